@@ -1,0 +1,3 @@
+//! The `attn-fiqa` command line.
+
+fn main() {}

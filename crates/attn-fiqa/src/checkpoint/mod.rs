@@ -1,0 +1,1 @@
+//! Checkpoints: a stranger's file in, verified tensors with canonical names out.

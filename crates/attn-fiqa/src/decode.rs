@@ -1,0 +1,1 @@
+//! Bytes to RGB pixels, with limits before anything is decoded.

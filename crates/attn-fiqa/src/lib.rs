@@ -1,0 +1,18 @@
+//! Face image quality from the attention scores that a face-recognition Vision
+//! Transformer computes anyway (ATTN-FIQA, arXiv 2604.22841).
+//!
+//! The modules stand in the order of an image's way: found, decoded, cropped,
+//! sent through the network, scored, drawn.
+
+pub mod source;
+
+pub mod decode;
+pub mod resize;
+
+pub mod crop;
+
+pub mod checkpoint;
+pub mod vit;
+
+pub mod paint;
+pub mod status;

@@ -1,0 +1,1 @@
+//! Pictures of maps: colour scales, overlays and the contact sheet.

@@ -1,0 +1,1 @@
+//! Bilinear resizing as OpenCV does it.

@@ -1,0 +1,1 @@
+//! Where images come from: files, folders, patterns, lists and tar archives.

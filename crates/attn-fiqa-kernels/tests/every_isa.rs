@@ -1,0 +1,128 @@
+//! Every instruction set of this machine against the baseline, bit for bit, and
+//! against an independent computation in f64.
+
+use attn_fiqa_kernels::{Isa, gelu, layer_norm, relu6, softmax};
+
+/// Sizes around nothing, one register, several registers and no multiple of any.
+const AWKWARD: [usize; 12] = [1, 2, 3, 7, 15, 16, 17, 31, 33, 97, 196, 512];
+
+fn values(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 20) as f32 - 8.0
+        })
+        .collect()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Runs one kernel everywhere and returns the baseline's result.
+fn same_everywhere(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
+    let available = Isa::available();
+    let baseline = run(available[0]);
+    for &isa in &available[1..] {
+        assert_eq!(
+            bits(&run(isa)),
+            bits(&baseline),
+            "{} differs from the baseline",
+            isa.name()
+        );
+    }
+    baseline
+}
+
+#[test]
+fn the_best_instruction_set_is_an_available_one() {
+    assert_eq!(Isa::available().last(), Some(&Isa::best()));
+}
+
+#[test]
+fn layer_norm_is_right_on_every_isa() {
+    for dim in AWKWARD {
+        for rows in [1, 3] {
+            let x: Vec<f32> = values(rows * dim, 1).iter().map(|v| v + 100.0).collect();
+            let (weight, bias) = (values(dim, 2), values(dim, 3));
+            let found = same_everywhere(|isa| {
+                let mut out = vec![0.0; x.len()];
+                layer_norm(isa, &x, &weight, &bias, 1e-5, &mut out);
+                out
+            });
+            for (row, found) in x.chunks(dim).zip(found.chunks(dim)) {
+                let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / dim as f64;
+                let variance = row
+                    .iter()
+                    .map(|&v| (f64::from(v) - mean).powi(2))
+                    .sum::<f64>()
+                    / dim as f64;
+                for i in 0..dim {
+                    let expected = (f64::from(row[i]) - mean) / (variance + 1e-5).sqrt()
+                        * f64::from(weight[i])
+                        + f64::from(bias[i]);
+                    // The inputs sit near 100, where one f32 step is 8e-6.
+                    assert!(
+                        (f64::from(found[i]) - expected).abs() < 5e-4,
+                        "dim {dim}, value {i}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_is_right_on_every_isa() {
+    for cols in AWKWARD {
+        let logits = values(3 * cols, 4);
+        let found = same_everywhere(|isa| {
+            let mut out = logits.clone();
+            softmax(isa, &mut out, cols);
+            out
+        });
+        for (row, found) in logits.chunks(cols).zip(found.chunks(cols)) {
+            let sum: f64 = row.iter().map(|&v| f64::from(v).exp()).sum();
+            for (&logit, &found) in row.iter().zip(found) {
+                let expected = f64::from(logit).exp() / sum;
+                assert!((f64::from(found) - expected).abs() < 1e-6 * expected + 1e-30);
+            }
+        }
+    }
+}
+
+#[test]
+fn relu6_is_right_on_every_isa() {
+    for count in AWKWARD {
+        let mut x = values(count, 5);
+        x[0] = f32::NAN;
+        let found = same_everywhere(|isa| {
+            let mut out = x.clone();
+            relu6(isa, &mut out);
+            out
+        });
+        assert!(found[0].is_nan(), "NaN must not be hidden");
+        for (&x, &found) in x.iter().zip(&found).skip(1) {
+            assert_eq!(found, x.clamp(0.0, 6.0));
+        }
+    }
+}
+
+#[test]
+fn gelu_meets_tabulated_values() {
+    // x·Φ(x) with Φ from the tables of the normal distribution.
+    let mut x = [-3.0, -1.0, 0.0, 0.5, 1.0, 3.0];
+    gelu(&mut x);
+    let expected = [
+        -0.004_049_7,
+        -0.158_655_3,
+        0.0,
+        0.345_731_2,
+        0.841_344_7,
+        2.995_950_3,
+    ];
+    for (found, expected) in x.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
+}

@@ -28,11 +28,7 @@ pub fn gemm(
     accumulate: Accumulate,
 ) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a product differ");
-    assert_eq!(
-        (dst.rows, dst.cols),
-        (lhs.rows, rhs.cols),
-        "a product has another shape"
-    );
+    assert_eq!((dst.rows, dst.cols), (lhs.rows, rhs.cols), "a product has another shape");
     let (m, n, k) = (dst.rows, dst.cols, lhs.cols);
     if m == 0 || n == 0 {
         return;

@@ -19,7 +19,7 @@ for_every_isa! {
     pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
         let dim = weight.len();
         assert!(dim > 0 && bias.len() == dim, "weight and bias of a LayerNorm differ in length");
-        assert!(x.len() == out.len() && x.len() % dim == 0, "a LayerNorm takes whole rows");
+        assert!(x.len() == out.len() && x.len().is_multiple_of(dim), "a LayerNorm takes whole rows");
         for (row, out) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
             let mean = lane_sum(row, |value| value) / dim as f32;
             let variance = lane_sum(row, |value| (value - mean) * (value - mean)) / dim as f32;

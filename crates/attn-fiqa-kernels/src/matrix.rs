@@ -18,13 +18,7 @@ impl<'a> Matrix<'a> {
     /// When the slice is too short for the last element.
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
         check_extent(data.len(), rows, cols, row_stride);
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-            col_stride: 1,
-        }
+        Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
     /// `[rows, cols]`, contiguous.
@@ -69,13 +63,9 @@ impl<'a> MatrixMut<'a> {
 }
 
 fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
-    assert!(
-        cols <= row_stride || rows <= 1,
-        "rows of {cols} overlap at stride {row_stride}"
-    );
-    let extent = rows.checked_sub(1).map_or(Some(0), |last| {
-        last.checked_mul(row_stride)?.checked_add(cols)
-    });
+    assert!(cols <= row_stride || rows <= 1, "rows of {cols} overlap at stride {row_stride}");
+    let extent =
+        rows.checked_sub(1).map_or(Some(0), |last| last.checked_mul(row_stride)?.checked_add(cols));
     assert!(
         extent.is_some_and(|extent| extent <= len),
         "a [{rows}, {cols}] matrix with row stride {row_stride} does not fit in {len} values"

@@ -12,7 +12,7 @@ for_every_isa! {
     ///
     /// When `values` is not a whole number of rows.
     pub fn softmax(values: &mut [f32], cols: usize) {
-        assert!(cols > 0 && values.len() % cols == 0, "a softmax takes whole rows");
+        assert!(cols > 0 && values.len().is_multiple_of(cols), "a softmax takes whole rows");
         for row in values.chunks_exact_mut(cols) {
             let max = row_max(row);
             for value in row.iter_mut() {
@@ -38,9 +38,7 @@ fn row_max(row: &[f32]) -> f32 {
             *lane = if value > *lane { value } else { *lane };
         }
     }
-    rest.iter()
-        .chain(&lanes)
-        .fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max })
+    rest.iter().chain(&lanes).fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max })
 }
 
 /// `e^x` for `x ≤ 0`, within 2 units in the last place; below −87 it is e⁻⁸⁷,
@@ -65,15 +63,7 @@ fn exp(x: f32) -> f32 {
     let r = x - n * LN2_HIGH - n * LN2_LOW;
     let power = f32::from_bits(shifted.to_bits().wrapping_add(EXPONENT_BIAS) << MANTISSA_BITS);
     let mut series = 1.0 / 5040.0;
-    for coefficient in [
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ] {
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         series = series * r + coefficient;
     }
     series * power
@@ -89,10 +79,7 @@ mod tests {
             let x = -(step as f32) * 1e-4;
             let exact = f64::from(x).exp();
             let error = (f64::from(exp(x)) - exact).abs() / exact;
-            assert!(
-                error < 2.0 * f64::from(f32::EPSILON),
-                "exp({x}) is off by {error:e}"
-            );
+            assert!(error < 2.0 * f64::from(f32::EPSILON), "exp({x}) is off by {error:e}");
         }
         assert!(exp(f32::NAN).is_nan());
         assert!(exp(-1e30) < 2e-38);

@@ -25,12 +25,7 @@ fn same_everywhere(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
     let available = Isa::available();
     let baseline = run(available[0]);
     for &isa in &available[1..] {
-        assert_eq!(
-            bits(&run(isa)),
-            bits(&baseline),
-            "{} differs from the baseline",
-            isa.name()
-        );
+        assert_eq!(bits(&run(isa)), bits(&baseline), "{} differs from the baseline", isa.name());
     }
     baseline
 }
@@ -53,20 +48,14 @@ fn layer_norm_is_right_on_every_isa() {
             });
             for (row, found) in x.chunks(dim).zip(found.chunks(dim)) {
                 let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / dim as f64;
-                let variance = row
-                    .iter()
-                    .map(|&v| (f64::from(v) - mean).powi(2))
-                    .sum::<f64>()
-                    / dim as f64;
+                let variance =
+                    row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / dim as f64;
                 for i in 0..dim {
                     let expected = (f64::from(row[i]) - mean) / (variance + 1e-5).sqrt()
                         * f64::from(weight[i])
                         + f64::from(bias[i]);
                     // The inputs sit near 100, where one f32 step is 8e-6.
-                    assert!(
-                        (f64::from(found[i]) - expected).abs() < 5e-4,
-                        "dim {dim}, value {i}"
-                    );
+                    assert!((f64::from(found[i]) - expected).abs() < 5e-4, "dim {dim}, value {i}");
                 }
             }
         }
@@ -114,14 +103,7 @@ fn gelu_meets_tabulated_values() {
     // x·Φ(x) with Φ from the tables of the normal distribution.
     let mut x = [-3.0, -1.0, 0.0, 0.5, 1.0, 3.0];
     gelu(&mut x);
-    let expected = [
-        -0.004_049_7,
-        -0.158_655_3,
-        0.0,
-        0.345_731_2,
-        0.841_344_7,
-        2.995_950_3,
-    ];
+    let expected = [-0.004_049_7, -0.158_655_3, 0.0, 0.345_731_2, 0.841_344_7, 2.995_950_3];
     for (found, expected) in x.iter().zip(expected) {
         assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
     }

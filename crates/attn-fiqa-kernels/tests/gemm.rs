@@ -7,9 +7,8 @@ fn naive(lhs: &[f32], rhs: &[f32], [m, k, n]: [usize; 3]) -> Vec<f64> {
     let mut product = vec![0.0; m * n];
     for i in 0..m {
         for j in 0..n {
-            product[i * n + j] = (0..k)
-                .map(|p| f64::from(lhs[i * k + p]) * f64::from(rhs[p * n + j]))
-                .sum();
+            product[i * n + j] =
+                (0..k).map(|p| f64::from(lhs[i * k + p]) * f64::from(rhs[p * n + j])).sum();
         }
     }
     product

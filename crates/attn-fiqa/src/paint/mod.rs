@@ -1,1 +1,27 @@
 //! Pictures of maps: colour scales, overlays and the contact sheet.
+//!
+//! A map is a grid of patch values ([`PatchGrid`]). It is brought to 0…1 by a
+//! [`ColorRange`], enlarged to the size of the crop, coloured by a [`Colormap`]
+//! and laid over the crop. One range has to serve all pictures that are looked
+//! at side by side: gather it with [`RangeOverSet`] before painting.
+
+mod canvas;
+mod colormap;
+mod error;
+mod layout;
+mod overlay;
+mod png;
+mod range;
+mod sheet;
+mod text;
+
+pub use colormap::Colormap;
+pub use error::PaintError;
+pub use overlay::{DEFAULT_ALPHA, DEFAULT_SIDE, MapStyle, Painted, PatchGrid, overlay, paint_map};
+pub use png::encode_png;
+pub use range::{ColorRange, RangeOverSet};
+pub use sheet::{SheetCell, SheetStyle, paint_sheet, sheet_size};
+
+/// Most pixels a picture may have: 100 megapixels are 300 MB of RGB, and few
+/// viewers open more.
+pub const MAX_PIXELS: usize = 100_000_000;

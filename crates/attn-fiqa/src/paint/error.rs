@@ -1,0 +1,101 @@
+//! What can keep a picture from being painted.
+
+use super::MAX_PIXELS;
+
+/// Why a map, an overlay or a sheet was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PaintError {
+    /// The number of values does not fill the grid, or the grid has no patch.
+    #[error(
+        "a map of {rows}×{cols} patches needs rows · columns values and at least one, found {found}"
+    )]
+    GridShape {
+        /// Rows of patches that were declared.
+        rows: usize,
+        /// Columns of patches that were declared.
+        cols: usize,
+        /// Values that were given.
+        found: usize,
+    },
+    /// A patch value is infinite or not a number, so that it has no colour.
+    #[error(
+        "patch ({row}, {col}) of the map is {value}, expected a finite number: look at the weights and the input of the network"
+    )]
+    NonFinitePatch {
+        /// Row of the first such patch, from 0.
+        row: usize,
+        /// Column of the first such patch, from 0.
+        col: usize,
+        /// Its value.
+        value: f32,
+    },
+    /// The ends of a colour range are not finite or stand in the wrong order.
+    #[error("a colour range needs two finite ends, the lower one first, found {low} … {high}")]
+    Range {
+        /// The low end that was given.
+        low: f32,
+        /// The high end that was given.
+        high: f32,
+    },
+    /// The share of the map in an overlay is outside 0…1.
+    #[error(
+        "the share of the map in an overlay (alpha) has to lie between 0, only the face, and 1, only the map, found {alpha}"
+    )]
+    Alpha {
+        /// The share that was given.
+        alpha: f32,
+    },
+    /// A crop and the map to be laid over it differ in size.
+    #[error(
+        "the map is painted {map}×{map} pixels, the crop is {crop}×{crop}: paint at the crop's side"
+    )]
+    Side {
+        /// Side of the map in pixels.
+        map: usize,
+        /// Side of the crop in pixels.
+        crop: usize,
+    },
+    /// A picture would have no pixels, or more than [`MAX_PIXELS`].
+    #[error(
+        "a picture of {width}×{height} pixels cannot be made: expected 1 to {MAX_PIXELS} pixels"
+    )]
+    PictureSize {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
+    /// A sheet of so many faces would have more than [`MAX_PIXELS`].
+    #[error(
+        "a sheet of {faces} faces would exceed {} megapixels: at this size at most about {most} fit on one sheet, make several",
+        MAX_PIXELS / 1_000_000
+    )]
+    SheetTooLarge {
+        /// Faces that were to go on the sheet.
+        faces: usize,
+        /// About how many fit on one.
+        most: usize,
+    },
+    /// A sheet needs at least one face.
+    #[error("a sheet needs at least one face, found none")]
+    EmptySheet,
+    /// A sheet needs at least one column.
+    #[error("a sheet needs at least one column, found 0")]
+    NoColumns,
+    /// The number of bytes does not fit the size of the picture.
+    #[error(
+        "an RGB picture of {width}×{height} pixels needs width · height · 3 bytes, found {found}"
+    )]
+    PixelCount {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+    /// The PNG encoder refused the picture.
+    #[error("the picture could not be encoded as PNG")]
+    Png(#[from] image::ImageError),
+}

@@ -1,0 +1,137 @@
+//! Where things stand on a contact sheet.
+
+use std::borrow::Cow;
+
+use super::canvas::At;
+use super::{MAX_PIXELS, PaintError, SheetStyle, text};
+
+/// White around the page, in pixels.
+pub(super) const MARGIN: usize = 16;
+/// Between the three pictures of a face.
+pub(super) const GAP: usize = 4;
+/// Between the pictures and the line below them.
+pub(super) const CAPTION_GAP: usize = 3;
+/// Between one face and the next, clearly more than within a face.
+const CELL_GAP: usize = 20;
+/// Between the title, the colour scale and the faces.
+const HEADER_GAP: usize = 8;
+/// Letters that the line below a face holds at least, however small the face.
+const CAPTION_LETTERS: usize = 32;
+/// Width of the colour scale where there is room: one pixel to a colour.
+const BAR_WIDTH: usize = 256;
+/// Width to height that sheets are brought near to, when the columns are free.
+const SHAPE: f64 = 4.0 / 3.0;
+/// Letters of the score below a face at most.
+const SCORE_LETTERS: usize = 16;
+
+/// The plan of a page.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) cell_width: usize,
+    /// Lines of the title.
+    pub(super) title: Vec<String>,
+    /// Top of the line that holds the colour scale.
+    pub(super) bar_y: usize,
+    columns: usize,
+    cell_height: usize,
+    cells_y: usize,
+}
+
+impl Layout {
+    pub(super) fn new(faces: usize, style: &SheetStyle<'_>) -> Result<Self, PaintError> {
+        style.map.check()?;
+        if faces == 0 {
+            return Err(PaintError::EmptySheet);
+        }
+        let side = style.map.side;
+        let cell_width = (3 * side + 2 * GAP).max(CAPTION_LETTERS * text::LETTER);
+        let cell_height = side + CAPTION_GAP + text::LINE;
+        // The faces alone are counted first, so that nothing below is done for,
+        // or overflows with, a number of them that cannot be shown.
+        let most = MAX_PIXELS / ((cell_width + CELL_GAP) * (cell_height + CELL_GAP));
+        let too_large = PaintError::SheetTooLarge { faces, most };
+        if faces > most {
+            return Err(too_large);
+        }
+        let plan = |columns: usize| Self::plan(faces, columns, (cell_width, cell_height), style);
+        let layout = match style.columns {
+            Some(0) => return Err(PaintError::NoColumns),
+            Some(columns) => plan(columns.min(faces)),
+            None => {
+                // The title breaks into more lines on a narrow page; its height is
+                // too small a part of the page to be planned for.
+                let off_shape = |columns: usize| {
+                    let width = span(columns, cell_width) as f64;
+                    let height = span(faces.div_ceil(columns), cell_height) as f64;
+                    (width / height / SHAPE).ln().abs()
+                };
+                let best = (1..=faces).min_by(|&a, &b| off_shape(a).total_cmp(&off_shape(b)));
+                plan(best.unwrap_or(1))
+            }
+        };
+        match layout.width.checked_mul(layout.height) {
+            Some(0..=MAX_PIXELS) => Ok(layout),
+            _ => Err(too_large),
+        }
+    }
+
+    fn plan(
+        faces: usize,
+        columns: usize,
+        (cell_width, cell_height): (usize, usize),
+        style: &SheetStyle<'_>,
+    ) -> Self {
+        let inside = span(columns, cell_width);
+        let title = text::wrap(style.title, inside / text::LETTER);
+        let title_height = match title.len() {
+            0 => 0,
+            lines => lines * text::LINE + HEADER_GAP,
+        };
+        let bar_y = MARGIN + title_height;
+        let cells_y = bar_y + text::LINE + 2 * HEADER_GAP;
+        Self {
+            width: inside + 2 * MARGIN,
+            height: cells_y + span(faces.div_ceil(columns), cell_height) + MARGIN,
+            cell_width,
+            title,
+            bar_y,
+            columns,
+            cell_height,
+            cells_y,
+        }
+    }
+
+    /// The upper left corner of a face.
+    pub(super) fn cell(&self, index: usize) -> At {
+        let (row, column) = (index / self.columns, index % self.columns);
+        At {
+            x: MARGIN + column * (self.cell_width + CELL_GAP),
+            y: self.cells_y + row * (self.cell_height + CELL_GAP),
+        }
+    }
+
+    /// The name and the score, so that both fit on the line below a face with two
+    /// letters of space between them.
+    pub(super) fn caption<'t>(
+        &self,
+        name: &'t str,
+        score: &'t str,
+    ) -> (Cow<'t, str>, Cow<'t, str>) {
+        let letters = self.cell_width / text::LETTER;
+        let score = text::shorten_middle(score, SCORE_LETTERS.min(letters));
+        let left = letters.saturating_sub(score.chars().count() + 2);
+        (text::shorten_middle(name, left), score)
+    }
+
+    /// Width of the colour scale beside labels that take `labels` pixels.
+    pub(super) fn bar_width(&self, labels: usize) -> usize {
+        BAR_WIDTH.min((self.width - 2 * MARGIN).saturating_sub(labels))
+    }
+}
+
+/// Length of `count` things of a size with their gaps.
+fn span(count: usize, size: usize) -> usize {
+    count * (size + CELL_GAP) - CELL_GAP
+}

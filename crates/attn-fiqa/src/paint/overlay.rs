@@ -1,0 +1,203 @@
+//! One map in colours, alone and laid over its face.
+
+use super::{ColorRange, Colormap, MAX_PIXELS, PaintError};
+use crate::crop::Crop;
+
+/// Share of the map in the paper's overlays.
+pub const DEFAULT_ALPHA: f32 = 0.4;
+
+/// Side in pixels of the crops that the published networks take.
+pub const DEFAULT_SIDE: usize = 112;
+
+/// A map before painting: finite patch values, `[row, column]`, in the order of
+/// the network's tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct PatchGrid<'a> {
+    values: &'a [f32],
+    rows: usize,
+    cols: usize,
+}
+
+impl<'a> PatchGrid<'a> {
+    /// Wraps `rows · cols` values, row by row.
+    ///
+    /// # Errors
+    /// [`PaintError::GridShape`] if there are more or fewer values, or none;
+    /// [`PaintError::NonFinitePatch`] if one is infinite or not a number.
+    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Result<Self, PaintError> {
+        let found = values.len();
+        if found == 0 || rows.checked_mul(cols) != Some(found) {
+            return Err(PaintError::GridShape { rows, cols, found });
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (row, col, value) = (at / cols, at % cols, values[at]);
+            return Err(PaintError::NonFinitePatch { row, col, value });
+        }
+        Ok(Self { values, rows, cols })
+    }
+}
+
+/// How maps are painted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MapStyle {
+    /// Values of the first and the last colour: the same for all maps that are
+    /// seen together.
+    pub range: ColorRange,
+    /// The colours.
+    pub colormap: Colormap,
+    /// Share of the map in an overlay: 0 is only the face, 1 only the map.
+    pub alpha: f32,
+    /// Side of the picture in pixels; for an overlay, the side of the crop.
+    pub side: usize,
+}
+
+impl MapStyle {
+    /// Viridis at 112×112 pixels, [`DEFAULT_ALPHA`] of it in an overlay.
+    pub fn new(range: ColorRange) -> Self {
+        Self {
+            range,
+            colormap: Colormap::default(),
+            alpha: DEFAULT_ALPHA,
+            side: DEFAULT_SIDE,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), PaintError> {
+        let (alpha, side) = (self.alpha, self.side);
+        if !(0.0..=1.0).contains(&alpha) {
+            return Err(PaintError::Alpha { alpha });
+        }
+        match side.checked_mul(side) {
+            Some(1..=MAX_PIXELS) => Ok(()),
+            _ => Err(PaintError::PictureSize {
+                width: side,
+                height: side,
+            }),
+        }
+    }
+}
+
+/// A finished picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Painted {
+    /// Pixels, `[row, column, channel]`, RGB, 8 bits.
+    pub rgb: Vec<u8>,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Patch values outside the range, shown in the colour of its nearer end.
+    /// Always 0 when the range was gathered over the maps that are painted.
+    pub clipped: usize,
+}
+
+/// The bare map: brought to 0…1 by the range, enlarged bilinearly to
+/// `style.side` (OpenCV's `INTER_LINEAR`: half-pixel centres, edges continued),
+/// times 255, cut to an integer, coloured. Its `alpha` is not used.
+///
+/// The grid is spread over the whole picture. A network whose patches leave a
+/// margin of the crop unread (patch 9 on 112 pixels) has its map stretched by
+/// that margin.
+///
+/// # Errors
+/// [`PaintError::Alpha`] or [`PaintError::PictureSize`] if the style is not valid.
+pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, PaintError> {
+    style.check()?;
+    let &PatchGrid { values, rows, cols } = grid;
+    let &MapStyle { range, side, .. } = style;
+    let clipped = values
+        .iter()
+        .filter(|&&value| !range.contains(value))
+        .count();
+    let fractions: Vec<f32> = values.iter().map(|&value| range.fraction(value)).collect();
+    let table = style.colormap.table();
+    let rgb = resize_bilinear_grid(&fractions, (rows, cols), (side, side))
+        .into_iter()
+        .flat_map(|fraction| table[usize::from((fraction * 255.0) as u8)])
+        .collect();
+    Ok(Painted {
+        rgb,
+        width: side,
+        height: side,
+        clipped,
+    })
+}
+
+/// The map over the face: `(1 − α) · crop + α · map`, rounded to the nearest
+/// integer, ties to the even one.
+///
+/// # Errors
+/// As [`paint_map`], and [`PaintError::Side`] if the crop's side is not
+/// `style.side`.
+pub fn overlay(crop: &Crop, grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, PaintError> {
+    if crop.side() != style.side {
+        return Err(PaintError::Side {
+            map: style.side,
+            crop: crop.side(),
+        });
+    }
+    let mut painted = paint_map(grid, style)?;
+    painted.rgb = blend(crop.rgb(), &painted.rgb, style.alpha);
+    Ok(painted)
+}
+
+/// Mixes two pictures of the same size, `alpha` of the second.
+pub(super) fn blend(below: &[u8], above: &[u8], alpha: f32) -> Vec<u8> {
+    let mix = |below: u8, above: u8| {
+        let mixed = (1.0 - alpha) * f32::from(below) + alpha * f32::from(above);
+        mixed.round_ties_even() as u8
+    };
+    below.iter().zip(above).map(|(&b, &a)| mix(b, a)).collect()
+}
+
+/// Enlarges a grid of `from` (rows, columns) to `to` (rows, columns), bilinearly,
+/// with half-pixel centres and the edge values continued outwards.
+fn resize_bilinear_grid(values: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
+    let (from_rows, from_cols) = from;
+    let (to_rows, to_cols) = to;
+    let by_row = samples(from_rows, to_rows);
+    let by_col = samples(from_cols, to_cols);
+    let mut resized = Vec::with_capacity(to_rows * to_cols);
+    for row in &by_row {
+        let above = &values[row.first * from_cols..][..from_cols];
+        let below = &values[row.second * from_cols..][..from_cols];
+        resized.extend(by_col.iter().map(|col| {
+            let upper = col.between(above[col.first], above[col.second]);
+            let lower = col.between(below[col.first], below[col.second]);
+            row.between(upper, lower) as f32
+        }));
+    }
+    resized
+}
+
+/// The two neighbours that a target position lies between, and the share of the
+/// second.
+struct Sample {
+    first: usize,
+    second: usize,
+    share: f64,
+}
+
+impl Sample {
+    fn between(&self, first: impl Into<f64>, second: impl Into<f64>) -> f64 {
+        let first = first.into();
+        // In this form equal neighbours give their value, whatever the share.
+        first + (second.into() - first) * self.share
+    }
+}
+
+fn samples(from: usize, to: usize) -> Vec<Sample> {
+    let scale = from as f64 / to as f64;
+    let last = from - 1;
+    (0..to)
+        .map(|target| {
+            let position = ((target as f64 + 0.5) * scale - 0.5).clamp(0.0, last as f64);
+            let first = position as usize;
+            Sample {
+                first,
+                second: (first + 1).min(last),
+                share: position - first as f64,
+            }
+        })
+        .collect()
+}

@@ -1,5 +1,10 @@
 //! The network's input: a square RGB picture of exactly the right size.
 
+use crate::decode::Note;
+use crate::picture::Picture;
+use crate::resize::resize_bilinear;
+use crate::status::{Failure, Status};
+
 /// An aligned face: `[row, column, channel]`, RGB, 8 bits, side × side pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crop {
@@ -25,4 +30,84 @@ impl Crop {
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
+}
+
+/// How a picture becomes a crop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CropOptions {
+    /// The side of the network's input, in pixels.
+    pub side: usize,
+    /// What to do with a picture of another size.
+    pub fit: Fit,
+    /// The order in which the file holds its colours.
+    pub channels: ChannelOrder,
+}
+
+/// What to do with a picture whose size is not the network's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fit {
+    /// Refuse it. An unaligned photograph is the usual reason, and its score
+    /// would mean nothing.
+    #[default]
+    Exact,
+    /// Resize it bilinearly, and say so in a note.
+    Resize,
+}
+
+/// The order in which a file holds its colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelOrder {
+    /// Red, green, blue: every ordinary file.
+    #[default]
+    Rgb,
+    /// Red and blue exchanged, as in the files that the CR-FIQA extraction
+    /// scripts write; they are exchanged back.
+    Swapped,
+}
+
+/// Makes the network's input of a picture, with notes on what was changed.
+///
+/// A picture of another size is a [`Status::WrongSize`] failure under
+/// [`Fit::Exact`]; under [`Fit::Resize`] it is resized as OpenCV does, both
+/// sides on their own, so that a picture that is not square changes its
+/// aspect ratio.
+pub fn crop_from_picture(
+    picture: Picture,
+    options: &CropOptions,
+) -> Result<(Crop, Vec<Note>), Failure> {
+    let side = options.side;
+    let from = (picture.width(), picture.height());
+    let to = (side, side);
+    let mut notes = Vec::new();
+    let picture = if from == to {
+        picture
+    } else {
+        match options.fit {
+            Fit::Exact => return Err(wrong_size(from, side)),
+            Fit::Resize => {
+                notes.push(Note::Resized { from, to });
+                resize_bilinear(&picture, side, side).ok_or_else(|| wrong_size(from, side))?
+            }
+        }
+    };
+    let mut rgb = picture.into_rgb();
+    if options.channels == ChannelOrder::Swapped {
+        notes.push(Note::ChannelsSwapped);
+        for pixel in rgb.chunks_exact_mut(3) {
+            pixel.swap(0, 2);
+        }
+    }
+    let crop = Crop::from_rgb(side, rgb).ok_or_else(|| wrong_size(from, side))?;
+    Ok((crop, notes))
+}
+
+fn wrong_size((width, height): (usize, usize), side: usize) -> Failure {
+    Failure::new(
+        Status::WrongSize,
+        format!(
+            "the picture is {width}×{height} pixels and the network takes {side}×{side}: \
+             align the face to {side}×{side} first, or, if it is already an aligned face, \
+             have it resized (`--resize` on the command line, `Fit::Resize` in the library)"
+        ),
+    )
 }

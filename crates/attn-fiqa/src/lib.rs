@@ -7,6 +7,7 @@
 pub mod source;
 
 pub mod decode;
+pub mod picture;
 pub mod resize;
 
 pub mod crop;

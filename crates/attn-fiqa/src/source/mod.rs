@@ -1,1 +1,256 @@
 //! Where images come from: files, folders, patterns, lists and tar archives.
+//!
+//! [`Sources`] is an iterator over encoded images. It holds one image's bytes
+//! at a time and reads lists and archives as streams; the only thing it keeps
+//! is the names of one folder, which must be known before they can be sorted,
+//! and the names of that folder's subfolders still to visit.
+
+mod archive;
+mod error;
+mod file;
+mod folder;
+mod list;
+mod name;
+mod pattern;
+mod tally;
+mod tar_reader;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::decode::DecodeLimits;
+use crate::status::Failure;
+
+use archive::Archive;
+use folder::Folder;
+use list::List;
+use pattern::Matches;
+
+pub use error::SourceError;
+pub use tally::{Counts, Tally};
+
+/// One thing that a user named as holding images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), or, where
+    /// nothing of that name exists, a pattern with `*`, `?` or `[…]`.
+    Path(PathBuf),
+    /// A list of image files, one path a line.
+    List {
+        /// Where the list is.
+        path: ListFrom,
+        /// The folder that relative paths in the list start from; the current
+        /// directory if `None`.
+        root: Option<PathBuf>,
+    },
+}
+
+/// Where a list of paths is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListFrom {
+    /// A file; pipes are allowed.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// How inputs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// Whether folders inside folders are searched.
+    pub recursive: bool,
+    /// The most bytes of one encoded image.
+    pub max_bytes: u64,
+}
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        Self {
+            recursive: false,
+            max_bytes: DecodeLimits::DEFAULT_MAX_BYTES,
+        }
+    }
+}
+
+/// One encoded image, or why its bytes could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceItem {
+    /// The name to show: a path as the user or the list wrote it, or
+    /// `archive.tar/member`. Bytes that are not Unicode are replaced.
+    pub path: String,
+    /// The name inside its input, for files to be written: relative, without
+    /// `..`, never empty. Two inputs may hold the same name.
+    pub relative: PathBuf,
+    /// The file's bytes, still encoded.
+    pub bytes: Result<Vec<u8>, Failure>,
+}
+
+/// Images from all inputs, in the order of the inputs.
+///
+/// Inside a folder, images come in the byte order of their names (`img10`
+/// before `img2`), then its subfolders in that order; a pattern gives its
+/// matches in alphabetical order; lists and archives keep their own order. A
+/// file named twice comes twice. Links to folders are not followed below an
+/// input.
+#[derive(Debug)]
+pub struct Sources {
+    /// What is still to be read; the last comes next.
+    stages: Vec<Stage>,
+    context: Context,
+}
+
+#[derive(Debug)]
+struct Context {
+    options: SourceOptions,
+    tally: Tally,
+}
+
+/// An input that is being read.
+#[derive(Debug)]
+enum Stage {
+    File(NamedFile),
+    Folder(Folder),
+    Matches(Matches),
+    List(List),
+    Archive(Archive),
+}
+
+/// An image file that was named, not found.
+#[derive(Debug)]
+struct NamedFile {
+    path: PathBuf,
+    relative: PathBuf,
+}
+
+/// What a stage did.
+enum Step {
+    Item(SourceItem),
+    Enter(Stage),
+    Done,
+}
+
+impl Sources {
+    /// Looks at every input without reading an image.
+    ///
+    /// # Errors
+    ///
+    /// Only for what is wrong before any work: see [`SourceError`]. A file that
+    /// is not there or cannot be read becomes an item, so that a run goes on.
+    pub fn open(inputs: &[Input], options: &SourceOptions) -> Result<Self, SourceError> {
+        if inputs.is_empty() {
+            return Err(SourceError::NoInput);
+        }
+        let from_stdin = |input: &&Input| {
+            matches!(
+                input,
+                Input::List {
+                    path: ListFrom::Stdin,
+                    ..
+                }
+            )
+        };
+        if inputs.iter().filter(from_stdin).count() > 1 {
+            return Err(SourceError::StandardInputTwice);
+        }
+        let context = Context {
+            options: *options,
+            tally: Tally::default(),
+        };
+        let mut stages = inputs
+            .iter()
+            .map(|input| match input {
+                Input::Path(path) => context.open_path(path),
+                Input::List { path, root } => {
+                    List::open(path, root.as_deref(), &context.tally).map(Stage::List)
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        stages.reverse();
+        Ok(Self { stages, context })
+    }
+
+    /// How many images are known of so far, and how many files were passed
+    /// over: a handle that stays up to date while the iterator runs elsewhere.
+    pub fn found_so_far(&self) -> Tally {
+        self.context.tally.clone()
+    }
+
+    /// Files in folders and archives, so far, that were not taken for images:
+    /// those without an image's extension, links to folders, and whatever is
+    /// not a regular file.
+    pub fn passed_over(&self) -> u64 {
+        self.context.tally.passed_over()
+    }
+}
+
+impl Iterator for Sources {
+    type Item = SourceItem;
+
+    fn next(&mut self) -> Option<SourceItem> {
+        loop {
+            let context = &self.context;
+            let step = match self.stages.last_mut()? {
+                Stage::File(file) => {
+                    let item = file.read(context);
+                    self.stages.pop();
+                    return Some(item);
+                }
+                Stage::Folder(folder) => folder.step(context),
+                Stage::Matches(matches) => matches.step(context),
+                Stage::List(list) => list.step(context),
+                Stage::Archive(archive) => archive.step(context),
+            };
+            match step {
+                Step::Item(item) => return Some(item),
+                Step::Enter(stage) => self.stages.push(stage),
+                Step::Done => {
+                    self.stages.pop();
+                }
+            }
+        }
+    }
+}
+
+impl Context {
+    fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
+        if fs::symlink_metadata(path).is_err()
+            && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))
+        {
+            return Matches::open(pattern, &self.tally).map(Stage::Matches);
+        }
+        if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
+            folder::check_holds_image(path, self.options.recursive)?;
+        }
+        let relative = name::safe_relative(Path::new(path.file_name().unwrap_or_default()));
+        Ok(self.stage_for(path.to_owned(), relative, PathBuf::new()))
+    }
+
+    /// The stage for a path that was named or matched. `file_name` is its
+    /// relative name if it is a file, and `base` goes before the relative names
+    /// of what it holds otherwise.
+    fn stage_for(&self, path: PathBuf, file_name: PathBuf, base: PathBuf) -> Stage {
+        match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => Stage::Folder(Folder::new(path, base, &self.tally)),
+            Ok(found) if found.is_file() && archive::is_archive(&path) => {
+                Stage::Archive(Archive::new(path, base, &self.tally))
+            }
+            _ => {
+                self.tally.add_known(1);
+                Stage::File(NamedFile {
+                    path,
+                    relative: file_name,
+                })
+            }
+        }
+    }
+}
+
+impl NamedFile {
+    fn read(&mut self, context: &Context) -> SourceItem {
+        SourceItem {
+            path: self.path.to_string_lossy().into_owned(),
+            relative: std::mem::take(&mut self.relative),
+            bytes: file::read(&self.path, context.options.max_bytes),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The little of each container format that must be known before decoding.
+
+use super::broken;
+use crate::status::Failure;
+
+fn u32_at(bytes: &[u8], at: usize, little: bool) -> Option<u32> {
+    let four = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+    Some(if little {
+        u32::from_le_bytes(four)
+    } else {
+        u32::from_be_bytes(four)
+    })
+}
+
+fn u16_at(bytes: &[u8], at: usize, little: bool) -> Option<u16> {
+    let two = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
+    Some(if little {
+        u16::from_le_bytes(two)
+    } else {
+        u16::from_be_bytes(two)
+    })
+}
+
+/// The declared `(width, height)` of a PNG, whose header stands at a fixed place.
+///
+/// It is read here because the decoder takes memory for a row of pixels as soon
+/// as it is opened.
+pub(super) fn png_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
+    const WIDTH_AT: usize = 16;
+    const HEIGHT_AT: usize = 20;
+    let size = u32_at(bytes, WIDTH_AT, false).zip(u32_at(bytes, HEIGHT_AT, false));
+    match size {
+        Some((width, height)) => Ok((u64::from(width), u64::from(height))),
+        None => Err(broken("the file ends inside the PNG header")),
+    }
+}
+
+/// Checks that every chunk that a WebP file declares lies inside the file.
+///
+/// The decoder takes memory for some chunks by their declared sizes, and a cut
+/// lossy picture would be completed with grey.
+pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
+    const CHUNK_HEADER: u64 = 8;
+    const RIFF_HEADER: u64 = 12;
+    let cut = || broken("the file ends before the picture is complete: copy or download it again");
+    let length = bytes.len() as u64;
+    let declared = u32_at(bytes, 4, true).ok_or_else(cut)?;
+    let end = u64::from(declared) + CHUNK_HEADER;
+    if end > length {
+        return Err(cut());
+    }
+    let mut at = RIFF_HEADER;
+    while at + CHUNK_HEADER <= end {
+        let size_at = usize::try_from(at + 4).map_err(|_| cut())?;
+        let size = u64::from(u32_at(bytes, size_at, true).ok_or_else(cut)?);
+        at += CHUNK_HEADER + size;
+        if at > end {
+            return Err(cut());
+        }
+        // Chunks start at even places.
+        at += size & 1;
+    }
+    Ok(())
+}
+
+/// Whether a TIFF's first directory is followed by another.
+///
+/// The answer is only for a note: bytes that do not parse mean no.
+pub(super) fn tiff_has_second_page(bytes: &[u8]) -> bool {
+    const ENTRY: usize = 12;
+    let little = bytes.starts_with(b"II");
+    let next = || {
+        let directory = usize::try_from(u32_at(bytes, 4, little)?).ok()?;
+        let entries = usize::from(u16_at(bytes, directory, little)?);
+        let next_at = directory.checked_add(2 + entries * ENTRY)?;
+        u32_at(bytes, next_at, little)
+    };
+    next().is_some_and(|offset| offset != 0)
+}

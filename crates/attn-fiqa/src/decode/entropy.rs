@@ -1,0 +1,323 @@
+//! Whether a JPEG's entropy-coded data hold every block that they should
+//! (ITU-T T.81, annexes F and G). Codes are read and thrown away: no pixel is
+//! computed, so this costs a fraction of decoding.
+
+pub(super) use super::huffman::Huffman;
+use super::huffman::{BitReader, Stop};
+
+const BLOCK: usize = 8;
+const COEFFICIENTS: u8 = 64;
+
+/// One colour component of a frame.
+pub(super) struct FrameComponent {
+    pub(super) id: u8,
+    horizontal: usize,
+    vertical: usize,
+    /// Blocks in a row of the component, filled up to whole MCUs.
+    row_blocks: usize,
+    /// Blocks that lie on the picture, across and down.
+    own_blocks: (usize, usize),
+    /// For each block of a progressive picture, the coefficients known to be
+    /// non-zero, a bit each: a refining scan has one more bit for each of them.
+    non_zero: Vec<u64>,
+    /// Whether a scan has brought the component's first coefficients.
+    pub(super) seen: bool,
+}
+
+impl FrameComponent {
+    /// `None` unless both sampling factors are 1 … 4.
+    pub(super) fn new(id: u8, horizontal: u8, vertical: u8) -> Option<Self> {
+        let valid = (1..=4).contains(&horizontal) && (1..=4).contains(&vertical);
+        valid.then(|| Self {
+            id,
+            horizontal: usize::from(horizontal),
+            vertical: usize::from(vertical),
+            row_blocks: 0,
+            own_blocks: (0, 0),
+            non_zero: Vec::new(),
+            seen: false,
+        })
+    }
+}
+
+/// A frame: the picture's size and components.
+pub(super) struct Frame {
+    progressive: bool,
+    mcus: (usize, usize),
+    pub(super) components: Vec<FrameComponent>,
+}
+
+/// One component's part in a scan; a table that was never defined is `None`.
+pub(super) struct ScanComponent<'a> {
+    pub(super) index: usize,
+    pub(super) dc: Option<&'a Huffman>,
+    pub(super) ac: Option<&'a Huffman>,
+}
+
+/// A scan header.
+pub(super) struct Scan<'a> {
+    pub(super) components: Vec<ScanComponent<'a>>,
+    /// First and last coefficient of a progressive scan, in zigzag order.
+    pub(super) first: u8,
+    pub(super) last: u8,
+    /// Whether a progressive scan adds a bit to coefficients already there.
+    pub(super) refining: bool,
+    /// MCUs between restart markers; 0 for none.
+    pub(super) restart_interval: usize,
+}
+
+/// How a scan's data ended.
+pub(super) enum ScanEnd {
+    /// All blocks are there; the scan took this many bytes, up to the next marker.
+    Complete {
+        /// Bytes of entropy-coded data.
+        used: usize,
+    },
+    /// The file ended first.
+    OutOfData,
+    /// The data contradict themselves.
+    Damaged(&'static str),
+}
+
+impl Frame {
+    pub(super) fn new(
+        width: u16,
+        height: u16,
+        progressive: bool,
+        mut components: Vec<FrameComponent>,
+    ) -> Self {
+        let (width, height) = (usize::from(width), usize::from(height));
+        let across = components.iter().map(|c| c.horizontal).max().unwrap_or(1);
+        let down = components.iter().map(|c| c.vertical).max().unwrap_or(1);
+        let mcus = (
+            width.div_ceil(BLOCK * across),
+            height.div_ceil(BLOCK * down),
+        );
+        for component in &mut components {
+            let own_width = (width * component.horizontal).div_ceil(across);
+            let own_height = (height * component.vertical).div_ceil(down);
+            component.own_blocks = (own_width.div_ceil(BLOCK), own_height.div_ceil(BLOCK));
+            component.row_blocks = mcus.0 * component.horizontal;
+            if progressive {
+                component.non_zero = vec![0; component.row_blocks * mcus.1 * component.vertical];
+            }
+        }
+        Self {
+            progressive,
+            mcus,
+            components,
+        }
+    }
+
+    /// Reads all codes of a scan from `data`, which starts behind its header.
+    pub(super) fn walk_scan(&mut self, scan: &Scan<'_>, data: &[u8]) -> ScanEnd {
+        let mut bits = BitReader::new(data);
+        let walked = self.walk_blocks(scan, &mut bits);
+        match walked {
+            Ok(()) => ScanEnd::Complete {
+                used: bits.skip_to_marker(),
+            },
+            // A marker that comes too early is damage; the file's end is a cut.
+            Err(Stop::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
+            Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before all of its blocks"),
+            Err(Stop::Damaged(what)) => ScanEnd::Damaged(what),
+        }
+    }
+
+    fn walk_blocks(&mut self, scan: &Scan<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+        let (first, last) = if self.progressive {
+            (scan.first, scan.last)
+        } else {
+            (0, COEFFICIENTS - 1)
+        };
+        let dc_only = first == 0 && last == 0;
+        let valid = first <= last
+            && last < COEFFICIENTS
+            && (!self.progressive || dc_only || (first > 0 && scan.components.len() == 1));
+        if !valid {
+            return Err(Stop::Damaged("a scan covers impossible coefficients"));
+        }
+        let (across, down) = match scan.components.as_slice() {
+            [] => return Err(Stop::Damaged("a scan has no component")),
+            [only] => self.components[only.index].own_blocks,
+            _ => self.mcus,
+        };
+        let interleaved = scan.components.len() > 1;
+        let mut end_of_band_run = 0_u32;
+        for mcu in 0..across * down {
+            if scan.restart_interval > 0 && mcu > 0 && mcu % scan.restart_interval == 0 {
+                bits.restart()?;
+                end_of_band_run = 0;
+            }
+            let (row, column) = (mcu / across, mcu % across);
+            for part in &scan.components {
+                let component = &mut self.components[part.index];
+                let (height, width) = if interleaved {
+                    (component.vertical, component.horizontal)
+                } else {
+                    (1, 1)
+                };
+                for block in 0..height * width {
+                    if !self.progressive {
+                        sequential_block(part, bits)?;
+                    } else if dc_only {
+                        if scan.refining {
+                            bits.skip(1)?;
+                        } else {
+                            dc_difference(part, bits)?;
+                        }
+                    } else {
+                        let at = (row * height + block / width) * component.row_blocks
+                            + column * width
+                            + block % width;
+                        let mut band = Band {
+                            first,
+                            last,
+                            table: part.ac.ok_or(NO_TABLE)?,
+                            run: &mut end_of_band_run,
+                            non_zero: &mut component.non_zero[at],
+                        };
+                        if scan.refining {
+                            band.refine(bits)?;
+                        } else {
+                            band.read(bits)?;
+                        }
+                    }
+                }
+            }
+        }
+        if first == 0 {
+            for part in &scan.components {
+                self.components[part.index].seen = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+const NO_TABLE: Stop = Stop::Damaged("a scan uses a Huffman table that was never defined");
+
+fn dc_difference(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+    const MAX_CATEGORY: u8 = 11;
+    let category = bits.symbol(part.dc.ok_or(NO_TABLE)?)?;
+    if category > MAX_CATEGORY {
+        return Err(Stop::Damaged("a difference has too many bits"));
+    }
+    bits.skip(category)
+}
+
+fn sequential_block(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+    dc_difference(part, bits)?;
+    let table = part.ac.ok_or(NO_TABLE)?;
+    let mut at = 1;
+    while at < COEFFICIENTS {
+        let symbol = bits.symbol(table)?;
+        let (zeros, size) = (symbol >> 4, symbol & 15);
+        match (zeros, size) {
+            (15, 0) => at += 16,
+            (_, 0) => break,
+            _ => {
+                at += zeros;
+                if at >= COEFFICIENTS {
+                    return Err(BEYOND_BLOCK);
+                }
+                bits.skip(size)?;
+                at += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+const BEYOND_BLOCK: Stop = Stop::Damaged("a block has more than 64 coefficients");
+
+/// The coefficients `first … last` of one block in a progressive scan.
+struct Band<'a> {
+    first: u8,
+    last: u8,
+    table: &'a Huffman,
+    /// Blocks, counting from here, that have nothing more in this band.
+    run: &'a mut u32,
+    non_zero: &'a mut u64,
+}
+
+impl Band<'_> {
+    fn read(&mut self, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+        if *self.run > 0 {
+            *self.run -= 1;
+            return Ok(());
+        }
+        let mut at = self.first;
+        while at <= self.last {
+            let symbol = bits.symbol(self.table)?;
+            let (zeros, size) = (symbol >> 4, symbol & 15);
+            match (zeros, size) {
+                (15, 0) => at += 16,
+                (_, 0) => {
+                    *self.run = (1 << zeros) + bits.take(zeros)? - 1;
+                    break;
+                }
+                _ => {
+                    at += zeros;
+                    if at > self.last {
+                        return Err(BEYOND_BLOCK);
+                    }
+                    bits.skip(size)?;
+                    *self.non_zero |= 1 << at;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refine(&mut self, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+        let mut at = self.first;
+        while *self.run == 0 && at <= self.last {
+            let symbol = bits.symbol(self.table)?;
+            let (zeros, size) = (symbol >> 4, symbol & 15);
+            match size {
+                0 if zeros < 15 => {
+                    *self.run = (1 << zeros) + bits.take(zeros)?;
+                    break;
+                }
+                0 => {}
+                1 => bits.skip(1)?,
+                _ => return Err(Stop::Damaged("a refining bit is more than one bit")),
+            }
+            at = self.correct(at, Some(zeros), bits)?;
+            if size == 1 {
+                if at > self.last {
+                    return Err(BEYOND_BLOCK);
+                }
+                *self.non_zero |= 1 << at;
+            }
+            at += 1;
+        }
+        if *self.run > 0 {
+            self.correct(at, None, bits)?;
+            *self.run -= 1;
+        }
+        Ok(())
+    }
+
+    /// Reads a correction bit for every known coefficient from `at` on, up to
+    /// the zero that comes after `zeros` others (or to the end of the band), and
+    /// returns that zero's place.
+    fn correct(&self, mut at: u8, zeros: Option<u8>, bits: &mut BitReader<'_>) -> Result<u8, Stop> {
+        let mut left = zeros;
+        while at <= self.last {
+            if *self.non_zero >> at & 1 == 1 {
+                bits.skip(1)?;
+            } else {
+                match left {
+                    Some(0) => break,
+                    Some(some) => left = Some(some - 1),
+                    None => {}
+                }
+            }
+            at += 1;
+        }
+        Ok(at)
+    }
+}

@@ -1,0 +1,274 @@
+//! A JPEG's markers, read before decoding (ITU-T T.81, annex B).
+//!
+//! The decoder completes damaged or cut data with grey and guesses colour
+//! models. A half-grey face must not be scored as if it were whole, nor one in
+//! wrong colours, so the markers and the entropy-coded data are walked here
+//! first, and what is not certain is refused.
+
+use super::entropy::{Frame, FrameComponent, Huffman, Scan, ScanComponent, ScanEnd};
+use super::{DecodeLimits, broken, unsupported};
+use crate::status::Failure;
+
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const TEM: u8 = 0x01;
+const RST0: u8 = 0xD0;
+const RST7: u8 = 0xD7;
+const DHT: u8 = 0xC4;
+const SOS: u8 = 0xDA;
+const DRI: u8 = 0xDD;
+const APP0: u8 = 0xE0;
+const APP14: u8 = 0xEE;
+
+/// As many as the decoder accepts; each costs a pass over the whole picture.
+const MAX_SCANS: usize = 100;
+
+/// What the markers say of a whole, decodable JPEG.
+#[derive(Debug)]
+pub(super) struct JpegFacts {
+    /// Four inks instead of three colours.
+    pub(super) cmyk: bool,
+}
+
+/// Walks all markers to the end of the image.
+pub(super) fn inspect(bytes: &[u8], limits: &DecodeLimits) -> Result<JpegFacts, Failure> {
+    let mut walk = Walk {
+        bytes,
+        at: 2,
+        limits,
+        frame: None,
+        dc_tables: [const { None }; 4],
+        ac_tables: [const { None }; 4],
+        restart_interval: 0,
+        scans: 0,
+        jfif: false,
+        adobe_transform: None,
+    };
+    walk.run()
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    limits: &'a DecodeLimits,
+    frame: Option<Frame>,
+    dc_tables: [Option<Huffman>; 4],
+    ac_tables: [Option<Huffman>; 4],
+    restart_interval: usize,
+    scans: usize,
+    jfif: bool,
+    adobe_transform: Option<u8>,
+}
+
+fn cut() -> Failure {
+    broken(
+        "the file ends before the picture is complete (no end-of-image marker): \
+         copy or download it again",
+    )
+}
+
+fn damaged(what: &str) -> Failure {
+    broken(format!("the picture's data are damaged: {what}"))
+}
+
+impl<'a> Walk<'a> {
+    fn run(&mut self) -> Result<JpegFacts, Failure> {
+        loop {
+            match self.next_marker()? {
+                EOI => return self.facts(),
+                SOI | TEM | RST0..=RST7 => {}
+                marker => {
+                    let segment = self.segment()?;
+                    self.take(marker, segment)?;
+                }
+            }
+        }
+    }
+
+    /// Moves behind the next marker. Stray bytes before it are passed over, as
+    /// every decoder does.
+    fn next_marker(&mut self) -> Result<u8, Failure> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let found = rest
+            .windows(2)
+            .position(|pair| pair[0] == 0xFF && pair[1] != 0xFF && pair[1] != 0)
+            .ok_or_else(cut)?;
+        let marker = rest[found + 1];
+        self.at += found + 2;
+        Ok(marker)
+    }
+
+    /// The body of a segment, without its two bytes of length.
+    fn segment(&mut self) -> Result<&'a [u8], Failure> {
+        let length = self.bytes.get(self.at..self.at + 2).ok_or_else(cut)?;
+        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+        if length < 2 {
+            return Err(damaged("a segment's length is less than its own two bytes"));
+        }
+        let end = self.at + length;
+        let body = self.bytes.get(self.at + 2..end).ok_or_else(cut)?;
+        self.at = end;
+        Ok(body)
+    }
+
+    fn take(&mut self, marker: u8, segment: &[u8]) -> Result<(), Failure> {
+        match marker {
+            APP0 => self.jfif |= segment.starts_with(b"JFIF\0"),
+            APP14 if segment.starts_with(b"Adobe") => {
+                const TRANSFORM_AT: usize = 11;
+                self.adobe_transform = segment.get(TRANSFORM_AT).copied();
+            }
+            DHT => self.huffman_tables(segment)?,
+            DRI => {
+                if let [high, low, ..] = *segment {
+                    self.restart_interval = usize::from(u16::from_be_bytes([high, low]));
+                }
+            }
+            // Start of frame: baseline, extended and progressive, Huffman-coded.
+            0xC0..=0xC2 => self.start_frame(marker, segment)?,
+            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                return Err(unsupported(
+                    "the JPEG is lossless, hierarchical or arithmetic-coded: \
+                     save it as an ordinary JPEG or as PNG",
+                ));
+            }
+            SOS => self.scan(segment)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn huffman_tables(&mut self, mut rest: &[u8]) -> Result<(), Failure> {
+        while let Some((&class_and_slot, body)) = rest.split_first() {
+            let (table, after) =
+                Huffman::parse(body).ok_or_else(|| damaged("a Huffman table is not valid"))?;
+            let tables = match class_and_slot >> 4 {
+                0 => &mut self.dc_tables,
+                1 => &mut self.ac_tables,
+                _ => return Err(damaged("a Huffman table has no such class")),
+            };
+            *tables
+                .get_mut(usize::from(class_and_slot & 15))
+                .ok_or_else(|| damaged("a Huffman table has no such slot"))? = Some(table);
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn start_frame(&mut self, marker: u8, segment: &[u8]) -> Result<(), Failure> {
+        if self.frame.is_some() {
+            return Err(damaged("there are two frame headers"));
+        }
+        let [precision, h1, h0, w1, w0, count, ref parts @ ..] = *segment else {
+            return Err(damaged("the frame header is too short"));
+        };
+        let height = u16::from_be_bytes([h1, h0]);
+        let width = u16::from_be_bytes([w1, w0]);
+        self.limits
+            .check_pixels(u64::from(width), u64::from(height))?;
+        if precision != 8 {
+            return Err(unsupported(format!(
+                "the JPEG has {precision} bits a sample and only 8 are read: \
+                 save it as an 8-bit JPEG or as 16-bit PNG"
+            )));
+        }
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(unsupported(format!(
+                "the JPEG has {count} colour components; 1, 3 and 4 have a known meaning"
+            )));
+        }
+        if parts.len() < 3 * usize::from(count) {
+            return Err(damaged("the frame header is too short"));
+        }
+        let components = parts
+            .chunks_exact(3)
+            .take(usize::from(count))
+            .map(|part| FrameComponent::new(part[0], part[1] >> 4, part[1] & 15))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| damaged("a sampling factor is not 1, 2, 3 or 4"))?;
+        let progressive = marker == 0xC2;
+        self.frame = Some(Frame::new(width, height, progressive, components));
+        Ok(())
+    }
+
+    fn scan(&mut self, segment: &[u8]) -> Result<(), Failure> {
+        self.scans += 1;
+        if self.scans > MAX_SCANS {
+            return Err(unsupported(format!(
+                "the JPEG has more than {MAX_SCANS} scans"
+            )));
+        }
+        let frame = self
+            .frame
+            .as_mut()
+            .ok_or_else(|| damaged("a scan comes before the frame header"))?;
+        let too_short = || damaged("a scan header is too short");
+        let (&count, rest) = segment.split_first().ok_or_else(too_short)?;
+        let count = usize::from(count);
+        let parts = rest.get(..2 * count).ok_or_else(too_short)?;
+        let parameters = rest.get(2 * count..2 * count + 3).ok_or_else(too_short)?;
+        let components = parts
+            .chunks_exact(2)
+            .map(|part| {
+                let index = frame.components.iter().position(|c| c.id == part[0])?;
+                Some(ScanComponent {
+                    index,
+                    dc: self.dc_tables.get(usize::from(part[1] >> 4))?.as_ref(),
+                    ac: self.ac_tables.get(usize::from(part[1] & 15))?.as_ref(),
+                })
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| damaged("a scan names a component or table that is not there"))?;
+        let scan = Scan {
+            components,
+            first: parameters[0],
+            last: parameters[1],
+            refining: parameters[2] >> 4 != 0,
+            restart_interval: self.restart_interval,
+        };
+        let data = self.bytes.get(self.at..).unwrap_or_default();
+        match frame.walk_scan(&scan, data) {
+            ScanEnd::Complete { used } => {
+                self.at += used;
+                Ok(())
+            }
+            ScanEnd::OutOfData => Err(cut()),
+            ScanEnd::Damaged(what) => Err(damaged(what)),
+        }
+    }
+
+    /// What is known at the end of the image.
+    fn facts(&self) -> Result<JpegFacts, Failure> {
+        let frame = self
+            .frame
+            .as_ref()
+            .ok_or_else(|| damaged("there is no frame header"))?;
+        if !frame.components.iter().all(|component| component.seen) {
+            return Err(damaged("a colour component has no data"));
+        }
+        let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+        let certain = match (ids.len(), self.adobe_transform) {
+            (1, _) => true,
+            // libjpeg believes a JFIF marker before an Adobe one, the decoder
+            // used here the other way round.
+            (3, Some(0)) => !self.jfif,
+            (3, Some(_)) => true,
+            // Without any marker, components named R, G and B are RGB to
+            // libjpeg; the decoder used here would take them for luma and chroma.
+            (3, None) => self.jfif || ids != *b"RGB",
+            // Adobe's files hold inverted inks. Without Adobe's marker nothing
+            // says whether they are inverted, and programs differ.
+            (4, transform) => matches!(transform, Some(0 | 2)),
+            _ => false,
+        };
+        if certain {
+            Ok(JpegFacts {
+                cmyk: ids.len() == 4,
+            })
+        } else {
+            Err(unsupported(
+                "the JPEG does not say which colour model it uses: convert it to RGB",
+            ))
+        }
+    }
+}

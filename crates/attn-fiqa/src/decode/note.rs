@@ -1,0 +1,61 @@
+//! What was done to a picture on its way that a careful reader wants to know.
+
+use std::fmt;
+
+/// Something that was ignored, dropped or changed between a file and a crop.
+///
+/// The [`Display`](fmt::Display) form is what belongs in a row's notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Note {
+    /// The file holds an ICC colour profile. Pixels are taken as they are
+    /// stored, as the scripts of the field do.
+    IccIgnored,
+    /// The picture was turned or mirrored as its EXIF orientation (2 … 8) asks.
+    OrientationApplied(u8),
+    /// Transparency was dropped; the colours under it are used as stored.
+    AlphaDropped,
+    /// Only the upper 8 of each sample's 16 bits are used.
+    SixteenBitReduced,
+    /// Ink amounts were turned into RGB by multiplication, without a profile.
+    CmykConverted,
+    /// The file is an animation and only its first picture is used.
+    FirstFrame,
+    /// The file has several pages and only the first is used.
+    FirstPage,
+    /// The picture was resized; both sizes are `(width, height)` in pixels.
+    Resized {
+        /// The size of the file's picture.
+        from: (usize, usize),
+        /// The size of the network's input.
+        to: (usize, usize),
+    },
+    /// Red and blue were exchanged back, as the caller asked.
+    ChannelsSwapped,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IccIgnored => f.write_str("ICC profile ignored"),
+            Self::OrientationApplied(orientation) => {
+                write!(f, "EXIF orientation {orientation} applied")
+            }
+            Self::AlphaDropped => f.write_str("alpha channel dropped"),
+            Self::SixteenBitReduced => f.write_str("16-bit samples reduced to 8"),
+            Self::CmykConverted => f.write_str("CMYK converted to RGB"),
+            Self::FirstFrame => f.write_str("first frame of an animation"),
+            Self::FirstPage => f.write_str("first page of several"),
+            Self::Resized { from, to } => {
+                write!(f, "resized from {}×{} to {}×{}", from.0, from.1, to.0, to.1)?;
+                let same_aspect = from.0 as u128 * to.1 as u128 == from.1 as u128 * to.0 as u128;
+                f.write_str(if same_aspect {
+                    ""
+                } else {
+                    ", which changes the aspect ratio"
+                })
+            }
+            Self::ChannelsSwapped => f.write_str("red and blue swapped back"),
+        }
+    }
+}

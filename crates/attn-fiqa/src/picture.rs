@@ -1,0 +1,40 @@
+//! A decoded picture of any size: what a file held, before it becomes a crop.
+
+/// An RGB picture: `[row, column, channel]`, 8 bits a channel, at least one pixel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// Wraps pixels laid out `[row, column, channel]` in the order red, green, blue.
+    ///
+    /// Returns `None` unless both sides are positive and there are exactly
+    /// `width · height · 3` bytes.
+    pub fn from_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Option<Self> {
+        let expected = width.checked_mul(height)?.checked_mul(3)?;
+        (expected > 0 && rgb.len() == expected).then_some(Self { width, height, rgb })
+    }
+
+    /// Width in pixels, at least 1.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels, at least 1.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The pixels, `[row, column, channel]`, RGB.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The pixels, given away.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+}

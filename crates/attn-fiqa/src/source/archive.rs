@@ -1,0 +1,180 @@
+//! The images of a tar archive, read in place and in its order.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::tally::{Tally, Uncounted};
+use super::tar_reader::{Kind, Member, TarReader};
+use super::{Context, SourceItem, Step, list, name};
+use crate::decode::too_many_bytes;
+use crate::status::{Failure, Status};
+
+/// Where a header of the POSIX and GNU formats says what it is.
+const MAGIC_AT: usize = 257;
+const MAGIC: &[u8] = b"ustar";
+
+const GZIP: &[u8] = b"\x1F\x8B";
+/// Compressions that are recognised in order to be refused by name.
+const OTHER_COMPRESSIONS: [(&[u8], &str); 3] = [
+    (b"BZh", "bzip2"),
+    (b"\xFD7zXZ\0", "xz"),
+    (b"\x28\xB5\x2F\xFD", "zstd"),
+];
+
+/// Whether a regular file is a tar archive: by its name, or, where the name
+/// does not say that it is an image, by its content.
+pub(super) fn is_archive(path: &Path) -> bool {
+    name::is_archive(path) || (!name::is_image(path) && starts_as_tar(path).unwrap_or(false))
+}
+
+fn starts_as_tar(path: &Path) -> io::Result<bool> {
+    let mut head = [0; MAGIC_AT + MAGIC.len()];
+    File::open(path)?.read_exact(&mut head)?;
+    Ok(head.ends_with(MAGIC))
+}
+
+/// An archive that is being read.
+pub(super) struct Archive {
+    path: PathBuf,
+    /// Goes before all relative names.
+    base: PathBuf,
+    state: State,
+    /// Held until the last member is known.
+    _uncounted: Uncounted,
+}
+
+enum State {
+    Closed,
+    Open(TarReader<Box<dyn Read + Send>>),
+    Ended,
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    pub(super) fn new(path: PathBuf, base: PathBuf, tally: &Tally) -> Self {
+        Self {
+            path,
+            base,
+            state: State::Closed,
+            _uncounted: tally.start_uncounted(),
+        }
+    }
+
+    pub(super) fn step(&mut self, context: &Context) -> Step {
+        let item = match self.next_image(context) {
+            Ok(Some(item)) => item,
+            Ok(None) => return Step::Done,
+            Err(failure) => {
+                self.state = State::Ended;
+                self.own_item(failure)
+            }
+        };
+        context.tally.add_known(1);
+        Step::Item(item)
+    }
+
+    /// The row of the archive itself.
+    fn own_item(&self, failure: Failure) -> SourceItem {
+        let file_name = Path::new(self.path.file_name().unwrap_or_default());
+        let relative = if self.base.as_os_str().is_empty() {
+            file_name
+        } else {
+            &self.base
+        };
+        SourceItem {
+            path: self.path.to_string_lossy().into_owned(),
+            relative: name::safe_relative(relative),
+            bytes: Err(failure),
+        }
+    }
+
+    /// The next member that is an image; `Err` ends the archive.
+    fn next_image(&mut self, context: &Context) -> Result<Option<SourceItem>, Failure> {
+        if let State::Closed = self.state {
+            self.state = State::Open(TarReader::new(open(&self.path)?));
+        }
+        let State::Open(reader) = &mut self.state else {
+            return Ok(None);
+        };
+        loop {
+            let Some(member) = reader.next_member().map_err(broken)? else {
+                self.state = State::Ended;
+                return Ok(None);
+            };
+            let inside = list::path_from(&member.name);
+            let inside = inside.filter(|path| name::is_image(path));
+            let (Some(inside), Kind::Regular | Kind::Sparse) = (inside, member.kind) else {
+                if member.kind != Kind::Folder {
+                    context.tally.add_passed_over(1);
+                }
+                continue;
+            };
+            let bytes = bytes_of(&member, reader, context.options.max_bytes)?;
+            let shown = String::from_utf8_lossy(&member.name);
+            let shown = shown.strip_prefix("./").unwrap_or(&shown);
+            return Ok(Some(SourceItem {
+                path: format!("{}/{shown}", self.path.display()),
+                relative: self.base.join(name::safe_relative(&inside)),
+                bytes,
+            }));
+        }
+    }
+}
+
+/// A member's bytes. The outer failure is the archive's, the inner the member's.
+fn bytes_of(
+    member: &Member,
+    reader: &mut TarReader<Box<dyn Read + Send>>,
+    max_bytes: u64,
+) -> Result<Result<Vec<u8>, Failure>, Failure> {
+    if member.kind == Kind::Sparse {
+        return Ok(Err(Failure::new(
+            Status::Unreadable,
+            "the archive holds this file as a sparse one, which is not read: \
+             pack the archive without sparse files",
+        )));
+    }
+    if member.size > max_bytes {
+        return Ok(Err(too_many_bytes(member.size, max_bytes)));
+    }
+    reader.read_data().map(Ok).map_err(broken)
+}
+
+fn broken(message: String) -> Failure {
+    Failure::new(Status::BrokenArchive, message)
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+    let unreadable = |error: io::Error| {
+        Failure::new(
+            Status::Unreadable,
+            format!("the archive cannot be read: {error}"),
+        )
+    };
+    let mut file = BufReader::with_capacity(256 << 10, File::open(path).map_err(unreadable)?);
+    let head = file.fill_buf().map_err(unreadable)?;
+    for (magic, compression) in OTHER_COMPRESSIONS {
+        if head.starts_with(magic) {
+            return Err(broken(format!(
+                "the archive is compressed with {compression}, and only gzip is read: \
+                 decompress it first"
+            )));
+        }
+    }
+    Ok(if head.starts_with(GZIP) {
+        Box::new(BufReader::new(MultiGzDecoder::new(file)))
+    } else {
+        Box::new(file)
+    })
+}

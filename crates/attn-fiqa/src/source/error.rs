@@ -1,0 +1,66 @@
+//! What can be wrong with inputs before any image is read.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::name::EXTENSIONS_SHOWN;
+
+/// An input that cannot be worked with at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// Nothing was named.
+    #[error("no input: name at least one image, folder, pattern, archive or list")]
+    NoInput,
+    /// Two lists were to be read from standard input.
+    #[error("two lists from standard input: only one can be read from there")]
+    StandardInputTwice,
+    /// A pattern fits no file.
+    #[error("{pattern}: no file of that name, and nothing matches it as a pattern")]
+    NoMatch {
+        /// The pattern as given.
+        pattern: String,
+    },
+    /// A name that is neither a file nor a valid pattern.
+    #[error("{pattern}: no file of that name, and not a valid pattern: {source}")]
+    BadPattern {
+        /// The pattern as given.
+        pattern: String,
+        /// Where the pattern is wrong.
+        source: glob::PatternError,
+    },
+    /// A list that cannot be opened.
+    #[error("{}: the list cannot be read: {source}", path.display())]
+    UnreadableList {
+        /// The list.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A list's root that is not a folder.
+    #[error("{}: the list's root is not a folder", root.display())]
+    RootNotAFolder {
+        /// The root as given.
+        root: PathBuf,
+    },
+    /// A folder that cannot be opened.
+    #[error("{}: the folder cannot be read: {source}", path.display())]
+    UnreadableFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder without any image.
+    #[error(
+        "{}: no image in this folder ({EXTENSIONS_SHOWN}){}",
+        path.display(),
+        if *unsearched { "; it has subfolders, which are searched only recursively (`--recursive` on the command line)" } else { "" }
+    )]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+        /// Whether it has subfolders that were not searched.
+        unsearched: bool,
+    },
+}

@@ -1,0 +1,164 @@
+//! The images of a folder, and of the folders in it.
+
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use super::tally::{Tally, Uncounted};
+use super::{Context, SourceError, SourceItem, Step, file, name};
+use crate::status::{Failure, Status};
+
+/// A folder that is being read.
+#[derive(Debug)]
+pub(super) struct Folder {
+    root: PathBuf,
+    /// Goes before all relative names.
+    base: PathBuf,
+    /// Folders still to open, below the root; the last comes next.
+    to_open: Vec<PathBuf>,
+    /// The folder whose images are being read, below the root, and their names.
+    current: PathBuf,
+    images: vec::IntoIter<OsString>,
+    uncounted: Option<Uncounted>,
+}
+
+enum Kind {
+    Image,
+    Folder,
+    Other,
+}
+
+fn kind(entry: &DirEntry) -> Kind {
+    let path = entry.path();
+    let Ok(own) = entry.file_type() else {
+        return Kind::Other;
+    };
+    if own.is_dir() {
+        return Kind::Folder;
+    }
+    // A link to a folder may lead back up, so links lead to files only. A
+    // broken one with an image's name becomes a row that says so.
+    let leads_to_file = own.is_file()
+        || (own.is_symlink() && fs::metadata(&path).map_or(true, |found| found.is_file()));
+    if leads_to_file && name::is_image(&path) {
+        Kind::Image
+    } else {
+        Kind::Other
+    }
+}
+
+/// Fails if a folder holds no image at all; stops at the first.
+pub(super) fn check_holds_image(root: &Path, recursive: bool) -> Result<(), SourceError> {
+    let mut to_open = vec![root.to_owned()];
+    let mut unsearched = false;
+    while let Some(folder) = to_open.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(source) if folder == root => {
+                return Err(SourceError::UnreadableFolder {
+                    path: folder,
+                    source,
+                });
+            }
+            // It will be a row of its own, so there is something to read.
+            Err(_) => return Ok(()),
+        };
+        for entry in entries {
+            let Ok(entry) = entry else { return Ok(()) };
+            match kind(&entry) {
+                Kind::Image => return Ok(()),
+                Kind::Folder if recursive => to_open.push(entry.path()),
+                Kind::Folder => unsearched = true,
+                Kind::Other => {}
+            }
+        }
+    }
+    Err(SourceError::NoImages {
+        path: root.to_owned(),
+        unsearched,
+    })
+}
+
+impl Folder {
+    pub(super) fn new(root: PathBuf, base: PathBuf, tally: &Tally) -> Self {
+        Self {
+            root,
+            base,
+            to_open: vec![PathBuf::new()],
+            current: PathBuf::new(),
+            images: Vec::new().into_iter(),
+            uncounted: Some(tally.start_uncounted()),
+        }
+    }
+
+    pub(super) fn step(&mut self, context: &Context) -> Step {
+        loop {
+            if let Some(image) = self.images.next() {
+                let inside = self.current.join(image);
+                let path = self.root.join(&inside);
+                let bytes = file::read(&path, context.options.max_bytes);
+                return Step::Item(self.item(&path, &inside, bytes));
+            }
+            let Some(folder) = self.to_open.pop() else {
+                return Step::Done;
+            };
+            // Joining an empty path would add a separator.
+            let path = if folder.as_os_str().is_empty() {
+                self.root.clone()
+            } else {
+                self.root.join(&folder)
+            };
+            let opened = self.read_names(&path, &folder, context);
+            self.current = folder;
+            if self.to_open.is_empty() {
+                self.uncounted = None;
+            }
+            if let Err(error) = opened {
+                let failure = Failure::new(
+                    Status::Unreadable,
+                    format!("the folder cannot be read: {error}"),
+                );
+                context.tally.add_known(1);
+                return Step::Item(self.item(&path, &self.current, Err(failure)));
+            }
+        }
+    }
+
+    fn item(&self, path: &Path, inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
+        SourceItem {
+            path: path.to_string_lossy().into_owned(),
+            relative: name::safe_relative(&self.base.join(inside)),
+            bytes,
+        }
+    }
+
+    /// Reads a folder's names. After an error, those read before it are kept.
+    fn read_names(&mut self, path: &Path, folder: &Path, context: &Context) -> io::Result<()> {
+        let mut images = Vec::new();
+        let mut folders = Vec::new();
+        let mut passed_over = 0;
+        let read = fs::read_dir(path).and_then(|mut entries| {
+            entries.try_for_each(|entry| {
+                let entry = entry?;
+                match kind(&entry) {
+                    Kind::Image => images.push(entry.file_name()),
+                    Kind::Folder => folders.push(entry.file_name()),
+                    Kind::Other => passed_over += 1,
+                }
+                Ok(())
+            })
+        });
+        images.sort_unstable();
+        folders.sort_unstable();
+        context.tally.add_known(images.len() as u64);
+        context.tally.add_passed_over(passed_over);
+        self.images = images.into_iter();
+        if context.options.recursive {
+            self.to_open
+                .extend(folders.into_iter().rev().map(|name| folder.join(name)));
+        }
+        read
+    }
+}

@@ -1,0 +1,65 @@
+//! Counting images while they are found, for a progress bar.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many images there are, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Images that were read or are known to come.
+    pub known: u64,
+    /// Whether there will be no more: `false` while folders are still to be
+    /// opened or a list or archive is being read.
+    pub exact: bool,
+}
+
+/// A handle on the counts of a [`Sources`](super::Sources); cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    known: AtomicU64,
+    passed_over: AtomicU64,
+    /// Inputs whose number of images is not known yet.
+    uncounted: AtomicU64,
+}
+
+/// Stands for one uncounted input until it is dropped.
+#[derive(Debug)]
+pub(super) struct Uncounted(Tally);
+
+impl Tally {
+    /// How many images there are, as far as is known now.
+    pub fn counts(&self) -> Counts {
+        // Read in this order, so that an exact count is a complete one: images
+        // are added before their input is marked as counted.
+        let exact = self.0.uncounted.load(Ordering::Acquire) == 0;
+        let known = self.0.known.load(Ordering::Acquire);
+        Counts { known, exact }
+    }
+
+    /// Files that were not taken for images, so far.
+    pub fn passed_over(&self) -> u64 {
+        self.0.passed_over.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_known(&self, images: u64) {
+        self.0.known.fetch_add(images, Ordering::AcqRel);
+    }
+
+    pub(super) fn add_passed_over(&self, files: u64) {
+        self.0.passed_over.fetch_add(files, Ordering::Relaxed);
+    }
+
+    pub(super) fn start_uncounted(&self) -> Uncounted {
+        self.0.uncounted.fetch_add(1, Ordering::AcqRel);
+        Uncounted(self.clone())
+    }
+}
+
+impl Drop for Uncounted {
+    fn drop(&mut self) {
+        self.0.0.uncounted.fetch_sub(1, Ordering::AcqRel);
+    }
+}

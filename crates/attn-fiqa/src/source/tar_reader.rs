@@ -1,0 +1,307 @@
+//! Walking a tar archive as a stream, member by member.
+//!
+//! The `tar` crate reads the headers. The walk itself is written out here
+//! because an iterator must own its archive, because extended headers must not
+//! take memory by their declared size, and because a cut archive must be told
+//! from a complete one.
+
+use std::io::{self, ErrorKind, Read};
+
+use tar::{EntryType, Header};
+
+const BLOCK: usize = 512;
+
+/// The most bytes of one extended header: far above any name or attribute.
+const MAX_EXTENSION: u64 = 1 << 20;
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Regular,
+    /// A file whose holes are not stored.
+    Sparse,
+    Folder,
+    /// A link, device or pipe.
+    Other,
+}
+
+/// A member's header.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: Vec<u8>,
+    pub(super) kind: Kind,
+    /// Bytes stored in the archive.
+    pub(super) size: u64,
+}
+
+/// A tar archive being read. Errors are messages for the archive's row.
+pub(super) struct TarReader<R> {
+    input: R,
+    /// Bytes of the current member that were not read yet, and of its padding.
+    data: u64,
+    padding: u64,
+    members: u64,
+    /// The current member's name, for messages.
+    name: String,
+}
+
+/// What extended headers say of the member behind them.
+#[derive(Default)]
+struct Extension {
+    name: Option<Vec<u8>>,
+    size: Option<u64>,
+    sparse: bool,
+}
+
+impl<R: Read> TarReader<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            data: 0,
+            padding: 0,
+            members: 0,
+            name: String::new(),
+        }
+    }
+
+    /// Passes over what is left of the current member and reads the next header.
+    pub(super) fn next_member(&mut self) -> Result<Option<Member>, String> {
+        let mut extension = Extension::default();
+        loop {
+            self.pass_over_data()?;
+            let Some(header) = self.next_header()? else {
+                return Ok(None);
+            };
+            let kind = header.entry_type();
+            let size = match extension.size.take_if(|_| !is_extension(kind)) {
+                Some(size) => size,
+                None => header
+                    .entry_size()
+                    .map_err(|error| damaged(&error.to_string()))?,
+            };
+            self.data = if has_data(kind) { size } else { 0 };
+            self.padding = self.data.wrapping_neg() % BLOCK as u64;
+            match kind {
+                EntryType::GNULongName => {
+                    let mut name = self.read_extension()?;
+                    name.truncate(name.iter().position(|&b| b == 0).unwrap_or(name.len()));
+                    extension.name = Some(name);
+                }
+                EntryType::XHeader => extension.read_pax(&self.read_extension()?)?,
+                // A long link target, or a note on the whole archive.
+                EntryType::GNULongLink | EntryType::XGlobalHeader => {}
+                _ => return self.member(&header, extension).map(Some),
+            }
+        }
+    }
+
+    /// All data of the current member. The caller has looked at its size.
+    pub(super) fn read_data(&mut self) -> Result<Vec<u8>, String> {
+        const FIRST_RESERVE: u64 = 1 << 20;
+        let mut bytes = Vec::with_capacity(self.data.min(FIRST_RESERVE) as usize);
+        let read = (&mut self.input).take(self.data).read_to_end(&mut bytes);
+        read.map_err(|error| self.failed(&error))?;
+        self.data -= bytes.len() as u64;
+        if self.data > 0 {
+            return Err(self.cut());
+        }
+        Ok(bytes)
+    }
+
+    fn member(&mut self, header: &Header, extension: Extension) -> Result<Member, String> {
+        self.members += 1;
+        let kind = match header.entry_type() {
+            EntryType::Regular | EntryType::Continuous if extension.sparse => Kind::Sparse,
+            EntryType::Regular | EntryType::Continuous => Kind::Regular,
+            EntryType::GNUSparse => {
+                self.pass_over_sparse_map(header)?;
+                Kind::Sparse
+            }
+            EntryType::Directory => Kind::Folder,
+            _ => Kind::Other,
+        };
+        let name = extension
+            .name
+            .unwrap_or_else(|| header.path_bytes().into_owned());
+        self.name = String::from_utf8_lossy(&name).into_owned();
+        // Before POSIX, a folder was a file whose name ends in a slash.
+        let kind = if name.ends_with(b"/") && kind == Kind::Regular {
+            Kind::Folder
+        } else {
+            kind
+        };
+        Ok(Member {
+            name,
+            kind,
+            size: self.data,
+        })
+    }
+
+    /// The next header; `None` at the end-of-archive marker.
+    fn next_header(&mut self) -> Result<Option<Header>, String> {
+        let mut header = Header::new_old();
+        let block = header.as_mut_bytes();
+        let mut filled = 0;
+        while filled < BLOCK {
+            match self.input.read(&mut block[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+        match filled {
+            0 if self.members == 0 => return Err("the archive is empty".to_owned()),
+            0 => return Err(self.cut()),
+            BLOCK => {}
+            _ if self.members == 0 => return Err(NOT_TAR.to_owned()),
+            _ => return Err(self.cut()),
+        }
+        if block.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        if header.cksum().ok() != Some(checksum(header.as_bytes())) {
+            return Err(if self.members == 0 {
+                NOT_TAR.to_owned()
+            } else {
+                damaged(&format!(
+                    "the header behind {} has a wrong checksum",
+                    self.name
+                ))
+            });
+        }
+        Ok(Some(header))
+    }
+
+    fn read_extension(&mut self) -> Result<Vec<u8>, String> {
+        if self.data > MAX_EXTENSION {
+            return Err(damaged(&format!(
+                "an extended header claims {} bytes",
+                self.data
+            )));
+        }
+        self.read_data()
+    }
+
+    /// Old GNU archives hold the rest of a long map of holes before the data.
+    fn pass_over_sparse_map(&mut self, header: &Header) -> Result<(), String> {
+        const CONTINUES_AT: usize = 504;
+        let mut more = header.as_gnu().is_some_and(tar::GnuHeader::is_extended);
+        let mut block = [0; BLOCK];
+        while more {
+            self.input
+                .read_exact(&mut block)
+                .map_err(|error| self.failed(&error))?;
+            more = block[CONTINUES_AT] != 0;
+        }
+        Ok(())
+    }
+
+    fn pass_over_data(&mut self) -> Result<(), String> {
+        for left in [self.data, self.padding] {
+            let passed = io::copy(&mut (&mut self.input).take(left), &mut io::sink())
+                .map_err(|error| self.failed(&error))?;
+            if passed < left {
+                return Err(self.cut());
+            }
+        }
+        (self.data, self.padding) = (0, 0);
+        Ok(())
+    }
+
+    fn cut(&self) -> String {
+        let place = match self.name.as_str() {
+            "" => String::new(),
+            name => format!(" in or behind {name}"),
+        };
+        format!(
+            "the archive ends{place}, without its end marker: it was cut short; \
+             copy or download it again"
+        )
+    }
+
+    fn failed(&self, error: &io::Error) -> String {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => self.cut(),
+            _ if self.members == 0 => format!("the archive cannot be read: {error}"),
+            _ => format!("the archive cannot be read behind {}: {error}", self.name),
+        }
+    }
+}
+
+const NOT_TAR: &str = "this is not a tar archive, though its name says so";
+
+fn damaged(what: &str) -> String {
+    format!("the archive is damaged: {what}")
+}
+
+fn is_extension(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::GNULongName
+            | EntryType::GNULongLink
+            | EntryType::XHeader
+            | EntryType::XGlobalHeader
+    )
+}
+
+/// Links, devices and folders may declare a size but store nothing.
+fn has_data(kind: EntryType) -> bool {
+    !matches!(
+        kind,
+        EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Directory
+            | EntryType::Fifo
+    )
+}
+
+/// The sum of a header's bytes, its own checksum field counted as spaces (POSIX
+/// `ustar`).
+fn checksum(header: &[u8; BLOCK]) -> u32 {
+    const FIELD: std::ops::Range<usize> = 148..156;
+    let value =
+        |(at, &byte): (usize, &u8)| u32::from(if FIELD.contains(&at) { b' ' } else { byte });
+    header.iter().enumerate().map(value).sum()
+}
+
+impl Extension {
+    /// Reads records `LENGTH KEY=VALUE\n`, where the length counts the whole
+    /// record (POSIX `pax`).
+    fn read_pax(&mut self, mut records: &[u8]) -> Result<(), String> {
+        while !records.is_empty() {
+            let (record, rest) =
+                pax_record(records).ok_or_else(|| damaged("an extended header does not parse"))?;
+            records = rest;
+            let Some(equals) = record.iter().position(|&byte| byte == b'=') else {
+                return Err(damaged("an extended header does not parse"));
+            };
+            let (key, value) = (&record[..equals], &record[equals + 1..]);
+            match key {
+                // The name of a sparse file stands here, and in `path` one that
+                // was made up for programs that do not know sparse files.
+                b"GNU.sparse.name" => {
+                    self.sparse = true;
+                    self.name = Some(value.to_vec());
+                }
+                b"path" if !self.sparse => self.name = Some(value.to_vec()),
+                b"size" => {
+                    let size = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+                    self.size = Some(size.ok_or_else(|| damaged("a size is not a number"))?);
+                }
+                _ => self.sparse |= key.starts_with(b"GNU.sparse."),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Splits off the first record, without its length and line end.
+fn pax_record(records: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = records.iter().position(|&byte| byte == b' ')?;
+    let length: usize = std::str::from_utf8(&records[..space]).ok()?.parse().ok()?;
+    let record = records.get(space + 1..length)?.strip_suffix(b"\n")?;
+    Some((record, &records[length..]))
+}

@@ -1,0 +1,117 @@
+//! Bilinear resizing against OpenCV's pictures and against the formula.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed unwrap in a test is a failed test, and a skipped test says so"
+)]
+
+use std::path::{Path, PathBuf};
+
+use attn_fiqa::decode::{DecodeLimits, decode};
+use attn_fiqa::picture::Picture;
+use attn_fiqa::resize::resize_bilinear;
+use proptest::prelude::*;
+
+fn golden() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/image");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: ../shared is not here");
+    None
+}
+
+fn read(path: &Path) -> Picture {
+    let bytes = std::fs::read(path).unwrap();
+    decode(&bytes, &DecodeLimits::default()).unwrap().picture
+}
+
+#[test]
+fn pictures_are_within_one_level_of_opencv() {
+    let Some(folder) = golden() else { return };
+    let index = std::fs::read(folder.join("index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let pairs = index["resize"].as_array().unwrap();
+    assert!(pairs.len() >= 5);
+    for pair in pairs {
+        let name = pair["input"].as_str().unwrap();
+        let input = read(&folder.join(name));
+        let expected = read(&folder.join(pair["expected"].as_str().unwrap()));
+        let found = resize_bilinear(&input, expected.width(), expected.height()).unwrap();
+        for (at, (found, expected)) in found.rgb().iter().zip(expected.rgb()).enumerate() {
+            assert!(
+                found.abs_diff(*expected) <= 1,
+                "{name} at {at}: {found} ≠ {expected}"
+            );
+        }
+    }
+}
+
+/// Bilinear interpolation written out for one level, in f64.
+fn naive(picture: &Picture, x: usize, y: usize, channel: usize, size: (usize, usize)) -> f64 {
+    let (width, height) = (picture.width() as f64, picture.height() as f64);
+    let u = (x as f64 + 0.5) * width / size.0 as f64 - 0.5;
+    let v = (y as f64 + 0.5) * height / size.1 as f64 - 0.5;
+    let level = |column: f64, row: f64| {
+        let column = column.max(0.0).min(width - 1.0) as usize;
+        let row = row.max(0.0).min(height - 1.0) as usize;
+        f64::from(picture.rgb()[(row * picture.width() + column) * 3 + channel])
+    };
+    let (left, top) = (u.floor(), v.floor());
+    let (right_share, lower_share) = (u - left, v - top);
+    (1.0 - lower_share) * (1.0 - right_share) * level(left, top)
+        + (1.0 - lower_share) * right_share * level(left + 1.0, top)
+        + lower_share * (1.0 - right_share) * level(left, top + 1.0)
+        + lower_share * right_share * level(left + 1.0, top + 1.0)
+}
+
+fn pictures() -> impl Strategy<Value = Picture> {
+    (1..20_usize, 1..20_usize).prop_flat_map(|(width, height)| {
+        prop::collection::vec(any::<u8>(), width * height * 3)
+            .prop_map(move |rgb| Picture::from_rgb(width, height, rgb).unwrap())
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_level_follows_the_formula(picture in pictures(), width in 1..24_usize, height in 1..24_usize) {
+        let resized = resize_bilinear(&picture, width, height).unwrap();
+        prop_assert_eq!((resized.width(), resized.height()), (width, height));
+        for (at, &found) in resized.rgb().iter().enumerate() {
+            let (pixel, channel) = (at / 3, at % 3);
+            let expected = naive(&picture, pixel % width, pixel / width, channel, (width, height));
+            prop_assert!((f64::from(found) - expected).abs() <= 0.501, "{found} ≠ {expected}");
+        }
+    }
+
+    #[test]
+    fn levels_stay_between_the_least_and_the_greatest(picture in pictures(), width in 1..24_usize, height in 1..24_usize) {
+        let (least, greatest) = (picture.rgb().iter().min(), picture.rgb().iter().max());
+        let resized = resize_bilinear(&picture, width, height).unwrap();
+        prop_assert!(resized.rgb().iter().min() >= least);
+        prop_assert!(resized.rgb().iter().max() <= greatest);
+    }
+
+    #[test]
+    fn one_colour_stays_one_colour(rgb in any::<[u8; 3]>(), from in (1..20_usize, 1..20_usize), to in (1..24_usize, 1..24_usize)) {
+        let picture = Picture::from_rgb(from.0, from.1, rgb.repeat(from.0 * from.1)).unwrap();
+        let resized = resize_bilinear(&picture, to.0, to.1).unwrap();
+        prop_assert_eq!(resized.rgb(), rgb.repeat(to.0 * to.1));
+    }
+
+    #[test]
+    fn the_same_size_is_the_same_picture(picture in pictures()) {
+        let resized = resize_bilinear(&picture, picture.width(), picture.height());
+        prop_assert_eq!(resized, Some(picture));
+    }
+}
+
+#[test]
+fn a_picture_without_pixels_cannot_be_asked_for() {
+    let picture = Picture::from_rgb(1, 1, vec![1, 2, 3]).unwrap();
+    assert_eq!(resize_bilinear(&picture, 0, 3), None);
+    assert_eq!(resize_bilinear(&picture, usize::MAX, 2), None);
+    assert_eq!(Picture::from_rgb(0, 0, vec![]), None);
+    assert_eq!(Picture::from_rgb(2, 1, vec![0; 3]), None);
+}

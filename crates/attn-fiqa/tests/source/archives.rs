@@ -1,0 +1,243 @@
+//! Tar archives as they ought to be.
+
+use std::io::Write;
+use std::path::Path;
+
+use attn_fiqa::source::Counts;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{Builder, EntryType, Header};
+
+use super::{contents, items, open, path, relatives, tree, write};
+
+/// An archive of files that hold their own names.
+pub(crate) fn packed(names: &[&str]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for name in names {
+        let mut header = Header::new_gnu();
+        header.set_size(name.len() as u64);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, name, name.as_bytes())
+            .unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// One member with any bytes as its name, header and padding included.
+pub(crate) fn member(name: &[u8], kind: EntryType, data: &[u8]) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name);
+    header.set_entry_type(kind);
+    header.set_size(data.len() as u64);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.extend_from_slice(data);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+/// A pax record: its length counts itself.
+pub(crate) fn pax(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len() + 1;
+    while length.to_string().len() + rest.len() != length {
+        length += 1;
+    }
+    format!("{length}{rest}").into_bytes()
+}
+
+pub(crate) fn end() -> Vec<u8> {
+    vec![0; 1024]
+}
+
+#[test]
+fn members_come_in_the_order_of_the_archive() {
+    let folder = tree(&[]);
+    let names = ["z.jpg", "./b/é.PNG", "b/n.txt", "a.webp", "z.jpg"];
+    let plain = packed(&names);
+    for (file, bytes) in [
+        ("set.tar", plain.clone()),
+        ("set.tar.gz", gzipped(&plain)),
+        ("set.TGZ", gzipped(&plain)),
+        // The content decides how it is read.
+        ("plain.tgz", plain.clone()),
+        ("zipped.tar", gzipped(&plain)),
+        ("no_extension", plain.clone()),
+    ] {
+        let archive = folder.path().join(file);
+        write(&archive, &bytes);
+        let mut sources = open(&[path(&archive)], false).unwrap();
+        let found: Vec<_> = sources.by_ref().collect();
+        let stored = contents(&found);
+        assert_eq!(stored[1].trim_start_matches("./"), "b/é.PNG");
+        assert_eq!(
+            [&stored[0], &stored[2], &stored[3]],
+            ["z.jpg", "a.webp", "z.jpg"]
+        );
+        assert_eq!(relatives(&found), ["z.jpg", "b/é.PNG", "a.webp", "z.jpg"]);
+        assert_eq!(found[1].path, format!("{}/b/é.PNG", archive.display()));
+        assert_eq!(sources.passed_over(), 1);
+    }
+}
+
+#[test]
+fn an_archive_in_a_folder_is_passed_over() {
+    let folder = tree(&["a.jpg"]);
+    write(&folder.path().join("set.tar"), &packed(&["b.jpg"]));
+    let mut sources = open(&[path(folder.path())], false).unwrap();
+    assert_eq!(sources.by_ref().count(), 1);
+    assert_eq!(sources.passed_over(), 1);
+    // A pattern's match counts as named; relative names tell archives apart.
+    let found = items(&[path(folder.path().join("*.tar"))], false);
+    assert_eq!(relatives(&found), ["set.tar/b.jpg"]);
+}
+
+#[test]
+fn long_names_of_both_kinds_are_read() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("long.tar");
+    let long = format!("{}face.jpg", "very long/".repeat(60));
+    let mut bytes = packed(&[&long]);
+    bytes.truncate(bytes.len() - 1024);
+    let records = [pax("comment", "line\nbreak"), pax("path", &long)].concat();
+    bytes.extend(member(b"x", EntryType::XHeader, &records));
+    bytes.extend(member(b"cut.jpg", EntryType::Regular, b"pax"));
+    bytes.extend(member(b"short.jpg", EntryType::Regular, b"own"));
+    bytes.extend(end());
+    write(&archive, &bytes);
+    let found = items(&[path(&archive)], false);
+    assert_eq!(relatives(&found), [&*long, &*long, "short.jpg"]);
+    assert_eq!(contents(&found), [&*long, "pax", "own"]);
+}
+
+#[test]
+fn only_regular_files_are_read() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("kinds.tar");
+    let mut bytes = Vec::new();
+    for kind in [
+        EntryType::Symlink,
+        EntryType::Link,
+        EntryType::Char,
+        EntryType::Block,
+        EntryType::Fifo,
+        EntryType::Directory,
+    ] {
+        bytes.extend(member(b"not a file.jpg", kind, b""));
+    }
+    bytes.extend(member(b"folder.jpg/", EntryType::Regular, b""));
+    bytes.extend(member(
+        b"g",
+        EntryType::XGlobalHeader,
+        &pax("path", "all.jpg"),
+    ));
+    bytes.extend(member(b"real.jpg", EntryType::Regular, b"real"));
+    bytes.extend(end());
+    write(&archive, &bytes);
+    let mut sources = open(&[path(&archive)], false).unwrap();
+    let found: Vec<_> = sources.by_ref().collect();
+    assert_eq!(
+        (contents(&found), relatives(&found)),
+        (vec!["real".into()], vec!["real.jpg".into()])
+    );
+    // Folders are no files that could have been images.
+    assert_eq!(sources.passed_over(), 5);
+}
+
+#[test]
+fn a_size_in_an_extended_header_replaces_the_other() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("size.tar");
+    let mut bytes = member(b"x", EntryType::XHeader, &pax("size", "3"));
+    let mut sized = member(b"a.jpg", EntryType::Regular, b"abc");
+    let mut header = Header::from_byte_slice(&sized[..512]).clone();
+    header.set_size(0);
+    header.set_cksum();
+    sized[..512].copy_from_slice(header.as_bytes());
+    bytes.extend(sized);
+    bytes.extend(member(b"b.jpg", EntryType::Regular, b"next"));
+    bytes.extend(end());
+    write(&archive, &bytes);
+    assert_eq!(contents(&items(&[path(&archive)], false)), ["abc", "next"]);
+}
+
+#[test]
+fn sparse_members_are_rows_and_reading_goes_on() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("sparse.tar");
+    // Old GNU: one more block of map stands before the data.
+    let mut old = member(b"old.jpg", EntryType::GNUSparse, b"data");
+    let mut header = Header::from_byte_slice(&old[..512]).clone();
+    header.as_gnu_mut().unwrap().set_is_extended(true);
+    header.set_cksum();
+    old[..512].copy_from_slice(header.as_bytes());
+    old.splice(512..512, [0; 512]);
+    let records = [
+        pax("GNU.sparse.major", "1"),
+        pax("GNU.sparse.name", "new.jpg"),
+        pax("path", "GNUSparseFile.1/new.jpg"),
+    ]
+    .concat();
+    let mut bytes = old;
+    bytes.extend(member(b"x", EntryType::XHeader, &records));
+    bytes.extend(member(b"other.jpg", EntryType::Regular, b"1\n0\n4\ndata"));
+    bytes.extend(member(b"last.jpg", EntryType::Regular, b"last"));
+    bytes.extend(end());
+    write(&archive, &bytes);
+    let found = items(&[path(&archive)], false);
+    assert_eq!(contents(&found), ["<unreadable>", "<unreadable>", "last"]);
+    assert_eq!(relatives(&found), ["old.jpg", "new.jpg", "last.jpg"]);
+}
+
+#[test]
+fn a_count_is_exact_only_behind_the_last_member() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("set.tar");
+    write(&archive, &packed(&["a.jpg", "b.jpg"]));
+    let mut sources = open(&[path(&archive)], false).unwrap();
+    let tally = sources.found_so_far();
+    assert!(sources.next().is_some());
+    assert_eq!(
+        tally.counts(),
+        Counts {
+            known: 1,
+            exact: false
+        }
+    );
+    assert_eq!(sources.count(), 1);
+    assert_eq!(
+        tally.counts(),
+        Counts {
+            known: 2,
+            exact: true
+        }
+    );
+}
+
+#[test]
+fn all_of_lfw_is_read_in_order() {
+    let archive =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/lfw-aligned-112.tar");
+    if !archive.is_file() {
+        println!("skipped: ../shared is not here");
+        return;
+    }
+    let sources = open(&[path(&archive)], false).unwrap();
+    let mut read = 0;
+    for item in sources {
+        assert!(
+            item.bytes.unwrap().starts_with(b"\xFF\xD8\xFF"),
+            "{}",
+            item.path
+        );
+        read += 1;
+    }
+    assert_eq!(read, 7701);
+}

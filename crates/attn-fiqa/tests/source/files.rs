@@ -1,0 +1,296 @@
+//! Files, folders and patterns.
+
+use std::fs;
+
+use attn_fiqa::source::{Counts, SourceError, SourceOptions, Sources};
+use attn_fiqa::status::Status;
+
+use super::{contents, items, open, path, relatives, status, tree};
+
+#[test]
+fn a_named_file_is_taken_whatever_its_name() {
+    let folder = tree(&["notes.txt", "noextension"]);
+    for name in ["notes.txt", "noextension"] {
+        let file = folder.path().join(name);
+        let found = items(&[path(&file)], false);
+        assert_eq!(contents(&found), [name]);
+        assert_eq!(found[0].path, file.to_string_lossy());
+        assert_eq!(relatives(&found), [name]);
+    }
+}
+
+#[test]
+fn files_that_cannot_be_had_are_rows() {
+    let folder = tree(&["a.jpg"]);
+    let at = |name: &str| path(folder.path().join(name));
+    let found = items(
+        &[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")],
+        false,
+    );
+    assert_eq!(
+        contents(&found),
+        ["<not-found>", "<not-found>", "a.jpg", "<not-found>"]
+    );
+    assert_eq!(found[0].bytes.as_ref().unwrap_err().message, "no such file");
+
+    let options = SourceOptions {
+        max_bytes: 4,
+        ..SourceOptions::default()
+    };
+    let mut sources = Sources::open(&[at("a.jpg")], &options).unwrap();
+    let failure = sources.next().unwrap().bytes.unwrap_err();
+    assert_eq!(failure.status, Status::TooLarge);
+    assert_eq!(failure.message, "the file holds 5 bytes and the limit is 4");
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_sockets_and_broken_links_do_not_hang() {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+    let folder = tree(&["real.jpg"]);
+    let at = |name: &str| folder.path().join(name);
+    let _listener = UnixListener::bind(at("socket.jpg")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("pipe.jpg"))
+        .status();
+    assert!(made.unwrap().success());
+    symlink("nowhere.jpg", at("broken.jpg")).unwrap();
+    symlink("real.jpg", at("link.jpg")).unwrap();
+    symlink("loop.jpg", at("loop.jpg")).unwrap();
+
+    let named = [
+        "socket.jpg",
+        "pipe.jpg",
+        "broken.jpg",
+        "link.jpg",
+        "loop.jpg",
+    ];
+    let found = items(&named.map(|name| path(at(name))), false);
+    assert_eq!(
+        contents(&found),
+        [
+            "<unreadable>",
+            "<unreadable>",
+            "<not-found>",
+            "real.jpg",
+            "<unreadable>"
+        ]
+    );
+    assert!(
+        found[1]
+            .bytes
+            .as_ref()
+            .unwrap_err()
+            .message
+            .contains("pipe")
+    );
+    assert!(
+        found[2]
+            .bytes
+            .as_ref()
+            .unwrap_err()
+            .message
+            .contains("link")
+    );
+
+    // In a folder they are passed over, except what has the name of an image
+    // and ought to lead to one.
+    let mut sources = open(&[path(folder.path())], false).unwrap();
+    let found: Vec<_> = sources.by_ref().collect();
+    assert_eq!(
+        contents(&found),
+        ["<not-found>", "real.jpg", "<unreadable>", "real.jpg"]
+    );
+    assert_eq!(sources.passed_over(), 2);
+}
+
+#[test]
+fn a_folder_gives_its_images_in_name_order() {
+    let folder = tree(&[
+        "c.JPG",
+        "a.jpeg",
+        "b.Png",
+        "é.webp",
+        "d.bmp",
+        "img10.tif",
+        "img2.TIFF",
+        "z.txt",
+        "jpg",
+        "sub/hidden.jpg",
+    ]);
+    let mut sources = open(&[path(folder.path())], false).unwrap();
+    let found: Vec<_> = sources.by_ref().collect();
+    let expected = [
+        "a.jpeg",
+        "b.Png",
+        "c.JPG",
+        "d.bmp",
+        "img10.tif",
+        "img2.TIFF",
+        "é.webp",
+    ];
+    assert_eq!(contents(&found), expected);
+    assert_eq!(relatives(&found), expected);
+    assert_eq!(
+        found[0].path,
+        folder.path().join("a.jpeg").to_string_lossy()
+    );
+    assert_eq!(sources.passed_over(), 2);
+}
+
+#[test]
+fn folders_in_folders_come_in_name_order_behind_the_images() {
+    let folder = tree(&[
+        "b/2.jpg",
+        "b/1.jpg",
+        "a/y/3.jpg",
+        "a/x/4.jpg",
+        "a/5.jpg",
+        "z.jpg",
+        "b/e/n.txt",
+    ]);
+    let found = items(&[path(folder.path())], true);
+    let expected = [
+        "z.jpg",
+        "a/5.jpg",
+        "a/x/4.jpg",
+        "a/y/3.jpg",
+        "b/1.jpg",
+        "b/2.jpg",
+    ];
+    assert_eq!(contents(&found), expected);
+    assert_eq!(relatives(&found), expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn deep_folders_are_read_without_recursion_of_ours() {
+    let folder = tree(&[]);
+    let deep = "d/".repeat(900);
+    let below = folder.path().join(&deep);
+    fs::create_dir_all(&below).unwrap();
+    fs::write(below.join("deep.jpg"), b"deep").unwrap();
+    let found = items(&[path(folder.path())], true);
+    assert_eq!(contents(&found), ["deep"]);
+    assert_eq!(relatives(&found), [format!("{deep}deep.jpg")]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_folders_are_not_followed() {
+    let folder = tree(&["a/1.jpg"]);
+    std::os::unix::fs::symlink("..", folder.path().join("a/up")).unwrap();
+    std::os::unix::fs::symlink("a", folder.path().join("same.jpg")).unwrap();
+    let mut sources = open(&[path(folder.path())], true).unwrap();
+    assert_eq!(sources.by_ref().count(), 1);
+    assert_eq!(sources.passed_over(), 2);
+    // As an input of its own, a link to a folder is that folder.
+    let found = items(&[path(folder.path().join("same.jpg"))], false);
+    assert_eq!(contents(&found), ["a/1.jpg"]);
+}
+
+#[test]
+fn a_folder_without_images_is_an_error() {
+    let folder = tree(&["n.txt", "sub/1.jpg", "empty/n.txt"]);
+    let error = open(&[path(folder.path())], false).unwrap_err();
+    assert!(matches!(
+        error,
+        SourceError::NoImages {
+            unsearched: true,
+            ..
+        }
+    ));
+    assert!(error.to_string().contains("--recursive"), "{error}");
+    assert!(open(&[path(folder.path())], true).is_ok());
+    let error = open(&[path(folder.path().join("empty"))], true).unwrap_err();
+    assert!(matches!(
+        error,
+        SourceError::NoImages {
+            unsearched: false,
+            ..
+        }
+    ));
+    assert!(!error.to_string().contains("--recursive"), "{error}");
+}
+
+#[test]
+fn counts_grow_as_folders_are_opened() {
+    let folder = tree(&["1.jpg", "2.jpg", "a/3.jpg"]);
+    let file = folder.path().join("1.jpg");
+    let mut sources = open(&[path(&file), path(folder.path())], true).unwrap();
+    let tally = sources.found_so_far();
+    let counts = |known, exact| Counts { known, exact };
+    assert_eq!(tally.counts(), counts(1, false));
+    sources.by_ref().take(2).for_each(drop);
+    assert_eq!(tally.counts(), counts(3, false));
+    sources.by_ref().for_each(drop);
+    assert_eq!(tally.counts(), counts(4, true));
+
+    let files_only = open(&[path(&file), path(&file)], false).unwrap();
+    assert_eq!(files_only.found_so_far().counts(), counts(2, true));
+}
+
+#[test]
+fn a_pattern_gives_its_matches_in_order() {
+    let folder = tree(&["b/1.jpg", "a/2.jpg", "a/1.jpg", "a/n.txt", "a[1].jpg"]);
+    let pattern = |text: &str| [path(folder.path().join(text))];
+    let found = items(&pattern("*/[12].jpg"), false);
+    assert_eq!(contents(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
+    assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
+    // Matches count as named: any file, and folders as folders.
+    let found = items(&pattern("a/n.*"), false);
+    assert_eq!(
+        (contents(&found), relatives(&found)),
+        (vec!["a/n.txt".into()], vec!["n.txt".into()])
+    );
+    let found = items(&pattern("?"), false);
+    assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
+    // A file whose name looks like a pattern is a file.
+    assert_eq!(contents(&items(&pattern("a[1].jpg"), false)), ["a[1].jpg"]);
+}
+
+#[test]
+fn patterns_that_fit_nothing_are_errors() {
+    let folder = tree(&["a.jpg"]);
+    for text in ["*.png", "none/*", "b?.jpg"] {
+        let error = open(&[path(folder.path().join(text))], false).unwrap_err();
+        assert!(
+            matches!(error, SourceError::NoMatch { .. }),
+            "{text}: {error}"
+        );
+        assert!(error.to_string().contains(text));
+    }
+    let error = open(&[path(folder.path().join("a[.jpg"))], false).unwrap_err();
+    assert!(matches!(error, SourceError::BadPattern { .. }), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_unicode_work() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tree(&[]);
+    let name = OsStr::from_bytes(b"caf\xE9.jpg");
+    let file = folder.path().join(name);
+    fs::write(&file, b"latin").unwrap();
+    for input in [file.as_path(), folder.path()] {
+        let found = items(&[path(input)], false);
+        assert_eq!(contents(&found), ["latin"]);
+        assert_eq!(found[0].relative, name);
+        assert!(found[0].path.ends_with("caf\u{FFFD}.jpg"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_goes_away_is_a_row() {
+    let folder = tree(&["a.jpg"]);
+    let sub = tree(&["b.jpg"]);
+    let sources = open(&[path(sub.path()), path(folder.path())], false).unwrap();
+    let gone = sub.path().to_owned();
+    sub.close().unwrap();
+    let found: Vec<_> = sources.collect();
+    assert_eq!(found[0].path, gone.to_string_lossy());
+    assert_eq!(status(&found[0]), Status::Unreadable);
+    assert_eq!(contents(&found[1..]), ["a.jpg"]);
+}

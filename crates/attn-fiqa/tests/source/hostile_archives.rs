@@ -1,0 +1,188 @@
+//! Tar archives that are cut, damaged or made to do harm.
+
+use std::path::Component;
+
+use attn_fiqa::source::{SourceItem, SourceOptions, Sources};
+use attn_fiqa::status::Status;
+use proptest::prelude::*;
+use tar::{EntryType, Header};
+
+use super::archives::{end, gzipped, member, packed};
+use super::{contents, items, path, relatives, status, tree, write};
+
+/// What an archive of these bytes gives; no member over 1,000 bytes.
+fn read(bytes: &[u8]) -> Vec<SourceItem> {
+    let folder = tree(&[]);
+    let archive = folder.path().join("set.tar");
+    write(&archive, bytes);
+    let options = SourceOptions {
+        max_bytes: 1000,
+        ..SourceOptions::default()
+    };
+    Sources::open(&[path(&archive)], &options)
+        .unwrap()
+        .collect()
+}
+
+/// The message of an archive that gives one row, for itself.
+fn only_failure(bytes: &[u8]) -> String {
+    let found = read(bytes);
+    assert_eq!(contents(&found), ["<broken-archive>"]);
+    assert!(found[0].path.ends_with("set.tar"));
+    assert_eq!(relatives(&found), ["set.tar"]);
+    found[0].bytes.as_ref().unwrap_err().message.clone()
+}
+
+#[test]
+fn names_cannot_lead_outside() {
+    let names: [&[u8]; 6] = [
+        b"../../etc/passwd.jpg",
+        b"/etc/shadow.jpg",
+        b"a/../../../b.jpg",
+        b"//x/./y.jpg",
+        b"bad\xFFname.jpg",
+        b"",
+    ];
+    let mut bytes: Vec<u8> = names
+        .iter()
+        .flat_map(|name| member(name, EntryType::Regular, b"data"))
+        .collect();
+    bytes.extend(end());
+    let found = read(&bytes);
+    assert_eq!(found.len(), 5, "a member without a name is no image");
+    assert_eq!(
+        relatives(&found)[..4],
+        ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg", "x/y.jpg"]
+    );
+    for item in &found {
+        let ordinary = |part: Component<'_>| matches!(part, Component::Normal(_));
+        assert!(item.relative.components().all(ordinary));
+        assert_eq!(item.bytes.as_deref(), Ok(&b"data"[..]));
+    }
+    // The row shows the name as it is stored.
+    assert!(found[0].path.ends_with("set.tar/../../etc/passwd.jpg"));
+}
+
+#[test]
+fn a_member_over_the_limit_is_a_row_and_reading_goes_on() {
+    let mut bytes = member(b"big.jpg", EntryType::Regular, &[7; 1001]);
+    bytes.extend(member(b"fits.jpg", EntryType::Regular, &[b'f'; 1000]));
+    bytes.extend(end());
+    let found = read(&bytes);
+    assert_eq!(
+        contents(&found),
+        ["<too-large>".to_owned(), "f".repeat(1000)]
+    );
+}
+
+#[test]
+fn a_declared_size_takes_no_memory() {
+    let mut lying = member(b"lie.jpg", EntryType::Regular, b"");
+    let mut header = Header::from_byte_slice(&lying).clone();
+    header.set_size(u64::MAX / 2);
+    header.set_cksum();
+    lying.copy_from_slice(header.as_bytes());
+    assert_eq!(contents(&read(&lying)), ["<too-large>", "<broken-archive>"]);
+
+    // An extended header may not be as long as it likes, zipped or not.
+    let long = member(b"x", EntryType::GNULongName, &vec![b'a'; 2 << 20]);
+    for bytes in [gzipped(&long), long] {
+        assert!(only_failure(&bytes).contains("extended header claims 2097152 bytes"));
+    }
+}
+
+#[test]
+fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
+    let names = ["a.jpg", "b.png", "n.txt", "c.jpg"];
+    let images = ["a.jpg", "b.png", "c.jpg"];
+    let plain = packed(&names);
+    let complete = plain.len() - 1024;
+    for length in 1..complete + 512 {
+        let found = read(&plain[..length]);
+        let (last, before) = found.split_last().unwrap();
+        assert_eq!(status(last), Status::BrokenArchive, "cut to {length}");
+        assert_eq!(contents(before), images[..before.len()], "cut to {length}");
+        // A member is 1,024 bytes here: its header and its padded data.
+        assert!(before.len() + 1 >= (length / 1024).min(images.len()));
+    }
+    assert_eq!(contents(&read(&plain[..complete + 512])), images);
+
+    let zipped = gzipped(&plain);
+    for length in 1..zipped.len() - 20 {
+        let found = read(&zipped[..length]);
+        let (last, before) = found.split_last().unwrap();
+        assert_eq!(contents(before), images[..before.len()]);
+        let whole = before.len() + 1 == images.len() && last.bytes.is_ok();
+        assert!(
+            whole || status(last) == Status::BrokenArchive,
+            "cut to {length}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_archive_says_what_it_is() {
+    assert_eq!(only_failure(b""), "the archive is empty");
+    for bytes in [vec![b'x'; 100], vec![b'x'; 5000]] {
+        assert!(only_failure(&bytes).contains("not a tar archive"));
+    }
+    assert!(only_failure(b"\xFD7zXZ\0 and more").contains("xz"));
+    assert!(only_failure(&gzipped(b"")).contains("empty"));
+    assert!(only_failure(b"\x1F\x8B then nothing like gzip").contains("cannot be read"));
+}
+
+#[test]
+fn a_damaged_header_ends_the_archive() {
+    let mut bytes = packed(&["a.jpg", "b.jpg", "c.jpg"]);
+    bytes[1024] ^= 1;
+    let found = read(&bytes);
+    assert_eq!(contents(&found), ["a.jpg", "<broken-archive>"]);
+    let failure = found[1].bytes.as_ref().unwrap_err();
+    assert!(failure.message.contains("behind a.jpg"), "{failure}");
+
+    for records in [
+        &b"99 path=x\n"[..],
+        b"x",
+        b"5 a\n",
+        b"12 size=many\n",
+        b"0 =\n",
+    ] {
+        let mut bytes = member(b"x", EntryType::XHeader, records);
+        bytes.extend(packed(&["a.jpg"]));
+        assert!(only_failure(&bytes).contains("damaged"), "{records:?}");
+    }
+}
+
+#[test]
+fn an_archive_that_is_not_there_is_a_row() {
+    let folder = tree(&[]);
+    let found = items(&[path(folder.path().join("gone.tar"))], false);
+    assert_eq!(status(&found[0]), Status::NotFound);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever happens to the bytes, reading ends, and ends at the first fault.
+    #[test]
+    fn changed_bytes_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        zipped in any::<bool>(),
+    ) {
+        let mut bytes = member(b"x", EntryType::XHeader, b"12 path=p.jpg\n");
+        bytes.extend(packed(&["a.jpg", "b.jpg"]));
+        if zipped {
+            bytes = gzipped(&bytes);
+        }
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let broken = read(&bytes)
+            .iter()
+            .position(|item| item.bytes.as_ref().is_err_and(|f| f.status == Status::BrokenArchive));
+        let found = read(&bytes);
+        prop_assert!(found.len() <= 3);
+        prop_assert!(broken.is_none_or(|at| at + 1 == found.len()));
+    }
+}

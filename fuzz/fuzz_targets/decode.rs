@@ -1,0 +1,17 @@
+//! Any bytes must decode to a whole picture or to a failure.
+
+#![no_main]
+
+use attn_fiqa::decode::{DecodeLimits, decode};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = DecodeLimits {
+        max_pixels: 1 << 20,
+        ..DecodeLimits::default()
+    };
+    if let Ok(decoded) = decode(bytes, &limits) {
+        let picture = decoded.picture;
+        assert_eq!(picture.rgb().len(), picture.width() * picture.height() * 3);
+    }
+});

@@ -1,9 +1,9 @@
 """Makes the example faces: one aligned face, and seven ways in which it gets worse.
 
-    python make.py            write the pictures beside this file
-    python make.py --check    compare them with what it would write, write nothing
+    python make_faces.py            write the pictures into faces/
+    python make_faces.py --check    compare them with what it would write, write nothing
 
-Everything is computed from ../astronaut.png. The same versions of the libraries
+Everything is computed from astronaut.png. The same versions of the libraries
 in requirements.txt give the same pixels every time.
 """
 
@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parent / "astronaut.png"
+EXAMPLES = Path(__file__).resolve().parent
+HERE = EXAMPLES / "faces"
+SOURCE = EXAMPLES / "astronaut.png"
 
 SIDE = 112
 SEED = 20260422

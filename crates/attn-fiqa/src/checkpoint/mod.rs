@@ -1,1 +1,269 @@
 //! Checkpoints: a stranger's file in, verified tensors with canonical names out.
+//!
+//! [`Checkpoint::open`] takes a `.safetensors` file or a PyTorch zip file,
+//! recognised by its content, and checks every name, shape and number format
+//! before a weight is read. Nothing in the file is executed. Names, shapes and
+//! presets are those of `definitions.md` §1.
+
+mod agree;
+mod bytes;
+mod container;
+mod convert;
+mod declared;
+mod error;
+mod foreign;
+mod infer;
+mod inspect;
+mod layout;
+mod lookalike;
+mod message;
+mod names;
+mod pickle;
+mod preset;
+mod provenance;
+mod safetensors;
+mod settle;
+mod tensor;
+mod torch_zip;
+mod verify;
+mod zip_entries;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use container::Contents;
+use settle::{Settled, Sources};
+use tensor::TensorRef;
+use verify::{Found, Verified};
+
+use crate::vit::config::{Activation, VitConfig};
+
+pub use container::ContainerFormat;
+pub use convert::{ConvertOptions, WeightDtype, write_canonical};
+pub use error::{CheckpointError, CheckpointProblem};
+pub use inspect::Inspection;
+pub use layout::Content;
+pub use message::{LayoutMismatch, Misshapen};
+pub use pickle::PickleProblem;
+pub use preset::Preset;
+pub use provenance::Provenance;
+pub use settle::ConfigValue;
+
+/// What the caller knows about a checkpoint.
+#[derive(Debug, Clone, Default)]
+pub struct CheckpointOptions {
+    /// The published network that the file must be.
+    pub preset: Option<Preset>,
+    /// The number of attention heads, which shapes cannot tell.
+    pub heads: Option<usize>,
+    /// The MLP's non-linearity; ReLU6 unless the file or this says otherwise.
+    pub activation: Option<Activation>,
+    /// Accept tensors that only training used: `mask_token` and classifiers.
+    pub allow_unused: bool,
+}
+
+/// A verified checkpoint: the configuration of a face ViT and its weights, which
+/// stay in the file until they are read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    file: String,
+    path: Option<PathBuf>,
+    bytes: Bytes,
+    tensors: BTreeMap<String, TensorRef>,
+    settled: Settled,
+    content: Content,
+    origin: Origin,
+}
+
+/// What surrounded the network in the file.
+#[derive(Debug)]
+struct Origin {
+    format: ContainerFormat,
+    prefix: String,
+    wrappers: Vec<String>,
+    beside: Vec<String>,
+    unused: Vec<String>,
+}
+
+impl Checkpoint {
+    /// Opens and verifies the file at `path`, which is mapped and must not be
+    /// changed while the checkpoint lives.
+    ///
+    /// A JSON file beside it (`<stem>.json`, else `config.json`) may give
+    /// `num_heads` (or `heads`), `activation`, `image_size` and
+    /// `layer_norm_eps`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is of another format, damaged or hostile, is
+    /// not a face ViT of the layout, or does not say all that is needed.
+    pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
+        let file = path.display().to_string();
+        Bytes::map(path)
+            .and_then(|bytes| Self::load(bytes, &file, Some(path), options))
+            .map_err(|problem| CheckpointError::new(&file, problem))
+    }
+
+    /// Verifies a checkpoint that is built into the program; `name` stands for
+    /// it in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`].
+    pub fn from_static(
+        bytes: &'static [u8],
+        name: &str,
+        options: &CheckpointOptions,
+    ) -> Result<Self, CheckpointError> {
+        Self::load(Bytes::Static(bytes), name, None, options)
+            .map_err(|problem| CheckpointError::new(name, problem))
+    }
+
+    /// Verifies a checkpoint that lies in memory; `name` stands for it in
+    /// errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`].
+    pub fn from_bytes(
+        bytes: Vec<u8>,
+        name: &str,
+        options: &CheckpointOptions,
+    ) -> Result<Self, CheckpointError> {
+        Self::load(Bytes::Owned(bytes), name, None, options)
+            .map_err(|problem| CheckpointError::new(name, problem))
+    }
+
+    /// The network's configuration.
+    pub fn config(&self) -> &VitConfig {
+        &self.settled.config
+    }
+
+    /// Whether the file holds only what a score needs.
+    pub fn is_quality_only(&self) -> bool {
+        self.content == Content::QualityOnly
+    }
+
+    /// Whether the file holds the tensor of this canonical name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The shape of the tensor of this canonical name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
+    }
+
+    /// The weights of the tensor of this canonical name, in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such tensor, or one of its weights is infinite or not a
+    /// number.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        let fail = |problem| CheckpointError::new(&self.file, problem);
+        let absent = || {
+            fail(CheckpointProblem::Absent {
+                tensor: name.to_owned(),
+                quality_only: self.is_quality_only(),
+            })
+        };
+        let tensor = self.tensors.get(name).ok_or_else(absent)?;
+        let values = tensor.to_f32(&self.bytes).ok_or_else(absent)?;
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(fail(CheckpointProblem::NotFinite {
+                tensor: name.to_owned(),
+                index,
+                value: values.get(index).copied().unwrap_or(f32::NAN),
+            })),
+        }
+    }
+
+    /// A report on the file: format, configuration and its sources, sizes,
+    /// hash. Reads the whole file once, for the hash.
+    pub fn inspect(&self) -> Inspection {
+        inspect::inspect(self)
+    }
+
+    fn load(
+        bytes: Bytes,
+        file: &str,
+        path: Option<&Path>,
+        options: &CheckpointOptions,
+    ) -> Result<Self, CheckpointProblem> {
+        let Contents {
+            format,
+            tensors,
+            metadata,
+            wrappers,
+            beside,
+        } = container::read(&bytes)?;
+        let names = || tensors.iter().map(|(name, _)| name.as_str());
+        let looks_like = lookalike::guess(names());
+        let Some(prefix) = names::find_prefix(names())? else {
+            return Err(CheckpointProblem::NoNetwork {
+                count: tensors.len(),
+                examples: names().take(3).map(message::shown).collect(),
+                looks_like,
+            });
+        };
+
+        let mut found = Found::default();
+        for (name, tensor) in tensors {
+            match name.strip_prefix(&prefix) {
+                Some(inside) => {
+                    found.inside.insert(inside.to_owned(), tensor);
+                }
+                None => found.outside.push(name),
+            }
+        }
+        let describe = |problem| match problem {
+            CheckpointProblem::Layout(mut mismatch) => {
+                mismatch.looks_like = looks_like;
+                CheckpointProblem::Layout(mismatch)
+            }
+            other => other,
+        };
+        let shapes = infer::shapes(&found.inside)
+            .map_err(|mismatch| describe(CheckpointProblem::Layout(Box::new(mismatch))))?;
+        let json = match path {
+            Some(path) => declared::from_json_beside(path)?,
+            None => None,
+        };
+        let settled = settle::settle(&Sources {
+            options,
+            metadata: &declared::from_metadata(&metadata)?,
+            json: json.as_ref(),
+            shapes,
+        })
+        .map_err(describe)?;
+        let config = &settled.config;
+        let key_bias = shapes.key_bias_heads.is_some();
+        let expected = layout::tensors(config, shapes.content, key_bias);
+        let Verified { tensors, unused } =
+            verify::verify(found, &expected, config.embed_dim, options.allow_unused)
+                .map_err(describe)?;
+        Ok(Self {
+            file: file.to_owned(),
+            path: path.map(Path::to_owned),
+            bytes,
+            tensors,
+            settled,
+            content: shapes.content,
+            origin: Origin {
+                format,
+                prefix,
+                wrappers,
+                beside,
+                unused,
+            },
+        })
+    }
+
+    /// The tensors in the network's order.
+    fn layout(&self) -> Vec<layout::Expected> {
+        layout::tensors(self.config(), self.content, self.contains(names::KEY_BIAS))
+    }
+}

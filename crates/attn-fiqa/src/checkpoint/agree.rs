@@ -1,0 +1,143 @@
+//! Checks that what is said about a network agrees with its shapes.
+
+use super::declared::Declared;
+use super::error::CheckpointProblem;
+use super::infer::Shapes;
+use super::message::{LayoutMismatch, Misshapen};
+use super::preset::Preset;
+use super::provenance::Provenance;
+
+/// The first value, if all that follow are equal to it.
+pub(super) fn agree<T: PartialEq>(
+    what: &'static str,
+    candidates: impl Iterator<Item = (T, Provenance)>,
+    text: impl Fn(&T) -> String,
+) -> Result<Option<(T, Provenance)>, CheckpointProblem> {
+    let mut first: Option<(T, Provenance)> = None;
+    for (value, from) in candidates {
+        match &first {
+            None => first = Some((value, from)),
+            Some((chosen, _)) if *chosen == value => {}
+            Some((chosen, chosen_from)) => {
+                return Err(CheckpointProblem::Contradiction {
+                    what,
+                    first: text(chosen),
+                    first_from: chosen_from.clone(),
+                    second: text(&value),
+                    second_from: from,
+                });
+            }
+        }
+    }
+    Ok(first)
+}
+
+/// Metadata may repeat what shapes say, and must not deny it.
+pub(super) fn check_metadata(
+    metadata: &Declared,
+    shapes: &Shapes,
+) -> Result<(), CheckpointProblem> {
+    let kernel = "patch_embed.proj.weight";
+    let checks = [
+        ("depth", metadata.depth, Some(shapes.depth), "blocks.*"),
+        (
+            "patch_size",
+            metadata.patch_size,
+            Some(shapes.patch_size),
+            kernel,
+        ),
+        (
+            "embed_dim",
+            metadata.embed_dim,
+            Some(shapes.embed_dim),
+            kernel,
+        ),
+        (
+            "embedding_dim",
+            metadata.embedding_dim,
+            shapes.head.map(|head| head.output),
+            "feature.2.weight",
+        ),
+    ];
+    for (what, declared, found, tensor) in checks {
+        if let (Some(declared), Some(found)) = (declared, found) {
+            let sources = [
+                (declared, Provenance::Metadata),
+                (found, Provenance::Shape(tensor)),
+            ];
+            agree(what, sources.into_iter(), ToString::to_string)?;
+        }
+    }
+    if let Some(content) = metadata.content {
+        let sources = [
+            (content, Provenance::Metadata),
+            (shapes.content, Provenance::Shape("blocks.*")),
+        ];
+        agree("content", sources.into_iter(), |content| {
+            content.name().to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+/// `pos_embed` must have one row for each token of the image.
+pub(super) fn check_positions(
+    shapes: &Shapes,
+    image_size: usize,
+    from: &Provenance,
+) -> Result<(), CheckpointProblem> {
+    let grid = image_size / shapes.patch_size;
+    let tokens = grid
+        .checked_mul(grid)
+        .and_then(|patches| patches.checked_add(usize::from(shapes.class_token)));
+    if grid > 0 && tokens == Some(shapes.positions) {
+        return Ok(());
+    }
+    let Shapes {
+        patch_size,
+        embed_dim,
+        ..
+    } = *shapes;
+    let class_token = match shapes.class_token {
+        true => ", with a class token",
+        false => ", without class token",
+    };
+    let tokens = tokens.map_or_else(|| "N".to_owned(), |tokens| tokens.to_string());
+    Err(CheckpointProblem::Layout(Box::new(LayoutMismatch {
+        misshapen: vec![Misshapen {
+            tensor: "pos_embed".to_owned(),
+            expected: format!(
+                "[1, {tokens}, {embed_dim}] for a {image_size}×{image_size} image ({from}) in \
+                 patches of {patch_size}{class_token}"
+            ),
+            found: vec![1, shapes.positions, embed_dim],
+        }],
+        ..LayoutMismatch::default()
+    })))
+}
+
+/// A preset is a network of exactly these dimensions.
+pub(super) fn check_preset(
+    preset: Preset,
+    shapes: &Shapes,
+    mlp_dim: usize,
+) -> Result<(), CheckpointProblem> {
+    let shape = preset.shape();
+    let checks = [
+        ("patch size", shape.patch_size, shapes.patch_size),
+        ("width", shape.embed_dim, shapes.embed_dim),
+        ("depth", shape.depth, shapes.depth),
+        ("MLP width", shape.embed_dim * shape.mlp_ratio, mlp_dim),
+    ];
+    for (what, expected, found) in checks {
+        if expected != found {
+            return Err(CheckpointProblem::PresetMismatch {
+                preset,
+                what,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}

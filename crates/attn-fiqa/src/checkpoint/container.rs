@@ -1,0 +1,54 @@
+//! Tells a file's format by its first bytes and lists the tensors in it.
+
+use std::collections::BTreeMap;
+
+use super::error::CheckpointProblem;
+use super::tensor::TensorRef;
+use super::{foreign, safetensors, torch_zip};
+
+/// The formats that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerFormat {
+    /// A `.safetensors` file.
+    Safetensors,
+    /// The zip format that `torch.save` has written since PyTorch 1.6.
+    TorchZip,
+}
+
+impl ContainerFormat {
+    /// The format's name for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::TorchZip => "PyTorch zip",
+        }
+    }
+}
+
+/// What a file holds, before any name is understood.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) format: ContainerFormat,
+    /// Every tensor by its name in the file; names are distinct.
+    pub(super) tensors: Vec<(String, TensorRef)>,
+    /// The text metadata of a safetensors file.
+    pub(super) metadata: BTreeMap<String, String>,
+    /// Keys of the dictionaries around the state dict, outermost first.
+    pub(super) wrappers: Vec<String>,
+    /// Keys that stand beside the state dict in those dictionaries.
+    pub(super) beside: Vec<String>,
+}
+
+/// Lists the tensors of `file`, whatever it is called.
+pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
+    if file.is_empty() {
+        return Err(CheckpointProblem::Empty);
+    }
+    if safetensors::is_safetensors(file) {
+        return safetensors::read(file);
+    }
+    if torch_zip::is_zip(file) {
+        return torch_zip::read(file);
+    }
+    Err(foreign::recognise(file))
+}

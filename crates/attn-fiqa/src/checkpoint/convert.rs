@@ -1,0 +1,255 @@
+//! Writes the canonical file: safetensors, canonical names, one number format.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use half::{bf16, f16};
+
+use super::declared::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
+use super::error::{CheckpointError, CheckpointProblem};
+use super::layout::{self, Content, Expected};
+use super::names::{KEY_BIAS, qk};
+use super::{Checkpoint, VitConfig};
+
+/// The header is padded so that the tensors start at a multiple of this.
+const ALIGNMENT: usize = 8;
+
+/// The number format of the weights in a written file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightDtype {
+    /// 32-bit float: exactly the weights read.
+    #[default]
+    F32,
+    /// 16-bit IEEE float, rounded to nearest.
+    F16,
+    /// bfloat16, rounded to nearest.
+    Bf16,
+}
+
+impl WeightDtype {
+    /// The name used on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+        }
+    }
+
+    /// Bytes of a number.
+    fn width(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// The name in a safetensors header.
+    fn tag(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+        }
+    }
+
+    /// Appends `value`; false if it is finite but becomes infinite.
+    fn append(self, value: f32, bytes: &mut Vec<u8>) -> bool {
+        match self {
+            Self::F32 => {
+                bytes.extend(value.to_le_bytes());
+                true
+            }
+            Self::F16 => {
+                let rounded = f16::from_f32(value);
+                bytes.extend(rounded.to_le_bytes());
+                rounded.is_finite()
+            }
+            Self::Bf16 => {
+                let rounded = bf16::from_f32(value);
+                bytes.extend(rounded.to_le_bytes());
+                rounded.is_finite()
+            }
+        }
+    }
+}
+
+/// How to write a checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConvertOptions {
+    /// Number format of the weights. `calibration.key_bias` is always float32.
+    pub dtype: WeightDtype,
+    /// Leave out what a score does not need: the embedding head, `norm`, and of
+    /// the last block everything but `norm1` and the query and key rows, which
+    /// become `blocks.{L-1}.attn.qk.weight` `[2D, D]` and `.bias` `[2D]`.
+    pub quality_only: bool,
+}
+
+/// Writes `checkpoint` to `path` as a canonical safetensors file.
+///
+/// The same checkpoint and options give the same bytes. The file appears whole
+/// or not at all: it is written beside `path` and then renamed, replacing a file
+/// of that name. BatchNorm's counts of batches and unused tensors are left out.
+///
+/// # Errors
+///
+/// If `path` is the checkpoint's own file, cannot be written, a weight is not
+/// finite or does not fit the number format, or a full file is asked for and
+/// `checkpoint` is quality-only.
+pub fn write_canonical(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    options: ConvertOptions,
+) -> Result<(), CheckpointError> {
+    let input = |problem| CheckpointError::new(&checkpoint.file, problem);
+    if checkpoint.is_quality_only() && !options.quality_only {
+        return Err(input(CheckpointProblem::NotFull));
+    }
+    if is_same_file(checkpoint.path.as_deref(), path) {
+        return Err(input(CheckpointProblem::OutputIsInput));
+    }
+    let output =
+        |error| CheckpointError::new(&path.display().to_string(), CheckpointProblem::Write(error));
+
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".attn-fiqa-").suffix(".part");
+    // A temporary file is private by default; the result is an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(output)?;
+
+    let plan = Plan::new(checkpoint, options);
+    let mut writer = BufWriter::new(file.as_file_mut());
+    writer.write_all(&plan.header).map_err(output)?;
+    for tensor in &plan.tensors {
+        let values = values(checkpoint, &tensor.expected)?;
+        let bytes = encode(&values, tensor).map_err(input)?;
+        writer.write_all(&bytes).map_err(output)?;
+    }
+    writer.flush().map_err(output)?;
+    drop(writer);
+    file.as_file().sync_all().map_err(output)?;
+    file.persist(path).map_err(|error| output(error.error))?;
+    Ok(())
+}
+
+fn is_same_file(input: Option<&Path>, output: &Path) -> bool {
+    let input = input.and_then(|path| path.canonicalize().ok());
+    input.is_some() && input == output.canonicalize().ok()
+}
+
+/// A tensor to write and its number format.
+struct Planned {
+    expected: Expected,
+    dtype: WeightDtype,
+}
+
+/// The header and the tensors in the order in which they follow it.
+struct Plan {
+    header: Vec<u8>,
+    tensors: Vec<Planned>,
+}
+
+impl Plan {
+    fn new(checkpoint: &Checkpoint, options: ConvertOptions) -> Self {
+        let content = match options.quality_only {
+            true => Content::QualityOnly,
+            false => Content::Full,
+        };
+        let config = checkpoint.config();
+        let has_key_bias = checkpoint.contains(KEY_BIAS);
+        let mut tensors: Vec<Planned> = layout::tensors(config, content, has_key_bias)
+            .into_iter()
+            .map(|expected| Planned {
+                dtype: match expected.name == KEY_BIAS {
+                    true => WeightDtype::F32,
+                    false => options.dtype,
+                },
+                expected,
+            })
+            .collect();
+        // Wider numbers first, so that each tensor starts at a multiple of its
+        // number's size; otherwise the network's order.
+        tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.width()));
+
+        let mut entries = vec![format!("\"__metadata__\":{}", metadata(config, content))];
+        let mut start = 0;
+        for tensor in &tensors {
+            let Expected { name, shape, .. } = &tensor.expected;
+            let end = start + shape.iter().product::<usize>() * tensor.dtype.width();
+            entries.push(format!(
+                "{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{start},{end}]}}",
+                serde_json::Value::from(name.as_str()),
+                tensor.dtype.tag(),
+                serde_json::Value::from(shape.as_slice()),
+            ));
+            start = end;
+        }
+        let mut json = format!("{{{}}}", entries.join(",")).into_bytes();
+        json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
+        let mut header = (json.len() as u64).to_le_bytes().to_vec();
+        header.append(&mut json);
+        Self { header, tensors }
+    }
+}
+
+/// The text metadata, as JSON with sorted keys.
+fn metadata(config: &VitConfig, content: Content) -> String {
+    let ratio = config.mlp_dim as f64 / config.embed_dim as f64;
+    let mut entries = BTreeMap::from([
+        ("format", "pt".to_owned()),
+        ("num_heads", config.num_heads.to_string()),
+        ("depth", config.depth.to_string()),
+        ("patch_size", config.patch_size.to_string()),
+        ("embed_dim", config.embed_dim.to_string()),
+        ("mlp_ratio", ratio.to_string()),
+        ("activation", config.activation.name().to_owned()),
+        ("image_size", config.image_size.to_string()),
+        ("layer_norm_eps", format!("{:e}", config.layer_norm_eps)),
+        ("color", COLOR.to_owned()),
+        (FORMAT_KEY, FORMAT.to_owned()),
+        (CONTENT_KEY, content.name().to_owned()),
+    ]);
+    if let (Content::Full, Some(head)) = (content, config.embedding_head) {
+        entries.insert("embedding_dim", head.dim.to_string());
+    }
+    let texts: Vec<String> = entries
+        .into_iter()
+        .map(|(key, value)| format!("\"{key}\":\"{value}\""))
+        .collect();
+    format!("{{{}}}", texts.join(","))
+}
+
+/// The values of a tensor to write, cut out of a larger one where need be.
+fn values(checkpoint: &Checkpoint, expected: &Expected) -> Result<Vec<f32>, CheckpointError> {
+    let last = checkpoint.config().depth.saturating_sub(1);
+    for part in ["weight", "bias"] {
+        if expected.name == qk(last, part) && !checkpoint.is_quality_only() {
+            let mut qkv = checkpoint.read_f32(&format!("blocks.{last}.attn.qkv.{part}"))?;
+            // Rows are ordered query, key, value.
+            qkv.truncate(expected.shape.iter().product());
+            return Ok(qkv);
+        }
+    }
+    checkpoint.read_f32(&expected.name)
+}
+
+fn encode(values: &[f32], tensor: &Planned) -> Result<Vec<u8>, CheckpointProblem> {
+    let mut bytes = Vec::with_capacity(values.len() * tensor.dtype.width());
+    for (index, &value) in values.iter().enumerate() {
+        if !tensor.dtype.append(value, &mut bytes) {
+            return Err(CheckpointProblem::Overflow {
+                tensor: tensor.expected.name.clone(),
+                index,
+                value,
+                dtype: tensor.dtype.name(),
+            });
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,297 @@
+//! What can be wrong with a checkpoint, said so that a person can act on it.
+
+use super::message::{Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted};
+use super::pickle::PickleProblem;
+use super::preset::Preset;
+use super::provenance::Provenance;
+
+/// A checkpoint that was refused, and why.
+///
+/// Its text is one line: the file, what was expected, what was found and what
+/// to do. Names taken from the file are escaped and shortened.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct CheckpointError {
+    file: String,
+    problem: Box<CheckpointProblem>,
+}
+
+impl CheckpointError {
+    pub(super) fn new(file: &str, problem: CheckpointProblem) -> Self {
+        Self {
+            file: file.to_owned(),
+            problem: Box::new(problem),
+        }
+    }
+
+    /// The file as it was given: a path, or the name of an embedded file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &CheckpointProblem {
+        &self.problem
+    }
+}
+
+/// The reasons for which a checkpoint is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointProblem {
+    /// The operating system could not open, read or map the file.
+    #[error("cannot be read: {0}")]
+    Io(std::io::Error),
+
+    /// The path names a directory, a pipe or a device.
+    #[error("is not a regular file; expected a .safetensors file or a PyTorch .pt or .pth file")]
+    NotAFile,
+
+    /// The file holds no byte.
+    #[error("is empty; the download or copy may have failed")]
+    Empty,
+
+    /// The bytes are those of a format that is not read.
+    #[error("is {what}; {advice}")]
+    ForeignFormat {
+        /// The format recognised, or that none was.
+        what: &'static str,
+        /// How to get a file that can be read.
+        advice: &'static str,
+    },
+
+    /// The header of a safetensors file does not describe its bytes.
+    #[error(
+        "has an invalid safetensors header: {detail}; the file may be cut short or damaged, so \
+         fetch it again"
+    )]
+    SafetensorsHeader {
+        /// What is wrong with the header.
+        detail: String,
+    },
+
+    /// The zip directory cannot be read.
+    #[error(
+        "has an unreadable zip directory: {detail}; the file may be cut short or damaged, so \
+         fetch it again"
+    )]
+    Zip {
+        /// What is wrong with the directory.
+        detail: String,
+    },
+
+    /// An entry of the zip file cannot be used.
+    #[error("zip entry `{entry}` {reason}")]
+    ZipEntry {
+        /// Name of the entry.
+        entry: String,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+
+    /// `data.pkl` asks for something that a state dict does not need.
+    #[error("data.pkl {0}")]
+    Pickle(PickleProblem),
+
+    /// A tensor of a PyTorch file does not fit the bytes stored for it.
+    #[error("tensor `{tensor}` {reason}")]
+    Storage {
+        /// Name of the tensor in the file.
+        tensor: String,
+        /// What does not fit.
+        reason: String,
+    },
+
+    /// A name occurs twice.
+    #[error("holds two entries named `{name}`; which of them is meant cannot be told")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+
+    /// A tensor has a number format that is not read.
+    #[error(
+        "tensor `{tensor}` holds {found} numbers; expected float32, float16 or bfloat16, so save \
+         the network after .float()"
+    )]
+    Dtype {
+        /// Name of the tensor in the file.
+        tensor: String,
+        /// The number format found.
+        found: &'static str,
+    },
+
+    /// No tensor has a name of the official layout.
+    #[error(
+        "holds no face ViT of the official layout: none of its {count} tensors is named \
+         `patch_embed.proj.weight`{}{}", Examples(.examples), LooksLike(.looks_like)
+    )]
+    NoNetwork {
+        /// Number of tensors in the file.
+        count: usize,
+        /// A few of their names.
+        examples: Vec<String>,
+        /// What the file looks like instead.
+        looks_like: Option<&'static str>,
+    },
+
+    /// The names start with something unknown.
+    #[error(
+        "has an unknown key prefix `{prefix}` (tensor `{tensor}`); known are `module.`, \
+         `backbone.`, `model.`, `net.` and their concatenations, so rename the keys"
+    )]
+    UnknownPrefix {
+        /// What stands before the canonical name.
+        prefix: String,
+        /// The tensor whose name shows it.
+        tensor: String,
+    },
+
+    /// More than one network in one file.
+    #[error(
+        "holds several networks, under {}; which of them is meant cannot be told, so save one \
+         of them alone", Quoted(.under)
+    )]
+    SeveralNetworks {
+        /// Prefixes or wrapper entries that each hold a network.
+        under: Vec<String>,
+    },
+
+    /// Tensors missing, unexpected or of another shape.
+    #[error("{0}")]
+    Layout(Box<LayoutMismatch>),
+
+    /// A value in metadata, in a JSON file or in an option that cannot be used.
+    #[error("`{key}` is {found} ({from}); expected {expected}")]
+    BadValue {
+        /// The key.
+        key: &'static str,
+        /// The value found.
+        found: String,
+        /// Where it stands.
+        from: Provenance,
+        /// What would be valid.
+        expected: String,
+    },
+
+    /// Two sources give different values.
+    #[error(
+        "{what} is {first} by {first_from}, but {second} by {second_from}; remove or correct \
+         one of them"
+    )]
+    Contradiction {
+        /// The value in question.
+        what: &'static str,
+        /// The value of the source with more authority.
+        first: String,
+        /// That source.
+        first_from: Provenance,
+        /// The value of the other source.
+        second: String,
+        /// The other source.
+        second_from: Provenance,
+    },
+
+    /// Nothing says how many attention heads there are.
+    #[error(
+        "does not say how many attention heads it has, and tensor shapes cannot tell: give the \
+         number of heads (plausible for width {embed_dim}: {}){}",
+        Numbers(.divisors), PresetChoices(.presets)
+    )]
+    HeadsUnknown {
+        /// Width `D`.
+        embed_dim: usize,
+        /// Divisors of `D` that leave a usual width per head.
+        divisors: Vec<usize>,
+        /// Presets with the same shapes.
+        presets: Vec<Preset>,
+    },
+
+    /// The width cannot be split into that many heads.
+    #[error("{heads} heads ({from}) do not divide the width {embed_dim}")]
+    HeadsDoNotDivide {
+        /// Number of heads `H`.
+        heads: usize,
+        /// Width `D`.
+        embed_dim: usize,
+        /// Where the number of heads comes from.
+        from: Provenance,
+    },
+
+    /// The preset asked for is another network.
+    #[error(
+        "is not a {}: its {what} is {found}, that of the preset is {expected}", .preset.name()
+    )]
+    PresetMismatch {
+        /// The preset asked for.
+        preset: Preset,
+        /// The first value that differs.
+        what: &'static str,
+        /// Its value in the preset.
+        expected: usize,
+        /// Its value in the file.
+        found: usize,
+    },
+
+    /// The JSON file beside the checkpoint cannot be used.
+    #[error("the configuration file beside it, {path}, {detail}")]
+    JsonConfig {
+        /// Path of the JSON file.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+
+    /// A weight is infinite or not a number.
+    #[error("tensor `{tensor}` holds {value} at position {index}; the file is damaged")]
+    NotFinite {
+        /// Canonical name of the tensor.
+        tensor: String,
+        /// Row-major position of the first such weight.
+        index: usize,
+        /// The weight.
+        value: f32,
+    },
+
+    /// A tensor was asked for that the file does not hold.
+    #[error("has no tensor `{tensor}`{}", if *.quality_only {
+        "; it holds only what a score needs, so use the full checkpoint"
+    } else { "" })]
+    Absent {
+        /// Canonical name of the tensor.
+        tensor: String,
+        /// Whether the file holds only what a score needs.
+        quality_only: bool,
+    },
+
+    /// The output of a conversion would replace its input.
+    #[error("is both input and output of the conversion; choose another output path")]
+    OutputIsInput,
+
+    /// The output of a conversion could not be written.
+    #[error("cannot be written: {0}")]
+    Write(std::io::Error),
+
+    /// A weight does not fit the number format asked for.
+    #[error(
+        "tensor `{tensor}` holds {value} at position {index}, which is too large for {dtype}; \
+         convert to float32 or bfloat16"
+    )]
+    Overflow {
+        /// Canonical name of the tensor.
+        tensor: String,
+        /// Row-major position of the first such weight.
+        index: usize,
+        /// The weight.
+        value: f32,
+        /// The number format asked for.
+        dtype: &'static str,
+    },
+
+    /// A full file cannot be made from one that holds only what a score needs.
+    #[error(
+        "holds only what a score needs, so a full file cannot be made from it; convert the \
+         original checkpoint or ask for a quality-only file"
+    )]
+    NotFull,
+}

@@ -1,0 +1,98 @@
+//! What a checkpoint is, as plain data for a report.
+
+use sha2::{Digest, Sha256};
+
+use super::Checkpoint;
+use super::container::ContainerFormat;
+use super::layout::{self, Content};
+use super::names::KEY_BIAS;
+use super::preset::Preset;
+use super::settle::ConfigValue;
+
+/// A report on a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspection {
+    /// The file as it was given.
+    pub file: String,
+    /// Size of the file in bytes.
+    pub file_size: u64,
+    /// SHA-256 of the file, as 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Format of the file.
+    pub format: ContainerFormat,
+    /// Keys of the dictionaries around the state dict, outermost first.
+    pub wrappers: Vec<String>,
+    /// Keys beside the state dict in those dictionaries, such as `epoch`.
+    pub beside: Vec<String>,
+    /// What was taken off the front of every name; empty if nothing was.
+    pub prefix: String,
+    /// Number formats of the weights, with how many tensors have them.
+    pub dtypes: Vec<(&'static str, usize)>,
+    /// Every value of the configuration and where it comes from.
+    pub config: Vec<ConfigValue>,
+    /// The published network that has this configuration.
+    pub preset: Option<Preset>,
+    /// Whether the file holds the whole network.
+    pub content: Content,
+    /// Learned numbers in the file. BatchNorm's running statistics are not
+    /// counted.
+    pub parameters: u64,
+    /// How many of them a score needs.
+    pub parameters_for_quality: u64,
+    /// Tensors that were accepted and are not used.
+    pub unused: Vec<String>,
+    /// Whether a key bias fitted to utility is stored with the network.
+    pub has_key_bias: bool,
+}
+
+impl Inspection {
+    /// The share of parameters that a score does not need, from 0 to 1.
+    pub fn share_not_needed(&self) -> f64 {
+        match self.parameters {
+            0 => 0.0,
+            total => 1.0 - self.parameters_for_quality as f64 / total as f64,
+        }
+    }
+}
+
+pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
+    let config = checkpoint.config();
+    let parameters = layout::count(&checkpoint.layout());
+    let mut dtypes: Vec<(&'static str, usize)> = Vec::new();
+    for tensor in checkpoint.tensors.values() {
+        let name = tensor.dtype.name();
+        match dtypes.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => dtypes.push((name, 1)),
+        }
+    }
+    let preset = Preset::matching(
+        config.patch_size,
+        config.embed_dim,
+        config.depth,
+        config.mlp_dim,
+    )
+    .find(|preset| preset.shape().num_heads == config.num_heads);
+    let origin = &checkpoint.origin;
+    Inspection {
+        file: checkpoint.file.clone(),
+        file_size: checkpoint.bytes.len() as u64,
+        sha256: hex(&Sha256::digest(&*checkpoint.bytes)),
+        format: origin.format,
+        wrappers: origin.wrappers.clone(),
+        beside: origin.beside.clone(),
+        prefix: origin.prefix.clone(),
+        dtypes,
+        config: checkpoint.settled.values.clone(),
+        preset,
+        content: checkpoint.content,
+        parameters: parameters.total,
+        parameters_for_quality: parameters.needed_for_quality,
+        unused: origin.unused.clone(),
+        has_key_bias: checkpoint.contains(KEY_BIAS),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,254 @@
+//! The tensors that a face ViT of a given configuration has
+//! (`definitions.md` §1): names, shapes, and which of them a score needs.
+
+use super::names::{KEY_BIAS, qk};
+use crate::vit::config::VitConfig;
+
+/// How much of a network a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Every tensor: scores and embeddings.
+    Full,
+    /// Only what a score needs: no embedding head, no final norm, and of the
+    /// last block only `norm1` and the query and key rows.
+    QualityOnly,
+}
+
+impl Content {
+    /// The value of `attn_fiqa.content` in file metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::QualityOnly => "quality-only",
+        }
+    }
+
+    /// The inverse of [`Content::name`].
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Full, Self::QualityOnly]
+            .into_iter()
+            .find(|content| content.name() == name)
+    }
+}
+
+/// What a score needs of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Whole,
+    /// The query and key rows, the first two thirds.
+    QueryAndKeyRows,
+    /// Nothing: only embeddings need it.
+    Nothing,
+}
+
+/// A tensor that must be there.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) need: Need,
+    /// Whether training learned it by gradient; BatchNorm's running statistics
+    /// are not counted as parameters.
+    pub(super) parameter: bool,
+}
+
+impl Expected {
+    fn elements(&self) -> u64 {
+        self.shape.iter().map(|&size| size as u64).product()
+    }
+}
+
+/// Counts of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parameters {
+    pub(super) total: u64,
+    pub(super) needed_for_quality: u64,
+}
+
+pub(super) fn count(tensors: &[Expected]) -> Parameters {
+    let parameters = || tensors.iter().filter(|tensor| tensor.parameter);
+    Parameters {
+        total: parameters().map(Expected::elements).sum(),
+        needed_for_quality: parameters()
+            .map(|tensor| match tensor.need {
+                Need::Whole => tensor.elements(),
+                Need::QueryAndKeyRows => tensor.elements() / 3 * 2,
+                Need::Nothing => 0,
+            })
+            .sum(),
+    }
+}
+
+/// The tensors in the network's order.
+pub(super) fn tensors(config: &VitConfig, content: Content, key_bias: bool) -> Vec<Expected> {
+    let VitConfig {
+        patch_size,
+        embed_dim,
+        depth,
+        num_heads,
+        mlp_dim,
+        ..
+    } = *config;
+    let mut list = List(Vec::new());
+    list.add(
+        "patch_embed.proj.weight",
+        &[embed_dim, 3, patch_size, patch_size],
+        Need::Whole,
+    );
+    list.add("patch_embed.proj.bias", &[embed_dim], Need::Whole);
+    list.add("pos_embed", &[1, config.tokens(), embed_dim], Need::Whole);
+    if config.class_token {
+        list.add("cls_token", &[1, 1, embed_dim], Need::Whole);
+    }
+    for block in 0..depth {
+        let is_last = block + 1 == depth;
+        list.scale_and_shift(&format!("blocks.{block}.norm1"), embed_dim, Need::Whole);
+        if is_last && content == Content::QualityOnly {
+            list.add(
+                &qk(block, "weight"),
+                &[2 * embed_dim, embed_dim],
+                Need::Whole,
+            );
+            if config.qkv_bias {
+                list.add(&qk(block, "bias"), &[2 * embed_dim], Need::Whole);
+            }
+            continue;
+        }
+        let (qkv, rest) = match is_last {
+            true => (Need::QueryAndKeyRows, Need::Nothing),
+            false => (Need::Whole, Need::Whole),
+        };
+        let name = |part: &str| format!("blocks.{block}.{part}");
+        list.add(&name("attn.qkv.weight"), &[3 * embed_dim, embed_dim], qkv);
+        if config.qkv_bias {
+            list.add(&name("attn.qkv.bias"), &[3 * embed_dim], qkv);
+        }
+        list.linear(&name("attn.proj"), embed_dim, embed_dim, rest);
+        list.scale_and_shift(&name("norm2"), embed_dim, rest);
+        list.linear(&name("mlp.fc1"), mlp_dim, embed_dim, rest);
+        list.linear(&name("mlp.fc2"), embed_dim, mlp_dim, rest);
+    }
+    if let (Content::Full, Some(head)) = (content, config.embedding_head) {
+        let input = head_input(config, head.tokens);
+        list.scale_and_shift("norm", embed_dim, Need::Nothing);
+        list.add("feature.0.weight", &[head.hidden_dim, input], Need::Nothing);
+        list.batch_norm("feature.1", head.hidden_dim);
+        list.add(
+            "feature.2.weight",
+            &[head.dim, head.hidden_dim],
+            Need::Nothing,
+        );
+        list.batch_norm("feature.3", head.dim);
+    }
+    if key_bias {
+        list.add(KEY_BIAS, &[num_heads, config.head_dim()], Need::Whole);
+    }
+    list.0
+}
+
+/// Length of the flattened tokens that the embedding head reads.
+pub(super) fn head_input(config: &VitConfig, tokens: crate::vit::config::EmbeddingTokens) -> usize {
+    use crate::vit::config::EmbeddingTokens::{All, Class, Patches};
+    let tokens = match tokens {
+        All => config.tokens(),
+        Patches => config.patches(),
+        Class => 1,
+    };
+    tokens.saturating_mul(config.embed_dim)
+}
+
+struct List(Vec<Expected>);
+
+impl List {
+    fn add(&mut self, name: &str, shape: &[usize], need: Need) {
+        self.0.push(Expected {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            need,
+            parameter: true,
+        });
+    }
+
+    fn scale_and_shift(&mut self, name: &str, dim: usize, need: Need) {
+        self.add(&format!("{name}.weight"), &[dim], need);
+        self.add(&format!("{name}.bias"), &[dim], need);
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize, need: Need) {
+        self.add(&format!("{name}.weight"), &[outputs, inputs], need);
+        self.add(&format!("{name}.bias"), &[outputs], need);
+    }
+
+    fn batch_norm(&mut self, name: &str, dim: usize) {
+        self.scale_and_shift(name, dim, Need::Nothing);
+        for statistic in ["running_mean", "running_var"] {
+            self.0.push(Expected {
+                name: format!("{name}.{statistic}"),
+                shape: vec![dim],
+                need: Need::Nothing,
+                parameter: false,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vit::config::{Activation, EmbeddingHeadConfig, EmbeddingTokens};
+
+    fn vit_s() -> VitConfig {
+        VitConfig {
+            image_size: 112,
+            patch_size: 8,
+            embed_dim: 512,
+            depth: 12,
+            num_heads: 8,
+            mlp_dim: 2560,
+            qkv_bias: false,
+            activation: Activation::Relu6,
+            class_token: false,
+            layer_norm_eps: 1e-5,
+            embedding_head: Some(EmbeddingHeadConfig {
+                tokens: EmbeddingTokens::All,
+                hidden_dim: 512,
+                dim: 512,
+            }),
+        }
+    }
+
+    /// Written out part by part, as a second way to the sum.
+    #[test]
+    fn vit_s_has_95_9_million_parameters() {
+        let patches = 512 * 3 * 8 * 8 + 512 + 196 * 512;
+        let attention = 3 * 512 * 512 + 512 * 512 + 512;
+        let mlp = 512 * 2560 + 2560 + 2560 * 512 + 512;
+        let block = 4 * 512 + attention + mlp;
+        let head = 2 * 512 + 512 * 196 * 512 + 2 * 512 + 512 * 512 + 2 * 512;
+        let full = count(&tensors(&vit_s(), Content::Full, false));
+        assert_eq!(full.total, patches + 12 * block + head);
+        assert_eq!(full.total, 95_952_384);
+        let needed = patches + 11 * block + 2 * 512 + 2 * 512 * 512;
+        assert_eq!(full.needed_for_quality, needed);
+        assert_eq!(needed, 41_156_608);
+    }
+
+    #[test]
+    fn a_quality_only_file_has_exactly_what_a_score_needs() {
+        for (qkv_bias, class_token, key_bias) in [
+            (false, false, false),
+            (true, true, true),
+            (true, false, true),
+        ] {
+            let config = VitConfig {
+                qkv_bias,
+                class_token,
+                ..vit_s()
+            };
+            let full = count(&tensors(&config, Content::Full, key_bias));
+            let part = count(&tensors(&config, Content::QualityOnly, key_bias));
+            assert_eq!(part.total, part.needed_for_quality);
+            assert_eq!(part.total, full.needed_for_quality);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The wording of checkpoint errors: names from a file, lists of them, shapes.
+
+use std::fmt;
+
+use super::preset::Preset;
+
+/// Longest piece of a name from a file that an error message repeats.
+const SHOWN_CHARS: usize = 120;
+
+/// How many tensors of a kind an error names before it only counts.
+const NAMED_TENSORS: usize = 5;
+
+/// How the tensors of a file differ from those of a face ViT.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LayoutMismatch {
+    /// Canonical names that should be there.
+    pub missing: Vec<String>,
+    /// Names in the file that should not be there.
+    pub unexpected: Vec<String>,
+    /// Tensors of another shape than the rest of the file implies.
+    pub misshapen: Vec<Misshapen>,
+    /// Tensors that do no harm but were not allowed for.
+    pub harmless: Vec<String>,
+    /// What the file looks like instead.
+    pub looks_like: Option<&'static str>,
+}
+
+/// A tensor of another shape than expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misshapen {
+    /// Canonical name.
+    pub tensor: String,
+    /// The shape expected, with letters for what is free.
+    pub expected: String,
+    /// The shape found.
+    pub found: Vec<usize>,
+}
+
+impl fmt::Display for LayoutMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if !self.misshapen.is_empty() {
+            let shapes: Vec<String> = self
+                .misshapen
+                .iter()
+                .take(NAMED_TENSORS)
+                .map(|one| {
+                    format!(
+                        "`{}` expected {}, found {:?}",
+                        one.tensor, one.expected, one.found
+                    )
+                })
+                .collect();
+            let count = self.misshapen.len();
+            parts.push(format!(
+                "{} of another shape: {}{}",
+                tensors(count),
+                shapes.join("; "),
+                more(count)
+            ));
+        }
+        for (list, what) in [
+            (&self.missing, "missing"),
+            (&self.unexpected, "unexpected"),
+            (&self.harmless, "not needed"),
+        ] {
+            if !list.is_empty() {
+                parts.push(format!("{} {what}: {}", tensors(list.len()), Quoted(list)));
+            }
+        }
+        write!(f, "is not a face ViT as expected: {}", parts.join("; "))?;
+        if !self.harmless.is_empty() {
+            let only =
+                self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty();
+            write!(
+                f,
+                "; {} from training and harmless: --allow-unused accepts {}{}",
+                if self.harmless.len() == 1 {
+                    "it is"
+                } else {
+                    "they are"
+                },
+                if self.harmless.len() == 1 {
+                    "it"
+                } else {
+                    "them"
+                },
+                if only { "" } else { " but not the rest" }
+            )?;
+        }
+        write!(f, "{}", LooksLike(&self.looks_like))
+    }
+}
+
+/// A name from a file, escaped and cut so that it can stand in a message.
+pub(super) fn shown(name: &str) -> String {
+    let mut text: String = name
+        .chars()
+        .take(SHOWN_CHARS)
+        .flat_map(char::escape_debug)
+        .collect();
+    if name.chars().nth(SHOWN_CHARS).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+fn tensors(count: usize) -> String {
+    match count {
+        1 => "1 tensor".to_owned(),
+        _ => format!("{count} tensors"),
+    }
+}
+
+fn more(count: usize) -> String {
+    match count.checked_sub(NAMED_TENSORS) {
+        None | Some(0) => String::new(),
+        Some(rest) => format!(" and {rest} more"),
+    }
+}
+
+pub(super) struct Quoted<'a>(pub(super) &'a [String]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self
+            .0
+            .iter()
+            .take(NAMED_TENSORS)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        write!(f, "{}{}", names.join(", "), more(self.0.len()))
+    }
+}
+
+pub(super) struct Examples<'a>(pub(super) &'a [String]);
+
+impl fmt::Display for Examples<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, " (found {})", Quoted(self.0))
+    }
+}
+
+pub(super) struct LooksLike<'a>(pub(super) &'a Option<&'static str>);
+
+impl fmt::Display for LooksLike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(what) => write!(f, "; the file looks like {what}"),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) struct Numbers<'a>(pub(super) &'a [usize]);
+
+impl fmt::Display for Numbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join(", "))
+    }
+}
+
+pub(super) struct PresetChoices<'a>(pub(super) &'a [Preset]);
+
+impl fmt::Display for PresetChoices<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = self
+            .0
+            .iter()
+            .map(|preset| format!("{} ({} heads)", preset.name(), preset.shape().num_heads))
+            .collect();
+        write!(f, " or a preset of these shapes: {}", names.join(", "))
+    }
+}

@@ -1,0 +1,166 @@
+//! Names as training programs write them, and canonical names.
+
+use std::collections::BTreeSet;
+
+use super::error::CheckpointProblem;
+use super::message::shown;
+
+/// What may stand, one or more times, before a canonical name: the attributes
+/// under which training programs and `DataParallel` keep the network.
+const COMPONENTS: [&str; 4] = ["module.", "backbone.", "model.", "net."];
+
+/// Names that every network of the layout has, the most telling first.
+const ANCHORS: [&str; 4] = [
+    "patch_embed.proj.weight",
+    "pos_embed",
+    "blocks.0.norm1.weight",
+    "blocks.0.attn.qkv.weight",
+];
+
+/// First components of the classifiers that margin losses train on top of a
+/// face network.
+const CLASSIFIERS: [&str; 8] = [
+    "head",
+    "classifier",
+    "fc",
+    "margin",
+    "arcface",
+    "adaface",
+    "cosface",
+    "kernel",
+];
+
+/// Counts of batches that BatchNorm keeps while training.
+pub(super) const BOOKKEEPING: [&str; 2] = [
+    "feature.1.num_batches_tracked",
+    "feature.3.num_batches_tracked",
+];
+
+/// The token that stood for masked patches in training, `[1, 1, D]`.
+pub(super) const MASK_TOKEN: &str = "mask_token";
+
+/// What stands before every name of the network; `None` if no tensor has a name
+/// of the layout.
+pub(super) fn find_prefix<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<Option<String>, CheckpointProblem> {
+    for anchor in ANCHORS {
+        let prefixes: BTreeSet<&str> = names
+            .clone()
+            .filter_map(|name| name.strip_suffix(anchor))
+            .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+            .collect();
+        let mut prefixes = prefixes.into_iter();
+        match (prefixes.next(), prefixes.next()) {
+            (None, _) => {}
+            (Some(prefix), None) if without_components(prefix).is_empty() => {
+                return Ok(Some(prefix.to_owned()));
+            }
+            (Some(prefix), None) => {
+                return Err(CheckpointProblem::UnknownPrefix {
+                    prefix: shown(prefix),
+                    tensor: shown(&format!("{prefix}{anchor}")),
+                });
+            }
+            (Some(one), Some(other)) => {
+                return Err(CheckpointProblem::SeveralNetworks {
+                    under: [one, other]
+                        .into_iter()
+                        .chain(prefixes)
+                        .map(shown)
+                        .collect(),
+                });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a name is that of a classifier used in training, wherever it stands.
+pub(super) fn is_classifier(name: &str) -> bool {
+    let first = without_components(name)
+        .split('.')
+        .next()
+        .unwrap_or_default();
+    CLASSIFIERS.contains(&first)
+}
+
+fn without_components(name: &str) -> &str {
+    let mut rest = name;
+    while let Some(shorter) = COMPONENTS
+        .iter()
+        .find_map(|component| rest.strip_prefix(component))
+    {
+        rest = shorter;
+    }
+    rest
+}
+
+/// The `i` of `blocks.{i}.…`.
+pub(super) fn block_index(name: &str) -> Option<usize> {
+    let (digits, _) = name.strip_prefix("blocks.")?.split_once('.')?;
+    let index: usize = digits.parse().ok()?;
+    // Only one spelling of a number is a name: not `+1`, not `01`.
+    (index.to_string() == digits).then_some(index)
+}
+
+/// The joint query and key linear of a quality-only file's last block.
+pub(super) fn qk(block: usize, what: &str) -> String {
+    format!("blocks.{block}.attn.qk.{what}")
+}
+
+/// Name of the calibration vector added to every key, `[H, D/H]`.
+pub(super) const KEY_BIAS: &str = "calibration.key_bias";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_found_and_only_known_ones() {
+        for prefix in [
+            "",
+            "net.",
+            "module.",
+            "model.net.",
+            "backbone.",
+            "module.model.net.",
+        ] {
+            let name = format!("{prefix}patch_embed.proj.weight");
+            let found = find_prefix([name.as_str(), "head.weight"].into_iter()).unwrap();
+            assert_eq!(found.as_deref(), Some(prefix));
+        }
+        let unknown = find_prefix(["encoder.pos_embed"].into_iter()).unwrap_err();
+        assert!(unknown.to_string().contains("`encoder.`"), "{unknown}");
+        let two = find_prefix(["net.pos_embed", "pos_embed"].into_iter()).unwrap_err();
+        assert!(two.to_string().contains("several networks"), "{two}");
+        assert_eq!(
+            find_prefix(["decoder_pos_embed"].into_iter()).unwrap(),
+            None
+        );
+    }
+
+    #[test]
+    fn block_indices_have_one_spelling() {
+        assert_eq!(block_index("blocks.10.norm1.weight"), Some(10));
+        for name in [
+            "blocks.01.a",
+            "blocks.+1.a",
+            "blocks.",
+            "blocks.x.a",
+            "norm.weight",
+        ] {
+            assert_eq!(block_index(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn classifiers_are_told_from_other_names() {
+        for name in ["head.weight", "module.head.kernel", "kernel", "net.fc.bias"] {
+            assert!(is_classifier(name), "{name}");
+        }
+        for name in ["header.weight", "blocks.0.head.weight", "fc_norm.weight"] {
+            assert!(!is_classifier(name), "{name}");
+        }
+    }
+}

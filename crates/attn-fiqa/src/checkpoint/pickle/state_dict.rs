@@ -1,0 +1,151 @@
+//! Finds the dictionary of tensors in what a pickle made.
+
+use std::collections::HashSet;
+
+use super::machine;
+use super::{Arena, Node, NodeId, PickledTensor, not_a_state_dict};
+use crate::checkpoint::error::CheckpointProblem;
+use crate::checkpoint::message::shown;
+
+/// Keys under which training programs put the state dict.
+const WRAPPERS: [&str; 2] = ["state_dict", "model"];
+
+/// Deepest nesting of wrappers that is followed.
+const MAX_WRAPPERS: usize = 4;
+
+/// How many keys an error names.
+const NAMED_KEYS: usize = 5;
+
+/// A dictionary of tensors.
+#[derive(Debug)]
+pub(in crate::checkpoint) struct StateDict<'a> {
+    /// Distinct names with their tensors, in the order of the file.
+    pub(in crate::checkpoint) tensors: Vec<(&'a str, PickledTensor<'a>)>,
+    /// Keys that led to it, outermost first.
+    pub(in crate::checkpoint) wrappers: Vec<String>,
+    /// Keys that stood beside it, such as `epoch`.
+    pub(in crate::checkpoint) beside: Vec<String>,
+}
+
+/// The state dict that `data.pkl` describes, out of its wrappers.
+pub(in crate::checkpoint) fn find_state_dict(
+    pickle: &[u8],
+) -> Result<StateDict<'_>, CheckpointProblem> {
+    let arena = machine::run(pickle).map_err(CheckpointProblem::Pickle)?;
+    let mut wrappers = Vec::new();
+    let mut beside = Vec::new();
+    let mut entries = dict_entries(&arena, arena.root)?;
+    loop {
+        let inside: Vec<(&str, NodeId)> = entries
+            .iter()
+            .copied()
+            .filter(|(key, value)| {
+                WRAPPERS.contains(key) && matches!(arena.get(*value), Node::Dict(_))
+            })
+            .collect();
+        match inside.as_slice() {
+            [] => break,
+            &[(wrapper, value)] => {
+                if wrappers.len() >= MAX_WRAPPERS {
+                    return Err(problem(format!(
+                        "nests `{wrapper}` more than {MAX_WRAPPERS} times; expected a dictionary \
+                         of tensors"
+                    )));
+                }
+                beside.extend(
+                    entries
+                        .iter()
+                        .filter(|(key, _)| *key != wrapper)
+                        .map(|(key, _)| shown(key)),
+                );
+                wrappers.push(wrapper.to_owned());
+                entries = dict_entries(&arena, value)?;
+            }
+            several => {
+                return Err(CheckpointProblem::SeveralNetworks {
+                    under: several.iter().map(|(key, _)| (*key).to_owned()).collect(),
+                });
+            }
+        }
+    }
+    Ok(StateDict {
+        tensors: collect(&arena, &entries)?,
+        wrappers,
+        beside,
+    })
+}
+
+/// The entries of a dictionary, whose keys must be distinct texts.
+fn dict_entries<'a>(
+    arena: &Arena<'a>,
+    id: NodeId,
+) -> Result<Vec<(&'a str, NodeId)>, CheckpointProblem> {
+    let Node::Dict(pairs) = arena.get(id) else {
+        let found = match arena.get(id) {
+            Node::Tensor(_) => "a single tensor",
+            Node::List(_) | Node::Tuple(_) => "a list",
+            _ => "a single value",
+        };
+        return Err(problem(format!(
+            "holds {found}; expected a dictionary of tensors, as model.state_dict() gives"
+        )));
+    };
+    let mut seen = HashSet::new();
+    let mut entries = Vec::new();
+    for &(key, value) in pairs {
+        let Node::Text(key) = *arena.get(key) else {
+            return Err(problem(
+                "holds a dictionary whose keys are not texts; expected a dictionary of tensors, \
+                 as model.state_dict() gives"
+                    .to_owned(),
+            ));
+        };
+        if !seen.insert(key) {
+            return Err(CheckpointProblem::DuplicateName { name: shown(key) });
+        }
+        entries.push((key, value));
+    }
+    Ok(entries)
+}
+
+fn collect<'a>(
+    arena: &Arena<'a>,
+    entries: &[(&'a str, NodeId)],
+) -> Result<Vec<(&'a str, PickledTensor<'a>)>, CheckpointProblem> {
+    let mut tensors = Vec::new();
+    let mut others = Vec::new();
+    for &(key, value) in entries {
+        match arena.get(value) {
+            Node::Tensor(tensor) => tensors.push((key, tensor.as_ref().clone())),
+            _ => others.push(key),
+        }
+    }
+    if others.is_empty() && !tensors.is_empty() {
+        return Ok(tensors);
+    }
+    let keys: Vec<String> = others
+        .iter()
+        .take(NAMED_KEYS)
+        .map(|key| format!("`{}`", shown(key)))
+        .collect();
+    let keys = keys.join(", ");
+    Err(problem(if others.contains(&"param_groups") {
+        "is the state of an optimizer; give the checkpoint of the network".to_owned()
+    } else if tensors.is_empty() && others.is_empty() {
+        "holds an empty dictionary; expected a dictionary of tensors".to_owned()
+    } else if tensors.is_empty() {
+        format!(
+            "holds no tensor where a state dict should be, but {keys}; save the state dict of \
+             the network alone"
+        )
+    } else {
+        format!(
+            "holds entries among the tensors that are no tensors: {keys}; save the state dict of \
+             the network alone"
+        )
+    }))
+}
+
+fn problem(text: String) -> CheckpointProblem {
+    CheckpointProblem::Pickle(not_a_state_dict(text))
+}

@@ -1,0 +1,37 @@
+//! Where a value of the configuration comes from.
+
+use std::fmt;
+
+use super::preset::Preset;
+
+/// The source of one configuration value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// Read off the shape, or the presence, of this tensor (or of these, `*` standing
+    /// for any name).
+    Shape(&'static str),
+    /// Given by the caller.
+    Option,
+    /// Fixed by the preset that the caller named.
+    Preset(Preset),
+    /// Written in the file's own metadata.
+    Metadata,
+    /// Written in the JSON file at this path, beside the checkpoint.
+    Json(String),
+    /// Nothing says otherwise: the value of the official layout.
+    Assumed,
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(tensor) => write!(f, "tensor `{tensor}`"),
+            Self::Option => f.write_str("the option given"),
+            Self::Preset(preset) => write!(f, "preset {}", preset.name()),
+            Self::Metadata => f.write_str("the file's metadata"),
+            Self::Json(path) => f.write_str(path),
+            Self::Assumed => f.write_str("assumed: official layout"),
+        }
+    }
+}

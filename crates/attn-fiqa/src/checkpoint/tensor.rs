@@ -1,0 +1,120 @@
+//! A tensor as it lies in a file, and its values as `f32`.
+
+use half::{bf16, f16};
+
+/// The number format of a stored tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoredType {
+    F32,
+    F16,
+    Bf16,
+    I64,
+    /// A format that no weight may have, by name.
+    Other(&'static str),
+}
+
+impl StoredType {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+            Self::I64 => "int64",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether weights may be stored so.
+    pub(super) fn is_weight(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::Bf16)
+    }
+}
+
+/// A tensor's place in the file, checked against the file when it was made.
+#[derive(Debug, Clone)]
+pub(super) struct TensorRef {
+    pub(super) dtype: StoredType,
+    pub(super) shape: Vec<usize>,
+    /// Where its first element starts, in bytes from the start of the file.
+    pub(super) start: usize,
+    /// Bytes from there that belong to it.
+    pub(super) len: usize,
+    /// Steps between elements along each dimension, in elements; `None` when
+    /// the elements lie one after the other in row-major order.
+    pub(super) strides: Option<Vec<usize>>,
+}
+
+impl TensorRef {
+    /// The values in row-major order.
+    ///
+    /// `None` if the tensor does not lie within `file` or is not of a weight's
+    /// number format; both were checked when the file was opened.
+    pub(super) fn to_f32(&self, file: &[u8]) -> Option<Vec<f32>> {
+        let stored = file.get(self.start..self.start.checked_add(self.len)?)?;
+        let width = match self.dtype {
+            StoredType::F32 => 4,
+            StoredType::F16 | StoredType::Bf16 => 2,
+            StoredType::I64 | StoredType::Other(_) => return None,
+        };
+        let gathered;
+        let bytes = match &self.strides {
+            None => stored,
+            Some(strides) => {
+                gathered = gather(stored, &self.shape, strides, width)?;
+                &gathered
+            }
+        };
+        Some(match self.dtype {
+            StoredType::F32 => {
+                let (elements, _) = bytes.as_chunks::<4>();
+                elements.iter().map(|&e| f32::from_le_bytes(e)).collect()
+            }
+            StoredType::F16 => {
+                let (elements, _) = bytes.as_chunks::<2>();
+                elements
+                    .iter()
+                    .map(|&e| f16::from_le_bytes(e).to_f32())
+                    .collect()
+            }
+            _ => {
+                let (elements, _) = bytes.as_chunks::<2>();
+                elements
+                    .iter()
+                    .map(|&e| bf16::from_le_bytes(e).to_f32())
+                    .collect()
+            }
+        })
+    }
+}
+
+/// Copies elements of `width` bytes into row-major order.
+fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Option<Vec<u8>> {
+    let count = element_count(shape)?;
+    // The opener refuses tensors with more elements than their storage, so this
+    // never asks for more memory than the file has.
+    let mut bytes = Vec::with_capacity(count.checked_mul(width)?);
+    let mut index = vec![0_usize; shape.len()];
+    for _ in 0..count {
+        let mut element = 0_usize;
+        for (&position, &stride) in index.iter().zip(strides) {
+            element = element.checked_add(position.checked_mul(stride)?)?;
+        }
+        let start = element.checked_mul(width)?;
+        bytes.extend_from_slice(stored.get(start..start.checked_add(width)?)?);
+        for (position, &size) in index.iter_mut().zip(shape).rev() {
+            *position += 1;
+            if *position < size {
+                break;
+            }
+            *position = 0;
+        }
+    }
+    Some(bytes)
+}
+
+/// Number of elements of a shape, `None` if it cannot be counted.
+pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
+    shape
+        .iter()
+        .try_fold(1_usize, |count, &size| count.checked_mul(size))
+}

@@ -1,0 +1,90 @@
+//! Compares the tensors found with those that the configuration needs.
+
+use std::collections::BTreeMap;
+
+use super::error::CheckpointProblem;
+use super::layout::Expected;
+use super::message::{LayoutMismatch, Misshapen, shown};
+use super::names::{BOOKKEEPING, MASK_TOKEN, is_classifier};
+use super::tensor::TensorRef;
+
+/// The tensors of a file, sorted by whether they belong to the network.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Tensors under the prefix, by their name without it.
+    pub(super) inside: BTreeMap<String, TensorRef>,
+    /// Names of the tensors elsewhere, as in the file.
+    pub(super) outside: Vec<String>,
+}
+
+/// The tensors of the network and the names of those left unused.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) tensors: BTreeMap<String, TensorRef>,
+    pub(super) unused: Vec<String>,
+}
+
+/// Strict: every tensor expected, of its shape and a weight's number format,
+/// and none besides, except BatchNorm's counts and, with `allow_unused`, the
+/// leftovers of training that are known to do no harm.
+pub(super) fn verify(
+    found: Found,
+    expected: &[Expected],
+    embed_dim: usize,
+    allow_unused: bool,
+) -> Result<Verified, CheckpointProblem> {
+    let Found {
+        mut inside,
+        outside,
+    } = found;
+    let mut mismatch = LayoutMismatch::default();
+    let mut tensors = BTreeMap::new();
+    for Expected { name, shape, .. } in expected {
+        match inside.remove_entry(name) {
+            None => mismatch.missing.push(name.clone()),
+            Some((_, tensor)) if tensor.shape != *shape => mismatch.misshapen.push(Misshapen {
+                tensor: name.clone(),
+                expected: format!("{shape:?}"),
+                found: tensor.shape,
+            }),
+            Some((name, tensor)) => {
+                tensors.insert(name, tensor);
+            }
+        }
+    }
+    let mut harmless = Vec::new();
+    for (name, tensor) in &inside {
+        if BOOKKEEPING.contains(&name.as_str()) {
+            continue;
+        }
+        let is_mask_token = name == MASK_TOKEN && tensor.shape == [1, 1, embed_dim];
+        match is_mask_token || is_classifier(name) {
+            true => harmless.push(shown(name)),
+            false => mismatch.unexpected.push(shown(name)),
+        }
+    }
+    for name in &outside {
+        match is_classifier(name) {
+            true => harmless.push(shown(name)),
+            false => mismatch.unexpected.push(shown(name)),
+        }
+    }
+    if !allow_unused {
+        mismatch.harmless = std::mem::take(&mut harmless);
+    }
+    if mismatch != LayoutMismatch::default() {
+        return Err(CheckpointProblem::Layout(Box::new(mismatch)));
+    }
+    for (name, tensor) in &tensors {
+        if !tensor.dtype.is_weight() {
+            return Err(CheckpointProblem::Dtype {
+                tensor: name.clone(),
+                found: tensor.dtype.name(),
+            });
+        }
+    }
+    Ok(Verified {
+        tensors,
+        unused: harmless,
+    })
+}

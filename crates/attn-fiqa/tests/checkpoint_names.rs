@@ -1,0 +1,324 @@
+//! Names and formats: what is stripped, accepted, refused and recognised.
+
+mod checkpoint_support;
+
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointError, CheckpointOptions};
+use checkpoint_support::network::{TINY, Tensor, prefixed, to_safetensors, to_torch};
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize};
+
+fn heads(heads: usize) -> CheckpointOptions {
+    CheckpointOptions {
+        heads: Some(heads),
+        ..CheckpointOptions::default()
+    }
+}
+
+fn read(bytes: Vec<u8>, options: &CheckpointOptions) -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::from_bytes(bytes, "model.bin", options)
+}
+
+/// The error's text, which must name the file and hold every part.
+#[track_caller]
+fn refused(result: Result<Checkpoint, CheckpointError>, parts: &[&str]) -> CheckpointError {
+    let error = result.expect_err("it must be refused");
+    let text = error.to_string();
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(text.contains(error.file()), "{text}");
+    error
+}
+
+#[test]
+fn prefixes_and_wrappers_are_stripped_and_reported() {
+    let tensors = TINY.tensors(1);
+    for prefix in [
+        "",
+        "net.",
+        "module.",
+        "model.net.",
+        "backbone.",
+        "module.backbone.net.",
+    ] {
+        for wrappers in [
+            &[][..],
+            &["state_dict"],
+            &["model"],
+            &["model", "state_dict"],
+        ] {
+            let bytes = to_torch(&prefixed(&tensors, prefix), wrappers);
+            let checkpoint = read(bytes, &heads(2)).unwrap();
+            let report = checkpoint.inspect();
+            assert_eq!(report.prefix, prefix);
+            assert_eq!(report.wrappers, wrappers);
+            assert_eq!(report.beside, vec!["epoch"; wrappers.len()]);
+            for tensor in &tensors {
+                assert_eq!(checkpoint.read_f32(&tensor.name).unwrap(), tensor.values);
+            }
+        }
+    }
+    let unknown = to_torch(&prefixed(&tensors, "encoder."), &[]);
+    refused(read(unknown, &heads(2)), &["`encoder.`", "`module.`"]);
+    let two = [prefixed(&tensors, "net."), prefixed(&tensors, "ema.")].concat();
+    refused(
+        read(to_torch(&two, &[]), &heads(2)),
+        &["several networks", "`net.`", "`ema.`"],
+    );
+}
+
+#[test]
+fn weights_are_strict() {
+    let tensors = TINY.tensors(1);
+    let without = |name: &str| -> Vec<Tensor> {
+        tensors
+            .iter()
+            .filter(|tensor| tensor.name != name)
+            .cloned()
+            .collect()
+    };
+    for tensor in &tensors {
+        let bytes = to_safetensors(&without(&tensor.name), &[]);
+        refused(read(bytes, &heads(2)), &[&tensor.name]);
+
+        let mut longer = tensors.clone();
+        for other in longer.iter_mut().filter(|other| other.name == tensor.name) {
+            other.shape.push(1);
+        }
+        let found = format!("{:?}", [tensor.shape.as_slice(), &[1]].concat());
+        let bytes = to_safetensors(&longer, &[]);
+        refused(
+            read(bytes, &heads(2)),
+            &[&tensor.name, "expected [", &found],
+        );
+    }
+    let extra = [
+        tensors.clone(),
+        vec![Tensor::zeros("blocks.0.ls1.gamma", &[8])],
+    ]
+    .concat();
+    let both = CheckpointOptions {
+        allow_unused: true,
+        ..heads(2)
+    };
+    for options in [heads(2), both] {
+        let bytes = to_safetensors(&extra, &[]);
+        refused(
+            read(bytes, &options),
+            &["unexpected: `blocks.0.ls1.gamma`", "DINOv2"],
+        );
+    }
+    // A far block number is a missing block, not a deep network.
+    let far = Tensor::zeros("blocks.18446744073709551615.norm1.weight", &[8]);
+    let bytes = to_safetensors(&[tensors, vec![far]].concat(), &[]);
+    refused(
+        read(bytes, &heads(2)),
+        &["missing", "blocks.2.norm1.weight"],
+    );
+}
+
+#[test]
+fn leftovers_of_training_need_a_flag_and_nothing_else_passes() {
+    let plain = prefixed(&TINY.tensors(1), "net.");
+    let leftovers = [
+        Tensor::zeros("net.mask_token", &[1, 1, 8]),
+        Tensor::zeros("head.weight", &[3, 5]),
+        Tensor::zeros("module.margin.kernel", &[5, 3]),
+        Tensor::zeros("kernel", &[5, 3]),
+    ];
+    let bytes = to_torch(&[&plain[..], &leftovers].concat(), &[]);
+    refused(
+        read(bytes.clone(), &heads(2)),
+        &[
+            "4 tensors not needed",
+            "`mask_token`",
+            "--allow-unused accepts them",
+        ],
+    );
+    let options = CheckpointOptions {
+        allow_unused: true,
+        ..heads(2)
+    };
+    let checkpoint = read(bytes, &options).unwrap();
+    let mut unused = checkpoint.inspect().unused;
+    unused.sort();
+    assert_eq!(
+        unused,
+        [
+            "head.weight",
+            "kernel",
+            "mask_token",
+            "module.margin.kernel"
+        ]
+    );
+    assert!(!checkpoint.contains("mask_token"));
+
+    let odd = [&plain[..], &[Tensor::zeros("net.mask_token", &[1, 2, 8])]].concat();
+    refused(
+        read(to_torch(&odd, &[]), &options),
+        &["unexpected: `mask_token`"],
+    );
+    // BatchNorm's count is always welcome.
+    let count = [
+        &plain[..],
+        &[Tensor::zeros("net.feature.1.num_batches_tracked", &[])],
+    ]
+    .concat();
+    assert!(read(to_torch(&count, &[]), &heads(2)).is_ok());
+}
+
+#[test]
+fn number_formats_other_than_float_are_refused_by_name() {
+    let tensors = TINY.tensors(1);
+    let wide: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = tensors
+        .iter()
+        .map(|tensor| match tensor.name == "norm.bias" {
+            true => {
+                let bytes = tensor
+                    .values
+                    .iter()
+                    .flat_map(|v| f64::from(*v).to_le_bytes());
+                (
+                    tensor.name.clone(),
+                    tensor.shape.clone(),
+                    Dtype::F64,
+                    bytes.collect(),
+                )
+            }
+            false => {
+                let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes());
+                (
+                    tensor.name.clone(),
+                    tensor.shape.clone(),
+                    Dtype::F32,
+                    bytes.collect(),
+                )
+            }
+        })
+        .collect();
+    let views = wide.iter().map(|(name, shape, dtype, bytes)| {
+        (
+            name.clone(),
+            TensorView::new(*dtype, shape.clone(), bytes).unwrap(),
+        )
+    });
+    let bytes = serialize(views, None).unwrap();
+    refused(
+        read(bytes, &heads(2)),
+        &["`norm.bias`", "float64", "float32, float16"],
+    );
+}
+
+#[test]
+fn other_networks_are_recognised() {
+    let cases: [(&[&str], &str); 9] = [
+        (
+            &["layer1.0.bn1.weight", "layer1.0.prelu.weight", "fc.weight"],
+            "IResNet",
+        ),
+        (
+            &["layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight"],
+            "torchvision ResNet",
+        ),
+        (
+            &["conv_6_dw.conv.weight", "conv1.conv.weight"],
+            "MobileFaceNet",
+        ),
+        (
+            &["vit.embeddings.patch_embeddings.projection.weight"],
+            "Hugging Face ViT",
+        ),
+        (&["visual.transformer.resblocks.0.ln_1.weight"], "CLIP"),
+        (
+            &[
+                "patch_embed.proj.weight",
+                "layers.0.blocks.0.attn.relative_position_bias_table",
+            ],
+            "Swin",
+        ),
+        (
+            &["pos_embed", "blocks.0.attn.rpe_k.lookup_table_weight"],
+            "relative position",
+        ),
+        (
+            &[
+                "pos_embed",
+                "cls_token",
+                "blocks.0.attn.qkv.weight",
+                "head.weight",
+            ],
+            "timm ViT",
+        ),
+        (&["0.exp_avg", "0.exp_avg_sq"], "optimizer"),
+    ];
+    for (names, what) in cases {
+        let tensors: Vec<Tensor> = names.iter().map(|name| Tensor::zeros(name, &[1])).collect();
+        for bytes in [to_safetensors(&tensors, &[]), to_torch(&tensors, &[])] {
+            refused(read(bytes, &heads(2)), &["looks like", what]);
+        }
+    }
+}
+
+#[test]
+fn other_formats_are_refused_with_advice() {
+    let old_torch = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
+    let cases: [(&[u8], &str, &str); 12] = [
+        (b"", "empty", "download"),
+        (old_torch, "before the zip format", "torch.save"),
+        (
+            b"\x80\x04\x95\x05\0\0\0\0\0\0\0K\x01.",
+            "plain pickle",
+            "state dict",
+        ),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gzip", "unpack"),
+        (b"\x08\x07\x12\x07pytorch", "ONNX", "checkpoint"),
+        (b"\x89HDF\r\n\x1a\n\0\0\0\0", "HDF5", "state dict"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+            "Git LFS",
+            "git lfs pull",
+        ),
+        (
+            b"\n<!DOCTYPE html><html><body>Sign in",
+            "web page",
+            "fetch the file itself",
+        ),
+        (b"{\"error\": \"not found\"}", "JSON", "checkpoint"),
+        (b"just some words", "text file", "expected"),
+        (b"\x93NUMPY\x01\0", "NumPy", "state dict"),
+        (b"\x00\x01\x02\x03\xff\xfe", "unknown format", "safetensors"),
+    ];
+    for (bytes, what, advice) in cases {
+        refused(read(bytes.to_vec(), &heads(2)), &[what, advice]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    refused(
+        Checkpoint::open(folder.path(), &heads(2)),
+        &["not a regular file"],
+    );
+    refused(
+        Checkpoint::open(&folder.path().join("absent.pt"), &heads(2)),
+        &["cannot be read"],
+    );
+    let empty = folder.path().join("empty.pt");
+    std::fs::write(&empty, "").unwrap();
+    refused(
+        Checkpoint::open(&empty, &heads(2)),
+        &["empty.pt", "is empty"],
+    );
+}
+
+#[test]
+fn the_format_is_told_by_content_and_not_by_extension() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pth");
+    std::fs::write(&path, to_safetensors(&TINY.tensors(1), &[])).unwrap();
+    assert_eq!(
+        Checkpoint::open(&path, &heads(2))
+            .unwrap()
+            .inspect()
+            .format
+            .name(),
+        "safetensors"
+    );
+}

@@ -69,10 +69,7 @@ impl DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self {
-            max_bytes: Self::DEFAULT_MAX_BYTES,
-            max_pixels: Self::DEFAULT_MAX_PIXELS,
-        }
+        Self { max_bytes: Self::DEFAULT_MAX_BYTES, max_pixels: Self::DEFAULT_MAX_PIXELS }
     }
 }
 
@@ -113,11 +110,8 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     // panic in one of them is a fault of that file and must cost that file's
     // row only. Nothing is shared with the closure that a panic could leave
     // half-changed.
-    catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes, limits))).unwrap_or_else(|_| {
-        Err(broken(
-            "the decoder gave up on this file: its data are damaged",
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes, limits)))
+        .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
 }
 
 /// The failure for more encoded bytes than the limit.
@@ -199,9 +193,7 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
             let decoder = tiff::TiffDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             finish(decoder, limits, notes)
         }
-        other => Err(unsupported(format!(
-            "the picture is in {other:?} format: {READABLE}"
-        ))),
+        other => Err(unsupported(format!("the picture is in {other:?} format: {READABLE}"))),
     }
 }
 

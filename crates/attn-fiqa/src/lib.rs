@@ -2,7 +2,9 @@
 //! Transformer computes anyway (ATTN-FIQA, arXiv 2604.22841).
 //!
 //! The modules stand in the order of an image's way: found, decoded, cropped,
-//! sent through the network, scored, drawn.
+//! sent through the network, scored, drawn. [`engine::Engine`] is the door for
+//! programs that have crops; [`checkpoint::Checkpoint`] is where its weights
+//! come from.
 
 pub mod source;
 
@@ -14,6 +16,12 @@ pub mod crop;
 
 pub mod checkpoint;
 pub mod vit;
+
+pub mod map;
+pub mod score;
+
+pub mod engine;
+pub mod pipeline;
 
 pub mod paint;
 pub mod status;

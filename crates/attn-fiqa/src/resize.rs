@@ -25,11 +25,7 @@ fn taps(input: usize, output: usize) -> Vec<Tap> {
         .map(|position| {
             let centre = ((position as f64 + 0.5) * scale - 0.5).clamp(0.0, last as f64);
             let near = (centre.floor() as usize).min(last);
-            Tap {
-                near,
-                far: (near + 1).min(last),
-                weight: (centre - near as f64) as f32,
-            }
+            Tap { near, far: (near + 1).min(last), weight: (centre - near as f64) as f32 }
         })
         .collect()
 }
@@ -61,16 +57,10 @@ pub fn resize_bilinear(picture: &Picture, width: usize, height: usize) -> Option
         let (upper, lower) = (row(vertical.near), row(vertical.far));
         for column in &columns {
             for channel in 0..CHANNELS {
-                let (left, right) = (
-                    column.near * CHANNELS + channel,
-                    column.far * CHANNELS + channel,
-                );
+                let (left, right) =
+                    (column.near * CHANNELS + channel, column.far * CHANNELS + channel);
                 let level = |pixels: &[u8]| {
-                    mix(
-                        f32::from(pixels[left]),
-                        f32::from(pixels[right]),
-                        column.weight,
-                    )
+                    mix(f32::from(pixels[left]), f32::from(pixels[right]), column.weight)
                 };
                 let value = mix(level(upper), level(lower), vertical.weight);
                 rgb.push(value.round() as u8);
@@ -84,7 +74,6 @@ pub fn resize_bilinear(picture: &Picture, width: usize, height: usize) -> Option
 /// `(rows, columns)`, with the geometry of [`resize_bilinear`].
 ///
 /// The caller owns both shapes: they are positive and `values` fills the first.
-#[allow(dead_code, reason = "the painter of maps is its only caller")]
 pub(crate) fn resize_bilinear_grid(
     values: &[f32],
     (rows, columns): (usize, usize),
@@ -130,9 +119,7 @@ mod tests {
     #[test]
     fn grids_are_interpolated_at_half_pixel_centres() {
         let (rows, columns, out_rows, out_columns) = (3, 5, 16, 7);
-        let values: Vec<f32> = (0..rows * columns)
-            .map(|i| ((i * 37 % 11) as f32) - 4.5)
-            .collect();
+        let values: Vec<f32> = (0..rows * columns).map(|i| ((i * 37 % 11) as f32) - 4.5).collect();
         let resized = resize_bilinear_grid(&values, (rows, columns), (out_rows, out_columns));
         assert_eq!(resized.len(), out_rows * out_columns);
         for row in 0..out_rows {

@@ -84,13 +84,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of the given kind.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
-        debug_assert!(
-            status != Status::Ok,
-            "a failure cannot be ok: this is a bug"
-        );
-        Self {
-            status,
-            message: message.into(),
-        }
+        debug_assert!(status != Status::Ok, "a failure cannot be ok: this is a bug");
+        Self { status, message: message.into() }
     }
 }

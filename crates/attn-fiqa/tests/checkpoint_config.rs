@@ -11,10 +11,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 
 fn heads(heads: usize) -> CheckpointOptions {
-    CheckpointOptions {
-        heads: Some(heads),
-        ..CheckpointOptions::default()
-    }
+    CheckpointOptions { heads: Some(heads), ..CheckpointOptions::default() }
 }
 
 fn read(bytes: Vec<u8>, options: &CheckpointOptions) -> Result<Checkpoint, CheckpointError> {
@@ -48,113 +45,61 @@ fn checkpoints_can_be_shared_between_threads() {
 
 #[test]
 fn shapes_tell_all_but_heads() {
-    let spec = Spec {
-        qkv_bias: true,
-        class_token: true,
-        patch: 37,
-        depth: 3,
-        ..TINY
-    };
+    let spec = Spec { qkv_bias: true, class_token: true, patch: 37, depth: 3, ..TINY };
     let checkpoint = read(to_safetensors(&spec.tensors(2), &[]), &heads(4)).unwrap();
     let config = checkpoint.config();
-    assert_eq!(
-        (config.patch_size, config.embed_dim, config.depth),
-        (37, 8, 3)
-    );
-    assert_eq!(
-        (config.mlp_dim, config.tokens(), config.grid()),
-        (12, 10, 3)
-    );
+    assert_eq!((config.patch_size, config.embed_dim, config.depth), (37, 8, 3));
+    assert_eq!((config.mlp_dim, config.tokens(), config.grid()), (12, 10, 3));
     assert!(config.qkv_bias && config.class_token);
-    assert_eq!(
-        (config.image_size, config.activation),
-        (112, Activation::Relu6)
-    );
+    assert_eq!((config.image_size, config.activation), (112, Activation::Relu6));
     let head = config.embedding_head.unwrap();
-    assert_eq!(
-        (head.tokens, head.hidden_dim, head.dim),
-        (EmbeddingTokens::All, 6, 5)
-    );
+    assert_eq!((head.tokens, head.hidden_dim, head.dim), (EmbeddingTokens::All, 6, 5));
     assert_eq!(provenance(&checkpoint, "image_size"), Provenance::Assumed);
     assert_eq!(provenance(&checkpoint, "activation"), Provenance::Assumed);
     assert_eq!(provenance(&checkpoint, "num_heads"), Provenance::Option);
-    assert_eq!(
-        provenance(&checkpoint, "depth"),
-        Provenance::Shape("blocks.*")
-    );
+    assert_eq!(provenance(&checkpoint, "depth"), Provenance::Shape("blocks.*"));
 
     for (tokens, expected) in [(9, EmbeddingTokens::Patches), (1, EmbeddingTokens::Class)] {
         let mut tensors = spec.tensors(2);
-        for tensor in tensors
-            .iter_mut()
-            .filter(|tensor| tensor.name == "feature.0.weight")
-        {
+        for tensor in tensors.iter_mut().filter(|tensor| tensor.name == "feature.0.weight") {
             *tensor = Tensor::zeros("feature.0.weight", &[6, tokens * 8]);
         }
         let checkpoint = read(to_safetensors(&tensors, &[]), &heads(4)).unwrap();
         assert_eq!(checkpoint.config().embedding_head.unwrap().tokens, expected);
     }
     let mut tensors = spec.tensors(2);
-    for tensor in tensors
-        .iter_mut()
-        .filter(|tensor| tensor.name == "feature.0.weight")
-    {
+    for tensor in tensors.iter_mut().filter(|tensor| tensor.name == "feature.0.weight") {
         *tensor = Tensor::zeros("feature.0.weight", &[6, 16]);
     }
-    refused(
-        read(to_safetensors(&tensors, &[]), &heads(4)),
-        &["[hidden, 80 or 72 or 8]"],
-    );
+    refused(read(to_safetensors(&tensors, &[]), &heads(4)), &["[hidden, 80 or 72 or 8]"]);
     // A class token that `pos_embed` has no row for.
     let mut tensors = TINY.tensors(1);
     tensors.push(Tensor::zeros("cls_token", &[1, 1, 8]));
-    refused(
-        read(to_safetensors(&tensors, &[]), &heads(2)),
-        &["`pos_embed`", "[1, 5, 8]"],
-    );
+    refused(read(to_safetensors(&tensors, &[]), &heads(2)), &["`pos_embed`", "[1, 5, 8]"]);
 }
 
 #[test]
 fn sources_of_heads_must_agree() {
-    let tensors = Spec {
-        key_bias: true,
-        ..TINY
-    }
-    .tensors(1);
+    let tensors = Spec { key_bias: true, ..TINY }.tensors(1);
     let none = CheckpointOptions::default();
     let from_bias = read(to_torch(&tensors, &[]), &none).unwrap();
     assert_eq!(from_bias.config().num_heads, 2);
-    assert_eq!(
-        provenance(&from_bias, "num_heads"),
-        Provenance::Shape("calibration.key_bias")
-    );
+    assert_eq!(provenance(&from_bias, "num_heads"), Provenance::Shape("calibration.key_bias"));
 
     let plain = TINY.tensors(1);
     let with = |heads| to_safetensors(&plain, &[("num_heads", heads)]);
     assert_eq!(read(with("4"), &none).unwrap().config().num_heads, 4);
     let by_option = read(with("4"), &heads(4)).unwrap();
     assert_eq!(provenance(&by_option, "num_heads"), Provenance::Option);
-    let contradiction = [
-        "num_heads is 2 by the option given",
-        "4 by the file's metadata",
-    ];
+    let contradiction = ["num_heads is 2 by the option given", "4 by the file's metadata"];
     refused(read(with("4"), &heads(2)), &contradiction);
-    refused(
-        read(to_torch(&tensors, &[]), &heads(4)),
-        &["calibration.key_bias", "2", "4"],
-    );
+    refused(read(to_torch(&tensors, &[]), &heads(4)), &["calibration.key_bias", "2", "4"]);
     for bad in ["", "0", "-4", "4.5", "99999999999999999999"] {
         refused(read(with(bad), &none), &["`num_heads`", "whole number"]);
     }
     for bad in [0, 3, usize::MAX] {
-        let error = refused(
-            read(to_safetensors(&plain, &[]), &heads(bad)),
-            &["do not divide"],
-        );
-        assert!(matches!(
-            error.problem(),
-            CheckpointProblem::HeadsDoNotDivide { .. }
-        ));
+        let error = refused(read(to_safetensors(&plain, &[]), &heads(bad)), &["do not divide"]);
+        assert!(matches!(error.problem(), CheckpointProblem::HeadsDoNotDivide { .. }));
     }
 }
 
@@ -179,10 +124,7 @@ fn metadata_must_not_deny_shapes() {
     let none = CheckpointOptions::default();
     let checkpoint = read(to_safetensors(&tensors, &agreeing), &none).unwrap();
     let config = checkpoint.config();
-    assert_eq!(
-        (config.image_size, config.activation),
-        (113, Activation::Gelu)
-    );
+    assert_eq!((config.image_size, config.activation), (113, Activation::Gelu));
     assert_eq!(config.layer_norm_eps, 1e-6);
     assert_eq!(provenance(&checkpoint, "activation"), Provenance::Metadata);
 
@@ -209,19 +151,11 @@ fn metadata_must_not_deny_shapes() {
         let error = read(to_safetensors(&tensors, &metadata), &none).unwrap_err();
         let shown = error.to_string();
         assert!(shown.contains("metadata"), "{key}={value}: {shown}");
-        assert!(
-            shown.contains(value.trim_start_matches("nan")),
-            "{key}={value}: {shown}"
-        );
+        assert!(shown.contains(value.trim_start_matches("nan")), "{key}={value}: {shown}");
     }
-    let option = CheckpointOptions {
-        activation: Some(Activation::Relu6),
-        ..CheckpointOptions::default()
-    };
-    refused(
-        read(to_safetensors(&tensors, &agreeing), &option),
-        &["relu6", "gelu", "option"],
-    );
+    let option =
+        CheckpointOptions { activation: Some(Activation::Relu6), ..CheckpointOptions::default() };
+    refused(read(to_safetensors(&tensors, &agreeing), &option), &["relu6", "gelu", "option"]);
 }
 
 #[test]
@@ -233,10 +167,7 @@ fn a_json_file_beside_the_checkpoint_is_read() {
     let none = CheckpointOptions::default();
     let open = |options: &CheckpointOptions| Checkpoint::open(&file, options);
 
-    write(
-        "config.json",
-        r#"{"heads": 4, "activation": "gelu", "layer_norm_eps": 1e-6}"#,
-    );
+    write("config.json", r#"{"heads": 4, "activation": "gelu", "layer_norm_eps": 1e-6}"#);
     let config = *open(&none).unwrap().config();
     assert_eq!((config.num_heads, config.activation), (4, Activation::Gelu));
     assert_eq!(config.layer_norm_eps, 1e-6);
@@ -265,16 +196,10 @@ fn a_json_file_beside_the_checkpoint_is_read() {
 fn vit_t(mlp: usize) -> Vec<u8> {
     let (patch, dim, depth) = (9, 256, 12);
     let mut shapes = vec![
-        (
-            "patch_embed.proj.weight".to_owned(),
-            vec![dim, 3, patch, patch],
-        ),
+        ("patch_embed.proj.weight".to_owned(), vec![dim, 3, patch, patch]),
         ("patch_embed.proj.bias".to_owned(), vec![dim]),
         ("pos_embed".to_owned(), vec![1, 144, dim]),
-        (
-            format!("blocks.{}.attn.qk.weight", depth - 1),
-            vec![2 * dim, dim],
-        ),
+        (format!("blocks.{}.attn.qk.weight", depth - 1), vec![2 * dim, dim]),
     ];
     for block in 0..depth {
         let mut add = |part: &str, shape: &[usize]| {
@@ -309,10 +234,8 @@ fn presets_give_heads_and_are_held_to_the_shapes() {
     let none = CheckpointOptions::default();
     let parts = ["heads", "2, 4, 8, 16, 32", "insightface-vit-t (8 heads)"];
     refused(read(file.clone(), &none), &parts);
-    let preset = |preset| CheckpointOptions {
-        preset: Some(preset),
-        ..CheckpointOptions::default()
-    };
+    let preset =
+        |preset| CheckpointOptions { preset: Some(preset), ..CheckpointOptions::default() };
     let checkpoint = read(file.clone(), &preset(Preset::InsightfaceVitT)).unwrap();
     assert_eq!(checkpoint.config().num_heads, 8);
     assert!(checkpoint.is_quality_only());
@@ -326,23 +249,11 @@ fn presets_give_heads_and_are_held_to_the_shapes() {
         (Preset::InsightfaceVitS, "width is 256", "512"),
     ];
     for (other, found, expected) in wrong {
-        refused(
-            read(file.clone(), &preset(other)),
-            &[other.name(), found, expected],
-        );
+        refused(read(file.clone(), &preset(other)), &[other.name(), found, expected]);
     }
-    refused(
-        read(vit_t(768), &preset(Preset::InsightfaceVitT)),
-        &["MLP width is 768", "1024"],
-    );
-    let both = CheckpointOptions {
-        heads: Some(4),
-        ..preset(Preset::InsightfaceVitT)
-    };
-    refused(
-        read(file, &both),
-        &["4 by the option", "8 by preset insightface-vit-t"],
-    );
+    refused(read(vit_t(768), &preset(Preset::InsightfaceVitT)), &["MLP width is 768", "1024"]);
+    let both = CheckpointOptions { heads: Some(4), ..preset(Preset::InsightfaceVitT) };
+    refused(read(file, &both), &["4 by the option", "8 by preset insightface-vit-t"]);
     for &preset in Preset::ALL {
         assert_eq!(Preset::from_name(preset.name()), Some(preset));
     }
@@ -356,8 +267,5 @@ fn an_embedded_file_is_read_in_place() {
     assert_eq!(checkpoint.inspect().file, "the default model");
     assert_eq!(checkpoint.inspect().file_size, bytes.len() as u64);
     let cut = &bytes[..bytes.len() - 1];
-    refused(
-        Checkpoint::from_static(cut, "the default model", &heads(2)),
-        &["the default model"],
-    );
+    refused(Checkpoint::from_static(cut, "the default model", &heads(2)), &["the default model"]);
 }

@@ -13,10 +13,7 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 
 fn open(bytes: Vec<u8>, heads: usize) -> Checkpoint {
-    let options = CheckpointOptions {
-        heads: Some(heads),
-        ..CheckpointOptions::default()
-    };
+    let options = CheckpointOptions { heads: Some(heads), ..CheckpointOptions::default() };
     Checkpoint::from_bytes(bytes, "made up", &options).expect("a valid checkpoint")
 }
 
@@ -32,11 +29,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 fn specs() -> impl Strategy<Value = Spec> {
     (
-        (
-            prop_oneof![Just(28_usize), Just(37), Just(56), Just(112)],
-            1..4_usize,
-            1..4_usize,
-        ),
+        (prop_oneof![Just(28_usize), Just(37), Just(56), Just(112)], 1..4_usize, 1..4_usize),
         (1..4_usize, 1..20_usize, 1..6_usize, 1..6_usize),
         (any::<bool>(), any::<bool>(), any::<bool>()),
     )
@@ -149,10 +142,7 @@ fn conversion_is_deterministic_and_strips_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let plain = open(to_safetensors(&tensors, &[]), 2);
-    let wrapped = open(
-        to_torch(&prefixed(&tensors, "module.net."), &["state_dict"]),
-        2,
-    );
+    let wrapped = open(to_torch(&prefixed(&tensors, "module.net."), &["state_dict"]), 2);
     convert(&plain, &path("one"), ConvertOptions::default());
     convert(&wrapped, &path("two"), ConvertOptions::default());
     let one = std::fs::read(path("one")).unwrap();
@@ -180,18 +170,11 @@ fn a_written_file_has_ordinary_permissions_and_no_leftovers() {
 fn an_output_that_is_the_input_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    std::fs::write(
-        &path,
-        to_safetensors(&TINY.tensors(1), &[("num_heads", "2")]),
-    )
-    .unwrap();
+    std::fs::write(&path, to_safetensors(&TINY.tensors(1), &[("num_heads", "2")])).unwrap();
     let source = Checkpoint::open(&path, &CheckpointOptions::default()).unwrap();
     let roundabout = folder.path().join(".").join("model.safetensors");
     let error = write_canonical(&source, &roundabout, ConvertOptions::default()).unwrap_err();
-    assert!(
-        matches!(error.problem(), CheckpointProblem::OutputIsInput),
-        "{error}"
-    );
+    assert!(matches!(error.problem(), CheckpointProblem::OutputIsInput), "{error}");
 }
 
 #[test]
@@ -201,16 +184,10 @@ fn a_weight_too_large_for_float16_is_named() {
     let source = open(to_safetensors(&tensors, &[]), 2);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.safetensors");
-    let options = |dtype| ConvertOptions {
-        dtype,
-        quality_only: false,
-    };
+    let options = |dtype| ConvertOptions { dtype, quality_only: false };
     let error = write_canonical(&source, &path, options(WeightDtype::F16)).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("pos_embed") && text.contains("position 3"),
-        "{text}"
-    );
+    assert!(text.contains("pos_embed") && text.contains("position 3"), "{text}");
     assert!(!path.exists());
     convert(&source, &path, options(WeightDtype::Bf16));
 }
@@ -220,14 +197,8 @@ fn a_weight_that_is_no_number_is_named() {
     let mut tensors = TINY.tensors(1);
     tensors[0].values[7] = f32::NAN;
     let source = open(to_safetensors(&tensors, &[]), 2);
-    let text = source
-        .read_f32("patch_embed.proj.weight")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        text.contains("`patch_embed.proj.weight` holds NaN at position 7"),
-        "{text}"
-    );
+    let text = source.read_f32("patch_embed.proj.weight").unwrap_err().to_string();
+    assert!(text.contains("`patch_embed.proj.weight` holds NaN at position 7"), "{text}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.safetensors");
     assert!(write_canonical(&source, &path, ConvertOptions::default()).is_err());
@@ -238,21 +209,12 @@ fn a_weight_that_is_no_number_is_named() {
 fn a_full_file_cannot_be_made_from_a_part() {
     let source = open(to_safetensors(&TINY.tensors(1), &[]), 2);
     let folder = tempfile::tempdir().unwrap();
-    let options = ConvertOptions {
-        quality_only: true,
-        ..ConvertOptions::default()
-    };
+    let options = ConvertOptions { quality_only: true, ..ConvertOptions::default() };
     let part = convert(&source, &folder.path().join("part"), options);
     assert_eq!(part.inspect().content, Content::QualityOnly);
     let out = folder.path().join("out");
     let error = write_canonical(&part, &out, ConvertOptions::default()).unwrap_err();
-    assert!(
-        matches!(error.problem(), CheckpointProblem::NotFull),
-        "{error}"
-    );
+    assert!(matches!(error.problem(), CheckpointProblem::NotFull), "{error}");
     let text = part.read_f32("norm.weight").unwrap_err().to_string();
-    assert!(
-        text.contains("`norm.weight`") && text.contains("full checkpoint"),
-        "{text}"
-    );
+    assert!(text.contains("`norm.weight`") && text.contains("full checkpoint"), "{text}");
 }

@@ -8,11 +8,7 @@ use checkpoint_support::shared;
 use safetensors::{Dtype, SafeTensors};
 
 /// Name, heads, and (patch, width, depth, MLP width, qkv bias, embedding).
-type Golden = (
-    &'static str,
-    usize,
-    (usize, usize, usize, usize, bool, usize),
-);
+type Golden = (&'static str, usize, (usize, usize, usize, usize, bool, usize));
 
 const GOLDEN: [Golden; 3] = [
     ("tiny_p8", 4, (8, 32, 3, 160, false, 32)),
@@ -26,10 +22,7 @@ fn golden_models_read_the_same_from_both_formats() {
         return;
     };
     for (name, heads, (patch_size, embed_dim, depth, mlp_dim, qkv_bias, dim)) in GOLDEN {
-        let options = CheckpointOptions {
-            heads: Some(heads),
-            ..CheckpointOptions::default()
-        };
+        let options = CheckpointOptions { heads: Some(heads), ..CheckpointOptions::default() };
         let file = folder.join(format!("{name}.safetensors"));
         let safetensors = Checkpoint::open(&file, &options).unwrap();
         let torch = Checkpoint::open(&folder.join(format!("{name}.pt")), &options).unwrap();
@@ -70,11 +63,7 @@ fn golden_models_read_the_same_from_both_formats() {
                 let values = checkpoint.read_f32(tensor).unwrap();
                 let bits: Vec<u32> = values.into_iter().map(f32::to_bits).collect();
                 assert_eq!(bits, expected, "{name} {tensor}");
-                assert_eq!(
-                    checkpoint.shape(tensor),
-                    Some(view.shape()),
-                    "{name} {tensor}"
-                );
+                assert_eq!(checkpoint.shape(tensor), Some(view.shape()), "{name} {tensor}");
             }
             compared += 1;
         }
@@ -106,10 +95,7 @@ fn the_interim_model_says_everything_itself() {
     };
     let checkpoint = Checkpoint::open(&file, &CheckpointOptions::default()).unwrap();
     assert_eq!(checkpoint.config().num_heads, 6);
-    assert_eq!(
-        checkpoint.shape("calibration.key_bias"),
-        Some([6, 32].as_slice())
-    );
+    assert_eq!(checkpoint.shape("calibration.key_bias"), Some([6, 32].as_slice()));
     let report = checkpoint.inspect();
     assert!(report.has_key_bias);
     assert_eq!(report.content, Content::Full);
@@ -118,13 +104,6 @@ fn the_interim_model_says_everything_itself() {
     let sha256 = "7b44c148181410717edc8f0c9644f951c0f55ec6b753806376bf1c1ef28dcc14";
     assert_eq!(report.sha256, sha256);
     assert_eq!(report.dtypes, [("float32", 82)]);
-    let heads = report
-        .config
-        .iter()
-        .find(|value| value.name == "num_heads")
-        .unwrap();
-    assert_eq!(
-        (heads.value.as_str(), &heads.from),
-        ("6", &Provenance::Metadata)
-    );
+    let heads = report.config.iter().find(|value| value.name == "num_heads").unwrap();
+    assert_eq!((heads.value.as_str(), &heads.from), ("6", &Provenance::Metadata));
 }

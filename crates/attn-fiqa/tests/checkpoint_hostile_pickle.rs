@@ -9,11 +9,8 @@ use checkpoint_support::pickle::{Pickle, View, one_tensor};
 use checkpoint_support::zip::torch_zip;
 
 fn read(bytes: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
-    let options = CheckpointOptions {
-        heads: Some(2),
-        allow_unused: true,
-        ..CheckpointOptions::default()
-    };
+    let options =
+        CheckpointOptions { heads: Some(2), allow_unused: true, ..CheckpointOptions::default() };
     Checkpoint::from_bytes(bytes, "stranger.pt", &options)
 }
 
@@ -45,13 +42,7 @@ const VIEW: View<'static> = View {
 #[test]
 fn pickles_that_call_anything_else_are_refused_by_name() {
     let call = |module: &str, name: &str| {
-        Pickle::new()
-            .global(module, name)
-            .mark()
-            .text("rm -rf /")
-            .tuple()
-            .raw(b"R")
-            .stop()
+        Pickle::new().global(module, name).mark().text("rm -rf /").tuple().raw(b"R").stop()
     };
     for (module, name) in [
         ("os", "system"),
@@ -71,47 +62,19 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
         bytes.extend(text.as_bytes());
         bytes
     };
-    let by_stack = Pickle::new()
-        .raw(&short("os"))
-        .raw(&short("system"))
-        .raw(b"\x93)R")
-        .stop();
+    let by_stack = Pickle::new().raw(&short("os")).raw(&short("system")).raw(b"\x93)R").stop();
     refused(torch(&by_stack, 16), &["`os.system`"]);
     // Terminal control sequences in a name are not repeated.
     let escape = Pickle::new().global("os\x1b[2J", &"x".repeat(900)).stop();
     refused(torch(&escape, 16), &["os\\u{1b}[2J", "…"]);
     // Allowed names in the wrong place.
     let wrong: [(Vec<u8>, &str); 7] = [
-        (
-            Pickle::new()
-                .global("torch", "FloatStorage")
-                .raw(b")R")
-                .stop(),
-            "storage class",
-        ),
-        (
-            Pickle::new()
-                .global("collections", "OrderedDict")
-                .raw(b"]\x85R")
-                .stop(),
-            "arguments",
-        ),
-        (
-            Pickle::new().global("torch", "Size").raw(b"]\x85R").stop(),
-            "not a tuple",
-        ),
-        (
-            Pickle::new().raw(b"}").raw(b")R").stop(),
-            "else than a function",
-        ),
+        (Pickle::new().global("torch", "FloatStorage").raw(b")R").stop(), "storage class"),
+        (Pickle::new().global("collections", "OrderedDict").raw(b"]\x85R").stop(), "arguments"),
+        (Pickle::new().global("torch", "Size").raw(b"]\x85R").stop(), "not a tuple"),
+        (Pickle::new().raw(b"}").raw(b")R").stop(), "else than a function"),
         (Pickle::new().raw(b"]}b").stop(), "state is set"),
-        (
-            Pickle::new()
-                .global("torch._utils", "_rebuild_tensor_v2")
-                .raw(b")R")
-                .stop(),
-            "arguments",
-        ),
+        (Pickle::new().global("torch._utils", "_rebuild_tensor_v2").raw(b")R").stop(), "arguments"),
         (Pickle::new().raw(b")Q").stop(), "persistent id"),
     ];
     for (pickle, part) in wrong {
@@ -119,10 +82,7 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
     }
     for opcode in [0x81, 0x92, b'i', b'o', b'P', 0x82, 0x97, 0x98, 0xff, b'I'] {
         let pickle = Pickle::new().raw(&[opcode]).stop();
-        refused(
-            torch(&pickle, 16),
-            &[&format!("instruction 0x{opcode:02x}")],
-        );
+        refused(torch(&pickle, 16), &[&format!("instruction 0x{opcode:02x}")]);
     }
 }
 
@@ -138,21 +98,12 @@ fn pickles_that_underrun_their_stack_are_refused() {
             assert!(read(torch(&pickle, 16)).is_err());
         }
     }
-    refused(
-        torch(&Pickle::new().raw(b"h\x05").stop(), 16),
-        &["never remembered"],
-    );
+    refused(torch(&Pickle::new().raw(b"h\x05").stop(), 16), &["never remembered"]);
     refused(torch(&Pickle::new().raw(b"}(Nu").stop(), 16), &["no value"]);
     refused(torch(&[0x80, 6, b'N', b'.'], 16), &["protocol"]);
-    refused(
-        torch(&Pickle::new().raw(b"X\xff\xff\xff\xff").stop(), 16),
-        &["middle of a value"],
-    );
+    refused(torch(&Pickle::new().raw(b"X\xff\xff\xff\xff").stop(), 16), &["middle of a value"]);
     let eight = [0x8d, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-    refused(
-        torch(&Pickle::new().raw(&eight).stop(), 16),
-        &["middle of a value"],
-    );
+    refused(torch(&Pickle::new().raw(&eight).stop(), 16), &["middle of a value"]);
 }
 
 #[test]
@@ -161,10 +112,7 @@ fn values_that_contain_themselves_are_harmless() {
     let nested = Pickle::new().raw(b"}q\0").text("model").raw(b"h\0s").stop();
     refused(torch(&nested, 16), &["nests `model`"]);
     // l = []; l.append(l)
-    refused(
-        torch(&Pickle::new().raw(b"]q\0h\0a").stop(), 16),
-        &["a list"],
-    );
+    refused(torch(&Pickle::new().raw(b"]q\0h\0a").stop(), 16), &["a list"]);
     // d = {}; d["w"] = (d,)
     let tuple = Pickle::new().raw(b"}q\0").text("w").raw(b"h\0\x85s").stop();
     refused(torch(&tuple, 16), &["no tensor", "`w`"]);
@@ -183,18 +131,11 @@ fn bombs_are_bounded() {
     // More instructions than any state dict: values, marks, memo entries.
     let memo: Vec<u8> = (0..400_000_u32)
         .flat_map(|key| {
-            [
-                vec![b'N', b'r'],
-                key.wrapping_mul(2_654_435_761).to_le_bytes().to_vec(),
-            ]
-            .concat()
+            [vec![b'N', b'r'], key.wrapping_mul(2_654_435_761).to_le_bytes().to_vec()].concat()
         })
         .collect();
     for body in [b"N".repeat(1 << 20), b"(".repeat(1 << 20), memo.repeat(2)] {
-        refused(
-            torch(&Pickle::new().raw(&body).stop(), 16),
-            &["instructions"],
-        );
+        refused(torch(&Pickle::new().raw(&body).stop(), 16), &["instructions"]);
     }
     // Doubling: each tuple holds the one before it twice.
     let mut doubling = Pickle::new().raw(b")");
@@ -215,129 +156,33 @@ fn bombs_are_bounded() {
 fn tensors_must_lie_within_their_storage() {
     let huge = i64::MAX;
     let cases: [(View<'_>, &str); 14] = [
-        (
-            View {
-                shape: &[3, 2],
-                ..VIEW
-            },
-            "more elements than the 4",
-        ),
-        (
-            View {
-                shape: &[4],
-                strides: &[2],
-                ..VIEW
-            },
-            "leave its storage",
-        ),
+        (View { shape: &[3, 2], ..VIEW }, "more elements than the 4"),
+        (View { shape: &[4], strides: &[2], ..VIEW }, "leave its storage"),
         (View { offset: 1, ..VIEW }, "leave its storage"),
-        (
-            View {
-                offset: huge,
-                ..VIEW
-            },
-            "leave its storage",
-        ),
-        (
-            View {
-                offset: 5,
-                shape: &[0],
-                strides: &[1],
-                ..VIEW
-            },
-            "leave its storage",
-        ),
-        (
-            View {
-                shape: &[1 << 40],
-                strides: &[0],
-                ..VIEW
-            },
-            "more elements than the 4",
-        ),
-        (
-            View {
-                shape: &[8],
-                strides: &[0],
-                ..VIEW
-            },
-            "more elements than the 4",
-        ),
-        (
-            View {
-                shape: &[huge, huge, 4],
-                strides: &[0, 0, 0],
-                ..VIEW
-            },
-            "more elements",
-        ),
-        (
-            View {
-                shape: &[2, 2],
-                strides: &[huge, 1],
-                ..VIEW
-            },
-            "leave its storage",
-        ),
-        (
-            View {
-                shape: &[2, 2],
-                strides: &[huge, huge],
-                ..VIEW
-            },
-            "leave its storage",
-        ),
-        (
-            View {
-                elements: 1 << 50,
-                ..VIEW
-            },
-            "has 16 bytes",
-        ),
-        (
-            View {
-                elements: 3,
-                ..VIEW
-            },
-            "has 16 bytes",
-        ),
-        (
-            View {
-                class: "DoubleStorage",
-                ..VIEW
-            },
-            "has 16 bytes",
-        ),
-        (
-            View { key: "7", ..VIEW },
-            "`model/data/7`, which is missing",
-        ),
+        (View { offset: huge, ..VIEW }, "leave its storage"),
+        (View { offset: 5, shape: &[0], strides: &[1], ..VIEW }, "leave its storage"),
+        (View { shape: &[1 << 40], strides: &[0], ..VIEW }, "more elements than the 4"),
+        (View { shape: &[8], strides: &[0], ..VIEW }, "more elements than the 4"),
+        (View { shape: &[huge, huge, 4], strides: &[0, 0, 0], ..VIEW }, "more elements"),
+        (View { shape: &[2, 2], strides: &[huge, 1], ..VIEW }, "leave its storage"),
+        (View { shape: &[2, 2], strides: &[huge, huge], ..VIEW }, "leave its storage"),
+        (View { elements: 1 << 50, ..VIEW }, "has 16 bytes"),
+        (View { elements: 3, ..VIEW }, "has 16 bytes"),
+        (View { class: "DoubleStorage", ..VIEW }, "has 16 bytes"),
+        (View { key: "7", ..VIEW }, "`model/data/7`, which is missing"),
     ];
     for (view, part) in cases {
         refused(torch(&one_tensor("w", &view), 16), &["tensor `w`", part]);
     }
     for view in [
-        View {
-            shape: &[-1],
-            strides: &[1],
-            ..VIEW
-        },
-        View {
-            strides: &[-2, 1],
-            ..VIEW
-        },
+        View { shape: &[-1], strides: &[1], ..VIEW },
+        View { strides: &[-2, 1], ..VIEW },
         View { offset: -1, ..VIEW },
-        View {
-            elements: -4,
-            ..VIEW
-        },
+        View { elements: -4, ..VIEW },
     ] {
         refused(torch(&one_tensor("w", &view), 16), &["negative"]);
     }
-    let uneven = View {
-        strides: &[1],
-        ..VIEW
-    };
+    let uneven = View { strides: &[1], ..VIEW };
     refused(torch(&one_tensor("w", &uneven), 16), &["strides"]);
 }
 
@@ -348,54 +193,22 @@ fn dictionaries_that_are_no_state_dict_are_refused() {
         (Pickle::new().raw(b"N").stop(), "a single value"),
         (tensor(Pickle::new()).stop(), "a single tensor"),
         (Pickle::new().raw(b"}").stop(), "empty dictionary"),
+        (tensor(Pickle::new().raw(b"}K\x01")).raw(b"s").stop(), "not texts"),
         (
-            tensor(Pickle::new().raw(b"}K\x01")).raw(b"s").stop(),
-            "not texts",
-        ),
-        (
-            Pickle::new()
-                .raw(b"}")
-                .text("state")
-                .raw(b"}s")
-                .text("param_groups")
-                .raw(b"]s")
-                .stop(),
+            Pickle::new().raw(b"}").text("state").raw(b"}s").text("param_groups").raw(b"]s").stop(),
             "optimizer",
         ),
+        (Pickle::new().raw(b"}").text("student").raw(b"}s").stop(), "`student`"),
         (
-            Pickle::new().raw(b"}").text("student").raw(b"}s").stop(),
-            "`student`",
-        ),
-        (
-            tensor(
-                Pickle::new()
-                    .raw(b"}")
-                    .text("epoch")
-                    .raw(b"K\x01s")
-                    .text("w"),
-            )
-            .raw(b"s")
-            .stop(),
+            tensor(Pickle::new().raw(b"}").text("epoch").raw(b"K\x01s").text("w")).raw(b"s").stop(),
             "`epoch`",
         ),
         (
-            tensor(
-                tensor(Pickle::new().raw(b"}").text("w"))
-                    .raw(b"s")
-                    .text("w"),
-            )
-            .raw(b"s")
-            .stop(),
+            tensor(tensor(Pickle::new().raw(b"}").text("w")).raw(b"s").text("w")).raw(b"s").stop(),
             "two entries named `w`",
         ),
         (
-            Pickle::new()
-                .raw(b"}")
-                .text("model")
-                .raw(b"}s")
-                .text("state_dict")
-                .raw(b"}s")
-                .stop(),
+            Pickle::new().raw(b"}").text("model").raw(b"}s").text("state_dict").raw(b"}s").stop(),
             "several networks",
         ),
     ];
@@ -441,11 +254,6 @@ fn strides_and_offsets_are_honoured() {
     }
     let checkpoint = read(torch_zip(&pickle.stop(), &[storage])).unwrap();
     for tensor in &tensors {
-        assert_eq!(
-            checkpoint.read_f32(&tensor.name).unwrap(),
-            tensor.values,
-            "{}",
-            tensor.name
-        );
+        assert_eq!(checkpoint.read_f32(&tensor.name).unwrap(), tensor.values, "{}", tensor.name);
     }
 }

@@ -8,10 +8,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 
 fn heads(heads: usize) -> CheckpointOptions {
-    CheckpointOptions {
-        heads: Some(heads),
-        ..CheckpointOptions::default()
-    }
+    CheckpointOptions { heads: Some(heads), ..CheckpointOptions::default() }
 }
 
 fn read(bytes: Vec<u8>, options: &CheckpointOptions) -> Result<Checkpoint, CheckpointError> {
@@ -33,20 +30,8 @@ fn refused(result: Result<Checkpoint, CheckpointError>, parts: &[&str]) -> Check
 #[test]
 fn prefixes_and_wrappers_are_stripped_and_reported() {
     let tensors = TINY.tensors(1);
-    for prefix in [
-        "",
-        "net.",
-        "module.",
-        "model.net.",
-        "backbone.",
-        "module.backbone.net.",
-    ] {
-        for wrappers in [
-            &[][..],
-            &["state_dict"],
-            &["model"],
-            &["model", "state_dict"],
-        ] {
+    for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module.backbone.net."] {
+        for wrappers in [&[][..], &["state_dict"], &["model"], &["model", "state_dict"]] {
             let bytes = to_torch(&prefixed(&tensors, prefix), wrappers);
             let checkpoint = read(bytes, &heads(2)).unwrap();
             let report = checkpoint.inspect();
@@ -61,21 +46,14 @@ fn prefixes_and_wrappers_are_stripped_and_reported() {
     let unknown = to_torch(&prefixed(&tensors, "encoder."), &[]);
     refused(read(unknown, &heads(2)), &["`encoder.`", "`module.`"]);
     let two = [prefixed(&tensors, "net."), prefixed(&tensors, "ema.")].concat();
-    refused(
-        read(to_torch(&two, &[]), &heads(2)),
-        &["several networks", "`net.`", "`ema.`"],
-    );
+    refused(read(to_torch(&two, &[]), &heads(2)), &["several networks", "`net.`", "`ema.`"]);
 }
 
 #[test]
 fn weights_are_strict() {
     let tensors = TINY.tensors(1);
     let without = |name: &str| -> Vec<Tensor> {
-        tensors
-            .iter()
-            .filter(|tensor| tensor.name != name)
-            .cloned()
-            .collect()
+        tensors.iter().filter(|tensor| tensor.name != name).cloned().collect()
     };
     for tensor in &tensors {
         let bytes = to_safetensors(&without(&tensor.name), &[]);
@@ -87,34 +65,18 @@ fn weights_are_strict() {
         }
         let found = format!("{:?}", [tensor.shape.as_slice(), &[1]].concat());
         let bytes = to_safetensors(&longer, &[]);
-        refused(
-            read(bytes, &heads(2)),
-            &[&tensor.name, "expected [", &found],
-        );
+        refused(read(bytes, &heads(2)), &[&tensor.name, "expected [", &found]);
     }
-    let extra = [
-        tensors.clone(),
-        vec![Tensor::zeros("blocks.0.ls1.gamma", &[8])],
-    ]
-    .concat();
-    let both = CheckpointOptions {
-        allow_unused: true,
-        ..heads(2)
-    };
+    let extra = [tensors.clone(), vec![Tensor::zeros("blocks.0.ls1.gamma", &[8])]].concat();
+    let both = CheckpointOptions { allow_unused: true, ..heads(2) };
     for options in [heads(2), both] {
         let bytes = to_safetensors(&extra, &[]);
-        refused(
-            read(bytes, &options),
-            &["unexpected: `blocks.0.ls1.gamma`", "DINOv2"],
-        );
+        refused(read(bytes, &options), &["unexpected: `blocks.0.ls1.gamma`", "DINOv2"]);
     }
     // A far block number is a missing block, not a deep network.
     let far = Tensor::zeros("blocks.18446744073709551615.norm1.weight", &[8]);
     let bytes = to_safetensors(&[tensors, vec![far]].concat(), &[]);
-    refused(
-        read(bytes, &heads(2)),
-        &["missing", "blocks.2.norm1.weight"],
-    );
+    refused(read(bytes, &heads(2)), &["missing", "blocks.2.norm1.weight"]);
 }
 
 #[test]
@@ -129,41 +91,19 @@ fn leftovers_of_training_need_a_flag_and_nothing_else_passes() {
     let bytes = to_torch(&[&plain[..], &leftovers].concat(), &[]);
     refused(
         read(bytes.clone(), &heads(2)),
-        &[
-            "4 tensors not needed",
-            "`mask_token`",
-            "--allow-unused accepts them",
-        ],
+        &["4 tensors not needed", "`mask_token`", "--allow-unused accepts them"],
     );
-    let options = CheckpointOptions {
-        allow_unused: true,
-        ..heads(2)
-    };
+    let options = CheckpointOptions { allow_unused: true, ..heads(2) };
     let checkpoint = read(bytes, &options).unwrap();
     let mut unused = checkpoint.inspect().unused;
     unused.sort();
-    assert_eq!(
-        unused,
-        [
-            "head.weight",
-            "kernel",
-            "mask_token",
-            "module.margin.kernel"
-        ]
-    );
+    assert_eq!(unused, ["head.weight", "kernel", "mask_token", "module.margin.kernel"]);
     assert!(!checkpoint.contains("mask_token"));
 
     let odd = [&plain[..], &[Tensor::zeros("net.mask_token", &[1, 2, 8])]].concat();
-    refused(
-        read(to_torch(&odd, &[]), &options),
-        &["unexpected: `mask_token`"],
-    );
+    refused(read(to_torch(&odd, &[]), &options), &["unexpected: `mask_token`"]);
     // BatchNorm's count is always welcome.
-    let count = [
-        &plain[..],
-        &[Tensor::zeros("net.feature.1.num_batches_tracked", &[])],
-    ]
-    .concat();
+    let count = [&plain[..], &[Tensor::zeros("net.feature.1.num_batches_tracked", &[])]].concat();
     assert!(read(to_torch(&count, &[]), &heads(2)).is_ok());
 }
 
@@ -174,81 +114,36 @@ fn number_formats_other_than_float_are_refused_by_name() {
         .iter()
         .map(|tensor| match tensor.name == "norm.bias" {
             true => {
-                let bytes = tensor
-                    .values
-                    .iter()
-                    .flat_map(|v| f64::from(*v).to_le_bytes());
-                (
-                    tensor.name.clone(),
-                    tensor.shape.clone(),
-                    Dtype::F64,
-                    bytes.collect(),
-                )
+                let bytes = tensor.values.iter().flat_map(|v| f64::from(*v).to_le_bytes());
+                (tensor.name.clone(), tensor.shape.clone(), Dtype::F64, bytes.collect())
             }
             false => {
                 let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes());
-                (
-                    tensor.name.clone(),
-                    tensor.shape.clone(),
-                    Dtype::F32,
-                    bytes.collect(),
-                )
+                (tensor.name.clone(), tensor.shape.clone(), Dtype::F32, bytes.collect())
             }
         })
         .collect();
     let views = wide.iter().map(|(name, shape, dtype, bytes)| {
-        (
-            name.clone(),
-            TensorView::new(*dtype, shape.clone(), bytes).unwrap(),
-        )
+        (name.clone(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
     });
     let bytes = serialize(views, None).unwrap();
-    refused(
-        read(bytes, &heads(2)),
-        &["`norm.bias`", "float64", "float32, float16"],
-    );
+    refused(read(bytes, &heads(2)), &["`norm.bias`", "float64", "float32, float16"]);
 }
 
 #[test]
 fn other_networks_are_recognised() {
     let cases: [(&[&str], &str); 9] = [
-        (
-            &["layer1.0.bn1.weight", "layer1.0.prelu.weight", "fc.weight"],
-            "IResNet",
-        ),
-        (
-            &["layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight"],
-            "torchvision ResNet",
-        ),
-        (
-            &["conv_6_dw.conv.weight", "conv1.conv.weight"],
-            "MobileFaceNet",
-        ),
-        (
-            &["vit.embeddings.patch_embeddings.projection.weight"],
-            "Hugging Face ViT",
-        ),
+        (&["layer1.0.bn1.weight", "layer1.0.prelu.weight", "fc.weight"], "IResNet"),
+        (&["layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight"], "torchvision ResNet"),
+        (&["conv_6_dw.conv.weight", "conv1.conv.weight"], "MobileFaceNet"),
+        (&["vit.embeddings.patch_embeddings.projection.weight"], "Hugging Face ViT"),
         (&["visual.transformer.resblocks.0.ln_1.weight"], "CLIP"),
         (
-            &[
-                "patch_embed.proj.weight",
-                "layers.0.blocks.0.attn.relative_position_bias_table",
-            ],
+            &["patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"],
             "Swin",
         ),
-        (
-            &["pos_embed", "blocks.0.attn.rpe_k.lookup_table_weight"],
-            "relative position",
-        ),
-        (
-            &[
-                "pos_embed",
-                "cls_token",
-                "blocks.0.attn.qkv.weight",
-                "head.weight",
-            ],
-            "timm ViT",
-        ),
+        (&["pos_embed", "blocks.0.attn.rpe_k.lookup_table_weight"], "relative position"),
+        (&["pos_embed", "cls_token", "blocks.0.attn.qkv.weight", "head.weight"], "timm ViT"),
         (&["0.exp_avg", "0.exp_avg_sq"], "optimizer"),
     ];
     for (names, what) in cases {
@@ -265,24 +160,12 @@ fn other_formats_are_refused_with_advice() {
     let cases: [(&[u8], &str, &str); 12] = [
         (b"", "empty", "download"),
         (old_torch, "before the zip format", "torch.save"),
-        (
-            b"\x80\x04\x95\x05\0\0\0\0\0\0\0K\x01.",
-            "plain pickle",
-            "state dict",
-        ),
+        (b"\x80\x04\x95\x05\0\0\0\0\0\0\0K\x01.", "plain pickle", "state dict"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "gzip", "unpack"),
         (b"\x08\x07\x12\x07pytorch", "ONNX", "checkpoint"),
         (b"\x89HDF\r\n\x1a\n\0\0\0\0", "HDF5", "state dict"),
-        (
-            b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
-            "Git LFS",
-            "git lfs pull",
-        ),
-        (
-            b"\n<!DOCTYPE html><html><body>Sign in",
-            "web page",
-            "fetch the file itself",
-        ),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html><body>Sign in", "web page", "fetch the file itself"),
         (b"{\"error\": \"not found\"}", "JSON", "checkpoint"),
         (b"just some words", "text file", "expected"),
         (b"\x93NUMPY\x01\0", "NumPy", "state dict"),
@@ -292,20 +175,11 @@ fn other_formats_are_refused_with_advice() {
         refused(read(bytes.to_vec(), &heads(2)), &[what, advice]);
     }
     let folder = tempfile::tempdir().unwrap();
-    refused(
-        Checkpoint::open(folder.path(), &heads(2)),
-        &["not a regular file"],
-    );
-    refused(
-        Checkpoint::open(&folder.path().join("absent.pt"), &heads(2)),
-        &["cannot be read"],
-    );
+    refused(Checkpoint::open(folder.path(), &heads(2)), &["not a regular file"]);
+    refused(Checkpoint::open(&folder.path().join("absent.pt"), &heads(2)), &["cannot be read"]);
     let empty = folder.path().join("empty.pt");
     std::fs::write(&empty, "").unwrap();
-    refused(
-        Checkpoint::open(&empty, &heads(2)),
-        &["empty.pt", "is empty"],
-    );
+    refused(Checkpoint::open(&empty, &heads(2)), &["empty.pt", "is empty"]);
 }
 
 #[test]
@@ -313,12 +187,5 @@ fn the_format_is_told_by_content_and_not_by_extension() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.pth");
     std::fs::write(&path, to_safetensors(&TINY.tensors(1), &[])).unwrap();
-    assert_eq!(
-        Checkpoint::open(&path, &heads(2))
-            .unwrap()
-            .inspect()
-            .format
-            .name(),
-        "safetensors"
-    );
+    assert_eq!(Checkpoint::open(&path, &heads(2)).unwrap().inspect().format.name(), "safetensors");
 }

@@ -18,11 +18,7 @@ fn picture(width: usize, height: usize) -> Picture {
 }
 
 fn options(side: usize, fit: Fit, channels: ChannelOrder) -> CropOptions {
-    CropOptions {
-        side,
-        fit,
-        channels,
-    }
+    CropOptions { side, fit, channels }
 }
 
 #[test]
@@ -42,13 +38,7 @@ fn another_size_is_refused_with_both_ways_on() {
         let exact = options(9, Fit::Exact, ChannelOrder::Rgb);
         let failure = crop_from_picture(picture(width, height), &exact).unwrap_err();
         assert_eq!(failure.status, Status::WrongSize);
-        for part in [
-            &*format!("{width}×{height}"),
-            "9×9",
-            "align",
-            "--resize",
-            "Fit::Resize",
-        ] {
+        for part in [&*format!("{width}×{height}"), "9×9", "align", "--resize", "Fit::Resize"] {
             assert!(failure.message.contains(part), "{part} in {failure}");
         }
     }
@@ -59,22 +49,13 @@ fn resizing_is_bilinear_and_noted() {
     let resize = options(8, Fit::Resize, ChannelOrder::Rgb);
     for (size, note) in [
         ((20, 20), "resized from 20×20 to 8×8"),
-        (
-            (20, 10),
-            "resized from 20×10 to 8×8, which changes the aspect ratio",
-        ),
+        ((20, 10), "resized from 20×10 to 8×8, which changes the aspect ratio"),
     ] {
         let picture = picture(size.0, size.1);
         let (crop, notes) = crop_from_picture(picture.clone(), &resize).unwrap();
         let expected = resize_bilinear(&picture, 8, 8).unwrap();
         assert_eq!(crop.rgb(), expected.rgb());
-        assert_eq!(
-            notes,
-            [Note::Resized {
-                from: size,
-                to: (8, 8)
-            }]
-        );
+        assert_eq!(notes, [Note::Resized { from: size, to: (8, 8) }]);
         assert_eq!(notes[0].to_string(), note);
     }
 }
@@ -82,11 +63,8 @@ fn resizing_is_bilinear_and_noted() {
 #[test]
 fn swapped_files_are_swapped_back() {
     let stored = picture(4, 4);
-    let (crop, notes) = crop_from_picture(
-        stored.clone(),
-        &options(4, Fit::Exact, ChannelOrder::Swapped),
-    )
-    .unwrap();
+    let (crop, notes) =
+        crop_from_picture(stored.clone(), &options(4, Fit::Exact, ChannelOrder::Swapped)).unwrap();
     for (found, stored) in crop.rgb().chunks_exact(3).zip(stored.rgb().chunks_exact(3)) {
         assert_eq!(found, [stored[2], stored[1], stored[0]]);
     }

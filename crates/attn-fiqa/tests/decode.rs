@@ -24,9 +24,7 @@ fn gradient(x: u32, y: u32) -> [i32; 3] {
 }
 
 fn gradient_image() -> RgbImage {
-    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
-        Rgb(gradient(x, y).map(|level| level as u8))
-    })
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(gradient(x, y).map(|level| level as u8)))
 }
 
 fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -62,19 +60,13 @@ fn assert_levels(
     tolerance: i32,
     expected: impl Fn(u32, u32) -> [i32; 3],
 ) {
-    assert_eq!(
-        (picture.width() as u32, picture.height() as u32),
-        (width, height)
-    );
+    assert_eq!((picture.width() as u32, picture.height() as u32), (width, height));
     for (at, pixel) in picture.rgb().chunks_exact(3).enumerate() {
         let (x, y) = (at as u32 % width, at as u32 / width);
         let expected = expected(x, y);
         for (&found, expected) in pixel.iter().zip(expected) {
             let difference = (i32::from(found) - expected).abs();
-            assert!(
-                difference <= tolerance,
-                "at ({x}, {y}): {pixel:?} ≠ {expected}"
-            );
+            assert!(difference <= tolerance, "at ({x}, {y}): {pixel:?} ≠ {expected}");
         }
     }
 }
@@ -88,12 +80,7 @@ fn assert_gradient(bytes: &[u8], tolerance: i32, notes: &[Note]) {
 #[test]
 fn every_format_gives_the_right_pixels() {
     let picture = DynamicImage::ImageRgb8(gradient_image());
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Bmp,
-        ImageFormat::Tiff,
-        ImageFormat::WebP,
-    ] {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP] {
         assert_gradient(&encoded(&picture, format), 0, &[]);
     }
     assert_gradient(&jpeg(), 6, &[]);
@@ -112,24 +99,13 @@ fn first_pictures_are_taken_and_noted() {
 #[test]
 fn grey_alpha_and_wide_samples_are_brought_to_rgb() {
     let colour = DynamicImage::ImageRgb8(gradient_image());
-    let grey = encoded(
-        &DynamicImage::ImageLuma8(colour.to_luma8()),
-        ImageFormat::Png,
-    );
+    let grey = encoded(&DynamicImage::ImageLuma8(colour.to_luma8()), ImageFormat::Png);
     let found = decoded(&grey);
-    assert!(
-        found
-            .picture
-            .rgb()
-            .chunks_exact(3)
-            .all(|p| p[0] == p[1] && p[1] == p[2])
-    );
+    assert!(found.picture.rgb().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
     assert_eq!(found.notes, []);
 
     let mut translucent = colour.to_rgba8();
-    translucent
-        .pixels_mut()
-        .for_each(|pixel| pixel.0[3] = pixel.0[0] / 2);
+    translucent.pixels_mut().for_each(|pixel| pixel.0[3] = pixel.0[0] / 2);
     for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff] {
         let bytes = encoded(&DynamicImage::ImageRgba8(translucent.clone()), format);
         assert_gradient(&bytes, 0, &[Note::AlphaDropped]);
@@ -176,11 +152,7 @@ fn inks_become_the_colours_that_they_print() {
     let from_luma_and_chroma = |x, y| {
         let ([c, m, y], black) = inks(x, y);
         let (luma, cb, cr) = (f64::from(255 - c), f64::from(127 - m), f64::from(127 - y));
-        let inks = [
-            luma + 1.402 * cr,
-            luma - 0.344_136 * cb - 0.714_136 * cr,
-            luma + 1.772 * cb,
-        ];
+        let inks = [luma + 1.402 * cr, luma - 0.344_136 * cb - 0.714_136 * cr, luma + 1.772 * cb];
         printed(inks.map(|ink| ink.round().clamp(0.0, 255.0) as i32), black)
     };
     let found = decoded(&fixture("ycck.jpg"));
@@ -245,11 +217,7 @@ fn all_orientations_of_a_jpeg_are_applied() {
     let stored = decoded(&jpeg()).picture;
     for orientation in 1..=8 {
         let found = decoded(&with_segment(&jpeg(), 0xE1, &exif(orientation)));
-        let (width, height) = if orientation < 5 {
-            (WIDTH, HEIGHT)
-        } else {
-            (HEIGHT, WIDTH)
-        };
+        let (width, height) = if orientation < 5 { (WIDTH, HEIGHT) } else { (HEIGHT, WIDTH) };
         let mut expected = vec![0; (3 * WIDTH * HEIGHT) as usize];
         for (at, pixel) in stored.rgb().chunks_exact(3).enumerate() {
             let place = (at as u32 % WIDTH, at as u32 / WIDTH);
@@ -262,19 +230,14 @@ fn all_orientations_of_a_jpeg_are_applied() {
         assert_eq!(noted, orientation > 1);
     }
     // Not an orientation: the picture is left as it is.
-    assert_eq!(
-        decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).picture,
-        stored
-    );
+    assert_eq!(decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).picture, stored);
 }
 
 #[test]
 fn orientation_is_applied_in_other_formats() {
     for name in ["orientation6.png", "orientation6.webp", "orientation6.tiff"] {
         let found = decoded(&fixture(name));
-        assert_levels(&found.picture, (HEIGHT, WIDTH), 0, |x, y| {
-            gradient(y, HEIGHT - 1 - x)
-        });
+        assert_levels(&found.picture, (HEIGHT, WIDTH), 0, |x, y| gradient(y, HEIGHT - 1 - x));
         assert_eq!(found.notes, [Note::OrientationApplied(6)], "{name}");
     }
 }
@@ -282,11 +245,7 @@ fn orientation_is_applied_in_other_formats() {
 #[test]
 fn a_colour_profile_is_ignored_and_noted() {
     let profile = b"ICC_PROFILE\0\x01\x01not much of a profile";
-    assert_gradient(
-        &with_segment(&jpeg(), 0xE2, profile),
-        6,
-        &[Note::IccIgnored],
-    );
+    assert_gradient(&with_segment(&jpeg(), 0xE2, profile), 6, &[Note::IccIgnored]);
 }
 
 #[test]

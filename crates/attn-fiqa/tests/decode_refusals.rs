@@ -15,13 +15,10 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use proptest::prelude::*;
 
 fn jpeg() -> Vec<u8> {
-    let picture = RgbImage::from_fn(48, 40, |x, y| {
-        Rgb([(x * 5) as u8, (y * 6) as u8, (x * y % 251) as u8])
-    });
+    let picture =
+        RgbImage::from_fn(48, 40, |x, y| Rgb([(x * 5) as u8, (y * 6) as u8, (x * y % 251) as u8]));
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(picture)
-        .write_to(&mut bytes, ImageFormat::Jpeg)
-        .unwrap();
+    DynamicImage::ImageRgb8(picture).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
     bytes.into_inner()
 }
 
@@ -39,12 +36,7 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         .collect();
     samples.push(("plain.jpg".to_owned(), jpeg()));
     let decoded = image::load_from_memory(&jpeg()).unwrap();
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Bmp,
-        ImageFormat::Tiff,
-        ImageFormat::WebP,
-    ] {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP] {
         let mut bytes = Cursor::new(Vec::new());
         decoded.write_to(&mut bytes, format).unwrap();
         samples.push((format!("plain {format:?}"), bytes.into_inner()));
@@ -57,10 +49,7 @@ fn refused(bytes: &[u8]) -> Failure {
 }
 
 fn marker(bytes: &[u8], marker: u8) -> usize {
-    bytes
-        .windows(2)
-        .position(|pair| pair == [0xFF, marker])
-        .unwrap()
+    bytes.windows(2).position(|pair| pair == [0xFF, marker]).unwrap()
 }
 
 #[test]
@@ -72,17 +61,8 @@ fn an_empty_file_is_called_empty() {
 
 #[test]
 fn other_content_is_told_apart() {
-    for text in [
-        "name,score\n",
-        "P5 is a fine start for a text",
-        "<svg/>",
-        "\0\0\0\0",
-    ] {
-        assert_eq!(
-            refused(text.as_bytes()).status,
-            Status::NotAnImage,
-            "{text}"
-        );
+    for text in ["name,score\n", "P5 is a fine start for a text", "<svg/>", "\0\0\0\0"] {
+        assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
     let failure = refused(b"GIF89a and so on");
     assert_eq!(failure.status, Status::UnsupportedImage);
@@ -140,11 +120,7 @@ fn a_jpeg_that_was_cut_and_closed_again_is_broken() {
             let mut closed = bytes[..length].to_vec();
             closed.extend_from_slice(&[0xFF, 0xD9]);
             let failure = refused(&closed);
-            assert_eq!(
-                failure.status,
-                Status::BrokenImage,
-                "{name} cut to {length}"
-            );
+            assert_eq!(failure.status, Status::BrokenImage, "{name} cut to {length}");
         }
     }
 }
@@ -193,14 +169,8 @@ fn sizes_are_refused_before_decoding() {
 
 #[test]
 fn limits_hold_for_every_format() {
-    let few_pixels = DecodeLimits {
-        max_pixels: 700,
-        ..DecodeLimits::default()
-    };
-    let few_bytes = DecodeLimits {
-        max_bytes: 90,
-        ..DecodeLimits::default()
-    };
+    let few_pixels = DecodeLimits { max_pixels: 700, ..DecodeLimits::default() };
+    let few_bytes = DecodeLimits { max_bytes: 90, ..DecodeLimits::default() };
     for (name, bytes) in samples() {
         for limits in [few_pixels, few_bytes] {
             let failure = decode(&bytes, &limits).unwrap_err();

@@ -1,9 +1,6 @@
 //! Maps and overlays against OpenCV's answers and against a naive version.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in helpers too, a failed unwrap is a failed test"
-)]
+#![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
 use std::path::{Path, PathBuf};
 
@@ -30,12 +27,7 @@ fn load_rgb(path: &Path) -> (usize, Vec<u8>) {
 
 fn style(low: f32, high: f32, colormap: Colormap, alpha: f32, side: usize) -> MapStyle {
     let range = ColorRange::new(low, high).unwrap();
-    MapStyle {
-        range,
-        colormap,
-        alpha,
-        side,
-    }
+    MapStyle { range, colormap, alpha, side }
 }
 
 #[test]
@@ -59,21 +51,9 @@ fn jet_overlays_are_those_of_opencv_to_the_pixel() {
         let style = style(ends[0], ends[1], Colormap::Jet, alpha, side);
         let painted = overlay(&crop, &grid, &style).unwrap();
 
-        let differing = painted
-            .rgb
-            .iter()
-            .zip(&expected)
-            .filter(|(a, b)| a != b)
-            .count();
-        assert_eq!(
-            (painted.rgb.len(), differing),
-            (expected.len(), 0),
-            "{name}"
-        );
-        let outside = values
-            .iter()
-            .filter(|&&v| v < ends[0] || v > ends[1])
-            .count();
+        let differing = painted.rgb.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        assert_eq!((painted.rgb.len(), differing), (expected.len(), 0), "{name}");
+        let outside = values.iter().filter(|&&v| v < ends[0] || v > ends[1]).count();
         assert_eq!(painted.clipped, outside, "{name}");
     }
 }
@@ -86,10 +66,7 @@ fn naive_value(grid: (usize, usize, &[f32]), side: usize, y: usize, x: usize) ->
         let position = (at as f64 + 0.5) * cells as f64 / side as f64 - 0.5;
         let cell = |i: f64| i.clamp(0.0, cells as f64 - 1.0) as usize;
         let floor = position.floor();
-        [
-            (cell(floor), 1.0 - (position - floor)),
-            (cell(floor + 1.0), position - floor),
-        ]
+        [(cell(floor), 1.0 - (position - floor)), (cell(floor + 1.0), position - floor)]
     };
     let mut sum = 0.0;
     for (row, by_row) in along(y, rows) {
@@ -102,11 +79,7 @@ fn naive_value(grid: (usize, usize, &[f32]), side: usize, y: usize, x: usize) ->
 
 fn grids() -> impl Strategy<Value = (usize, usize, Vec<f32>)> {
     (1usize..16, 1usize..16).prop_flat_map(|(rows, cols)| {
-        (
-            Just(rows),
-            Just(cols),
-            prop::collection::vec(-2.0f32..0.0, rows * cols),
-        )
+        (Just(rows), Just(cols), prop::collection::vec(-2.0f32..0.0, rows * cols))
     })
 }
 
@@ -197,16 +170,10 @@ fn rows_of_the_grid_are_rows_of_the_picture() {
 fn maps_that_have_no_picture_are_refused_with_what_was_found() {
     let values = [0.0, f32::NAN, 0.0, 0.0];
     let refused = PatchGrid::new(&values, 2, 2).unwrap_err();
-    assert!(matches!(
-        refused,
-        PaintError::NonFinitePatch { row: 0, col: 1, .. }
-    ));
+    assert!(matches!(refused, PaintError::NonFinitePatch { row: 0, col: 1, .. }));
     for (rows, cols) in [(2, 3), (0, 0), (usize::MAX, 2)] {
         let refused = PatchGrid::new(&[0.0; 4], rows, cols).unwrap_err();
-        assert!(
-            matches!(refused, PaintError::GridShape { found: 4, .. }),
-            "{rows}×{cols}"
-        );
+        assert!(matches!(refused, PaintError::GridShape { found: 4, .. }), "{rows}×{cols}");
     }
     assert!(PatchGrid::new(&[], 0, 0).is_err());
 
@@ -215,15 +182,9 @@ fn maps_that_have_no_picture_are_refused_with_what_was_found() {
     assert!(matches!(paint(f32::NAN, 8), Err(PaintError::Alpha { .. })));
     assert!(matches!(paint(1.1, 8), Err(PaintError::Alpha { .. })));
     for side in [0, 10_001, usize::MAX] {
-        assert!(
-            matches!(paint(0.4, side), Err(PaintError::PictureSize { .. })),
-            "{side}"
-        );
+        assert!(matches!(paint(0.4, side), Err(PaintError::PictureSize { .. })), "{side}");
     }
     let crop = Crop::from_rgb(4, vec![0; 48]).unwrap();
     let refused = overlay(&crop, &grid, &style(0.0, 1.0, Colormap::Jet, 0.4, 8)).unwrap_err();
-    assert!(
-        matches!(refused, PaintError::Side { map: 8, crop: 4 }),
-        "{refused}"
-    );
+    assert!(matches!(refused, PaintError::Side { map: 8, crop: 4 }), "{refused}");
 }

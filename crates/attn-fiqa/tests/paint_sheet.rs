@@ -1,9 +1,6 @@
 //! Contact sheets: their size, and that everything on them has its place.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in helpers too, a failed unwrap is a failed test"
-)]
+#![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::paint::{
@@ -15,10 +12,7 @@ use proptest::prelude::*;
 const WHITE: [u8; 3] = [255; 3];
 
 fn map_style(side: usize) -> MapStyle {
-    MapStyle {
-        side,
-        ..MapStyle::new(ColorRange::new(-1.0, 0.0).unwrap())
-    }
+    MapStyle { side, ..MapStyle::new(ColorRange::new(-1.0, 0.0).unwrap()) }
 }
 
 fn crop(side: usize) -> Crop {
@@ -30,15 +24,7 @@ fn sheet(faces: usize, name: &str, score: &str, style: &SheetStyle<'_>) -> Paint
     let crop = crop(style.map.side);
     let values = [-1.0, -0.7, -0.3, 0.0];
     let grid = PatchGrid::new(&values, 2, 2).unwrap();
-    let cells = vec![
-        SheetCell {
-            name,
-            score,
-            crop: &crop,
-            grid
-        };
-        faces
-    ];
+    let cells = vec![SheetCell { name, score, crop: &crop, grid, range: None }; faces];
     paint_sheet(&cells, style).unwrap()
 }
 
@@ -57,19 +43,14 @@ fn holds(sheet: &Painted, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
 
 #[test]
 fn a_face_stands_beside_its_map_and_overlay() {
-    let style = SheetStyle {
-        title: "one",
-        columns: None,
-        map: map_style(112),
-    };
+    let style = SheetStyle { title: "one", columns: None, map: map_style(112) };
     let painted = sheet(1, "a.png", "-0.5", &style);
     let crop = crop(112);
     let grid = PatchGrid::new(&[-1.0, -0.7, -0.3, 0.0], 2, 2).unwrap();
     let map = paint_map(&grid, &style.map).unwrap().rgb;
     let mixed = overlay(&crop, &grid, &style.map).unwrap().rgb;
-    let tops: Vec<usize> = (0..painted.height - 112)
-        .filter(|&y| holds(&painted, 16, y, crop.rgb(), 112))
-        .collect();
+    let tops: Vec<usize> =
+        (0..painted.height - 112).filter(|&y| holds(&painted, 16, y, crop.rgb(), 112)).collect();
     assert_eq!(tops.len(), 1);
     assert!(holds(&painted, 16 + 116, tops[0], &map, 112));
     assert!(holds(&painted, 16 + 232, tops[0], &mixed, 112));
@@ -78,29 +59,18 @@ fn a_face_stands_beside_its_map_and_overlay() {
 
 #[test]
 fn free_columns_come_near_the_shape_of_a_screen() {
-    let style = SheetStyle {
-        title: "t",
-        columns: None,
-        map: map_style(112),
-    };
+    let style = SheetStyle { title: "t", columns: None, map: map_style(112) };
     for faces in [6, 7, 12, 60, 500, 1000] {
         let (width, height) = sheet_size(faces, &style).unwrap();
         let shape = width as f64 / height as f64;
-        assert!(
-            (1.0..1.8).contains(&shape),
-            "{faces} faces: {width}×{height}"
-        );
+        assert!((1.0..1.8).contains(&shape), "{faces} faces: {width}×{height}");
     }
 }
 
 #[test]
 fn given_columns_are_kept() {
     let size = |faces, columns| {
-        let style = SheetStyle {
-            title: "t",
-            columns: Some(columns),
-            map: map_style(112),
-        };
+        let style = SheetStyle { title: "t", columns: Some(columns), map: map_style(112) };
         sheet_size(faces, &style).unwrap()
     };
     let (one, two) = (size(6, 1), size(6, 2));
@@ -113,62 +83,33 @@ fn given_columns_are_kept() {
 
 #[test]
 fn too_many_faces_are_refused_before_any_is_painted() {
-    let style = |columns| SheetStyle {
-        title: "t",
-        columns,
-        map: map_style(112),
-    };
+    let style = |columns| SheetStyle { title: "t", columns, map: map_style(112) };
     for columns in [None, Some(1), Some(usize::MAX)] {
         for faces in [2_000, usize::MAX] {
             let refused = sheet_size(faces, &style(columns)).unwrap_err();
-            assert!(
-                matches!(refused, PaintError::SheetTooLarge { .. }),
-                "{refused}"
-            );
+            assert!(matches!(refused, PaintError::SheetTooLarge { .. }), "{refused}");
         }
     }
     // The largest that are allowed are within the limit.
-    let most = (1..2_000)
-        .rev()
-        .find_map(|faces| sheet_size(faces, &style(None)).ok())
-        .unwrap();
+    let most = (1..2_000).rev().find_map(|faces| sheet_size(faces, &style(None)).ok()).unwrap();
     assert!(most.0 * most.1 <= MAX_PIXELS && most.0 * most.1 > MAX_PIXELS / 10 * 9);
 }
 
 #[test]
 fn sheets_without_faces_columns_or_fitting_crops_are_refused() {
-    let style = SheetStyle {
-        title: "t",
-        columns: Some(0),
-        map: map_style(8),
-    };
-    assert!(matches!(
-        paint_sheet(&[], &style),
-        Err(PaintError::EmptySheet)
-    ));
+    let style = SheetStyle { title: "t", columns: Some(0), map: map_style(8) };
+    assert!(matches!(paint_sheet(&[], &style), Err(PaintError::EmptySheet)));
     assert!(matches!(sheet_size(3, &style), Err(PaintError::NoColumns)));
-    let style = SheetStyle {
-        columns: None,
-        ..style
-    };
+    let style = SheetStyle { columns: None, ..style };
     let (crop, grid) = (crop(9), PatchGrid::new(&[0.0], 1, 1).unwrap());
-    let cell = SheetCell {
-        name: "n",
-        score: "0",
-        crop: &crop,
-        grid,
-    };
+    let cell = SheetCell { name: "n", score: "0", crop: &crop, grid, range: None };
     let refused = paint_sheet(&[cell], &style);
     assert!(matches!(refused, Err(PaintError::Side { map: 8, crop: 9 })));
 }
 
 #[test]
 fn clipped_cells_are_summed_over_the_sheet() {
-    let mut style = SheetStyle {
-        title: "t",
-        columns: None,
-        map: map_style(8),
-    };
+    let mut style = SheetStyle { title: "t", columns: None, map: map_style(8) };
     style.map.range = ColorRange::new(-0.8, -0.2).unwrap();
     assert_eq!(sheet(3, "n", "0", &style).clipped, 6);
 }

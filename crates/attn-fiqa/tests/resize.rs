@@ -40,10 +40,7 @@ fn pictures_are_within_one_level_of_opencv() {
         let expected = read(&folder.join(pair["expected"].as_str().unwrap()));
         let found = resize_bilinear(&input, expected.width(), expected.height()).unwrap();
         for (at, (found, expected)) in found.rgb().iter().zip(expected.rgb()).enumerate() {
-            assert!(
-                found.abs_diff(*expected) <= 1,
-                "{name} at {at}: {found} ≠ {expected}"
-            );
+            assert!(found.abs_diff(*expected) <= 1, "{name} at {at}: {found} ≠ {expected}");
         }
     }
 }

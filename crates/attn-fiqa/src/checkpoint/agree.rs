@@ -40,18 +40,8 @@ pub(super) fn check_metadata(
     let kernel = "patch_embed.proj.weight";
     let checks = [
         ("depth", metadata.depth, Some(shapes.depth), "blocks.*"),
-        (
-            "patch_size",
-            metadata.patch_size,
-            Some(shapes.patch_size),
-            kernel,
-        ),
-        (
-            "embed_dim",
-            metadata.embed_dim,
-            Some(shapes.embed_dim),
-            kernel,
-        ),
+        ("patch_size", metadata.patch_size, Some(shapes.patch_size), kernel),
+        ("embed_dim", metadata.embed_dim, Some(shapes.embed_dim), kernel),
         (
             "embedding_dim",
             metadata.embedding_dim,
@@ -61,21 +51,14 @@ pub(super) fn check_metadata(
     ];
     for (what, declared, found, tensor) in checks {
         if let (Some(declared), Some(found)) = (declared, found) {
-            let sources = [
-                (declared, Provenance::Metadata),
-                (found, Provenance::Shape(tensor)),
-            ];
+            let sources = [(declared, Provenance::Metadata), (found, Provenance::Shape(tensor))];
             agree(what, sources.into_iter(), ToString::to_string)?;
         }
     }
     if let Some(content) = metadata.content {
-        let sources = [
-            (content, Provenance::Metadata),
-            (shapes.content, Provenance::Shape("blocks.*")),
-        ];
-        agree("content", sources.into_iter(), |content| {
-            content.name().to_owned()
-        })?;
+        let sources =
+            [(content, Provenance::Metadata), (shapes.content, Provenance::Shape("blocks.*"))];
+        agree("content", sources.into_iter(), |content| content.name().to_owned())?;
     }
     Ok(())
 }
@@ -93,11 +76,7 @@ pub(super) fn check_positions(
     if grid > 0 && tokens == Some(shapes.positions) {
         return Ok(());
     }
-    let Shapes {
-        patch_size,
-        embed_dim,
-        ..
-    } = *shapes;
+    let Shapes { patch_size, embed_dim, .. } = *shapes;
     let class_token = match shapes.class_token {
         true => ", with a class token",
         false => ", without class token",
@@ -131,12 +110,7 @@ pub(super) fn check_preset(
     ];
     for (what, expected, found) in checks {
         if expected != found {
-            return Err(CheckpointProblem::PresetMismatch {
-                preset,
-                what,
-                expected,
-                found,
-            });
+            return Err(CheckpointProblem::PresetMismatch { preset, what, expected, found });
         }
     }
     Ok(())

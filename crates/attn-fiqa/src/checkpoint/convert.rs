@@ -218,10 +218,8 @@ fn metadata(config: &VitConfig, content: Content) -> String {
     if let (Content::Full, Some(head)) = (content, config.embedding_head) {
         entries.insert("embedding_dim", head.dim.to_string());
     }
-    let texts: Vec<String> = entries
-        .into_iter()
-        .map(|(key, value)| format!("\"{key}\":\"{value}\""))
-        .collect();
+    let texts: Vec<String> =
+        entries.into_iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
     format!("{{{}}}", texts.join(","))
 }
 

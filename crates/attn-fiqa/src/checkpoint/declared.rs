@@ -51,23 +51,14 @@ pub(super) fn from_metadata(
     if let Some((key, value)) = text(FORMAT_KEY)
         && value != FORMAT
     {
-        return Err(bad(
-            key,
-            value,
-            &from,
-            "1; the file needs a newer version of this program",
-        ));
+        return Err(bad(key, value, &from, "1; the file needs a newer version of this program"));
     }
     if let Some((key, value)) = text("color")
         && value != COLOR
     {
         return Err(bad(key, value, &from, COLOR));
     }
-    let whole = |key| {
-        text(key)
-            .map(|(key, value)| whole(key, value, &from))
-            .transpose()
-    };
+    let whole = |key| text(key).map(|(key, value)| whole(key, value, &from)).transpose();
     Ok(Declared {
         num_heads: whole("num_heads")?,
         activation: text("activation")
@@ -80,9 +71,7 @@ pub(super) fn from_metadata(
         depth: whole("depth")?,
         patch_size: whole("patch_size")?,
         embed_dim: whole("embed_dim")?,
-        mlp_ratio: text("mlp_ratio")
-            .map(|(key, value)| positive(key, value, &from))
-            .transpose()?,
+        mlp_ratio: text("mlp_ratio").map(|(key, value)| positive(key, value, &from)).transpose()?,
         embedding_dim: whole("embedding_dim")?,
         content: text(CONTENT_KEY)
             .map(|(key, value)| {
@@ -98,10 +87,7 @@ pub(super) fn from_metadata(
 pub(super) fn from_json_beside(
     checkpoint: &Path,
 ) -> Result<Option<(Declared, Provenance)>, CheckpointProblem> {
-    let candidates = [
-        checkpoint.with_extension("json"),
-        checkpoint.with_file_name("config.json"),
-    ];
+    let candidates = [checkpoint.with_extension("json"), checkpoint.with_file_name("config.json")];
     for path in candidates {
         if path != checkpoint && path.is_file() {
             let shown_path = path.display().to_string();
@@ -113,10 +99,8 @@ pub(super) fn from_json_beside(
 }
 
 fn read_json(path: &Path, shown_path: &str) -> Result<Declared, CheckpointProblem> {
-    let unusable = |detail: String| CheckpointProblem::JsonConfig {
-        path: shown_path.to_owned(),
-        detail,
-    };
+    let unusable =
+        |detail: String| CheckpointProblem::JsonConfig { path: shown_path.to_owned(), detail };
     let unreadable = |error: std::io::Error| unusable(format!("cannot be read: {error}"));
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_JSON_BYTES {
@@ -128,9 +112,7 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Declared, CheckpointProble
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|error| unusable(format!("is not valid JSON: {error}")))?;
     let Value::Object(object) = value else {
-        return Err(unusable(
-            "is not a JSON object of keys and values".to_owned(),
-        ));
+        return Err(unusable("is not a JSON object of keys and values".to_owned()));
     };
 
     let from = Provenance::Json(shown_path.to_owned());
@@ -139,18 +121,12 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Declared, CheckpointProble
         Some(Value::String(text)) => Some((key, text.clone())),
         Some(other) => Some((key, other.to_string())),
     };
-    let whole = |key| {
-        text(key)
-            .map(|(key, value)| whole(key, &value, &from))
-            .transpose()
-    };
+    let whole = |key| text(key).map(|(key, value)| whole(key, &value, &from)).transpose();
     let (num_heads, heads) = (whole("num_heads")?, whole("heads")?);
     if let (Some(one), Some(other)) = (num_heads, heads)
         && one != other
     {
-        return Err(unusable(format!(
-            "says both `num_heads` {one} and `heads` {other}"
-        )));
+        return Err(unusable(format!("says both `num_heads` {one} and `heads` {other}")));
     }
     Ok(Declared {
         num_heads: num_heads.or(heads),
@@ -191,12 +167,7 @@ fn positive(key: &'static str, text: &str, from: &Provenance) -> Result<f64, Che
 fn epsilon(key: &'static str, text: &str, from: &Provenance) -> Result<f32, CheckpointProblem> {
     match text.parse::<f32>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err(bad(
-            key,
-            text,
-            from,
-            "a small number above zero, such as 1e-5",
-        )),
+        _ => Err(bad(key, text, from, "a small number above zero, such as 1e-5")),
     }
 }
 

@@ -18,10 +18,7 @@ pub struct CheckpointError {
 
 impl CheckpointError {
     pub(super) fn new(file: &str, problem: CheckpointProblem) -> Self {
-        Self {
-            file: file.to_owned(),
-            problem: Box::new(problem),
-        }
+        Self { file: file.to_owned(), problem: Box::new(problem) }
     }
 
     /// The file as it was given: a path, or the name of an embedded file.

@@ -21,9 +21,8 @@ const OTHER: &str = "expected a .safetensors file or a PyTorch .pt or .pth file 
 
 /// The error for a file that is neither safetensors nor zip.
 pub(super) fn recognise(file: &[u8]) -> CheckpointProblem {
-    let (what, advice) = binary(file)
-        .or_else(|| text(file))
-        .unwrap_or(("of an unknown format", OTHER));
+    let (what, advice) =
+        binary(file).or_else(|| text(file)).unwrap_or(("of an unknown format", OTHER));
     CheckpointProblem::ForeignFormat { what, advice }
 }
 
@@ -42,11 +41,7 @@ fn binary(file: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"BZh", "compressed with bzip2", UNPACK),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
         (b"Rar!", "a RAR archive", UNPACK),
-        (
-            b"\x89HDF\r\n\x1a\n",
-            "an HDF5 file (Keras or MATLAB)",
-            RESAVE,
-        ),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras or MATLAB)", RESAVE),
         (b"\x93NUMPY", "a NumPy array", RESAVE),
         (b"GGUF", "a GGUF file", RESAVE),
         (b"\x89PNG\r\n\x1a\n", "a PNG image", OTHER),
@@ -74,15 +69,7 @@ fn binary(file: &[u8]) -> Option<(&'static str, &'static str)> {
 /// a small version number, followed by another length-delimited or varint field
 /// of `ModelProto` (2 to 8).
 fn is_onnx(file: &[u8]) -> bool {
-    matches!(
-        file,
-        [
-            0x08,
-            1..=31,
-            0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42,
-            ..
-        ]
-    )
+    matches!(file, [0x08, 1..=31, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..])
 }
 
 fn text(file: &[u8]) -> Option<(&'static str, &'static str)> {
@@ -98,15 +85,9 @@ fn text(file: &[u8]) -> Option<(&'static str, &'static str)> {
     if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
         return None;
     }
-    let start = text
-        .trim_start_matches('\u{feff}')
-        .trim_start()
-        .to_ascii_lowercase();
+    let start = text.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
     Some(if start.starts_with("version https://git-lfs") {
-        (
-            "a Git LFS pointer",
-            "run `git lfs pull`, or download the file itself",
-        )
+        ("a Git LFS pointer", "run `git lfs pull`, or download the file itself")
     } else if start.starts_with("<!doctype") || start.starts_with("<html") {
         ("a web page", DOWNLOAD)
     } else if start.starts_with("<?xml") {

@@ -72,11 +72,7 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
         Content::Full => {
             let [hidden, input] = dims(found, "feature.0.weight", "[hidden, N·D]")?;
             let [output, _] = dims(found, "feature.2.weight", "[embedding, hidden]")?;
-            Some(HeadShape {
-                input,
-                hidden,
-                output,
-            })
+            Some(HeadShape { input, hidden, output })
         }
     };
     let key_bias_heads = match found.contains_key(KEY_BIAS) {
@@ -113,10 +109,7 @@ fn dims<const RANK: usize>(
 }
 
 fn missing(name: &str) -> LayoutMismatch {
-    LayoutMismatch {
-        missing: vec![name.to_owned()],
-        ..LayoutMismatch::default()
-    }
+    LayoutMismatch { missing: vec![name.to_owned()], ..LayoutMismatch::default() }
 }
 
 /// The error for one tensor of another shape.
@@ -125,10 +118,7 @@ pub(super) fn misshapen(found: &Tensors, name: &str, expected: &str) -> LayoutMi
         misshapen: vec![Misshapen {
             tensor: name.to_owned(),
             expected: expected.to_owned(),
-            found: found
-                .get(name)
-                .map(|tensor| tensor.shape.clone())
-                .unwrap_or_default(),
+            found: found.get(name).map(|tensor| tensor.shape.clone()).unwrap_or_default(),
         }],
         ..LayoutMismatch::default()
     }

@@ -66,13 +66,9 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
             None => dtypes.push((name, 1)),
         }
     }
-    let preset = Preset::matching(
-        config.patch_size,
-        config.embed_dim,
-        config.depth,
-        config.mlp_dim,
-    )
-    .find(|preset| preset.shape().num_heads == config.num_heads);
+    let preset =
+        Preset::matching(config.patch_size, config.embed_dim, config.depth, config.mlp_dim)
+            .find(|preset| preset.shape().num_heads == config.num_heads);
     let origin = &checkpoint.origin;
     Inspection {
         file: checkpoint.file.clone(),

@@ -25,9 +25,7 @@ impl Content {
 
     /// The inverse of [`Content::name`].
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::Full, Self::QualityOnly]
-            .into_iter()
-            .find(|content| content.name() == name)
+        [Self::Full, Self::QualityOnly].into_iter().find(|content| content.name() == name)
     }
 }
 
@@ -81,20 +79,9 @@ pub(super) fn count(tensors: &[Expected]) -> Parameters {
 
 /// The tensors in the network's order.
 pub(super) fn tensors(config: &VitConfig, content: Content, key_bias: bool) -> Vec<Expected> {
-    let VitConfig {
-        patch_size,
-        embed_dim,
-        depth,
-        num_heads,
-        mlp_dim,
-        ..
-    } = *config;
+    let VitConfig { patch_size, embed_dim, depth, num_heads, mlp_dim, .. } = *config;
     let mut list = List(Vec::new());
-    list.add(
-        "patch_embed.proj.weight",
-        &[embed_dim, 3, patch_size, patch_size],
-        Need::Whole,
-    );
+    list.add("patch_embed.proj.weight", &[embed_dim, 3, patch_size, patch_size], Need::Whole);
     list.add("patch_embed.proj.bias", &[embed_dim], Need::Whole);
     list.add("pos_embed", &[1, config.tokens(), embed_dim], Need::Whole);
     if config.class_token {
@@ -104,11 +91,7 @@ pub(super) fn tensors(config: &VitConfig, content: Content, key_bias: bool) -> V
         let is_last = block + 1 == depth;
         list.scale_and_shift(&format!("blocks.{block}.norm1"), embed_dim, Need::Whole);
         if is_last && content == Content::QualityOnly {
-            list.add(
-                &qk(block, "weight"),
-                &[2 * embed_dim, embed_dim],
-                Need::Whole,
-            );
+            list.add(&qk(block, "weight"), &[2 * embed_dim, embed_dim], Need::Whole);
             if config.qkv_bias {
                 list.add(&qk(block, "bias"), &[2 * embed_dim], Need::Whole);
             }
@@ -133,11 +116,7 @@ pub(super) fn tensors(config: &VitConfig, content: Content, key_bias: bool) -> V
         list.scale_and_shift("norm", embed_dim, Need::Nothing);
         list.add("feature.0.weight", &[head.hidden_dim, input], Need::Nothing);
         list.batch_norm("feature.1", head.hidden_dim);
-        list.add(
-            "feature.2.weight",
-            &[head.dim, head.hidden_dim],
-            Need::Nothing,
-        );
+        list.add("feature.2.weight", &[head.dim, head.hidden_dim], Need::Nothing);
         list.batch_norm("feature.3", head.dim);
     }
     if key_bias {
@@ -235,16 +214,10 @@ mod tests {
 
     #[test]
     fn a_quality_only_file_has_exactly_what_a_score_needs() {
-        for (qkv_bias, class_token, key_bias) in [
-            (false, false, false),
-            (true, true, true),
-            (true, false, true),
-        ] {
-            let config = VitConfig {
-                qkv_bias,
-                class_token,
-                ..vit_s()
-            };
+        for (qkv_bias, class_token, key_bias) in
+            [(false, false, false), (true, true, true), (true, false, true)]
+        {
+            let config = VitConfig { qkv_bias, class_token, ..vit_s() };
             let full = count(&tensors(&config, Content::Full, key_bias));
             let part = count(&tensors(&config, Content::QualityOnly, key_bias));
             assert_eq!(part.total, part.needed_for_quality);

@@ -45,10 +45,7 @@ impl fmt::Display for LayoutMismatch {
                 .iter()
                 .take(NAMED_TENSORS)
                 .map(|one| {
-                    format!(
-                        "`{}` expected {}, found {:?}",
-                        one.tensor, one.expected, one.found
-                    )
+                    format!("`{}` expected {}, found {:?}", one.tensor, one.expected, one.found)
                 })
                 .collect();
             let count = self.misshapen.len();
@@ -75,16 +72,8 @@ impl fmt::Display for LayoutMismatch {
             write!(
                 f,
                 "; {} from training and harmless: --allow-unused accepts {}{}",
-                if self.harmless.len() == 1 {
-                    "it is"
-                } else {
-                    "they are"
-                },
-                if self.harmless.len() == 1 {
-                    "it"
-                } else {
-                    "them"
-                },
+                if self.harmless.len() == 1 { "it is" } else { "they are" },
+                if self.harmless.len() == 1 { "it" } else { "them" },
                 if only { "" } else { " but not the rest" }
             )?;
         }
@@ -94,11 +83,7 @@ impl fmt::Display for LayoutMismatch {
 
 /// A name from a file, escaped and cut so that it can stand in a message.
 pub(super) fn shown(name: &str) -> String {
-    let mut text: String = name
-        .chars()
-        .take(SHOWN_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut text: String = name.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
     if name.chars().nth(SHOWN_CHARS).is_some() {
         text.push('…');
     }
@@ -123,12 +108,8 @@ pub(super) struct Quoted<'a>(pub(super) &'a [String]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = self
-            .0
-            .iter()
-            .take(NAMED_TENSORS)
-            .map(|name| format!("`{name}`"))
-            .collect();
+        let names: Vec<String> =
+            self.0.iter().take(NAMED_TENSORS).map(|name| format!("`{name}`")).collect();
         write!(f, "{}{}", names.join(", "), more(self.0.len()))
     }
 }

@@ -6,6 +6,8 @@
 //! presets are those of `definitions.md` §1.
 
 mod agree;
+#[cfg(feature = "builtin-model")]
+mod builtin;
 mod bytes;
 mod container;
 mod convert;
@@ -39,6 +41,8 @@ use verify::{Found, Verified};
 
 use crate::vit::config::{Activation, VitConfig};
 
+#[cfg(feature = "builtin-model")]
+pub use builtin::{BUILTIN_NAME, builtin};
 pub use container::ContainerFormat;
 pub use convert::{ConvertOptions, WeightDtype, write_canonical};
 pub use error::{CheckpointError, CheckpointProblem};
@@ -193,13 +197,7 @@ impl Checkpoint {
         path: Option<&Path>,
         options: &CheckpointOptions,
     ) -> Result<Self, CheckpointProblem> {
-        let Contents {
-            format,
-            tensors,
-            metadata,
-            wrappers,
-            beside,
-        } = container::read(&bytes)?;
+        let Contents { format, tensors, metadata, wrappers, beside } = container::read(&bytes)?;
         let names = || tensors.iter().map(|(name, _)| name.as_str());
         let looks_like = lookalike::guess(names());
         let Some(prefix) = names::find_prefix(names())? else {
@@ -252,13 +250,7 @@ impl Checkpoint {
             tensors,
             settled,
             content: shapes.content,
-            origin: Origin {
-                format,
-                prefix,
-                wrappers,
-                beside,
-                unused,
-            },
+            origin: Origin { format, prefix, wrappers, beside, unused },
         })
     }
 

@@ -10,31 +10,17 @@ use super::message::shown;
 const COMPONENTS: [&str; 4] = ["module.", "backbone.", "model.", "net."];
 
 /// Names that every network of the layout has, the most telling first.
-const ANCHORS: [&str; 4] = [
-    "patch_embed.proj.weight",
-    "pos_embed",
-    "blocks.0.norm1.weight",
-    "blocks.0.attn.qkv.weight",
-];
+const ANCHORS: [&str; 4] =
+    ["patch_embed.proj.weight", "pos_embed", "blocks.0.norm1.weight", "blocks.0.attn.qkv.weight"];
 
 /// First components of the classifiers that margin losses train on top of a
 /// face network.
-const CLASSIFIERS: [&str; 8] = [
-    "head",
-    "classifier",
-    "fc",
-    "margin",
-    "arcface",
-    "adaface",
-    "cosface",
-    "kernel",
-];
+const CLASSIFIERS: [&str; 8] =
+    ["head", "classifier", "fc", "margin", "arcface", "adaface", "cosface", "kernel"];
 
 /// Counts of batches that BatchNorm keeps while training.
-pub(super) const BOOKKEEPING: [&str; 2] = [
-    "feature.1.num_batches_tracked",
-    "feature.3.num_batches_tracked",
-];
+pub(super) const BOOKKEEPING: [&str; 2] =
+    ["feature.1.num_batches_tracked", "feature.3.num_batches_tracked"];
 
 /// The token that stood for masked patches in training, `[1, 1, D]`.
 pub(super) const MASK_TOKEN: &str = "mask_token";
@@ -64,11 +50,7 @@ pub(super) fn find_prefix<'a>(
             }
             (Some(one), Some(other)) => {
                 return Err(CheckpointProblem::SeveralNetworks {
-                    under: [one, other]
-                        .into_iter()
-                        .chain(prefixes)
-                        .map(shown)
-                        .collect(),
+                    under: [one, other].into_iter().chain(prefixes).map(shown).collect(),
                 });
             }
         }
@@ -78,19 +60,13 @@ pub(super) fn find_prefix<'a>(
 
 /// Whether a name is that of a classifier used in training, wherever it stands.
 pub(super) fn is_classifier(name: &str) -> bool {
-    let first = without_components(name)
-        .split('.')
-        .next()
-        .unwrap_or_default();
+    let first = without_components(name).split('.').next().unwrap_or_default();
     CLASSIFIERS.contains(&first)
 }
 
 fn without_components(name: &str) -> &str {
     let mut rest = name;
-    while let Some(shorter) = COMPONENTS
-        .iter()
-        .find_map(|component| rest.strip_prefix(component))
-    {
+    while let Some(shorter) = COMPONENTS.iter().find_map(|component| rest.strip_prefix(component)) {
         rest = shorter;
     }
     rest
@@ -118,14 +94,7 @@ mod tests {
 
     #[test]
     fn prefixes_are_found_and_only_known_ones() {
-        for prefix in [
-            "",
-            "net.",
-            "module.",
-            "model.net.",
-            "backbone.",
-            "module.model.net.",
-        ] {
+        for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module.model.net."] {
             let name = format!("{prefix}patch_embed.proj.weight");
             let found = find_prefix([name.as_str(), "head.weight"].into_iter()).unwrap();
             assert_eq!(found.as_deref(), Some(prefix));
@@ -134,22 +103,13 @@ mod tests {
         assert!(unknown.to_string().contains("`encoder.`"), "{unknown}");
         let two = find_prefix(["net.pos_embed", "pos_embed"].into_iter()).unwrap_err();
         assert!(two.to_string().contains("several networks"), "{two}");
-        assert_eq!(
-            find_prefix(["decoder_pos_embed"].into_iter()).unwrap(),
-            None
-        );
+        assert_eq!(find_prefix(["decoder_pos_embed"].into_iter()).unwrap(), None);
     }
 
     #[test]
     fn block_indices_have_one_spelling() {
         assert_eq!(block_index("blocks.10.norm1.weight"), Some(10));
-        for name in [
-            "blocks.01.a",
-            "blocks.+1.a",
-            "blocks.",
-            "blocks.x.a",
-            "norm.weight",
-        ] {
+        for name in ["blocks.01.a", "blocks.+1.a", "blocks.", "blocks.x.a", "norm.weight"] {
             assert_eq!(block_index(name), None, "{name}");
         }
     }

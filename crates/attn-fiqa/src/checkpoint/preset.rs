@@ -55,10 +55,7 @@ impl Preset {
 
     /// The inverse of [`Preset::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|preset| preset.name() == name)
+        Self::ALL.iter().copied().find(|preset| preset.name() == name)
     }
 
     pub(super) fn shape(self) -> PresetShape {
@@ -70,13 +67,7 @@ impl Preset {
             Self::InsightfaceVitB => (9, 512, 24, 8, 4),
             Self::InsightfaceVitL => (9, 768, 24, 8, 4),
         };
-        PresetShape {
-            patch_size,
-            embed_dim,
-            depth,
-            num_heads,
-            mlp_ratio,
-        }
+        PresetShape { patch_size, embed_dim, depth, num_heads, mlp_ratio }
     }
 
     /// The presets whose tensors have these shapes, whatever the heads.

@@ -80,9 +80,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
 }
 
 fn invalid(detail: String) -> CheckpointProblem {
-    CheckpointProblem::SafetensorsHeader {
-        detail: shown(&detail),
-    }
+    CheckpointProblem::SafetensorsHeader { detail: shown(&detail) }
 }
 
 fn stored_type(dtype: Dtype) -> StoredType {
@@ -109,11 +107,7 @@ fn stored_type(dtype: Dtype) -> StoredType {
 fn check_unique_names(header: &[u8]) -> Result<(), CheckpointProblem> {
     let mut duplicate = None;
     let mut json = serde_json::Deserializer::from_slice(header);
-    let outcome = UniqueKeys {
-        duplicate: &mut duplicate,
-        nested: true,
-    }
-    .deserialize(&mut json);
+    let outcome = UniqueKeys { duplicate: &mut duplicate, nested: true }.deserialize(&mut json);
     match (duplicate, outcome) {
         (Some(name), _) => Err(CheckpointProblem::DuplicateName { name: shown(&name) }),
         (None, Err(error)) => Err(invalid(error.to_string())),
@@ -146,10 +140,7 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             if self.nested && key == METADATA_KEY {
-                map.next_value_seed(UniqueKeys {
-                    duplicate: self.duplicate,
-                    nested: false,
-                })?;
+                map.next_value_seed(UniqueKeys { duplicate: self.duplicate, nested: false })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

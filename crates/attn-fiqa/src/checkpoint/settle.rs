@@ -52,12 +52,7 @@ pub(super) struct Settled {
 }
 
 pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem> {
-    let Sources {
-        options,
-        metadata,
-        json,
-        shapes,
-    } = *sources;
+    let Sources { options, metadata, json, shapes } = *sources;
     check_metadata(metadata, &shapes)?;
     let declared: Vec<(&Declared, Provenance)> = std::iter::once((metadata, Provenance::Metadata))
         .chain(json.map(|(declared, from)| (declared, from.clone())))
@@ -65,9 +60,7 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
 
     let (image_size, image_size_from) = agree(
         "image_size",
-        declared
-            .iter()
-            .filter_map(|(one, from)| Some((one.image_size?, from.clone()))),
+        declared.iter().filter_map(|(one, from)| Some((one.image_size?, from.clone()))),
         ToString::to_string,
     )?
     .unwrap_or((OFFICIAL_IMAGE_SIZE, Provenance::Assumed));
@@ -81,20 +74,14 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
     let (activation, activation_from) = agree(
         "activation",
         std::iter::once((options.activation, Provenance::Option))
-            .chain(
-                declared
-                    .iter()
-                    .map(|(one, from)| (one.activation, from.clone())),
-            )
+            .chain(declared.iter().map(|(one, from)| (one.activation, from.clone())))
             .filter_map(|(value, from)| Some((value?, from))),
         |activation| activation.name().to_owned(),
     )?
     .unwrap_or((Activation::Relu6, Provenance::Assumed));
     let (layer_norm_eps, layer_norm_eps_from) = agree(
         "layer_norm_eps",
-        declared
-            .iter()
-            .filter_map(|(one, from)| Some((one.layer_norm_eps?, from.clone()))),
+        declared.iter().filter_map(|(one, from)| Some((one.layer_norm_eps?, from.clone()))),
         |eps| format!("{eps:e}"),
     )?
     .unwrap_or((OFFICIAL_LAYER_NORM_EPS, Provenance::Assumed));
@@ -112,44 +99,21 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
         layer_norm_eps,
         embedding_head: None,
     };
-    config.embedding_head = shapes
-        .head
-        .map(|head| embedding_head(&config, head))
-        .transpose()?;
+    config.embedding_head = shapes.head.map(|head| embedding_head(&config, head)).transpose()?;
 
     let mut values = Vec::new();
     let mut add = |name, value: String, from| values.push(ConfigValue { name, value, from });
     add("image_size", image_size.to_string(), image_size_from);
     let patch_from = Provenance::Shape("patch_embed.proj.weight");
-    add(
-        "patch_size",
-        config.patch_size.to_string(),
-        patch_from.clone(),
-    );
+    add("patch_size", config.patch_size.to_string(), patch_from.clone());
     add("embed_dim", config.embed_dim.to_string(), patch_from);
-    add(
-        "depth",
-        config.depth.to_string(),
-        Provenance::Shape("blocks.*"),
-    );
+    add("depth", config.depth.to_string(), Provenance::Shape("blocks.*"));
     add("num_heads", num_heads.to_string(), num_heads_from);
     add("mlp_dim", mlp_dim.to_string(), mlp_dim_from);
-    add(
-        "qkv_bias",
-        config.qkv_bias.to_string(),
-        Provenance::Shape("blocks.0.attn.*"),
-    );
+    add("qkv_bias", config.qkv_bias.to_string(), Provenance::Shape("blocks.0.attn.*"));
     add("activation", activation.name().to_owned(), activation_from);
-    add(
-        "class_token",
-        config.class_token.to_string(),
-        Provenance::Shape("pos_embed"),
-    );
-    add(
-        "layer_norm_eps",
-        format!("{layer_norm_eps:e}"),
-        layer_norm_eps_from,
-    );
+    add("class_token", config.class_token.to_string(), Provenance::Shape("pos_embed"));
+    add("layer_norm_eps", format!("{layer_norm_eps:e}"), layer_norm_eps_from);
     if let Some(head) = config.embedding_head {
         let tokens = match head.tokens {
             EmbeddingTokens::All => "all",
@@ -168,9 +132,7 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
 /// The width of the MLP. A quality-only file of one block has none, and says
 /// it in its metadata.
 fn mlp_dim(metadata: &Declared, shapes: &Shapes) -> Result<(usize, Provenance), CheckpointProblem> {
-    let declared = metadata
-        .mlp_ratio
-        .map(|ratio| ratio * shapes.embed_dim as f64);
+    let declared = metadata.mlp_ratio.map(|ratio| ratio * shapes.embed_dim as f64);
     match (shapes.mlp_dim, declared) {
         // The ratio may have been rounded to a few decimals when written.
         (Some(found), Some(declared)) if (declared - found as f64).abs() >= 0.5 => {
@@ -202,25 +164,13 @@ fn heads(
     declared: &[(&Declared, Provenance)],
     mlp_dim: usize,
 ) -> Result<(usize, Provenance), CheckpointProblem> {
-    let Sources {
-        options, shapes, ..
-    } = *sources;
+    let Sources { options, shapes, .. } = *sources;
     let embed_dim = shapes.embed_dim;
     let given = options.heads.map(|heads| (heads, Provenance::Option));
-    let named = options
-        .preset
-        .map(|preset| (preset.shape().num_heads, Provenance::Preset(preset)));
-    let calibrated = shapes
-        .key_bias_heads
-        .map(|heads| (heads, Provenance::Shape(KEY_BIAS)));
-    let written = declared
-        .iter()
-        .filter_map(|(one, from)| Some((one.num_heads?, from.clone())));
-    let candidates = given
-        .into_iter()
-        .chain(named)
-        .chain(written)
-        .chain(calibrated);
+    let named = options.preset.map(|preset| (preset.shape().num_heads, Provenance::Preset(preset)));
+    let calibrated = shapes.key_bias_heads.map(|heads| (heads, Provenance::Shape(KEY_BIAS)));
+    let written = declared.iter().filter_map(|(one, from)| Some((one.num_heads?, from.clone())));
+    let candidates = given.into_iter().chain(named).chain(written).chain(calibrated);
     let Some((heads, from)) = agree("num_heads", candidates, ToString::to_string)? else {
         let plausible = PLAUSIBLE_HEAD_DIMS
             .rev()
@@ -234,11 +184,7 @@ fn heads(
         });
     };
     if heads == 0 || !embed_dim.is_multiple_of(heads) {
-        return Err(CheckpointProblem::HeadsDoNotDivide {
-            heads,
-            embed_dim,
-            from,
-        });
+        return Err(CheckpointProblem::HeadsDoNotDivide { heads, embed_dim, from });
     }
     Ok((heads, from))
 }
@@ -258,22 +204,16 @@ fn embedding_head(
         .copied()
         .find(|&tokens| head_input(config, tokens) == head.input)
         .ok_or_else(|| {
-            let lengths: Vec<String> = choices
-                .iter()
-                .map(|&tokens| head_input(config, tokens).to_string())
-                .collect();
-            CheckpointProblem::Layout(Box::new(LayoutMismatch {
-                misshapen: vec![Misshapen {
-                    tensor: "feature.0.weight".to_owned(),
-                    expected: format!("[hidden, {}]", lengths.join(" or ")),
-                    found: vec![head.hidden, head.input],
-                }],
-                ..LayoutMismatch::default()
-            }))
-        })?;
-    Ok(EmbeddingHeadConfig {
-        tokens,
-        hidden_dim: head.hidden,
-        dim: head.output,
-    })
+        let lengths: Vec<String> =
+            choices.iter().map(|&tokens| head_input(config, tokens).to_string()).collect();
+        CheckpointProblem::Layout(Box::new(LayoutMismatch {
+            misshapen: vec![Misshapen {
+                tensor: "feature.0.weight".to_owned(),
+                expected: format!("[hidden, {}]", lengths.join(" or ")),
+                found: vec![head.hidden, head.input],
+            }],
+            ..LayoutMismatch::default()
+        }))
+    })?;
+    Ok(EmbeddingHeadConfig { tokens, hidden_dim: head.hidden, dim: head.output })
 }

@@ -71,17 +71,11 @@ impl TensorRef {
             }
             StoredType::F16 => {
                 let (elements, _) = bytes.as_chunks::<2>();
-                elements
-                    .iter()
-                    .map(|&e| f16::from_le_bytes(e).to_f32())
-                    .collect()
+                elements.iter().map(|&e| f16::from_le_bytes(e).to_f32()).collect()
             }
             _ => {
                 let (elements, _) = bytes.as_chunks::<2>();
-                elements
-                    .iter()
-                    .map(|&e| bf16::from_le_bytes(e).to_f32())
-                    .collect()
+                elements.iter().map(|&e| bf16::from_le_bytes(e).to_f32()).collect()
             }
         })
     }
@@ -114,7 +108,5 @@ fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Op
 
 /// Number of elements of a shape, `None` if it cannot be counted.
 pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .try_fold(1_usize, |count, &size| count.checked_mul(size))
+    shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size))
 }

@@ -29,18 +29,11 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     let folder = folder(&entries)?;
     check_byte_order(file, &entries, &folder)?;
     let pickle = pickle_bytes(file, &entries, &folder)?;
-    let StateDict {
-        tensors: pickled,
-        wrappers,
-        beside,
-    } = find_state_dict(pickle)?;
+    let StateDict { tensors: pickled, wrappers, beside } = find_state_dict(pickle)?;
     let mut tensors = Vec::new();
     for (name, tensor) in &pickled {
         let placed = place(&entries, &folder, tensor).map_err(|reason| match reason {
-            Refusal::Tensor(reason) => CheckpointProblem::Storage {
-                tensor: shown(name),
-                reason,
-            },
+            Refusal::Tensor(reason) => CheckpointProblem::Storage { tensor: shown(name), reason },
             Refusal::Entry(entry, reason) => entry_problem(&entry, reason),
         })?;
         tensors.push(((*name).to_owned(), placed));
@@ -115,9 +108,7 @@ fn pickle_bytes<'a>(
     folder: &str,
 ) -> Result<&'a [u8], CheckpointProblem> {
     let name = format!("{folder}/data.pkl");
-    let entry = entries
-        .get(&name)
-        .ok_or_else(|| entry_problem(&name, "is missing"))?;
+    let entry = entries.get(&name).ok_or_else(|| entry_problem(&name, "is missing"))?;
     if entry.len > MAX_PICKLE_BYTES {
         return Err(CheckpointProblem::Pickle(PickleProblem::TooLarge {
             limit: MAX_PICKLE_BYTES,
@@ -183,9 +174,7 @@ fn place(
     };
     let shape = to_usize(&tensor.shape).ok_or_else(too_large)?;
     let strides = to_usize(&tensor.strides).ok_or_else(outside)?;
-    let count = element_count(&shape)
-        .filter(|&count| count <= stored)
-        .ok_or_else(too_large)?;
+    let count = element_count(&shape).filter(|&count| count <= stored).ok_or_else(too_large)?;
     let offset = usize::try_from(tensor.offset)
         .ok()
         .filter(|&offset| offset <= stored)
@@ -208,20 +197,14 @@ fn place(
 }
 
 fn to_usize(values: &[u64]) -> Option<Vec<usize>> {
-    values
-        .iter()
-        .map(|&value| usize::try_from(value).ok())
-        .collect()
+    values.iter().map(|&value| usize::try_from(value).ok()).collect()
 }
 
 /// Elements from the first to the last of a tensor that is not empty.
 fn span(shape: &[usize], strides: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .zip(strides)
-        .try_fold(1_usize, |span, (&size, &stride)| {
-            span.checked_add(size.checked_sub(1)?.checked_mul(stride)?)
-        })
+    shape.iter().zip(strides).try_fold(1_usize, |span, (&size, &stride)| {
+        span.checked_add(size.checked_sub(1)?.checked_mul(stride)?)
+    })
 }
 
 fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {

@@ -33,10 +33,7 @@ pub(super) fn verify(
     embed_dim: usize,
     allow_unused: bool,
 ) -> Result<Verified, CheckpointProblem> {
-    let Found {
-        mut inside,
-        outside,
-    } = found;
+    let Found { mut inside, outside } = found;
     let mut mismatch = LayoutMismatch::default();
     let mut tensors = BTreeMap::new();
     for Expected { name, shape, .. } in expected {
@@ -83,8 +80,5 @@ pub(super) fn verify(
             });
         }
     }
-    Ok(Verified {
-        tensors,
-        unused: harmless,
-    })
+    Ok(Verified { tensors, unused: harmless })
 }

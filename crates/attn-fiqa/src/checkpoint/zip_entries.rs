@@ -22,16 +22,12 @@ pub(super) struct Entry {
 
 /// Every entry by name, no two of which overlap.
 pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointProblem> {
-    let unreadable = |error: zip::result::ZipError| CheckpointProblem::Zip {
-        detail: shown(&error.to_string()),
-    };
-    let config = Config {
-        archive_offset: ArchiveOffset::Known(0),
-    };
+    let unreadable =
+        |error: zip::result::ZipError| CheckpointProblem::Zip { detail: shown(&error.to_string()) };
+    let config = Config { archive_offset: ArchiveOffset::Known(0) };
     let mut archive = ZipArchive::with_config(config, Cursor::new(file)).map_err(unreadable)?;
-    let directory_start = usize::try_from(archive.central_directory_start())
-        .unwrap_or(file.len())
-        .min(file.len());
+    let directory_start =
+        usize::try_from(archive.central_directory_start()).unwrap_or(file.len()).min(file.len());
     if archive.has_duplicate_names() {
         let directory = file.get(directory_start..).unwrap_or_default();
         return Err(CheckpointProblem::DuplicateName {
@@ -51,10 +47,7 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
         let Some(((start, len), header_start)) = range else {
             return Err(entry_problem(&name, "does not lie within the file"));
         };
-        if start
-            .checked_add(len)
-            .is_none_or(|end| end > directory_start)
-        {
+        if start.checked_add(len).is_none_or(|end| end > directory_start) {
             return Err(entry_problem(&name, "does not lie within the file"));
         }
         let unusable = if entry.encrypted() {
@@ -69,12 +62,7 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
         } else {
             None
         };
-        let placed = Entry {
-            unusable,
-            header_start,
-            start,
-            len,
-        };
+        let placed = Entry { unusable, header_start, start, len };
         // Two names may become one when their bytes are no UTF-8.
         if entries.insert(name.clone(), placed).is_some() {
             return Err(CheckpointProblem::DuplicateName { name: shown(&name) });
@@ -115,10 +103,7 @@ fn check_disjoint(entries: &HashMap<String, Entry>) -> Result<(), CheckpointProb
         if let [(_, before), (name, after)] = pair
             && after.header_start < before.start + before.len
         {
-            return Err(entry_problem(
-                name,
-                "overlaps another entry; the file is damaged",
-            ));
+            return Err(entry_problem(name, "overlaps another entry; the file is damaged"));
         }
     }
     Ok(())
@@ -138,8 +123,5 @@ pub(super) fn usable<'a>(
 }
 
 pub(super) fn entry_problem(name: &str, reason: &str) -> CheckpointProblem {
-    CheckpointProblem::ZipEntry {
-        entry: shown(name),
-        reason: reason.to_owned(),
-    }
+    CheckpointProblem::ZipEntry { entry: shown(name), reason: reason.to_owned() }
 }

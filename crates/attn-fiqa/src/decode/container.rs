@@ -5,20 +5,12 @@ use crate::status::Failure;
 
 fn u32_at(bytes: &[u8], at: usize, little: bool) -> Option<u32> {
     let four = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-    Some(if little {
-        u32::from_le_bytes(four)
-    } else {
-        u32::from_be_bytes(four)
-    })
+    Some(if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) })
 }
 
 fn u16_at(bytes: &[u8], at: usize, little: bool) -> Option<u16> {
     let two = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
-    Some(if little {
-        u16::from_le_bytes(two)
-    } else {
-        u16::from_be_bytes(two)
-    })
+    Some(if little { u16::from_le_bytes(two) } else { u16::from_be_bytes(two) })
 }
 
 /// The declared `(width, height)` of a PNG, whose header stands at a fixed place.

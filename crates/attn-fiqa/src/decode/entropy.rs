@@ -89,10 +89,7 @@ impl Frame {
         let (width, height) = (usize::from(width), usize::from(height));
         let across = components.iter().map(|c| c.horizontal).max().unwrap_or(1);
         let down = components.iter().map(|c| c.vertical).max().unwrap_or(1);
-        let mcus = (
-            width.div_ceil(BLOCK * across),
-            height.div_ceil(BLOCK * down),
-        );
+        let mcus = (width.div_ceil(BLOCK * across), height.div_ceil(BLOCK * down));
         for component in &mut components {
             let own_width = (width * component.horizontal).div_ceil(across);
             let own_height = (height * component.vertical).div_ceil(down);
@@ -102,11 +99,7 @@ impl Frame {
                 component.non_zero = vec![0; component.row_blocks * mcus.1 * component.vertical];
             }
         }
-        Self {
-            progressive,
-            mcus,
-            components,
-        }
+        Self { progressive, mcus, components }
     }
 
     /// Reads all codes of a scan from `data`, which starts behind its header.
@@ -114,9 +107,7 @@ impl Frame {
         let mut bits = BitReader::new(data);
         let walked = self.walk_blocks(scan, &mut bits);
         match walked {
-            Ok(()) => ScanEnd::Complete {
-                used: bits.skip_to_marker(),
-            },
+            Ok(()) => ScanEnd::Complete { used: bits.skip_to_marker() },
             // A marker that comes too early is damage; the file's end is a cut.
             Err(Stop::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
             Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before all of its blocks"),
@@ -125,11 +116,8 @@ impl Frame {
     }
 
     fn walk_blocks(&mut self, scan: &Scan<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
-        let (first, last) = if self.progressive {
-            (scan.first, scan.last)
-        } else {
-            (0, COEFFICIENTS - 1)
-        };
+        let (first, last) =
+            if self.progressive { (scan.first, scan.last) } else { (0, COEFFICIENTS - 1) };
         let dc_only = first == 0 && last == 0;
         let valid = first <= last
             && last < COEFFICIENTS
@@ -152,11 +140,8 @@ impl Frame {
             let (row, column) = (mcu / across, mcu % across);
             for part in &scan.components {
                 let component = &mut self.components[part.index];
-                let (height, width) = if interleaved {
-                    (component.vertical, component.horizontal)
-                } else {
-                    (1, 1)
-                };
+                let (height, width) =
+                    if interleaved { (component.vertical, component.horizontal) } else { (1, 1) };
                 for block in 0..height * width {
                     if !self.progressive {
                         sequential_block(part, bits)?;

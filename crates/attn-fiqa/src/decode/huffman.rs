@@ -28,10 +28,7 @@ impl Huffman {
     /// Parses the 16 counts and the symbols of a table; gives what comes behind.
     pub(super) fn parse(body: &[u8]) -> Option<(Self, &[u8])> {
         let counts = body.get(..usize::from(LONGEST))?;
-        let total = counts
-            .iter()
-            .map(|&count| usize::from(count))
-            .sum::<usize>();
+        let total = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
         let rest = body.get(usize::from(LONGEST)..)?;
         let symbols = rest.get(..total)?.to_vec();
         let mut short = vec![(0, 0); 1 << SHORT];
@@ -57,12 +54,7 @@ impl Huffman {
             limits[usize::from(length)] = code << (LONGEST - length);
             code <<= 1;
         }
-        let table = Self {
-            short,
-            limits,
-            offsets,
-            symbols,
-        };
+        let table = Self { short, limits, offsets, symbols };
         Some((table, &rest[total..]))
     }
 
@@ -91,12 +83,7 @@ pub(super) struct BitReader<'a> {
 
 impl<'a> BitReader<'a> {
     pub(super) fn new(data: &'a [u8]) -> Self {
-        Self {
-            data,
-            at: 0,
-            window: 0,
-            count: 0,
-        }
+        Self { data, at: 0, window: 0, count: 0 }
     }
 
     fn fill(&mut self) {
@@ -156,11 +143,7 @@ impl<'a> BitReader<'a> {
         if self.count < count {
             self.fill();
         }
-        let taken = if count == 0 {
-            0
-        } else {
-            (self.window >> (64 - u32::from(count))) as u32
-        };
+        let taken = if count == 0 { 0 } else { (self.window >> (64 - u32::from(count))) as u32 };
         self.drop_bits(count)?;
         Ok(taken)
     }
@@ -184,9 +167,8 @@ impl<'a> BitReader<'a> {
         self.window = 0;
         self.count = 0;
         let rest = self.data.get(self.at..).unwrap_or_default();
-        let found = rest
-            .windows(2)
-            .position(|pair| pair[0] == 0xFF && pair[1] != 0xFF && pair[1] != 0);
+        let found =
+            rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0xFF && pair[1] != 0);
         self.at = found.map_or(self.data.len(), |ahead| self.at + ahead);
         self.at
     }

@@ -164,8 +164,7 @@ impl<'a> Walk<'a> {
         };
         let height = u16::from_be_bytes([h1, h0]);
         let width = u16::from_be_bytes([w1, w0]);
-        self.limits
-            .check_pixels(u64::from(width), u64::from(height))?;
+        self.limits.check_pixels(u64::from(width), u64::from(height))?;
         if precision != 8 {
             return Err(unsupported(format!(
                 "the JPEG has {precision} bits a sample and only 8 are read: \
@@ -194,14 +193,10 @@ impl<'a> Walk<'a> {
     fn scan(&mut self, segment: &[u8]) -> Result<(), Failure> {
         self.scans += 1;
         if self.scans > MAX_SCANS {
-            return Err(unsupported(format!(
-                "the JPEG has more than {MAX_SCANS} scans"
-            )));
+            return Err(unsupported(format!("the JPEG has more than {MAX_SCANS} scans")));
         }
-        let frame = self
-            .frame
-            .as_mut()
-            .ok_or_else(|| damaged("a scan comes before the frame header"))?;
+        let frame =
+            self.frame.as_mut().ok_or_else(|| damaged("a scan comes before the frame header"))?;
         let too_short = || damaged("a scan header is too short");
         let (&count, rest) = segment.split_first().ok_or_else(too_short)?;
         let count = usize::from(count);
@@ -239,10 +234,7 @@ impl<'a> Walk<'a> {
 
     /// What is known at the end of the image.
     fn facts(&self) -> Result<JpegFacts, Failure> {
-        let frame = self
-            .frame
-            .as_ref()
-            .ok_or_else(|| damaged("there is no frame header"))?;
+        let frame = self.frame.as_ref().ok_or_else(|| damaged("there is no frame header"))?;
         if !frame.components.iter().all(|component| component.seen) {
             return Err(damaged("a colour component has no data"));
         }
@@ -262,13 +254,9 @@ impl<'a> Walk<'a> {
             _ => false,
         };
         if certain {
-            Ok(JpegFacts {
-                cmyk: ids.len() == 4,
-            })
+            Ok(JpegFacts { cmyk: ids.len() == 4 })
         } else {
-            Err(unsupported(
-                "the JPEG does not say which colour model it uses: convert it to RGB",
-            ))
+            Err(unsupported("the JPEG does not say which colour model it uses: convert it to RGB"))
         }
     }
 }

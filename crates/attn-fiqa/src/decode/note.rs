@@ -49,11 +49,7 @@ impl fmt::Display for Note {
             Self::Resized { from, to } => {
                 write!(f, "resized from {}×{} to {}×{}", from.0, from.1, to.0, to.1)?;
                 let same_aspect = from.0 as u128 * to.1 as u128 == from.1 as u128 * to.0 as u128;
-                f.write_str(if same_aspect {
-                    ""
-                } else {
-                    ", which changes the aspect ratio"
-                })
+                f.write_str(if same_aspect { "" } else { ", which changes the aspect ratio" })
             }
             Self::ChannelsSwapped => f.write_str("red and blue swapped back"),
         }

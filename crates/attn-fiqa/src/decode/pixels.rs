@@ -13,10 +13,7 @@ pub(super) fn check_layout(
     original: ExtendedColorType,
     notes: &mut Vec<Note>,
 ) -> Result<(), Failure> {
-    if matches!(
-        original,
-        ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16
-    ) {
+    if matches!(original, ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16) {
         notes.push(Note::CmykConverted);
     }
     match layout {
@@ -53,10 +50,7 @@ pub(super) fn to_rgb(
     }
     let samples = if wide { upper_bytes(&samples) } else { samples };
     let rgb = match channels {
-        1 | 2 => samples
-            .chunks_exact(channels)
-            .flat_map(|pixel| [pixel[0]; 3])
-            .collect(),
+        1 | 2 => samples.chunks_exact(channels).flat_map(|pixel| [pixel[0]; 3]).collect(),
         3 => samples,
         _ => samples
             .chunks_exact(channels)
@@ -85,9 +79,7 @@ pub(super) fn turn(
         return Ok(picture);
     }
     notes.push(Note::OrientationApplied(orientation.to_exif()));
-    let sides = u32::try_from(picture.width())
-        .ok()
-        .zip(u32::try_from(picture.height()).ok());
+    let sides = u32::try_from(picture.width()).ok().zip(u32::try_from(picture.height()).ok());
     sides
         .and_then(|(width, height)| RgbImage::from_raw(width, height, picture.into_rgb()))
         .and_then(|stored| {

@@ -18,11 +18,7 @@ pub(super) struct At {
 impl Canvas {
     /// A white page. The caller has checked its size against the limit.
     pub(super) fn white(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            rgb: vec![255; width * height * 3],
-        }
+        Self { width, height, rgb: vec![255; width * height * 3] }
     }
 
     pub(super) fn into_rgb(self) -> Vec<u8> {

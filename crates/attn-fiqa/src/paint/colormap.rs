@@ -81,12 +81,9 @@ mod tests {
 
     /// FNV-1a over the 768 bytes, to compare a table without listing it.
     fn fingerprint(table: &[[u8; 3]; 256]) -> u64 {
-        table
-            .as_flattened()
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            })
+        table.as_flattened().iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
     }
 
     #[test]
@@ -129,11 +126,7 @@ mod tests {
         let luminance = |color: [u8; 3]| {
             let [r, g, b] = color.map(|v| {
                 let v = f64::from(v) / 255.0;
-                if v <= 0.04045 {
-                    v / 12.92
-                } else {
-                    ((v + 0.055) / 1.055).powf(2.4)
-                }
+                if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
             });
             0.2126 * r + 0.7152 * g + 0.0722 * b
         };

@@ -2,6 +2,7 @@
 
 use super::{ColorRange, Colormap, MAX_PIXELS, PaintError};
 use crate::crop::Crop;
+use crate::resize::resize_bilinear_grid;
 
 /// Share of the map in the paper's overlays.
 pub const DEFAULT_ALPHA: f32 = 0.4;
@@ -54,12 +55,7 @@ pub struct MapStyle {
 impl MapStyle {
     /// Viridis at 112×112 pixels, [`DEFAULT_ALPHA`] of it in an overlay.
     pub fn new(range: ColorRange) -> Self {
-        Self {
-            range,
-            colormap: Colormap::default(),
-            alpha: DEFAULT_ALPHA,
-            side: DEFAULT_SIDE,
-        }
+        Self { range, colormap: Colormap::default(), alpha: DEFAULT_ALPHA, side: DEFAULT_SIDE }
     }
 
     pub(super) fn check(&self) -> Result<(), PaintError> {
@@ -69,10 +65,7 @@ impl MapStyle {
         }
         match side.checked_mul(side) {
             Some(1..=MAX_PIXELS) => Ok(()),
-            _ => Err(PaintError::PictureSize {
-                width: side,
-                height: side,
-            }),
+            _ => Err(PaintError::PictureSize { width: side, height: side }),
         }
     }
 }
@@ -105,22 +98,14 @@ pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, Pain
     style.check()?;
     let &PatchGrid { values, rows, cols } = grid;
     let &MapStyle { range, side, .. } = style;
-    let clipped = values
-        .iter()
-        .filter(|&&value| !range.contains(value))
-        .count();
+    let clipped = values.iter().filter(|&&value| !range.contains(value)).count();
     let fractions: Vec<f32> = values.iter().map(|&value| range.fraction(value)).collect();
     let table = style.colormap.table();
     let rgb = resize_bilinear_grid(&fractions, (rows, cols), (side, side))
         .into_iter()
         .flat_map(|fraction| table[usize::from((fraction * 255.0) as u8)])
         .collect();
-    Ok(Painted {
-        rgb,
-        width: side,
-        height: side,
-        clipped,
-    })
+    Ok(Painted { rgb, width: side, height: side, clipped })
 }
 
 /// The map over the face: `(1 − α) · crop + α · map`, rounded to the nearest
@@ -131,10 +116,7 @@ pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, Pain
 /// `style.side`.
 pub fn overlay(crop: &Crop, grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, PaintError> {
     if crop.side() != style.side {
-        return Err(PaintError::Side {
-            map: style.side,
-            crop: crop.side(),
-        });
+        return Err(PaintError::Side { map: style.side, crop: crop.side() });
     }
     let mut painted = paint_map(grid, style)?;
     painted.rgb = blend(crop.rgb(), &painted.rgb, style.alpha);
@@ -148,56 +130,4 @@ pub(super) fn blend(below: &[u8], above: &[u8], alpha: f32) -> Vec<u8> {
         mixed.round_ties_even() as u8
     };
     below.iter().zip(above).map(|(&b, &a)| mix(b, a)).collect()
-}
-
-/// Enlarges a grid of `from` (rows, columns) to `to` (rows, columns), bilinearly,
-/// with half-pixel centres and the edge values continued outwards.
-fn resize_bilinear_grid(values: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
-    let (from_rows, from_cols) = from;
-    let (to_rows, to_cols) = to;
-    let by_row = samples(from_rows, to_rows);
-    let by_col = samples(from_cols, to_cols);
-    let mut resized = Vec::with_capacity(to_rows * to_cols);
-    for row in &by_row {
-        let above = &values[row.first * from_cols..][..from_cols];
-        let below = &values[row.second * from_cols..][..from_cols];
-        resized.extend(by_col.iter().map(|col| {
-            let upper = col.between(above[col.first], above[col.second]);
-            let lower = col.between(below[col.first], below[col.second]);
-            row.between(upper, lower) as f32
-        }));
-    }
-    resized
-}
-
-/// The two neighbours that a target position lies between, and the share of the
-/// second.
-struct Sample {
-    first: usize,
-    second: usize,
-    share: f64,
-}
-
-impl Sample {
-    fn between(&self, first: impl Into<f64>, second: impl Into<f64>) -> f64 {
-        let first = first.into();
-        // In this form equal neighbours give their value, whatever the share.
-        first + (second.into() - first) * self.share
-    }
-}
-
-fn samples(from: usize, to: usize) -> Vec<Sample> {
-    let scale = from as f64 / to as f64;
-    let last = from - 1;
-    (0..to)
-        .map(|target| {
-            let position = ((target as f64 + 0.5) * scale - 0.5).clamp(0.0, last as f64);
-            let first = position as usize;
-            Sample {
-                first,
-                second: (first + 1).min(last),
-                share: position - first as f64,
-            }
-        })
-        .collect()
 }

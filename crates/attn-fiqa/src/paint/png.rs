@@ -17,15 +17,9 @@ pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, Pa
     else {
         return Err(PaintError::PictureSize { width, height });
     };
-    let expected = width
-        .checked_mul(height)
-        .and_then(|pixels| pixels.checked_mul(3));
+    let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
     if expected != Some(found) {
-        return Err(PaintError::PixelCount {
-            width,
-            height,
-            found,
-        });
+        return Err(PaintError::PixelCount { width, height, found });
     }
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes).write_image(rgb, png_width, png_height, ExtendedColorType::Rgb8)?;
@@ -41,18 +35,9 @@ mod tests {
     fn sizes_that_do_not_fit_are_refused() {
         let fails = |len, w, h| encode_png(&vec![0; len], w, h).unwrap_err();
         assert!(matches!(fails(0, 0, 4), PaintError::PictureSize { .. }));
-        assert!(matches!(
-            fails(11, 2, 2),
-            PaintError::PixelCount { found: 11, .. }
-        ));
-        assert!(matches!(
-            fails(12, usize::MAX, 2),
-            PaintError::PictureSize { .. }
-        ));
-        assert!(matches!(
-            fails(12, 4_000_000_000, 4_000_000_000),
-            PaintError::PixelCount { .. }
-        ));
+        assert!(matches!(fails(11, 2, 2), PaintError::PixelCount { found: 11, .. }));
+        assert!(matches!(fails(12, usize::MAX, 2), PaintError::PictureSize { .. }));
+        assert!(matches!(fails(12, 4_000_000_000, 4_000_000_000), PaintError::PixelCount { .. }));
     }
 
     proptest! {

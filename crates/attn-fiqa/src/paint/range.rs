@@ -87,29 +87,20 @@ mod tests {
     #[test]
     fn a_range_of_one_value_divides_by_nothing() {
         let range = ColorRange::new(-0.5, -0.5).unwrap();
-        assert_eq!(
-            [-0.6, -0.5, -0.4].map(|v| range.fraction(v)),
-            [0.0, 0.5, 1.0]
-        );
+        assert_eq!([-0.6, -0.5, -0.4].map(|v| range.fraction(v)), [0.0, 0.5, 1.0]);
     }
 
     #[test]
     fn the_widest_range_does_not_overflow() {
         let range = ColorRange::new(f32::MIN, f32::MAX).unwrap();
-        assert_eq!(
-            [f32::MIN, 0.0, f32::MAX].map(|v| range.fraction(v)),
-            [0.0, 0.5, 1.0]
-        );
+        assert_eq!([f32::MIN, 0.0, f32::MAX].map(|v| range.fraction(v)), [0.0, 0.5, 1.0]);
     }
 
     #[test]
     fn ends_that_make_no_range_are_refused() {
         for (low, high) in [(1.0, 0.0), (f32::NAN, 1.0), (0.0, f32::INFINITY)] {
             let refused = ColorRange::new(low, high);
-            assert!(
-                matches!(refused, Err(PaintError::Range { .. })),
-                "{low} … {high}"
-            );
+            assert!(matches!(refused, Err(PaintError::Range { .. })), "{low} … {high}");
         }
     }
 

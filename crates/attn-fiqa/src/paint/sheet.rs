@@ -17,6 +17,8 @@ pub struct SheetCell<'a> {
     pub crop: &'a Crop,
     /// Its map.
     pub grid: PatchGrid<'a>,
+    /// A colour range of its own; `None` for that of the style.
+    pub range: Option<ColorRange>,
 }
 
 /// How a sheet is painted.
@@ -28,7 +30,8 @@ pub struct SheetStyle<'a> {
     /// Faces side by side; `None` for about the shape of a screen, 4:3. More
     /// columns than faces stay out.
     pub columns: Option<usize>,
-    /// How the maps and overlays are painted; the range is shown on the sheet.
+    /// How the maps and overlays are painted; the range is shown on the sheet,
+    /// unless a face has one of its own: then the ends are only `low` and `high`.
     pub map: MapStyle,
 }
 
@@ -62,23 +65,17 @@ pub fn paint_sheet(cells: &[SheetCell<'_>], style: &SheetStyle<'_>) -> Result<Pa
     let layout = Layout::new(cells.len(), style)?;
     let side = style.map.side;
     if let Some(cell) = cells.iter().find(|cell| cell.crop.side() != side) {
-        return Err(PaintError::Side {
-            map: side,
-            crop: cell.crop.side(),
-        });
+        return Err(PaintError::Side { map: side, crop: cell.crop.side() });
     }
     let mut canvas = Canvas::white(layout.width, layout.height);
-    draw_header(&mut canvas, &layout, style);
+    let own_ranges = cells.iter().any(|cell| cell.range.is_some());
+    let ends = if own_ranges { ("low".into(), "high".into()) } else { labels(style.map.range) };
+    draw_header(&mut canvas, &layout, style.map.colormap, &ends);
     let mut clipped = 0;
     for (index, cell) in cells.iter().enumerate() {
         clipped += draw_cell(&mut canvas, layout.cell(index), &layout, cell, &style.map)?;
     }
-    Ok(Painted {
-        rgb: canvas.into_rgb(),
-        width: layout.width,
-        height: layout.height,
-        clipped,
-    })
+    Ok(Painted { rgb: canvas.into_rgb(), width: layout.width, height: layout.height, clipped })
 }
 
 /// Draws a face and returns how many of its patch values were clipped.
@@ -90,7 +87,8 @@ fn draw_cell(
     style: &MapStyle,
 ) -> Result<usize, PaintError> {
     let side = style.side;
-    let map = paint_map(&cell.grid, style)?;
+    let style = MapStyle { range: cell.range.unwrap_or(style.range), ..*style };
+    let map = paint_map(&cell.grid, &style)?;
     let mixed = blend(cell.crop.rgb(), &map.rgb, style.alpha);
     for (place, rgb) in [cell.crop.rgb(), &map.rgb, &mixed].into_iter().enumerate() {
         let x = at.x + place * (side + GAP);
@@ -107,35 +105,33 @@ fn draw_cell(
 /// Height of the colour scale, a little less than that of its labels.
 const BAR_HEIGHT: usize = 12;
 
-fn draw_header(canvas: &mut Canvas, layout: &Layout, style: &SheetStyle<'_>) {
+fn draw_header(
+    canvas: &mut Canvas,
+    layout: &Layout,
+    colormap: Colormap,
+    (low, high): &(String, String),
+) {
     let mut y = MARGIN;
     for line in &layout.title {
         text::draw(canvas, At { x: MARGIN, y }, line, BLACK);
         y += text::LINE;
     }
-    let (low, high) = labels(style.map.range);
     let mut x = MARGIN;
-    text::draw(canvas, At { x, y: layout.bar_y }, &low, BLACK);
-    x += text::width(&low) + text::LETTER;
-    let ends = text::width(&low) + text::width(&high) + 2 * text::LETTER;
+    text::draw(canvas, At { x, y: layout.bar_y }, low, BLACK);
+    x += text::width(low) + text::LETTER;
+    let ends = text::width(low) + text::width(high) + 2 * text::LETTER;
     let bar = layout.bar_width(ends);
-    let bar_at = At {
-        x,
-        y: layout.bar_y + (text::LINE - BAR_HEIGHT) / 2,
-    };
-    draw_bar(canvas, bar_at, bar, style.map.colormap);
+    let bar_at = At { x, y: layout.bar_y + (text::LINE - BAR_HEIGHT) / 2 };
+    draw_bar(canvas, bar_at, bar, colormap);
     x += bar + text::LETTER;
-    text::draw(canvas, At { x, y: layout.bar_y }, &high, BLACK);
+    text::draw(canvas, At { x, y: layout.bar_y }, high, BLACK);
 }
 
 fn draw_bar(canvas: &mut Canvas, at: At, width: usize, colormap: Colormap) {
     for column in 0..width {
         // Column c covers the colours from 256·c/width on; the last one ends at 255.
         let index = u8::try_from(column * 256 / width).unwrap_or(u8::MAX);
-        let at = At {
-            x: at.x + column,
-            y: at.y,
-        };
+        let at = At { x: at.x + column, y: at.y };
         canvas.fill(at, 1, BAR_HEIGHT, colormap.color(index));
     }
 }
@@ -151,11 +147,7 @@ pub(super) fn labels(range: ColorRange) -> (String, String) {
     if largest >= 1e6 || (told_by > 0.0 && told_by < 1e-5) {
         return (format!("{low:.3e}"), format!("{high:.3e}"));
     }
-    let digits = if told_by > 0.0 {
-        2.0 - told_by.log10().floor()
-    } else {
-        0.0
-    };
+    let digits = if told_by > 0.0 { 2.0 - told_by.log10().floor() } else { 0.0 };
     let decimals = digits.clamp(0.0, 7.0) as usize;
     (format!("{low:.decimals$}"), format!("{high:.decimals$}"))
 }

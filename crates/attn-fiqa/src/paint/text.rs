@@ -28,19 +28,13 @@ pub(super) fn width(text: &str) -> usize {
 /// keeps its length.
 pub(super) fn draw(canvas: &mut Canvas, at: At, text: &str, color: [u8; 3]) {
     for (letter, character) in text.chars().enumerate() {
-        let at = At {
-            x: at.x + letter * LETTER,
-            y: at.y,
-        };
+        let at = At { x: at.x + letter * LETTER, y: at.y };
         if character == ELLIPSIS {
             draw_ellipsis(canvas, at, color);
         } else if let Some(glyph) = glyph(character) {
             for (row, line) in glyph.rows().enumerate() {
                 for (col, &coverage) in line.iter().enumerate() {
-                    let at = At {
-                        x: at.x + col,
-                        y: at.y + row,
-                    };
+                    let at = At { x: at.x + col, y: at.y + row };
                     canvas.ink(at, color, coverage);
                 }
             }
@@ -65,22 +59,8 @@ fn draw_ellipsis(canvas: &mut Canvas, at: At, color: [u8; 3]) {
     let baseline = LINE * 3 / 4;
     for dot in 0..3 {
         let x = at.x + dot * LETTER / 3 + LETTER / 6;
-        canvas.ink(
-            At {
-                x,
-                y: at.y + baseline - 1,
-            },
-            color,
-            255,
-        );
-        canvas.ink(
-            At {
-                x,
-                y: at.y + baseline,
-            },
-            color,
-            96,
-        );
+        canvas.ink(At { x, y: at.y + baseline - 1 }, color, 255);
+        canvas.ink(At { x, y: at.y + baseline }, color, 96);
     }
 }
 
@@ -98,11 +78,7 @@ pub(super) fn shorten_middle(text: &str, letters: usize) -> Cow<'_, str> {
     }
     let kept = letters - 1;
     let (head, tail) = (kept / 2, kept - kept / 2);
-    let short = text
-        .chars()
-        .take(head)
-        .chain([ELLIPSIS])
-        .chain(text.chars().skip(count - tail));
+    let short = text.chars().take(head).chain([ELLIPSIS]).chain(text.chars().skip(count - tail));
     Cow::Owned(short.collect())
 }
 
@@ -110,9 +86,7 @@ pub(super) fn shorten_middle(text: &str, letters: usize) -> Cow<'_, str> {
 /// there are any. Line ends in the text are kept.
 pub(super) fn wrap(text: &str, letters: usize) -> Vec<String> {
     let letters = letters.max(1);
-    text.lines()
-        .flat_map(|line| wrap_line(line, letters))
-        .collect()
+    text.lines().flat_map(|line| wrap_line(line, letters)).collect()
 }
 
 fn wrap_line(text: &str, letters: usize) -> Vec<String> {

@@ -19,11 +19,8 @@ const MAGIC: &[u8] = b"ustar";
 
 const GZIP: &[u8] = b"\x1F\x8B";
 /// Compressions that are recognised in order to be refused by name.
-const OTHER_COMPRESSIONS: [(&[u8], &str); 3] = [
-    (b"BZh", "bzip2"),
-    (b"\xFD7zXZ\0", "xz"),
-    (b"\x28\xB5\x2F\xFD", "zstd"),
-];
+const OTHER_COMPRESSIONS: [(&[u8], &str); 3] =
+    [(b"BZh", "bzip2"), (b"\xFD7zXZ\0", "xz"), (b"\x28\xB5\x2F\xFD", "zstd")];
 
 /// Whether a regular file is a tar archive: by its name, or, where the name
 /// does not say that it is an image, by its content.
@@ -55,20 +52,13 @@ enum State {
 
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Archive")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Archive").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Archive {
     pub(super) fn new(path: PathBuf, base: PathBuf, tally: &Tally) -> Self {
-        Self {
-            path,
-            base,
-            state: State::Closed,
-            _uncounted: tally.start_uncounted(),
-        }
+        Self { path, base, state: State::Closed, _uncounted: tally.start_uncounted() }
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
@@ -87,11 +77,7 @@ impl Archive {
     /// The row of the archive itself.
     fn own_item(&self, failure: Failure) -> SourceItem {
         let file_name = Path::new(self.path.file_name().unwrap_or_default());
-        let relative = if self.base.as_os_str().is_empty() {
-            file_name
-        } else {
-            &self.base
-        };
+        let relative = if self.base.as_os_str().is_empty() { file_name } else { &self.base };
         SourceItem {
             path: self.path.to_string_lossy().into_owned(),
             relative: name::safe_relative(relative),
@@ -157,10 +143,7 @@ fn broken(message: String) -> Failure {
 
 fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     let unreadable = |error: io::Error| {
-        Failure::new(
-            Status::Unreadable,
-            format!("the archive cannot be read: {error}"),
-        )
+        Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
     };
     let mut file = BufReader::with_capacity(256 << 10, File::open(path).map_err(unreadable)?);
     let head = file.fill_buf().map_err(unreadable)?;

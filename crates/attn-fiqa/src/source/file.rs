@@ -63,9 +63,7 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
             )
         })?;
     // The file may have grown since it was measured.
-    file.take(max_bytes.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     let length = bytes.len() as u64;
     if length > max_bytes {
         return Err(too_many_bytes(length, max_bytes));

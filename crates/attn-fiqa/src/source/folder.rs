@@ -42,11 +42,7 @@ fn kind(entry: &DirEntry) -> Kind {
     // broken one with an image's name becomes a row that says so.
     let leads_to_file = own.is_file()
         || (own.is_symlink() && fs::metadata(&path).map_or(true, |found| found.is_file()));
-    if leads_to_file && name::is_image(&path) {
-        Kind::Image
-    } else {
-        Kind::Other
-    }
+    if leads_to_file && name::is_image(&path) { Kind::Image } else { Kind::Other }
 }
 
 /// Fails if a folder holds no image at all; stops at the first.
@@ -57,10 +53,7 @@ pub(super) fn check_holds_image(root: &Path, recursive: bool) -> Result<(), Sour
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(source) if folder == root => {
-                return Err(SourceError::UnreadableFolder {
-                    path: folder,
-                    source,
-                });
+                return Err(SourceError::UnreadableFolder { path: folder, source });
             }
             // It will be a row of its own, so there is something to read.
             Err(_) => return Ok(()),
@@ -75,10 +68,7 @@ pub(super) fn check_holds_image(root: &Path, recursive: bool) -> Result<(), Sour
             }
         }
     }
-    Err(SourceError::NoImages {
-        path: root.to_owned(),
-        unsearched,
-    })
+    Err(SourceError::NoImages { path: root.to_owned(), unsearched })
 }
 
 impl Folder {
@@ -116,10 +106,8 @@ impl Folder {
                 self.uncounted = None;
             }
             if let Err(error) = opened {
-                let failure = Failure::new(
-                    Status::Unreadable,
-                    format!("the folder cannot be read: {error}"),
-                );
+                let failure =
+                    Failure::new(Status::Unreadable, format!("the folder cannot be read: {error}"));
                 context.tally.add_known(1);
                 return Step::Item(self.item(&path, &self.current, Err(failure)));
             }
@@ -156,8 +144,7 @@ impl Folder {
         context.tally.add_passed_over(passed_over);
         self.images = images.into_iter();
         if context.options.recursive {
-            self.to_open
-                .extend(folders.into_iter().rev().map(|name| folder.join(name)));
+            self.to_open.extend(folders.into_iter().rev().map(|name| folder.join(name)));
         }
         read
     }

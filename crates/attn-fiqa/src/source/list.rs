@@ -47,30 +47,20 @@ impl List {
         if let Some(root) = root
             && !root.is_dir()
         {
-            return Err(SourceError::RootNotAFolder {
-                root: root.to_owned(),
-            });
+            return Err(SourceError::RootNotAFolder { root: root.to_owned() });
         }
         let (lines, shown): (Box<dyn BufRead + Send>, _) = match from {
-            ListFrom::Stdin => (
-                Box::new(BufReader::new(io::stdin())),
-                "standard input".to_owned(),
-            ),
+            ListFrom::Stdin => (Box::new(BufReader::new(io::stdin())), "standard input".to_owned()),
             ListFrom::File(path) => {
-                let unreadable = |source| SourceError::UnreadableList {
-                    path: path.clone(),
-                    source,
-                };
+                let unreadable =
+                    |source| SourceError::UnreadableList { path: path.clone(), source };
                 // A folder opens like a file on some systems and fails only
                 // when it is read.
                 if fs::metadata(path).map_err(unreadable)?.is_dir() {
                     return Err(unreadable(io::ErrorKind::IsADirectory.into()));
                 }
                 let opened = File::open(path).map_err(unreadable)?;
-                (
-                    Box::new(BufReader::new(opened)),
-                    path.to_string_lossy().into_owned(),
-                )
+                (Box::new(BufReader::new(opened)), path.to_string_lossy().into_owned())
             }
         };
         Ok(Self::new(lines, shown, root, tally))
@@ -135,9 +125,7 @@ impl List {
         while !self.ended {
             let mut line = Vec::new();
             // Two more than a line's worth, for its end.
-            let read = (&mut self.lines)
-                .take(MAX_LINE + 2)
-                .read_until(b'\n', &mut line);
+            let read = (&mut self.lines).take(MAX_LINE + 2).read_until(b'\n', &mut line);
             self.line_number += 1;
             match read {
                 Err(error) => {
@@ -195,10 +183,7 @@ mod tests {
         let lines = Box::new(BufReader::with_capacity(7, Cursor::new(bytes.to_vec())));
         let mut list = List::new(lines, "list".to_owned(), None, &Tally::default());
         std::iter::from_fn(|| list.next_path())
-            .map(|path| {
-                path.map(|p| p.to_string_lossy().into_owned())
-                    .map_err(|f| f.message)
-            })
+            .map(|path| path.map(|p| p.to_string_lossy().into_owned()).map_err(|f| f.message))
             .collect()
     }
 

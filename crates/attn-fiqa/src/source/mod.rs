@@ -65,10 +65,7 @@ pub struct SourceOptions {
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self {
-            recursive: false,
-            max_bytes: DecodeLimits::DEFAULT_MAX_BYTES,
-        }
+        Self { recursive: false, max_bytes: DecodeLimits::DEFAULT_MAX_BYTES }
     }
 }
 
@@ -140,22 +137,12 @@ impl Sources {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
         }
-        let from_stdin = |input: &&Input| {
-            matches!(
-                input,
-                Input::List {
-                    path: ListFrom::Stdin,
-                    ..
-                }
-            )
-        };
+        let from_stdin =
+            |input: &&Input| matches!(input, Input::List { path: ListFrom::Stdin, .. });
         if inputs.iter().filter(from_stdin).count() > 1 {
             return Err(SourceError::StandardInputTwice);
         }
-        let context = Context {
-            options: *options,
-            tally: Tally::default(),
-        };
+        let context = Context { options: *options, tally: Tally::default() };
         let mut stages = inputs
             .iter()
             .map(|input| match input {
@@ -236,10 +223,7 @@ impl Context {
             }
             _ => {
                 self.tally.add_known(1);
-                Stage::File(NamedFile {
-                    path,
-                    relative: file_name,
-                })
+                Stage::File(NamedFile { path, relative: file_name })
             }
         }
     }

@@ -27,23 +27,17 @@ pub(super) struct Matches {
 
 impl fmt::Debug for Matches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Matches")
-            .field("fixed", &self.fixed)
-            .finish_non_exhaustive()
+        f.debug_struct("Matches").field("fixed", &self.fixed).finish_non_exhaustive()
     }
 }
 
 impl Matches {
     pub(super) fn open(pattern: &str, tally: &Tally) -> Result<Self, SourceError> {
-        let matches = glob::glob(pattern).map_err(|source| SourceError::BadPattern {
-            pattern: pattern.to_owned(),
-            source,
-        })?;
+        let matches = glob::glob(pattern)
+            .map_err(|source| SourceError::BadPattern { pattern: pattern.to_owned(), source })?;
         let mut matches = matches.peekable();
         if matches.peek().is_none() {
-            return Err(SourceError::NoMatch {
-                pattern: pattern.to_owned(),
-            });
+            return Err(SourceError::NoMatch { pattern: pattern.to_owned() });
         }
         let fixed: PathBuf = Path::new(pattern)
             .components()

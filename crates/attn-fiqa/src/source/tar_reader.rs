@@ -55,13 +55,7 @@ struct Extension {
 
 impl<R: Read> TarReader<R> {
     pub(super) fn new(input: R) -> Self {
-        Self {
-            input,
-            data: 0,
-            padding: 0,
-            members: 0,
-            name: String::new(),
-        }
+        Self { input, data: 0, padding: 0, members: 0, name: String::new() }
     }
 
     /// Passes over what is left of the current member and reads the next header.
@@ -75,9 +69,7 @@ impl<R: Read> TarReader<R> {
             let kind = header.entry_type();
             let size = match extension.size.take_if(|_| !is_extension(kind)) {
                 Some(size) => size,
-                None => header
-                    .entry_size()
-                    .map_err(|error| damaged(&error.to_string()))?,
+                None => header.entry_size().map_err(|error| damaged(&error.to_string()))?,
             };
             self.data = if has_data(kind) { size } else { 0 };
             self.padding = self.data.wrapping_neg() % BLOCK as u64;
@@ -120,21 +112,11 @@ impl<R: Read> TarReader<R> {
             EntryType::Directory => Kind::Folder,
             _ => Kind::Other,
         };
-        let name = extension
-            .name
-            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = extension.name.unwrap_or_else(|| header.path_bytes().into_owned());
         self.name = String::from_utf8_lossy(&name).into_owned();
         // Before POSIX, a folder was a file whose name ends in a slash.
-        let kind = if name.ends_with(b"/") && kind == Kind::Regular {
-            Kind::Folder
-        } else {
-            kind
-        };
-        Ok(Member {
-            name,
-            kind,
-            size: self.data,
-        })
+        let kind = if name.ends_with(b"/") && kind == Kind::Regular { Kind::Folder } else { kind };
+        Ok(Member { name, kind, size: self.data })
     }
 
     /// The next header; `None` at the end-of-archive marker.
@@ -164,10 +146,7 @@ impl<R: Read> TarReader<R> {
             return Err(if self.members == 0 {
                 NOT_TAR.to_owned()
             } else {
-                damaged(&format!(
-                    "the header behind {} has a wrong checksum",
-                    self.name
-                ))
+                damaged(&format!("the header behind {} has a wrong checksum", self.name))
             });
         }
         Ok(Some(header))
@@ -175,10 +154,7 @@ impl<R: Read> TarReader<R> {
 
     fn read_extension(&mut self) -> Result<Vec<u8>, String> {
         if self.data > MAX_EXTENSION {
-            return Err(damaged(&format!(
-                "an extended header claims {} bytes",
-                self.data
-            )));
+            return Err(damaged(&format!("an extended header claims {} bytes", self.data)));
         }
         self.read_data()
     }
@@ -189,9 +165,7 @@ impl<R: Read> TarReader<R> {
         let mut more = header.as_gnu().is_some_and(tar::GnuHeader::is_extended);
         let mut block = [0; BLOCK];
         while more {
-            self.input
-                .read_exact(&mut block)
-                .map_err(|error| self.failed(&error))?;
+            self.input.read_exact(&mut block).map_err(|error| self.failed(&error))?;
             more = block[CONTINUES_AT] != 0;
         }
         Ok(())

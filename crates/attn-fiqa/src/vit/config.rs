@@ -20,9 +20,7 @@ impl Activation {
 
     /// The inverse of [`Activation::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Relu6, Self::Gelu]
-            .into_iter()
-            .find(|activation| activation.name() == name)
+        [Self::Relu6, Self::Gelu].into_iter().find(|activation| activation.name() == name)
     }
 }
 

@@ -1,3 +1,129 @@
 //! The Vision Transformer, one file per part, names as in the checkpoint.
+//!
+//! In the order of the forward pass: `patch_embed` makes tokens of pixels, each
+//! `block` passes them through `attention` and `mlp`, and `query_key` reads the
+//! pre-softmax attention of a block off its input. `embedding_head` comes after
+//! the last block and is not on the way of a score.
+//!
+//! # Threads and bits
+//!
+//! Work is split by shape only: into heads, and into equal chunks of
+//! tokens. Whoever runs a piece, and in whatever batch its image came, the same
+//! arithmetic is done in the same order, so a score never depends on either.
 
+mod attention;
+mod block;
 pub mod config;
+mod embedding_head;
+mod layer_norm;
+mod linear;
+mod mlp;
+mod patch_embed;
+mod query_key;
+mod weights;
+
+pub(crate) use embedding_head::EmbeddingHead;
+pub(crate) use query_key::{Direction, QueryKey, Reading};
+
+use std::sync::OnceLock;
+
+use block::Block;
+use config::VitConfig;
+use patch_embed::PatchEmbed;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use weights::Weights;
+
+/// At most so many tokens go through the linears together: half of the published
+/// networks' 196, so that two cores share a single image evenly. From about sixty
+/// rows on the matrix product hides the packing of the weights.
+const TOKEN_CHUNK: usize = 98;
+
+/// The size of equal chunks of `tokens`, none above [`TOKEN_CHUNK`].
+fn token_chunk(tokens: usize) -> usize {
+    tokens.div_ceil(tokens.div_ceil(TOKEN_CHUNK))
+}
+
+/// A loaded network: weights laid out for the forward pass.
+pub(crate) struct Vit {
+    config: VitConfig,
+    patch_embed: PatchEmbed,
+    blocks: Vec<Block>,
+    /// The last block in full, loaded only when an embedding may be asked for.
+    last_block: Option<Block>,
+    /// Of every block; cut out when first asked for, the last one's at loading.
+    query_keys: Vec<OnceLock<QueryKey>>,
+}
+
+/// What one forward pass leaves behind.
+pub(crate) struct Passed {
+    /// `(block, its input [token, dim])` for every block asked for, ascending.
+    pub(crate) block_inputs: Vec<(usize, Vec<f32>)>,
+    /// The last block's output `[token, dim]`, when it was asked for.
+    pub(crate) last_output: Option<Vec<f32>>,
+}
+
+impl Vit {
+    /// Reads what a score needs, and the last block in full when `through_last`.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        through_last: bool,
+    ) -> Result<Self, CheckpointError> {
+        let config = *checkpoint.config();
+        let weights = Weights::new(checkpoint);
+        let last = config.depth - 1;
+        let blocks = (0..last)
+            .map(|index| Block::load(&weights, &config, index))
+            .collect::<Result<Vec<_>, _>>()?;
+        let last_query_key = QueryKey::load_last(&weights, &config, checkpoint.is_quality_only())?;
+        let mut query_keys: Vec<OnceLock<QueryKey>> = (0..last).map(|_| OnceLock::new()).collect();
+        query_keys.push(OnceLock::from(last_query_key));
+        Ok(Self {
+            patch_embed: PatchEmbed::load(&weights, &config)?,
+            blocks,
+            last_block: through_last.then(|| Block::load(&weights, &config, last)).transpose()?,
+            query_keys,
+            config,
+        })
+    }
+
+    pub(crate) fn config(&self) -> &VitConfig {
+        &self.config
+    }
+
+    /// The queries and keys of block `index`, ready to read attention off its input.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such block: requests are checked before they get here.
+    pub(crate) fn query_key(&self, index: usize) -> &QueryKey {
+        self.query_keys[index].get_or_init(|| self.blocks[index].query_key())
+    }
+
+    /// One image through the network, as far as it is needed.
+    ///
+    /// `rgb` is `[row, column, channel]`, `image_size` on a side. `inputs_of` are
+    /// the blocks whose inputs to keep, ascending. Blocks behind the last of them
+    /// are not computed unless `through_last`.
+    pub(crate) fn forward(&self, rgb: &[u8], inputs_of: &[usize], through_last: bool) -> Passed {
+        let last = self.config.depth - 1;
+        let stop = if through_last { last } else { inputs_of.last().copied().unwrap_or(0) };
+        let mut tokens = self.patch_embed.forward(rgb);
+        let mut block_inputs = Vec::with_capacity(inputs_of.len());
+        for index in 0..=stop {
+            if inputs_of.contains(&index) {
+                block_inputs.push((index, tokens.clone()));
+            }
+            if index < stop {
+                self.blocks[index].forward(&mut tokens);
+            }
+        }
+        let last_output = through_last.then(|| {
+            let block =
+                self.last_block.as_ref().expect("the last block was not loaded: this is a bug");
+            block.forward(&mut tokens);
+            tokens
+        });
+        Passed { block_inputs, last_output }
+    }
+}

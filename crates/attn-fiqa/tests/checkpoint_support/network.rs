@@ -47,11 +47,7 @@ pub(crate) struct Tensor {
 impl Tensor {
     pub(crate) fn new(name: &str, shape: &[usize], values: Vec<f32>) -> Self {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "{name}");
-        Self {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values,
-        }
+        Self { name: name.to_owned(), shape: shape.to_vec(), values }
     }
 
     pub(crate) fn zeros(name: &str, shape: &[usize]) -> Self {
@@ -64,10 +60,7 @@ pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
     pub(crate) fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         ((self.0 >> 40) as f32 / (1_u32 << 22) as f32) - 2.0
     }
 }
@@ -79,14 +72,7 @@ impl Spec {
 
     /// Every tensor of the network with weights made up from `seed`.
     pub(crate) fn tensors(&self, seed: u64) -> Vec<Tensor> {
-        let Spec {
-            patch,
-            dim,
-            mlp,
-            hidden,
-            embedding,
-            ..
-        } = *self;
+        let Spec { patch, dim, mlp, hidden, embedding, .. } = *self;
         let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
         let mut add = |name: &str, shape: &[usize]| shapes.push((name.to_owned(), shape.to_vec()));
         add("patch_embed.proj.weight", &[dim, 3, patch, patch]);
@@ -141,22 +127,14 @@ impl Spec {
 pub(crate) fn to_safetensors(tensors: &[Tensor], metadata: &[(&str, &str)]) -> Vec<u8> {
     let bytes: Vec<Vec<u8>> = tensors
         .iter()
-        .map(|tensor| {
-            tensor
-                .values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect()
-        })
+        .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
         .collect();
     let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
         let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
         (tensor.name.clone(), view.expect("the bytes fit the shape"))
     });
-    let metadata: HashMap<String, String> = metadata
-        .iter()
-        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
+    let metadata: HashMap<String, String> =
+        metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
     serialize(views, Some(metadata)).expect("valid tensors serialise")
 }
 
@@ -172,13 +150,7 @@ pub(crate) fn raw_safetensors(header: &str, data: &[u8]) -> Vec<u8> {
 pub(crate) fn to_torch(tensors: &[Tensor], wrappers: &[&str]) -> Vec<u8> {
     let storages: Vec<Vec<u8>> = tensors
         .iter()
-        .map(|tensor| {
-            tensor
-                .values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect()
-        })
+        .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
         .collect();
     torch_zip(&state_dict(tensors, wrappers), &storages)
 }
@@ -187,9 +159,6 @@ pub(crate) fn to_torch(tensors: &[Tensor], wrappers: &[&str]) -> Vec<u8> {
 pub(crate) fn prefixed(tensors: &[Tensor], prefix: &str) -> Vec<Tensor> {
     tensors
         .iter()
-        .map(|tensor| Tensor {
-            name: format!("{prefix}{}", tensor.name),
-            ..tensor.clone()
-        })
+        .map(|tensor| Tensor { name: format!("{prefix}{}", tensor.name), ..tensor.clone() })
         .collect()
 }

@@ -25,9 +25,7 @@ impl Pickle {
     }
 
     pub(crate) fn text(self, text: &str) -> Self {
-        self.raw(b"X")
-            .raw(&(text.len() as u32).to_le_bytes())
-            .raw(text.as_bytes())
+        self.raw(b"X").raw(&(text.len() as u32).to_le_bytes()).raw(text.as_bytes())
     }
 
     pub(crate) fn global(self, module: &str, name: &str) -> Self {
@@ -40,10 +38,7 @@ impl Pickle {
     }
 
     pub(crate) fn ints(self, values: &[i64]) -> Self {
-        values
-            .iter()
-            .fold(self.mark(), |pickle, &value| pickle.int(value))
-            .tuple()
+        values.iter().fold(self.mark(), |pickle, &value| pickle.int(value)).tuple()
     }
 
     pub(crate) fn storage(self, class: &str, key: &str, elements: i64) -> Self {
@@ -90,12 +85,7 @@ pub(crate) struct View<'a> {
 
 /// `{"w": tensor}`.
 pub(crate) fn one_tensor(name: &str, view: &View<'_>) -> Vec<u8> {
-    Pickle::new()
-        .raw(b"}")
-        .text(name)
-        .tensor(view)
-        .raw(b"s")
-        .stop()
+    Pickle::new().raw(b"}").text(name).tensor(view).raw(b"s").stop()
 }
 
 /// A state dict as `torch.save` writes it, tensor `i` in storage `i`, inside
@@ -105,10 +95,7 @@ pub(crate) fn state_dict(tensors: &[Tensor], wrappers: &[&str]) -> Vec<u8> {
     for wrapper in wrappers {
         pickle = pickle.raw(b"}").mark().text("epoch").int(3).text(wrapper);
     }
-    pickle = pickle
-        .global("collections", "OrderedDict")
-        .raw(b")R")
-        .mark();
+    pickle = pickle.global("collections", "OrderedDict").raw(b")R").mark();
     for (key, tensor) in tensors.iter().enumerate() {
         let shape: Vec<i64> = tensor.shape.iter().map(|&size| size as i64).collect();
         let mut strides = vec![1_i64; shape.len()];

@@ -70,10 +70,8 @@ pub(crate) fn write(entries: &[Entry]) -> Vec<u8> {
 
 /// The entries of a PyTorch file: `data.pkl`, `byteorder` and storages by number.
 pub(crate) fn torch_entries(pickle: &[u8], storages: &[Vec<u8>]) -> Vec<Entry> {
-    let mut entries = vec![
-        Entry::new("model/data.pkl", pickle),
-        Entry::new("model/byteorder", b"little"),
-    ];
+    let mut entries =
+        vec![Entry::new("model/data.pkl", pickle), Entry::new("model/byteorder", b"little")];
     for (key, storage) in storages.iter().enumerate() {
         entries.push(Entry::new(&format!("model/data/{key}"), storage));
     }

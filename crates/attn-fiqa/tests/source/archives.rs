@@ -17,9 +17,7 @@ pub(crate) fn packed(names: &[&str]) -> Vec<u8> {
         let mut header = Header::new_gnu();
         header.set_size(name.len() as u64);
         header.set_mode(0o644);
-        builder
-            .append_data(&mut header, name, name.as_bytes())
-            .unwrap();
+        builder.append_data(&mut header, name, name.as_bytes()).unwrap();
     }
     builder.into_inner().unwrap()
 }
@@ -77,10 +75,7 @@ fn members_come_in_the_order_of_the_archive() {
         let found: Vec<_> = sources.by_ref().collect();
         let stored = contents(&found);
         assert_eq!(stored[1].trim_start_matches("./"), "b/é.PNG");
-        assert_eq!(
-            [&stored[0], &stored[2], &stored[3]],
-            ["z.jpg", "a.webp", "z.jpg"]
-        );
+        assert_eq!([&stored[0], &stored[2], &stored[3]], ["z.jpg", "a.webp", "z.jpg"]);
         assert_eq!(relatives(&found), ["z.jpg", "b/é.PNG", "a.webp", "z.jpg"]);
         assert_eq!(found[1].path, format!("{}/b/é.PNG", archive.display()));
         assert_eq!(sources.passed_over(), 1);
@@ -133,11 +128,7 @@ fn only_regular_files_are_read() {
         bytes.extend(member(b"not a file.jpg", kind, b""));
     }
     bytes.extend(member(b"folder.jpg/", EntryType::Regular, b""));
-    bytes.extend(member(
-        b"g",
-        EntryType::XGlobalHeader,
-        &pax("path", "all.jpg"),
-    ));
+    bytes.extend(member(b"g", EntryType::XGlobalHeader, &pax("path", "all.jpg")));
     bytes.extend(member(b"real.jpg", EntryType::Regular, b"real"));
     bytes.extend(end());
     write(&archive, &bytes);
@@ -204,21 +195,9 @@ fn a_count_is_exact_only_behind_the_last_member() {
     let mut sources = open(&[path(&archive)], false).unwrap();
     let tally = sources.found_so_far();
     assert!(sources.next().is_some());
-    assert_eq!(
-        tally.counts(),
-        Counts {
-            known: 1,
-            exact: false
-        }
-    );
+    assert_eq!(tally.counts(), Counts { known: 1, exact: false });
     assert_eq!(sources.count(), 1);
-    assert_eq!(
-        tally.counts(),
-        Counts {
-            known: 2,
-            exact: true
-        }
-    );
+    assert_eq!(tally.counts(), Counts { known: 2, exact: true });
 }
 
 #[test]
@@ -232,11 +211,7 @@ fn all_of_lfw_is_read_in_order() {
     let sources = open(&[path(&archive)], false).unwrap();
     let mut read = 0;
     for item in sources {
-        assert!(
-            item.bytes.unwrap().starts_with(b"\xFF\xD8\xFF"),
-            "{}",
-            item.path
-        );
+        assert!(item.bytes.unwrap().starts_with(b"\xFF\xD8\xFF"), "{}", item.path);
         read += 1;
     }
     assert_eq!(read, 7701);

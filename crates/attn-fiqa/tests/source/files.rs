@@ -23,20 +23,11 @@ fn a_named_file_is_taken_whatever_its_name() {
 fn files_that_cannot_be_had_are_rows() {
     let folder = tree(&["a.jpg"]);
     let at = |name: &str| path(folder.path().join(name));
-    let found = items(
-        &[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")],
-        false,
-    );
-    assert_eq!(
-        contents(&found),
-        ["<not-found>", "<not-found>", "a.jpg", "<not-found>"]
-    );
+    let found = items(&[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")], false);
+    assert_eq!(contents(&found), ["<not-found>", "<not-found>", "a.jpg", "<not-found>"]);
     assert_eq!(found[0].bytes.as_ref().unwrap_err().message, "no such file");
 
-    let options = SourceOptions {
-        max_bytes: 4,
-        ..SourceOptions::default()
-    };
+    let options = SourceOptions { max_bytes: 4, ..SourceOptions::default() };
     let mut sources = Sources::open(&[at("a.jpg")], &options).unwrap();
     let failure = sources.next().unwrap().bytes.unwrap_err();
     assert_eq!(failure.status, Status::TooLarge);
@@ -50,57 +41,26 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
     let folder = tree(&["real.jpg"]);
     let at = |name: &str| folder.path().join(name);
     let _listener = UnixListener::bind(at("socket.jpg")).unwrap();
-    let made = std::process::Command::new("mkfifo")
-        .arg(at("pipe.jpg"))
-        .status();
+    let made = std::process::Command::new("mkfifo").arg(at("pipe.jpg")).status();
     assert!(made.unwrap().success());
     symlink("nowhere.jpg", at("broken.jpg")).unwrap();
     symlink("real.jpg", at("link.jpg")).unwrap();
     symlink("loop.jpg", at("loop.jpg")).unwrap();
 
-    let named = [
-        "socket.jpg",
-        "pipe.jpg",
-        "broken.jpg",
-        "link.jpg",
-        "loop.jpg",
-    ];
+    let named = ["socket.jpg", "pipe.jpg", "broken.jpg", "link.jpg", "loop.jpg"];
     let found = items(&named.map(|name| path(at(name))), false);
     assert_eq!(
         contents(&found),
-        [
-            "<unreadable>",
-            "<unreadable>",
-            "<not-found>",
-            "real.jpg",
-            "<unreadable>"
-        ]
+        ["<unreadable>", "<unreadable>", "<not-found>", "real.jpg", "<unreadable>"]
     );
-    assert!(
-        found[1]
-            .bytes
-            .as_ref()
-            .unwrap_err()
-            .message
-            .contains("pipe")
-    );
-    assert!(
-        found[2]
-            .bytes
-            .as_ref()
-            .unwrap_err()
-            .message
-            .contains("link")
-    );
+    assert!(found[1].bytes.as_ref().unwrap_err().message.contains("pipe"));
+    assert!(found[2].bytes.as_ref().unwrap_err().message.contains("link"));
 
     // In a folder they are passed over, except what has the name of an image
     // and ought to lead to one.
     let mut sources = open(&[path(folder.path())], false).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
-    assert_eq!(
-        contents(&found),
-        ["<not-found>", "real.jpg", "<unreadable>", "real.jpg"]
-    );
+    assert_eq!(contents(&found), ["<not-found>", "real.jpg", "<unreadable>", "real.jpg"]);
     assert_eq!(sources.passed_over(), 2);
 }
 
@@ -120,44 +80,19 @@ fn a_folder_gives_its_images_in_name_order() {
     ]);
     let mut sources = open(&[path(folder.path())], false).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
-    let expected = [
-        "a.jpeg",
-        "b.Png",
-        "c.JPG",
-        "d.bmp",
-        "img10.tif",
-        "img2.TIFF",
-        "é.webp",
-    ];
+    let expected = ["a.jpeg", "b.Png", "c.JPG", "d.bmp", "img10.tif", "img2.TIFF", "é.webp"];
     assert_eq!(contents(&found), expected);
     assert_eq!(relatives(&found), expected);
-    assert_eq!(
-        found[0].path,
-        folder.path().join("a.jpeg").to_string_lossy()
-    );
+    assert_eq!(found[0].path, folder.path().join("a.jpeg").to_string_lossy());
     assert_eq!(sources.passed_over(), 2);
 }
 
 #[test]
 fn folders_in_folders_come_in_name_order_behind_the_images() {
-    let folder = tree(&[
-        "b/2.jpg",
-        "b/1.jpg",
-        "a/y/3.jpg",
-        "a/x/4.jpg",
-        "a/5.jpg",
-        "z.jpg",
-        "b/e/n.txt",
-    ]);
+    let folder =
+        tree(&["b/2.jpg", "b/1.jpg", "a/y/3.jpg", "a/x/4.jpg", "a/5.jpg", "z.jpg", "b/e/n.txt"]);
     let found = items(&[path(folder.path())], true);
-    let expected = [
-        "z.jpg",
-        "a/5.jpg",
-        "a/x/4.jpg",
-        "a/y/3.jpg",
-        "b/1.jpg",
-        "b/2.jpg",
-    ];
+    let expected = ["z.jpg", "a/5.jpg", "a/x/4.jpg", "a/y/3.jpg", "b/1.jpg", "b/2.jpg"];
     assert_eq!(contents(&found), expected);
     assert_eq!(relatives(&found), expected);
 }
@@ -193,23 +128,11 @@ fn links_to_folders_are_not_followed() {
 fn a_folder_without_images_is_an_error() {
     let folder = tree(&["n.txt", "sub/1.jpg", "empty/n.txt"]);
     let error = open(&[path(folder.path())], false).unwrap_err();
-    assert!(matches!(
-        error,
-        SourceError::NoImages {
-            unsearched: true,
-            ..
-        }
-    ));
+    assert!(matches!(error, SourceError::NoImages { unsearched: true, .. }));
     assert!(error.to_string().contains("--recursive"), "{error}");
     assert!(open(&[path(folder.path())], true).is_ok());
     let error = open(&[path(folder.path().join("empty"))], true).unwrap_err();
-    assert!(matches!(
-        error,
-        SourceError::NoImages {
-            unsearched: false,
-            ..
-        }
-    ));
+    assert!(matches!(error, SourceError::NoImages { unsearched: false, .. }));
     assert!(!error.to_string().contains("--recursive"), "{error}");
 }
 
@@ -254,10 +177,7 @@ fn patterns_that_fit_nothing_are_errors() {
     let folder = tree(&["a.jpg"]);
     for text in ["*.png", "none/*", "b?.jpg"] {
         let error = open(&[path(folder.path().join(text))], false).unwrap_err();
-        assert!(
-            matches!(error, SourceError::NoMatch { .. }),
-            "{text}: {error}"
-        );
+        assert!(matches!(error, SourceError::NoMatch { .. }), "{text}: {error}");
         assert!(error.to_string().contains(text));
     }
     let error = open(&[path(folder.path().join("a[.jpg"))], false).unwrap_err();

@@ -15,13 +15,8 @@ fn read(bytes: &[u8]) -> Vec<SourceItem> {
     let folder = tree(&[]);
     let archive = folder.path().join("set.tar");
     write(&archive, bytes);
-    let options = SourceOptions {
-        max_bytes: 1000,
-        ..SourceOptions::default()
-    };
-    Sources::open(&[path(&archive)], &options)
-        .unwrap()
-        .collect()
+    let options = SourceOptions { max_bytes: 1000, ..SourceOptions::default() };
+    Sources::open(&[path(&archive)], &options).unwrap().collect()
 }
 
 /// The message of an archive that gives one row, for itself.
@@ -43,17 +38,12 @@ fn names_cannot_lead_outside() {
         b"bad\xFFname.jpg",
         b"",
     ];
-    let mut bytes: Vec<u8> = names
-        .iter()
-        .flat_map(|name| member(name, EntryType::Regular, b"data"))
-        .collect();
+    let mut bytes: Vec<u8> =
+        names.iter().flat_map(|name| member(name, EntryType::Regular, b"data")).collect();
     bytes.extend(end());
     let found = read(&bytes);
     assert_eq!(found.len(), 5, "a member without a name is no image");
-    assert_eq!(
-        relatives(&found)[..4],
-        ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg", "x/y.jpg"]
-    );
+    assert_eq!(relatives(&found)[..4], ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg", "x/y.jpg"]);
     for item in &found {
         let ordinary = |part: Component<'_>| matches!(part, Component::Normal(_));
         assert!(item.relative.components().all(ordinary));
@@ -69,10 +59,7 @@ fn a_member_over_the_limit_is_a_row_and_reading_goes_on() {
     bytes.extend(member(b"fits.jpg", EntryType::Regular, &[b'f'; 1000]));
     bytes.extend(end());
     let found = read(&bytes);
-    assert_eq!(
-        contents(&found),
-        ["<too-large>".to_owned(), "f".repeat(1000)]
-    );
+    assert_eq!(contents(&found), ["<too-large>".to_owned(), "f".repeat(1000)]);
 }
 
 #[test]
@@ -113,10 +100,7 @@ fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
         let (last, before) = found.split_last().unwrap();
         assert_eq!(contents(before), images[..before.len()]);
         let whole = before.len() + 1 == images.len() && last.bytes.is_ok();
-        assert!(
-            whole || status(last) == Status::BrokenArchive,
-            "cut to {length}"
-        );
+        assert!(whole || status(last) == Status::BrokenArchive, "cut to {length}");
     }
 }
 
@@ -140,13 +124,7 @@ fn a_damaged_header_ends_the_archive() {
     let failure = found[1].bytes.as_ref().unwrap_err();
     assert!(failure.message.contains("behind a.jpg"), "{failure}");
 
-    for records in [
-        &b"99 path=x\n"[..],
-        b"x",
-        b"5 a\n",
-        b"12 size=many\n",
-        b"0 =\n",
-    ] {
+    for records in [&b"99 path=x\n"[..], b"x", b"5 a\n", b"12 size=many\n", b"0 =\n"] {
         let mut bytes = member(b"x", EntryType::XHeader, records);
         bytes.extend(packed(&["a.jpg"]));
         assert!(only_failure(&bytes).contains("damaged"), "{records:?}");

@@ -8,10 +8,7 @@ use attn_fiqa::status::Status;
 use super::{contents, items, open, relatives, status, tree, write};
 
 fn list(file: &Path, root: Option<&Path>) -> [Input; 1] {
-    [Input::List {
-        path: ListFrom::File(file.to_owned()),
-        root: root.map(Path::to_owned),
-    }]
+    [Input::List { path: ListFrom::File(file.to_owned()), root: root.map(Path::to_owned) }]
 }
 
 #[test]
@@ -22,10 +19,7 @@ fn lines_are_paths_below_the_root() {
     write(&file, text.as_bytes());
     let found = items(&list(&file, Some(folder.path())), false);
     assert_eq!(contents(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
-    assert_eq!(
-        relatives(&found),
-        ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]
-    );
+    assert_eq!(relatives(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
     // The row carries the path as it was listed.
     assert_eq!(found[2].path, "./n.txt");
 }
@@ -51,10 +45,7 @@ fn bad_lines_are_rows_and_reading_goes_on() {
     let file = folder.path().join("list.txt");
     write(&file, b"gone.jpg\nsub\na.jpg\0x\na.jpg\n");
     let found = items(&list(&file, Some(folder.path())), false);
-    assert_eq!(
-        contents(&found),
-        ["<not-found>", "<unreadable>", "<unreadable>", "a.jpg"]
-    );
+    assert_eq!(contents(&found), ["<not-found>", "<unreadable>", "<unreadable>", "a.jpg"]);
     assert_eq!(found[0].bytes.as_ref().unwrap_err().message, "no such file");
 }
 
@@ -63,10 +54,7 @@ fn a_root_is_suggested_where_it_may_be_missing() {
     let folder = tree(&[]);
     let file = folder.path().join("list.txt");
     let absolute = folder.path().join("gone.jpg");
-    write(
-        &file,
-        format!("no/such.jpg\n{}\n", absolute.display()).as_bytes(),
-    );
+    write(&file, format!("no/such.jpg\n{}\n", absolute.display()).as_bytes());
     let found = items(&list(&file, None), false);
     let messages: Vec<_> = found
         .iter()
@@ -84,23 +72,14 @@ fn lists_that_cannot_be_read_are_errors() {
     let folder = tree(&["a.jpg", "list.txt"]);
     for name in ["gone.txt", "."] {
         let error = open(&list(&folder.path().join(name), None), false).unwrap_err();
-        assert!(
-            matches!(error, SourceError::UnreadableList { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SourceError::UnreadableList { .. }), "{error}");
     }
     let file = folder.path().join("list.txt");
     for root in ["gone", "a.jpg"] {
         let error = open(&list(&file, Some(&folder.path().join(root))), false).unwrap_err();
-        assert!(
-            matches!(error, SourceError::RootNotAFolder { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SourceError::RootNotAFolder { .. }), "{error}");
     }
-    let stdin = Input::List {
-        path: ListFrom::Stdin,
-        root: None,
-    };
+    let stdin = Input::List { path: ListFrom::Stdin, root: None };
     let error = open(&[stdin.clone(), stdin], false).unwrap_err();
     assert!(matches!(error, SourceError::StandardInputTwice));
 }
@@ -122,29 +101,11 @@ fn a_count_is_exact_only_at_the_end_of_the_list() {
     write(&file, b"a.jpg\na.jpg\n");
     let mut sources = open(&list(&file, Some(folder.path())), false).unwrap();
     let tally = sources.found_so_far();
-    assert_eq!(
-        tally.counts(),
-        Counts {
-            known: 0,
-            exact: false
-        }
-    );
+    assert_eq!(tally.counts(), Counts { known: 0, exact: false });
     assert!(sources.next().is_some() && sources.next().is_some());
-    assert_eq!(
-        tally.counts(),
-        Counts {
-            known: 2,
-            exact: false
-        }
-    );
+    assert_eq!(tally.counts(), Counts { known: 2, exact: false });
     assert!(sources.next().is_none());
-    assert_eq!(
-        tally.counts(),
-        Counts {
-            known: 2,
-            exact: true
-        }
-    );
+    assert_eq!(tally.counts(), Counts { known: 2, exact: true });
 }
 
 #[cfg(unix)]

@@ -37,10 +37,7 @@ fn path(path: impl Into<PathBuf>) -> Input {
 }
 
 fn open(inputs: &[Input], recursive: bool) -> Result<Sources, SourceError> {
-    let options = SourceOptions {
-        recursive,
-        ..SourceOptions::default()
-    };
+    let options = SourceOptions { recursive, ..SourceOptions::default() };
     Sources::open(inputs, &options)
 }
 
@@ -61,10 +58,7 @@ fn contents(items: &[SourceItem]) -> Vec<String> {
 }
 
 fn relatives(items: &[SourceItem]) -> Vec<String> {
-    items
-        .iter()
-        .map(|item| item.relative.to_string_lossy().replace(MAIN_SEPARATOR, "/"))
-        .collect()
+    items.iter().map(|item| item.relative.to_string_lossy().replace(MAIN_SEPARATOR, "/")).collect()
 }
 
 fn status(item: &SourceItem) -> Status {
@@ -91,19 +85,6 @@ fn sources_can_move_to_another_thread() {
 fn inputs_keep_their_order_and_repeats() {
     let folder = tree(&["b.jpg", "a.jpg", "sub/c.png"]);
     let at = |name: &str| path(folder.path().join(name));
-    let found = items(
-        &[at("sub"), at("b.jpg"), at("."), at("gone.jpg"), at("b.jpg")],
-        false,
-    );
-    assert_eq!(
-        contents(&found),
-        [
-            "sub/c.png",
-            "b.jpg",
-            "a.jpg",
-            "b.jpg",
-            "<not-found>",
-            "b.jpg"
-        ]
-    );
+    let found = items(&[at("sub"), at("b.jpg"), at("."), at("gone.jpg"), at("b.jpg")], false);
+    assert_eq!(contents(&found), ["sub/c.png", "b.jpg", "a.jpg", "b.jpg", "<not-found>", "b.jpg"]);
 }

@@ -62,11 +62,7 @@ impl<'a> Machine<'a> {
                 Node::Text("storage"),
                 Node::Callable(Callable::StorageType(element)),
                 Node::Text(key),
-            ) => Ok(Storage {
-                element: *element,
-                key,
-                elements: self.size(elements)?,
-            }),
+            ) => Ok(Storage { element: *element, key, elements: self.size(elements)? }),
             _ => Err(self.malformed("a persistent id is not that of a storage")),
         }
     }

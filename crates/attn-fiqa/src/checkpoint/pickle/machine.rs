@@ -22,10 +22,7 @@ pub(super) struct Machine<'a> {
 /// Follows the instructions of `input` up to its end.
 pub(super) fn run(input: &[u8]) -> Result<Arena<'_>, PickleProblem> {
     if input.len() > MAX_PICKLE_BYTES {
-        return Err(PickleProblem::TooLarge {
-            limit: MAX_PICKLE_BYTES,
-            unit: "bytes",
-        });
+        return Err(PickleProblem::TooLarge { limit: MAX_PICKLE_BYTES, unit: "bytes" });
     }
     let mut machine = Machine {
         reader: Reader::new(input),
@@ -38,17 +35,11 @@ pub(super) fn run(input: &[u8]) -> Result<Arena<'_>, PickleProblem> {
         let opcode = machine.reader.instruction()?;
         if opcode == b'.' {
             let root = machine.pop()?;
-            return Ok(Arena {
-                nodes: machine.nodes,
-                root,
-            });
+            return Ok(Arena { nodes: machine.nodes, root });
         }
         machine.step(opcode)?;
     }
-    Err(PickleProblem::TooLarge {
-        limit: MAX_INSTRUCTIONS,
-        unit: "instructions",
-    })
+    Err(PickleProblem::TooLarge { limit: MAX_INSTRUCTIONS, unit: "instructions" })
 }
 
 impl<'a> Machine<'a> {
@@ -211,10 +202,7 @@ impl<'a> Machine<'a> {
                 self.push(Node::Storage(storage));
             }
             _ => {
-                return Err(PickleProblem::UnknownInstruction {
-                    at: self.reader.at,
-                    opcode,
-                });
+                return Err(PickleProblem::UnknownInstruction { at: self.reader.at, opcode });
             }
         }
         Ok(())

@@ -160,10 +160,9 @@ fn resolve(module: &str, name: &str) -> Result<Callable, PickleProblem> {
             Callable::RebuildParameter
         }
         ("torch", "Size") => Callable::Size,
-        ("torch.storage", "UntypedStorage" | "TypedStorage") => Callable::StorageType(Element {
-            name: "untyped",
-            width: 1,
-        }),
+        ("torch.storage", "UntypedStorage" | "TypedStorage") => {
+            Callable::StorageType(Element { name: "untyped", width: 1 })
+        }
         ("torch", class) => match storage_element(class) {
             Some(element) => Callable::StorageType(element),
             None => return Err(forbidden(module, name)),

@@ -18,11 +18,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self {
-            input,
-            next: 0,
-            at: 0,
-        }
+        Self { input, next: 0, at: 0 }
     }
 
     pub(super) fn malformed(&self, what: &'static str) -> PickleProblem {
@@ -53,9 +49,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], PickleProblem> {
         let at = self.at;
-        self.take(N)?
-            .try_into()
-            .map_err(|_| PickleProblem::CutShort { at })
+        self.take(N)?.try_into().map_err(|_| PickleProblem::CutShort { at })
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, PickleProblem> {

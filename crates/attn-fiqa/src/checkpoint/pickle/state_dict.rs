@@ -53,10 +53,7 @@ pub(in crate::checkpoint) fn find_state_dict(
                     )));
                 }
                 beside.extend(
-                    entries
-                        .iter()
-                        .filter(|(key, _)| *key != wrapper)
-                        .map(|(key, _)| shown(key)),
+                    entries.iter().filter(|(key, _)| *key != wrapper).map(|(key, _)| shown(key)),
                 );
                 wrappers.push(wrapper.to_owned());
                 entries = dict_entries(&arena, value)?;
@@ -68,11 +65,7 @@ pub(in crate::checkpoint) fn find_state_dict(
             }
         }
     }
-    Ok(StateDict {
-        tensors: collect(&arena, &entries)?,
-        wrappers,
-        beside,
-    })
+    Ok(StateDict { tensors: collect(&arena, &entries)?, wrappers, beside })
 }
 
 /// The entries of a dictionary, whose keys must be distinct texts.
@@ -123,11 +116,8 @@ fn collect<'a>(
     if others.is_empty() && !tensors.is_empty() {
         return Ok(tensors);
     }
-    let keys: Vec<String> = others
-        .iter()
-        .take(NAMED_KEYS)
-        .map(|key| format!("`{}`", shown(key)))
-        .collect();
+    let keys: Vec<String> =
+        others.iter().take(NAMED_KEYS).map(|key| format!("`{}`", shown(key))).collect();
     let keys = keys.join(", ");
     Err(problem(if others.contains(&"param_groups") {
         "is the state of an optimizer; give the checkpoint of the network".to_owned()

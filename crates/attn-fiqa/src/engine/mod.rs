@@ -1,0 +1,156 @@
+//! Crops in, assessments out: the library's face to every program around it.
+//!
+//! No file, no command line and no thread count leaks through: the command line,
+//! and whatever binding or server comes beside it, share this one type.
+
+mod assess;
+mod request;
+
+use std::num::NonZeroUsize;
+
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::crop::Crop;
+use crate::map::PatchMap;
+use crate::score::Method;
+use crate::status::Failure;
+use crate::vit::config::VitConfig;
+use crate::vit::{EmbeddingHead, Vit};
+
+pub use request::{Request, RequestError};
+
+/// The tensor that holds the fitted key bias, `[head, head_dim]` (definitions §2).
+const KEY_BIAS: &str = "calibration.key_bias";
+
+/// How an [`Engine`] is built.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Worker threads; `None` is one for every core.
+    pub threads: Option<NonZeroUsize>,
+    /// Load what an embedding needs: half of a ViT-S, and nothing that a score reads.
+    pub embedding: bool,
+}
+
+/// Why no engine could be built.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The operating system gave no threads.
+    #[error("cannot start the worker threads")]
+    Threads(#[from] ThreadPoolBuildError),
+}
+
+/// What was found out about one crop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessment {
+    /// One raw score for every method of the request, in its order. Higher is
+    /// more useful for recognition; values of different models mean nothing to
+    /// each other.
+    pub scores: Vec<f32>,
+    /// Attention received by each patch, `mean over i of A[h,i,j]`, when asked for.
+    pub received: Option<AttentionMap>,
+    /// Attention paid by each patch, `mean over j of A[h,i,j]`, when asked for.
+    pub paid: Option<AttentionMap>,
+    /// The recognition embedding as the network gives it, not normalised, when asked for.
+    pub embedding: Option<Vec<f32>>,
+}
+
+/// A map over the heads of the first method, and one for each head on request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionMap {
+    /// The mean over heads.
+    pub mean: PatchMap,
+    /// Each head's own map; empty unless [`Request::per_head`] is set.
+    pub per_head: Vec<PatchMap>,
+}
+
+/// A loaded model and the threads that run it. `Send + Sync`; share it freely.
+///
+/// Scores depend neither on the number of threads nor on the batch an image is in.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use attn_fiqa::crop::Crop;
+/// use attn_fiqa::engine::{Engine, EngineOptions, Request};
+///
+/// let checkpoint = attn_fiqa::checkpoint::builtin()?;
+/// let engine = Engine::new(&checkpoint, &EngineOptions::default())?;
+/// let grey = Crop::from_rgb(112, vec![128; 112 * 112 * 3]).ok_or("wrong size")?;
+/// let request = Request { received: true, ..Request::new(engine.default_method()) };
+///
+/// for outcome in engine.assess(&[grey], &request)? {
+///     let assessment = outcome?;
+///     println!("{}", assessment.scores[0]);
+///     assert_eq!(assessment.received.ok_or("no map")?.mean.grid(), 8);
+/// }
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Engine {
+    vit: Vit,
+    embedding_head: Option<EmbeddingHead>,
+    key_bias: Option<Vec<f32>>,
+    pool: ThreadPool,
+}
+
+impl Engine {
+    /// Lays out the weights for the forward pass and starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read or holds NaN or infinity, or no threads
+    /// could be started.
+    pub fn new(checkpoint: &Checkpoint, options: &EngineOptions) -> Result<Self, EngineError> {
+        let threads = options.threads.map_or(0, NonZeroUsize::get);
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("attn-fiqa-{index}"))
+            .build()?;
+        let embedding = options.embedding && checkpoint.config().embedding_head.is_some();
+        let embedding_head = if embedding { EmbeddingHead::load(checkpoint)? } else { None };
+        Ok(Self {
+            vit: Vit::load(checkpoint, embedding_head.is_some())?,
+            embedding_head,
+            key_bias: checkpoint
+                .contains(KEY_BIAS)
+                .then(|| checkpoint.read_f32(KEY_BIAS))
+                .transpose()?,
+            pool,
+        })
+    }
+
+    /// The shape of the network; crops must be `image_size` on a side.
+    pub fn config(&self) -> &VitConfig {
+        self.vit.config()
+    }
+
+    /// `attn-calibrated` where the checkpoint carries a fitted key bias, else `attn`.
+    pub fn default_method(&self) -> Method {
+        if self.key_bias.is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
+    }
+
+    /// Assesses crops; the answers stand in the order of the crops.
+    ///
+    /// # Errors
+    ///
+    /// When the request asks for what this model does not have. What is wrong
+    /// with a single crop is that crop's own [`Failure`].
+    pub fn assess(
+        &self,
+        crops: &[Crop],
+        request: &Request,
+    ) -> Result<Vec<Result<Assessment, Failure>>, RequestError> {
+        self.check(request)?;
+        Ok(self.pool.install(|| self.assess_batch(crops, request)))
+    }
+
+    /// The threads, for work that shares them with the network.
+    pub(crate) fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+}

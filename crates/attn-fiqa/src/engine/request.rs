@@ -1,0 +1,122 @@
+//! What to find out about each crop, and whether this model can tell.
+
+use crate::score::{Aggregation, Method};
+
+use super::Engine;
+
+/// What to find out about each crop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The scores wanted; the first one is the one that maps belong to.
+    pub methods: Vec<Method>,
+    /// Ask for the map of attention received.
+    pub received: bool,
+    /// Ask for the map of attention paid.
+    pub paid: bool,
+    /// Ask for every head's own map besides their mean.
+    pub per_head: bool,
+    /// Ask for the embedding; the engine must have been built with it.
+    pub embedding: bool,
+}
+
+impl Request {
+    /// One score and nothing else.
+    pub fn new(method: Method) -> Self {
+        Self {
+            methods: vec![method],
+            received: false,
+            paid: false,
+            per_head: false,
+            embedding: false,
+        }
+    }
+}
+
+/// A request that this model cannot fulfil.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No method was named.
+    #[error("no method was asked for; name at least one, for instance 'attn'")]
+    NoMethod,
+    /// The method names a block that is not there.
+    #[error("method '{method}' names a block that is not there; this model has blocks 0 to {last}")]
+    NoSuchBlock {
+        /// The method as asked for.
+        method: Method,
+        /// The last block's index.
+        last: usize,
+    },
+    /// The method names a head that is not there.
+    #[error("method '{method}' names a head that is not there; this model has heads 0 to {last}")]
+    NoSuchHead {
+        /// The method as asked for.
+        method: Method,
+        /// The last head's index.
+        last: usize,
+    },
+    /// The checkpoint has no `calibration.key_bias`.
+    #[error(
+        "method '{method}' needs a fitted key bias, but this model has no tensor \
+         'calibration.key_bias'; use 'attn' for the published score"
+    )]
+    NoKeyBias {
+        /// The method as asked for.
+        method: Method,
+    },
+    /// A map was asked for with a score that is not a mean over patches.
+    #[error(
+        "a map was asked for, but method '{method}' is no mean over patches; put 'attn' or \
+         'attn-calibrated' first"
+    )]
+    NoMap {
+        /// The first method of the request.
+        method: Method,
+    },
+    /// The file holds only what a score needs.
+    #[error(
+        "an embedding was asked for, but this file holds only what a quality score needs \
+         (it was written with --quality-only); use the full checkpoint"
+    )]
+    NoEmbeddingHead,
+    /// The engine was built without [`super::EngineOptions::embedding`].
+    #[error(
+        "an embedding was asked for, but the engine was built without EngineOptions::embedding"
+    )]
+    EmbeddingNotLoaded,
+}
+
+impl Engine {
+    /// Whether this model can fulfil a request; [`Engine::assess`] asks this first.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that it cannot do.
+    pub fn check(&self, request: &Request) -> Result<(), RequestError> {
+        let config = self.config();
+        let first = *request.methods.first().ok_or(RequestError::NoMethod)?;
+        for &method in &request.methods {
+            if method.block.is_some_and(|block| block >= config.depth) {
+                return Err(RequestError::NoSuchBlock { method, last: config.depth - 1 });
+            }
+            if method.head.is_some_and(|head| head >= config.num_heads) {
+                return Err(RequestError::NoSuchHead { method, last: config.num_heads - 1 });
+            }
+            if method.aggregation == Aggregation::CalibratedMean && self.key_bias.is_none() {
+                return Err(RequestError::NoKeyBias { method });
+            }
+        }
+        if (request.received || request.paid) && !first.aggregation.has_map() {
+            return Err(RequestError::NoMap { method: first });
+        }
+        if request.embedding {
+            if config.embedding_head.is_none() {
+                return Err(RequestError::NoEmbeddingHead);
+            }
+            if self.embedding_head.is_none() {
+                return Err(RequestError::EmbeddingNotLoaded);
+            }
+        }
+        Ok(())
+    }
+}

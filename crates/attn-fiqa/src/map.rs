@@ -1,0 +1,28 @@
+//! The score per patch: which region of the face carries or costs quality.
+
+/// A value for every patch, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatchMap {
+    grid: usize,
+    values: Vec<f32>,
+}
+
+impl PatchMap {
+    pub(crate) fn new(grid: usize, values: Vec<f32>) -> Self {
+        assert_eq!(values.len(), grid * grid, "a map holds one value a patch: this is a bug");
+        Self { grid, values }
+    }
+
+    /// Patches along one side.
+    pub fn grid(&self) -> usize {
+        self.grid
+    }
+
+    /// The values `[patch row, patch column]`, in the units of the raw score.
+    ///
+    /// Without a class token their mean is the score; with one, the class
+    /// token's own value belongs to no region and is left out.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}

@@ -1,0 +1,160 @@
+//! The names of the ways to a score: the one list that every command speaks.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How the pre-softmax attention values become one number (ATTN-FIQA §3 and its ablation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Aggregation {
+    /// The mean over heads and token pairs: the published score.
+    Mean,
+    /// The mean after the checkpoint's fitted key bias is added to every key (definitions §2).
+    CalibratedMean,
+    /// The lower of the two middle values, as PyTorch's median.
+    Median,
+    /// The largest value.
+    Max,
+    /// One over the sample standard deviation.
+    InverseStd,
+}
+
+impl Aggregation {
+    /// Every aggregation; the published one first.
+    pub const ALL: [Self; 5] =
+        [Self::Mean, Self::CalibratedMean, Self::Median, Self::Max, Self::InverseStd];
+
+    /// The name on the command line and in column headings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "attn",
+            Self::CalibratedMean => "attn-calibrated",
+            Self::Median => "attn-median",
+            Self::Max => "attn-max",
+            Self::InverseStd => "attn-inverse-std",
+        }
+    }
+
+    /// Whether the score is a mean over patches, so that a map belongs to it.
+    pub fn has_map(self) -> bool {
+        matches!(self, Self::Mean | Self::CalibratedMean)
+    }
+}
+
+/// One way to a score: an aggregation, of all heads or one, in the last block or another.
+///
+/// Written `attn`, `attn-max@block=3`, `attn@head=0`, `attn-median@block=2@head=5`;
+/// blocks and heads count from 0, as in the checkpoint's names. A higher score
+/// means a more useful image for the published mean; the others are the paper's
+/// ablations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Method {
+    /// How values become one number.
+    pub aggregation: Aggregation,
+    /// The block whose attention is read; `None` is the last.
+    pub block: Option<usize>,
+    /// The one head that is read; `None` is all.
+    pub head: Option<usize>,
+}
+
+impl Method {
+    /// The published score: mean over all heads and token pairs of the last block.
+    pub const ATTN: Self = Self { aggregation: Aggregation::Mean, block: None, head: None };
+    /// The same with the checkpoint's fitted key bias.
+    pub const ATTN_CALIBRATED: Self =
+        Self { aggregation: Aggregation::CalibratedMean, block: None, head: None };
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.aggregation.name())?;
+        if let Some(block) = self.block {
+            write!(f, "@block={block}")?;
+        }
+        if let Some(head) = self.head {
+            write!(f, "@head={head}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A method's name that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{reason} in method '{name}'; expected one of {}, each optionally with @block=N and @head=N",
+    names()
+)]
+pub struct MethodError {
+    name: String,
+    reason: &'static str,
+}
+
+fn names() -> String {
+    Aggregation::ALL.map(Aggregation::name).join(", ")
+}
+
+impl FromStr for Method {
+    type Err = MethodError;
+
+    fn from_str(name: &str) -> Result<Self, MethodError> {
+        let error = |reason| MethodError { name: name.to_owned(), reason };
+        let mut parts = name.split('@');
+        let aggregation = parts.next().unwrap_or_default();
+        let aggregation = Aggregation::ALL
+            .into_iter()
+            .find(|candidate| candidate.name() == aggregation)
+            .ok_or_else(|| error("unknown name"))?;
+        let mut method = Self { aggregation, block: None, head: None };
+        for part in parts {
+            let (key, value) = part.split_once('=').ok_or_else(|| error("no '=' after '@'"))?;
+            let slot = match key {
+                "block" => &mut method.block,
+                "head" => &mut method.head,
+                _ => return Err(error("neither block nor head after '@'")),
+            };
+            let value = value.parse().map_err(|_| error("no whole number after '='"))?;
+            if slot.replace(value).is_some() {
+                return Err(error("block or head given twice"));
+            }
+        }
+        if aggregation == Aggregation::CalibratedMean && method.block.is_some() {
+            return Err(error("a block, although the key bias belongs to the last one,"));
+        }
+        Ok(method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for aggregation in Aggregation::ALL {
+            for block in [None, Some(3)] {
+                if aggregation == Aggregation::CalibratedMean && block.is_some() {
+                    continue;
+                }
+                for head in [None, Some(0)] {
+                    let method = Method { aggregation, block, head };
+                    assert_eq!(method.to_string().parse(), Ok(method));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_names_say_what_is_wrong() {
+        for (name, reason) in [
+            ("atn", "unknown name"),
+            ("", "unknown name"),
+            ("attn@block", "no '='"),
+            ("attn@layer=1", "neither block nor head"),
+            ("attn@block=last", "no whole number"),
+            ("attn@head=1@head=2", "twice"),
+            ("attn-calibrated@block=1", "key bias belongs to the last"),
+        ] {
+            let message = name.parse::<Method>().expect_err(name).to_string();
+            assert!(message.contains(reason) && message.contains("attn-inverse-std"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The two-layer perceptron of a block: `mlp.fc1` and `mlp.fc2`.
+
+use attn_fiqa_kernels::{Isa, gelu, relu6};
+
+use crate::checkpoint::CheckpointError;
+
+use super::config::{Activation, VitConfig};
+use super::linear::Linear;
+use super::weights::Weights;
+
+pub(super) struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    pub(super) fn load(
+        weights: &Weights<'_>,
+        config: &VitConfig,
+        block: usize,
+    ) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            fc1: weights.linear(&format!("blocks.{block}.mlp.fc1"), config.embed_dim)?,
+            fc2: weights.linear(&format!("blocks.{block}.mlp.fc2"), config.mlp_dim)?,
+            activation: config.activation,
+        })
+    }
+
+    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`.
+    pub(super) fn forward_add(&self, x: &[f32], out: &mut [f32]) {
+        let tokens = x.len() / self.fc2.outputs();
+        let mut hidden = vec![0.0; tokens * self.fc1.outputs()];
+        self.fc1.forward(x, &mut hidden);
+        match self.activation {
+            Activation::Relu6 => relu6(Isa::best(), &mut hidden),
+            Activation::Gelu => gelu(&mut hidden),
+        }
+        self.fc2.forward_add(&hidden, out);
+    }
+}

@@ -1,0 +1,279 @@
+//! The pre-softmax attention of one block, read off the block's input.
+//!
+//! With `A[h,i,j] = scale · q[h,i]·k[h,j]`, the mean over i and j of a product is
+//! the product of the means. So with `m` the mean over tokens of `norm1(x)`,
+//! `q̄ = W_q·m + b_q` and `k̄ = W_k·m + b_k`, the mean of head h is
+//! `scale · q̄[h]·k̄[h]`: two matrix–vector products and no N×N matrix. What patch
+//! j receives is `scale · q̄[h]·k[h,j] = scale · (W_kᵀ·q̄)[h]·norm1(x)[j] + const`:
+//! one dot product per patch.
+
+use std::ops::Range;
+
+use attn_fiqa_kernels::{Accumulate, Matrix, MatrixMut, gemm};
+
+use crate::checkpoint::CheckpointError;
+
+use super::config::VitConfig;
+use super::layer_norm::LayerNorm;
+use super::linear::Linear;
+use super::weights::Weights;
+
+/// What the queries and keys of one block are made from.
+pub(crate) struct QueryKey {
+    norm1: LayerNorm,
+    /// `[query | key, in]`.
+    weight: Vec<f32>,
+    /// `[query | key]`; zeros where the checkpoint has no bias.
+    bias: Vec<f32>,
+    heads: usize,
+    head_dim: usize,
+    scale: f64,
+}
+
+/// Which way attention is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From all tokens to one: the mean over queries.
+    Received,
+    /// From one token to all: the mean over keys.
+    Paid,
+}
+
+impl QueryKey {
+    /// Cut out of a block's joint linear.
+    pub(super) fn from_qkv(norm1: &LayerNorm, qkv: &Linear, config: &VitConfig) -> Self {
+        let outputs = 2 * config.embed_dim;
+        let weight = qkv.weight()[..outputs * config.embed_dim].to_vec();
+        Self::new(norm1.clone(), weight, qkv.bias().map(|bias| &bias[..outputs]), config)
+    }
+
+    /// The last block's, without reading anything else of that block.
+    pub(super) fn load_last(
+        weights: &Weights<'_>,
+        config: &VitConfig,
+        quality_only: bool,
+    ) -> Result<Self, CheckpointError> {
+        let last = config.depth - 1;
+        let norm1 = weights.layer_norm(&format!("blocks.{last}.norm1"), config.layer_norm_eps)?;
+        let name = if quality_only { "qk" } else { "qkv" };
+        let linear = weights.linear(&format!("blocks.{last}.attn.{name}"), config.embed_dim)?;
+        Ok(Self::from_qkv(&norm1, &linear, config))
+    }
+
+    fn new(norm1: LayerNorm, weight: Vec<f32>, bias: Option<&[f32]>, config: &VitConfig) -> Self {
+        Self {
+            norm1,
+            weight,
+            bias: bias.map_or_else(|| vec![0.0; 2 * config.embed_dim], <[f32]>::to_vec),
+            heads: config.num_heads,
+            head_dim: config.head_dim(),
+            scale: f64::from(config.scale()),
+        }
+    }
+
+    /// Normalises the block's input `[token, dim]` and takes the mean query and key.
+    ///
+    /// `key_bias` `[head, head_dim]` is added to every key: the freedom that
+    /// softmax, and with it the embedding, does not see (definitions §2).
+    pub(crate) fn read(&self, block_input: &[f32], key_bias: Option<&[f32]>) -> Reading<'_> {
+        let dim = self.heads * self.head_dim;
+        let tokens = block_input.len() / dim;
+        let mut normed = vec![0.0; block_input.len()];
+        self.norm1.forward(block_input, &mut normed);
+        let mut mean = vec![0.0f64; dim];
+        for token in normed.chunks_exact(dim) {
+            mean.iter_mut().zip(token).for_each(|(mean, &value)| *mean += f64::from(value));
+        }
+        mean.iter_mut().for_each(|mean| *mean /= tokens as f64);
+
+        let mut bias: Vec<f64> = self.bias.iter().map(|&bias| f64::from(bias)).collect();
+        if let Some(key_bias) = key_bias {
+            bias[dim..].iter_mut().zip(key_bias).for_each(|(bias, &c)| *bias += f64::from(c));
+        }
+        let mean_query_key = self
+            .weight
+            .chunks_exact(dim)
+            .zip(&bias)
+            .map(|(row, bias)| {
+                bias + row.iter().zip(&mean).map(|(&w, m)| f64::from(w) * m).sum::<f64>()
+            })
+            .collect();
+        Reading { of: self, normed, bias, mean_query_key }
+    }
+}
+
+/// One image at one block: everything the attention statistics need.
+pub(crate) struct Reading<'a> {
+    of: &'a QueryKey,
+    /// `norm1(x)` `[token, dim]`.
+    normed: Vec<f32>,
+    /// `[query | key]`.
+    bias: Vec<f64>,
+    /// `[query | key]` of the mean token.
+    mean_query_key: Vec<f64>,
+}
+
+impl Reading<'_> {
+    fn dim(&self) -> usize {
+        self.of.heads * self.of.head_dim
+    }
+
+    /// The mean over all token pairs of one head, by the closed form.
+    pub(crate) fn head_score(&self, head: usize) -> f64 {
+        let (dim, width) = (self.dim(), self.of.head_dim);
+        let query = &self.mean_query_key[head * width..][..width];
+        let key = &self.mean_query_key[dim + head * width..][..width];
+        self.of.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>()
+    }
+
+    /// The mean over heads of [`Self::head_score`]; all heads make `Q` (definitions §2).
+    pub(crate) fn score(&self, heads: Range<usize>) -> f64 {
+        let count = heads.len() as f64;
+        heads.map(|head| self.head_score(head)).sum::<f64>() / count
+    }
+
+    /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D).
+    pub(crate) fn per_token(&self, direction: Direction, heads: Range<usize>) -> Vec<f32> {
+        let (dim, width) = (self.dim(), self.of.head_dim);
+        let outputs = heads.start * width..heads.end * width;
+        // The side that is averaged, and the side that stays a token's own.
+        let (averaged, own) = match direction {
+            Direction::Received => (0, dim),
+            Direction::Paid => (dim, 0),
+        };
+        let averaged = &self.mean_query_key[averaged..][outputs.clone()];
+        let own = own + outputs.start..own + outputs.end;
+        let constant: f64 = averaged.iter().zip(&self.bias[own.clone()]).map(|(a, b)| a * b).sum();
+        let mut towards = vec![0.0f64; dim];
+        let rows = self.of.weight[own.start * dim..own.end * dim].chunks_exact(dim);
+        for (averaged, row) in averaged.iter().zip(rows) {
+            let towards = towards.iter_mut().zip(row);
+            towards.for_each(|(towards, &weight)| *towards += averaged * f64::from(weight));
+        }
+        let factor = self.of.scale / heads.len() as f64;
+        self.normed
+            .chunks_exact(dim)
+            .map(|token| {
+                let product: f64 = token.iter().zip(&towards).map(|(&x, t)| f64::from(x) * t).sum();
+                (factor * (product + constant)) as f32
+            })
+            .collect()
+    }
+
+    /// The whole matrix `A` of `heads`, `[head, query token, key token]`.
+    pub(crate) fn logits(&self, heads: Range<usize>) -> Vec<f32> {
+        let (dim, width) = (self.dim(), self.of.head_dim);
+        let tokens = self.normed.len() / dim;
+        let bias: Vec<f32> = self.bias.iter().map(|&bias| bias as f32).collect();
+        let mut query_key = bias.repeat(tokens);
+        gemm(
+            MatrixMut::contiguous(&mut query_key, tokens, 2 * dim),
+            Matrix::contiguous(&self.normed, tokens, dim),
+            Matrix::contiguous(&self.of.weight, 2 * dim, dim).transposed(),
+            1.0,
+            Accumulate::Add,
+        );
+        let mut logits = vec![0.0; heads.len() * tokens * tokens];
+        for (logits, head) in logits.chunks_exact_mut(tokens * tokens).zip(heads) {
+            let part = |start: usize| {
+                Matrix::strided(&query_key[start + head * width..], tokens, width, 2 * dim)
+            };
+            gemm(
+                MatrixMut::contiguous(logits, tokens, tokens),
+                part(0),
+                part(dim).transposed(),
+                self.of.scale as f32,
+                Accumulate::Overwrite,
+            );
+        }
+        logits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vit::config::Activation;
+
+    fn random(count: usize, seed: &mut u64) -> Vec<f32> {
+        let mut next = || {
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (*seed >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// `A[h,i,j]` by its definition, in f64 and one element at a time.
+    fn naive_logits(
+        qk: &QueryKey,
+        normed: &[f32],
+        key_bias: Option<&[f32]>,
+        [head, i, j]: [usize; 3],
+    ) -> f64 {
+        let (dim, width) = (qk.heads * qk.head_dim, qk.head_dim);
+        let projected = |token: usize, output: usize| {
+            let inputs = (0..dim).map(|input| {
+                f64::from(normed[token * dim + input]) * f64::from(qk.weight[output * dim + input])
+            });
+            f64::from(qk.bias[output]) + inputs.sum::<f64>()
+        };
+        let products = (head * width..(head + 1) * width).map(|output| {
+            let shift = key_bias.map_or(0.0, |bias| f64::from(bias[output]));
+            projected(i, output) * (projected(j, dim + output) + shift)
+        });
+        qk.scale * products.sum::<f64>()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn the_closed_form_is_the_mean_of_the_full_matrix(
+            heads in 1usize..5, head_dim in 1usize..9, tokens in 1usize..20,
+            has_bias in any::<bool>(), has_key_bias in any::<bool>(), mut seed in any::<u64>(),
+        ) {
+            let dim = heads * head_dim;
+            let config = VitConfig {
+                image_size: 112, patch_size: 16, embed_dim: dim, depth: 1, num_heads: heads,
+                mlp_dim: dim, qkv_bias: has_bias, activation: Activation::Relu6,
+                class_token: false, layer_norm_eps: 1e-5, embedding_head: None,
+            };
+            let norm1 = LayerNorm {
+                weight: random(dim, &mut seed), bias: random(dim, &mut seed), eps: 1e-5,
+            };
+            let bias = has_bias.then(|| random(2 * dim, &mut seed));
+            let qk = QueryKey::new(norm1, random(dim * 2 * dim, &mut seed), bias.as_deref(), &config);
+            let key_bias = has_key_bias.then(|| random(dim, &mut seed));
+            let input = random(tokens * dim, &mut seed);
+            let reading = qk.read(&input, key_bias.as_deref());
+
+            let matrix = reading.logits(0..heads);
+            let mut score = 0.0;
+            let mut received = vec![0.0; tokens];
+            let mut paid = vec![0.0; tokens];
+            for head in 0..heads {
+                for i in 0..tokens {
+                    for j in 0..tokens {
+                        let value = naive_logits(&qk, &reading.normed, key_bias.as_deref(), [head, i, j]);
+                        let found = f64::from(matrix[(head * tokens + i) * tokens + j]);
+                        prop_assert!((found - value).abs() < 1e-4, "logit {found} is not {value}");
+                        let share = value / (heads * tokens) as f64;
+                        score += share / tokens as f64;
+                        received[j] += share;
+                        paid[i] += share;
+                    }
+                }
+            }
+            prop_assert!((reading.score(0..heads) - score).abs() < 1e-6);
+            for (direction, expected) in [(Direction::Received, received), (Direction::Paid, paid)] {
+                let found = reading.per_token(direction, 0..heads);
+                let mean = found.iter().map(|&v| f64::from(v)).sum::<f64>() / tokens as f64;
+                prop_assert!((mean - score).abs() < 1e-5, "the map's mean is the score");
+                for (found, expected) in found.iter().zip(expected) {
+                    prop_assert!((f64::from(*found) - expected).abs() < 1e-5);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Where the expected values lie, and how to read them.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "each test program uses its own share"
+)]
+
+use std::path::{Path, PathBuf};
+
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
+use attn_fiqa::crop::Crop;
+use safetensors::SafeTensors;
+
+/// `../shared` beside the project, or `None` with a printed reason.
+pub fn shared() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: ../shared is not here");
+    None
+}
+
+/// A small random ViT in the official layout and what the official code made of it.
+pub struct Golden {
+    pub name: &'static str,
+    pub heads: usize,
+    folder: PathBuf,
+    expected: Vec<u8>,
+}
+
+impl Golden {
+    /// The three golden networks; none where `../shared` is absent.
+    pub fn all() -> Vec<Self> {
+        let Some(shared) = shared() else {
+            return Vec::new();
+        };
+        let folder = shared.join("golden/vit");
+        [("tiny_p8", 4), ("tiny_p16_deep", 6), ("tiny_p14_qkvbias", 5)]
+            .into_iter()
+            .map(|(name, heads)| {
+                let expected = folder.join(format!("{name}.expected.safetensors"));
+                let expected = std::fs::read(expected).expect("expected values");
+                Self { name, heads, folder: folder.clone(), expected }
+            })
+            .collect()
+    }
+
+    /// The checkpoint, in one of its two formats (`safetensors` or `pt`).
+    pub fn checkpoint(&self, extension: &str) -> Checkpoint {
+        let path = self.folder.join(format!("{}.{extension}", self.name));
+        let options = CheckpointOptions { heads: Some(self.heads), ..Default::default() };
+        Checkpoint::open(&path, &options).expect("golden checkpoint")
+    }
+
+    /// An expected tensor's shape and values.
+    pub fn expected(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+        let file = SafeTensors::deserialize(&self.expected).expect("expected values");
+        let tensor = file.tensor(name).expect("an expected tensor");
+        let values = tensor.data().chunks_exact(4);
+        let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        (tensor.shape().to_vec(), values)
+    }
+
+    /// The images that the expected values belong to.
+    pub fn crops(&self) -> Vec<Crop> {
+        let file = SafeTensors::deserialize(&self.expected).expect("expected values");
+        let images = file.tensor("images_u8_nhwc_rgb").expect("images");
+        let side = images.shape()[1];
+        let images = images.data().chunks_exact(side * side * 3);
+        images.map(|rgb| Crop::from_rgb(side, rgb.to_vec()).expect("a crop")).collect()
+    }
+}
+
+/// Asserts that values agree within `share` of the largest expected magnitude.
+pub fn assert_close(what: &str, found: &[f32], expected: &[f32], share: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}: number of values");
+    let scale = expected.iter().fold(0.0f32, |scale, value| scale.max(value.abs()));
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (found - expected).abs();
+        assert!(
+            error <= share * scale,
+            "{what}[{index}]: {found} is not {expected} (off by {error:e} at scale {scale})"
+        );
+    }
+}

@@ -1,3 +1,27 @@
 //! The `attn-fiqa` command line.
+//!
+//! `args` is what was typed, `commands` what is done, `output` how rows are
+//! written. Standard output carries data only; everything said to a person goes
+//! to standard error through `report`.
 
-fn main() {}
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod report;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::Exit;
+
+fn main() -> std::process::ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Score(args) => commands::score::run(&args),
+        Command::Map(args) => commands::map::run(&args),
+        Command::Model(args) => commands::model::run(&args),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man(args) => commands::shell::man(&args),
+    };
+    Exit::from(outcome).into()
+}

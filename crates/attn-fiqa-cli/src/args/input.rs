@@ -1,0 +1,70 @@
+//! Where images come from and how they become crops.
+
+use std::path::PathBuf;
+
+use attn_fiqa::crop::{ChannelOrder, CropOptions, Fit};
+use attn_fiqa::decode::DecodeLimits;
+use attn_fiqa::source::{Input, ListFrom, SourceOptions, Sources};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InputArgs {
+    /// Image files, folders, patterns ('faces/*.jpg') and tar archives (.tar, .tar.gz, .tgz).
+    #[arg(value_name = "INPUT", required_unless_present = "list")]
+    inputs: Vec<PathBuf>,
+
+    /// A file with one image path a line (image_path_list.txt); '-' reads standard input.
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    list: Option<PathBuf>,
+
+    /// The folder that relative paths of --list start from [default: the current folder].
+    #[arg(long, value_name = "DIR", requires = "list", help_heading = "Input")]
+    root: Option<PathBuf>,
+
+    /// Also look in the folders inside a folder.
+    #[arg(long, short, help_heading = "Input")]
+    recursive: bool,
+
+    /// Resize crops of another size to the network's, as OpenCV's INTER_LINEAR does.
+    #[arg(long, help_heading = "Input")]
+    resize: bool,
+
+    /// The files hold red and blue exchanged, as those of the CR-FIQA extraction scripts do.
+    #[arg(long, help_heading = "Input")]
+    swapped_channels: bool,
+
+    /// Refuse pictures that declare more pixels than this, before decoding them.
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_PIXELS, help_heading = "Input")]
+    max_pixels: u64,
+
+    /// Refuse image files of more bytes than this, before reading them.
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_BYTES, help_heading = "Input")]
+    max_bytes: u64,
+}
+
+impl InputArgs {
+    /// Looks at every input; the list comes after the named ones.
+    pub(crate) fn open(&self) -> anyhow::Result<Sources> {
+        let mut inputs: Vec<Input> = self.inputs.iter().cloned().map(Input::Path).collect();
+        if let Some(list) = &self.list {
+            let path = match list.as_os_str() == "-" {
+                true => ListFrom::Stdin,
+                false => ListFrom::File(list.clone()),
+            };
+            inputs.push(Input::List { path, root: self.root.clone() });
+        }
+        let options = SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes };
+        Ok(Sources::open(&inputs, &options)?)
+    }
+
+    pub(crate) fn limits(&self) -> DecodeLimits {
+        DecodeLimits { max_bytes: self.max_bytes, max_pixels: self.max_pixels }
+    }
+
+    /// Crops for a network that takes `side` pixels.
+    pub(crate) fn crop(&self, side: usize) -> CropOptions {
+        let fit = if self.resize { Fit::Resize } else { Fit::Exact };
+        let channels =
+            if self.swapped_channels { ChannelOrder::Swapped } else { ChannelOrder::Rgb };
+        CropOptions { side, fit, channels }
+    }
+}

@@ -1,0 +1,59 @@
+//! What can be typed.
+
+mod input;
+mod map;
+mod model;
+mod run;
+mod score;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use input::InputArgs;
+pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
+pub(crate) use model::{ModelArgs, ModelCommand, ModelOptions};
+pub(crate) use run::RunArgs;
+pub(crate) use score::{Column, FormatChoice, ScoreArgs};
+
+/// Tells how usable a face image is for face recognition (ATTN-FIQA).
+///
+/// The score is the mean pre-softmax attention of the last block of a Vision
+/// Transformer trained for face recognition: one forward pass, no further
+/// training. Higher is better; values of different models cannot be compared.
+#[derive(Debug, Parser)]
+#[command(name = "attn-fiqa", version, after_help = EXIT_STATUS)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 if every image was scored, 1 if some failed (their rows \
+                           say why), 2 if the run could not start or its output not be written.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Score aligned face crops, one row an image.
+    Score(ScoreArgs),
+    /// Draw which parts of each face the score comes from.
+    Map(MapArgs),
+    /// Look at, or convert, a checkpoint.
+    Model(ModelArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one page a command.
+    Man(ManArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell that will read the script.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// Write attn-fiqa.1, attn-fiqa-score.1, … into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}

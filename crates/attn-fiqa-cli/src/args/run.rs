@@ -1,0 +1,32 @@
+//! How the work is done and how much is said about it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::ModelOptions;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The checkpoint to score with: .safetensors or PyTorch zip [default: the built-in model].
+    #[arg(long, short, value_name = "FILE", help_heading = "Model")]
+    pub(crate) model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) model_options: ModelOptions,
+
+    /// Worker threads [default: one for every core].
+    #[arg(long, short, value_name = "N", help_heading = "Run")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// Images that are decoded and scored together; scores do not depend on it.
+    #[arg(long, value_name = "N", default_value = "32", help_heading = "Run")]
+    pub(crate) batch: NonZeroUsize,
+
+    /// Say nothing on standard error but why a run could not be done.
+    #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
+    pub(crate) quiet: bool,
+
+    /// Say on standard error what was loaded and every failure and note, not just a few.
+    #[arg(long, short, help_heading = "Run")]
+    pub(crate) verbose: bool,
+}

@@ -1,0 +1,62 @@
+//! Arguments of `attn-fiqa score`.
+
+use std::path::PathBuf;
+
+use attn_fiqa::score::Method;
+use clap::ValueEnum;
+
+use super::{InputArgs, RunArgs};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScoreArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+
+    /// Ways to a score, the first one being the column 'score': attn (published),
+    /// attn-calibrated, attn-median, attn-max, attn-inverse-std, each with
+    /// @block=N and @head=N [default: attn-calibrated if the model was
+    /// calibrated, else attn].
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
+    pub(crate) method: Vec<Method>,
+
+    /// Further columns.
+    #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
+    pub(crate) columns: Vec<Column>,
+
+    /// How rows are written [default: by the ending of --output; a table on a terminal, else csv].
+    #[arg(long, value_enum, help_heading = "Output")]
+    pub(crate) format: Option<FormatChoice>,
+
+    /// Write to this file, which appears only when it is complete.
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// A column on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Column {
+    /// width and height of the face picture in its file, in pixels.
+    Size,
+    /// received: attention received by each patch, row by row; its mean is the score.
+    Map,
+    /// embedding: the recognition embedding as the network gives it, not normalised.
+    Embedding,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatChoice {
+    /// For people: path, score and a bar over the range of the set.
+    Table,
+    /// Comma-separated values with a heading; lists inside a cell are separated by spaces.
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+    /// The field's quality file: path and score with 15 digits; 'nan' where an image failed.
+    Txt,
+}

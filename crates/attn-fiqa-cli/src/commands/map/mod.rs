@@ -1,0 +1,101 @@
+//! `attn-fiqa map`: which parts of each face the score comes from.
+//!
+//! Colours need the range of the whole set, so images are scored once and put
+//! aside in a `spool` on disk; `pictures` then paints them one by one and
+//! `sheet` puts a choice of them on one page. Memory stays flat.
+
+mod manifest;
+mod painter;
+mod pictures;
+mod sheet;
+mod spool;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use attn_fiqa::engine::Request;
+use attn_fiqa::pipeline::Row;
+use attn_fiqa::status::Status;
+
+use super::session::Session;
+use crate::args::{AttentionChoice, MapArgs};
+use crate::exit::Exit;
+use crate::report::Report;
+use manifest::Manifest;
+use painter::{Painter, SetRange};
+use spool::{Spool, Spooled};
+
+pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
+    painter::check(args.range)?;
+    let session = Session::open(&args.run, false)?;
+    let method = args.method.unwrap_or_else(|| session.engine.default_method());
+    let request = Request {
+        received: args.attention == AttentionChoice::Received,
+        paid: args.attention == AttentionChoice::Paid,
+        per_head: args.per_head,
+        ..Request::new(method)
+    };
+    session.engine.check(&request)?;
+
+    let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
+    let mut spool = Spool::create(&spool_folder(args))?;
+    let mut range = SetRange::default();
+    let mut report = session.run(&args.input, &args.run, &request, |row, report| {
+        let file_stem = match &mut manifest {
+            Some(manifest) => manifest.enter(&row, args.grid, report)?,
+            None => Some(row.relative.clone()),
+        };
+        let Some(image) = file_stem.and_then(|stem| spooled(row, stem)) else { return Ok(()) };
+        range.include(&image.grids);
+        spool.push(&image)
+    })?;
+
+    let painter = Painter::new(args, range);
+    if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
+        pictures::write(&mut spool, folder, &painter, args, &mut report)?;
+        manifest.finish()?;
+    }
+    if let Some(file) = &args.sheet {
+        let title = format!("{}, {method}", session.model_name);
+        sheet::write(&mut spool, file, &painter, args, &title, &report)?;
+    }
+    Ok(report.finish())
+}
+
+/// What is painted later; nothing of an image that failed.
+fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
+    let Row { path, crop, outcome, .. } = row;
+    let assessment = outcome.ok()?;
+    let maps = assessment.received.or(assessment.paid)?;
+    let grids = std::iter::once(&maps.mean).chain(&maps.per_head);
+    Some(Spooled {
+        path,
+        file_stem,
+        score: *assessment.scores.first()?,
+        crop: crop?,
+        grids: grids.map(|map| map.values().to_vec()).collect(),
+    })
+}
+
+/// Where there must be room for the pictures anyway.
+fn spool_folder(args: &MapArgs) -> PathBuf {
+    let beside = |file: &Path| file.parent().map(Path::to_owned);
+    let folder = args.output.clone().or_else(|| args.sheet.as_deref().and_then(beside));
+    folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("."))
+}
+
+/// Writes a whole file at once, with its folder.
+fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, bytes))
+        .with_context(|| format!("cannot write '{}'", path.display()))
+}
+
+/// An image whose pictures cannot be written; it was counted as scored before.
+fn refuse(report: &mut Report, path: &str) -> (Status, String) {
+    let message = "another image of this run has the same name inside its input, and one's \
+                   pictures would overwrite the other's; map the inputs into folders of their own";
+    report.retract(path, Status::NotWritten, message);
+    (Status::NotWritten, message.to_owned())
+}

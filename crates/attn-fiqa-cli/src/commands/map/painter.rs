@@ -1,0 +1,66 @@
+//! The colours of a run: the range of the set and the style asked for.
+
+use attn_fiqa::paint::{ColorRange, Colormap, MapStyle, PaintError, RangeOverSet};
+
+use crate::args::{MapArgs, RangeChoice};
+
+/// Refuses a range that no colours can show, before any work.
+pub(super) fn check(range: RangeChoice) -> Result<(), PaintError> {
+    match range {
+        RangeChoice::Fixed { low, high } => ColorRange::new(low, high).map(drop),
+        RangeChoice::Set | RangeChoice::PerImage => Ok(()),
+    }
+}
+
+/// The ranges over a set: heads have one of their own, since they are wider than
+/// their mean.
+#[derive(Default)]
+pub(super) struct SetRange {
+    mean: RangeOverSet,
+    heads: RangeOverSet,
+}
+
+impl SetRange {
+    /// `grids` is the mean over heads, then the heads' own.
+    pub(super) fn include(&mut self, grids: &[Vec<f32>]) {
+        if let Some((mean, heads)) = grids.split_first() {
+            self.mean.include(mean);
+            heads.iter().for_each(|head| self.heads.include(head));
+        }
+    }
+}
+
+pub(super) struct Painter {
+    choice: RangeChoice,
+    set: SetRange,
+    colormap: Colormap,
+    alpha: f32,
+}
+
+impl Painter {
+    pub(super) fn new(args: &MapArgs, set: SetRange) -> Self {
+        Self { choice: args.range, set, colormap: args.colormap, alpha: args.alpha }
+    }
+
+    /// The style for one grid; a `head`'s own takes the range of the heads.
+    pub(super) fn style(&self, grid: &[f32], side: usize, head: bool) -> anyhow::Result<MapStyle> {
+        let range = match self.choice {
+            RangeChoice::Fixed { low, high } => Some(ColorRange::new(low, high)?),
+            RangeChoice::PerImage => {
+                let mut own = RangeOverSet::default();
+                own.include(grid);
+                own.range()
+            }
+            RangeChoice::Set if head => self.set.heads.range(),
+            RangeChoice::Set => self.set.mean.range(),
+        };
+        let range =
+            range.ok_or_else(|| anyhow::anyhow!("a map without finite values: this is a bug"))?;
+        Ok(MapStyle { colormap: self.colormap, alpha: self.alpha, side, ..MapStyle::new(range) })
+    }
+
+    /// Whether every picture has a range of its own.
+    pub(super) fn is_per_image(&self) -> bool {
+        self.choice == RangeChoice::PerImage
+    }
+}

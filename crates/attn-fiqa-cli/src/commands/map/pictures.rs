@@ -1,0 +1,111 @@
+//! Every image's overlay, bare map and raw grid.
+
+use std::path::Path;
+
+use attn_fiqa::paint::{PatchGrid, encode_png, overlay, paint_map};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
+use super::painter::Painter;
+use super::spool::{Spool, Spooled};
+use super::write_file;
+use crate::args::{GridFormat, MapArgs};
+use crate::report::Report;
+
+/// Images painted together; what is in memory at once.
+const BATCH: usize = 64;
+
+pub(super) fn write(
+    spool: &mut Spool,
+    folder: &Path,
+    painter: &Painter,
+    args: &MapArgs,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let threads = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let (mut clipped, mut touched) = (0, 0);
+    let numbers: Vec<usize> = (0..spool.len()).collect();
+    for numbers in numbers.chunks(BATCH) {
+        let images =
+            numbers.iter().map(|&number| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
+        let outside = pool.install(|| {
+            let images = images.par_iter();
+            images
+                .map(|image| write_image(image, folder, painter, args.grid))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        clipped += outside.iter().sum::<usize>();
+        touched += outside.iter().filter(|&&count| count > 0).count();
+    }
+    if clipped > 0 {
+        report.say(&format!(
+            "note: {clipped} patch values of {touched} images lie outside --range and show the \
+             colour of its end"
+        ));
+    }
+    Ok(())
+}
+
+/// Returns how many patch values lie outside the range.
+fn write_image(
+    image: &Spooled,
+    folder: &Path,
+    painter: &Painter,
+    format: GridFormat,
+) -> anyhow::Result<usize> {
+    let mut clipped = 0;
+    for (index, values) in image.grids.iter().enumerate() {
+        let head = index.checked_sub(1);
+        let file = |ending: &str| {
+            let ending = match head {
+                None => ending.to_owned(),
+                Some(head) => format!("head-{head:02}.{ending}"),
+            };
+            folder.join(with_ending(&image.file_stem, &ending))
+        };
+        let side = values.len().isqrt();
+        let grid = PatchGrid::new(values, side, side)?;
+        let style = painter.style(values, image.crop.side(), head.is_some())?;
+        let map = paint_map(&grid, &style)?;
+        clipped += map.clipped;
+        write_file(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;
+        let over = overlay(&image.crop, &grid, &style)?;
+        write_file(&file(OVERLAY), &encode_png(&over.rgb, over.width, over.height)?)?;
+        let raw = match format {
+            GridFormat::Json => grid_json(image, head, values, side),
+            GridFormat::Npy => grid_npy(values, side),
+        };
+        write_file(&file(grid_ending(format)), &raw)?;
+    }
+    Ok(clipped)
+}
+
+fn grid_json(image: &Spooled, head: Option<usize>, values: &[f32], side: usize) -> Vec<u8> {
+    let rows: Vec<&[f32]> = values.chunks_exact(side).collect();
+    let object = json!({
+        "path": image.path,
+        "score": image.score,
+        "head": head,
+        "grid": rows,
+    });
+    format!("{object}\n").into_bytes()
+}
+
+/// NumPy's format, version 1.0: magic, header length, a Python literal padded so
+/// that the data start at a multiple of 64, then the values `[row, column]`.
+fn grid_npy(values: &[f32], side: usize) -> Vec<u8> {
+    const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+    const ALIGNMENT: usize = 64;
+    let literal =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({side}, {side}), }}");
+    let before_padding = MAGIC.len() + size_of::<u16>() + literal.len() + 1;
+    let padding = before_padding.next_multiple_of(ALIGNMENT) - before_padding;
+    let header = format!("{literal}{:padding$}\n", "");
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}

@@ -1,0 +1,84 @@
+//! The contact sheet: image, map, overlay, name and score of many faces.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use attn_fiqa::paint::{PatchGrid, SheetCell, SheetStyle, encode_png, paint_sheet};
+
+use super::painter::Painter;
+use super::spool::Spool;
+use crate::args::MapArgs;
+use crate::output::NewFile;
+use crate::report::Report;
+
+pub(super) fn write(
+    spool: &mut Spool,
+    file: &Path,
+    painter: &Painter,
+    args: &MapArgs,
+    title: &str,
+    report: &Report,
+) -> anyhow::Result<()> {
+    if spool.len() == 0 {
+        report.say("note: no image was scored, so there is no sheet");
+        return Ok(());
+    }
+    let mut ranked: Vec<(f32, usize)> = spool.scores().collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let chosen = evenly(&ranked, args.sheet_faces);
+    let shown = if chosen.len() < ranked.len() {
+        let shown = format!("{} of {} faces, evenly over the ranks", chosen.len(), ranked.len());
+        report.say(&format!("note: the sheet shows {shown}; --sheet-faces sets how many"));
+        shown
+    } else {
+        format!("{} faces", ranked.len())
+    };
+    let images =
+        chosen.iter().map(|&(_, number)| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
+    let scores: Vec<String> = images.iter().map(|image| format!("{:.4}", image.score)).collect();
+    let cells = images
+        .iter()
+        .zip(&scores)
+        .map(|(image, score)| {
+            let values = &image.grids[0];
+            let side = values.len().isqrt();
+            let grid = PatchGrid::new(values, side, side)?;
+            let own = painter.style(values, image.crop.side(), false)?.range;
+            let range = painter.is_per_image().then_some(own);
+            Ok(SheetCell { name: &image.path, score, crop: &image.crop, grid, range })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let map = painter.style(&images[0].grids[0], images[0].crop.side(), false)?;
+    let own = if painter.is_per_image() { ", colours per image" } else { "" };
+    let title = format!("{title}: {shown}{own}");
+    let style = SheetStyle { title: &title, columns: None, map };
+    let page = paint_sheet(&cells, &style)?;
+    let png = encode_png(&page.rgb, page.width, page.height)?;
+    let mut output = NewFile::create(file)?;
+    output.write_all(&png).with_context(|| format!("cannot write '{}'", file.display()))?;
+    output.finish()
+}
+
+/// At most `count` of the ranks, first and last among them, evenly apart.
+fn evenly<T: Copy>(ranked: &[T], count: usize) -> Vec<T> {
+    let (len, count) = (ranked.len(), count.max(1));
+    if len <= count {
+        return ranked.to_vec();
+    }
+    let last = (count - 1).max(1);
+    (0..count).map(|index| ranked[index * (len - 1) / last]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::evenly;
+
+    #[test]
+    fn a_choice_holds_both_ends() {
+        let ranked: Vec<usize> = (0..10).collect();
+        assert_eq!(evenly(&ranked, 4), [0, 3, 6, 9]);
+        assert_eq!(evenly(&ranked, 1), [0]);
+        assert_eq!(evenly(&ranked, 20), ranked);
+    }
+}

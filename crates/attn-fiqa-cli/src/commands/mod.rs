@@ -1,0 +1,7 @@
+//! What is done: one file a command.
+
+pub(crate) mod map;
+pub(crate) mod model;
+pub(crate) mod score;
+mod session;
+pub(crate) mod shell;

@@ -1,0 +1,90 @@
+//! `attn-fiqa model`: what a checkpoint is, and writing it in canonical form.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use attn_fiqa::checkpoint::{Content, ConvertOptions, Inspection, write_canonical};
+
+use crate::args::{ModelArgs, ModelCommand};
+use crate::exit::Exit;
+use crate::output::same_file;
+
+pub(crate) fn run(args: &ModelArgs) -> anyhow::Result<Exit> {
+    match &args.command {
+        ModelCommand::Inspect { file, options } => {
+            let inspection = options.open(file.as_ref())?.inspect();
+            io::stdout().write_all(describe(&inspection).as_bytes())?;
+        }
+        ModelCommand::Convert { file, output, dtype, quality_only, options } => {
+            refuse_overwriting(file, output)?;
+            let checkpoint = options.open(Some(file))?;
+            let options = ConvertOptions { dtype: (*dtype).into(), quality_only: *quality_only };
+            write_canonical(&checkpoint, output, options)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<()> {
+    if same_file(input, output) {
+        anyhow::bail!("'{}' is the file to read; name another to write", output.display());
+    }
+    if output.extension().is_none_or(|extension| extension != "safetensors") {
+        anyhow::bail!(
+            "the file to write is a safetensors file, but '{}' does not end in .safetensors",
+            output.display()
+        );
+    }
+    Ok(())
+}
+
+/// Label and value on every line, for eyes and for `grep`.
+fn describe(inspection: &Inspection) -> String {
+    let mut lines = vec![
+        ("file", inspection.file.clone()),
+        ("format", inspection.format.name().to_owned()),
+        ("size", format!("{} bytes", inspection.file_size)),
+        ("sha-256", inspection.sha256.clone()),
+    ];
+    let content = match inspection.content {
+        Content::Full => "full: scores and embeddings",
+        Content::QualityOnly => "quality-only: scores, no embeddings",
+    };
+    lines.push(("content", content.to_owned()));
+    let dtypes: Vec<String> =
+        inspection.dtypes.iter().map(|(name, count)| format!("{name} ({count} tensors)")).collect();
+    lines.push(("weights", dtypes.join(", ")));
+    if !inspection.wrappers.is_empty() {
+        lines.push(("found under", inspection.wrappers.join(" → ")));
+    }
+    if !inspection.beside.is_empty() {
+        lines.push(("beside it", inspection.beside.join(", ")));
+    }
+    if !inspection.prefix.is_empty() {
+        lines.push(("prefix", inspection.prefix.clone()));
+    }
+    let preset = inspection.preset.map_or("none of the known ones", |preset| preset.name());
+    lines.push(("preset", preset.to_owned()));
+    lines.push(("key bias", if inspection.has_key_bias { "fitted" } else { "none" }.to_owned()));
+    lines.push((
+        "parameters",
+        format!(
+            "{} ({:.1} M); {} ({:.1} M) for a score; {:.1}% not needed",
+            inspection.parameters,
+            inspection.parameters as f64 / 1e6,
+            inspection.parameters_for_quality,
+            inspection.parameters_for_quality as f64 / 1e6,
+            100.0 * inspection.share_not_needed(),
+        ),
+    ));
+    if !inspection.unused.is_empty() {
+        lines.push(("unused", inspection.unused.join(", ")));
+    }
+    let mut text: String =
+        lines.iter().map(|(label, value)| format!("{label:<17} {value}\n")).collect();
+    text.push_str("\nconfiguration\n");
+    for value in &inspection.config {
+        text.push_str(&format!("  {:<20} {:<9} from {}\n", value.name, value.value, value.from));
+    }
+    text
+}

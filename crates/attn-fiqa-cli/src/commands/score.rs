@@ -1,0 +1,55 @@
+//! `attn-fiqa score`: one row an image.
+
+use attn_fiqa::engine::Request;
+
+use super::session::Session;
+use crate::args::{Column, FormatChoice, ScoreArgs};
+use crate::exit::Exit;
+use crate::output::{self, Columns, Record};
+
+pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
+    let format = output::choose_format(args.format, args.output.as_deref())?;
+    refuse_what_the_format_cannot_hold(args, format)?;
+    let embedding = args.columns.contains(&Column::Embedding);
+    let session = Session::open(&args.run, embedding)?;
+    let methods = session.methods(&args.method);
+    let columns = Columns::new(&methods, &args.columns);
+    let request = Request {
+        received: columns.map,
+        embedding,
+        methods,
+        ..Request::new(session.engine.default_method())
+    };
+    session.engine.check(&request)?;
+
+    let mut sink = None;
+    let report = session.run(&args.input, &args.run, &request, |row, _| {
+        let sink = match &mut sink {
+            Some(sink) => sink,
+            none => none.insert(output::open(format, args.output.as_deref(), columns.clone())?),
+        };
+        sink.write(&Record::from(row))
+    })?;
+    if let Some(sink) = sink {
+        sink.finish()?;
+    }
+    Ok(report.finish())
+}
+
+fn refuse_what_the_format_cannot_hold(
+    args: &ScoreArgs,
+    format: FormatChoice,
+) -> anyhow::Result<()> {
+    let name = match format {
+        FormatChoice::Txt => "txt",
+        FormatChoice::Table => "table",
+        _ => return Ok(()),
+    };
+    if !args.columns.is_empty() {
+        anyhow::bail!("--columns has no place in the format {name}; use csv, jsonl or parquet");
+    }
+    if format == FormatChoice::Txt && args.method.len() > 1 {
+        anyhow::bail!("the format txt holds one score a line; name one --method or use csv");
+    }
+    Ok(())
+}

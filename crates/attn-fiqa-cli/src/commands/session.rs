@@ -1,0 +1,64 @@
+//! What `score` and `map` share: a model, its images, and the run over them.
+
+use attn_fiqa::engine::{Engine, EngineOptions, Request};
+use attn_fiqa::pipeline::{self, PipelineError, PipelineOptions, Row};
+use attn_fiqa::score::Method;
+
+use crate::args::{InputArgs, ModelOptions, RunArgs};
+use crate::report::Report;
+
+/// A model ready to score.
+pub(super) struct Session {
+    pub(super) engine: Engine,
+    pub(super) model_name: String,
+}
+
+impl Session {
+    pub(super) fn open(run: &RunArgs, embedding: bool) -> anyhow::Result<Self> {
+        let checkpoint = run.model_options.open(run.model.as_ref())?;
+        let options = EngineOptions { threads: run.jobs, embedding };
+        let engine = Engine::new(&checkpoint, &options)?;
+        Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
+    }
+
+    /// The methods asked for, or the model's default.
+    pub(super) fn methods(&self, asked: &[Method]) -> Vec<Method> {
+        if asked.is_empty() { vec![self.engine.default_method()] } else { asked.to_vec() }
+    }
+
+    /// Sends every input through the model; `sink` gets each row in order, after
+    /// it was counted.
+    pub(super) fn run(
+        &self,
+        input: &InputArgs,
+        run: &RunArgs,
+        request: &Request,
+        mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Report> {
+        let sources = input.open()?;
+        let mut report = Report::start(run, sources.found_so_far());
+        let config = self.engine.config();
+        report.say_in_detail(&format!(
+            "model {}: {} blocks, {} heads, patch {}, method {}",
+            self.model_name,
+            config.depth,
+            config.num_heads,
+            config.patch_size,
+            request.methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", ")
+        ));
+        let options = PipelineOptions {
+            limits: input.limits(),
+            crop: input.crop(config.image_size),
+            batch: run.batch.get(),
+        };
+        let outcome = pipeline::run(sources, &self.engine, request, &options, |row| {
+            report.count(&row);
+            sink(row, &mut report)
+        });
+        match outcome {
+            Ok(()) => Ok(report),
+            Err(PipelineError::Request(error)) => Err(error.into()),
+            Err(PipelineError::Sink(error)) => Err(error),
+        }
+    }
+}

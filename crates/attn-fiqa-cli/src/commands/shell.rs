@@ -1,0 +1,33 @@
+//! `attn-fiqa completions` and `attn-fiqa man`.
+
+use std::fs;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use crate::args::{Cli, CompletionsArgs, ManArgs};
+use crate::exit::Exit;
+
+pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
+    // Gathered first: the generator panics where a writer fails, and a reader
+    // that leaves early is no reason to.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "attn-fiqa", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
+    match &args.output {
+        Some(folder) => {
+            fs::create_dir_all(folder)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+                .with_context(|| {
+                    format!("cannot write manual pages into '{}'", folder.display())
+                })?;
+        }
+        None => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
+    }
+    Ok(Exit::Done)
+}

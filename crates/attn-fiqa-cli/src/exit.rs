@@ -1,0 +1,46 @@
+//! The exit status, which scripts read.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything asked for was done.
+    Done = 0,
+    /// The run was finished, but some images failed; their rows say why.
+    SomeFailed = 1,
+    /// The run could not start, or its output could not be written.
+    NotDone = 2,
+}
+
+impl From<anyhow::Result<Exit>> for Exit {
+    /// Reports the error, except that a reader who has left (`| head`) is no error.
+    fn from(outcome: anyhow::Result<Self>) -> Self {
+        match outcome {
+            Ok(exit) => exit,
+            Err(error) if is_broken_pipe(&error) => Self::Done,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                Self::NotDone
+            }
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+            || cause.downcast_ref::<csv::Error>().is_some_and(|error| match error.kind() {
+                csv::ErrorKind::Io(error) => error.kind() == ErrorKind::BrokenPipe,
+                _ => false,
+            })
+    })
+}

@@ -1,0 +1,109 @@
+//! Standard output, or a file that appears only when it is complete.
+
+use std::fs;
+use std::io::{self, BufWriter, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+/// Where bytes go.
+pub(crate) enum Destination {
+    /// Every row is sent at once, so that a reader downstream need not wait.
+    Stdout(Stdout),
+    File(NewFile),
+}
+
+impl Destination {
+    pub(crate) fn open(output: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(match output {
+            None => Self::Stdout(io::stdout()),
+            Some(path) => Self::File(NewFile::create(path)?),
+        })
+    }
+
+    /// Makes everything written so far visible on standard output.
+    pub(crate) fn end_row(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::File(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Stdout(mut stdout) => Ok(stdout.flush()?),
+            Self::File(file) => file.finish(),
+        }
+    }
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+/// A file written beside its place and moved there when it is complete: nobody
+/// ever reads half of it, and a failed run leaves nothing behind.
+pub(crate) struct NewFile {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl NewFile {
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            anyhow::bail!("cannot write '{}': it is a folder", path.display());
+        }
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".attn-fiqa-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // The process's own mask still applies, as for any new file.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let file = builder
+            .tempfile_in(folder)
+            .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
+        Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
+    }
+
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let path = self.path;
+        let context = || format!("cannot write '{}'", path.display());
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        file.with_context(context)?.persist(&path).map_err(|e| e.error).with_context(context)?;
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Whether two paths are one existing file.
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}

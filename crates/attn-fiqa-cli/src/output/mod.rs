@@ -1,0 +1,72 @@
+//! Rows on their way to a file or to standard output.
+
+mod columns;
+mod csv_rows;
+mod destination;
+mod jsonl;
+mod parquet_rows;
+mod table;
+mod txt;
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::bail;
+
+pub(crate) use columns::{Columns, Record, describe_notes};
+pub(crate) use destination::{Destination, NewFile, same_file};
+
+use crate::args::FormatChoice;
+
+/// Takes one record an image and, at the end, makes the result appear.
+pub(crate) trait Sink {
+    fn write(&mut self, record: &Record) -> anyhow::Result<()>;
+
+    /// Completes the output; a file gets its name only here.
+    fn finish(self: Box<Self>) -> anyhow::Result<()>;
+}
+
+/// The format asked for, else that of the file's ending, else a table for a
+/// person and CSV for a program.
+pub(crate) fn choose_format(
+    asked: Option<FormatChoice>,
+    output: Option<&Path>,
+) -> anyhow::Result<FormatChoice> {
+    if let Some(format) = asked {
+        return Ok(format);
+    }
+    let Some(output) = output else {
+        let to_person = std::io::stdout().is_terminal();
+        return Ok(if to_person { FormatChoice::Table } else { FormatChoice::Csv });
+    };
+    match output.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Ok(FormatChoice::Csv),
+        Some("jsonl" | "ndjson") => Ok(FormatChoice::Jsonl),
+        Some("parquet") => Ok(FormatChoice::Parquet),
+        Some("txt") => Ok(FormatChoice::Txt),
+        _ => bail!(
+            "cannot tell the format of '{}' by its ending; expected .csv, .jsonl, .parquet or \
+             .txt, or name it with --format",
+            output.display()
+        ),
+    }
+}
+
+/// Opens the output; nothing is in place of an existing file until the end.
+pub(crate) fn open(
+    format: FormatChoice,
+    output: Option<&Path>,
+    columns: Columns,
+) -> anyhow::Result<Box<dyn Sink>> {
+    if format == FormatChoice::Parquet && output.is_none() && std::io::stdout().is_terminal() {
+        bail!("parquet is no text for a terminal; name a file with --output");
+    }
+    let destination = Destination::open(output)?;
+    Ok(match format {
+        FormatChoice::Table => Box::new(table::Table::new(destination, columns)),
+        FormatChoice::Csv => Box::new(csv_rows::CsvRows::new(destination, columns)?),
+        FormatChoice::Jsonl => Box::new(jsonl::Jsonl::new(destination, columns)),
+        FormatChoice::Parquet => Box::new(parquet_rows::ParquetRows::new(destination, &columns)?),
+        FormatChoice::Txt => Box::new(txt::Txt::new(destination)),
+    })
+}

@@ -1,0 +1,178 @@
+//! Apache Parquet, through the `parquet` crate's column writers.
+
+use std::mem;
+use std::sync::Arc;
+
+use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType};
+use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{Type, TypePtr};
+
+use super::{Columns, Destination, Record, Sink};
+
+/// Rows of a group: they are held in memory until it is full.
+const ROW_GROUP: usize = 8192;
+
+pub(super) struct ParquetRows {
+    writer: SerializedFileWriter<Destination>,
+    rows: Vec<Record>,
+    columns: Columns,
+}
+
+impl ParquetRows {
+    pub(super) fn new(destination: Destination, columns: &Columns) -> anyhow::Result<Self> {
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let writer =
+            SerializedFileWriter::new(destination, schema(columns)?, Arc::new(properties))?;
+        Ok(Self { writer, rows: Vec::new(), columns: columns.clone() })
+    }
+
+    fn write_group(&mut self) -> anyhow::Result<()> {
+        let rows = mem::take(&mut self.rows);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut group = self.writer.next_row_group()?;
+        write_text(&mut group, rows.iter().map(|row| row.path.as_str()))?;
+        write_text(&mut group, rows.iter().map(|row| row.status.name()))?;
+        for index in 0..self.columns.scores.len() {
+            let scores = rows.iter().map(|row| row.scores.as_ref().map(|scores| scores[index]));
+            write_optional::<FloatType>(&mut group, scores)?;
+        }
+        if self.columns.size {
+            let pixels = |size: Option<usize>| size.and_then(|size| i32::try_from(size).ok());
+            let widths = rows.iter().map(|row| pixels(row.size.map(|(width, _)| width)));
+            write_optional::<Int32Type>(&mut group, widths)?;
+            let heights = rows.iter().map(|row| pixels(row.size.map(|(_, height)| height)));
+            write_optional::<Int32Type>(&mut group, heights)?;
+        }
+        if self.columns.map {
+            write_lists(&mut group, rows.iter().map(|row| row.map.as_deref()))?;
+        }
+        if self.columns.embedding {
+            write_lists(&mut group, rows.iter().map(|row| row.embedding.as_deref()))?;
+        }
+        write_text(&mut group, rows.iter().map(|row| row.message.as_str()))?;
+        group.close()?;
+        Ok(())
+    }
+}
+
+impl Sink for ParquetRows {
+    fn write(&mut self, record: &Record) -> anyhow::Result<()> {
+        self.rows.push(record.clone());
+        if self.rows.len() == ROW_GROUP {
+            self.write_group()?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
+        self.write_group()?;
+        self.writer.into_inner()?.finish()
+    }
+}
+
+/// The file's columns, in the order in which they are written.
+fn schema(columns: &Columns) -> anyhow::Result<TypePtr> {
+    let text = |name: &str| {
+        Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
+            .with_repetition(Repetition::REQUIRED)
+            .with_converted_type(ConvertedType::UTF8)
+            .build()
+    };
+    let optional = |name: &str, kind| {
+        Type::primitive_type_builder(name, kind).with_repetition(Repetition::OPTIONAL).build()
+    };
+    // Three levels, as the Parquet format describes lists.
+    let list = |name: &str| {
+        let element = Type::primitive_type_builder("element", PhysicalType::FLOAT)
+            .with_repetition(Repetition::REQUIRED)
+            .build()?;
+        let repeated = Type::group_type_builder("list")
+            .with_repetition(Repetition::REPEATED)
+            .with_fields(vec![Arc::new(element)])
+            .build()?;
+        Type::group_type_builder(name)
+            .with_repetition(Repetition::OPTIONAL)
+            .with_converted_type(ConvertedType::LIST)
+            .with_fields(vec![Arc::new(repeated)])
+            .build()
+    };
+    let mut fields = vec![text("path")?, text("status")?];
+    for name in &columns.scores {
+        fields.push(optional(name, PhysicalType::FLOAT)?);
+    }
+    if columns.size {
+        fields.push(optional("width", PhysicalType::INT32)?);
+        fields.push(optional("height", PhysicalType::INT32)?);
+    }
+    if columns.map {
+        fields.push(list("received")?);
+    }
+    if columns.embedding {
+        fields.push(list("embedding")?);
+    }
+    fields.push(text("message")?);
+    let fields = fields.into_iter().map(Arc::new).collect();
+    Ok(Arc::new(Type::group_type_builder("attn_fiqa").with_fields(fields).build()?))
+}
+
+type Group<'a> = SerializedRowGroupWriter<'a, Destination>;
+
+fn write_text<'a>(
+    group: &mut Group<'_>,
+    values: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<()> {
+    let values: Vec<ByteArray> = values.map(ByteArray::from).collect();
+    write_column::<ByteArrayType>(group, &values, None, None)
+}
+
+fn write_optional<T: parquet::data_type::DataType>(
+    group: &mut Group<'_>,
+    values: impl Iterator<Item = Option<T::T>>,
+) -> anyhow::Result<()> {
+    let values: Vec<Option<T::T>> = values.collect();
+    let defined: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let values: Vec<T::T> = values.into_iter().flatten().collect();
+    write_column::<T>(group, &values, Some(&defined), None)
+}
+
+fn write_lists<'a>(
+    group: &mut Group<'_>,
+    lists: impl Iterator<Item = Option<&'a [f32]>>,
+) -> anyhow::Result<()> {
+    /// No list at all, an empty list, and an element of a list (Dremel levels).
+    const NO_LIST: i16 = 0;
+    const EMPTY: i16 = 1;
+    const ELEMENT: i16 = 2;
+    let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+    for list in lists {
+        match list {
+            None | Some([]) => {
+                defined.push(if list.is_none() { NO_LIST } else { EMPTY });
+                repeated.push(0);
+            }
+            Some(list) => {
+                values.extend_from_slice(list);
+                defined.extend(list.iter().map(|_| ELEMENT));
+                repeated.extend((0..list.len()).map(|index| i16::from(index > 0)));
+            }
+        }
+    }
+    write_column::<FloatType>(group, &values, Some(&defined), Some(&repeated))
+}
+
+fn write_column<T: parquet::data_type::DataType>(
+    group: &mut Group<'_>,
+    values: &[T::T],
+    defined: Option<&[i16]>,
+    repeated: Option<&[i16]>,
+) -> anyhow::Result<()> {
+    let mut column = group
+        .next_column()?
+        .ok_or_else(|| anyhow::anyhow!("the parquet schema has too few columns: this is a bug"))?;
+    column.typed::<T>().write_batch(values, defined, repeated)?;
+    Ok(column.close()?)
+}

@@ -1,0 +1,110 @@
+//! A table for people: path, score, and a bar over the range of the set.
+
+use std::io::Write;
+
+use super::{Columns, Destination, Record, Sink};
+
+/// Rows kept to find the range of the bars; what a person can scroll through.
+const ROWS_WITH_BARS: usize = 10_000;
+const BAR_WIDTH: usize = 24;
+/// Eighths of a character cell, so that a bar shows small differences.
+const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+pub(super) struct Table {
+    destination: Destination,
+    columns: Columns,
+    rows: Vec<Record>,
+    /// More rows than are kept came: they are written as they come, without bars.
+    overflowed: bool,
+}
+
+impl Table {
+    pub(super) fn new(destination: Destination, columns: Columns) -> Self {
+        Self { destination, columns, rows: Vec::new(), overflowed: false }
+    }
+
+    fn write_kept(&mut self) -> anyhow::Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let scores = || rows.iter().filter_map(|row| row.scores.as_ref()).map(|scores| scores[0]);
+        let low = scores().fold(f32::INFINITY, f32::min);
+        let high = scores().fold(f32::NEG_INFINITY, f32::max);
+        let width = rows.iter().map(|row| row.path.chars().count()).max().unwrap_or(0).max(4);
+        write!(self.destination, "{:width$}", "path")?;
+        for name in &self.columns.scores {
+            write!(self.destination, "  {name:>10}")?;
+        }
+        writeln!(self.destination)?;
+        for row in &rows {
+            let bar = row.scores.as_ref().map(|scores| bar(scores[0], low, high));
+            self.write_row(row, width, bar.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn write_row(&mut self, row: &Record, width: usize, bar: Option<&str>) -> anyhow::Result<()> {
+        // Control characters in a file's name must not reach the terminal.
+        let path: String =
+            row.path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        write!(self.destination, "{path:width$}")?;
+        match &row.scores {
+            Some(scores) => {
+                for (score, name) in scores.iter().zip(&self.columns.scores) {
+                    write!(self.destination, "  {score:>width$.4}", width = name.len().max(10))?;
+                }
+                let line = format!("  {}", bar.unwrap_or_default());
+                writeln!(self.destination, "{}", line.trim_end())?;
+            }
+            None => writeln!(self.destination, "  {:>10}  {}", "—", row.status)?,
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Table {
+    fn write(&mut self, record: &Record) -> anyhow::Result<()> {
+        if self.overflowed {
+            self.write_row(record, 0, None)?;
+            return Ok(self.destination.end_row()?);
+        }
+        self.rows.push(Record { map: None, embedding: None, ..record.clone() });
+        if self.rows.len() == ROWS_WITH_BARS {
+            self.write_kept()?;
+            self.overflowed = true;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
+        if !self.overflowed {
+            self.write_kept()?;
+        }
+        self.destination.finish()
+    }
+}
+
+/// `low` is an empty bar, `high` a full one; a set of one value has no range and no bar.
+fn bar(score: f32, low: f32, high: f32) -> String {
+    if high <= low {
+        return String::new();
+    }
+    let share = f64::from(score - low) / f64::from(high - low);
+    let eighths = (share * (BAR_WIDTH * 8) as f64).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        bar.push(EIGHTHS[eighths % 8]);
+    }
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_span_the_set() {
+        assert_eq!(bar(0.0, 0.0, 1.0), "");
+        assert_eq!(bar(1.0, 0.0, 1.0), "█".repeat(BAR_WIDTH));
+        assert_eq!(bar(0.5, 0.0, 1.0), "█".repeat(BAR_WIDTH / 2));
+        assert_eq!(bar(2.0, 2.0, 2.0), "");
+    }
+}

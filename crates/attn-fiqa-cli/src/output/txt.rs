@@ -1,0 +1,33 @@
+//! The field's quality file: `path score` a line, 15 digits.
+
+use std::io::Write;
+
+use super::{Destination, Record, Sink};
+
+pub(super) struct Txt {
+    destination: Destination,
+}
+
+impl Txt {
+    pub(super) fn new(destination: Destination) -> Self {
+        Self { destination }
+    }
+}
+
+impl Sink for Txt {
+    fn write(&mut self, record: &Record) -> anyhow::Result<()> {
+        // The format has no status, and readers parse whatever stands behind
+        // the last space as a number: a failed image is not a number.
+        let score = record.scores.as_ref().map_or(f64::NAN, |scores| f64::from(scores[0]));
+        if score.is_nan() {
+            writeln!(self.destination, "{} nan", record.path)?;
+        } else {
+            writeln!(self.destination, "{} {score:.15}", record.path)?;
+        }
+        Ok(self.destination.end_row()?)
+    }
+
+    fn finish(self: Box<Self>) -> anyhow::Result<()> {
+        self.destination.finish()
+    }
+}

@@ -1,0 +1,144 @@
+//! What is said to a person on standard error: progress, failures, a summary.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use attn_fiqa::decode::Note;
+use attn_fiqa::pipeline::Row;
+use attn_fiqa::source::Tally;
+use attn_fiqa::status::{Failure, Status};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::RunArgs;
+use crate::exit::Exit;
+use crate::output::describe_notes;
+
+/// Failures that are shown one by one before only their number is.
+const FAILURES_SHOWN: u64 = 5;
+
+/// Follows a run and tells about it.
+pub(crate) struct Report {
+    quiet: bool,
+    verbose: bool,
+    bar: ProgressBar,
+    tally: Tally,
+    started: Instant,
+    scored: u64,
+    failures: BTreeMap<&'static str, u64>,
+    notes: BTreeMap<String, u64>,
+}
+
+impl Report {
+    /// A progress bar is drawn only for a person: on a terminal and unless quiet.
+    pub(crate) fn start(args: &RunArgs, tally: Tally) -> Self {
+        let visible = !args.quiet && std::io::stderr().is_terminal();
+        let target = if visible {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let style = "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left  {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self {
+            quiet: args.quiet,
+            verbose: args.verbose,
+            bar,
+            tally,
+            started: Instant::now(),
+            scored: 0,
+            failures: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        }
+    }
+
+    /// A line for a person, unless quiet.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+
+    /// A line for a person who asked for everything.
+    pub(crate) fn say_in_detail(&self, line: &str) {
+        if self.verbose {
+            self.say(line);
+        }
+    }
+
+    /// Takes note of one image.
+    pub(crate) fn count(&mut self, row: &Row) {
+        let counts = self.tally.counts();
+        self.bar.set_length(counts.known.max(self.scored));
+        self.bar.set_message(if counts.exact { "" } else { "still finding images" });
+        self.bar.inc(1);
+        for note in &row.notes {
+            *self.notes.entry(kind_of(note)).or_default() += 1;
+        }
+        match &row.outcome {
+            Ok(_) => {
+                self.scored += 1;
+                if !row.notes.is_empty() {
+                    self.say_in_detail(&format!("{}: {}", row.path, describe_notes(&row.notes)));
+                }
+            }
+            Err(failure) => self.count_failure(&row.path, failure),
+        }
+    }
+
+    /// Takes note of an image that failed.
+    pub(crate) fn count_failure(&mut self, path: &str, failure: &Failure) {
+        let before: u64 = self.failures.values().sum();
+        *self.failures.entry(failure.status.name()).or_default() += 1;
+        if self.verbose || before < FAILURES_SHOWN {
+            self.say(&format!("{path}: {}: {}", failure.status, failure.message));
+        } else if before == FAILURES_SHOWN {
+            self.say("further failures are in the rows; --verbose shows them all here");
+        }
+    }
+
+    /// An image that was scored failed later on.
+    pub(crate) fn retract(&mut self, path: &str, status: Status, message: &str) {
+        self.scored -= 1;
+        self.count_failure(path, &Failure::new(status, message));
+    }
+
+    /// Ends the bar, says how it went, and gives the exit status.
+    pub(crate) fn finish(self) -> Exit {
+        self.bar.finish_and_clear();
+        let failed: u64 = self.failures.values().sum();
+        let mut summary = format!("{} scored", self.scored);
+        if failed > 0 {
+            let kinds: Vec<String> =
+                self.failures.iter().map(|(status, count)| format!("{count} {status}")).collect();
+            summary += &format!(", {failed} failed ({})", kinds.join(", "));
+        }
+        let elapsed = self.started.elapsed();
+        let rate =
+            (self.scored + failed) as f64 / elapsed.max(Duration::from_millis(1)).as_secs_f64();
+        summary += &format!(" in {:.1} s, {rate:.0} images/s", elapsed.as_secs_f64());
+        self.say(&summary);
+        for (note, count) in &self.notes {
+            self.say(&format!("note: {count} × {note}"));
+        }
+        let passed_over = self.tally.passed_over();
+        if passed_over > 0 {
+            self.say(&format!(
+                "note: {passed_over} files without an image's ending were passed over"
+            ));
+        }
+        if failed > 0 { Exit::SomeFailed } else { Exit::Done }
+    }
+}
+
+/// A note without what differs from image to image, so that it can be counted.
+fn kind_of(note: &Note) -> String {
+    match note {
+        Note::Resized { to, .. } => format!("resized to {}×{}", to.0, to.1),
+        Note::OrientationApplied(_) => "EXIF orientation applied".to_owned(),
+        other => other.to_string(),
+    }
+}

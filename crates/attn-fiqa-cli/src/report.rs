@@ -106,6 +106,11 @@ impl Report {
         self.count_failure(path, &Failure::new(status, message));
     }
 
+    /// Whether no image came by.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.scored == 0 && self.failures.is_empty()
+    }
+
     /// Ends the bar, says how it went, and gives the exit status.
     pub(crate) fn finish(self) -> Exit {
         self.bar.finish_and_clear();

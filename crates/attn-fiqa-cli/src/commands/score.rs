@@ -22,17 +22,12 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     };
     session.engine.check(&request)?;
 
-    let mut sink = None;
-    let report = session.run(&args.input, &args.run, &request, |row, _| {
-        let sink = match &mut sink {
-            Some(sink) => sink,
-            none => none.insert(output::open(format, args.output.as_deref(), columns.clone())?),
-        };
-        sink.write(&Record::from(row))
-    })?;
-    if let Some(sink) = sink {
-        sink.finish()?;
-    }
+    // Whatever cannot be read or written is found out before any work.
+    let sources = args.input.open()?;
+    let mut sink = output::open(format, args.output.as_deref(), columns)?;
+    let report = session
+        .run(sources, &args.input, &args.run, &request, |row, _| sink.write(&Record::from(row)))?;
+    sink.finish()?;
     Ok(report.finish())
 }
 

@@ -3,6 +3,7 @@
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use attn_fiqa::pipeline::{self, PipelineError, PipelineOptions, Row};
 use attn_fiqa::score::Method;
+use attn_fiqa::source::Sources;
 
 use crate::args::{InputArgs, ModelOptions, RunArgs};
 use crate::report::Report;
@@ -26,16 +27,20 @@ impl Session {
         if asked.is_empty() { vec![self.engine.default_method()] } else { asked.to_vec() }
     }
 
-    /// Sends every input through the model; `sink` gets each row in order, after
+    /// Sends every source through the model; `sink` gets each row in order, after
     /// it was counted.
+    ///
+    /// # Errors
+    ///
+    /// Also when there was no image at all: nothing was done.
     pub(super) fn run(
         &self,
+        sources: Sources,
         input: &InputArgs,
         run: &RunArgs,
         request: &Request,
         mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
-        let sources = input.open()?;
         let mut report = Report::start(run, sources.found_so_far());
         let config = self.engine.config();
         report.say_in_detail(&format!(
@@ -56,6 +61,7 @@ impl Session {
             sink(row, &mut report)
         });
         match outcome {
+            Ok(()) if report.is_empty() => anyhow::bail!("the inputs hold no image"),
             Ok(()) => Ok(report),
             Err(PipelineError::Request(error)) => Err(error.into()),
             Err(PipelineError::Sink(error)) => Err(error),

@@ -37,10 +37,12 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     };
     session.engine.check(&request)?;
 
+    // Whatever cannot be read or written is found out before any work.
+    let sources = args.input.open()?;
     let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
     let mut spool = Spool::create(&spool_folder(args))?;
     let mut range = SetRange::default();
-    let mut report = session.run(&args.input, &args.run, &request, |row, report| {
+    let mut report = session.run(sources, &args.input, &args.run, &request, |row, report| {
         let file_stem = match &mut manifest {
             Some(manifest) => manifest.enter(&row, args.grid, report)?,
             None => Some(row.relative.clone()),

@@ -2,30 +2,11 @@
 
 mod checkpoint_support;
 
-use attn_fiqa::checkpoint::{Checkpoint, CheckpointError, CheckpointOptions};
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use checkpoint_support::network::{TINY, Tensor, prefixed, to_safetensors, to_torch};
+use checkpoint_support::reading::{heads, read, refused};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
-
-fn heads(heads: usize) -> CheckpointOptions {
-    CheckpointOptions { heads: Some(heads), ..CheckpointOptions::default() }
-}
-
-fn read(bytes: Vec<u8>, options: &CheckpointOptions) -> Result<Checkpoint, CheckpointError> {
-    Checkpoint::from_bytes(bytes, "model.bin", options)
-}
-
-/// The error's text, which must name the file and hold every part.
-#[track_caller]
-fn refused(result: Result<Checkpoint, CheckpointError>, parts: &[&str]) -> CheckpointError {
-    let error = result.expect_err("it must be refused");
-    let text = error.to_string();
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in: {text}");
-    }
-    assert!(text.contains(error.file()), "{text}");
-    error
-}
 
 #[test]
 fn prefixes_and_wrappers_are_stripped_and_reported() {

@@ -3,8 +3,10 @@
 // Each test program uses another part of this.
 #![allow(dead_code)]
 
+pub(crate) mod hostile;
 pub(crate) mod network;
 pub(crate) mod pickle;
+pub(crate) mod reading;
 pub(crate) mod zip;
 
 use std::path::PathBuf;

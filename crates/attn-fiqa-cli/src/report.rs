@@ -17,11 +17,24 @@ use crate::output::describe_notes;
 /// Failures that are shown one by one before only their number is.
 const FAILURES_SHOWN: u64 = 5;
 
+/// While lists and archives are read nobody knows how many images are to come, and
+/// a time left would be a guess.
+const WHILE_FINDING: &str =
+    "{spinner} {human_pos} images  {per_sec}  {elapsed}, still finding images";
+const WITH_TOTAL: &str = "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left";
+
+fn set_style(bar: &ProgressBar, template: &str) {
+    let style = ProgressStyle::with_template(template);
+    bar.set_style(style.expect("a template that cannot be read: this is a bug"));
+}
+
 /// Follows a run and tells about it.
 pub(crate) struct Report {
     quiet: bool,
     verbose: bool,
     bar: ProgressBar,
+    /// Whether the bar shows how much is left.
+    total_known: bool,
     tally: Tally,
     started: Instant,
     scored: u64,
@@ -38,15 +51,13 @@ impl Report {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left  {wide_msg}";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
+        let bar = ProgressBar::with_draw_target(None, target);
+        set_style(&bar, WHILE_FINDING);
         Self {
             quiet: args.quiet,
             verbose: args.verbose,
             bar,
+            total_known: false,
             tally,
             started: Instant::now(),
             scored: 0,
@@ -72,8 +83,11 @@ impl Report {
     /// Takes note of one image.
     pub(crate) fn count(&mut self, row: &Row) {
         let counts = self.tally.counts();
-        self.bar.set_length(counts.known.max(self.scored));
-        self.bar.set_message(if counts.exact { "" } else { "still finding images" });
+        if counts.exact && !self.total_known {
+            self.total_known = true;
+            self.bar.set_length(counts.known);
+            set_style(&self.bar, WITH_TOTAL);
+        }
         self.bar.inc(1);
         for note in &row.notes {
             *self.notes.entry(kind_of(note)).or_default() += 1;

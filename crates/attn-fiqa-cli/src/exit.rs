@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use crate::report::say;
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -21,7 +23,7 @@ impl From<anyhow::Result<Exit>> for Exit {
             Ok(exit) => exit,
             Err(error) if is_broken_pipe(&error) => Self::Done,
             Err(error) => {
-                eprintln!("error: {error:#}");
+                say(&format!("error: {}", describe(&error)));
                 Self::NotDone
             }
         }
@@ -32,6 +34,19 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+/// An error and its causes, leaving out a cause that was already told.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,7 +1,7 @@
 //! What is said to a person on standard error: progress, failures, a summary.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use attn_fiqa::decode::Note;
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::RunArgs;
 use crate::exit::Exit;
-use crate::output::describe_notes;
+use crate::output::{describe_notes, printable};
 
 /// Failures that are shown one by one before only their number is.
 const FAILURES_SHOWN: u64 = 5;
@@ -26,6 +26,12 @@ const WITH_TOTAL: &str = "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} lef
 fn set_style(bar: &ProgressBar, template: &str) {
     let style = ProgressStyle::with_template(template);
     bar.set_style(style.expect("a template that cannot be read: this is a bug"));
+}
+
+/// A line on standard error. Whoever closed it does not want to hear, and file
+/// names must not steer the terminal.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// Follows a run and tells about it.
@@ -69,7 +75,7 @@ impl Report {
     /// A line for a person, unless quiet.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| say(line));
         }
     }
 
@@ -145,9 +151,8 @@ impl Report {
         }
         let passed_over = self.tally.passed_over();
         if passed_over > 0 {
-            self.say(&format!(
-                "note: {passed_over} files without an image's ending were passed over"
-            ));
+            let files = if passed_over == 1 { "file" } else { "files" };
+            self.say(&format!("note: {passed_over} {files} without an image's ending passed over"));
         }
         if failed > 0 { Exit::SomeFailed } else { Exit::Done }
     }

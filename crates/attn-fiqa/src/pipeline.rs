@@ -16,6 +16,9 @@ use crate::engine::{Assessment, Engine, Request, RequestError};
 use crate::source::SourceItem;
 use crate::status::Failure;
 
+/// Encoded images that are read ahead at most: reading is far faster than scoring.
+const MAX_READ_AHEAD: usize = 1024;
+
 /// How images go through.
 #[derive(Debug, Clone)]
 pub struct PipelineOptions {
@@ -80,7 +83,7 @@ pub fn run<E>(
     engine.check(request)?;
     let batch = options.batch.max(1);
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(batch);
+        let (sender, receiver) = sync_channel(batch.min(MAX_READ_AHEAD));
         scope.spawn(move || {
             for item in items {
                 // The receiver is gone when the sink has failed.

@@ -1,10 +1,12 @@
 //! Where images come from and how they become crops.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attn_fiqa::crop::{ChannelOrder, CropOptions, Fit};
 use attn_fiqa::decode::DecodeLimits;
 use attn_fiqa::source::{Input, ListFrom, SourceOptions, Sources};
+
+use crate::output::same_file;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
@@ -54,6 +56,17 @@ impl InputArgs {
         }
         let options = SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes };
         Ok(Sources::open(&inputs, &options)?)
+    }
+
+    /// Refuses to write over what is read.
+    pub(crate) fn refuse_as_output(&self, output: Option<&Path>) -> anyhow::Result<()> {
+        let Some(output) = output else { return Ok(()) };
+        match self.inputs.iter().chain(&self.list).find(|input| same_file(input, output)) {
+            Some(input) if output.is_file() => {
+                anyhow::bail!("'{}' is an input; name another file to write", input.display())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn limits(&self) -> DecodeLimits {

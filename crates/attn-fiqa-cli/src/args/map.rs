@@ -62,6 +62,21 @@ pub(crate) struct MapArgs {
     pub(crate) method: Option<Method>,
 }
 
+impl MapArgs {
+    /// Refuses a sheet under a name that says something else than PNG.
+    pub(crate) fn check_sheet(&self) -> anyhow::Result<()> {
+        match &self.sheet {
+            Some(sheet) if !sheet.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) => {
+                anyhow::bail!(
+                    "the sheet is a PNG picture, but '{}' does not end in .png",
+                    sheet.display()
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AttentionChoice {
     Received,

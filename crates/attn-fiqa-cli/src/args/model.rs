@@ -51,10 +51,19 @@ impl ModelOptions {
         }
     }
 
+    fn is_given(&self) -> bool {
+        let Self { preset, heads, activation, allow_unused } = self;
+        preset.is_some() || heads.is_some() || activation.is_some() || *allow_unused
+    }
+
     /// Opens a file, or the built-in model for `None`.
     pub(crate) fn open(&self, file: Option<&PathBuf>) -> anyhow::Result<Checkpoint> {
         match file {
             Some(file) => Ok(Checkpoint::open(file, &self.checkpoint_options())?),
+            None if self.is_given() => anyhow::bail!(
+                "--preset, --heads, --activation and --allow-unused describe a checkpoint file; \
+                 name one, since the built-in model knows its own"
+            ),
             None => builtin().context("the built-in model"),
         }
     }

@@ -5,6 +5,14 @@ use std::path::PathBuf;
 
 use super::ModelOptions;
 
+/// More images at once than this cost memory and gain nothing.
+const MAX_BATCH: usize = 4096;
+
+fn batch(text: &str) -> Result<NonZeroUsize, String> {
+    let batch: Option<NonZeroUsize> = text.parse().ok();
+    batch.filter(|batch| batch.get() <= MAX_BATCH).ok_or(format!("expected 1 to {MAX_BATCH}"))
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// The checkpoint to score with: .safetensors or PyTorch zip [default: the built-in model].
@@ -19,7 +27,7 @@ pub(crate) struct RunArgs {
     pub(crate) jobs: Option<NonZeroUsize>,
 
     /// Images that are decoded and scored together; scores do not depend on it.
-    #[arg(long, value_name = "N", default_value = "32", help_heading = "Run")]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = batch, help_heading = "Run")]
     pub(crate) batch: NonZeroUsize,
 
     /// Say nothing on standard error but why a run could not be done.

@@ -57,6 +57,7 @@ pub(crate) enum FormatChoice {
     Jsonl,
     /// Apache Parquet.
     Parquet,
-    /// The field's quality file: path and score with 15 digits; 'nan' where an image failed.
+    /// The field's quality file: path and score with 15 digits; 'nan' where an image failed,
+    /// '\u{fffd}' for a line break in a path.
     Txt,
 }

@@ -35,7 +35,12 @@ fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<()> {
             output.display()
         );
     }
-    Ok(())
+    match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            anyhow::bail!("cannot write '{}': there is no such folder", output.display())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Label and value on every line, for eyes and for `grep`.
@@ -51,8 +56,11 @@ fn describe(inspection: &Inspection) -> String {
         Content::QualityOnly => "quality-only: scores, no embeddings",
     };
     lines.push(("content", content.to_owned()));
-    let dtypes: Vec<String> =
-        inspection.dtypes.iter().map(|(name, count)| format!("{name} ({count} tensors)")).collect();
+    let dtypes: Vec<String> = inspection
+        .dtypes
+        .iter()
+        .map(|(name, count)| format!("{name} in {count} of the tensors"))
+        .collect();
     lines.push(("weights", dtypes.join(", ")));
     if !inspection.wrappers.is_empty() {
         lines.push(("found under", inspection.wrappers.join(" → ")));
@@ -84,7 +92,7 @@ fn describe(inspection: &Inspection) -> String {
         lines.iter().map(|(label, value)| format!("{label:<17} {value}\n")).collect();
     text.push_str("\nconfiguration\n");
     for value in &inspection.config {
-        text.push_str(&format!("  {:<20} {:<9} from {}\n", value.name, value.value, value.from));
+        text.push_str(&format!("  {:<22} {:<9} from {}\n", value.name, value.value, value.from));
     }
     text
 }

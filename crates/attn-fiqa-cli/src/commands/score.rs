@@ -10,6 +10,11 @@ use crate::output::{self, Columns, Record};
 pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let format = output::choose_format(args.format, args.output.as_deref())?;
     refuse_what_the_format_cannot_hold(args, format)?;
+    args.input.refuse_as_output(args.output.as_deref())?;
+    if let Some(twice) = args.method.iter().enumerate().find(|(i, m)| args.method[..*i].contains(m))
+    {
+        anyhow::bail!("method '{}' was named twice", twice.1);
+    }
     let embedding = args.columns.contains(&Column::Embedding);
     let session = Session::open(&args.run, embedding)?;
     let methods = session.methods(&args.method);

@@ -87,6 +87,11 @@ impl From<Row> for Record {
     }
 }
 
+/// A name as a terminal or a line of text can take it: without control characters.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// Notes in one line.
 pub(crate) fn describe_notes(notes: &[Note]) -> String {
     notes.iter().map(Note::to_string).collect::<Vec<_>>().join("; ")

@@ -1,6 +1,6 @@
 //! Standard output, or a file that appears only when it is complete.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,21 +12,29 @@ pub(crate) enum Destination {
     /// Every row is sent at once, so that a reader downstream need not wait.
     Stdout(Stdout),
     File(NewFile),
+    /// A pipe or a device that was there before: it is written to, not replaced.
+    Special(File),
 }
 
 impl Destination {
     pub(crate) fn open(output: Option<&Path>) -> anyhow::Result<Self> {
-        Ok(match output {
-            None => Self::Stdout(io::stdout()),
-            Some(path) => Self::File(NewFile::create(path)?),
-        })
+        let Some(path) = output else { return Ok(Self::Stdout(io::stdout())) };
+        match fs::metadata(path) {
+            Ok(found) if !found.is_file() && !found.is_dir() => {
+                let file = File::options().write(true).open(path);
+                Ok(Self::Special(
+                    file.with_context(|| format!("cannot write '{}'", path.display()))?,
+                ))
+            }
+            _ => Ok(Self::File(NewFile::create(path)?)),
+        }
     }
 
     /// Makes everything written so far visible on standard output.
     pub(crate) fn end_row(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
-            Self::File(_) => Ok(()),
+            Self::File(_) | Self::Special(_) => Ok(()),
         }
     }
 
@@ -34,6 +42,7 @@ impl Destination {
         match self {
             Self::Stdout(mut stdout) => Ok(stdout.flush()?),
             Self::File(file) => file.finish(),
+            Self::Special(mut file) => Ok(file.flush()?),
         }
     }
 }
@@ -43,6 +52,7 @@ impl Write for Destination {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::File(file) => file.write(bytes),
+            Self::Special(file) => file.write(bytes),
         }
     }
 
@@ -50,6 +60,7 @@ impl Write for Destination {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
             Self::File(file) => file.flush(),
+            Self::Special(file) => file.flush(),
         }
     }
 }
@@ -66,10 +77,15 @@ impl NewFile {
         if path.is_dir() {
             anyhow::bail!("cannot write '{}': it is a folder", path.display());
         }
+        // Behind a link it is the file linked to that is replaced, not the link.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            anyhow::bail!("cannot write '{}': there is no such folder", path.display());
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".attn-fiqa-");
         #[cfg(unix)]

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-pub(crate) use columns::{Columns, Record, describe_notes};
+pub(crate) use columns::{Columns, Record, describe_notes, printable};
 pub(crate) use destination::{Destination, NewFile, same_file};
 
 use crate::args::FormatChoice;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Columns, Destination, Record, Sink};
+use super::{Columns, Destination, Record, Sink, printable};
 
 /// Rows kept to find the range of the bars; what a person can scroll through.
 const ROWS_WITH_BARS: usize = 10_000;
@@ -42,9 +42,7 @@ impl Table {
     }
 
     fn write_row(&mut self, row: &Record, width: usize, bar: Option<&str>) -> anyhow::Result<()> {
-        // Control characters in a file's name must not reach the terminal.
-        let path: String =
-            row.path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let path = printable(&row.path);
         write!(self.destination, "{path:width$}")?;
         match &row.scores {
             Some(scores) => {

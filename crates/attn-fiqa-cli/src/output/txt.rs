@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Destination, Record, Sink};
+use super::{Destination, Record, Sink, printable};
 
 pub(super) struct Txt {
     destination: Destination,
@@ -19,10 +19,12 @@ impl Sink for Txt {
         // The format has no status, and readers parse whatever stands behind
         // the last space as a number: a failed image is not a number.
         let score = record.scores.as_ref().map_or(f64::NAN, |scores| f64::from(scores[0]));
+        // A line break in a name would make two rows of one.
+        let path = printable(&record.path);
         if score.is_nan() {
-            writeln!(self.destination, "{} nan", record.path)?;
+            writeln!(self.destination, "{path} nan")?;
         } else {
-            writeln!(self.destination, "{} {score:.15}", record.path)?;
+            writeln!(self.destination, "{path} {score:.15}")?;
         }
         Ok(self.destination.end_row()?)
     }

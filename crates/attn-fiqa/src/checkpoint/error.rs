@@ -192,7 +192,7 @@ pub enum CheckpointProblem {
     /// Nothing says how many attention heads there are.
     #[error(
         "does not say how many attention heads it has, and tensor shapes cannot tell: give the \
-         number of heads (plausible for width {embed_dim}: {}){}",
+         number of heads with `--heads` (plausible for width {embed_dim}: {}){}",
         Numbers(.divisors), PresetChoices(.presets)
     )]
     HeadsUnknown {

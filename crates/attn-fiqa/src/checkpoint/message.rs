@@ -157,6 +157,6 @@ impl fmt::Display for PresetChoices<'_> {
             .iter()
             .map(|preset| format!("{} ({} heads)", preset.name(), preset.shape().num_heads))
             .collect();
-        write!(f, " or a preset of these shapes: {}", names.join(", "))
+        write!(f, " or `--preset` of these shapes: {}", names.join(", "))
     }
 }

@@ -27,6 +27,8 @@ use spool::{Spool, Spooled};
 
 pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     painter::check(args.range)?;
+    args.check_sheet()?;
+    args.input.refuse_as_output(args.sheet.as_deref())?;
     let session = Session::open(&args.run, false)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request {
@@ -42,7 +44,7 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
     let mut spool = Spool::create(&spool_folder(args))?;
     let mut range = SetRange::default();
-    let mut report = session.run(sources, &args.input, &args.run, &request, |row, report| {
+    let report = session.run(sources, &args.input, &args.run, &request, |row, report| {
         let file_stem = match &mut manifest {
             Some(manifest) => manifest.enter(&row, args.grid, report)?,
             None => Some(row.relative.clone()),
@@ -54,7 +56,8 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
 
     let painter = Painter::new(args, range);
     if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
-        pictures::write(&mut spool, folder, &painter, args, &mut report)?;
+        let first_head = method.head.unwrap_or(0);
+        pictures::write(&mut spool, folder, &painter, args, first_head, &report)?;
         manifest.finish()?;
     }
     if let Some(file) = &args.sheet {

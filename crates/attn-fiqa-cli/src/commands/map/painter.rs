@@ -12,6 +12,13 @@ pub(super) fn check(range: RangeChoice) -> Result<(), PaintError> {
     }
 }
 
+/// What is said of values that a fixed range does not reach.
+pub(super) fn describe_clipped(clipped: usize, of: &str) -> String {
+    format!(
+        "note: {clipped} patch values of {of} lie outside --range and show the colour of its end"
+    )
+}
+
 /// The ranges over a set: heads have one of their own, since they are wider than
 /// their mean.
 #[derive(Default)]

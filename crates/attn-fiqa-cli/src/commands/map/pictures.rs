@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
-use super::painter::Painter;
+use super::painter::{self, Painter};
 use super::spool::{Spool, Spooled};
 use super::write_file;
 use crate::args::{GridFormat, MapArgs};
@@ -21,49 +21,50 @@ pub(super) fn write(
     folder: &Path,
     painter: &Painter,
     args: &MapArgs,
-    report: &mut Report,
+    first_head: usize,
+    report: &Report,
 ) -> anyhow::Result<()> {
     let threads = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let (mut clipped, mut touched) = (0, 0);
+    let files = Files { folder, format: args.grid, first_head };
     let numbers: Vec<usize> = (0..spool.len()).collect();
     for numbers in numbers.chunks(BATCH) {
         let images =
             numbers.iter().map(|&number| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
         let outside = pool.install(|| {
             let images = images.par_iter();
-            images
-                .map(|image| write_image(image, folder, painter, args.grid))
-                .collect::<Result<Vec<_>, _>>()
+            images.map(|image| write_image(image, &files, painter)).collect::<Result<Vec<_>, _>>()
         })?;
         clipped += outside.iter().sum::<usize>();
         touched += outside.iter().filter(|&&count| count > 0).count();
     }
     if clipped > 0 {
-        report.say(&format!(
-            "note: {clipped} patch values of {touched} images lie outside --range and show the \
-             colour of its end"
-        ));
+        let images = if touched == 1 { "image" } else { "images" };
+        report.say(&painter::describe_clipped(clipped, &format!("{touched} {images}")));
     }
     Ok(())
 }
 
-/// Returns how many patch values lie outside the range.
-fn write_image(
-    image: &Spooled,
-    folder: &Path,
-    painter: &Painter,
+/// Where an image's files go and how they are called.
+struct Files<'a> {
+    folder: &'a Path,
     format: GridFormat,
-) -> anyhow::Result<usize> {
+    /// The head that the first of the heads' own grids belongs to.
+    first_head: usize,
+}
+
+/// Returns how many patch values lie outside the range.
+fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow::Result<usize> {
     let mut clipped = 0;
     for (index, values) in image.grids.iter().enumerate() {
-        let head = index.checked_sub(1);
+        let head = index.checked_sub(1).map(|index| files.first_head + index);
         let file = |ending: &str| {
             let ending = match head {
                 None => ending.to_owned(),
                 Some(head) => format!("head-{head:02}.{ending}"),
             };
-            folder.join(with_ending(&image.file_stem, &ending))
+            files.folder.join(with_ending(&image.file_stem, &ending))
         };
         let side = values.len().isqrt();
         let grid = PatchGrid::new(values, side, side)?;
@@ -73,11 +74,11 @@ fn write_image(
         write_file(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;
         let over = overlay(&image.crop, &grid, &style)?;
         write_file(&file(OVERLAY), &encode_png(&over.rgb, over.width, over.height)?)?;
-        let raw = match format {
+        let raw = match files.format {
             GridFormat::Json => grid_json(image, head, values, side),
             GridFormat::Npy => grid_npy(values, side),
         };
-        write_file(&file(grid_ending(format)), &raw)?;
+        write_file(&file(grid_ending(files.format)), &raw)?;
     }
     Ok(clipped)
 }

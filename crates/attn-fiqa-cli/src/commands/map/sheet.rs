@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use attn_fiqa::paint::{PatchGrid, SheetCell, SheetStyle, encode_png, paint_sheet};
 
-use super::painter::Painter;
+use super::painter::{self, Painter};
 use super::spool::Spool;
 use crate::args::MapArgs;
 use crate::output::NewFile;
@@ -54,6 +54,9 @@ pub(super) fn write(
     let title = format!("{title}: {shown}{own}");
     let style = SheetStyle { title: &title, columns: None, map };
     let page = paint_sheet(&cells, &style)?;
+    if page.clipped > 0 && args.output.is_none() {
+        report.say(&painter::describe_clipped(page.clipped, "the sheet"));
+    }
     let png = encode_png(&page.rgb, page.width, page.height)?;
     let mut output = NewFile::create(file)?;
     output.write_all(&png).with_context(|| format!("cannot write '{}'", file.display()))?;

@@ -1,0 +1,171 @@
+//! Where a run meets odd names, places and numbers.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+mod support;
+
+use std::process::Stdio;
+
+use support::{Table, Workplace, wide_picture};
+
+#[test]
+fn a_reader_of_standard_error_that_leaves_ends_no_run() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let mut command = here.command(&["score", "gone.png", "blur-1.png", "-o", "scores.csv"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(Table::parse(&here.read_text("scores.csv")).rows.len(), 2);
+}
+
+#[test]
+fn batches_beyond_reason_are_refused_and_large_ones_work() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["score", "blur-1.png", "--batch", "4096"]).ended_with(0);
+    for batch in ["0", "4097", "1000000000000", "18446744073709551615"] {
+        here.run(&["score", "blur-1.png", "--batch", batch]).refused_with("expected 1 to 4096");
+    }
+}
+
+#[test]
+fn files_of_one_head_are_named_after_it() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["map", "blur-1.png", "-o", "maps", "--per-head", "--method", "attn@head=2"])
+        .ended_with(0);
+    assert!(
+        here.files("maps").contains(&"blur-1.png.head-02.map.png".to_owned()),
+        "{:?}",
+        here.files("maps")
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn behind_a_link_the_file_is_replaced_and_not_the_link() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("real.csv", "old");
+    std::os::unix::fs::symlink("real.csv", here.path("link.csv")).unwrap();
+    here.run(&["score", "blur-1.png", "-o", "link.csv"]).ended_with(0);
+    assert!(here.path("link.csv").is_symlink(), "a link was replaced");
+    assert!(here.read_text("real.csv").starts_with("path,status,score"));
+}
+
+#[test]
+fn no_images_at_all_is_not_a_silent_success() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("empty.txt", "");
+    here.write("old.csv", "old");
+    let ran = here.run(&["score", "--list", "empty.txt", "-o", "old.csv"]);
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert_eq!(here.read_text("old.csv"), "old");
+}
+
+#[test]
+fn errors_are_said_once() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let ran = here.run(&["score", "--list", "gone.txt"]).ended_with(2);
+    assert_eq!(ran.stderr.matches("os error 2").count(), 1, "{}", ran.stderr);
+    let ran = here.run(&["score", "[.png"]).ended_with(2);
+    assert_eq!(ran.stderr.matches("invalid range").count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn model_options_are_not_ignored_for_the_built_in_model() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["score", "blur-1.png", "--preset", "cvlface-vit-s"]).ended_with(2);
+}
+
+#[test]
+fn model_options_heads_are_not_ignored_for_the_built_in_model() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["score", "blur-1.png", "--heads", "3"]).ended_with(2);
+    here.run(&["score", "blur-1.png", "--activation", "gelu"]).ended_with(2);
+}
+
+#[test]
+fn a_map_that_does_not_start_leaves_nothing() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["map", "nope-*.png", "-o", "maps"]).ended_with(2);
+    assert!(!here.path("maps").exists());
+}
+
+#[test]
+fn a_sheet_tells_of_values_outside_its_range() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let ran =
+        here.run(&["map", "blur-1.png", "--sheet", "s.png", "--range", "100,200"]).ended_with(0);
+    assert!(ran.stderr.contains("outside --range"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_sheet_is_a_png_by_name_too() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["map", "blur-1.png", "--sheet", "s.jpg"]).ended_with(2);
+}
+
+#[test]
+fn jsonl_keys_come_in_the_order_of_the_columns() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let ran = here.run(&["score", "blur-1.png", "--format", "jsonl"]).ended_with(0);
+    assert!(ran.stdout().starts_with("{\"path\":"), "{}", ran.stdout());
+}
+
+#[test]
+#[cfg(unix)]
+fn names_send_no_codes_to_the_terminal() {
+    let here = Workplace::new();
+    here.write("a\u{1b}[31m.png", wide_picture());
+    let ran = here.run(&["score", "."]).ended_with(1);
+    assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
+}
+
+#[test]
+#[cfg(unix)]
+fn txt_stays_one_line_an_image() {
+    let here = Workplace::new();
+    here.face("blur-1.png", "a\nb.png");
+    let ran = here.run(&["score", ".", "--format", "txt"]);
+    assert_eq!(ran.stdout().lines().count(), 1, "{:?}", ran.stdout());
+}
+
+#[test]
+fn a_method_named_twice_is_refused() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["score", "blur-1.png", "--method", "attn,attn-max,attn-max"])
+        .refused("method 'attn-max' was named twice");
+}
+
+#[test]
+fn json_grids_have_the_score_of_the_manifest() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.run(&["map", "blur-1.png", "-o", "maps"]).ended_with(0);
+    let score = Table::parse(&here.read_text("maps/manifest.csv")).column("score")[0].to_owned();
+    let grid = here.read_text("maps/blur-1.png.grid.json");
+    assert!(grid.contains(&format!("\"score\":{score}")), "{score} {grid}");
+}
+
+#[test]
+fn a_missing_folder_of_the_output_tells_no_temporary_name() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let ran = here.run(&["score", "blur-1.png", "-o", "gone/x.csv"]).ended_with(2);
+    assert!(!ran.stderr.contains(".attn-fiqa-"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_whose_list_is_its_output_is_refused() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("image_path_list.txt", "blur-1.png\n");
+    here.run(&["score", "--list", "image_path_list.txt", "-o", "image_path_list.txt"])
+        .ended_with(2);
+    here.run(&["score", "blur-1.png", "-o", "blur-1.png", "--format", "csv"]).ended_with(2);
+}
+
+#[test]
+fn inspect_aligns_its_columns() {
+    let here = Workplace::new();
+    let ran = here.run(&["model", "inspect"]).ended_with(0);
+    let (_, config) = ran.stdout().split_once("configuration\n").unwrap();
+    let first = config.lines().map(|l| l.find(" from ").unwrap()).collect::<Vec<_>>();
+    assert!(first.windows(2).all(|w| w[0] == w[1]), "{config}");
+}

@@ -1,0 +1,165 @@
+//! Methods and columns on request.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+mod support;
+
+use attn_fiqa::checkpoint::builtin;
+use support::{MISSING, WRONG_SIZE, Workplace, assert_near, wide_picture};
+
+const METHODS: &str = "attn,attn-max@block=3,attn-calibrated,attn@head=2,attn-median@block=1@head=0,\
+                       attn-inverse-std";
+
+#[test]
+fn columns_on_request_stand_between_score_and_message() {
+    let config = *builtin().unwrap().config();
+    let here = Workplace::with_faces(&["astronaut.png", "turn-2.png"]);
+    here.write("wide.png", wide_picture());
+    let images = ["astronaut.png", "wide.png", "gone.png", "turn-2.png"];
+    let columns = ["--columns", "embedding,map,size"];
+    let ran = here.run(&[&["score"], &images[..], &columns[..]].concat()).ended_with(1);
+    let table = ran.table();
+    assert_eq!(
+        table.heading,
+        ["path", "status", "score", "width", "height", "received", "embedding", "message"]
+    );
+    assert_eq!(table.column("width"), ["112", "512", "", "112"]);
+    assert_eq!(table.column("height"), ["112", "512", "", "112"]);
+    assert_eq!(table.rows[1][..3], ["wide.png", "wrong-size", ""]);
+    assert_eq!(table.rows[1][5..], ["", "", WRONG_SIZE]);
+    assert_eq!(table.rows[2][1..], ["not-found", "", "", "", "", "", MISSING]);
+
+    let (maps, embeddings) = (table.lists("received"), table.lists("embedding"));
+    for row in [0, 3] {
+        assert_eq!(maps[row].len(), config.patches());
+        let mean = maps[row].iter().sum::<f32>() / maps[row].len() as f32;
+        assert_near(mean, table.rows[row][2].parse().unwrap(), 1e-4);
+        assert_eq!(embeddings[row].len(), config.embedding_head.unwrap().dim);
+        assert!(embeddings[row].iter().all(|value| value.is_finite()));
+    }
+    assert_ne!(maps[0], maps[3]);
+    assert_ne!(embeddings[0], embeddings[3]);
+}
+
+#[test]
+fn the_map_belongs_to_the_first_method() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    for method in ["attn", "attn-calibrated", "attn@block=2", "attn@head=1"] {
+        let args = ["score", "astronaut.png", "--columns", "map", "--method", method];
+        let table = here.run(&args).ended_with(0).table();
+        let map = &table.lists("received")[0];
+        let mean = map.iter().sum::<f32>() / map.len() as f32;
+        assert_near(mean, table.numbers("score")[0], 1e-4);
+    }
+    here.run(&["score", "astronaut.png", "--columns", "map", "--method", "attn-max"]).refused(
+        "a map was asked for, but method 'attn-max' is no mean over patches; put 'attn' or \
+         'attn-calibrated' first",
+    );
+}
+
+#[test]
+fn columns_are_in_jsonl_too() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let args = ["score", "astronaut.png", "gone.png", "--columns", "size,map,embedding"];
+    let table = here.run(&args).ended_with(1).table();
+    let ran = here.run(&[&args[..], &["--format", "jsonl"]].concat()).ended_with(1);
+    let objects: Vec<serde_json::Value> =
+        ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for list in ["received", "embedding"] {
+        let values: Vec<f32> = serde_json::from_value(objects[0][list].clone()).unwrap();
+        assert_eq!(values, table.lists(list)[0]);
+        assert_eq!(objects[1][list], serde_json::Value::Null);
+    }
+    assert_eq!((&objects[0]["width"], &objects[0]["height"]), (&112.into(), &112.into()));
+    assert_eq!(objects[1]["width"], serde_json::Value::Null);
+}
+
+#[test]
+fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let ran = here.run(&["score", "astronaut.png", "gone.png", "--method", METHODS]);
+    let table = ran.ended_with(1).table();
+    let mut heading = vec!["path", "status", "score"];
+    heading.extend(METHODS.split(',').skip(1));
+    heading.push("message");
+    assert_eq!(table.heading, heading);
+    assert_eq!(table.rows[1][2..heading.len() - 1], [""; 6]);
+    for (index, method) in METHODS.split(',').enumerate() {
+        let alone = here.run(&["score", "astronaut.png", "--method", method]).ended_with(0);
+        assert_near(
+            alone.table().numbers("score")[0],
+            table.rows[0][2 + index].parse().unwrap(),
+            1e-5,
+        );
+    }
+}
+
+#[test]
+fn the_mean_over_heads_is_the_mean_of_the_heads() {
+    let heads = builtin().unwrap().config().num_heads;
+    let here = Workplace::with_faces(&["noise-2.png"]);
+    let methods: Vec<String> = (0..heads).map(|head| format!("attn@head={head}")).collect();
+    let methods = format!("attn,{}", methods.join(","));
+    let table = here.run(&["score", "noise-2.png", "--method", &methods]).ended_with(0).table();
+    let scores: Vec<f32> =
+        table.rows[0][2..3 + heads].iter().map(|cell| cell.parse().unwrap()).collect();
+    assert_near(scores[1..].iter().sum::<f32>() / heads as f32, scores[0], 1e-4);
+}
+
+#[test]
+fn the_default_of_a_calibrated_model_is_the_calibrated_score() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let score = |options: &[&str]| {
+        let ran = here.run(&[&["score", "astronaut.png"], options].concat()).ended_with(0);
+        ran.table().numbers("score")[0]
+    };
+    let default = score(&[]);
+    assert_eq!(default, score(&["--method", "attn-calibrated"]));
+    assert!((default - score(&["--method", "attn"])).abs() > 0.1);
+}
+
+#[test]
+fn methods_that_the_model_does_not_have_are_refused_with_what_it_has() {
+    let config = *builtin().unwrap().config();
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let refused = |method: &str, message: &str| {
+        here.run(&["score", "astronaut.png", "--method", method]).refused(message);
+    };
+    let (blocks, heads) = (config.depth, config.num_heads);
+    refused(
+        &format!("attn,attn-max@block={blocks}"),
+        &format!(
+            "method 'attn-max@block={blocks}' names a block that is not there; this model has \
+             blocks 0 to {}",
+            blocks - 1
+        ),
+    );
+    refused(
+        &format!("attn@head={heads}"),
+        &format!(
+            "method 'attn@head={heads}' names a head that is not there; this model has heads 0 \
+             to {}",
+            heads - 1
+        ),
+    );
+}
+
+#[test]
+fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let known = "expected one of attn, attn-calibrated, attn-median, attn-max, attn-inverse-std, \
+                 each optionally with @block=N and @head=N";
+    for (method, reason) in [
+        ("atn", "unknown name"),
+        ("attn@layer=1", "neither block nor head after '@'"),
+        ("attn@block=last", "no whole number after '='"),
+    ] {
+        here.run(&["score", "astronaut.png", "--method", method]).refused_with(&format!(
+            "invalid value '{method}' for '--method <NAME,…>': {reason} in method '{method}'; \
+             {known}"
+        ));
+    }
+    here.run(&["score", "astronaut.png", "--columns", "age"]).refused_with(
+        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: size, map, embedding]",
+    );
+}

@@ -1,0 +1,173 @@
+//! Everything that can be named as holding images.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+mod support;
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use support::{Workplace, face_bytes};
+
+/// `faces` with two faces, a note, and one face a folder further down; a list of them.
+fn workplace() -> Workplace {
+    let here = Workplace::new();
+    here.face("blur-3.png", "faces/b.png");
+    here.face("jpeg-1.jpg", "faces/a.JPG");
+    here.face("turn-1.png", "faces/more/c.png");
+    here.write("faces/notes.txt", "not a picture, and not named as one\n");
+    here.write("list.txt", "b.png\r\n\r\nmore/c.png\r\na.JPG");
+    here.write("pack.tar", tar(&["more/c.png", "a.JPG", "b.png"]));
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&tar(&["b.png", "a.JPG"])).unwrap();
+    here.write("pack.tar.gz", gzip.finish().unwrap());
+    here
+}
+
+/// An archive of the workplace's files by their names below `faces`, and one that is no picture.
+fn tar(names: &[&str]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in names.iter().chain(&["notes.txt"]) {
+        let bytes = match *name {
+            "a.JPG" => face_bytes("jpeg-1.jpg"),
+            "b.png" => face_bytes("blur-3.png"),
+            "more/c.png" => face_bytes("turn-1.png"),
+            _ => b"not a picture\n".to_vec(),
+        };
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Runs `score` and asserts that these paths come in this order, all of them
+/// scored, and the same face with the same score however it was named.
+#[track_caller]
+fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]) {
+    let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
+    let scores = here.run(&[&["score"], &reference[..]].concat()).ended_with(0).table();
+    let scores = scores.column("score");
+    let ran = here.run_fed(&[&["score"], args].concat(), input).ended_with(0);
+    let table = ran.table();
+    assert_eq!(table.column("path"), expected);
+    for row in &table.rows {
+        let face = ["a.JPG", "b.png", "c.png"].iter().position(|face| row[0].ends_with(face));
+        assert_eq!(row[1..], ["ok", scores[face.unwrap()], ""], "{}", row[0]);
+    }
+}
+
+#[test]
+fn files_come_as_named_and_as_often_as_named() {
+    let paths = ["faces/b.png", "./faces/a.JPG", "faces/b.png"];
+    assert_paths(&workplace(), &paths, b"", &paths);
+}
+
+#[test]
+fn a_folder_gives_its_images_in_the_order_of_their_names() {
+    let here = workplace();
+    assert_paths(&here, &["faces"], b"", &["faces/a.JPG", "faces/b.png"]);
+    let ran = here.run(&["score", "faces"]);
+    let note = "note: 1 file without an image's ending passed over\n";
+    assert_eq!(ran.said(), format!("2 scored\n{note}"));
+}
+
+#[test]
+fn a_folder_is_searched_deeper_on_request() {
+    let here = workplace();
+    for option in ["--recursive", "-r"] {
+        let expected = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
+        assert_paths(&here, &["faces", option], b"", &expected);
+    }
+}
+
+#[test]
+fn a_pattern_gives_what_matches_it() {
+    let here = workplace();
+    assert_paths(&here, &["faces/*.png"], b"", &["faces/b.png"]);
+    assert_paths(&here, &["faces/**/[bc].png"], b"", &["faces/b.png", "faces/more/c.png"]);
+    assert_paths(&here, &["faces/more*"], b"", &["faces/more/c.png"]);
+    assert_paths(
+        &here,
+        &["pack*"],
+        b"",
+        &[
+            "pack.tar/more/c.png",
+            "pack.tar/a.JPG",
+            "pack.tar/b.png",
+            "pack.tar.gz/b.png",
+            "pack.tar.gz/a.JPG",
+        ],
+    );
+}
+
+#[test]
+fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
+    let here = workplace();
+    here.face("jpeg-1.jpg", "[x]a.JPG");
+    assert_paths(&here, &["[x]a.JPG"], b"", &["[x]a.JPG"]);
+}
+
+#[test]
+fn a_list_keeps_its_order_and_starts_where_its_root_is() {
+    let here = workplace();
+    let expected = ["b.png", "more/c.png", "a.JPG"];
+    assert_paths(&here, &["--list", "list.txt", "--root", "faces"], b"", &expected);
+    here.write("from-here.txt", "faces/a.JPG\nfaces/b.png\n");
+    assert_paths(&here, &["--list", "from-here.txt"], b"", &["faces/a.JPG", "faces/b.png"]);
+}
+
+#[test]
+fn a_list_can_come_through_standard_input() {
+    let here = workplace();
+    let args = ["--list", "-", "--root", "faces"];
+    assert_paths(&here, &args, b"\xEF\xBB\xBFb.png\na.JPG\n", &["b.png", "a.JPG"]);
+    assert_paths(&here, &["--list", "-"], b"faces/b.png", &["faces/b.png"]);
+}
+
+#[test]
+fn archives_are_read_in_place_and_in_their_order() {
+    let here = workplace();
+    let plain = ["pack.tar/more/c.png", "pack.tar/a.JPG", "pack.tar/b.png"];
+    assert_paths(&here, &["pack.tar"], b"", &plain);
+    let packed = ["b.png", "a.JPG"];
+    assert_paths(
+        &here,
+        &["pack.tar.gz"],
+        b"",
+        &packed.map(|name| ["pack.tar.gz/", name].concat()).each_ref().map(String::as_str),
+    );
+    let before = here.files("");
+    here.run(&["score", "pack.tar", "pack.tar.gz"]).ended_with(0);
+    assert_eq!(here.files(""), before, "nothing is unpacked");
+}
+
+#[test]
+fn inputs_of_every_kind_go_together_and_the_list_comes_last() {
+    assert_paths(
+        &workplace(),
+        &[
+            "--list",
+            "list.txt",
+            "--root",
+            "faces",
+            "faces/more",
+            "pack.tar.gz",
+            "faces/a*",
+            "faces/b.png",
+        ],
+        b"",
+        &[
+            "faces/more/c.png",
+            "pack.tar.gz/b.png",
+            "pack.tar.gz/a.JPG",
+            "faces/a.JPG",
+            "faces/b.png",
+            "b.png",
+            "more/c.png",
+            "a.JPG",
+        ],
+    );
+}

@@ -1,0 +1,112 @@
+//! `--output`: a file that appears only when it is complete.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use support::{HEADING, Ran, Table, Workplace};
+
+const OLD: &str = "what stood here before\n";
+
+#[test]
+fn a_run_that_does_not_start_leaves_everything_as_it_was() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("old.csv", OLD);
+    here.write("text.safetensors", "no weights");
+    for output in ["old.csv", "new.csv"] {
+        for wrong in [
+            &["nothing-*.png"][..],
+            &["--list", "gone.txt"],
+            &["blur-1.png", "--method", "attn@block=99"],
+            &["blur-1.png", "--model", "text.safetensors"],
+            &["blur-1.png", "--columns", "age"],
+        ] {
+            here.run(&[&["score", "--output", output], wrong].concat()).ended_with(2);
+            assert_eq!(here.files(""), ["blur-1.png", "old.csv", "text.safetensors"], "{wrong:?}");
+            assert_eq!(here.read_text("old.csv"), OLD, "{wrong:?}");
+        }
+    }
+}
+
+#[test]
+fn the_file_appears_when_the_last_row_is_written() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("old.csv", OLD);
+    let before = here.files("");
+    let mut command = here.command(&["score", "--list", "-", "--output", "old.csv"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut list = child.stdin.take().unwrap();
+    list.write_all(b"blur-1.png\n").unwrap();
+    let started = Instant::now();
+    while here.files("") == before {
+        assert!(started.elapsed() < Duration::from_secs(30), "nothing is written");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(here.read_text("old.csv"), OLD, "while the run goes on");
+    list.write_all(b"gone.png\n").unwrap();
+    drop(list);
+    let ran = Ran::from(child.wait_with_output().unwrap()).ended_with(1);
+    assert_eq!(ran.stdout(), "");
+    assert_eq!(here.files(""), before, "nothing else is left");
+    let table = Table::parse(&here.read_text("old.csv"));
+    assert_eq!(table.column("path"), ["blur-1.png", "gone.png"]);
+    assert_eq!(table.column("status"), ["ok", "not-found"]);
+}
+
+#[test]
+fn a_run_in_which_every_image_failed_still_has_its_rows() {
+    let here = Workplace::new();
+    here.run(&["score", "gone.png", "-o", "scores.csv"]).ended_with(1);
+    assert_eq!(
+        here.read_text("scores.csv"),
+        format!("{HEADING}\ngone.png,not-found,,no such file\n")
+    );
+}
+
+#[test]
+fn inputs_that_turn_out_to_hold_no_image_are_an_error() {
+    let here = Workplace::new();
+    here.write("empty.txt", "\n\n");
+    here.write("old.csv", OLD);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(0);
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_data(&mut header, "notes.txt", &b""[..]).unwrap();
+    here.write("notes.tar", builder.into_inner().unwrap());
+    for input in [&["--list", "empty.txt"][..], &["--list", "-"], &["notes.tar"]] {
+        let ran = here.run(&[&["score", "--output", "old.csv"], input].concat()).ended_with(2);
+        assert!(ran.stderr.contains("error: the inputs hold no image\n"), "{}", ran.stderr);
+        assert_eq!(here.read_text("old.csv"), OLD);
+    }
+    assert_eq!(here.files("").len(), 3, "nothing else is left");
+}
+
+#[test]
+#[cfg(unix)]
+fn the_file_is_as_readable_as_any_other_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("ordinary", "");
+    let mode = |name: &str| fs::metadata(here.path(name)).unwrap().permissions().mode() & 0o7777;
+    for output in ["scores.csv", "scores.parquet"] {
+        here.run(&["score", "blur-1.png", "-o", output]).ended_with(0);
+        assert_eq!(mode(output), mode("ordinary"), "{output}");
+    }
+}
+
+#[test]
+fn places_that_cannot_be_written_are_refused() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    fs::create_dir(here.path("folder")).unwrap();
+    here.run(&["score", "blur-1.png", "-o", "folder", "--format", "csv"])
+        .refused("cannot write 'folder': it is a folder");
+    here.run(&["score", "blur-1.png", "-o", "gone/scores.csv"])
+        .refused("cannot write 'gone/scores.csv': there is no such folder");
+    assert_eq!(here.files(""), ["blur-1.png"]);
+}

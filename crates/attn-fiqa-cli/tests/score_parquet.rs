@@ -1,0 +1,86 @@
+//! Parquet files, read back row by row.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+mod support;
+
+use std::fs::File;
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use support::{MISSING, WRONG_SIZE, Workplace, wide_picture};
+
+fn rows(here: &Workplace, file: &str) -> Vec<Vec<(String, Field)>> {
+    let reader = SerializedFileReader::new(File::open(here.path(file)).unwrap()).unwrap();
+    reader.get_row_iter(None).unwrap().map(|row| row.unwrap().into_columns()).collect()
+}
+
+fn text(text: &str) -> Field {
+    Field::Str(text.to_owned())
+}
+
+fn list(field: &Field) -> Vec<f32> {
+    let Field::ListInternal(list) = field else { panic!("no list: {field:?}") };
+    let number = |field: &Field| match field {
+        Field::Float(value) => *value,
+        other => panic!("no number: {other:?}"),
+    };
+    list.elements().iter().map(number).collect()
+}
+
+const IMAGES: [&str; 4] = ["astronaut.png", "wide.png", "gone.png", "jpeg-2.jpg"];
+
+fn workplace() -> Workplace {
+    let here = Workplace::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
+    here.write("wide.png", wide_picture());
+    here
+}
+
+#[test]
+fn every_column_comes_back_with_nulls_where_an_image_failed() {
+    let here = workplace();
+    let args =
+        [&["score", "--columns", "size,map,embedding", "--method", "attn,attn-max"], &IMAGES[..]]
+            .concat();
+    let expected = here.run(&args).ended_with(1).table();
+    let ran = here.run(&[&args[..], &["--output", "scores.parquet"]].concat()).ended_with(1);
+    assert_eq!(ran.stdout(), "");
+
+    let rows = rows(&here, "scores.parquet");
+    assert_eq!(rows.len(), IMAGES.len());
+    for (row, cells) in rows.iter().zip(&expected.rows) {
+        let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, expected.heading);
+        let fields: Vec<&Field> = row.iter().map(|(_, field)| field).collect();
+        for index in [0, 1, 8] {
+            assert_eq!(*fields[index], text(&cells[index]));
+        }
+        for index in [2, 3] {
+            let score = cells[index].parse().map_or(Field::Null, Field::Float);
+            assert_eq!(*fields[index], score, "{}", names[index]);
+        }
+        for index in [4, 5] {
+            let pixels = cells[index].parse().map_or(Field::Null, Field::Int);
+            assert_eq!(*fields[index], pixels, "{}", names[index]);
+        }
+        for index in [6, 7] {
+            match cells[index].as_str() {
+                "" => assert_eq!(*fields[index], Field::Null, "{}", names[index]),
+                numbers => assert_eq!(list(fields[index]), support::numbers(numbers)),
+            }
+        }
+    }
+    assert_eq!((&rows[1][1].1, &rows[1][8].1), (&text("wrong-size"), &text(WRONG_SIZE)));
+    assert_eq!((&rows[1][2].1, &rows[1][4].1), (&Field::Null, &Field::Int(512)));
+    assert_eq!((&rows[2][1].1, &rows[2][8].1), (&text("not-found"), &text(MISSING)));
+}
+
+#[test]
+fn a_pipe_gets_the_same_file() {
+    let here = workplace();
+    let args = [&["score", "--format", "parquet"], &IMAGES[..]].concat();
+    let piped = here.run(&args).ended_with(1);
+    here.run(&[&args[..], &["-o", "scores.bin"]].concat()).ended_with(1);
+    assert_eq!(piped.bytes, here.read("scores.bin"));
+    assert_eq!(rows(&here, "scores.bin").len(), IMAGES.len());
+}

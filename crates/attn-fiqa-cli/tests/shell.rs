@@ -1,0 +1,102 @@
+//! Completions, manual pages and help.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+mod support;
+
+use support::Workplace;
+
+#[test]
+fn completions_know_every_command_and_option() {
+    let here = Workplace::new();
+    for (shell, mark) in [
+        ("bash", "complete -F _attn__fiqa "),
+        ("zsh", "#compdef attn-fiqa"),
+        ("fish", "complete -c attn-fiqa"),
+    ] {
+        let ran = here.run(&["completions", shell]).ended_with(0);
+        assert_eq!(ran.stderr, "");
+        for part in [mark, "score", "map", "inspect", "swapped-channels", "per-head", "attn"] {
+            assert!(ran.stdout().contains(part), "{shell}: no '{part}'");
+        }
+    }
+    here.run(&["completions", "tcsh"]).refused_with(
+        "invalid value 'tcsh' for '<SHELL>'\n  [possible values: bash, elvish, fish, powershell, \
+         zsh]",
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn the_bash_completion_is_valid_bash() {
+    let here = Workplace::new();
+    let script = here.run(&["completions", "bash"]).ended_with(0);
+    here.write("completion.bash", &script.bytes);
+    let mut bash = std::process::Command::new("bash");
+    let Ok(output) = bash.arg("-n").arg(here.path("completion.bash")).output() else {
+        println!("skipped: bash is not here");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_manual_page_goes_to_standard_output() {
+    let here = Workplace::new();
+    let ran = here.run(&["man"]).ended_with(0);
+    for part in [".TH attn-fiqa 1", ".SH NAME", ".SH SUBCOMMANDS", "Exit status: 0 if every image"]
+    {
+        assert!(ran.stdout().contains(part), "no '{part}'");
+    }
+    assert!(here.files("").is_empty());
+}
+
+#[test]
+fn manual_pages_of_every_command_go_into_a_folder() {
+    let here = Workplace::new();
+    let ran = here.run(&["man", "--output", "share/man1"]).ended_with(0);
+    assert_eq!((ran.stdout(), ran.stderr.as_str()), ("", ""));
+    assert_eq!(
+        here.files("share/man1"),
+        [
+            "attn-fiqa-completions.1",
+            "attn-fiqa-man.1",
+            "attn-fiqa-map.1",
+            "attn-fiqa-model-convert.1",
+            "attn-fiqa-model-inspect.1",
+            "attn-fiqa-model.1",
+            "attn-fiqa-score.1",
+            "attn-fiqa.1",
+        ]
+    );
+    let score = here.read_text("share/man1/attn-fiqa-score.1");
+    assert!(score.contains("swapped\\-channels"), "{score}");
+
+    here.write("file", "");
+    here.run(&["man", "--output", "file"]).refused_with("cannot write manual pages into 'file': ");
+}
+
+#[test]
+fn help_tells_the_exit_status() {
+    let here = Workplace::new();
+    for option in ["--help", "-h"] {
+        let ran = here.run(&[option]).ended_with(0);
+        assert!(ran.stdout().contains("Usage: attn-fiqa <COMMAND>"), "{}", ran.stdout());
+        let text = ran.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(
+            "Exit status: 0 if every image was scored, 1 if some failed (their rows say why), 2 \
+             if the run could not start or its output not be written."
+        ));
+    }
+    let version = here.run(&["--version"]).ended_with(0);
+    assert_eq!(version.stdout(), concat!("attn-fiqa ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn what_is_not_known_is_refused() {
+    let here = Workplace::new();
+    here.run(&["rate"]).refused_with("unrecognized subcommand 'rate'");
+    here.run(&["score", "--bogus"]).refused_with("unexpected argument '--bogus' found");
+    let ran = here.run(&[]).ended_with(2);
+    assert!(ran.stderr.contains("Usage: attn-fiqa <COMMAND>") && ran.bytes.is_empty());
+}

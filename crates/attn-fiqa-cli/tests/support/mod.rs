@@ -1,0 +1,266 @@
+//! Running the program in a folder of its own, and reading what it wrote.
+#![allow(
+    dead_code,
+    clippy::print_stdout,
+    reason = "each test program uses its own share, and a skipped test says so"
+)]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// How far a score may be from another machine's: matrix products differ between processors.
+pub(crate) const SCORE_TOLERANCE: f32 = 1e-3;
+
+/// The first heading of every run without further columns.
+pub(crate) const HEADING: &str = "path,status,score,message";
+
+pub(crate) const EMPTY: &str = "the file is empty";
+pub(crate) const CUT: &str =
+    "the file ends before the picture is complete: copy or download it again";
+pub(crate) const MISSING: &str = "no such file";
+pub(crate) const NOT_AN_IMAGE: &str =
+    "the file is not a picture in a known format: JPEG, PNG, WebP, BMP and TIFF are read";
+pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: align the face to 112×112 \
+     first, or, if it is already an aligned face, have it resized (`--resize` on the command \
+     line, `Fit::Resize` in the library)";
+
+/// The repository's example pictures.
+pub(crate) fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+/// `../shared` beside the project, or `None` with a printed reason.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: ../shared is not here");
+    None
+}
+
+/// The program, with nothing in its environment that changes what it says.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attn-fiqa"));
+    for variable in ["COLUMNS", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// A folder in which the program runs, so that paths are short and the same everywhere.
+pub(crate) struct Workplace(TempDir);
+
+impl Workplace {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().expect("a temporary folder"))
+    }
+
+    /// With these of the example faces in it.
+    pub(crate) fn with_faces(faces: &[&str]) -> Self {
+        let here = Self::new();
+        for face in faces {
+            here.face(face, face);
+        }
+        here
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file, and the folders it lies in.
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a new folder");
+        fs::write(path, bytes).expect("a new file");
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub(crate) fn read_text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).expect("text")
+    }
+
+    /// Puts an example face here under another name.
+    pub(crate) fn face(&self, face: &str, name: &str) {
+        self.write(name, face_bytes(face));
+    }
+
+    /// Puts one picture here for every way in which a file can be bad.
+    pub(crate) fn bad_pictures(&self, folder: &str) {
+        let picture = face_bytes("blur-1.png");
+        self.write(&format!("{folder}/cut.png"), &picture[..picture.len() / 2]);
+        self.write(&format!("{folder}/empty.png"), "");
+        self.write(&format!("{folder}/text.png"), "this is a text and no picture\n");
+        self.write(&format!("{folder}/wide.png"), wide_picture());
+    }
+
+    /// The names of all files below a folder, sorted, with `/` between their parts.
+    pub(crate) fn files(&self, folder: &str) -> Vec<String> {
+        let root = self.path(folder);
+        let mut names = Vec::new();
+        let mut to_open = vec![root.clone()];
+        while let Some(folder) = to_open.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    to_open.push(path);
+                } else {
+                    let name = path.strip_prefix(&root).expect("a name below the folder");
+                    names.push(name.to_string_lossy().replace('\\', "/"));
+                }
+            }
+        }
+        names.sort();
+        names
+    }
+
+    /// The program, ready to run here.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = program();
+        command.current_dir(self.0.path()).args(args);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.run_fed(args, b"")
+    }
+
+    /// Runs the program with bytes on its standard input.
+    pub(crate) fn run_fed(&self, args: &[&str], input: &[u8]) -> Ran {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program");
+        let mut stdin = child.stdin.take().expect("its input");
+        // A program that does not read its input may have left already.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        Ran::from(child.wait_with_output().expect("its output"))
+    }
+}
+
+/// An example face's file.
+pub(crate) fn face_bytes(face: &str) -> Vec<u8> {
+    let path = examples().join("faces").join(face);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A whole photograph, 512×512: no crop.
+pub(crate) fn wide_picture() -> Vec<u8> {
+    fs::read(examples().join("astronaut.png")).expect("examples/astronaut.png")
+}
+
+/// How a run ended and what it said.
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let stderr = String::from_utf8(output.stderr).expect("messages in UTF-8");
+        Self { status: output.status.code(), bytes: output.stdout, stderr }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn ended_with(self, status: i32) -> Self {
+        assert_eq!(self.status, Some(status), "exit status; it said: {}", self.stderr);
+        self
+    }
+
+    pub(crate) fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.bytes).expect("standard output in UTF-8")
+    }
+
+    /// Standard error without how long the run took.
+    pub(crate) fn said(&self) -> String {
+        let lines = self.stderr.lines().map(|line| match line.rsplit_once(" in ") {
+            Some((said, time)) if time.ends_with(" images/s") => said,
+            _ => line,
+        });
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The run did not start: status 2, no data, and exactly this error.
+    #[track_caller]
+    pub(crate) fn refused(self, message: &str) {
+        let ran = self.ended_with(2);
+        assert_eq!(ran.stderr, format!("error: {message}\n"));
+        assert_eq!(ran.stdout(), "");
+    }
+
+    /// The run did not start: status 2, no data, and an error that holds this.
+    #[track_caller]
+    pub(crate) fn refused_with(self, part: &str) {
+        let ran = self.ended_with(2);
+        assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+        assert!(ran.stderr.contains(part), "'{part}' is not in: {}", ran.stderr);
+        assert_eq!(ran.stdout(), "");
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        Table::parse(self.stdout())
+    }
+}
+
+/// The rows of a CSV file.
+pub(crate) struct Table {
+    pub(crate) heading: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        let row = |record: Result<csv::StringRecord, csv::Error>| {
+            record.expect("a CSV row").iter().map(str::to_owned).collect()
+        };
+        let mut rows: Vec<Vec<String>> = reader.records().map(row).collect();
+        assert!(!rows.is_empty(), "no heading");
+        Self { heading: rows.remove(0), rows }
+    }
+
+    pub(crate) fn column(&self, name: &str) -> Vec<&str> {
+        let index = self.heading.iter().position(|heading| heading == name);
+        let index = index.unwrap_or_else(|| panic!("no column {name} in {:?}", self.heading));
+        self.rows.iter().map(|row| row[index].as_str()).collect()
+    }
+
+    /// A column of one number a row.
+    pub(crate) fn numbers(&self, name: &str) -> Vec<f32> {
+        let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{name}: '{text}'"));
+        self.column(name).into_iter().map(number).collect()
+    }
+
+    /// A column of a list a row.
+    pub(crate) fn lists(&self, name: &str) -> Vec<Vec<f32>> {
+        self.column(name).into_iter().map(numbers).collect()
+    }
+
+    /// What became of each image: path, status and message.
+    pub(crate) fn outcomes(&self) -> Vec<[&str; 3]> {
+        let (status, message) = (self.column("status"), self.column("message"));
+        let rows = self.column("path").into_iter().zip(status).zip(message);
+        rows.map(|((path, status), message)| [path, status, message]).collect()
+    }
+}
+
+/// Numbers separated by spaces.
+pub(crate) fn numbers(text: &str) -> Vec<f32> {
+    text.split_whitespace().map(|number| number.parse().expect("a number")).collect()
+}
+
+#[track_caller]
+pub(crate) fn assert_near(found: f32, expected: f32, tolerance: f32) {
+    assert!((found - expected).abs() <= tolerance, "{found} is not {expected} ± {tolerance}");
+}

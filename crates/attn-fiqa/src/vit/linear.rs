@@ -1,14 +1,20 @@
 //! A linear layer, `y = x·Wᵀ + b`.
 
-use attn_fiqa_kernels::{Accumulate, Matrix, MatrixMut, gemm};
+use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, PackedWeights, gemm};
 
-/// The weight stays `[out, in]`, as checkpoints hold it: the matrix product packs
-/// it faster from there than from its transpose.
 pub(super) struct Linear {
-    weight: Vec<f32>,
+    weight: Weight,
     bias: Option<Vec<f32>>,
     inputs: usize,
     outputs: usize,
+}
+
+enum Weight {
+    /// Laid out once, where the machine has the kernel for it.
+    Packed(PackedWeights),
+    /// `[out, in]`, as checkpoints hold it: the matrix product packs it faster
+    /// from there than from its transpose.
+    Plain(Vec<f32>),
 }
 
 impl Linear {
@@ -16,6 +22,10 @@ impl Linear {
     pub(super) fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Self {
         let outputs = weight.len() / inputs;
         assert_eq!(outputs * inputs, weight.len(), "a weight is not whole rows: this is a bug");
+        let weight = match PackedWeights::new(Isa::best(), &weight, inputs) {
+            Some(packed) => Weight::Packed(packed),
+            None => Weight::Plain(weight),
+        };
         Self { weight, bias, inputs, outputs }
     }
 
@@ -23,9 +33,12 @@ impl Linear {
         self.outputs
     }
 
-    /// The weight `[out, in]`.
-    pub(super) fn weight(&self) -> &[f32] {
-        &self.weight
+    /// The weights of the first `count` outputs, `[out, in]`.
+    pub(super) fn first_rows(&self, count: usize) -> Vec<f32> {
+        match &self.weight {
+            Weight::Packed(packed) => (0..count).flat_map(|output| packed.row(output)).collect(),
+            Weight::Plain(weight) => weight[..count * self.inputs].to_vec(),
+        }
     }
 
     pub(super) fn bias(&self) -> Option<&[f32]> {
@@ -34,14 +47,13 @@ impl Linear {
 
     /// `out = x·Wᵀ + b`; `x` is `[row, in]` and `out` `[row, out]`.
     pub(super) fn forward(&self, x: &[f32], out: &mut [f32]) {
-        let accumulate = match &self.bias {
+        match &self.bias {
             Some(bias) => {
                 out.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(bias));
-                Accumulate::Add
             }
-            None => Accumulate::Overwrite,
-        };
-        self.multiply(x, out, accumulate);
+            None => out.fill(0.0),
+        }
+        self.multiply_add(x, out);
     }
 
     /// `out += x·Wᵀ + b`: the residual connection.
@@ -51,17 +63,22 @@ impl Linear {
                 row.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
             }
         }
-        self.multiply(x, out, Accumulate::Add);
+        self.multiply_add(x, out);
     }
 
-    fn multiply(&self, x: &[f32], out: &mut [f32], accumulate: Accumulate) {
-        let rows = x.len() / self.inputs;
-        gemm(
-            MatrixMut::contiguous(out, rows, self.outputs),
-            Matrix::contiguous(x, rows, self.inputs),
-            Matrix::contiguous(&self.weight, self.outputs, self.inputs).transposed(),
-            1.0,
-            accumulate,
-        );
+    fn multiply_add(&self, x: &[f32], out: &mut [f32]) {
+        match &self.weight {
+            Weight::Packed(packed) => packed.multiply_add(x, out),
+            Weight::Plain(weight) => {
+                let rows = x.len() / self.inputs;
+                gemm(
+                    MatrixMut::contiguous(out, rows, self.outputs),
+                    Matrix::contiguous(x, rows, self.inputs),
+                    Matrix::contiguous(weight, self.outputs, self.inputs).transposed(),
+                    1.0,
+                    Accumulate::Add,
+                );
+            }
+        }
     }
 }

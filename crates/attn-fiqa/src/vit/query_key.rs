@@ -43,7 +43,7 @@ impl QueryKey {
     /// Cut out of a block's joint linear.
     pub(super) fn from_qkv(norm1: &LayerNorm, qkv: &Linear, config: &VitConfig) -> Self {
         let outputs = 2 * config.embed_dim;
-        let weight = qkv.weight()[..outputs * config.embed_dim].to_vec();
+        let weight = qkv.first_rows(outputs);
         Self::new(norm1.clone(), weight, qkv.bias().map(|bias| &bias[..outputs]), config)
     }
 

@@ -18,11 +18,15 @@ enum Weight {
 }
 
 impl Linear {
-    /// From a weight `[out, in]`.
+    /// From a weight `[out, in]`, for the best instruction set here.
     pub(super) fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Self {
+        Self::for_isa(Isa::best(), weight, bias, inputs)
+    }
+
+    fn for_isa(isa: Isa, weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Self {
         let outputs = weight.len() / inputs;
         assert_eq!(outputs * inputs, weight.len(), "a weight is not whole rows: this is a bug");
-        let weight = match PackedWeights::new(Isa::best(), &weight, inputs) {
+        let weight = match PackedWeights::new(isa, &weight, inputs) {
             Some(packed) => Weight::Packed(packed),
             None => Weight::Plain(weight),
         };
@@ -78,6 +82,43 @@ impl Linear {
                     1.0,
                     Accumulate::Add,
                 );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_same_layer() {
+        let (inputs, outputs, rows) = (37, 41, 5);
+        let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
+        let weight: Vec<f32> = (0..inputs * outputs).map(value).collect();
+        let bias: Vec<f32> = (0..outputs).map(|i| value(i + 3)).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|i| value(i + 5)).collect();
+        let residual: Vec<f32> = (0..rows * outputs).map(|i| value(i + 11)).collect();
+        for isa in Isa::available() {
+            for bias in [None, Some(bias.clone())] {
+                let layer = Linear::for_isa(isa, weight.clone(), bias.clone(), inputs);
+                assert_eq!(layer.first_rows(3), weight[..3 * inputs], "{}", isa.name());
+                // What was there before must not show through.
+                let mut plain = vec![f32::NAN; rows * outputs];
+                layer.forward(&x, &mut plain);
+                let mut added = residual.clone();
+                layer.forward_add(&x, &mut added);
+                for index in 0..rows * outputs {
+                    let (row, output) = (index / outputs, index % outputs);
+                    let products = (0..inputs).map(|i| {
+                        f64::from(x[row * inputs + i]) * f64::from(weight[output * inputs + i])
+                    });
+                    let bias = bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]));
+                    let expected = bias + products.sum::<f64>();
+                    assert!((f64::from(plain[index]) - expected).abs() < 1e-5, "{}", isa.name());
+                    let expected = expected + f64::from(residual[index]);
+                    assert!((f64::from(added[index]) - expected).abs() < 1e-5, "{}", isa.name());
+                }
             }
         }
     }

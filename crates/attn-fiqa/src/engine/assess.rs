@@ -1,5 +1,6 @@
 //! One batch through the network and into assessments.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -83,7 +84,9 @@ impl Engine {
         let mut scores = vec![f32::NAN; request.methods.len()];
         for (block, input) in &passed.block_inputs {
             let query_key = self.vit.query_key(*block);
-            let plain = query_key.read(input, None);
+            // Most requests need one reading only, with or without the key bias.
+            let plain = OnceCell::new();
+            let plain = || plain.get_or_init(|| query_key.read(input, None));
             // The full matrix is made at most once a block.
             let mut logits: Option<Vec<f32>> = None;
             for (score, method) in scores.iter_mut().zip(&request.methods) {
@@ -92,12 +95,12 @@ impl Engine {
                 }
                 let heads = self.heads_of(method);
                 *score = match method.aggregation {
-                    Aggregation::Mean => plain.score(heads) as f32,
+                    Aggregation::Mean => plain().score(heads) as f32,
                     Aggregation::CalibratedMean => {
                         query_key.read(input, self.key_bias.as_deref()).score(heads) as f32
                     }
                     Aggregation::Median | Aggregation::Max | Aggregation::InverseStd => {
-                        let all = logits.get_or_insert_with(|| plain.logits(0..config.num_heads));
+                        let all = logits.get_or_insert_with(|| plain().logits(0..config.num_heads));
                         let matrix = all.len() / config.num_heads;
                         statistic(
                             method.aggregation,

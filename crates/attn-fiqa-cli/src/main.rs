@@ -19,6 +19,7 @@ fn main() -> std::process::ExitCode {
     let outcome = match Cli::parse().command {
         Command::Score(args) => commands::score::run(&args),
         Command::Map(args) => commands::map::run(&args),
+        Command::Degrade(args) => commands::degrade::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Completions(args) => commands::shell::completions(&args),
         Command::Man(args) => commands::shell::man(&args),

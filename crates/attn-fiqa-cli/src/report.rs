@@ -38,6 +38,8 @@ pub(crate) fn say(line: &str) {
 pub(crate) struct Report {
     quiet: bool,
     verbose: bool,
+    /// What happens to an image of this run, in the past tense.
+    done: &'static str,
     bar: ProgressBar,
     /// Whether the bar shows how much is left.
     total_known: bool,
@@ -51,7 +53,18 @@ pub(crate) struct Report {
 impl Report {
     /// A progress bar is drawn only for a person: on a terminal and unless quiet.
     pub(crate) fn start(args: &RunArgs, tally: Tally) -> Self {
-        let visible = !args.quiet && std::io::stderr().is_terminal();
+        Self::start_other(args.quiet, args.verbose, "scored", tally)
+    }
+
+    /// The same for a run that does something else than score; `done` says what
+    /// is done to an image, in the past tense.
+    pub(crate) fn start_other(
+        quiet: bool,
+        verbose: bool,
+        done: &'static str,
+        tally: Tally,
+    ) -> Self {
+        let visible = !quiet && std::io::stderr().is_terminal();
         let target = if visible {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {
@@ -60,8 +73,9 @@ impl Report {
         let bar = ProgressBar::with_draw_target(None, target);
         set_style(&bar, WHILE_FINDING);
         Self {
-            quiet: args.quiet,
-            verbose: args.verbose,
+            quiet,
+            verbose,
+            done,
             bar,
             total_known: false,
             tally,
@@ -88,6 +102,11 @@ impl Report {
 
     /// Takes note of one image.
     pub(crate) fn count(&mut self, row: &Row) {
+        self.count_image(&row.path, &row.notes, row.outcome.as_ref().err());
+    }
+
+    /// Takes note of one image by what there is to tell of it.
+    pub(crate) fn count_image(&mut self, path: &str, notes: &[Note], failure: Option<&Failure>) {
         let counts = self.tally.counts();
         if counts.exact && !self.total_known {
             self.total_known = true;
@@ -95,17 +114,17 @@ impl Report {
             set_style(&self.bar, WITH_TOTAL);
         }
         self.bar.inc(1);
-        for note in &row.notes {
+        for note in notes {
             *self.notes.entry(kind_of(note)).or_default() += 1;
         }
-        match &row.outcome {
-            Ok(_) => {
+        match failure {
+            None => {
                 self.scored += 1;
-                if !row.notes.is_empty() {
-                    self.say_in_detail(&format!("{}: {}", row.path, describe_notes(&row.notes)));
+                if !notes.is_empty() {
+                    self.say_in_detail(&format!("{path}: {}", describe_notes(notes)));
                 }
             }
-            Err(failure) => self.count_failure(&row.path, failure),
+            Some(failure) => self.count_failure(path, failure),
         }
     }
 
@@ -135,7 +154,7 @@ impl Report {
     pub(crate) fn finish(self) -> Exit {
         self.bar.finish_and_clear();
         let failed: u64 = self.failures.values().sum();
-        let mut summary = format!("{} scored", self.scored);
+        let mut summary = format!("{} {}", self.scored, self.done);
         if failed > 0 {
             let kinds: Vec<String> =
                 self.failures.iter().map(|(status, count)| format!("{count} {status}")).collect();

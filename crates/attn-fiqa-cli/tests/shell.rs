@@ -60,6 +60,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
         here.files("share/man1"),
         [
             "attn-fiqa-completions.1",
+            "attn-fiqa-degrade.1",
             "attn-fiqa-man.1",
             "attn-fiqa-map.1",
             "attn-fiqa-model-convert.1",

@@ -3,3 +3,5 @@
 //! A score is judged by what its rejections buy: comparisons are sorted by quality,
 //! the worst are discarded, and the error rates of the rest are read off
 //! (error-versus-discard, EDC).
+
+pub mod degrade;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod degrade;
 mod input;
 mod map;
 mod model;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use degrade::DegradeArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use model::{ModelArgs, ModelCommand, ModelOptions};
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Draw which parts of each face the score comes from.
     Map(MapArgs),
+    /// Make faces worse in known ways and strengths, to test a quality score with.
+    Degrade(DegradeArgs),
     /// Look at, or convert, a checkpoint.
     Model(ModelArgs),
     /// Print a completion script for a shell.

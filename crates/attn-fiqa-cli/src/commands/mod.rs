@@ -1,5 +1,6 @@
 //! What is done: one file a command.
 
+pub(crate) mod degrade;
 pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod score;

@@ -1,0 +1,217 @@
+//! `attn-fiqa degrade`: the same faces, worse in known ways and strengths.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use attn_fiqa::crop::{Crop, CropOptions, crop_from_picture};
+use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::paint::encode_png;
+use attn_fiqa::source::SourceItem;
+use attn_fiqa::status::{Failure, Status};
+use attn_fiqa_eval::degrade::{Degradation, Level, seed_for};
+use rayon::prelude::*;
+
+use crate::args::DegradeArgs;
+use crate::exit::Exit;
+use crate::output::{NewFile, describe_notes};
+use crate::report::Report;
+
+/// Images that are read, degraded and written together.
+const BATCH: usize = 32;
+
+pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
+    let threads = args.jobs.map_or(0, NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let mut sources = args.input.open()?;
+    let mut manifest = Manifest::create(&args.output)?;
+    let tally = sources.found_so_far();
+    let mut report = Report::start_other(args.quiet, args.verbose, "degraded", tally);
+    let plan = Plan {
+        folder: args.output.clone(),
+        kinds: args.kinds.kinds(),
+        levels: args.kinds.levels(),
+        seed: args.kinds.seed,
+        limits: args.input.limits(),
+        crop: args.input.crop(args.side),
+    };
+    let mut taken = HashSet::new();
+    loop {
+        // A name that was given out already must not be written over.
+        let items: Vec<(SourceItem, bool)> = sources
+            .by_ref()
+            .take(BATCH)
+            .map(|item| {
+                let first = taken.insert(seed_for(0, &item.relative.to_string_lossy()));
+                (item, first)
+            })
+            .collect();
+        if items.is_empty() {
+            break;
+        }
+        let made: Vec<anyhow::Result<Degraded>> = pool.install(|| {
+            items.into_par_iter().map(|(item, first)| plan.make(item, first)).collect()
+        });
+        for degraded in made {
+            let degraded = degraded?;
+            report.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
+            manifest.enter(&degraded)?;
+        }
+    }
+    if report.is_empty() {
+        anyhow::bail!("the inputs hold no image");
+    }
+    manifest.finish()?;
+    Ok(report.finish())
+}
+
+/// One image, degraded in every way and strength, or why it was not.
+struct Degraded {
+    path: String,
+    notes: Vec<Note>,
+    outcome: Result<Vec<Made>, Failure>,
+}
+
+/// One picture that was written.
+struct Made {
+    /// `None` for the face as it is.
+    kind: Option<Degradation>,
+    level: Level,
+    seed: u64,
+    /// Relative to the output folder.
+    file: PathBuf,
+}
+
+/// What is done to every image.
+struct Plan {
+    folder: PathBuf,
+    kinds: Vec<Degradation>,
+    levels: Vec<Level>,
+    seed: u64,
+    limits: DecodeLimits,
+    crop: CropOptions,
+}
+
+impl Plan {
+    fn make(&self, item: SourceItem, first: bool) -> anyhow::Result<Degraded> {
+        let SourceItem { path, relative, bytes } = item;
+        let mut notes = Vec::new();
+        let crop = bytes.and_then(|bytes| {
+            if !first {
+                return Err(same_name(&relative));
+            }
+            let decoded = decode(&bytes, &self.limits)?;
+            notes = decoded.notes;
+            let (crop, crop_notes) = crop_from_picture(decoded.picture, &self.crop)?;
+            notes.extend(crop_notes);
+            Ok(crop)
+        });
+        let outcome = match crop {
+            Ok(crop) => Ok(self.write_all(&crop, &relative)?),
+            Err(failure) => Err(failure),
+        };
+        Ok(Degraded { path, notes, outcome })
+    }
+
+    fn write_all(&self, crop: &Crop, relative: &Path) -> anyhow::Result<Vec<Made>> {
+        let name = relative.with_extension("png");
+        let seed = seed_for(self.seed, &slashed(relative));
+        let mut made = vec![Made {
+            kind: None,
+            level: Level::NONE,
+            seed,
+            file: Path::new("clean").join(&name),
+        }];
+        self.write(&made[0].file, crop)?;
+        for &kind in &self.kinds {
+            for &level in self.levels.iter().filter(|&&level| level != Level::NONE) {
+                let folder = format!("{kind}-{:03.0}", 100.0 * level.get());
+                let file = Path::new(&folder).join(&name);
+                self.write(&file, &kind.apply(crop, level, seed))?;
+                made.push(Made { kind: Some(kind), level, seed, file });
+            }
+        }
+        Ok(made)
+    }
+
+    fn write(&self, file: &Path, crop: &Crop) -> anyhow::Result<()> {
+        let bytes = encode_png(crop.rgb(), crop.side(), crop.side())?;
+        let path = self.folder.join(file);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .with_context(|| format!("cannot write '{}'", path.display()))
+    }
+}
+
+fn same_name(relative: &Path) -> Failure {
+    Failure::new(
+        Status::NotWritten,
+        format!(
+            "another image of this run is called '{}' too, and its pictures have that name: \
+             degrade the inputs into folders of their own",
+            relative.display()
+        ),
+    )
+}
+
+/// A relative path written the same on every system.
+fn slashed(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}
+
+/// What was made, one row a picture.
+struct Manifest(csv::Writer<NewFile>);
+
+impl Manifest {
+    fn create(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+        let mut writer = csv::Writer::from_writer(NewFile::create(&folder.join("manifest.csv"))?);
+        writer.write_record([
+            "source",
+            "status",
+            "kind",
+            "level",
+            "parameter",
+            "unit",
+            "seed",
+            "file",
+            "message",
+        ])?;
+        Ok(Self(writer))
+    }
+
+    fn enter(&mut self, degraded: &Degraded) -> anyhow::Result<()> {
+        let source = degraded.path.as_str();
+        let made = match &degraded.outcome {
+            Ok(made) => made,
+            Err(failure) => {
+                let (status, message) = (failure.status.name(), failure.message.as_str());
+                let row = [source, status, "", "", "", "", "", "", message];
+                return Ok(self.0.write_record(row)?);
+            }
+        };
+        let notes = describe_notes(&degraded.notes);
+        for Made { kind, level, seed, file } in made {
+            self.0.write_record([
+                source,
+                Status::Ok.name(),
+                kind.map_or("clean", Degradation::name),
+                &level.get().to_string(),
+                &kind.map(|kind| kind.parameter(*level).to_string()).unwrap_or_default(),
+                kind.map_or("", Degradation::unit),
+                &seed.to_string(),
+                &slashed(file),
+                &notes,
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        self.0.into_inner().map_err(|error| error.into_error())?.finish()
+    }
+}

@@ -1,0 +1,48 @@
+//! A face in the wrong place, turned, or covered.
+
+use attn_fiqa::crop::Crop;
+
+use super::random::Random;
+use super::raster::{CHANNELS, warp};
+
+/// Turned by `degrees` about the middle of the crop, clockwise or the other way as
+/// the seed chooses; black where nothing was.
+pub(super) fn rotate(crop: &Crop, degrees: f64, seed: u64) -> Crop {
+    let clockwise = Random::new(seed, "rotation").uniform() < 0.5;
+    let angle = degrees.to_radians() * if clockwise { 1.0 } else { -1.0 };
+    let (sine, cosine) = (libm::sin(angle), libm::cos(angle));
+    let middle = (crop.side() - 1) as f64 / 2.0;
+    warp(crop, |column, row| {
+        let (x, y) = (column - middle, row - middle);
+        // Where the pixel was before the turn: the inverse rotation.
+        (middle + cosine * x + sine * y, middle - sine * x + cosine * y)
+    })
+}
+
+/// Moved by `share` of its side in a direction that the seed chooses; black where
+/// nothing was.
+pub(super) fn shift(crop: &Crop, share: f64, seed: u64) -> Crop {
+    let angle = 2.0 * std::f64::consts::PI * Random::new(seed, "shift").uniform();
+    let distance = share * crop.side() as f64;
+    let (dx, dy) = (distance * libm::cos(angle), distance * libm::sin(angle));
+    warp(crop, |column, row| (column - dx, row - dy))
+}
+
+/// Covered with one colour over `share` of its side, from the edge that the seed
+/// chooses; the colour is the seed's too, so that no one colour means cover.
+pub(super) fn occlude(crop: &Crop, share: f64, seed: u64) -> Crop {
+    let side = crop.side();
+    let covered = (share * side as f64).round() as usize;
+    let mut random = Random::new(seed, "occlusion");
+    let edge = random.below(4);
+    let colour: [u8; CHANNELS] = std::array::from_fn(|_| random.below(256) as u8);
+    let mut rgb = crop.rgb().to_vec();
+    for (index, pixel) in rgb.chunks_exact_mut(CHANNELS).enumerate() {
+        let (row, column) = (index / side, index % side);
+        let from_edge = [row, side - 1 - row, column, side - 1 - column][edge];
+        if from_edge < covered {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+    Crop::from_rgb(side, rgb).expect("as many pixels as the crop had: this is a bug")
+}

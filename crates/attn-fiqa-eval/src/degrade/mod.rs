@@ -1,0 +1,200 @@
+//! Ways in which a face picture gets worse, each in any strength.
+//!
+//! Every degradation is a function of a crop, a [`Level`] and a seed, and of
+//! nothing else: the same three give the same pixels on every machine (the
+//! transcendental functions are `libm`'s, the random numbers our own). Level 0 is
+//! the crop itself, to the bit, and strength grows with the level. Strengths in
+//! pixels are for a crop of 112×112 and grow with its side.
+
+mod compression;
+mod geometry;
+mod light;
+mod random;
+mod raster;
+mod sharpness;
+
+use std::fmt;
+use std::str::FromStr;
+
+use attn_fiqa::crop::Crop;
+
+pub use random::mix as seed_for;
+
+/// The side, in pixels, for which strengths in pixels are given.
+const NOMINAL_SIDE: f64 = 112.0;
+
+/// How strong a degradation is, from 0 (nothing happens) to 1 (beyond use).
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Level(f64);
+
+impl Level {
+    /// No degradation.
+    pub const NONE: Self = Self(0.0);
+    /// The strongest.
+    pub const FULL: Self = Self(1.0);
+
+    /// `None` unless `level` lies in 0 … 1.
+    pub fn new(level: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&level).then_some(Self(level))
+    }
+
+    /// `count` levels in equal steps from [`Level::NONE`] to [`Level::FULL`]; at
+    /// least these two.
+    pub fn grid(count: usize) -> Vec<Self> {
+        let last = count.max(2) - 1;
+        (0..=last).map(|step| Self(step as f64 / last as f64)).collect()
+    }
+
+    /// The number in 0 … 1.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// A way in which a face picture gets worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Degradation {
+    /// Out of focus: a Gaussian, sigma 0 … 8 pixels (`8·level`).
+    Blur,
+    /// Few pixels: averaged to 112 … 8 pixels a side and enlarged again
+    /// (`112·(8/112)^level`, rounded).
+    Downsample,
+    /// JPEG of quality 95 … 2 (`2 + 93·(1 − level)²`, rounded; 1 gives the same
+    /// picture as 2); level 0 is not encoded at all.
+    Jpeg,
+    /// Gaussian noise of 0 … 160 grey levels (`160·level²`) on each channel.
+    Noise,
+    /// 100 … 1.5 % of the light (`0.015^level`) on a sensor whose read noise,
+    /// 1.5 grey levels, stays.
+    Darkness,
+    /// 1 … 16 times the grey levels (`16^level`), cut off at white.
+    Overexposure,
+    /// 100 … 1 % of the differences from the mean grey (`0.01^level`).
+    Contrast,
+    /// Covered with one colour from one edge, 0 … 85 % of the side
+    /// (`0.85·level`); the seed chooses edge and colour.
+    Occlusion,
+    /// Moved during the exposure: the mean along a line of 0 … 40 pixels
+    /// (`40·level²`); the seed chooses the direction.
+    Motion,
+    /// Turned in the picture plane by 0 … 90° (`90·level`); the seed chooses the
+    /// sense. Black where nothing was.
+    Rotation,
+    /// Off the middle by 0 … 50 % of the side (`0.5·level`); the seed chooses the
+    /// direction. Black where nothing was.
+    Shift,
+}
+
+impl Degradation {
+    /// Every degradation, in the order of reports.
+    pub const ALL: [Self; 11] = [
+        Self::Blur,
+        Self::Downsample,
+        Self::Jpeg,
+        Self::Noise,
+        Self::Darkness,
+        Self::Overexposure,
+        Self::Contrast,
+        Self::Occlusion,
+        Self::Motion,
+        Self::Rotation,
+        Self::Shift,
+    ];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blur => "blur",
+            Self::Downsample => "downsample",
+            Self::Jpeg => "jpeg",
+            Self::Noise => "noise",
+            Self::Darkness => "darkness",
+            Self::Overexposure => "overexposure",
+            Self::Contrast => "contrast",
+            Self::Occlusion => "occlusion",
+            Self::Motion => "motion",
+            Self::Rotation => "rotation",
+            Self::Shift => "shift",
+        }
+    }
+
+    /// What [`Degradation::parameter`] counts.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Blur => "sigma, pixels",
+            Self::Downsample => "pixels a side",
+            Self::Jpeg => "quality",
+            Self::Noise => "sigma, grey levels",
+            Self::Darkness => "share of the light",
+            Self::Overexposure => "gain",
+            Self::Contrast => "share of the contrast",
+            Self::Occlusion => "share of the side",
+            Self::Motion => "length, pixels",
+            Self::Rotation => "degrees",
+            Self::Shift => "share of the side",
+        }
+    }
+
+    /// The physical strength at a level, in the unit [`Degradation::unit`]; pixels
+    /// are those of a 112×112 crop.
+    pub fn parameter(self, level: Level) -> f64 {
+        let level = level.get();
+        match self {
+            Self::Blur => 8.0 * level,
+            Self::Downsample => (112.0 * libm::pow(8.0 / 112.0, level)).round(),
+            Self::Jpeg => (2.0 + 93.0 * (1.0 - level) * (1.0 - level)).round(),
+            Self::Noise => 160.0 * level * level,
+            Self::Darkness => libm::pow(0.015, level),
+            Self::Overexposure => libm::pow(16.0, level),
+            Self::Contrast => libm::pow(0.01, level),
+            Self::Occlusion => 0.85 * level,
+            Self::Motion => 40.0 * level * level,
+            Self::Rotation => 90.0 * level,
+            Self::Shift => 0.5 * level,
+        }
+    }
+
+    /// The crop made worse. The same crop, level and seed give the same pixels.
+    pub fn apply(self, crop: &Crop, level: Level, seed: u64) -> Crop {
+        if level == Level::NONE {
+            return crop.clone();
+        }
+        let strength = self.parameter(level);
+        let pixels = strength * crop.side() as f64 / NOMINAL_SIDE;
+        match self {
+            Self::Blur => sharpness::blur(crop, pixels),
+            Self::Downsample => sharpness::downsample(crop, (pixels.round() as usize).max(1)),
+            Self::Jpeg => compression::jpeg(crop, strength as u8),
+            Self::Noise => light::noise(crop, strength, seed),
+            Self::Darkness => light::darken(crop, strength, seed),
+            Self::Overexposure => light::expose(crop, strength),
+            Self::Contrast => light::flatten(crop, strength),
+            Self::Occlusion => geometry::occlude(crop, strength, seed),
+            Self::Motion => sharpness::motion(crop, pixels, seed),
+            Self::Rotation => geometry::rotate(crop, strength, seed),
+            Self::Shift => geometry::shift(crop, strength, seed),
+        }
+    }
+}
+
+impl fmt::Display for Degradation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A degradation's name that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown degradation '{name}'; expected one of {}", Degradation::ALL.map(Degradation::name).join(", "))]
+pub struct UnknownDegradation {
+    name: String,
+}
+
+impl FromStr for Degradation {
+    type Err = UnknownDegradation;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDegradation> {
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| UnknownDegradation { name: name.to_owned() })
+    }
+}

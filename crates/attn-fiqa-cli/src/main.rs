@@ -20,6 +20,7 @@ fn main() -> std::process::ExitCode {
         Command::Score(args) => commands::score::run(&args),
         Command::Map(args) => commands::map::run(&args),
         Command::Degrade(args) => commands::degrade::run(&args),
+        Command::Validate(args) => commands::validate::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Completions(args) => commands::shell::completions(&args),
         Command::Man(args) => commands::shell::man(&args),

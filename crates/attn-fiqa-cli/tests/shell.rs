@@ -67,6 +67,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-model-inspect.1",
             "attn-fiqa-model.1",
             "attn-fiqa-score.1",
+            "attn-fiqa-validate.1",
             "attn-fiqa.1",
         ]
     );

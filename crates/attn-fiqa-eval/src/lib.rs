@@ -5,3 +5,5 @@
 //! (error-versus-discard, EDC).
 
 pub mod degrade;
+pub mod statistics;
+pub mod validate;

@@ -6,17 +6,19 @@ mod map;
 mod model;
 mod run;
 mod score;
+mod validate;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use degrade::DegradeArgs;
+pub(crate) use degrade::{DegradeArgs, KindsArgs};
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use model::{ModelArgs, ModelCommand, ModelOptions};
 pub(crate) use run::RunArgs;
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
+pub(crate) use validate::ValidateArgs;
 
 /// Tells how usable a face image is for face recognition (ATTN-FIQA).
 ///
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Map(MapArgs),
     /// Make faces worse in known ways and strengths, to test a quality score with.
     Degrade(DegradeArgs),
+    /// Measure how faithfully a score falls as faces get worse.
+    Validate(ValidateArgs),
     /// Look at, or convert, a checkpoint.
     Model(ModelArgs),
     /// Print a completion script for a shell.

@@ -6,3 +6,4 @@ pub(crate) mod model;
 pub(crate) mod score;
 mod session;
 pub(crate) mod shell;
+pub(crate) mod validate;

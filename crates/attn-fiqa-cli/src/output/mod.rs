@@ -5,6 +5,7 @@ mod csv_rows;
 mod destination;
 mod jsonl;
 mod parquet_rows;
+mod plain_table;
 mod table;
 mod txt;
 
@@ -15,6 +16,7 @@ use anyhow::bail;
 
 pub(crate) use columns::{Columns, Record, describe_notes, printable};
 pub(crate) use destination::{Destination, NewFile, same_file};
+pub(crate) use plain_table::PlainTable;
 
 use crate::args::FormatChoice;
 

@@ -149,6 +149,12 @@ impl Engine {
         Ok(self.pool.install(|| self.assess_batch(crops, request)))
     }
 
+    /// Runs `work` on the engine's threads, with whatever it splits itself into by
+    /// `rayon`, so that work around the network starts no threads of its own.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
     /// The threads, for work that shares them with the network.
     pub(crate) fn pool(&self) -> &ThreadPool {
         &self.pool

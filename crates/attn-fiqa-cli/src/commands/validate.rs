@@ -1,0 +1,159 @@
+//! `attn-fiqa validate`: does the score fall as faces get worse?
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use attn_fiqa::engine::Request;
+use attn_fiqa::score::Method;
+use attn_fiqa::status::Failure;
+use attn_fiqa_eval::degrade::seed_for;
+use attn_fiqa_eval::validate::{Plan, Study, fall};
+use serde_json::json;
+
+use super::session::Session;
+use crate::args::ValidateArgs;
+use crate::exit::Exit;
+use crate::output::{NewFile, PlainTable};
+
+pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
+    let session = Session::open(&args.run, false)?;
+    let methods = session.methods(&args.method);
+    let request = Request { methods, ..Request::new(session.engine.default_method()) };
+    session.engine.check(&request)?;
+    let names: Vec<String> = request.methods.iter().map(Method::to_string).collect();
+    let sources = args.input.open()?;
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+    }
+
+    let plan = Plan { kinds: args.kinds.kinds(), levels: args.kinds.levels() };
+    let mut study = Study::new(plan.clone(), names);
+    let mut paths = Vec::new();
+    let report = session.run(sources, &args.input, &args.run, &request, |row, report| {
+        let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
+        let seed = seed_for(args.kinds.seed, &row.path);
+        match plan.respond(&session.engine, &request, crop, Some(&clean.scores), seed)? {
+            Ok(response) => {
+                study.add(&response);
+                paths.push(row.path);
+            }
+            Err(Failure { status, message }) => report.retract(&row.path, status, &message),
+        }
+        Ok(())
+    })?;
+    if study.faces() > 0 {
+        let kinds = kinds_table(&study);
+        kinds.print()?;
+        if let Some(folder) = &args.output {
+            kinds.save(&folder.join("kinds.csv"))?;
+            levels_table(&study).save(&folder.join("levels.csv"))?;
+            images_table(&study, &paths).save(&folder.join("images.csv"))?;
+            save_json(&study, &session.model_name, args, &folder.join("validate.json"))?;
+        }
+    }
+    Ok(report.finish())
+}
+
+fn kinds_table(study: &Study) -> PlainTable {
+    let mut table = PlainTable::new(&[
+        "method",
+        "kind",
+        "faces",
+        "spearman",
+        "spearman_lowest_tenth",
+        "falling_share",
+    ]);
+    for row in study.kinds() {
+        table.push(vec![
+            row.method,
+            row.kind.to_owned(),
+            row.faces.to_string(),
+            format!("{:.4}", row.spearman),
+            format!("{:.4}", row.spearman_lowest_tenth),
+            format!("{:.4}", row.falling_share),
+        ]);
+    }
+    table
+}
+
+fn levels_table(study: &Study) -> PlainTable {
+    let mut table = PlainTable::new(&[
+        "method",
+        "kind",
+        "level",
+        "parameter",
+        "unit",
+        "faces",
+        "mean",
+        "min",
+        "lower_whisker",
+        "lower_quartile",
+        "median",
+        "upper_quartile",
+        "upper_whisker",
+        "max",
+    ]);
+    for row in study.levels() {
+        let scores = row.scores;
+        let mut cells = vec![
+            row.method,
+            row.kind.to_owned(),
+            row.level.to_string(),
+            row.parameter.to_string(),
+            row.unit.to_owned(),
+            scores.count.to_string(),
+        ];
+        let numbers = [
+            scores.mean,
+            scores.min,
+            scores.lower_whisker,
+            scores.lower_quartile,
+            scores.median,
+            scores.upper_quartile,
+            scores.upper_whisker,
+            scores.max,
+        ];
+        cells.extend(numbers.map(|number| number.to_string()));
+        table.push(cells);
+    }
+    table
+}
+
+/// One row a method, face and kind: how it falls, and its score at every level.
+fn images_table(study: &Study, paths: &[String]) -> PlainTable {
+    let levels: Vec<String> =
+        study.plan().levels.iter().map(|level| format!("score@{:.2}", level.get())).collect();
+    let mut heading = vec!["path", "method", "kind", "spearman"];
+    heading.extend(levels.iter().map(String::as_str));
+    let mut table = PlainTable::new(&heading);
+    for (face, path) in paths.iter().enumerate() {
+        for (method, name) in study.methods().iter().enumerate() {
+            for (kind, degradation) in study.plan().kinds.iter().enumerate() {
+                let series = study.series(face, method, kind);
+                let spearman = fall(series).map(|fall| fall.to_string()).unwrap_or_default();
+                let mut row =
+                    vec![path.clone(), name.clone(), degradation.name().to_owned(), spearman];
+                row.extend(series.iter().map(f32::to_string));
+                table.push(row);
+            }
+        }
+    }
+    table
+}
+
+fn save_json(study: &Study, model: &str, args: &ValidateArgs, path: &Path) -> anyhow::Result<()> {
+    let mut file = NewFile::create(path)?;
+    let value = json!({
+        "model": model,
+        "program": concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")),
+        "seed": args.kinds.seed,
+        "faces": study.faces(),
+        "kinds": study.kinds(),
+        "levels": study.levels(),
+    });
+    serde_json::to_writer_pretty(&mut file, &value)?;
+    writeln!(file)?;
+    file.finish()
+}

@@ -1,0 +1,140 @@
+//! Statistics that several measurements share.
+
+/// The rank correlation of two lists of one length (Spearman 1904), equal values
+/// sharing the mean of their ranks; `None` where one of the lists does not vary,
+/// or a value is NaN.
+///
+/// # Panics
+///
+/// When the lists are of different lengths.
+pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    assert_eq!(a.len(), b.len(), "lists of different lengths have no correlation");
+    pearson(&ranks(a)?, &ranks(b)?)
+}
+
+/// Ranks from 1 up, equal values sharing their mean; `None` if a value is NaN.
+fn ranks(values: &[f64]) -> Option<Vec<f64>> {
+    if values.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut start = 0;
+    while start < order.len() {
+        let value = values[order[start]];
+        let equal = order[start..].iter().take_while(|&&index| values[index] == value).count();
+        // The mean of start + 1, …, start + equal.
+        let rank = start as f64 + (equal as f64 + 1.0) / 2.0;
+        order[start..start + equal].iter().for_each(|&index| ranks[index] = rank);
+        start += equal;
+    }
+    Some(ranks)
+}
+
+fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (a - mean_a, b - mean_b);
+        ab += a * b;
+        aa += a * a;
+        bb += b * b;
+    }
+    (aa > 0.0 && bb > 0.0).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
+}
+
+/// The quantile at `share` in 0 … 1 of ascending values, linear between them
+/// (NumPy's default); `None` of nothing.
+pub fn quantile(ascending: &[f64], share: f64) -> Option<f64> {
+    let last = ascending.len().checked_sub(1)?;
+    let place = share.clamp(0.0, 1.0) * last as f64;
+    let below = (place as usize).min(last);
+    let above = (below + 1).min(last);
+    let (low, high) = (ascending[below], ascending[above]);
+    Some(low + (high - low) * (place - below as f64))
+}
+
+/// What a box plot shows of a set of values.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct BoxPlot {
+    /// How many values.
+    pub count: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// The least value.
+    pub min: f64,
+    /// The least value within 1.5 box heights below the box (Tukey 1977).
+    pub lower_whisker: f64,
+    /// The lower quartile.
+    pub lower_quartile: f64,
+    /// The median.
+    pub median: f64,
+    /// The upper quartile.
+    pub upper_quartile: f64,
+    /// The greatest value within 1.5 box heights above the box.
+    pub upper_whisker: f64,
+    /// The greatest value.
+    pub max: f64,
+}
+
+impl BoxPlot {
+    /// `None` of nothing, or when a value is NaN.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        if values.iter().any(|value| value.is_nan()) {
+            return None;
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let at = |share| quantile(&values, share);
+        let (lower_quartile, median, upper_quartile) = (at(0.25)?, at(0.5)?, at(0.75)?);
+        let reach = 1.5 * (upper_quartile - lower_quartile);
+        let inside =
+            |value: &&f64| (lower_quartile - reach..=upper_quartile + reach).contains(*value);
+        Some(Self {
+            count: values.len(),
+            mean: values.iter().sum::<f64>() / values.len() as f64,
+            min: *values.first()?,
+            lower_whisker: *values.iter().find(inside)?,
+            lower_quartile,
+            median,
+            upper_quartile,
+            upper_whisker: *values.iter().rev().find(inside)?,
+            max: *values.last()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rank_correlations_are_those_of_scipy() {
+        // scipy.stats.spearmanr of these lists.
+        let a = [106.0, 100.0, 86.0, 101.0, 99.0, 103.0, 97.0, 113.0, 112.0, 110.0];
+        let b = [7.0, 27.0, 2.0, 50.0, 28.0, 29.0, 20.0, 12.0, 6.0, 17.0];
+        assert!((spearman(&a, &b).expect("varies") + 0.175_757_575_757_575_75).abs() < 1e-12);
+        let (a, b) = ([1.0, 2.0, 2.0, 3.0], [10.0, 30.0, 20.0, 20.0]);
+        // Ranks 1, 2.5, 2.5, 4 and 1, 4, 2.5, 2.5, by hand: 3.0 / 4.5 … of squares 4.5.
+        let by_hand = (1.5 * 1.5 + 0.0 + 0.0 + 1.5 * 0.0) / 4.5;
+        assert!((spearman(&a, &b).expect("varies") - by_hand).abs() < 1e-12);
+        assert_eq!(spearman(&[1.0, 2.0], &[5.0, 4.0]), Some(-1.0));
+        assert_eq!(spearman(&[1.0, 1.0], &[5.0, 4.0]), None);
+        assert_eq!(spearman(&[1.0, f64::NAN], &[5.0, 4.0]), None);
+        assert_eq!(spearman(&[], &[]), None);
+    }
+
+    #[test]
+    fn boxes_are_those_of_tukey() {
+        let values = [10.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 40.0];
+        let found = BoxPlot::of(values).expect("values");
+        assert_eq!((found.lower_quartile, found.median, found.upper_quartile), (3.0, 5.0, 7.0));
+        assert_eq!((found.lower_whisker, found.upper_whisker), (1.0, 10.0));
+        assert_eq!((found.min, found.max, found.count), (1.0, 40.0, 9));
+        assert!((found.mean - 78.0 / 9.0).abs() < 1e-12);
+        assert_eq!(BoxPlot::of([]), None);
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
+    }
+}

@@ -1,0 +1,149 @@
+//! Does a score fall when a face gets worse? (The paper's figure 1, on any faces.)
+//!
+//! Every face is degraded in known ways and strengths in memory and scored again.
+//! Four bytes a picture are kept, whatever its size: the scores.
+
+mod summary;
+
+use attn_fiqa::crop::Crop;
+use attn_fiqa::engine::{Engine, Request, RequestError};
+use attn_fiqa::status::Failure;
+use rayon::prelude::*;
+
+use crate::degrade::{Degradation, Level};
+
+pub use summary::{KindSummary, LevelSummary};
+
+/// What is done to every face.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Ways of degrading.
+    pub kinds: Vec<Degradation>,
+    /// Strengths, ascending; the first is [`Level::NONE`].
+    pub levels: Vec<Level>,
+}
+
+/// One face's scores, `[method, kind, level]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    methods: usize,
+    scores: Vec<f32>,
+}
+
+impl Plan {
+    /// Scores one face at every kind and level. `clean` are the scores of the face
+    /// as it is, one for each method of the request, where they are known already.
+    ///
+    /// # Errors
+    ///
+    /// When the request does not fit the model. What is wrong with one of the
+    /// pictures is the failure of the face.
+    pub fn respond(
+        &self,
+        engine: &Engine,
+        request: &Request,
+        crop: &Crop,
+        clean: Option<&[f32]>,
+        seed: u64,
+    ) -> Result<Result<Response, Failure>, RequestError> {
+        let clean = match clean {
+            Some(clean) => clean.to_vec(),
+            None => match engine.assess(std::slice::from_ref(crop), request)?.remove(0) {
+                Ok(assessment) => assessment.scores,
+                Err(failure) => return Ok(Err(failure)),
+            },
+        };
+        let degraded = |kind| self.levels.iter().skip(1).map(move |&level| (kind, level));
+        let wanted: Vec<_> = self.kinds.iter().copied().flat_map(degraded).collect();
+        let pictures: Vec<Crop> = engine.install(|| {
+            wanted.par_iter().map(|(kind, level)| kind.apply(crop, *level, seed)).collect()
+        });
+        let assessed = engine.assess(&pictures, request)?;
+        let methods = request.methods.len();
+        let mut scores = Vec::with_capacity(assessed.len());
+        for assessment in assessed {
+            match assessment {
+                Ok(assessment) => scores.push(assessment.scores),
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        let steps = self.levels.len() - 1;
+        let mut response = Vec::with_capacity(methods * self.kinds.len() * self.levels.len());
+        for method in 0..methods {
+            for kind in 0..self.kinds.len() {
+                response.push(clean[method]);
+                response.extend(scores[kind * steps..][..steps].iter().map(|all| all[method]));
+            }
+        }
+        Ok(Ok(Response { methods, scores: response }))
+    }
+}
+
+/// The responses of a set of faces to a plan.
+#[derive(Debug, Clone)]
+pub struct Study {
+    plan: Plan,
+    methods: Vec<String>,
+    /// Face after face, each `[method, kind, level]`.
+    scores: Vec<f32>,
+}
+
+impl Study {
+    /// No face yet; `methods` are the names of the request's methods, in order.
+    pub fn new(plan: Plan, methods: Vec<String>) -> Self {
+        Self { plan, methods, scores: Vec::new() }
+    }
+
+    /// Takes in one face.
+    ///
+    /// # Panics
+    ///
+    /// When the response is not to this plan and these methods.
+    pub fn add(&mut self, response: &Response) {
+        assert!(
+            response.methods == self.methods.len() && response.scores.len() == self.stride(),
+            "a response to another plan: this is a bug"
+        );
+        self.scores.extend(&response.scores);
+    }
+
+    /// Faces taken in.
+    pub fn faces(&self) -> usize {
+        self.scores.len() / self.stride()
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The names of the methods.
+    pub fn methods(&self) -> &[String] {
+        &self.methods
+    }
+
+    fn stride(&self) -> usize {
+        self.methods.len() * self.plan.kinds.len() * self.plan.levels.len()
+    }
+
+    /// The scores of one face at every level, `[level]`.
+    pub fn series(&self, face: usize, method: usize, kind: usize) -> &[f32] {
+        let levels = self.plan.levels.len();
+        let start = face * self.stride() + (method * self.plan.kinds.len() + kind) * levels;
+        &self.scores[start..start + levels]
+    }
+}
+
+/// The rank correlation of a series of scores with the steps of getting worse,
+/// turned round: 1 if the score falls with every step, −1 if it rises with every
+/// one. `None` if the score does not change.
+pub fn fall(series: &[f32]) -> Option<f64> {
+    let steps: Vec<f64> = (0..series.len()).map(|step| -(step as f64)).collect();
+    let scores: Vec<f64> = series.iter().map(|&score| f64::from(score)).collect();
+    crate::statistics::spearman(&steps, &scores)
+}
+
+/// Whether every score is lower than the one before it.
+pub fn falls_with_every_step(series: &[f32]) -> bool {
+    series.windows(2).all(|pair| pair[1] < pair[0])
+}

@@ -1,0 +1,94 @@
+//! The standing test that the score means something: on a real face it falls as
+//! the face gets worse.
+
+use attn_fiqa::crop::Crop;
+use attn_fiqa::decode::{DecodeLimits, decode};
+use attn_fiqa::engine::{Engine, EngineOptions, Request};
+use attn_fiqa_eval::degrade::{Degradation, Level};
+use attn_fiqa_eval::validate::{Plan, Study, fall, falls_with_every_step};
+
+fn astronaut() -> Crop {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/astronaut.png");
+    let bytes = std::fs::read(path).expect("the example face");
+    let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture").picture;
+    Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
+}
+
+fn engine() -> Engine {
+    let checkpoint = attn_fiqa::checkpoint::builtin().expect("the built-in model");
+    Engine::new(&checkpoint, &EngineOptions::default()).expect("an engine")
+}
+
+#[test]
+fn the_built_in_models_score_falls_as_a_face_gets_worse() {
+    let engine = engine();
+    let request = Request::new(engine.default_method());
+    let plan = Plan { kinds: Degradation::ALL.to_vec(), levels: Level::grid(6) };
+    let mut study = Study::new(plan.clone(), vec!["score".to_owned()]);
+    let response = plan.respond(&engine, &request, &astronaut(), None, 1).expect("a request");
+    study.add(&response.expect("scores"));
+    let report: Vec<String> = study
+        .kinds()
+        .iter()
+        .enumerate()
+        .map(|(kind, row)| {
+            let series = if row.kind == "all" { &[][..] } else { study.series(0, 0, kind) };
+            format!("{}: {:.2} {series:.3?}", row.kind, row.spearman)
+        })
+        .collect();
+    // Kinds that the interim model's score follows step by step.
+    let followed = ["blur", "downsample", "noise", "darkness", "overexposure", "motion"];
+    for (kind, row) in study.kinds().iter().filter(|row| row.kind != "all").enumerate() {
+        let series = study.series(0, 0, kind);
+        assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
+        let least = if followed.contains(&row.kind) { 0.9 } else { -1.0 };
+        assert!(row.spearman >= least, "{}\n{}", row.kind, report.join("\n"));
+    }
+}
+
+#[test]
+fn each_score_stands_where_its_kind_and_level_say() {
+    let engine = engine();
+    let methods = vec![engine.default_method(), "attn@head=0".parse().expect("a method")];
+    let request = Request { methods, ..Request::new(engine.default_method()) };
+    let kinds = vec![Degradation::Contrast, Degradation::Blur];
+    let plan = Plan { kinds, levels: Level::grid(3) };
+    let crop = astronaut();
+    let mut study = Study::new(plan.clone(), vec!["score".to_owned(), "head".to_owned()]);
+    let response = plan.respond(&engine, &request, &crop, None, 4).expect("a request");
+    let response = response.expect("scores");
+    let again = plan.respond(&engine, &request, &crop, Some(&[7.0, 8.0]), 4).expect("a request");
+    study.add(&response);
+    study.add(&again.expect("scores"));
+
+    let level = Level::new(0.5).expect("a level");
+    let blurred = Degradation::Blur.apply(&crop, level, 4);
+    let alone = engine.assess(&[crop, blurred], &request).expect("a request");
+    let alone: Vec<Vec<f32>> =
+        alone.into_iter().map(|found| found.expect("an assessment").scores).collect();
+    for (method, (clean, blurred)) in alone[0].iter().zip(&alone[1]).enumerate() {
+        assert_eq!(study.series(0, method, 1)[..2], [*clean, *blurred]);
+        assert_eq!(study.series(1, method, 1)[1], *blurred);
+        assert_eq!(study.series(1, method, 0)[0], 7.0 + method as f32);
+    }
+    let levels = study.levels();
+    assert_eq!(levels.len(), 2 * 2 * 3);
+    let row = &levels[2 * 3 + 3 + 1];
+    assert_eq!(
+        (row.method.as_str(), row.kind, row.level, row.parameter),
+        ("head", "blur", 0.5, 4.0)
+    );
+    assert_eq!(row.scores.median, f64::from(alone[1][1]));
+    assert_eq!(row.scores.count, 2);
+    let kinds: Vec<&str> = study.kinds().iter().map(|row| row.kind).collect();
+    assert_eq!(kinds, ["contrast", "blur", "all", "contrast", "blur", "all"]);
+}
+
+#[test]
+fn falling_is_told_from_rising_and_standing() {
+    assert_eq!(fall(&[3.0, 2.0, 1.0]), Some(1.0));
+    assert_eq!(fall(&[1.0, 2.0, 3.0]), Some(-1.0));
+    assert_eq!(fall(&[1.0, 1.0]), None);
+    assert!(falls_with_every_step(&[3.0, 2.0, 1.0]));
+    assert!(!falls_with_every_step(&[3.0, 3.0, 1.0]));
+}

@@ -3,7 +3,22 @@
 //! A score is judged by what its rejections buy: comparisons are sorted by quality,
 //! the worst are discarded, and the error rates of the rest are read off
 //! (error-versus-discard, EDC).
+//!
+//! 1. [`embeddings`] and [`comparisons`]: what a recognition network made of pairs
+//!    of images, and the quality of a pair.
+//! 2. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
+//! 3. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
+
+pub mod comparisons;
+pub mod embeddings;
+
+pub mod edc;
+pub mod statistics;
 
 pub mod degrade;
-pub mod statistics;
 pub mod validate;
+
+mod error;
+mod random;
+
+pub use error::EvalError;

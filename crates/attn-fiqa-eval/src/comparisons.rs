@@ -1,0 +1,196 @@
+//! Comparisons of two images (or templates) by a recognition network.
+
+use crate::embeddings::Embeddings;
+use crate::error::EvalError;
+
+/// A value this little beyond ±1 is a cosine with rounding error.
+const COSINE_SLACK: f64 = 1e-5;
+
+/// Two images, or two templates, to be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pair {
+    /// Index of the one.
+    pub a: u32,
+    /// Index of the other.
+    pub b: u32,
+    /// Whether both show one person.
+    pub mated: bool,
+}
+
+/// What a comparison score means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreScale {
+    /// The cosine between two embeddings, −1 to 1. Its distance is `arccos(s)/π`.
+    Cosine,
+    /// Higher is more alike, in any range. Its distance is `−s`.
+    Similarity,
+    /// Lower is more alike, in any range. Its similarity is `−d`.
+    Distance,
+}
+
+/// The scores of mated and non-mated comparisons: at least one of each, all finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparisons {
+    values: Vec<f64>,
+    mated: Vec<bool>,
+    mated_count: usize,
+    scale: ScoreScale,
+}
+
+impl Comparisons {
+    /// Most comparisons of one set.
+    pub const MAX: usize = u32::MAX as usize;
+
+    /// Takes one score and one label a comparison.
+    ///
+    /// # Errors
+    ///
+    /// If the two lists differ in length, are empty, hold one kind of comparison
+    /// only, or if a score is not finite or not of its scale.
+    pub fn new(values: Vec<f64>, mated: Vec<bool>, scale: ScoreScale) -> Result<Self, EvalError> {
+        if values.len() != mated.len() {
+            return Err(EvalError::Count {
+                what: "scores",
+                found: values.len(),
+                against: "labels",
+                expected: mated.len(),
+            });
+        }
+        if values.is_empty() {
+            return Err(EvalError::Empty { what: "comparison" });
+        }
+        if values.len() > Self::MAX {
+            return Err(EvalError::TooMany { count: values.len(), limit: Self::MAX });
+        }
+        for (index, &value) in values.iter().enumerate() {
+            if !value.is_finite() {
+                return Err(EvalError::NotFinite { what: "score", index, value });
+            }
+            if scale == ScoreScale::Cosine && value.abs() > 1.0 + COSINE_SLACK {
+                return Err(EvalError::NoCosine { index, value });
+            }
+        }
+        let mated_count = mated.iter().filter(|&&mated| mated).count();
+        if mated_count == 0 || mated_count == mated.len() {
+            let kind = if mated_count == 0 { "non-mated" } else { "mated" };
+            return Err(EvalError::OneClass { kind, count: mated.len() });
+        }
+        Ok(Self { values, mated, mated_count, scale })
+    }
+
+    /// The cosines of pairs of embeddings, computed in double precision.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`], and if a pair refers to an image that has no embedding.
+    pub fn from_embeddings(embeddings: &Embeddings, pairs: &[Pair]) -> Result<Self, EvalError> {
+        let norms: Vec<f64> = (0..embeddings.len()).map(|index| embeddings.norm(index)).collect();
+        let mut values = Vec::with_capacity(pairs.len());
+        for (index, pair) in pairs.iter().enumerate() {
+            let [a, b] = ends(index, pair, embeddings.len())?;
+            values.push(embeddings.cosine([a, b], [norms[a], norms[b]]));
+        }
+        Self::new(values, pairs.iter().map(|pair| pair.mated).collect(), ScoreScale::Cosine)
+    }
+
+    /// How many comparisons there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none; there always are two.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// How many comparisons are mated.
+    pub fn mated_count(&self) -> usize {
+        self.mated_count
+    }
+
+    /// How many comparisons are non-mated.
+    pub fn non_mated_count(&self) -> usize {
+        self.len() - self.mated_count
+    }
+
+    /// What the scores mean.
+    pub fn scale(&self) -> ScoreScale {
+        self.scale
+    }
+
+    /// The scores as they were given.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Which comparisons are mated.
+    pub fn mated(&self) -> &[bool] {
+        &self.mated
+    }
+
+    /// Whether comparison `index` is mated.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such comparison.
+    pub fn is_mated(&self, index: usize) -> bool {
+        self.mated[index]
+    }
+
+    /// The score as a distance: of a cosine `arccos(s)/π`, 0 to 1, as the CR-FIQA
+    /// code has it; of another similarity `−s`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such comparison.
+    pub fn distance(&self, index: usize) -> f64 {
+        let value = self.values[index];
+        // Adding 0 makes one zero of the two.
+        0.0 + match self.scale {
+            ScoreScale::Cosine => value.clamp(-1.0, 1.0).acos() / std::f64::consts::PI,
+            ScoreScale::Similarity => -value,
+            ScoreScale::Distance => value,
+        }
+    }
+
+    /// The score as a similarity: higher is more alike; of a distance `−d`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such comparison.
+    pub fn similarity(&self, index: usize) -> f64 {
+        let value = self.values[index];
+        0.0 + match self.scale {
+            ScoreScale::Cosine | ScoreScale::Similarity => value,
+            ScoreScale::Distance => -value,
+        }
+    }
+}
+
+/// The quality of each pair: the lower of its two images' qualities.
+///
+/// # Errors
+///
+/// If a pair refers to an image that has no quality, or if a quality that is
+/// needed is not a number; infinite ones are permitted.
+pub fn pair_qualities(qualities: &[f64], pairs: &[Pair]) -> Result<Vec<f64>, EvalError> {
+    let quality = |index: usize| match qualities[index] {
+        quality if quality.is_nan() => Err(EvalError::NoQuality { what: "image", index }),
+        quality => Ok(quality),
+    };
+    let lower = |(index, pair)| {
+        let [a, b] = ends(index, pair, qualities.len())?;
+        Ok(quality(a)?.min(quality(b)?))
+    };
+    pairs.iter().enumerate().map(lower).collect()
+}
+
+fn ends(index: usize, pair: &Pair, images: usize) -> Result<[usize; 2], EvalError> {
+    for image in [pair.a, pair.b] {
+        if image as usize >= images {
+            return Err(EvalError::NoSuchImage { index, image, images });
+        }
+    }
+    Ok([pair.a as usize, pair.b as usize])
+}

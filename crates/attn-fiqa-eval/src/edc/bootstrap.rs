@@ -1,0 +1,184 @@
+//! Confidence intervals: the same curve on sets drawn from the set.
+
+use rayon::prelude::*;
+
+use super::{Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, Weights, grid};
+use crate::comparisons::Comparisons;
+use crate::error::{EvalError, check_rate};
+use crate::random::Random;
+
+/// What is drawn with replacement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Resample<'a> {
+    /// Comparisons, mated and non-mated apart, as many of each as there are. Too
+    /// narrow where comparisons share images or persons.
+    Pairs,
+    /// Persons: the identities of the two images of each comparison, numbered from
+    /// 0. A mated comparison stands as often as its person was drawn, a non-mated
+    /// one as often as the product of its two (Bolle and others, 2004).
+    Identities(&'a [[u32; 2]]),
+}
+
+/// How intervals are found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bootstrap<'a> {
+    /// What is drawn.
+    pub resample: Resample<'a>,
+    /// How often a set is drawn.
+    pub replicates: usize,
+    /// The same seed draws the same sets, for every quality, so that replicates of
+    /// two qualities can be subtracted one by one.
+    pub seed: u64,
+    /// Confidence level, such as 0.95.
+    pub level: f64,
+    /// Up to which discard fraction areas are taken.
+    pub limit: f64,
+}
+
+impl Default for Bootstrap<'_> {
+    fn default() -> Self {
+        let resample = Resample::Pairs;
+        Self { resample, replicates: 1000, seed: 0, level: 0.95, limit: PAUC_LIMIT }
+    }
+}
+
+/// A percentile interval.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Interval {
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// Intervals of one curve.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct CurveIntervals {
+    /// Discard fractions: the papers' grid, whatever the protocol.
+    pub discard: Vec<f64>,
+    /// Of the FNMR there.
+    pub fnmr: Vec<Option<Interval>>,
+    /// Of the pAUC up to the limit.
+    pub pauc: Option<Interval>,
+    /// Of the area under the whole curve.
+    pub auc: Option<Interval>,
+    /// The pAUC of each replicate, in their order; absent where a drawn set had
+    /// nothing left to measure.
+    pub replicates: Vec<Option<f64>>,
+}
+
+/// A curve of one replicate: FNMR on the grid, pAUC and AUC.
+type Replicate = (Vec<Option<f64>>, Option<f64>, Option<f64>);
+
+impl Evaluator<'_> {
+    /// Intervals for the curves of [`Self::curves`], one a target.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::curves`], and if there is no replicate, the level is no share, or
+    /// there is not one pair of identities a comparison.
+    pub fn bootstrap(
+        &self,
+        ranking: &Ranking,
+        protocol: Protocol,
+        targets: &[Target],
+        bootstrap: &Bootstrap<'_>,
+    ) -> Result<Vec<CurveIntervals>, EvalError> {
+        self.check(ranking, protocol, targets)?;
+        bootstrap.check(self.comparisons())?;
+        let discard = grid();
+        let drawn: Vec<Vec<Replicate>> = (0..bootstrap.replicates as u64)
+            .into_par_iter()
+            .map(|replicate| {
+                let weights = draw_weights(self.comparisons(), bootstrap, replicate);
+                let curves =
+                    self.weighted_curves(ranking, protocol, targets, Weights::Each(&weights));
+                let summary = |curve: &super::Curve| {
+                    let fnmr = discard.iter().map(|&discard| curve.fnmr_at(discard)).collect();
+                    (fnmr, curve.pauc(bootstrap.limit), curve.auc())
+                };
+                curves.iter().map(summary).collect()
+            })
+            .collect();
+        let intervals = |target: usize| {
+            let of = |value: &dyn Fn(&Replicate) -> Option<f64>| {
+                interval(drawn.iter().filter_map(|curves| value(&curves[target])), bootstrap.level)
+            };
+            CurveIntervals {
+                discard: discard.to_vec(),
+                fnmr: (0..discard.len()).map(|point| of(&|curve| curve.0[point])).collect(),
+                pauc: of(&|curve| curve.1),
+                auc: of(&|curve| curve.2),
+                replicates: drawn.iter().map(|curves| curves[target].1).collect(),
+            }
+        };
+        Ok((0..targets.len()).map(intervals).collect())
+    }
+}
+
+impl Bootstrap<'_> {
+    pub(crate) fn check(&self, comparisons: &Comparisons) -> Result<(), EvalError> {
+        check_rate("the confidence level", self.level)?;
+        if self.replicates == 0 {
+            return Err(EvalError::Empty { what: "bootstrap replicate" });
+        }
+        match self.resample {
+            Resample::Identities(identities) if identities.len() != comparisons.len() => {
+                Err(EvalError::Count {
+                    what: "pairs of identities",
+                    found: identities.len(),
+                    against: "comparisons",
+                    expected: comparisons.len(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How often each comparison stands in the set drawn as number `replicate`.
+pub(crate) fn draw_weights(
+    comparisons: &Comparisons,
+    bootstrap: &Bootstrap<'_>,
+    replicate: u64,
+) -> Vec<u32> {
+    let mut random = Random::new(bootstrap.seed, replicate);
+    match bootstrap.resample {
+        Resample::Pairs => {
+            let mut weights = vec![0; comparisons.len()];
+            for mated in [true, false] {
+                let of_kind: Vec<usize> =
+                    (0..comparisons.len()).filter(|&i| comparisons.is_mated(i) == mated).collect();
+                for _ in 0..of_kind.len() {
+                    weights[of_kind[random.below(of_kind.len())]] += 1;
+                }
+            }
+            weights
+        }
+        Resample::Identities(identities) => {
+            let count = identities.iter().flatten().max().map_or(0, |&last| last as usize + 1);
+            let mut drawn = vec![0_u32; count];
+            for _ in 0..count {
+                drawn[random.below(count)] += 1;
+            }
+            let weight = |(index, [a, b]): (usize, &[u32; 2])| match comparisons.is_mated(index) {
+                true => drawn[*a as usize],
+                false => drawn[*a as usize].saturating_mul(drawn[*b as usize]),
+            };
+            identities.iter().enumerate().map(weight).collect()
+        }
+    }
+}
+
+/// The central interval of a confidence level, by NumPy's linear quantiles.
+pub(crate) fn interval(values: impl Iterator<Item = f64>, level: f64) -> Option<Interval> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let quantile = |share: f64| {
+        let position = values.len().checked_sub(1)? as f64 * share;
+        let low = *values.get(position.floor() as usize)?;
+        let high = *values.get(position.ceil() as usize)?;
+        Some(low + (high - low) * position.fract())
+    };
+    Some(Interval { low: quantile((1.0 - level) / 2.0)?, high: quantile((1.0 + level) / 2.0)? })
+}

@@ -1,0 +1,175 @@
+//! A curve, the area under it, and what must be said beside it.
+
+use super::{Protocol, Target};
+
+/// How a curve runs between two of its points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// In a straight line.
+    Lines,
+    /// Level until the next point.
+    Steps,
+}
+
+/// The error rates after one share of the comparisons was discarded.
+///
+/// A rate is absent where no comparison is left to measure it on.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct CurvePoint {
+    /// Share of comparisons discarded: of all under [`Protocol::Crfiqa`], of the
+    /// mated ones otherwise.
+    pub discard: f64,
+    /// The threshold in force: a distance, except under [`Protocol::Iso`] a
+    /// similarity.
+    pub threshold: Option<f64>,
+    /// The false match rate realised by that threshold on the non-mated
+    /// comparisons in force: those left under [`Protocol::Crfiqa`], all otherwise.
+    pub fmr: Option<f64>,
+    /// The false non-match rate of the mated comparisons left.
+    pub fnmr: Option<f64>,
+    /// Mated comparisons left.
+    pub mated: u64,
+    /// Non-mated comparisons on which the FMR was measured.
+    pub non_mated: u64,
+}
+
+/// What makes a curve less trustworthy than it looks.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// The target FMR is less than one false match among the non-mated comparisons,
+    /// so that the threshold rests on chance.
+    FmrUnresolved {
+        /// The target.
+        target: f64,
+        /// The lowest discard fraction at which it cannot be resolved.
+        discard: f64,
+        /// Non-mated comparisons there.
+        non_mated: u64,
+        /// The FMR realised there.
+        realised: Option<f64>,
+    },
+    /// No comparison of a kind is left, so that the curve ends.
+    NothingLeft {
+        /// The lowest discard fraction at which that is so.
+        discard: f64,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FmrUnresolved { target, discard, non_mated, realised } => {
+                write!(f, "{} cannot be resolved by {non_mated} non-mated", Target::Fmr(*target))?;
+                f.write_str(" comparisons")?;
+                if *discard > 0.0 {
+                    write!(f, " (from a discard fraction of {discard:.2})")?;
+                }
+                match realised {
+                    Some(fmr) => write!(f, "; the FMR realised is {fmr:.2e}"),
+                    None => Ok(()),
+                }
+            }
+            Self::NothingLeft { discard } => {
+                write!(f, "no mated or no non-mated comparison is left at discard {discard:.2}")
+            }
+        }
+    }
+}
+
+/// An error-versus-discard curve.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Curve {
+    /// How it was drawn.
+    pub protocol: Protocol,
+    /// Where the threshold was put.
+    pub target: Target,
+    /// How it runs between its points.
+    pub shape: Shape,
+    /// By ascending discard fraction; the first is 0.
+    pub points: Vec<CurvePoint>,
+    /// What must be said beside it.
+    pub warnings: Vec<Warning>,
+}
+
+/// Discard fractions this near to a limit are at the limit: 6·0.05 is 0.30000000000000004.
+const SNAP: f64 = 1e-9;
+
+impl Curve {
+    /// The FNMR with nothing discarded.
+    pub fn start(&self) -> Option<f64> {
+        self.points.first().and_then(|point| point.fnmr)
+    }
+
+    /// The FNMR at a discard fraction, between points as the shape says; `None`
+    /// beyond the last point and where a rate is absent.
+    pub fn fnmr_at(&self, discard: f64) -> Option<f64> {
+        let after = self.points.partition_point(|point| point.discard <= discard + SNAP);
+        let before = self.points.get(after.checked_sub(1)?)?;
+        if (before.discard - discard).abs() <= SNAP || self.shape == Shape::Steps {
+            return before.fnmr;
+        }
+        let next = self.points.get(after)?;
+        let share = (discard - before.discard) / (next.discard - before.discard);
+        Some(before.fnmr? + share * (next.fnmr? - before.fnmr?))
+    }
+
+    /// The area under the whole curve: to 0.95 on the papers' grid, to 1 under
+    /// [`Protocol::Iso`].
+    pub fn auc(&self) -> Option<f64> {
+        self.pauc(self.points.last()?.discard)
+    }
+
+    /// The area under the curve up to a discard fraction, not normalised: by
+    /// trapezoids or by steps, as the shape says. Papers print it ×1000. `None`
+    /// if a point below the limit has no rate, or the curve ends below it.
+    pub fn pauc(&self, limit: f64) -> Option<f64> {
+        let mut area = 0.0;
+        for pair in self.points.windows(2) {
+            let [from, to] = pair else { break };
+            if from.discard >= limit - SNAP {
+                return Some(area);
+            }
+            let inside = to.discard <= limit + SNAP;
+            let end = match (inside, self.shape) {
+                (true, Shape::Lines) => to.discard,
+                _ => to.discard.min(limit),
+            };
+            area += (end - from.discard)
+                * match self.shape {
+                    Shape::Steps => from.fnmr?,
+                    Shape::Lines if inside => (from.fnmr? + to.fnmr?) / 2.0,
+                    Shape::Lines => (from.fnmr? + self.fnmr_at(limit)?) / 2.0,
+                };
+        }
+        (self.points.last()?.discard >= limit - SNAP).then_some(area)
+    }
+
+    /// The area under the best possible curve, `max(0, e₀ − d)`, up to a limit:
+    /// what no quality can go below. ISO-style figures subtract it.
+    pub fn best_pauc(&self, limit: f64) -> Option<f64> {
+        let start = self.start()?;
+        Some(start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0)
+    }
+
+    /// Notes what the points themselves tell against the curve.
+    pub(super) fn with_warnings(mut self) -> Self {
+        let empty = |point: &&CurvePoint| {
+            point.discard < 1.0 && (point.fnmr.is_none() || point.threshold.is_none())
+        };
+        if let Target::Fmr(target) = self.target {
+            let unresolved = |point: &&CurvePoint| {
+                point.non_mated > 0 && target * (point.non_mated as f64) < 1.0
+            };
+            self.warnings.extend(self.points.iter().find(unresolved).map(|point| {
+                let CurvePoint { discard, non_mated, fmr: realised, .. } = *point;
+                Warning::FmrUnresolved { target, discard, non_mated, realised }
+            }));
+        }
+        let ended = self.points.iter().find(empty);
+        self.warnings.extend(ended.map(|point| Warning::NothingLeft { discard: point.discard }));
+        self
+    }
+}

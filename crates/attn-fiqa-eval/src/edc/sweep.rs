@@ -1,0 +1,111 @@
+//! Thresholds for target false match rates, at all points of a curve at once.
+
+use super::Kept;
+use crate::comparisons::Comparisons;
+
+/// A threshold and the error rates that it realises.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Operating {
+    /// A distance; absent where there is no non-mated comparison.
+    pub(crate) threshold: Option<f64>,
+    /// Share of non-mated distances ≤ threshold.
+    pub(crate) fmr: Option<f64>,
+    /// Share of mated distances not < threshold.
+    pub(crate) fnmr: Option<f64>,
+}
+
+/// The best candidate so far.
+#[derive(Debug, Clone, Copy)]
+struct Search {
+    target: f64,
+    best: f64,
+    threshold: f64,
+    fmr: f64,
+    /// Mated comparisons of a smaller distance.
+    accepted: u64,
+    closed: bool,
+}
+
+/// For each target and point, the threshold of the CR-FIQA code: of all distinct
+/// remaining distances, mated or not, the one whose FMR is nearest the target, on
+/// ties the largest.
+///
+/// The FMR grows with the distance, so a search ends as soon as it leads away from
+/// its target, and one pass by ascending distance serves all of them.
+pub(crate) fn sweep(
+    comparisons: &Comparisons,
+    by_distance: &[u32],
+    kept: &Kept<'_>,
+    targets: &[f64],
+) -> Vec<Vec<Operating>> {
+    let points = kept.points();
+    let mut searches: Vec<Vec<Search>> = (0..points)
+        .map(|point| {
+            let closed = kept.non_mated[point] == 0;
+            let open = |&target| Search {
+                target,
+                best: f64::INFINITY,
+                threshold: 0.0,
+                fmr: 0.0,
+                accepted: 0,
+                closed,
+            };
+            targets.iter().map(open).collect()
+        })
+        .collect();
+    let mut open = searches.iter().flatten().filter(|search| !search.closed).count();
+    let (mut matched, mut false_matched) = (vec![0; points], vec![0; points]);
+    let mut accepted = vec![0; points];
+
+    let mut rest = by_distance;
+    while let [first, ..] = rest
+        && open > 0
+    {
+        let distance = comparisons.distance(*first as usize);
+        accepted.copy_from_slice(&matched);
+        let mut points_here = 0;
+        while let [index, after @ ..] = rest
+            && comparisons.distance(*index as usize) == distance
+        {
+            let counts = match comparisons.is_mated(*index as usize) {
+                true => &mut matched,
+                false => &mut false_matched,
+            };
+            points_here = points_here.max(kept.add_copies(*index, counts));
+            rest = after;
+        }
+        for (point, searches) in searches.iter_mut().enumerate().take(points_here) {
+            let fmr = false_matched[point] as f64 / kept.non_mated[point] as f64;
+            for search in searches.iter_mut().filter(|search| !search.closed) {
+                let off = (fmr - search.target).abs();
+                if off <= search.best {
+                    (search.best, search.threshold, search.fmr) = (off, distance, fmr);
+                    search.accepted = accepted[point];
+                } else if fmr > search.target {
+                    search.closed = true;
+                    open -= 1;
+                }
+            }
+        }
+    }
+
+    let operating = |point: usize, search: &Search| match kept.non_mated[point] {
+        0 => Operating::default(),
+        _ => Operating {
+            threshold: Some(search.threshold),
+            fmr: Some(search.fmr),
+            fnmr: share_left(search.accepted, kept.mated[point]),
+        },
+    };
+    (0..targets.len())
+        .map(|target| {
+            let points = searches.iter().enumerate();
+            points.map(|(point, searches)| operating(point, &searches[target])).collect()
+        })
+        .collect()
+}
+
+/// `1 − part/whole`, in the order in which the reference computes it.
+pub(crate) fn share_left(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| 1.0 - part as f64 / whole as f64)
+}

@@ -1,7 +1,7 @@
 //! Face image quality from the attention scores that a face-recognition Vision
 //! Transformer computes anyway (ATTN-FIQA, arXiv 2604.22841).
 //!
-//! The modules stand in the order of an image's way: found, decoded, cropped,
+//! The modules stand in the order of an image's way: found, decoded, aligned, cropped,
 //! sent through the network, scored, drawn. [`engine::Engine`] is the door for
 //! programs that have crops; [`checkpoint::Checkpoint`] is where its weights
 //! come from.
@@ -11,6 +11,8 @@ pub mod source;
 pub mod decode;
 pub mod picture;
 pub mod resize;
+
+pub mod align;
 
 pub mod crop;
 

@@ -20,6 +20,10 @@ pub enum Status {
     BrokenImage,
     /// A valid picture of a kind that the decoder does not handle.
     UnsupportedImage,
+    /// A landmark file was given and says nothing about this picture.
+    NoLandmarks,
+    /// Landmarks that are not those of a face in the picture.
+    BadLandmarks,
     /// A crop whose size is not the network's, and nobody asked for resizing.
     WrongSize,
     /// An archive that could not be read to its end.
@@ -32,7 +36,7 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of an image's way.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
         Self::NotFound,
         Self::Unreadable,
@@ -40,6 +44,8 @@ impl Status {
         Self::NotAnImage,
         Self::BrokenImage,
         Self::UnsupportedImage,
+        Self::NoLandmarks,
+        Self::BadLandmarks,
         Self::WrongSize,
         Self::BrokenArchive,
         Self::NonFinite,
@@ -56,6 +62,8 @@ impl Status {
             Self::NotAnImage => "not-an-image",
             Self::BrokenImage => "broken-image",
             Self::UnsupportedImage => "unsupported-image",
+            Self::NoLandmarks => "no-landmarks",
+            Self::BadLandmarks => "bad-landmarks",
             Self::WrongSize => "wrong-size",
             Self::BrokenArchive => "broken-archive",
             Self::NonFinite => "non-finite",

@@ -1,0 +1,38 @@
+//! What can be wrong with a landmark file.
+
+use std::io;
+
+/// A landmark file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LandmarkFileError {
+    /// It cannot be opened or read.
+    #[error("the landmark file cannot be read: {source}: {file}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no face in it.
+    #[error(
+        "the landmark file holds no landmarks; expected a path and ten numbers a line, \
+         separated by commas, tabs or spaces: {file}"
+    )]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// A line that is not as it must be.
+    #[error("{file}, line {line}: expected {expected}; found {found}")]
+    Line {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+}

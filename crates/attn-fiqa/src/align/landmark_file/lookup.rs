@@ -1,0 +1,176 @@
+//! Finding a picture's faces by its path.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{LandmarkFile, ListedFace};
+
+/// How a picture's path and a listed one agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchedBy {
+    /// One is the other, or its end from a folder's name on.
+    Path,
+    /// By the file's name, which only one listed path has.
+    Name,
+    /// By the file's name without its ending, which only one listed path has.
+    Stem,
+}
+
+/// What a landmark file says of a picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Found<'a> {
+    /// The picture is listed; without a face where a detector found none.
+    Faces {
+        /// In the order of the file.
+        faces: &'a [ListedFace],
+        /// How the picture was found.
+        by: MatchedBy,
+    },
+    /// The picture is not listed.
+    Missing,
+    /// Several listed paths have this file name, and none is this path's end.
+    Ambiguous {
+        /// How many.
+        paths: usize,
+    },
+}
+
+/// How many pictures were looked up and found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatchReport {
+    /// Pictures looked up.
+    pub pictures: u64,
+    /// Found by path, by file name, by file name without ending.
+    pub by: [u64; 3],
+    /// Pictures whose file name several listed paths have.
+    pub ambiguous: u64,
+    /// Listed paths that no picture was looked up for.
+    pub unused: u64,
+}
+
+impl fmt::Display for MatchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found: u64 = self.by.iter().sum();
+        write!(f, "{found} of {} pictures found", self.pictures)?;
+        let ways = ["by path", "by file name", "by file name without ending"];
+        let ways = ways.iter().zip(self.by).filter(|(_, count)| *count > 0);
+        let ways: Vec<String> = ways.map(|(way, count)| format!("{count} {way}")).collect();
+        if !ways.is_empty() {
+            write!(f, " ({})", ways.join(", "))?;
+        }
+        if self.ambiguous > 0 {
+            write!(f, ", {} not told apart from others of the same name", self.ambiguous)?;
+        }
+        match self.unused {
+            0 => Ok(()),
+            unused => write!(f, "; {unused} listed paths not used"),
+        }
+    }
+}
+
+/// Counts look-ups from any thread.
+#[derive(Debug)]
+pub(super) struct Tally {
+    by: [AtomicU64; 3],
+    missing: AtomicU64,
+    ambiguous: AtomicU64,
+    used: Vec<AtomicBool>,
+}
+
+impl Tally {
+    pub(super) fn new(paths: usize) -> Self {
+        let used = std::iter::repeat_with(AtomicBool::default).take(paths).collect();
+        Self { by: Default::default(), missing: 0.into(), ambiguous: 0.into(), used }
+    }
+}
+
+impl LandmarkFile {
+    /// The faces of a picture: the listed path that is `path`, or that one of
+    /// them ends with the other; else the only one of its file name, with or
+    /// without ending.
+    pub fn find(&self, path: &str) -> Found<'_> {
+        let path = tidy(path);
+        let same_name = self.by_name.get(file_name(&path)).map_or(&[][..], Vec::as_slice);
+        let at = |index: u32| &self.listed[index as usize];
+        let exact = same_name.iter().find(|&&index| at(index).0 == path);
+        let found = match exact {
+            Some(&index) => Ok((index, MatchedBy::Path)),
+            None => {
+                let mut ends =
+                    same_name.iter().filter(|&&index| one_ends_other(&at(index).0, &path));
+                match (ends.next(), ends.next(), same_name) {
+                    // A bare name is an end of everything: that is a match by name.
+                    (Some(&index), None, _) if at(index).0.contains('/') && path.contains('/') => {
+                        Ok((index, MatchedBy::Path))
+                    }
+                    (_, _, &[index]) => Ok((index, MatchedBy::Name)),
+                    (_, _, &[]) => match self.by_stem.get(stem(&path)).map(Vec::as_slice) {
+                        Some(&[index]) => Ok((index, MatchedBy::Stem)),
+                        Some(several) => Err(several.len()),
+                        None => Err(0),
+                    },
+                    (_, _, several) => Err(several.len()),
+                }
+            }
+        };
+        match found {
+            Ok((index, by)) => {
+                self.tally.by[by as usize].fetch_add(1, Ordering::Relaxed);
+                self.tally.used[index as usize].store(true, Ordering::Relaxed);
+                Found::Faces { faces: &at(index).1, by }
+            }
+            Err(0) => {
+                self.tally.missing.fetch_add(1, Ordering::Relaxed);
+                Found::Missing
+            }
+            Err(paths) => {
+                self.tally.ambiguous.fetch_add(1, Ordering::Relaxed);
+                Found::Ambiguous { paths }
+            }
+        }
+    }
+
+    /// What became of the look-ups so far.
+    pub fn report(&self) -> MatchReport {
+        let Tally { by, missing, ambiguous, used } = &self.tally;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let by = [count(&by[0]), count(&by[1]), count(&by[2])];
+        let ambiguous = count(ambiguous);
+        let used = used.iter().filter(|used| used.load(Ordering::Relaxed)).count();
+        MatchReport {
+            pictures: by.iter().sum::<u64>() + count(missing) + ambiguous,
+            by,
+            ambiguous,
+            unused: (self.listed.len() - used) as u64,
+        }
+    }
+}
+
+/// A path with forward slashes and without `./` before it.
+pub(super) fn tidy(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    let mut rest = path.as_str();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    rest.to_owned()
+}
+
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+/// A file's name without its last ending; a name that begins with its only dot is whole.
+pub(super) fn stem(path: &str) -> &str {
+    let name = file_name(path);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
+    }
+}
+
+/// Whether the shorter path is the end of the longer one, from a folder's name on.
+fn one_ends_other(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    long.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}

@@ -1,0 +1,93 @@
+//! Five points of a face, and what they say about its size and pose.
+
+use super::LandmarkError;
+
+/// Five points of a face: the eye on the picture's left (the person's right),
+/// the other eye, the tip of the nose, the mouth corner on the picture's left,
+/// the other mouth corner; each `[x, y]`.
+///
+/// In pixels of the upright picture: the centre of the top-left pixel is (0, 0),
+/// x grows to the right and y downwards. A point may lie outside of the picture,
+/// where a face is cut by its edge.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Landmarks(pub [[f32; 2]; 5]);
+
+/// How a head is held, in degrees, as far as five points in a plane can tell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadPose {
+    /// Rotation in the picture's plane, −180 to 180: 0 is upright, positive is
+    /// clockwise as seen in the picture (the eye on the right is the lower one).
+    pub roll: f32,
+    /// Turn about the neck, −90 to 90: 0 faces the camera, positive has the nose
+    /// towards the picture's right. A coarse estimate from an average head.
+    pub yaw: f32,
+}
+
+impl Landmarks {
+    /// What the five points are called in messages and columns, in order.
+    pub const NAMES: [&'static str; 5] =
+        ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
+
+    /// Distance between the two eyes, in pixels: the usual measure of a face's size.
+    pub fn eye_distance(&self) -> f32 {
+        let [left, right, ..] = self.0;
+        (right[0] - left[0]).hypot(right[1] - left[1])
+    }
+
+    /// Roll and yaw.
+    ///
+    /// `roll` is the angle of the line between the eyes. For `yaw` the nose is
+    /// taken to stand out from between the eyes by half of the distance of the
+    /// eyes: of a head turned by θ a camera far away sees the eyes at
+    /// ±w·cos θ and the nose at w·sin θ along the line of the eyes, so that
+    /// `yaw = atan(nose's offset from the eyes' middle along that line / half
+    /// the eyes' distance)`. Heads differ; the sign and the order of sizes are
+    /// reliable, single degrees are not.
+    pub fn pose(&self) -> HeadPose {
+        let [left, right, nose, ..] = self.0.map(|point| point.map(f64::from));
+        let (dx, dy) = (right[0] - left[0], right[1] - left[1]);
+        let distance = dx.hypot(dy);
+        let roll = dy.atan2(dx).to_degrees();
+        let middle = [(left[0] + right[0]) / 2.0, (left[1] + right[1]) / 2.0];
+        let yaw = if distance > 0.0 {
+            let along = ((nose[0] - middle[0]) * dx + (nose[1] - middle[1]) * dy) / distance;
+            along.atan2(distance / 2.0).to_degrees()
+        } else {
+            0.0
+        };
+        HeadPose { roll: roll as f32, yaw: yaw as f32 }
+    }
+
+    /// Whether these can be a face's landmarks in a picture of this size: at
+    /// least one point lies in the picture, and none farther from it than its
+    /// longer side.
+    ///
+    /// # Errors
+    ///
+    /// [`LandmarkError::NotFinite`] or [`LandmarkError::Outside`].
+    pub fn check_within(&self, width: usize, height: usize) -> Result<(), LandmarkError> {
+        self.check_finite()?;
+        let margin = width.max(height) as f32;
+        let within = |[x, y]: [f32; 2], margin: f32| {
+            (-0.5 - margin..=width as f32 - 0.5 + margin).contains(&x)
+                && (-0.5 - margin..=height as f32 - 0.5 + margin).contains(&y)
+        };
+        let far = self.0.iter().position(|&point| !within(point, margin));
+        let first_if_none = (!self.0.iter().any(|&point| within(point, 0.0))).then_some(0);
+        match far.or(first_if_none) {
+            None => Ok(()),
+            Some(index) => {
+                let [x, y] = self.0[index];
+                Err(LandmarkError::Outside { name: Self::NAMES[index], x, y, width, height })
+            }
+        }
+    }
+
+    pub(super) fn check_finite(&self) -> Result<(), LandmarkError> {
+        let bad = self.0.iter().zip(Self::NAMES);
+        match bad.into_iter().find(|([x, y], _)| !x.is_finite() || !y.is_finite()) {
+            None => Ok(()),
+            Some((&[x, y], name)) => Err(LandmarkError::NotFinite { name, x, y }),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Faces turned upright: five landmarks, a similarity, and the network's crop.
+//!
+//! Recognition networks are trained on crops whose eyes, nose and mouth corners
+//! lie at fixed places. [`align`] finds the rotation, scale and shift that bring
+//! a face's landmarks closest to those places and takes the pixels from there.
+//! Landmarks come from a detector or from a file ([`landmark_file`]).
+
+mod error;
+pub mod landmark_file;
+mod landmarks;
+mod reduce;
+mod similarity;
+mod template;
+mod warp;
+
+use crate::crop::Crop;
+use crate::picture::Picture;
+
+pub use error::LandmarkError;
+pub use landmarks::{HeadPose, Landmarks};
+pub use similarity::Similarity;
+pub use template::{TEMPLATE_112, similarity_to_template};
+pub use warp::warp;
+
+/// A face as the network takes it, and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aligned {
+    /// The network's input.
+    pub crop: Crop,
+    /// From pixels of the picture to pixels of the crop.
+    pub to_crop: Similarity,
+}
+
+/// Takes a face out of an upright picture, `side` pixels on a side.
+///
+/// # Errors
+///
+/// When the landmarks are not those of a face in this picture: see [`LandmarkError`].
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::align::{Landmarks, TEMPLATE_112, align};
+/// use attn_fiqa::picture::Picture;
+///
+/// let photo = Picture::from_rgb(400, 300, vec![90; 400 * 300 * 3]).ok_or("wrong size")?;
+/// // A face twice the template's size, 100 pixels from the photo's left edge.
+/// let landmarks = Landmarks(TEMPLATE_112.map(|[x, y]| [(2.0 * x + 100.0) as f32, 2.0 * y as f32]));
+/// let aligned = align(&photo, &landmarks, 112)?;
+/// assert_eq!(aligned.crop.side(), 112);
+/// assert!((aligned.to_crop.scale() - 0.5).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn align(
+    picture: &Picture,
+    landmarks: &Landmarks,
+    side: usize,
+) -> Result<Aligned, LandmarkError> {
+    landmarks.check_within(picture.width(), picture.height())?;
+    let to_crop = similarity_to_template(landmarks, side)?;
+    Ok(Aligned { crop: warp(picture, &to_crop, side), to_crop })
+}

@@ -1,0 +1,104 @@
+//! The pixels of a crop, taken from a picture through a similarity.
+
+use super::Similarity;
+use super::reduce::Reduced;
+use crate::crop::Crop;
+use crate::picture::Picture;
+
+const CHANNELS: usize = 3;
+
+/// Where the low-pass begins: a similarity that shrinks less than this many
+/// times is a plain bilinear warp, as OpenCV's `warpAffine` computes it and as
+/// the field's training crops were made. From here on the part of the picture
+/// that the crop covers is first reduced by averaging whole blocks of pixels, so
+/// that what remains to be shrunk is less than this again.
+///
+/// Below twofold a bilinear tap still sees every pixel; beyond it some would
+/// be left out, and detail finer than the crop's pixels would come back as
+/// false patterns.
+const REDUCE_FROM: f64 = 2.0;
+
+/// No picture reaches as far: a crop that does is black.
+const REACH: f64 = (1_u64 << 31) as f64;
+
+/// Warps a picture into a crop of `side × side` pixels: bilinear, black outside
+/// of the picture, levels rounded to the nearest integer.
+///
+/// A crop pixel's centre `(x, y)` takes its level from `to_crop`'s inverse at
+/// `(x, y)`. Where `to_crop` shrinks twofold or more, the covered part of the
+/// picture is first reduced by the integer factor `⌊1 / scale⌋`, each block's
+/// mean; memory does not depend on the picture and time only on the covered
+/// part. A similarity that cannot be inverted gives a black crop.
+pub fn warp(picture: &Picture, to_crop: &Similarity, side: usize) -> Crop {
+    let mut rgb = vec![0_u8; side * side * CHANNELS];
+    if let Some(from_crop) = to_crop.inverse().filter(|from_crop| within_reach(from_crop, side)) {
+        let factor = reduction(from_crop.scale());
+        if factor == 1 {
+            fill(&mut rgb, side, &from_crop, |x, y| pixel(picture, x, y));
+        } else {
+            let reduced = Reduced::new(picture, &from_crop, side, factor);
+            fill(&mut rgb, side, &reduced.from_crop, |x, y| reduced.block(x, y));
+        }
+    }
+    Crop::from_rgb(side, rgb).expect("a level a channel a pixel: this is a bug")
+}
+
+fn within_reach(from_crop: &Similarity, side: usize) -> bool {
+    let last = side as f64;
+    let corners = [[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]];
+    let mut corners = corners.into_iter().flat_map(|corner| from_crop.apply(corner));
+    from_crop.scale() < REACH && corners.all(|value| value.abs() < REACH)
+}
+
+/// Pixels a side of a block that is averaged; 1 is none.
+fn reduction(shrink: f64) -> usize {
+    if shrink < REDUCE_FROM { 1 } else { shrink as usize }
+}
+
+/// A pixel's levels; black outside.
+fn pixel(picture: &Picture, x: i64, y: i64) -> [f32; CHANNELS] {
+    let inside = |value: i64, length: usize| usize::try_from(value).ok().filter(|&v| v < length);
+    let (Some(x), Some(y)) = (inside(x, picture.width()), inside(y, picture.height())) else {
+        return [0.0; CHANNELS];
+    };
+    let at = (y * picture.width() + x) * CHANNELS;
+    std::array::from_fn(|channel| f32::from(picture.rgb()[at + channel]))
+}
+
+fn fill(
+    rgb: &mut [u8],
+    side: usize,
+    from_crop: &Similarity,
+    level: impl Fn(i64, i64) -> [f32; CHANNELS],
+) {
+    for (index, out) in rgb.chunks_exact_mut(CHANNELS).enumerate() {
+        let [x, y] = from_crop.apply([(index % side) as f64, (index / side) as f64]);
+        let (left, top) = (x.floor(), y.floor());
+        let (across, down) = ((x - left) as f32, (y - top) as f32);
+        // A cast saturates, so a point far away stays far away.
+        let (column, row) = (left as i64, top as i64);
+        let next = (column.saturating_add(1), row.saturating_add(1));
+        let (a, b) = (level(column, row), level(next.0, row));
+        let (c, d) = (level(column, next.1), level(next.0, next.1));
+        for channel in 0..CHANNELS {
+            let upper = a[channel] + (b[channel] - a[channel]) * across;
+            let lower = c[channel] + (d[channel] - c[channel]) * across;
+            out[channel] = (upper + (lower - upper) * down).round() as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_leave_less_than_a_twofold_shrink() {
+        for tenth in 1..2000 {
+            let shrink = f64::from(tenth) / 10.0;
+            let rest = shrink / reduction(shrink) as f64;
+            assert!(rest < REDUCE_FROM, "{shrink} leaves {rest}");
+            assert!(shrink < REDUCE_FROM || rest >= 1.0, "{shrink} is reduced too far");
+        }
+    }
+}

@@ -8,6 +8,7 @@
 //!    of images, and the quality of a pair.
 //! 2. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
 //! 3. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
+//! 4. [`figure`]: pictures of all that, as SVG and PNG.
 
 pub mod comparisons;
 pub mod embeddings;
@@ -17,6 +18,8 @@ pub mod statistics;
 
 pub mod degrade;
 pub mod validate;
+
+pub mod figure;
 
 mod error;
 mod random;

@@ -1,0 +1,166 @@
+//! Box plots: how a score falls from level to level (the paper's Figure 1).
+
+use super::axis::{Axis, rounded_out};
+use super::colour::Paint;
+use super::panel::{Layout, Plot, SMALL, draw_axes};
+use super::scene::{Anchor, Figure, FigureError, Shape, finite, not_empty};
+
+/// Outlying values that are drawn of one group; more would only be ink.
+const OUTLIERS: usize = 200;
+
+/// The scores of one level, as its box is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoxGroup {
+    /// What stands below the box.
+    pub label: String,
+    /// The lower, middle and upper quartile.
+    pub quartiles: [f64; 3],
+    /// The least and greatest value within 1.5 times the quartiles' distance of the box.
+    pub whiskers: [f64; 2],
+    /// Values beyond the whiskers, ascending.
+    pub outliers: Vec<f64>,
+}
+
+/// The boxes of one kind of change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoxPanel {
+    /// Title above the panel.
+    pub title: String,
+    /// One box a level, left to right.
+    pub groups: Vec<BoxGroup>,
+}
+
+impl BoxGroup {
+    /// Tukey's box of some values: quartiles by linear interpolation (NumPy's
+    /// default), whiskers at the last value within 1.5 times their distance.
+    ///
+    /// # Errors
+    ///
+    /// [`FigureError::Empty`] without a value, [`FigureError::NotFinite`] if one is
+    /// not finite.
+    pub fn of(label: &str, values: &[f64]) -> Result<Self, FigureError> {
+        not_empty(label, "value", values.len())?;
+        for &value in values {
+            finite(label, label, value)?;
+        }
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let quartiles = [0.25, 0.5, 0.75].map(|share| quantile(&sorted, share));
+        let reach = 1.5 * (quartiles[2] - quartiles[0]);
+        let (low, high) = (quartiles[0] - reach, quartiles[2] + reach);
+        let inside = |value: &&f64| (low..=high).contains(*value);
+        let least = sorted.iter().find(inside).copied().unwrap_or(quartiles[0]);
+        let greatest = sorted.iter().rev().find(inside).copied().unwrap_or(quartiles[2]);
+        // Where values are few, interpolated quartiles can lie beyond the last one inside.
+        let whiskers = [least.min(quartiles[0]), greatest.max(quartiles[2])];
+        let outliers = sorted.into_iter().filter(|value| !(low..=high).contains(value)).collect();
+        Ok(Self { label: label.to_owned(), quartiles, whiskers, outliers })
+    }
+}
+
+/// The value below which a share of the sorted values lies, between neighbours in
+/// a straight line.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}
+
+/// A box for every level, in panels of `columns` a row that share one vertical
+/// range, so that kinds of change can be compared. Medians are joined by a line.
+///
+/// # Errors
+///
+/// [`FigureError::Empty`] without a panel or a box in it,
+/// [`FigureError::NotFinite`] if a value is not finite.
+pub fn box_plots(
+    title: &str,
+    (x_title, y_title): (&str, &str),
+    panels: &[BoxPanel],
+    columns: usize,
+) -> Result<Figure, FigureError> {
+    not_empty(title, "panel", panels.len())?;
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for panel in panels {
+        not_empty(title, "box in one of its panels", panel.groups.len())?;
+        for group in &panel.groups {
+            let ends = group.whiskers.iter().chain(&group.quartiles).chain(&group.outliers);
+            for &value in ends {
+                let value = finite(title, &panel.title, value)?;
+                (low, high) = (low.min(value), high.max(value));
+            }
+        }
+    }
+    let range = rounded_out(low, high, 5);
+    let plot = if panels.len() == 1 { (460.0, 280.0) } else { (250.0, 170.0) };
+    let (mut figure, plots) =
+        Layout { columns, plot, left: 66.0 }.lay_out(title, panels.len(), &[]);
+    for (panel, plot) in panels.iter().zip(&plots) {
+        let y = Axis::linear(range, 5, plot.upwards());
+        let mut x = Axis::linear((0.0, panel.groups.len() as f64), 1, plot.across());
+        x.ticks.clear();
+        draw_axes(&mut figure, plot, &panel.title, (&x, x_title), (&y, y_title));
+        draw_boxes(&mut figure, panel, plot, (&x, &y));
+    }
+    Ok(figure)
+}
+
+fn draw_boxes(figure: &mut Figure, panel: &BoxPanel, plot: &Plot, (x, y): (&Axis, &Axis)) {
+    let paint = Paint::Series(0);
+    let room = plot.width / panel.groups.len() as f64;
+    let half = (room * 0.32).min(16.0);
+    let centre = |index: usize| x.at(index as f64 + 0.5);
+    let groups = panel.groups.iter().enumerate();
+    let medians: Vec<(f64, f64)> =
+        groups.map(|(index, group)| (centre(index), y.at(group.quartiles[1]))).collect();
+    for (index, group) in panel.groups.iter().enumerate() {
+        let at = centre(index);
+        let [lower, _, upper] = group.quartiles.map(|value| y.at(value));
+        let [least, greatest] = group.whiskers.map(|value| y.at(value));
+        for (from, to) in [(lower, least), (upper, greatest)] {
+            figure.line(vec![(at, from), (at, to)], paint, 1.25);
+            figure.line(vec![(at - half / 2.0, to), (at + half / 2.0, to)], paint, 1.25);
+        }
+        let (x, width, height) = (at - half, 2.0 * half, (lower - upper).max(0.5));
+        figure.shapes.push(Shape::Rect { x, y: upper, width, height, paint, opacity: 0.25 });
+        let (left, right) = (x, x + width);
+        let outline =
+            vec![(left, lower), (left, upper), (right, upper), (right, lower), (left, lower)];
+        figure.line(outline, paint, 1.25);
+        // Every so-manieth, so that both the nearest and the farthest are among them.
+        let count = group.outliers.len();
+        let shown = count.min(OUTLIERS);
+        for number in 0..shown {
+            let value = group.outliers[number * (count - 1) / (shown - 1).max(1)];
+            figure.shapes.push(Shape::Circle { x: at, y: y.at(value), radius: 1.3, paint });
+        }
+        let below = plot.y + plot.height + 16.0;
+        figure.text_in((at, below), SMALL, Anchor::Middle, Paint::Muted, &group.label);
+    }
+    figure.line(medians.clone(), Paint::Series(1), 1.5);
+    for (x, y) in medians {
+        figure.shapes.push(Shape::Circle { x, y, radius: 2.4, paint: Paint::Series(1) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_is_tukeys() {
+        let values: Vec<f64> = (1..=9).map(f64::from).chain([30.0]).collect();
+        let group = BoxGroup::of("level", &values).unwrap();
+        assert_eq!(group.quartiles, [3.25, 5.5, 7.75]);
+        assert_eq!(group.whiskers, [1.0, 9.0]);
+        assert_eq!(group.outliers, [30.0]);
+    }
+
+    #[test]
+    fn a_single_value_is_a_line() {
+        let group = BoxGroup::of("level", &[2.0]).unwrap();
+        assert_eq!((group.quartiles, group.whiskers), ([2.0; 3], [2.0; 2]));
+        assert!(BoxGroup::of("level", &[]).is_err());
+        assert!(BoxGroup::of("level", &[f64::NAN]).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! Error-versus-discard curves, one panel for each set, recogniser and target.
+
+use super::axis::{Axis, rounded_out};
+use super::colour::Paint;
+use super::panel::{Key, Layout, Look, Plot, draw_axes, series_dashes};
+use super::scene::{Dashes, Figure, FigureError, Shape, finite, not_empty};
+
+/// What a curve stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdcRole {
+    /// A quality method; one of the same name has the same colour in every panel.
+    Method,
+    /// Discarding at random: the upper end of what a quality should do.
+    Random,
+    /// Discarding by the comparison's own error: the lower end of what any can do.
+    Oracle,
+}
+
+/// One curve and how sure it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdcSeries {
+    /// Name in the legend.
+    pub name: String,
+    /// What it stands for.
+    pub role: EdcRole,
+    /// Discard fraction and error rate, by ascending discard fraction.
+    pub points: Vec<(f64, f64)>,
+    /// Discard fraction, lowest and highest error rate of the confidence band; may be empty.
+    pub band: Vec<(f64, f64, f64)>,
+}
+
+/// The curves of one set of comparisons.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdcPanel {
+    /// Title above the panel.
+    pub title: String,
+    /// The curves.
+    pub series: Vec<EdcSeries>,
+    /// Whether an error rate stays level until the next point.
+    pub steps: bool,
+}
+
+const RANDOM: Dashes = &[5.0, 4.0];
+const ORACLE: Dashes = &[1.5, 3.0];
+
+/// Curves of FNMR against the share of comparisons discarded, in panels of
+/// `columns` a row. Panels have their own vertical range, beginning at 0; the
+/// area up to `limit`, in which the papers' figure is taken, is marked.
+///
+/// # Errors
+///
+/// [`FigureError::Empty`] without a panel or a point in it,
+/// [`FigureError::NotFinite`] if a rate is not finite.
+pub fn edc_grid(
+    title: &str,
+    panels: &[EdcPanel],
+    columns: usize,
+    limit: Option<f64>,
+) -> Result<Figure, FigureError> {
+    not_empty(title, "panel", panels.len())?;
+    let mut methods: Vec<&str> = Vec::new();
+    let mut ends: Vec<Key> = Vec::new();
+    for series in panels.iter().flat_map(|panel| &panel.series) {
+        match series.role {
+            EdcRole::Method if !methods.contains(&series.name.as_str()) => {
+                methods.push(&series.name);
+            }
+            EdcRole::Method => {}
+            EdcRole::Random | EdcRole::Oracle => {
+                let key = end_key(series);
+                if !ends.contains(&key) {
+                    ends.push(key);
+                }
+            }
+        }
+    }
+    let keys = methods.iter().enumerate().map(|(number, name)| Key::series(number, name));
+    let legend: Vec<Key> = keys.chain(ends).collect();
+    let plot = if panels.len() == 1 { (460.0, 280.0) } else { (250.0, 180.0) };
+    let layout = Layout { columns, plot, left: 66.0 };
+    let (mut figure, plots) = layout.lay_out(title, panels.len(), &legend);
+    for (panel, plot) in panels.iter().zip(&plots) {
+        draw_panel(&mut figure, title, panel, plot, &methods, limit)?;
+    }
+    Ok(figure)
+}
+
+fn end_key(series: &EdcSeries) -> Key {
+    let (paint, dashes) = match series.role {
+        EdcRole::Random => (Paint::Muted, RANDOM),
+        _ => (Paint::Ink, ORACLE),
+    };
+    Key { name: series.name.clone(), paint, look: Look::Line { width: 1.5, dashes } }
+}
+
+fn draw_panel(
+    figure: &mut Figure,
+    title: &str,
+    panel: &EdcPanel,
+    plot: &Plot,
+    methods: &[&str],
+    limit: Option<f64>,
+) -> Result<(), FigureError> {
+    let mut highest = 0.0_f64;
+    let mut last = 0.0_f64;
+    let mut count = 0;
+    for series in &panel.series {
+        let bands = series.band.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]);
+        for (x, y) in series.points.iter().copied().chain(bands) {
+            last = last.max(finite(title, &series.name, x)?);
+            highest = highest.max(finite(title, &series.name, y)?);
+            count += 1;
+        }
+    }
+    not_empty(title, "point in one of its panels", count)?;
+    let (_, top) = rounded_out(0.0, if highest > 0.0 { highest } else { 0.01 }, 4);
+    let x = Axis::linear((0.0, last.max(0.05)), 5, plot.across());
+    let y = Axis::linear((0.0, top), 4, plot.upwards());
+    if let Some(limit) = limit.filter(|&limit| limit < last) {
+        let at = x.at(limit);
+        figure.shapes.push(Shape::Rect {
+            x: plot.x,
+            y: plot.y,
+            width: at - plot.x,
+            height: plot.height,
+            paint: Paint::Rule,
+            opacity: 0.35,
+        });
+    }
+    draw_axes(figure, plot, &panel.title, (&x, "share discarded"), (&y, "FNMR"));
+    let path = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
+        let mut path: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+        for &(value, rate) in points {
+            let at = (x.at(value), y.at(rate));
+            if let (true, Some(&(_, before))) = (panel.steps, path.last()) {
+                path.push((at.0, before));
+            }
+            path.push(at);
+        }
+        path
+    };
+    // Bands lie below all lines, and the two ends below the methods.
+    for series in &panel.series {
+        if let EdcRole::Method = series.role {
+            let low: Vec<_> = series.band.iter().map(|&(x, low, _)| (x, low)).collect();
+            let high: Vec<_> = series.band.iter().map(|&(x, _, high)| (x, high)).collect();
+            let mut points = path(&low);
+            points.extend(path(&high).into_iter().rev());
+            if points.len() > 2 {
+                let paint = Paint::Series(number_of(&series.name, methods));
+                figure.shapes.push(Shape::Area { points, paint, opacity: 0.12 });
+            }
+        }
+    }
+    for series in panel.series.iter().filter(|series| series.role != EdcRole::Method) {
+        let Key { paint, look, .. } = end_key(series);
+        if let Look::Line { width, dashes } = look {
+            figure.shapes.push(Shape::Line { points: path(&series.points), paint, width, dashes });
+        }
+    }
+    for series in panel.series.iter().filter(|series| series.role == EdcRole::Method) {
+        let number = number_of(&series.name, methods);
+        let (paint, dashes) = (Paint::Series(number), series_dashes(number));
+        figure.shapes.push(Shape::Line { points: path(&series.points), paint, width: 2.0, dashes });
+    }
+    Ok(())
+}
+
+fn number_of(name: &str, methods: &[&str]) -> usize {
+    methods.iter().position(|method| *method == name).unwrap_or(0)
+}

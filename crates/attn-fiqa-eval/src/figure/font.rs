@@ -1,0 +1,87 @@
+//! Letters: how wide words are, and their outlines for pictures.
+
+use std::sync::OnceLock;
+
+use ttf_parser::{Face, GlyphId, OutlineBuilder};
+
+/// DejaVu Sans, Latin and Greek letters and signs; see fonts/LICENSE.
+const FONT: &[u8] = include_bytes!("../../fonts/DejaVuSans-subset.ttf");
+
+/// The families that an SVG asks for: the one that was measured, or one no wider.
+pub(super) const FAMILIES: &str = "DejaVu Sans, Verdana, Arial, sans-serif";
+
+fn face() -> &'static Face<'static> {
+    static FACE: OnceLock<Face<'static>> = OnceLock::new();
+    FACE.get_or_init(|| Face::parse(FONT, 0).expect("the font cannot be read: this is a bug"))
+}
+
+/// A letter that the font lacks is drawn as its replacement sign.
+fn glyph(letter: char) -> GlyphId {
+    let face = face();
+    let missing = || face.glyph_index('\u{fffd}').unwrap_or(GlyphId(0));
+    face.glyph_index(letter).unwrap_or_else(missing)
+}
+
+fn advance(letter: char) -> f64 {
+    f64::from(face().glyph_hor_advance(glyph(letter)).unwrap_or(0))
+}
+
+fn units() -> f64 {
+    f64::from(face().units_per_em())
+}
+
+/// Width of words in pixels.
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    text.chars().map(advance).sum::<f64>() * size / units()
+}
+
+/// The words, cut with an ellipsis where they are wider than `limit` pixels.
+pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
+    if width(text, size) <= limit {
+        return text.to_owned();
+    }
+    let mut room = limit - width("…", size);
+    let fits = |letter: &char| {
+        room -= advance(*letter) * size / units();
+        room >= 0.0
+    };
+    let cut: String = text.chars().take_while(fits).collect();
+    format!("{}…", cut.trim_end())
+}
+
+/// Hands every letter's outline to `outline`, with its offset from the start of
+/// the words in pixels and the pixels a font unit (whose y axis points up).
+pub(super) fn outlines<B: OutlineBuilder>(
+    text: &str,
+    size: f64,
+    outline: &mut B,
+    mut place: impl FnMut(&mut B, f64, f64),
+) {
+    let mut x = 0.0;
+    let scale = size / units();
+    for letter in text.chars() {
+        place(outline, x, scale);
+        let _ = face().outline_glyph(glyph(letter), outline);
+        x += advance(letter) * scale;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_as_wide_as_their_letters() {
+        assert!(width("FNMR at FMR 1e-3", 12.0) > 80.0);
+        assert!((width("aa", 10.0) - 2.0 * width("a", 10.0)).abs() < 1e-9);
+        assert_eq!(width("", 10.0), 0.0);
+    }
+
+    #[test]
+    fn long_words_are_cut_to_fit() {
+        let cut = fitted("a very long name of a method", 12.0, 80.0);
+        assert!(cut.ends_with('…') && width(&cut, 12.0) <= 80.0, "{cut}");
+        assert_eq!(fitted("short", 12.0, 80.0), "short");
+        assert_eq!(fitted("wide", 12.0, 1.0), "…");
+    }
+}

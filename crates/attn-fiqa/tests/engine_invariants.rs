@@ -24,6 +24,7 @@ fn everything() -> Request {
         paid: true,
         per_head: true,
         embedding: true,
+        mean_query: true,
     }
 }
 

@@ -10,7 +10,8 @@ use super::declared::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
 use super::error::{CheckpointError, CheckpointProblem};
 use super::layout::{self, Content, Expected};
 use super::names::{KEY_BIAS, qk};
-use super::{Checkpoint, VitConfig};
+use super::tensor::StoredType;
+use super::{Calibration, Checkpoint, VitConfig};
 
 /// The header is padded so that the tensors start at a multiple of this.
 const ALIGNMENT: usize = 8;
@@ -102,10 +103,56 @@ pub fn write_canonical(
     path: &Path,
     options: ConvertOptions,
 ) -> Result<(), CheckpointError> {
-    let input = |problem| CheckpointError::new(&checkpoint.file, problem);
     if checkpoint.is_quality_only() && !options.quality_only {
-        return Err(input(CheckpointProblem::NotFull));
+        return Err(CheckpointError::new(&checkpoint.file, CheckpointProblem::NotFull));
     }
+    let content = match options.quality_only {
+        true => Content::QualityOnly,
+        false => Content::Full,
+    };
+    let key_bias =
+        checkpoint.contains(KEY_BIAS).then(|| checkpoint.read_f32(KEY_BIAS)).transpose()?;
+    let plan =
+        Plan::new(checkpoint, content, |_| options.dtype, checkpoint.calibration(), key_bias);
+    write(checkpoint, path, &plan)
+}
+
+/// Writes `checkpoint` to `path` with another calibration and, in place of its key
+/// bias, `key_bias` `[head, head_dim]` or none; every other weight keeps its number
+/// format and its bits.
+///
+/// The file is canonical in the sense of [`write_canonical`] and appears whole or
+/// not at all.
+///
+/// # Errors
+///
+/// If `path` is the checkpoint's own file or cannot be written, or a weight is not
+/// finite.
+///
+/// # Panics
+///
+/// When the key bias is not of the model's shape.
+pub fn write_calibrated(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    key_bias: Option<Vec<f32>>,
+    calibration: &Calibration,
+) -> Result<(), CheckpointError> {
+    assert!(
+        key_bias.as_ref().is_none_or(|bias| bias.len() == checkpoint.config().embed_dim),
+        "a key bias of another model: this is a bug"
+    );
+    let stored = |name: &str| match checkpoint.tensors.get(name).map(|tensor| tensor.dtype) {
+        Some(StoredType::F16) => WeightDtype::F16,
+        Some(StoredType::Bf16) => WeightDtype::Bf16,
+        _ => WeightDtype::F32,
+    };
+    let plan = Plan::new(checkpoint, checkpoint.content, stored, Some(calibration), key_bias);
+    write(checkpoint, path, &plan)
+}
+
+fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), CheckpointError> {
+    let input = |problem| CheckpointError::new(&checkpoint.file, problem);
     if is_same_file(checkpoint.path.as_deref(), path) {
         return Err(input(CheckpointProblem::OutputIsInput));
     }
@@ -123,11 +170,13 @@ pub fn write_canonical(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(output)?;
 
-    let plan = Plan::new(checkpoint, options);
     let mut writer = BufWriter::new(file.as_file_mut());
     writer.write_all(&plan.header).map_err(output)?;
     for tensor in &plan.tensors {
-        let values = values(checkpoint, &tensor.expected)?;
+        let values = match &plan.key_bias {
+            Some(bias) if tensor.expected.name == KEY_BIAS => bias.clone(),
+            _ => values(checkpoint, &tensor.expected)?,
+        };
         let bytes = encode(&values, tensor).map_err(input)?;
         writer.write_all(&bytes).map_err(output)?;
     }
@@ -153,22 +202,24 @@ struct Planned {
 struct Plan {
     header: Vec<u8>,
     tensors: Vec<Planned>,
+    key_bias: Option<Vec<f32>>,
 }
 
 impl Plan {
-    fn new(checkpoint: &Checkpoint, options: ConvertOptions) -> Self {
-        let content = match options.quality_only {
-            true => Content::QualityOnly,
-            false => Content::Full,
-        };
+    fn new(
+        checkpoint: &Checkpoint,
+        content: Content,
+        dtype: impl Fn(&str) -> WeightDtype,
+        calibration: Option<&Calibration>,
+        key_bias: Option<Vec<f32>>,
+    ) -> Self {
         let config = checkpoint.config();
-        let has_key_bias = checkpoint.contains(KEY_BIAS);
-        let mut tensors: Vec<Planned> = layout::tensors(config, content, has_key_bias)
+        let mut tensors: Vec<Planned> = layout::tensors(config, content, key_bias.is_some())
             .into_iter()
             .map(|expected| Planned {
                 dtype: match expected.name == KEY_BIAS {
                     true => WeightDtype::F32,
-                    false => options.dtype,
+                    false => dtype(&expected.name),
                 },
                 expected,
             })
@@ -177,7 +228,8 @@ impl Plan {
         // number's size; otherwise the network's order.
         tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.width()));
 
-        let mut entries = vec![format!("\"__metadata__\":{}", metadata(config, content))];
+        let mut entries =
+            vec![format!("\"__metadata__\":{}", metadata(config, content, calibration))];
         let mut start = 0;
         for tensor in &tensors {
             let Expected { name, shape, .. } = &tensor.expected;
@@ -194,12 +246,12 @@ impl Plan {
         json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
         let mut header = (json.len() as u64).to_le_bytes().to_vec();
         header.append(&mut json);
-        Self { header, tensors }
+        Self { header, tensors, key_bias }
     }
 }
 
 /// The text metadata, as JSON with sorted keys.
-fn metadata(config: &VitConfig, content: Content) -> String {
+fn metadata(config: &VitConfig, content: Content, calibration: Option<&Calibration>) -> String {
     let ratio = config.mlp_dim as f64 / config.embed_dim as f64;
     let mut entries = BTreeMap::from([
         ("format", "pt".to_owned()),
@@ -218,8 +270,12 @@ fn metadata(config: &VitConfig, content: Content) -> String {
     if let (Content::Full, Some(head)) = (content, config.embedding_head) {
         entries.insert("embedding_dim", head.dim.to_string());
     }
+    let mut entries: BTreeMap<String, String> =
+        entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    entries.extend(calibration.into_iter().flat_map(Calibration::to_metadata));
+    let text = serde_json::Value::from;
     let texts: Vec<String> =
-        entries.into_iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
+        entries.into_iter().map(|(key, value)| format!("{}:{}", text(key), text(value))).collect();
     format!("{{{}}}", texts.join(","))
 }
 

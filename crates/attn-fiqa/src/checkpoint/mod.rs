@@ -9,6 +9,7 @@ mod agree;
 #[cfg(feature = "builtin-model")]
 mod builtin;
 mod bytes;
+mod calibration;
 mod container;
 mod convert;
 mod declared;
@@ -39,12 +40,15 @@ use settle::{Settled, Sources};
 use tensor::TensorRef;
 use verify::{Found, Verified};
 
+pub(crate) use names::KEY_BIAS;
+
 use crate::vit::config::{Activation, VitConfig};
 
 #[cfg(feature = "builtin-model")]
 pub use builtin::{BUILTIN_NAME, builtin};
+pub use calibration::Calibration;
 pub use container::ContainerFormat;
-pub use convert::{ConvertOptions, WeightDtype, write_canonical};
+pub use convert::{ConvertOptions, WeightDtype, write_calibrated, write_canonical};
 pub use error::{CheckpointError, CheckpointProblem};
 pub use inspect::Inspection;
 pub use layout::Content;
@@ -77,6 +81,7 @@ pub struct Checkpoint {
     tensors: BTreeMap<String, TensorRef>,
     settled: Settled,
     content: Content,
+    calibration: Option<Calibration>,
     origin: Origin,
 }
 
@@ -147,6 +152,11 @@ impl Checkpoint {
     /// Whether the file holds only what a score needs.
     pub fn is_quality_only(&self) -> bool {
         self.content == Content::QualityOnly
+    }
+
+    /// What was measured of the model's scores and is kept with it.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// Whether the file holds the tensor of this canonical name.
@@ -243,6 +253,8 @@ impl Checkpoint {
         let Verified { tensors, unused } =
             verify::verify(found, &expected, config.embed_dim, options.allow_unused)
                 .map_err(describe)?;
+        let bias = tensors.get(names::KEY_BIAS).and_then(|tensor| tensor.to_f32(&bytes));
+        let calibration = Calibration::from_metadata(&metadata, bias.as_deref())?;
         Ok(Self {
             file: file.to_owned(),
             path: path.map(Path::to_owned),
@@ -250,6 +262,7 @@ impl Checkpoint {
             tensors,
             settled,
             content: shapes.content,
+            calibration,
             origin: Origin { format, prefix, wrappers, beside, unused },
         })
     }

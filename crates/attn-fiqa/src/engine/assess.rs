@@ -77,6 +77,8 @@ impl Engine {
             ));
         }
         let mut blocks: Vec<usize> = request.methods.iter().map(|m| self.block_of(m)).collect();
+        let last = config.depth - 1;
+        blocks.extend(request.mean_query.then_some(last));
         blocks.sort_unstable();
         blocks.dedup();
         let passed = self.vit.forward(crop.rgb(), &blocks, request.embedding);
@@ -117,7 +119,11 @@ impl Engine {
         }
 
         let (received, paid) = self.maps(&passed.block_inputs, request);
-        let assessment = Assessment { scores, received, paid, embedding: None };
+        let mean_query = request.mean_query.then(|| {
+            let input = input_of(last, &passed.block_inputs);
+            self.vit.query_key(last).read(input, None).mean_query()
+        });
+        let assessment = Assessment { scores, received, paid, embedding: None, mean_query };
         Ok((assessment, passed.last_output))
     }
 
@@ -132,10 +138,7 @@ impl Engine {
         }
         let method = &request.methods[0];
         let block = self.block_of(method);
-        let (_, input) = block_inputs
-            .iter()
-            .find(|(index, _)| *index == block)
-            .expect("the first method's block was not kept: this is a bug");
+        let input = input_of(block, block_inputs);
         let key_bias = match method.aggregation {
             Aggregation::CalibratedMean => self.key_bias.as_deref(),
             _ => None,
@@ -179,6 +182,12 @@ impl Engine {
     fn heads_of(&self, method: &Method) -> Range<usize> {
         method.head.map_or(0..self.config().num_heads, |head| head..head + 1)
     }
+}
+
+/// The input of a block that was asked to be kept.
+fn input_of(block: usize, kept: &[(usize, Vec<f32>)]) -> &[f32] {
+    let found = kept.iter().find(|(index, _)| *index == block);
+    &found.expect("a block's input was not kept: this is a bug").1
 }
 
 fn statistic(aggregation: Aggregation, logits: &[f32]) -> f32 {

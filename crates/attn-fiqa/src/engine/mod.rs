@@ -10,18 +10,15 @@ use std::num::NonZeroUsize;
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
 use crate::map::PatchMap;
-use crate::score::Method;
+use crate::score::{Method, QualityMap};
 use crate::status::Failure;
 use crate::vit::config::VitConfig;
 use crate::vit::{EmbeddingHead, Vit};
 
 pub use request::{Request, RequestError};
-
-/// The tensor that holds the fitted key bias, `[head, head_dim]` (definitions §2).
-const KEY_BIAS: &str = "calibration.key_bias";
 
 /// How an [`Engine`] is built.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +53,10 @@ pub struct Assessment {
     pub paid: Option<AttentionMap>,
     /// The recognition embedding as the network gives it, not normalised, when asked for.
     pub embedding: Option<Vec<f32>>,
+    /// The mean over tokens of the last block's queries, `q̄` `[head, head_dim]`,
+    /// when asked for: a key bias `c` adds `(scale/H)·Σₕ q̄ₕ·cₕ` to the score
+    /// (definitions §2).
+    pub mean_query: Option<Vec<f32>>,
 }
 
 /// A map over the heads of the first method, and one for each head on request.
@@ -95,6 +96,7 @@ pub struct Engine {
     vit: Vit,
     embedding_head: Option<EmbeddingHead>,
     key_bias: Option<Vec<f32>>,
+    quality_map: Option<QualityMap>,
     pool: ThreadPool,
 }
 
@@ -120,6 +122,7 @@ impl Engine {
                 .contains(KEY_BIAS)
                 .then(|| checkpoint.read_f32(KEY_BIAS))
                 .transpose()?,
+            quality_map: checkpoint.calibration().map(|found| found.quality.clone()),
             pool,
         })
     }
@@ -132,6 +135,12 @@ impl Engine {
     /// `attn-calibrated` where the checkpoint carries a fitted key bias, else `attn`.
     pub fn default_method(&self) -> Method {
         if self.key_bias.is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
+    }
+
+    /// The map from one method's raw scores to 0–100, where the checkpoint was
+    /// calibrated.
+    pub fn quality_map(&self) -> Option<&QualityMap> {
+        self.quality_map.as_ref()
     }
 
     /// Assesses crops; the answers stand in the order of the crops.

@@ -17,6 +17,8 @@ pub struct Request {
     pub per_head: bool,
     /// Ask for the embedding; the engine must have been built with it.
     pub embedding: bool,
+    /// Ask for the mean query of the last block, which a key bias is fitted on.
+    pub mean_query: bool,
 }
 
 impl Request {
@@ -28,6 +30,7 @@ impl Request {
             paid: false,
             per_head: false,
             embedding: false,
+            mean_query: false,
         }
     }
 }

@@ -118,6 +118,11 @@ impl Reading<'_> {
         self.of.heads * self.of.head_dim
     }
 
+    /// The mean over tokens of the queries, `[head, head_dim]`.
+    pub(crate) fn mean_query(&self) -> Vec<f32> {
+        self.mean_query_key[..self.dim()].iter().map(|&query| query as f32).collect()
+    }
+
     /// The mean over all token pairs of one head, by the closed form.
     pub(crate) fn head_score(&self, head: usize) -> f64 {
         let (dim, width) = (self.dim(), self.of.head_dim);

@@ -1,0 +1,100 @@
+//! From a model's raw score to the quality of ISO/IEC 29794-1: 0 … 100.
+
+use super::Method;
+
+/// Quality of an image for which none could be computed (ISO/IEC 29794-1).
+pub const FAILURE_TO_COMPUTE: i8 = -1;
+
+/// A monotone map from the raw scores of one method of one model to whole numbers
+/// 0 … 100.
+///
+/// It belongs to the model that it was fitted with. Qualities of different models
+/// share a range, not a meaning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QualityMap {
+    method: Method,
+    scores: Vec<f32>,
+}
+
+/// Scores that make no map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a quality map has {} finite scores, none below the one before it and not all equal",
+    QualityMap::KNOTS
+)]
+pub struct QualityMapError;
+
+impl QualityMap {
+    /// One score for each quality 0, 1, …, 100.
+    pub const KNOTS: usize = 101;
+
+    /// The map that gives quality `q` at the raw score `scores[q]` of `method`, a
+    /// straight line between two of them, and 0 and 100 beyond the ends.
+    ///
+    /// # Errors
+    ///
+    /// Unless there are [`QualityMap::KNOTS`] finite scores that never fall and are
+    /// not all the same.
+    pub fn new(method: Method, scores: Vec<f32>) -> Result<Self, QualityMapError> {
+        let rises = scores.windows(2).all(|pair| pair[0] <= pair[1]);
+        let finite = scores.iter().all(|score| score.is_finite());
+        if scores.len() != Self::KNOTS || !rises || !finite || scores.first() == scores.last() {
+            return Err(QualityMapError);
+        }
+        Ok(Self { method, scores })
+    }
+
+    /// The method whose scores it maps.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The raw score at each quality 0, 1, …, 100.
+    pub fn scores(&self) -> &[f32] {
+        &self.scores
+    }
+
+    /// The quality of a raw score, 0 … 100. A higher score never has a lower one.
+    pub fn quality(&self, score: f32) -> i8 {
+        let reached = self.scores.partition_point(|&knot| knot <= score);
+        let Some(below) = reached.checked_sub(1) else { return 0 };
+        let Some(&next) = self.scores.get(reached) else { return 100 };
+        let share = (score - self.scores[below]) / (next - self.scores[below]);
+        (below as f32 + share).round() as i8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qualities_follow_the_table() {
+        let scores: Vec<f32> = (0..101).map(|q| -3.0 + 0.02 * q as f32).collect();
+        let map = QualityMap::new(Method::ATTN, scores).expect("a map");
+        for (score, quality) in
+            [(-9.0, 0), (-3.0, 0), (-2.0, 50), (-1.991, 50), (-1.989, 51), (-1.0, 100), (7.0, 100)]
+        {
+            assert_eq!(map.quality(score), quality, "{score}");
+        }
+    }
+
+    #[test]
+    fn steps_are_monotone_too() {
+        let scores: Vec<f32> = (0..101).map(|q| (q / 25) as f32).collect();
+        let map = QualityMap::new(Method::ATTN, scores).expect("a map");
+        let found: Vec<i8> = (-10..60).map(|i| map.quality(i as f32 / 10.0)).collect();
+        assert!(found.is_sorted() && found[0] == 0 && found[69] == 100, "{found:?}");
+    }
+
+    #[test]
+    fn what_is_no_map_is_refused() {
+        let make = |scores: Vec<f32>| QualityMap::new(Method::ATTN, scores);
+        assert!(make(vec![1.0; 101]).is_err());
+        assert!(make((0..100).map(|q| q as f32).collect()).is_err());
+        assert!(make((0..101).map(|q| -(q as f32)).collect()).is_err());
+        let mut scores: Vec<f32> = (0..101).map(|q| q as f32).collect();
+        scores[100] = f32::INFINITY;
+        assert!(make(scores).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! A fitted key bias changes the score by its formula and nothing else, and a
+//! calibration travels with its model.
+#![cfg(feature = "builtin-model")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use attn_fiqa::checkpoint::{
+    Calibration, Checkpoint, CheckpointOptions, ConvertOptions, WeightDtype, builtin,
+    write_calibrated, write_canonical,
+};
+use attn_fiqa::crop::Crop;
+use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
+use attn_fiqa::score::{Method, QualityMap};
+
+fn open(path: &Path) -> Checkpoint {
+    Checkpoint::open(path, &CheckpointOptions::default()).expect("a checkpoint")
+}
+
+fn engine(checkpoint: &Checkpoint) -> Engine {
+    let options = EngineOptions { embedding: true, ..EngineOptions::default() };
+    Engine::new(checkpoint, &options).expect("an engine")
+}
+
+/// Pictures with something in them, 112×112.
+fn crops() -> Vec<Crop> {
+    let level = |picture: usize, i: usize| ((i * (picture + 3) / 7) ^ (i / 336)) as u8;
+    (0..3)
+        .map(|picture| {
+            let rgb = (0..112 * 112 * 3).map(|i| level(picture, i)).collect();
+            Crop::from_rgb(112, rgb).expect("a crop")
+        })
+        .collect()
+}
+
+fn assess(engine: &Engine, methods: &[Method]) -> Vec<Assessment> {
+    let request = Request {
+        methods: methods.to_vec(),
+        embedding: true,
+        mean_query: true,
+        received: true,
+        ..Request::new(Method::ATTN)
+    };
+    let assessed = engine.assess(&crops(), &request).expect("a request");
+    assessed.into_iter().map(|outcome| outcome.expect("an assessment")).collect()
+}
+
+fn map() -> QualityMap {
+    let scores = (0..101).map(|q| -2.0 + 0.031 * q as f32).collect();
+    QualityMap::new(Method::ATTN_CALIBRATED, scores).expect("a map")
+}
+
+fn record() -> BTreeMap<String, String> {
+    BTreeMap::from([("faces".to_owned(), "3 \"made up\"\n".to_owned())])
+}
+
+#[test]
+fn the_score_moves_by_the_formula_and_the_embedding_not_at_all() {
+    let model = builtin().expect("the built-in model");
+    let config = *model.config();
+    let bias: Vec<f32> =
+        (0..config.embed_dim).map(|i| ((i * 37 % 101) as f32 - 50.0) / 80.0).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("calibrated.safetensors");
+    let calibration = Calibration::new(map(), record(), Some(&bias));
+    write_calibrated(&model, &path, Some(bias.clone()), &calibration).expect("written");
+    let calibrated = open(&path);
+
+    let before = assess(&engine(&model), &[Method::ATTN]);
+    let after_engine = engine(&calibrated);
+    let after = assess(&after_engine, &[Method::ATTN_CALIBRATED, Method::ATTN]);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before.embedding, after.embedding, "to the bit");
+        assert_eq!(before.mean_query, after.mean_query);
+        assert_eq!(before.scores[0], after.scores[1], "the published score stays");
+        let query = before.mean_query.as_ref().expect("asked for");
+        assert_eq!(query.len(), config.num_heads * config.head_dim());
+        let product: f64 =
+            query.iter().zip(&bias).map(|(&q, &c)| f64::from(q) * f64::from(c)).sum();
+        let added = f64::from(config.scale()) / config.num_heads as f64 * product;
+        let expected = f64::from(before.scores[0]) + added;
+        assert!(added.abs() > 1e-3, "{added} shows nothing");
+        assert!((f64::from(after.scores[0]) - expected).abs() < 1e-5);
+        // The map keeps its shape: every patch moves by the same amount.
+        let maps = [before, after].map(|found| found.received.as_ref().expect("asked for"));
+        for (one, other) in maps[0].mean.values().iter().zip(maps[1].mean.values()) {
+            assert!((f64::from(other - one) - added).abs() < 1e-4);
+        }
+    }
+
+    let found = calibrated.calibration().expect("a calibration");
+    assert_eq!(found, &calibration);
+    assert_eq!(after_engine.quality_map(), Some(&map()));
+    assert!(found.id().starts_with("attn-fiqa-quality-1:"));
+}
+
+#[test]
+fn every_other_weight_keeps_its_bits() {
+    let model = builtin().expect("the built-in model");
+    let folder = tempfile::tempdir().expect("a folder");
+    for dtype in [WeightDtype::F32, WeightDtype::F16, WeightDtype::Bf16] {
+        let from = folder.path().join("from.safetensors");
+        let to = folder.path().join("to.safetensors");
+        write_canonical(&model, &from, ConvertOptions { dtype, quality_only: false })
+            .expect("written");
+        let source = open(&from);
+        let scores = (0..101).map(|q| q as f32).collect();
+        let map = QualityMap::new(Method::ATTN, scores).expect("a map");
+        let calibration = Calibration::new(map, record(), None);
+        write_calibrated(&source, &to, None, &calibration).expect("written");
+        let (before, after) =
+            (std::fs::read(&from).expect("read"), std::fs::read(&to).expect("read"));
+        let tensors = |bytes: &[u8]| -> BTreeMap<String, (String, Vec<u8>)> {
+            let file = safetensors::SafeTensors::deserialize(bytes).expect("safetensors");
+            let tensors = file.iter().map(|(name, tensor)| {
+                (name.to_owned(), (format!("{:?}", tensor.dtype()), tensor.data().to_vec()))
+            });
+            tensors.collect()
+        };
+        let mut expected = tensors(&before);
+        expected.remove("calibration.key_bias").expect("the built-in model has one");
+        assert!(expected == tensors(&after), "{dtype:?}");
+    }
+}
+
+#[test]
+fn conversion_keeps_a_calibration_and_a_changed_one_is_refused() {
+    let model = builtin().expect("the built-in model");
+    let bias = vec![0.25; model.config().embed_dim];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("calibrated.safetensors");
+    let small = folder.path().join("small.safetensors");
+    let calibration = Calibration::new(map(), record(), Some(&bias));
+    write_calibrated(&model, &path, Some(bias), &calibration).expect("written");
+    let options = ConvertOptions { dtype: WeightDtype::F16, quality_only: true };
+    write_canonical(&open(&path), &small, options).expect("written");
+    assert_eq!(open(&small).calibration(), Some(&calibration));
+
+    let bytes = std::fs::read(&path).expect("read");
+    let refusal = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = bytes.clone();
+        let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+        let at = at.expect("the text is in the header");
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        let options = CheckpointOptions::default();
+        Checkpoint::from_bytes(bytes, "changed", &options).expect_err("refused").to_string()
+    };
+    assert!(refusal("-1.969", "-1.968").contains("calibrate again"));
+    assert!(refusal("-1.969", "9.9999").contains("101 rising numbers"));
+    assert!(refusal("\"attn-calibrated\"", "\"attn-calibrates\"").contains("name of a method"));
+    assert!(refusal("calibration.id", "calibration.xx").contains("calibrate again"));
+}

@@ -5,6 +5,7 @@
 //! limits, refuses what would come out with wrong colours or with part of the
 //! picture made up, and notes what was ignored on the way.
 
+mod animation;
 mod container;
 mod entropy;
 mod huffman;
@@ -23,6 +24,7 @@ use image::{ImageDecoder, ImageFormat, Limits};
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 
+pub(crate) use animation::{each_frame, is_animation};
 pub use note::Note;
 
 /// What a picture may cost before it is refused.

@@ -6,6 +6,7 @@
     reason = "a failed unwrap in a test is a failed test, and a skipped test says so"
 )]
 
+use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::align::{
@@ -79,8 +80,9 @@ fn naive_fit(from: &[[f64; 2]; 5], to: &[[f64; 2]; 5]) -> [f64; 4] {
         for row in 0..4 {
             if row != pivot {
                 let factor = system[row][pivot] / system[pivot][pivot];
-                for column in pivot..5 {
-                    system[row][column] -= factor * system[pivot][column];
+                let from = system[pivot];
+                for (value, from) in system[row].iter_mut().zip(from) {
+                    *value -= factor * from;
                 }
             }
         }
@@ -121,13 +123,9 @@ fn naive_level(picture: &Picture, [x, y]: [f64; 2], channel: usize) -> f64 {
 }
 
 fn similarities(scale: std::ops::Range<f64>) -> impl Strategy<Value = Similarity> {
-    (scale, -3.14..3.14_f64, -500.0..500.0_f64, -500.0..500.0_f64).prop_map(
-        |(scale, angle, x, y)| Similarity {
-            a: scale * angle.cos(),
-            b: scale * angle.sin(),
-            shift: [x, y],
-        },
-    )
+    (scale, -PI..PI, -500.0..500.0_f64, -500.0..500.0_f64).prop_map(|(scale, angle, x, y)| {
+        Similarity { a: scale * angle.cos(), b: scale * angle.sin(), shift: [x, y] }
+    })
 }
 
 fn as_landmarks(points: [[f64; 2]; 5]) -> Landmarks {

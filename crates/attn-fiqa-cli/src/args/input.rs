@@ -54,7 +54,8 @@ impl InputArgs {
             };
             inputs.push(Input::List { path, root: self.root.clone() });
         }
-        let options = SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes };
+        let options =
+            SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes, films: None };
         Ok(Sources::open(&inputs, &options)?)
     }
 

@@ -27,6 +27,45 @@ pub(super) fn png_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     }
 }
 
+/// The declared `(width, height)` of a GIF.
+pub(super) fn gif_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
+    const WIDTH_AT: usize = 6;
+    const HEIGHT_AT: usize = 8;
+    match u16_at(bytes, WIDTH_AT, true).zip(u16_at(bytes, HEIGHT_AT, true)) {
+        Some((width, height)) => Ok((u64::from(width), u64::from(height))),
+        None => Err(broken("the file ends inside the GIF header")),
+    }
+}
+
+/// Whether a WebP's extended header declares an animation.
+pub(super) fn webp_is_animated(bytes: &[u8]) -> bool {
+    const FLAGS_AT: usize = 20;
+    const ANIMATION: u8 = 0x02;
+    bytes.get(12..16) == Some(b"VP8X")
+        && bytes.get(FLAGS_AT).is_some_and(|flags| flags & ANIMATION != 0)
+}
+
+/// Whether a PNG has an animation's control chunk before its first pixels.
+pub(super) fn png_is_animated(bytes: &[u8]) -> bool {
+    const SIGNATURE: usize = 8;
+    // Length, name and checksum.
+    const AROUND_DATA: usize = 12;
+    let mut at = SIGNATURE;
+    loop {
+        match (u32_at(bytes, at, false), bytes.get(at + 4..at + 8)) {
+            (Some(_), Some(b"acTL")) => return true,
+            (Some(length), Some(name)) if name != b"IDAT" => {
+                at = at.saturating_add(AROUND_DATA).saturating_add(length as usize);
+                // What follows must not overflow.
+                if at > bytes.len() {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
 /// Checks that every chunk that a WebP file declares lies inside the file.
 ///
 /// The decoder takes memory for some chunks by their declared sizes, and a cut

@@ -99,7 +99,9 @@ impl Archive {
                 return Ok(None);
             };
             let inside = list::path_from(&member.name);
-            let inside = inside.filter(|path| name::is_image(path));
+            let options = &context.options;
+            // A video can only be read from a file.
+            let inside = inside.filter(|path| options.takes(path) && options.video(path).is_none());
             let (Some(inside), Kind::Regular | Kind::Sparse) = (inside, member.kind) else {
                 if member.kind != Kind::Folder {
                     context.tally.add_passed_over(1);

@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use super::film::Video;
 use super::tally::{Tally, Uncounted};
-use super::{Context, SourceError, SourceItem, Step, file, name};
+use super::{Context, SourceError, SourceItem, SourceOptions, Stage, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// A folder that is being read.
@@ -30,7 +31,7 @@ enum Kind {
     Other,
 }
 
-fn kind(entry: &DirEntry) -> Kind {
+fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
     let path = entry.path();
     let Ok(own) = entry.file_type() else {
         return Kind::Other;
@@ -42,11 +43,11 @@ fn kind(entry: &DirEntry) -> Kind {
     // broken one with an image's name becomes a row that says so.
     let leads_to_file = own.is_file()
         || (own.is_symlink() && fs::metadata(&path).map_or(true, |found| found.is_file()));
-    if leads_to_file && name::is_image(&path) { Kind::Image } else { Kind::Other }
+    if leads_to_file && options.takes(&path) { Kind::Image } else { Kind::Other }
 }
 
 /// Fails if a folder holds no image at all; stops at the first.
-pub(super) fn check_holds_image(root: &Path, recursive: bool) -> Result<(), SourceError> {
+pub(super) fn check_holds_image(root: &Path, options: &SourceOptions) -> Result<(), SourceError> {
     let mut to_open = vec![root.to_owned()];
     let mut unsearched = false;
     while let Some(folder) = to_open.pop() {
@@ -60,9 +61,9 @@ pub(super) fn check_holds_image(root: &Path, recursive: bool) -> Result<(), Sour
         };
         for entry in entries {
             let Ok(entry) = entry else { return Ok(()) };
-            match kind(&entry) {
+            match kind(&entry, options) {
                 Kind::Image => return Ok(()),
-                Kind::Folder if recursive => to_open.push(entry.path()),
+                Kind::Folder if options.recursive => to_open.push(entry.path()),
                 Kind::Folder => unsearched = true,
                 Kind::Other => {}
             }
@@ -88,6 +89,11 @@ impl Folder {
             if let Some(image) = self.images.next() {
                 let inside = self.current.join(image);
                 let path = self.root.join(&inside);
+                if let Some(options) = context.options.video(&path) {
+                    let relative = name::safe_relative(&self.base.join(inside));
+                    let video = Video::new(path.clone(), &path, relative, options);
+                    return Step::Enter(Stage::Video(video));
+                }
                 let bytes = file::read(&path, context.options.max_bytes);
                 return Step::Item(self.item(&path, &inside, bytes));
             }
@@ -130,7 +136,7 @@ impl Folder {
         let read = fs::read_dir(path).and_then(|mut entries| {
             entries.try_for_each(|entry| {
                 let entry = entry?;
-                match kind(&entry) {
+                match kind(&entry, &context.options) {
                     Kind::Image => images.push(entry.file_name()),
                     Kind::Folder => folders.push(entry.file_name()),
                     Kind::Other => passed_over += 1,

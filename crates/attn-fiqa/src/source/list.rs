@@ -7,8 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::film::Video;
 use super::tally::{Tally, Uncounted};
-use super::{Context, ListFrom, SourceError, SourceItem, Step, file, name};
+use super::{Context, ListFrom, SourceError, SourceItem, Stage, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Longer than any path that a system takes: a line beyond it is no path, and
@@ -85,7 +86,15 @@ impl List {
     pub(super) fn step(&mut self, context: &Context) -> Step {
         let item = match self.next_path() {
             None => return Step::Done,
-            Some(Ok(listed)) => self.read(&listed, context.options.max_bytes),
+            Some(Ok(listed)) => {
+                if let Some(options) = context.options.video(&listed) {
+                    context.tally.add_known(1);
+                    let relative = name::safe_relative(&listed);
+                    let video = Video::new(self.path_of(&listed), &listed, relative, options);
+                    return Step::Enter(Stage::Video(video));
+                }
+                self.read(&listed, context.options.max_bytes)
+            }
             Some(Err(failure)) => SourceItem {
                 path: format!("{}, line {}", self.shown, self.line_number),
                 relative: PathBuf::from(format!("line-{}", self.line_number)),
@@ -96,12 +105,15 @@ impl List {
         Step::Item(item)
     }
 
-    fn read(&self, listed: &Path, max_bytes: u64) -> SourceItem {
-        let path = match &self.root {
+    fn path_of(&self, listed: &Path) -> PathBuf {
+        match &self.root {
             Some(root) => root.join(listed),
             None => listed.to_owned(),
-        };
-        let mut bytes = file::read(&path, max_bytes);
+        }
+    }
+
+    fn read(&self, listed: &Path, max_bytes: u64) -> SourceItem {
+        let mut bytes = file::read(&self.path_of(listed), max_bytes);
         if let Err(failure) = &mut bytes
             && failure.status == Status::NotFound
             && self.root.is_none()

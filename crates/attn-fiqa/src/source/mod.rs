@@ -1,4 +1,5 @@
-//! Where images come from: files, folders, patterns, lists and tar archives.
+//! Where images come from: files, folders, patterns, lists and tar archives,
+//! and on request animations and videos.
 //!
 //! [`Sources`] is an iterator over encoded images. It holds one image's bytes
 //! at a time and reads lists and archives as streams; the only thing it keeps
@@ -8,6 +9,7 @@
 mod archive;
 mod error;
 mod file;
+mod film;
 mod folder;
 mod list;
 mod name;
@@ -18,16 +20,20 @@ mod tar_reader;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::decode::DecodeLimits;
+use crate::decode::{DecodeLimits, is_animation};
 use crate::status::Failure;
 
 use archive::Archive;
+use film::{Animation, Video};
 use folder::Folder;
 use list::List;
 use pattern::Matches;
 
 pub use error::SourceError;
+pub use film::{FilmOptions, Take};
 pub use tally::{Counts, Tally};
+
+use tally::Uncounted;
 
 /// One thing that a user named as holding images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,17 +61,32 @@ pub enum ListFrom {
 }
 
 /// How inputs are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SourceOptions {
     /// Whether folders inside folders are searched.
     pub recursive: bool,
     /// The most bytes of one encoded image.
     pub max_bytes: u64,
+    /// Whether animations and videos are read frame by frame; otherwise of an
+    /// animation the first picture is taken and videos are passed over.
+    pub films: Option<FilmOptions>,
+}
+
+impl SourceOptions {
+    /// Whether a file in a folder or archive is taken, by its name.
+    fn takes(&self, path: &Path) -> bool {
+        name::is_image(path) || (self.films.is_some() && film::is_film(path))
+    }
+
+    /// How to read a file that is a video by its name and is read as one.
+    fn video(&self, path: &Path) -> Option<FilmOptions> {
+        self.films.filter(|_| film::is_video(path))
+    }
 }
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { recursive: false, max_bytes: DecodeLimits::DEFAULT_MAX_BYTES }
+        Self { recursive: false, max_bytes: DecodeLimits::DEFAULT_MAX_BYTES, films: None }
     }
 }
 
@@ -94,6 +115,8 @@ pub struct Sources {
     /// What is still to be read; the last comes next.
     stages: Vec<Stage>,
     context: Context,
+    /// While films may be among the images, their number is not known.
+    uncounted: Option<Uncounted>,
 }
 
 #[derive(Debug)]
@@ -110,6 +133,8 @@ enum Stage {
     Matches(Matches),
     List(List),
     Archive(Archive),
+    Animation(Animation),
+    Video(Video),
 }
 
 /// An image file that was named, not found.
@@ -153,7 +178,8 @@ impl Sources {
             })
             .collect::<Result<Vec<_>, _>>()?;
         stages.reverse();
-        Ok(Self { stages, context })
+        let uncounted = options.films.map(|_| context.tally.start_uncounted());
+        Ok(Self { stages, context, uncounted })
     }
 
     /// How many images are known of so far, and how many files were passed
@@ -176,19 +202,39 @@ impl Iterator for Sources {
     fn next(&mut self) -> Option<SourceItem> {
         loop {
             let context = &self.context;
-            let step = match self.stages.last_mut()? {
+            let Some(stage) = self.stages.last_mut() else {
+                self.uncounted = None;
+                return None;
+            };
+            let step = match stage {
                 Stage::File(file) => {
                     let item = file.read(context);
                     self.stages.pop();
-                    return Some(item);
+                    Step::Item(item)
                 }
                 Stage::Folder(folder) => folder.step(context),
                 Stage::Matches(matches) => matches.step(context),
                 Stage::List(list) => list.step(context),
                 Stage::Archive(archive) => archive.step(context),
+                // Their frames are images and no further films.
+                Stage::Animation(animation) => match animation.step(&context.tally) {
+                    Step::Item(frame) => return Some(frame),
+                    step => step,
+                },
+                Stage::Video(video) => match video.step(&context.tally) {
+                    Step::Item(frame) => return Some(frame),
+                    step => step,
+                },
             };
             match step {
-                Step::Item(item) => return Some(item),
+                Step::Item(item) => match context.animation_options(&item) {
+                    None => return Some(item),
+                    Some(options) => {
+                        let max_bytes = context.options.max_bytes;
+                        let animation = Animation::new(item, options, max_bytes);
+                        self.stages.push(Stage::Animation(animation));
+                    }
+                },
                 Step::Enter(stage) => self.stages.push(stage),
                 Step::Done => {
                     self.stages.pop();
@@ -206,7 +252,7 @@ impl Context {
             return Matches::open(pattern, &self.tally).map(Stage::Matches);
         }
         if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-            folder::check_holds_image(path, self.options.recursive)?;
+            folder::check_holds_image(path, &self.options)?;
         }
         let relative = name::safe_relative(Path::new(path.file_name().unwrap_or_default()));
         Ok(self.stage_for(path.to_owned(), relative, PathBuf::new()))
@@ -223,9 +269,20 @@ impl Context {
             }
             _ => {
                 self.tally.add_known(1);
+                if let Some(options) = self.options.video(&path) {
+                    return Stage::Video(Video::new(path.clone(), &path, file_name, options));
+                }
                 Stage::File(NamedFile { path, relative: file_name })
             }
         }
+    }
+}
+
+impl Context {
+    /// How to read an image that is an animation and is read as one.
+    fn animation_options(&self, item: &SourceItem) -> Option<FilmOptions> {
+        let bytes = item.bytes.as_ref().ok()?;
+        self.options.films.filter(|_| is_animation(bytes))
     }
 }
 

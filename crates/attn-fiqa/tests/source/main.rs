@@ -8,6 +8,7 @@
 
 mod archives;
 mod files;
+mod films;
 mod hostile_archives;
 mod lists;
 

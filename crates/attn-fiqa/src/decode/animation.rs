@@ -1,0 +1,96 @@
+//! Every frame of an animated GIF, WebP or PNG, one at a time.
+
+use std::io::Cursor;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{AnimationDecoder, ImageDecoder, ImageFormat, RgbaImage};
+
+use super::{DecodeLimits, broken, codec_limits, container, failure, too_many_bytes};
+use crate::picture::Picture;
+use crate::status::Failure;
+
+/// Whether a file holds an animation: any GIF, and a WebP or PNG that says so.
+pub(crate) fn is_animation(bytes: &[u8]) -> bool {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Gif) => true,
+        Ok(ImageFormat::WebP) => container::webp_is_animated(bytes),
+        Ok(ImageFormat::Png) => container::png_is_animated(bytes),
+        _ => false,
+    }
+}
+
+/// Decodes frame after frame, each as it is seen, and hands it on with the time
+/// that it is shown for, until `each` breaks.
+///
+/// Transparency is dropped, as of single pictures.
+///
+/// # Errors
+///
+/// As [`super::decode`]; frames before the damage were handed on.
+pub(crate) fn each_frame(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    mut each: impl FnMut(Picture, Duration) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    if bytes.len() as u64 > limits.max_bytes {
+        return Err(too_many_bytes(bytes.len() as u64, limits.max_bytes));
+    }
+    // As in `decode`: a panic of a decoder is a fault of the file.
+    catch_unwind(AssertUnwindSafe(|| match image::guess_format(bytes) {
+        Ok(ImageFormat::Gif) => {
+            let (width, height) = container::gif_size(bytes)?;
+            limits.check_pixels(width, height)?;
+            let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(failure)?;
+            hand_on(decoder, limits, &mut each)
+        }
+        Ok(ImageFormat::WebP) => {
+            container::check_webp(bytes)?;
+            hand_on(WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?, limits, &mut each)
+        }
+        Ok(ImageFormat::Png) => {
+            let (width, height) = container::png_size(bytes)?;
+            limits.check_pixels(width, height)?;
+            let decoder = PngDecoder::with_limits(Cursor::new(bytes), codec_limits(limits));
+            let decoder = decoder.and_then(PngDecoder::apng).map_err(failure)?;
+            frames(decoder, &mut each)
+        }
+        _ => Err(broken("the file is no animation that is read: GIF, WebP and PNG are")),
+    }))
+    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
+}
+
+fn hand_on<'a>(
+    mut decoder: impl ImageDecoder + AnimationDecoder<'a>,
+    limits: &DecodeLimits,
+    each: &mut impl FnMut(Picture, Duration) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let (width, height) = decoder.dimensions();
+    limits.check_pixels(u64::from(width), u64::from(height))?;
+    decoder.set_limits(codec_limits(limits)).map_err(failure)?;
+    frames(decoder, each)
+}
+
+fn frames<'a>(
+    decoder: impl AnimationDecoder<'a>,
+    each: &mut impl FnMut(Picture, Duration) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    for frame in decoder.into_frames() {
+        let frame = frame.map_err(failure)?;
+        let shown = Duration::from(frame.delay());
+        if each(opaque(frame.into_buffer())?, shown).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn opaque(frame: RgbaImage) -> Result<Picture, Failure> {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let rgb = frame.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    Picture::from_rgb(width, height, rgb).ok_or_else(|| broken("a frame holds no pixels"))
+}

@@ -1,0 +1,76 @@
+//! Frames of animations and videos, each as an image of its own.
+//!
+//! Frames travel on as BMP files: uncompressed, exact, and read by the same
+//! decoder within the same limits as every other image.
+
+mod animation;
+mod bmp;
+mod video;
+
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use super::SourceItem;
+use crate::status::Failure;
+
+pub(super) use animation::Animation;
+pub(super) use video::{Video, is_video};
+
+/// Extensions of videos, in lower case.
+const VIDEO_EXTENSIONS: [&str; 6] = ["mp4", "m4v", "mov", "mkv", "avi", "webm"];
+
+/// How animations and videos are read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FilmOptions {
+    /// Which frames are taken.
+    pub take: Take,
+    /// The most pixels that a frame may have.
+    pub max_pixels: u64,
+}
+
+/// Which frames of a film are taken. The first one always is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Take {
+    /// Every so-manieth frame.
+    Every(NonZeroU32),
+    /// So many frames for each second that the film lasts; positive.
+    PerSecond(f64),
+}
+
+/// A film's own name in rows and files, and the names of its frames.
+#[derive(Debug, Clone)]
+struct Names {
+    path: String,
+    relative: PathBuf,
+}
+
+impl Names {
+    /// A frame, by its number from 0: `clip.gif#12`, and for files that are
+    /// written `clip.gif.frame-000012`.
+    fn frame(&self, number: u64, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
+        let mut name = OsString::from(self.relative.file_name().unwrap_or_default());
+        name.push(format!(".frame-{number:06}"));
+        SourceItem {
+            path: format!("{}#{number}", self.path),
+            relative: self.relative.with_file_name(name),
+            bytes,
+        }
+    }
+
+    /// The film itself, which cannot be read or not be read further.
+    fn film(&self, failure: Failure) -> SourceItem {
+        SourceItem { path: self.path.clone(), relative: self.relative.clone(), bytes: Err(failure) }
+    }
+}
+
+/// Whether a file's extension, in any case, is one of these.
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension()
+        .is_some_and(|own| extensions.iter().any(|known| own.eq_ignore_ascii_case(known)))
+}
+
+/// Whether a file's name is that of a film that is not also an image's.
+pub(super) fn is_film(path: &Path) -> bool {
+    is_video(path) || has_extension(path, &["gif"])
+}

@@ -1,0 +1,180 @@
+//! The frames of a video, decoded by the program `ffmpeg` where it is installed.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use super::{FilmOptions, Names, Take, VIDEO_EXTENSIONS, bmp, has_extension};
+use crate::source::{Step, Tally};
+use crate::status::{Failure, Status};
+
+/// Bytes of what ffmpeg said that a message repeats: its last words.
+const SAID: u64 = 400;
+
+/// Header bytes and padding of a BMP beyond its pixels, generously.
+const BMP_OVERHEAD: u64 = 1 << 20;
+
+const NOT_INSTALLED: &str = "videos are read by the program ffmpeg, which was not found: install \
+                             it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install \
+                             ffmpeg; Windows: winget install ffmpeg), or give a folder of frames";
+
+/// Whether a file's name is a video's.
+pub(in crate::source) fn is_video(path: &Path) -> bool {
+    has_extension(path, &VIDEO_EXTENSIONS)
+}
+
+/// A video that is being read.
+#[derive(Debug)]
+pub(in crate::source) struct Video {
+    names: Names,
+    path: PathBuf,
+    options: FilmOptions,
+    state: State,
+    /// Frames so far.
+    frames: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed,
+    Running(Running),
+    Ended,
+}
+
+/// The program at work. It is ended when this is dropped.
+#[derive(Debug)]
+struct Running {
+    program: Child,
+    pictures: BufReader<ChildStdout>,
+    /// What it says goes to a file, so that it never waits for a reader.
+    said: File,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+impl Video {
+    /// A video at `path`, which rows call `shown`.
+    pub(in crate::source) fn new(
+        path: PathBuf,
+        shown: &Path,
+        relative: PathBuf,
+        options: FilmOptions,
+    ) -> Self {
+        let names = Names { path: shown.to_string_lossy().into_owned(), relative };
+        Self { names, path, options, state: State::Closed, frames: 0 }
+    }
+
+    pub(in crate::source) fn step(&mut self, tally: &Tally) -> Step {
+        if matches!(self.state, State::Ended) {
+            return Step::Done;
+        }
+        let item = match self.next_frame() {
+            Ok(Some(bytes)) => {
+                let step = match self.options.take {
+                    Take::Every(step) => u64::from(step.get()),
+                    Take::PerSecond(_) => 1,
+                };
+                self.names.frame(self.frames * step, Ok(bytes))
+            }
+            Ok(None) => {
+                self.state = State::Ended;
+                return Step::Done;
+            }
+            Err(failure) => {
+                self.state = State::Ended;
+                self.names.film(failure)
+            }
+        };
+        // The file itself was counted as one image.
+        if self.frames > 0 {
+            tally.add_known(1);
+        }
+        self.frames += 1;
+        Step::Item(item)
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        if let State::Closed = self.state {
+            self.state = State::Running(start(&self.path, &self.options)?);
+        }
+        let State::Running(running) = &mut self.state else {
+            return Ok(None);
+        };
+        let max_bytes = self.options.max_pixels.saturating_mul(3).saturating_add(BMP_OVERHEAD);
+        match bmp::read_next(&mut running.pictures, max_bytes) {
+            Ok(Some(bytes)) => Ok(Some(bytes)),
+            Ok(None) => running.end(self.frames),
+            Err(what) => Err(running.failed(&what)),
+        }
+    }
+}
+
+impl Running {
+    /// The end of the video, or the reason why it is none.
+    fn end(&mut self, frames: u64) -> Result<Option<Vec<u8>>, Failure> {
+        match self.program.wait() {
+            Ok(status) if status.success() && frames > 0 => Ok(None),
+            Ok(status) if status.success() => Err(self.failed("it found no frame")),
+            Ok(status) => Err(self.failed(&format!("it ended with {status}"))),
+            Err(error) => Err(self.failed(&error.to_string())),
+        }
+    }
+
+    fn failed(&mut self, what: &str) -> Failure {
+        let mut said = String::new();
+        let length = self.said.seek(SeekFrom::End(0)).unwrap_or(0);
+        let mut last = Vec::new();
+        // What cannot be read is left out of the message.
+        let _ = self.said.seek(SeekFrom::Start(length.saturating_sub(SAID)));
+        let _ = (&self.said).take(SAID).read_to_end(&mut last);
+        for line in String::from_utf8_lossy(&last).lines() {
+            said = format!("{said} {}", line.trim());
+        }
+        let said = if said.is_empty() { said } else { format!("; it said:{said}") };
+        Failure::new(Status::BrokenImage, format!("ffmpeg cannot read the video: {what}{said}"))
+    }
+}
+
+/// Starts ffmpeg so that it writes one BMP file after the other, upright.
+fn start(path: &Path, options: &FilmOptions) -> Result<Running, Failure> {
+    let unreadable = |error: std::io::Error| Failure::new(Status::Unreadable, error.to_string());
+    let found = std::fs::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::new(Status::NotFound, "no such file"),
+        _ => unreadable(error),
+    })?;
+    if !found.is_file() {
+        return Err(Failure::new(
+            Status::Unreadable,
+            "this is not a regular file, and a video was expected",
+        ));
+    }
+    // With its protocol named, no file name is taken for another one.
+    let mut input = OsString::from("file:");
+    input.push(std::path::absolute(path).map_err(unreadable)?);
+    let filter = match options.take {
+        // New time stamps, or gaps would be filled with copies.
+        Take::Every(step) => format!("select=not(mod(n\\,{step})),setpts=N/FRAME_RATE/TB"),
+        Take::PerSecond(rate) => format!("fps={rate}"),
+    };
+    let said = tempfile::tempfile().map_err(unreadable)?;
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-threads", "1", "-protocol_whitelist", "file"]);
+    command.arg("-i").arg(input).args(["-map", "0:v:0", "-vf", &filter]);
+    command.args(["-pix_fmt", "bgr24", "-c:v", "bmp", "-f", "image2pipe", "pipe:1"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(said.try_clone().map_err(unreadable)?);
+    let mut program = command.spawn().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::new(Status::UnsupportedImage, NOT_INSTALLED),
+        _ => Failure::new(Status::UnsupportedImage, format!("cannot start ffmpeg: {error}")),
+    })?;
+    let pictures = program.stdout.take().expect("its output is piped: this is a bug");
+    Ok(Running { program, pictures: BufReader::with_capacity(1 << 18, pictures), said })
+}

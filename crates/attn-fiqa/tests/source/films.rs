@@ -1,0 +1,153 @@
+//! Animations, frame by frame.
+
+use std::num::NonZeroU32;
+
+use attn_fiqa::decode::{DecodeLimits, decode};
+use attn_fiqa::source::{FilmOptions, Input, SourceItem, SourceOptions, Sources, Take};
+use attn_fiqa::status::Status;
+use image::codecs::gif::GifEncoder;
+use image::{Delay, Frame, Rgba, RgbaImage};
+
+const SIDE: u32 = 12;
+
+/// A frame of one colour.
+fn grey(level: u8) -> RgbaImage {
+    RgbaImage::from_pixel(SIDE, SIDE, Rgba([level, level, level, 255]))
+}
+
+fn gif(levels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new(&mut bytes);
+    for &level in levels {
+        let delay = Delay::from_numer_denom_ms(100, 1);
+        encoder.encode_frame(Frame::from_parts(grey(level), 0, 0, delay)).unwrap();
+    }
+    drop(encoder);
+    bytes
+}
+
+fn read(path: &std::path::Path, take: Option<Take>) -> Vec<SourceItem> {
+    let films = take.map(|take| FilmOptions { take, max_pixels: 1000 });
+    let options = SourceOptions { films, ..SourceOptions::default() };
+    let sources = Sources::open(&[Input::Path(path.to_owned())], &options).unwrap();
+    let tally = sources.found_so_far();
+    let items: Vec<SourceItem> = sources.collect();
+    let counts = tally.counts();
+    assert_eq!((counts.known, counts.exact), (items.len() as u64, true));
+    items
+}
+
+fn every(step: u32) -> Option<Take> {
+    NonZeroU32::new(step).map(Take::Every)
+}
+
+/// What follows the last `/` of each name, and the level of its picture.
+fn levels(items: &[SourceItem]) -> Vec<(String, String, u8)> {
+    let level = |item: &SourceItem| {
+        let bytes = item.bytes.as_ref().unwrap();
+        let picture = decode(bytes, &DecodeLimits::default()).unwrap().picture;
+        assert_eq!((picture.width(), picture.height()), (SIDE as usize, SIDE as usize));
+        let first = picture.rgb()[0];
+        assert!(picture.rgb().iter().all(|&level| level == first));
+        first
+    };
+    let name = |path: &str| path.rsplit(['/', '\\']).next().unwrap().to_owned();
+    let row =
+        |item: &SourceItem| (name(&item.path), item.relative.display().to_string(), level(item));
+    items.iter().map(row).collect()
+}
+
+fn row(name: &str, relative: &str, level: u8) -> (String, String, u8) {
+    (name.to_owned(), relative.to_owned(), level)
+}
+
+#[test]
+fn every_frame_of_an_animation_is_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.gif");
+    std::fs::write(&path, gif(&[10, 60, 200, 90])).unwrap();
+    assert_eq!(
+        levels(&read(&path, every(1))),
+        [
+            row("a.gif#0", "a.gif.frame-000000", 10),
+            row("a.gif#1", "a.gif.frame-000001", 60),
+            row("a.gif#2", "a.gif.frame-000002", 200),
+            row("a.gif#3", "a.gif.frame-000003", 90),
+        ]
+    );
+    let third = levels(&read(&path, every(3)));
+    assert_eq!(third.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 90]);
+    // Shown for a tenth of a second each; five a second are every second one.
+    let timed = levels(&read(&path, Some(Take::PerSecond(5.0))));
+    assert_eq!(timed.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 200]);
+}
+
+#[test]
+fn animations_are_found_in_folders_beside_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("b.GIF"), gif(&[1, 2])).unwrap();
+    let png = image::DynamicImage::ImageRgba8(grey(7)).to_rgb8();
+    png.save(folder.path().join("a.png")).unwrap();
+    let found = levels(&read(folder.path(), every(1)));
+    assert_eq!(
+        found,
+        [
+            row("a.png", "a.png", 7),
+            row("b.GIF#0", "b.GIF.frame-000000", 1),
+            row("b.GIF#1", "b.GIF.frame-000001", 2),
+        ]
+    );
+    // Unless films are asked for, a GIF is passed over.
+    assert_eq!(levels(&read(folder.path(), None)), [row("a.png", "a.png", 7)]);
+}
+
+#[test]
+fn animated_webp_and_png_are_animations_too() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for name in ["animated.webp", "animated.png"] {
+        let path = fixtures.join(name);
+        let frames = read(&path, every(1));
+        assert!(frames.len() > 1, "{name} has {} frame", frames.len());
+        let first = decode(frames[0].bytes.as_ref().unwrap(), &DecodeLimits::default()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let expected = decode(&whole, &DecodeLimits::default()).unwrap();
+        assert_eq!(first.picture, expected.picture, "{name}");
+        assert_eq!(read(&path, None).len(), 1);
+    }
+}
+
+#[test]
+fn a_damaged_animation_gives_its_whole_frames_and_one_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.gif");
+    let whole = gif(&[10, 60, 200, 90]);
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let mut items = read(&path, every(1));
+    let last = items.pop().unwrap();
+    assert_eq!(last.bytes.unwrap_err().status, Status::BrokenImage);
+    assert_eq!(last.path, path.to_string_lossy());
+    let whole_frames = levels(&items);
+    assert!(!whole_frames.is_empty() && whole_frames.len() < 4, "{whole_frames:?}");
+
+    for (bytes, status) in [
+        (b"GIF89a".to_vec(), Status::BrokenImage),
+        (b"GIF89a\x10\x27\x10\x27\0\0\0;".to_vec(), Status::TooLarge),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let items = read(&path, every(1));
+        assert_eq!(items.len(), 1);
+        assert_eq!(items[0].bytes.as_ref().unwrap_err().status, status, "{:?}", items[0].bytes);
+    }
+}
+
+#[test]
+fn who_stops_reading_an_animation_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.gif");
+    std::fs::write(&path, gif(&[5; 40])).unwrap();
+    let films = every(1).map(|take| FilmOptions { take, max_pixels: 1000 });
+    let options = SourceOptions { films, ..SourceOptions::default() };
+    let mut sources = Sources::open(&[Input::Path(path)], &options).unwrap();
+    assert!(sources.next().is_some());
+    drop(sources);
+}

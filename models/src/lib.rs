@@ -4,3 +4,10 @@
 ///
 /// See `interim-vit.md` for what it was trained on and what it is not for.
 pub const INTERIM_VIT: &[u8] = include_bytes!("../interim-vit.safetensors");
+
+/// The built-in face detector: an ONNX file with YuNet's names of inputs and
+/// outputs; its input `[1, 3, height, width]` holds RGB of 0 … 255, sides being
+/// multiples of 32.
+///
+/// See `detector.md` for what it was trained on and how well it finds faces.
+pub const DETECTOR: &[u8] = include_bytes!("../detector.onnx");

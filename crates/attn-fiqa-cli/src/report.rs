@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use attn_fiqa::decode::Note;
-use attn_fiqa::pipeline::Row;
+use attn_fiqa::pipeline::{FacesRow, Row};
 use attn_fiqa::source::Tally;
 use attn_fiqa::status::{Failure, Status};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -34,18 +34,33 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
+/// What a run is about, for its summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Scoring faces.
+    Scoring,
+    /// Finding them only.
+    Finding,
+    /// Something else, in the past tense.
+    Other(&'static str),
+}
+
 /// Follows a run and tells about it.
 pub(crate) struct Report {
+    doing: Doing,
     quiet: bool,
     verbose: bool,
-    /// What happens to an image of this run, in the past tense.
-    done: &'static str,
     bar: ProgressBar,
     /// Whether the bar shows how much is left.
     total_known: bool,
     tally: Tally,
     started: Instant,
+    /// Images that came by, and those of them with a face that was scored.
+    images: u64,
+    images_scored: u64,
+    /// Faces.
     scored: u64,
+    found: u64,
     failures: BTreeMap<&'static str, u64>,
     notes: BTreeMap<String, u64>,
 }
@@ -53,7 +68,7 @@ pub(crate) struct Report {
 impl Report {
     /// A progress bar is drawn only for a person: on a terminal and unless quiet.
     pub(crate) fn start(args: &RunArgs, tally: Tally) -> Self {
-        Self::start_other(args.quiet, args.verbose, "scored", tally)
+        Self::start_doing(args.quiet, args.verbose, Doing::Scoring, tally)
     }
 
     /// The same for a run that does something else than score; `done` says what
@@ -64,6 +79,15 @@ impl Report {
         done: &'static str,
         tally: Tally,
     ) -> Self {
+        Self::start_doing(quiet, verbose, Doing::Other(done), tally)
+    }
+
+    /// The same for a run that finds faces and scores none.
+    pub(crate) fn start_finding(quiet: bool, verbose: bool, tally: Tally) -> Self {
+        Self::start_doing(quiet, verbose, Doing::Finding, tally)
+    }
+
+    fn start_doing(quiet: bool, verbose: bool, doing: Doing, tally: Tally) -> Self {
         let visible = !quiet && std::io::stderr().is_terminal();
         let target = if visible {
             ProgressDrawTarget::stderr_with_hz(10)
@@ -73,14 +97,17 @@ impl Report {
         let bar = ProgressBar::with_draw_target(None, target);
         set_style(&bar, WHILE_FINDING);
         Self {
+            doing,
             quiet,
             verbose,
-            done,
             bar,
             total_known: false,
             tally,
             started: Instant::now(),
+            images: 0,
+            images_scored: 0,
             scored: 0,
+            found: 0,
             failures: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
@@ -102,21 +129,42 @@ impl Report {
 
     /// Takes note of one image.
     pub(crate) fn count(&mut self, row: &Row) {
-        self.count_image(&row.path, &row.notes, row.outcome.as_ref().err());
+        if row.is_first {
+            self.count_notes(&row.notes);
+        }
+        let notes = if row.is_first { &row.notes[..] } else { &[] };
+        self.images_scored += u64::from(row.is_first && row.outcome.is_ok());
+        self.count_outcome(&row.path, notes, row.outcome.as_ref().err());
+    }
+
+    /// Takes note of an image whose faces were looked for.
+    pub(crate) fn count_faces(&mut self, row: &FacesRow) {
+        self.found += row.faces.as_ref().map_or(0, Vec::len) as u64;
+        self.count_image(&row.path, &row.notes, row.faces.as_ref().err());
     }
 
     /// Takes note of one image by what there is to tell of it.
     pub(crate) fn count_image(&mut self, path: &str, notes: &[Note], failure: Option<&Failure>) {
+        self.count_notes(notes);
+        self.images_scored += u64::from(failure.is_none());
+        self.count_outcome(path, notes, failure);
+    }
+
+    fn count_notes(&mut self, notes: &[Note]) {
         let counts = self.tally.counts();
         if counts.exact && !self.total_known {
             self.total_known = true;
             self.bar.set_length(counts.known);
             set_style(&self.bar, WITH_TOTAL);
         }
+        self.images += 1;
         self.bar.inc(1);
         for note in notes {
             *self.notes.entry(kind_of(note)).or_default() += 1;
         }
+    }
+
+    fn count_outcome(&mut self, path: &str, notes: &[Note], failure: Option<&Failure>) {
         match failure {
             None => {
                 self.scored += 1;
@@ -139,30 +187,39 @@ impl Report {
         }
     }
 
-    /// An image that was scored failed later on.
-    pub(crate) fn retract(&mut self, path: &str, status: Status, message: &str) {
+    /// A face that was scored failed later on.
+    pub(crate) fn retract(&mut self, row: &Row, status: Status, message: &str) {
         self.scored -= 1;
-        self.count_failure(path, &Failure::new(status, message));
+        self.images_scored -= u64::from(row.is_first);
+        self.count_failure(&row.path, &Failure::new(status, message));
     }
 
     /// Whether no image came by.
     pub(crate) fn is_empty(&self) -> bool {
-        self.scored == 0 && self.failures.is_empty()
+        self.images == 0
     }
 
     /// Ends the bar, says how it went, and gives the exit status.
     pub(crate) fn finish(self) -> Exit {
         self.bar.finish_and_clear();
         let failed: u64 = self.failures.values().sum();
-        let mut summary = format!("{} {}", self.scored, self.done);
+        let mut summary = match self.doing {
+            Doing::Finding => format!("{} in {}", faces(self.found), images(self.images)),
+            Doing::Other(done) => format!("{} {done}", self.scored),
+            Doing::Scoring if self.scored == self.images_scored => {
+                format!("{} scored", self.scored)
+            }
+            Doing::Scoring => {
+                format!("{} of {} scored", faces(self.scored), images(self.images_scored))
+            }
+        };
         if failed > 0 {
             let kinds: Vec<String> =
                 self.failures.iter().map(|(status, count)| format!("{count} {status}")).collect();
             summary += &format!(", {failed} failed ({})", kinds.join(", "));
         }
         let elapsed = self.started.elapsed();
-        let rate =
-            (self.scored + failed) as f64 / elapsed.max(Duration::from_millis(1)).as_secs_f64();
+        let rate = self.images as f64 / elapsed.max(Duration::from_millis(1)).as_secs_f64();
         summary += &format!(" in {:.1} s, {rate:.0} images/s", elapsed.as_secs_f64());
         self.say(&summary);
         for (note, count) in &self.notes {
@@ -175,6 +232,14 @@ impl Report {
         }
         if failed > 0 { Exit::SomeFailed } else { Exit::Done }
     }
+}
+
+fn faces(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "face" } else { "faces" })
+}
+
+fn images(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "image" } else { "images" })
 }
 
 /// A note without what differs from image to image, so that it can be counted.

@@ -7,7 +7,7 @@ mod support;
 use attn_fiqa::checkpoint::builtin;
 use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_picture};
 
-const HEADING: [&str; 7] = ["path", "status", "score", "overlay", "map", "grid", "message"];
+const HEADING: [&str; 8] = ["path", "face", "status", "score", "overlay", "map", "grid", "message"];
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
@@ -19,8 +19,10 @@ fn workplace() -> Workplace {
 fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
     let here = workplace();
     let args = ["astronaut.png", "wide.png", "gone.png", "blur-4.png"];
-    let scores = here.run(&[&["score", "--columns", "map"], &args[..]].concat()).ended_with(1);
-    let ran = here.run(&[&["map", "--output", "maps"], &args[..]].concat()).ended_with(1);
+    let scores =
+        here.run(&[&["score", "--aligned", "--columns", "map"], &args[..]].concat()).ended_with(1);
+    let ran =
+        here.run(&[&["map", "--aligned", "--output", "maps"], &args[..]].concat()).ended_with(1);
     assert!(ran.said().contains("2 scored, 2 failed (1 not-found, 1 wrong-size)\n"));
     assert_eq!(
         here.files("maps"),
@@ -49,7 +51,7 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
     assert_eq!(manifest.column("score"), scores.table().column("score"));
     for (row, image) in [(0, "astronaut.png"), (3, "blur-4.png")] {
         let files = ["overlay.png", "map.png", "grid.json"].map(|end| format!("{image}.{end}"));
-        assert_eq!(manifest.rows[row][3..6], files);
+        assert_eq!(manifest.rows[row][4..7], files);
         let grid: serde_json::Value =
             serde_json::from_str(&here.read_text(&format!("maps/{image}.grid.json"))).unwrap();
         assert_eq!((&grid["path"], &grid["head"]), (&image.into(), &serde_json::Value::Null));
@@ -63,7 +65,10 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
         );
     }
     for row in [1, 2] {
-        assert_eq!(manifest.rows[row][2..6], [""; 4]);
+        assert_eq!(
+            (manifest.rows[row][1].as_str(), &manifest.rows[row][3..7]),
+            ("", &[""; 4].map(String::from)[..])
+        );
     }
 }
 

@@ -127,7 +127,7 @@ fn colours_and_their_weight_can_be_chosen() {
 fn pictures_are_as_large_as_the_crop() {
     let here = workplace();
     here.write("wide.png", wide_picture());
-    here.run(&["map", "wide.png", "--resize", "--output", "maps"]).ended_with(0);
+    here.run(&["map", "wide.png", "--aligned", "--resize", "--output", "maps"]).ended_with(0);
     for end in ["map.png", "overlay.png"] {
         let picture = picture(&here, &format!("maps/wide.png.{end}"));
         assert_eq!(picture.dimensions(), (112, 112), "{end}");

@@ -16,7 +16,7 @@ fn columns_on_request_stand_between_score_and_message() {
     let here = Workplace::with_faces(&["astronaut.png", "turn-2.png"]);
     here.write("wide.png", wide_picture());
     let images = ["astronaut.png", "wide.png", "gone.png", "turn-2.png"];
-    let columns = ["--columns", "embedding,map,size"];
+    let columns = ["--aligned", "--columns", "embedding,map,size"];
     let ran = here.run(&[&["score"], &images[..], &columns[..]].concat()).ended_with(1);
     let table = ran.table();
     assert_eq!(
@@ -77,7 +77,7 @@ fn columns_are_in_jsonl_too() {
 #[test]
 fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
     let here = Workplace::with_faces(&["astronaut.png"]);
-    let ran = here.run(&["score", "astronaut.png", "gone.png", "--method", METHODS]);
+    let ran = here.run(&["score", "--aligned", "astronaut.png", "gone.png", "--method", METHODS]);
     let table = ran.ended_with(1).table();
     let mut heading = vec!["path", "status", "score"];
     heading.extend(METHODS.split(',').skip(1));
@@ -85,7 +85,8 @@ fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
     assert_eq!(table.heading, heading);
     assert_eq!(table.rows[1][2..heading.len() - 1], [""; 6]);
     for (index, method) in METHODS.split(',').enumerate() {
-        let alone = here.run(&["score", "astronaut.png", "--method", method]).ended_with(0);
+        let alone =
+            here.run(&["score", "--aligned", "astronaut.png", "--method", method]).ended_with(0);
         assert_near(
             alone.table().numbers("score")[0],
             table.rows[0][2 + index].parse().unwrap(),
@@ -100,7 +101,8 @@ fn the_mean_over_heads_is_the_mean_of_the_heads() {
     let here = Workplace::with_faces(&["noise-2.png"]);
     let methods: Vec<String> = (0..heads).map(|head| format!("attn@head={head}")).collect();
     let methods = format!("attn,{}", methods.join(","));
-    let table = here.run(&["score", "noise-2.png", "--method", &methods]).ended_with(0).table();
+    let args = ["score", "--aligned", "noise-2.png", "--method", &methods];
+    let table = here.run(&args).ended_with(0).table();
     let scores: Vec<f32> =
         table.rows[0][2..3 + heads].iter().map(|cell| cell.parse().unwrap()).collect();
     assert_near(scores[1..].iter().sum::<f32>() / heads as f32, scores[0], 1e-4);
@@ -160,6 +162,6 @@ fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
         ));
     }
     here.run(&["score", "astronaut.png", "--columns", "age"]).refused_with(
-        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: size, map, embedding]",
+        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: size, landmarks, map, embedding]",
     );
 }

@@ -30,7 +30,7 @@ const OUTCOMES: [[&str; 3]; 5] = [
 
 #[track_caller]
 fn assert_outcomes(here: &Workplace, args: &[&str], input: &[u8], expected: &[[&str; 3]]) {
-    let ran = here.run_fed(&[&["score"], args].concat(), input).ended_with(1);
+    let ran = here.run_fed(&[&["score", "--aligned"], args].concat(), input).ended_with(1);
     let table = ran.table();
     assert_eq!(table.outcomes(), expected);
     for row in &table.rows {

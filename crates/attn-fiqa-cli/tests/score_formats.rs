@@ -5,7 +5,8 @@
 mod support;
 
 use support::{
-    HEADING, MISSING, SCORE_TOLERANCE, Table, WRONG_SIZE, Workplace, assert_near, wide_picture,
+    ALIGNED_HEADING, HEADING, MISSING, SCORE_TOLERANCE, Table, WRONG_SIZE, Workplace, assert_near,
+    wide_picture,
 };
 
 /// Not in the order of their names, nor of their scores.
@@ -21,7 +22,7 @@ fn mixed() -> Workplace {
 const MIXED: [&str; 4] = ["blur-5.png", "wide.png", "missing.png", "astronaut.png"];
 
 fn score(here: &Workplace, options: &[&str]) -> support::Ran {
-    here.run(&[&["score"], &MIXED[..], options].concat())
+    here.run(&[&["score", "--aligned"], &MIXED[..], options].concat())
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn csv_quotes_what_needs_it_and_leaves_failed_cells_empty() {
     let here = mixed();
     let ran = score(&here, &["--format", "csv"]).ended_with(1);
     let lines: Vec<&str> = ran.stdout().lines().collect();
-    assert_eq!(lines[0], HEADING);
+    assert_eq!(lines[0], ALIGNED_HEADING);
     assert!(lines[1].starts_with("blur-5.png,ok,-") && lines[1].ends_with(','), "{}", lines[1]);
     assert_eq!(lines[2], format!("wide.png,wrong-size,,\"{WRONG_SIZE}\""));
     assert_eq!(lines[3], format!("missing.png,not-found,,{MISSING}"));

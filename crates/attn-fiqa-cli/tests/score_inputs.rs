@@ -48,9 +48,10 @@ fn tar(names: &[&str]) -> Vec<u8> {
 #[track_caller]
 fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]) {
     let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
-    let scores = here.run(&[&["score"], &reference[..]].concat()).ended_with(0).table();
+    let scores =
+        here.run(&[&["score", "--aligned"], &reference[..]].concat()).ended_with(0).table();
     let scores = scores.column("score");
-    let ran = here.run_fed(&[&["score"], args].concat(), input).ended_with(0);
+    let ran = here.run_fed(&[&["score", "--aligned"], args].concat(), input).ended_with(0);
     let table = ran.table();
     assert_eq!(table.column("path"), expected);
     for row in &table.rows {

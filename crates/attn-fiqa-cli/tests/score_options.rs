@@ -15,7 +15,7 @@ fn workplace() -> Workplace {
 #[test]
 fn a_picture_of_another_size_is_resized_on_request() {
     let here = workplace();
-    let args = ["score", "wide.png", "astronaut.png", "--columns", "size"];
+    let args = ["score", "--aligned", "wide.png", "astronaut.png", "--columns", "size"];
     here.run(&args).ended_with(1);
     let ran = here.run(&[&args[..], &["--resize"]].concat()).ended_with(0);
     let table = ran.table();
@@ -57,7 +57,7 @@ fn red_and_blue_are_exchanged_on_request() {
 fn more_pixels_than_the_limit_are_too_large() {
     let here = workplace();
     let table = here
-        .run(&["score", "astronaut.png", "wide.png", "--max-pixels", "12544", "--resize"])
+        .run(&["score", "astronaut.png", "wide.png", "--max-pixels", "12544"])
         .ended_with(1)
         .table();
     assert_eq!(

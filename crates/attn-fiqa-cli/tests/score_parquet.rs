@@ -39,9 +39,11 @@ fn workplace() -> Workplace {
 #[test]
 fn every_column_comes_back_with_nulls_where_an_image_failed() {
     let here = workplace();
-    let args =
-        [&["score", "--columns", "size,map,embedding", "--method", "attn,attn-max"], &IMAGES[..]]
-            .concat();
+    let args = [
+        &["score", "--aligned", "--columns", "size,map,embedding", "--method", "attn,attn-max"],
+        &IMAGES[..],
+    ]
+    .concat();
     let expected = here.run(&args).ended_with(1).table();
     let ran = here.run(&[&args[..], &["--output", "scores.parquet"]].concat()).ended_with(1);
     assert_eq!(ran.stdout(), "");
@@ -78,7 +80,7 @@ fn every_column_comes_back_with_nulls_where_an_image_failed() {
 #[test]
 fn a_pipe_gets_the_same_file() {
     let here = workplace();
-    let args = [&["score", "--format", "parquet"], &IMAGES[..]].concat();
+    let args = [&["score", "--aligned", "--format", "parquet"], &IMAGES[..]].concat();
     let piped = here.run(&args).ended_with(1);
     here.run(&[&args[..], &["-o", "scores.bin"]].concat()).ended_with(1);
     assert_eq!(piped.bytes, here.read("scores.bin"));

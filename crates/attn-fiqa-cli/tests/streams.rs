@@ -22,7 +22,14 @@ fn workplace() -> Workplace {
 #[test]
 fn standard_error_tells_of_failures_and_sums_up() {
     let here = workplace();
-    let ran = here.run(&["score", "bad/wide.png", "astronaut.png", "gone.png", "bad/text.png"]);
+    let ran = here.run(&[
+        "score",
+        "--aligned",
+        "bad/wide.png",
+        "astronaut.png",
+        "gone.png",
+        "bad/text.png",
+    ]);
     let ran = ran.ended_with(1);
     assert_eq!(
         ran.said(),
@@ -41,8 +48,10 @@ fn standard_error_tells_of_failures_and_sums_up() {
 fn only_a_few_failures_are_told_one_by_one() {
     let here = workplace();
     let images: Vec<String> = (0..8).map(|index| format!("gone-{index}.png")).collect();
-    let args: Vec<&str> =
-        ["score", "astronaut.png"].into_iter().chain(images.iter().map(String::as_str)).collect();
+    let args: Vec<&str> = ["score", "--aligned", "astronaut.png"]
+        .into_iter()
+        .chain(images.iter().map(String::as_str))
+        .collect();
     let told = |count: usize| -> String {
         images[..count].iter().map(|image| format!("{image}: not-found: {MISSING}\n")).collect()
     };
@@ -63,15 +72,23 @@ fn only_a_few_failures_are_told_one_by_one() {
 #[test]
 fn verbose_tells_every_note() {
     let here = workplace();
-    let args = ["score", "blur-1.png", "bad/wide.png", "--resize", "--swapped-channels", "-v"];
+    let args = [
+        "score",
+        "blur-1.png",
+        "bad/wide.png",
+        "--aligned",
+        "--resize",
+        "--swapped-channels",
+        "-v",
+    ];
     let ran = here.run(&args).ended_with(0);
     let said = ran.said();
     let (_, said) = said.split_once('\n').unwrap();
     assert_eq!(
         said,
         "blur-1.png: red and blue swapped back\n\
-         bad/wide.png: ICC profile ignored; resized from 512×512 to 112×112; red and blue \
-         swapped back\n\
+         bad/wide.png: ICC profile ignored; red and blue swapped back; resized from 512×512 to \
+         112×112\n\
          2 scored\n\
          note: 1 × ICC profile ignored\n\
          note: 2 × red and blue swapped back\n\
@@ -184,7 +201,7 @@ fn results_wait_for_no_further_image() {
         if row == support::HEADING {
             row = rows.next().unwrap().unwrap();
         }
-        assert!(row.starts_with(&format!("{image},ok,")), "{row}");
+        assert!(row.starts_with(&format!("{image},0,ok,")), "{row}");
     }
     drop(list);
     assert_eq!(end(child), (Some(0), String::new()));

@@ -9,12 +9,15 @@
 //! 2. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
 //! 3. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
 //! 4. [`figure`]: pictures of all that, as SVG and PNG.
+//! 5. [`detection`]: how well faces are found.
 
 pub mod comparisons;
 pub mod embeddings;
 
 pub mod edc;
 pub mod statistics;
+
+pub mod detection;
 
 pub mod degrade;
 pub mod validate;

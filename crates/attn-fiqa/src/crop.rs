@@ -106,8 +106,9 @@ fn wrong_size((width, height): (usize, usize), side: usize) -> Failure {
         Status::WrongSize,
         format!(
             "the picture is {width}×{height} pixels and the network takes {side}×{side}: \
-             align the face to {side}×{side} first, or, if it is already an aligned face, \
-             have it resized (`--resize` on the command line, `Fit::Resize` in the library)"
+             have its faces found and aligned (no `--aligned` on the command line, \
+             `FaceSource::Detected` in the library), or, if it is already an aligned face, have \
+             it resized (`--resize`, `Fit::Resize`)"
         ),
     )
 }

@@ -1,7 +1,8 @@
 //! Face image quality from the attention scores that a face-recognition Vision
 //! Transformer computes anyway (ATTN-FIQA, arXiv 2604.22841).
 //!
-//! The modules stand in the order of an image's way: found, decoded, aligned, cropped,
+//! The modules stand in the order of an image's way: found, decoded, its faces detected and
+//! aligned, cropped,
 //! sent through the network, scored, drawn. [`engine::Engine`] is the door for
 //! programs that have crops; [`checkpoint::Checkpoint`] is where its weights
 //! come from.
@@ -13,6 +14,7 @@ pub mod picture;
 pub mod resize;
 
 pub mod align;
+pub mod detect;
 
 pub mod crop;
 
@@ -27,3 +29,4 @@ pub mod pipeline;
 
 pub mod paint;
 pub mod status;
+pub mod threads;

@@ -37,4 +37,12 @@ impl Picture {
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
+
+    /// The same picture with the first and the third channel exchanged.
+    pub fn with_red_and_blue_exchanged(mut self) -> Self {
+        for pixel in self.rgb.chunks_exact_mut(3) {
+            pixel.swap(0, 2);
+        }
+        self
+    }
 }

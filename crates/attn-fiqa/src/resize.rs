@@ -7,6 +7,10 @@
 
 use crate::picture::Picture;
 
+pub use area::shrink_area;
+
+mod area;
+
 const CHANNELS: usize = 3;
 
 /// The two input positions that one output position mixes.

@@ -20,6 +20,10 @@ pub enum Status {
     BrokenImage,
     /// A valid picture of a kind that the decoder does not handle.
     UnsupportedImage,
+    /// The detector could not be run on the picture.
+    DetectorFailed,
+    /// A picture in which no face was found, or none of those asked for.
+    NoFace,
     /// A landmark file was given and says nothing about this picture.
     NoLandmarks,
     /// Landmarks that are not those of a face in the picture.
@@ -36,7 +40,7 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of an image's way.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::NotFound,
         Self::Unreadable,
@@ -44,6 +48,8 @@ impl Status {
         Self::NotAnImage,
         Self::BrokenImage,
         Self::UnsupportedImage,
+        Self::DetectorFailed,
+        Self::NoFace,
         Self::NoLandmarks,
         Self::BadLandmarks,
         Self::WrongSize,
@@ -62,6 +68,8 @@ impl Status {
             Self::NotAnImage => "not-an-image",
             Self::BrokenImage => "broken-image",
             Self::UnsupportedImage => "unsupported-image",
+            Self::DetectorFailed => "detector-failed",
+            Self::NoFace => "no-face",
             Self::NoLandmarks => "no-landmarks",
             Self::BadLandmarks => "bad-landmarks",
             Self::WrongSize => "wrong-size",

@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use attn_fiqa::crop::{CropOptions, Fit};
 use attn_fiqa_eval::degrade::{Degradation, Level};
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 
@@ -60,6 +61,10 @@ pub(crate) struct DegradeArgs {
     #[arg(long, value_name = "PIXELS", default_value = "112", value_parser = RangedU64ValueParser::<usize>::new().range(16..=1024), help_heading = "Input")]
     pub(crate) side: usize,
 
+    /// Resize crops of another size, as OpenCV's INTER_LINEAR does.
+    #[arg(long, help_heading = "Input")]
+    resize: bool,
+
     /// Worker threads [default: one for every core].
     #[arg(long, short, value_name = "N", help_heading = "Run")]
     pub(crate) jobs: Option<NonZeroUsize>,
@@ -71,4 +76,15 @@ pub(crate) struct DegradeArgs {
     /// Say on standard error every failure and note, not just a few.
     #[arg(long, short, help_heading = "Run")]
     pub(crate) verbose: bool,
+}
+
+impl DegradeArgs {
+    /// How pictures become crops.
+    pub(crate) fn crop(&self) -> CropOptions {
+        CropOptions {
+            side: self.side,
+            fit: if self.resize { Fit::Resize } else { Fit::Exact },
+            channels: self.input.channels(),
+        }
+    }
 }

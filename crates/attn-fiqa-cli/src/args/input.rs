@@ -1,8 +1,8 @@
-//! Where images come from and how they become crops.
+//! Where images come from and what their files are like.
 
 use std::path::{Path, PathBuf};
 
-use attn_fiqa::crop::{ChannelOrder, CropOptions, Fit};
+use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::decode::DecodeLimits;
 use attn_fiqa::source::{Input, ListFrom, SourceOptions, Sources};
 
@@ -25,10 +25,6 @@ pub(crate) struct InputArgs {
     /// Also look in the folders inside a folder.
     #[arg(long, short, help_heading = "Input")]
     recursive: bool,
-
-    /// Resize crops of another size to the network's, as OpenCV's INTER_LINEAR does.
-    #[arg(long, help_heading = "Input")]
-    resize: bool,
 
     /// The files hold red and blue exchanged, as those of the CR-FIQA extraction scripts do.
     #[arg(long, help_heading = "Input")]
@@ -74,11 +70,8 @@ impl InputArgs {
         DecodeLimits { max_bytes: self.max_bytes, max_pixels: self.max_pixels }
     }
 
-    /// Crops for a network that takes `side` pixels.
-    pub(crate) fn crop(&self, side: usize) -> CropOptions {
-        let fit = if self.resize { Fit::Resize } else { Fit::Exact };
-        let channels =
-            if self.swapped_channels { ChannelOrder::Swapped } else { ChannelOrder::Rgb };
-        CropOptions { side, fit, channels }
+    /// The order in which the files hold their colours.
+    pub(crate) fn channels(&self) -> ChannelOrder {
+        if self.swapped_channels { ChannelOrder::Swapped } else { ChannelOrder::Rgb }
     }
 }

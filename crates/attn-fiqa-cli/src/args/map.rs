@@ -8,13 +8,16 @@ use attn_fiqa::score::Method;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::{InputArgs, RunArgs};
+use super::{FaceArgs, InputArgs, RunArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("result").required(true).multiple(true).args(["output", "sheet"])))]
 pub(crate) struct MapArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) faces: FaceArgs,
 
     #[command(flatten)]
     pub(crate) run: RunArgs,

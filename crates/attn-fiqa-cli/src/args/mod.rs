@@ -1,6 +1,8 @@
 //! What can be typed.
 
 mod degrade;
+mod detect;
+mod faces;
 mod input;
 mod map;
 mod model;
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
+pub(crate) use detect::DetectArgs;
+pub(crate) use faces::{DetectorArgs, FaceArgs};
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use model::{ModelArgs, ModelCommand, ModelOptions};
@@ -37,8 +41,10 @@ const EXIT_STATUS: &str = "Exit status: 0 if every image was scored, 1 if some f
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Score aligned face crops, one row an image.
+    /// Find the faces in pictures and score each, one row a face.
     Score(ScoreArgs),
+    /// Find faces: boxes, landmarks, and how well a detector finds them.
+    Detect(DetectArgs),
     /// Draw which parts of each face the score comes from.
     Map(MapArgs),
     /// Make faces worse in known ways and strengths, to test a quality score with.

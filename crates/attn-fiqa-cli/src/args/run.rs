@@ -8,7 +8,7 @@ use super::ModelOptions;
 /// More images at once than this cost memory and gain nothing.
 const MAX_BATCH: usize = 4096;
 
-fn batch(text: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn batch(text: &str) -> Result<NonZeroUsize, String> {
     let batch: Option<NonZeroUsize> = text.parse().ok();
     batch.filter(|batch| batch.get() <= MAX_BATCH).ok_or(format!("expected 1 to {MAX_BATCH}"))
 }

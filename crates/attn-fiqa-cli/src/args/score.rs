@@ -5,12 +5,20 @@ use std::path::PathBuf;
 use attn_fiqa::score::Method;
 use clap::ValueEnum;
 
-use super::{InputArgs, RunArgs};
+use super::{FaceArgs, InputArgs, RunArgs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScoreArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) faces: FaceArgs,
+
+    /// Align each face N times more with noise of 2 % of the eye distance on its landmarks:
+    /// column jitter_std, the standard deviation of the score.
+    #[arg(long, value_name = "N", conflicts_with = "aligned", value_parser = clap::value_parser!(u16).range(2..=1000), help_heading = "Faces")]
+    pub(crate) jitter: Option<u16>,
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
@@ -38,8 +46,10 @@ pub(crate) struct ScoreArgs {
 /// A column on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Column {
-    /// width and height of the face picture in its file, in pixels.
+    /// width and height of the picture in its file, upright, in pixels.
     Size,
+    /// lx1, ly1 … lx5, ly5: eyes, nose tip and mouth corners, from left to right in the picture.
+    Landmarks,
     /// received: attention received by each patch, row by row; its mean is the score.
     Map,
     /// embedding: the recognition embedding as the network gives it, not normalised.
@@ -49,7 +59,7 @@ pub(crate) enum Column {
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FormatChoice {
-    /// For people: path, score and a bar over the range of the set.
+    /// For people: path, score and a bar over the range of the set; 'path#1' is a second face.
     Table,
     /// Comma-separated values with a heading; lists inside a cell are separated by spaces.
     Csv,
@@ -57,7 +67,8 @@ pub(crate) enum FormatChoice {
     Jsonl,
     /// Apache Parquet.
     Parquet,
-    /// The field's quality file: path and score with 15 digits; 'nan' where an image failed,
-    /// '\u{fffd}' for a line break in a path.
+    /// The field's quality file: path and score with 15 digits; 'path#1', 'path#2', … for
+    /// further faces of a picture, 'nan' where an image failed, '\u{fffd}' for a line break in
+    /// a path.
     Txt,
 }

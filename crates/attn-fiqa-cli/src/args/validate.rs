@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use attn_fiqa::score::Method;
 
-use super::{InputArgs, KindsArgs, RunArgs};
+use super::{FaceArgs, InputArgs, KindsArgs, RunArgs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) faces: FaceArgs,
 
     #[command(flatten)]
     pub(crate) run: RunArgs,

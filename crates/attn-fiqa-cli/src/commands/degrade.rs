@@ -34,7 +34,7 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
         levels: args.kinds.levels(),
         seed: args.kinds.seed,
         limits: args.input.limits(),
-        crop: args.input.crop(args.side),
+        crop: args.crop(),
     };
     let mut taken = HashSet::new();
     loop {

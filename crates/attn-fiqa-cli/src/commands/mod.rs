@@ -1,6 +1,7 @@
 //! What is done: one file a command.
 
 pub(crate) mod degrade;
+pub(crate) mod detect;
 pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod score;

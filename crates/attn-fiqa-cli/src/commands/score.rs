@@ -1,11 +1,12 @@
-//! `attn-fiqa score`: one row an image.
+//! `attn-fiqa score`: one row a face.
 
 use attn_fiqa::engine::Request;
+use attn_fiqa::pipeline::PipelineOptions;
 
 use super::session::Session;
 use crate::args::{Column, FormatChoice, ScoreArgs};
 use crate::exit::Exit;
-use crate::output::{self, Columns, Record};
+use crate::output::{self, ColumnChoice, Columns, Record};
 
 pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let format = output::choose_format(args.format, args.output.as_deref())?;
@@ -18,7 +19,12 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let embedding = args.columns.contains(&Column::Embedding);
     let session = Session::open(&args.run, embedding)?;
     let methods = session.methods(&args.method);
-    let columns = Columns::new(&methods, &args.columns);
+    let columns = Columns::new(&ColumnChoice {
+        methods: &methods,
+        on_request: &args.columns,
+        faces: !args.faces.aligned,
+        jitter: args.jitter.is_some(),
+    });
     let request = Request {
         received: columns.map,
         embedding,
@@ -26,12 +32,16 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         ..Request::new(session.engine.default_method())
     };
     session.engine.check(&request)?;
+    let options = PipelineOptions {
+        jitter: args.jitter.map_or(0, usize::from),
+        ..session.pipeline(&args.input, &args.faces, &args.run)?
+    };
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink = output::open(format, args.output.as_deref(), columns)?;
     let report = session
-        .run(sources, &args.input, &args.run, &request, |row, _| sink.write(&Record::from(row)))?;
+        .run(sources, &options, &args.run, &request, |row, _| sink.write(&Record::from(row)))?;
     sink.finish()?;
     Ok(report.finish())
 }

@@ -1,11 +1,11 @@
 //! What `score` and `map` share: a model, its images, and the run over them.
 
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
-use attn_fiqa::pipeline::{self, PipelineError, PipelineOptions, Row};
+use attn_fiqa::pipeline::{self, FaceSource, PipelineError, PipelineOptions, Row};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::Sources;
 
-use crate::args::{InputArgs, ModelOptions, RunArgs};
+use crate::args::{FaceArgs, InputArgs, ModelOptions, RunArgs};
 use crate::report::Report;
 
 /// A model ready to score.
@@ -27,6 +27,24 @@ impl Session {
         if asked.is_empty() { vec![self.engine.default_method()] } else { asked.to_vec() }
     }
 
+    /// How the run's pictures become crops; finding faces shares the engine's threads.
+    pub(super) fn pipeline(
+        &self,
+        input: &InputArgs,
+        faces: &FaceArgs,
+        run: &RunArgs,
+    ) -> anyhow::Result<PipelineOptions> {
+        Ok(PipelineOptions {
+            limits: input.limits(),
+            channels: input.channels(),
+            faces: faces.source(self.engine.threads())?,
+            choice: faces.choice(),
+            jitter: 0,
+            keep_photo: false,
+            batch: run.batch.get(),
+        })
+    }
+
     /// Sends every source through the model; `sink` gets each row in order, after
     /// it was counted.
     ///
@@ -36,7 +54,7 @@ impl Session {
     pub(super) fn run(
         &self,
         sources: Sources,
-        input: &InputArgs,
+        options: &PipelineOptions,
         run: &RunArgs,
         request: &Request,
         mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
@@ -51,15 +69,20 @@ impl Session {
             config.patch_size,
             request.methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", ")
         ));
-        let options = PipelineOptions {
-            limits: input.limits(),
-            crop: input.crop(config.image_size),
-            batch: run.batch.get(),
-        };
-        let outcome = pipeline::run(sources, &self.engine, request, &options, |row| {
+        if let FaceSource::Detected(detector) = &options.faces {
+            report.say_in_detail(&format!(
+                "detector {}: outputs as {}'s",
+                detector.name(),
+                detector.format_name()
+            ));
+        }
+        let outcome = pipeline::run(sources, &self.engine, request, options, |row| {
             report.count(&row);
             sink(row, &mut report)
         });
+        if let FaceSource::Landmarks(file) = &options.faces {
+            report.say(&format!("note: landmark file: {}", file.report()));
+        }
         match outcome {
             Ok(()) if report.is_empty() => anyhow::bail!("the inputs hold no image"),
             Ok(()) => Ok(report),

@@ -22,6 +22,7 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let request = Request { methods, ..Request::new(session.engine.default_method()) };
     session.engine.check(&request)?;
     let names: Vec<String> = request.methods.iter().map(Method::to_string).collect();
+    let options = session.pipeline(&args.input, &args.faces, &args.run)?;
     let sources = args.input.open()?;
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)
@@ -31,15 +32,16 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let plan = Plan { kinds: args.kinds.kinds(), levels: args.kinds.levels() };
     let mut study = Study::new(plan.clone(), names);
     let mut paths = Vec::new();
-    let report = session.run(sources, &args.input, &args.run, &request, |row, report| {
+    let report = session.run(sources, &options, &args.run, &request, |row, report| {
         let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
-        let seed = seed_for(args.kinds.seed, &row.path);
+        let name = row.label();
+        let seed = seed_for(args.kinds.seed, &name);
         match plan.respond(&session.engine, &request, crop, Some(&clean.scores), seed)? {
             Ok(response) => {
                 study.add(&response);
-                paths.push(row.path);
+                paths.push(name);
             }
-            Err(Failure { status, message }) => report.retract(&row.path, status, &message),
+            Err(Failure { status, message }) => report.retract(&row, status, &message),
         }
         Ok(())
     })?;

@@ -1,59 +1,184 @@
 //! What a row holds: the one list that every format follows.
 
 use attn_fiqa::decode::Note;
-use attn_fiqa::pipeline::Row;
+use attn_fiqa::detect::Face;
+use attn_fiqa::pipeline::{FaceInfo, Row};
 use attn_fiqa::score::Method;
-use attn_fiqa::status::Status;
+use attn_fiqa::status::{Failure, Status};
 
 use crate::args::Column;
 
-/// The columns of a run, in the order path, status, score, further scores, then
-/// those on request, then message.
+/// A column's place in a row and the name of its heading. Every format writes
+/// the fields of [`Columns::fields`] in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    what: What,
+}
+
+/// What a column's cells are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Always there, perhaps empty.
+    Text,
+    /// A whole number or none.
+    Whole,
+    /// A number or none.
+    Number,
+    /// Numbers or none.
+    List,
+    /// A word or none.
+    Word,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Cell<'a> {
+    Text(&'a str),
+    Whole(Option<usize>),
+    Number(Option<f32>),
+    List(Option<&'a [f32]>),
+    Word(Option<&'a str>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Path,
+    Face,
+    Status,
+    Score(usize),
+    Way,
+    BoxX,
+    BoxY,
+    BoxWidth,
+    BoxHeight,
+    Confidence,
+    EyeDistance,
+    Roll,
+    Yaw,
+    JitterStd,
+    Landmark(usize),
+    Width,
+    Height,
+    Received,
+    Embedding,
+    Message,
+}
+
+/// The columns of a run: path, face and status, the scores, how the face was
+/// found, those on request, and message. Where nothing is looked for there are
+/// no columns on faces.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
+    /// All of them, in order.
+    pub(crate) fields: Vec<Field>,
     /// Names of the score columns; the first is `score`.
     pub(crate) scores: Vec<String>,
-    pub(crate) size: bool,
     pub(crate) map: bool,
-    pub(crate) embedding: bool,
+}
+
+/// What a run's columns hang on.
+pub(crate) struct ColumnChoice<'a> {
+    pub(crate) methods: &'a [Method],
+    pub(crate) on_request: &'a [Column],
+    /// Whether faces are looked for.
+    pub(crate) faces: bool,
+    pub(crate) jitter: bool,
 }
 
 impl Columns {
-    pub(crate) fn new(methods: &[Method], on_request: &[Column]) -> Self {
-        let further = methods.iter().skip(1).map(Method::to_string);
-        Self {
-            scores: std::iter::once("score".to_owned()).chain(further).collect(),
-            size: on_request.contains(&Column::Size),
-            map: on_request.contains(&Column::Map),
-            embedding: on_request.contains(&Column::Embedding),
+    /// Of rows with scores.
+    pub(crate) fn new(choice: &ColumnChoice<'_>) -> Self {
+        let further = choice.methods.iter().skip(1).map(Method::to_string);
+        let scores: Vec<String> = std::iter::once("score".to_owned()).chain(further).collect();
+        let asked = |column| choice.on_request.contains(&column);
+        let mut fields = vec![field("path", Kind::Text, What::Path)];
+        if choice.faces {
+            fields.push(field("face", Kind::Whole, What::Face));
         }
+        fields.push(field("status", Kind::Text, What::Status));
+        let score = |(index, name)| field(name, Kind::Number, What::Score(index));
+        fields.extend(scores.iter().map(String::as_str).enumerate().map(score));
+        if choice.faces {
+            fields.push(field("way", Kind::Word, What::Way));
+            fields.extend(found_fields());
+        }
+        if choice.jitter {
+            fields.push(field("jitter_std", Kind::Number, What::JitterStd));
+        }
+        if asked(Column::Landmarks) {
+            fields.extend(landmark_fields());
+        }
+        if asked(Column::Size) {
+            fields.push(field("width", Kind::Whole, What::Width));
+            fields.push(field("height", Kind::Whole, What::Height));
+        }
+        if asked(Column::Map) {
+            fields.push(field("received", Kind::List, What::Received));
+        }
+        if asked(Column::Embedding) {
+            fields.push(field("embedding", Kind::List, What::Embedding));
+        }
+        fields.push(field("message", Kind::Text, What::Message));
+        Self { fields, scores, map: asked(Column::Map) }
+    }
+
+    /// Of rows without scores: the faces themselves.
+    pub(crate) fn of_faces() -> Self {
+        let mut fields = vec![
+            field("path", Kind::Text, What::Path),
+            field("face", Kind::Whole, What::Face),
+            field("status", Kind::Text, What::Status),
+        ];
+        fields.extend(found_fields());
+        fields.extend(landmark_fields());
+        fields.push(field("message", Kind::Text, What::Message));
+        Self { fields, scores: Vec::new(), map: false }
     }
 
     /// Every column's name, in order.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        let mut names = vec!["path", "status"];
-        names.extend(self.scores.iter().map(String::as_str));
-        if self.size {
-            names.extend(["width", "height"]);
-        }
-        if self.map {
-            names.push("received");
-        }
-        if self.embedding {
-            names.push("embedding");
-        }
-        names.push("message");
-        names
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
     }
 }
 
-/// One image's row. Of a failed image only path, status, perhaps the size, and
-/// the message are there.
+fn field(name: &str, kind: Kind, what: What) -> Field {
+    Field { name: name.to_owned(), kind, what }
+}
+
+fn found_fields() -> Vec<Field> {
+    [
+        ("box_x", What::BoxX),
+        ("box_y", What::BoxY),
+        ("box_width", What::BoxWidth),
+        ("box_height", What::BoxHeight),
+        ("confidence", What::Confidence),
+        ("eye_distance", What::EyeDistance),
+        ("roll", What::Roll),
+        ("yaw", What::Yaw),
+    ]
+    .map(|(name, what)| field(name, Kind::Number, what))
+    .into()
+}
+
+/// `lx1, ly1` to `lx5, ly5`, the names that landmark files have.
+fn landmark_fields() -> Vec<Field> {
+    let name = |index: usize| format!("l{}{}", ["x", "y"][index % 2], index / 2 + 1);
+    (0..10).map(|index| field(&name(index), Kind::Number, What::Landmark(index))).collect()
+}
+
+/// One face's row, or that of an image without any. Of a failed image only path,
+/// status, perhaps the size, and the message are there.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) path: String,
+    /// The path, and from an image's second row on `#` and the face's number.
+    pub(crate) label: String,
     pub(crate) status: Status,
+    pub(crate) face: Option<FaceInfo>,
     pub(crate) scores: Option<Vec<f32>>,
+    pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
     pub(crate) map: Option<Vec<f32>>,
     pub(crate) embedding: Option<Vec<f32>>,
@@ -61,28 +186,82 @@ pub(crate) struct Record {
     pub(crate) message: String,
 }
 
+impl Record {
+    fn new(path: String, size: Option<(usize, usize)>, notes: &[Note]) -> Self {
+        Self {
+            label: path.clone(),
+            path,
+            status: Status::Ok,
+            face: None,
+            scores: None,
+            jitter_std: None,
+            size,
+            map: None,
+            embedding: None,
+            message: describe_notes(notes),
+        }
+    }
+
+    fn failed(self, failure: Failure) -> Self {
+        Self { status: failure.status, message: failure.message, ..self }
+    }
+
+    /// An image whose faces could not be looked for, or that has none.
+    pub(crate) fn without_face(path: String, failure: Failure) -> Self {
+        Self::new(path, None, &[]).failed(failure)
+    }
+
+    /// A face that was found and not scored.
+    pub(crate) fn of_face(path: String, index: usize, face: &Face, notes: &[Note]) -> Self {
+        let info = FaceInfo::detected(index, face);
+        Self { face: Some(info), ..Self::new(path, None, notes) }
+    }
+
+    pub(crate) fn cell(&self, field: &Field) -> Cell<'_> {
+        let bounds = self.face.and_then(|face| face.bounds);
+        let landmarks = self.face.and_then(|face| face.landmarks);
+        match field.what {
+            What::Path => Cell::Text(&self.path),
+            What::Face => Cell::Whole(self.face.map(|face| face.index)),
+            What::Status => Cell::Text(self.status.name()),
+            What::Score(index) => Cell::Number(self.scores.as_ref().map(|scores| scores[index])),
+            What::Way => Cell::Word(self.face.map(|face| face.way.name())),
+            What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
+            What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),
+            What::BoxWidth => Cell::Number(bounds.map(|bounds| bounds.width)),
+            What::BoxHeight => Cell::Number(bounds.map(|bounds| bounds.height)),
+            What::Confidence => Cell::Number(self.face.and_then(|face| face.confidence)),
+            What::EyeDistance => Cell::Number(landmarks.map(|landmarks| landmarks.eye_distance())),
+            What::Roll => Cell::Number(landmarks.map(|landmarks| landmarks.pose().roll)),
+            What::Yaw => Cell::Number(landmarks.map(|landmarks| landmarks.pose().yaw)),
+            What::JitterStd => Cell::Number(self.jitter_std),
+            What::Landmark(index) => {
+                Cell::Number(landmarks.map(|landmarks| landmarks.0[index / 2][index % 2]))
+            }
+            What::Width => Cell::Whole(self.size.map(|(width, _)| width)),
+            What::Height => Cell::Whole(self.size.map(|(_, height)| height)),
+            What::Received => Cell::List(self.map.as_deref()),
+            What::Embedding => Cell::List(self.embedding.as_deref()),
+            What::Message => Cell::Text(&self.message),
+        }
+    }
+}
+
 impl From<Row> for Record {
     fn from(row: Row) -> Self {
-        let Row { path, size, notes, outcome, .. } = row;
-        match outcome {
+        let label = row.label();
+        let mut record = Self::new(row.path, row.size, &row.notes);
+        record.label = label;
+        record.face = row.face;
+        record.jitter_std = row.jitter_std;
+        match row.outcome {
             Ok(assessment) => Self {
-                path,
-                status: Status::Ok,
                 scores: Some(assessment.scores),
-                size,
                 map: assessment.received.map(|map| map.mean.values().to_vec()),
                 embedding: assessment.embedding,
-                message: describe_notes(&notes),
+                ..record
             },
-            Err(failure) => Self {
-                path,
-                status: failure.status,
-                scores: None,
-                size,
-                map: None,
-                embedding: None,
-                message: failure.message,
-            },
+            Err(failure) => record.failed(failure),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Comma-separated values with a heading.
 
-use super::{Columns, Destination, Record, Sink};
+use super::{Cell, Columns, Destination, Record, Sink};
 
 pub(super) struct CsvRows {
     writer: csv::Writer<Destination>,
@@ -17,23 +17,14 @@ impl CsvRows {
 
 impl Sink for CsvRows {
     fn write(&mut self, record: &Record) -> anyhow::Result<()> {
-        let text = |number: Option<String>| number.unwrap_or_default();
-        let mut cells = vec![record.path.clone(), record.status.to_string()];
-        for index in 0..self.columns.scores.len() {
-            cells.push(text(record.scores.as_ref().map(|scores| scores[index].to_string())));
-        }
-        if self.columns.size {
-            cells.push(text(record.size.map(|(width, _)| width.to_string())));
-            cells.push(text(record.size.map(|(_, height)| height.to_string())));
-        }
-        if self.columns.map {
-            cells.push(text(record.map.as_deref().map(joined)));
-        }
-        if self.columns.embedding {
-            cells.push(text(record.embedding.as_deref().map(joined)));
-        }
-        cells.push(record.message.clone());
-        self.writer.write_record(&cells)?;
+        let cells = self.columns.fields.iter().map(|field| match record.cell(field) {
+            Cell::Text(text) => text.to_owned(),
+            Cell::Whole(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+            Cell::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+            Cell::List(list) => list.map(joined).unwrap_or_default(),
+            Cell::Word(word) => word.unwrap_or_default().to_owned(),
+        });
+        self.writer.write_record(cells.collect::<Vec<String>>())?;
         if matches!(self.writer.get_ref(), Destination::Stdout(_)) {
             self.writer.flush()?;
         }

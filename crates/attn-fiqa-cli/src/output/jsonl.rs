@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::{Columns, Destination, Record, Sink};
+use super::{Cell, Columns, Destination, Record, Sink};
 
 pub(super) struct Jsonl {
     destination: Destination,
@@ -20,23 +20,16 @@ impl Jsonl {
 impl Sink for Jsonl {
     fn write(&mut self, record: &Record) -> anyhow::Result<()> {
         let mut object = Map::new();
-        object.insert("path".to_owned(), json!(record.path));
-        object.insert("status".to_owned(), json!(record.status.name()));
-        for (index, name) in self.columns.scores.iter().enumerate() {
-            let score = record.scores.as_ref().map(|scores| scores[index]);
-            object.insert(name.clone(), json!(score.map(shortest)));
+        for field in &self.columns.fields {
+            let value = match record.cell(field) {
+                Cell::Text(text) => json!(text),
+                Cell::Whole(number) => json!(number),
+                Cell::Number(number) => json!(number.map(shortest)),
+                Cell::List(numbers) => list(numbers),
+                Cell::Word(word) => json!(word),
+            };
+            object.insert(field.name.clone(), value);
         }
-        if self.columns.size {
-            object.insert("width".to_owned(), json!(record.size.map(|(width, _)| width)));
-            object.insert("height".to_owned(), json!(record.size.map(|(_, height)| height)));
-        }
-        if self.columns.map {
-            object.insert("received".to_owned(), list(record.map.as_deref()));
-        }
-        if self.columns.embedding {
-            object.insert("embedding".to_owned(), list(record.embedding.as_deref()));
-        }
-        object.insert("message".to_owned(), json!(record.message));
         writeln!(self.destination, "{}", Value::Object(object))?;
         Ok(self.destination.end_row()?)
     }

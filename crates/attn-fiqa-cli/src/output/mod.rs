@@ -14,13 +14,13 @@ use std::path::Path;
 
 use anyhow::bail;
 
-pub(crate) use columns::{Columns, Record, describe_notes, printable};
+pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_notes, printable};
 pub(crate) use destination::{Destination, NewFile, same_file};
 pub(crate) use plain_table::PlainTable;
 
 use crate::args::FormatChoice;
 
-/// Takes one record an image and, at the end, makes the result appear.
+/// Takes one record a face and, at the end, makes the result appear.
 pub(crate) trait Sink {
     fn write(&mut self, record: &Record) -> anyhow::Result<()>;
 

@@ -9,7 +9,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use super::{Columns, Destination, Record, Sink};
+use super::{Cell, Columns, Destination, Kind, Record, Sink};
 
 /// Rows of a group: they are held in memory until it is full.
 const ROW_GROUP: usize = 8192;
@@ -34,26 +34,37 @@ impl ParquetRows {
             return Ok(());
         }
         let mut group = self.writer.next_row_group()?;
-        write_text(&mut group, rows.iter().map(|row| row.path.as_str()))?;
-        write_text(&mut group, rows.iter().map(|row| row.status.name()))?;
-        for index in 0..self.columns.scores.len() {
-            let scores = rows.iter().map(|row| row.scores.as_ref().map(|scores| scores[index]));
-            write_optional::<FloatType>(&mut group, scores)?;
+        for field in &self.columns.fields {
+            let cells = rows.iter().map(|row| row.cell(field));
+            match field.kind {
+                Kind::Text => write_text(
+                    &mut group,
+                    cells.map(|cell| if let Cell::Text(text) = cell { text } else { "" }),
+                )?,
+                Kind::Whole => write_optional::<Int32Type>(
+                    &mut group,
+                    cells.map(|cell| match cell {
+                        Cell::Whole(number) => number.and_then(|n| i32::try_from(n).ok()),
+                        _ => None,
+                    }),
+                )?,
+                Kind::Number => write_optional::<FloatType>(
+                    &mut group,
+                    cells.map(|cell| if let Cell::Number(number) = cell { number } else { None }),
+                )?,
+                Kind::List => write_lists(
+                    &mut group,
+                    cells.map(|cell| if let Cell::List(list) = cell { list } else { None }),
+                )?,
+                Kind::Word => write_optional::<ByteArrayType>(
+                    &mut group,
+                    cells.map(|cell| match cell {
+                        Cell::Word(word) => word.map(ByteArray::from),
+                        _ => None,
+                    }),
+                )?,
+            }
         }
-        if self.columns.size {
-            let pixels = |size: Option<usize>| size.and_then(|size| i32::try_from(size).ok());
-            let widths = rows.iter().map(|row| pixels(row.size.map(|(width, _)| width)));
-            write_optional::<Int32Type>(&mut group, widths)?;
-            let heights = rows.iter().map(|row| pixels(row.size.map(|(_, height)| height)));
-            write_optional::<Int32Type>(&mut group, heights)?;
-        }
-        if self.columns.map {
-            write_lists(&mut group, rows.iter().map(|row| row.map.as_deref()))?;
-        }
-        if self.columns.embedding {
-            write_lists(&mut group, rows.iter().map(|row| row.embedding.as_deref()))?;
-        }
-        write_text(&mut group, rows.iter().map(|row| row.message.as_str()))?;
         group.close()?;
         Ok(())
     }
@@ -100,21 +111,23 @@ fn schema(columns: &Columns) -> anyhow::Result<TypePtr> {
             .with_fields(vec![Arc::new(repeated)])
             .build()
     };
-    let mut fields = vec![text("path")?, text("status")?];
-    for name in &columns.scores {
-        fields.push(optional(name, PhysicalType::FLOAT)?);
-    }
-    if columns.size {
-        fields.push(optional("width", PhysicalType::INT32)?);
-        fields.push(optional("height", PhysicalType::INT32)?);
-    }
-    if columns.map {
-        fields.push(list("received")?);
-    }
-    if columns.embedding {
-        fields.push(list("embedding")?);
-    }
-    fields.push(text("message")?);
+    let word = |name: &str| {
+        Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
+            .with_repetition(Repetition::OPTIONAL)
+            .with_converted_type(ConvertedType::UTF8)
+            .build()
+    };
+    let fields = columns
+        .fields
+        .iter()
+        .map(|field| match field.kind {
+            Kind::Text => text(&field.name),
+            Kind::Whole => optional(&field.name, PhysicalType::INT32),
+            Kind::Number => optional(&field.name, PhysicalType::FLOAT),
+            Kind::List => list(&field.name),
+            Kind::Word => word(&field.name),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     let fields = fields.into_iter().map(Arc::new).collect();
     Ok(Arc::new(Type::group_type_builder("attn_fiqa").with_fields(fields).build()?))
 }

@@ -28,7 +28,7 @@ impl Table {
         let scores = || rows.iter().filter_map(|row| row.scores.as_ref()).map(|scores| scores[0]);
         let low = scores().fold(f32::INFINITY, f32::min);
         let high = scores().fold(f32::NEG_INFINITY, f32::max);
-        let width = rows.iter().map(|row| row.path.chars().count()).max().unwrap_or(0).max(4);
+        let width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0).max(4);
         write!(self.destination, "{:width$}", "path")?;
         for name in &self.columns.scores {
             write!(self.destination, "  {name:>10}")?;
@@ -42,7 +42,7 @@ impl Table {
     }
 
     fn write_row(&mut self, row: &Record, width: usize, bar: Option<&str>) -> anyhow::Result<()> {
-        let path = printable(&row.path);
+        let path = printable(&row.label);
         write!(self.destination, "{path:width$}")?;
         match &row.scores {
             Some(scores) => {

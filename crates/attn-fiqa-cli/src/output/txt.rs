@@ -20,7 +20,7 @@ impl Sink for Txt {
         // the last space as a number: a failed image is not a number.
         let score = record.scores.as_ref().map_or(f64::NAN, |scores| f64::from(scores[0]));
         // A line break in a name would make two rows of one.
-        let path = printable(&record.path);
+        let path = printable(&record.label);
         if score.is_nan() {
             writeln!(self.destination, "{path} nan")?;
         } else {

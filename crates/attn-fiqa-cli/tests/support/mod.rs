@@ -16,7 +16,11 @@ use tempfile::TempDir;
 pub(crate) const SCORE_TOLERANCE: f32 = 1e-3;
 
 /// The first heading of every run without further columns.
-pub(crate) const HEADING: &str = "path,status,score,message";
+pub(crate) const HEADING: &str = "path,face,status,score,way,box_x,box_y,box_width,box_height,\
+                                  confidence,eye_distance,roll,yaw,message";
+
+/// The heading with `--aligned`.
+pub(crate) const ALIGNED_HEADING: &str = "path,status,score,message";
 
 pub(crate) const EMPTY: &str = "the file is empty";
 pub(crate) const CUT: &str =
@@ -24,9 +28,9 @@ pub(crate) const CUT: &str =
 pub(crate) const MISSING: &str = "no such file";
 pub(crate) const NOT_AN_IMAGE: &str =
     "the file is not a picture in a known format: JPEG, PNG, WebP, BMP and TIFF are read";
-pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: align the face to 112×112 \
-     first, or, if it is already an aligned face, have it resized (`--resize` on the command \
-     line, `Fit::Resize` in the library)";
+pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: have its faces found and \
+     aligned (no `--aligned` on the command line, `FaceSource::Detected` in the library), or, if \
+     it is already an aligned face, have it resized (`--resize`, `Fit::Resize`)";
 
 /// The repository's example pictures.
 pub(crate) fn examples() -> PathBuf {

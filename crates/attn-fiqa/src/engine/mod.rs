@@ -8,13 +8,12 @@ mod request;
 
 use std::num::NonZeroUsize;
 
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-
 use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
 use crate::map::PatchMap;
 use crate::score::{Method, QualityMap};
 use crate::status::Failure;
+use crate::threads::{Threads, ThreadsError};
 use crate::vit::config::VitConfig;
 use crate::vit::{EmbeddingHead, Vit};
 
@@ -36,8 +35,8 @@ pub enum EngineError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The operating system gave no threads.
-    #[error("cannot start the worker threads")]
-    Threads(#[from] ThreadPoolBuildError),
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
 }
 
 /// What was found out about one crop.
@@ -97,7 +96,7 @@ pub struct Engine {
     embedding_head: Option<EmbeddingHead>,
     key_bias: Option<Vec<f32>>,
     quality_map: Option<QualityMap>,
-    pool: ThreadPool,
+    threads: Threads,
 }
 
 impl Engine {
@@ -108,11 +107,7 @@ impl Engine {
     /// When a tensor cannot be read or holds NaN or infinity, or no threads
     /// could be started.
     pub fn new(checkpoint: &Checkpoint, options: &EngineOptions) -> Result<Self, EngineError> {
-        let threads = options.threads.map_or(0, NonZeroUsize::get);
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("attn-fiqa-{index}"))
-            .build()?;
+        let threads = Threads::new(options.threads)?;
         let embedding = options.embedding && checkpoint.config().embedding_head.is_some();
         let embedding_head = if embedding { EmbeddingHead::load(checkpoint)? } else { None };
         Ok(Self {
@@ -123,7 +118,7 @@ impl Engine {
                 .then(|| checkpoint.read_f32(KEY_BIAS))
                 .transpose()?,
             quality_map: checkpoint.calibration().map(|found| found.quality.clone()),
-            pool,
+            threads,
         })
     }
 
@@ -155,17 +150,18 @@ impl Engine {
         request: &Request,
     ) -> Result<Vec<Result<Assessment, Failure>>, RequestError> {
         self.check(request)?;
-        Ok(self.pool.install(|| self.assess_batch(crops, request)))
+        Ok(self.threads.install(|| self.assess_batch(crops, request)))
     }
 
     /// Runs `work` on the engine's threads, with whatever it splits itself into by
     /// `rayon`, so that work around the network starts no threads of its own.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+        self.threads.install(work)
     }
 
-    /// The threads, for work that shares them with the network.
-    pub(crate) fn pool(&self) -> &ThreadPool {
-        &self.pool
+    /// The threads, for work that shares them with the network: a
+    /// [`Detector`](crate::detect::Detector) most of all.
+    pub fn threads(&self) -> &Threads {
+        &self.threads
     }
 }

@@ -8,6 +8,7 @@
 mod canvas;
 mod colormap;
 mod error;
+mod faces;
 mod layout;
 mod overlay;
 mod png;
@@ -17,6 +18,7 @@ mod text;
 
 pub use colormap::Colormap;
 pub use error::PaintError;
+pub use faces::draw_faces;
 pub use overlay::{DEFAULT_ALPHA, DEFAULT_SIDE, MapStyle, Painted, PatchGrid, overlay, paint_map};
 pub use png::encode_png;
 pub use range::{ColorRange, RangeOverSet};

@@ -1,4 +1,4 @@
-//! `manifest.csv` in the output folder: one row an image, with its files.
+//! `manifest.csv` in the output folder: one row a face, with its files.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,7 +8,7 @@ use anyhow::Context;
 use attn_fiqa::pipeline::Row;
 use attn_fiqa::status::Status;
 
-use super::refuse;
+use super::{file_stem, refuse};
 use crate::args::GridFormat;
 use crate::output::{NewFile, describe_notes};
 use crate::report::Report;
@@ -45,11 +45,13 @@ impl Manifest {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
         let mut writer = csv::Writer::from_writer(NewFile::create(&folder.join("manifest.csv"))?);
-        writer.write_record(["path", "status", "score", "overlay", "map", "grid", "message"])?;
+        writer.write_record([
+            "path", "face", "status", "score", "overlay", "map", "grid", "message",
+        ])?;
         Ok(Self { writer, taken: HashSet::new() })
     }
 
-    /// Enters an image and says how its files are called; `None` if it gets none.
+    /// Enters a face and says how its files are called; `None` if it gets none.
     pub(super) fn enter(
         &mut self,
         row: &Row,
@@ -57,25 +59,28 @@ impl Manifest {
         report: &mut Report,
     ) -> anyhow::Result<Option<PathBuf>> {
         let path = row.path.as_str();
+        let face = row.face.map(|face| face.index.to_string()).unwrap_or_default();
         let assessment = match &row.outcome {
             Ok(assessment) => assessment,
             Err(failure) => {
-                self.enter_failure(path, failure.status, &failure.message)?;
+                self.enter_failure(path, &face, failure.status, &failure.message)?;
                 return Ok(None);
             }
         };
+        let stem = file_stem(row);
         let mut hasher = DefaultHasher::new();
-        row.relative.hash(&mut hasher);
+        stem.hash(&mut hasher);
         if !self.taken.insert(hasher.finish()) {
-            let (status, message) = refuse(report, path);
-            self.enter_failure(path, status, &message)?;
+            let (status, message) = refuse(report, row);
+            self.enter_failure(path, &face, status, &message)?;
             return Ok(None);
         }
-        let file = |ending| with_ending(&row.relative, ending).to_string_lossy().into_owned();
+        let file = |ending| with_ending(&stem, ending).to_string_lossy().into_owned();
         let score = assessment.scores.first().map(f32::to_string).unwrap_or_default();
         let (status, notes) = (Status::Ok.name(), describe_notes(&row.notes));
         self.writer.write_record([
             path,
+            &face,
             status,
             &score,
             &file(OVERLAY),
@@ -83,11 +88,17 @@ impl Manifest {
             &file(grid_ending(grid)),
             &notes,
         ])?;
-        Ok(Some(row.relative.clone()))
+        Ok(Some(stem))
     }
 
-    fn enter_failure(&mut self, path: &str, status: Status, message: &str) -> anyhow::Result<()> {
-        Ok(self.writer.write_record([path, status.name(), "", "", "", "", message])?)
+    fn enter_failure(
+        &mut self,
+        path: &str,
+        face: &str,
+        status: Status,
+        message: &str,
+    ) -> anyhow::Result<()> {
+        Ok(self.writer.write_record([path, face, status.name(), "", "", "", "", message])?)
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {

@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
-use attn_fiqa::pipeline::Row;
+use attn_fiqa::pipeline::{Row, Way};
 use attn_fiqa::status::Status;
 
 use super::session::Session;
 use crate::args::{AttentionChoice, MapArgs};
 use crate::exit::Exit;
 use crate::report::Report;
-use manifest::Manifest;
+use manifest::{Manifest, with_ending};
 use painter::{Painter, SetRange};
 use spool::{Spool, Spooled};
 
@@ -38,16 +38,17 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
         ..Request::new(method)
     };
     session.engine.check(&request)?;
+    let options = session.pipeline(&args.input, &args.faces, &args.run)?;
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
     let mut spool = Spool::create(&spool_folder(args))?;
     let mut range = SetRange::default();
-    let report = session.run(sources, &args.input, &args.run, &request, |row, report| {
+    let report = session.run(sources, &options, &args.run, &request, |row, report| {
         let file_stem = match &mut manifest {
             Some(manifest) => manifest.enter(&row, args.grid, report)?,
-            None => Some(row.relative.clone()),
+            None => Some(file_stem(&row)),
         };
         let Some(image) = file_stem.and_then(|stem| spooled(row, stem)) else { return Ok(()) };
         range.include(&image.grids);
@@ -82,6 +83,17 @@ fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     })
 }
 
+/// The name of a face's files without their endings: the picture's, and behind it
+/// the number of the face if it was cut out of the picture.
+fn file_stem(row: &Row) -> PathBuf {
+    match row.face {
+        Some(face) if face.way != Way::Aligned => {
+            with_ending(&row.relative, &format!("face-{}", face.index))
+        }
+        _ => row.relative.clone(),
+    }
+}
+
 /// Where there must be room for the pictures anyway.
 fn spool_folder(args: &MapArgs) -> PathBuf {
     let beside = |file: &Path| file.parent().map(Path::to_owned);
@@ -98,9 +110,9 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// An image whose pictures cannot be written; it was counted as scored before.
-fn refuse(report: &mut Report, path: &str) -> (Status, String) {
+fn refuse(report: &mut Report, row: &Row) -> (Status, String) {
     let message = "another image of this run has the same name inside its input, and one's \
                    pictures would overwrite the other's; map the inputs into folders of their own";
-    report.retract(path, Status::NotWritten, message);
+    report.retract(row, Status::NotWritten, message);
     (Status::NotWritten, message.to_owned())
 }

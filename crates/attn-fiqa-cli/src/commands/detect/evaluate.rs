@@ -1,0 +1,115 @@
+//! How well a detector finds faces, against a reference.
+
+use std::io::Write;
+
+use attn_fiqa::detect::{Detector, Face};
+use attn_fiqa::pipeline::FacesRow;
+use attn_fiqa::threads::Threads;
+use attn_fiqa_eval::detection::{Agreement, SAME_FACE};
+
+use super::truth::Truth;
+use crate::args::DetectArgs;
+use crate::exit::Exit;
+use crate::output::Destination;
+
+/// Landmarks within this share of the distance between the eyes count as right.
+const GOOD_LANDMARKS: f32 = 0.04;
+
+/// Where the faces that should be found come from.
+enum Reference {
+    Detector(Box<Detector>, f32),
+    Truth(Truth),
+}
+
+pub(super) fn run(
+    args: &DetectArgs,
+    threads: &Threads,
+    detector: &Detector,
+) -> anyhow::Result<Exit> {
+    let mut reference = match (&args.reference, &args.truth) {
+        (Some(file), _) => {
+            let reference = Detector::open(file, threads)?;
+            Reference::Detector(Box::new(reference), args.reference_confidence)
+        }
+        (None, Some(file)) => Reference::Truth(Truth::read(file)?),
+        (None, None) => anyhow::bail!("--evaluate needs --reference or --truth: this is a bug"),
+    };
+    let sources = args.input.open()?;
+    let mut output = Destination::open(args.output.as_deref())?;
+    let mut agreement = Agreement::default();
+    let mut missed = Vec::new();
+    let mut unknown = 0;
+    let report = super::find(args, sources, threads, detector, |row, report| {
+        let Ok(found) = &row.faces else { return Ok(()) };
+        match reference.faces(&row)? {
+            Some(expected) => {
+                let missing = agreement.add(&expected, found);
+                if missing > 0 && args.missed {
+                    missed.push((row.path, missing, expected.len()));
+                }
+            }
+            None => {
+                unknown += 1;
+                report.say_in_detail(&format!("{}: not in the truth", row.path));
+            }
+        }
+        Ok(())
+    })?;
+    if unknown > 0 {
+        report.say(&format!("note: {unknown} images are not in the truth and were left out"));
+    }
+    if let Reference::Truth(truth) = &reference {
+        let left = truth.left();
+        if left > 0 {
+            report.say(&format!("note: {left} pictures of the truth were not among the inputs"));
+        }
+    }
+    output.write_all(describe(&agreement).as_bytes())?;
+    for (path, missing, expected) in missed {
+        writeln!(output, "missed             {missing} of {expected} in {path}")?;
+    }
+    output.finish()?;
+    Ok(report.finish())
+}
+
+impl Reference {
+    /// The faces that should be found; `None` where nobody knows.
+    fn faces(&mut self, row: &FacesRow) -> anyhow::Result<Option<Vec<Face>>> {
+        match self {
+            Self::Detector(detector, min_confidence) => {
+                let photo = row.photo.as_ref().expect("a photo was not kept: this is a bug");
+                Ok(Some(detector.detect(photo, *min_confidence)?))
+            }
+            Self::Truth(truth) => Ok(truth.take(row)),
+        }
+    }
+}
+
+/// Label and value on every line, for eyes and for `grep`.
+fn describe(agreement: &Agreement) -> String {
+    let share = |share: Option<f64>| match share {
+        Some(share) => format!("{:.2} %", 100.0 * share),
+        None => "none to tell by".to_owned(),
+    };
+    let of = |part: usize, whole: usize| format!("{part} of {whole}");
+    let lines = [
+        ("pictures", agreement.pictures.to_string()),
+        ("reference faces", agreement.expected.to_string()),
+        ("found faces", agreement.found.to_string()),
+        ("matched", format!("{} at IoU {SAME_FACE}", agreement.matched())),
+        ("recall", share(agreement.recall())),
+        ("precision", share(agreement.precision())),
+        (
+            "pictures missed",
+            format!(
+                "{} ({})",
+                of(agreement.pictures_missed, agreement.pictures_with_faces),
+                share(agreement.share_of_pictures_missed())
+            ),
+        ),
+        ("landmark error, median", share(agreement.landmark_error(0.5))),
+        ("landmark error, 95 %", share(agreement.landmark_error(0.95))),
+        ("landmarks within 4 %", share(agreement.landmarks_within(GOOD_LANDMARKS))),
+    ];
+    lines.iter().map(|(label, value)| format!("{label:<22} {value}\n")).collect()
+}

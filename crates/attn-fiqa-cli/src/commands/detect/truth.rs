@@ -1,0 +1,89 @@
+//! A file of faces that somebody marked.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use attn_fiqa::align::Landmarks;
+use attn_fiqa::detect::{Face, FaceBox};
+use attn_fiqa::pipeline::FacesRow;
+
+/// The faces of each picture, by its path in the file.
+pub(super) struct Truth(HashMap<String, Vec<Face>>);
+
+/// The columns after `path`: the box, or as `detect` itself names it, and the landmarks.
+const BOX: [[&str; 2]; 4] =
+    [["x", "box_x"], ["y", "box_y"], ["width", "box_width"], ["height", "box_height"]];
+
+impl Truth {
+    pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
+        Self::parse(file).with_context(|| format!("{}: not usable as truth", file.display()))
+    }
+
+    fn parse(file: &Path) -> anyhow::Result<Self> {
+        let mut reader = csv::Reader::from_path(file)?;
+        let heading = reader.headers()?.clone();
+        let find = |names: &[&str]| {
+            let index = heading.iter().position(|name| names.contains(&name.trim()));
+            index.with_context(|| {
+                format!(
+                    "the heading has no column '{}'; expected \
+                     path,x,y,width,height,lx1,ly1,lx2,ly2,…,lx5,ly5",
+                    names[0]
+                )
+            })
+        };
+        let path_at = find(&["path"])?;
+        let mut numbers_at = Vec::new();
+        for names in BOX {
+            numbers_at.push(find(&names)?);
+        }
+        for point in 1..=5 {
+            numbers_at.push(find(&[&format!("lx{point}")])?);
+            numbers_at.push(find(&[&format!("ly{point}")])?);
+        }
+        let mut faces: HashMap<String, Vec<Face>> = HashMap::new();
+        for row in reader.records() {
+            let row = row?;
+            let line = row.position().map_or(0, csv::Position::line);
+            let path = row.get(path_at).unwrap_or_default();
+            let of_picture = faces.entry(path.to_owned()).or_default();
+            let cells: Vec<&str> =
+                numbers_at.iter().map(|&at| row.get(at).unwrap_or_default().trim()).collect();
+            if cells.iter().all(|cell| cell.is_empty()) {
+                continue;
+            }
+            let mut numbers = [0.0f32; 14];
+            for (number, cell) in numbers.iter_mut().zip(cells) {
+                *number = match cell.parse::<f32>() {
+                    Ok(value) if value.is_finite() => value,
+                    _ => bail!(
+                        "line {line}: '{cell}' is no number; expected four of a box and ten of \
+                         landmarks, or none at all for a picture without faces"
+                    ),
+                };
+            }
+            let [x, y, width, height, points @ ..] = numbers;
+            if width <= 0.0 || height <= 0.0 {
+                bail!("line {line}: a box of {width}×{height} pixels; expected positive sides");
+            }
+            of_picture.push(Face {
+                bounds: FaceBox { x, y, width, height },
+                landmarks: Landmarks(std::array::from_fn(|i| [points[2 * i], points[2 * i + 1]])),
+                confidence: 1.0,
+            });
+        }
+        Ok(Self(faces))
+    }
+
+    /// A picture's faces, by its path as shown or inside its input; each once.
+    pub(super) fn take(&mut self, row: &FacesRow) -> Option<Vec<Face>> {
+        let relative = row.relative.to_string_lossy();
+        self.0.remove(&row.path).or_else(|| self.0.remove(relative.as_ref()))
+    }
+
+    /// Pictures that were not asked for.
+    pub(super) fn left(&self) -> usize {
+        self.0.len()
+    }
+}

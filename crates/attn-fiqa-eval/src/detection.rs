@@ -1,0 +1,152 @@
+//! How well faces are found: recall, precision and landmark error against a
+//! reference.
+
+use attn_fiqa::detect::Face;
+
+/// Boxes that overlap by at least this (intersection over union) are one face.
+pub const SAME_FACE: f32 = 0.5;
+
+/// What was found in a set of pictures against what should have been.
+#[derive(Debug, Clone, Default)]
+pub struct Agreement {
+    /// Pictures compared.
+    pub pictures: usize,
+    /// Pictures that hold a face of the reference.
+    pub pictures_with_faces: usize,
+    /// Of these, pictures in which at least one face of the reference was not found.
+    pub pictures_missed: usize,
+    /// Faces of the reference.
+    pub expected: usize,
+    /// Faces found, in the reference or not.
+    pub found: usize,
+    /// Of each matched face the mean distance of its five landmarks from the
+    /// reference's, as a share of the reference's distance between the eyes.
+    errors: Vec<f32>,
+}
+
+impl Agreement {
+    /// Compares one picture's faces and returns how many of the reference were missed.
+    ///
+    /// The surest face found chooses first, the face of the reference that it
+    /// overlaps most among those left; each is matched once at most.
+    pub fn add(&mut self, expected: &[Face], found: &[Face]) -> usize {
+        let mut surest: Vec<&Face> = found.iter().collect();
+        surest.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        let mut left: Vec<&Face> = expected.iter().collect();
+        for face in surest {
+            let overlaps = left.iter().map(|other| other.bounds.iou(&face.bounds)).enumerate();
+            let Some((index, overlap)) = overlaps.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+            if overlap >= SAME_FACE {
+                self.errors.push(landmark_error(left.swap_remove(index), face));
+            }
+        }
+        self.pictures += 1;
+        self.pictures_with_faces += usize::from(!expected.is_empty());
+        self.pictures_missed += usize::from(!left.is_empty());
+        self.expected += expected.len();
+        self.found += found.len();
+        left.len()
+    }
+
+    /// Faces of the reference that were found.
+    pub fn matched(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Share of the reference's faces that were found, 0 to 1; `None` without any.
+    pub fn recall(&self) -> Option<f64> {
+        share(self.matched(), self.expected)
+    }
+
+    /// Share of the faces found that the reference has, 0 to 1; `None` without any.
+    pub fn precision(&self) -> Option<f64> {
+        share(self.matched(), self.found)
+    }
+
+    /// Share of the pictures with faces in which one was missed.
+    pub fn share_of_pictures_missed(&self) -> Option<f64> {
+        share(self.pictures_missed, self.pictures_with_faces)
+    }
+
+    /// The landmark error that a `quantile` (0 to 1) of the matched faces do not
+    /// exceed, as a share of the distance between the eyes.
+    pub fn landmark_error(&self, quantile: f64) -> Option<f64> {
+        let mut errors = self.errors.clone();
+        errors.sort_by(f32::total_cmp);
+        let rank = (quantile * errors.len() as f64).ceil() as usize;
+        errors.get(rank.max(1) - 1).map(|&error| f64::from(error))
+    }
+
+    /// Share of the matched faces whose landmark error is at most `limit`.
+    pub fn landmarks_within(&self, limit: f32) -> Option<f64> {
+        let within = self.errors.iter().filter(|&&error| error <= limit).count();
+        share(within, self.errors.len())
+    }
+}
+
+fn share(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn landmark_error(expected: &Face, found: &Face) -> f32 {
+    let points = expected.landmarks.0.iter().zip(&found.landmarks.0);
+    let distances = points.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]));
+    distances.sum::<f32>() / 5.0 / expected.landmarks.eye_distance()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attn_fiqa::align::Landmarks;
+    use attn_fiqa::detect::FaceBox;
+
+    /// A face of 100 pixels with eyes 40 pixels apart.
+    fn face(x: f32, confidence: f32, shift: f32) -> Face {
+        let points = [[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 80.0], [65.0, 80.0]];
+        Face {
+            bounds: FaceBox { x, y: 0.0, width: 100.0, height: 100.0 },
+            landmarks: Landmarks(points.map(|[px, py]| [px + x + shift, py])),
+            confidence,
+        }
+    }
+
+    #[test]
+    fn shares_are_of_faces_matched_once() {
+        let mut agreement = Agreement::default();
+        // Two answers for the first face, one for none, none for the second.
+        let expected = [face(0.0, 1.0, 0.0), face(300.0, 1.0, 0.0)];
+        let found = [face(10.0, 0.6, 0.0), face(2.0, 0.9, -0.4), face(700.0, 0.8, 0.0)];
+        assert_eq!(agreement.add(&expected, &found), 1);
+        assert_eq!(agreement.add(&[], &[]), 0);
+        assert_eq!(agreement.recall(), Some(0.5));
+        assert_eq!(agreement.precision(), Some(1.0 / 3.0));
+        assert_eq!((agreement.pictures, agreement.pictures_with_faces), (2, 1));
+        assert_eq!(agreement.share_of_pictures_missed(), Some(1.0));
+        let error = agreement.landmark_error(0.5).expect("a match");
+        assert!((error - 1.6 / 40.0).abs() < 1e-6, "the surer answer counts: {error}");
+    }
+
+    #[test]
+    fn quantiles_of_the_landmark_error() {
+        let mut agreement = Agreement::default();
+        for shift in 1..=20 {
+            agreement.add(&[face(0.0, 1.0, 0.0)], &[face(0.0, 1.0, shift as f32)]);
+        }
+        let near = |found: Option<f64>, expected: f64| {
+            assert!((found.expect("matches") - expected).abs() < 1e-6, "{found:?} {expected}");
+        };
+        near(agreement.landmark_error(0.5), 10.0 / 40.0);
+        near(agreement.landmark_error(0.95), 19.0 / 40.0);
+        near(agreement.landmark_error(1.0), 20.0 / 40.0);
+        near(agreement.landmarks_within(0.101), 0.2);
+    }
+
+    #[test]
+    fn nothing_to_tell_by_is_no_number() {
+        let empty = Agreement::default();
+        assert_eq!(empty.recall(), None);
+        assert_eq!(empty.precision(), None);
+        assert_eq!(empty.landmark_error(0.5), None);
+        assert_eq!(empty.landmarks_within(0.04), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! Why a file is no detector.
+
+use super::format::{InputSize, Output};
+
+/// A file that cannot be used as a detector.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectorError {
+    /// The file's bytes could not be read.
+    #[error("{name}: the detector cannot be read")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is larger than any detector.
+    #[error("{name}: the file holds more than {limit} bytes; no face detector does")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// The most bytes of a detector.
+        limit: u64,
+    },
+    /// The file is no ONNX network that can be loaded.
+    #[error("{name}: not an ONNX network that can be loaded: {what}")]
+    NotOnnx {
+        /// The file.
+        name: String,
+        /// What the runtime says.
+        what: String,
+    },
+    /// The network does not take one picture.
+    #[error(
+        "{name}: a detector takes one picture [1, 3, height, width], but this network takes {found}"
+    )]
+    BadInput {
+        /// The file.
+        name: String,
+        /// The inputs with their shapes.
+        found: String,
+    },
+    /// The first run failed.
+    #[error("{name}: the network cannot be run on a blank picture: {what}")]
+    DoesNotRun {
+        /// The file.
+        name: String,
+        /// What the runtime says.
+        what: String,
+    },
+    /// The outputs are those of no known detector.
+    #[error(
+        "{name}: the outputs are neither YuNet's (cls_S, obj_S, bbox_S and kps_S for strides S of \
+         8, 16 and 32) nor SCRFD's with landmarks (for each stride two rows a cell of 1, 4 and 10 \
+         numbers); at an input of {width}×{height} this network gives {found}"
+    )]
+    UnknownFormat {
+        /// The file.
+        name: String,
+        /// Width of the input tried, in pixels.
+        width: usize,
+        /// Height of the input tried, in pixels.
+        height: usize,
+        /// The outputs with their shapes.
+        found: String,
+    },
+    /// The outputs have the right names but cannot be read.
+    #[error("{name}: {what}; the file may be damaged or of another version")]
+    BadOutput {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl DetectorError {
+    pub(super) fn unknown_format(name: &str, outputs: &[Output], input: InputSize) -> Self {
+        let found: Vec<String> =
+            outputs.iter().map(|output| format!("{} {:?}", output.name, output.shape)).collect();
+        Self::UnknownFormat {
+            name: name.to_owned(),
+            width: input.width,
+            height: input.height,
+            found: found.join(", "),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Faces in a picture of any size: boxes, five landmarks each, and how sure.
+//!
+//! A picture goes through the network at a few sizes (`pyramid`); `format`
+//! turns outputs into candidates, one trait for every family of detectors, and
+//! `suppress` leaves one candidate a face.
+
+mod error;
+mod face;
+mod format;
+mod input;
+mod network;
+mod pyramid;
+mod suppress;
+
+use std::path::Path;
+
+use crate::picture::Picture;
+use crate::status::{Failure, Status};
+use crate::threads::Threads;
+
+use format::{BadOutput, OutputFormat, YuNet};
+use network::Network;
+
+pub use error::DetectorError;
+pub use face::{Face, FaceBox};
+
+/// How sure a detector must be of a face unless told otherwise.
+pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.6;
+
+/// Boxes that overlap by more (intersection over union) are one face.
+const SAME_FACE: f32 = 0.3;
+
+/// The built-in detector's name in messages.
+pub const BUILTIN_DETECTOR: &str = "built-in";
+
+/// A network that finds faces. `Send + Sync`; share it freely.
+///
+/// What it finds depends neither on the number of threads nor on the pictures
+/// that go through beside.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
+/// use attn_fiqa::picture::Picture;
+/// use attn_fiqa::threads::Threads;
+///
+/// let detector = Detector::builtin(&Threads::new(None)?)?;
+/// let wall = Picture::from_rgb(320, 240, vec![90; 320 * 240 * 3]).ok_or("wrong size")?;
+/// assert!(detector.detect(&wall, DEFAULT_MIN_CONFIDENCE)?.is_empty());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Detector {
+    name: String,
+    network: Network,
+    format: Box<dyn OutputFormat>,
+}
+
+impl Detector {
+    /// The detector that ships with the library.
+    ///
+    /// # Errors
+    ///
+    /// When the embedded file cannot be read, which only a damaged program can cause.
+    #[cfg(feature = "builtin-model")]
+    pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
+        let network =
+            Network::from_bytes(attn_fiqa_models::DETECTOR.to_vec(), BUILTIN_DETECTOR, threads)?;
+        let (outputs, _) = network.try_out()?;
+        let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
+        let name = BUILTIN_DETECTOR.to_owned();
+        Ok(Self { name, network, format: Box::new(format.red_first()) })
+    }
+
+    /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
+    /// the outputs of a run on a blank picture.
+    ///
+    /// YuNet files take blue first, levels 0 … 255; SCRFD files take red first,
+    /// `(x − 127.5) / 128`; so do these, whoever trained them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or run, or is of neither format: the error
+    /// says what inputs and outputs it has.
+    pub fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
+        let network = Network::open(path, threads)?;
+        let (outputs, input) = network.try_out()?;
+        let name = path.display().to_string();
+        let format = format::recognise(&outputs, input)
+            .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?;
+        // A first decoding, so that a file that cannot work is refused before any picture.
+        if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
+            return Err(DetectorError::BadOutput { name, what });
+        }
+        Ok(Self { name, network, format })
+    }
+
+    /// The file's name, or [`BUILTIN_DETECTOR`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The family of its outputs: `YuNet` or `SCRFD`.
+    pub fn format_name(&self) -> &'static str {
+        self.format.name()
+    }
+
+    /// Every face of at least `min_confidence`, the largest box first, in pixels
+    /// of the picture.
+    ///
+    /// The picture is looked at with its longer side at most 1920 pixels, and at
+    /// a third and a ninth of that, so that faces from about a hundredth of the
+    /// longer side to all of it are within reach. Networks of a fixed input size
+    /// see it once, at that size.
+    ///
+    /// # Errors
+    ///
+    /// [`Status::DetectorFailed`] when the network cannot be run on this picture
+    /// or gives no finite numbers.
+    pub fn detect(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        let mut candidates = Vec::new();
+        let mut finer: Option<Picture> = None;
+        for size in self.levels(picture) {
+            // Each level is made from the one before: the large picture is read once.
+            let level = pyramid::at_size(finer.as_ref().unwrap_or(picture), size);
+            let scale = (
+                picture.width() as f32 / level.width() as f32,
+                picture.height() as f32 / level.height() as f32,
+            );
+            let found = self.candidates(&level, min_confidence)?;
+            candidates.extend(found.iter().map(|face| face.enlarged(scale)));
+            if let std::borrow::Cow::Owned(level) = level {
+                finer = Some(level);
+            }
+        }
+        let mut faces = suppress::suppress(candidates, SAME_FACE);
+        faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
+        Ok(faces)
+    }
+
+    fn levels(&self, picture: &Picture) -> Vec<(usize, usize)> {
+        let (width, height) = (picture.width(), picture.height());
+        let Some(fixed) = self.network.fixed_size() else {
+            return pyramid::levels(width, height, pyramid::WORKING_SIDE);
+        };
+        let share = (fixed.width as f64 / width as f64).min(fixed.height as f64 / height as f64);
+        let share = share.min(1.0);
+        let scaled = |length: usize| ((length as f64 * share) as usize).max(1);
+        vec![(scaled(width), scaled(height))]
+    }
+
+    fn candidates(&self, level: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        let size = self
+            .network
+            .fixed_size()
+            .unwrap_or_else(|| input::input_size(level.width(), level.height()));
+        let planes = input::planes(level, size, self.format.pixels());
+        let failed = |what: String| {
+            Failure::new(
+                Status::DetectorFailed,
+                format!("the detector '{}' failed on this picture: {what}", self.name),
+            )
+        };
+        let outputs = self.network.run(planes, size).map_err(failed)?;
+        let found = self.format.candidates(&outputs, size, min_confidence);
+        found.map_err(|BadOutput(what)| failed(what))
+    }
+}

@@ -1,0 +1,92 @@
+//! Many answers for one face become one: greedy non-maximum suppression.
+
+use super::Face;
+
+/// Candidates that are compared with each other at most, the surest ones: a
+/// picture full of faces has fewer, and comparing takes time by their square.
+const MAX_CANDIDATES: usize = 4096;
+
+/// Keeps the surest candidate of each heap of boxes that overlap by more than
+/// `threshold` (intersection over union), surest first.
+///
+/// Of equally sure ones the earlier is kept, so that the answer does not depend
+/// on how a sort breaks ties.
+pub(super) fn suppress(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
+    candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    candidates.truncate(MAX_CANDIDATES);
+    let mut kept: Vec<Face> = Vec::new();
+    for candidate in candidates {
+        if kept.iter().all(|face| face.bounds.iou(&candidate.bounds) <= threshold) {
+            kept.push(candidate);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::align::Landmarks;
+    use crate::detect::FaceBox;
+
+    fn face(x: f32, y: f32, width: f32, height: f32, confidence: f32) -> Face {
+        let bounds = FaceBox { x, y, width, height };
+        Face { bounds, landmarks: Landmarks([[x, y]; 5]), confidence }
+    }
+
+    fn faces() -> impl Strategy<Value = Vec<Face>> {
+        let one = (0.0f32..60.0, 0.0f32..60.0, 1.0f32..40.0, 1.0f32..40.0, 0u8..20)
+            .prop_map(|(x, y, w, h, score)| face(x, y, w, h, f32::from(score) / 20.0));
+        proptest::collection::vec(one, 0..40)
+    }
+
+    /// Counts the cells of a fine grid instead of using a formula.
+    #[test]
+    fn the_overlap_of_boxes_is_what_counting_gives() {
+        let (a, b) = (face(1.0, 2.0, 6.0, 4.0, 1.0), face(3.5, 0.5, 5.0, 3.5, 1.0));
+        let inside = |f: &Face, x: f32, y: f32| {
+            let FaceBox { x: left, y: top, width, height } = f.bounds;
+            x > left && x < left + width && y > top && y < top + height
+        };
+        let (mut both, mut either) = (0u32, 0u32);
+        for row in 0..400 {
+            for column in 0..400 {
+                let (x, y) = ((column as f32 + 0.5) / 40.0, (row as f32 + 0.5) / 40.0);
+                let (in_a, in_b) = (inside(&a, x, y), inside(&b, x, y));
+                both += u32::from(in_a && in_b);
+                either += u32::from(in_a || in_b);
+            }
+        }
+        let counted = both as f32 / either as f32;
+        assert!((a.bounds.iou(&b.bounds) - counted).abs() < 1e-3);
+        assert_eq!(a.bounds.iou(&a.bounds), 1.0);
+        assert_eq!(a.bounds.iou(&face(50.0, 50.0, 1.0, 1.0, 1.0).bounds), 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_apart_and_what_goes_is_near_something_surer(candidates in faces()) {
+            let threshold = 0.3;
+            let kept = suppress(candidates.clone(), threshold);
+            for (index, face) in kept.iter().enumerate() {
+                prop_assert!(candidates.contains(face));
+                for other in &kept[..index] {
+                    prop_assert!(other.confidence >= face.confidence);
+                    prop_assert!(other.bounds.iou(&face.bounds) <= threshold);
+                }
+            }
+            for gone in candidates.iter().filter(|face| !kept.contains(face)) {
+                prop_assert!(kept.iter().any(|face| face.confidence >= gone.confidence
+                    && face.bounds.iou(&gone.bounds) > threshold));
+            }
+        }
+
+        #[test]
+        fn doing_it_twice_changes_nothing(candidates in faces()) {
+            let once = suppress(candidates, 0.4);
+            prop_assert_eq!(suppress(once.clone(), 0.4), once);
+        }
+    }
+}

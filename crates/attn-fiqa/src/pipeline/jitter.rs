@@ -1,0 +1,114 @@
+//! How much a score hangs on the exact place of the landmarks.
+//!
+//! Misalignment is the most frequent silent error of face recognition. Each
+//! face is aligned again and again with noise on its landmarks, as another
+//! detector would have given them, and the spread of the scores is the answer.
+
+use super::prepare::{Prepared, crop_by};
+use crate::align::Landmarks;
+use crate::crop::Crop;
+use crate::engine::{Engine, Request};
+
+/// Standard deviation of the noise on each coordinate, as a share of the
+/// distance between the eyes: what good detectors differ by.
+const NOISE: f64 = 0.02;
+
+/// Crops that are in memory at once.
+const AT_ONCE: usize = 32;
+
+/// Fills in the standard deviation of the first method's score over `times`
+/// alignments of each face that was aligned here. Runs on the engine's threads.
+///
+/// The noise is the same in every run and for every face, so that it hangs
+/// neither on the order of faces nor on anything but the face itself.
+pub(super) fn measure(prepared: &mut Prepared, engine: &Engine, request: &Request, times: usize) {
+    let (Some(photo), Ok(faces)) = (&prepared.common.photo, &mut prepared.faces) else { return };
+    let side = engine.config().image_size;
+    let request = Request::new(request.methods[0]);
+    for face in faces {
+        let Some(landmarks) = face.info.landmarks else { continue };
+        let mut noise = Noise::new();
+        let mut scores = Vec::with_capacity(times);
+        let mut left = times;
+        while left > 0 {
+            let now = left.min(AT_ONCE);
+            let crops = (0..now).map(|_| crop_by(photo, &noise.applied_to(&landmarks), side));
+            let crops: Vec<Crop> = crops.filter_map(Result::ok).collect();
+            let outcomes = engine.assess_batch(&crops, &request).into_iter().flatten();
+            scores.extend(outcomes.map(|assessment| f64::from(assessment.scores[0])));
+            left -= now;
+        }
+        face.jitter_std = sample_std(&scores).map(|std| std as f32);
+    }
+}
+
+/// Of fewer than two values there is none.
+fn sample_std(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Normally distributed numbers by Box and Muller's transform of SplitMix64.
+struct Noise(u64);
+
+impl Noise {
+    fn new() -> Self {
+        Self(0x6a77_1773)
+    }
+
+    /// Between 0 and 1, never 0.
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        ((mixed >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * self.uniform().ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    fn applied_to(&mut self, landmarks: &Landmarks) -> Landmarks {
+        let size = NOISE * f64::from(landmarks.eye_distance());
+        Landmarks(landmarks.0.map(|point| {
+            point.map(|coordinate| (f64::from(coordinate) + size * self.normal()) as f32)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_normal_with_the_size_it_claims() {
+        let landmarks =
+            Landmarks([[0.0, 0.0], [100.0, 0.0], [50.0, 60.0], [20.0, 90.0], [80.0, 90.0]]);
+        let mut noise = Noise::new();
+        let moved: Vec<Landmarks> = (0..4000).map(|_| noise.applied_to(&landmarks)).collect();
+        let moves: Vec<f64> = moved
+            .iter()
+            .flat_map(|moved| moved.0.iter().flatten().zip(landmarks.0.iter().flatten()))
+            .map(|(moved, was)| f64::from(moved - was))
+            .collect();
+        let mean = moves.iter().sum::<f64>() / moves.len() as f64;
+        let std = sample_std(&moves).unwrap();
+        assert!(mean.abs() < 0.05, "{mean}");
+        assert!((std - 2.0).abs() < 0.05, "{std}");
+        let within = moves.iter().filter(|m| m.abs() < 2.0).count() as f64 / moves.len() as f64;
+        assert!((within - 0.6827).abs() < 0.01, "{within}");
+    }
+
+    #[test]
+    fn a_spread_needs_two_values() {
+        assert_eq!(sample_std(&[1.0]), None);
+        assert_eq!(sample_std(&[1.0, 3.0]), Some(2f64.sqrt()));
+    }
+}

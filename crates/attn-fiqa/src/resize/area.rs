@@ -1,0 +1,163 @@
+//! Shrinking by averaging each output pixel's footprint: no aliasing, however
+//! large the factor.
+
+use rayon::prelude::*;
+
+use super::CHANNELS;
+use crate::picture::Picture;
+
+/// The input positions `first..first + weights.len()` that an output position
+/// covers, with the share of each; the shares add up to one.
+struct Footprint {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+fn footprints(input: usize, output: usize) -> Vec<Footprint> {
+    let scale = input as f64 / output as f64;
+    (0..output)
+        .map(|position| {
+            let (start, end) = (position as f64 * scale, (position + 1) as f64 * scale);
+            let first = (start.floor() as usize).min(input - 1);
+            let last = (end.ceil() as usize).clamp(first + 1, input);
+            let covered = |index: usize| end.min((index + 1) as f64) - start.max(index as f64);
+            let weights = (first..last).map(|index| (covered(index) / scale) as f32).collect();
+            Footprint { first, weights }
+        })
+        .collect()
+}
+
+/// Shrinks to `width × height` pixels, each output pixel the mean of the area
+/// that it covers, rounded to the nearest level.
+///
+/// Rows are shared among the threads of the current pool; the answer does not
+/// depend on how many there are. Returns `None` when a side is zero or larger
+/// than the picture's: averaging does not enlarge.
+pub fn shrink_area(picture: &Picture, width: usize, height: usize) -> Option<Picture> {
+    if width == 0 || height == 0 || width > picture.width() || height > picture.height() {
+        return None;
+    }
+    if (width, height) == (picture.width(), picture.height()) {
+        return Some(picture.clone());
+    }
+    let columns = footprints(picture.width(), width);
+    let rows = footprints(picture.height(), height);
+    let row_length = picture.width() * CHANNELS;
+    let mut rgb = vec![0; width * height * CHANNELS];
+    let out_rows = rgb.par_chunks_exact_mut(width * CHANNELS).zip(&rows);
+    out_rows.for_each_init(
+        || vec![0.0f32; row_length],
+        |sum, (out, footprint)| {
+            sum.fill(0.0);
+            let input = &picture.rgb()[footprint.first * row_length..];
+            for (row, weight) in input.chunks_exact(row_length).zip(&footprint.weights) {
+                for (sum, level) in sum.iter_mut().zip(row) {
+                    *sum += weight * f32::from(*level);
+                }
+            }
+            for (pixel, column) in out.chunks_exact_mut(CHANNELS).zip(&columns) {
+                let covered = sum[column.first * CHANNELS..].chunks_exact(CHANNELS);
+                let mut mean = [0.0f32; CHANNELS];
+                for (levels, weight) in covered.zip(&column.weights) {
+                    for (mean, level) in mean.iter_mut().zip(levels) {
+                        *mean += weight * level;
+                    }
+                }
+                for (level, mean) in pixel.iter_mut().zip(mean) {
+                    *level = mean.round() as u8;
+                }
+            }
+        },
+    );
+    Picture::from_rgb(width, height, rgb)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn picture(width: usize, height: usize, seed: u32) -> Picture {
+        let levels = 0..(width * height * CHANNELS) as u32;
+        let rgb = levels.map(|i| ((i ^ seed).wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        Picture::from_rgb(width, height, rgb).unwrap()
+    }
+
+    /// The mean over a footprint by sampling it densely.
+    fn sampled(picture: &Picture, (out_w, out_h): (usize, usize), x: usize, y: usize) -> [f64; 3] {
+        const SAMPLES: usize = 60;
+        let mut sum = [0.0; 3];
+        for v in 0..SAMPLES {
+            for u in 0..SAMPLES {
+                let at = |position: usize, part: usize, input: usize, output: usize| {
+                    let share =
+                        (position as f64 + (part as f64 + 0.5) / SAMPLES as f64) / output as f64;
+                    (share * input as f64) as usize
+                };
+                let column = at(x, u, picture.width(), out_w);
+                let row = at(y, v, picture.height(), out_h);
+                let pixel = &picture.rgb()[(row * picture.width() + column) * 3..][..3];
+                for (sum, level) in sum.iter_mut().zip(pixel) {
+                    *sum += f64::from(*level) / (SAMPLES * SAMPLES) as f64;
+                }
+            }
+        }
+        sum
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn pixels_are_means_of_what_they_cover(
+            (width, height) in (1usize..24, 1usize..24),
+            shares in (0.05f64..=1.0, 0.05f64..=1.0),
+            seed: u32,
+        ) {
+            let input = picture(width, height, seed);
+            let out = |length: usize, share: f64| ((length as f64 * share) as usize).max(1);
+            let size = (out(width, shares.0), out(height, shares.1));
+            let shrunk = shrink_area(&input, size.0, size.1).unwrap();
+            for y in 0..size.1 {
+                for x in 0..size.0 {
+                    let expected = sampled(&input, size, x, y);
+                    let found = &shrunk.rgb()[(y * size.0 + x) * 3..][..3];
+                    for (found, expected) in found.iter().zip(expected) {
+                        let off = (f64::from(*found) - expected).abs();
+                        prop_assert!(off <= 8.0, "{found} is not {expected}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn whole_factors_give_exact_means(columns in 1usize..6, rows in 1usize..6, seed: u32) {
+            let input = picture(columns * 3, rows * 2, seed);
+            let shrunk = shrink_area(&input, columns, rows).unwrap();
+            for (at, &found) in shrunk.rgb().iter().enumerate() {
+                let (channel, column, row) = (at % 3, at / 3 % columns, at / 3 / columns);
+                let level = |x: usize, y: usize| {
+                    u32::from(input.rgb()[((row * 2 + y) * columns * 3 + column * 3 + x) * 3 + channel])
+                };
+                let sum: u32 = (0..6).map(|i| level(i % 3, i / 3)).sum();
+                prop_assert!((f64::from(found) - f64::from(sum) / 6.0).abs() < 0.51);
+            }
+        }
+    }
+
+    #[test]
+    fn fine_stripes_become_grey_and_not_stripes() {
+        let stripes: Vec<u8> =
+            (0..900 * 30).flat_map(|i| [if i % 2 == 0 { 0 } else { 255 }; 3]).collect();
+        let shrunk = shrink_area(&Picture::from_rgb(900, 30, stripes).unwrap(), 300, 10).unwrap();
+        assert!(shrunk.rgb().iter().all(|level| (80..=175).contains(level)));
+    }
+
+    #[test]
+    fn nothing_is_enlarged() {
+        let input = picture(4, 4, 7);
+        assert_eq!(shrink_area(&input, 5, 4), None);
+        assert_eq!(shrink_area(&input, 0, 4), None);
+        assert_eq!(shrink_area(&input, 4, 4), Some(input));
+    }
+}

@@ -4,12 +4,17 @@
 //! the worst are discarded, and the error rates of the rest are read off
 //! (error-versus-discard, EDC).
 //!
-//! 1. [`embeddings`] and [`comparisons`]: what a recognition network made of pairs
+//! 1. [`files`] and [`benchmark`]: pairs, qualities and embeddings as the field
+//!    writes them down, and whole sets with their protocols.
+//! 2. [`embeddings`] and [`comparisons`]: what a recognition network made of pairs
 //!    of images, and the quality of a pair.
-//! 2. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
-//! 3. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
-//! 4. [`figure`]: pictures of all that, as SVG and PNG.
-//! 5. [`detection`]: how well faces are found.
+//! 3. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
+//! 4. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
+//! 5. [`figure`]: pictures of all that, as SVG and PNG.
+//! 6. [`detection`]: how well faces are found.
+
+pub mod benchmark;
+pub mod files;
 
 pub mod comparisons;
 pub mod embeddings;

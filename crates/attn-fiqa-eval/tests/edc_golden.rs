@@ -15,7 +15,9 @@ fn crfiqa_thresholds_rates_and_areas_are_those_of_the_published_code() {
         let evaluator = Evaluator::new(&set.comparisons);
         let curves = evaluator.curves(&ranking, Protocol::Crfiqa, &targets).expect("curves");
         let expected = &golden["crfiqa"];
-        assert_eq!(numbers(&expected["discard"]), grid());
+        for (found, expected) in grid().iter().zip(numbers(&expected["discard"])) {
+            assert_near(Some(*found), expected, "discard fraction");
+        }
         for (curve, name) in curves.iter().zip(names) {
             let thresholds = numbers(&expected["threshold"][name]);
             let fnmr = numbers(&expected["fnmr"][name]);

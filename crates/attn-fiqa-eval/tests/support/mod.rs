@@ -6,6 +6,7 @@
     reason = "each test program uses its own share, and a skipped test says so"
 )]
 
+pub mod folder;
 pub mod naive;
 
 use std::path::{Path, PathBuf};
@@ -78,7 +79,8 @@ impl Set {
 
 #[track_caller]
 pub fn assert_near(found: Option<f64>, expected: f64, what: &str) {
-    // Golden values come from NumPy: only the last digits of arccos and of sums differ.
+    // Golden values come from NumPy, and JSON is read to the last digit but one: only
+    // the last digits of arccos and of sums differ.
     let found = found.unwrap_or_else(|| panic!("{what} is absent"));
     assert!((found - expected).abs() <= 1e-12, "{what}: {found} is not {expected}");
 }

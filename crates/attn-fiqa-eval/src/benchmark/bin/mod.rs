@@ -1,0 +1,113 @@
+//! InsightFace's `.bin`: a pickle of `(list of encoded images, list of bool)`.
+//!
+//! Pair `i` is images `2i` and `2i + 1`. The pickle is followed as data by a machine
+//! that knows only what such files hold; nothing in it is executed.
+
+mod machine;
+mod value;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Benchmark, BenchmarkImage, ImageAt};
+use crate::comparisons::Pair;
+use crate::files::lines::open;
+use crate::files::{FileError, FileProblem, check_classes};
+use value::{Arena, Bytes, Value};
+
+/// Larger than any `.bin` of the field.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// Reads a `.bin` file. Images are named by their number, `00000` and so on, as the
+/// CR-FIQA extraction names them.
+///
+/// # Errors
+///
+/// If the file cannot be read, holds anything else than such a pickle, not two
+/// images a pair, an image without bytes, or one kind of pair only.
+pub fn insightface_bin(name: &str, path: &Path) -> Result<Benchmark, FileError> {
+    let file = path.to_string_lossy();
+    let reader = open(path)?;
+    let length = fs::metadata(path).map_err(|error| FileError::io(path, error))?.len();
+    let too_large = || {
+        let (what, limit) = (".bin file of the field", MAX_BYTES);
+        FileError::new(&file, FileProblem::TooLarge { what, limit, unit: "bytes" })
+    };
+    if length > MAX_BYTES {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| FileError::io(path, e))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(too_large());
+    }
+    parse_insightface_bin(name, &file, bytes)
+}
+
+/// Reads such a file from memory; `file` names it in errors.
+///
+/// # Errors
+///
+/// As [`insightface_bin`].
+pub fn parse_insightface_bin(
+    name: &str,
+    file: &str,
+    bytes: Vec<u8>,
+) -> Result<Benchmark, FileError> {
+    let damaged = |what: String| FileError::new(file, FileProblem::Damaged(what));
+    let (parts, labels) = {
+        let arena = machine::run(&bytes).map_err(damaged)?;
+        contents(&arena).map_err(damaged)?
+    };
+    if parts.len() != 2 * labels.len() {
+        let (what, found) = ("images", parts.len());
+        let against = format!("are needed by its {} pairs", labels.len());
+        let problem = FileProblem::Count { what, found, against, expected: 2 * labels.len() };
+        return Err(FileError::new(file, problem));
+    }
+    let whole = Arc::new(bytes);
+    let place = |part: Bytes| match part {
+        Bytes::Inside(range) => ImageAt::Packed { bytes: Arc::clone(&whole), range },
+        Bytes::Owned(bytes) => ImageAt::Packed { range: 0..bytes.len(), bytes },
+    };
+    let images = parts.into_iter().enumerate();
+    let images =
+        images.map(|(index, part)| BenchmarkImage::new(format!("{index:05}"), place(part)));
+    let pairs: Vec<Pair> = labels
+        .iter()
+        .zip(0..)
+        .map(|(&mated, index)| Pair { a: 2 * index, b: 2 * index + 1, mated })
+        .collect();
+    check_classes(file, &pairs)?;
+    let (name, images) = (name.to_owned(), images.collect());
+    Ok(Benchmark { name, images, templates: None, pairs, folds: None })
+}
+
+/// The images and labels in what a pickle made.
+fn contents(arena: &Arena<'_>) -> Result<(Vec<Bytes>, Vec<bool>), String> {
+    const EXPECTED: &str = "expected a pair of lists, images and labels";
+    let (Value::Tuple(parts) | Value::List(parts)) = arena.get(arena.root) else {
+        return Err(EXPECTED.to_owned());
+    };
+    let &[images, labels] = parts.as_slice() else { return Err(EXPECTED.to_owned()) };
+    let list = |id| match arena.get(id) {
+        Value::List(items) | Value::Tuple(items) => Ok(items),
+        _ => Err(EXPECTED.to_owned()),
+    };
+    let image = |(index, &id): (usize, &value::Id)| match arena.get(id) {
+        Value::Bytes(bytes) | Value::Array(Some(bytes)) if !bytes.is_empty() => Ok(bytes.clone()),
+        Value::Bytes(_) | Value::Array(_) => Err(format!("image {index} has no bytes")),
+        _ => Err(format!("image {index} is neither bytes nor an array of bytes")),
+    };
+    let label = |(index, &id): (usize, &value::Id)| match arena.get(id) {
+        Value::Bool(mated) => Ok(*mated),
+        Value::Int(0) => Ok(false),
+        Value::Int(1) => Ok(true),
+        _ => Err(format!("label {index} is neither True nor False")),
+    };
+    let images = list(images)?.iter().enumerate().map(image).collect::<Result<_, _>>()?;
+    let labels = list(labels)?.iter().enumerate().map(label).collect::<Result<_, _>>()?;
+    Ok((images, labels))
+}

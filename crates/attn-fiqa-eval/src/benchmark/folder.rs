@@ -1,0 +1,107 @@
+//! The image files below a folder, found by the names that a protocol gives them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{BenchmarkImage, ImageAt};
+use crate::files::names::{NameIndex, without_ending};
+use crate::files::{FileError, FileProblem, shown};
+
+/// Deepest nesting of folders.
+const MAX_DEPTH: usize = 16;
+/// More images than any set of the field has below one folder.
+const MAX_IMAGES: usize = 16 << 20;
+
+/// The image files below a folder, by sorted path relative to it.
+fn image_files(folder: &Path) -> Result<Vec<String>, FileError> {
+    let (mut files, mut folders) = (Vec::new(), vec![(folder.to_owned(), 0)]);
+    while let Some((inside, depth)) = folders.pop() {
+        let problem = |error| FileError::io(&inside, error);
+        for entry in fs::read_dir(&inside).map_err(problem)? {
+            let path = entry.map_err(problem)?.path();
+            if path.is_dir() {
+                if depth < MAX_DEPTH {
+                    folders.push((path, depth + 1));
+                }
+                continue;
+            }
+            let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
+            if without_ending(&relative).len() < relative.len() && !relative.ends_with(".npy") {
+                files.push(relative.replace('\\', "/"));
+            }
+            if files.len() > MAX_IMAGES {
+                let (what, limit) = ("set of images", MAX_IMAGES as u64);
+                let problem = FileProblem::TooLarge { what, limit, unit: "images" };
+                return Err(FileError::new(&folder.to_string_lossy(), problem));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The images of these names below a folder, wherever they lie and whatever their
+/// ending; all of them, or an error that says how many are missing.
+pub(super) fn find_images(
+    benchmark: &str,
+    folder: &Path,
+    names: &[String],
+) -> Result<Vec<BenchmarkImage>, FileError> {
+    let files = image_files(folder)?;
+    let index = NameIndex::new(&files);
+    let shown_folder = folder.to_string_lossy();
+    let (mut images, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
+    for name in names {
+        match index.find(&shown_folder, name, |_, _| false)? {
+            Some(found) => {
+                let path = folder.join(&files[found.index]);
+                images.push(BenchmarkImage::new(name.clone(), ImageAt::File(path)));
+            }
+            None => missing.push(name.as_str()),
+        }
+    }
+    complete(benchmark, folder, &missing, names.len())?;
+    Ok(images)
+}
+
+/// An error if an image is missing.
+pub(super) fn complete(
+    benchmark: &str,
+    folder: &Path,
+    missing: &[&str],
+    total: usize,
+) -> Result<(), FileError> {
+    let Some(first) = missing.first() else { return Ok(()) };
+    let problem = FileProblem::Incomplete {
+        benchmark: benchmark.to_owned(),
+        missing: missing.len(),
+        total,
+        first: shown(first),
+    };
+    Err(FileError::new(&folder.to_string_lossy(), problem))
+}
+
+/// The first of these files that is there, or an error that names the first.
+pub(super) fn first_of(folder: &Path, names: &[&str]) -> Result<PathBuf, FileError> {
+    let paths = names.iter().map(|name| folder.join(name));
+    match paths.clone().find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => {
+            let missing = paths.into_iter().next().unwrap_or_else(|| folder.to_owned());
+            Err(FileError::io(&missing, std::io::ErrorKind::NotFound.into()))
+        }
+    }
+}
+
+/// Numbers the persons of images by what `person` says of each.
+pub(super) fn identities_by(
+    images: &mut [BenchmarkImage],
+    person: impl Fn(&BenchmarkImage) -> String,
+) {
+    let mut numbers = HashMap::new();
+    for image in images {
+        let next = numbers.len() as u32;
+        image.identity = Some(*numbers.entry(person(image)).or_insert(next));
+    }
+}

@@ -1,0 +1,212 @@
+//! Sets of images with the comparisons that the field makes on them.
+//!
+//! A reader takes a folder as the set is distributed, checks that nothing is
+//! missing, and gives a [`Benchmark`]: the same for a list of pairs and for
+//! templates of a million images.
+
+mod adience;
+mod bin;
+mod cfp;
+mod folder;
+mod ijbc;
+mod kind;
+mod lfw;
+mod pair_list;
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::comparisons::{Comparisons, Pair, pair_qualities};
+use crate::embeddings::Embeddings;
+use crate::error::EvalError;
+
+pub use adience::adience;
+pub use bin::{insightface_bin, parse_insightface_bin};
+pub use cfp::cfp;
+pub use ijbc::ijbc;
+pub use kind::{ADIENCE_SEED, BenchmarkKind};
+pub use lfw::{lfw, person, two_line_lfw, xqlfw};
+pub use pair_list::pair_list;
+
+/// A set of images and the comparisons to be made.
+#[derive(Debug, Clone)]
+pub struct Benchmark {
+    /// Its name, such as `lfw`.
+    pub name: String,
+    /// Its images; qualities and embeddings stand in their order.
+    pub images: Vec<BenchmarkImage>,
+    /// Sets of images that are compared as one; without them an image is compared
+    /// by itself.
+    pub templates: Option<Vec<Template>>,
+    /// Comparisons of images, or of templates if there are any.
+    pub pairs: Vec<Pair>,
+    /// The fold of each pair, from 0, where the protocol has folds.
+    pub folds: Option<Vec<u16>>,
+}
+
+/// An image of a benchmark.
+#[derive(Debug, Clone)]
+pub struct BenchmarkImage {
+    /// Its name, distinct within the benchmark: quality and embedding files use it.
+    pub name: String,
+    /// Where its bytes are.
+    pub at: ImageAt,
+    /// The person, where the set tells: equal numbers are one person.
+    pub identity: Option<u32>,
+    /// Eyes, nose tip and mouth corners (x, y) in pixels, image left to right, where
+    /// the set tells.
+    pub landmarks: Option<[[f32; 2]; 5]>,
+}
+
+impl BenchmarkImage {
+    /// An image of which only name and place are known.
+    pub(crate) fn new(name: impl Into<String>, at: ImageAt) -> Self {
+        Self { name: name.into(), at, identity: None, landmarks: None }
+    }
+}
+
+/// Where an image's bytes are.
+#[derive(Debug, Clone)]
+pub enum ImageAt {
+    /// A file.
+    File(PathBuf),
+    /// A part of a file that is in memory.
+    Packed {
+        /// The whole file.
+        bytes: Arc<Vec<u8>>,
+        /// The part that is this image, still encoded.
+        range: Range<usize>,
+    },
+    /// Nowhere: the list of pairs was read without a folder of images.
+    Nowhere,
+}
+
+/// Images of one person that are compared as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Its number in the set's own files.
+    pub id: u32,
+    /// Its images by index, each with the number of its media: a still has one of
+    /// its own, frames of one video share one.
+    pub images: Vec<(u32, u32)>,
+}
+
+impl Benchmark {
+    /// How many things are compared: templates, else images.
+    pub fn units(&self) -> usize {
+        self.templates.as_ref().map_or(self.images.len(), Vec::len)
+    }
+
+    /// The names of the images, for finding their qualities and embeddings.
+    pub fn names(&self) -> Vec<String> {
+        self.images.iter().map(|image| image.name.clone()).collect()
+    }
+
+    /// The encoded bytes of an image.
+    ///
+    /// # Errors
+    ///
+    /// If its file cannot be read, or the benchmark was read without images.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
+    pub fn read_image(&self, index: usize) -> io::Result<Vec<u8>> {
+        match &self.images[index].at {
+            ImageAt::File(path) => fs::read(path),
+            ImageAt::Packed { bytes, range } => Ok(bytes[range.clone()].to_vec()),
+            ImageAt::Nowhere => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the list of pairs was read without a folder of images",
+            )),
+        }
+    }
+
+    /// The quality of what is compared: an image's own, a template's lowest.
+    ///
+    /// # Errors
+    ///
+    /// If there is not one quality an image.
+    pub fn unit_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
+        self.check_count("qualities", images.len())?;
+        let Some(templates) = &self.templates else { return Ok(images.to_vec()) };
+        let lowest = |template: &Template| {
+            let of_images = template.images.iter().map(|&(image, _)| images[image as usize]);
+            // A NaN must not be passed over by a comparison that it always loses.
+            of_images.fold(f64::INFINITY, |a, b| {
+                if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+            })
+        };
+        Ok(templates.iter().map(lowest).collect())
+    }
+
+    /// The quality of each pair: the lower of the two.
+    ///
+    /// # Errors
+    ///
+    /// If there is not one quality an image, or one is NaN.
+    pub fn pair_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
+        pair_qualities(&self.unit_qualities(images)?, &self.pairs)
+    }
+
+    /// The embeddings of what is compared: an image's own; a template's is the sum
+    /// over its media of the mean over each media's images, of the embeddings as
+    /// they are given.
+    ///
+    /// # Errors
+    ///
+    /// If there is not one embedding an image, or a template's comes to zero.
+    pub fn unit_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
+        self.check_count("embeddings", images.len())?;
+        let Some(templates) = &self.templates else { return Ok(images.clone()) };
+        let dim = images.dim();
+        let mut values = Vec::with_capacity(templates.len() * dim);
+        for template in templates {
+            let mut members = template.images.clone();
+            members.sort_by_key(|&(_, media)| media);
+            let mut sum = vec![0.0_f64; dim];
+            for media in members.chunk_by(|a, b| a.1 == b.1) {
+                for &(image, _) in media {
+                    for (sum, &value) in sum.iter_mut().zip(images.row(image as usize)) {
+                        *sum += f64::from(value) / media.len() as f64;
+                    }
+                }
+            }
+            values.extend(sum.into_iter().map(|value| value as f32));
+        }
+        Embeddings::new(dim, values)
+    }
+
+    /// The comparisons' scores: cosines of what is compared.
+    ///
+    /// # Errors
+    ///
+    /// If there is not one embedding an image, or all pairs are of one kind.
+    pub fn comparisons(&self, images: &Embeddings) -> Result<Comparisons, EvalError> {
+        Comparisons::from_embeddings(&self.unit_embeddings(images)?, &self.pairs)
+    }
+
+    /// The two identities of each pair, numbered from 0, for intervals over persons;
+    /// `None` where the set does not tell them all.
+    pub fn pair_identities(&self) -> Option<Vec<[u32; 2]>> {
+        let identity = |unit: u32| match &self.templates {
+            Some(templates) => {
+                let (image, _) = *templates[unit as usize].images.first()?;
+                self.images[image as usize].identity
+            }
+            None => self.images[unit as usize].identity,
+        };
+        self.pairs.iter().map(|pair| Some([identity(pair.a)?, identity(pair.b)?])).collect()
+    }
+
+    fn check_count(&self, what: &'static str, found: usize) -> Result<(), EvalError> {
+        let (against, expected) = ("images", self.images.len());
+        if found == expected {
+            return Ok(());
+        }
+        Err(EvalError::Count { what, found, against, expected })
+    }
+}

@@ -1,0 +1,27 @@
+//! A plain list of pairs, with or without a folder of images.
+
+use std::path::Path;
+
+use super::folder::find_images;
+use super::{Benchmark, BenchmarkImage, ImageAt};
+use crate::files::{FileError, PairList};
+
+/// A benchmark from a list of pairs (`a b 1|0` a line) and, if images are needed, the
+/// folder below which they lie under those names, with any ending. Ten folds, as
+/// equal as possible, in the order of the list.
+///
+/// # Errors
+///
+/// If the list is wrong in any way of [`PairList::read`], or an image is missing.
+pub fn pair_list(name: &str, list: &Path, images: Option<&Path>) -> Result<Benchmark, FileError> {
+    let list = PairList::read(list)?;
+    let images = match images {
+        Some(folder) => find_images(name, folder, &list.names)?,
+        None => {
+            let nowhere = |name: &String| BenchmarkImage::new(name.clone(), ImageAt::Nowhere);
+            list.names.iter().map(nowhere).collect()
+        }
+    };
+    let pairs = list.pairs;
+    Ok(Benchmark { name: name.to_owned(), images, templates: None, pairs, folds: None })
+}

@@ -1,0 +1,206 @@
+//! What can be wrong with a file of the field.
+
+use std::io;
+use std::path::Path;
+
+/// Longest text out of a file that a message repeats.
+const SHOWN: usize = 80;
+
+/// A file that was refused, where, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}{}: {problem}", Line(.line))]
+pub struct FileError {
+    file: String,
+    line: Option<u64>,
+    problem: Box<FileProblem>,
+}
+
+/// The reasons for which a file is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileProblem {
+    /// The operating system could not open or read it.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
+    /// It is not what its place demands.
+    #[error("is not {expected}")]
+    WrongKind {
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// It holds nothing.
+    #[error("holds no {what}")]
+    Empty {
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// A line or the file is too long.
+    #[error("is larger than {limit} {unit}, more than any {what}")]
+    TooLarge {
+        /// What was being read.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// Bytes that are no text.
+    #[error("is not UTF-8 text")]
+    NotText,
+    /// A line, a value or a column is not what it should be.
+    #[error("expected {expected}, found {found}")]
+    Unexpected {
+        /// What was expected.
+        expected: String,
+        /// What was found, shortened.
+        found: String,
+    },
+    /// A name occurs again with something else beside it.
+    #[error("'{name}' was given another {what} on line {first}; which of them is meant?")]
+    Contradiction {
+        /// The name, or the two names of a pair.
+        name: String,
+        /// What differs.
+        what: &'static str,
+        /// Line of the first.
+        first: u64,
+    },
+    /// A name fits several entries that differ.
+    #[error("'{name}' fits several entries, such as '{one}' and '{other}'; give longer names")]
+    Ambiguous {
+        /// The name looked for.
+        name: String,
+        /// One that fits.
+        one: String,
+        /// Another that fits.
+        other: String,
+    },
+    /// Entries are missing.
+    #[error("has no {what} for {missing} of {total} images, the first of them '{first}'{advice}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// How many are.
+        missing: usize,
+        /// How many were needed.
+        total: usize,
+        /// The first.
+        first: String,
+        /// What to do about it, or nothing.
+        advice: &'static str,
+    },
+    /// A benchmark lacks images.
+    #[error(
+        "{benchmark}: {} of {} images missing, first {first}; complete the folder before measuring",
+        Thousands(*.missing), Thousands(*.total)
+    )]
+    Incomplete {
+        /// Its name.
+        benchmark: String,
+        /// How many images are missing.
+        missing: usize,
+        /// How many it has.
+        total: usize,
+        /// The first that is missing.
+        first: String,
+    },
+    /// All pairs are of one kind.
+    #[error("all {count} pairs are {kind}; both mated (1) and non-mated (0) ones are needed")]
+    OneClass {
+        /// `mated` or `non-mated`.
+        kind: &'static str,
+        /// How many pairs there are.
+        count: usize,
+    },
+    /// Two counts that must agree do not.
+    #[error("holds {found} {what}, but {expected} {against}")]
+    Count {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// What they should match, with its verb.
+        against: String,
+        /// How many of those there are.
+        expected: usize,
+    },
+    /// The bytes do not follow the format.
+    #[error("is damaged or of another format: {0}")]
+    Damaged(String),
+}
+
+impl FileError {
+    pub(crate) fn new(file: &str, problem: FileProblem) -> Self {
+        Self { file: file.to_owned(), line: None, problem: Box::new(problem) }
+    }
+
+    pub(crate) fn at(file: &str, line: u64, problem: FileProblem) -> Self {
+        Self { line: Some(line), ..Self::new(file, problem) }
+    }
+
+    pub(crate) fn unexpected(file: &str, line: u64, expected: &str, found: &str) -> Self {
+        let (expected, found) = (expected.to_owned(), quoted(found));
+        Self::at(file, line, FileProblem::Unexpected { expected, found })
+    }
+
+    pub(crate) fn io(path: &Path, error: io::Error) -> Self {
+        Self::new(&path.to_string_lossy(), FileProblem::Io(error))
+    }
+
+    /// The file as it was named.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line, from 1, where there is one to blame.
+    pub fn line(&self) -> Option<u64> {
+        self.line
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &FileProblem {
+        &self.problem
+    }
+}
+
+/// `, line 7`, or nothing.
+struct Line<'a>(&'a Option<u64>);
+
+impl std::fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |line| write!(f, ", line {line}"))
+    }
+}
+
+/// A count with its thousands apart: `7,000`.
+struct Thousands(usize);
+
+impl std::fmt::Display for Thousands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = self.0.to_string();
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Text from a file as a message may repeat it: without control characters, short.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", shown(text))
+}

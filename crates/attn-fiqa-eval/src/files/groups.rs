@@ -1,0 +1,95 @@
+//! Which group each image belongs to, for a table of fairness.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::lines::Lines;
+use super::names::NameIndex;
+use super::{FileError, FileProblem, error::shown, table};
+
+/// One group an image, as a file gave them.
+#[derive(Debug, Clone)]
+pub struct GroupFile {
+    /// The file.
+    pub file: String,
+    /// Paths or stems of the images.
+    pub names: Vec<String>,
+    /// As many groups.
+    pub groups: Vec<String>,
+}
+
+impl GroupFile {
+    /// Reads groups: a `.csv` with columns `path` and `group` (or the column named),
+    /// or text, `path group` a line, split at the last space, tab or comma.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, has another form, or one name has two groups.
+    pub fn read(path: &Path, column: Option<&str>) -> Result<Self, FileError> {
+        let file = path.to_string_lossy().into_owned();
+        let (mut names, mut groups, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        if table::kind(path) == Some(table::Kind::Csv) {
+            table::each_csv_row(path, &["path", column.unwrap_or("group")], |line, cells| {
+                names.push(cells[0].to_owned());
+                groups.push(cells[1].to_owned());
+                numbers.push(line);
+                Ok(())
+            })?;
+        } else {
+            let mut lines = Lines::open(path)?;
+            while let Some((number, line)) = lines.next()? {
+                let (name, group) = line.rsplit_once([' ', '\t', ',']).ok_or_else(|| {
+                    FileError::unexpected(&file, number, "`path group`, the group last", line)
+                })?;
+                names.push(name.trim_end_matches([' ', '\t', ',']).to_owned());
+                groups.push(group.to_owned());
+                numbers.push(number);
+            }
+        }
+        if names.is_empty() {
+            return Err(FileError::new(&file, FileProblem::Empty { what: "group" }));
+        }
+        let mut first = HashMap::new();
+        for (index, name) in names.iter().enumerate() {
+            let earlier = *first.entry(name.as_str()).or_insert(index);
+            if groups[earlier] != groups[index] {
+                let (what, first) = ("group", numbers[earlier]);
+                let problem = FileProblem::Contradiction { name: shown(name), what, first };
+                return Err(FileError::at(&file, numbers[index], problem));
+            }
+        }
+        Ok(Self { file, names, groups })
+    }
+
+    /// The group of each image: distinct groups, sorted, and an index into them for
+    /// each image.
+    ///
+    /// # Errors
+    ///
+    /// If an image has no group, or a name fits several that differ.
+    pub fn for_images(&self, images: &[String]) -> Result<(Vec<String>, Vec<u32>), FileError> {
+        let mut distinct = self.groups.clone();
+        distinct.sort();
+        distinct.dedup();
+        let index = NameIndex::new(&self.names);
+        let (mut found, mut missing) = (Vec::with_capacity(images.len()), Vec::new());
+        for image in images {
+            match index.find(&self.file, image, |a, b| self.groups[a] == self.groups[b])? {
+                Some(entry) => {
+                    let group = distinct.binary_search(&self.groups[entry.index]);
+                    found.push(group.expect("every group is among them: this is a bug") as u32);
+                }
+                None => missing.push(image),
+            }
+        }
+        match missing.first() {
+            None => Ok((distinct, found)),
+            Some(first) => {
+                let (what, first) = ("group", shown(first));
+                let (missing, total) = (missing.len(), images.len());
+                let problem = FileProblem::Missing { what, missing, total, first, advice: "" };
+                Err(FileError::new(&self.file, problem))
+            }
+        }
+    }
+}

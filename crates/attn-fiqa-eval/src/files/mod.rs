@@ -1,0 +1,23 @@
+//! Files of the field: lists of pairs, qualities, embeddings, groups.
+//!
+//! Each error names the file, and the line where there is one.
+
+mod embeddings;
+mod error;
+mod groups;
+pub(crate) mod lines;
+pub(crate) mod names;
+pub mod npy;
+mod pairs;
+mod quality;
+mod table;
+
+pub use embeddings::{EmbeddingFile, MatchedEmbeddings};
+pub use error::{FileError, FileProblem};
+pub use groups::GroupFile;
+pub use names::stem;
+pub use pairs::PairList;
+pub use quality::{Failed, MatchedQualities, QualityFile, SCORE};
+
+pub(crate) use error::shown;
+pub(crate) use pairs::{PairBuilder, check_classes};

@@ -1,0 +1,179 @@
+//! Qualities of images, as this and other programs write them.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::path::Path;
+
+use super::lines::Lines;
+use super::names::NameIndex;
+use super::{FileError, FileProblem, error::shown, table};
+
+/// The column of a table that is read unless another is named.
+pub const SCORE: &str = "score";
+
+/// What an image without a quality (its row says `nan`, or is empty) counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Failed {
+    /// As an error, which names the first.
+    #[default]
+    Refuse,
+    /// As the lowest quality of all: its comparisons are the first to go.
+    Lowest,
+}
+
+/// One quality an image, as a file gave them.
+#[derive(Debug, Clone)]
+pub struct QualityFile {
+    /// The file.
+    pub file: String,
+    /// Paths or stems of the images.
+    pub names: Vec<String>,
+    /// As many qualities; NaN where the image has none.
+    pub values: Vec<f64>,
+    /// As many lines, from 1; 0 where the format has no lines.
+    lines: Vec<u64>,
+}
+
+/// Qualities in the order of the images asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchedQualities {
+    /// One quality an image; minus infinity for one that failed.
+    pub values: Vec<f64>,
+    /// Images found by their whole path.
+    pub by_path: usize,
+    /// Images found by their stem.
+    pub by_stem: usize,
+    /// Images that have an entry, but no quality.
+    pub failed: usize,
+    /// Entries of the file that no image asked for.
+    pub unused: usize,
+}
+
+impl QualityFile {
+    /// Reads a quality file. By its ending: `.csv`, `.jsonl` or `.parquet` as
+    /// `attn-fiqa score` writes them, column `score` unless another is named;
+    /// anything else is text, `path score` a line, split at the last space, tab or
+    /// comma, since a path may hold spaces.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, has no such column, a value is no number, or one
+    /// name has two qualities.
+    pub fn read(path: &Path, column: Option<&str>) -> Result<Self, FileError> {
+        let file = path.to_string_lossy();
+        let qualities = match table::kind(path) {
+            Some(kind) => {
+                let (names, values, lines) =
+                    table::read_numbers(path, kind, column.unwrap_or(SCORE))?;
+                Self { file: file.into_owned(), names, values, lines }
+            }
+            None if column.is_some() => {
+                let expected = "a .csv, .jsonl or .parquet file, and only those have named columns";
+                return Err(FileError::new(&file, FileProblem::WrongKind { expected }));
+            }
+            None => Self::parse_lines(Lines::open(path)?)?,
+        };
+        qualities.checked()
+    }
+
+    /// Reads the text form from elsewhere than a file, which `file` names in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn parse(file: &str, reader: impl BufRead) -> Result<Self, FileError> {
+        Self::parse_lines(Lines::new(file, reader))?.checked()
+    }
+
+    fn parse_lines(mut lines: Lines<impl BufRead>) -> Result<Self, FileError> {
+        let file = lines.file().to_owned();
+        let (mut names, mut values, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some((number, line)) = lines.next()? {
+            let unexpected =
+                || FileError::unexpected(&file, number, "`path score`, the score last", line);
+            let (name, value) = line.rsplit_once([' ', '\t', ',']).ok_or_else(unexpected)?;
+            let name = name.trim_end_matches([' ', '\t', ',']);
+            let value: f64 = value.parse().map_err(|_| unexpected())?;
+            if name.is_empty() || value.is_infinite() {
+                return Err(unexpected());
+            }
+            names.push(name.to_owned());
+            values.push(value);
+            numbers.push(number);
+        }
+        Ok(Self { file, names, values, lines: numbers })
+    }
+
+    fn checked(self) -> Result<Self, FileError> {
+        if self.names.is_empty() {
+            return Err(FileError::new(&self.file, FileProblem::Empty { what: "quality" }));
+        }
+        let mut first = HashMap::with_capacity(self.names.len());
+        for (index, name) in self.names.iter().enumerate() {
+            let earlier = *first.entry(name.as_str()).or_insert(index);
+            if !self.same(earlier, index) {
+                let first = self.lines[earlier];
+                let problem =
+                    FileProblem::Contradiction { name: shown(name), what: "quality", first };
+                return Err(FileError::at(&self.file, self.lines[index], problem));
+            }
+        }
+        Ok(self)
+    }
+
+    fn same(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (self.values[a], self.values[b]);
+        a == b || a.is_nan() && b.is_nan()
+    }
+
+    /// The qualities of these images, by whole path or else by stem.
+    ///
+    /// # Errors
+    ///
+    /// If an image has no entry, an entry fits several images' names differently,
+    /// or an image has no quality and that is to be refused.
+    pub fn for_images(
+        &self,
+        images: &[String],
+        failed: Failed,
+    ) -> Result<MatchedQualities, FileError> {
+        let index = NameIndex::new(&self.names);
+        let mut matched =
+            MatchedQualities { values: Vec::new(), by_path: 0, by_stem: 0, failed: 0, unused: 0 };
+        let mut used = vec![false; self.names.len()];
+        let mut missing = Vec::new();
+        for image in images {
+            let found = index.find(&self.file, image, |a, b| self.same(a, b))?;
+            let Some(found) = found else {
+                missing.push(image);
+                continue;
+            };
+            used[found.index] = true;
+            *if found.whole { &mut matched.by_path } else { &mut matched.by_stem } += 1;
+            let mut value = self.values[found.index];
+            if value.is_nan() {
+                if failed == Failed::Refuse {
+                    let expected = "a quality (an image without one can count as the lowest)";
+                    let expected = expected.to_owned();
+                    let none = format!("none for '{}'", shown(image));
+                    let problem = FileProblem::Unexpected { expected, found: none };
+                    return Err(match self.lines[found.index] {
+                        0 => FileError::new(&self.file, problem),
+                        line => FileError::at(&self.file, line, problem),
+                    });
+                }
+                matched.failed += 1;
+                value = f64::NEG_INFINITY;
+            }
+            matched.values.push(value);
+        }
+        if let Some(first) = missing.first() {
+            let (what, first) = ("quality", shown(first));
+            let (missing, total) = (missing.len(), images.len());
+            let problem = FileProblem::Missing { what, missing, total, first, advice: "" };
+            return Err(FileError::new(&self.file, problem));
+        }
+        matched.unused = used.iter().filter(|&&used| !used).count();
+        Ok(matched)
+    }
+}

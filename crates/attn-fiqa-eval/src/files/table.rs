@@ -1,0 +1,207 @@
+//! One column of numbers out of a table with a column `path`, as `attn-fiqa score`
+//! writes them.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, Row};
+
+use super::lines::{Lines, open};
+use super::{FileError, FileProblem, error::quoted};
+
+const PATH: &str = "path";
+
+/// The formats of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Csv,
+    JsonLines,
+    Parquet,
+}
+
+/// The format by the file's ending; `None` for text.
+pub(super) fn kind(path: &Path) -> Option<Kind> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "csv" => Some(Kind::Csv),
+        "jsonl" | "ndjson" => Some(Kind::JsonLines),
+        "parquet" => Some(Kind::Parquet),
+        _ => None,
+    }
+}
+
+/// Paths, numbers (NaN where the cell is empty), and lines.
+pub(super) type Numbers = (Vec<String>, Vec<f64>, Vec<u64>);
+
+pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numbers, FileError> {
+    let mut numbers = (Vec::new(), Vec::new(), Vec::new());
+    let mut push = |name, value, line| {
+        numbers.0.push(name);
+        numbers.1.push(value);
+        numbers.2.push(line);
+    };
+    let file = path.to_string_lossy();
+    match kind {
+        Kind::Csv => {
+            each_csv_row(path, &[PATH, column], |line, cells| {
+                let value = match cells[1].trim() {
+                    "" => f64::NAN,
+                    text => finite(&file, line, column, text)?,
+                };
+                push(cells[0].to_owned(), value, line);
+                Ok(())
+            })?;
+        }
+        Kind::JsonLines => {
+            let mut lines = Lines::open(path)?;
+            while let Some((line, text)) = lines.next()? {
+                let object = "a JSON object a line";
+                let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                    .map_err(|_| FileError::unexpected(&file, line, object, text))?;
+                let name = row.get(PATH).and_then(|name| name.as_str());
+                let name = name.ok_or_else(|| {
+                    FileError::unexpected(&file, line, "a text under the key 'path'", text)
+                })?;
+                let value = match row.get(column) {
+                    None => return Err(no_column(&file, column, row.keys().map(String::as_str))),
+                    Some(serde_json::Value::Null) => f64::NAN,
+                    Some(value) => finite(&file, line, column, &value.to_string())?,
+                };
+                push(name.to_owned(), value, line);
+            }
+        }
+        Kind::Parquet => {
+            each_parquet_row(path, &[PATH, column], |row, cells| {
+                let value = match cells[1] {
+                    Field::Null => f64::NAN,
+                    Field::Float(value) => f64::from(*value),
+                    Field::Double(value) => *value,
+                    Field::Int(value) => f64::from(*value),
+                    other => {
+                        let expected = format!("numbers in the column '{column}'");
+                        return Err(unexpected(&file, row, expected, &other.to_string()));
+                    }
+                };
+                if value.is_infinite() {
+                    let expected = format!("finite numbers in the column '{column}'");
+                    return Err(unexpected(&file, row, expected, &value.to_string()));
+                }
+                push(text(&file, row, cells[0])?, value, 0);
+                Ok(())
+            })?;
+        }
+    }
+    Ok(numbers)
+}
+
+fn finite(file: &str, line: u64, column: &str, text: &str) -> Result<f64, FileError> {
+    match text.parse::<f64>() {
+        Ok(value) if !value.is_infinite() => Ok(value),
+        _ => {
+            let expected = format!("a finite number in the column '{column}'");
+            Err(FileError::unexpected(file, line, &expected, text))
+        }
+    }
+}
+
+/// Hands over the cells of these columns, row by row, with the row's line.
+pub(super) fn each_csv_row(
+    path: &Path,
+    columns: &[&str],
+    mut take: impl FnMut(u64, &[&str]) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    let file = path.to_string_lossy();
+    let problem = |error: csv::Error| {
+        let line = error.position().map(csv::Position::line);
+        let problem = match error.into_kind() {
+            csv::ErrorKind::Io(error) => FileProblem::Io(error),
+            csv::ErrorKind::Utf8 { .. } => FileProblem::NotText,
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => FileProblem::Unexpected {
+                expected: format!("{expected_len} cells, as in the heading"),
+                found: len.to_string(),
+            },
+            other => FileProblem::Damaged(format!("{other:?}")),
+        };
+        match line {
+            Some(line) => FileError::at(&file, line, problem),
+            None => FileError::new(&file, problem),
+        }
+    };
+    let mut reader = csv::Reader::from_reader(BufReader::with_capacity(1 << 16, open(path)?));
+    let heading = reader.headers().map_err(problem)?.clone();
+    let mut positions = Vec::new();
+    for &column in columns {
+        // A byte order mark belongs to the file, not to its first column.
+        let position =
+            heading.iter().position(|cell| cell.trim_start_matches('\u{feff}') == column);
+        positions.push(position.ok_or_else(|| no_column(&file, column, heading.iter()))?);
+    }
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(problem)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        let cells: Vec<&str> =
+            positions.iter().map(|&position| record.get(position).unwrap_or_default()).collect();
+        take(line, &cells)?;
+    }
+    Ok(())
+}
+
+/// Hands over the fields of these columns, row by row, with the row's number from 1.
+pub(super) fn each_parquet_row(
+    path: &Path,
+    columns: &[&str],
+    mut take: impl FnMut(u64, &[&Field]) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    let file = path.to_string_lossy();
+    let damaged = |error: parquet::errors::ParquetError| {
+        FileError::new(&file, FileProblem::Damaged(error.to_string()))
+    };
+    let reader = SerializedFileReader::new(open(path)?).map_err(damaged)?;
+    let schema = reader.metadata().file_metadata().schema();
+    let mut wanted = Vec::new();
+    for &column in columns {
+        let field = schema.get_fields().iter().find(|field| field.name() == column);
+        let field = field.ok_or_else(|| {
+            no_column(&file, column, schema.get_fields().iter().map(|field| field.name()))
+        })?;
+        wanted.push(field.clone());
+    }
+    let projection = parquet::schema::types::Type::group_type_builder(schema.name())
+        .with_fields(wanted)
+        .build()
+        .map_err(damaged)?;
+    let rows = reader.get_row_iter(Some(projection)).map_err(damaged)?;
+    for (index, row) in rows.enumerate() {
+        let row: Row = row.map_err(damaged)?;
+        let fields: Vec<(&String, &Field)> = row.get_column_iter().collect();
+        let field = |column: &&str| {
+            fields.iter().find(|(name, _)| name == column).map_or(&Field::Null, |(_, field)| field)
+        };
+        let cells: Vec<&Field> = columns.iter().map(field).collect();
+        take(index as u64 + 1, &cells)?;
+    }
+    Ok(())
+}
+
+/// The text of a Parquet field.
+pub(super) fn text(file: &str, row: u64, field: &Field) -> Result<String, FileError> {
+    match field {
+        Field::Str(text) => Ok(text.clone()),
+        other => {
+            Err(unexpected(file, row, "text in the column 'path'".to_owned(), &other.to_string()))
+        }
+    }
+}
+
+/// A problem in a row of a format without lines.
+pub(super) fn unexpected(file: &str, row: u64, expected: String, found: &str) -> FileError {
+    let found = format!("{} in row {row}", quoted(found));
+    FileError::new(file, FileProblem::Unexpected { expected, found })
+}
+
+fn no_column<'a>(file: &str, column: &str, found: impl Iterator<Item = &'a str>) -> FileError {
+    let found: Vec<String> = found.take(20).map(quoted).collect();
+    let expected = format!("a column '{column}'");
+    let found = format!("only {}", found.join(", "));
+    FileError::new(file, FileProblem::Unexpected { expected, found })
+}

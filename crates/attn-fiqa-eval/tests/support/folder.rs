@@ -1,0 +1,46 @@
+//! A folder of made-up files.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// A temporary folder.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(TempDir::new().expect("a temporary folder"))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a new folder");
+        std::fs::write(&path, bytes).expect("a new file");
+        path
+    }
+
+    /// What an error says, without the temporary folder's own path.
+    pub fn said(&self, error: &dyn std::fmt::Display) -> String {
+        error.to_string().replace(&format!("{}/", self.path().display()), "")
+    }
+}
+
+/// A `.npy` file of float32 numbers.
+pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}\n");
+    npy_with_header(&header, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// A `.npy` file with a header of one's own.
+pub fn npy_with_header(header: &str, numbers: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(numbers);
+    bytes
+}

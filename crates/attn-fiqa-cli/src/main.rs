@@ -22,6 +22,8 @@ fn main() -> std::process::ExitCode {
         Command::Map(args) => commands::map::run(&args),
         Command::Degrade(args) => commands::degrade::run(&args),
         Command::Validate(args) => commands::validate::run(&args),
+        Command::Benchmark(args) => commands::benchmark::run(&args),
+        Command::Report(args) => commands::report::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Completions(args) => commands::shell::completions(&args),
         Command::Man(args) => commands::shell::man(&args),

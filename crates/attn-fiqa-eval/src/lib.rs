@@ -10,8 +10,10 @@
 //!    of images, and the quality of a pair.
 //! 3. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
 //! 4. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
-//! 5. [`figure`]: pictures of all that, as SVG and PNG.
-//! 6. [`detection`]: how well faces are found.
+//! 5. [`detection`]: how well faces are found.
+//! 6. [`figure`]: pictures of all that, as SVG and PNG.
+//! 7. [`study`] and [`report`]: whole benchmarks by one description, and the page,
+//!    tables and figures that come of it.
 
 pub mod benchmark;
 pub mod files;
@@ -28,6 +30,9 @@ pub mod degrade;
 pub mod validate;
 
 pub mod figure;
+
+pub mod report;
+pub mod study;
 
 mod error;
 mod random;

@@ -2,8 +2,8 @@
 
 use attn_fiqa_eval::figure::{
     Bar, BoxGroup, BoxPanel, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcRole, EdcSeries,
-    Figure, FigureError, ScoreGroup, SvgColours, bars, box_plots, det_curves, edc_grid, page_css,
-    score_distributions,
+    Figure, FigureError, Histogram, ScoreGroup, SvgColours, bars, box_plots, det_curves, edc_grid,
+    page_css, score_distributions,
 };
 
 fn series(name: &str, role: EdcRole, points: &[(f64, f64)]) -> EdcSeries {
@@ -38,12 +38,13 @@ fn every_kind() -> Vec<(&'static str, Figure)> {
         (0..count).map(|n| mean + 0.08 * (share(n) / (1.0 - share(n))).ln()).collect()
     };
     let (mated, non_mated) = (normal(0.6, 3000), normal(0.05, 3000));
+    let histograms = Histogram::of(&[&mated, &non_mated]).expect("scores");
     let scores = |title: &str| DistributionPanel {
         title: title.to_owned(),
         x_title: "cosine".to_owned(),
         groups: vec![
-            ScoreGroup { name: "mated", scores: &mated },
-            ScoreGroup { name: "non-mated", scores: &non_mated },
+            ScoreGroup { name: "mated", scores: &histograms[0] },
+            ScoreGroup { name: "non-mated", scores: &histograms[1] },
         ],
     };
     let boxes = |title: &str| BoxPanel {

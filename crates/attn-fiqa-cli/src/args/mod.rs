@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod benchmark;
 mod degrade;
 mod detect;
 mod faces;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use faces::{DetectorArgs, FaceArgs};
@@ -51,6 +53,10 @@ pub(crate) enum Command {
     Degrade(DegradeArgs),
     /// Measure how faithfully a score falls as faces get worse.
     Validate(ValidateArgs),
+    /// Measure quality methods on data sets with recognition models, as the papers do.
+    Benchmark(BenchmarkArgs),
+    /// Make a page, tables and figures of a benchmark run.
+    Report(ReportArgs),
     /// Look at, or convert, a checkpoint.
     Model(ModelArgs),
     /// Print a completion script for a shell.

@@ -1,9 +1,11 @@
 //! What is done: one file a command.
 
+pub(crate) mod benchmark;
 pub(crate) mod degrade;
 pub(crate) mod detect;
 pub(crate) mod map;
 pub(crate) mod model;
+pub(crate) mod report;
 pub(crate) mod score;
 mod session;
 pub(crate) mod shell;

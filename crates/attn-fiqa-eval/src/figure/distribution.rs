@@ -9,13 +9,57 @@ use super::scene::{Figure, FigureError, Shape, finite, not_empty};
 /// thousand scores.
 const BINS: usize = 60;
 
+/// How many scores lie in each of the equal parts of a range.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Histogram {
+    /// Lower end of the first part.
+    pub low: f64,
+    /// Upper end of the last part.
+    pub high: f64,
+    /// Scores in each part.
+    pub counts: Vec<u64>,
+}
+
+impl Histogram {
+    /// Counts the groups' scores in 60 parts of one round range that holds them
+    /// all; `None` if there is no score, or one that is not finite.
+    pub fn of(groups: &[&[f64]]) -> Option<Vec<Self>> {
+        let all = || groups.iter().copied().flatten().copied();
+        if all().next().is_none() || !all().all(f64::is_finite) {
+            return None;
+        }
+        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::MIN, f64::max));
+        let (low, high) = rounded_out(low, high, 5);
+        let count = |scores: &&[f64]| {
+            let mut counts = vec![0; BINS];
+            for score in *scores {
+                let bin = ((score - low) / (high - low) * BINS as f64) as usize;
+                counts[bin.min(BINS - 1)] += 1;
+            }
+            Self { low, high, counts }
+        };
+        Some(groups.iter().map(count).collect())
+    }
+
+    /// How many scores there are.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The share of scores in each part.
+    fn shares(&self) -> impl Iterator<Item = f64> {
+        let total = self.total().max(1) as f64;
+        self.counts.iter().map(move |&count| count as f64 / total)
+    }
+}
+
 /// The scores of one group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreGroup<'a> {
     /// Name in the legend; one of the same name has the same colour in every panel.
     pub name: &'a str,
-    /// The scores, in any order.
-    pub scores: &'a [f64],
+    /// The scores; the groups of a panel share one range.
+    pub scores: &'a Histogram,
 }
 
 /// The groups of one set, drawn over each other.
@@ -36,7 +80,7 @@ pub struct DistributionPanel<'a> {
 /// # Errors
 ///
 /// [`FigureError::Empty`] without a panel or a score in it,
-/// [`FigureError::NotFinite`] if a score is not finite.
+/// [`FigureError::NotFinite`] if an end of a range is not finite.
 pub fn score_distributions(
     title: &str,
     panels: &[DistributionPanel<'_>],
@@ -61,47 +105,37 @@ pub fn score_distributions(
     let (mut figure, plots) =
         Layout { columns, plot, left: 66.0 }.lay_out(title, panels.len(), &legend);
     for (panel, plot) in panels.iter().zip(&plots) {
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        let Some(first) = panel.groups.first() else {
+            return not_empty(title, "group in one of its panels", 0).map(|()| figure);
+        };
+        let (low, high) = (first.scores.low, first.scores.high);
         for group in &panel.groups {
-            for &score in group.scores {
-                let score = finite(title, group.name, score)?;
-                (low, high) = (low.min(score), high.max(score));
+            for end in [group.scores.low, group.scores.high] {
+                finite(title, group.name, end)?;
             }
+            not_empty(title, "score in one of its groups", group.scores.total() as usize)?;
         }
-        let scores: usize = panel.groups.iter().map(|group| group.scores.len()).sum();
-        not_empty(title, "score in one of its panels", scores)?;
-        let (low, high) = rounded_out(low, high, 5);
-        let histograms: Vec<Vec<f64>> =
-            panel.groups.iter().map(|group| histogram(group.scores, (low, high))).collect();
-        let highest = histograms.iter().flatten().copied().fold(0.0, f64::max);
+        let highest =
+            panel.groups.iter().flat_map(|group| group.scores.shares()).fold(0.0, f64::max);
         let x = Axis::linear((low, high), 5, plot.across());
         let y = Axis::linear((0.0, rounded_out(0.0, highest, 3).1), 3, plot.upwards());
         draw_axes(&mut figure, plot, &panel.title, (&x, &panel.x_title), (&y, "share"));
-        for (group, shares) in panel.groups.iter().zip(&histograms) {
+        for group in &panel.groups {
             let number = names.iter().position(|name| *name == group.name).unwrap_or(0);
             let paint = Paint::Series(number);
-            let edge = |bin: usize| x.at(low + (high - low) * bin as f64 / BINS as f64);
+            let Histogram { low, high, counts } = group.scores;
+            let bins = counts.len();
+            let edge = |bin: usize| x.at(low + (high - low) * bin as f64 / bins as f64);
             let mut points = vec![(edge(0), y.at(0.0))];
-            for (bin, &share) in shares.iter().enumerate() {
+            for (bin, share) in group.scores.shares().enumerate() {
                 points.extend([(edge(bin), y.at(share)), (edge(bin + 1), y.at(share))]);
             }
-            points.push((edge(BINS), y.at(0.0)));
+            points.push((edge(bins), y.at(0.0)));
             figure.shapes.push(Shape::Area { points: points.clone(), paint, opacity: 0.3 });
             figure.shapes.push(Shape::Line { points, paint, width: 1.25, dashes: &[] });
         }
     }
     Ok(figure)
-}
-
-/// The share of scores in each of [`BINS`] equal parts of a range that holds them all.
-fn histogram(scores: &[f64], (low, high): (f64, f64)) -> Vec<f64> {
-    let mut counts = vec![0_u64; BINS];
-    for score in scores {
-        let bin = ((score - low) / (high - low) * BINS as f64) as usize;
-        counts[bin.min(BINS - 1)] += 1;
-    }
-    let total = scores.len().max(1) as f64;
-    counts.into_iter().map(|count| count as f64 / total).collect()
 }
 
 #[cfg(test)]
@@ -110,8 +144,13 @@ mod tests {
 
     #[test]
     fn bars_sum_to_one_and_hold_both_ends() {
-        let shares = histogram(&[0.0, 0.25, 0.5, 1.0], (0.0, 1.0));
-        assert_eq!(shares.iter().sum::<f64>(), 1.0);
-        assert_eq!((shares[0], shares[15], shares[30], shares[59]), (0.25, 0.25, 0.25, 0.25));
+        let histograms = Histogram::of(&[&[0.0, 0.25, 0.5, 1.0], &[0.5]]).unwrap();
+        let Histogram { low, high, counts } = &histograms[0];
+        assert_eq!((*low, *high, histograms[0].total()), (0.0, 1.0, 4));
+        assert_eq!((counts[0], counts[15], counts[30], counts[59]), (1, 1, 1, 1));
+        assert_eq!((histograms[1].low, histograms[1].counts[30]), (0.0, 1));
+        assert_eq!(histograms[0].shares().sum::<f64>(), 1.0);
+        assert_eq!(Histogram::of(&[&[], &[]]), None);
+        assert_eq!(Histogram::of(&[&[f64::NAN]]), None);
     }
 }

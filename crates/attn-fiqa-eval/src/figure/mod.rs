@@ -31,7 +31,7 @@ pub use bars::{Bar, bars};
 pub use boxes::{BoxGroup, BoxPanel, box_plots};
 pub use colour::page_css;
 pub use det::{DetPanel, DetSeries, det_curves};
-pub use distribution::{DistributionPanel, ScoreGroup, score_distributions};
+pub use distribution::{DistributionPanel, Histogram, ScoreGroup, score_distributions};
 pub use edc::{EdcPanel, EdcRole, EdcSeries, edc_grid};
 pub use scene::{Figure, FigureError};
 pub use svg::SvgColours;

@@ -1,0 +1,190 @@
+//! The figures of a study.
+
+use crate::edc::Protocol;
+use crate::figure::{
+    Bar, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcRole, EdcSeries, Figure, FigureError,
+    ScoreGroup, bars, det_curves, edc_grid, score_distributions,
+};
+use crate::study::results::{CurveRecord, Line, Results};
+use crate::study::summary::{Summary, summaries};
+
+use super::{rate, times_thousand};
+
+/// More methods' bands than this hide each other.
+const BANDS: usize = 4;
+
+/// Panels a row, where nothing else says how many.
+const COLUMNS: usize = 3;
+
+/// A figure and the name of its file.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) figure: Figure,
+}
+
+/// Every figure, in the order of the page.
+pub(super) fn all(results: &Results) -> Result<Vec<Named>, FigureError> {
+    let mut all = Vec::new();
+    for (number, summary) in summaries(results).iter().enumerate() {
+        let name = format!("pauc-{}-{}-{}", number + 1, summary.protocol, rate(summary.fmr));
+        all.extend(ranking(summary, results)?.map(|figure| Named { name, figure }));
+    }
+    for &protocol in &results.settings.protocols {
+        for &fmr in &results.settings.fmr {
+            let name = format!("edc-{protocol}-{}", rate(fmr));
+            all.extend(edc(results, protocol, fmr)?.map(|figure| Named { name, figure }));
+        }
+    }
+    all.push(Named { name: "comparison-scores".to_owned(), figure: comparison_scores(results)? });
+    all.push(Named { name: "det".to_owned(), figure: det(results)? });
+    let qualities = qualities(results)?;
+    all.extend(qualities.map(|figure| Named { name: "quality-scores".to_owned(), figure }));
+    Ok(all)
+}
+
+/// Mean pAUC of each method, best first, between the two ends; `None` if no method
+/// has one.
+pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Figure>, FigureError> {
+    let mut rows: Vec<_> = summary.rows.iter().filter(|row| row.mean.is_some()).collect();
+    rows.sort_by(|a, b| a.mean.unwrap_or(0.0).total_cmp(&b.mean.unwrap_or(0.0)));
+    let bar = |row: &&crate::study::summary::SummaryRow| {
+        // An interval of a mean over sets would need their joint replicates.
+        let single = if row.intervals.len() == 1 { row.intervals[0] } else { None };
+        let rank = row.rank.map_or(String::new(), |rank| format!(" · rank {rank}"));
+        Bar {
+            label: row.method.clone(),
+            value: row.mean.unwrap_or(0.0) * 1000.0,
+            interval: single.map(|[low, high]| (low * 1000.0, high * 1000.0)),
+            text: format!("{}{rank}", times_thousand(row.mean)),
+            reference: row.line != Line::Method,
+        }
+    };
+    let all: Vec<Bar> = rows.iter().map(bar).collect();
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let (recogniser, protocol) = (&summary.recogniser, summary.protocol);
+    let title = format!("{recogniser}, FMR {}, protocol {protocol}", rate(summary.fmr));
+    let limit = results.settings.limit;
+    let over = if summary.datasets.len() == 1 { "" } else { "mean " };
+    bars(&title, &format!("{over}pAUC-EDC ×1000 up to {limit}"), &all).map(Some)
+}
+
+/// Curves on every data set by every recogniser.
+pub(super) fn edc(
+    results: &Results,
+    protocol: Protocol,
+    fmr: f64,
+) -> Result<Option<Figure>, FigureError> {
+    let bands = results.methods.len() <= BANDS;
+    let mut panels = Vec::new();
+    for dataset in &results.datasets {
+        for recogniser in &results.recognisers {
+            let curves = results.curves_of(&dataset.name, &recogniser.name, protocol, fmr);
+            let curves: Vec<&CurveRecord> = curves.collect();
+            let series: Vec<EdcSeries> =
+                curves.iter().filter_map(|curve| edc_series(curve, bands)).collect();
+            if !series.is_empty() {
+                let title = format!("{} · {}", dataset.name, recogniser.name);
+                let steps = curves.iter().any(|curve| curve.steps);
+                panels.push(EdcPanel { title, series, steps });
+            }
+        }
+    }
+    if panels.is_empty() {
+        return Ok(None);
+    }
+    let columns = match results.recognisers.len() {
+        1 => COLUMNS.min(panels.len()),
+        recognisers => recognisers,
+    };
+    let title = format!("Error versus discard at FMR {}, protocol {protocol}", rate(fmr));
+    edc_grid(&title, &panels, columns, Some(results.settings.limit)).map(Some)
+}
+
+/// A curve as far as it has rates.
+fn edc_series(curve: &CurveRecord, bands: bool) -> Option<EdcSeries> {
+    let points: Vec<(f64, f64)> =
+        curve.points.iter().map_while(|&(discard, fnmr)| Some((discard, fnmr?))).collect();
+    if points.is_empty() {
+        return None;
+    }
+    let band = curve.band.iter().map_while(|&(discard, interval)| {
+        let [low, high] = interval?;
+        Some((discard, low, high))
+    });
+    Some(EdcSeries {
+        name: curve.method.clone(),
+        role: match curve.line {
+            Line::Method => EdcRole::Method,
+            Line::Random => EdcRole::Random,
+            Line::Oracle => EdcRole::Oracle,
+        },
+        points,
+        band: if bands { band.collect() } else { Vec::new() },
+    })
+}
+
+/// Comparison scores, mated and non-mated.
+pub(super) fn comparison_scores(results: &Results) -> Result<Figure, FigureError> {
+    let panel = |baseline: &'_ crate::study::results::Baseline| -> String {
+        format!("{} · {}", baseline.dataset, baseline.recogniser)
+    };
+    let panels: Vec<DistributionPanel<'_>> = results
+        .baselines
+        .iter()
+        .map(|baseline| DistributionPanel {
+            title: panel(baseline),
+            x_title: "cosine".to_owned(),
+            groups: vec![
+                ScoreGroup { name: "mated", scores: &baseline.mated_scores },
+                ScoreGroup { name: "non-mated", scores: &baseline.non_mated_scores },
+            ],
+        })
+        .collect();
+    let columns = results.recognisers.len().clamp(2, COLUMNS);
+    score_distributions("Comparison scores", &panels, columns)
+}
+
+/// Trade-off of the two error rates.
+pub(super) fn det(results: &Results) -> Result<Figure, FigureError> {
+    let panel = |dataset: &crate::study::results::DatasetRecord| {
+        let of_set = || results.baselines.iter().filter(|b| b.dataset == dataset.name);
+        let rarer = of_set().map(|baseline| baseline.mated.min(baseline.non_mated)).min();
+        DetPanel {
+            title: dataset.name.clone(),
+            series: of_set()
+                .map(|baseline| DetSeries {
+                    name: baseline.recogniser.clone(),
+                    points: baseline.det.iter().map(|&[fmr, fnmr]| (fmr, fnmr)).collect(),
+                })
+                .collect(),
+            resolution: 1.0 / rarer.unwrap_or(1).max(1) as f64,
+        }
+    };
+    let panels: Vec<DetPanel> = results.datasets.iter().map(panel).collect();
+    det_curves("Detection error trade-off, nothing discarded", &panels, COLUMNS)
+}
+
+/// Quality scores of every method on every data set; `None` without any.
+pub(super) fn qualities(results: &Results) -> Result<Option<Figure>, FigureError> {
+    let panel = |record: &'_ crate::study::results::QualityRecord| -> String {
+        match results.datasets.len() {
+            1 => record.method.clone(),
+            _ => format!("{} · {}", record.method, record.dataset),
+        }
+    };
+    let scored = results.qualities.iter().filter_map(|record| {
+        let scores = record.scores.as_ref()?;
+        Some(DistributionPanel {
+            title: panel(record),
+            x_title: "quality".to_owned(),
+            groups: vec![ScoreGroup { name: "images", scores }],
+        })
+    });
+    let panels: Vec<DistributionPanel<'_>> = scored.collect();
+    if panels.is_empty() {
+        return Ok(None);
+    }
+    score_distributions("Quality scores", &panels, COLUMNS).map(Some)
+}

@@ -1,0 +1,80 @@
+//! A study written out: one page, tables and figures.
+//!
+//! Everything comes from the record ([`Results`]) and the pictures beside it, so
+//! that a report can be made again without the data.
+
+mod figures;
+mod html;
+mod latex;
+mod page;
+mod tables;
+
+use std::path::Path;
+
+use crate::figure::{FigureError, SvgColours};
+use crate::study::{Results, StudyError};
+
+/// The page, below a run's folder.
+pub const PAGE_FILE: &str = "report.html";
+
+/// Pixels of a PNG figure for each CSS pixel.
+const PNG_SCALE: f64 = 2.0;
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A figure.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    /// A table.
+    #[error("a table cannot be written")]
+    Csv(#[from] csv::Error),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] StudyError),
+}
+
+/// Writes the tables (`tables/*.csv`) and figures (`figures/*.svg` and `.png`).
+///
+/// # Errors
+///
+/// If a file cannot be written.
+pub fn write_tables_and_figures(folder: &Path, results: &Results) -> Result<(), ReportError> {
+    for (name, csv) in tables::all(results)? {
+        crate::study::write_whole(&folder.join("tables").join(name), &csv)?;
+    }
+    for figure in figures::all(results)? {
+        let path = |ending| folder.join("figures").join(format!("{}.{ending}", figure.name));
+        let svg = figure.figure.svg(SvgColours::Fixed);
+        crate::study::write_whole(&path("svg"), svg.as_bytes())?;
+        crate::study::write_whole(&path("png"), &figure.figure.png(PNG_SCALE)?)?;
+    }
+    Ok(())
+}
+
+/// Writes [`PAGE_FILE`], one page without anything outside it, and the tables for
+/// LaTeX (`tables/*.tex`).
+///
+/// # Errors
+///
+/// If a file cannot be written.
+pub fn write_page_and_latex(folder: &Path, results: &Results) -> Result<(), ReportError> {
+    for (name, tex) in latex::all(results) {
+        crate::study::write_whole(&folder.join("tables").join(name), tex.as_bytes())?;
+    }
+    let page = page::page(folder, results)?;
+    crate::study::write_whole(&folder.join(PAGE_FILE), page.as_bytes())?;
+    Ok(())
+}
+
+/// `1e-3`, as the papers write it.
+fn rate(value: f64) -> String {
+    let target = crate::edc::Target::Fmr(value).to_string();
+    target.trim_start_matches("FMR ").to_owned()
+}
+
+/// pAUC as the papers print it.
+fn times_thousand(pauc: Option<f64>) -> String {
+    pauc.map_or("–".to_owned(), |pauc| format!("{:.2}", pauc * 1000.0))
+}

@@ -1,0 +1,544 @@
+//! The file that says what is to be measured.
+//!
+//! Strict: what is not understood is an error with its line, since a misspelt
+//! setting would otherwise silently measure something else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use attn_fiqa::crop::ChannelOrder;
+use attn_fiqa::score::Method;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+
+use crate::benchmark::BenchmarkKind;
+use crate::edc::{FMR_TARGETS, PAUC_LIMIT, Protocol};
+
+/// Larger than any description of a study.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A description that was refused, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+pub struct ConfigError {
+    /// The file as it was named.
+    pub file: String,
+    /// The line, from 1, where there is one to blame.
+    pub line: Option<usize>,
+    /// What was expected, what was found and what to do.
+    pub message: String,
+}
+
+/// A study as described, checked as far as it can be without its data.
+#[derive(Debug, Clone)]
+pub struct StudyConfig {
+    /// The file as it was named.
+    pub file: String,
+    /// Its text, which goes into the record.
+    pub text: String,
+    /// SHA-256 of the text, in hexadecimal digits.
+    pub sha256: String,
+    /// How to measure.
+    pub settings: Settings,
+    /// The data sets, by distinct names.
+    pub datasets: Vec<DatasetConfig>,
+    /// The recognition models, by distinct names.
+    pub recognisers: Vec<RecogniserConfig>,
+    /// The quality methods, by distinct names.
+    pub methods: Vec<MethodConfig>,
+}
+
+/// How to measure.
+#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Protocols of the curves.
+    pub protocols: Vec<Protocol>,
+    /// False match rates at which thresholds are put.
+    pub fmr: Vec<f64>,
+    /// Discard fraction up to which areas are taken.
+    pub limit: f64,
+    /// Sets drawn for the confidence intervals; 0 for none.
+    pub replicates: usize,
+    /// Confidence level of the intervals.
+    pub level: f64,
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+    /// Random orders behind the line of discarding at random.
+    pub random_orders: usize,
+    /// Random orders of comparisons of equal quality.
+    pub tie_orders: usize,
+    /// How many of the best and of the worst images are shown for each method.
+    pub faces: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            protocols: vec![Protocol::Crfiqa],
+            fmr: FMR_TARGETS.to_vec(),
+            limit: PAUC_LIMIT,
+            replicates: 200,
+            level: 0.95,
+            seed: 0,
+            random_orders: 20,
+            tie_orders: 20,
+            faces: 6,
+        }
+    }
+}
+
+/// One data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetConfig {
+    /// Its name in all tables.
+    pub name: String,
+    /// Its layout.
+    pub kind: BenchmarkKind,
+    /// Its folder or file.
+    pub path: PathBuf,
+    /// The list of pairs of [`BenchmarkKind::Pairs`], where it is not in the folder.
+    pub pairs: Option<PathBuf>,
+    /// The order in which its files hold their colours.
+    pub channels: ChannelOrder,
+    /// Whether crops of another size are resized.
+    pub resize: bool,
+}
+
+/// One recognition model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecogniserConfig {
+    /// Its name in all tables.
+    pub name: String,
+    /// Where embeddings come from.
+    pub from: EmbeddingsFrom,
+}
+
+/// Where a recogniser's embeddings come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EmbeddingsFrom {
+    /// A network.
+    Model(ModelConfig),
+    /// Files made elsewhere, with their lists of names: by data set.
+    Files(BTreeMap<String, (PathBuf, Option<PathBuf>)>),
+}
+
+/// A network and what its file does not say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModelConfig {
+    /// Its file; the built-in model if `None`.
+    pub file: Option<PathBuf>,
+    /// Name of a preset.
+    pub preset: Option<String>,
+    /// Number of attention heads of a Vision Transformer.
+    pub heads: Option<usize>,
+    /// Whether the mirrored image's embedding is appended.
+    pub flip: bool,
+}
+
+/// One quality method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MethodConfig {
+    /// Its name in all tables.
+    pub name: String,
+    /// Where scores come from.
+    pub from: ScoresFrom,
+}
+
+/// Where a method's scores come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScoresFrom {
+    /// A network's attention.
+    Attention(ModelConfig, Method),
+    /// Length of a recogniser's embedding: its place in the list of recognisers.
+    EmbeddingNorm(usize),
+    /// Files made elsewhere, by data set, and the column of those that are tables.
+    Files(BTreeMap<String, PathBuf>, Option<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(default)]
+    settings: Option<Spanned<Settings>>,
+    #[serde(default)]
+    dataset: Vec<RawDataset>,
+    #[serde(default)]
+    recogniser: Vec<RawRecogniser>,
+    #[serde(default)]
+    method: Vec<RawMethod>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDataset {
+    name: Spanned<String>,
+    kind: Spanned<String>,
+    path: Spanned<PathBuf>,
+    pairs: Option<Spanned<PathBuf>>,
+    channels: Option<Spanned<String>>,
+    #[serde(default)]
+    resize: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecogniser {
+    name: Spanned<String>,
+    model: Option<Spanned<PathBuf>>,
+    preset: Option<String>,
+    heads: Option<usize>,
+    #[serde(default)]
+    flip: bool,
+    embeddings: Option<BTreeMap<Spanned<String>, PathBuf>>,
+    lists: Option<BTreeMap<Spanned<String>, PathBuf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMethod {
+    name: Spanned<String>,
+    method: Option<Spanned<String>>,
+    model: Option<Spanned<PathBuf>>,
+    preset: Option<String>,
+    heads: Option<usize>,
+    norm_of: Option<Spanned<String>>,
+    scores: Option<BTreeMap<Spanned<String>, PathBuf>>,
+    column: Option<String>,
+}
+
+impl StudyConfig {
+    /// Reads and checks a description. Relative paths start from its own folder.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or anything in it is not understood.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let whole = |message: String| ConfigError { file: file.clone(), line: None, message };
+        let size = fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        if size.len() > MAX_BYTES {
+            return Err(whole(format!("is larger than {MAX_BYTES} bytes, more than any study")));
+        }
+        let text =
+            fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Checks a description's text; relative paths start from `folder`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn parse(file: &str, text: String, folder: &Path) -> Result<Self, ConfigError> {
+        let reader = Reader { file, text: &text, folder };
+        let raw: Raw = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| reader.line(&span));
+            ConfigError { file: file.to_owned(), line, message: error.message().to_owned() }
+        })?;
+        let settings = reader.settings(raw.settings)?;
+        let datasets = reader.datasets(raw.dataset)?;
+        let recognisers = reader.recognisers(raw.recogniser, &datasets)?;
+        let methods = reader.methods(raw.method, &datasets, &recognisers)?;
+        let sha256 = hex(&Sha256::digest(&text));
+        let file = file.to_owned();
+        Ok(Self { file, text, sha256, settings, datasets, recognisers, methods })
+    }
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    folder: &'a Path,
+}
+
+impl Reader<'_> {
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        before.iter().filter(|&&byte| byte == b'\n').count() + 1
+    }
+
+    fn refuse<T>(
+        &self,
+        span: Option<Range<usize>>,
+        message: impl Into<String>,
+    ) -> Result<T, ConfigError> {
+        let line = span.map(|span| self.line(&span));
+        Err(ConfigError { file: self.file.to_owned(), line, message: message.into() })
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn settings(&self, settings: Option<Spanned<Settings>>) -> Result<Settings, ConfigError> {
+        let Some(settings) = settings else { return Ok(Settings::default()) };
+        let span = settings.span();
+        let settings = settings.into_inner();
+        let rate = |value: &f64| *value > 0.0 && *value < 1.0;
+        let problem = if settings.fmr.is_empty() || !settings.fmr.iter().all(rate) {
+            "fmr needs rates between 0 and 1, such as [1e-2, 1e-3]"
+        } else if has_twice(&settings.fmr) {
+            "fmr names a rate twice"
+        } else if settings.protocols.is_empty() || has_twice(&settings.protocols) {
+            "protocols needs each of crfiqa, iso and nist at most once, and one at least"
+        } else if !rate(&settings.limit) || !rate(&settings.level) {
+            "limit and level are shares between 0 and 1"
+        } else if settings.replicates > 100_000
+            || settings.random_orders > 10_000
+            || settings.tie_orders > 10_000
+            || settings.faces > 100
+        {
+            "at most 100000 replicates, 10000 random_orders and tie_orders, and 100 faces"
+        } else if settings.random_orders == 0 {
+            "random_orders is at least 1"
+        } else {
+            return Ok(settings);
+        };
+        self.refuse(Some(span), problem)
+    }
+
+    fn datasets(&self, raw: Vec<RawDataset>) -> Result<Vec<DatasetConfig>, ConfigError> {
+        self.check_names("dataset", raw.iter().map(|dataset| &dataset.name))?;
+        let dataset = |raw: RawDataset| {
+            let kind: BenchmarkKind = match raw.kind.get_ref().parse() {
+                Ok(kind) => kind,
+                Err(message) => return self.refuse(Some(raw.kind.span()), message),
+            };
+            if let (Some(pairs), true) = (&raw.pairs, kind != BenchmarkKind::Pairs) {
+                let message = format!("'pairs' belongs to kind = \"pairs\"; {kind} has its own");
+                return self.refuse(Some(pairs.span()), message);
+            }
+            let channels = match raw.channels.as_ref().map(|channels| channels.get_ref().as_str()) {
+                None | Some("rgb") => ChannelOrder::Rgb,
+                Some("swapped") => ChannelOrder::Swapped,
+                Some(other) => {
+                    let message = format!("channels is 'rgb' or 'swapped', not '{other}'");
+                    return self.refuse(raw.channels.as_ref().map(Spanned::span), message);
+                }
+            };
+            Ok(DatasetConfig {
+                name: raw.name.into_inner(),
+                kind,
+                path: self.existing(&raw.path)?,
+                pairs: raw.pairs.as_ref().map(|pairs| self.existing(pairs)).transpose()?,
+                channels,
+                resize: raw.resize,
+            })
+        };
+        raw.into_iter().map(dataset).collect()
+    }
+
+    fn recognisers(
+        &self,
+        raw: Vec<RawRecogniser>,
+        datasets: &[DatasetConfig],
+    ) -> Result<Vec<RecogniserConfig>, ConfigError> {
+        self.check_names("recogniser", raw.iter().map(|recogniser| &recogniser.name))?;
+        let recogniser = |raw: RawRecogniser| {
+            let span = Some(raw.name.span());
+            let name = raw.name.get_ref();
+            let from = match (&raw.model, &raw.embeddings) {
+                (Some(_), Some(_)) => {
+                    return self.refuse(span, format!("'{name}' has both a model and embeddings"));
+                }
+                (None, None) => {
+                    let message = format!(
+                        "'{name}' needs model = \"FILE\" (or \"builtin\"), or embeddings = {{ \
+                         DATASET = \"FILE\" }}"
+                    );
+                    return self.refuse(span, message);
+                }
+                (Some(model), None) if raw.lists.is_none() => {
+                    let file = self.model_file(model)?;
+                    let (preset, heads, flip) = (raw.preset.clone(), raw.heads, raw.flip);
+                    EmbeddingsFrom::Model(ModelConfig { file, preset, heads, flip })
+                }
+                (Some(_), None) => {
+                    return self.refuse(span, format!("'{name}' has lists, but no embeddings"));
+                }
+                (None, Some(files)) => {
+                    if raw.preset.is_some() || raw.heads.is_some() || raw.flip {
+                        let message = "preset, heads and flip belong to a model, not to embeddings";
+                        return self.refuse(span, message);
+                    }
+                    let lists = raw.lists.unwrap_or_default();
+                    self.check_datasets(name, &span, files, datasets)?;
+                    for list in lists.keys() {
+                        if !files.contains_key(list) {
+                            let message =
+                                format!("no embeddings for the list of '{}'", list.get_ref());
+                            return self.refuse(Some(list.span()), message);
+                        }
+                    }
+                    let file = |(dataset, file): (&Spanned<String>, &PathBuf)| {
+                        let list = lists.get(dataset).map(|list| self.path(list));
+                        (dataset.get_ref().clone(), (self.path(file), list))
+                    };
+                    EmbeddingsFrom::Files(files.iter().map(file).collect())
+                }
+            };
+            Ok(RecogniserConfig { name: raw.name.into_inner(), from })
+        };
+        raw.into_iter().map(recogniser).collect()
+    }
+
+    fn methods(
+        &self,
+        raw: Vec<RawMethod>,
+        datasets: &[DatasetConfig],
+        recognisers: &[RecogniserConfig],
+    ) -> Result<Vec<MethodConfig>, ConfigError> {
+        self.check_names("method", raw.iter().map(|method| &method.name))?;
+        let method = |raw: RawMethod| {
+            let span = Some(raw.name.span());
+            let name = raw.name.get_ref();
+            let network = raw.method.is_some()
+                || raw.model.is_some()
+                || raw.preset.is_some()
+                || raw.heads.is_some();
+            let from = match (&raw.scores, &raw.norm_of) {
+                (Some(_), Some(_)) => {
+                    return self.refuse(span, format!("'{name}' has both scores and norm_of"));
+                }
+                (Some(_), None) | (None, Some(_)) if network => {
+                    let message = format!(
+                        "'{name}' has scores or norm_of, and so no method, model, preset or heads"
+                    );
+                    return self.refuse(span, message);
+                }
+                (Some(files), None) => {
+                    self.check_datasets(name, &span, files, datasets)?;
+                    let file = |(dataset, file): (&Spanned<String>, &PathBuf)| {
+                        (dataset.get_ref().clone(), self.path(file))
+                    };
+                    ScoresFrom::Files(files.iter().map(file).collect(), raw.column.clone())
+                }
+                (None, Some(of)) => {
+                    let found = recognisers.iter().position(|r| &r.name == of.get_ref());
+                    let Some(found) = found else {
+                        let message = format!("there is no recogniser '{}'", of.get_ref());
+                        return self.refuse(Some(of.span()), message);
+                    };
+                    let flip = matches!(
+                        &recognisers[found].from,
+                        EmbeddingsFrom::Model(ModelConfig { flip: true, .. })
+                    );
+                    if flip {
+                        let message = format!(
+                            "the embeddings of '{}' are normalised, because it has flip = true; \
+                             all are equally long",
+                            of.get_ref()
+                        );
+                        return self.refuse(Some(of.span()), message);
+                    }
+                    ScoresFrom::EmbeddingNorm(found)
+                }
+                (None, None) => {
+                    let text = raw.method.as_ref().unwrap_or(&raw.name);
+                    let method: Method = match text.get_ref().parse() {
+                        Ok(method) => method,
+                        Err(error) => return self.refuse(Some(text.span()), format!("{error}")),
+                    };
+                    let file = match &raw.model {
+                        Some(model) => self.model_file(model)?,
+                        None => None,
+                    };
+                    let (preset, heads) = (raw.preset.clone(), raw.heads);
+                    let model = ModelConfig { file, preset, heads, flip: false };
+                    ScoresFrom::Attention(model, method)
+                }
+            };
+            if raw.column.is_some() && raw.scores.is_none() {
+                return self.refuse(span, format!("'{name}' has a column, but no scores"));
+            }
+            Ok(MethodConfig { name: raw.name.into_inner(), from })
+        };
+        raw.into_iter().map(method).collect()
+    }
+
+    /// The file of a model, or `None` for the built-in one.
+    fn model_file(&self, model: &Spanned<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
+        if model.get_ref().as_os_str() == "builtin" {
+            return Ok(None);
+        }
+        self.existing(model).map(Some)
+    }
+
+    fn existing(&self, path: &Spanned<PathBuf>) -> Result<PathBuf, ConfigError> {
+        let found = self.path(path.get_ref());
+        match fs::metadata(&found) {
+            Ok(_) => Ok(found),
+            Err(error) => {
+                let message = format!("'{}' cannot be read: {error}", found.display());
+                self.refuse(Some(path.span()), message)
+            }
+        }
+    }
+
+    fn check_names<'n>(
+        &self,
+        what: &str,
+        names: impl Iterator<Item = &'n Spanned<String>>,
+    ) -> Result<(), ConfigError> {
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in names {
+            let (span, text) = (name.span(), name.get_ref().as_str());
+            let line = self.line(&span);
+            if text.trim().is_empty() || text.chars().any(char::is_control) {
+                return self
+                    .refuse(Some(span), format!("a {what} needs a name of visible letters"));
+            }
+            if let Some(first) = known.insert(text, line) {
+                let message = format!("{what} '{text}' was already described on line {first}");
+                return self.refuse(Some(span), message);
+            }
+        }
+        if known.is_empty() {
+            return self.refuse(None, format!("there is no [[{what}]]"));
+        }
+        Ok(())
+    }
+
+    /// There must be a file for every data set, and for nothing else.
+    fn check_datasets(
+        &self,
+        name: &str,
+        span: &Option<Range<usize>>,
+        files: &BTreeMap<Spanned<String>, PathBuf>,
+        datasets: &[DatasetConfig],
+    ) -> Result<(), ConfigError> {
+        for (dataset, file) in files {
+            let text = dataset.get_ref();
+            if !datasets.iter().any(|known| &known.name == text) {
+                let message = format!("there is no dataset '{text}'");
+                return self.refuse(Some(dataset.span()), message);
+            }
+            if let Err(error) = fs::metadata(self.path(file)) {
+                let message = format!("'{}' cannot be read: {error}", self.path(file).display());
+                return self.refuse(Some(dataset.span()), message);
+            }
+        }
+        let missing =
+            |dataset: &&DatasetConfig| !files.keys().any(|known| known.get_ref() == &dataset.name);
+        match datasets.iter().find(missing) {
+            None => Ok(()),
+            Some(dataset) => {
+                let message = format!("'{name}' has no file for the dataset '{}'", dataset.name);
+                self.refuse(span.clone(), message)
+            }
+        }
+    }
+}
+
+fn has_twice<T: PartialEq>(values: &[T]) -> bool {
+    values.iter().enumerate().any(|(index, value)| values[..index].contains(value))
+}
+
+/// Hexadecimal digits of a hash.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,31 @@
+//! A whole study: data sets × recognition models × quality methods, measured and
+//! written down so that it can be repeated.
+//!
+//! 1. [`config`]: what is to be measured, from a TOML file.
+//! 2. [`cache`]: what was computed before, by content.
+//! 3. [`network`] and [`compute`]: scores and embeddings of images.
+//! 4. [`measure`]: curves, areas and baselines of one set and recogniser.
+//! 5. [`results`] and [`summary`]: the record of it all, and its tables.
+//! 6. [`run`]: the steps in order.
+
+pub mod config;
+pub mod results;
+pub mod summary;
+
+mod cache;
+mod compute;
+mod det;
+mod error;
+mod faces;
+mod inputs;
+mod measure;
+mod network;
+mod run;
+
+pub use compute::Progress;
+pub use config::StudyConfig;
+pub use error::StudyError;
+pub use results::Results;
+pub use run::{Event, RESULTS_FILE, RunOptions, load, run};
+
+pub(crate) use cache::write_whole;

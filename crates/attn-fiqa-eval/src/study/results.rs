@@ -1,0 +1,243 @@
+//! The record of a study: everything that its tables and figures show, and what
+//! makes it repeatable. It is what `results.json` holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Settings;
+use crate::edc::Protocol;
+use crate::figure::Histogram;
+
+/// Raised when the record changes its form.
+pub const FORMAT: u32 = 1;
+
+/// Everything that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Name and version of the program.
+    pub program: String,
+    /// The description's file as it was named.
+    pub config_file: String,
+    /// SHA-256 of its text.
+    pub config_sha256: String,
+    /// Its text.
+    pub config: String,
+    /// How it was measured, defaults included.
+    pub settings: Settings,
+    /// In the order of the description.
+    pub datasets: Vec<DatasetRecord>,
+    /// In the order of the description.
+    pub recognisers: Vec<RecogniserRecord>,
+    /// In the order of the description.
+    pub methods: Vec<MethodRecord>,
+    /// One a data set and recogniser.
+    pub baselines: Vec<Baseline>,
+    /// One a data set, recogniser, protocol, target and line.
+    pub curves: Vec<CurveRecord>,
+    /// One a data set and method.
+    pub qualities: Vec<QualityRecord>,
+    /// One a data set.
+    pub correlations: Vec<CorrelationRecord>,
+}
+
+/// A data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetRecord {
+    /// Its name.
+    pub name: String,
+    /// Its layout.
+    pub kind: String,
+    /// Where it lay.
+    pub path: String,
+    /// How many images it has.
+    pub images: usize,
+    /// How many templates, where images are compared as such.
+    pub templates: Option<usize>,
+    /// Its mated comparisons.
+    pub mated: usize,
+    /// Its non-mated comparisons.
+    pub non_mated: usize,
+    /// Over its names, pairs and (where they were read) images.
+    pub sha256: String,
+    /// Whether intervals are over persons rather than over pairs.
+    pub by_identity: bool,
+}
+
+/// A recognition model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecogniserRecord {
+    /// Its name.
+    pub name: String,
+    /// Its file, or those of its embeddings.
+    pub source: String,
+    /// Of its file, or of those files one after the other.
+    pub sha256: String,
+    /// Whether the mirrored image's embedding is appended.
+    pub flip: bool,
+}
+
+/// A quality method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodRecord {
+    /// Its name.
+    pub name: String,
+    /// What it is: a method of ours, or where its scores come from.
+    pub what: String,
+    /// The model's file, or those of its scores.
+    pub source: String,
+    /// Of the model's file, or of those files one after the other.
+    pub sha256: String,
+}
+
+/// How good a recogniser is on a data set before anything is discarded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Name of the recogniser.
+    pub recogniser: String,
+    /// Mated comparisons made.
+    pub mated: usize,
+    /// Non-mated comparisons made.
+    pub non_mated: usize,
+    /// Comparisons left out, because an image has no embedding.
+    pub left_out: usize,
+    /// Verification accuracy, mean over folds, and its standard deviation.
+    pub accuracy: Option<[f64; 2]>,
+    /// Equal error rate.
+    pub eer: Option<f64>,
+    /// At each FMR target.
+    pub targets: Vec<TargetRecord>,
+    /// FMR and FNMR as the threshold moves.
+    pub det: Vec<[f64; 2]>,
+    /// Comparison scores of mated comparisons.
+    pub mated_scores: Histogram,
+    /// Comparison scores of non-mated comparisons.
+    pub non_mated_scores: Histogram,
+    /// Images without an embedding, at most five, and why.
+    pub failures: Vec<String>,
+}
+
+/// Error rates at a target with nothing discarded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// The FMR aimed at.
+    pub fmr: f64,
+    /// The FMR realised.
+    pub realised: Option<f64>,
+    /// The threshold, a distance.
+    pub threshold: Option<f64>,
+    /// The FNMR.
+    pub fnmr: Option<f64>,
+    /// What must be said beside it.
+    pub warnings: Vec<String>,
+}
+
+/// Which line a curve is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    /// A quality method.
+    Method,
+    /// The mean over random orders.
+    Random,
+    /// Discarding by the comparison's own error.
+    Oracle,
+}
+
+/// An error-versus-discard curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurveRecord {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Name of the recogniser.
+    pub recogniser: String,
+    /// Name of the method; `random` or `oracle` of the two ends.
+    pub method: String,
+    /// Which line it is.
+    pub line: Line,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The FMR aimed at.
+    pub fmr: f64,
+    /// Whether a rate stays level until the next point.
+    pub steps: bool,
+    /// Discard fraction and FNMR.
+    pub points: Vec<(f64, Option<f64>)>,
+    /// FMR realised at each point.
+    pub realised: Vec<Option<f64>>,
+    /// Area up to the limit, not normalised; papers print it ×1000.
+    pub pauc: Option<f64>,
+    /// Its confidence interval; of the random line the range of its orders.
+    pub pauc_interval: Option<[f64; 2]>,
+    /// Area under the whole curve.
+    pub auc: Option<f64>,
+    /// Discard fraction and confidence interval of the FNMR.
+    pub band: Vec<(f64, Option<[f64; 2]>)>,
+    /// Comparisons that share their quality with another one.
+    pub tied: usize,
+    /// Range of the pAUC over random orders of those.
+    pub pauc_ties: Option<[f64; 2]>,
+    /// What must be said beside it.
+    pub warnings: Vec<String>,
+}
+
+/// The scores that a method gave to a data set's images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QualityRecord {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Name of the method.
+    pub method: String,
+    /// How the finite ones are distributed.
+    pub scores: Option<Histogram>,
+    /// Images without a score; they count as the lowest.
+    pub failed: usize,
+    /// Some of those, at most five, and why.
+    pub failures: Vec<String>,
+    /// The images of the lowest scores, lowest first.
+    pub worst: Vec<FaceRecord>,
+    /// The images of the highest scores, highest first.
+    pub best: Vec<FaceRecord>,
+}
+
+/// An image that is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaceRecord {
+    /// Its name in the data set.
+    pub image: String,
+    /// Its score.
+    pub score: f64,
+    /// The crop, a JPEG file below the run's folder.
+    pub face: Option<String>,
+    /// The map over the crop, likewise, of methods that have one.
+    pub map: Option<String>,
+}
+
+/// How alike the orders are in which methods put the images of a data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CorrelationRecord {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Spearman's rank correlation of each two methods, in the methods' order.
+    pub spearman: Vec<Vec<Option<f64>>>,
+}
+
+impl Results {
+    /// The curves of one data set, recogniser, protocol and target.
+    pub fn curves_of(
+        &self,
+        dataset: &str,
+        recogniser: &str,
+        protocol: Protocol,
+        fmr: f64,
+    ) -> impl Iterator<Item = &CurveRecord> {
+        self.curves.iter().filter(move |curve| {
+            curve.dataset == dataset
+                && curve.recogniser == recogniser
+                && curve.protocol == protocol
+                && curve.fmr == fmr
+        })
+    }
+}

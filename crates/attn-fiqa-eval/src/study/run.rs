@@ -1,0 +1,542 @@
+//! The steps of a study, in order.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use attn_fiqa::score::Method;
+use sha2::{Digest, Sha256};
+
+use super::StudyError;
+use super::cache::write_whole;
+use super::compute::{self, Progress};
+use super::config::{
+    EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom, StudyConfig, hex,
+};
+use super::faces::{Mapped, extremes};
+use super::inputs::Dataset;
+use super::measure::Judge;
+use super::network::{Network, embedding, scores};
+use super::results::{
+    CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, QualityRecord, RecogniserRecord,
+    Results,
+};
+use crate::figure::Histogram;
+use crate::files::{EmbeddingFile, Failed, QualityFile};
+use crate::statistics::spearman;
+
+/// The record, below a run's folder.
+pub const RESULTS_FILE: &str = "results.json";
+
+/// How many failed images a record names.
+const FAILURES_NAMED: usize = 5;
+
+/// Larger than any record: ten thousand curves.
+const MAX_RESULTS_BYTES: u64 = 1 << 30;
+
+/// Where a study works.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The folder for everything it writes.
+    pub output: PathBuf,
+    /// The folder of what was computed before; `cache` below the output if `None`.
+    pub cache: Option<PathBuf>,
+    /// Threads of a network; one for every core if `None`.
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// What is said while a study runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A step has come so far.
+    Progress(Progress),
+    /// Something that a person should know.
+    Note(String),
+}
+
+/// The networks of a study, each loaded once.
+type Networks = BTreeMap<ModelConfig, Network>;
+
+/// Scores of each image and failures named, by the method's place.
+type AttentionScores = BTreeMap<usize, (Vec<f64>, Vec<String>)>;
+
+/// Scores of a data set by one method.
+struct Scored {
+    scores: Vec<f64>,
+    failures: Vec<String>,
+    failed: usize,
+}
+
+/// Does a study and writes its record, the scores of every image, and pictures of
+/// the best and worst.
+///
+/// Everything that is wrong with the inputs as a whole is found before anything is
+/// computed. What was computed before, by an earlier or a killed run, is used
+/// again.
+///
+/// # Errors
+///
+/// If an input or a file of the run cannot be used; a bad image is a failure in
+/// the record.
+pub fn run(
+    config: &StudyConfig,
+    options: &RunOptions,
+    tell: &dyn Fn(Event),
+) -> Result<Results, StudyError> {
+    let mut datasets = Vec::new();
+    for dataset in &config.datasets {
+        datasets.push(Dataset::open(dataset)?);
+    }
+    check_images(config, &datasets)?;
+    let networks = open_networks(config, options.threads)?;
+    check_files(config, &datasets)?;
+    let cache = options.cache.clone().unwrap_or_else(|| options.output.join("cache"));
+    let (cache, output) = (cache.as_path(), options.output.as_path());
+    std::fs::create_dir_all(output).map_err(StudyError::io(output, "cannot be made"))?;
+
+    let mut results = Results {
+        format: FORMAT,
+        program: concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")).to_owned(),
+        config_file: config.file.clone(),
+        config_sha256: config.sha256.clone(),
+        config: config.text.clone(),
+        settings: config.settings.clone(),
+        datasets: Vec::new(),
+        recognisers: record_recognisers(config, &networks)?,
+        methods: record_methods(config, &networks)?,
+        baselines: Vec::new(),
+        curves: Vec::new(),
+        qualities: Vec::new(),
+        correlations: Vec::new(),
+    };
+    for (number, dataset) in datasets.iter_mut().enumerate() {
+        run_dataset(config, dataset, number, &networks, (cache, output), tell, &mut results)?;
+    }
+    let json = serde_json::to_vec_pretty(&results).map_err(|error| StudyError::Foreign {
+        path: output.join(RESULTS_FILE),
+        problem: error.to_string(),
+    })?;
+    write_whole(&output.join(RESULTS_FILE), &json)?;
+    Ok(results)
+}
+
+/// Reads the record of a run.
+///
+/// # Errors
+///
+/// If there is none, or it was written by another version.
+pub fn load(folder: &Path) -> Result<Results, StudyError> {
+    let path = folder.join(RESULTS_FILE);
+    let file = File::open(&path).map_err(StudyError::io(&path, "cannot be read"))?;
+    let foreign = |problem: String| StudyError::Foreign { path: path.clone(), problem };
+    let size = file.metadata().map_err(StudyError::io(&path, "cannot be read"))?.len();
+    if size > MAX_RESULTS_BYTES {
+        return Err(foreign(format!("it is larger than {MAX_RESULTS_BYTES} bytes")));
+    }
+    let results: Results = serde_json::from_reader(BufReader::new(file))
+        .map_err(|error| foreign(format!("{error}; run `attn-fiqa benchmark` again")))?;
+    if results.format != FORMAT {
+        let found = results.format;
+        return Err(foreign(format!(
+            "its format is {found}, not {FORMAT}; run `attn-fiqa benchmark` again"
+        )));
+    }
+    Ok(results)
+}
+
+fn run_dataset(
+    config: &StudyConfig,
+    dataset: &mut Dataset<'_>,
+    number: usize,
+    networks: &Networks,
+    (cache, output): (&Path, &Path),
+    tell: &dyn Fn(Event),
+    results: &mut Results,
+) -> Result<(), StudyError> {
+    let name = dataset.config.name.as_str();
+    let progress = |progress| tell(Event::Progress(progress));
+    let names = dataset.benchmark.names();
+    let attention = attention(config, dataset, networks, cache, &progress)?;
+
+    // Embeddings first: one method may be their length.
+    let mut norms: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut judges = Vec::new();
+    for (index, recogniser) in config.recognisers.iter().enumerate() {
+        let (rows, failures) = match &recogniser.from {
+            EmbeddingsFrom::Model(model) => {
+                let network = &networks[&without_flip(model)];
+                let found = compute::embeddings(dataset, network, model.flip, cache, &progress)?;
+                note_cached(tell, &format!("embeddings of {name} by {}", recogniser.name), &found);
+                (found.rows, name_failures(&found.failures))
+            }
+            EmbeddingsFrom::Files(files) => {
+                let (file, list) = &files[name];
+                let matched = EmbeddingFile::read(file, list.as_deref())?.for_images(&names)?;
+                let row = |index| Some(matched.embeddings.row(index).to_vec());
+                ((0..names.len()).map(row).collect(), Vec::new())
+            }
+        };
+        if config.methods.iter().any(|m| m.from == ScoresFrom::EmbeddingNorm(index)) {
+            norms.insert(index, rows.iter().map(|row| norm(row.as_deref())).collect());
+        }
+        let rows: Vec<Option<&[f32]>> = rows.iter().map(Option::as_deref).collect();
+        let who = (name, recogniser.name.as_str());
+        let judge = Judge::new(who, &config.settings, &dataset.benchmark, &rows, cache)?;
+        if judge.left_out > 0 {
+            let (left_out, images) = (judge.left_out, rows.iter().filter(|r| r.is_none()).count());
+            tell(Event::Note(format!(
+                "{name}, {}: {left_out} comparisons are left out, because {images} images have no \
+                 embedding; the first: {}",
+                recogniser.name,
+                failures.first().map_or("", String::as_str)
+            )));
+        }
+        results.baselines.push(judge.baseline(failures)?);
+        judges.push(judge);
+    }
+
+    let mut scored = Vec::new();
+    for (index, method) in config.methods.iter().enumerate() {
+        let of_method = match &method.from {
+            ScoresFrom::Attention(..) => {
+                let (scores, failures) = &attention[&index];
+                let failed = scores.iter().filter(|score| !score.is_finite()).count();
+                Scored { scores: scores.clone(), failures: failures.clone(), failed }
+            }
+            ScoresFrom::EmbeddingNorm(recogniser) => {
+                let scores = norms[recogniser].clone();
+                let failed = scores.iter().filter(|score| !score.is_finite()).count();
+                Scored { scores, failures: Vec::new(), failed }
+            }
+            ScoresFrom::Files(files, column) => {
+                let file = QualityFile::read(&files[name], column.as_deref())?;
+                let matched = file.for_images(&names, Failed::Lowest)?;
+                Scored { scores: matched.values, failures: Vec::new(), failed: matched.failed }
+            }
+        };
+        if of_method.failed > 0 {
+            let (failed, of) = (of_method.failed, names.len());
+            tell(Event::Note(format!(
+                "{name}, {}: {failed} of {of} images have no score and count as the lowest",
+                method.name
+            )));
+        }
+        scored.push(of_method);
+    }
+
+    let total = judges.len() * (config.methods.len() + 1);
+    let mut done = 0;
+    let step = || format!("curves of {name}");
+    for judge in &judges {
+        for (method, scored) in config.methods.iter().zip(&scored) {
+            progress(Progress { step: step(), done, total });
+            results.curves.extend(judge.method(&method.name, &scored.scores)?);
+            done += 1;
+        }
+        results.curves.extend(judge.ends()?);
+        done += 1;
+        progress(Progress { step: step(), done, total });
+    }
+    let by_identity = judges.iter().any(Judge::has_identities);
+    drop(judges);
+
+    for (index, (method, scored)) in config.methods.iter().zip(&scored).enumerate() {
+        let mapped = match &method.from {
+            ScoresFrom::Attention(model, method) if method.aggregation.has_map() => {
+                Some(Mapped { network: &networks[model], method: *method })
+            }
+            _ => None,
+        };
+        let tag = format!("{number}-{index}");
+        let count = config.settings.faces;
+        let (worst, best) =
+            extremes(dataset, &scored.scores, count, mapped.as_ref(), (output, &tag))?;
+        let finite: Vec<f64> = scored.scores.iter().copied().filter(|s| s.is_finite()).collect();
+        results.qualities.push(QualityRecord {
+            dataset: name.to_owned(),
+            method: method.name.clone(),
+            scores: Histogram::of(&[&finite]).and_then(|mut one| one.pop()),
+            failed: scored.failed,
+            failures: scored.failures.clone(),
+            worst,
+            best,
+        });
+    }
+    results.correlations.push(correlations(name, &scored));
+    write_scores(&output.join(scores_file(number, name)), &names, &config.methods, &scored)?;
+    let mated = dataset.benchmark.pairs.iter().filter(|pair| pair.mated).count();
+    results.datasets.push(DatasetRecord {
+        name: name.to_owned(),
+        kind: dataset.config.kind.name().to_owned(),
+        path: dataset.config.path.display().to_string(),
+        images: names.len(),
+        templates: dataset.benchmark.templates.as_ref().map(Vec::len),
+        mated,
+        non_mated: dataset.benchmark.pairs.len() - mated,
+        sha256: dataset.sha256(),
+        by_identity,
+    });
+    Ok(())
+}
+
+/// The scores of every method of a network, by the method's place; methods of one
+/// network share their passes.
+fn attention(
+    config: &StudyConfig,
+    dataset: &mut Dataset<'_>,
+    networks: &Networks,
+    cache: &Path,
+    progress: &dyn Fn(Progress),
+) -> Result<AttentionScores, StudyError> {
+    let mut found = BTreeMap::new();
+    for (model, network) in networks {
+        let of_model = of_model(config, model);
+        if of_model.is_empty() {
+            continue;
+        }
+        let mut methods: Vec<Method> = Vec::new();
+        for (_, method) in &of_model {
+            if !methods.contains(method) {
+                methods.push(*method);
+            }
+        }
+        let rows = compute::attention_scores(dataset, network, &methods, cache, progress)?;
+        for (index, method) in of_model {
+            let column = methods.iter().position(|known| *known == method).unwrap_or(0);
+            let score = |row: &Option<Vec<f32>>| {
+                row.as_ref().map_or(f64::NEG_INFINITY, |row| f64::from(row[column]))
+            };
+            let scores = rows.rows.iter().map(score).collect();
+            found.insert(index, (scores, name_failures(&rows.failures)));
+        }
+    }
+    Ok(found)
+}
+
+/// The methods that read this network's attention, by their place.
+fn of_model(config: &StudyConfig, model: &ModelConfig) -> Vec<(usize, Method)> {
+    let methods = config.methods.iter().enumerate();
+    let of_model = methods.filter_map(|(index, method)| match &method.from {
+        ScoresFrom::Attention(of, method) if of == model => Some((index, *method)),
+        _ => None,
+    });
+    of_model.collect()
+}
+
+fn without_flip(model: &ModelConfig) -> ModelConfig {
+    ModelConfig { flip: false, ..model.clone() }
+}
+
+fn open_networks(
+    config: &StudyConfig,
+    threads: Option<NonZeroUsize>,
+) -> Result<Networks, StudyError> {
+    let mut wanted: BTreeMap<ModelConfig, bool> = BTreeMap::new();
+    for method in &config.methods {
+        if let ScoresFrom::Attention(model, _) = &method.from {
+            wanted.entry(model.clone()).or_insert(false);
+        }
+    }
+    for recogniser in &config.recognisers {
+        if let EmbeddingsFrom::Model(model) = &recogniser.from {
+            wanted.insert(without_flip(model), true);
+        }
+    }
+    let mut networks = Networks::new();
+    for (model, embeds) in wanted {
+        networks.insert(model.clone(), Network::open(&model, embeds, threads)?);
+    }
+    for method in &config.methods {
+        if let ScoresFrom::Attention(model, of) = &method.from {
+            networks[model].check(&method.name, &scores(&[*of]))?;
+        }
+    }
+    for RecogniserConfig { name, from } in &config.recognisers {
+        if let EmbeddingsFrom::Model(model) = from {
+            networks[&without_flip(model)].check(name, &embedding())?;
+        }
+    }
+    Ok(networks)
+}
+
+/// Networks need images and not only a list of pairs.
+fn check_images(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), StudyError> {
+    let network = config
+        .methods
+        .iter()
+        .filter(|method| matches!(method.from, ScoresFrom::Attention(..)))
+        .map(|method| &method.name)
+        .chain(
+            config
+                .recognisers
+                .iter()
+                .filter(|recogniser| matches!(recogniser.from, EmbeddingsFrom::Model(_)))
+                .map(|recogniser| &recogniser.name),
+        )
+        .next();
+    let (Some(network), Some(dataset)) =
+        (network, datasets.iter().find(|dataset| !dataset.has_images()))
+    else {
+        return Ok(());
+    };
+    Err(StudyError::NoImage {
+        what: format!("dataset '{}', '{network}'", dataset.config.name),
+        images: dataset.benchmark.images.len(),
+        first: "the list of pairs was read without a folder of images".to_owned(),
+    })
+}
+
+/// Finds out what is wrong with the files made elsewhere before any work.
+fn check_files(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), StudyError> {
+    for dataset in datasets {
+        let (name, names) = (&dataset.config.name, dataset.benchmark.names());
+        for method in &config.methods {
+            if let ScoresFrom::Files(files, column) = &method.from {
+                let file = QualityFile::read(&files[name], column.as_deref())?;
+                file.for_images(&names, Failed::Lowest)?;
+            }
+        }
+        for recogniser in &config.recognisers {
+            if let EmbeddingsFrom::Files(files) = &recogniser.from {
+                let (file, list) = &files[name];
+                EmbeddingFile::read(file, list.as_deref())?.for_images(&names)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn record_recognisers(
+    config: &StudyConfig,
+    networks: &Networks,
+) -> Result<Vec<RecogniserRecord>, StudyError> {
+    let record = |recogniser: &RecogniserConfig| {
+        let (source, sha256, flip) = match &recogniser.from {
+            EmbeddingsFrom::Model(model) => {
+                let network = &networks[&without_flip(model)];
+                (network.name.clone(), network.sha256.clone(), model.flip)
+            }
+            EmbeddingsFrom::Files(files) => {
+                let all = files.values().flat_map(|(file, list)| [Some(file), list.as_ref()]);
+                let (names, hash) = hash_files(all.flatten())?;
+                (names, hash, false)
+            }
+        };
+        Ok(RecogniserRecord { name: recogniser.name.clone(), source, sha256, flip })
+    };
+    config.recognisers.iter().map(record).collect()
+}
+
+fn record_methods(
+    config: &StudyConfig,
+    networks: &Networks,
+) -> Result<Vec<MethodRecord>, StudyError> {
+    let record = |method: &MethodConfig| {
+        let (what, source, sha256) = match &method.from {
+            ScoresFrom::Attention(model, of) => {
+                let network = &networks[model];
+                (of.to_string(), network.name.clone(), network.sha256.clone())
+            }
+            ScoresFrom::EmbeddingNorm(index) => {
+                let name = &config.recognisers[*index].name;
+                ("length of the embedding".to_owned(), name.clone(), String::new())
+            }
+            ScoresFrom::Files(files, column) => {
+                let (names, hash) = hash_files(files.values())?;
+                let column = column.as_ref().map_or(String::new(), |c| format!(", column {c}"));
+                (format!("scores made elsewhere{column}"), names, hash)
+            }
+        };
+        Ok(MethodRecord { name: method.name.clone(), what, source, sha256 })
+    };
+    config.methods.iter().map(record).collect()
+}
+
+/// The files' names, and one hash over their bytes; folders count by name only.
+fn hash_files<'f>(
+    files: impl Iterator<Item = &'f PathBuf>,
+) -> Result<(String, String), StudyError> {
+    let mut hash = Sha256::new();
+    let mut names = Vec::new();
+    for path in files {
+        names.push(path.display().to_string());
+        if path.is_dir() {
+            hash.update(path.as_os_str().as_encoded_bytes());
+            continue;
+        }
+        let mut file = File::open(path).map_err(StudyError::io(path, "cannot be read"))?;
+        let mut part = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut part).map_err(StudyError::io(path, "cannot be read"))? {
+                0 => break,
+                length => hash.update(&part[..length]),
+            }
+        }
+    }
+    Ok((names.join(", "), hex(&hash.finalize())))
+}
+
+fn name_failures(failures: &[(String, attn_fiqa::status::Failure)]) -> Vec<String> {
+    let named = failures.iter().take(FAILURES_NAMED);
+    named.map(|(name, failure)| format!("{name}: {}: {failure}", failure.status)).collect()
+}
+
+fn note_cached(tell: &dyn Fn(Event), step: &str, rows: &compute::Rows) {
+    let total = rows.rows.len();
+    if rows.from_cache > 0 && rows.from_cache < total {
+        let known = rows.from_cache;
+        tell(Event::Note(format!("{step}: {known} of {total} were there from an earlier run")));
+    }
+}
+
+fn norm(row: Option<&[f32]>) -> f64 {
+    row.map_or(f64::NEG_INFINITY, |row| {
+        row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+    })
+}
+
+fn correlations(dataset: &str, scored: &[Scored]) -> CorrelationRecord {
+    let of = |a: &Scored, b: &Scored| spearman(&a.scores, &b.scores);
+    let spearman = scored.iter().map(|a| scored.iter().map(|b| of(a, b)).collect()).collect();
+    CorrelationRecord { dataset: dataset.to_owned(), spearman }
+}
+
+/// The file with every image's scores, below a run's folder.
+fn scores_file(number: usize, dataset: &str) -> String {
+    let plain = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => letter,
+        _ => '_',
+    };
+    let name: String = dataset.chars().map(plain).take(60).collect();
+    format!("scores/{}-{name}.csv", number + 1)
+}
+
+fn write_scores(
+    path: &Path,
+    names: &[String],
+    methods: &[MethodConfig],
+    scored: &[Scored],
+) -> Result<(), StudyError> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let foreign = |error: csv::Error| StudyError::Foreign {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    };
+    let heading = std::iter::once("path").chain(methods.iter().map(|m| m.name.as_str()));
+    csv.write_record(heading).map_err(foreign)?;
+    for (index, name) in names.iter().enumerate() {
+        let score = |scored: &Scored| match scored.scores[index] {
+            score if score.is_finite() => score.to_string(),
+            _ => String::new(),
+        };
+        let row = std::iter::once(name.clone()).chain(scored.iter().map(score));
+        csv.write_record(row).map_err(foreign)?;
+    }
+    let bytes = csv.into_inner().map_err(|error| StudyError::Foreign {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })?;
+    write_whole(path, &bytes)
+}

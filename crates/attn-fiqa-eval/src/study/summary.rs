@@ -1,0 +1,125 @@
+//! The papers' table: pAUC-EDC of each method on each data set, the mean over the
+//! sets, and the rank.
+
+use super::results::{CurveRecord, Line, Results};
+use crate::edc::Protocol;
+
+/// One table: a protocol, a recogniser and a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Name of the recogniser.
+    pub recogniser: String,
+    /// The FMR aimed at.
+    pub fmr: f64,
+    /// Names of the data sets, in columns.
+    pub datasets: Vec<String>,
+    /// The methods in the order of the description, then the two ends.
+    pub rows: Vec<SummaryRow>,
+    /// What must be said beside it, each once.
+    pub warnings: Vec<String>,
+}
+
+/// A method's line of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SummaryRow {
+    /// Its name.
+    pub method: String,
+    /// Whether it competes; the two ends do not.
+    pub line: Line,
+    /// pAUC, not normalised, by data set.
+    pub pauc: Vec<Option<f64>>,
+    /// Their confidence intervals.
+    pub intervals: Vec<Option<[f64; 2]>>,
+    /// The mean over all data sets; `None` if one is absent.
+    pub mean: Option<f64>,
+    /// 1 for the lowest mean among the methods; equal means share a rank.
+    pub rank: Option<usize>,
+    /// The mean of its ranks on each data set.
+    pub mean_rank: Option<f64>,
+}
+
+/// All tables, in the order of the settings.
+pub fn summaries(results: &Results) -> Vec<Summary> {
+    let mut tables = Vec::new();
+    for &protocol in &results.settings.protocols {
+        for recogniser in &results.recognisers {
+            for &fmr in &results.settings.fmr {
+                tables.push(summary(results, protocol, &recogniser.name, fmr));
+            }
+        }
+    }
+    tables
+}
+
+fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) -> Summary {
+    let datasets: Vec<String> = results.datasets.iter().map(|d| d.name.clone()).collect();
+    let methods = results.methods.iter().map(|method| (method.name.as_str(), Line::Method));
+    let lines = methods.chain([("random", Line::Random), ("oracle", Line::Oracle)]);
+    let curve = |dataset: &str, method: &str, line: Line| -> Option<&CurveRecord> {
+        let mut of_set = results.curves_of(dataset, recogniser, protocol, fmr);
+        of_set.find(|curve| curve.line == line && curve.method == method)
+    };
+    let mut warnings: Vec<String> = Vec::new();
+    let mut rows: Vec<SummaryRow> = lines
+        .map(|(method, line)| {
+            let curves: Vec<Option<&CurveRecord>> =
+                datasets.iter().map(|dataset| curve(dataset, method, line)).collect();
+            for curve in curves.iter().flatten() {
+                for warning in &curve.warnings {
+                    let warning = format!("{}: {warning}", curve.dataset);
+                    if line == Line::Random && !warnings.contains(&warning) {
+                        warnings.push(warning);
+                    }
+                }
+            }
+            let pauc: Vec<Option<f64>> = curves.iter().map(|curve| (*curve)?.pauc).collect();
+            let all: Option<Vec<f64>> = pauc.iter().copied().collect();
+            SummaryRow {
+                method: method.to_owned(),
+                line,
+                intervals: curves.iter().map(|curve| (*curve)?.pauc_interval).collect(),
+                mean: all.map(|all| all.iter().sum::<f64>() / all.len() as f64),
+                pauc,
+                rank: None,
+                mean_rank: None,
+            }
+        })
+        .collect();
+    let ranks = ranks(&rows.iter().map(|row| competing(row, row.mean)).collect::<Vec<_>>());
+    let by_set: Vec<Vec<Option<usize>>> = (0..datasets.len())
+        .map(|set| {
+            let of_set: Vec<_> = rows.iter().map(|row| competing(row, row.pauc[set])).collect();
+            self::ranks(&of_set)
+        })
+        .collect();
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.rank = ranks[index];
+        let all: Option<Vec<usize>> = by_set.iter().map(|ranks| ranks[index]).collect();
+        row.mean_rank = all.map(|all| all.iter().sum::<usize>() as f64 / all.len() as f64);
+    }
+    let recogniser = recogniser.to_owned();
+    Summary { protocol, recogniser, fmr, datasets, rows, warnings }
+}
+
+fn competing(row: &SummaryRow, value: Option<f64>) -> Option<f64> {
+    value.filter(|_| row.line == Line::Method)
+}
+
+/// 1 plus how many are lower.
+fn ranks(values: &[Option<f64>]) -> Vec<Option<usize>> {
+    let rank = |value: f64| 1 + values.iter().flatten().filter(|&&other| other < value).count();
+    values.iter().map(|value| value.map(rank)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranks;
+
+    #[test]
+    fn equal_values_share_a_rank_and_absent_ones_have_none() {
+        let values = [Some(0.2), Some(0.1), None, Some(0.2), Some(0.3)];
+        assert_eq!(ranks(&values), [Some(2), Some(1), None, Some(2), Some(4)]);
+    }
+}

@@ -21,6 +21,8 @@ pub mod crop;
 pub mod checkpoint;
 pub mod vit;
 
+pub mod onnx;
+
 pub mod map;
 pub mod score;
 

@@ -1,0 +1,92 @@
+//! What goes into a network and comes out of it.
+
+use std::fmt;
+
+/// Numbers with a shape, in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl Tensor {
+    /// Returns `None` unless there are exactly as many values as the shape says.
+    pub fn new(shape: &[usize], values: Vec<f32>) -> Option<Self> {
+        let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side))?;
+        (count == values.len()).then(|| Self { shape: shape.to_vec(), values })
+    }
+
+    /// Length of each axis; empty for a single number.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The numbers, the last axis running fastest.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The numbers, given away.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+}
+
+/// One axis of an input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dim {
+    /// Always of this length.
+    Fixed(usize),
+    /// Of any length; equal names are equal lengths.
+    Named(String),
+}
+
+impl Dim {
+    /// The length, when the file fixes it.
+    pub fn fixed(&self) -> Option<usize> {
+        match self {
+            Self::Fixed(length) => Some(*length),
+            Self::Named(_) => None,
+        }
+    }
+}
+
+/// An input or output of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The name by which it is addressed.
+    pub name: String,
+    /// Its axes; `None` where the file does not even say how many there are.
+    pub shape: Option<Vec<Dim>>,
+    /// Whether it is declared as f32, or nothing is declared.
+    pub is_f32: bool,
+}
+
+impl Port {
+    /// Whether a tensor of this shape may go in.
+    pub fn takes(&self, shape: &[usize]) -> bool {
+        self.shape.as_ref().is_none_or(|axes| {
+            axes.len() == shape.len()
+                && axes.iter().zip(shape).all(|(dim, &side)| dim.fixed().is_none_or(|f| f == side))
+        })
+    }
+
+    /// The shape as text: `[batch, 3, 112, 112]`, `any shape` where it is not declared.
+    pub fn shape_text(&self) -> String {
+        let Some(axes) = &self.shape else { return "any shape".to_owned() };
+        let axes: Vec<String> = axes
+            .iter()
+            .map(|dim| match dim {
+                Dim::Fixed(length) => length.to_string(),
+                Dim::Named(name) => super::error::shown(name),
+            })
+            .collect();
+        format!("[{}]", axes.join(", "))
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' {}", super::error::shown(&self.name), self.shape_text())
+    }
+}

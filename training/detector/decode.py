@@ -41,7 +41,7 @@ class Detector:
             [decode_level(outputs, stride, padded[1] // stride, threshold) for stride in STRIDES]
         )
 
-    def detect(self, picture, threshold=0.5, overlap=0.4, merge=False):
+    def detect(self, picture, threshold=0.5, overlap=0.3, merge=False):
         """Faces after suppression of overlapping candidates, best first.
 
         With `merge` each face is the mean of the candidates that it suppressed,

@@ -183,7 +183,7 @@ def main():
     parser.add_argument("--teacher", default=shared / "models/yunet_n_dynamic.onnx")
     parser.add_argument("--lfw", default=shared / "lfw-original-250.tar")
     parser.add_argument("--work", type=Path, default=ROOT / "target/detector", help="cache of train.py")
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--threshold", type=float, default=0.6)
     parser.add_argument("--teacher-threshold", type=float, default=0.6)
     parser.add_argument("--scenes", type=int, default=600)
     parser.add_argument("--side", type=int, default=448)

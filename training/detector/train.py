@@ -16,6 +16,7 @@ import teacher
 from decode import STRIDES, Detector
 from evaluate import composed_scenes, compare
 from export import export
+from finish import finish
 from network import Network
 from scenes import Source, compose
 from targets import assign
@@ -236,7 +237,7 @@ def main():
             torch.save(state, saved.with_suffix(".new"))
             saved.with_suffix(".new").replace(saved)
         ready = time.time()
-    options.output.write_bytes((options.work / "detector.onnx").read_bytes())
+    finish(saved, options.work, options.output)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ pub mod score;
 pub mod engine;
 pub mod pipeline;
 
+pub mod best;
 pub mod paint;
 pub mod status;
 pub mod threads;

@@ -36,6 +36,27 @@ impl<'a> PatchGrid<'a> {
         }
         Ok(Self { values, rows, cols })
     }
+
+    /// Patch values outside of a range.
+    pub(super) fn clipped(&self, range: ColorRange) -> usize {
+        self.values.iter().filter(|&&value| !range.contains(value)).count()
+    }
+
+    /// The map's value between 0 and 1 at a place in the crop, whose left and
+    /// upper edges are at 0 and right and lower ones at 1: between the patches'
+    /// centres bilinear, beyond the outermost continued, as in [`paint_map`].
+    pub(super) fn fraction_at(&self, x: f64, y: f64, range: ColorRange) -> f32 {
+        let tap = |place: f64, cells: usize| {
+            let centre = (place * cells as f64 - 0.5).clamp(0.0, (cells - 1) as f64);
+            let near = centre.floor() as usize;
+            (near, (near + 1).min(cells - 1), (centre - near as f64) as f32)
+        };
+        let ((left, right, across), (top, bottom, down)) = (tap(x, self.cols), tap(y, self.rows));
+        let at = |row: usize, col: usize| range.fraction(self.values[row * self.cols + col]);
+        let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+        let upper = mix(at(top, left), at(top, right), across);
+        mix(upper, mix(at(bottom, left), at(bottom, right), across), down)
+    }
 }
 
 /// How maps are painted.
@@ -98,7 +119,7 @@ pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, Pain
     style.check()?;
     let &PatchGrid { values, rows, cols } = grid;
     let &MapStyle { range, side, .. } = style;
-    let clipped = values.iter().filter(|&&value| !range.contains(value)).count();
+    let clipped = grid.clipped(range);
     let fractions: Vec<f32> = values.iter().map(|&value| range.fraction(value)).collect();
     let table = style.colormap.table();
     let rgb = resize_bilinear_grid(&fractions, (rows, cols), (side, side))

@@ -1,0 +1,129 @@
+//! The first few of each group, best first.
+
+use super::{Thumbnail, best_first};
+
+/// A face that may be taken.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Which group it belongs to; any numbers.
+    pub group: usize,
+    /// Its score; higher is better.
+    pub score: f32,
+    /// Pixels between its eyes, 0 if not known; decides between equal scores.
+    pub eye_distance: f32,
+    /// What it looks like.
+    pub thumbnail: Thumbnail,
+}
+
+/// How many are taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SelectOptions {
+    /// The most faces of one group; at least one.
+    pub top: usize,
+    /// Faces whose thumbnails are at least this similar count as one; more than
+    /// 1 takes duplicates too.
+    pub same_picture: f32,
+}
+
+/// A face that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// The index of the candidate.
+    pub index: usize,
+    /// Its place in its group, from 1.
+    pub rank: usize,
+    /// Faces in its group.
+    pub of: usize,
+    /// Worse faces of its group that were left out as near-duplicates of this one.
+    pub duplicates: usize,
+}
+
+/// Takes the best faces of each group, without near-duplicates. The picks of a
+/// group follow each other, best first; groups are in the order in which their
+/// first members stand among the candidates.
+pub fn select(candidates: &[Candidate], options: &SelectOptions) -> Vec<Pick> {
+    let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let place = *places.entry(candidate.group).or_insert_with(|| {
+            groups.push((candidate.group, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(index);
+    }
+    groups
+        .into_iter()
+        .flat_map(|(_, members)| select_of_one(candidates, members, options))
+        .collect()
+}
+
+fn select_of_one(
+    candidates: &[Candidate],
+    mut members: Vec<usize>,
+    options: &SelectOptions,
+) -> Vec<Pick> {
+    let key = |index: usize| (candidates[index].score, candidates[index].eye_distance, index);
+    members.sort_by(|&a, &b| best_first(key(a), key(b)));
+    let of = members.len();
+    let mut picks: Vec<Pick> = Vec::new();
+    for index in members {
+        let look = &candidates[index].thumbnail;
+        let same = picks.iter().position(|pick: &Pick| {
+            candidates[pick.index].thumbnail.similarity(look) >= options.same_picture
+        });
+        match same {
+            Some(same) => picks[same].duplicates += 1,
+            None if picks.len() < options.top.max(1) => {
+                picks.push(Pick { index, rank: picks.len() + 1, of, duplicates: 0 });
+            }
+            None => {}
+        }
+    }
+    picks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crop::Crop;
+
+    /// A face whose picture is one of a few that have nothing in common.
+    fn face(group: usize, score: f32, eye_distance: f32, picture: usize) -> Candidate {
+        let level = |i: usize| if ((i % 16) >> picture) & 1 == 1 { 220 } else { 30 };
+        let rgb = (0..16 * 16).flat_map(|i| [level(i); 3]).collect();
+        let thumbnail = Thumbnail::of(&Crop::from_rgb(16, rgb).expect("a crop"));
+        Candidate { group, score, eye_distance, thumbnail }
+    }
+
+    fn picks(
+        candidates: &[Candidate],
+        top: usize,
+        same_picture: f32,
+    ) -> Vec<(usize, usize, usize, usize)> {
+        let picks = select(candidates, &SelectOptions { top, same_picture });
+        picks.iter().map(|pick| (pick.index, pick.rank, pick.of, pick.duplicates)).collect()
+    }
+
+    #[test]
+    fn the_best_of_each_group_come_first_without_duplicates() {
+        let faces = [
+            face(7, 0.1, 40.0, 0),
+            face(3, 0.9, 40.0, 1),
+            face(7, 0.5, 40.0, 1),
+            face(7, 0.4, 40.0, 1),
+            face(7, 0.3, 40.0, 2),
+            face(7, 0.2, 40.0, 2),
+        ];
+        assert_eq!(picks(&faces, 2, 0.9), [(2, 1, 5, 1), (4, 2, 5, 1), (1, 1, 1, 0)]);
+        assert_eq!(picks(&faces, 1, 0.9), [(2, 1, 5, 1), (1, 1, 1, 0)]);
+        // Above 1 nothing is a duplicate.
+        assert_eq!(picks(&faces, 3, 1.1), [(2, 1, 5, 0), (3, 2, 5, 0), (4, 3, 5, 0), (1, 1, 1, 0)]);
+        assert_eq!(picks(&[], 3, 0.9), []);
+    }
+
+    #[test]
+    fn of_equal_scores_the_larger_and_then_the_earlier_is_better() {
+        let faces = [face(0, 0.5, 30.0, 0), face(0, 0.5, 60.0, 1), face(0, 0.5, 30.0, 2)];
+        assert_eq!(picks(&faces, 3, 0.9), [(1, 1, 3, 0), (0, 2, 3, 0), (2, 3, 3, 0)]);
+    }
+}

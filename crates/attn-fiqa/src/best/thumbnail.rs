@@ -1,0 +1,88 @@
+//! Enough of a crop to tell whether two are nearly the same picture.
+
+use crate::crop::Crop;
+
+/// Cells along one side.
+const CELLS: usize = 16;
+
+/// Thumbnails that correlate by at least this much are of nearly the same
+/// picture, unless told otherwise.
+pub const DEFAULT_SAME_PICTURE: f32 = 0.95;
+
+/// A face in 16×16 grey levels, without its mean brightness and contrast.
+///
+/// It sees how light falls, pose, expression and background, so that two
+/// pictures of one person taken on different days differ and neighbouring frames
+/// of a film do not. No network is asked: a face recogniser is made to find all
+/// pictures of a person alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thumbnail {
+    /// `[row, column]`; mean 0 and norm 1, or all 0 of a crop of one grey.
+    cells: Vec<f32>,
+}
+
+impl Thumbnail {
+    /// Averages the luma (Rec. 601) of a crop's pixels cell by cell.
+    pub fn of(crop: &Crop) -> Self {
+        let side = crop.side();
+        let mut sums = vec![0.0_f64; CELLS * CELLS];
+        let mut counts = vec![0_u32; CELLS * CELLS];
+        for (index, pixel) in crop.rgb().chunks_exact(3).enumerate() {
+            let (row, column) = (index / side * CELLS / side, index % side * CELLS / side);
+            let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f64::from);
+            sums[row * CELLS + column] += 0.299 * red + 0.587 * green + 0.114 * blue;
+            counts[row * CELLS + column] += 1;
+        }
+        // Of a crop smaller than the cells some are empty.
+        let means = sums.iter().zip(&counts).map(|(sum, &count)| sum / f64::from(count.max(1)));
+        let means: Vec<f64> = means.collect();
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
+        let norm = means.iter().map(|level| (level - mean).powi(2)).sum::<f64>().sqrt();
+        // Below a thousandth of a level there is nothing but rounding.
+        let scale = if norm > 1e-3 { 1.0 / norm } else { 0.0 };
+        Self { cells: means.iter().map(|level| ((level - mean) * scale) as f32).collect() }
+    }
+
+    /// Correlation with another, −1 to 1; 1 is the same picture up to brightness
+    /// and contrast. A crop of one grey is like another such and like nothing else.
+    pub fn similarity(&self, other: &Self) -> f32 {
+        let flat = |thumbnail: &Self| thumbnail.cells.iter().all(|&cell| cell == 0.0);
+        match (flat(self), flat(other)) {
+            (true, true) => 1.0,
+            _ => self.cells.iter().zip(&other.cells).map(|(a, b)| a * b).sum(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crop(side: usize, level: impl Fn(usize, usize) -> u8) -> Crop {
+        let rgb = (0..side * side).flat_map(|i| [level(i % side, i / side); 3]).collect();
+        Crop::from_rgb(side, rgb).expect("a crop")
+    }
+
+    #[test]
+    fn brightness_and_contrast_do_not_count_and_content_does() {
+        let ramp = Thumbnail::of(&crop(112, |x, y| (x / 2 + y / 4) as u8));
+        let brighter = Thumbnail::of(&crop(112, |x, y| (50 + x + y / 2) as u8));
+        let negative = Thumbnail::of(&crop(112, |x, y| (200 - x / 2 - y / 4) as u8));
+        let other = Thumbnail::of(&crop(112, |x, _| if x % 56 < 28 { 0 } else { 200 }));
+        assert!((ramp.similarity(&ramp) - 1.0).abs() < 1e-5);
+        assert!(ramp.similarity(&brighter) > 0.999);
+        assert!(ramp.similarity(&negative) < -0.999);
+        assert!(ramp.similarity(&other).abs() < 0.5);
+    }
+
+    #[test]
+    fn one_grey_is_like_another_only() {
+        let [black, white] = [0, 255].map(|level| Thumbnail::of(&crop(50, |_, _| level)));
+        let ramp = Thumbnail::of(&crop(50, |x, _| x as u8));
+        assert_eq!(black.similarity(&white), 1.0);
+        assert_eq!(black.similarity(&ramp), 0.0);
+        // Smaller than the thumbnail, and still something to compare.
+        let tiny = Thumbnail::of(&crop(3, |x, y| (x * 80 + y) as u8));
+        assert!((tiny.similarity(&tiny) - 1.0).abs() < 1e-5);
+    }
+}

@@ -19,6 +19,8 @@ fn main() -> std::process::ExitCode {
     let outcome = match Cli::parse().command {
         Command::Score(args) => commands::score::run(&args),
         Command::Detect(args) => commands::detect::run(&args),
+        Command::Crop(args) => commands::crop::run(&args),
+        Command::Best(args) => commands::best::run(&args),
         Command::Map(args) => commands::map::run(&args),
         Command::Degrade(args) => commands::degrade::run(&args),
         Command::Validate(args) => commands::validate::run(&args),

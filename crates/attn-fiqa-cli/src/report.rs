@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use attn_fiqa::decode::Note;
-use attn_fiqa::pipeline::{FacesRow, Row};
+use attn_fiqa::pipeline::{CropRow, FacesRow, Row};
 use attn_fiqa::source::Tally;
 use attn_fiqa::status::{Failure, Status};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -135,6 +135,20 @@ impl Report {
         let notes = if row.is_first { &row.notes[..] } else { &[] };
         self.images_scored += u64::from(row.is_first && row.outcome.is_ok());
         self.count_outcome(&row.path, notes, row.outcome.as_ref().err());
+    }
+
+    /// Takes note of an image that is neither done nor failed.
+    pub(crate) fn count_passed_over(&mut self, notes: &[Note]) {
+        self.count_notes(notes);
+    }
+
+    /// Takes note of one face that was cut out, or of an image without any.
+    pub(crate) fn count_crop(&mut self, row: &CropRow) {
+        if row.is_first {
+            self.count_notes(&row.notes);
+        }
+        let notes = if row.is_first { &row.notes[..] } else { &[] };
+        self.count_outcome(&row.path, notes, row.crop.as_ref().err());
     }
 
     /// Takes note of an image whose faces were looked for.

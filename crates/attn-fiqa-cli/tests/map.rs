@@ -7,7 +7,8 @@ mod support;
 use attn_fiqa::checkpoint::builtin;
 use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_picture};
 
-const HEADING: [&str; 8] = ["path", "face", "status", "score", "overlay", "map", "grid", "message"];
+const HEADING: [&str; 9] =
+    ["path", "face", "status", "score", "overlay", "map", "grid", "photo", "message"];
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);

@@ -96,6 +96,11 @@ impl FaceArgs {
         Ok(FaceSource::Detected(Arc::new(self.detector.open(threads)?)))
     }
 
+    /// Whether the choice among a picture's faces needs scores.
+    pub(crate) fn wants_best(&self) -> bool {
+        self.best
+    }
+
     /// Which of the faces found are taken.
     pub(crate) fn choice(&self) -> FaceChoice {
         let choice = self.detector.choice();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::decode::DecodeLimits;
-use attn_fiqa::source::{Input, ListFrom, SourceOptions, Sources};
+use attn_fiqa::source::{FilmOptions, Input, ListFrom, SourceOptions, Sources};
 
 use crate::output::same_file;
 
@@ -42,6 +42,15 @@ pub(crate) struct InputArgs {
 impl InputArgs {
     /// Looks at every input; the list comes after the named ones.
     pub(crate) fn open(&self) -> anyhow::Result<Sources> {
+        self.open_all(None)
+    }
+
+    /// The same, with the frames of animations and videos as images.
+    pub(crate) fn open_with_films(&self, films: FilmOptions) -> anyhow::Result<Sources> {
+        self.open_all(Some(films))
+    }
+
+    fn open_all(&self, films: Option<FilmOptions>) -> anyhow::Result<Sources> {
         let mut inputs: Vec<Input> = self.inputs.iter().cloned().map(Input::Path).collect();
         if let Some(list) = &self.list {
             let path = match list.as_os_str() == "-" {
@@ -50,8 +59,7 @@ impl InputArgs {
             };
             inputs.push(Input::List { path, root: self.root.clone() });
         }
-        let options =
-            SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes, films: None };
+        let options = SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes, films };
         Ok(Sources::open(&inputs, &options)?)
     }
 

@@ -22,9 +22,18 @@ pub(crate) struct MapArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
 
-    /// Write each image's overlay, bare map and raw grid into this folder, with a manifest.csv.
+    /// Write each face's overlay, bare map and raw grid into this folder, and each photo with its
+    /// maps on it, with a manifest.csv.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
+
+    /// Do not also draw the maps back onto the photos that faces were found in (NAME.photo.png).
+    #[arg(long, requires = "output", help_heading = "Output")]
+    pub(crate) no_photo: bool,
+
+    /// Shrink those photos until their longer side is at most this.
+    #[arg(long, value_name = "PIXELS", default_value_t = 1600, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Output")]
+    pub(crate) photo_side: u32,
 
     /// Write one picture of all faces: image, map, overlay, name and score, best first.
     #[arg(long, value_name = "FILE.png", help_heading = "Output")]

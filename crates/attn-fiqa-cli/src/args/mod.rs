@@ -1,9 +1,12 @@
 //! What can be typed.
 
 mod benchmark;
+mod best;
+mod crop;
 mod degrade;
 mod detect;
 mod faces;
+mod film;
 mod input;
 mod map;
 mod model;
@@ -16,9 +19,12 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
+pub(crate) use best::{BestArgs, BestFormat, GroupBy};
+pub(crate) use crop::{CropArgs, PictureFormat};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use faces::{DetectorArgs, FaceArgs};
+pub(crate) use film::FilmArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use model::{ModelArgs, ModelCommand, ModelOptions};
@@ -47,6 +53,10 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Find faces: boxes, landmarks, and how well a detector finds them.
     Detect(DetectArgs),
+    /// Cut out every face, aligned as recognisers take it, into a folder.
+    Crop(CropArgs),
+    /// Choose the best faces of each folder, film, track or person.
+    Best(BestArgs),
     /// Draw which parts of each face the score comes from.
     Map(MapArgs),
     /// Make faces worse in known ways and strengths, to test a quality score with.

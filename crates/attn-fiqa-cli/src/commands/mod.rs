@@ -1,6 +1,9 @@
 //! What is done: one file a command.
 
 pub(crate) mod benchmark;
+pub(crate) mod best;
+pub(crate) mod crop;
+mod crop_folder;
 pub(crate) mod degrade;
 pub(crate) mod detect;
 pub(crate) mod map;

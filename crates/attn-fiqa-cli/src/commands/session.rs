@@ -57,6 +57,19 @@ impl Session {
         options: &PipelineOptions,
         run: &RunArgs,
         request: &Request,
+        sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Report> {
+        self.run_counting(sources, options, run, request, Report::count, sink)
+    }
+
+    /// The same with another way to take note of a row.
+    pub(super) fn run_counting(
+        &self,
+        sources: Sources,
+        options: &PipelineOptions,
+        run: &RunArgs,
+        request: &Request,
+        count: impl Fn(&mut Report, &Row),
         mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
         let mut report = Report::start(run, sources.found_so_far());
@@ -77,7 +90,7 @@ impl Session {
             ));
         }
         let outcome = pipeline::run(sources, &self.engine, request, options, |row| {
-            report.count(&row);
+            count(&mut report, &row);
             sink(row, &mut report)
         });
         if let FaceSource::Landmarks(file) = &options.faces {

@@ -22,7 +22,7 @@ pub use error::PaintError;
 pub use faces::draw_faces;
 pub use on_photo::{MapOnPhoto, overlay_on_photo};
 pub use overlay::{DEFAULT_ALPHA, DEFAULT_SIDE, MapStyle, Painted, PatchGrid, overlay, paint_map};
-pub use png::encode_png;
+pub use png::{encode_jpeg, encode_png};
 pub use range::{ColorRange, RangeOverSet};
 pub use sheet::{SheetCell, SheetStyle, paint_sheet, sheet_size};
 

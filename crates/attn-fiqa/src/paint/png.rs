@@ -1,5 +1,6 @@
-//! Pictures as PNG files.
+//! Pictures as PNG and JPEG files.
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -23,6 +24,33 @@ pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, Pa
     }
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes).write_image(rgb, png_width, png_height, ExtendedColorType::Rgb8)?;
+    Ok(bytes)
+}
+
+/// Quality of [`encode_jpeg`]: high, since what is written is looked at by
+/// networks again.
+const JPEG_QUALITY: u8 = 95;
+
+/// The bytes of a JPEG file of quality 95 with 8-bit RGB pixels, `[row, column, channel]`.
+///
+/// # Errors
+/// As [`encode_png`], with 65,535 pixels as the longest side.
+pub fn encode_jpeg(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, PaintError> {
+    let (Ok(jpeg_width @ 1..), Ok(jpeg_height @ 1..)) =
+        (u16::try_from(width), u16::try_from(height))
+    else {
+        return Err(PaintError::PictureSize { width, height });
+    };
+    if width * height * 3 != rgb.len() {
+        return Err(PaintError::PixelCount { width, height, found: rgb.len() });
+    }
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).write_image(
+        rgb,
+        u32::from(jpeg_width),
+        u32::from(jpeg_height),
+        ExtendedColorType::Rgb8,
+    )?;
     Ok(bytes)
 }
 

@@ -26,7 +26,7 @@ use crate::status::Failure;
 use crate::threads::Threads;
 
 pub use choice::FaceChoice;
-pub use row::{FaceInfo, FacesRow, Row, Way};
+pub use row::{CropRow, FaceInfo, FacesRow, Row, Way};
 
 use prepare::{Prepared, PreparedFace};
 use read_ahead::ReadAhead;
@@ -150,6 +150,42 @@ pub fn find_faces<E>(
             let rows = threads
                 .install(|| in_parallel(encoded, |item| prepare::find_in(item, detector, options)));
             for row in rows {
+                sink(row)?;
+            }
+        }
+    })
+}
+
+/// Sends every source through decoding, detection and alignment only, and hands
+/// one row a face to `sink`, in the order of the items: a crop of `side` pixels,
+/// or why there is none. Of the options [`FaceChoice::best`] and `jitter`, which
+/// need scores, mean nothing here.
+///
+/// # Errors
+///
+/// Those of `sink`: reading then stops and the remaining images are dropped.
+pub fn cut_faces<E>(
+    items: impl Iterator<Item = SourceItem> + Send,
+    threads: &Threads,
+    side: usize,
+    options: &PipelineOptions,
+    mut sink: impl FnMut(CropRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let batch = options.batch.max(1);
+    std::thread::scope(|scope| {
+        let items = ReadAhead::start(scope, items, batch);
+        loop {
+            let encoded = items.next_batch(batch, true);
+            if encoded.is_empty() {
+                return Ok(());
+            }
+            let rows = threads.install(|| {
+                in_parallel(encoded, |item| {
+                    let prepared = prepare::prepare(item, side, options);
+                    prepared.without_photo_unless(false).into_crops()
+                })
+            });
+            for row in rows.into_iter().flatten() {
                 sink(row)?;
             }
         }

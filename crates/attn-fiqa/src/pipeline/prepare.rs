@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::row::{FaceInfo, FacesRow, Row};
+use super::row::{CropRow, FaceInfo, FacesRow, Row};
 use super::{FaceSource, FindOptions, PipelineOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
@@ -53,6 +53,23 @@ impl Common {
 }
 
 impl Prepared {
+    /// One row a face, or one that says why there is none.
+    pub(super) fn into_crops(self) -> Vec<CropRow> {
+        let Self { common, faces } = self;
+        let row = |is_first, face, crop| {
+            let Common { path, relative, size, notes, .. } = common.clone();
+            CropRow { path, relative, size, notes, is_first, face, crop }
+        };
+        match faces {
+            Err(failure) => vec![row(true, None, Err(failure))],
+            Ok(faces) => faces
+                .into_iter()
+                .enumerate()
+                .map(|(place, face)| row(place == 0, Some(face.info), face.crop))
+                .collect(),
+        }
+    }
+
     pub(super) fn without_photo_unless(mut self, keep: bool) -> Self {
         self.common.photo = self.common.photo.filter(|_| keep);
         self

@@ -125,6 +125,25 @@ impl Row {
     }
 }
 
+/// One face's crop, or an image without one; the rows of an image follow each other.
+#[derive(Debug)]
+pub struct CropRow {
+    /// The name to show.
+    pub path: String,
+    /// The name inside its input, for files to be written.
+    pub relative: PathBuf,
+    /// Width and height of the picture in its file, upright, when it was decoded.
+    pub size: Option<(usize, usize)>,
+    /// What was ignored or changed on the way.
+    pub notes: Vec<Note>,
+    /// Whether this is the first row of its image.
+    pub is_first: bool,
+    /// The face, when there is one.
+    pub face: Option<FaceInfo>,
+    /// Its crop, or why there is none.
+    pub crop: Result<Crop, Failure>,
+}
+
 /// The faces of one image, largest first, or why they could not be looked for.
 /// An image without faces has an empty list.
 #[derive(Debug)]

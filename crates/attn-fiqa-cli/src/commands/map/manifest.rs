@@ -46,16 +46,18 @@ impl Manifest {
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
         let mut writer = csv::Writer::from_writer(NewFile::create(&folder.join("manifest.csv"))?);
         writer.write_record([
-            "path", "face", "status", "score", "overlay", "map", "grid", "message",
+            "path", "face", "status", "score", "overlay", "map", "grid", "photo", "message",
         ])?;
         Ok(Self { writer, taken: HashSet::new() })
     }
 
     /// Enters a face and says how its files are called; `None` if it gets none.
+    /// `photo` tells the file of the photo that its map is drawn onto, if there is one.
     pub(super) fn enter(
         &mut self,
         row: &Row,
         grid: GridFormat,
+        photo: impl FnOnce(&Row) -> anyhow::Result<Option<PathBuf>>,
         report: &mut Report,
     ) -> anyhow::Result<Option<PathBuf>> {
         let path = row.path.as_str();
@@ -76,6 +78,7 @@ impl Manifest {
             return Ok(None);
         }
         let file = |ending| with_ending(&stem, ending).to_string_lossy().into_owned();
+        let photo = photo(row)?.map(|photo| photo.to_string_lossy().into_owned());
         let score = assessment.scores.first().map(f32::to_string).unwrap_or_default();
         let (status, notes) = (Status::Ok.name(), describe_notes(&row.notes));
         self.writer.write_record([
@@ -86,6 +89,7 @@ impl Manifest {
             &file(OVERLAY),
             &file(MAP),
             &file(grid_ending(grid)),
+            &photo.unwrap_or_default(),
             &notes,
         ])?;
         Ok(Some(stem))
@@ -98,7 +102,7 @@ impl Manifest {
         status: Status,
         message: &str,
     ) -> anyhow::Result<()> {
-        Ok(self.writer.write_record([path, face, status.name(), "", "", "", "", message])?)
+        Ok(self.writer.write_record([path, face, status.name(), "", "", "", "", "", message])?)
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {

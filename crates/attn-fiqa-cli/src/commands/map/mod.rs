@@ -6,6 +6,7 @@
 
 mod manifest;
 mod painter;
+mod photos;
 mod pictures;
 mod sheet;
 mod spool;
@@ -23,6 +24,7 @@ use crate::exit::Exit;
 use crate::report::Report;
 use manifest::{Manifest, with_ending};
 use painter::{Painter, SetRange};
+use photos::Photos;
 use spool::{Spool, Spooled};
 
 pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
@@ -38,16 +40,32 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
         ..Request::new(method)
     };
     session.engine.check(&request)?;
-    let options = session.pipeline(&args.input, &args.faces, &args.run)?;
+    let mut options = session.pipeline(&args.input, &args.faces, &args.run)?;
+    let with_photos = args.output.is_some() && !args.no_photo && !args.faces.aligned;
+    if with_photos {
+        // Photos that are kept are as many as a batch.
+        options.keep_photo = true;
+        options.batch = session.engine.threads().count();
+    }
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
     let mut spool = Spool::create(&spool_folder(args))?;
     let mut range = SetRange::default();
+    let jobs = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
+    let photos =
+        with_photos.then(|| Photos::create(&spool_folder(args), args.photo_side as usize, jobs));
+    let mut photos = photos.transpose()?;
     let report = session.run(sources, &options, &args.run, &request, |row, report| {
         let file_stem = match &mut manifest {
-            Some(manifest) => manifest.enter(&row, args.grid, report)?,
+            Some(manifest) => {
+                let photo = |row: &Row| match &mut photos {
+                    Some(photos) => photos.add(row, spool.len()),
+                    None => Ok(None),
+                };
+                manifest.enter(&row, args.grid, photo, report)?
+            }
             None => Some(file_stem(&row)),
         };
         let Some(image) = file_stem.and_then(|stem| spooled(row, stem)) else { return Ok(()) };
@@ -59,6 +77,9 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
         let first_head = method.head.unwrap_or(0);
         pictures::write(&mut spool, folder, &painter, args, first_head, &report)?;
+        if let Some(photos) = photos {
+            photos.write(&mut spool, folder, &painter)?;
+        }
         manifest.finish()?;
     }
     if let Some(file) = &args.sheet {

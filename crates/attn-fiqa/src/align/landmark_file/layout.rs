@@ -41,7 +41,9 @@ impl Layout {
         let mut all = true;
         for (index, number) in numbers.iter_mut().enumerate() {
             let axis = ["x", "y"][index % 2];
-            match position(&format!("{}_{axis}", Landmarks::NAMES[index / 2])) {
+            let long = format!("{}_{axis}", Landmarks::NAMES[index / 2]);
+            let short = format!("l{axis}{}", index / 2 + 1);
+            match position(&long).or_else(|| position(&short)) {
                 Some(column) => *number = column,
                 None => all = false,
             }

@@ -133,8 +133,8 @@ fn read_line(
             if fields.len() > 1 && !fields[1..].iter().any(is_number) {
                 let names = || {
                     wrong(
-                        "a heading of 11 or 12 columns, or one that names path, left_eye_x, \
-                         left_eye_y, right_eye_x … right_mouth_y",
+                        "a heading of 11 or 12 columns, or one that names path and lx1, ly1 … ly5 or \
+                         left_eye_x, left_eye_y … right_mouth_y",
                         format!("{} columns in '{}'", fields.len(), beginning(text)),
                     )
                 };

@@ -1,0 +1,181 @@
+//! `attn-fiqa best`: the best faces of each folder, track or person.
+//!
+//! Faces are scored one by one; of each only a row and a thumbnail stay in
+//! memory, and its crop on disk if the winners' are to be written.
+
+mod face;
+mod rows;
+mod spool;
+mod tracks;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use attn_fiqa::best::{Candidate, SelectOptions, group_by_identity, select};
+use attn_fiqa::engine::Request;
+use attn_fiqa::pipeline::Row;
+use attn_fiqa::status::Status;
+
+use super::crop_folder::CropFolder;
+use super::session::Session;
+use crate::args::{BestArgs, GroupBy};
+use crate::exit::Exit;
+use crate::output::printable;
+use crate::report::Report;
+use face::{ScoredFace, film_or_folder};
+use rows::{Rows, Winner};
+use spool::CropSpool;
+use tracks::Tracks;
+
+pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
+    let group_by = args.group_by()?;
+    args.input.refuse_as_output(args.output.as_deref())?;
+    let tracks = args.tracks.as_deref().map(Tracks::read).transpose()?;
+    let identity = group_by == GroupBy::Identity;
+    let session = Session::open(&args.run, identity)?;
+    let method = args.method.unwrap_or_else(|| session.engine.default_method());
+    let request = Request { embedding: identity, ..Request::new(method) };
+    session.engine.check(&request)?;
+    let options = session.pipeline(&args.input, &args.faces, &args.run)?;
+
+    // Whatever cannot be read or written is found out before any work.
+    let films = args.films.options(args.input.limits().max_pixels);
+    let sources = args.input.open_with_films(films)?;
+    let mut rows = Rows::open(args)?;
+    let crops = args.crops.as_deref().map(|folder| CropFolder::create(folder, args.crop_format));
+    let mut crops = crops.transpose()?;
+    let mut spool = crops.is_some().then(CropSpool::create).transpose()?;
+
+    let mut faces: Vec<ScoredFace> = Vec::new();
+    let (mut without_face, mut without_track) = (0_u64, 0_u64);
+    let count = |report: &mut Report, row: &Row| {
+        // Films have frames without a face: that is no failure here.
+        match &row.outcome {
+            Err(failure) if failure.status == Status::NoFace => {
+                report.count_passed_over(&row.notes)
+            }
+            _ => report.count(row),
+        }
+    };
+    let report =
+        session.run_counting(sources, &options, &args.run, &request, count, |row, _| {
+            if row.outcome.as_ref().is_err_and(|failure| failure.status == Status::NoFace) {
+                without_face += 1;
+            }
+            let Some((mut face, crop)) = ScoredFace::from_row(row) else { return Ok(()) };
+            if let Some(tracks) = &tracks {
+                match tracks.track_of(&face) {
+                    Some(track) => track.clone_into(&mut face.group),
+                    None => {
+                        without_track += 1;
+                        return Ok(());
+                    }
+                }
+            }
+            if let Some(spool) = &mut spool {
+                spool.push(&crop)?;
+            }
+            faces.push(face);
+            Ok(())
+        })?;
+
+    if identity {
+        name_persons(&mut faces, args.same_identity);
+    } else if group_by == GroupBy::Folder {
+        for face in &mut faces {
+            face.group = film_or_folder(face).to_owned();
+        }
+    }
+    let picks = select(
+        &candidates(&faces),
+        &SelectOptions { top: args.top.get(), same_picture: args.same_picture },
+    );
+    let mut not_written = 0_u64;
+    for pick in &picks {
+        let face = &faces[pick.index];
+        let mut file = None;
+        if let (Some(folder), Some(spool)) = (&mut crops, &mut spool) {
+            let stem = PathBuf::from(format!("{}.best-{}", file_name(&face.group), pick.rank));
+            match folder.write(&stem, &spool.get(pick.index)?)? {
+                Ok(name) => file = Some(name),
+                Err(failure) => {
+                    not_written += 1;
+                    report.say(&format!("{}: {}: {}", face.path, failure.status, failure.message));
+                }
+            }
+        }
+        rows.push(&Winner { face, pick, crop: file.as_deref() })?;
+    }
+    rows.finish()?;
+    for (count, what) in [
+        (without_face, "without a face"),
+        (without_track, "left out, being in no track of --tracks"),
+    ] {
+        if count > 0 {
+            report.say(&format!("note: {count} × {what}"));
+        }
+    }
+    let groups: HashSet<&str> = picks.iter().map(|pick| faces[pick.index].group.as_str()).collect();
+    report.say(&format!(
+        "{} chosen of {} faces in {} groups",
+        picks.len(),
+        faces.len(),
+        groups.len()
+    ));
+    let exit = report.finish();
+    Ok(if not_written > 0 { Exit::SomeFailed } else { exit })
+}
+
+fn candidates(faces: &[ScoredFace]) -> Vec<Candidate> {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    faces
+        .iter()
+        .map(|face| {
+            let next = numbers.len();
+            let group = *numbers.entry(&face.group).or_insert(next);
+            Candidate {
+                group,
+                score: face.score,
+                eye_distance: face.landmarks.map_or(0.0, |landmarks| landmarks.eye_distance()),
+                thumbnail: face.thumbnail.clone(),
+            }
+        })
+        .collect()
+}
+
+/// Groups by person, the best faces first, and names them `person-1`, `person-2`, …
+fn name_persons(faces: &mut [ScoredFace], threshold: f32) {
+    let mut order: Vec<usize> = (0..faces.len()).collect();
+    order.sort_by(|&a, &b| faces[b].score.total_cmp(&faces[a].score).then(a.cmp(&b)));
+    let embeddings: Vec<Vec<f32>> =
+        faces.iter_mut().map(|face| std::mem::take(&mut face.embedding)).collect();
+    let groups = group_by_identity(&embeddings, &order, threshold);
+    for (face, group) in faces.iter_mut().zip(groups) {
+        face.group = format!("person-{}", group + 1);
+    }
+}
+
+/// A group's name as that of a file: without what could lead elsewhere.
+fn file_name(group: &str) -> String {
+    const LONGEST: usize = 100;
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = printable(group).chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    let name = name.trim_matches(['.', '_']);
+    let name: String =
+        name.chars().rev().take(LONGEST).collect::<Vec<_>>().into_iter().rev().collect();
+    if name.is_empty() { "group".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn names_of_files_stay_inside_their_folder() {
+        assert_eq!(file_name("faces/ada 1"), "faces_ada_1");
+        assert_eq!(file_name("../../etc/passwd"), "etc_passwd");
+        assert_eq!(file_name(r"C:\a"), "C__a");
+        assert_eq!(file_name("."), "group");
+        assert_eq!(file_name(&"x".repeat(900)).len(), 100);
+    }
+}

@@ -1,0 +1,36 @@
+//! Crops put aside on disk until the best are known.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use anyhow::Context;
+use attn_fiqa::crop::Crop;
+
+/// A nameless file that the system removes whatever becomes of the program; all
+/// crops of a run have the same side.
+pub(super) struct CropSpool {
+    file: File,
+    side: usize,
+}
+
+impl CropSpool {
+    pub(super) fn create() -> anyhow::Result<Self> {
+        let file = tempfile::tempfile().context("cannot put crops aside on disk")?;
+        Ok(Self { file, side: 0 })
+    }
+
+    pub(super) fn push(&mut self, crop: &Crop) -> anyhow::Result<()> {
+        self.side = crop.side();
+        self.file.seek(SeekFrom::End(0))?;
+        self.file.write_all(crop.rgb()).context("cannot put a crop aside on disk")
+    }
+
+    /// Reads crop `number` back.
+    pub(super) fn get(&mut self, number: usize) -> anyhow::Result<Crop> {
+        let length = self.side * self.side * 3;
+        let mut rgb = vec![0; length];
+        self.file.seek(SeekFrom::Start(number as u64 * length as u64))?;
+        self.file.read_exact(&mut rgb).context("cannot read back a crop that was put aside")?;
+        Crop::from_rgb(self.side, rgb).context("a crop that is not square: this is a bug")
+    }
+}

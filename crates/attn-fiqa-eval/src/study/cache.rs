@@ -159,8 +159,12 @@ pub(super) fn kept<T: serde::Serialize + serde::de::DeserializeOwned>(
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot be made"))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)
-        .map_err(StudyError::io(folder, "cannot be written into"))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are their owner's alone; a result is for whom the user's mask lets in.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file =
+        builder.tempfile_in(folder).map_err(StudyError::io(folder, "cannot be written into"))?;
     file.write_all(bytes).map_err(StudyError::io(path, "cannot be written"))?;
     let persisted = file.persist(path).map_err(|error| error.error);
     persisted.map(drop).map_err(StudyError::io(path, "cannot be written"))

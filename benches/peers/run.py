@@ -1,6 +1,7 @@
-"""Ours against PyTorch: same weights, same images, same threads, interleaved rounds."""
+"""Ours in every precision against PyTorch: same weights, images and threads, in turn."""
 
 import argparse
+import contextlib
 import pathlib
 import statistics
 import subprocess
@@ -15,8 +16,8 @@ from vit import SHAPES, QualityVit
 
 
 class Ours:
-    def __init__(self, binary, checkpoint, heads, crops, batch, threads):
-        command = [binary, checkpoint, heads, crops, batch, threads]
+    def __init__(self, binary, checkpoint, heads, crops, batch, threads, precision):
+        command = [binary, checkpoint, heads, crops, batch, threads, precision]
         self.process = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
@@ -32,12 +33,20 @@ class Ours:
         self.process.wait()
 
 
-def peer_round(model, images, batch):
-    start, checksum = time.perf_counter(), 0.0
-    with torch.inference_mode():
-        for part in images.split(batch):
-            checksum += model(part).sum().item()
-    return time.perf_counter() - start, checksum
+class Torch:
+    def __init__(self, model, images, batch, bf16):
+        self.model, self.parts, self.bf16 = model, images.split(batch), bf16
+
+    def round(self):
+        autocast = torch.autocast("cpu", torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+        start, checksum = time.perf_counter(), 0.0
+        with torch.inference_mode(), autocast:
+            for part in self.parts:
+                checksum += self.model(part).float().sum().item()
+        return time.perf_counter() - start, checksum
+
+    def close(self):
+        pass
 
 
 def main():
@@ -51,7 +60,7 @@ def main():
     options = parser.parse_args()
     torch.manual_seed(1)
     pixels = np.random.default_rng(1).integers(0, 256, (options.images, 112, 112, 3), np.uint8)
-    print("shape  threads  batch  ours img/s  torch img/s  ours/torch  largest difference")
+    print("shape  threads  batch  runner      images/s  ratio to ours f32  mean score")
     with tempfile.TemporaryDirectory() as folder:
         crops = pathlib.Path(folder, "crops.rgb")
         crops.write_bytes(pixels.tobytes())
@@ -62,17 +71,27 @@ def main():
             for threads in options.threads:
                 torch.set_num_threads(threads)
                 for batch in options.batch:
-                    ours = Ours(options.binary, checkpoint, SHAPES[shape]["heads"], crops, batch, threads)
                     images = torch.from_numpy(pixels)
-                    ours.round(), peer_round(model, images, batch)
-                    rounds = [(ours.round(), peer_round(model, images, batch)) for _ in range(options.rounds)]
-                    ours.close()
-                    mine, peer = (
-                        options.images / statistics.median(r[side][0] for r in rounds) for side in (0, 1)
-                    )
-                    ratio = statistics.median(peer[0] / mine[0] for mine, peer in rounds)
-                    apart = max(abs(m[1] - p[1]) / options.images for m, p in rounds)
-                    print(f"{shape:5}  {threads:7}  {batch:5}  {mine:10.1f}  {peer:11.1f}  {ratio:10.2f}  {apart:.1e}")
+                    runners = {
+                        f"ours {precision}": Ours(
+                            options.binary, checkpoint, SHAPES[shape]["heads"], crops, batch, threads, precision
+                        )
+                        for precision in ("f32", "bf16", "int8")
+                    }
+                    runners["torch f32"] = Torch(model, images, batch, bf16=False)
+                    runners["torch bf16"] = Torch(model, images, batch, bf16=True)
+                    for runner in runners.values():
+                        runner.round()
+                    rounds = [{name: runner.round() for name, runner in runners.items()} for _ in range(options.rounds)]
+                    for name, runner in runners.items():
+                        runner.close()
+                        rate = options.images / statistics.median(r[name][0] for r in rounds)
+                        ratio = statistics.median(r["ours f32"][0] / r[name][0] for r in rounds)
+                        score = rounds[0][name][1] / options.images
+                        print(
+                            f"{shape:5}  {threads:7}  {batch:5}  {name:10}  {rate:8.1f}  {ratio:17.2f}  {score:.7f}",
+                            flush=True,
+                        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 //! Which instruction sets the machine has, proved once by looking.
 
+use std::sync::OnceLock;
+
+/// The environment variable that forces an instruction set, by its name.
+pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
+
 /// An instruction set that this machine was found to have.
 ///
 /// There is no way to make one except by detection, which is what makes the
@@ -7,7 +12,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(pub(crate) Kind);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Each holds all that stand before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// What every machine of the target has (SSE2 on x86-64, NEON on aarch64).
     Baseline,
@@ -15,21 +21,61 @@ pub(crate) enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// With dot products of bytes (VNNI).
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// With dot products of bf16 besides.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
+/// The instruction set asked for in `ATTN_FIQA_ISA` is not to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IsaError {
+    asked: String,
+}
+
+impl std::fmt::Display for IsaError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+        write!(
+            f,
+            "{ISA_VARIABLE} is '{}', which is no instruction set of this machine; it has {}",
+            self.asked,
+            names.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for IsaError {}
+
 impl Isa {
-    /// The widest instruction set that this machine has.
+    /// The instruction set that everything runs on: the one that `ATTN_FIQA_ISA`
+    /// names if this machine has it, else the widest. Decided at the first call.
     pub fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                return Self(Kind::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Self(Kind::Avx2);
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::asked_for().unwrap_or_else(|_| Self::widest()))
+    }
+
+    /// The instruction set that `ATTN_FIQA_ISA` names, or the widest if it is not set.
+    ///
+    /// # Errors
+    ///
+    /// When it names one that this machine does not have; [`Isa::best`] then passes
+    /// over it, so a program asks here first.
+    pub fn asked_for() -> Result<Self, IsaError> {
+        match std::env::var_os(ISA_VARIABLE) {
+            None => Ok(Self::widest()),
+            Some(asked) => {
+                let named =
+                    Self::available().into_iter().find(|isa| isa.name() == asked.as_os_str());
+                named.ok_or_else(|| IsaError { asked: asked.to_string_lossy().into_owned() })
             }
         }
-        Self(Kind::Baseline)
+    }
+
+    fn widest() -> Self {
+        Self::available().pop().expect("no baseline: this is a bug")
     }
 
     /// Every instruction set that this machine has, narrowest first.
@@ -37,17 +83,28 @@ impl Isa {
         let mut found = vec![Self(Kind::Baseline)];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") {
-                found.push(Self(Kind::Avx2));
-            }
-            if is_x86_feature_detected!("avx512f") {
-                found.push(Self(Kind::Avx512));
-            }
+            let steps = [
+                (Kind::Avx2, is_x86_feature_detected!("avx2")),
+                (Kind::Avx512, is_x86_feature_detected!("avx512f")),
+                (Kind::Avx512Vnni, is_x86_feature_detected!("avx512vnni")),
+                (Kind::Avx512Bf16, is_x86_feature_detected!("avx512bf16")),
+            ];
+            found.extend(steps.iter().take_while(|(_, has)| *has).map(|(kind, _)| Self(*kind)));
         }
         found
     }
 
-    /// A name for reports: `baseline`, `avx2` or `avx512`.
+    /// Whether packed f32 weights have a kernel of their own here; elsewhere
+    /// [`gemm`](crate::gemm()) is faster.
+    pub fn has_packed_f32(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 >= Kind::Avx512;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`, `avx2`, `avx512`,
+    /// `avx512-vnni` or `avx512-bf16`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Baseline => "baseline",
@@ -55,6 +112,10 @@ impl Isa {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Bf16 => "avx512-bf16",
         }
     }
 }
@@ -63,9 +124,9 @@ impl Isa {
 /// [`Isa`] stands for. The body is plain Rust; the compiler vectorises it with
 /// the registers that each wrapper allows.
 macro_rules! for_every_isa {
-    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$doc])*
-        pub fn $name(isa: $crate::Isa, $($arg: $ty),*) {
+        $visibility fn $name(isa: $crate::Isa, $($arg: $ty),*) {
             #[inline(always)]
             fn body($($arg: $ty),*) $body
 
@@ -86,9 +147,13 @@ macro_rules! for_every_isa {
                 // SAFETY: an `Isa` of this kind exists only where AVX2 was detected.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Kind::Avx2 => unsafe { avx2($($arg),*) },
-                // SAFETY: an `Isa` of this kind exists only where AVX-512F was detected.
                 #[cfg(target_arch = "x86_64")]
-                $crate::isa::Kind::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::isa::Kind::Avx512
+                | $crate::isa::Kind::Avx512Vnni
+                | $crate::isa::Kind::Avx512Bf16 => {
+                    // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+                    unsafe { avx512($($arg),*) }
+                }
             }
         }
     };

@@ -3,29 +3,37 @@
 //! 1. [`Isa`] says which instruction sets this machine has. A value of it is the
 //!    proof that the check was made, so the kernels need no further one.
 //! 2. [`gemm`] multiplies matrices seen through [`Matrix`] and [`MatrixMut`].
-//! 3. [`PackedWeights`] multiplies by weights that stay the same, faster, where
-//!    there is AVX-512.
-//! 4. [`layer_norm`], [`softmax`], [`relu6`] and [`gelu`] work on rows.
+//! 3. [`PackedWeights`] multiplies by weights that stay the same, in one of three
+//!    [`Precision`]s, and finishes each sum before it is stored.
+//! 4. [`attention`] mixes the tokens of one head.
+//! 5. [`layer_norm`], [`softmax`], [`relu6`] and [`gelu`] work on rows.
 //!
 //! # Invariant
 //!
 //! The row kernels give the same bits on every instruction set: sums run over a
 //! fixed number of lanes in a fixed order, and no multiply–add is fused. A score
-//! can therefore differ between machines only through [`gemm`] and
-//! [`PackedWeights`].
+//! can therefore differ between machines only through [`gemm`] and the f32 and bf16
+//! sums of [`PackedWeights`].
 
 mod activation;
+mod attention;
 mod gemm;
 mod isa;
 mod layer_norm;
 mod matrix;
 mod packed;
+mod peak;
+mod precision;
 mod softmax;
+mod words;
 
 pub use activation::{gelu, relu6};
+pub use attention::{AttentionShape, attention};
 pub use gemm::{Accumulate, gemm};
-pub use isa::Isa;
+pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use layer_norm::layer_norm;
 pub use matrix::{Matrix, MatrixMut};
 pub use packed::PackedWeights;
+pub use peak::peak_operations;
+pub use precision::{Finish, Precision};
 pub use softmax::softmax;

@@ -1,8 +1,7 @@
-//! Packed weights against nested loops in f64, on sizes around every block.
+//! Packed weights of every precision on every instruction set, against nested loops
+//! in f64, on sizes around every block.
 
-#![allow(clippy::print_stdout, reason = "a skipped test says why")]
-
-use attn_fiqa_kernels::{Isa, PackedWeights};
+use attn_fiqa_kernels::{Finish, Isa, PackedWeights, Precision};
 
 fn values(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -13,43 +12,91 @@ fn values(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// Every instruction set here that has the kernel; says so where none has.
-fn packed(weight: &[f32], inputs: usize) -> Vec<PackedWeights> {
-    let found: Vec<_> = Isa::available()
-        .into_iter()
-        .filter_map(|isa| PackedWeights::new(isa, weight, inputs))
-        .collect();
-    if found.is_empty() {
-        println!("skipped: this machine has no instruction set with packed weights");
+/// The nearest number of eight significant bits, ties to even.
+fn nearest_bf16(value: f32) -> f32 {
+    let step = 2f64.powi(f64::from(value).abs().log2().floor() as i32 - 7);
+    ((f64::from(value) / step).round_ties_even() * step) as f32
+}
+
+/// A row as bytes stand for it: 255 equal steps over its range, zero among them.
+fn nearest_bytes(row: &[f32]) -> Vec<f32> {
+    let low = row.iter().copied().fold(0.0, f32::min);
+    let high = row.iter().copied().fold(0.0, f32::max);
+    let scale = (high - low) / 255.0;
+    let zero = (-low / scale).round();
+    row.iter().map(|x| ((x / scale + zero).round().clamp(0.0, 255.0) - zero) * scale).collect()
+}
+
+/// The input as a precision sees it, `[row, input]`.
+fn seen(precision: Precision, x: &[f32], inputs: usize) -> Vec<f32> {
+    match precision {
+        Precision::F32 => x.to_vec(),
+        Precision::Bf16 => x.iter().map(|&x| nearest_bf16(x)).collect(),
+        Precision::Int8 => x.chunks(inputs).flat_map(nearest_bytes).collect(),
     }
-    found
+}
+
+fn finished(finish: Finish, before: f32, sum: f64) -> f64 {
+    match finish {
+        Finish::Overwrite => sum,
+        Finish::Add => f64::from(before) + sum,
+        Finish::Relu6 => sum.clamp(0.0, 6.0),
+    }
 }
 
 #[test]
 fn products_match_nested_loops_on_awkward_sizes() {
-    for rows in [0, 1, 2, 13, 14, 15, 29, 98] {
-        for outputs in [1, 15, 16, 17, 31, 32, 33, 70] {
-            for inputs in [1, 7, 64, 511, 512, 513, 1030] {
-                if rows * outputs * inputs > 1 << 19 {
+    for rows in [0, 1, 2, 13, 14, 15, 29] {
+        for outputs in [1, 16, 17, 32, 33, 70] {
+            for inputs in [1, 2, 3, 7, 64, 513, 1030] {
+                if rows * outputs * inputs > 1 << 17 {
                     continue;
                 }
                 let (x, weight) = (values(rows * inputs, 1), values(outputs * inputs, 2));
-                let before = values(rows * outputs, 3);
-                for packed in packed(&weight, inputs) {
-                    let mut out = before.clone();
-                    packed.multiply_add(&x, &mut out);
-                    for (index, &found) in out.iter().enumerate() {
-                        let (row, output) = (index / outputs, index % outputs);
-                        let product = |i: usize| {
-                            f64::from(x[row * inputs + i]) * f64::from(weight[output * inputs + i])
-                        };
-                        let expected =
-                            f64::from(before[index]) + (0..inputs).map(product).sum::<f64>();
-                        assert!(
-                            (f64::from(found) - expected).abs() < 1e-4,
-                            "[{rows}, {inputs}] × [{outputs}, {inputs}]ᵀ at {index}: \
-                             {found} is not {expected}"
-                        );
+                let (before, bias) = (values(rows * outputs, 3), values(outputs, 4));
+                for precision in Precision::ALL {
+                    let x_seen = seen(precision, &x, inputs);
+                    for isa in Isa::available() {
+                        for (bias, finish) in [
+                            (Some(&bias), Finish::Overwrite),
+                            (Some(&bias), Finish::Relu6),
+                            (Some(&bias), Finish::Add),
+                            (None, Finish::Add),
+                        ] {
+                            let bias = bias.map(|bias| &bias[..]);
+                            let packed = PackedWeights::new(isa, precision, &weight, bias, inputs);
+                            let mut out = before.clone();
+                            packed.apply(&x, &mut out, finish);
+                            for output in 0..outputs {
+                                let weight = packed.row(output);
+                                for row in 0..rows {
+                                    let x = &x_seen[row * inputs..][..inputs];
+                                    let sum: f64 = x
+                                        .iter()
+                                        .zip(&weight)
+                                        .map(|(&x, &w)| f64::from(x) * f64::from(w))
+                                        .sum();
+                                    let sum =
+                                        sum + bias.map_or(0.0, |bias| f64::from(bias[output]));
+                                    let at = row * outputs + output;
+                                    let expected = finished(finish, before[at], sum);
+                                    // A byte on the border between two steps may fall to
+                                    // either side: one step of 2/255, times a weight.
+                                    let allowed = match precision {
+                                        Precision::F32 | Precision::Bf16 => 1e-4,
+                                        Precision::Int8 => 1e-2,
+                                    };
+                                    assert!(
+                                        (f64::from(out[at]) - expected).abs() < allowed,
+                                        "{} on {}, {finish:?}: [{rows}, {inputs}] × [{outputs}, \
+                                         {inputs}]ᵀ at {at}: {} is not {expected}",
+                                        precision.name(),
+                                        isa.name(),
+                                        out[at],
+                                    );
+                                }
+                            }
+                        }
                     }
                 }
             }
@@ -61,13 +108,66 @@ fn products_match_nested_loops_on_awkward_sizes() {
 fn a_row_gives_the_same_bits_in_any_company() {
     let (inputs, outputs, rows) = (600, 40, 31);
     let (x, weight) = (values(rows * inputs, 4), values(outputs * inputs, 5));
-    for packed in packed(&weight, inputs) {
-        let mut together = vec![0.0; rows * outputs];
-        packed.multiply_add(&x, &mut together);
-        for (x, together) in x.chunks_exact(inputs).zip(together.chunks_exact(outputs)) {
-            let mut alone = vec![0.0; outputs];
-            packed.multiply_add(x, &mut alone);
-            assert_eq!(alone, together);
+    for precision in Precision::ALL {
+        for isa in Isa::available() {
+            let packed = PackedWeights::new(isa, precision, &weight, None, inputs);
+            let mut together = vec![0.0; rows * outputs];
+            packed.apply(&x, &mut together, Finish::Overwrite);
+            for (x, together) in x.chunks_exact(inputs).zip(together.chunks_exact(outputs)) {
+                let mut alone = vec![0.0; outputs];
+                packed.apply(x, &mut alone, Finish::Overwrite);
+                assert_eq!(alone, together);
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_give_the_same_bits_on_every_instruction_set() {
+    let (inputs, outputs, rows) = (77, 45, 17);
+    let (x, weight) = (values(rows * inputs, 6), values(outputs * inputs, 7));
+    let bias = values(outputs, 8);
+    for finish in [Finish::Overwrite, Finish::Add, Finish::Relu6] {
+        let results: Vec<Vec<f32>> = Isa::available()
+            .into_iter()
+            .map(|isa| {
+                let bias = Some(&bias[..]);
+                let packed = PackedWeights::new(isa, Precision::Int8, &weight, bias, inputs);
+                let mut out = values(rows * outputs, 9);
+                packed.apply(&x, &mut out, finish);
+                out
+            })
+            .collect();
+        assert!(results.iter().all(|result| *result == results[0]), "{finish:?}");
+    }
+}
+
+#[test]
+fn the_largest_bytes_do_not_overflow() {
+    let inputs = 4096;
+    let (x, weight) = (vec![1.0; inputs], vec![-1.0; inputs]);
+    for isa in Isa::available() {
+        let packed = PackedWeights::new(isa, Precision::Int8, &weight, None, inputs);
+        let mut out = [0.0];
+        packed.apply(&x, &mut out, Finish::Overwrite);
+        assert!((out[0] + inputs as f32).abs() < 0.5, "{} on {}", out[0], isa.name());
+    }
+}
+
+#[test]
+fn what_is_not_a_number_is_not_hidden() {
+    let weight = vec![0.5; 3 * 20];
+    for precision in Precision::ALL {
+        for isa in Isa::available() {
+            let packed = PackedWeights::new(isa, precision, &weight, None, 20);
+            for finish in [Finish::Overwrite, Finish::Add, Finish::Relu6] {
+                let mut x = vec![0.1; 20];
+                x[13] = f32::NAN;
+                let mut out = [0.0; 3];
+                packed.apply(&x, &mut out, finish);
+                let all = out.iter().all(|value| value.is_nan());
+                assert!(all, "{} on {}: {out:?}", precision.name(), isa.name());
+            }
         }
     }
 }
@@ -76,9 +176,15 @@ fn a_row_gives_the_same_bits_in_any_company() {
 fn weights_are_read_back() {
     let (inputs, outputs) = (5, 35);
     let weight = values(outputs * inputs, 6);
-    for packed in packed(&weight, inputs) {
-        for (output, row) in weight.chunks_exact(inputs).enumerate() {
-            assert_eq!(packed.row(output), row);
+    for isa in Isa::available() {
+        for (precision, allowed) in Precision::ALL.into_iter().zip([0.0, 1.0 / 512.0, 1.0 / 253.0])
+        {
+            let packed = PackedWeights::new(isa, precision, &weight, None, inputs);
+            for (output, row) in weight.chunks_exact(inputs).enumerate() {
+                for (found, expected) in packed.row(output).iter().zip(row) {
+                    assert!((found - expected).abs() <= allowed, "{found} is not {expected}");
+                }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Times the engine on demand, for `benches/peers`.
 //!
-//! `throughput CHECKPOINT HEADS CROPS BATCH THREADS`: CROPS is raw RGB,
+//! `throughput CHECKPOINT HEADS CROPS BATCH THREADS PRECISION`: CROPS is raw RGB,
 //! `[image, row, column, channel]`. For every line on standard input all crops
 //! are scored once, and the seconds it took and a checksum are printed.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
@@ -12,17 +12,21 @@ use std::time::Instant;
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
-use attn_fiqa::engine::{Engine, EngineOptions, Request};
+use attn_fiqa::engine::{Engine, EngineOptions, Precision, Request};
 use attn_fiqa::score::Method;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [checkpoint, heads, crops, batch, threads] = &arguments[..] else {
-        return Err("usage: throughput CHECKPOINT HEADS CROPS BATCH THREADS".into());
+    let [checkpoint, heads, crops, batch, threads, precision] = &arguments[..] else {
+        return Err("usage: throughput CHECKPOINT HEADS CROPS BATCH THREADS PRECISION".into());
     };
     let options = CheckpointOptions { heads: Some(heads.parse()?), ..Default::default() };
     let checkpoint = Checkpoint::open(Path::new(checkpoint), &options)?;
-    let options = EngineOptions { threads: Some(threads.parse()?), embedding: false };
+    let precision = Precision::ALL
+        .into_iter()
+        .find(|candidate| candidate.name() == precision)
+        .ok_or("no such precision")?;
+    let options = EngineOptions { threads: Some(threads.parse()?), embedding: false, precision };
     let engine = Engine::new(&checkpoint, &options)?;
     let side = engine.config().image_size;
     let crops: Vec<Crop> = std::fs::read(crops)?

@@ -6,13 +6,17 @@ use std::num::NonZeroUsize;
 
 use attn_fiqa::checkpoint::Checkpoint;
 use attn_fiqa::crop::Crop;
-use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request, RequestError};
+use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Precision, Request, RequestError};
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Status;
 use common::Golden;
 
 fn engine(checkpoint: &Checkpoint, threads: usize) -> Engine {
-    let options = EngineOptions { threads: NonZeroUsize::new(threads), embedding: true };
+    engine_in(Precision::F32, checkpoint, threads)
+}
+
+fn engine_in(precision: Precision, checkpoint: &Checkpoint, threads: usize) -> Engine {
+    let options = EngineOptions { threads: NonZeroUsize::new(threads), embedding: true, precision };
     Engine::new(checkpoint, &options).expect("engine")
 }
 
@@ -47,16 +51,19 @@ fn results_depend_neither_on_threads_nor_on_the_batch() {
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");
     let request = everything();
     let crops = synthetic_crops(7);
-    let assess = |threads: usize, crops: &[Crop]| -> Vec<Assessment> {
-        let outcomes = engine(&checkpoint, threads).assess(crops, &request).expect("request");
-        outcomes.into_iter().map(|outcome| outcome.expect("assessment")).collect()
-    };
-    let together = assess(1, &crops);
-    for threads in [2, 3, 8] {
-        assert_eq!(assess(threads, &crops), together, "{threads} threads");
-    }
-    for (crop, expected) in crops.iter().zip(&together) {
-        assert_eq!(&assess(2, std::slice::from_ref(crop))[0], expected, "alone");
+    for precision in Precision::ALL {
+        let assess = |threads: usize, crops: &[Crop]| -> Vec<Assessment> {
+            let engine = engine_in(precision, &checkpoint, threads);
+            let outcomes = engine.assess(crops, &request).expect("request");
+            outcomes.into_iter().map(|outcome| outcome.expect("assessment")).collect()
+        };
+        let together = assess(1, &crops);
+        for threads in [2, 3, 8] {
+            assert_eq!(assess(threads, &crops), together, "{threads} threads, {precision:?}");
+        }
+        for (crop, expected) in crops.iter().zip(&together) {
+            assert_eq!(&assess(2, std::slice::from_ref(crop))[0], expected, "{precision:?} alone");
+        }
     }
 }
 

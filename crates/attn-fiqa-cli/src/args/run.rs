@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use attn_fiqa::engine::Precision;
+
 use super::ModelOptions;
 
 /// More images at once than this cost memory and gain nothing.
@@ -13,6 +15,11 @@ pub(super) fn batch(text: &str) -> Result<NonZeroUsize, String> {
     batch.filter(|batch| batch.get() <= MAX_BATCH).ok_or(format!("expected 1 to {MAX_BATCH}"))
 }
 
+fn precision(name: &str) -> Result<Precision, String> {
+    let named = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+    named.ok_or_else(|| format!("expected {}", Precision::ALL.map(Precision::name).join(", ")))
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// The checkpoint to score with: .safetensors or PyTorch zip [default: the built-in model].
@@ -21,6 +28,12 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) model_options: ModelOptions,
+
+    /// How finely the blocks multiply: f32 gives the same scores on every machine to
+    /// six digits; bf16 and int8 are faster where the machine multiplies them, and
+    /// move scores a little (docs/performance.md says how much).
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision, help_heading = "Run")]
+    pub(crate) precision: Precision,
 
     /// Worker threads [default: one for every core].
     #[arg(long, short, value_name = "N", help_heading = "Run")]

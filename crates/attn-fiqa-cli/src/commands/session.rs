@@ -17,7 +17,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn open(run: &RunArgs, embedding: bool) -> anyhow::Result<Self> {
         let checkpoint = run.model_options.open(run.model.as_ref())?;
-        let options = EngineOptions { threads: run.jobs, embedding };
+        let options = EngineOptions { threads: run.jobs, embedding, precision: run.precision };
         let engine = Engine::new(&checkpoint, &options)?;
         Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
     }
@@ -75,12 +75,14 @@ impl Session {
         let mut report = Report::start(run, sources.found_so_far());
         let config = self.engine.config();
         report.say_in_detail(&format!(
-            "model {}: {} blocks, {} heads, patch {}, method {}",
+            "model {}: {} blocks, {} heads, patch {}, method {}, {} on {}",
             self.model_name,
             config.depth,
             config.num_heads,
             config.patch_size,
-            request.methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", ")
+            request.methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", "),
+            run.precision.name(),
+            self.engine.instruction_set()
         ));
         if let FaceSource::Detected(detector) = &options.faces {
             report.say_in_detail(&format!(

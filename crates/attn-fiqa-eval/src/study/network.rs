@@ -32,7 +32,10 @@ impl Network {
             Some(file) => Checkpoint::open(file, &checkpoint_options(model, &name)?)?,
         };
         let sha256 = checkpoint.inspect().sha256;
-        let engine = Engine::new(&checkpoint, &EngineOptions { threads, embedding })?;
+        let engine = Engine::new(
+            &checkpoint,
+            &EngineOptions { threads, embedding, ..EngineOptions::default() },
+        )?;
         Ok(Self { engine, name, sha256 })
     }
 

@@ -8,6 +8,9 @@ mod request;
 
 use std::num::NonZeroUsize;
 
+pub use attn_fiqa_kernels::Precision;
+use attn_fiqa_kernels::{Isa, IsaError};
+
 use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
 use crate::map::PatchMap;
@@ -26,6 +29,8 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
     /// Load what an embedding needs: half of a ViT-S, and nothing that a score reads.
     pub embedding: bool,
+    /// How finely the blocks multiply.
+    pub precision: Precision,
 }
 
 /// Why no engine could be built.
@@ -34,6 +39,9 @@ pub enum EngineError {
     /// A tensor could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// `ATTN_FIQA_ISA` names an instruction set that this machine does not have.
+    #[error(transparent)]
+    InstructionSet(#[from] IsaError),
     /// The operating system gave no threads.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
@@ -107,11 +115,12 @@ impl Engine {
     /// When a tensor cannot be read or holds NaN or infinity, or no threads
     /// could be started.
     pub fn new(checkpoint: &Checkpoint, options: &EngineOptions) -> Result<Self, EngineError> {
+        Isa::asked_for()?;
         let threads = Threads::new(options.threads)?;
         let embedding = options.embedding && checkpoint.config().embedding_head.is_some();
         let embedding_head = if embedding { EmbeddingHead::load(checkpoint)? } else { None };
         Ok(Self {
-            vit: Vit::load(checkpoint, embedding_head.is_some())?,
+            vit: Vit::load(checkpoint, options.precision, embedding_head.is_some())?,
             embedding_head,
             key_bias: checkpoint
                 .contains(KEY_BIAS)
@@ -157,6 +166,12 @@ impl Engine {
     /// `rayon`, so that work around the network starts no threads of its own.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.threads.install(work)
+    }
+
+    /// The instruction set that every engine of this process runs on: the widest that
+    /// the machine has, or the one that `ATTN_FIQA_ISA` names.
+    pub fn instruction_set(&self) -> &'static str {
+        Isa::best().name()
     }
 
     /// The threads, for work that shares them with the network: a

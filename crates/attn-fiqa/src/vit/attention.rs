@@ -1,6 +1,6 @@
 //! Multi-head self-attention: `attn.qkv` and `attn.proj`.
 
-use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, gemm, softmax};
+use attn_fiqa_kernels::{AttentionShape, Isa, Precision, attention};
 use rayon::prelude::*;
 
 use crate::checkpoint::CheckpointError;
@@ -13,9 +13,8 @@ pub(super) struct Attention {
     /// Outputs in the order `[query | key | value]`, each `[head, head_dim]`.
     pub(super) qkv: Linear,
     pub(super) proj: Linear,
-    heads: usize,
-    head_dim: usize,
-    scale: f32,
+    shape: AttentionShape,
+    precision: Precision,
 }
 
 impl Attention {
@@ -27,44 +26,30 @@ impl Attention {
         Ok(Self {
             qkv: weights.linear(&format!("blocks.{block}.attn.qkv"), config.embed_dim)?,
             proj: weights.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
-            heads: config.num_heads,
-            head_dim: config.head_dim(),
-            scale: config.scale(),
+            shape: AttentionShape {
+                heads: config.num_heads,
+                head_dim: config.head_dim(),
+                scale: config.scale(),
+            },
+            precision: weights.precision(),
         })
     }
 
     /// `softmax(scale·q·kᵀ)·v` of every head: `qkv` `[token, 3·dim]` to `[head, token, head_dim]`.
     pub(super) fn mix(&self, qkv: &[f32]) -> Vec<f32> {
-        let (dim, head_dim) = (self.heads * self.head_dim, self.head_dim);
-        let tokens = qkv.len() / (3 * dim);
-        let mut mixed = vec![0.0; tokens * dim];
-        mixed.par_chunks_mut(tokens * head_dim).enumerate().for_each_init(
-            || vec![0.0; tokens * tokens],
-            |logits, (head, mixed)| {
-                let part = |which: usize| {
-                    let start = which * dim + head * head_dim;
-                    Matrix::strided(&qkv[start..], tokens, head_dim, 3 * dim)
-                };
-                let (query, key, value) = (part(0), part(1), part(2));
-                let scores = MatrixMut::contiguous(logits, tokens, tokens);
-                gemm(scores, query, key.transposed(), self.scale, Accumulate::Overwrite);
-                softmax(Isa::best(), logits, tokens);
-                gemm(
-                    MatrixMut::contiguous(mixed, tokens, head_dim),
-                    Matrix::contiguous(logits, tokens, tokens),
-                    value,
-                    1.0,
-                    Accumulate::Overwrite,
-                );
-            },
-        );
+        let AttentionShape { heads, head_dim, .. } = self.shape;
+        let tokens = qkv.len() / (3 * heads * head_dim);
+        let mut mixed = vec![0.0; tokens * heads * head_dim];
+        mixed.par_chunks_mut(tokens * head_dim).enumerate().for_each(|(head, mixed)| {
+            attention(Isa::best(), self.precision, qkv, &self.shape, head, mixed);
+        });
         mixed
     }
 
     /// Brings the heads of `count` tokens from `first` on side by side:
     /// `[head, token, head_dim]` to `[token, dim]`.
     pub(super) fn gather(&self, mixed: &[f32], first: usize, count: usize) -> Vec<f32> {
-        let (heads, head_dim) = (self.heads, self.head_dim);
+        let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = mixed.len() / (heads * head_dim);
         let mut rows = vec![0.0; count * heads * head_dim];
         for (row, out) in rows.chunks_exact_mut(heads * head_dim).enumerate() {

@@ -1,5 +1,6 @@
 //! One transformer block: `x += attn(norm1(x))`, then `x += mlp(norm2(x))`.
 
+use attn_fiqa_kernels::Finish;
 use rayon::prelude::*;
 
 use crate::checkpoint::CheckpointError;
@@ -53,13 +54,13 @@ impl Block {
             |(tokens, qkv)| {
                 let mut normed = vec![0.0; tokens.len()];
                 self.norm1.forward(tokens, &mut normed);
-                self.attn.qkv.forward(&normed, qkv);
+                self.attn.qkv.forward(&normed, qkv, Finish::Overwrite);
             },
         );
         let mixed = self.attn.mix(&qkv);
         tokens.par_chunks_mut(chunk_len * dim).enumerate().for_each(|(chunk, tokens)| {
             let rows = self.attn.gather(&mixed, chunk * chunk_len, tokens.len() / dim);
-            self.attn.proj.forward_add(&rows, tokens);
+            self.attn.proj.forward(&rows, tokens, Finish::Add);
             let mut normed = rows;
             self.norm2.forward(tokens, &mut normed);
             self.mlp.forward_add(&normed, tokens);

@@ -1,5 +1,6 @@
 //! From the last block's output to the embedding: `norm` and `feature.{0,1,2,3}`.
 
+use attn_fiqa_kernels::Precision;
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
@@ -37,7 +38,7 @@ impl EmbeddingHead {
         let Some(head) = config.embedding_head else {
             return Ok(None);
         };
-        let weights = Weights::new(checkpoint);
+        let weights = Weights::new(checkpoint, Precision::F32);
         Ok(Some(Self {
             norm: weights.layer_norm("norm", config.layer_norm_eps)?,
             first: Projection::load(&weights, "feature.0", "feature.1", head.hidden_dim)?,

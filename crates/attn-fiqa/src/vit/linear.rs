@@ -1,88 +1,101 @@
 //! A linear layer, `y = x·Wᵀ + b`.
 
-use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, PackedWeights, gemm};
+use attn_fiqa_kernels::{
+    Accumulate, Finish, Isa, Matrix, MatrixMut, PackedWeights, Precision, gemm, relu6,
+};
 
-pub(super) struct Linear {
-    weight: Weight,
-    bias: Option<Vec<f32>>,
-    inputs: usize,
-    outputs: usize,
-}
-
-enum Weight {
+pub(super) enum Linear {
     /// Laid out once, where the machine has the kernel for it.
     Packed(PackedWeights),
-    /// `[out, in]`, as checkpoints hold it: the matrix product packs it faster
-    /// from there than from its transpose.
-    Plain(Vec<f32>),
+    /// As the checkpoint holds it: without such a kernel the general matrix product
+    /// packs it faster from there than from its transpose.
+    Plain(Plain),
+}
+
+pub(super) struct Plain {
+    /// `[out, in]`.
+    weight: Vec<f32>,
+    /// `[out]`; zeros where the checkpoint has none.
+    bias: Vec<f32>,
+    inputs: usize,
 }
 
 impl Linear {
-    /// From a weight `[out, in]`, for the best instruction set here.
-    pub(super) fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Self {
-        Self::for_isa(Isa::best(), weight, bias, inputs)
+    /// From a weight `[out, in]`, for the instruction set that everything runs on.
+    pub(super) fn new(
+        precision: Precision,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        inputs: usize,
+    ) -> Self {
+        Self::for_isa(Isa::best(), precision, weight, bias, inputs)
     }
 
-    fn for_isa(isa: Isa, weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Self {
-        let outputs = weight.len() / inputs;
-        assert_eq!(outputs * inputs, weight.len(), "a weight is not whole rows: this is a bug");
-        let weight = match PackedWeights::new(isa, &weight, inputs) {
-            Some(packed) => Weight::Packed(packed),
-            None => Weight::Plain(weight),
-        };
-        Self { weight, bias, inputs, outputs }
+    fn for_isa(
+        isa: Isa,
+        precision: Precision,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        inputs: usize,
+    ) -> Self {
+        if precision == Precision::F32 && !isa.has_packed_f32() {
+            let bias = bias.unwrap_or_else(|| vec![0.0; weight.len() / inputs]);
+            return Self::Plain(Plain { weight, bias, inputs });
+        }
+        Self::Packed(PackedWeights::new(isa, precision, &weight, bias.as_deref(), inputs))
     }
 
     pub(super) fn outputs(&self) -> usize {
-        self.outputs
+        match self {
+            Self::Packed(packed) => packed.outputs(),
+            Self::Plain(plain) => plain.bias.len(),
+        }
     }
 
-    /// The weights of the first `count` outputs, `[out, in]`.
+    /// The weights of the first `count` outputs, `[out, in]`, as they are multiplied
+    /// with: rounded, where the layer's precision is not f32.
     pub(super) fn first_rows(&self, count: usize) -> Vec<f32> {
-        match &self.weight {
-            Weight::Packed(packed) => (0..count).flat_map(|output| packed.row(output)).collect(),
-            Weight::Plain(weight) => weight[..count * self.inputs].to_vec(),
+        match self {
+            Self::Packed(packed) => (0..count).flat_map(|output| packed.row(output)).collect(),
+            Self::Plain(plain) => plain.weight[..count * plain.inputs].to_vec(),
         }
     }
 
-    pub(super) fn bias(&self) -> Option<&[f32]> {
-        self.bias.as_deref()
-    }
-
-    /// `out = x·Wᵀ + b`; `x` is `[row, in]` and `out` `[row, out]`.
-    pub(super) fn forward(&self, x: &[f32], out: &mut [f32]) {
-        match &self.bias {
-            Some(bias) => {
-                out.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(bias));
-            }
-            None => out.fill(0.0),
+    /// `[out]`; zeros where the checkpoint has none.
+    pub(super) fn bias(&self) -> &[f32] {
+        match self {
+            Self::Packed(packed) => packed.bias(),
+            Self::Plain(plain) => &plain.bias,
         }
-        self.multiply_add(x, out);
     }
 
-    /// `out += x·Wᵀ + b`: the residual connection.
-    pub(super) fn forward_add(&self, x: &[f32], out: &mut [f32]) {
-        if let Some(bias) = &self.bias {
-            for row in out.chunks_exact_mut(self.outputs) {
-                row.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+    /// `out = finish(x·Wᵀ + b)`; `x` is `[row, in]` and `out` `[row, out]`.
+    pub(super) fn forward(&self, x: &[f32], out: &mut [f32], finish: Finish) {
+        match self {
+            Self::Packed(packed) => packed.apply(x, out, finish),
+            Self::Plain(plain) => plain.forward(x, out, finish),
+        }
+    }
+}
+
+impl Plain {
+    fn forward(&self, x: &[f32], out: &mut [f32], finish: Finish) {
+        let (rows, outputs) = (x.len() / self.inputs, self.bias.len());
+        for row in out.chunks_exact_mut(outputs) {
+            match finish {
+                Finish::Add => row.iter_mut().zip(&self.bias).for_each(|(out, b)| *out += b),
+                Finish::Overwrite | Finish::Relu6 => row.copy_from_slice(&self.bias),
             }
         }
-        self.multiply_add(x, out);
-    }
-
-    fn multiply_add(&self, x: &[f32], out: &mut [f32]) {
-        match &self.weight {
-            Weight::Packed(packed) => packed.multiply_add(x, out),
-            Weight::Plain(weight) => {
-                let rows = x.len() / self.inputs;
-                gemm(
-                    MatrixMut::contiguous(out, rows, self.outputs),
-                    Matrix::contiguous(x, rows, self.inputs),
-                    Matrix::contiguous(weight, self.outputs, self.inputs).transposed(),
-                    1.0,
-                    Accumulate::Add,
-                );
-            }
+        gemm(
+            MatrixMut::contiguous(out, rows, outputs),
+            Matrix::contiguous(x, rows, self.inputs),
+            Matrix::contiguous(&self.weight, outputs, self.inputs).transposed(),
+            1.0,
+            Accumulate::Add,
+        );
+        if finish == Finish::Relu6 {
+            relu6(Isa::best(), out);
         }
     }
 }
@@ -101,13 +114,17 @@ mod tests {
         let residual: Vec<f32> = (0..rows * outputs).map(|i| value(i + 11)).collect();
         for isa in Isa::available() {
             for bias in [None, Some(bias.clone())] {
-                let layer = Linear::for_isa(isa, weight.clone(), bias.clone(), inputs);
+                let layer =
+                    Linear::for_isa(isa, Precision::F32, weight.clone(), bias.clone(), inputs);
                 assert_eq!(layer.first_rows(3), weight[..3 * inputs], "{}", isa.name());
+                assert_eq!(layer.bias(), bias.clone().unwrap_or(vec![0.0; outputs]));
                 // What was there before must not show through.
                 let mut plain = vec![f32::NAN; rows * outputs];
-                layer.forward(&x, &mut plain);
+                layer.forward(&x, &mut plain, Finish::Overwrite);
+                let mut clipped = vec![f32::NAN; rows * outputs];
+                layer.forward(&x, &mut clipped, Finish::Relu6);
                 let mut added = residual.clone();
-                layer.forward_add(&x, &mut added);
+                layer.forward(&x, &mut added, Finish::Add);
                 for index in 0..rows * outputs {
                     let (row, output) = (index / outputs, index % outputs);
                     let products = (0..inputs).map(|i| {
@@ -116,6 +133,8 @@ mod tests {
                     let bias = bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]));
                     let expected = bias + products.sum::<f64>();
                     assert!((f64::from(plain[index]) - expected).abs() < 1e-5, "{}", isa.name());
+                    let clip = expected.clamp(0.0, 6.0);
+                    assert!((f64::from(clipped[index]) - clip).abs() < 1e-5, "{}", isa.name());
                     let expected = expected + f64::from(residual[index]);
                     assert!((f64::from(added[index]) - expected).abs() < 1e-5, "{}", isa.name());
                 }

@@ -1,6 +1,6 @@
 //! The two-layer perceptron of a block: `mlp.fc1` and `mlp.fc2`.
 
-use attn_fiqa_kernels::{Isa, gelu, relu6};
+use attn_fiqa_kernels::{Finish, gelu};
 
 use crate::checkpoint::CheckpointError;
 
@@ -31,11 +31,13 @@ impl Mlp {
     pub(super) fn forward_add(&self, x: &[f32], out: &mut [f32]) {
         let tokens = x.len() / self.fc2.outputs();
         let mut hidden = vec![0.0; tokens * self.fc1.outputs()];
-        self.fc1.forward(x, &mut hidden);
         match self.activation {
-            Activation::Relu6 => relu6(Isa::best(), &mut hidden),
-            Activation::Gelu => gelu(&mut hidden),
+            Activation::Relu6 => self.fc1.forward(x, &mut hidden, Finish::Relu6),
+            Activation::Gelu => {
+                self.fc1.forward(x, &mut hidden, Finish::Overwrite);
+                gelu(&mut hidden);
+            }
         }
-        self.fc2.forward_add(&hidden, out);
+        self.fc2.forward(&hidden, out, Finish::Add);
     }
 }

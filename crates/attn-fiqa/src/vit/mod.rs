@@ -27,6 +27,8 @@ pub(crate) use query_key::{Direction, QueryKey, Reading};
 
 use std::sync::OnceLock;
 
+use attn_fiqa_kernels::Precision;
+
 use block::Block;
 use config::VitConfig;
 use patch_embed::PatchEmbed;
@@ -65,12 +67,16 @@ pub(crate) struct Passed {
 
 impl Vit {
     /// Reads what a score needs, and the last block in full when `through_last`.
+    ///
+    /// The blocks' linears and attention multiply in `precision`; the patch
+    /// embedding and the reading of the last block's attention in f32.
     pub(crate) fn load(
         checkpoint: &Checkpoint,
+        precision: Precision,
         through_last: bool,
     ) -> Result<Self, CheckpointError> {
         let config = *checkpoint.config();
-        let weights = Weights::new(checkpoint);
+        let weights = Weights::new(checkpoint, precision);
         let last = config.depth - 1;
         let blocks = (0..last)
             .map(|index| Block::load(&weights, &config, index))

@@ -1,5 +1,6 @@
 //! Pixels to tokens: `patch_embed.proj`, `cls_token` and `pos_embed`.
 
+use attn_fiqa_kernels::Finish;
 use rayon::prelude::*;
 
 use crate::checkpoint::CheckpointError;
@@ -38,7 +39,9 @@ impl PatchEmbed {
             image_size: config.image_size,
             patch_size: config.patch_size,
             grid: config.grid(),
+            // Pixels have eight bits already, and everything after rests on them.
             proj: weights
+                .in_f32()
                 .linear("patch_embed.proj", CHANNELS * config.patch_size * config.patch_size)?,
             start,
             class_token: config.class_token,
@@ -58,7 +61,7 @@ impl PatchEmbed {
                 for (row, pixels) in pixels.chunks_exact_mut(patch_len).enumerate() {
                     self.gather(rgb, chunk * chunk_len + row, pixels);
                 }
-                self.proj.forward_add(&pixels, tokens);
+                self.proj.forward(&pixels, tokens, Finish::Add);
             },
         );
         tokens

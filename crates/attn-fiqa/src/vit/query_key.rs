@@ -44,7 +44,7 @@ impl QueryKey {
     pub(super) fn from_qkv(norm1: &LayerNorm, qkv: &Linear, config: &VitConfig) -> Self {
         let outputs = 2 * config.embed_dim;
         let weight = qkv.first_rows(outputs);
-        Self::new(norm1.clone(), weight, qkv.bias().map(|bias| &bias[..outputs]), config)
+        Self::new(norm1.clone(), weight, &qkv.bias()[..outputs], config)
     }
 
     /// The last block's, without reading anything else of that block.
@@ -56,15 +56,17 @@ impl QueryKey {
         let last = config.depth - 1;
         let norm1 = weights.layer_norm(&format!("blocks.{last}.norm1"), config.layer_norm_eps)?;
         let name = if quality_only { "qk" } else { "qkv" };
-        let linear = weights.linear(&format!("blocks.{last}.attn.{name}"), config.embed_dim)?;
+        // The score itself is never rounded to the precision of the blocks before it.
+        let name = format!("blocks.{last}.attn.{name}");
+        let linear = weights.in_f32().linear(&name, config.embed_dim)?;
         Ok(Self::from_qkv(&norm1, &linear, config))
     }
 
-    fn new(norm1: LayerNorm, weight: Vec<f32>, bias: Option<&[f32]>, config: &VitConfig) -> Self {
+    fn new(norm1: LayerNorm, weight: Vec<f32>, bias: &[f32], config: &VitConfig) -> Self {
         Self {
             norm1,
             weight,
-            bias: bias.map_or_else(|| vec![0.0; 2 * config.embed_dim], <[f32]>::to_vec),
+            bias: bias.to_vec(),
             heads: config.num_heads,
             head_dim: config.head_dim(),
             scale: f64::from(config.scale()),
@@ -247,8 +249,8 @@ mod tests {
             let norm1 = LayerNorm {
                 weight: random(dim, &mut seed), bias: random(dim, &mut seed), eps: 1e-5,
             };
-            let bias = has_bias.then(|| random(2 * dim, &mut seed));
-            let qk = QueryKey::new(norm1, random(dim * 2 * dim, &mut seed), bias.as_deref(), &config);
+            let bias = if has_bias { random(2 * dim, &mut seed) } else { vec![0.0; 2 * dim] };
+            let qk = QueryKey::new(norm1, random(dim * 2 * dim, &mut seed), &bias, &config);
             let key_bias = has_key_bias.then(|| random(dim, &mut seed));
             let input = random(tokens * dim, &mut seed);
             let reading = qk.read(&input, key_bias.as_deref());

@@ -1,5 +1,7 @@
 //! Tensors on their way from the checkpoint into the layers.
 
+use attn_fiqa_kernels::Precision;
+
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 use super::layer_norm::LayerNorm;
@@ -8,11 +10,22 @@ use super::linear::Linear;
 /// Reads layers by their canonical names.
 pub(super) struct Weights<'a> {
     checkpoint: &'a Checkpoint,
+    precision: Precision,
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(checkpoint: &'a Checkpoint) -> Self {
-        Self { checkpoint }
+    /// Linears will multiply in this precision.
+    pub(super) fn new(checkpoint: &'a Checkpoint, precision: Precision) -> Self {
+        Self { checkpoint, precision }
+    }
+
+    /// The same with linears in f32.
+    pub(super) fn in_f32(&self) -> Self {
+        Self::new(self.checkpoint, Precision::F32)
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
@@ -26,7 +39,8 @@ impl<'a> Weights<'a> {
             true => Some(self.tensor(&bias_name)?),
             false => None,
         };
-        Ok(Linear::new(self.tensor(&format!("{name}.weight"))?, bias, inputs))
+        let weight = self.tensor(&format!("{name}.weight"))?;
+        Ok(Linear::new(self.precision, weight, bias, inputs))
     }
 
     pub(super) fn layer_norm(&self, name: &str, eps: f32) -> Result<LayerNorm, CheckpointError> {

@@ -1,0 +1,183 @@
+//! One head of self-attention, `softmax(scale · q·kᵀ) · v`, without the matrix of
+//! all token pairs.
+//!
+//! The head's keys and values are laid out as packed weights; then a few queries at
+//! a time meet all keys, become probabilities, and meet all values, while their
+//! rows of logits are in the first-level cache.
+
+use std::cell::RefCell;
+
+use crate::isa::Kind;
+use crate::packed::{PackedWeights, Rows, as_words};
+use crate::words::bf16_words;
+use crate::{Accumulate, Finish, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
+
+/// Queries that go through together: one tile of the packed product.
+const QUERIES: usize = 14;
+
+/// The shape of `qkv`, `[token, (query | key | value), head, head_dim]`, and the
+/// factor before `q·k`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionShape {
+    /// Number of heads.
+    pub heads: usize,
+    /// Width of one head.
+    pub head_dim: usize,
+    /// The factor before the dot product of a query and a key.
+    pub scale: f32,
+}
+
+/// One head's queries, keys and values in turn; kept by every thread, so that a
+/// steady run allocates nothing here.
+struct Scratch {
+    queries: Vec<f32>,
+    query_words: Vec<u32>,
+    keys: PackedWeights,
+    values: PackedWeights,
+    logits: Vec<f32>,
+    probabilities: Vec<u32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
+}
+
+/// `softmax(scale · q·kᵀ) · v` of one head: `qkv` `[token, 3 · heads · head_dim]` to
+/// `out` `[token, head_dim]`.
+///
+/// With [`Precision::Bf16`] and [`Precision::Int8`] the factors of both products are
+/// bf16 where the machine multiplies these, and f32 elsewhere: probabilities are too
+/// uneven for bytes.
+///
+/// # Panics
+///
+/// When `qkv` is not whole tokens, `out` does not hold as many, or there is no such head.
+pub fn attention(
+    isa: Isa,
+    precision: Precision,
+    qkv: &[f32],
+    shape: &AttentionShape,
+    head: usize,
+    out: &mut [f32],
+) {
+    let AttentionShape { heads, head_dim, scale } = *shape;
+    let width = 3 * heads * head_dim;
+    let tokens = qkv.len() / width;
+    assert_eq!(tokens * width, qkv.len(), "qkv is not whole tokens");
+    assert_eq!(tokens * head_dim, out.len(), "out holds another number of tokens than qkv");
+    assert!(head < heads, "head {head} of {heads}");
+    let start = |which: usize| (which * heads + head) * head_dim;
+    match fused_precision(isa, precision) {
+        Some(precision) => SCRATCH.with_borrow_mut(|scratch| {
+            let scratch = Scratch::fitting(scratch, isa, precision, tokens, head_dim);
+            let rows = |which: usize| {
+                let from = start(which);
+                qkv.chunks_exact(width).map(move |token| &token[from..from + head_dim])
+            };
+            scratch.load([rows(0), rows(1), rows(2)], scale);
+            scratch.run(out);
+        }),
+        None => {
+            let part =
+                |which: usize| Matrix::strided(&qkv[start(which)..], tokens, head_dim, width);
+            whole_matrix(isa, [part(0), part(1), part(2)], scale, out);
+        }
+    }
+}
+
+/// `None` where the general matrix product is faster than ours.
+fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
+    #[cfg(target_arch = "x86_64")]
+    match (precision, isa.0) {
+        (Precision::Bf16 | Precision::Int8, Kind::Avx512Bf16) => return Some(Precision::Bf16),
+        (_, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => return Some(Precision::F32),
+        (_, Kind::Baseline | Kind::Avx2) => {}
+    }
+    let _ = (isa, precision);
+    None
+}
+
+impl Scratch {
+    /// The one that is there, if it is of this shape.
+    fn fitting(
+        kept: &mut Option<Self>,
+        isa: Isa,
+        precision: Precision,
+        tokens: usize,
+        head_dim: usize,
+    ) -> &mut Self {
+        let fits = kept.as_ref().is_some_and(|kept| {
+            kept.keys.is_like(isa, precision, head_dim, tokens)
+                && kept.values.is_like(isa, precision, tokens, head_dim)
+        });
+        if !fits {
+            *kept = None;
+        }
+        kept.get_or_insert_with(|| Self {
+            queries: Vec::new(),
+            query_words: Vec::new(),
+            keys: PackedWeights::empty(isa, precision, head_dim, tokens),
+            values: PackedWeights::empty(isa, precision, tokens, head_dim),
+            logits: vec![0.0; QUERIES.min(tokens) * tokens],
+            probabilities: Vec::new(),
+        })
+    }
+
+    /// Takes one head's queries, keys and values, `[token][head_dim]` each.
+    fn load<'a>(&mut self, rows: [impl Iterator<Item = &'a [f32]>; 3], scale: f32) {
+        let [queries, keys, values] = rows;
+        self.queries.clear();
+        self.queries.extend(queries.flatten().map(|query| query * scale));
+        for (token, key) in keys.enumerate() {
+            self.keys.pack_output(token, key);
+        }
+        self.values.pack_inputs(values);
+        if self.keys.precision() == Precision::Bf16 {
+            let head_dim = self.keys.inputs();
+            self.query_words.resize(self.keys.outputs() * self.keys.steps(), 0);
+            bf16_words(self.keys.isa(), &self.queries, head_dim, &mut self.query_words);
+        }
+    }
+
+    fn run(&mut self, out: &mut [f32]) {
+        let (tokens, head_dim) = (self.keys.outputs(), self.keys.inputs());
+        let bf16 = self.keys.precision() == Precision::Bf16;
+        let query_words = if bf16 { &self.query_words } else { as_words(&self.queries) };
+        let query_words = query_words.chunks(QUERIES * self.keys.steps());
+        for (words, out) in query_words.zip(out.chunks_mut(QUERIES * head_dim)) {
+            let count = out.len() / head_dim;
+            let logits = &mut self.logits[..count * tokens];
+            self.keys.multiply(Rows { words, scales: &[], count }, logits, Finish::Overwrite);
+            softmax(self.keys.isa(), logits, tokens);
+            let words = if bf16 {
+                self.probabilities.resize(count * self.values.steps(), 0);
+                bf16_words(self.keys.isa(), logits, tokens, &mut self.probabilities);
+                &self.probabilities
+            } else {
+                as_words(logits)
+            };
+            self.values.multiply(Rows { words, scales: &[], count }, out, Finish::Overwrite);
+        }
+    }
+}
+
+/// The same with the whole matrix of logits, by the general matrix product.
+fn whole_matrix(isa: Isa, [query, key, value]: [Matrix<'_>; 3], scale: f32, out: &mut [f32]) {
+    thread_local! {
+        static LOGITS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    let (tokens, head_dim) = (query.rows, query.cols);
+    LOGITS.with_borrow_mut(|logits| {
+        logits.resize(tokens * tokens, 0.0);
+        let scores = MatrixMut::contiguous(logits, tokens, tokens);
+        gemm(scores, query, key.transposed(), scale, Accumulate::Overwrite);
+        softmax(isa, logits, tokens);
+        gemm(
+            MatrixMut::contiguous(out, tokens, head_dim),
+            Matrix::contiguous(logits, tokens, tokens),
+            value,
+            1.0,
+            Accumulate::Overwrite,
+        );
+    });
+}

@@ -1,0 +1,174 @@
+//! A linear layer's weights laid out once, in any precision, for products with rows.
+//!
+//! The weights of 32 outputs lie together as `[step, 32 outputs]`, two AVX-512
+//! registers a step, where a step is one 32-bit word: one f32, two bf16 or four
+//! bytes (`words`). All precisions share this layout, so they share the loop
+//! (`tile`) and differ in one instruction.
+//!
+//! 1. `pack` lays the weights out, quantising them if asked.
+//! 2. `PackedWeights::apply` turns the input's rows into words.
+//! 3. `tile` (AVX-512) or `portable` (everywhere) multiplies, and finishes each
+//!    sum with bias, residual or ReLU6 before it is stored.
+
+mod pack;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod tile;
+
+use std::cell::RefCell;
+
+use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
+use crate::precision::{Finish, Precision};
+use crate::words::{RowScale, bf16_words, byte_words};
+
+/// Outputs of a panel: two AVX-512 registers.
+pub(crate) const PANEL: usize = 32;
+
+/// The weights of 32 outputs for one word of the input, on a cache line's boundary.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Step(pub(crate) [u32; PANEL]);
+
+/// Weights `[output, input]` in panels of 32 outputs, the last one padded with zeros.
+#[derive(Debug, Clone)]
+pub struct PackedWeights {
+    isa: Isa,
+    precision: Precision,
+    inputs: usize,
+    outputs: usize,
+    /// Words of an input row.
+    steps: usize,
+    /// `[panel, step]`.
+    panels: Vec<Step>,
+    /// `[panel · 32]`; zeros where the layer has none.
+    bias: Vec<f32>,
+    /// For bytes only, `[panel · 32]`: what one step of an output's weights is worth.
+    scales: Vec<f32>,
+    /// For bytes only, `[panel · 32]`: the sum of an output's bytes, which takes the
+    /// inputs' zero point out of the product.
+    byte_sums: Vec<i32>,
+}
+
+/// Rows of the input as words.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// `[row, step]`.
+    pub(crate) words: &'a [u32],
+    /// For bytes only, one a row.
+    pub(crate) scales: &'a [RowScale],
+    pub(crate) count: usize,
+}
+
+/// Kept by every thread, so that a steady run allocates nothing here.
+#[derive(Default)]
+struct Scratch {
+    words: Vec<u32>,
+    scales: Vec<RowScale>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl PackedWeights {
+    /// What one input row holds.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// What one output row holds.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The bias, `[output]`; zeros where the layer has none.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias[..self.outputs]
+    }
+
+    /// The precision of the factors.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Whether weights of this kind and shape would be laid out the same.
+    pub(crate) fn is_like(
+        &self,
+        isa: Isa,
+        precision: Precision,
+        inputs: usize,
+        outputs: usize,
+    ) -> bool {
+        (self.isa, self.precision, self.inputs, self.outputs) == (isa, precision, inputs, outputs)
+    }
+
+    /// `out = finish(x · weightᵀ + bias)`; `x` is `[row, input]`, `out` `[row, output]`.
+    ///
+    /// A row gives the same bits in any company. Bytes give the same sums on every
+    /// instruction set; f32 and bf16 sums differ in their last digits.
+    ///
+    /// # Panics
+    ///
+    /// When `x` and `out` are not the same number of whole rows.
+    pub fn apply(&self, x: &[f32], out: &mut [f32], finish: Finish) {
+        let rows = x.len() / self.inputs;
+        assert_eq!(rows * self.inputs, x.len(), "x is not whole rows");
+        assert_eq!(rows * self.outputs, out.len(), "out has another number of rows than x");
+        if self.precision == Precision::F32 {
+            let words = as_words(x);
+            return self.multiply(Rows { words, scales: &[], count: rows }, out, finish);
+        }
+        SCRATCH.with_borrow_mut(|Scratch { words, scales }| {
+            words.resize(rows * self.steps, 0);
+            if self.precision == Precision::Bf16 {
+                bf16_words(self.isa, x, self.inputs, words);
+            } else {
+                scales.resize(rows, RowScale::default());
+                byte_words(self.isa, x, self.inputs, words, scales);
+            }
+            self.multiply(Rows { words, scales, count: rows }, out, finish);
+        });
+    }
+
+    /// As [`Self::apply`], of rows that are words already.
+    pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+        #[cfg(target_arch = "x86_64")]
+        match (self.precision, self.isa.0) {
+            (Precision::F32, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => {
+                // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+                return unsafe { tile::single(self, rows, out, finish) };
+            }
+            (Precision::Bf16, Kind::Avx512Bf16) => {
+                // SAFETY: this kind exists only where AVX-512F and its bf16 part were detected.
+                return unsafe { tile::bf16(self, rows, out, finish) };
+            }
+            (Precision::Int8, Kind::Avx512Vnni | Kind::Avx512Bf16) => {
+                // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
+                return unsafe { tile::bytes(self, rows, out, finish) };
+            }
+            _ => {}
+        }
+        portable::multiply(self, rows, out, finish);
+    }
+
+    /// The steps of one panel.
+    fn panel(&self, panel: usize) -> &[Step] {
+        &self.panels[panel * self.steps..][..self.steps]
+    }
+}
+
+/// The bits of f32 values.
+pub(crate) fn as_words(values: &[f32]) -> &[u32] {
+    // SAFETY: f32 and u32 have one size and alignment, and every pattern is a u32.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}

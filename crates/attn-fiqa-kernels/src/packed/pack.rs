@@ -1,0 +1,144 @@
+//! Weights from `[output, input]` into panels, and back.
+
+use super::{PANEL, PackedWeights, Step};
+use crate::words::{BF16_PER_WORD, BYTES_PER_WORD, bf16_bits, bf16_value};
+use crate::{Isa, Precision};
+
+/// Products of a byte and a signed byte that surely fit in an i32 together.
+const MOST_BYTE_INPUTS: usize = i32::MAX as usize / (255 * 127);
+const LARGEST_BYTE: f32 = 127.0;
+
+impl PackedWeights {
+    /// Lays out weights `[output, input]` and a bias `[output]` of zeros if there is none.
+    ///
+    /// For [`Precision::Int8`] each output's weights are divided by their largest
+    /// magnitude and rounded to −127…127.
+    ///
+    /// # Panics
+    ///
+    /// When `weight` is not whole rows of `inputs` values, the bias is not one value
+    /// an output, or more than 66,311 inputs are to be bytes.
+    pub fn new(
+        isa: Isa,
+        precision: Precision,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        inputs: usize,
+    ) -> Self {
+        let outputs = weight.len() / inputs;
+        assert_eq!(outputs * inputs, weight.len(), "a weight is not whole rows");
+        assert!(bias.is_none_or(|bias| bias.len() == outputs), "a bias is not one value an output");
+        let mut packed = Self::empty(isa, precision, inputs, outputs);
+        if let Some(bias) = bias {
+            packed.bias[..outputs].copy_from_slice(bias);
+        }
+        for (output, row) in weight.chunks_exact(inputs).enumerate() {
+            packed.pack_output(output, row);
+        }
+        packed
+    }
+
+    /// Room for weights that are all zero.
+    pub(crate) fn empty(isa: Isa, precision: Precision, inputs: usize, outputs: usize) -> Self {
+        let per_word = match precision {
+            Precision::F32 => 1,
+            Precision::Bf16 => BF16_PER_WORD,
+            Precision::Int8 => {
+                assert!(inputs <= MOST_BYTE_INPUTS, "a sum of {inputs} products may overflow");
+                BYTES_PER_WORD
+            }
+        };
+        let padded = outputs.next_multiple_of(PANEL);
+        let steps = inputs.div_ceil(per_word);
+        let bytes = if precision == Precision::Int8 { padded } else { 0 };
+        Self {
+            isa,
+            precision,
+            inputs,
+            outputs,
+            steps,
+            panels: vec![Step([0; PANEL]); padded / PANEL * steps],
+            bias: vec![0.0; padded],
+            scales: vec![0.0; bytes],
+            byte_sums: vec![0; bytes],
+        }
+    }
+
+    /// Replaces the weights of one output by `row`, `[input]`.
+    pub(crate) fn pack_output(&mut self, output: usize, row: &[f32]) {
+        let steps = self.steps;
+        let panel = &mut self.panels[output / PANEL * steps..][..steps];
+        let words = panel.iter_mut().map(|step| &mut step.0[output % PANEL]);
+        match self.precision {
+            Precision::F32 => words.zip(row).for_each(|(word, value)| *word = value.to_bits()),
+            Precision::Bf16 => {
+                for (word, pair) in words.zip(row.chunks(BF16_PER_WORD)) {
+                    let high = pair.get(1).map_or(0, |&value| bf16_bits(value));
+                    *word = bf16_bits(pair[0]) | high << 16;
+                }
+            }
+            Precision::Int8 => {
+                let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+                let scale = largest / LARGEST_BYTE;
+                let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+                let mut sum = 0;
+                for (word, quad) in words.zip(row.chunks(BYTES_PER_WORD)) {
+                    let mut packed = 0;
+                    for (i, &value) in quad.iter().enumerate() {
+                        let byte = (value * inverse).round() as i8;
+                        sum += i32::from(byte);
+                        packed |= u32::from(byte as u8) << (8 * i);
+                    }
+                    *word = packed;
+                }
+                self.scales[output] = scale;
+                self.byte_sums[output] = sum;
+            }
+        }
+    }
+
+    /// Replaces all weights by those of `rows`, `[input][output]`: the transpose of
+    /// what [`Self::pack_output`] takes. Not for bytes, whose scale is an output's.
+    pub(crate) fn pack_inputs<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
+        let (steps, panels) = (self.steps, &mut self.panels);
+        let per_word = match self.precision {
+            Precision::F32 => 1,
+            Precision::Bf16 => BF16_PER_WORD,
+            Precision::Int8 => unreachable!("bytes are packed by output: this is a bug"),
+        };
+        for (input, row) in rows.enumerate() {
+            for (panel, values) in row.chunks(PANEL).enumerate() {
+                let words = panels[panel * steps + input / per_word].0.iter_mut();
+                match (per_word, input % per_word) {
+                    (1, _) => words.zip(values).for_each(|(w, value)| *w = value.to_bits()),
+                    // An odd number of inputs leaves the last high half zero.
+                    (_, 0) => words.zip(values).for_each(|(w, &value)| *w = bf16_bits(value)),
+                    _ => words.zip(values).for_each(|(w, &value)| *w |= bf16_bits(value) << 16),
+                }
+            }
+        }
+    }
+
+    /// The weights of one output as they are multiplied with, `[input]`: the very
+    /// ones that were packed for f32, the nearest that the precision has otherwise.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such output.
+    pub fn row(&self, output: usize) -> Vec<f32> {
+        assert!(output < self.outputs, "output {output} of {}", self.outputs);
+        let words = self.panel(output / PANEL).iter().map(|step| step.0[output % PANEL]);
+        let mut row: Vec<f32> = match self.precision {
+            Precision::F32 => words.map(f32::from_bits).collect(),
+            Precision::Bf16 => {
+                words.flat_map(|w| [bf16_value(w & 0xffff), bf16_value(w >> 16)]).collect()
+            }
+            Precision::Int8 => {
+                let scale = self.scales[output];
+                words.flat_map(|w| w.to_le_bytes().map(|b| f32::from(b as i8) * scale)).collect()
+            }
+        };
+        row.truncate(self.inputs);
+        row
+    }
+}

@@ -1,0 +1,85 @@
+//! The product for instruction sets without a kernel of their own, and the oracle
+//! of those that have one: plain Rust, which the compiler vectorises over a panel.
+
+use super::{PANEL, PackedWeights, Rows, Step};
+use crate::isa::for_every_isa;
+use crate::precision::{Finish, Precision};
+use crate::words::bf16_value;
+
+pub(super) fn multiply(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+    let isa = weights.isa;
+    for row in 0..rows.count {
+        let words = &rows.words[row * weights.steps..][..weights.steps];
+        let out = &mut out[row * weights.outputs..][..weights.outputs];
+        for (panel, out) in out.chunks_mut(PANEL).enumerate() {
+            let lanes = panel * PANEL..(panel + 1) * PANEL;
+            let steps = weights.panel(panel);
+            let mut product = [0.0; PANEL];
+            match weights.precision {
+                Precision::F32 => single(isa, words, steps, &mut product),
+                Precision::Bf16 => bf16(isa, words, steps, &mut product),
+                Precision::Int8 => {
+                    let mut sums = [0; PANEL];
+                    bytes(isa, words, steps, &mut sums);
+                    let row = rows.scales[row];
+                    let scales = weights.scales[lanes.clone()].iter();
+                    let byte_sums = weights.byte_sums[lanes.clone()].iter();
+                    for (((product, sum), scale), byte_sum) in
+                        product.iter_mut().zip(sums).zip(scales).zip(byte_sums)
+                    {
+                        let sum = sum.wrapping_sub(row.zero.wrapping_mul(*byte_sum));
+                        *product = sum as f32 * (row.scale * scale);
+                    }
+                }
+            }
+            for ((out, product), bias) in out.iter_mut().zip(product).zip(&weights.bias[lanes]) {
+                let sum = product + bias;
+                *out = match finish {
+                    Finish::Overwrite => sum,
+                    Finish::Add => *out + sum,
+                    Finish::Relu6 => {
+                        let positive = if sum < 0.0 { 0.0 } else { sum };
+                        if positive > 6.0 { 6.0 } else { positive }
+                    }
+                };
+            }
+        }
+    }
+}
+
+for_every_isa! {
+    fn single(words: &[u32], steps: &[Step], sums: &mut [f32; PANEL]) {
+        for (word, Step(weights)) in words.iter().zip(steps) {
+            let x = f32::from_bits(*word);
+            for (sum, &weight) in sums.iter_mut().zip(weights) {
+                *sum += x * f32::from_bits(weight);
+            }
+        }
+    }
+}
+
+for_every_isa! {
+    fn bf16(words: &[u32], steps: &[Step], sums: &mut [f32; PANEL]) {
+        for (word, Step(weights)) in words.iter().zip(steps) {
+            let (low, high) = (bf16_value(word & 0xffff), f32::from_bits(word & 0xffff_0000));
+            for (sum, &weight) in sums.iter_mut().zip(weights) {
+                *sum += low * bf16_value(weight & 0xffff);
+                *sum += high * f32::from_bits(weight & 0xffff_0000);
+            }
+        }
+    }
+}
+
+for_every_isa! {
+    fn bytes(words: &[u32], steps: &[Step], sums: &mut [i32; PANEL]) {
+        for (word, Step(weights)) in words.iter().zip(steps) {
+            for byte in 0..4 {
+                let x = (word >> (8 * byte) & 0xff) as i32;
+                for (sum, &weight) in sums.iter_mut().zip(weights) {
+                    // The byte comes to the top and, with its sign, back down.
+                    *sum += x * ((weight << (24 - 8 * byte)) as i32 >> 24);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The AVX-512 kernels: tiles of up to 14 rows and one panel of 32 outputs.
+//!
+//! A tile keeps its 28 registers of sums while it runs down the steps, so every
+//! loaded weight is used 14 times and every loaded input 32 times: 28 products for
+//! 16 loads, which two load ports hide. Whatever tile a row falls into, its sums
+//! run in the order of the inputs.
+
+use std::arch::x86_64::*;
+
+use super::{PANEL, PackedWeights, Rows, Step};
+use crate::precision::Finish;
+
+/// Values of one AVX-512 register.
+const LANES: usize = 16;
+/// Rows of a tile: 28 sums, two weights and one input fill the 32 registers. Seven
+/// tiles make the 98 rows that the published networks are split into.
+const TILE: usize = 14;
+/// Steps of f32 and bf16 passed in one go: the panel's part, 64 KiB, and the
+/// tile's, 28 KiB, then stay in the second- and first-level cache.
+const DEPTH: usize = 512;
+
+/// Where one tile reads and writes.
+#[derive(Clone, Copy)]
+struct Tile {
+    /// The first row's first word of this pass.
+    x: *const u32,
+    x_stride: usize,
+    out: *mut f32,
+    out_stride: usize,
+    /// Which of the panel's outputs exist.
+    masks: [__mmask16; 2],
+}
+
+/// The loop that all precisions share: `sums[row] = dot(sums[row], x[row], weights)`
+/// for every step. Expanded in place, so that the sums stay in registers.
+macro_rules! run_down {
+    ($tile:ident, $steps:ident, $sums:ident, $dot:expr) => {
+        for (step, Step(weights)) in $steps.iter().enumerate() {
+            let left = _mm512_load_si512(weights.as_ptr().cast());
+            let right = _mm512_load_si512(weights.as_ptr().add(LANES).cast());
+            for (row, sums) in $sums.iter_mut().enumerate() {
+                let input = _mm512_set1_epi32(*$tile.x.add(row * $tile.x_stride + step) as i32);
+                sums[0] = $dot(sums[0], input, left);
+                sums[1] = $dot(sums[1], input, right);
+            }
+        }
+    };
+}
+
+/// Calls `$run::<ROWS>` for the number of rows at hand.
+macro_rules! for_rows {
+    ($rows:expr, $run:ident($($arg:expr),*)) => {
+        match $rows {
+            14 => $run::<14>($($arg),*),
+            13 => $run::<13>($($arg),*),
+            12 => $run::<12>($($arg),*),
+            11 => $run::<11>($($arg),*),
+            10 => $run::<10>($($arg),*),
+            9 => $run::<9>($($arg),*),
+            8 => $run::<8>($($arg),*),
+            7 => $run::<7>($($arg),*),
+            6 => $run::<6>($($arg),*),
+            5 => $run::<5>($($arg),*),
+            4 => $run::<4>($($arg),*),
+            3 => $run::<3>($($arg),*),
+            2 => $run::<2>($($arg),*),
+            1 => $run::<1>($($arg),*),
+            rows => unreachable!("a tile of {rows} rows: this is a bug"),
+        }
+    };
+}
+
+/// A product whose sums are f32: passes of `DEPTH` steps, with the sums waiting in
+/// `out` between two of them.
+macro_rules! float_kernel {
+    ($(#[$doc:meta])* $name:ident, $tile_name:ident, $features:literal, $dot:expr) => {
+        $(#[$doc])*
+        #[target_feature(enable = $features)]
+        pub(super) fn $name(
+            weights: &PackedWeights,
+            rows: Rows<'_>,
+            out: &mut [f32],
+            finish: Finish,
+        ) {
+            check(weights, rows, out);
+            for from in (0..weights.steps).step_by(DEPTH) {
+                let to = weights.steps.min(from + DEPTH);
+                let pass = Pass { first: from == 0, last: to == weights.steps, finish };
+                for panel in 0..weights.bias.len() / PANEL {
+                    let steps = &weights.panel(panel)[from..to];
+                    let bias = &weights.bias[panel * PANEL..][..PANEL];
+                    for first_row in (0..rows.count).step_by(TILE) {
+                        let tile = Tile::new(weights, rows, out, [first_row, panel, from]);
+                        let count = TILE.min(rows.count - first_row);
+                        // SAFETY: `check` and `Tile::new` keep every row and output
+                        // of the tile within `rows` and `out`.
+                        unsafe { for_rows!(count, $tile_name(tile, steps, bias, pass)) };
+                    }
+                }
+            }
+        }
+
+        /// # Safety
+        ///
+        /// `ROWS` rows of `steps.len()` words must be readable at the tile's `x`, and
+        /// as many rows of the masked outputs writable at its `out`; `bias` holds a
+        /// panel.
+        #[target_feature(enable = $features)]
+        unsafe fn $tile_name<const ROWS: usize>(
+            tile: Tile,
+            steps: &[Step],
+            bias: &[f32],
+            pass: Pass,
+        ) {
+            // SAFETY: by the contract above; masked lanes are neither read nor written.
+            unsafe {
+                let bias = [0, LANES].map(|from| _mm512_loadu_ps(bias.as_ptr().add(from)));
+                let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for half in 0..2 {
+                        let start = match (pass.first, pass.finish) {
+                            (true, Finish::Overwrite | Finish::Relu6) => bias[half],
+                            (true, Finish::Add) => _mm512_add_ps(tile.load(row, half), bias[half]),
+                            (false, _) => tile.load(row, half),
+                        };
+                        sums[half] = _mm512_castps_si512(start);
+                    }
+                }
+                run_down!(tile, steps, sums, $dot);
+                for (row, sums) in sums.iter().enumerate() {
+                    for half in 0..2 {
+                        let mut sum = _mm512_castsi512_ps(sums[half]);
+                        if pass.last && pass.finish == Finish::Relu6 {
+                            sum = clip_to_six(sum);
+                        }
+                        tile.store(row, half, sum);
+                    }
+                }
+            }
+        }
+    };
+}
+
+/// Which part of the steps a tile runs down.
+#[derive(Clone, Copy)]
+struct Pass {
+    first: bool,
+    last: bool,
+    finish: Finish,
+}
+
+float_kernel! {
+    /// f32 by fused multiply–adds.
+    single, single_tile, "avx512f",
+    |sum, x, weight| _mm512_castps_si512(_mm512_fmadd_ps(
+        _mm512_castsi512_ps(x), _mm512_castsi512_ps(weight), _mm512_castsi512_ps(sum),
+    ))
+}
+
+float_kernel! {
+    /// bf16 by dot products of two, summed in f32.
+    bf16, bf16_tile, "avx512f,avx512bf16",
+    |sum, x: __m512i, weight: __m512i| _mm512_castps_si512(_mm512_dpbf16_ps(
+        _mm512_castsi512_ps(sum), as_bf16(x), as_bf16(weight),
+    ))
+}
+
+/// Bytes by dot products of four, summed in i32, over all steps at once.
+#[target_feature(enable = "avx512f,avx512vnni")]
+pub(super) fn bytes(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+    check(weights, rows, out);
+    assert_eq!(rows.scales.len(), rows.count, "one scale a row: this is a bug");
+    for panel in 0..weights.bias.len() / PANEL {
+        for first_row in (0..rows.count).step_by(TILE) {
+            let tile = Tile::new(weights, rows, out, [first_row, panel, 0]);
+            let count = TILE.min(rows.count - first_row);
+            let scales = &rows.scales[first_row..][..count];
+            // SAFETY: `check` and `Tile::new` keep every row and output of the tile
+            // within `rows` and `out`, and there is a scale for every row.
+            unsafe { for_rows!(count, bytes_tile(tile, weights, panel, scales, finish)) };
+        }
+    }
+}
+
+/// # Safety
+///
+/// `ROWS` rows of all steps must be readable at the tile's `x`, as many rows of the
+/// masked outputs writable at its `out`, and `scales` must hold `ROWS` values.
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn bytes_tile<const ROWS: usize>(
+    tile: Tile,
+    weights: &PackedWeights,
+    panel: usize,
+    scales: &[crate::words::RowScale],
+    finish: Finish,
+) {
+    let steps = weights.panel(panel);
+    let lanes = panel * PANEL..(panel + 1) * PANEL;
+    // SAFETY: by the contract above; `bias`, `scales` and `byte_sums` hold whole
+    // panels, and masked lanes are neither read nor written.
+    unsafe {
+        let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+        run_down!(tile, steps, sums, |sum, x, weight| _mm512_dpbusd_epi32(sum, x, weight));
+        for half in 0..2 {
+            let from = lanes.start + half * LANES;
+            let bias = _mm512_loadu_ps(weights.bias.as_ptr().add(from));
+            let weight_scale = _mm512_loadu_ps(weights.scales.as_ptr().add(from));
+            let byte_sums = _mm512_loadu_si512(weights.byte_sums.as_ptr().add(from).cast());
+            for (row, sums) in sums.iter().enumerate() {
+                let scale = *scales.get_unchecked(row);
+                let offset = _mm512_mullo_epi32(byte_sums, _mm512_set1_epi32(scale.zero));
+                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[half], offset));
+                let factor = _mm512_mul_ps(_mm512_set1_ps(scale.scale), weight_scale);
+                let sum = _mm512_add_ps(_mm512_mul_ps(sum, factor), bias);
+                let sum = match finish {
+                    Finish::Overwrite => sum,
+                    Finish::Add => _mm512_add_ps(tile.load(row, half), sum),
+                    Finish::Relu6 => clip_to_six(sum),
+                };
+                tile.store(row, half, sum);
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// At `[first row, panel, first step]`, all of which exist.
+    fn new(
+        weights: &PackedWeights,
+        rows: Rows<'_>,
+        out: &mut [f32],
+        [row, panel, step]: [usize; 3],
+    ) -> Self {
+        let (steps, outputs) = (weights.steps, weights.outputs);
+        let width = PANEL.min(outputs - panel * PANEL);
+        Self {
+            x: rows.words[row * steps + step..].as_ptr(),
+            x_stride: steps,
+            out: out[row * outputs + panel * PANEL..].as_mut_ptr(),
+            out_stride: outputs,
+            masks: [lane_mask(width), lane_mask(width.saturating_sub(LANES))],
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The row's masked outputs must be readable.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load(self, row: usize, half: usize) -> __m512 {
+        let place = self.out.wrapping_add(row * self.out_stride + half * LANES);
+        // SAFETY: by the contract; lanes outside the mask are not read.
+        unsafe { _mm512_maskz_loadu_ps(self.masks[half], place) }
+    }
+
+    /// # Safety
+    ///
+    /// The row's masked outputs must be writable.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn store(self, row: usize, half: usize, values: __m512) {
+        let place = self.out.wrapping_add(row * self.out_stride + half * LANES);
+        // SAFETY: by the contract; lanes outside the mask are not written.
+        unsafe { _mm512_mask_storeu_ps(place, self.masks[half], values) };
+    }
+}
+
+/// What the pointers of every tile rest on.
+fn check(weights: &PackedWeights, rows: Rows<'_>, out: &[f32]) {
+    assert!(rows.words.len() >= rows.count * weights.steps, "rows end behind their words");
+    assert!(out.len() >= rows.count * weights.outputs, "rows end behind out");
+}
+
+/// `min(max(x, 0), 6)`. Of two operands these instructions give the second where
+/// either is NaN.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn clip_to_six(values: __m512) -> __m512 {
+    _mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_setzero_ps(), values))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn as_bf16(words: __m512i) -> __m512bh {
+    // SAFETY: both are 512 bits without invalid patterns.
+    unsafe { std::mem::transmute(words) }
+}
+
+/// A mask of the first `count` lanes.
+fn lane_mask(count: usize) -> __mmask16 {
+    if count >= LANES { __mmask16::MAX } else { (1 << count) - 1 }
+}

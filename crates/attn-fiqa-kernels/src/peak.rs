@@ -1,0 +1,92 @@
+//! The most that one core does: the yardstick of every kernel.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+use std::hint::black_box;
+
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
+use crate::isa::for_every_isa;
+use crate::{Isa, Precision};
+
+/// Chains side by side: more than any machine needs to hide an instruction's latency.
+const CHAINS: usize = 24;
+
+/// Does `rounds` rounds of independent multiply–adds in registers, by the widest
+/// instruction for `precision`, and returns how many operations that were (a
+/// product and its sum are two).
+pub fn peak_operations(isa: Isa, precision: Precision, rounds: usize) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let wide = match (precision, isa.0) {
+            (Precision::F32, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => {
+                // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+                unsafe { single(rounds) };
+                Some(2 * 16)
+            }
+            (Precision::Bf16, Kind::Avx512Bf16) => {
+                // SAFETY: this kind exists only where AVX-512F and its bf16 part were detected.
+                unsafe { bf16(rounds) };
+                Some(2 * 32)
+            }
+            (Precision::Int8, Kind::Avx512Vnni | Kind::Avx512Bf16) => {
+                // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
+                unsafe { bytes(rounds) };
+                Some(2 * 64)
+            }
+            _ => None,
+        };
+        if let Some(operations) = wide {
+            return (operations * CHAINS * rounds) as f64;
+        }
+    }
+    let mut sums = [[0.0; 8]; CHAINS];
+    plain(isa, rounds, &mut sums);
+    black_box(sums);
+    (2 * 8 * CHAINS * rounds) as f64
+}
+
+for_every_isa! {
+    fn plain(rounds: usize, sums: &mut [[f32; 8]; CHAINS]) {
+        let factor = black_box(0.999f32);
+        for _ in 0..rounds {
+            for sums in sums.iter_mut() {
+                for sum in sums {
+                    *sum = *sum * factor + factor;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! peak_loop {
+    ($name:ident, $features:literal, $zero:expr, $step:expr) => {
+        #[target_feature(enable = $features)]
+        fn $name(rounds: usize) {
+            let factor = black_box(_mm512_set1_epi32(0x3f7f_3f7f));
+            let mut sums = [$zero; CHAINS];
+            for _ in 0..rounds {
+                for sum in &mut sums {
+                    *sum = $step(*sum, factor);
+                }
+            }
+            black_box(sums);
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+peak_loop!(single, "avx512f", _mm512_setzero_ps(), |sum, factor| {
+    _mm512_fmadd_ps(_mm512_castsi512_ps(factor), _mm512_castsi512_ps(factor), sum)
+});
+#[cfg(target_arch = "x86_64")]
+peak_loop!(bf16, "avx512f,avx512bf16", _mm512_setzero_ps(), |sum, factor: __m512i| {
+    // SAFETY: both are 512 bits without invalid patterns.
+    let factor = unsafe { std::mem::transmute::<__m512i, __m512bh>(factor) };
+    _mm512_dpbf16_ps(sum, factor, factor)
+});
+#[cfg(target_arch = "x86_64")]
+peak_loop!(bytes, "avx512f,avx512vnni", _mm512_setzero_si512(), |sum, factor| {
+    _mm512_dpbusd_epi32(sum, factor, factor)
+});

@@ -1,0 +1,178 @@
+//! Rows of numbers as 32-bit words: one f32, two bf16 or four bytes.
+//!
+//! One step of every kernel takes one word of the input and one word of each
+//! output's weights, so all precisions share one layout and one loop.
+
+use crate::isa::for_every_isa;
+
+/// Inputs in a word of bf16.
+pub(crate) const BF16_PER_WORD: usize = 2;
+/// Inputs in a word of bytes.
+pub(crate) const BYTES_PER_WORD: usize = 4;
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+#[inline(always)]
+pub(crate) fn bf16_bits(value: f32) -> u32 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    // Rounding up the mantissa of a NaN could carry into infinity.
+    if value.is_nan() { (bits >> 16) | 0x40 } else { rounded }
+}
+
+/// The value of a bf16 in the low half of a word.
+#[inline(always)]
+pub(crate) fn bf16_value(bits: u32) -> f32 {
+    f32::from_bits(bits << 16)
+}
+
+for_every_isa! {
+    /// Rows `[row, inputs]` to words of two bf16, an odd row's last word padded with zero.
+    pub(crate) fn bf16_words(x: &[f32], inputs: usize, words: &mut [u32]) {
+        let steps = inputs.div_ceil(BF16_PER_WORD);
+        for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)) {
+            let pairs = row.chunks_exact(BF16_PER_WORD);
+            if let [last] = pairs.remainder() {
+                words[steps - 1] = bf16_bits(*last);
+            }
+            for (word, pair) in words.iter_mut().zip(pairs) {
+                *word = bf16_bits(pair[0]) | bf16_bits(pair[1]) << 16;
+            }
+        }
+    }
+}
+
+/// How a row's bytes stand for numbers: `value = scale · (byte − zero)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct RowScale {
+    pub(crate) scale: f32,
+    pub(crate) zero: i32,
+}
+
+for_every_isa! {
+    /// Rows `[row, inputs]` to words of four unsigned bytes, padded with zero bytes,
+    /// each row by the range that it spans. A row that holds NaN or infinity gets
+    /// the scale NaN, so that it is seen in the result.
+    pub(crate) fn byte_words(
+        x: &[f32], inputs: usize, words: &mut [u32], scales: &mut [RowScale],
+    ) {
+        /// Adding 1.5·2²³ rounds to the nearest integer and leaves it in the low bits.
+        const ROUND: f32 = 12_582_912.0;
+        let steps = inputs.div_ceil(BYTES_PER_WORD);
+        let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(scales);
+        for ((row, words), row_scale) in rows {
+            let (low, high) = range_with_zero(row);
+            let scale = (high - low) / 255.0;
+            if !(scale.is_finite() && scale > 0.0) {
+                // All zeros, or not a number among them: exactly zero, or NaN.
+                words.fill(0);
+                let scale = if row.iter().all(|&value| value == 0.0) { 0.0 } else { f32::NAN };
+                *row_scale = RowScale { scale, zero: 0 };
+                continue;
+            }
+            let inverse = 1.0 / scale;
+            let zero = (-low * inverse).round();
+            *row_scale = RowScale { scale, zero: zero as i32 };
+            let byte = |value: f32| {
+                let placed = value * inverse + zero;
+                let placed = if placed > 0.0 { placed } else { 0.0 };
+                let placed = if placed < 255.0 { placed } else { 255.0 };
+                (placed + ROUND).to_bits() & 0xff
+            };
+            let quads = row.chunks_exact(BYTES_PER_WORD);
+            if !quads.remainder().is_empty() {
+                let bytes = quads.remainder().iter().enumerate();
+                words[steps - 1] = bytes.map(|(i, &value)| byte(value) << (8 * i)).sum();
+            }
+            for (word, quad) in words.iter_mut().zip(quads) {
+                *word = byte(quad[0])
+                    | byte(quad[1]) << 8
+                    | byte(quad[2]) << 16
+                    | byte(quad[3]) << 24;
+            }
+        }
+    }
+}
+
+/// The least and the greatest value, zero included; a NaN among the values makes
+/// both NaN.
+#[inline(always)]
+fn range_with_zero(row: &[f32]) -> (f32, f32) {
+    const LANES: usize = 16;
+    let mut lows = [0.0f32; LANES];
+    let mut highs = [0.0f32; LANES];
+    let mut poison = [0.0f32; LANES];
+    let mut take = |lane: usize, value: f32| {
+        lows[lane] = if value < lows[lane] { value } else { lows[lane] };
+        highs[lane] = if value > highs[lane] { value } else { highs[lane] };
+        // Zero times a finite number is zero; times NaN or infinity it is NaN.
+        poison[lane] += value * 0.0;
+    };
+    let chunks = row.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, &value) in chunk.iter().enumerate() {
+            take(lane, value);
+        }
+    }
+    for (lane, &value) in rest.iter().enumerate() {
+        take(lane, value);
+    }
+    let poison: f32 = poison.iter().sum();
+    let low = lows.iter().fold(0.0f32, |low, &v| if v < low { v } else { low });
+    let high = highs.iter().fold(0.0f32, |high, &v| if v > high { v } else { high });
+    (low + poison, high + poison)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    #[test]
+    fn bf16_is_the_nearest_one_and_even_on_ties() {
+        for (value, expected) in [
+            (1.0, 0x3f80),
+            (1.0 + 1.0 / 256.0, 0x3f80),
+            (1.0 + 3.0 / 256.0, 0x3f82),
+            (1.004, 0x3f81),
+            (-2.5, 0xc020),
+            (f32::INFINITY, 0x7f80),
+            (f32::MAX, 0x7f80),
+        ] {
+            assert_eq!(bf16_bits(value), expected, "{value}");
+        }
+        assert!(bf16_value(bf16_bits(f32::from_bits(0x7fff_ffff))).is_nan());
+    }
+
+    #[test]
+    fn bytes_stand_for_values_within_half_a_step_on_every_isa() {
+        for inputs in [1usize, 3, 4, 5, 16, 37, 512] {
+            let row: Vec<f32> = (0..inputs).map(|i| ((i * 37 % 101) as f32 - 20.0) / 9.0).collect();
+            for isa in Isa::available() {
+                let mut words = vec![u32::MAX; inputs.div_ceil(4)];
+                let mut scales = [RowScale::default()];
+                byte_words(isa, &row, inputs, &mut words, &mut scales);
+                let [RowScale { scale, zero }] = scales;
+                for (i, &value) in row.iter().enumerate() {
+                    let byte = (words[i / 4] >> (8 * (i % 4)) & 0xff) as i32;
+                    let found = scale * (byte - zero) as f32;
+                    assert!((found - value).abs() <= 0.501 * scale, "{value} became {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_not_hidden() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for isa in Isa::available() {
+                let mut words = [7; 5];
+                let mut scales = [RowScale::default()];
+                let mut row = [1.0; 18];
+                row[17] = bad;
+                byte_words(isa, &row, 18, &mut words, &mut scales);
+                assert!(scales[0].scale.is_nan(), "{bad} on {}", isa.name());
+            }
+        }
+    }
+}

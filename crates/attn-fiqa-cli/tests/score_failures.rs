@@ -110,11 +110,11 @@ fn folders_and_patterns_without_images_are_refused() {
     here.write("texts/a.txt", "");
     here.write("outer/inner/readme.md", "");
     here.run(&["score", "texts"])
-        .refused("texts: no image in this folder (jpg, jpeg, png, webp, bmp, tif, tiff)");
+        .refused("texts: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff)");
     here.run(&["score", "outer", "-r"])
-        .refused("outer: no image in this folder (jpg, jpeg, png, webp, bmp, tif, tiff)");
+        .refused("outer: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff)");
     here.run(&["score", "bad/good.png", "outer"]).refused(
-        "outer: no image in this folder (jpg, jpeg, png, webp, bmp, tif, tiff); it has \
+        "outer: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff); it has \
          subfolders, which are searched only recursively (`--recursive` on the command line)",
     );
     here.run(&["score", "bad/*.jpg"])

@@ -8,6 +8,7 @@
 mod animation;
 mod container;
 mod entropy;
+mod gif;
 mod huffman;
 mod jpeg;
 mod note;
@@ -84,7 +85,7 @@ pub struct Decoded {
     pub notes: Vec<Note>,
 }
 
-/// Decodes a JPEG, PNG, WebP, BMP or TIFF picture, told apart by content.
+/// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF picture, told apart by content.
 ///
 /// Grey becomes three equal channels; alpha is dropped, as by OpenCV's `imread`;
 /// of 16-bit samples the upper 8 bits are kept, as OpenCV does for PNG; the EXIF
@@ -132,7 +133,7 @@ fn unsupported(message: impl Into<String>) -> Failure {
     Failure::new(Status::UnsupportedImage, message)
 }
 
-const READABLE: &str = "JPEG, PNG, WebP, BMP and TIFF are read";
+const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF are read";
 
 fn recognise(bytes: &[u8]) -> Result<ImageFormat, Failure> {
     match image::guess_format(bytes) {
@@ -140,6 +141,7 @@ fn recognise(bytes: &[u8]) -> Result<ImageFormat, Failure> {
             format @ (ImageFormat::Jpeg
             | ImageFormat::Png
             | ImageFormat::WebP
+            | ImageFormat::Gif
             | ImageFormat::Bmp
             | ImageFormat::Tiff),
         ) => Ok(format),
@@ -184,6 +186,7 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
             }
             finish(decoder, limits, notes)
         }
+        ImageFormat::Gif => gif::decode(bytes, limits),
         ImageFormat::Bmp => {
             let decoder = bmp::BmpDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             finish(decoder, limits, notes)

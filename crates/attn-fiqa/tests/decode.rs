@@ -260,3 +260,51 @@ fn notes_read_well() {
         assert_eq!(note.to_string(), expected);
     }
 }
+
+/// Quarters of four colours, which a palette holds exactly.
+fn quarters(alpha: u8) -> image::RgbaImage {
+    let colours = [[250, 10, 20], [30, 240, 50], [60, 70, 230], [200, 210, 190]];
+    image::RgbaImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let quarter = usize::from(x >= WIDTH / 2) + 2 * usize::from(y >= HEIGHT / 2);
+        let [red, green, blue] = colours[quarter];
+        let alpha = if quarter == 3 { alpha } else { 255 };
+        image::Rgba([red, green, blue, alpha])
+    })
+}
+
+fn gif(frames: &[image::RgbaImage]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+    encoder.encode_frames(frames.iter().cloned().map(image::Frame::new)).unwrap();
+    drop(encoder);
+    bytes
+}
+
+#[test]
+fn of_a_gif_the_first_picture_is_taken() {
+    let other = image::RgbaImage::from_pixel(WIDTH, HEIGHT, image::Rgba([1, 2, 3, 255]));
+    for (frames, alpha, notes) in
+        [(1, 255, &[][..]), (2, 255, &[Note::FirstFrame][..]), (1, 0, &[Note::AlphaDropped][..])]
+    {
+        let first = quarters(alpha);
+        let bytes = gif(&[first.clone(), other.clone()][..frames]);
+        let found = decoded(&bytes);
+        assert_eq!(found.notes, notes);
+        let pixels = found.picture.rgb().chunks_exact(3).zip(first.pixels());
+        for (found, expected) in pixels.filter(|(_, expected)| expected[3] == 255) {
+            assert_eq!(found, &expected.0[..3]);
+        }
+        // Cut anywhere inside the first picture it is broken, behind it whole.
+        let whole = found.picture;
+        for length in 0..bytes.len() {
+            if let Ok(cut) = decode(&bytes[..length], &DecodeLimits::default()) {
+                assert_eq!(cut.picture, whole, "cut to {length} of {}", bytes.len());
+            }
+        }
+    }
+    let mut large = gif(&[quarters(255)]);
+    large[6..10].copy_from_slice(&[0x30, 0x75, 0x30, 0x75]);
+    let failure = refused(&large);
+    assert_eq!(failure.status, Status::TooLarge);
+    assert!(failure.message.contains("30000×30000"), "{failure}");
+}

@@ -36,7 +36,14 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         .collect();
     samples.push(("plain.jpg".to_owned(), jpeg()));
     let decoded = image::load_from_memory(&jpeg()).unwrap();
-    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP] {
+    let formats = [
+        ImageFormat::Png,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+    ];
+    for format in formats {
         let mut bytes = Cursor::new(Vec::new());
         decoded.write_to(&mut bytes, format).unwrap();
         samples.push((format!("plain {format:?}"), bytes.into_inner()));
@@ -64,9 +71,12 @@ fn other_content_is_told_apart() {
     for text in ["name,score\n", "P5 is a fine start for a text", "<svg/>", "\0\0\0\0"] {
         assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
-    let failure = refused(b"GIF89a and so on");
+    let failure = refused(b"8BPS and so on");
+    assert_eq!(failure.status, Status::NotAnImage);
+    let failure = refused(b"qoif and so on");
     assert_eq!(failure.status, Status::UnsupportedImage);
-    assert!(failure.message.contains("Gif"), "{failure}");
+    assert!(failure.message.contains("Qoi"), "{failure}");
+    assert_eq!(refused(b"GIF89a").status, Status::BrokenImage);
 }
 
 #[test]

@@ -34,7 +34,8 @@ pub(crate) struct DetectArgs {
     pub(crate) reference_confidence: f32,
 
     /// The reference is this CSV file: path,x,y,width,height,lx1,ly1,…,lx5,ly5, one row a
-    /// face; a picture without faces has one row with nothing but its path.
+    /// face, or one that this command wrote; a picture without faces has one row with nothing
+    /// but its path.
     #[arg(
         long,
         value_name = "FILE.csv",

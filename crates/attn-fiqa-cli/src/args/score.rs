@@ -48,7 +48,8 @@ pub(crate) struct ScoreArgs {
 pub(crate) enum Column {
     /// width and height of the picture in its file, upright, in pixels.
     Size,
-    /// lx1, ly1 … lx5, ly5: eyes, nose tip and mouth corners, from left to right in the picture.
+    /// left_eye_x, left_eye_y, right_eye_…, nose_…, left_mouth_…, right_mouth_…: landmarks in
+    /// pixels of the upright picture, left and right as seen in it.
     Landmarks,
     /// received: attention received by each patch, row by row; its mean is the score.
     Map,

@@ -1,5 +1,6 @@
 //! What a row holds: the one list that every format follows.
 
+use attn_fiqa::align::Landmarks;
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
 use attn_fiqa::pipeline::{FaceInfo, Row};
@@ -162,9 +163,10 @@ fn found_fields() -> Vec<Field> {
     .into()
 }
 
-/// `lx1, ly1` to `lx5, ly5`, the names that landmark files have.
+/// `left_eye_x, left_eye_y` to `right_mouth_x, right_mouth_y`, by which a landmark
+/// file is read.
 fn landmark_fields() -> Vec<Field> {
-    let name = |index: usize| format!("l{}{}", ["x", "y"][index % 2], index / 2 + 1);
+    let name = |index: usize| format!("{}_{}", Landmarks::NAMES[index / 2], ["x", "y"][index % 2]);
     (0..10).map(|index| field(&name(index), Kind::Number, What::Landmark(index))).collect()
 }
 

@@ -5,6 +5,8 @@
     reason = "each test program uses its own share, and a skipped test says so"
 )]
 
+pub(crate) mod onnx;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ pub(crate) const CUT: &str =
     "the file ends before the picture is complete: copy or download it again";
 pub(crate) const MISSING: &str = "no such file";
 pub(crate) const NOT_AN_IMAGE: &str =
-    "the file is not a picture in a known format: JPEG, PNG, WebP, BMP and TIFF are read";
+    "the file is not a picture in a known format: JPEG, PNG, WebP, GIF, BMP and TIFF are read";
 pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: have its faces found and \
      aligned (no `--aligned` on the command line, `FaceSource::Detected` in the library), or, if \
      it is already an aligned face, have it resized (`--resize`, `Fit::Resize`)";

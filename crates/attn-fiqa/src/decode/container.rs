@@ -37,6 +37,45 @@ pub(super) fn gif_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     }
 }
 
+/// Whether a GIF holds more than one picture, once the blocks of the first are
+/// known to be whole: the decoder takes a cut picture for a complete one.
+pub(super) fn gif_has_second_picture(bytes: &[u8]) -> Result<bool, Failure> {
+    const HEADER: usize = 13;
+    const EXTENSION: u8 = 0x21;
+    const PICTURE: u8 = 0x2c;
+    const TRAILER: u8 = 0x3b;
+    let cut = || broken("the file ends before the picture is complete: copy or download it again");
+    let byte = |at: usize| bytes.get(at).copied().ok_or_else(cut);
+    // A table of colours follows where the upper bit says so.
+    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+    let after_blocks = |mut at: usize| loop {
+        match usize::from(byte(at)?) {
+            0 => return Ok::<usize, Failure>(at + 1),
+            length => at += 1 + length,
+        }
+    };
+    let mut at = HEADER + table(byte(10)?);
+    let mut pictures = 0;
+    loop {
+        // A file without its end mark is whole once it has a picture.
+        let Some(&introducer) = bytes.get(at) else {
+            return if pictures > 0 { Ok(false) } else { Err(cut()) };
+        };
+        match introducer {
+            EXTENSION => at = after_blocks(at + 2)?,
+            PICTURE if pictures > 0 => return Ok(true),
+            PICTURE => {
+                pictures += 1;
+                // Place, size and flags, the table, and the width of the first code.
+                at = after_blocks(at + 10 + table(byte(at + 9)?) + 1)?;
+            }
+            TRAILER if pictures > 0 => return Ok(false),
+            TRAILER => return Err(broken("the GIF file holds no picture")),
+            _ => return Err(broken("the GIF file's blocks are damaged")),
+        }
+    }
+}
+
 /// Whether a WebP's extended header declares an animation.
 pub(super) fn webp_is_animated(bytes: &[u8]) -> bool {
     const FLAGS_AT: usize = 20;

@@ -111,8 +111,8 @@ impl Detector {
     /// of the picture.
     ///
     /// The picture is looked at with its longer side at most 1920 pixels, and at
-    /// a third and a ninth of that, so that faces from about a hundredth of the
-    /// longer side to all of it are within reach. Networks of a fixed input size
+    /// a third and a ninth of that for faces that are large there, so that faces
+    /// from about a hundredth of the longer side to all of it are within reach. Networks of a fixed input size
     /// see it once, at that size.
     ///
     /// # Errors
@@ -122,14 +122,17 @@ impl Detector {
     pub fn detect(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut candidates = Vec::new();
         let mut finer: Option<Picture> = None;
-        for size in self.levels(picture) {
+        for (index, size) in self.levels(picture).into_iter().enumerate() {
             // Each level is made from the one before: the large picture is read once.
             let level = pyramid::at_size(finer.as_ref().unwrap_or(picture), size);
             let scale = (
                 picture.width() as f32 / level.width() as f32,
                 picture.height() as f32 / level.height() as f32,
             );
-            let found = self.candidates(&level, min_confidence)?;
+            let mut found = self.candidates(&level, min_confidence)?;
+            if index > 0 {
+                found.retain(|face| face.bounds.area().sqrt() >= pyramid::LEAST_IN_COARSER);
+            }
             candidates.extend(found.iter().map(|face| face.enlarged(scale)));
             if let std::borrow::Cow::Owned(level) = level {
                 finer = Some(level);

@@ -3,10 +3,10 @@
 use std::path::{Component, Path, PathBuf};
 
 /// Extensions of images, in lower case.
-const IMAGE_EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"];
+const IMAGE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
 /// The same, for messages.
-pub(super) const EXTENSIONS_SHOWN: &str = "jpg, jpeg, png, webp, bmp, tif, tiff";
+pub(super) const EXTENSIONS_SHOWN: &str = "jpg, jpeg, png, webp, gif, bmp, tif, tiff";
 
 /// Endings of tar archives. The compressed ones that are not read are known
 /// here so that they can be refused by name.

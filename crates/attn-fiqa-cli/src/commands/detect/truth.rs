@@ -38,9 +38,11 @@ impl Truth {
         for names in BOX {
             numbers_at.push(find(&names)?);
         }
-        for point in 1..=5 {
-            numbers_at.push(find(&[&format!("lx{point}")])?);
-            numbers_at.push(find(&[&format!("ly{point}")])?);
+        for (point, name) in Landmarks::NAMES.iter().enumerate() {
+            for axis in ["x", "y"] {
+                let short = format!("l{axis}{}", point + 1);
+                numbers_at.push(find(&[&short, &format!("{name}_{axis}")])?);
+            }
         }
         let mut faces: HashMap<String, Vec<Face>> = HashMap::new();
         for row in reader.records() {

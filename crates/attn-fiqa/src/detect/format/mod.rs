@@ -1,6 +1,8 @@
 //! What a detector's network takes and gives: one trait, one file a format.
 
 mod scrfd;
+#[cfg(test)]
+mod tests;
 mod yunet;
 
 use super::Face;

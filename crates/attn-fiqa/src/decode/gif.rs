@@ -1,0 +1,40 @@
+//! The first picture of a GIF file.
+
+use std::io::Cursor;
+
+use image::ImageDecoder;
+use image::codecs::gif::GifDecoder;
+
+use super::{DecodeLimits, Decoded, Note, broken, codec_limits, container, failure};
+use crate::picture::Picture;
+use crate::status::Failure;
+
+/// Decodes the first picture, with a note where there are more.
+///
+/// The decoder gives every GIF an alpha channel; only where a pixel is
+/// transparent is one dropped.
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
+    let (width, height) = container::gif_size(bytes)?;
+    limits.check_pixels(width, height)?;
+    let mut notes = Vec::new();
+    if container::gif_has_second_picture(bytes)? {
+        notes.push(Note::FirstFrame);
+    }
+    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(failure)?;
+    decoder.set_limits(codec_limits(limits)).map_err(failure)?;
+    let length = width.saturating_mul(height).saturating_mul(4);
+    let length = usize::try_from(length).map_err(|_| broken("the picture does not fit"))?;
+    if decoder.total_bytes() != length as u64 {
+        return Err(broken("the picture's size is not what the GIF header declares"));
+    }
+    let mut samples = vec![0_u8; length];
+    decoder.read_image(&mut samples).map_err(failure)?;
+    if samples.chunks_exact(4).any(|pixel| pixel[3] != u8::MAX) {
+        notes.push(Note::AlphaDropped);
+    }
+    let rgb = samples.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    // A picture within the limits has sides that fit.
+    let picture = Picture::from_rgb(width as usize, height as usize, rgb)
+        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
+    Ok(Decoded { picture, notes })
+}

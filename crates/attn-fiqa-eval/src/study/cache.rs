@@ -149,10 +149,14 @@ pub(super) fn kept<T: serde::Serialize + serde::de::DeserializeOwned>(
         return Ok(value);
     }
     let value = compute()?;
-    let json = serde_json::to_vec(&value)
-        .map_err(|error| StudyError::Foreign { path: path.clone(), problem: error.to_string() })?;
+    let foreign = |error: serde_json::Error| StudyError::Foreign {
+        path: path.clone(),
+        problem: error.to_string(),
+    };
+    let json = serde_json::to_vec(&value).map_err(foreign)?;
     write_whole(&path, &json)?;
-    Ok(value)
+    // As the next run will read it, to the last bit of every number.
+    serde_json::from_slice(&json).map_err(foreign)
 }
 
 /// Writes a file that appears whole or not at all, and the folders it lies in.

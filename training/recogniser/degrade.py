@@ -1,0 +1,84 @@
+"""Seeded damage to a face, one kind at a time or several, and where it lies."""
+
+import cv2
+import numpy as np
+
+SIZE = 112
+
+
+def blur(image, strength, random):
+    sigma = 0.5 + 4.5 * strength
+    return cv2.GaussianBlur(image, (0, 0), sigma), None
+
+
+def motion(image, strength, random):
+    length = 3 + int(round(20 * strength))
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, random.uniform(0, 180), 1)
+    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    return cv2.filter2D(image, -1, kernel / max(kernel.sum(), 1e-6)), None
+
+
+def resolution(image, strength, random):
+    small = max(8, int(round(SIZE * 0.09 ** (0.3 + 0.7 * strength))))
+    down = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+    return cv2.resize(down, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), None
+
+
+def noise(image, strength, random):
+    grain = random.normal(0, 5 + 75 * strength, image.shape)
+    return np.clip(image + grain, 0, 255).astype(np.uint8), None
+
+
+def jpeg(image, strength, random):
+    quality = int(round(40 - 38 * strength))
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR), None
+
+
+def dark(image, strength, random):
+    dimmed = image * (1 - 0.95 * strength)
+    return np.clip(dimmed + random.normal(0, 4 * strength, image.shape), 0, 255).astype(np.uint8), None
+
+
+def bright(image, strength, random):
+    return np.clip(image * (1 + 4 * strength) + 60 * strength, 0, 255).astype(np.uint8), None
+
+
+def occlusion(image, strength, random):
+    """A plain or grainy box; the mask is 1 where the face is hidden."""
+    area = (0.08 + 0.52 * strength) * SIZE * SIZE
+    wide = min(SIZE, int(round(np.sqrt(area * random.uniform(0.6, 1.7)))))
+    high = min(SIZE, int(round(area / wide)))
+    x, y = random.integers(0, SIZE - wide + 1), random.integers(0, SIZE - high + 1)
+    out, mask = image.copy(), np.zeros((SIZE, SIZE), np.float32)
+    box = np.full((high, wide, 3), random.integers(0, 256, 3), np.float64)
+    box += random.normal(0, random.uniform(0, 40), box.shape)
+    out[y : y + high, x : x + wide] = np.clip(box, 0, 255)
+    mask[y : y + high, x : x + wide] = 1
+    return out, mask
+
+
+KINDS = {f.__name__: f for f in (blur, motion, resolution, noise, jpeg, dark, bright, occlusion)}
+
+
+def one_of_any(image, strength, random):
+    """A kind by chance, and sometimes a second one. Returns picture and mask."""
+    mask = np.zeros((SIZE, SIZE), np.float32)
+    kinds = list(KINDS)
+    for _ in range(1 + (random.random() < 0.3)):
+        image, hidden = KINDS[kinds[random.integers(len(kinds))]](image, strength, random)
+        if hidden is not None:
+            mask = np.maximum(mask, hidden)
+    return image, mask
+
+
+def jitter(image, random):
+    """A slight turn, shift, zoom and change of light that leaves the face as usable."""
+    turn = cv2.getRotationMatrix2D(
+        (SIZE / 2, SIZE / 2), random.uniform(-5, 5), random.uniform(0.95, 1.06)
+    )
+    turn[:, 2] += random.uniform(-3, 3, 2)
+    image = cv2.warpAffine(image, turn, (SIZE, SIZE))
+    return cv2.convertScaleAbs(image, alpha=random.uniform(0.8, 1.2), beta=random.uniform(-10, 10))

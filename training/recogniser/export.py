@@ -1,0 +1,52 @@
+"""Canonical safetensors: the official names, configuration in the metadata, f16."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from network import IMAGE_SIZE, LAYER_NORM_EPS, Recogniser
+
+KEY_BIAS = "calibration.key_bias"
+
+
+def write(net: Recogniser, path: Path) -> None:
+    shape = net.shape
+    tensors = {
+        name: tensor.detach().cpu().half().contiguous()
+        for name, tensor in net.state_dict().items()
+        if name != "key_bias" and not name.endswith("num_batches_tracked")
+    }
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise SystemExit(f"{name}: a weight does not fit float16")
+    tensors[KEY_BIAS] = net.key_bias.detach().cpu().float().contiguous()
+    metadata = {
+        "format": "pt",
+        "attn_fiqa.format": "1",
+        "attn_fiqa.content": "full",
+        "color": "RGB",
+        "activation": "relu6",
+        "image_size": str(IMAGE_SIZE),
+        "layer_norm_eps": f"{LAYER_NORM_EPS:.0e}".replace("e-0", "e-"),
+        "num_heads": str(shape.heads),
+        "depth": str(shape.depth),
+        "patch_size": str(shape.patch),
+        "embed_dim": str(shape.dim),
+        "mlp_ratio": str(shape.mlp_ratio),
+        "embedding_dim": str(shape.embedding_dim),
+    }
+    part = path.with_suffix(".part")
+    save_file(tensors, part, metadata)
+    part.chmod(0o644)
+    part.rename(path)
+
+
+def read(net: Recogniser, path: Path) -> None:
+    """Loads a canonical file of the same shape, every tensor of it."""
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    bias = tensors.pop(KEY_BIAS, None)
+    tensors["key_bias"] = torch.zeros_like(net.key_bias) if bias is None else bias
+    # A count of batches says nothing of the weights and is not in the file.
+    tensors |= {k: v for k, v in net.state_dict().items() if k.endswith("num_batches_tracked")}
+    net.load_state_dict(tensors)

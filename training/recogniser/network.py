@@ -1,0 +1,139 @@
+"""The recogniser: a Vision Transformer in the official layout, and its score.
+
+Module names are the tensor names of the checkpoint, so that `state_dict` is the
+file. No class token, LayerNorm (eps 1e-5), ReLU6, qkv without bias.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+IMAGE_SIZE = 112
+LAYER_NORM_EPS = 1e-5
+BATCH_NORM_EPS = 2e-5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers that make the network."""
+
+    patch: int
+    dim: int
+    depth: int
+    heads: int
+    mlp_ratio: int
+    embedding_dim: int = 128
+
+    @property
+    def tokens(self) -> int:
+        return (IMAGE_SIZE // self.patch) ** 2
+
+
+SIZES = {
+    # 64 tokens: what two CPU cores can train.
+    "attn-fiqa-s": Shape(patch=14, dim=192, depth=6, heads=6, mlp_ratio=3),
+    # 196 tokens, maps as fine as the paper's: for a GPU.
+    "attn-fiqa-t": Shape(patch=8, dim=192, depth=10, heads=6, mlp_ratio=3),
+}
+
+
+class Attention(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.heads = shape.heads
+        self.qkv = nn.Linear(shape.dim, 3 * shape.dim, bias=False)
+        self.proj = nn.Linear(shape.dim, shape.dim)
+
+    def forward(self, x):
+        batch, tokens, dim = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, dim))
+
+
+class Mlp(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.fc1 = nn.Linear(shape.dim, shape.mlp_ratio * shape.dim)
+        self.fc2 = nn.Linear(shape.mlp_ratio * shape.dim, shape.dim)
+
+    def forward(self, x):
+        return self.fc2(F.relu6(self.fc1(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(shape.dim, eps=LAYER_NORM_EPS)
+        self.attn = Attention(shape)
+        self.norm2 = nn.LayerNorm(shape.dim, eps=LAYER_NORM_EPS)
+        self.mlp = Mlp(shape)
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Embed(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.proj = nn.Conv2d(3, shape.dim, shape.patch, stride=shape.patch)
+
+    def forward(self, x):
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+class Recogniser(nn.Module):
+    """Pictures `[B, 3, 112, 112]`, RGB, -1 to 1, in; embedding and attention out."""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shape = shape
+        self.patch_embed = Embed(shape)
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, shape.tokens, shape.dim))
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.depth))
+        self.norm = nn.LayerNorm(shape.dim, eps=LAYER_NORM_EPS)
+        self.feature = nn.Sequential(
+            nn.Linear(shape.tokens * shape.dim, shape.dim, bias=False),
+            nn.BatchNorm1d(shape.dim, eps=BATCH_NORM_EPS),
+            nn.Linear(shape.dim, shape.embedding_dim, bias=False),
+            nn.BatchNorm1d(shape.embedding_dim, eps=BATCH_NORM_EPS),
+        )
+        self.key_bias = nn.Parameter(torch.zeros(shape.heads, shape.dim // shape.heads))
+
+    def trunk(self, x):
+        """The last block's input `[B, N, D]`."""
+        x = self.patch_embed(x) + self.pos_embed
+        for block in self.blocks[:-1]:
+            x = block(x)
+        return x
+
+    def received(self, last_input):
+        """Mean pre-softmax attention that each patch receives, over heads and
+        queries: published `[B, N]`, and what the key bias adds to every patch
+        `[B]`. The mean over patches of the first is the published score."""
+        attention = self.blocks[-1].attn
+        batch, tokens, dim = last_input.shape
+        head_dim = dim // attention.heads
+        weights = attention.qkv.weight[: 2 * dim]
+        qk = F.linear(self.blocks[-1].norm1(last_input), weights).float()
+        q, k = qk.reshape(batch, tokens, 2, attention.heads, head_dim).unbind(2)
+        mean_query = q.mean(1)
+        factor = head_dim**-0.5 / attention.heads
+        # Scores differ in the third digit, which bf16 does not have.
+        with torch.autocast(last_input.device.type, enabled=False):
+            per_patch = factor * torch.einsum("bhd,bnhd->bn", mean_query, k)
+            added = factor * (mean_query * self.key_bias).sum((1, 2))
+        return per_patch, added
+
+    def embed(self, last_input):
+        x = self.norm(self.blocks[-1](last_input))
+        return self.feature(x.flatten(1)).float()
+
+    def forward(self, x):
+        last_input = self.trunk(x)
+        per_patch, added = self.received(last_input)
+        return self.embed(last_input), per_patch, added

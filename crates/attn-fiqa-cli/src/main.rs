@@ -23,6 +23,7 @@ fn main() -> std::process::ExitCode {
         Command::Best(args) => commands::best::run(&args),
         Command::Map(args) => commands::map::run(&args),
         Command::Degrade(args) => commands::degrade::run(&args),
+        Command::Calibrate(args) => commands::calibrate::run(&args),
         Command::Validate(args) => commands::validate::run(&args),
         Command::Benchmark(args) => commands::benchmark::run(&args),
         Command::Report(args) => commands::report::run(&args),

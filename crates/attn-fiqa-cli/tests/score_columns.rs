@@ -21,13 +21,24 @@ fn columns_on_request_stand_between_score_and_message() {
     let table = ran.table();
     assert_eq!(
         table.heading,
-        ["path", "status", "score", "width", "height", "received", "embedding", "message"]
+        [
+            "path",
+            "status",
+            "score",
+            "quality",
+            "width",
+            "height",
+            "received",
+            "embedding",
+            "message"
+        ]
     );
     assert_eq!(table.column("width"), ["112", "512", "", "112"]);
     assert_eq!(table.column("height"), ["112", "512", "", "112"]);
     assert_eq!(table.rows[1][..3], ["wide.png", "wrong-size", ""]);
-    assert_eq!(table.rows[1][5..], ["", "", WRONG_SIZE]);
-    assert_eq!(table.rows[2][1..], ["not-found", "", "", "", "", "", MISSING]);
+    assert_eq!(table.rows[1][6..], ["", "", WRONG_SIZE]);
+    let quality = support::quality_of_failure();
+    assert_eq!(table.rows[2][1..], ["not-found", "", quality, "", "", "", "", MISSING]);
 
     let (maps, embeddings) = (table.lists("received"), table.lists("embedding"));
     for row in [0, 3] {
@@ -79,17 +90,18 @@ fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     let ran = here.run(&["score", "--aligned", "astronaut.png", "gone.png", "--method", METHODS]);
     let table = ran.ended_with(1).table();
-    let mut heading = vec!["path", "status", "score"];
+    let mut heading = vec!["path", "status", "score", "quality"];
     heading.extend(METHODS.split(',').skip(1));
     heading.push("message");
     assert_eq!(table.heading, heading);
-    assert_eq!(table.rows[1][2..heading.len() - 1], [""; 6]);
+    assert_eq!(table.rows[1][2..heading.len() - 1], [""; 7]);
     for (index, method) in METHODS.split(',').enumerate() {
         let alone =
             here.run(&["score", "--aligned", "astronaut.png", "--method", method]).ended_with(0);
         assert_near(
             alone.table().numbers("score")[0],
-            table.rows[0][2 + index].parse().unwrap(),
+            // The quality stands behind the first score.
+            table.rows[0][2 + index + usize::from(index > 0)].parse().unwrap(),
             1e-5,
         );
     }
@@ -103,9 +115,8 @@ fn the_mean_over_heads_is_the_mean_of_the_heads() {
     let methods = format!("attn,{}", methods.join(","));
     let args = ["score", "--aligned", "noise-2.png", "--method", &methods];
     let table = here.run(&args).ended_with(0).table();
-    let scores: Vec<f32> =
-        table.rows[0][2..3 + heads].iter().map(|cell| cell.parse().unwrap()).collect();
-    assert_near(scores[1..].iter().sum::<f32>() / heads as f32, scores[0], 1e-4);
+    let of_heads = (0..heads).map(|head| table.numbers(&format!("attn@head={head}"))[0]);
+    assert_near(of_heads.sum::<f32>() / heads as f32, table.numbers("score")[0], 1e-4);
 }
 
 #[test]

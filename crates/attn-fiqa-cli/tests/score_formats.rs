@@ -68,11 +68,15 @@ fn jsonl_has_an_object_a_line_with_null_where_an_image_failed() {
         ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(objects.len(), expected.rows.len());
     for (object, row) in objects.iter().zip(&expected.rows) {
-        let [path, status, score, message] = &row[..] else { panic!("{row:?}") };
+        let [path, status, score, quality, message] = &row[..] else { panic!("{row:?}") };
         assert_eq!(object.as_object().unwrap().len(), expected.heading.len(), "{object}");
         assert_eq!(object["path"], path.as_str());
         assert_eq!(object["status"], status.as_str());
         assert_eq!(object["message"], message.as_str());
+        match quality.parse::<i64>() {
+            Ok(quality) => assert_eq!(object["quality"], quality),
+            Err(_) => assert_eq!(object["quality"], serde_json::Value::Null),
+        }
         match score.parse::<f64>() {
             Ok(score) => assert_eq!(object["score"], score),
             Err(_) => assert_eq!(object["score"], serde_json::Value::Null),
@@ -107,14 +111,15 @@ fn a_table_shows_bars_over_the_range_of_the_set() {
     let scores = here.run(&[&["score"], &images[..]].concat()).table();
     let ran = here.run(&[&["score", "--format", "table"], &images[..]].concat()).ended_with(1);
     let lines: Vec<&str> = ran.stdout().lines().collect();
-    assert_eq!(lines[0], "path             score");
+    assert_eq!(lines[0], "path        quality       score");
     let mut lengths = Vec::new();
-    for ((line, image), score) in lines[1..].iter().zip(images).zip(scores.column("score")) {
+    let rows = lines[1..].iter().zip(images).zip(scores.column("score"));
+    for (((line, image), score), quality) in rows.zip(scores.column("quality")) {
         let Ok(score) = score.parse::<f32>() else {
-            assert_eq!(*line, format!("{image:10}  {:>10}  not-found", "—"));
+            assert_eq!(*line, format!("{image:10}  {quality:>7}  {:>10}  not-found", "—"));
             continue;
         };
-        let text = format!("{image:10}  {score:>10.4}");
+        let text = format!("{image:10}  {quality:>7}  {score:>10.4}");
         let bar = line.strip_prefix(&text).unwrap_or_else(|| panic!("'{line}' is not '{text}…'"));
         lengths.push(bar.trim_start().chars().count());
         let full = bar.trim().chars().filter(|&c| c == '█').count();

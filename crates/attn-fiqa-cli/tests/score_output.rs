@@ -65,7 +65,11 @@ fn a_run_in_which_every_image_failed_still_has_its_rows() {
     here.run(&["score", "gone.png", "-o", "scores.csv"]).ended_with(1);
     assert_eq!(
         here.read_text("scores.csv"),
-        format!("{HEADING}\ngone.png,,not-found{}no such file\n", ",".repeat(11))
+        format!(
+            "{HEADING}\ngone.png,,not-found,,{}{}no such file\n",
+            support::quality_of_failure(),
+            ",".repeat(10)
+        )
     );
 }
 

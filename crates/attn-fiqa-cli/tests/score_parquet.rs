@@ -54,27 +54,27 @@ fn every_column_comes_back_with_nulls_where_an_image_failed() {
         let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, expected.heading);
         let fields: Vec<&Field> = row.iter().map(|(_, field)| field).collect();
-        for index in [0, 1, 8] {
+        for index in [0, 1, 9] {
             assert_eq!(*fields[index], text(&cells[index]));
         }
-        for index in [2, 3] {
+        for index in [2, 4] {
             let score = cells[index].parse().map_or(Field::Null, Field::Float);
             assert_eq!(*fields[index], score, "{}", names[index]);
         }
-        for index in [4, 5] {
+        for index in [3, 5, 6] {
             let pixels = cells[index].parse().map_or(Field::Null, Field::Int);
             assert_eq!(*fields[index], pixels, "{}", names[index]);
         }
-        for index in [6, 7] {
+        for index in [7, 8] {
             match cells[index].as_str() {
                 "" => assert_eq!(*fields[index], Field::Null, "{}", names[index]),
                 numbers => assert_eq!(list(fields[index]), support::numbers(numbers)),
             }
         }
     }
-    assert_eq!((&rows[1][1].1, &rows[1][8].1), (&text("wrong-size"), &text(WRONG_SIZE)));
-    assert_eq!((&rows[1][2].1, &rows[1][4].1), (&Field::Null, &Field::Int(512)));
-    assert_eq!((&rows[2][1].1, &rows[2][8].1), (&text("not-found"), &text(MISSING)));
+    assert_eq!((&rows[1][1].1, &rows[1][9].1), (&text("wrong-size"), &text(WRONG_SIZE)));
+    assert_eq!((&rows[1][2].1, &rows[1][5].1), (&Field::Null, &Field::Int(512)));
+    assert_eq!((&rows[2][1].1, &rows[2][9].1), (&text("not-found"), &text(MISSING)));
 }
 
 #[test]

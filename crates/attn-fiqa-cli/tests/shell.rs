@@ -59,6 +59,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
     assert_eq!(
         here.files("share/man1"),
         [
+            "attn-fiqa-calibrate.1",
             "attn-fiqa-completions.1",
             "attn-fiqa-degrade.1",
             "attn-fiqa-detect.1",

@@ -10,9 +10,10 @@
 //!    of images, and the quality of a pair.
 //! 3. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
 //! 4. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
-//! 5. [`detection`]: how well faces are found.
-//! 6. [`figure`]: pictures of all that, as SVG and PNG.
-//! 7. [`study`] and [`report`]: whole benchmarks by one description, and the page,
+//! 5. [`calibrate`]: fitting a score to utility and bringing it to 0–100.
+//! 6. [`detection`]: how well faces are found.
+//! 7. [`figure`]: pictures of all that, as SVG and PNG.
+//! 8. [`study`] and [`report`]: whole benchmarks by one description, and the page,
 //!    tables and figures that come of it.
 
 pub mod benchmark;
@@ -28,6 +29,8 @@ pub mod detection;
 
 pub mod degrade;
 pub mod validate;
+
+pub mod calibrate;
 
 pub mod figure;
 

@@ -26,7 +26,7 @@ pub(crate) struct KindsArgs {
     pub(crate) seed: u64,
 }
 
-fn kinds() -> impl TypedValueParser<Value = Degradation> {
+pub(super) fn kinds() -> impl TypedValueParser<Value = Degradation> {
     PossibleValuesParser::new(Degradation::ALL.map(Degradation::name))
         .try_map(|name| name.parse::<Degradation>())
 }

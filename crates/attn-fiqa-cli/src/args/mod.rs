@@ -2,6 +2,7 @@
 
 mod benchmark;
 mod best;
+mod calibrate;
 mod crop;
 mod degrade;
 mod detect;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
+pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use crop::{CropArgs, PictureFormat};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
 pub(crate) use detect::DetectArgs;
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Map(MapArgs),
     /// Make faces worse in known ways and strengths, to test a quality score with.
     Degrade(DegradeArgs),
+    /// Fit a model's score to utility on your faces, and bring it to 0-100.
+    Calibrate(CalibrateArgs),
     /// Measure how faithfully a score falls as faces get worse.
     Validate(ValidateArgs),
     /// Measure quality methods on data sets with recognition models, as the papers do.

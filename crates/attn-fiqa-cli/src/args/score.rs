@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::{FaceArgs, InputArgs, RunArgs};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = QUALITY)]
 pub(crate) struct ScoreArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -42,6 +43,12 @@ pub(crate) struct ScoreArgs {
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }
+
+const QUALITY: &str = "\
+The column 'quality' is the score brought to 0 (worst) … 100 (best) as in ISO/IEC 29794-1, by the \
+calibration stored with the model for one method; -1 where no quality could be computed. It is \
+empty for a model, or a method, without a calibration: `attn-fiqa calibrate --faces DIR --model \
+FILE --output NEW.safetensors` makes one. Qualities of different models do not compare.";
 
 /// A column on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod benchmark;
 pub(crate) mod best;
+pub(crate) mod calibrate;
 pub(crate) mod crop;
 mod crop_folder;
 pub(crate) mod degrade;

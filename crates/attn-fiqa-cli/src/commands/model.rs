@@ -7,7 +7,7 @@ use attn_fiqa::checkpoint::{Content, ConvertOptions, Inspection, write_canonical
 
 use crate::args::{ModelArgs, ModelCommand};
 use crate::exit::Exit;
-use crate::output::same_file;
+use crate::output::{printable, same_file};
 
 pub(crate) fn run(args: &ModelArgs) -> anyhow::Result<Exit> {
     match &args.command {
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ModelArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<()> {
+pub(super) fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<()> {
     if same_file(input, output) {
         anyhow::bail!("'{}' is the file to read; name another to write", output.display());
     }
@@ -74,6 +74,13 @@ fn describe(inspection: &Inspection) -> String {
     let preset = inspection.preset.map_or("none of the known ones", |preset| preset.name());
     lines.push(("preset", preset.to_owned()));
     lines.push(("key bias", if inspection.has_key_bias { "fitted" } else { "none" }.to_owned()));
+    let calibration = inspection.calibration.as_ref();
+    lines.push((
+        "calibration",
+        calibration.map_or("none: no qualities (see attn-fiqa calibrate)".to_owned(), |found| {
+            format!("{}, qualities of {}", found.id(), found.quality.method())
+        }),
+    ));
     lines.push((
         "parameters",
         format!(
@@ -93,6 +100,12 @@ fn describe(inspection: &Inspection) -> String {
     text.push_str("\nconfiguration\n");
     for value in &inspection.config {
         text.push_str(&format!("  {:<22} {:<9} from {}\n", value.name, value.value, value.from));
+    }
+    if let Some(calibration) = calibration {
+        text.push_str("\ncalibration, as its file says\n");
+        for (name, value) in &calibration.record {
+            text.push_str(&format!("  {:<29} {}\n", printable(name), printable(value)));
+        }
     }
     text
 }

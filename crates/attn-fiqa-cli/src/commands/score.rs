@@ -2,6 +2,7 @@
 
 use attn_fiqa::engine::Request;
 use attn_fiqa::pipeline::PipelineOptions;
+use attn_fiqa::score::QualityMap;
 
 use super::session::Session;
 use crate::args::{Column, FormatChoice, ScoreArgs};
@@ -40,8 +41,11 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink = output::open(format, args.output.as_deref(), columns)?;
-    let report = session
-        .run(sources, &options, &args.run, &request, |row, _| sink.write(&Record::from(row)))?;
+    let of_first = |map: &&QualityMap| request.methods.first() == Some(&map.method());
+    let map = session.engine.quality_map().filter(of_first);
+    let report = session.run(sources, &options, &args.run, &request, |row, _| {
+        sink.write(&Record::from(row).with_quality(map))
+    })?;
     sink.finish()?;
     Ok(report.finish())
 }

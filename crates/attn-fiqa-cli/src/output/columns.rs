@@ -4,7 +4,7 @@ use attn_fiqa::align::Landmarks;
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
 use attn_fiqa::pipeline::{FaceInfo, Row};
-use attn_fiqa::score::Method;
+use attn_fiqa::score::{FAILURE_TO_COMPUTE, Method, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
 use crate::args::Column;
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cell<'a> {
     Text(&'a str),
-    Whole(Option<usize>),
+    Whole(Option<i64>),
     Number(Option<f32>),
     List(Option<&'a [f32]>),
     Word(Option<&'a str>),
@@ -49,6 +49,7 @@ enum What {
     Face,
     Status,
     Score(usize),
+    Quality,
     Way,
     BoxX,
     BoxY,
@@ -67,7 +68,7 @@ enum What {
     Message,
 }
 
-/// The columns of a run: path, face and status, the scores, how the face was
+/// The columns of a run: path, face and status, the scores and the quality, how the face was
 /// found, those on request, and message. Where nothing is looked for there are
 /// no columns on faces.
 #[derive(Debug, Clone)]
@@ -101,6 +102,9 @@ impl Columns {
         fields.push(field("status", Kind::Text, What::Status));
         let score = |(index, name)| field(name, Kind::Number, What::Score(index));
         fields.extend(scores.iter().map(String::as_str).enumerate().map(score));
+        // Beside the score that it belongs to.
+        let after_first_score = fields.len() + 1 - scores.len();
+        fields.insert(after_first_score, field("quality", Kind::Whole, What::Quality));
         if choice.faces {
             fields.push(field("way", Kind::Word, What::Way));
             fields.extend(found_fields());
@@ -180,6 +184,9 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) face: Option<FaceInfo>,
     pub(crate) scores: Option<Vec<f32>>,
+    /// Of the first score, 0 to 100, or -1 where none could be computed; `None`
+    /// without a calibration of that method.
+    pub(crate) quality: Option<i8>,
     pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
     pub(crate) map: Option<Vec<f32>>,
@@ -196,6 +203,7 @@ impl Record {
             status: Status::Ok,
             face: None,
             scores: None,
+            quality: None,
             jitter_std: None,
             size,
             map: None,
@@ -219,14 +227,24 @@ impl Record {
         Self { face: Some(info), ..Self::new(path, None, notes) }
     }
 
+    /// The same with the quality of its first score.
+    pub(crate) fn with_quality(self, map: Option<&QualityMap>) -> Self {
+        let quality = map.map(|map| match &self.scores {
+            Some(scores) => map.quality(scores[0]),
+            None => FAILURE_TO_COMPUTE,
+        });
+        Self { quality, ..self }
+    }
+
     pub(crate) fn cell(&self, field: &Field) -> Cell<'_> {
         let bounds = self.face.and_then(|face| face.bounds);
         let landmarks = self.face.and_then(|face| face.landmarks);
         match field.what {
             What::Path => Cell::Text(&self.path),
-            What::Face => Cell::Whole(self.face.map(|face| face.index)),
+            What::Face => Cell::Whole(self.face.map(|face| face.index as i64)),
             What::Status => Cell::Text(self.status.name()),
             What::Score(index) => Cell::Number(self.scores.as_ref().map(|scores| scores[index])),
+            What::Quality => Cell::Whole(self.quality.map(i64::from)),
             What::Way => Cell::Word(self.face.map(|face| face.way.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
             What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),
@@ -240,8 +258,8 @@ impl Record {
             What::Landmark(index) => {
                 Cell::Number(landmarks.map(|landmarks| landmarks.0[index / 2][index % 2]))
             }
-            What::Width => Cell::Whole(self.size.map(|(width, _)| width)),
-            What::Height => Cell::Whole(self.size.map(|(_, height)| height)),
+            What::Width => Cell::Whole(self.size.map(|(width, _)| width as i64)),
+            What::Height => Cell::Whole(self.size.map(|(_, height)| height as i64)),
             What::Received => Cell::List(self.map.as_deref()),
             What::Embedding => Cell::List(self.embedding.as_deref()),
             What::Message => Cell::Text(&self.message),

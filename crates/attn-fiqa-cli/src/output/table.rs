@@ -1,4 +1,4 @@
-//! A table for people: path, score, and a bar over the range of the set.
+//! A table for people: path, quality, score, and a bar over the range of the set.
 
 use std::io::Write;
 
@@ -29,7 +29,7 @@ impl Table {
         let low = scores().fold(f32::INFINITY, f32::min);
         let high = scores().fold(f32::NEG_INFINITY, f32::max);
         let width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0).max(4);
-        write!(self.destination, "{:width$}", "path")?;
+        write!(self.destination, "{:width$}  {:>7}", "path", "quality")?;
         for name in &self.columns.scores {
             write!(self.destination, "  {name:>10}")?;
         }
@@ -43,7 +43,8 @@ impl Table {
 
     fn write_row(&mut self, row: &Record, width: usize, bar: Option<&str>) -> anyhow::Result<()> {
         let path = printable(&row.label);
-        write!(self.destination, "{path:width$}")?;
+        let quality = row.quality.map(|quality| quality.to_string()).unwrap_or_default();
+        write!(self.destination, "{path:width$}  {quality:>7}")?;
         match &row.scores {
             Some(scores) => {
                 for (score, name) in scores.iter().zip(&self.columns.scores) {

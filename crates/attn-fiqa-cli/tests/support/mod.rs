@@ -18,11 +18,11 @@ use tempfile::TempDir;
 pub(crate) const SCORE_TOLERANCE: f32 = 1e-3;
 
 /// The first heading of every run without further columns.
-pub(crate) const HEADING: &str = "path,face,status,score,way,box_x,box_y,box_width,box_height,\
+pub(crate) const HEADING: &str = "path,face,status,score,quality,way,box_x,box_y,box_width,box_height,\
                                   confidence,eye_distance,roll,yaw,message";
 
 /// The heading with `--aligned`.
-pub(crate) const ALIGNED_HEADING: &str = "path,status,score,message";
+pub(crate) const ALIGNED_HEADING: &str = "path,status,score,quality,message";
 
 pub(crate) const EMPTY: &str = "the file is empty";
 pub(crate) const CUT: &str =
@@ -33,6 +33,13 @@ pub(crate) const NOT_AN_IMAGE: &str =
 pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: have its faces found and \
      aligned (no `--aligned` on the command line, `FaceSource::Detected` in the library), or, if \
      it is already an aligned face, have it resized (`--resize`, `Fit::Resize`)";
+
+/// The cell in the column 'quality' of an image that the built-in model could not
+/// score: -1, or nothing where that model has no calibration.
+pub(crate) fn quality_of_failure() -> &'static str {
+    let model = attn_fiqa::checkpoint::builtin().expect("the built-in model");
+    if model.calibration().is_some() { "-1" } else { "" }
+}
 
 /// The repository's example pictures.
 pub(crate) fn examples() -> PathBuf {

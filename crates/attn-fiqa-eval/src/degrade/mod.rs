@@ -18,6 +18,7 @@ use std::str::FromStr;
 
 use attn_fiqa::crop::Crop;
 
+pub(crate) use random::Random;
 pub use random::mix as seed_for;
 
 /// The side, in pixels, for which strengths in pixels are given.

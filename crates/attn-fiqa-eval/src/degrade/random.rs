@@ -45,6 +45,13 @@ impl Random {
         self.spare = Some(radius * libm::sin(angle));
         radius * libm::cos(angle)
     }
+
+    /// Puts a slice in random order (Fisher and Yates).
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
 }
 
 /// A seed for everything that is called `name`: `seed` and the name's bytes mixed
@@ -75,5 +82,14 @@ mod tests {
         assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
         let beyond_two = numbers.iter().filter(|n| n.abs() > 2.0).count() as f64 / 20_001.0;
         assert!((beyond_two - 0.0455).abs() < 0.006, "{beyond_two}");
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_item() {
+        let mut items: Vec<usize> = (0..50).collect();
+        Random::new(3, "order").shuffle(&mut items);
+        assert_ne!(items, (0..50).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..50).collect::<Vec<_>>());
     }
 }

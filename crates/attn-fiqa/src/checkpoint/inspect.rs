@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Checkpoint;
+use super::calibration::Calibration;
 use super::container::ContainerFormat;
 use super::layout::{self, Content};
 use super::names::KEY_BIAS;
@@ -43,6 +44,8 @@ pub struct Inspection {
     pub unused: Vec<String>,
     /// Whether a key bias fitted to utility is stored with the network.
     pub has_key_bias: bool,
+    /// The map to 0–100 that is stored with the network, and its record.
+    pub calibration: Option<Calibration>,
 }
 
 impl Inspection {
@@ -86,6 +89,7 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
         parameters_for_quality: parameters.needed_for_quality,
         unused: origin.unused.clone(),
         has_key_bias: checkpoint.contains(KEY_BIAS),
+        calibration: checkpoint.calibration().cloned(),
     }
 }
 

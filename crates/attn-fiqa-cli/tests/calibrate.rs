@@ -1,0 +1,75 @@
+//! `attn-fiqa calibrate` as a process, and the qualities that come of it.
+
+mod support;
+
+use support::{Workplace, examples};
+
+/// The example faces as a set of their own: enough to run on, too few to learn from.
+fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
+    let faces = examples().join("faces");
+    let faces = faces.to_str().expect("a path in UTF-8");
+    let args = ["calibrate", "--faces", faces, "--pictures", "1", "--output", output];
+    here.run(&[&args[..], more].concat())
+}
+
+#[test]
+fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
+    let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
+    let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
+    let table = ran.table();
+    assert_eq!(table.heading, ["kind", "pictures", "spearman_attn", "spearman_calibrated"]);
+    assert_eq!(table.column("kind").last(), Some(&"all"));
+    assert!(ran.stderr.contains("faces held out (14 pictures)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("calibration attn-fiqa-quality-1:"), "{}", ran.stderr);
+
+    // Whichever of the two scores was kept, the file says so and has its qualities.
+    let kept = ran.stderr.contains("helps and is stored");
+    let method = if kept { "attn-calibrated" } else { "attn" };
+    assert!(ran.stderr.contains(&format!("qualities of {method}\n")), "{}", ran.stderr);
+    let images = ["astronaut.png", "blur-2.png", "dark-5.png", "gone.png"];
+    let args = ["score", "--aligned", "-m", "c.safetensors"];
+    let scored = here.run(&[&args[..], &images].concat()).ended_with(1).table();
+    let mut rows: Vec<(f32, f32)> = scored.rows[..3]
+        .iter()
+        .map(|row| (row[2].parse().expect("a score"), row[3].parse().expect("a quality")))
+        .collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    assert!(rows.is_sorted_by(|a, b| a.1 <= b.1), "{rows:?}");
+    assert!(rows.iter().all(|row| (0.0..=100.0).contains(&row.1)), "{rows:?}");
+    assert_eq!(scored.column("quality")[3], "-1");
+    // A map belongs to one method.
+    let args = [&args[..], &["--method", "attn-max", "astronaut.png"]].concat();
+    assert_eq!(here.run(&args).ended_with(0).table().column("quality"), [""]);
+
+    let inspected = here.run(&["model", "inspect", "c.safetensors"]).ended_with(0);
+    for part in [format!("qualities of {method}"), "faces_fitted".to_owned()] {
+        assert!(inspected.stdout().contains(&part), "no '{part}' in {}", inspected.stdout());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file() {
+    let here = Workplace::new();
+    for (output, seed) in [("a.safetensors", "1"), ("b.safetensors", "1"), ("c.safetensors", "2")] {
+        let more = ["--kinds", "contrast", "--limit", "24", "--seed", seed];
+        calibrated(&here, output, &more).ended_with(0);
+    }
+    assert!(here.read("a.safetensors") == here.read("b.safetensors"));
+    assert!(here.read("a.safetensors") != here.read("c.safetensors"));
+}
+
+#[test]
+fn what_cannot_be_calibrated_is_refused() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    calibrated(&here, "c.bin", &[]).refused_with("does not end in .safetensors");
+    let args = ["calibrate", "--faces", ".", "-o", "c.safetensors"];
+    here.run(&args).refused_with("1 usable faces are too few");
+    here.run(&["calibrate", "--faces", "gone", "-o", "c.safetensors"]).ended_with(2);
+    let small = ["model", "convert", "--quality-only", "m.safetensors", "q.safetensors"];
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/interim-vit.safetensors");
+    here.write("m.safetensors", std::fs::read(model).expect("the built-in model's file"));
+    here.run(&small).ended_with(0);
+    calibrated(&here, "c.safetensors", &["-m", "q.safetensors"])
+        .refused_with("calibrate the full checkpoint");
+    assert!(!here.path("c.safetensors").exists());
+}

@@ -21,6 +21,7 @@ fn main() -> std::process::ExitCode {
         Command::Detect(args) => commands::detect::run(&args),
         Command::Crop(args) => commands::crop::run(&args),
         Command::Best(args) => commands::best::run(&args),
+        Command::Embed(args) => commands::embed::run(&args),
         Command::Map(args) => commands::map::run(&args),
         Command::Degrade(args) => commands::degrade::run(&args),
         Command::Calibrate(args) => commands::calibrate::run(&args),

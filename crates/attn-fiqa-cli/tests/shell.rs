@@ -63,6 +63,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-completions.1",
             "attn-fiqa-degrade.1",
             "attn-fiqa-detect.1",
+            "attn-fiqa-embed.1",
             "attn-fiqa-man.1",
             "attn-fiqa-map.1",
             "attn-fiqa-model-convert.1",

@@ -22,6 +22,7 @@ pub mod checkpoint;
 pub mod vit;
 
 pub mod onnx;
+pub mod recognise;
 
 pub mod map;
 pub mod score;

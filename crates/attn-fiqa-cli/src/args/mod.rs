@@ -6,6 +6,7 @@ mod calibrate;
 mod crop;
 mod degrade;
 mod detect;
+mod embed;
 mod faces;
 mod film;
 mod input;
@@ -25,6 +26,7 @@ pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use crop::{CropArgs, PictureFormat};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
 pub(crate) use detect::DetectArgs;
+pub(crate) use embed::EmbedArgs;
 pub(crate) use faces::{DetectorArgs, FaceArgs};
 pub(crate) use film::FilmArgs;
 pub(crate) use input::InputArgs;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Crop(CropArgs),
     /// Choose the best faces of each folder, film, track or person.
     Best(BestArgs),
+    /// Turn faces into the embeddings by which they are compared.
+    Embed(EmbedArgs),
     /// Draw which parts of each face the score comes from.
     Map(MapArgs),
     /// Make faces worse in known ways and strengths, to test a quality score with.

@@ -7,6 +7,7 @@ pub(crate) mod crop;
 mod crop_folder;
 pub(crate) mod degrade;
 pub(crate) mod detect;
+pub(crate) mod embed;
 pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod report;

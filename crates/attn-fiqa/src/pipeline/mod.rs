@@ -7,6 +7,7 @@
 //! images and one decoded picture a thread exist.
 
 mod choice;
+mod embed;
 mod jitter;
 mod prepare;
 mod read_ahead;
@@ -26,6 +27,7 @@ use crate::status::Failure;
 use crate::threads::Threads;
 
 pub use choice::FaceChoice;
+pub use embed::embed_faces;
 pub use row::{CropRow, FaceInfo, FacesRow, Row, Way};
 
 use prepare::{Prepared, PreparedFace};

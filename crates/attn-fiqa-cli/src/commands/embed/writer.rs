@@ -1,0 +1,147 @@
+//! Embeddings into a folder, a matrix, or rows.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use attn_fiqa::pipeline::Row;
+use attn_fiqa::status::Status;
+
+use super::npy;
+use crate::args::Column;
+use crate::output::{self, ColumnChoice, Columns, NewFile, Record, Sink, printable};
+use crate::report::Report;
+
+/// Where embeddings go.
+pub(super) enum Writer {
+    Folder(Folder),
+    Matrix(Matrix),
+    Rows(Box<dyn Sink>),
+}
+
+impl Writer {
+    /// Chooses by the ending; `faces` says whether rows tell where a face was found.
+    pub(super) fn open(output: &Path, faces: bool) -> anyhow::Result<Self> {
+        let ending = output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        if output.is_dir() {
+            return Folder::open(output).map(Self::Folder);
+        }
+        match ending.as_deref() {
+            None => Folder::open(output).map(Self::Folder),
+            Some("npy") => Matrix::open(output).map(Self::Matrix),
+            Some("csv" | "jsonl" | "ndjson" | "parquet") => {
+                let columns = Columns::new(&ColumnChoice {
+                    methods: &[],
+                    on_request: &[Column::Embedding],
+                    faces,
+                    jitter: false,
+                });
+                let format = output::choose_format(None, Some(output))?;
+                Ok(Self::Rows(output::open(format, Some(output), columns)?))
+            }
+            Some(_) => bail!(
+                "'{}' is neither a folder nor ends in .npy, .csv, .jsonl or .parquet",
+                output.display()
+            ),
+        }
+    }
+
+    pub(super) fn write(&mut self, row: Row, report: &mut Report) -> anyhow::Result<()> {
+        match self {
+            Self::Folder(folder) => folder.write(&row, report),
+            Self::Matrix(matrix) => matrix.write(&row),
+            Self::Rows(sink) => sink.write(&Record::from(row)),
+        }
+    }
+
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Matrix(matrix) => matrix.finish(),
+            Self::Rows(sink) => sink.finish(),
+        }
+    }
+}
+
+fn embedding_of(row: &Row) -> Option<&[f32]> {
+    row.outcome.as_ref().ok()?.embedding.as_deref()
+}
+
+/// `STEM.npy` a face, as evaluation scripts look them up.
+pub(super) struct Folder {
+    path: PathBuf,
+    /// The image that each name belongs to.
+    written: HashMap<String, String>,
+}
+
+impl Folder {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the folder '{}'", path.display()))?;
+        Ok(Self { path: path.to_owned(), written: HashMap::new() })
+    }
+
+    fn write(&mut self, row: &Row, report: &mut Report) -> anyhow::Result<()> {
+        let Some(embedding) = embedding_of(row) else { return Ok(()) };
+        let stem = row.relative.file_stem().unwrap_or_default().to_string_lossy();
+        let name = match row.face {
+            Some(face) if !row.is_first => format!("{stem}#{}.npy", face.index),
+            _ => format!("{stem}.npy"),
+        };
+        if let Some(first) = self.written.get(&name) {
+            let message = format!("'{name}' holds the embedding of '{first}' already");
+            report.retract(row, Status::NotWritten, &message);
+            return Ok(());
+        }
+        let mut file = NewFile::create(&self.path.join(&name))?;
+        file.write_all(&npy::header(&[embedding.len()]))?;
+        file.write_all(&npy::numbers(embedding))?;
+        file.finish()?;
+        self.written.insert(name, row.path.clone());
+        Ok(())
+    }
+}
+
+/// One matrix, and the names of its rows in a text file beside it. Faces without an
+/// embedding are in neither.
+pub(super) struct Matrix {
+    matrix: NewFile,
+    names: NewFile,
+    /// The shape stands before the numbers and is known behind them.
+    numbers: BufWriter<File>,
+    rows: usize,
+    dim: usize,
+}
+
+impl Matrix {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let spool = tempfile::tempfile().context("cannot make a temporary file")?;
+        Ok(Self {
+            matrix: NewFile::create(path)?,
+            names: NewFile::create(&path.with_extension("txt"))?,
+            numbers: BufWriter::new(spool),
+            rows: 0,
+            dim: 0,
+        })
+    }
+
+    fn write(&mut self, row: &Row) -> anyhow::Result<()> {
+        let Some(embedding) = embedding_of(row) else { return Ok(()) };
+        self.numbers.write_all(&npy::numbers(embedding))?;
+        writeln!(self.names, "{}", printable(&row.label()))?;
+        self.rows += 1;
+        self.dim = embedding.len();
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        let mut numbers = self.numbers.into_inner().map_err(io::IntoInnerError::into_error)?;
+        numbers.rewind()?;
+        self.matrix.write_all(&npy::header(&[self.rows, self.dim]))?;
+        io::copy(&mut numbers, &mut self.matrix)?;
+        self.matrix.finish()?;
+        self.names.finish()
+    }
+}

@@ -1,0 +1,121 @@
+//! `attn-fiqa embed`: against embeddings made elsewhere, and its three kinds of output.
+
+mod support;
+
+use std::io::Read;
+
+use support::{Workplace, shared};
+
+/// Shape and numbers of a float32 NumPy file.
+fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
+    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..start]).expect("a text");
+    assert!(header.contains("'descr': '<f4', 'fortran_order': False"), "{header}");
+    let sides = header.split_once('(').expect("a shape").1.split_once(')').expect("a shape").0;
+    let sides = sides.split(',').map(str::trim).filter(|side| !side.is_empty());
+    let shape = sides.map(|side| side.parse().expect("a length")).collect();
+    let values = bytes[start..].chunks_exact(4);
+    (shape, values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn real_recognisers_give_the_embeddings_made_elsewhere() {
+    const FACES: usize = 5;
+    let Some(shared) = shared() else { return };
+    let here = Workplace::new();
+    let file = std::fs::File::open(shared.join("data/lfw-aligned-112.tar")).expect("the crops");
+    let mut archive = tar::Archive::new(file);
+    let mut names = Vec::new();
+    for entry in archive.entries().expect("an archive").take(FACES) {
+        let mut entry = entry.expect("an entry");
+        let name = entry.path().expect("a name").to_string_lossy().into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("an image");
+        here.write(&name, bytes);
+        names.push(name);
+    }
+    here.write("list.txt", names.join("\n"));
+    for (model, pixels, expected) in [
+        ("sface-2021dec.onnx", None, "sface-lfw.npy"),
+        ("mobilefacenet.onnx", Some("mobilefacenet"), "mobilefacenet-lfw.npy"),
+    ] {
+        let path = shared.join("data/models").join(model);
+        let path = path.to_str().expect("a name");
+        let mut args = vec!["embed", "--list", "list.txt", "--aligned", "-o", "m.npy", "-m", path];
+        args.extend(pixels.iter().flat_map(|pixels| ["--pixels", pixels]));
+        here.run(&args).ended_with(0);
+        let (shape, found) = npy(&here.read("m.npy"));
+        assert_eq!(shape, [FACES, 128]);
+        let expected = std::fs::read(shared.join("data/embeddings").join(expected));
+        let (_, expected) = npy(&expected.expect("embeddings"));
+        for (found, expected) in found.chunks_exact(128).zip(expected.chunks_exact(128)) {
+            let cosine = cosine(found, expected);
+            assert!(cosine > 0.9999, "{model}: cosine {cosine}");
+        }
+    }
+    let path = shared.join("data/models/mobilefacenet.onnx");
+    let args =
+        ["embed", &names[0], "--aligned", "-o", "n.npy", "-m", path.to_str().expect("a name")];
+    here.run(&args).refused_with("one of arcface, elasticface");
+}
+
+#[test]
+fn every_output_holds_the_same_numbers() {
+    let here = Workplace::with_faces(&["blur-1.png", "dark-2.png"]);
+    here.write("text.png", "no picture");
+    let images = ["blur-1.png", "text.png", "dark-2.png"];
+    let run = |more: &[&str]| {
+        let args = [&["embed"], &images[..], &["--aligned"], more].concat();
+        here.run(&args).ended_with(1);
+    };
+    run(&["-o", "all.npy"]);
+    let (shape, matrix) = npy(&here.read("all.npy"));
+    assert_eq!(shape[0], 2);
+    assert_eq!(here.read_text("all.txt"), "blur-1.png\ndark-2.png\n");
+
+    run(&["-o", "folder"]);
+    assert_eq!(here.files("folder"), ["blur-1.npy", "dark-2.npy"]);
+    let (one, values) = npy(&here.read("folder/dark-2.npy"));
+    assert_eq!(one, [shape[1]]);
+    assert_eq!(values, matrix[shape[1]..]);
+
+    run(&["-o", "rows.csv"]);
+    let table = support::Table::parse(&here.read_text("rows.csv"));
+    assert_eq!(table.column("status"), ["ok", "not-an-image", "ok"]);
+    assert_eq!(support::numbers(table.column("embedding")[0]), matrix[..shape[1]]);
+    let length = matrix[..shape[1]].iter().map(|v| v * v).sum::<f32>().sqrt();
+    let told: f32 = table.column("score")[0].parse().expect("a number");
+    support::assert_near(told, length, 1e-3 * length);
+
+    run(&["-o", "flip.npy", "--flip"]);
+    let (flipped, values) = npy(&here.read("flip.npy"));
+    assert_eq!(flipped, [2, 2 * shape[1]]);
+    let half = &values[..shape[1]];
+    support::assert_near(half.iter().map(|v| v * v).sum(), 1.0, 1e-5);
+    assert!(cosine(half, &matrix[..shape[1]]) > 0.999_999);
+}
+
+#[test]
+fn what_cannot_be_written_is_said() {
+    let here = Workplace::new();
+    here.face("blur-1.png", "a/face.png");
+    here.face("dark-2.png", "b/face.png");
+    let ran = here.run(&["embed", "a", "b", "--aligned", "-o", "out"]).ended_with(1);
+    assert!(ran.stderr.contains("'face.npy' holds the embedding of"), "{}", ran.stderr);
+    assert_eq!(here.files("out"), ["face.npy"]);
+
+    here.run(&["embed", "a", "-o", "out.bin"]).refused_with("neither a folder nor ends in");
+    let pixels = ["embed", "a", "-o", "o.npy", "--pixels", "arcface"];
+    here.run(&pixels).refused_with("--pixels is for ONNX models");
+    here.write("list.txt", "a/face.png\n");
+    here.run(&["embed", "--list", "list.txt", "-o", "list.npy"]).refused_with("is an input");
+}

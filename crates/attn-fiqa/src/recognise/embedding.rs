@@ -1,0 +1,54 @@
+//! What is done to embeddings before they are compared.
+
+use crate::crop::Crop;
+
+/// The Euclidean length. Margin-trained networks give clear faces longer embeddings,
+/// so it is a quality score in its own right.
+pub fn norm(embedding: &[f32]) -> f32 {
+    embedding.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt() as f32
+}
+
+/// The embedding at length 1; one of length 0 stays as it is.
+pub fn normalised(embedding: &[f32]) -> Vec<f32> {
+    let norm = norm(embedding);
+    if norm == 0.0 {
+        return embedding.to_vec();
+    }
+    embedding.iter().map(|value| value / norm).collect()
+}
+
+/// The embeddings of a face and of its mirror image, each normalised first, one after
+/// the other (definitions §4): twice as many numbers, of length √2.
+pub fn joined_with_mirror(embedding: &[f32], mirror: &[f32]) -> Vec<f32> {
+    [normalised(embedding), normalised(mirror)].concat()
+}
+
+/// A crop with left and right exchanged.
+pub fn mirrored(crop: &Crop) -> Crop {
+    let row = crop.side() * 3;
+    let mut rgb = Vec::with_capacity(crop.rgb().len());
+    for row in crop.rgb().chunks_exact(row.max(1)) {
+        row.chunks_exact(3).rev().for_each(|pixel| rgb.extend_from_slice(pixel));
+    }
+    Crop::from_rgb(crop.side(), rgb).expect("a mirror image is of the same size: this is a bug")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_exchanges_pixels_and_not_channels() {
+        let rgb: Vec<u8> = (0..12).collect();
+        let crop = Crop::from_rgb(2, rgb).expect("a crop");
+        assert_eq!(mirrored(&crop).rgb(), [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]);
+        assert_eq!(mirrored(&mirrored(&crop)), crop);
+    }
+
+    #[test]
+    fn each_half_has_length_one() {
+        let joined = joined_with_mirror(&[3.0, 4.0], &[0.0, 10.0]);
+        assert_eq!(joined, [0.6, 0.8, 0.0, 1.0]);
+        assert_eq!(normalised(&[0.0, 0.0]), [0.0, 0.0]);
+    }
+}

@@ -1,0 +1,14 @@
+//! Embeddings: from an aligned face to the numbers by which faces are compared.
+//!
+//! A [`Recogniser`] is any ONNX network that takes one face and gives one embedding.
+//! How it wants its pixels stands in an [`InputSpec`]; published networks have a
+//! [`RecogniserPreset`]. Our own networks embed through
+//! [`Engine`](crate::engine::Engine).
+
+mod embedding;
+mod input;
+mod network;
+
+pub use embedding::{joined_with_mirror, mirrored, norm, normalised};
+pub use input::{ColourOrder, InputSpec, InputSpecError, RecogniserPreset};
+pub use network::{Recogniser, RecogniserError};

@@ -1,0 +1,212 @@
+//! An ONNX network as a recogniser: a crop in, an embedding out.
+
+use super::input::{ColourOrder, InputSpec, RecogniserPreset, names};
+use crate::crop::Crop;
+use crate::onnx::{OnnxError, OnnxModel, Tensor};
+use crate::status::{Failure, Status};
+use crate::threads::Threads;
+
+/// The input of the published recognisers, where a file leaves its size open.
+const USUAL_SIDE: usize = 112;
+
+/// Longer embeddings than anybody's; feature maps are longer.
+const LONGEST_EMBEDDING: usize = 16_384;
+
+/// A recognition network and how it wants its pixels. `Send + Sync`.
+pub struct Recogniser {
+    model: OnnxModel,
+    threads: Threads,
+    spec: InputSpec,
+    side: usize,
+    channels_last: bool,
+    input: String,
+    output: String,
+    dim: usize,
+}
+
+/// Why a network cannot be a recogniser.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecogniserError {
+    /// The network does not run.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// It takes something else than one face.
+    #[error(
+        "a recogniser takes one colour picture and nothing else, and this network takes {found}: '{file}'"
+    )]
+    NotAFace {
+        /// The file.
+        file: String,
+        /// Its inputs.
+        found: String,
+    },
+    /// What it does to pixels is neither known nor given.
+    #[error(
+        "the file does not say how it wants its pixels (it takes {found}); name it: one of \
+         {names}, or rgb:MEAN:STD: '{file}'", names = names()
+    )]
+    NoSpec {
+        /// The file.
+        file: String,
+        /// Its input and outputs.
+        found: String,
+    },
+    /// It gives something else than one embedding.
+    #[error("the output '{output}' is no embedding, but {shape:?}: '{file}'")]
+    NotAnEmbedding {
+        /// The file.
+        file: String,
+        /// The output.
+        output: String,
+        /// Its shape for one face.
+        shape: Vec<usize>,
+    },
+}
+
+impl Recogniser {
+    /// Looks at a network's inputs and outputs and runs it once.
+    ///
+    /// Size and layout come from the file. `spec` says what to do to pixels; without it
+    /// only files that are known by the names of their ports are taken: OpenCV's SFace
+    /// (`data` to `fc1`) and InsightFace's (`input.1` to 512 numbers). The embedding is
+    /// the first output.
+    ///
+    /// # Errors
+    ///
+    /// When the network is no recogniser, or nobody says what it does to pixels.
+    pub fn new(
+        model: OnnxModel,
+        spec: Option<InputSpec>,
+        threads: &Threads,
+    ) -> Result<Self, RecogniserError> {
+        let file = model.file().to_owned();
+        let inputs = || model.inputs().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let not_a_face = || RecogniserError::NotAFace { file: file.clone(), found: inputs() };
+        let port = match (model.inputs().next(), model.inputs().len()) {
+            (Some(port), 1) if port.is_f32 => port.clone(),
+            _ => return Err(not_a_face()),
+        };
+        let axes: Vec<Option<usize>> = match &port.shape {
+            Some(axes) => axes.iter().map(|axis| axis.fixed()).collect(),
+            None => vec![None; 4],
+        };
+        let &[batch, a, b, c] = &axes[..] else { return Err(not_a_face()) };
+        let channels_last = c == Some(3) && a != Some(3);
+        let (channels, height, width) = if channels_last { (c, a, b) } else { (a, b, c) };
+        let side = height.or(width).unwrap_or(USUAL_SIDE);
+        let square = [height, width].iter().all(|length| length.is_none_or(|l| l == side));
+        if !square || side == 0 || channels.is_some_and(|c| c != 3) || batch.is_some_and(|b| b != 1)
+        {
+            return Err(not_a_face());
+        }
+        let output = model.outputs().next().map(|port| port.name.clone()).unwrap_or_default();
+        let spec = spec.or_else(|| known(&model, &port.name)).ok_or_else(|| {
+            let outputs = model.outputs().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            RecogniserError::NoSpec {
+                file: file.clone(),
+                found: format!("{}, gives {outputs}", inputs()),
+            }
+        })?;
+        let mut recogniser = Self {
+            model,
+            threads: threads.clone(),
+            spec,
+            side,
+            channels_last,
+            input: port.name,
+            output,
+            dim: 0,
+        };
+        let grey = Crop::from_rgb(side, vec![128; side * side * 3]).ok_or_else(|| {
+            RecogniserError::NotAFace { file: file.clone(), found: recogniser.input.clone() }
+        })?;
+        let trial = recogniser.run(&grey)?;
+        recogniser.dim = trial.values().len();
+        let axes = trial.shape().iter().filter(|&&length| length != 1).count();
+        if axes > 1 || !(1..=LONGEST_EMBEDDING).contains(&recogniser.dim) {
+            return Err(RecogniserError::NotAnEmbedding {
+                file,
+                output: recogniser.output,
+                shape: trial.shape().to_vec(),
+            });
+        }
+        Ok(recogniser)
+    }
+
+    /// The side of the crops that it takes, in pixels.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Length of the embedding.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// What is done to pixels.
+    pub fn spec(&self) -> &InputSpec {
+        &self.spec
+    }
+
+    /// The embedding as the network gives it, not normalised. It depends on the crop
+    /// alone; faces that come together are run one by one.
+    ///
+    /// # Errors
+    ///
+    /// A crop of another size, or numbers that are not finite.
+    pub fn embed(&self, crop: &Crop) -> Result<Vec<f32>, Failure> {
+        if crop.side() != self.side {
+            let (found, needed) = (crop.side(), self.side);
+            return Err(Failure::new(
+                Status::WrongSize,
+                format!("the crop is {found}×{found} pixels; this model takes {needed}×{needed}"),
+            ));
+        }
+        let failed = |message: String| Failure::new(Status::NonFinite, message);
+        let embedding = self.run(crop).map_err(|error| failed(error.to_string()))?.into_values();
+        if embedding.iter().all(|value| value.is_finite()) {
+            Ok(embedding)
+        } else {
+            Err(failed("the embedding is not finite".to_owned()))
+        }
+    }
+
+    fn run(&self, crop: &Crop) -> Result<Tensor, OnnxError> {
+        let input = self.tensor(crop);
+        let mut found = self.model.run(&[(&self.input, &input)], &[&self.output], &self.threads)?;
+        Ok(found.pop().expect("one output was asked for: this is a bug"))
+    }
+
+    /// `[1, 3, side, side]`, or `[1, side, side, 3]` where channels come last.
+    fn tensor(&self, crop: &Crop) -> Tensor {
+        let InputSpec { order, mean, std } = self.spec;
+        let channel = |pixel: &[u8], channel: usize| {
+            let level = match order {
+                ColourOrder::Rgb => pixel[channel],
+                ColourOrder::Bgr => pixel[2 - channel],
+            };
+            (f32::from(level) - mean[channel]) / std[channel]
+        };
+        let side = self.side;
+        let pixels = || crop.rgb().chunks_exact(3);
+        let (shape, values): (_, Vec<f32>) = if self.channels_last {
+            ([1, side, side, 3], pixels().flat_map(|p| [0, 1, 2].map(|c| channel(p, c))).collect())
+        } else {
+            let plane = |c| pixels().map(move |pixel| channel(pixel, c));
+            ([1, 3, side, side], (0..3).flat_map(plane).collect())
+        };
+        Tensor::new(&shape, values).expect("as many values as pixels: this is a bug")
+    }
+}
+
+/// Networks whose ports give them away.
+fn known(model: &OnnxModel, input: &str) -> Option<InputSpec> {
+    let output = model.outputs().next()?;
+    let last = output.shape.as_ref().and_then(|axes| axes.last()?.fixed());
+    match (input, output.name.as_str(), last) {
+        ("data", "fc1", Some(128)) => Some(RecogniserPreset::SFace.spec()),
+        ("input.1", _, Some(512)) => Some(RecogniserPreset::ArcFace.spec()),
+        _ => None,
+    }
+}

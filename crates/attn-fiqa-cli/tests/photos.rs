@@ -18,9 +18,6 @@ const LANDMARKS: [[f32; 2]; 5] =
     [[203.4, 103.6], [247.5, 104.4], [224.1, 127.7], [204.0, 143.1], [242.9, 143.7]];
 const NAMES: [&str; 5] = ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
 
-/// At the default confidence the portrait's dials and badges count as faces, too.
-const SURE: &str = "0.7";
-
 /// Mean distance of landmarks from where they should be, as a share of the
 /// distance between the eyes; a misplaced or exchanged point costs far more.
 const TOLERANCE: f32 = 0.12;
@@ -36,7 +33,7 @@ fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
 }
 
 fn detect(here: &Workplace, name: &str) -> Table {
-    here.run(&["detect", name, "--min-confidence", SURE]).ended_with(0).table()
+    here.run(&["detect", name]).ended_with(0).table()
 }
 
 /// Whether a row's face is the portrait's, shrunk by `scale` and put at `at`.

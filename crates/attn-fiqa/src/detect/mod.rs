@@ -25,7 +25,10 @@ pub use error::DetectorError;
 pub use face::{Face, FaceBox};
 
 /// How sure a detector must be of a face unless told otherwise.
-pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.6;
+///
+/// The built-in one takes parts of clothes for faces at 0.6 and, at 0.7, still finds
+/// 97 % of the faces that YuNet is sure of (`models/detector.md`).
+pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
 /// Boxes that overlap by more (intersection over union) are one face.
 const SAME_FACE: f32 = 0.3;
@@ -71,14 +74,15 @@ impl Detector {
         let (outputs, _) = network.try_out()?;
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let name = BUILTIN_DETECTOR.to_owned();
-        Ok(Self { name, network, format: Box::new(format.red_first()) })
+        Ok(Self { name, network, format: Box::new(format.ours()) })
     }
 
     /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
     /// the outputs of a run on a blank picture.
     ///
     /// YuNet files take blue first, levels 0 … 255; SCRFD files take red first,
-    /// `(x − 127.5) / 128`; so do these, whoever trained them.
+    /// `(x − 127.5) / 128`; so do these, whoever trained them. The
+    /// built-in detector's own file is known by its bytes and takes red first.
     ///
     /// # Errors
     ///
@@ -88,6 +92,11 @@ impl Detector {
         let network = Network::open(path, threads)?;
         let (outputs, input) = network.try_out()?;
         let name = path.display().to_string();
+        if network.is_builtin()
+            && let Some(format) = YuNet::recognise(&outputs)
+        {
+            return Ok(Self { name, network, format: Box::new(format.ours()) });
+        }
         let format = format::recognise(&outputs, input)
             .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?;
         // A first decoding, so that a file that cannot work is refused before any picture.

@@ -29,6 +29,7 @@ pub(super) struct Network {
     input: NodeId,
     outputs: Vec<(NodeId, String)>,
     fixed: Option<InputSize>,
+    builtin: bool,
     pool: Arc<ThreadPool>,
 }
 
@@ -51,6 +52,10 @@ impl Network {
         threads: &Threads,
     ) -> Result<Self, DetectorError> {
         let not_onnx = |what| DetectorError::NotOnnx { name: name.to_owned(), what };
+        #[cfg(feature = "builtin-model")]
+        let builtin = bytes == attn_fiqa_models::DETECTOR;
+        #[cfg(not(feature = "builtin-model"))]
+        let builtin = false;
         // The reader is other people's code, fed with bytes from anywhere.
         let loaded = catch_unwind(AssertUnwindSafe(|| Model::load(bytes)));
         let model = loaded
@@ -84,12 +89,25 @@ impl Network {
                 (id, name.unwrap_or_default())
             })
             .collect();
-        Ok(Self { name: name.to_owned(), model, input, outputs, fixed, pool: threads.pool() })
+        Ok(Self {
+            name: name.to_owned(),
+            model,
+            input,
+            outputs,
+            fixed,
+            builtin,
+            pool: threads.pool(),
+        })
     }
 
     /// The only input size that the network takes, if there is such a one.
     pub(super) fn fixed_size(&self) -> Option<InputSize> {
         self.fixed
+    }
+
+    /// Whether these are the bytes of the detector that ships with the library.
+    pub(super) fn is_builtin(&self) -> bool {
+        self.builtin
     }
 
     /// What comes out for a black picture.

@@ -168,6 +168,19 @@ proptest! {
     }
 
     #[test]
+    fn our_own_network_takes_red_first_and_counts_from_the_corner(faces in planted(1)) {
+        let outputs = yunet(&faces);
+        let format = YuNet::recognise(&outputs).expect("YuNet's outputs").ours();
+        prop_assert!(!format.pixels().blue_first);
+        let mut faces = faces;
+        for face in &mut faces {
+            face.bounds[..2].iter_mut().for_each(|place| *place -= 0.5);
+            face.points.iter_mut().for_each(|place| *place -= 0.5);
+        }
+        assert_found(&format.candidates(&outputs, INPUT, FLOOR).unwrap(), &faces)?;
+    }
+
+    #[test]
     fn faces_written_as_scrfd_does_are_read_back(faces in planted(2), batch: bool) {
         let outputs = scrfd(&faces, batch);
         let format = recognise(&outputs, INPUT).expect("SCRFD's outputs");

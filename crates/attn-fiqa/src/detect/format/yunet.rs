@@ -25,7 +25,27 @@ struct Level {
 /// The format of YuNet.
 pub(in crate::detect) struct YuNet {
     levels: Vec<Level>,
-    blue_first: bool,
+    pixels: Pixels,
+}
+
+/// What a network of this format was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pixels {
+    /// Blue first; coordinates count from the centre of the first pixel.
+    BlueFirst,
+    /// Red first; coordinates count from the outer corner of the first pixel, as
+    /// `training/detector` composes its scenes.
+    Ours,
+}
+
+impl Pixels {
+    /// What the centre of the first pixel is called.
+    fn origin(self) -> f32 {
+        match self {
+            Self::BlueFirst => 0.0,
+            Self::Ours => 0.5,
+        }
+    }
 }
 
 impl YuNet {
@@ -47,12 +67,12 @@ impl YuNet {
                 })
             })
             .collect::<Option<Vec<_>>>()?;
-        Some(Self { levels, blue_first: true })
+        Some(Self { levels, pixels: Pixels::BlueFirst })
     }
 
-    /// The same outputs from a network that takes red first, as ours does.
-    pub(in crate::detect) fn red_first(self) -> Self {
-        Self { blue_first: false, ..self }
+    /// The same outputs from the network that ships with the library.
+    pub(in crate::detect) fn ours(self) -> Self {
+        Self { pixels: Pixels::Ours, ..self }
     }
 }
 
@@ -62,7 +82,7 @@ impl OutputFormat for YuNet {
     }
 
     fn pixels(&self) -> InputPixels {
-        InputPixels { blue_first: self.blue_first, mean: 0.0, scale: 1.0 }
+        InputPixels { blue_first: self.pixels == Pixels::BlueFirst, mean: 0.0, scale: 1.0 }
     }
 
     fn candidates(
@@ -80,6 +100,8 @@ impl OutputFormat for YuNet {
             let bounds = checked(outputs, level.bounds, 4 * cells)?;
             let points = checked(outputs, level.points, 10 * cells)?;
             let stride = level.stride as f32;
+            let origin = self.pixels.origin();
+            let place = |cell: f32, offset: f32| (cell + offset) * stride - origin;
             for (cell, (class, object)) in class.iter().zip(object).enumerate() {
                 let confidence = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
                 if confidence.is_nan() {
@@ -91,10 +113,10 @@ impl OutputFormat for YuNet {
                 let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
                 let bounds = &bounds[4 * cell..][..4];
                 let (width, height) = (stride * bounds[2].exp(), stride * bounds[3].exp());
-                let (x, y) = ((column + bounds[0]) * stride, (row + bounds[1]) * stride);
+                let (x, y) = (place(column, bounds[0]), place(row, bounds[1]));
                 let points = &points[10 * cell..][..10];
                 let landmarks = Landmarks(std::array::from_fn(|index| {
-                    [(column + points[2 * index]) * stride, (row + points[2 * index + 1]) * stride]
+                    [place(column, points[2 * index]), place(row, points[2 * index + 1])]
                 }));
                 let bounds = FaceBox { x: x - width / 2.0, y: y - height / 2.0, width, height };
                 push(&mut found, Face { bounds, landmarks, confidence })?;

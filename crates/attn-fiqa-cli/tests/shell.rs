@@ -59,8 +59,11 @@ fn manual_pages_of_every_command_go_into_a_folder() {
     assert_eq!(
         here.files("share/man1"),
         [
+            "attn-fiqa-benchmark.1",
+            "attn-fiqa-best.1",
             "attn-fiqa-calibrate.1",
             "attn-fiqa-completions.1",
+            "attn-fiqa-crop.1",
             "attn-fiqa-degrade.1",
             "attn-fiqa-detect.1",
             "attn-fiqa-embed.1",
@@ -69,6 +72,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-model-convert.1",
             "attn-fiqa-model-inspect.1",
             "attn-fiqa-model.1",
+            "attn-fiqa-report.1",
             "attn-fiqa-score.1",
             "attn-fiqa-validate.1",
             "attn-fiqa.1",

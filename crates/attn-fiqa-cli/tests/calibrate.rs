@@ -59,6 +59,21 @@ fn the_same_seed_gives_the_same_file() {
 }
 
 #[test]
+fn another_recogniser_can_decide_utility() {
+    let Some(shared) = support::shared() else { return };
+    let here = Workplace::new();
+    let model = shared.join("data/models/sface-2021dec.onnx");
+    let model = model.to_str().expect("a path in UTF-8");
+    let more = ["--kinds", "blur", "--limit", "20", "--recogniser", model];
+    calibrated(&here, "c.safetensors", &more).ended_with(0);
+    let inspected = here.run(&["model", "inspect", "c.safetensors"]).ended_with(0);
+    let named = inspected.stdout().lines().any(|line| {
+        line.trim_start().starts_with("recogniser") && line.ends_with("sface-2021dec.onnx")
+    });
+    assert!(named, "{}", inspected.stdout());
+}
+
+#[test]
 fn what_cannot_be_calibrated_is_refused() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     calibrated(&here, "c.bin", &[]).refused_with("does not end in .safetensors");
@@ -70,6 +85,8 @@ fn what_cannot_be_calibrated_is_refused() {
     here.write("m.safetensors", std::fs::read(model).expect("the built-in model's file"));
     here.run(&small).ended_with(0);
     calibrated(&here, "c.safetensors", &["-m", "q.safetensors"])
-        .refused_with("calibrate the full checkpoint");
+        .refused_with("calibrate the full checkpoint, or name a --recogniser");
+    here.write("r.onnx", "no network");
+    calibrated(&here, "c.safetensors", &["--recogniser", "r.onnx"]).refused_with("r.onnx");
     assert!(!here.path("c.safetensors").exists());
 }

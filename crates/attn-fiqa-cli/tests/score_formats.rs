@@ -54,8 +54,9 @@ fn csv_quotes_what_needs_it_and_leaves_failed_cells_empty() {
     let lines: Vec<&str> = ran.stdout().lines().collect();
     assert_eq!(lines[0], ALIGNED_HEADING);
     assert!(lines[1].starts_with("blur-5.png,ok,-") && lines[1].ends_with(','), "{}", lines[1]);
-    assert_eq!(lines[2], format!("wide.png,wrong-size,,\"{WRONG_SIZE}\""));
-    assert_eq!(lines[3], format!("missing.png,not-found,,{MISSING}"));
+    let quality = support::quality_of_failure();
+    assert_eq!(lines[2], format!("wide.png,wrong-size,,{quality},\"{WRONG_SIZE}\""));
+    assert_eq!(lines[3], format!("missing.png,not-found,,{quality},{MISSING}"));
     assert_eq!(lines.len(), 5);
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attn_fiqa::recognise::InputSpec;
 use attn_fiqa_eval::degrade::Degradation;
 use clap::builder::RangedU64ValueParser;
 
@@ -18,6 +19,15 @@ pub(crate) struct CalibrateArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    /// An ONNX recogniser whose embeddings decide what a picture is worth [default: the model
+    /// itself].
+    #[arg(long, value_name = "FILE.onnx", help_heading = "Model")]
+    pub(crate) recogniser: Option<PathBuf>,
+
+    /// What the recogniser wants done to pixels, as in `attn-fiqa embed`.
+    #[arg(long, value_name = "SPEC", requires = "recogniser", help_heading = "Model")]
+    pub(crate) pixels: Option<InputSpec>,
 
     /// Write the calibrated checkpoint here.
     #[arg(long, short, value_name = "FILE.safetensors", help_heading = "Output")]

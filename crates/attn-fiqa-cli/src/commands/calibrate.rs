@@ -6,11 +6,13 @@ use attn_fiqa::checkpoint::{Calibration, write_calibrated};
 use attn_fiqa::crop::{ChannelOrder, Crop, CropOptions, Fit as CropFit, crop_from_picture};
 use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::engine::{Engine, EngineOptions};
+use attn_fiqa::onnx::OnnxModel;
+use attn_fiqa::recognise::Recogniser;
 use attn_fiqa::score::Method;
 use attn_fiqa::source::{Input, SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::calibrate::{
-    Agreement, Face, Fit, Picture, Sampling, fit, measure, quality_map,
+    Agreement, Face, Fit, Picture, Recogniser as Embeds, Sampling, fit, measure, quality_map,
 };
 use attn_fiqa_eval::degrade::{Degradation, seed_for};
 use rayon::prelude::*;
@@ -28,13 +30,17 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let input = args.run.model.clone().unwrap_or_default();
     refuse_overwriting(&input, &args.output)?;
     let checkpoint = args.run.model_options.open(args.run.model.as_ref())?;
-    let options =
-        EngineOptions { threads: args.run.jobs, embedding: true, precision: args.run.precision };
+    let options = EngineOptions {
+        threads: args.run.jobs,
+        embedding: args.recogniser.is_none(),
+        precision: args.run.precision,
+    };
     let engine = Engine::new(&checkpoint, &options)?;
-    if engine.config().embedding_head.is_none() {
+    let recogniser = recogniser(args, &engine)?;
+    if recogniser.is_none() && engine.config().embedding_head.is_none() {
         anyhow::bail!(
             "'{}' holds only what a score needs and gives no embeddings to measure utility with; \
-             calibrate the full checkpoint",
+             calibrate the full checkpoint, or name a --recogniser",
             ModelOptions::name(args.run.model.as_ref())
         );
     }
@@ -49,7 +55,8 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     );
     let faces = load(args, &engine, sources, &chosen, &mut report);
     let sampling = Sampling { kinds: kinds(args), degraded: args.pictures, seed: args.seed };
-    let pictures = measure(&engine, None, &faces, &sampling, |face, failure| {
+    let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);
+    let pictures = measure(&engine, other, &faces, &sampling, |face, failure| {
         report.count_image(&face.name, &[], failure);
     })?;
     drop(faces);
@@ -77,6 +84,21 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         calibration.id()
     ));
     Ok(report.finish())
+}
+
+/// The recogniser that decides utility, where it is not the model itself.
+fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Recogniser>> {
+    let Some(file) = &args.recogniser else { return Ok(None) };
+    let recogniser = Recogniser::new(OnnxModel::open(file)?, args.pixels, engine.threads())?;
+    let (needed, found) = (recogniser.side(), engine.config().image_size);
+    if needed != found {
+        anyhow::bail!(
+            "the recogniser takes crops of {needed}×{needed} pixels and the model of \
+             {found}×{found}; both must see the same pictures: '{}'",
+            file.display()
+        );
+    }
+    Ok(Some(recogniser))
 }
 
 fn kinds(args: &CalibrateArgs) -> Vec<Degradation> {
@@ -188,6 +210,7 @@ fn record(args: &CalibrateArgs, found: &Fit, pictures: &[Picture]) -> BTreeMap<S
     let name = |path: &std::path::Path| {
         path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
     };
+    let recogniser = args.recogniser.as_deref().map_or("the model itself".to_owned(), name);
     let kinds: Vec<&str> = kinds(args).into_iter().map(Degradation::name).collect();
     let overall = found.overall();
     let number = |value: Option<f64>| value.map(|v| format!("{v:.4}")).unwrap_or_default();
@@ -200,7 +223,7 @@ fn record(args: &CalibrateArgs, found: &Fit, pictures: &[Picture]) -> BTreeMap<S
         ("degraded_pictures_per_face", args.pictures.to_string()),
         ("kinds", kinds.join(",")),
         ("seed", args.seed.to_string()),
-        ("recogniser", "the model itself".to_owned()),
+        ("recogniser", recogniser),
         ("ridge", found.ridge.to_string()),
         ("beta", found.beta.to_string()),
         ("held_out_spearman_attn", number(overall.published)),

@@ -13,9 +13,16 @@ use crate::degrade::{Degradation, Level, Random, seed_for};
 const FACES_AT_ONCE: usize = 16;
 
 /// A network that tells people apart, whoever made it.
-pub trait Recogniser {
+pub trait Recogniser: Sync {
     /// One embedding a crop, in their order, of one length and not normalised.
     fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>>;
+}
+
+/// On the threads that it is called from, several faces at a time.
+impl Recogniser for attn_fiqa::recognise::Recogniser {
+    fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>> {
+        crops.par_iter().map(|crop| self.embed(crop)).collect()
+    }
 }
 
 /// A face as it is.
@@ -57,7 +64,10 @@ impl Eyes<'_> {
     fn look(&self, crops: &[Crop]) -> Result<Vec<Result<Assessed, Failure>>, RequestError> {
         let assessed = self.engine.assess(crops, &self.request)?;
         let embeddings = match self.recogniser {
-            Some(recogniser) => recogniser.embed(crops).into_iter().map(Some).collect(),
+            Some(recogniser) => {
+                let embeddings = self.engine.install(|| recogniser.embed(crops));
+                embeddings.into_iter().map(Some).collect()
+            }
             None => crops.iter().map(|_| None).collect::<Vec<_>>(),
         };
         let both = assessed.into_iter().zip(embeddings).map(|(assessment, embedding)| {

@@ -45,7 +45,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(manifest.column("face"), ["0", "0", "", ""]);
     assert_eq!(manifest.column("way"), ["detected", "detected", "", ""]);
     let number = |name: &str| manifest.column(name)[0].parse::<f32>().unwrap();
-    assert!(number("lx1") < number("lx2") && number("ly1") < number("ly4"));
+    assert!(number("left_eye_x") < number("right_eye_x"));
     assert!(number("confidence") > 0.6 && number("eye_distance") > 20.0);
 
     for name in crops {
@@ -89,7 +89,7 @@ fn size_format_and_landmarks_are_as_asked_for() {
     let manifest = Table::parse(&here.read_text("out/manifest.csv"));
     assert_eq!(manifest.column("status"), ["ok", "bad-landmarks"]);
     assert_eq!(manifest.column("way"), ["landmarks", "landmarks"]);
-    assert_eq!(manifest.column("lx1"), ["195", "10"]);
+    assert_eq!(manifest.column("left_eye_x"), ["195", "10"]);
     assert_eq!(manifest.column("confidence"), ["0.9", "0.8"]);
 }
 

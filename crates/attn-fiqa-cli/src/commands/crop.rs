@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attn_fiqa::align::Landmarks;
 use attn_fiqa::pipeline::{CropRow, FaceSource, PipelineOptions, cut_faces};
 use attn_fiqa::status::Status;
 use attn_fiqa::threads::Threads;
@@ -12,8 +13,8 @@ use crate::exit::Exit;
 use crate::output::{NewFile, describe_notes};
 use crate::report::Report;
 
-/// The columns between a face's file and its message.
-const ABOUT_FACE: [&str; 19] = [
+/// The columns between a face's file and its landmarks.
+const ABOUT_FACE: [&str; 9] = [
     "way",
     "box_x",
     "box_y",
@@ -23,16 +24,6 @@ const ABOUT_FACE: [&str; 19] = [
     "eye_distance",
     "roll",
     "yaw",
-    "lx1",
-    "ly1",
-    "lx2",
-    "ly2",
-    "lx3",
-    "ly3",
-    "lx4",
-    "ly4",
-    "lx5",
-    "ly5",
 ];
 
 pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
@@ -62,8 +53,11 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     }
     let mut folder = CropFolder::create(&args.output, args.format)?;
     let mut manifest = csv::Writer::from_writer(NewFile::create(&manifest)?);
+    let points =
+        Landmarks::NAMES.iter().flat_map(|name| ["x", "y"].map(|axis| format!("{name}_{axis}")));
     let heading = ["path", "face", "status", "file"].iter().chain(&ABOUT_FACE);
-    manifest.write_record(heading.chain(&["message"]))?;
+    let heading = heading.map(|&name| name.to_owned()).chain(points);
+    manifest.write_record(heading.chain(["message".to_owned()]))?;
 
     let tally = sources.found_so_far();
     let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);

@@ -75,7 +75,7 @@ pub struct SourceOptions {
 impl SourceOptions {
     /// Whether a file in a folder or archive is taken, by its name.
     fn takes(&self, path: &Path) -> bool {
-        name::is_image(path) || (self.films.is_some() && film::is_film(path))
+        name::is_image(path) || self.video(path).is_some()
     }
 
     /// How to read a file that is a video by its name and is read as one.

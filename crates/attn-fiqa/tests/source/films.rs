@@ -97,8 +97,9 @@ fn animations_are_found_in_folders_beside_pictures() {
             row("b.GIF#1", "b.GIF.frame-000001", 2),
         ]
     );
-    // Unless films are asked for, a GIF is passed over.
-    assert_eq!(levels(&read(folder.path(), None)), [row("a.png", "a.png", 7)]);
+    // Unless films are asked for, of a GIF the first picture is taken.
+    let still = [row("a.png", "a.png", 7), row("b.GIF", "b.GIF", 1)];
+    assert_eq!(levels(&read(folder.path(), None)), still);
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! the order of [`Landmarks`], and may end with the detector's confidence, so
 //! that IJB-C's `ijbc_name_5pts_score.txt` is such a file. A first line without
 //! numbers is a heading; where it names a `path` and ten columns such as
-//! `left_eye_x`, or `lx1, ly1 … ly5` as in this program's own rows, the columns may
-//! be in any order and others are passed over.
+//! `left_eye_x`, as in this program's own rows, or `lx1, ly1 … ly5`, the columns may be
+//! in any order and others are passed over.
 //! A path may have several lines, one a face.
 
 mod error;

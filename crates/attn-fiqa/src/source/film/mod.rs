@@ -69,8 +69,3 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension()
         .is_some_and(|own| extensions.iter().any(|known| own.eq_ignore_ascii_case(known)))
 }
-
-/// Whether a file's name is that of a film that is not also an image's.
-pub(super) fn is_film(path: &Path) -> bool {
-    is_video(path) || has_extension(path, &["gif"])
-}

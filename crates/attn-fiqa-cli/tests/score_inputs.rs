@@ -56,7 +56,7 @@ fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]
     assert_eq!(table.column("path"), expected);
     for row in &table.rows {
         let face = ["a.JPG", "b.png", "c.png"].iter().position(|face| row[0].ends_with(face));
-        assert_eq!(row[1..], ["ok", scores[face.unwrap()], ""], "{}", row[0]);
+        assert_eq!(row[1..], ["ok", scores[face.unwrap()], "", ""], "{}", row[0]);
     }
 }
 

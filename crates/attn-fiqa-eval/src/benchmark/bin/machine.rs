@@ -45,9 +45,8 @@ pub(super) fn run(input: &[u8]) -> Result<Arena<'_>, String> {
             b'.' => machine.pop().map(Some),
             code => machine.step(code).map(|()| None),
         });
-        match outcome.map_err(|what| format!("at byte {at}: {what}"))? {
-            Some(root) => return Ok(Arena { values: machine.values, root }),
-            None => {}
+        if let Some(root) = outcome.map_err(|what| format!("at byte {at}: {what}"))? {
+            return Ok(Arena { values: machine.values, root });
         }
     }
     Err(format!("it has more than {MAX_INSTRUCTIONS} instructions, more than any set of images"))

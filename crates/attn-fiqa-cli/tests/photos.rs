@@ -115,7 +115,7 @@ fn a_photo_of_fifty_megapixels() {
     photo.write_with_encoder(encoder).unwrap();
     here.write("large.png", bytes);
     // Shrunk to the working size, the face has 66 pixels, and the detector is less sure.
-    let table = here.run(&["detect", "large.png"]).ended_with(0).table();
+    let table = here.run(&["detect", "large.png", "--min-confidence", "0.6"]).ended_with(0).table();
     assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
     assert_is_portrait(&table, 0, 3.0, [3000.0, 2000.0]);
 }

@@ -28,8 +28,8 @@ pub(crate) struct BestArgs {
     #[arg(long, value_enum, value_name = "GROUP", help_heading = "Choice")]
     group_by: Option<GroupBy>,
 
-    /// A CSV file path[,face],track; a film's own path stands for all of its frames, and
-    /// without a face's number a line stands for all faces of a picture.
+    /// A CSV file with lines of path,track or path,face,track; a film's own path stands for
+    /// all of its frames, and without a face's number a line stands for all faces of a picture.
     #[arg(long, value_name = "FILE.csv", help_heading = "Choice")]
     pub(crate) tracks: Option<PathBuf>,
 

@@ -2,9 +2,9 @@
 //! written down so that it can be repeated.
 //!
 //! 1. [`config`]: what is to be measured, from a TOML file.
-//! 2. [`cache`]: what was computed before, by content.
-//! 3. [`network`] and [`compute`]: scores and embeddings of images.
-//! 4. [`measure`]: curves, areas and baselines of one set and recogniser.
+//! 2. `cache`: what was computed before, by content.
+//! 3. `network` and `compute`: scores and embeddings of images.
+//! 4. `measure`: curves, areas and baselines of one set and recogniser.
 //! 5. [`results`] and [`summary`]: the record of it all, and its tables.
 //! 6. [`run`]: the steps in order.
 

@@ -68,6 +68,9 @@ pub enum EvalError {
         /// The value.
         value: f64,
     },
+    /// A threshold grid for cosines was asked for other scores.
+    #[error("InsightFace's thresholds are for cosines; try exact thresholds for other scores")]
+    NeedsCosines,
     /// An embedding of length zero has no direction.
     #[error("embedding {index} is zero and has no direction; the network or the file is damaged")]
     ZeroEmbedding {

@@ -8,7 +8,9 @@
 //!    writes them down, and whole sets with their protocols.
 //! 2. [`embeddings`] and [`comparisons`]: what a recognition network made of pairs
 //!    of images, and the quality of a pair.
-//! 3. [`edc`]: curves by protocol, their areas, and how far they can be trusted.
+//! 3. [`rates`] and [`verification`]: error rates and accuracy with nothing discarded;
+//!    [`edc`]: curves by protocol, their areas, and how far they can be trusted;
+//!    [`rejection`]: what a threshold of quality buys, and whom it hits.
 //! 4. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
 //! 5. [`calibrate`]: fitting a score to utility and bringing it to 0–100.
 //! 6. [`detection`]: how well faces are found.
@@ -23,7 +25,10 @@ pub mod comparisons;
 pub mod embeddings;
 
 pub mod edc;
+pub mod rates;
+pub mod rejection;
 pub mod statistics;
+pub mod verification;
 
 pub mod detection;
 

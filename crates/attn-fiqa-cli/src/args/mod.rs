@@ -3,6 +3,7 @@
 mod benchmark;
 mod best;
 mod calibrate;
+mod compare;
 mod crop;
 mod degrade;
 mod detect;
@@ -23,6 +24,9 @@ use clap::{Parser, Subcommand};
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
 pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use compare::{
+    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, ScaleChoice, ThresholdChoice, VerifyArgs,
+};
 pub(crate) use crop::{CropArgs, PictureFormat};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
 pub(crate) use detect::DetectArgs;
@@ -71,6 +75,12 @@ pub(crate) enum Command {
     Calibrate(CalibrateArgs),
     /// Measure how faithfully a score falls as faces get worse.
     Validate(ValidateArgs),
+    /// Measure how well embeddings tell persons apart: accuracy by folds, EER, FNMR at FMRs.
+    Verify(VerifyArgs),
+    /// Draw how errors fall as comparisons of low quality are discarded (EDC, pAUC).
+    Edc(EdcArgs),
+    /// Tell which threshold rejects how many images and what that buys.
+    Advise(AdviseArgs),
     /// Measure quality methods on data sets with recognition models, as the papers do.
     Benchmark(BenchmarkArgs),
     /// Make a page, tables and figures of a benchmark run.

@@ -1,12 +1,15 @@
 //! What is done: one file a command.
 
+pub(crate) mod advise;
 pub(crate) mod benchmark;
 pub(crate) mod best;
 pub(crate) mod calibrate;
+mod compare;
 pub(crate) mod crop;
 mod crop_folder;
 pub(crate) mod degrade;
 pub(crate) mod detect;
+pub(crate) mod edc;
 pub(crate) mod embed;
 pub(crate) mod map;
 pub(crate) mod model;
@@ -15,3 +18,4 @@ pub(crate) mod score;
 mod session;
 pub(crate) mod shell;
 pub(crate) mod validate;
+pub(crate) mod verify;

@@ -37,8 +37,9 @@ pub use curve::{Curve, CurvePoint, Shape, Warning};
 pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};
 
+pub(crate) use bootstrap::{draw_weights, interval};
 pub(crate) use kept::{Kept, Weights};
-pub(crate) use sweep::sweep;
+pub(crate) use sweep::{Operating, sweep};
 
 /// The limit up to which the papers integrate: 30 % discarded.
 pub const PAUC_LIMIT: f64 = 0.30;

@@ -7,7 +7,6 @@ use sha2::{Digest, Sha256};
 use super::StudyError;
 use super::cache::kept;
 use super::config::Settings;
-use super::det::{det, equal_error_rate};
 use super::results::{Baseline, CurveRecord, Line, TargetRecord};
 use crate::benchmark::Benchmark;
 use crate::comparisons::Comparisons;
@@ -17,6 +16,8 @@ use crate::edc::{
 };
 use crate::embeddings::Embeddings;
 use crate::figure::Histogram;
+use crate::rates::{det, equal_error_rate};
+use crate::verification::{FOLDS, ThresholdGrid, equal_folds, verification};
 
 /// Raised when the same comparisons and qualities come to give other figures.
 const VERSION: u32 = 1;
@@ -151,17 +152,25 @@ impl<'a> Judge<'a> {
             .expect("comparisons are finite: this is a bug")
             .into_iter();
         let mut next = || histograms.next().expect("two groups: this is a bug");
-        let det = det(comparisons);
+        let folds = match &self.benchmark.folds {
+            Some(folds) => folds.clone(),
+            None => equal_folds(comparisons.len(), FOLDS),
+        };
+        // Templates have no folds, and a set smaller than its folds no accuracy.
+        let accuracy = match self.benchmark.templates {
+            None => verification(comparisons, &folds, ThresholdGrid::InsightFace).ok(),
+            Some(_) => None,
+        };
         Ok(Baseline {
             dataset: self.dataset.to_owned(),
             recogniser: self.recogniser.to_owned(),
             mated: comparisons.mated_count(),
             non_mated: comparisons.non_mated_count(),
             left_out: self.left_out,
-            accuracy: None,
-            eer: equal_error_rate(&det),
+            accuracy: accuracy.map(|found| [found.accuracy, found.deviation]),
+            eer: Some(equal_error_rate(comparisons)),
             targets: self.settings.fmr.iter().zip(&curves).map(target_record).collect(),
-            det,
+            det: det(comparisons),
             mated_scores: next(),
             non_mated_scores: next(),
             failures,

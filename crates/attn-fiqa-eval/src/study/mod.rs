@@ -14,7 +14,6 @@ pub mod summary;
 
 mod cache;
 mod compute;
-mod det;
 mod error;
 mod faces;
 mod inputs;

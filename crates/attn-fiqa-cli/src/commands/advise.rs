@@ -1,0 +1,93 @@
+//! `attn-fiqa advise`: what a threshold of quality buys.
+
+use attn_fiqa_eval::edc::{Evaluator, Interval, PAUC_LIMIT};
+use attn_fiqa_eval::rejection::{Advice, Reject, advise};
+
+use super::compare::{Compared, Source, bootstrap, cell};
+use crate::args::AdviseArgs;
+use crate::exit::Exit;
+use crate::output::PlainTable;
+use crate::report::say;
+
+pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
+    let compared = Compared::read(&args.comparisons, args.quiet)?;
+    let source = Source::parse(&args.quality);
+    let qualities = compared.qualities(&source, args.failed_lowest, args.quiet)?;
+    let identities = compared.identities(&args.bootstrap)?;
+    let bootstrap = bootstrap(&args.bootstrap, identities.as_deref(), PAUC_LIMIT);
+    let evaluator = Evaluator::new(&compared.comparisons);
+    let rejects: Vec<Reject> = match args.below.as_slice() {
+        [] => args.reject.iter().copied().map(Reject::Share).collect(),
+        below => below.iter().copied().map(Reject::Below).collect(),
+    };
+    let mut table = PlainTable::new(&[
+        "reject_below",
+        "images",
+        "rejected",
+        "rejected_share",
+        "mated_left",
+        "non_mated_left",
+        "fmr_target",
+        "fmr_before",
+        "fnmr_before",
+        "fnmr_before_low",
+        "fnmr_before_high",
+        "fmr_after",
+        "fnmr_after",
+        "fnmr_after_low",
+        "fnmr_after_high",
+        "gain_low",
+        "gain_high",
+        "fnmr_after_at_old_threshold",
+    ]);
+    let mut sentences = Vec::new();
+    for reject in rejects {
+        let advice = advise(
+            &evaluator,
+            &compared.list.pairs,
+            &qualities,
+            reject,
+            args.fmr,
+            bootstrap.as_ref(),
+        )?;
+        table.push(row(&advice));
+        sentences.push(advice);
+    }
+    table.print()?;
+    if !args.quiet {
+        sentences.iter().for_each(|advice| say(&advice.to_string()));
+        if sentences.iter().any(|advice| advice.unresolved) {
+            say(&format!(
+                "warning: FMR {:e} is less than one false match among the non-mated comparisons; \
+                 these figures rest on chance",
+                args.fmr
+            ));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn row(advice: &Advice) -> Vec<String> {
+    let low = |interval: &Option<Interval>| cell(interval.as_ref().map(|interval| interval.low));
+    let high = |interval: &Option<Interval>| cell(interval.as_ref().map(|interval| interval.high));
+    vec![
+        advice.reject_below.to_string(),
+        advice.images.to_string(),
+        advice.rejected.to_string(),
+        (advice.rejected as f64 / advice.images as f64).to_string(),
+        advice.left[0].to_string(),
+        advice.left[1].to_string(),
+        advice.fmr_target.to_string(),
+        advice.before[0].to_string(),
+        advice.before[1].to_string(),
+        low(&advice.before_interval),
+        high(&advice.before_interval),
+        cell(advice.after.map(|after| after[0])),
+        cell(advice.after.map(|after| after[1])),
+        low(&advice.after_interval),
+        high(&advice.after_interval),
+        low(&advice.gain_interval),
+        high(&advice.gain_interval),
+        cell(advice.after_at_old_threshold),
+    ]
+}

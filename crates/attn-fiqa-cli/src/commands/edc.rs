@@ -1,0 +1,353 @@
+//! `attn-fiqa edc`: how errors fall as comparisons of low quality are discarded.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use attn_fiqa_eval::comparisons::pair_qualities;
+use attn_fiqa_eval::edc::{Bootstrap, Curve, CurveIntervals, Evaluator, Protocol, Ranking, Target};
+use attn_fiqa_eval::files::GroupFile;
+use attn_fiqa_eval::rejection::{GroupRow, Reject, fairness};
+use attn_fiqa_eval::statistics::spearman;
+use serde_json::json;
+
+use super::compare::{Compared, Source, bootstrap, cell, thousandths};
+use crate::args::EdcArgs;
+use crate::exit::Exit;
+use crate::output::{NewFile, PlainTable};
+use crate::report::say;
+
+/// One curve with all that is said about it.
+struct Measured {
+    method: String,
+    curve: Curve,
+    /// Lowest and highest pAUC: of a quality over orders of ties, of the row `random`
+    /// over its orders.
+    range: Option<[f64; 2]>,
+    pauc: Option<f64>,
+    auc: Option<f64>,
+    intervals: Option<CurveIntervals>,
+}
+
+pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
+    if !args.start_fnmr.is_empty() && args.protocol != [Protocol::Iso] {
+        bail!("--start-fnmr is for --protocol iso alone");
+    }
+    let sources: Vec<Source> = args.quality.iter().map(|text| Source::parse(text)).collect();
+    let mut names = BTreeSet::from(["random", "oracle"]);
+    if let Some(twice) = sources.iter().find(|source| !names.insert(&source.name)) {
+        bail!("two rows would be called '{}'; name one with NAME=FILE", twice.name);
+    }
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+    }
+    let compared = Compared::read(&args.comparisons, args.quiet)?;
+    let qualities = sources
+        .iter()
+        .map(|source| compared.qualities(source, args.failed_lowest, args.quiet))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let identities = compared.identities(&args.bootstrap)?;
+    let bootstrap = bootstrap(&args.bootstrap, identities.as_deref(), args.limit);
+    let evaluator = Evaluator::new(&compared.comparisons);
+    let targets: Vec<Target> = match args.start_fnmr.as_slice() {
+        [] => args.fmr.iter().copied().map(Target::Fmr).collect(),
+        starts => starts.iter().copied().map(Target::Fnmr).collect(),
+    };
+
+    let mut measured = Vec::new();
+    for (source, qualities) in sources.iter().zip(&qualities) {
+        let ranking = Ranking::new(&pair_qualities(qualities, &compared.list.pairs)?)?;
+        for &protocol in &args.protocol {
+            let of = (source.name.as_str(), protocol);
+            measure(&evaluator, of, &ranking, &targets, args, bootstrap.as_ref(), &mut measured)?;
+        }
+    }
+    for &protocol in &args.protocol {
+        ends(&evaluator, protocol, &targets, args, &mut measured)?;
+    }
+
+    let table = pauc_table(&measured);
+    table.print()?;
+    if let Some(folder) = &args.output {
+        table.save(&folder.join("pauc.csv"))?;
+        curves_table(&measured).save(&folder.join("curves.csv"))?;
+        correlations(&sources, &qualities).save(&folder.join("correlations.csv"))?;
+        let groups = groups(&evaluator, &compared, &sources, &qualities, args)?;
+        if let Some(groups) = &groups {
+            groups_table(groups).save(&folder.join("groups.csv"))?;
+        }
+        save_json(&measured, groups.as_deref(), args, &folder.join("edc.json"))?;
+    }
+    if !args.quiet {
+        let warnings: BTreeSet<String> = measured
+            .iter()
+            .flat_map(|each| &each.curve.warnings)
+            .map(ToString::to_string)
+            .collect();
+        warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    }
+    Ok(Exit::Done)
+}
+
+fn measure(
+    evaluator: &Evaluator<'_>,
+    (method, protocol): (&str, Protocol),
+    ranking: &Ranking,
+    targets: &[Target],
+    args: &EdcArgs,
+    bootstrap: Option<&Bootstrap<'_>>,
+    measured: &mut Vec<Measured>,
+) -> anyhow::Result<()> {
+    let (limit, seed) = (args.limit, args.bootstrap.seed);
+    let curves = evaluator.curves(ranking, protocol, targets)?;
+    let orders = args.orders.get();
+    let ties = evaluator.tie_sensitivity(ranking, protocol, targets, limit, orders, seed)?;
+    let mut intervals = match bootstrap {
+        Some(bootstrap) => evaluator.bootstrap(ranking, protocol, targets, bootstrap)?,
+        None => Vec::new(),
+    }
+    .into_iter();
+    for (curve, ties) in curves.into_iter().zip(ties.ranges) {
+        measured.push(Measured {
+            method: method.to_owned(),
+            pauc: curve.pauc(limit),
+            auc: curve.auc(),
+            range: ties.pauc,
+            intervals: intervals.next(),
+            curve,
+        });
+    }
+    Ok(())
+}
+
+/// The rows `random`, the mean over its orders, and `oracle`.
+fn ends(
+    evaluator: &Evaluator<'_>,
+    protocol: Protocol,
+    targets: &[Target],
+    args: &EdcArgs,
+    measured: &mut Vec<Measured>,
+) -> anyhow::Result<()> {
+    let orders = args.orders.get();
+    let random = evaluator.random_curves(protocol, targets, orders, args.bootstrap.seed)?;
+    for curves in random {
+        let paucs: Vec<f64> = curves.iter().filter_map(|curve| curve.pauc(args.limit)).collect();
+        let aucs: Vec<f64> = curves.iter().filter_map(Curve::auc).collect();
+        let mean = |values: &[f64]| {
+            (values.len() == orders).then(|| values.iter().sum::<f64>() / orders as f64)
+        };
+        let low = paucs.iter().copied().reduce(f64::min);
+        let range = low.zip(paucs.iter().copied().reduce(f64::max)).map(|(low, high)| [low, high]);
+        let (pauc, auc) = (mean(&paucs), mean(&aucs));
+        let Some(curve) = mean_curve(curves) else { continue };
+        let method = "random".to_owned();
+        measured.push(Measured { method, curve, range, pauc, auc, intervals: None });
+    }
+    for &target in targets {
+        let curve = evaluator.oracle_curve(protocol, target)?;
+        let (pauc, auc) = (curve.pauc(args.limit), curve.auc());
+        let method = "oracle".to_owned();
+        measured.push(Measured { method, curve, range: None, pauc, auc, intervals: None });
+    }
+    Ok(())
+}
+
+/// The mean FNMR and FMR at each point; random orders have no ties, so that the
+/// points of all lie at the same discard fractions.
+fn mean_curve(curves: Vec<Curve>) -> Option<Curve> {
+    let mut mean = curves.first()?.clone();
+    for (index, point) in mean.points.iter_mut().enumerate() {
+        let average = |value: &dyn Fn(&Curve) -> Option<f64>| {
+            let values: Option<Vec<f64>> = curves.iter().map(value).collect();
+            values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        point.fnmr = average(&|curve| curve.points.get(index)?.fnmr);
+        point.fmr = average(&|curve| curve.points.get(index)?.fmr);
+        point.threshold = average(&|curve| curve.points.get(index)?.threshold);
+    }
+    Some(mean)
+}
+
+fn pauc_table(measured: &[Measured]) -> PlainTable {
+    let mut table = PlainTable::new(&[
+        "method",
+        "protocol",
+        "target",
+        "fmr_realised",
+        "fnmr_start",
+        "pauc_x1000",
+        "pauc_low",
+        "pauc_high",
+        "range_low",
+        "range_high",
+        "auc_x1000",
+        "warnings",
+    ]);
+    for each in measured {
+        let Measured { method, curve, range, pauc, auc, intervals } = each;
+        let interval = intervals.as_ref().and_then(|intervals| intervals.pauc);
+        let warnings: Vec<String> = curve.warnings.iter().map(ToString::to_string).collect();
+        table.push(vec![
+            method.clone(),
+            curve.protocol.to_string(),
+            curve.target.to_string(),
+            cell(curve.points.first().and_then(|point| point.fmr)),
+            cell(curve.start()),
+            thousandths(*pauc),
+            thousandths(interval.map(|interval| interval.low)),
+            thousandths(interval.map(|interval| interval.high)),
+            thousandths(range.map(|range| range[0])),
+            thousandths(range.map(|range| range[1])),
+            thousandths(*auc),
+            warnings.join("; "),
+        ]);
+    }
+    table
+}
+
+fn curves_table(measured: &[Measured]) -> PlainTable {
+    let mut table = PlainTable::new(&[
+        "method",
+        "protocol",
+        "target",
+        "discard",
+        "threshold",
+        "fmr",
+        "fnmr",
+        "fnmr_low",
+        "fnmr_high",
+        "mated",
+        "non_mated",
+    ]);
+    for Measured { method, curve, intervals, .. } in measured {
+        for point in &curve.points {
+            let interval = intervals.as_ref().and_then(|intervals| {
+                let at = intervals.discard.iter().position(|&at| at == point.discard)?;
+                intervals.fnmr[at]
+            });
+            table.push(vec![
+                method.clone(),
+                curve.protocol.to_string(),
+                curve.target.to_string(),
+                point.discard.to_string(),
+                cell(point.threshold),
+                cell(point.fmr),
+                cell(point.fnmr),
+                cell(interval.map(|interval| interval.low)),
+                cell(interval.map(|interval| interval.high)),
+                point.mated.to_string(),
+                point.non_mated.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+/// Spearman's rank correlation between the qualities of each two methods.
+fn correlations(sources: &[Source], qualities: &[Vec<f64>]) -> PlainTable {
+    let mut table = PlainTable::new(&["a", "b", "spearman"]);
+    for (first, a) in sources.iter().enumerate() {
+        for (second, b) in sources.iter().enumerate().skip(first + 1) {
+            let found = spearman(&qualities[first], &qualities[second]);
+            table.push(vec![a.name.clone(), b.name.clone(), cell(found)]);
+        }
+    }
+    table
+}
+
+/// Rows by method and target.
+type Groups = Vec<(String, f64, Vec<GroupRow>)>;
+
+fn groups(
+    evaluator: &Evaluator<'_>,
+    compared: &Compared,
+    sources: &[Source],
+    qualities: &[Vec<f64>],
+    args: &EdcArgs,
+) -> anyhow::Result<Option<Groups>> {
+    let Some(group_by) = &args.group_by else { return Ok(None) };
+    let Source { file, column, .. } = Source::parse(group_by);
+    let (groups, group_of) =
+        GroupFile::read(&file, column.as_deref())?.for_images(&compared.list.names)?;
+    let mut found = Vec::new();
+    for (source, qualities) in sources.iter().zip(qualities) {
+        for &fmr in &args.fmr {
+            let (pairs, reject) = (&compared.list.pairs, Reject::Share(args.reject));
+            let of = (groups.as_slice(), group_of.as_slice());
+            let rows = fairness(evaluator, pairs, qualities, of, reject, fmr)?;
+            found.push((source.name.clone(), fmr, rows));
+        }
+    }
+    Ok(Some(found))
+}
+
+fn groups_table(groups: &Groups) -> PlainTable {
+    let mut table = PlainTable::new(&[
+        "method",
+        "fmr_target",
+        "group",
+        "images",
+        "rejected",
+        "rejected_share",
+        "mated",
+        "non_mated",
+        "fmr_before",
+        "fnmr_before",
+        "fmr_after",
+        "fnmr_after",
+    ]);
+    for (method, fmr, rows) in groups {
+        for row in rows {
+            let share = (row.images > 0).then(|| row.rejected as f64 / row.images as f64);
+            table.push(vec![
+                method.clone(),
+                fmr.to_string(),
+                row.group.clone().unwrap_or_else(|| "all".to_owned()),
+                row.images.to_string(),
+                row.rejected.to_string(),
+                cell(share),
+                row.comparisons[0].to_string(),
+                row.comparisons[1].to_string(),
+                cell(row.fmr[0]),
+                cell(row.fnmr[0]),
+                cell(row.fmr[1]),
+                cell(row.fnmr[1]),
+            ]);
+        }
+    }
+    table
+}
+
+fn save_json(
+    measured: &[Measured],
+    groups: Option<&[(String, f64, Vec<GroupRow>)]>,
+    args: &EdcArgs,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let curves: Vec<_> = measured
+        .iter()
+        .map(|each| {
+            json!({
+                "method": each.method, "curve": each.curve, "pauc": each.pauc, "auc": each.auc,
+                "range": each.range, "intervals": each.intervals,
+            })
+        })
+        .collect();
+    let groups: Option<Vec<_>> = groups.map(|groups| {
+        let row = |(method, fmr, rows): &(String, f64, Vec<GroupRow>)| {
+            json!({ "method": method, "fmr_target": fmr, "groups": rows })
+        };
+        groups.iter().map(row).collect()
+    });
+    let settings = json!({
+        "limit": args.limit, "replicates": args.bootstrap.bootstrap, "level": args.bootstrap.level,
+        "seed": args.bootstrap.seed, "orders": args.orders, "reject": args.reject,
+    });
+    let mut file = NewFile::create(path)?;
+    let all = json!({ "settings": settings, "curves": curves, "groups": groups });
+    serde_json::to_writer_pretty(&mut file, &all)?;
+    writeln!(file)?;
+    file.finish()
+}

@@ -1,0 +1,268 @@
+//! What it buys to reject images below a quality: the threshold adviser, and the
+//! table of fairness.
+//!
+//! Unlike the protocols of [`crate::edc`], which discard comparisons, this rejects
+//! images, as a system does that asks for another photo.
+
+use rayon::prelude::*;
+
+use crate::comparisons::{Comparisons, Pair};
+use crate::edc::{
+    Bootstrap, Evaluator, Interval, Kept, Operating, Weights, draw_weights, interval, sweep,
+};
+use crate::error::{EvalError, check_rate};
+
+/// Which images are rejected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reject {
+    /// Those of a quality below this.
+    Below(f64),
+    /// As many of the lowest quality as can be without exceeding this share of all
+    /// images; images of equal quality stay or go together.
+    Share(f64),
+}
+
+impl Reject {
+    /// The quality below which images are rejected; minus infinity for none.
+    ///
+    /// # Errors
+    ///
+    /// If a quality is not a number or the share not between 0 and 1.
+    pub fn threshold(self, qualities: &[f64]) -> Result<f64, EvalError> {
+        if let Some(index) = qualities.iter().position(|quality| quality.is_nan()) {
+            return Err(EvalError::NoQuality { what: "image", index });
+        }
+        match self {
+            Self::Below(threshold) if threshold.is_nan() => {
+                Err(EvalError::NotFinite { what: "threshold", index: 0, value: threshold })
+            }
+            Self::Below(threshold) => Ok(threshold),
+            Self::Share(share) => {
+                check_rate("the share of images to reject", share)?;
+                let mut sorted = qualities.to_vec();
+                sorted.sort_unstable_by(f64::total_cmp);
+                let rejected = (share * sorted.len() as f64).floor() as usize;
+                Ok(sorted.get(rejected).copied().unwrap_or(f64::INFINITY))
+            }
+        }
+    }
+}
+
+/// What rejecting images below a quality does.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Advice {
+    /// Images of a lower quality are rejected.
+    pub reject_below: f64,
+    /// Images among those compared.
+    pub images: usize,
+    /// How many of them are rejected.
+    pub rejected: usize,
+    /// The FMR asked for.
+    pub fmr_target: f64,
+    /// Mated and non-mated comparisons left.
+    pub left: [u64; 2],
+    /// Before any rejection: FMR realised and FNMR.
+    pub before: [f64; 2],
+    /// Interval of the FNMR before.
+    pub before_interval: Option<Interval>,
+    /// After it, with the threshold of comparisons found again for the FMR: FMR
+    /// realised and FNMR; absent if a kind of comparison is used up.
+    pub after: Option<[f64; 2]>,
+    /// Interval of the FNMR after.
+    pub after_interval: Option<Interval>,
+    /// Interval of FNMR before − FNMR after, from the same replicates: above 0, the
+    /// rejection helps for sure at that level.
+    pub gain_interval: Option<Interval>,
+    /// FNMR after it, with the threshold of comparisons left where it was.
+    pub after_at_old_threshold: Option<f64>,
+    /// Whether the target is less than one false match among the non-mated
+    /// comparisons before or after.
+    pub unresolved: bool,
+}
+
+impl std::fmt::Display for Advice {
+    /// The advice as a sentence.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let percent = |rate: f64| format!("{:.2} %", 100.0 * rate);
+        let within = |interval: &Option<Interval>| match interval {
+            Some(Interval { low, high }) => format!(" [{}, {}]", percent(*low), percent(*high)),
+            None => String::new(),
+        };
+        let share = percent(self.rejected as f64 / self.images as f64);
+        let target = crate::edc::Target::Fmr(self.fmr_target);
+        write!(f, "reject below {}: {share} of images go, ", self.reject_below)?;
+        let before = percent(self.before[1]) + &within(&self.before_interval);
+        match self.after {
+            None => write!(f, "and too few comparisons are left to tell the FNMR at {target}"),
+            Some([_, after]) => {
+                let change = if after < self.before[1] { "falls" } else { "goes" };
+                let after = percent(after) + &within(&self.after_interval);
+                write!(f, "FNMR at {target} {change} from {before} to {after}")
+            }
+        }
+    }
+}
+
+/// What rejecting images does to the FNMR at a target FMR, with intervals if a
+/// bootstrap is given.
+///
+/// # Errors
+///
+/// If there is not one pair a comparison or a pair's image has no quality, or a
+/// share is not between 0 and 1.
+pub fn advise(
+    evaluator: &Evaluator<'_>,
+    pairs: &[Pair],
+    qualities: &[f64],
+    reject: Reject,
+    fmr: f64,
+    bootstrap: Option<&Bootstrap<'_>>,
+) -> Result<Advice, EvalError> {
+    let comparisons = evaluator.comparisons();
+    check(comparisons, pairs, qualities)?;
+    check_rate("the target FMR", fmr)?;
+    let reject_below = reject.threshold(qualities)?;
+    let stays = stays(pairs, qualities, reject_below);
+    let one: Vec<u32> = vec![1; pairs.len()];
+    let measure = |weights: &[u32]| {
+        let kept = Kept::all(comparisons, Weights::Each(weights));
+        let found = sweep(comparisons, evaluator.by_distance(), &kept, &[fmr]);
+        (found[0][0], [kept.mated[0], kept.non_mated[0]])
+    };
+    let rates = |found: Operating| Some([found.fmr?, found.fnmr?]);
+    let (before, all) = measure(&one);
+    let (after, left) = measure(&masked(&one, &stays));
+    let [mut befores, mut afters, mut gains] = [const { Vec::new() }; 3];
+    let mut level = 0.0;
+    if let Some(bootstrap) = bootstrap {
+        bootstrap.check(comparisons)?;
+        level = bootstrap.level;
+        let drawn: Vec<[Option<f64>; 2]> = (0..bootstrap.replicates as u64)
+            .into_par_iter()
+            .map(|replicate| {
+                let weights = draw_weights(comparisons, bootstrap, replicate);
+                [measure(&weights).0.fnmr, measure(&masked(&weights, &stays)).0.fnmr]
+            })
+            .collect();
+        befores.extend(drawn.iter().filter_map(|fnmr| fnmr[0]));
+        afters.extend(drawn.iter().filter_map(|fnmr| fnmr[1]));
+        gains.extend(drawn.iter().filter_map(|[before, after]| Some((*before)? - (*after)?)));
+    }
+    let old = before.threshold.expect("there are non-mated comparisons: this is a bug");
+    let missed = |index: &usize| comparisons.distance(*index) >= old;
+    let mated_left = || (0..pairs.len()).filter(|&i| stays[i] && comparisons.is_mated(i));
+    let after_at_old_threshold =
+        (left[0] > 0).then(|| mated_left().filter(missed).count() as f64 / left[0] as f64);
+    let least = all[1].min(left[1]) as f64;
+    Ok(Advice {
+        reject_below,
+        images: qualities.len(),
+        rejected: qualities.iter().filter(|&&quality| quality < reject_below).count(),
+        fmr_target: fmr,
+        left,
+        before: rates(before).expect("there are both kinds of comparisons: this is a bug"),
+        before_interval: interval(befores.into_iter(), level),
+        after: rates(after),
+        after_interval: interval(afters.into_iter(), level),
+        gain_interval: interval(gains.into_iter(), level),
+        after_at_old_threshold,
+        unresolved: fmr * least < 1.0,
+    })
+}
+
+/// One group's row of the table of fairness.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct GroupRow {
+    /// The group; `None` for the row of all images.
+    pub group: Option<String>,
+    /// Its images.
+    pub images: usize,
+    /// How many of them are rejected.
+    pub rejected: usize,
+    /// Mated and non-mated comparisons within the group.
+    pub comparisons: [usize; 2],
+    /// Those left after the rejection.
+    pub left: [usize; 2],
+    /// FMR before and after; absent without a non-mated comparison.
+    pub fmr: [Option<f64>; 2],
+    /// FNMR before and after; absent without a mated comparison.
+    pub fnmr: [Option<f64>; 2],
+}
+
+/// Rejection and error rates by group, all at one threshold of comparisons: the one
+/// of the target FMR on all comparisons before any rejection. The first row is that
+/// of all images; a group's comparisons are those of which both images are in it.
+///
+/// `group_of` holds an index into `groups` for each image.
+///
+/// # Errors
+///
+/// As [`advise`], and if there is not one group an image.
+pub fn fairness(
+    evaluator: &Evaluator<'_>,
+    pairs: &[Pair],
+    qualities: &[f64],
+    (groups, group_of): (&[String], &[u32]),
+    reject: Reject,
+    fmr: f64,
+) -> Result<Vec<GroupRow>, EvalError> {
+    let comparisons = evaluator.comparisons();
+    check(comparisons, pairs, qualities)?;
+    if group_of.len() != qualities.len() {
+        let (what, found, expected) = ("groups", group_of.len(), qualities.len());
+        return Err(EvalError::Count { what, found, against: "images", expected });
+    }
+    let reject_below = reject.threshold(qualities)?;
+    let stays = stays(pairs, qualities, reject_below);
+    let threshold = crate::rates::operating_points(evaluator, &[fmr])?[0].threshold;
+    let row = |group: Option<usize>| {
+        let inside = |image: usize| group.is_none_or(|group| group_of[image] as usize == group);
+        let images = || (0..qualities.len()).filter(|&image| inside(image));
+        // Per stage (before, after) and kind (mated, non-mated): all and errors.
+        let mut counts = [[[0_usize; 2]; 2]; 2];
+        for (index, pair) in pairs.iter().enumerate() {
+            if !inside(pair.a as usize) || !inside(pair.b as usize) {
+                continue;
+            }
+            let (distance, mated) = (comparisons.distance(index), comparisons.is_mated(index));
+            let wrong = if mated { distance >= threshold } else { distance <= threshold };
+            for stage in 0..=usize::from(stays[index]) {
+                let [all, errors] = &mut counts[stage][usize::from(!mated)];
+                *all += 1;
+                *errors += usize::from(wrong);
+            }
+        }
+        let rate = |stage: usize, kind: usize| {
+            let [all, errors] = counts[stage][kind];
+            (all > 0).then(|| errors as f64 / all as f64)
+        };
+        GroupRow {
+            group: group.map(|group| groups[group].clone()),
+            images: images().count(),
+            rejected: images().filter(|&image| qualities[image] < reject_below).count(),
+            comparisons: counts[0].map(|[all, _]| all),
+            left: counts[1].map(|[all, _]| all),
+            fmr: [0, 1].map(|stage| rate(stage, 1)),
+            fnmr: [0, 1].map(|stage| rate(stage, 0)),
+        }
+    };
+    Ok(std::iter::once(None).chain((0..groups.len()).map(Some)).map(row).collect())
+}
+
+/// Whether both images of each pair stay.
+fn stays(pairs: &[Pair], qualities: &[f64], reject_below: f64) -> Vec<bool> {
+    let good = |image: u32| qualities[image as usize] >= reject_below;
+    pairs.iter().map(|pair| good(pair.a) && good(pair.b)).collect()
+}
+
+fn masked(weights: &[u32], stays: &[bool]) -> Vec<u32> {
+    weights.iter().zip(stays).map(|(&weight, &stays)| if stays { weight } else { 0 }).collect()
+}
+
+fn check(comparisons: &Comparisons, pairs: &[Pair], qualities: &[f64]) -> Result<(), EvalError> {
+    if pairs.len() != comparisons.len() {
+        let (what, found, expected) = ("pairs", pairs.len(), comparisons.len());
+        return Err(EvalError::Count { what, found, against: "comparisons", expected });
+    }
+    crate::comparisons::pair_qualities(qualities, pairs).map(drop)
+}

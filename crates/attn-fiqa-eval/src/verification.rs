@@ -1,0 +1,142 @@
+//! Verification accuracy by folds: the threshold is found on all folds but one, and
+//! the accuracy measured on that one.
+
+use crate::comparisons::{Comparisons, ScoreScale};
+use crate::error::EvalError;
+
+/// Folds of the field's protocol.
+pub const FOLDS: usize = 10;
+
+/// Which thresholds are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThresholdGrid {
+    /// Those of InsightFace's program: 0, 0.01, …, 3.99 on the squared Euclidean
+    /// distance `2 − 2·cos` of normalised embeddings. Only for cosines.
+    #[default]
+    InsightFace,
+    /// The middle between each two neighbouring distances of the other folds, and
+    /// one below and one above all of them.
+    Exact,
+}
+
+/// One fold.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Fold {
+    /// Share of its comparisons that were decided rightly.
+    pub accuracy: f64,
+    /// The threshold from the other folds: a squared Euclidean distance with
+    /// [`ThresholdGrid::InsightFace`], else a distance.
+    pub threshold: f64,
+}
+
+/// The accuracy over all folds.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Verification {
+    /// Mean over the folds.
+    pub accuracy: f64,
+    /// Standard deviation over the folds (of the population, as the field prints it).
+    pub deviation: f64,
+    /// Each fold.
+    pub folds: Vec<Fold>,
+    /// Which thresholds were tried.
+    pub grid: ThresholdGrid,
+}
+
+/// Cuts a list into folds as equal as can be, in its order: of `count` comparisons
+/// the first `count mod folds` folds have one more.
+pub fn equal_folds(count: usize, folds: usize) -> Vec<u16> {
+    let (size, more) = (count / folds, count % folds);
+    let sizes = (0..folds).map(|fold| size + usize::from(fold < more));
+    (0..).zip(sizes).flat_map(|(fold, size)| std::iter::repeat_n(fold, size)).collect()
+}
+
+/// The verification accuracy. A comparison is accepted where its distance is below
+/// the threshold; of several thresholds that are right equally often on the other
+/// folds the smallest is taken.
+///
+/// # Errors
+///
+/// If there is not one fold a comparison, fewer than two folds, an empty fold, or a
+/// grid for cosines with other scores.
+pub fn verification(
+    comparisons: &Comparisons,
+    fold_of: &[u16],
+    grid: ThresholdGrid,
+) -> Result<Verification, EvalError> {
+    let count = comparisons.len();
+    if fold_of.len() != count {
+        let (what, found) = ("folds", fold_of.len());
+        return Err(EvalError::Count { what, found, against: "comparisons", expected: count });
+    }
+    if grid == ThresholdGrid::InsightFace && comparisons.scale() != ScoreScale::Cosine {
+        return Err(EvalError::NeedsCosines);
+    }
+    let folds = fold_of.iter().max().map_or(0, |&last| usize::from(last) + 1);
+    let mut sizes = vec![0_usize; folds];
+    fold_of.iter().for_each(|&fold| sizes[usize::from(fold)] += 1);
+    if folds < 2 || sizes.contains(&0) {
+        let (what, expected) =
+            ("the number of folds that hold comparisons", "at least 2, all of them");
+        let value = sizes.iter().filter(|&&size| size > 0).count() as f64;
+        return Err(EvalError::OutOfRange { what, value, expected });
+    }
+    let distance = |index: usize| match grid {
+        ThresholdGrid::InsightFace => 2.0 - 2.0 * comparisons.similarity(index),
+        ThresholdGrid::Exact => comparisons.distance(index),
+    };
+    let mut sorted: Vec<(f64, u32)> =
+        (0..count as u32).map(|i| (distance(i as usize), i)).collect();
+    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let thresholds: Vec<f64> = match grid {
+        ThresholdGrid::InsightFace => (0..400).map(|step| f64::from(step) * 0.01).collect(),
+        ThresholdGrid::Exact => Vec::new(),
+    };
+
+    let measured = (0..folds).map(|fold| {
+        let is_test = |index: u32| usize::from(fold_of[index as usize]) == fold;
+        let train = sorted.iter().filter(|(_, index)| !is_test(*index));
+        let train: Vec<(f64, bool)> = train
+            .map(|&(distance, index)| (distance, comparisons.is_mated(index as usize)))
+            .collect();
+        let between = |pair: &[(f64, bool)]| match pair {
+            [(low, _), (high, _)] if low < high => Some(low + (high - low) / 2.0),
+            _ => None,
+        };
+        let exact: Vec<f64>;
+        let thresholds = if grid == ThresholdGrid::Exact {
+            let (first, last) = (train[0].0, train[train.len() - 1].0);
+            let middles = train.windows(2).filter_map(between);
+            exact = std::iter::once(first - 1.0).chain(middles).chain([last + 1.0]).collect();
+            &exact
+        } else {
+            &thresholds
+        };
+        let mut right = train.iter().filter(|(_, mated)| !mated).count();
+        let (mut next, mut best) = (0, (0, thresholds[0]));
+        for &threshold in thresholds {
+            while let Some(&(distance, mated)) = train.get(next)
+                && distance < threshold
+            {
+                right = if mated { right + 1 } else { right - 1 };
+                next += 1;
+            }
+            if right > best.0 {
+                best = (right, threshold);
+            }
+        }
+        let threshold = best.1;
+        let test = sorted.iter().filter(|(_, index)| is_test(*index));
+        let right = test
+            .filter(|&&(distance, index)| {
+                (distance < threshold) == comparisons.is_mated(index as usize)
+            })
+            .count();
+        Fold { accuracy: right as f64 / sizes[fold] as f64, threshold }
+    });
+    let measured: Vec<Fold> = measured.collect();
+    let accuracy = measured.iter().map(|fold| fold.accuracy).sum::<f64>() / folds as f64;
+    let variance =
+        measured.iter().map(|fold| (fold.accuracy - accuracy).powi(2)).sum::<f64>() / folds as f64;
+    Ok(Verification { accuracy, deviation: variance.sqrt(), folds: measured, grid })
+}

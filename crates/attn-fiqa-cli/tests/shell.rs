@@ -59,6 +59,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
     assert_eq!(
         here.files("share/man1"),
         [
+            "attn-fiqa-advise.1",
             "attn-fiqa-benchmark.1",
             "attn-fiqa-best.1",
             "attn-fiqa-calibrate.1",
@@ -66,6 +67,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-crop.1",
             "attn-fiqa-degrade.1",
             "attn-fiqa-detect.1",
+            "attn-fiqa-edc.1",
             "attn-fiqa-embed.1",
             "attn-fiqa-man.1",
             "attn-fiqa-map.1",
@@ -75,6 +77,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-report.1",
             "attn-fiqa-score.1",
             "attn-fiqa-validate.1",
+            "attn-fiqa-verify.1",
             "attn-fiqa.1",
         ]
     );

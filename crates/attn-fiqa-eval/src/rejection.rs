@@ -226,8 +226,9 @@ pub fn fairness(
             }
             let (distance, mated) = (comparisons.distance(index), comparisons.is_mated(index));
             let wrong = if mated { distance >= threshold } else { distance <= threshold };
-            for stage in 0..=usize::from(stays[index]) {
-                let [all, errors] = &mut counts[stage][usize::from(!mated)];
+            let stages = 1 + usize::from(stays[index]);
+            for counts in &mut counts[..stages] {
+                let [all, errors] = &mut counts[usize::from(!mated)];
                 *all += 1;
                 *errors += usize::from(wrong);
             }

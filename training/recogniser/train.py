@@ -74,7 +74,8 @@ def spearman(a, b):
 
 
 def autocast(device):
-    return torch.autocast(device.type, torch.bfloat16)
+    """bf16 on a GPU; PyTorch on a CPU trains half as fast in bf16 as in f32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 @torch.no_grad()

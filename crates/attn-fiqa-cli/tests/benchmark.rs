@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use support::{Table, Workplace};
+use support::{Table, Workplace, onnx};
 
 /// A float32 matrix as a `.npy` file.
 fn npy(rows: &[[f32; 3]]) -> Vec<u8> {
@@ -155,6 +155,47 @@ fn one_command_gives_every_number_and_figure() {
     assert_eq!(page.matches("alt=\"Attention over").count(), 4);
     let tex = here.read_text("study.run/tables/pauc-crfiqa-1e-1.tex");
     assert!(tex.contains("\\toprule") && tex.contains("made-up"), "{tex}");
+}
+
+#[test]
+fn onnx_networks_and_sharpness_are_measured_too() {
+    let here = eight_faces();
+    here.write("quality.onnx", onnx::of_crops(&[0.5]));
+    here.write("faces.onnx", onnx::of_crops(&[0.5, 0.1, 0.2]));
+    let more = "[[recogniser]]\nname = \"onnx\"\nmodel = \"faces.onnx\"\ninput = \"arcface\"\n\
+                [[method]]\nname = \"laplacian\"\n\
+                [[method]]\nname = \"theirs\"\nmethod = \"onnx:quality.onnx\"\n\
+                [[method]]\nname = \"dropout\"\n\
+                [[method]]\nname = \"length\"\nnorm_of = \"onnx\"\n";
+    here.write("more.toml", format!("{STUDY}{more}"));
+    here.run(&["benchmark", "more.toml"]).ended_with(0);
+    let scores = Table::parse(&here.read_text("more.run/scores/1-set.csv"));
+    assert_eq!(scores.heading[3..], ["laplacian", "theirs", "dropout", "length"]);
+    let sharp = here.run(&["score", "--aligned", "set", "--method", "laplacian"]).ended_with(0);
+    let sharp = sharp.table().numbers("score");
+    for (found, expected) in scores.numbers("laplacian").into_iter().zip(sharp) {
+        support::assert_near(found, expected, 1e-3 * expected.max(1.0));
+    }
+    assert_eq!(scores.numbers("theirs"), [0.5; 8]);
+    let length = scores.numbers("length")[0];
+    support::assert_near(length, 0.3f32.sqrt(), 1e-6);
+    let results = here.read_text("more.run/results.json");
+    assert!(results.contains("ONNX quality network"), "the record says what each method is");
+
+    let refused = |from: &str, to: &str, message: &str| {
+        here.write("bad.toml", format!("{STUDY}{more}").replacen(from, to, 1));
+        here.run(&["benchmark", "bad.toml"]).refused_with(message);
+    };
+    refused("onnx:quality.onnx", "onnx:faces.onnx", "gives one number for a face");
+    refused("input = \"arcface\"", "", "does not say how it wants its pixels");
+    refused("input = \"arcface\"", "heads = 4", "preset and heads belong to checkpoints");
+    refused("input = \"arcface\"", "input = \"arc\"", "no input specification");
+    refused(
+        "name = \"laplacian\"",
+        "name = \"detector-score\"",
+        "attn-fiqa score --method detector-score",
+    );
+    refused("onnx:quality.onnx", "onnx:gone.onnx", "cannot be read");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub mod crop;
 pub mod checkpoint;
 pub mod vit;
 
+pub mod measure;
 pub mod onnx;
 pub mod recognise;
 

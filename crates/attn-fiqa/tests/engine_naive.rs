@@ -59,6 +59,9 @@ fn every_kind_of_network_matches_a_second_implementation() {
                 received: true,
                 paid: true,
                 embedding: true,
+                methods: ["attn", "vitnt", "vitnt-weighted", "norm"]
+                    .map(|name| name.parse().expect("a method"))
+                    .into(),
                 ..Request::new(Method::ATTN)
             };
             let outcome = engine.assess(std::slice::from_ref(&crop), &request).expect("a request");
@@ -89,6 +92,16 @@ fn every_kind_of_network_matches_a_second_implementation() {
                 close(&what, paid.values()[patch - first], to_all, scale);
             }
 
+            let stability = patch_stability(&answer.stages, first);
+            let mean = stability.iter().sum::<f64>() / stability.len() as f64;
+            close(&what, found.scores[1], mean, 1.0);
+            let weights: Vec<f64> =
+                (first..tokens).map(|patch| softmax_received(&answer.logits, patch)).collect();
+            let weighted: f64 = stability.iter().zip(&weights).map(|(q, w)| q * w).sum();
+            close(&what, found.scores[2], weighted / weights.iter().sum::<f64>(), 1.0);
+
+            let norm = answer.embedding.iter().map(|value| value * value).sum::<f64>().sqrt();
+            close(&what, found.scores[3], norm, norm);
             let embedding = found.embedding.as_ref().expect("an embedding");
             let scale = answer.embedding.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
             for (&found, &expected) in embedding.iter().zip(&answer.embedding) {
@@ -96,4 +109,63 @@ fn every_kind_of_network_matches_a_second_implementation() {
             }
         }
     }
+}
+
+/// `2/(1+e^{8·d̄})` of every patch by its definition.
+fn patch_stability(stages: &[Vec<Vec<f64>>], first: usize) -> Vec<f64> {
+    let unit = |row: &Vec<f64>| {
+        let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+        row.iter().map(|v| v / length).collect::<Vec<f64>>()
+    };
+    let score = |patch: usize| {
+        let mut distances = Vec::new();
+        for step in 1..stages.len() {
+            let (a, b) = (unit(&stages[step - 1][patch]), unit(&stages[step][patch]));
+            distances.push(a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt());
+        }
+        let mean = distances.iter().sum::<f64>() / distances.len().max(1) as f64;
+        2.0 / (1.0 + (8.0 * mean).exp())
+    };
+    (first..stages[0].len()).map(score).collect()
+}
+
+/// What a token receives after softmax, mean over heads and queries.
+fn softmax_received(logits: &[Vec<Vec<f64>>], token: usize) -> f64 {
+    let rows: Vec<&Vec<f64>> = logits.iter().flatten().collect();
+    let share = |row: &&Vec<f64>| row[token].exp() / row.iter().map(|v| v.exp()).sum::<f64>();
+    rows.iter().map(share).sum::<f64>() / rows.len() as f64
+}
+
+#[test]
+fn dropout_agreement_hangs_on_the_image_alone_and_never_leaves_its_range() {
+    let tensors = weights(TINY);
+    let options = CheckpointOptions { heads: Some(TINY.heads), ..CheckpointOptions::default() };
+    let bytes = to_safetensors(&tensors, &[]);
+    let checkpoint = Checkpoint::from_bytes(bytes, "naive", &options).expect("a network");
+    let engine = |threads: usize| {
+        let threads = std::num::NonZeroUsize::new(threads);
+        let options = EngineOptions { embedding: true, threads, ..EngineOptions::default() };
+        Engine::new(&checkpoint, &options).expect("an engine")
+    };
+    let crops: Vec<Crop> = (1..4usize)
+        .map(|k| {
+            let rgb = (0..112 * 112 * 3).map(|i| ((i * 37 * k + i / 336 * 11) % 256) as u8);
+            Crop::from_rgb(112, rgb.collect()).expect("a crop")
+        })
+        .collect();
+    let request = Request::new("dropout".parse().expect("a method"));
+    let scores = |engine: &Engine, crops: &[Crop]| -> Vec<f32> {
+        let outcomes = engine.assess(crops, &request).expect("a request");
+        outcomes.into_iter().map(|outcome| outcome.expect("a score").scores[0]).collect()
+    };
+    let together = scores(&engine(1), &crops);
+    let alone: Vec<f32> =
+        crops.iter().map(|crop| scores(&engine(2), std::slice::from_ref(crop))[0]).collect();
+    assert_eq!(together, alone);
+    assert!(together.iter().all(|score| (0.0..1.0).contains(score)), "{together:?}");
+    assert!(together[0] != together[1], "{together:?}");
+
+    let without_head = Engine::new(&checkpoint, &EngineOptions::default()).expect("an engine");
+    let error = without_head.assess(&crops, &request).expect_err("no last block");
+    assert!(error.to_string().contains("whole network"), "{error}");
 }

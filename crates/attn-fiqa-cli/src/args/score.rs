@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use attn_fiqa::score::Method;
 use clap::ValueEnum;
 
-use super::{FaceArgs, InputArgs, RunArgs};
+use super::{FaceArgs, InputArgs, QualityName, RunArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = QUALITY)]
@@ -26,10 +25,12 @@ pub(crate) struct ScoreArgs {
 
     /// Ways to a score, the first one being the column 'score': attn (published),
     /// attn-calibrated, attn-median, attn-max, attn-inverse-std, each with
-    /// @block=N and @head=N [default: attn-calibrated if the model was
-    /// calibrated, else attn].
+    /// @block=N and @head=N; vitnt, vitnt-weighted, norm, dropout, of the same
+    /// model; and without it laplacian, eye-distance, detector-score and
+    /// onnx:FILE[@input=SPEC], a quality network (docs/methods.md) [default:
+    /// attn-calibrated if the model was calibrated, else attn].
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
-    pub(crate) method: Vec<Method>,
+    pub(crate) method: Vec<QualityName>,
 
     /// Further columns.
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]

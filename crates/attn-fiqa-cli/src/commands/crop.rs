@@ -41,6 +41,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
         jitter: 0,
         keep_photo: false,
         batch: args.batch.get(),
+        scorers: Vec::new(),
     };
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;

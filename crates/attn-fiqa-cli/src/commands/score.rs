@@ -1,11 +1,13 @@
 //! `attn-fiqa score`: one row a face.
 
-use attn_fiqa::engine::Request;
-use attn_fiqa::pipeline::PipelineOptions;
-use attn_fiqa::score::QualityMap;
+use attn_fiqa::engine::{Engine, Request};
+use attn_fiqa::measure::{Measure, MeasureName, QualityNetwork};
+use attn_fiqa::onnx::OnnxModel;
+use attn_fiqa::pipeline::{PipelineOptions, Scorer};
+use attn_fiqa::score::{Method, QualityMap};
 
 use super::session::Session;
-use crate::args::{Column, FormatChoice, ScoreArgs};
+use crate::args::{Column, FormatChoice, QualityName, ScoreArgs};
 use crate::exit::Exit;
 use crate::output::{self, ColumnChoice, Columns, Record};
 
@@ -18,36 +20,90 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         anyhow::bail!("method '{}' was named twice", twice.1);
     }
     let embedding = args.columns.contains(&Column::Embedding);
-    let session = Session::open(&args.run, embedding)?;
-    let methods = session.methods(&args.method);
+    let whole = args.method.iter().any(reads_whole_network);
+    let session = Session::open(&args.run, embedding || whole)?;
+    let names = match &args.method[..] {
+        [] => vec![QualityName::Method(session.engine.default_method())],
+        names => names.to_vec(),
+    };
     let columns = Columns::new(&ColumnChoice {
-        methods: &methods,
+        methods: &names.iter().map(QualityName::to_string).collect::<Vec<_>>(),
         on_request: &args.columns,
         faces: !args.faces.aligned,
         jitter: args.jitter.is_some(),
     });
+    let (scorers, mut methods) = scorers(&names, &session.engine)?;
+    if methods.is_empty() && (columns.map || embedding) {
+        methods.push(session.engine.default_method());
+    }
+    let first = names.first();
+    if args.jitter.is_some() && !matches!(first, Some(QualityName::Method(_))) {
+        anyhow::bail!(
+            "--jitter measures the spread of the model's score; put one of its methods first"
+        );
+    }
     let request = Request {
         received: columns.map,
         embedding,
         methods,
         ..Request::new(session.engine.default_method())
     };
-    session.engine.check(&request)?;
+    if !request.methods.is_empty() {
+        session.engine.check(&request)?;
+    }
     let options = PipelineOptions {
         jitter: args.jitter.map_or(0, usize::from),
+        scorers,
         ..session.pipeline(&args.input, &args.faces, &args.run)?
     };
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink = output::open(format, args.output.as_deref(), columns)?;
-    let of_first = |map: &&QualityMap| request.methods.first() == Some(&map.method());
+    let of_first = |map: &&QualityMap| first == Some(&QualityName::Method(map.method()));
     let map = session.engine.quality_map().filter(of_first);
     let report = session.run(sources, &options, &args.run, &request, |row, _| {
         sink.write(&Record::from(row).with_quality(map))
     })?;
     sink.finish()?;
     Ok(report.finish())
+}
+
+fn reads_whole_network(name: &QualityName) -> bool {
+    matches!(name, QualityName::Method(method) if method.aggregation.reads_whole_network())
+}
+
+/// Where every score comes from, in the order of the names, and the methods that the
+/// engine is to be asked for. No scorers if the methods are all there is.
+fn scorers(names: &[QualityName], engine: &Engine) -> anyhow::Result<(Vec<Scorer>, Vec<Method>)> {
+    let mut methods = Vec::new();
+    let mut scorers = Vec::new();
+    for name in names {
+        scorers.push(match name {
+            QualityName::Method(method) => {
+                methods.push(*method);
+                Scorer::Method(methods.len() - 1)
+            }
+            QualityName::Measure(name) => Scorer::Measure(open_measure(name, engine)?),
+        });
+    }
+    if methods.len() == names.len() {
+        scorers.clear();
+    }
+    Ok((scorers, methods))
+}
+
+fn open_measure(name: &MeasureName, engine: &Engine) -> anyhow::Result<Measure> {
+    Ok(match name {
+        MeasureName::Laplacian => Measure::Laplacian,
+        MeasureName::EyeDistance => Measure::EyeDistance,
+        MeasureName::DetectorScore => Measure::DetectorScore,
+        MeasureName::Onnx(file, spec) => {
+            let (model, side) = (OnnxModel::open(file)?, engine.config().image_size);
+            let network = QualityNetwork::new(model, *spec, side, engine.threads())?;
+            Measure::Network(network.into())
+        }
+    })
 }
 
 fn refuse_what_the_format_cannot_hold(

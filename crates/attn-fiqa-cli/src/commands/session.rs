@@ -1,7 +1,7 @@
 //! What `score` and `map` share: a model, its images, and the run over them.
 
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
-use attn_fiqa::pipeline::{self, FaceSource, PipelineError, PipelineOptions, Row};
+use attn_fiqa::pipeline::{self, FaceSource, PipelineError, PipelineOptions, Row, Scorer};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::Sources;
 
@@ -42,6 +42,7 @@ impl Session {
             jitter: 0,
             keep_photo: false,
             batch: run.batch.get(),
+            scorers: Vec::new(),
         })
     }
 
@@ -80,7 +81,7 @@ impl Session {
             config.depth,
             config.num_heads,
             config.patch_size,
-            request.methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", "),
+            scorers(options, request).join(", "),
             run.precision.name(),
             self.engine.instruction_set()
         ));
@@ -105,4 +106,16 @@ impl Session {
             Err(PipelineError::Sink(error)) => Err(error),
         }
     }
+}
+
+/// The names of what a run scores by, in order.
+fn scorers(options: &PipelineOptions, request: &Request) -> Vec<String> {
+    if options.scorers.is_empty() {
+        return request.methods.iter().map(Method::to_string).collect();
+    }
+    let name = |scorer: &Scorer| match scorer {
+        Scorer::Method(place) => request.methods[*place].to_string(),
+        Scorer::Measure(measure) => measure.name().to_owned(),
+    };
+    options.scorers.iter().map(name).collect()
 }

@@ -17,7 +17,8 @@ use crate::exit::Exit;
 use crate::output::{NewFile, PlainTable};
 
 pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
-    let session = Session::open(&args.run, false)?;
+    let whole = args.method.iter().any(|method| method.aggregation.reads_whole_network());
+    let session = Session::open(&args.run, whole)?;
     let methods = session.methods(&args.method);
     let request = Request { methods, ..Request::new(session.engine.default_method()) };
     session.engine.check(&request)?;

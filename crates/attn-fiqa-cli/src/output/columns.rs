@@ -4,7 +4,7 @@ use attn_fiqa::align::Landmarks;
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
 use attn_fiqa::pipeline::{FaceInfo, Row};
-use attn_fiqa::score::{FAILURE_TO_COMPUTE, Method, QualityMap};
+use attn_fiqa::score::{FAILURE_TO_COMPUTE, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
 use crate::args::Column;
@@ -82,7 +82,8 @@ pub(crate) struct Columns {
 
 /// What a run's columns hang on.
 pub(crate) struct ColumnChoice<'a> {
-    pub(crate) methods: &'a [Method],
+    /// The names of what is scored by, at least one.
+    pub(crate) methods: &'a [String],
     pub(crate) on_request: &'a [Column],
     /// Whether faces are looked for.
     pub(crate) faces: bool,
@@ -92,7 +93,7 @@ pub(crate) struct ColumnChoice<'a> {
 impl Columns {
     /// Of rows with scores.
     pub(crate) fn new(choice: &ColumnChoice<'_>) -> Self {
-        let further = choice.methods.iter().skip(1).map(Method::to_string);
+        let further = choice.methods.iter().skip(1).cloned();
         let scores: Vec<String> = std::iter::once("score".to_owned()).chain(further).collect();
         let asked = |column| choice.on_request.contains(&column);
         let mut fields = vec![field("path", Kind::Text, What::Path)];
@@ -243,7 +244,11 @@ impl Record {
             What::Path => Cell::Text(&self.path),
             What::Face => Cell::Whole(self.face.map(|face| face.index as i64)),
             What::Status => Cell::Text(self.status.name()),
-            What::Score(index) => Cell::Number(self.scores.as_ref().map(|scores| scores[index])),
+            // A measure that this face does not have is NaN.
+            What::Score(index) => {
+                let score = self.scores.as_ref().map(|scores| scores[index]);
+                Cell::Number(score.filter(|score| !score.is_nan()))
+            }
             What::Quality => Cell::Whole(self.quality.map(i64::from)),
             What::Way => Cell::Word(self.face.map(|face| face.way.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),

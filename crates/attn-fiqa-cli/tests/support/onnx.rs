@@ -98,6 +98,16 @@ type Output = (String, Vec<usize>, Vec<f32>);
 
 /// A network `input [1, 3, SIDE, SIDE]` whose outputs are these constants.
 pub(crate) fn network(outputs: &[Output]) -> Vec<u8> {
+    network_of(SIDE, outputs)
+}
+
+/// A network that takes crops of 112 pixels and says the same numbers of each.
+#[allow(dead_code, reason = "not every test file has use for it")]
+pub(crate) fn of_crops(values: &[f32]) -> Vec<u8> {
+    network_of(112, &[("numbers".to_owned(), vec![1, values.len()], values.to_vec())])
+}
+
+fn network_of(side: usize, outputs: &[Output]) -> Vec<u8> {
     let mut graph = Vec::new();
     for (name, shape, values) in outputs {
         let constant = format!("constant {name}");
@@ -117,7 +127,7 @@ pub(crate) fn network(outputs: &[Output]) -> Vec<u8> {
         bytes(&mut graph, 5, &tensor);
     }
     text(&mut graph, 2, "constants");
-    bytes(&mut graph, 11, &value_info("input", &[1, 3, SIDE, SIDE]));
+    bytes(&mut graph, 11, &value_info("input", &[1, 3, side, side]));
     for (name, shape, _) in outputs {
         bytes(&mut graph, 12, &value_info(name, shape));
     }

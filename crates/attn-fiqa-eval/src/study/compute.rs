@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa::engine::Request;
+use attn_fiqa::measure::sharpness;
+use attn_fiqa::recognise::{joined_with_mirror, mirrored};
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use rayon::prelude::*;
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 use super::StudyError;
 use super::cache::Table;
 use super::inputs::Dataset;
-use super::network::{self, Network, mirrored};
+use super::network::{self, CROP_SIDE, Network};
 
 /// Images that are computed together, and lost together when a run is killed.
 const BATCH: usize = 32;
@@ -66,7 +67,8 @@ pub(super) fn attention_scores(
 }
 
 /// Embeddings as the network gives them; with `flip` that of the image and of its
-/// mirror image, each normalised, one after the other.
+/// mirror image, each normalised, one after the other. Of a quality network rows of
+/// one number.
 pub(super) fn embeddings(
     dataset: &mut Dataset<'_>,
     network: &Network,
@@ -74,63 +76,52 @@ pub(super) fn embeddings(
     cache: &Path,
     tell: &dyn Fn(Progress),
 ) -> Result<Rows, StudyError> {
-    let request = network::embedding();
     let one = Crop::from_rgb(network.side(), vec![128; network.side() * network.side() * 3])
         .expect("a grey crop: this is a bug");
-    let width = match &embed(network, &request, &[one], flip)[0] {
+    let width = match &embed(network, &[one], flip)[0] {
         Ok(row) => row.len(),
         Err(failure) => {
             let what = format!("{} gives no embedding of a grey picture", network.name);
             return Err(StudyError::NoImage { what, images: 1, first: failure.to_string() });
         }
     };
-    let crop = dataset.crop_description();
-    let what = format!("v{VERSION} embedding flip={flip} model={} {crop}", network.sha256);
+    let (crop, input) = (dataset.crop_description(), &network.input);
+    let mut what = format!("v{VERSION} embedding flip={flip} model={} {crop}", network.sha256);
+    if !input.is_empty() {
+        what += &format!(" input={input}");
+    }
     let mut tables = [Table::open(cache, &what, width)?];
     let step = format!("embeddings of {} by {}", dataset.config.name, network.name);
     let assess = |crops: &[Crop]| {
-        let rows = embed(network, &request, crops, flip).into_iter();
+        let rows = embed(network, crops, flip).into_iter();
         rows.map(|row| Ok(vec![row?])).collect()
     };
     fill(dataset, &mut tables, network.side(), &step, tell, assess)
 }
 
-fn embed(
-    network: &Network,
-    request: &Request,
-    crops: &[Crop],
-    flip: bool,
-) -> Vec<Result<Vec<f32>, Failure>> {
-    let plain = |crops: &[Crop]| -> Vec<Result<Vec<f32>, Failure>> {
-        let outcomes = network.assess(crops, request).into_iter();
-        outcomes
-            .map(|outcome| {
-                let embedding = outcome?.embedding;
-                Ok(embedding.expect("an embedding was asked for: this is a bug"))
-            })
-            .collect()
+/// Sharpness of every crop, rows of one number.
+pub(super) fn sharpness_of_crops(
+    dataset: &mut Dataset<'_>,
+    cache: &Path,
+    tell: &dyn Fn(Progress),
+) -> Result<Rows, StudyError> {
+    let what = format!("v{VERSION} laplacian {CROP_SIDE} {}", dataset.crop_description());
+    let mut tables = [Table::open(cache, &what, 1)?];
+    let step = format!("sharpness of {}", dataset.config.name);
+    let assess = |crops: &[Crop]| -> Vec<RowOfEach> {
+        crops.par_iter().map(|crop| Ok(vec![vec![sharpness(crop)]])).collect()
     };
-    let straight = plain(crops);
+    fill(dataset, &mut tables, CROP_SIDE, &step, tell, assess)
+}
+
+fn embed(network: &Network, crops: &[Crop], flip: bool) -> Vec<Result<Vec<f32>, Failure>> {
+    let straight = network.embed(crops);
     if !flip {
         return straight;
     }
     let mirrors: Vec<Crop> = crops.iter().map(mirrored).collect();
-    let pairs = straight.into_iter().zip(plain(&mirrors));
-    pairs
-        .map(|(straight, mirror)| {
-            let mut both = normalised(straight?);
-            both.extend(normalised(mirror?));
-            Ok(both)
-        })
-        .collect()
-}
-
-fn normalised(mut embedding: Vec<f32>) -> Vec<f32> {
-    let norm: f64 = embedding.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    for value in &mut embedding {
-        *value = (f64::from(*value) / norm) as f32;
-    }
-    embedding
+    let pairs = straight.into_iter().zip(network.embed(&mirrors));
+    pairs.map(|(straight, mirror)| Ok(joined_with_mirror(&straight?, &mirror?))).collect()
 }
 
 /// A row for every table, or what is wrong with the image.

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::crop::ChannelOrder;
+use attn_fiqa::measure::MeasureName;
+use attn_fiqa::recognise::InputSpec;
 use attn_fiqa::score::Method;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -137,6 +139,17 @@ pub struct ModelConfig {
     pub heads: Option<usize>,
     /// Whether the mirrored image's embedding is appended.
     pub flip: bool,
+    /// What an ONNX network does to pixels, as [`InputSpec`] reads it; `None` where
+    /// its file is known, and for Vision Transformers.
+    pub input: Option<String>,
+}
+
+impl ModelConfig {
+    /// Whether the file is an ONNX network rather than a checkpoint of ours.
+    pub fn is_onnx(&self) -> bool {
+        let extension = self.file.as_ref().and_then(|file| file.extension());
+        extension.is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+    }
 }
 
 /// One quality method.
@@ -153,6 +166,10 @@ pub struct MethodConfig {
 pub enum ScoresFrom {
     /// A network's attention.
     Attention(ModelConfig, Method),
+    /// An ONNX quality network.
+    Network(ModelConfig),
+    /// Sharpness of the crop: [`attn_fiqa::measure::sharpness`].
+    Laplacian,
     /// Length of a recogniser's embedding: its place in the list of recognisers.
     EmbeddingNorm(usize),
     /// Files made elsewhere, by data set, and the column of those that are tables.
@@ -193,6 +210,7 @@ struct RawRecogniser {
     heads: Option<usize>,
     #[serde(default)]
     flip: bool,
+    input: Option<Spanned<String>>,
     embeddings: Option<BTreeMap<Spanned<String>, PathBuf>>,
     lists: Option<BTreeMap<Spanned<String>, PathBuf>>,
 }
@@ -205,6 +223,7 @@ struct RawMethod {
     model: Option<Spanned<PathBuf>>,
     preset: Option<String>,
     heads: Option<usize>,
+    input: Option<Spanned<String>>,
     norm_of: Option<Spanned<String>>,
     scores: Option<BTreeMap<Spanned<String>, PathBuf>>,
     column: Option<String>,
@@ -355,14 +374,22 @@ impl Reader<'_> {
                 (Some(model), None) if raw.lists.is_none() => {
                     let file = self.model_file(model)?;
                     let (preset, heads, flip) = (raw.preset.clone(), raw.heads, raw.flip);
-                    EmbeddingsFrom::Model(ModelConfig { file, preset, heads, flip })
+                    let input = raw.input.as_ref().map(|input| input.get_ref().clone());
+                    let model = ModelConfig { file, preset, heads, flip, input };
+                    self.check_model(&model, span, raw.input.as_ref())?;
+                    EmbeddingsFrom::Model(model)
                 }
                 (Some(_), None) => {
                     return self.refuse(span, format!("'{name}' has lists, but no embeddings"));
                 }
                 (None, Some(files)) => {
-                    if raw.preset.is_some() || raw.heads.is_some() || raw.flip {
-                        let message = "preset, heads and flip belong to a model, not to embeddings";
+                    if raw.preset.is_some()
+                        || raw.heads.is_some()
+                        || raw.flip
+                        || raw.input.is_some()
+                    {
+                        let message =
+                            "preset, heads, flip and input belong to a model, not to embeddings";
                         return self.refuse(span, message);
                     }
                     let lists = raw.lists.unwrap_or_default();
@@ -399,14 +426,16 @@ impl Reader<'_> {
             let network = raw.method.is_some()
                 || raw.model.is_some()
                 || raw.preset.is_some()
-                || raw.heads.is_some();
+                || raw.heads.is_some()
+                || raw.input.is_some();
             let from = match (&raw.scores, &raw.norm_of) {
                 (Some(_), Some(_)) => {
                     return self.refuse(span, format!("'{name}' has both scores and norm_of"));
                 }
                 (Some(_), None) | (None, Some(_)) if network => {
                     let message = format!(
-                        "'{name}' has scores or norm_of, and so no method, model, preset or heads"
+                        "'{name}' has scores or norm_of, and so no method, model, preset, heads or \
+                         input"
                     );
                     return self.refuse(span, message);
                 }
@@ -437,6 +466,7 @@ impl Reader<'_> {
                     }
                     ScoresFrom::EmbeddingNorm(found)
                 }
+                (None, None) if self.names_measure(&raw) => self.measure(&raw)?,
                 (None, None) => {
                     let text = raw.method.as_ref().unwrap_or(&raw.name);
                     let method: Method = match text.get_ref().parse() {
@@ -448,7 +478,19 @@ impl Reader<'_> {
                         None => None,
                     };
                     let (preset, heads) = (raw.preset.clone(), raw.heads);
-                    let model = ModelConfig { file, preset, heads, flip: false };
+                    let model = ModelConfig { file, preset, heads, flip: false, input: None };
+                    if let (true, Some(file)) = (model.is_onnx(), &model.file) {
+                        let message = format!(
+                            "'{method}' reads a Vision Transformer of ours; an ONNX quality \
+                             network is method = \"onnx:{}\"",
+                            file.display()
+                        );
+                        return self.refuse(raw.model.as_ref().map(Spanned::span), message);
+                    }
+                    if let Some(input) = &raw.input {
+                        let message = "input belongs to ONNX networks";
+                        return self.refuse(Some(input.span()), message);
+                    }
                     ScoresFrom::Attention(model, method)
                 }
             };
@@ -458,6 +500,70 @@ impl Reader<'_> {
             Ok(MethodConfig { name: raw.name.into_inner(), from })
         };
         raw.into_iter().map(method).collect()
+    }
+
+    fn names_measure(&self, raw: &RawMethod) -> bool {
+        MeasureName::claims(raw.method.as_ref().unwrap_or(&raw.name).get_ref())
+    }
+
+    /// A method that needs no Vision Transformer.
+    fn measure(&self, raw: &RawMethod) -> Result<ScoresFrom, ConfigError> {
+        let text = raw.method.as_ref().unwrap_or(&raw.name);
+        let span = Some(text.span());
+        if raw.model.is_some() || raw.preset.is_some() || raw.heads.is_some() {
+            let message = format!("'{}' takes no model, preset or heads", text.get_ref());
+            return self.refuse(span, message);
+        }
+        let (file, spec) = match text.get_ref().parse() {
+            Err(error) => return self.refuse(span, format!("{error}")),
+            Ok(MeasureName::Laplacian) if raw.input.is_none() => return Ok(ScoresFrom::Laplacian),
+            Ok(MeasureName::Laplacian) => {
+                return self.refuse(span, "'laplacian' reads the crop as it is; it has no input");
+            }
+            Ok(name @ (MeasureName::EyeDistance | MeasureName::DetectorScore)) => {
+                let message = format!(
+                    "'{name}' belongs to faces found in photos, and a benchmark has crops; write \
+                     it with `attn-fiqa score --method {name} --output FILE.csv` and name that \
+                     file under scores"
+                );
+                return self.refuse(span, message);
+            }
+            Ok(MeasureName::Onnx(file, spec)) => (file, spec),
+        };
+        if spec.is_some() {
+            return self.refuse(span, "say what the network does to pixels with input = \"SPEC\"");
+        }
+        let file = self.path(&file);
+        if let Err(error) = fs::metadata(&file) {
+            let message = format!("'{}' cannot be read: {error}", file.display());
+            return self.refuse(span, message);
+        }
+        let input = raw.input.as_ref().map(|input| input.get_ref().clone());
+        let model = ModelConfig { file: Some(file), preset: None, heads: None, flip: false, input };
+        self.check_model(&model, span, raw.input.as_ref())?;
+        Ok(ScoresFrom::Network(model))
+    }
+
+    /// Settings that a model's kind does not have.
+    fn check_model(
+        &self,
+        model: &ModelConfig,
+        span: Option<Range<usize>>,
+        input: Option<&Spanned<String>>,
+    ) -> Result<(), ConfigError> {
+        match (model.is_onnx(), input) {
+            (true, _) if model.preset.is_some() || model.heads.is_some() => {
+                self.refuse(span, "preset and heads belong to checkpoints, not to ONNX networks")
+            }
+            (true, Some(input)) => match input.get_ref().parse::<InputSpec>() {
+                Ok(_) => Ok(()),
+                Err(error) => self.refuse(Some(input.span()), format!("{error}")),
+            },
+            (false, Some(input)) => {
+                self.refuse(Some(input.span()), "input belongs to ONNX networks (FILE.onnx)")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file of a model, or `None` for the built-in one.

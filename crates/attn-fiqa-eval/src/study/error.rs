@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 
 use attn_fiqa::checkpoint::CheckpointError;
 use attn_fiqa::engine::{EngineError, RequestError};
+use attn_fiqa::measure::QualityNetworkError;
+use attn_fiqa::onnx::OnnxError;
+use attn_fiqa::recognise::RecogniserError;
+use attn_fiqa::threads::ThreadsError;
 
 use super::config::ConfigError;
 use crate::error::EvalError;
@@ -44,6 +48,18 @@ pub enum StudyError {
     /// A model that could not be started.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// An ONNX network that cannot be run.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// An ONNX network that is no recogniser.
+    #[error(transparent)]
+    Recogniser(#[from] RecogniserError),
+    /// An ONNX network that is none of quality.
+    #[error(transparent)]
+    QualityNetwork(#[from] QualityNetworkError),
+    /// No threads for an ONNX network.
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
     /// A method that a model does not have.
     #[error("method '{method}': {source}")]
     Method {

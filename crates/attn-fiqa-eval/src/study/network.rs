@@ -1,27 +1,67 @@
 //! The networks of a study: crops in, rows of numbers out.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use attn_fiqa::checkpoint::{BUILTIN_NAME, Checkpoint, CheckpointOptions, Preset, builtin};
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
+use attn_fiqa::measure::QualityNetwork;
+use attn_fiqa::onnx::OnnxModel;
+use attn_fiqa::recognise::{InputSpec, Recogniser};
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
+use attn_fiqa::threads::Threads;
 
 use super::StudyError;
 use super::config::{ConfigError, ModelConfig};
+use super::run::hash_files;
 
-/// A Vision Transformer ready to run.
+/// Side of the crops that qualities without a network are taken of, in pixels.
+pub(super) const CROP_SIDE: usize = 112;
+
+/// What a study asks a network for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wanted {
+    /// Embeddings, or methods that read the whole network.
+    pub(super) whole: bool,
+    /// One number a face, of an ONNX network.
+    pub(super) quality: bool,
+}
+
+/// A network ready to run.
 pub(super) struct Network {
-    engine: Engine,
+    kind: Kind,
     /// How reports call it.
     pub(super) name: String,
     /// Of its file, in hexadecimal digits.
     pub(super) sha256: String,
+    /// What it does to pixels where its file does not say, else empty.
+    pub(super) input: String,
+}
+
+enum Kind {
+    /// A Vision Transformer of ours.
+    Vit(Box<Engine>),
+    /// An ONNX recogniser.
+    Recogniser(Box<Recogniser>),
+    /// An ONNX quality network.
+    Quality(Box<QualityNetwork>),
 }
 
 impl Network {
     pub(super) fn open(
+        model: &ModelConfig,
+        wanted: Wanted,
+        threads: Option<NonZeroUsize>,
+    ) -> Result<Self, StudyError> {
+        match &model.file {
+            Some(file) if model.is_onnx() => Self::open_onnx(file, model, wanted, threads),
+            _ => Self::open_vit(model, wanted.whole, threads),
+        }
+    }
+
+    fn open_vit(
         model: &ModelConfig,
         embedding: bool,
         threads: Option<NonZeroUsize>,
@@ -36,27 +76,78 @@ impl Network {
             &checkpoint,
             &EngineOptions { threads, embedding, ..EngineOptions::default() },
         )?;
-        Ok(Self { engine, name, sha256 })
+        Ok(Self { kind: Kind::Vit(Box::new(engine)), name, sha256, input: String::new() })
+    }
+
+    fn open_onnx(
+        file: &Path,
+        model: &ModelConfig,
+        wanted: Wanted,
+        threads: Option<NonZeroUsize>,
+    ) -> Result<Self, StudyError> {
+        let (name, sha256) = hash_files(std::iter::once(&file.to_owned()))?;
+        // The configuration was checked when it was read.
+        let spec: Option<InputSpec> = model.input.as_ref().and_then(|input| input.parse().ok());
+        let (network, threads) = (OnnxModel::open(file)?, Threads::new(threads)?);
+        let kind = if wanted.quality {
+            let network = QualityNetwork::new(network, spec, CROP_SIDE, &threads)?;
+            Kind::Quality(Box::new(network))
+        } else {
+            Kind::Recogniser(Box::new(Recogniser::new(network, spec, &threads)?))
+        };
+        let input = model.input.clone().unwrap_or_default();
+        Ok(Self { kind, name, sha256, input })
     }
 
     /// Side of the crops it takes, in pixels.
     pub(super) fn side(&self) -> usize {
-        self.engine.config().image_size
+        match &self.kind {
+            Kind::Vit(engine) => engine.config().image_size,
+            Kind::Recogniser(network) => network.side(),
+            Kind::Quality(_) => CROP_SIDE,
+        }
     }
 
-    /// Whether it can give these scores.
+    /// Whether it can give these scores, or embeddings. An ONNX network was tried when
+    /// it was opened.
     pub(super) fn check(&self, name: &str, request: &Request) -> Result<(), StudyError> {
+        let Kind::Vit(engine) = &self.kind else { return Ok(()) };
         let method = name.to_owned();
-        self.engine.check(request).map_err(|source| StudyError::Method { method, source })
+        engine.check(request).map_err(|source| StudyError::Method { method, source })
     }
 
     /// What was found out about each crop.
+    ///
+    /// # Panics
+    ///
+    /// If it is an ONNX network, or the request was not checked.
     pub(super) fn assess(
         &self,
         crops: &[Crop],
         request: &Request,
     ) -> Vec<Result<Assessment, Failure>> {
-        self.engine.assess(crops, request).expect("the request was checked: this is a bug")
+        let Kind::Vit(engine) = &self.kind else {
+            panic!("an ONNX network has no attention to read: this is a bug")
+        };
+        engine.assess(crops, request).expect("the request was checked: this is a bug")
+    }
+
+    /// The embedding of each crop as the network gives it; of a quality network its
+    /// one number.
+    pub(super) fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>> {
+        match &self.kind {
+            Kind::Vit(_) => {
+                let outcomes = self.assess(crops, &embedding()).into_iter();
+                let embedding = |assessment: Assessment| {
+                    assessment.embedding.expect("an embedding was asked for: this is a bug")
+                };
+                outcomes.map(|outcome| outcome.map(embedding)).collect()
+            }
+            Kind::Recogniser(network) => crops.iter().map(|crop| network.embed(crop)).collect(),
+            Kind::Quality(network) => {
+                crops.iter().map(|crop| Ok(vec![network.score(crop)?])).collect()
+            }
+        }
     }
 }
 
@@ -68,14 +159,6 @@ pub(super) fn scores(methods: &[Method]) -> Request {
 /// A request for an embedding.
 pub(super) fn embedding() -> Request {
     Request { embedding: true, ..Request::new(Method::ATTN) }
-}
-
-/// A crop seen in a mirror.
-pub(super) fn mirrored(crop: &Crop) -> Crop {
-    let side = crop.side();
-    let rows = crop.rgb().chunks_exact(3 * side);
-    let rgb = rows.flat_map(|row| row.chunks_exact(3).rev().flatten().copied()).collect();
-    Crop::from_rgb(side, rgb).expect("a mirror keeps the size: this is a bug")
 }
 
 fn checkpoint_options(model: &ModelConfig, name: &str) -> Result<CheckpointOptions, ConfigError> {

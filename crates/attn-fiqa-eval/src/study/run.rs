@@ -13,12 +13,13 @@ use super::StudyError;
 use super::cache::write_whole;
 use super::compute::{self, Progress};
 use super::config::{
-    EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom, StudyConfig, hex,
+    ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
+    StudyConfig, hex,
 };
 use super::faces::{Mapped, extremes};
 use super::inputs::Dataset;
 use super::measure::Judge;
-use super::network::{Network, embedding, scores};
+use super::network::{Network, Wanted, embedding, scores};
 use super::results::{
     CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, QualityRecord, RecogniserRecord,
     Results,
@@ -205,6 +206,14 @@ fn run_dataset(
                 let failed = scores.iter().filter(|score| !score.is_finite()).count();
                 Scored { scores: scores.clone(), failures: failures.clone(), failed }
             }
+            ScoresFrom::Network(model) => {
+                let found =
+                    compute::embeddings(dataset, &networks[model], false, cache, &progress)?;
+                scored_by(found)
+            }
+            ScoresFrom::Laplacian => {
+                scored_by(compute::sharpness_of_crops(dataset, cache, &progress)?)
+            }
             ScoresFrom::EmbeddingNorm(recogniser) => {
                 let scores = norms[recogniser].clone();
                 let failed = scores.iter().filter(|score| !score.is_finite()).count();
@@ -281,6 +290,17 @@ fn run_dataset(
     Ok(())
 }
 
+/// Rows of one number as scores.
+fn scored_by(found: compute::Rows) -> Scored {
+    let score =
+        |row: &Option<Vec<f32>>| row.as_ref().map_or(f64::NEG_INFINITY, |row| f64::from(row[0]));
+    Scored {
+        scores: found.rows.iter().map(score).collect(),
+        failures: name_failures(&found.failures),
+        failed: found.rows.iter().filter(|row| row.is_none()).count(),
+    }
+}
+
 /// The scores of every method of a network, by the method's place; methods of one
 /// network share their passes.
 fn attention(
@@ -333,20 +353,35 @@ fn open_networks(
     config: &StudyConfig,
     threads: Option<NonZeroUsize>,
 ) -> Result<Networks, StudyError> {
-    let mut wanted: BTreeMap<ModelConfig, bool> = BTreeMap::new();
+    let mut wanted: BTreeMap<ModelConfig, Wanted> = BTreeMap::new();
     for method in &config.methods {
-        if let ScoresFrom::Attention(model, _) = &method.from {
-            wanted.entry(model.clone()).or_insert(false);
+        match &method.from {
+            ScoresFrom::Attention(model, method) => {
+                let whole = &mut wanted.entry(model.clone()).or_default().whole;
+                *whole |= method.aggregation.reads_whole_network();
+            }
+            ScoresFrom::Network(model) => {
+                wanted.entry(model.clone()).or_default().quality = true;
+            }
+            ScoresFrom::Laplacian | ScoresFrom::EmbeddingNorm(_) | ScoresFrom::Files(..) => {}
         }
     }
     for recogniser in &config.recognisers {
         if let EmbeddingsFrom::Model(model) = &recogniser.from {
-            wanted.insert(without_flip(model), true);
+            let wanted = wanted.entry(without_flip(model)).or_default();
+            wanted.whole = true;
+            if wanted.quality {
+                let message = format!(
+                    "'{}' is named as a recogniser and as a quality method",
+                    model.file.as_ref().map_or_else(String::new, |file| file.display().to_string())
+                );
+                return Err(ConfigError { file: config.file.clone(), line: None, message }.into());
+            }
         }
     }
     let mut networks = Networks::new();
-    for (model, embeds) in wanted {
-        networks.insert(model.clone(), Network::open(&model, embeds, threads)?);
+    for (model, wanted) in wanted {
+        networks.insert(model.clone(), Network::open(&model, wanted, threads)?);
     }
     for method in &config.methods {
         if let ScoresFrom::Attention(model, of) = &method.from {
@@ -366,7 +401,12 @@ fn check_images(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), St
     let network = config
         .methods
         .iter()
-        .filter(|method| matches!(method.from, ScoresFrom::Attention(..)))
+        .filter(|method| {
+            matches!(
+                method.from,
+                ScoresFrom::Attention(..) | ScoresFrom::Network(_) | ScoresFrom::Laplacian
+            )
+        })
         .map(|method| &method.name)
         .chain(
             config
@@ -439,6 +479,19 @@ fn record_methods(
                 let network = &networks[model];
                 (of.to_string(), network.name.clone(), network.sha256.clone())
             }
+            ScoresFrom::Network(model) => {
+                let network = &networks[model];
+                let input = match network.input.as_str() {
+                    "" => String::new(),
+                    input => format!(", input {input}"),
+                };
+                let what = format!("ONNX quality network{input}");
+                (what, network.name.clone(), network.sha256.clone())
+            }
+            ScoresFrom::Laplacian => {
+                let what = "variance of the crop's Laplacian".to_owned();
+                (what, String::new(), String::new())
+            }
             ScoresFrom::EmbeddingNorm(index) => {
                 let name = &config.recognisers[*index].name;
                 ("length of the embedding".to_owned(), name.clone(), String::new())
@@ -455,7 +508,7 @@ fn record_methods(
 }
 
 /// The files' names, and one hash over their bytes; folders count by name only.
-fn hash_files<'f>(
+pub(super) fn hash_files<'f>(
     files: impl Iterator<Item = &'f PathBuf>,
 ) -> Result<(String, String), StudyError> {
     let mut hash = Sha256::new();

@@ -27,7 +27,7 @@ impl Engine {
         crops: &[Crop],
         request: &Request,
     ) -> Vec<Result<Assessment, Failure>> {
-        if !request.embedding {
+        if !request.reads_whole_network() {
             let assessed = crops.par_iter().map(|crop| self.assess_one(crop, request));
             return assessed.map(|outcome| Ok(outcome?.0)).collect();
         }
@@ -61,7 +61,12 @@ impl Engine {
                 if !embedding.iter().all(|value| value.is_finite()) {
                     return Err(not_finite("the embedding"));
                 }
-                assessment.embedding = Some(embedding);
+                for (score, method) in assessment.scores.iter_mut().zip(&request.methods) {
+                    if method.aggregation == Aggregation::EmbeddingNorm {
+                        *score = crate::recognise::norm(&embedding);
+                    }
+                }
+                assessment.embedding = request.embedding.then_some(embedding);
                 Ok(assessment)
             })
             .collect()
@@ -79,11 +84,14 @@ impl Engine {
         let mut blocks: Vec<usize> = request.methods.iter().map(|m| self.block_of(m)).collect();
         let last = config.depth - 1;
         blocks.extend(request.mean_query.then_some(last));
+        if request.methods.iter().any(|method| method.aggregation.reads_block_outputs()) {
+            blocks.extend(0..=last);
+        }
         blocks.sort_unstable();
         blocks.dedup();
-        let passed = self.vit.forward(crop.rgb(), &blocks, request.embedding);
+        let passed = self.vit.forward(crop.rgb(), &blocks, request.reads_whole_network());
 
-        let mut scores = vec![f32::NAN; request.methods.len()];
+        let mut scores = self.whole_network_scores(&passed, request);
         for (block, input) in &passed.block_inputs {
             let query_key = self.vit.query_key(*block);
             // Most requests need one reading only, with or without the key bias.
@@ -92,7 +100,7 @@ impl Engine {
             // The full matrix is made at most once a block.
             let mut logits: Option<Vec<f32>> = None;
             for (score, method) in scores.iter_mut().zip(&request.methods) {
-                if self.block_of(method) != *block {
+                if self.block_of(method) != *block || !method.aggregation.reads_one_block() {
                     continue;
                 }
                 let heads = self.heads_of(method);
@@ -109,11 +117,19 @@ impl Engine {
                             &all[heads.start * matrix..heads.end * matrix],
                         )
                     }
+                    Aggregation::Stability
+                    | Aggregation::WeightedStability
+                    | Aggregation::EmbeddingNorm
+                    | Aggregation::Dropout => {
+                        unreachable!("read off the whole network: this is a bug")
+                    }
                 };
             }
         }
         for (score, method) in scores.iter().zip(&request.methods) {
-            if !score.is_finite() {
+            // Known only behind the embedding head, where it is looked at as well.
+            let to_come = method.aggregation == Aggregation::EmbeddingNorm;
+            if !score.is_finite() && !to_come {
                 return Err(not_finite(&format!("method '{method}'")));
             }
         }
@@ -195,9 +211,7 @@ fn statistic(aggregation: Aggregation, logits: &[f32]) -> f32 {
         Aggregation::Median => lower_median(&mut logits.to_vec()),
         Aggregation::Max => maximum(logits),
         Aggregation::InverseStd => inverse_std(logits),
-        Aggregation::Mean | Aggregation::CalibratedMean => {
-            unreachable!("a mean has a closed form: this is a bug")
-        }
+        _ => unreachable!("no statistic of the full matrix: this is a bug"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod assess;
 mod request;
+mod whole;
 
 use std::num::NonZeroUsize;
 
@@ -27,7 +28,8 @@ pub use request::{Request, RequestError};
 pub struct EngineOptions {
     /// Worker threads; `None` is one for every core.
     pub threads: Option<NonZeroUsize>,
-    /// Load what an embedding needs: half of a ViT-S, and nothing that a score reads.
+    /// Load what an embedding needs: half of a ViT-S, and nothing that an attention
+    /// score reads. See also [`Aggregation::reads_whole_network`](crate::score::Aggregation::reads_whole_network).
     pub embedding: bool,
     /// How finely the blocks multiply.
     pub precision: Precision,
@@ -48,7 +50,7 @@ pub enum EngineError {
 }
 
 /// What was found out about one crop.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Assessment {
     /// One raw score for every method of the request, in its order. Higher is
     /// more useful for recognition; values of different models mean nothing to

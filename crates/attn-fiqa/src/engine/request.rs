@@ -33,6 +33,11 @@ impl Request {
             mean_query: false,
         }
     }
+
+    /// Whether anything behind the last block's attention is needed.
+    pub(crate) fn reads_whole_network(&self) -> bool {
+        self.embedding || self.methods.iter().any(|m| m.aggregation.reads_whole_network())
+    }
 }
 
 /// A request that this model cannot fulfil.
@@ -78,13 +83,15 @@ pub enum RequestError {
     },
     /// The file holds only what a score needs.
     #[error(
-        "an embedding was asked for, but this file holds only what a quality score needs \
-         (it was written with --quality-only); use the full checkpoint"
+        "an embedding, or a method that reads the whole network, was asked for, but this file \
+         holds only what an attention score needs (it was written with --quality-only); use the \
+         full checkpoint"
     )]
     NoEmbeddingHead,
     /// The engine was built without [`super::EngineOptions::embedding`].
     #[error(
-        "an embedding was asked for, but the engine was built without EngineOptions::embedding"
+        "an embedding, or a method that reads the whole network, was asked for, but the engine \
+         was built without EngineOptions::embedding"
     )]
     EmbeddingNotLoaded,
 }
@@ -112,7 +119,7 @@ impl Engine {
         if (request.received || request.paid) && !first.aggregation.has_map() {
             return Err(RequestError::NoMap { method: first });
         }
-        if request.embedding {
+        if request.reads_whole_network() {
             if config.embedding_head.is_none() {
                 return Err(RequestError::NoEmbeddingHead);
             }

@@ -22,6 +22,7 @@ use crate::crop::{ChannelOrder, Crop, Fit};
 use crate::decode::DecodeLimits;
 use crate::detect::Detector;
 use crate::engine::{Assessment, Engine, Request, RequestError};
+use crate::measure::Measure;
 use crate::source::SourceItem;
 use crate::status::Failure;
 use crate::threads::Threads;
@@ -65,6 +66,18 @@ pub struct PipelineOptions {
     pub keep_photo: bool,
     /// Images that are decoded and assessed together; at least one.
     pub batch: usize,
+    /// Where a row's scores come from, in their order; if empty, from the methods of
+    /// the request.
+    pub scorers: Vec<Scorer>,
+}
+
+/// Where one of a row's scores comes from.
+#[derive(Clone)]
+pub enum Scorer {
+    /// The method of the request at this place.
+    Method(usize),
+    /// Something that needs no Vision Transformer. NaN where a face has none.
+    Measure(Measure),
 }
 
 /// What ended a run before its images did.
@@ -93,7 +106,10 @@ pub fn run<E>(
     options: &PipelineOptions,
     mut sink: impl FnMut(Row) -> Result<(), E>,
 ) -> Result<(), PipelineError<E>> {
-    engine.check(request)?;
+    // A run may take measures alone.
+    if !request.methods.is_empty() || options.scorers.is_empty() {
+        engine.check(request)?;
+    }
     let batch = options.batch.max(1);
     let side = engine.config().image_size;
     std::thread::scope(|scope| {
@@ -107,7 +123,7 @@ pub fn run<E>(
             let current = std::mem::take(&mut ready);
             let (rows, prepared) = engine.threads().install(|| {
                 rayon::join(
-                    || assess(engine, request, options.choice.best, current),
+                    || assess(engine, request, options, current),
                     || {
                         in_parallel(encoded, |item| {
                             let mut prepared = prepare::prepare(item, side, options);
@@ -228,10 +244,22 @@ fn in_parallel<T: Send>(
 }
 
 /// Runs on the engine's threads; the request was checked.
-fn assess(engine: &Engine, request: &Request, best: bool, prepared: Vec<Prepared>) -> Vec<Row> {
+fn assess(
+    engine: &Engine,
+    request: &Request,
+    options: &PipelineOptions,
+    prepared: Vec<Prepared>,
+) -> Vec<Row> {
     let faces = prepared.iter().filter_map(|image| image.faces.as_ref().ok()).flatten();
-    let crops: Vec<Crop> = faces.filter_map(|face| face.crop.clone().ok()).collect();
-    let mut outcomes = engine.assess_batch(&crops, request).into_iter();
+    let (infos, crops): (Vec<FaceInfo>, Vec<Crop>) =
+        faces.filter_map(|face| Some((face.info, face.crop.clone().ok()?))).unzip();
+    let outcomes = if request.methods.is_empty() {
+        crops.iter().map(|_| Ok(Assessment::default())).collect()
+    } else {
+        engine.assess_batch(&crops, request)
+    };
+    let mut outcomes = with_measures(&options.scorers, outcomes, &infos, &crops).into_iter();
+    let best = options.choice.best;
     let mut rows = Vec::new();
     for Prepared { common, faces } in prepared {
         let faces = match faces {
@@ -263,12 +291,36 @@ fn assess(engine: &Engine, request: &Request, best: bool, prepared: Vec<Prepared
     rows
 }
 
+/// Brings scores of the network and measures into the order asked for.
+fn with_measures(
+    scorers: &[Scorer],
+    outcomes: Vec<Result<Assessment, Failure>>,
+    infos: &[FaceInfo],
+    crops: &[Crop],
+) -> Vec<Result<Assessment, Failure>> {
+    if scorers.is_empty() {
+        return outcomes;
+    }
+    let faces = outcomes.into_par_iter().zip(infos).zip(crops);
+    faces
+        .map(|((outcome, info), crop)| {
+            let mut assessment = outcome?;
+            let score = |scorer: &Scorer| match scorer {
+                Scorer::Method(place) => Ok(assessment.scores[*place]),
+                Scorer::Measure(measure) => measure.take(info, crop),
+            };
+            assessment.scores = scorers.iter().map(score).collect::<Result<_, _>>()?;
+            Ok(assessment)
+        })
+        .collect()
+}
+
 /// The row of the highest first score, the earlier of equal ones; a failed one
 /// only if none was scored.
 fn best_of(rows: Vec<Row>) -> Option<Row> {
     let score = |outcome: &Result<Assessment, Failure>| {
         let assessment = outcome.as_ref().ok()?;
-        assessment.scores.first().copied()
+        assessment.scores.first().copied().filter(|score| !score.is_nan())
     };
     rows.into_iter().reduce(|best, row| match (score(&best.outcome), score(&row.outcome)) {
         (Some(a), Some(b)) if b > a => row,

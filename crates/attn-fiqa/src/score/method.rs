@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How the pre-softmax attention values become one number (ATTN-FIQA §3 and its ablation).
+/// How one forward pass becomes one number: the pre-softmax attention values (ATTN-FIQA
+/// §3 and its ablation), or other things that the network knows of its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Aggregation {
     /// The mean over heads and token pairs: the published score.
@@ -16,12 +17,34 @@ pub enum Aggregation {
     Max,
     /// One over the sample standard deviation.
     InverseStd,
+    /// How little the patches change from block to block: with `d̄` a patch's mean
+    /// distance between its L2-normalised, final-normed embeddings after consecutive
+    /// blocks, the mean over patches of `2/(1+e^{8·d̄})`, 0 to 1 (ViTNT-FIQA,
+    /// arXiv 2601.05741).
+    Stability,
+    /// The same, patches weighted by the attention (after softmax) that they receive in
+    /// the last block.
+    WeightedStability,
+    /// Length of the embedding as the network gives it.
+    EmbeddingNorm,
+    /// Agreement of the embeddings that the last block gives when parts of it are
+    /// dropped at random, 0 to 1 (in the manner of SER-FIQ, CVPR 2020).
+    Dropout,
 }
 
 impl Aggregation {
     /// Every aggregation; the published one first.
-    pub const ALL: [Self; 5] =
-        [Self::Mean, Self::CalibratedMean, Self::Median, Self::Max, Self::InverseStd];
+    pub const ALL: [Self; 9] = [
+        Self::Mean,
+        Self::CalibratedMean,
+        Self::Median,
+        Self::Max,
+        Self::InverseStd,
+        Self::Stability,
+        Self::WeightedStability,
+        Self::EmbeddingNorm,
+        Self::Dropout,
+    ];
 
     /// The name on the command line and in column headings.
     pub fn name(self) -> &'static str {
@@ -31,12 +54,37 @@ impl Aggregation {
             Self::Median => "attn-median",
             Self::Max => "attn-max",
             Self::InverseStd => "attn-inverse-std",
+            Self::Stability => "vitnt",
+            Self::WeightedStability => "vitnt-weighted",
+            Self::EmbeddingNorm => "norm",
+            Self::Dropout => "dropout",
         }
     }
 
     /// Whether the score is a mean over patches, so that a map belongs to it.
     pub fn has_map(self) -> bool {
         matches!(self, Self::Mean | Self::CalibratedMean)
+    }
+
+    /// Whether the score is read off one block's attention: such a method can name the
+    /// block and the head, and needs nothing behind that block.
+    pub fn reads_one_block(self) -> bool {
+        !self.reads_whole_network()
+    }
+
+    /// Whether the score follows the patches through all blocks.
+    pub(crate) fn reads_block_outputs(self) -> bool {
+        matches!(self, Self::Stability | Self::WeightedStability)
+    }
+
+    /// Whether the score needs the last block in full and what comes behind it, so
+    /// that the engine must be built with
+    /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
+    pub fn reads_whole_network(self) -> bool {
+        matches!(
+            self,
+            Self::Stability | Self::WeightedStability | Self::EmbeddingNorm | Self::Dropout
+        )
     }
 }
 
@@ -80,7 +128,8 @@ impl fmt::Display for Method {
 /// A method's name that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{reason} in method '{name}'; expected one of {}, each optionally with @block=N and @head=N",
+    "{reason} in method '{name}'; expected one of {}, those of attn optionally with @block=N \
+     and @head=N",
     names()
 )]
 pub struct MethodError {
@@ -116,6 +165,9 @@ impl FromStr for Method {
                 return Err(error("block or head given twice"));
             }
         }
+        if !aggregation.reads_one_block() && method != (Self { aggregation, ..Self::ATTN }) {
+            return Err(error("a block or head, although the whole network is read,"));
+        }
         if aggregation == Aggregation::CalibratedMean && method.block.is_some() {
             return Err(error("a block, although the key bias belongs to the last one,"));
         }
@@ -135,6 +187,9 @@ mod tests {
                     continue;
                 }
                 for head in [None, Some(0)] {
+                    if !aggregation.reads_one_block() && (block.is_some() || head.is_some()) {
+                        continue;
+                    }
                     let method = Method { aggregation, block, head };
                     assert_eq!(method.to_string().parse(), Ok(method));
                 }
@@ -151,6 +206,8 @@ mod tests {
             ("attn@layer=1", "neither block nor head"),
             ("attn@block=last", "no whole number"),
             ("attn@head=1@head=2", "twice"),
+            ("norm@block=1", "whole network"),
+            ("vitnt@head=1", "whole network"),
             ("attn-calibrated@block=1", "key bias belongs to the last"),
         ] {
             let message = name.parse::<Method>().expect_err(name).to_string();

@@ -7,6 +7,7 @@ use crate::checkpoint::CheckpointError;
 
 use super::attention::Attention;
 use super::config::VitConfig;
+use super::dropout::drop_out;
 use super::layer_norm::LayerNorm;
 use super::mlp::Mlp;
 use super::query_key::QueryKey;
@@ -47,6 +48,16 @@ impl Block {
     /// Tokens meet only in the attention, so everything before and after it is
     /// done chunk by chunk, while the chunk is in the cache.
     pub(super) fn forward(&self, tokens: &mut [f32]) {
+        self.forward_dropping(tokens, None);
+    }
+
+    /// The same, dropping a fifth of what the attention adds to each token and of the
+    /// perceptron's hidden numbers (inverted dropout); which ones hangs on `pass` alone.
+    pub(super) fn forward_with_dropout(&self, tokens: &mut [f32], pass: u64) {
+        self.forward_dropping(tokens, Some(pass));
+    }
+
+    fn forward_dropping(&self, tokens: &mut [f32], pass: Option<u64>) {
         let dim = self.config.embed_dim;
         let chunk_len = token_chunk(tokens.len() / dim);
         let mut qkv = vec![0.0; 3 * tokens.len()];
@@ -60,10 +71,22 @@ impl Block {
         let mixed = self.attn.mix(&qkv);
         tokens.par_chunks_mut(chunk_len * dim).enumerate().for_each(|(chunk, tokens)| {
             let rows = self.attn.gather(&mixed, chunk * chunk_len, tokens.len() / dim);
-            self.attn.proj.forward(&rows, tokens, Finish::Add);
-            let mut normed = rows;
+            let mut normed = match pass {
+                None => {
+                    self.attn.proj.forward(&rows, tokens, Finish::Add);
+                    rows
+                }
+                Some(pass) => {
+                    let mut added = vec![0.0; tokens.len()];
+                    self.attn.proj.forward(&rows, &mut added, Finish::Overwrite);
+                    drop_out(&mut added, 2 * (pass << 16 | chunk as u64));
+                    tokens.iter_mut().zip(&added).for_each(|(token, added)| *token += added);
+                    added
+                }
+            };
             self.norm2.forward(tokens, &mut normed);
-            self.mlp.forward_add(&normed, tokens);
+            let hidden_seed = pass.map(|pass| 2 * (pass << 16 | chunk as u64) + 1);
+            self.mlp.forward_add(&normed, tokens, hidden_seed);
         });
     }
 }

@@ -48,6 +48,13 @@ impl EmbeddingHead {
         }))
     }
 
+    /// The network's last norm, of tokens `[token, dim]` of any block.
+    pub(crate) fn normed(&self, tokens: &[f32]) -> Vec<f32> {
+        let mut normed = vec![0.0; tokens.len()];
+        self.norm.forward(tokens, &mut normed);
+        normed
+    }
+
     /// Embeddings of many images, not normalised: each output's weights are read
     /// once for the whole batch, and each image's sum runs in the same order
     /// whatever the batch.

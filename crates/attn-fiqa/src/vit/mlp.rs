@@ -5,6 +5,7 @@ use attn_fiqa_kernels::{Finish, gelu};
 use crate::checkpoint::CheckpointError;
 
 use super::config::{Activation, VitConfig};
+use super::dropout::drop_out;
 use super::linear::Linear;
 use super::weights::Weights;
 
@@ -27,8 +28,9 @@ impl Mlp {
         })
     }
 
-    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`.
-    pub(super) fn forward_add(&self, x: &[f32], out: &mut [f32]) {
+    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`. With a seed some of
+    /// the hidden numbers are dropped.
+    pub(super) fn forward_add(&self, x: &[f32], out: &mut [f32], dropout: Option<u64>) {
         let tokens = x.len() / self.fc2.outputs();
         let mut hidden = vec![0.0; tokens * self.fc1.outputs()];
         match self.activation {
@@ -37,6 +39,9 @@ impl Mlp {
                 self.fc1.forward(x, &mut hidden, Finish::Overwrite);
                 gelu(&mut hidden);
             }
+        }
+        if let Some(seed) = dropout {
+            drop_out(&mut hidden, seed);
         }
         self.fc2.forward(&hidden, out, Finish::Add);
     }

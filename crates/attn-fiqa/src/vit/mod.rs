@@ -14,6 +14,7 @@
 mod attention;
 mod block;
 pub mod config;
+mod dropout;
 mod embedding_head;
 mod layer_norm;
 mod linear;
@@ -104,6 +105,19 @@ impl Vit {
     /// When there is no such block: requests are checked before they get here.
     pub(crate) fn query_key(&self, index: usize) -> &QueryKey {
         self.query_keys[index].get_or_init(|| self.blocks[index].query_key())
+    }
+
+    /// The last block's output `[token, dim]` for its input, with parts dropped at
+    /// random: the same parts for the same `pass`.
+    ///
+    /// # Panics
+    ///
+    /// When the last block was not loaded: requests are checked before they get here.
+    pub(crate) fn last_block_with_dropout(&self, input: &[f32], pass: u64) -> Vec<f32> {
+        let block = self.last_block.as_ref().expect("the last block was not loaded: this is a bug");
+        let mut tokens = input.to_vec();
+        block.forward_with_dropout(&mut tokens, pass);
+        tokens
     }
 
     /// One image through the network, as far as it is needed.

@@ -16,6 +16,8 @@ pub(crate) struct Answer {
     /// `A[head][i][j]` of the last block, before softmax.
     pub(crate) logits: Vec<Vec<Vec<f64>>>,
     pub(crate) embedding: Vec<f64>,
+    /// Every token after each block, normed as behind the last, `[block][token][dim]`.
+    pub(crate) stages: Vec<Vec<Vec<f64>>>,
 }
 
 type Rows = Vec<Vec<f64>>;
@@ -123,6 +125,7 @@ impl<'a> Naive<'a> {
         let Spec { dim, depth, mlp, hidden, embedding, .. } = self.spec;
         let mut rows = self.tokens(rgb);
         let mut last_logits = Vec::new();
+        let mut stages = Vec::new();
         for block in 0..depth {
             let (logits, mixed) = self.attention(&rows, block);
             last_logits = logits;
@@ -135,11 +138,12 @@ impl<'a> Naive<'a> {
                 let added = self.linear(&inner, &format!("blocks.{block}.mlp.fc2"), dim);
                 row.iter_mut().zip(added).for_each(|(x, y)| *x += y);
             }
+            stages.push(rows.iter().map(|row| self.norm(row, "norm")).collect());
         }
         let flat: Vec<f64> = rows.iter().flat_map(|row| self.norm(row, "norm")).collect();
         let first = self.batch_norm(self.linear(&flat, "feature.0", hidden), "feature.1");
         let second = self.batch_norm(self.linear(&first, "feature.2", embedding), "feature.3");
-        Answer { logits: last_logits, embedding: second }
+        Answer { logits: last_logits, embedding: second, stages }
     }
 
     fn activate(&self, x: f64) -> f64 {

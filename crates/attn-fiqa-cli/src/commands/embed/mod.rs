@@ -34,6 +34,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
         jitter: 0,
         keep_photo: false,
         batch: args.run.batch.get(),
+        scorers: Vec::new(),
     };
     if options.choice.best {
         bail!("--best chooses by a quality score, and nothing is scored here; use --largest");

@@ -1,0 +1,162 @@
+//! Qualities of a face that need no Vision Transformer: baselines, and other people's
+//! networks. Higher is better for all of them.
+
+mod network;
+mod sharpness;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::crop::Crop;
+use crate::pipeline::FaceInfo;
+use crate::recognise::InputSpec;
+use crate::status::Failure;
+
+pub use network::{QualityNetwork, QualityNetworkError};
+pub use sharpness::sharpness;
+
+/// A quality by name: what a person asks for.
+///
+/// Written `laplacian`, `eye-distance`, `detector-score`, or `onnx:FILE` with an optional
+/// `@input=SPEC` behind it (see [`InputSpec`]).
+#[derive(Debug, Clone, PartialEq)]
+pub enum MeasureName {
+    /// [`sharpness`] of the crop.
+    Laplacian,
+    /// Distance between the eyes in pixels of the photo.
+    EyeDistance,
+    /// How sure the detector is.
+    DetectorScore,
+    /// A quality network and what it does to pixels; as ArcFace if `None`.
+    Onnx(PathBuf, Option<InputSpec>),
+}
+
+/// A name that is no measure's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{reason} in '{name}'; expected laplacian, eye-distance, detector-score or onnx:FILE[@input=SPEC]"
+)]
+pub struct MeasureNameError {
+    name: String,
+    reason: String,
+}
+
+impl MeasureName {
+    /// Whether it is a measure's name, well written or not.
+    pub fn claims(name: &str) -> bool {
+        matches!(name, "laplacian" | "eye-distance" | "detector-score") || name.starts_with("onnx:")
+    }
+
+    /// Whether it needs only an aligned crop, and not the photo that it came from.
+    pub fn reads_crop(&self) -> bool {
+        matches!(self, Self::Laplacian | Self::Onnx(..))
+    }
+}
+
+impl FromStr for MeasureName {
+    type Err = MeasureNameError;
+
+    fn from_str(name: &str) -> Result<Self, MeasureNameError> {
+        let error = |reason: String| MeasureNameError { name: name.to_owned(), reason };
+        Ok(match name {
+            "laplacian" => Self::Laplacian,
+            "eye-distance" => Self::EyeDistance,
+            "detector-score" => Self::DetectorScore,
+            _ => {
+                let rest =
+                    name.strip_prefix("onnx:").ok_or_else(|| error("unknown name".to_owned()))?;
+                let (file, spec) = match rest.rsplit_once("@input=") {
+                    Some((file, spec)) => {
+                        let spec = spec.parse::<InputSpec>();
+                        (file, Some(spec.map_err(|problem| error(problem.to_string()))?))
+                    }
+                    None => (rest, None),
+                };
+                if file.is_empty() {
+                    return Err(error("no file".to_owned()));
+                }
+                Self::Onnx(file.into(), spec)
+            }
+        })
+    }
+}
+
+impl fmt::Display for MeasureName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Laplacian => f.write_str("laplacian"),
+            Self::EyeDistance => f.write_str("eye-distance"),
+            Self::DetectorScore => f.write_str("detector-score"),
+            Self::Onnx(file, _) => write!(f, "onnx:{}", file.display()),
+        }
+    }
+}
+
+/// A quality ready to be taken.
+#[derive(Clone)]
+pub enum Measure {
+    /// [`sharpness`] of the crop.
+    Laplacian,
+    /// Distance between the eyes in pixels of the photo.
+    EyeDistance,
+    /// How sure the detector is, 0 to 1.
+    DetectorScore,
+    /// A quality network.
+    Network(Arc<QualityNetwork>),
+}
+
+impl Measure {
+    /// The name without its file, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Laplacian => "laplacian",
+            Self::EyeDistance => "eye-distance",
+            Self::DetectorScore => "detector-score",
+            Self::Network(_) => "onnx",
+        }
+    }
+
+    /// The value for one face; NaN where this face has none, such as the distance
+    /// between the eyes of a picture that was taken for a crop.
+    ///
+    /// # Errors
+    ///
+    /// When a network cannot judge the crop.
+    pub fn take(&self, info: &FaceInfo, crop: &Crop) -> Result<f32, Failure> {
+        Ok(match self {
+            Self::Laplacian => sharpness(crop),
+            Self::EyeDistance => info.landmarks.map_or(f32::NAN, |found| found.eye_distance()),
+            Self::DetectorScore => info.confidence.unwrap_or(f32::NAN),
+            Self::Network(network) => network.score(crop)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for name in ["laplacian", "eye-distance", "detector-score", "onnx:a/b@c.onnx"] {
+            let measure: MeasureName = name.parse().expect(name);
+            assert_eq!(measure.to_string(), name);
+            assert!(MeasureName::claims(name));
+        }
+        let with_spec: MeasureName = "onnx:q.onnx@input=bgr:1:2".parse().expect("a network");
+        let spec = "bgr:1:2".parse().expect("a specification");
+        assert_eq!(with_spec, MeasureName::Onnx("q.onnx".into(), Some(spec)));
+    }
+
+    #[test]
+    fn wrong_names_say_what_is_wrong() {
+        for (name, reason) in
+            [("laplace", "unknown"), ("onnx:", "no file"), ("onnx:q@input=x", "specification")]
+        {
+            let message = name.parse::<MeasureName>().expect_err(name).to_string();
+            assert!(message.contains(reason) && message.contains("eye-distance"), "{message}");
+        }
+    }
+}

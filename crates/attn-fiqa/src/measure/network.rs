@@ -1,0 +1,78 @@
+//! A quality network of somebody else's, as ONNX: a crop in, one number out.
+
+use crate::crop::Crop;
+use crate::onnx::OnnxModel;
+use crate::recognise::{InputSpec, Recogniser, RecogniserError, RecogniserPreset};
+use crate::status::Failure;
+use crate::threads::Threads;
+
+/// A network such as CR-FIQA's or eDifFIQA's. `Send + Sync`.
+pub struct QualityNetwork(Recogniser);
+
+/// Why a network cannot be one of quality.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QualityNetworkError {
+    /// It does not take one face.
+    #[error(transparent)]
+    Recogniser(#[from] RecogniserError),
+    /// It gives more than one number.
+    #[error(
+        "a quality network gives one number for a face, and this one's first output holds {found}; \
+         is it a recogniser? its embedding's length is a quality: '{file}'"
+    )]
+    NotOneNumber {
+        /// The file.
+        file: String,
+        /// How many it gives.
+        found: usize,
+    },
+    /// It takes crops of another size than the run's.
+    #[error(
+        "the network takes crops of {found}×{found} pixels, and this run makes {side}×{side}: '{file}'"
+    )]
+    OtherSide {
+        /// The file.
+        file: String,
+        /// What it takes.
+        found: usize,
+        /// What the run makes.
+        side: usize,
+    },
+}
+
+impl QualityNetwork {
+    /// Looks at a network and runs it once. Without `spec` it gets its pixels as
+    /// ArcFace does, RGB from −1 to 1: what the published quality networks built on
+    /// face recognisers take.
+    ///
+    /// # Errors
+    ///
+    /// When the network does not give one number for a face of `side` pixels.
+    pub fn new(
+        model: OnnxModel,
+        spec: Option<InputSpec>,
+        side: usize,
+        threads: &Threads,
+    ) -> Result<Self, QualityNetworkError> {
+        let file = model.file().to_owned();
+        let spec = spec.unwrap_or(RecogniserPreset::ArcFace.spec());
+        let network = Recogniser::new(model, Some(spec), threads)?;
+        if network.dim() != 1 {
+            return Err(QualityNetworkError::NotOneNumber { file, found: network.dim() });
+        }
+        if network.side() != side {
+            return Err(QualityNetworkError::OtherSide { file, found: network.side(), side });
+        }
+        Ok(Self(network))
+    }
+
+    /// The network's number for a crop, as it gives it.
+    ///
+    /// # Errors
+    ///
+    /// A crop of another size, or a number that is not finite.
+    pub fn score(&self, crop: &Crop) -> Result<f32, Failure> {
+        Ok(self.0.embed(crop)?[0])
+    }
+}

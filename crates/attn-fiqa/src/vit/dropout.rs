@@ -1,0 +1,44 @@
+//! Numbers dropped at random, the same ones every time.
+
+/// Share of the numbers that are dropped.
+const RATE: f32 = 0.2;
+
+/// Sets a fifth of `values` to zero and scales the rest so that the sum stays the same
+/// on average. Which ones is decided by `seed` and the place alone.
+pub(super) fn drop_out(values: &mut [f32], seed: u64) {
+    let kept = 1.0 / (1.0 - RATE);
+    let limit = (f64::from(RATE) * 2f64.powi(64)) as u64;
+    for (place, value) in values.iter_mut().enumerate() {
+        let hash = mix(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place as u64));
+        *value *= if hash < limit { 0.0 } else { kept };
+    }
+}
+
+/// SplitMix64's finaliser: every bit of the input moves every bit of the output.
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_is_dropped_and_the_mean_stays() {
+        let mut values = vec![1.0f32; 100_000];
+        drop_out(&mut values, 3);
+        let zeros = values.iter().filter(|&&value| value == 0.0).count();
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        assert!((19_500..20_500).contains(&zeros), "{zeros}");
+        assert!((mean - 1.0).abs() < 0.01, "{mean}");
+        let mut again = vec![1.0f32; 100_000];
+        drop_out(&mut again, 3);
+        assert_eq!(again, values);
+        let mut other = vec![1.0f32; 100_000];
+        drop_out(&mut other, 4);
+        assert_ne!(other, values);
+    }
+}

@@ -36,6 +36,9 @@ fn a_face_made_worse_scores_lower_and_the_files_agree() {
     let json: serde_json::Value =
         serde_json::from_str(&here.read_text("out/validate.json")).expect("JSON");
     assert_eq!(json["faces"], 2);
+    let svg = here.read_text("out/attn-calibrated.svg");
+    assert!(svg.contains("attn-calibrated, 2 faces") && svg.contains(">blur<"), "{svg}");
+    assert!(here.read("out/attn-calibrated.png").starts_with(b"\x89PNG"));
     let told = json["levels"][2]["median"].as_f64().expect("a number");
     assert!((told - f64::from(median)).abs() < 1e-5);
 }

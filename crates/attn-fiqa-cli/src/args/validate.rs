@@ -26,7 +26,8 @@ pub(crate) struct ValidateArgs {
     pub(crate) method: Vec<Method>,
 
     /// Also write kinds.csv (as on standard output), levels.csv (box plots), images.csv (every
-    /// face's scores) and validate.json into this folder.
+    /// face's scores), validate.json and METHOD.svg and .png (box plots, a panel a kind) into
+    /// this folder.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ use attn_fiqa::engine::Request;
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::degrade::seed_for;
+use attn_fiqa_eval::figure::SvgColours;
 use attn_fiqa_eval::validate::{Plan, Study, fall};
 use serde_json::json;
 
@@ -15,6 +16,9 @@ use super::session::Session;
 use crate::args::ValidateArgs;
 use crate::exit::Exit;
 use crate::output::{NewFile, PlainTable};
+
+/// Pixels of a PNG for one unit of the figure.
+const PNG_SCALE: f64 = 2.0;
 
 pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let whole = args.method.iter().any(|method| method.aggregation.reads_whole_network());
@@ -54,6 +58,7 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
             levels_table(&study).save(&folder.join("levels.csv"))?;
             images_table(&study, &paths).save(&folder.join("images.csv"))?;
             save_json(&study, &session.model_name, args, &folder.join("validate.json"))?;
+            save_figures(&study, folder)?;
         }
     }
     Ok(report.finish())
@@ -144,6 +149,22 @@ fn images_table(study: &Study, paths: &[String]) -> PlainTable {
         }
     }
     table
+}
+
+/// A figure a method, as SVG and as PNG.
+fn save_figures(study: &Study, folder: &Path) -> anyhow::Result<()> {
+    for (method, name) in study.methods().iter().enumerate() {
+        let figure = study.figure(method)?;
+        // '@' and '=' of a method's name are awkward in some shells.
+        let stem = name.replace(['@', '='], "-");
+        let svg = figure.svg(SvgColours::Fixed).into_bytes();
+        for (ending, bytes) in [("svg", svg), ("png", figure.png(PNG_SCALE)?)] {
+            let mut file = NewFile::create(&folder.join(format!("{stem}.{ending}")))?;
+            file.write_all(&bytes)?;
+            file.finish()?;
+        }
+    }
+    Ok(())
 }
 
 fn save_json(study: &Study, model: &str, args: &ValidateArgs, path: &Path) -> anyhow::Result<()> {

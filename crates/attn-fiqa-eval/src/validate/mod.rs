@@ -3,6 +3,7 @@
 //! Every face is degraded in known ways and strengths in memory and scored again.
 //! Four bytes a picture are kept, whatever its size: the scores.
 
+mod figure;
 mod summary;
 
 use attn_fiqa::crop::Crop;

@@ -1,0 +1,39 @@
+//! The paper's Figure 1: how a score falls from level to level of each kind.
+
+use super::Study;
+use crate::degrade::{Degradation, Level};
+use crate::figure::{BoxGroup, BoxPanel, Figure, FigureError, box_plots};
+
+/// Panels beside each other.
+const COLUMNS: usize = 3;
+
+impl Study {
+    /// Box plots of one method's scores: a panel a kind, a box a level, over all faces.
+    /// Below each box stands the level's strength, 0 being the face as it is.
+    ///
+    /// # Errors
+    ///
+    /// Without a face.
+    pub fn figure(&self, method: usize) -> Result<Figure, FigureError> {
+        let plan = self.plan();
+        let last = plan.levels.len() - 1;
+        let panel = |(kind, degradation): (usize, &Degradation)| {
+            let group = |(level, strength): (usize, &Level)| {
+                let scores: Vec<f64> = (0..self.faces())
+                    .map(|face| f64::from(self.series(face, method, kind)[level]))
+                    .collect();
+                // Numbers below every box would run into each other.
+                let shown = last < 6 || level % 2 == 0 || level == last;
+                let label = if shown { format!("{:.1}", strength.get()) } else { String::new() };
+                BoxGroup::of(&label, &scores)
+            };
+            let groups = plan.levels.iter().enumerate().map(group).collect::<Result<_, _>>()?;
+            Ok::<_, FigureError>(BoxPanel { title: degradation.name().to_owned(), groups })
+        };
+        let panels: Vec<BoxPanel> =
+            plan.kinds.iter().enumerate().map(panel).collect::<Result<_, _>>()?;
+        let name = &self.methods()[method];
+        let title = format!("{name}, {} faces", self.faces());
+        box_plots(&title, ("strength", name), &panels, COLUMNS.min(panels.len()))
+    }
+}

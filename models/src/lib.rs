@@ -1,4 +1,5 @@
-//! Weights that ship with attn-fiqa: data only, each beside its model card.
+//! Weights that ship with attn-fiqa, each beside its model card, and a register of
+//! other people's: data only.
 
 /// The interim built-in model: a canonical safetensors file in f16.
 ///
@@ -11,3 +12,7 @@ pub const INTERIM_VIT: &[u8] = include_bytes!("../interim-vit.safetensors");
 ///
 /// See `detector.md` for what it was trained on and how well it finds faces.
 pub const DETECTOR: &[u8] = include_bytes!("../detector.onnx");
+
+/// Public checkpoints of others by name, as TOML: where they lie, their presets and
+/// their licences. Read by the command line (`attn-fiqa model`).
+pub const REGISTRY: &str = include_str!("../registry.toml");

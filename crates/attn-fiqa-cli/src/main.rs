@@ -1,12 +1,13 @@
 //! The `attn-fiqa` command line.
 //!
-//! `args` is what was typed, `commands` what is done, `output` how rows are
-//! written. Standard output carries data only; everything said to a person goes
+//! `args` is what was typed, `commands` what is done, `models` which models have
+//! names, `output` how rows are written. Standard output carries data only; everything said to a person goes
 //! to standard error through `report`.
 
 mod args;
 mod commands;
 mod exit;
+mod models;
 mod output;
 mod report;
 

@@ -37,7 +37,7 @@ pub(crate) use film::FilmArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use method::QualityName;
-pub(crate) use model::{ModelArgs, ModelCommand, ModelOptions};
+pub(crate) use model::{ListFormat, ModelArgs, ModelCommand, ModelOptions};
 pub(crate) use run::RunArgs;
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
 pub(crate) use validate::ValidateArgs;
@@ -87,7 +87,7 @@ pub(crate) enum Command {
     Benchmark(BenchmarkArgs),
     /// Make a page, tables and figures of a benchmark run.
     Report(ReportArgs),
-    /// Look at, or convert, a checkpoint.
+    /// Look at or convert a checkpoint; list, fetch and name models.
     Model(ModelArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),

@@ -22,8 +22,9 @@ fn precision(name: &str) -> Result<Precision, String> {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// The checkpoint to score with: .safetensors or PyTorch zip [default: the built-in model].
-    #[arg(long, short, value_name = "FILE", help_heading = "Model")]
+    /// The checkpoint to score with: a .safetensors or PyTorch zip file, or a name of
+    /// `attn-fiqa model list` [default: the built-in model].
+    #[arg(long, short, value_name = "FILE|NAME", help_heading = "Model")]
     pub(crate) model: Option<PathBuf>,
 
     #[command(flatten)]

@@ -32,6 +32,18 @@ impl PlainTable {
         Ok(stdout.flush()?)
     }
 
+    /// Onto standard output as CSV, whoever reads.
+    pub(crate) fn print_csv(&self) -> anyhow::Result<()> {
+        self.write_csv(&mut io::stdout().lock())
+    }
+
+    /// Onto standard output for eyes, whoever reads.
+    pub(crate) fn print_aligned(&self) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(self.aligned().as_bytes())?;
+        Ok(stdout.flush()?)
+    }
+
     /// Into a CSV file, which appears only when it is complete.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let mut file = NewFile::create(path)?;

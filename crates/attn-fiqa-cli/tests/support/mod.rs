@@ -5,6 +5,7 @@
     reason = "each test program uses its own share, and a skipped test says so"
 )]
 
+pub(crate) mod hub;
 pub(crate) mod onnx;
 
 use std::fs;
@@ -218,6 +219,16 @@ impl Ran {
         let ran = self.ended_with(2);
         assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
         assert!(ran.stderr.contains(part), "'{part}' is not in: {}", ran.stderr);
+        assert_eq!(ran.stdout(), "");
+    }
+
+    /// The same where something was said before the error.
+    #[track_caller]
+    pub(crate) fn refused_of(self, part: &str) {
+        let ran = self.ended_with(2);
+        let error = ran.stderr.lines().last().unwrap_or_default();
+        assert!(error.starts_with("error: "), "{}", ran.stderr);
+        assert!(error.contains(part), "'{part}' is not in: {}", ran.stderr);
         assert_eq!(ran.stdout(), "");
     }
 

@@ -1,11 +1,14 @@
-//! `attn-fiqa model`: what a checkpoint is, and writing it in canonical form.
+//! `attn-fiqa model`: what a checkpoint is, writing it in canonical form, and names.
+
+mod list;
+mod name;
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use attn_fiqa::checkpoint::{Content, ConvertOptions, Inspection, write_canonical};
 
-use crate::args::{ModelArgs, ModelCommand};
+use crate::args::{ModelArgs, ModelCommand, ModelOptions};
 use crate::exit::Exit;
 use crate::output::{printable, same_file};
 
@@ -16,11 +19,20 @@ pub(crate) fn run(args: &ModelArgs) -> anyhow::Result<Exit> {
             io::stdout().write_all(describe(&inspection).as_bytes())?;
         }
         ModelCommand::Convert { file, output, dtype, quality_only, options } => {
-            refuse_overwriting(file, output)?;
+            refuse_overwriting(&ModelOptions::file(file)?.unwrap_or_default(), output)?;
             let checkpoint = options.open(Some(file))?;
             let options = ConvertOptions { dtype: (*dtype).into(), quality_only: *quality_only };
             write_canonical(&checkpoint, output, options)?;
         }
+        ModelCommand::List { format } => list::run(*format)?,
+        ModelCommand::Pull { name, accept_licence, quiet } => {
+            name::pull(name, *accept_licence, *quiet)?;
+        }
+        ModelCommand::Add { file, name, copy, replace, licence, options } => {
+            let how = name::Adding { copy: *copy, replace: *replace, licence: licence.clone() };
+            name::add(file, name.as_deref(), how, options)?;
+        }
+        ModelCommand::Remove { name } => name::remove(name)?,
     }
     Ok(Exit::Done)
 }

@@ -1,0 +1,122 @@
+//! One model of a registry.
+
+use std::path::{Component, Path, PathBuf};
+
+use attn_fiqa::checkpoint::{CheckpointOptions, Preset};
+use attn_fiqa::vit::config::Activation;
+use serde::{Deserialize, Serialize};
+
+/// As it is written in a registry file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Entry {
+    /// What a person types after `--model`.
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) title: Option<String>,
+    /// `owner/name` on the hub; goes with `file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repo: Option<String>,
+    /// The file's path in that repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
+    /// A file on this machine; excludes `repo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heads: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) activation: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) allow_unused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) licence: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) licence_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    /// In bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+}
+
+/// Where an entry's file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whereabouts<'a> {
+    Hub { repo: &'a str, file: &'a str },
+    Local(&'a Path),
+}
+
+impl Entry {
+    /// What is wrong with it, if anything.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !is_name(&self.name) {
+            return Err(format!(
+                "'{}' is no name of a model: expected letters, digits, '-', '_' and '.', a letter \
+                 or digit first",
+                self.name
+            ));
+        }
+        let wrong = |what: &str| Err(format!("model '{}': {what}", self.name));
+        match (&self.repo, &self.file, &self.path) {
+            (Some(repo), Some(file), None) => {
+                let parts: Vec<&str> = repo.split('/').collect();
+                if parts.len() != 2 || !parts.iter().all(|part| is_name(part)) {
+                    return wrong("expected its repo as 'owner/name'");
+                }
+                let inside =
+                    Path::new(file).components().all(|c| matches!(c, Component::Normal(_)));
+                if file.is_empty() || !inside || file.contains(['\\', '?', '#', '%']) {
+                    return wrong("expected its file as a path inside the repository");
+                }
+            }
+            (None, None, Some(_)) => {}
+            _ => return wrong("expected either repo and file, or path"),
+        }
+        if self.preset.as_deref().is_some_and(|name| Preset::from_name(name).is_none()) {
+            return wrong("its preset is not one that `--preset` knows");
+        }
+        if self.activation.as_deref().is_some_and(|name| Activation::from_name(name).is_none()) {
+            return wrong("its activation is not one that `--activation` knows");
+        }
+        let is_hash = |hash: &String| hash.len() == 64 && is_lower_hex(hash);
+        if !self.sha256.as_ref().is_none_or(is_hash) {
+            return wrong("expected its sha256 as 64 digits in lower-case hexadecimal");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn whereabouts(&self) -> Whereabouts<'_> {
+        match (&self.repo, &self.file, &self.path) {
+            (Some(repo), Some(file), _) => Whereabouts::Hub { repo, file },
+            (_, _, Some(path)) => Whereabouts::Local(path),
+            _ => unreachable!("an entry that was not checked: this is a bug"),
+        }
+    }
+
+    /// What was typed, completed by what the entry says of its file.
+    pub(crate) fn complete(&self, typed: CheckpointOptions) -> CheckpointOptions {
+        let preset = self.preset.as_deref().and_then(Preset::from_name);
+        let activation = self.activation.as_deref().and_then(Activation::from_name);
+        CheckpointOptions {
+            preset: typed.preset.or(preset),
+            heads: typed.heads.or(self.heads),
+            activation: typed.activation.or(activation),
+            allow_unused: typed.allow_unused || self.allow_unused,
+        }
+    }
+}
+
+/// Whether a text can be the name of a model, or a part of a repository's name.
+pub(crate) fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    text.len() <= 100
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+}
+
+pub(crate) fn is_lower_hex(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

@@ -1,0 +1,235 @@
+//! The Hugging Face hub or its mirror, and the cache that all its clients share.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use hf_hub::api::Progress;
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Cache, Repo, RepoType};
+
+const PUBLIC: &str = "https://huggingface.co";
+
+/// A broken connection is taken up again so often before the run gives up.
+const ATTEMPTS: usize = 3;
+
+/// Where files come from and go to, by the environment variables of the hub's own
+/// client.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    endpoint: String,
+    cache: PathBuf,
+    token: Option<String>,
+    offline: bool,
+}
+
+/// What the hub says of a file before it is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// In bytes.
+    pub(crate) size: u64,
+    /// The SHA-256 of large files; small ones have another mark.
+    pub(crate) sha256: Option<String>,
+    mark: String,
+}
+
+impl Hub {
+    /// `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`,
+    /// `HF_HUB_OFFLINE`.
+    pub(crate) fn from_env() -> anyhow::Result<Self> {
+        let set = |name: &str| env::var(name).ok().map(|value| value.trim().to_owned());
+        let set = |name: &str| set(name).filter(|value| !value.is_empty());
+        let home = || -> anyhow::Result<PathBuf> {
+            if let Some(home) = set("HF_HOME") {
+                return Ok(home.into());
+            }
+            let cache = match set("XDG_CACHE_HOME") {
+                Some(cache) => cache.into(),
+                None => dirs::home_dir()
+                    .context("there is no home folder to keep models in; set HF_HOME to a folder")?
+                    .join(".cache"),
+            };
+            Ok(cache.join("huggingface"))
+        };
+        let cache = match set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE")) {
+            Some(cache) => cache.into(),
+            None => home()?.join("hub"),
+        };
+        let token = match set("HF_TOKEN") {
+            Some(token) => Some(token),
+            None => {
+                let file = match set("HF_TOKEN_PATH") {
+                    Some(file) => Some(file.into()),
+                    None => home().ok().map(|home| home.join("token")),
+                };
+                let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+                text.map(|text| text.trim().to_owned()).filter(|token| !token.is_empty())
+            }
+        };
+        let yes = |value: String| {
+            ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str())
+        };
+        let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| PUBLIC.to_owned());
+        Ok(Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            cache: std::path::absolute(cache)?,
+            token,
+            offline: set("HF_HUB_OFFLINE").is_some_and(yes),
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    /// The file beside the cache that pins are kept in.
+    pub(crate) fn pins_file(&self) -> PathBuf {
+        self.cache.parent().unwrap_or(&self.cache).join("attn-fiqa-pins.toml")
+    }
+
+    fn repo(repo: &str) -> Repo {
+        Repo::new(repo.to_owned(), RepoType::Model)
+    }
+
+    /// A file that was fetched before, by whatever client.
+    pub(crate) fn cached(&self, repo: &str, file: &str) -> Option<PathBuf> {
+        Cache::new(self.cache.clone()).repo(Self::repo(repo)).get(file)
+    }
+
+    fn api(&self, repo: &str) -> anyhow::Result<(hf_hub::api::sync::Api, ApiRepo)> {
+        let api = ApiBuilder::from_cache(Cache::new(self.cache.clone()))
+            .with_endpoint(self.endpoint.clone())
+            .with_token(self.token.clone())
+            .with_progress(false)
+            .with_user_agent("attn-fiqa", env!("CARGO_PKG_VERSION"))
+            .build()?;
+        let repo = api.repo(Self::repo(repo));
+        Ok((api, repo))
+    }
+
+    /// Asks for a file's size and mark.
+    pub(crate) fn announced(&self, repo: &str, file: &str) -> anyhow::Result<Announced> {
+        let (api, of_repo) = self.api(repo)?;
+        let found =
+            api.metadata(&of_repo.url(file)).map_err(|error| self.explain(&error, repo, file))?;
+        let (mark, commit) = (found.etag().to_owned(), found.commit_hash());
+        // Both become names of files in the cache.
+        let is_plain = |text: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            (1..=200).contains(&text.len()) && text.bytes().all(plain)
+        };
+        if !is_plain(&mark) || !is_plain(commit) {
+            bail!(
+                "{} answers for '{file}' of '{repo}' with a mark '{mark}' and a commit '{commit}', \
+                 which cannot be names of files; is HF_ENDPOINT a mirror of the hub?",
+                self.endpoint
+            );
+        }
+        let is_hash = mark.len() == 64 && super::entry::is_lower_hex(&mark);
+        let sha256 = is_hash.then(|| mark.clone());
+        Ok(Announced { size: found.size() as u64, sha256, mark })
+    }
+
+    /// How much of an announced file an interrupted download has left; what cannot
+    /// be its beginning is removed.
+    pub(crate) fn begun(&self, repo: &str, announced: &Announced) -> u64 {
+        let blob = Cache::new(self.cache.clone()).repo(Self::repo(repo)).blob_path(&announced.mark);
+        let part = blob.with_extension("part");
+        let length = std::fs::metadata(&part).map_or(0, |found| found.len());
+        if length >= announced.size && length > 0 {
+            let _ = std::fs::remove_file(&part);
+            return 0;
+        }
+        length
+    }
+
+    /// Fetches a file into the cache, going on where an earlier run was interrupted.
+    pub(crate) fn fetch(
+        &self,
+        repo: &str,
+        file: &str,
+        announced: &Announced,
+        progress: &impl Fn() -> Box<dyn Progress>,
+    ) -> anyhow::Result<PathBuf> {
+        let (_, of_repo) = self.api(repo)?;
+        let mut before = self.begun(repo, announced);
+        for attempt in 1.. {
+            let error = match of_repo.download_with_progress(file, Bar(progress())) {
+                Ok(path) => return Ok(path),
+                Err(error) => error,
+            };
+            let now = self.begun(repo, announced);
+            // A connection that brought something is worth another.
+            if status(&error).is_some() || (now <= before && attempt > 1) || attempt == ATTEMPTS {
+                let mut explained = self.explain(&error, repo, file);
+                if now > 0 {
+                    explained = anyhow!(
+                        "{explained}; {now} of {} bytes are kept, and the same command goes on \
+                         from there",
+                        announced.size
+                    );
+                }
+                return Err(explained);
+            }
+            before = now;
+        }
+        unreachable!("the last attempt returns: this is a bug")
+    }
+
+    /// Takes a file out of the cache again.
+    pub(crate) fn discard(path: &Path) {
+        if let Ok(blob) = path.canonicalize() {
+            let _ = std::fs::remove_file(blob);
+        }
+        let _ = std::fs::remove_file(path);
+    }
+
+    fn explain(&self, error: &ApiError, repo: &str, file: &str) -> anyhow::Error {
+        let at = &self.endpoint;
+        match status(error) {
+            Some(404) => anyhow!(
+                "{at} has no file '{file}' in '{repo}' (404): its publisher may have moved it; \
+                 fetch it by hand and `attn-fiqa model add` it"
+            ),
+            Some(code @ (401 | 403)) => anyhow!(
+                "{at} does not give '{file}' of '{repo}' to everybody ({code}): accept its terms \
+                 at {at}/{repo}, and set HF_TOKEN to a token of yours"
+            ),
+            Some(code) => anyhow!("{at} answers {code} for '{file}' of '{repo}'; try again later"),
+            None => anyhow!(
+                "cannot fetch '{file}' of '{repo}' from {at}: {error}; is the network reached, or \
+                 is a mirror needed (HF_ENDPOINT)?"
+            ),
+        }
+    }
+}
+
+/// The status of an answer that was no success.
+fn status(error: &ApiError) -> Option<u16> {
+    let ApiError::RequestError(error) = error else { return None };
+    match **error {
+        ureq::Error::StatusCode(code) => Some(code),
+        _ => None,
+    }
+}
+
+/// The crate takes progress by value and by type.
+struct Bar(Box<dyn Progress>);
+
+impl Progress for Bar {
+    fn init(&mut self, size: usize, filename: &str) {
+        self.0.init(size, filename);
+    }
+
+    fn update(&mut self, size: usize) {
+        self.0.update(size);
+    }
+
+    fn finish(&mut self) {
+        self.0.finish();
+    }
+}

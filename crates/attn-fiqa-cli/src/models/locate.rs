@@ -1,0 +1,82 @@
+//! From what was typed after `--model` to a file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use attn_fiqa::checkpoint::CheckpointOptions;
+
+use super::entry::{Entry, Whereabouts, is_name};
+use super::{Hub, Registry};
+
+/// The name of the built-in model, for those who want to name it.
+pub(crate) const BUILT_IN: &str = "built-in";
+
+/// A model that was asked for.
+#[derive(Debug)]
+pub(crate) enum Located {
+    BuiltIn,
+    /// A file, and the entry that it was found by, if it was by a name.
+    File(PathBuf, Option<Box<Entry>>),
+}
+
+impl Located {
+    /// What was typed about the file, completed by what its entry says.
+    pub(crate) fn complete(&self, typed: CheckpointOptions) -> CheckpointOptions {
+        match self {
+            Self::File(_, Some(entry)) => entry.complete(typed),
+            _ => typed,
+        }
+    }
+}
+
+/// A file that is there is that file; else it is the name of a model, if there is
+/// one. What is neither and looks like a file is left for its reader to refuse.
+pub(crate) fn locate(typed: &Path) -> anyhow::Result<Located> {
+    let as_file = || Ok(Located::File(typed.to_owned(), None));
+    let name = match typed.to_str() {
+        Some(name) if !typed.is_file() && is_name(name) => name,
+        _ => return as_file(),
+    };
+    if name == BUILT_IN {
+        return Ok(Located::BuiltIn);
+    }
+    let registry = Registry::open()?;
+    let Some(entry) = registry.find(name) else {
+        if typed.exists() || typed.extension().is_some() {
+            return as_file();
+        }
+        bail!(
+            "'{name}' is neither a file nor the name of a model; `attn-fiqa model list` shows the \
+             names"
+        );
+    };
+    let path = match entry.whereabouts() {
+        Whereabouts::Local(path) if path.is_file() => path.to_owned(),
+        Whereabouts::Local(path) => bail!(
+            "the model '{name}' was '{}', which is gone; bring it back, or `attn-fiqa model \
+             remove {name}`",
+            path.display()
+        ),
+        Whereabouts::Hub { repo, file } => match Hub::from_env()?.cached(repo, file) {
+            Some(path) => path,
+            None => bail!(
+                "the model '{name}' is not on this machine yet; fetch it with `attn-fiqa model \
+                 pull {name}`"
+            ),
+        },
+    };
+    let found = std::fs::metadata(&path).map(|found| found.len()).ok();
+    if entry.size.is_some() && found != entry.size {
+        let what_to_do = match entry.whereabouts() {
+            Whereabouts::Local(_) => format!("add it again with --name {name} --replace"),
+            Whereabouts::Hub { .. } => format!("see `attn-fiqa model pull {name}`"),
+        };
+        bail!(
+            "the model '{name}' has {} bytes, and had {} when it got its name: {what_to_do}: '{}'",
+            found.unwrap_or(0),
+            entry.size.unwrap_or(0),
+            path.display()
+        );
+    }
+    Ok(Located::File(path, Some(Box::new(entry.clone()))))
+}

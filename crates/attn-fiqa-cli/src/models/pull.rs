@@ -1,0 +1,244 @@
+//! Fetching a known model: licence, download, verification.
+
+use std::io::{self, BufRead, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
+use hf_hub::api::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::entry::{Entry, Whereabouts};
+use super::hub::Hub;
+use super::pins::{Pin, Pins};
+use super::sha256_of;
+use crate::report::say;
+
+/// Whether the licence was accepted on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// By an option.
+    Yes,
+    /// Not yet: a person at a terminal is asked.
+    Ask,
+}
+
+/// Where a SHA-256 to compare with comes from.
+enum Expected {
+    Registry(String),
+    Pin(String),
+    Nothing,
+}
+
+impl Expected {
+    fn hash(&self) -> Option<&str> {
+        match self {
+            Self::Registry(hash) | Self::Pin(hash) => Some(hash),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// Brings a model into the cache, or verifies that it is there; the file's path.
+pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Result<PathBuf> {
+    let name = &entry.name;
+    let (repo, file) = match entry.whereabouts() {
+        Whereabouts::Hub { repo, file } => (repo, file),
+        Whereabouts::Local(path) => {
+            bail!("the model '{name}' is a file on this machine: '{}'", path.display())
+        }
+    };
+    let tell = |line: &str| {
+        if !quiet {
+            say(line);
+        }
+    };
+    let hub = Hub::from_env()?;
+    let mut pins = Pins::open(hub.pins_file())?;
+    let pin = pins.find(repo, file).cloned().unwrap_or_default();
+    let expected = match &entry.sha256 {
+        Some(hash) => Expected::Registry(hash.clone()),
+        None if !pin.sha256.is_empty() => Expected::Pin(pin.sha256.clone()),
+        None => Expected::Nothing,
+    };
+    let licence = entry.licence.clone().unwrap_or_default();
+
+    let (path, found, licence) = match hub.cached(repo, file) {
+        Some(path) => {
+            let found = sha256_of(&path)?;
+            if expected.hash().is_some_and(|hash| hash != found) {
+                return Err(mismatch(
+                    entry,
+                    &expected,
+                    &found,
+                    &pins,
+                    &format!(
+                        "the file in the cache; remove it and pull again: '{}'",
+                        path.display()
+                    ),
+                ));
+            }
+            tell(&format!("{name} is in the cache already"));
+            (path, found, pin.licence.clone())
+        }
+        None if hub.is_offline() => bail!(
+            "the model '{name}' is not in the cache, and HF_HUB_OFFLINE forbids to fetch it; \
+             unset it, or add a file with `attn-fiqa model add`"
+        ),
+        None => {
+            if licence.is_empty() || pin.licence != licence {
+                accept(entry, accepted)?;
+            }
+            let announced = hub.announced(repo, file)?;
+            if let (Some(hash), Some(served)) = (expected.hash(), &announced.sha256)
+                && hash != served
+            {
+                return Err(mismatch(
+                    entry,
+                    &expected,
+                    served,
+                    &pins,
+                    &format!("the file that {} has now, which was not fetched", hub.endpoint()),
+                ));
+            }
+            let begun = hub.begun(repo, &announced);
+            tell(&match begun {
+                0 => format!("fetching {} bytes from {}/{repo}", announced.size, hub.endpoint()),
+                begun => format!(
+                    "fetching {} bytes from {}/{repo}, going on at {begun}",
+                    announced.size,
+                    hub.endpoint()
+                ),
+            });
+            let path = hub.fetch(repo, file, &announced, &|| bar(quiet))?;
+            let found = sha256_of(&path)?;
+            if announced.sha256.as_ref().is_some_and(|hash| *hash != found) {
+                Hub::discard(&path);
+                bail!(
+                    "what came of '{file}' of '{repo}' has the SHA-256 {found}, not {}, which the \
+                     hub announced: it was damaged on the way and is removed; pull again",
+                    announced.sha256.as_deref().unwrap_or_default()
+                );
+            }
+            if expected.hash().is_some_and(|hash| hash != found) {
+                Hub::discard(&path);
+                return Err(mismatch(
+                    entry,
+                    &expected,
+                    &found,
+                    &pins,
+                    &format!("the file that came from {}, which is removed", hub.endpoint()),
+                ));
+            }
+            (path, found, licence)
+        }
+    };
+
+    tell(&match &expected {
+        Expected::Registry(_) => format!("SHA-256 {found}, as the registry has it"),
+        Expected::Pin(_) => format!("SHA-256 {found}, as at the first download"),
+        Expected::Nothing => format!(
+            "SHA-256 {found}: the registry does not know it, so this first download pins it in \
+             '{}'",
+            pins.path().display()
+        ),
+    });
+    let new = Pin { repo: repo.to_owned(), file: file.to_owned(), sha256: found, licence };
+    if new != pin {
+        pins.put(new)?;
+    }
+    let checkpoint = Checkpoint::open(&path, &entry.complete(CheckpointOptions::default()))?;
+    let config = checkpoint.config();
+    tell(&format!(
+        "loads: {} blocks, {} heads, patch {}; use it with --model {name}",
+        config.depth, config.num_heads, config.patch_size
+    ));
+    Ok(path)
+}
+
+/// Shows the licence, and lets nothing be fetched before it was accepted.
+fn accept(entry: &Entry, accepted: Accepted) -> anyhow::Result<()> {
+    say(&format!("{}: {}", entry.name, entry.title.as_deref().unwrap_or("a model of others")));
+    let repo = entry.repo.as_deref().unwrap_or_default();
+    say(&format!("publisher: {repo} on the Hugging Face hub"));
+    say(&format!("licence: {}", entry.licence.as_deref().unwrap_or("not known")));
+    if let Some(url) = &entry.licence_url {
+        say(&format!("see {url}"));
+    }
+    if accepted == Accepted::Yes {
+        return Ok(());
+    }
+    let stdin = io::stdin();
+    if !(stdin.is_terminal() && io::stderr().is_terminal()) {
+        bail!(
+            "nothing was fetched: read the licence above, and accept it with `attn-fiqa model pull \
+             {} --accept-licence`",
+            entry.name
+        );
+    }
+    say("Do you accept it? Type yes to fetch the model:");
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => bail!("nothing was fetched: the licence was not accepted"),
+    }
+}
+
+fn mismatch(
+    entry: &Entry,
+    expected: &Expected,
+    found: &str,
+    pins: &Pins,
+    which: &str,
+) -> anyhow::Error {
+    let name = &entry.name;
+    let hash = expected.hash().unwrap_or_default();
+    let (whose, what_to_do) = match expected {
+        Expected::Pin(_) => (
+            "the first download had",
+            format!(
+                "if its publisher replaced it and you trust that, remove its entry from '{}' and \
+                 pull again",
+                pins.path().display()
+            ),
+        ),
+        _ => (
+            "the registry knows",
+            "if its publisher replaced it and you trust that, fetch it by hand and `attn-fiqa \
+             model add` it under another name"
+                .to_owned(),
+        ),
+    };
+    anyhow::anyhow!(
+        "the model '{name}' is not the one that was expected: {whose} the SHA-256 {hash}, but \
+         {found} is that of {which}; {what_to_do}"
+    )
+}
+
+/// A bar for a person, and nothing for a file.
+fn bar(quiet: bool) -> Box<dyn Progress> {
+    struct Shown(ProgressBar);
+    impl Progress for Shown {
+        fn init(&mut self, size: usize, _: &str) {
+            self.0.set_length(size as u64);
+            self.0.set_position(0);
+        }
+
+        fn update(&mut self, size: usize) {
+            self.0.inc(size as u64);
+        }
+
+        fn finish(&mut self) {
+            self.0.finish_and_clear();
+        }
+    }
+    let target = match !quiet && io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr_with_hz(10),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style =
+        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
+            .expect("a template that cannot be read: this is a bug");
+    Box::new(Shown(ProgressBar::with_draw_target(None, target).with_style(style)))
+}

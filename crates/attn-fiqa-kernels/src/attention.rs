@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::isa::Kind;
 use crate::packed::{PackedWeights, Rows, as_words};
 use crate::words::bf16_words;
@@ -93,6 +94,10 @@ fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
         (_, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => return Some(Precision::F32),
         (_, Kind::Baseline | Kind::Avx2) => {}
     }
+    #[cfg(target_arch = "aarch64")]
+    if isa.0 == Kind::Neon {
+        return Some(Precision::F32);
+    }
     let _ = (isa, precision);
     None
 }
@@ -126,15 +131,18 @@ impl Scratch {
     /// Takes one head's queries, keys and values, `[token][head_dim]` each.
     fn load<'a>(&mut self, rows: [impl Iterator<Item = &'a [f32]>; 3], scale: f32) {
         let [queries, keys, values] = rows;
-        self.queries.clear();
-        self.queries.extend(queries.flatten().map(|query| query * scale));
+        self.queries.resize(self.keys.outputs() * self.keys.inputs(), 0.0);
+        let places = self.queries.chunks_exact_mut(self.keys.inputs());
+        for (place, query) in places.zip(queries) {
+            place.iter_mut().zip(query).for_each(|(place, query)| *place = query * scale);
+        }
         for (token, key) in keys.enumerate() {
             self.keys.pack_output(token, key);
         }
         self.values.pack_inputs(values);
         if self.keys.precision() == Precision::Bf16 {
             let head_dim = self.keys.inputs();
-            self.query_words.resize(self.keys.outputs() * self.keys.steps(), 0);
+            self.query_words.resize(self.keys.outputs() * self.keys.row_words(), 0);
             bf16_words(self.keys.isa(), &self.queries, head_dim, &mut self.query_words);
         }
     }
@@ -143,14 +151,14 @@ impl Scratch {
         let (tokens, head_dim) = (self.keys.outputs(), self.keys.inputs());
         let bf16 = self.keys.precision() == Precision::Bf16;
         let query_words = if bf16 { &self.query_words } else { as_words(&self.queries) };
-        let query_words = query_words.chunks(QUERIES * self.keys.steps());
+        let query_words = query_words.chunks(QUERIES * self.keys.row_words());
         for (words, out) in query_words.zip(out.chunks_mut(QUERIES * head_dim)) {
             let count = out.len() / head_dim;
             let logits = &mut self.logits[..count * tokens];
             self.keys.multiply(Rows { words, scales: &[], count }, logits, Finish::Overwrite);
             softmax(self.keys.isa(), logits, tokens);
             let words = if bf16 {
-                self.probabilities.resize(count * self.values.steps(), 0);
+                self.probabilities.resize(count * self.values.row_words(), 0);
                 bf16_words(self.keys.isa(), logits, tokens, &mut self.probabilities);
                 &self.probabilities
             } else {

@@ -15,8 +15,12 @@ pub struct Isa(pub(crate) Kind);
 /// Each holds all that stand before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// What every machine of the target has (SSE2 on x86-64, NEON on aarch64).
+    /// Portable code with what every machine of the target has.
     Baseline,
+    /// Kernels of our own for what every aarch64 has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// With fused multiply–adds.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -75,16 +79,24 @@ impl Isa {
     }
 
     fn widest() -> Self {
-        Self::available().pop().expect("no baseline: this is a bug")
+        let mut available = Self::available();
+        #[cfg(target_arch = "x86_64")]
+        if bf16_dot_is_slow() {
+            available.retain(|isa| isa.0 != Kind::Avx512Bf16);
+        }
+        available.pop().expect("no baseline: this is a bug")
     }
 
     /// Every instruction set that this machine has, narrowest first.
     pub fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
         let mut found = vec![Self(Kind::Baseline)];
+        #[cfg(target_arch = "aarch64")]
+        found.push(Self(Kind::Neon));
         #[cfg(target_arch = "x86_64")]
         {
             let steps = [
-                (Kind::Avx2, is_x86_feature_detected!("avx2")),
+                (Kind::Avx2, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")),
                 (Kind::Avx512, is_x86_feature_detected!("avx512f")),
                 (Kind::Avx512Vnni, is_x86_feature_detected!("avx512vnni")),
                 (Kind::Avx512Bf16, is_x86_feature_detected!("avx512bf16")),
@@ -99,15 +111,28 @@ impl Isa {
     pub fn has_packed_f32(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return self.0 >= Kind::Avx512;
+        #[cfg(target_arch = "aarch64")]
+        return self.0 == Kind::Neon;
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        false
+    }
+
+    /// Whether there is an instruction for dot products of bf16; elsewhere these are
+    /// widened to f32 and multiplied as such.
+    pub(crate) fn has_bf16_dot(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 == Kind::Avx512Bf16;
         #[cfg(not(target_arch = "x86_64"))]
         false
     }
 
-    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`, `avx2`, `avx512`,
-    /// `avx512-vnni` or `avx512-bf16`.
+    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`, `neon`, `avx2`,
+    /// `avx512`, `avx512-vnni` or `avx512-bf16`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Baseline => "baseline",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -118,6 +143,24 @@ impl Isa {
             Kind::Avx512Bf16 => "avx512-bf16",
         }
     }
+}
+
+/// Whether a dot product of bf16 takes longer than the two multiply–adds of f32 that it
+/// replaces. So it was measured (`examples/peak.rs`) on Intel's model 207 (Emerald
+/// Rapids), at half the rate of f32; model 143 (Sapphire Rapids) is the same core.
+#[cfg(target_arch = "x86_64")]
+fn bf16_dot_is_slow() -> bool {
+    const INTEL: [u8; 12] = *b"GenuineIntel";
+    const SLOW_MODELS: [u32; 2] = [143, 207];
+    if cfg!(miri) {
+        return false;
+    }
+    let vendor = std::arch::x86_64::__cpuid(0);
+    let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+    let signature = std::arch::x86_64::__cpuid(1).eax;
+    let family = signature >> 8 & 0xf;
+    let model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
+    name.as_flattened() == INTEL && family == 6 && SLOW_MODELS.contains(&model)
 }
 
 /// Compiles one body for every instruction set and calls the one that an
@@ -144,6 +187,8 @@ macro_rules! for_every_isa {
 
             match isa.0 {
                 $crate::isa::Kind::Baseline => body($($arg),*),
+                #[cfg(target_arch = "aarch64")]
+                $crate::isa::Kind::Neon => body($($arg),*),
                 // SAFETY: an `Isa` of this kind exists only where AVX2 was detected.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Kind::Avx2 => unsafe { avx2($($arg),*) },

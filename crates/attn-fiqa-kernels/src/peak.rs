@@ -40,6 +40,8 @@ pub fn peak_operations(isa: Isa, precision: Precision, rounds: usize) -> f64 {
             return (operations * CHAINS * rounds) as f64;
         }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = precision;
     let mut sums = [[0.0; 8]; CHAINS];
     plain(isa, rounds, &mut sums);
     black_box(sums);

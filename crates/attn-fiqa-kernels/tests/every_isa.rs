@@ -32,7 +32,7 @@ fn same_everywhere(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
 
 #[test]
 fn the_best_instruction_set_is_an_available_one() {
-    assert_eq!(Isa::available().last(), Some(&Isa::best()));
+    assert!(Isa::available().contains(&Isa::best()));
 }
 
 #[test]

@@ -7,21 +7,32 @@
 //!
 //! 1. `pack` lays the weights out, quantising them if asked.
 //! 2. `PackedWeights::apply` turns the input's rows into words.
-//! 3. `tile` (AVX-512) or `portable` (everywhere) multiplies, and finishes each
-//!    sum with bias, residual or ReLU6 before it is stored.
+//! 3. `tile` (AVX-512), `small_tile` (AVX2 and NEON, in `avx2` and `neon`) or
+//!    `portable` (everywhere) multiplies, and finishes each sum with bias, residual or
+//!    ReLU6 before it is stored.
+//!
+//! Where the machine has no dot product of bf16, or a slow one, the input's rows are
+//! f32 that were rounded to bf16, two words a step, and a panel of weights is widened
+//! to f32 before it meets them.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 mod portable;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod small_tile;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 
 use std::cell::RefCell;
 
 use crate::Isa;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::isa::Kind;
 use crate::precision::{Finish, Precision};
-use crate::words::{RowScale, bf16_words, byte_words};
+use crate::words::{BF16_PER_WORD, RowScale, bf16_rounded, bf16_words, byte_words};
 
 /// Outputs of a panel: two AVX-512 registers.
 pub(crate) const PANEL: usize = 32;
@@ -54,7 +65,7 @@ pub struct PackedWeights {
 /// Rows of the input as words.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    /// `[row, step]`.
+    /// `[row, step · words a step]`.
     pub(crate) words: &'a [u32],
     /// For bytes only, one a row.
     pub(crate) scales: &'a [RowScale],
@@ -97,8 +108,10 @@ impl PackedWeights {
         self.isa
     }
 
-    pub(crate) fn steps(&self) -> usize {
-        self.steps
+    /// Words of an input row: one a step, or two where bf16 are multiplied as f32.
+    pub(crate) fn row_words(&self) -> usize {
+        let widened = self.precision == Precision::Bf16 && !self.isa.has_bf16_dot();
+        self.steps * if widened { BF16_PER_WORD } else { 1 }
     }
 
     /// Whether weights of this kind and shape would be laid out the same.
@@ -129,12 +142,14 @@ impl PackedWeights {
             return self.multiply(Rows { words, scales: &[], count: rows }, out, finish);
         }
         SCRATCH.with_borrow_mut(|Scratch { words, scales }| {
-            words.resize(rows * self.steps, 0);
-            if self.precision == Precision::Bf16 {
-                bf16_words(self.isa, x, self.inputs, words);
-            } else {
-                scales.resize(rows, RowScale::default());
-                byte_words(self.isa, x, self.inputs, words, scales);
+            words.resize(rows * self.row_words(), 0);
+            match self.precision {
+                Precision::Int8 => {
+                    scales.resize(rows, RowScale::default());
+                    byte_words(self.isa, x, self.inputs, words, scales);
+                }
+                _ if self.isa.has_bf16_dot() => bf16_words(self.isa, x, self.inputs, words),
+                _ => bf16_rounded(self.isa, x, self.inputs, words),
             }
             self.multiply(Rows { words, scales, count: rows }, out, finish);
         });
@@ -148,6 +163,10 @@ impl PackedWeights {
                 // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
                 return unsafe { tile::single(self, rows, out, finish) };
             }
+            (Precision::Bf16, Kind::Avx512 | Kind::Avx512Vnni) => {
+                // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+                return unsafe { tile::widened(self, rows, out, finish) };
+            }
             (Precision::Bf16, Kind::Avx512Bf16) => {
                 // SAFETY: this kind exists only where AVX-512F and its bf16 part were detected.
                 return unsafe { tile::bf16(self, rows, out, finish) };
@@ -155,6 +174,30 @@ impl PackedWeights {
             (Precision::Int8, Kind::Avx512Vnni | Kind::Avx512Bf16) => {
                 // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
                 return unsafe { tile::bytes(self, rows, out, finish) };
+            }
+            (Precision::Bf16, Kind::Avx2) => {
+                // SAFETY: this kind exists only where AVX2 and FMA were detected, as do
+                // all that stand behind it.
+                let run = |tile: &mut small_tile::SmallTile<
+                    '_,
+                    f32,
+                    { small_tile::FLOAT_ROWS },
+                >| unsafe { avx2::single(tile) };
+                return small_tile::floats(self, rows, out, finish, run);
+            }
+            (Precision::Int8, Kind::Avx2 | Kind::Avx512) => {
+                // SAFETY: as above.
+                let run = |tile: &mut small_tile::SmallTile<'_, i32, { small_tile::BYTE_ROWS }>| unsafe {
+                    avx2::bytes(tile)
+                };
+                return small_tile::bytes(self, rows, out, finish, run);
+            }
+            (Precision::F32, Kind::Avx2) | (_, Kind::Baseline) => {}
+        }
+        #[cfg(target_arch = "aarch64")]
+        match (self.precision, self.isa.0) {
+            (Precision::F32 | Precision::Bf16, Kind::Neon) => {
+                return small_tile::floats(self, rows, out, finish, neon::single);
             }
             _ => {}
         }
@@ -165,6 +208,19 @@ impl PackedWeights {
     fn panel(&self, panel: usize) -> &[Step] {
         &self.panels[panel * self.steps..][..self.steps]
     }
+}
+
+/// Steps of two bf16 to twice as many of one f32, in the front of `wide`.
+#[inline(always)]
+pub(crate) fn widen<'a>(steps: &[Step], wide: &'a mut [Step]) -> &'a [Step] {
+    let wide = &mut wide[..BF16_PER_WORD * steps.len()];
+    for (Step(words), wide) in steps.iter().zip(wide.chunks_exact_mut(BF16_PER_WORD)) {
+        for (lane, word) in words.iter().enumerate() {
+            wide[0].0[lane] = word << 16;
+            wide[1].0[lane] = word & 0xffff_0000;
+        }
+    }
+    wide
 }
 
 /// The bits of f32 values.

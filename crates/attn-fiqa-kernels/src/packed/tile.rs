@@ -7,8 +7,9 @@
 
 use std::arch::x86_64::*;
 
-use super::{PANEL, PackedWeights, Rows, Step};
+use super::{PANEL, PackedWeights, Rows, Step, widen};
 use crate::precision::Finish;
+use crate::words::BF16_PER_WORD;
 
 /// Values of one AVX-512 register.
 const LANES: usize = 16;
@@ -18,6 +19,10 @@ const TILE: usize = 14;
 /// Steps of f32 and bf16 passed in one go: the panel's part, 64 KiB, and the
 /// tile's, 28 KiB, then stay in the second- and first-level cache.
 const DEPTH: usize = 512;
+/// Steps between two fetches ahead.
+const GROUP: usize = 8;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Where one tile reads and writes.
 #[derive(Clone, Copy)]
@@ -29,19 +34,38 @@ struct Tile {
     out_stride: usize,
     /// Which of the panel's outputs exist.
     masks: [__mmask16; 2],
+    /// What to bring into the second-level cache meanwhile.
+    ahead: Ahead,
+}
+
+/// The part of the next panel that one tile fetches while it runs down its own: the
+/// first tile of a panel would otherwise wait for memory at every step.
+#[derive(Clone, Copy)]
+struct Ahead {
+    next: *const Step,
+    /// Bytes to fetch with every [`GROUP`] of steps.
+    bytes: usize,
 }
 
 /// The loop that all precisions share: `sums[row] = dot(sums[row], x[row], weights)`
 /// for every step. Expanded in place, so that the sums stay in registers.
 macro_rules! run_down {
     ($tile:ident, $steps:ident, $sums:ident, $dot:expr) => {
-        for (step, Step(weights)) in $steps.iter().enumerate() {
-            let left = _mm512_load_si512(weights.as_ptr().cast());
-            let right = _mm512_load_si512(weights.as_ptr().add(LANES).cast());
-            for (row, sums) in $sums.iter_mut().enumerate() {
-                let input = _mm512_set1_epi32(*$tile.x.add(row * $tile.x_stride + step) as i32);
-                sums[0] = $dot(sums[0], input, left);
-                sums[1] = $dot(sums[1], input, right);
+        let mut ahead = $tile.ahead.next.cast::<i8>();
+        for (group, steps) in $steps.chunks(GROUP).enumerate() {
+            for line in (0..$tile.ahead.bytes).step_by(LINE) {
+                _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(line));
+            }
+            ahead = ahead.wrapping_add($tile.ahead.bytes);
+            for (step, Step(weights)) in steps.iter().enumerate() {
+                let step = group * GROUP + step;
+                let left = _mm512_load_si512(weights.as_ptr().cast());
+                let right = _mm512_load_si512(weights.as_ptr().add(LANES).cast());
+                for (row, sums) in $sums.iter_mut().enumerate() {
+                    let input = _mm512_set1_epi32(*$tile.x.add(row * $tile.x_stride + step) as i32);
+                    sums[0] = $dot(sums[0], input, left);
+                    sums[1] = $dot(sums[1], input, right);
+                }
             }
         }
     };
@@ -90,7 +114,8 @@ macro_rules! float_kernel {
                     let steps = &weights.panel(panel)[from..to];
                     let bias = &weights.bias[panel * PANEL..][..PANEL];
                     for first_row in (0..rows.count).step_by(TILE) {
-                        let tile = Tile::new(weights, rows, out, [first_row, panel, from]);
+                        let ahead = Ahead::new(weights, [panel, from, to], [first_row, rows.count]);
+                        let tile = Tile::new(weights, rows, out, [first_row, panel, from], ahead);
                         let count = TILE.min(rows.count - first_row);
                         // SAFETY: `check` and `Tile::new` keep every row and output
                         // of the tile within `rows` and `out`.
@@ -102,7 +127,7 @@ macro_rules! float_kernel {
 
         /// # Safety
         ///
-        /// `ROWS` rows of `steps.len()` words must be readable at the tile's `x`, and
+        /// `ROWS` rows of the words of `steps` must be readable at the tile's `x`, and
         /// as many rows of the masked outputs writable at its `out`; `bias` holds a
         /// panel.
         #[target_feature(enable = $features)]
@@ -165,6 +190,29 @@ float_kernel! {
     ))
 }
 
+/// bf16 by fused multiply–adds of f32: a panel's part is widened once and meets all rows.
+#[target_feature(enable = "avx512f")]
+pub(super) fn widened(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+    check(weights, rows, out);
+    let mut wide = [Step([0; PANEL]); DEPTH];
+    for from in (0..weights.steps).step_by(DEPTH / BF16_PER_WORD) {
+        let to = weights.steps.min(from + DEPTH / BF16_PER_WORD);
+        let pass = Pass { first: from == 0, last: to == weights.steps, finish };
+        for panel in 0..weights.bias.len() / PANEL {
+            let wide = widen(&weights.panel(panel)[from..to], &mut wide);
+            let bias = &weights.bias[panel * PANEL..][..PANEL];
+            for first_row in (0..rows.count).step_by(TILE) {
+                let ahead = Ahead::new(weights, [panel, from, to], [first_row, rows.count]);
+                let tile = Tile::new(weights, rows, out, [first_row, panel, from], ahead);
+                let count = TILE.min(rows.count - first_row);
+                // SAFETY: `check` and `Tile::new` keep every row and output of the tile
+                // within `rows` and `out`.
+                unsafe { for_rows!(count, single_tile(tile, wide, bias, pass)) };
+            }
+        }
+    }
+}
+
 /// Bytes by dot products of four, summed in i32, over all steps at once.
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub(super) fn bytes(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
@@ -172,7 +220,8 @@ pub(super) fn bytes(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], fi
     assert_eq!(rows.scales.len(), rows.count, "one scale a row: this is a bug");
     for panel in 0..weights.bias.len() / PANEL {
         for first_row in (0..rows.count).step_by(TILE) {
-            let tile = Tile::new(weights, rows, out, [first_row, panel, 0]);
+            let ahead = Ahead::new(weights, [panel, 0, weights.steps], [first_row, rows.count]);
+            let tile = Tile::new(weights, rows, out, [first_row, panel, 0], ahead);
             let count = TILE.min(rows.count - first_row);
             let scales = &rows.scales[first_row..][..count];
             // SAFETY: `check` and `Tile::new` keep every row and output of the tile
@@ -223,6 +272,27 @@ unsafe fn bytes_tile<const ROWS: usize>(
     }
 }
 
+impl Ahead {
+    /// For the tile that begins at `row` of `rows` rows and runs down the steps `from`
+    /// to `to` of `panel`.
+    fn new(
+        weights: &PackedWeights,
+        [panel, from, to]: [usize; 3],
+        [row, rows]: [usize; 2],
+    ) -> Self {
+        let size = (to - from) * size_of::<Step>();
+        let tiles = rows.div_ceil(TILE);
+        let share = size.div_ceil(tiles).next_multiple_of(LINE);
+        let groups = (to - from).div_ceil(GROUP);
+        let next = (panel + 1) * weights.steps + from;
+        let there = next < weights.panels.len();
+        Self {
+            next: weights.panels.as_ptr().wrapping_add(next).wrapping_byte_add(row / TILE * share),
+            bytes: if there { share.div_ceil(groups).next_multiple_of(LINE) } else { 0 },
+        }
+    }
+}
+
 impl Tile {
     /// At `[first row, panel, first step]`, all of which exist.
     fn new(
@@ -230,15 +300,18 @@ impl Tile {
         rows: Rows<'_>,
         out: &mut [f32],
         [row, panel, step]: [usize; 3],
+        ahead: Ahead,
     ) -> Self {
-        let (steps, outputs) = (weights.steps, weights.outputs);
+        let (row_words, outputs) = (weights.row_words(), weights.outputs);
+        let step_words = row_words / weights.steps;
         let width = PANEL.min(outputs - panel * PANEL);
         Self {
-            x: rows.words[row * steps + step..].as_ptr(),
-            x_stride: steps,
+            x: rows.words[row * row_words + step * step_words..].as_ptr(),
+            x_stride: row_words,
             out: out[row * outputs + panel * PANEL..].as_mut_ptr(),
             out_stride: outputs,
             masks: [lane_mask(width), lane_mask(width.saturating_sub(LANES))],
+            ahead,
         }
     }
 
@@ -267,7 +340,7 @@ impl Tile {
 
 /// What the pointers of every tile rest on.
 fn check(weights: &PackedWeights, rows: Rows<'_>, out: &[f32]) {
-    assert!(rows.words.len() >= rows.count * weights.steps, "rows end behind their words");
+    assert!(rows.words.len() >= rows.count * weights.row_words(), "rows end behind their words");
     assert!(out.len() >= rows.count * weights.outputs, "rows end behind out");
 }
 

@@ -17,7 +17,10 @@ fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
     let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
     let table = ran.table();
-    assert_eq!(table.heading, ["kind", "pictures", "spearman_attn", "spearman_calibrated"]);
+    let heading = ["kind", "pictures", "spearman_attn", "spearman_calibrated", "spearman_existing"];
+    let model = attn_fiqa::checkpoint::builtin().expect("the built-in model");
+    let columns = if model.inspect().has_key_bias { 5 } else { 4 };
+    assert_eq!(table.heading, heading[..columns]);
     assert_eq!(table.column("kind").last(), Some(&"all"));
     assert!(ran.stderr.contains("faces held out (14 pictures)"), "{}", ran.stderr);
     assert!(ran.stderr.contains("calibration attn-fiqa-quality-1:"), "{}", ran.stderr);
@@ -45,6 +48,37 @@ fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
     for part in [format!("qualities of {method}"), "faces_fitted".to_owned()] {
         assert!(inspected.stdout().contains(&part), "no '{part}' in {}", inspected.stdout());
     }
+}
+
+#[test]
+fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
+    let here = Workplace::with_faces(&["astronaut.png", "blur-2.png"]);
+    let more = ["--kinds", "blur", "--limit", "20"];
+    let first = calibrated(&here, "a.safetensors", &more).ended_with(0);
+    if !first.stderr.contains("the fitted key bias helps") {
+        // Nothing to keep then, and that is said.
+        calibrated(&here, "b.safetensors", &["-m", "a.safetensors", "--keep-key-bias"])
+            .refused_with("has no key bias to keep");
+        return;
+    }
+    let other = ["-m", "a.safetensors", "--keep-key-bias", "--kinds", "noise", "--seed", "3"];
+    let kept = calibrated(&here, "b.safetensors", &other).ended_with(0);
+    assert!(kept.stderr.contains("is kept, as was asked"), "{}", kept.stderr);
+    assert!(kept.stderr.contains("by the key bias of the file"), "{}", kept.stderr);
+    let scores = |model: &str| {
+        let args = ["score", "--aligned", "-m", model, "astronaut.png", "blur-2.png"];
+        let table = here.run(&args).ended_with(0).table();
+        (table.numbers("score"), table.column("quality").join(","))
+    };
+    let (before, after) = (scores("a.safetensors"), scores("b.safetensors"));
+    assert_eq!(before.0, after.0, "the score is the same");
+    let id = |ran: &support::Ran| {
+        let from = ran.stderr.find("attn-fiqa-quality-1:").expect("an identifier");
+        ran.stderr[from..from + 32].to_owned()
+    };
+    assert_ne!(id(&first), id(&kept), "the map is another");
+    let inspected = here.run(&["model", "inspect", "b.safetensors"]).ended_with(0);
+    assert!(inspected.stdout().contains("kept as the file had it"), "{}", inspected.stdout());
 }
 
 #[test]

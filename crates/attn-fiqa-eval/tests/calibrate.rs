@@ -46,7 +46,7 @@ fn made_up(faces: usize, weights: &[f64]) -> Vec<Picture> {
 fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     let weights: Vec<f64> = (0..12).map(|i| f64::from(i % 5) * 0.2 - 0.4).collect();
     let pictures = made_up(60, &weights);
-    let found = fit(&pictures, 0.05, 3).expect("a fit");
+    let found = fit(&pictures, 0.05, None, 3).expect("a fit");
     assert_eq!((found.faces_fitted, found.faces_held_out), (48, 12));
     let all = found.overall();
     assert_eq!((all.kind, all.pictures), ("all", 12 * 6));
@@ -56,11 +56,20 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert_eq!(found.agreement.len(), 6);
 
     // The same on every run, and another split for another seed.
-    assert_eq!(fit(&pictures, 0.05, 3).expect("a fit"), found);
-    assert_ne!(fit(&pictures, 0.05, 4).expect("a fit").key_bias, found.key_bias);
+    assert_eq!(fit(&pictures, 0.05, None, 3).expect("a fit"), found);
+    assert_ne!(fit(&pictures, 0.05, None, 4).expect("a fit").key_bias, found.key_bias);
+
+    // A bias that was there before is judged beside it, and changes nothing else.
+    let zero = vec![0.0; weights.len()];
+    let beside = fit(&pictures, 0.05, Some(&zero), 3).expect("a fit");
+    assert!(found.agreement.iter().all(|row| row.existing.is_none()));
+    assert!(beside.agreement.iter().all(|row| row.existing == row.published));
+    assert_eq!(beside.key_bias, found.key_bias);
+    let own = fit(&pictures, 0.05, Some(&found.key_bias.values), 3).expect("a fit");
+    assert_eq!(own.overall().existing, found.overall().calibrated);
 
     // The factor of the network goes into the key bias and not into the score.
-    let other = fit(&pictures, 0.1, 3).expect("a fit");
+    let other = fit(&pictures, 0.1, None, 3).expect("a fit");
     for picture in &pictures[..20] {
         let (a, b) = (found.key_bias.score(picture), other.key_bias.score(picture));
         assert!((a - b).abs() < 1e-3 * a.abs().max(1.0), "{a} ≠ {b}");
@@ -74,15 +83,15 @@ fn no_truth_is_said_to_be_none() {
     for picture in &mut pictures {
         picture.utility = noise(&mut seed);
     }
-    let found = fit(&pictures, 0.1, 1).expect("a fit");
+    let found = fit(&pictures, 0.1, None, 1).expect("a fit");
     assert!(found.overall().calibrated.expect("varies").abs() < 0.4, "{:?}", found.overall());
 
     for picture in &mut pictures {
         picture.utility = 0.5;
     }
-    assert!(matches!(fit(&pictures, 0.1, 1), Err(CalibrateError::NothingToFit)));
+    assert!(matches!(fit(&pictures, 0.1, None, 1), Err(CalibrateError::NothingToFit)));
     pictures.truncate(6 * 19);
-    let error = fit(&pictures, 0.1, 1).expect_err("too few").to_string();
+    let error = fit(&pictures, 0.1, None, 1).expect_err("too few").to_string();
     assert!(error.contains("19 usable faces"), "{error}");
 }
 
@@ -152,7 +161,7 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
     assert!(pictures.iter().all(|p| (p.kind.is_none()) == (p.utility == 1.0)));
     let config = engine.config();
     let scale_over_heads = f64::from(config.scale()) / config.num_heads as f64;
-    let found = fit(&pictures, scale_over_heads, 1).expect("a fit");
+    let found = fit(&pictures, scale_over_heads, None, 1).expect("a fit");
     let map = quality_map(&pictures, Method::ATTN_CALIBRATED, |p| found.key_bias.score(p));
     let bias = found.key_bias.values.clone();
     let calibration = Calibration::new(map.expect("a map"), Default::default(), Some(&bias));

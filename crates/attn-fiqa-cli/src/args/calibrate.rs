@@ -29,6 +29,11 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "SPEC", requires = "recogniser", help_heading = "Model")]
     pub(crate) pixels: Option<InputSpec>,
 
+    /// Keep the key bias that the checkpoint has and fit only the map to 0-100; the fitted one
+    /// is judged beside it all the same.
+    #[arg(long, help_heading = "Model")]
+    pub(crate) keep_key_bias: bool,
+
     /// Write the calibrated checkpoint here.
     #[arg(long, short, value_name = "FILE.safetensors", help_heading = "Output")]
     pub(crate) output: PathBuf,
@@ -55,5 +60,6 @@ Faces are degraded in seeded ways; how much a recogniser loses of a face (the co
 its embeddings of the degraded and the clean picture) is the utility that the score is fitted \
 to, by a key bias that leaves the model's embeddings as they are. One face in five is held out; \
 the rank correlations of the published and of the fitted score with utility on those faces are \
-printed. A fit that does not help there is not stored; the map to 0-100 then belongs to the \
-published score.";
+printed, with that of the key bias that the checkpoint had before, if it had one. A fit that does \
+not help there is not stored; the map to 0-100 then belongs to the published score. --verbose tells \
+every choice that the cross-validation tried.";

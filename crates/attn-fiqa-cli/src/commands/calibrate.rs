@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
-use attn_fiqa::checkpoint::{Calibration, write_calibrated};
+use attn_fiqa::checkpoint::{Calibration, Checkpoint, write_calibrated};
 use attn_fiqa::crop::{ChannelOrder, Crop, CropOptions, Fit as CropFit, crop_from_picture};
 use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::engine::{Engine, EngineOptions};
@@ -12,7 +12,8 @@ use attn_fiqa::score::Method;
 use attn_fiqa::source::{Input, SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::calibrate::{
-    Agreement, Face, Fit, Picture, Recogniser as Embeds, Sampling, fit, measure, quality_map,
+    Agreement, Face, Fit, KeyBias, Picture, Recogniser as Embeds, Sampling, fit, measure,
+    quality_map,
 };
 use attn_fiqa_eval::degrade::{Degradation, seed_for};
 use rayon::prelude::*;
@@ -27,8 +28,8 @@ use crate::report::Report;
 const BATCH: usize = 64;
 
 pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
-    let input = args.run.model.clone().unwrap_or_default();
-    refuse_overwriting(&input, &args.output)?;
+    let input = args.run.model.as_deref().map(ModelOptions::file).transpose()?.flatten();
+    refuse_overwriting(&input.unwrap_or_default(), &args.output)?;
     let checkpoint = args.run.model_options.open(args.run.model.as_ref())?;
     let options = EngineOptions {
         threads: args.run.jobs,
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         );
     }
 
+    let existing = existing_key_bias(args, &checkpoint)?;
     let chosen = choose(args)?;
     let sources = open(args)?;
     let mut report = Report::start_other(
@@ -63,19 +65,16 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
 
     let config = engine.config();
     let scale_over_heads = f64::from(config.scale()) / config.num_heads as f64;
-    let found = engine.install(|| fit(&pictures, scale_over_heads, args.seed))?;
-    table(&found.agreement).print()?;
-    tell(&found, &report);
+    let existing_values = existing.as_deref();
+    let found = engine.install(|| fit(&pictures, scale_over_heads, existing_values, args.seed))?;
+    table(&found.agreement, existing.is_some()).print()?;
+    let stored = Stored::choose(args, &found, existing, scale_over_heads);
+    tell(&found, &stored, &report);
 
-    let (method, key_bias) = match found.helps() {
-        true => (Method::ATTN_CALIBRATED, Some(found.key_bias.values.clone())),
-        false => (Method::ATTN, None),
-    };
-    let map = quality_map(&pictures, method, |picture| match found.helps() {
-        true => found.key_bias.score(picture),
-        false => f64::from(picture.score),
-    })?;
-    let record = record(args, &found, &pictures);
+    let method = stored.method();
+    let map = quality_map(&pictures, method, |picture| stored.score(picture))?;
+    let record = record(args, &found, &stored, &pictures);
+    let key_bias = stored.key_bias().map(|bias| bias.values.clone());
     let calibration = Calibration::new(map, record, key_bias.as_deref());
     write_calibrated(&checkpoint, &args.output, key_bias, &calibration)?;
     report.say(&format!(
@@ -84,6 +83,59 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         calibration.id()
     ));
     Ok(report.finish())
+}
+
+/// What becomes of the score.
+enum Stored {
+    /// The fitted key bias.
+    Fitted(KeyBias),
+    /// The one that the file had.
+    Kept(KeyBias),
+    /// None: the published score.
+    Published,
+}
+
+impl Stored {
+    fn choose(
+        args: &CalibrateArgs,
+        found: &Fit,
+        existing: Option<Vec<f32>>,
+        scale_over_heads: f64,
+    ) -> Self {
+        match existing {
+            Some(values) if args.keep_key_bias => Self::Kept(KeyBias { values, scale_over_heads }),
+            _ if found.helps() => Self::Fitted(found.key_bias.clone()),
+            _ => Self::Published,
+        }
+    }
+
+    fn key_bias(&self) -> Option<&KeyBias> {
+        match self {
+            Self::Fitted(bias) | Self::Kept(bias) => Some(bias),
+            Self::Published => None,
+        }
+    }
+
+    fn method(&self) -> Method {
+        if self.key_bias().is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
+    }
+
+    fn score(&self, picture: &Picture) -> f64 {
+        self.key_bias().map_or(f64::from(picture.score), |bias| bias.score(picture))
+    }
+}
+
+/// The key bias that the checkpoint has.
+fn existing_key_bias(
+    args: &CalibrateArgs,
+    checkpoint: &Checkpoint,
+) -> anyhow::Result<Option<Vec<f32>>> {
+    const NAME: &str = "calibration.key_bias";
+    let existing = checkpoint.contains(NAME).then(|| checkpoint.read_f32(NAME)).transpose()?;
+    if args.keep_key_bias && existing.is_none() {
+        anyhow::bail!("the checkpoint has no key bias to keep; leave out --keep-key-bias");
+    }
+    Ok(existing)
 }
 
 /// The recogniser that decides utility, where it is not the model itself.
@@ -172,41 +224,72 @@ fn decode_face(item: SourceItem, options: &CropOptions) -> Decoded {
     (item.relative.to_string_lossy().into_owned(), item.path, outcome)
 }
 
-fn table(agreement: &[Agreement]) -> PlainTable {
-    let mut table = PlainTable::new(&["kind", "pictures", "spearman_attn", "spearman_calibrated"]);
+fn table(agreement: &[Agreement], existing: bool) -> PlainTable {
+    let heading = ["kind", "pictures", "spearman_attn", "spearman_calibrated", "spearman_existing"];
+    let columns = heading.len() - usize::from(!existing);
+    let mut table = PlainTable::new(&heading[..columns]);
     let number = |value: Option<f64>| value.map(|value| format!("{value:.4}")).unwrap_or_default();
     for row in agreement {
-        table.push(vec![
+        let mut cells = vec![
             row.kind.to_owned(),
             row.pictures.to_string(),
             number(row.published),
             number(row.calibrated),
-        ]);
+            number(row.existing),
+        ];
+        cells.truncate(columns);
+        table.push(cells);
     }
     table
 }
 
-fn tell(found: &Fit, report: &Report) {
-    let Agreement { published, calibrated, pictures, .. } = found.overall();
+fn tell(found: &Fit, stored: &Stored, report: &Report) {
+    for tried in &found.tried {
+        report.say_in_detail(&format!(
+            "tried ridge {}, share {}: {:.4}",
+            tried.ridge, tried.beta, tried.agreement
+        ));
+    }
+    let Agreement { published, calibrated, existing, pictures, .. } = found.overall();
     let (before, after) = (published.unwrap_or(0.0), calibrated.unwrap_or(0.0));
     report.say(&format!(
         "fitted on {} faces (ridge {}, share of the published score {}, cross-validated rank \
          correlation with utility {:.3})",
         found.faces_fitted, found.ridge, found.beta, found.cross_validated
     ));
-    let verdict = match found.helps() {
-        true => "the fitted key bias helps and is stored",
-        false => "the fit does not help, so no key bias is stored and the published score is kept",
+    let verdict = match stored {
+        Stored::Fitted(_) => "the fitted key bias helps and is stored",
+        Stored::Kept(_) => "the key bias of the file is kept, as was asked",
+        Stored::Published => {
+            "the fit does not help, so no key bias is stored and the published score is kept"
+        }
     };
+    let of_file =
+        existing.map(|rho| format!(", {rho:.3} by the key bias of the file")).unwrap_or_default();
     report.say(&format!(
         "rank correlation with utility on {} faces held out ({pictures} pictures): {before:.3} \
-         published, {after:.3} fitted: {verdict}",
+         published, {after:.3} fitted{of_file}: {verdict}",
         found.faces_held_out
     ));
+    match (existing, stored) {
+        (Some(existing), Stored::Kept(_)) if after > *existing => report.say(
+            "note: the fitted key bias follows utility better than the one that is kept; leave \
+             out --keep-key-bias to store it",
+        ),
+        (Some(existing), Stored::Fitted(_) | Stored::Published) if *existing > after => report.say(
+            "note: the key bias that the file had follows utility better; --keep-key-bias keeps it",
+        ),
+        _ => {}
+    }
 }
 
 /// What the file says about its calibration.
-fn record(args: &CalibrateArgs, found: &Fit, pictures: &[Picture]) -> BTreeMap<String, String> {
+fn record(
+    args: &CalibrateArgs,
+    found: &Fit,
+    stored: &Stored,
+    pictures: &[Picture],
+) -> BTreeMap<String, String> {
     let name = |path: &std::path::Path| {
         path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
     };
@@ -214,6 +297,11 @@ fn record(args: &CalibrateArgs, found: &Fit, pictures: &[Picture]) -> BTreeMap<S
     let kinds: Vec<&str> = kinds(args).into_iter().map(Degradation::name).collect();
     let overall = found.overall();
     let number = |value: Option<f64>| value.map(|v| format!("{v:.4}")).unwrap_or_default();
+    let key_bias = match stored {
+        Stored::Fitted(_) => "fitted here",
+        Stored::Kept(_) => "kept as the file had it",
+        Stored::Published => "none",
+    };
     let entries = [
         ("program", concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("faces", name(&args.faces)),
@@ -227,7 +315,9 @@ fn record(args: &CalibrateArgs, found: &Fit, pictures: &[Picture]) -> BTreeMap<S
         ("ridge", found.ridge.to_string()),
         ("beta", found.beta.to_string()),
         ("held_out_spearman_attn", number(overall.published)),
-        ("held_out_spearman_calibrated", number(overall.calibrated)),
+        ("held_out_spearman_fitted", number(overall.calibrated)),
+        ("held_out_spearman_existing", number(overall.existing)),
+        ("key_bias", key_bias.to_owned()),
         ("reference_set", "all faces, half of the weight as they are, half degraded".to_owned()),
     ];
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -3,12 +3,14 @@
 //! `y − βQ` is regressed on `q̄` (definitions §2): with weights `w`, the sum
 //! `βQ + w·q̄` predicts the utility `y`, and so does `Q + (w/β)·q̄`, which is the
 //! score under the key bias `c = (w/β)·H/scale`. Ridge and β are chosen by
-//! cross-validation over faces: pictures of one face are never on both sides.
+//! cross-validation over faces: pictures of one face are never on both sides. As β
+//! goes to 0 the order of the scores goes to that of `w·q̄` alone, and as the ridge
+//! does, to that of the least squares; both grids go so far that this is reached.
 
 use rayon::prelude::*;
 
 use super::moments::{Moments, Weights, centre};
-use super::{Agreement, CalibrateError, Fit, KeyBias, Picture};
+use super::{Agreement, CalibrateError, Fit, KeyBias, Picture, Tried};
 use crate::degrade::{Degradation, Random};
 use crate::statistics::spearman;
 
@@ -22,20 +24,31 @@ const FOLDS: usize = 5;
 const MIN_FACES: usize = 20;
 
 /// Strengths of the ridge, in units of each column's variance.
-const RIDGES: [f64; 11] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
+const RIDGES: [f64; 15] =
+    [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
 
 /// Shares of the published score, in units of utility's deviation over its own.
-const BETAS: [f64; 6] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
+const BETAS: [f64; 9] = [1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
+
+/// Rank correlations that differ by less are taken for the same: of two such
+/// choices the one that moves the published score less is better founded.
+const SAME: f64 = 5e-4;
 
 /// Fits a key bias to pictures of faces numbered from 0.
 ///
-/// `scale_over_heads` is `scale/H` of the network.
+/// `scale_over_heads` is `scale/H` of the network; `existing` a key bias
+/// `[head, head_dim]` to judge beside the fitted one.
 ///
 /// # Errors
 ///
 /// [`CalibrateError::TooFewFaces`], and [`CalibrateError::NothingToFit`] where
 /// utility or score do not vary.
-pub fn fit(pictures: &[Picture], scale_over_heads: f64, seed: u64) -> Result<Fit, CalibrateError> {
+pub fn fit(
+    pictures: &[Picture],
+    scale_over_heads: f64,
+    existing: Option<&[f32]>,
+    seed: u64,
+) -> Result<Fit, CalibrateError> {
     let faces = pictures.iter().map(|picture| picture.face + 1).max().unwrap_or(0);
     if faces < MIN_FACES {
         return Err(CalibrateError::TooFewFaces { found: faces, needed: MIN_FACES });
@@ -62,30 +75,40 @@ pub fn fit(pictures: &[Picture], scale_over_heads: f64, seed: u64) -> Result<Fit
         return Err(CalibrateError::NothingToFit);
     }
 
-    let mut best: Option<(f64, f64, f64)> = None;
-    for (ridge, of_betas) in RIDGES.iter().zip(cross_validate(&folds, of_folds, unit)) {
-        for (beta, agreement) in BETAS.iter().zip(of_betas) {
-            let Some(agreement) = agreement else { continue };
-            if best.is_none_or(|(_, _, so_far)| agreement > so_far) {
-                best = Some((*ridge, *beta, agreement));
-            }
+    let mut tried = Vec::new();
+    for (ridge, of_betas) in RIDGES.into_iter().zip(cross_validate(&folds, of_folds, unit)) {
+        for (beta, agreement) in BETAS.into_iter().zip(of_betas) {
+            tried.extend(agreement.map(|agreement| Tried { ridge, beta, agreement }));
         }
     }
-    let (ridge, beta, cross_validated) = best.ok_or(CalibrateError::NothingToFit)?;
+    let Tried { ridge, beta, agreement: cross_validated } =
+        choose(&tried).ok_or(CalibrateError::NothingToFit)?;
     let weights = all.weights(ridge).ok_or(CalibrateError::NothingToFit)?;
     let values = combine(&weights, beta * unit)
         .map(|weight| (weight / (beta * unit) / scale_over_heads) as f32)
         .collect();
     let key_bias = KeyBias { values, scale_over_heads };
+    let existing = existing.map(|values| KeyBias { values: values.to_vec(), scale_over_heads });
     Ok(Fit {
-        agreement: agreement(&tested[0], &key_bias),
+        agreement: agreement(&tested[0], &key_bias, existing.as_ref()),
         key_bias,
         ridge,
         beta,
         cross_validated,
+        tried,
         faces_fitted: faces - held_out,
         faces_held_out: held_out,
     })
+}
+
+/// Of all choices as good as the best: the most of the published score, then the
+/// most ridge.
+fn choose(tried: &[Tried]) -> Option<Tried> {
+    let best = tried.iter().map(|tried| tried.agreement).max_by(f64::total_cmp)?;
+    let as_good = tried.iter().filter(|tried| tried.agreement >= best - SAME);
+    as_good
+        .max_by(|a, b| (a.beta, a.ridge).partial_cmp(&(b.beta, b.ridge)).expect("numbers"))
+        .copied()
 }
 
 /// The weights of `y − βQ`.
@@ -151,17 +174,24 @@ impl KeyBias {
 }
 
 /// Before and after, for all pictures and for those of each kind.
-fn agreement(pictures: &[&Picture], key_bias: &KeyBias) -> Vec<Agreement> {
+fn agreement(
+    pictures: &[&Picture],
+    key_bias: &KeyBias,
+    existing: Option<&KeyBias>,
+) -> Vec<Agreement> {
     let of = |kind: &'static str, wanted: &dyn Fn(&Picture) -> bool| {
         let chosen: Vec<&Picture> = pictures.iter().copied().filter(|p| wanted(p)).collect();
         let utility: Vec<f64> = chosen.iter().map(|picture| picture.utility).collect();
         let published: Vec<f64> = chosen.iter().map(|p| f64::from(p.score)).collect();
-        let calibrated: Vec<f64> = chosen.iter().map(|p| key_bias.score(p)).collect();
+        let under = |key_bias: &KeyBias| -> Vec<f64> {
+            chosen.iter().map(|picture| key_bias.score(picture)).collect()
+        };
         Agreement {
             kind,
             pictures: chosen.len(),
             published: spearman(&published, &utility),
-            calibrated: spearman(&calibrated, &utility),
+            calibrated: spearman(&under(key_bias), &utility),
+            existing: existing.and_then(|existing| spearman(&under(existing), &utility)),
         }
     };
     let mut rows: Vec<Agreement> = Degradation::ALL
@@ -171,4 +201,24 @@ fn agreement(pictures: &[&Picture], key_bias: &KeyBias) -> Vec<Agreement> {
         .collect();
     rows.push(of("all", &|_| true));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_choices_as_good_the_plainest_is_taken() {
+        let tried = |ridge, beta, agreement| Tried { ridge, beta, agreement };
+        let choices = [
+            tried(1e-4, 0.01, 0.8002),
+            tried(1e-2, 0.01, 0.8001),
+            tried(1e-4, 0.1, 0.8),
+            tried(1e-2, 0.1, 0.79),
+            tried(1.0, 1.0, 0.5),
+        ];
+        assert_eq!(choose(&choices), Some(choices[2]));
+        assert_eq!(choose(&choices[..2]), Some(choices[1]));
+        assert_eq!(choose(&[]), None);
+    }
 }

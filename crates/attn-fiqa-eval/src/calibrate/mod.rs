@@ -58,6 +58,8 @@ pub struct Fit {
     pub beta: f64,
     /// The mean rank correlation with utility over the folds of the choice.
     pub cross_validated: f64,
+    /// Everything that was tried for the choice.
+    pub tried: Vec<Tried>,
     /// Faces that the key bias was fitted on.
     pub faces_fitted: usize,
     /// Faces that neither the choice nor the fit saw.
@@ -80,6 +82,17 @@ impl Fit {
     }
 }
 
+/// One choice of ridge and share, and how well it did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tried {
+    /// As [`Fit::ridge`].
+    pub ridge: f64,
+    /// As [`Fit::beta`].
+    pub beta: f64,
+    /// The mean rank correlation with utility over the folds.
+    pub agreement: f64,
+}
+
 /// The rank correlation of scores with utility, before and after the fit; `None`
 /// where one of the two does not vary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,6 +105,8 @@ pub struct Agreement {
     pub published: Option<f64>,
     /// Of the fitted score.
     pub calibrated: Option<f64>,
+    /// Of the score under the key bias that was there before, if there was one.
+    pub existing: Option<f64>,
 }
 
 /// Why a model was not calibrated.

@@ -221,3 +221,34 @@ fn lfw_accuracies_are_those_known_of_the_recognisers() {
         assert!((found - accuracy).abs() < 1e-6, "{model}: {found}");
     }
 }
+
+#[test]
+fn bands_tell_the_errors_of_each() {
+    let here = workplace();
+    // The images of the mated comparisons that fail are unusable, one image failed.
+    let mut table = "path,status,score,quality,message\n".to_owned();
+    for pair in 0..200 {
+        let second = if pair % 2 == 0 { "A" } else { "B" };
+        let quality = match pair {
+            _ if pair % 20 == 0 => "3",
+            199 => "-1",
+            _ => "75",
+        };
+        table += &format!("A{pair}_0001.png,ok,0.5,{quality},\n");
+        table += &format!("{second}{pair}_0002.png,ok,0.5,99,\n");
+    }
+    here.write("q.csv", table);
+    let args = ["verify", "--pairs", "pairs.txt", "--fmr", "0.01", "--bands", "q.csv"];
+    let ran = here.run(&args).ended_with(0);
+    let found = ran.table();
+    assert_eq!(found.column("band"), ["failed", "unusable", "poor", "fair", "good"]);
+    assert_eq!(found.column("quality"), ["-1", "0-19", "20-39", "40-59", "60-100"]);
+    assert_eq!(found.column("pictures"), ["1", "10", "0", "0", "389"]);
+    assert_eq!(found.column("mated"), ["0", "10", "0", "0", "90"]);
+    assert_eq!(found.column("non_mated"), ["1", "0", "0", "0", "99"]);
+    assert_eq!(found.column("fnmr"), ["", "1", "", "", "0"]);
+    assert!(found.column("fnmr_low")[1].parse::<f64>().expect("a number") > 0.7);
+    assert!(ran.stderr.contains("400 qualities matched"), "{}", ran.stderr);
+    here.run(&["verify", "--pairs", "pairs.txt", "--bands", "q.csv:score"])
+        .refused_of("bands are of whole numbers from 0 to 100");
+}

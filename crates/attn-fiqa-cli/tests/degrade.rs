@@ -69,3 +69,40 @@ fn wrong_arguments_are_refused() {
     degrade(&[]).refused_with("out");
     assert!(!here.path("out/manifest.csv").exists());
 }
+
+#[test]
+fn a_mixed_set_has_each_face_once_and_a_share_degraded() {
+    let here = Workplace::new();
+    for number in 0..40 {
+        here.face("astronaut.png", &format!("in/person/{number}.png"));
+    }
+    let args = ["degrade", "in", "--recursive", "--kinds", "blur,contrast", "--seed", "7"];
+    let mix = |share: &str, output: &str| {
+        here.run(&[&args[..], &["--mixed", share, "--output", output]].concat()).ended_with(0);
+        Table::parse(&here.read_text(&format!("{output}/manifest.csv")))
+    };
+    let half = mix("0.5", "half");
+    assert_eq!(half.rows.len(), 40);
+    assert_eq!(here.files("half").len(), 41);
+    let kinds = half.column("kind");
+    let clean = kinds.iter().filter(|&&kind| kind == "clean").count();
+    assert!((10..=30).contains(&clean), "{clean} of 40");
+    assert!(kinds.contains(&"blur") && kinds.contains(&"contrast"));
+    let original = pixels(&here.read("in/person/0.png"));
+    let crop = Crop::from_rgb(112, original).expect("a crop");
+    for row in 0..40 {
+        let level = half.column("level")[row].parse().ok().and_then(Level::new).expect("a level");
+        let seed = half.column("seed")[row].parse().expect("a seed");
+        let expected = match half.column("kind")[row] {
+            "clean" => crop.clone(),
+            name => name.parse::<Degradation>().expect("a kind").apply(&crop, level, seed),
+        };
+        let file = half.column("file")[row];
+        assert_eq!(pixels(&here.read(&format!("half/{file}"))), expected.rgb(), "{file}");
+    }
+    let none = mix("0", "none");
+    assert!(none.column("kind").iter().all(|&kind| kind == "clean"));
+    let all = mix("1", "all");
+    assert!(!all.column("kind").contains(&"clean"));
+    here.run(&["degrade", "in", "--mixed", "2", "-o", "x"]).refused_with("from 0 to 1");
+}

@@ -10,7 +10,8 @@
 //!    of images, and the quality of a pair.
 //! 3. [`rates`] and [`verification`]: error rates and accuracy with nothing discarded;
 //!    [`edc`]: curves by protocol, their areas, and how far they can be trusted;
-//!    [`rejection`]: what a threshold of quality buys, and whom it hits.
+//!    [`rejection`]: what a threshold of quality buys, and whom it hits; [`bands`]:
+//!    what qualities from 0 to 100 cost in errors.
 //! 4. [`degrade`] and [`validate`]: whether a score falls as a face gets worse.
 //! 5. [`calibrate`]: fitting a score to utility and bringing it to 0–100.
 //! 6. [`detection`]: how well faces are found.
@@ -24,6 +25,7 @@ pub mod files;
 pub mod comparisons;
 pub mod embeddings;
 
+pub mod bands;
 pub mod edc;
 pub mod rates;
 pub mod rejection;

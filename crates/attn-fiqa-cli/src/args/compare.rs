@@ -60,6 +60,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = share, default_value = "1e-2,1e-3,1e-4")]
     pub(crate) fmr: Vec<f64>,
 
+    /// Instead: the errors of each band of quality, unusable to good, at the thresholds of
+    /// all comparisons. A table of 'attn-fiqa score' with its column 'quality'.
+    #[arg(long, value_name = "FILE[:COLUMN]")]
+    pub(crate) bands: Option<String>,
+
     /// Folds of the accuracy, equal parts of the list in its order.
     #[arg(long, value_name = "N", default_value = "10")]
     pub(crate) folds: NonZeroUsize,

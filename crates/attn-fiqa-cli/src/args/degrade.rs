@@ -26,6 +26,11 @@ pub(crate) struct KindsArgs {
     pub(crate) seed: u64,
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok();
+    share.filter(|share| (0.0..=1.0).contains(share)).ok_or("expected a number from 0 to 1".into())
+}
+
 pub(super) fn kinds() -> impl TypedValueParser<Value = Degradation> {
     PossibleValuesParser::new(Degradation::ALL.map(Degradation::name))
         .try_map(|name| name.parse::<Degradation>())
@@ -56,6 +61,11 @@ pub(crate) struct DegradeArgs {
     /// themselves under clean/), with a manifest.csv.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: PathBuf,
+
+    /// Instead, one picture of each face under its own name: so large a share of them, drawn by
+    /// the seed, degraded in one way at a strength that is uniform in 0-1, the rest as they are.
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "levels", help_heading = "Degradation")]
+    pub(crate) mixed: Option<f64>,
 
     /// Side of the face crops, in pixels.
     #[arg(long, value_name = "PIXELS", default_value = "112", value_parser = RangedU64ValueParser::<usize>::new().range(16..=1024), help_heading = "Input")]

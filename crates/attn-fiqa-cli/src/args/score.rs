@@ -54,6 +54,8 @@ FILE --output NEW.safetensors` makes one. Qualities of different models do not c
 /// A column on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Column {
+    /// band: the quality in a word: unusable (0-19), poor (20-39), fair (40-59), good (60-100).
+    Band,
     /// width and height of the picture in its file, upright, in pixels.
     Size,
     /// left_eye_x, left_eye_y, right_eye_…, nose_…, left_mouth_…, right_mouth_…: landmarks in

@@ -10,7 +10,7 @@ use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::paint::encode_png;
 use attn_fiqa::source::SourceItem;
 use attn_fiqa::status::{Failure, Status};
-use attn_fiqa_eval::degrade::{Degradation, Level, seed_for};
+use attn_fiqa_eval::degrade::{Degradation, Level, drawn, seed_for};
 use rayon::prelude::*;
 
 use crate::args::DegradeArgs;
@@ -32,6 +32,7 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
         folder: args.output.clone(),
         kinds: args.kinds.kinds(),
         levels: args.kinds.levels(),
+        mixed: args.mixed,
         seed: args.kinds.seed,
         limits: args.input.limits(),
         crop: args.crop(),
@@ -88,6 +89,8 @@ struct Plan {
     folder: PathBuf,
     kinds: Vec<Degradation>,
     levels: Vec<Level>,
+    /// One picture a face, so large a share of them degraded.
+    mixed: Option<f64>,
     seed: u64,
     limits: DecodeLimits,
     crop: CropOptions,
@@ -117,6 +120,13 @@ impl Plan {
     fn write_all(&self, crop: &Crop, relative: &Path) -> anyhow::Result<Vec<Made>> {
         let name = relative.with_extension("png");
         let seed = seed_for(self.seed, &slashed(relative));
+        if let Some(share) = self.mixed {
+            let drawn = drawn(&self.kinds, share, seed);
+            let (kind, level) = drawn.map_or((None, Level::NONE), |(k, level)| (Some(k), level));
+            let picture = kind.map(|kind| kind.apply(crop, level, seed));
+            self.write(&name, picture.as_ref().unwrap_or(crop))?;
+            return Ok(vec![Made { kind, level, seed, file: name }]);
+        }
         let mut made = vec![Made {
             kind: None,
             level: Level::NONE,

@@ -1,10 +1,13 @@
 //! `attn-fiqa verify`: how well embeddings tell persons apart.
 
+use anyhow::bail;
+use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE};
+use attn_fiqa_eval::bands::by_band;
 use attn_fiqa_eval::edc::Evaluator;
-use attn_fiqa_eval::rates::{equal_error_rate, operating_points};
+use attn_fiqa_eval::rates::{OperatingPoint, equal_error_rate, operating_points};
 use attn_fiqa_eval::verification::{ThresholdGrid, equal_folds, verification};
 
-use super::compare::Compared;
+use super::compare::{Compared, Source, cell};
 use crate::args::{ThresholdChoice, VerifyArgs};
 use crate::exit::Exit;
 use crate::output::PlainTable;
@@ -13,13 +16,19 @@ use crate::report::say;
 pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
     let compared = Compared::read(&args.comparisons, args.quiet)?;
     let comparisons = &compared.comparisons;
+    let points = operating_points(&Evaluator::new(comparisons), &args.fmr)?;
+    if let Some(bands) = &args.bands {
+        let qualities = qualities(&compared, bands, args.quiet)?;
+        bands_table(&compared, &qualities, &points)?.print()?;
+        tell(&compared, &points, args.quiet);
+        return Ok(Exit::Done);
+    }
     let grid = match args.thresholds {
         ThresholdChoice::InsightFace => ThresholdGrid::InsightFace,
         ThresholdChoice::Exact => ThresholdGrid::Exact,
     };
     let folds = equal_folds(comparisons.len(), args.folds.get());
     let accuracy = verification(comparisons, &folds, grid)?;
-    let points = operating_points(&Evaluator::new(comparisons), &args.fmr)?;
 
     let mut table =
         PlainTable::new(&["measure", "fmr_target", "fmr_realised", "threshold", "value"]);
@@ -35,16 +44,87 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
         push("fnmr", target, realised, point.threshold.to_string(), point.fnmr);
     }
     table.print()?;
-    if !args.quiet {
-        let (mated, non_mated) = (comparisons.mated_count(), comparisons.non_mated_count());
-        say(&format!("{mated} mated and {non_mated} non-mated comparisons"));
-        for point in points.iter().filter(|point| point.unresolved) {
-            let (target, realised) = (point.target, point.fmr);
-            say(&format!(
-                "warning: FMR {target:e} cannot be resolved by {non_mated} non-mated comparisons; \
-                 the FMR realised is {realised:.2e}"
-            ));
+    tell(&compared, &points, args.quiet);
+    Ok(Exit::Done)
+}
+
+fn tell(compared: &Compared, points: &[OperatingPoint], quiet: bool) {
+    if quiet {
+        return;
+    }
+    let comparisons = &compared.comparisons;
+    let (mated, non_mated) = (comparisons.mated_count(), comparisons.non_mated_count());
+    say(&format!("{mated} mated and {non_mated} non-mated comparisons"));
+    for point in points.iter().filter(|point| point.unresolved) {
+        let (target, realised) = (point.target, point.fmr);
+        say(&format!(
+            "warning: FMR {target:e} cannot be resolved by {non_mated} non-mated comparisons; the \
+             FMR realised is {realised:.2e}"
+        ));
+    }
+}
+
+/// One quality an image, as `score` writes them.
+fn qualities(compared: &Compared, typed: &str, quiet: bool) -> anyhow::Result<Vec<i8>> {
+    let mut source = Source::parse(typed);
+    source.column.get_or_insert_with(|| "quality".to_owned());
+    let values = compared.qualities(&source, true, quiet)?;
+    let whole = |value: f64| {
+        let failed = f64::from(FAILURE_TO_COMPUTE);
+        match value {
+            // A cell of an image without a quality is empty.
+            f64::NEG_INFINITY => Ok(FAILURE_TO_COMPUTE),
+            _ if value.fract() == 0.0 && (failed..=100.0).contains(&value) => Ok(value as i8),
+            _ => bail!(
+                "'{}' has the quality {value}; bands are of whole numbers from 0 to 100 (-1 for \
+                 failures), as the column 'quality' of 'attn-fiqa score' has them for a model \
+                 with a calibration",
+                source.file.display()
+            ),
+        }
+    };
+    values.into_iter().map(whole).collect()
+}
+
+fn bands_table(
+    compared: &Compared,
+    qualities: &[i8],
+    points: &[OperatingPoint],
+) -> anyhow::Result<PlainTable> {
+    let mut table = PlainTable::new(&[
+        "band",
+        "quality",
+        "fmr_target",
+        "threshold",
+        "pictures",
+        "mated",
+        "non_mated",
+        "fnmr",
+        "fnmr_low",
+        "fnmr_high",
+        "fmr",
+    ]);
+    for point in points {
+        for row in by_band(&compared.comparisons, &compared.list.pairs, qualities, point)? {
+            let range = row.band.map_or("-1".to_owned(), |band| {
+                let next = Band::ALL.into_iter().find(|other| *other > band);
+                format!("{}-{}", band.lowest(), next.map_or(100, |next| next.lowest() - 1))
+            });
+            let interval = row.fnmr_interval();
+            table.push(vec![
+                row.band.map_or("failed", Band::name).to_owned(),
+                range,
+                point.target.to_string(),
+                point.threshold.to_string(),
+                row.pictures.to_string(),
+                row.mated.to_string(),
+                row.non_mated.to_string(),
+                cell(row.fnmr()),
+                cell(interval.map(|[low, _]| low)),
+                cell(interval.map(|[_, high]| high)),
+                cell(row.fmr()),
+            ]);
         }
     }
-    Ok(Exit::Done)
+    Ok(table)
 }

@@ -4,7 +4,7 @@ use attn_fiqa::align::Landmarks;
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
 use attn_fiqa::pipeline::{FaceInfo, Row};
-use attn_fiqa::score::{FAILURE_TO_COMPUTE, QualityMap};
+use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
 use crate::args::Column;
@@ -50,6 +50,7 @@ enum What {
     Status,
     Score(usize),
     Quality,
+    Band,
     Way,
     BoxX,
     BoxY,
@@ -106,6 +107,9 @@ impl Columns {
         // Beside the score that it belongs to.
         let after_first_score = fields.len() + 1 - scores.len();
         fields.insert(after_first_score, field("quality", Kind::Whole, What::Quality));
+        if asked(Column::Band) {
+            fields.insert(after_first_score + 1, field("band", Kind::Word, What::Band));
+        }
         if choice.faces {
             fields.push(field("way", Kind::Word, What::Way));
             fields.extend(found_fields());
@@ -250,6 +254,7 @@ impl Record {
                 Cell::Number(score.filter(|score| !score.is_nan()))
             }
             What::Quality => Cell::Whole(self.quality.map(i64::from)),
+            What::Band => Cell::Word(self.quality.and_then(Band::of).map(Band::name)),
             What::Way => Cell::Word(self.face.map(|face| face.way.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
             What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),

@@ -178,6 +178,18 @@ impl Degradation {
     }
 }
 
+/// What happens to one picture of a mixed set, by its own seed: with the chance
+/// `share` one of `kinds`, each as likely, at a level that is uniform in 0 … 1; else
+/// nothing.
+pub fn drawn(kinds: &[Degradation], share: f64, seed: u64) -> Option<(Degradation, Level)> {
+    let mut random = Random::new(seed, "mixed");
+    if kinds.is_empty() || random.uniform() >= share {
+        return None;
+    }
+    let kind = kinds[random.below(kinds.len())];
+    Some((kind, Level(random.uniform())))
+}
+
 impl fmt::Display for Degradation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,0 +1,168 @@
+//! What the bands of quality cost in errors.
+
+use attn_fiqa::score::Band;
+
+use crate::comparisons::{Comparisons, Pair};
+use crate::error::EvalError;
+use crate::rates::OperatingPoint;
+
+/// The comparisons whose worse picture is in one band.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BandErrors {
+    /// `None` for pictures whose quality could not be computed.
+    pub band: Option<Band>,
+    /// Pictures of the band that some comparison shows.
+    pub pictures: usize,
+    /// Mated comparisons.
+    pub mated: usize,
+    /// Those of them that did not match.
+    pub false_non_matches: usize,
+    /// Non-mated comparisons.
+    pub non_mated: usize,
+    /// Those of them that matched.
+    pub false_matches: usize,
+}
+
+impl BandErrors {
+    /// Share of the mated comparisons that did not match; `None` without any.
+    pub fn fnmr(&self) -> Option<f64> {
+        share(self.false_non_matches, self.mated)
+    }
+
+    /// Share of the non-mated comparisons that matched; `None` without any.
+    pub fn fmr(&self) -> Option<f64> {
+        share(self.false_matches, self.non_mated)
+    }
+
+    /// The 95 % interval of the FNMR for independent comparisons.
+    pub fn fnmr_interval(&self) -> Option<[f64; 2]> {
+        wilson(self.false_non_matches, self.mated)
+    }
+}
+
+fn share(part: usize, of: usize) -> Option<f64> {
+    (of > 0).then(|| part as f64 / of as f64)
+}
+
+/// The 95 % score interval of a share (Wilson 1927): also sensible where none or all
+/// of a few comparisons fail.
+fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
+    /// The normal deviate with 2.5 % above it.
+    const Z: f64 = 1.959_963_984_540_054;
+    let found = share(part, of)?;
+    let n = of as f64;
+    let shrink = 1.0 + Z * Z / n;
+    let middle = (found + Z * Z / (2.0 * n)) / shrink;
+    let half = Z / shrink * (found * (1.0 - found) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Some([(middle - half).max(0.0), (middle + half).min(1.0)])
+}
+
+/// The errors of each band at a threshold that is the same for all, as a system in
+/// use has it: one row a band, the worst first, with a row before them for failures
+/// if there are any. A comparison belongs to the band of its worse picture.
+///
+/// `qualities` has one quality an image that `pairs` number.
+///
+/// # Errors
+///
+/// [`EvalError`] if there are not as many pairs as comparisons.
+pub fn by_band(
+    comparisons: &Comparisons,
+    pairs: &[Pair],
+    qualities: &[i8],
+    point: &OperatingPoint,
+) -> Result<Vec<BandErrors>, EvalError> {
+    if pairs.len() != comparisons.len() {
+        return Err(EvalError::Count {
+            what: "pairs",
+            found: pairs.len(),
+            against: "comparisons",
+            expected: comparisons.len(),
+        });
+    }
+    let place = |band: Option<Band>| band.map_or(0, |band| 1 + band as usize);
+    let mut rows: Vec<BandErrors> = std::iter::once(None)
+        .chain(Band::ALL.map(Some))
+        .map(|band| BandErrors {
+            band,
+            pictures: 0,
+            mated: 0,
+            false_non_matches: 0,
+            non_mated: 0,
+            false_matches: 0,
+        })
+        .collect();
+    let mut shown = vec![false; qualities.len()];
+    for (index, pair) in pairs.iter().enumerate() {
+        let of = [pair.a, pair.b].map(|image| image as usize);
+        of.iter().for_each(|&image| shown[image] = true);
+        let row = &mut rows[place(Band::of(qualities[of[0]].min(qualities[of[1]])))];
+        let distance = comparisons.distance(index);
+        // As the protocol has it: a match needs less than the threshold where FNMR is
+        // counted, and at most it where FMR is.
+        if pair.mated {
+            row.mated += 1;
+            row.false_non_matches += usize::from(distance >= point.threshold);
+        } else {
+            row.non_mated += 1;
+            row.false_matches += usize::from(distance <= point.threshold);
+        }
+    }
+    for (&quality, _) in qualities.iter().zip(&shown).filter(|(_, shown)| **shown) {
+        rows[place(Band::of(quality))].pictures += 1;
+    }
+    if rows[0].pictures == 0 {
+        rows.remove(0);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparisons::ScoreScale;
+    use crate::edc::Evaluator;
+    use crate::rates::operating_points;
+
+    #[test]
+    fn bands_add_up_to_the_whole_and_follow_the_worse_picture() {
+        // Image i has quality i; pair i is images i and 100.
+        let qualities: Vec<i8> = (0..=100).collect();
+        let mut pairs = Vec::new();
+        let mut scores = Vec::new();
+        for image in 0..100_u32 {
+            for mated in [true, false] {
+                pairs.push(Pair { a: 100, b: image, mated });
+                let fails = image < 20 && image % 2 == 0;
+                scores.push(if mated && !fails { 0.9 } else { 0.1 + f64::from(image) / 1e4 });
+            }
+        }
+        let mated = pairs.iter().map(|pair| pair.mated).collect();
+        let set = Comparisons::new(scores, mated, ScoreScale::Similarity).expect("comparisons");
+        let evaluator = Evaluator::new(&set);
+        let point = operating_points(&evaluator, &[0.01]).expect("a point")[0];
+        let rows = by_band(&set, &pairs, &qualities, &point).expect("bands");
+        assert_eq!(rows.iter().map(|row| row.band).collect::<Vec<_>>(), Band::ALL.map(Some));
+        assert_eq!(rows.iter().map(|row| row.pictures).collect::<Vec<_>>(), [20, 20, 20, 41]);
+        assert_eq!(rows.iter().map(|row| row.mated).collect::<Vec<_>>(), [20, 20, 20, 40]);
+        let failed: usize = rows.iter().map(|row| row.false_non_matches).sum();
+        assert!((failed as f64 / 100.0 - point.fnmr).abs() < 1e-12);
+        assert_eq!(rows[0].fnmr(), Some(0.5));
+        assert_eq!(rows[3].fnmr(), Some(0.0));
+        let mut failed = qualities.clone();
+        failed[100] = -1;
+        let rows = by_band(&set, &pairs, &failed, &point).expect("bands");
+        assert_eq!((rows[0].band, rows[0].pictures, rows[0].mated), (None, 1, 100));
+        assert!(by_band(&set, &pairs[1..], &qualities, &point).is_err());
+    }
+
+    #[test]
+    fn intervals_are_wilsons() {
+        // Values of the closed formula, computed by hand for 5 of 50 and 0 of 10.
+        let [low, high] = wilson(5, 50).expect("an interval");
+        assert!((low - 0.043_5).abs() < 5e-4 && (high - 0.213_6).abs() < 5e-4, "{low} {high}");
+        let [low, high] = wilson(0, 10).expect("an interval");
+        assert!(low == 0.0 && (high - 0.277_5).abs() < 5e-4, "{low} {high}");
+        assert_eq!(wilson(0, 0), None);
+    }
+}

@@ -161,7 +161,8 @@ fn methods_that_the_model_does_not_have_are_refused_with_what_it_has() {
 fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     let known = "expected one of attn, attn-calibrated, attn-median, attn-max, attn-inverse-std, \
-                 each optionally with @block=N and @head=N";
+                 vitnt, vitnt-weighted, norm, dropout, those of attn optionally with @block=N and \
+                 @head=N; or laplacian, eye-distance, detector-score, onnx:FILE[@input=SPEC]";
     for (method, reason) in [
         ("atn", "unknown name"),
         ("attn@layer=1", "neither block nor head after '@'"),
@@ -173,6 +174,19 @@ fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
         ));
     }
     here.run(&["score", "astronaut.png", "--columns", "age"]).refused_with(
-        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: size, landmarks, map, embedding]",
+        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: band, size, landmarks, map, embedding]",
     );
+}
+
+#[test]
+fn the_band_is_that_of_the_quality() {
+    let here = Workplace::with_faces(&["astronaut.png", "blur-5.png"]);
+    let args =
+        ["score", "--aligned", "astronaut.png", "blur-5.png", "gone.png", "--columns", "band"];
+    let table = here.run(&args).ended_with(1).table();
+    assert_eq!(table.heading.join(","), "path,status,score,quality,band,message");
+    for (quality, band) in table.column("quality").into_iter().zip(table.column("band")) {
+        let expected = quality.parse().ok().and_then(attn_fiqa::score::Band::of);
+        assert_eq!(band, expected.map_or("", attn_fiqa::score::Band::name), "{quality}");
+    }
 }

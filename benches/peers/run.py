@@ -1,97 +1,141 @@
-"""Ours in every precision against PyTorch: same weights, images and threads, in turn."""
+"""Ours in every precision against the peers: same weights, images and threads, in turn.
+
+Every runner is a process of its own (so that its memory and its time to the first score
+are its own) and answers the protocol of `peer.py`. Rounds are interleaved; medians are
+printed, and the median of the ratios within a round.
+"""
 
 import argparse
-import contextlib
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 import numpy as np
-import torch
-from safetensors.torch import save_file
 
-from vit import SHAPES, QualityVit
+import models
+from vit import SHAPES, operations
+
+HERE = pathlib.Path(__file__).parent
+OURS = ["ours-f32", "ours-bf16", "ours-int8"]
+PEERS = [
+    "torch-f32", "torch-bf16", "onnxruntime-f32", "onnxruntime-int8",
+    "openvino-f32", "openvino-bf16", "openvino-int8", "rten-f32", "candle-f32",
+]
+REST = 0.15
+"""Seconds between two runners, so that the threads of the one before have stopped spinning."""
 
 
-class Ours:
-    def __init__(self, binary, checkpoint, heads, crops, batch, threads, precision):
-        command = [binary, checkpoint, heads, crops, batch, threads, precision]
+class Runner:
+    """A process that answers; `command` ends with what it needs."""
+
+    def __init__(self, command):
+        start = time.perf_counter()
         self.process = subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )
+        self.first_score = float(self.line().removeprefix("ready "))
+        self.seconds_to_first = time.perf_counter() - start
 
-    def round(self):
-        self.process.stdin.write("go\n")
-        seconds, checksum = self.process.stdout.readline().split()
-        return float(seconds), float(checksum)
+    def line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args[:2]} ended with {self.process.wait()}")
+        return line
+
+    def round(self, batch):
+        self.process.stdin.write(f"{batch}\n")
+        seconds, total = self.line().split()
+        time.sleep(REST)
+        return float(seconds), float(total)
+
+    def peak_memory(self):
+        """The most resident memory so far, in MB; None where the system does not tell."""
+        try:
+            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return None
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
     def close(self):
         self.process.stdin.close()
         self.process.wait()
 
 
-class Torch:
-    def __init__(self, model, images, batch, bf16):
-        self.model, self.parts, self.bf16 = model, images.split(batch), bf16
+def command_of(name, paths, crops, threads, heads, options):
+    if name in OURS:
+        return [options.binary, paths["ours"], heads, crops, threads, name.removeprefix("ours-")]
+    if name in ("rten-f32", "candle-f32"):
+        return [options.rust_peers, name, paths[name], crops, threads, heads]
+    return [sys.executable, HERE / "peer.py", name, paths[name], crops, threads]
 
-    def round(self):
-        autocast = torch.autocast("cpu", torch.bfloat16) if self.bf16 else contextlib.nullcontext()
-        start, checksum = time.perf_counter(), 0.0
-        with torch.inference_mode(), autocast:
-            for part in self.parts:
-                checksum += self.model(part).float().sum().item()
-        return time.perf_counter() - start, checksum
 
-    def close(self):
-        pass
+def peaks(options, threads):
+    """Measured peaks of the machine in Gop/s by precision, with `threads` busy."""
+    text = subprocess.run([options.peak, str(threads)], capture_output=True, text=True, check=True)
+    return {name: float(rate) for name, rate in (line.split() for line in text.stdout.splitlines())}
+
+
+def measure(shape, paths, threads, options, crops):
+    heads = SHAPES[shape]["heads"]
+    runners = {}
+    for name in options.runners:
+        if name == "ours-f32" or name in paths or name in OURS:
+            runners[name] = Runner(command_of(name, paths, crops, threads, heads, options))
+            time.sleep(REST)
+    for batch in options.batch:
+        for runner in runners.values():
+            runner.round(batch)
+        rounds, peak_rounds = [], []
+        for _ in range(options.rounds):
+            peak_rounds.append(peaks(options, threads))
+            rounds.append({name: runner.round(batch) for name, runner in runners.items()})
+        peak = {p: statistics.median(found[p] for found in peak_rounds) for p in peak_rounds[0]}
+        print(f"# peak with {threads} threads, Gop/s: " + ", ".join(f"{p} {r:.0f}" for p, r in peak.items()))
+        for name, runner in runners.items():
+            rate = options.images / statistics.median(r[name][0] for r in rounds)
+            precision = name.rsplit("-", 1)[1]
+            own = f"ours-{precision}"
+            ratio = statistics.median(r[own][0] / r[name][0] for r in rounds) if own in runners else float("nan")
+            share = rate * operations(**SHAPES[shape]) / 1e9 / peak[precision]
+            score = rounds[0][name][1] / options.images
+            memory = runner.peak_memory()
+            print(
+                f"{shape:5}  {threads:7}  {batch:5}  {name:16}  {rate:8.1f}  {ratio:5.2f}  {share:5.0%}"
+                f"  {memory if memory else 0:6.0f}  {runner.seconds_to_first:6.2f}  {score:.6f}",
+                flush=True,
+            )
+    for runner in runners.values():
+        runner.close()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True, help="the built example `throughput`")
+    parser.add_argument("--peak", required=True, help="the built example `peak`")
+    parser.add_argument("--rust-peers", required=True, help="the built program of `rust/`")
     parser.add_argument("--shapes", nargs="+", default=["vit-s"], choices=SHAPES)
+    parser.add_argument("--runners", nargs="+", default=OURS + PEERS, choices=OURS + PEERS)
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--models", type=pathlib.Path, help="keep the models here, and use those that are there")
     options = parser.parse_args()
-    torch.manual_seed(1)
-    pixels = np.random.default_rng(1).integers(0, 256, (options.images, 112, 112, 3), np.uint8)
-    print("shape  threads  batch  runner      images/s  ratio to ours f32  mean score")
     with tempfile.TemporaryDirectory() as folder:
-        crops = pathlib.Path(folder, "crops.rgb")
+        folder = options.models or pathlib.Path(folder)
+        folder.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(1).integers(0, 256, (options.images, 112, 112, 3), np.uint8)
+        crops = folder / "crops.rgb"
         crops.write_bytes(pixels.tobytes())
+        int8 = any(name.endswith("int8") and name in PEERS for name in options.runners)
+        written = {shape: models.write(folder, shape, pixels, int8) for shape in options.shapes}
+        print("shape  threads  batch  runner            images/s  ratio  share  MB peak  first s  mean score")
         for shape in options.shapes:
-            model = QualityVit(**SHAPES[shape]).eval()
-            checkpoint = pathlib.Path(folder, f"{shape}.safetensors")
-            save_file(model.official_state(), checkpoint)
             for threads in options.threads:
-                torch.set_num_threads(threads)
-                for batch in options.batch:
-                    images = torch.from_numpy(pixels)
-                    runners = {
-                        f"ours {precision}": Ours(
-                            options.binary, checkpoint, SHAPES[shape]["heads"], crops, batch, threads, precision
-                        )
-                        for precision in ("f32", "bf16", "int8")
-                    }
-                    runners["torch f32"] = Torch(model, images, batch, bf16=False)
-                    runners["torch bf16"] = Torch(model, images, batch, bf16=True)
-                    for runner in runners.values():
-                        runner.round()
-                    rounds = [{name: runner.round() for name, runner in runners.items()} for _ in range(options.rounds)]
-                    for name, runner in runners.items():
-                        runner.close()
-                        rate = options.images / statistics.median(r[name][0] for r in rounds)
-                        ratio = statistics.median(r["ours f32"][0] / r[name][0] for r in rounds)
-                        score = rounds[0][name][1] / options.images
-                        print(
-                            f"{shape:5}  {threads:7}  {batch:5}  {name:10}  {rate:8.1f}  {ratio:17.2f}  {score:.7f}",
-                            flush=True,
-                        )
+                measure(shape, written[shape], threads, options, crops)
 
 
 if __name__ == "__main__":

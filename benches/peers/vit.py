@@ -74,3 +74,12 @@ SHAPES = {
     "vit-s": dict(patch=8, dim=512, depth=12, heads=8, mlp_ratio=5),
     "vit-b": dict(patch=8, dim=512, depth=24, heads=16, mlp_ratio=3),
 }
+
+
+def operations(patch, dim, depth, heads, mlp_ratio):
+    """Operations of one score, a product and its sum counted as two: patch embedding and
+    all blocks but the last, whose mean attention needs two matrix-vector products only."""
+    tokens = (112 // patch) ** 2
+    linears = tokens * dim * dim * (4 + 2 * mlp_ratio)
+    attention = 2 * tokens * tokens * dim
+    return 2 * ((depth - 1) * (linears + attention) + tokens * 3 * patch * patch * dim)

@@ -59,9 +59,28 @@ fn an_instruction_set_can_be_forced_and_is_named() {
 }
 
 #[test]
+fn auto_says_what_it_chose_and_keeps_its_bound() {
+    let here = Workplace::with_faces(&FACES);
+    let exact = scores(&here, "f32");
+    let spread = exact.iter().copied().fold(f32::MIN, f32::max)
+        - exact.iter().copied().fold(f32::MAX, f32::min);
+    for (found, exact) in scores(&here, "auto").iter().zip(&exact) {
+        assert!((found - exact).abs() <= 0.02 * spread, "{found}, not {exact}");
+    }
+    let said = |isa: &str| {
+        let mut command = here.command(&["score", FACES[0], "--verbose", "--precision", "auto"]);
+        let output = command.env("ATTN_FIQA_ISA", isa).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // Nothing is faster than f32 there.
+    let said = said("baseline");
+    assert!(said.contains("f32 (auto: probes moved by 0.00 % of their range"), "{said}");
+}
+
+#[test]
 fn an_unknown_precision_is_refused() {
     let here = Workplace::with_faces(&FACES[..1]);
     here.run(&["score", FACES[0], "--precision", "fp8"])
         .ended_with(2)
-        .refused_with("expected f32, bf16, int8");
+        .refused_with("expected auto, f32, bf16, int8");
 }

@@ -37,6 +37,20 @@ fn workplace() -> Workplace {
 }
 
 #[test]
+fn the_file_says_how_its_scores_came_to_be() {
+    let here = workplace();
+    let args = ["score", "astronaut.png", "--precision", "int8", "--output", "scores.parquet"];
+    here.run(&args).ended_with(0);
+    let reader = SerializedFileReader::new(File::open(here.path("scores.parquet")).unwrap());
+    let reader = reader.unwrap();
+    let about = reader.metadata().file_metadata().key_value_metadata().unwrap();
+    let value = |key: &str| about.iter().find(|entry| entry.key == key).unwrap().value.clone();
+    assert_eq!(value("attn_fiqa.precision").as_deref(), Some("int8"));
+    assert!(value("attn_fiqa.instruction_set").is_some());
+    assert_eq!(value("attn_fiqa.model").as_deref(), Some("built-in interim-vit"));
+}
+
+#[test]
 fn every_column_comes_back_with_nulls_where_an_image_failed() {
     let here = workplace();
     let args = [

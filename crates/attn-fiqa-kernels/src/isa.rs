@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use crate::Precision;
+
 /// The environment variable that forces an instruction set, by its name.
 pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 
@@ -115,6 +117,18 @@ impl Isa {
         return self.0 == Kind::Neon;
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         false
+    }
+
+    /// The precisions that are faster than f32 here, fastest first, by the measurements in
+    /// `docs/performance.md`.
+    pub fn faster_than_f32(self) -> &'static [Precision] {
+        #[cfg(target_arch = "x86_64")]
+        match self.0 {
+            Kind::Avx512Bf16 => return &[Precision::Int8, Precision::Bf16],
+            Kind::Avx512Vnni => return &[Precision::Int8],
+            _ => {}
+        }
+        &[]
     }
 
     /// Whether there is an instruction for dot products of bf16; elsewhere these are

@@ -31,6 +31,27 @@ for_every_isa! {
     }
 }
 
+for_every_isa! {
+    /// `out = (x − mean) / √(variance + eps)`, row by row: [`layer_norm()`] without its
+    /// affine part, which a linear behind it takes up when it is loaded.
+    ///
+    /// # Panics
+    ///
+    /// When `x` and `out` differ in length or are not whole rows of `dim` values.
+    pub fn standardise(x: &[f32], dim: usize, eps: f32, out: &mut [f32]) {
+        assert!(dim > 0 && x.len() == out.len(), "standardised rows differ in length");
+        assert!(x.len().is_multiple_of(dim), "standardised rows are whole rows");
+        for (row, out) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
+            let mean = lane_sum(row, |value| value) / dim as f32;
+            let variance = lane_sum(row, |value| (value - mean) * (value - mean)) / dim as f32;
+            let inverse = 1.0 / (variance + eps).sqrt();
+            for (out, &value) in out.iter_mut().zip(row) {
+                *out = (value - mean) * inverse;
+            }
+        }
+    }
+}
+
 /// Sums `f` of every value over [`LANES`] lanes that are added up in order at the end.
 #[inline(always)]
 pub(crate) fn lane_sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {

@@ -6,7 +6,7 @@
 //! 3. [`PackedWeights`] multiplies by weights that stay the same, in one of three
 //!    [`Precision`]s, and finishes each sum before it is stored.
 //! 4. [`attention`] mixes the tokens of one head.
-//! 5. [`layer_norm`], [`softmax`], [`relu6`] and [`gelu`] work on rows.
+//! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work on rows.
 //!
 //! # Invariant
 //!
@@ -31,7 +31,7 @@ pub use activation::{gelu, relu6};
 pub use attention::{AttentionShape, attention};
 pub use gemm::{Accumulate, gemm};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
-pub use layer_norm::layer_norm;
+pub use layer_norm::{layer_norm, standardise};
 pub use matrix::{Matrix, MatrixMut};
 pub use packed::PackedWeights;
 pub use peak::peak_operations;

@@ -1,7 +1,7 @@
 //! Every instruction set of this machine against the baseline, bit for bit, and
 //! against an independent computation in f64.
 
-use attn_fiqa_kernels::{Isa, gelu, layer_norm, relu6, softmax};
+use attn_fiqa_kernels::{Isa, gelu, layer_norm, relu6, softmax, standardise};
 
 /// Sizes around nothing, one register, several registers and no multiple of any.
 const AWKWARD: [usize; 12] = [1, 2, 3, 7, 15, 16, 17, 31, 33, 97, 196, 512];
@@ -59,6 +59,22 @@ fn layer_norm_is_right_on_every_isa() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn standardising_is_a_layer_norm_without_its_affine_part() {
+    for dim in AWKWARD {
+        let x = values(3 * dim, 6);
+        let found = same_everywhere(|isa| {
+            let mut out = vec![f32::NAN; x.len()];
+            standardise(isa, &x, dim, 1e-5, &mut out);
+            out
+        });
+        let mut expected = vec![0.0; x.len()];
+        let (ones, zeros) = (vec![1.0; dim], vec![0.0; dim]);
+        layer_norm(Isa::best(), &x, &ones, &zeros, 1e-5, &mut expected);
+        assert_eq!(found, expected);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Times the engine on demand, for `benches/peers`.
 //!
-//! `throughput CHECKPOINT HEADS CROPS BATCH THREADS PRECISION`: CROPS is raw RGB,
-//! `[image, row, column, channel]`. For every line on standard input all crops
-//! are scored once, and the seconds it took and a checksum are printed.
+//! `throughput CHECKPOINT HEADS CROPS THREADS PRECISION`: CROPS is raw RGB,
+//! `[image, row, column, channel]`. After the first score it prints `ready SCORE`;
+//! then, for every batch size on a line of standard input, all crops are scored once,
+//! and the seconds it took and the sum of the scores are printed.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
 
 use std::error::Error;
@@ -12,18 +13,17 @@ use std::time::Instant;
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
-use attn_fiqa::engine::{Engine, EngineOptions, Precision, Request};
+use attn_fiqa::engine::{Engine, EngineOptions, PrecisionChoice, Request};
 use attn_fiqa::score::Method;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [checkpoint, heads, crops, batch, threads, precision] = &arguments[..] else {
-        return Err("usage: throughput CHECKPOINT HEADS CROPS BATCH THREADS PRECISION".into());
+    let [checkpoint, heads, crops, threads, precision] = &arguments[..] else {
+        return Err("usage: throughput CHECKPOINT HEADS CROPS THREADS PRECISION".into());
     };
     let options = CheckpointOptions { heads: Some(heads.parse()?), ..Default::default() };
     let checkpoint = Checkpoint::open(Path::new(checkpoint), &options)?;
-    let precision = Precision::ALL
-        .into_iter()
+    let precision = PrecisionChoice::all()
         .find(|candidate| candidate.name() == precision)
         .ok_or("no such precision")?;
     let options = EngineOptions { threads: Some(threads.parse()?), embedding: false, precision };
@@ -34,11 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter_map(|rgb| Crop::from_rgb(side, rgb.to_vec()))
         .collect();
     let request = Request::new(Method::ATTN);
+    let first = engine.assess(&crops[..1], &request)?.remove(0)?;
+    println!("ready {}", first.scores[0]);
     for line in std::io::stdin().lock().lines() {
-        line?;
+        let batch = line?.trim().parse()?;
         let start = Instant::now();
         let mut checksum = 0.0;
-        for batch in crops.chunks(batch.parse()?) {
+        for batch in crops.chunks(batch) {
             for outcome in engine.assess(batch, &request)? {
                 checksum += f64::from(outcome?.scores[0]);
             }

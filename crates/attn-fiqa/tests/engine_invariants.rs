@@ -16,7 +16,11 @@ fn engine(checkpoint: &Checkpoint, threads: usize) -> Engine {
 }
 
 fn engine_in(precision: Precision, checkpoint: &Checkpoint, threads: usize) -> Engine {
-    let options = EngineOptions { threads: NonZeroUsize::new(threads), embedding: true, precision };
+    let options = EngineOptions {
+        threads: NonZeroUsize::new(threads),
+        embedding: true,
+        precision: precision.into(),
+    };
     Engine::new(checkpoint, &options).expect("engine")
 }
 

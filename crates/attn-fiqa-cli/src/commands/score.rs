@@ -59,7 +59,8 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let mut sink = output::open(format, args.output.as_deref(), columns)?;
+    let mut sink =
+        output::open(format, args.output.as_deref(), columns.with_about(session.about()))?;
     let of_first = |map: &&QualityMap| first == Some(&QualityName::Method(map.method()));
     let map = session.engine.quality_map().filter(of_first);
     let report = session.run(sources, &options, &args.run, &request, |row, _| {

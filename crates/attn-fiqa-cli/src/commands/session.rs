@@ -22,6 +22,16 @@ impl Session {
         Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
     }
 
+    /// How the scores come to be, for the output's metadata.
+    pub(super) fn about(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("model", self.model_name.clone()),
+            ("precision", self.engine.precision().to_string()),
+            ("instruction_set", self.engine.instruction_set().to_owned()),
+        ]
+    }
+
     /// The methods asked for, or the model's default.
     pub(super) fn methods(&self, asked: &[Method]) -> Vec<Method> {
         if asked.is_empty() { vec![self.engine.default_method()] } else { asked.to_vec() }
@@ -82,7 +92,7 @@ impl Session {
             config.num_heads,
             config.patch_size,
             scorers(options, request).join(", "),
-            run.precision.name(),
+            self.engine.precision(),
             self.engine.instruction_set()
         ));
         if let FaceSource::Detected(detector) = &options.faces {

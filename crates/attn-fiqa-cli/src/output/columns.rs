@@ -79,6 +79,8 @@ pub(crate) struct Columns {
     /// Names of the score columns; the first is `score`.
     pub(crate) scores: Vec<String>,
     pub(crate) map: bool,
+    /// How the rows came to be, by name, for formats that have a place for it.
+    pub(crate) about: Vec<(&'static str, String)>,
 }
 
 /// What a run's columns hang on.
@@ -131,7 +133,7 @@ impl Columns {
             fields.push(field("embedding", Kind::List, What::Embedding));
         }
         fields.push(field("message", Kind::Text, What::Message));
-        Self { fields, scores, map: asked(Column::Map) }
+        Self { fields, scores, map: asked(Column::Map), about: Vec::new() }
     }
 
     /// Of rows without scores: the faces themselves.
@@ -144,7 +146,12 @@ impl Columns {
         fields.extend(found_fields());
         fields.extend(landmark_fields());
         fields.push(field("message", Kind::Text, What::Message));
-        Self { fields, scores: Vec::new(), map: false }
+        Self { fields, scores: Vec::new(), map: false, about: Vec::new() }
+    }
+
+    /// The same of rows that came to be so.
+    pub(crate) fn with_about(self, about: Vec<(&'static str, String)>) -> Self {
+        Self { about, ..self }
     }
 
     /// Every column's name, in order.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType};
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
@@ -22,7 +23,13 @@ pub(super) struct ParquetRows {
 
 impl ParquetRows {
     pub(super) fn new(destination: Destination, columns: &Columns) -> anyhow::Result<Self> {
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let about = columns.about.iter();
+        let about = about
+            .map(|(name, value)| KeyValue::new(format!("attn_fiqa.{name}"), Some(value.clone())));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_key_value_metadata(Some(about.collect()))
+            .build();
         let writer =
             SerializedFileWriter::new(destination, schema(columns)?, Arc::new(properties))?;
         Ok(Self { writer, rows: Vec::new(), columns: columns.clone() })

@@ -2,6 +2,8 @@
 //! or 32 of four hold. The kernels leave sums; what becomes of them is the portable
 //! code's.
 
+use std::cell::RefCell;
+
 use super::portable::finish_with;
 #[cfg(target_arch = "x86_64")]
 use super::portable::unscale;
@@ -27,6 +29,11 @@ pub(super) struct SmallTile<'a, T, const ROWS: usize> {
     pub(super) sums: [[T; WIDTH]; ROWS],
 }
 
+thread_local! {
+    /// A widened panel; kept by every thread, so that a steady run allocates nothing here.
+    static WIDE: RefCell<Vec<Step>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A product whose sums are f32. Steps of bf16 are widened for the kernel.
 pub(super) fn floats(
     weights: &PackedWeights,
@@ -35,18 +42,20 @@ pub(super) fn floats(
     finish: Finish,
     run: impl Fn(&mut SmallTile<'_, f32, FLOAT_ROWS>),
 ) {
-    let mut wide = Vec::new();
-    if weights.precision == Precision::Bf16 {
-        wide.resize(weights.row_words(), Step([0; PANEL]));
-    }
-    for panel in 0..weights.bias.len() / PANEL {
-        let steps = weights.panel(panel);
-        let steps = if wide.is_empty() { steps } else { widen(steps, &mut wide) };
-        let store = |_, outputs, product: &[f32], out: &mut [f32]| {
-            finish_with(finish, product, &weights.bias[outputs..], out);
-        };
-        one_panel(weights, rows, out, (panel, steps), &run, store);
-    }
+    let bf16 = weights.precision == Precision::Bf16;
+    WIDE.with_borrow_mut(|wide| {
+        if bf16 {
+            wide.resize(weights.row_words(), Step([0; PANEL]));
+        }
+        for panel in 0..weights.bias.len() / PANEL {
+            let steps = weights.panel(panel);
+            let steps = if bf16 { widen(steps, wide) } else { steps };
+            let store = |_, outputs, product: &[f32], out: &mut [f32]| {
+                finish_with(finish, product, &weights.bias[outputs..], out);
+            };
+            one_panel(weights, rows, out, (panel, steps), &run, store);
+        }
+    });
 }
 
 /// A product of bytes.

@@ -139,6 +139,7 @@ impl Engine {
             let input = input_of(last, &passed.block_inputs);
             self.vit.query_key(last).read(input, None).mean_query()
         });
+        self.vit.recycle(passed.block_inputs);
         let assessment = Assessment { scores, received, paid, embedding: None, mean_query };
         Ok((assessment, passed.last_output))
     }

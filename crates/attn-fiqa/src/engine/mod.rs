@@ -4,6 +4,7 @@
 //! and whatever binding or server comes beside it, share this one type.
 
 mod assess;
+mod precision;
 mod request;
 mod whole;
 
@@ -21,6 +22,7 @@ use crate::threads::{Threads, ThreadsError};
 use crate::vit::config::VitConfig;
 use crate::vit::{EmbeddingHead, Vit};
 
+pub use precision::{ChosenPrecision, MOST_MOVED, PrecisionChoice};
 pub use request::{Request, RequestError};
 
 /// How an [`Engine`] is built.
@@ -32,7 +34,7 @@ pub struct EngineOptions {
     /// score reads. See also [`Aggregation::reads_whole_network`](crate::score::Aggregation::reads_whole_network).
     pub embedding: bool,
     /// How finely the blocks multiply.
-    pub precision: Precision,
+    pub precision: PrecisionChoice,
 }
 
 /// Why no engine could be built.
@@ -106,6 +108,7 @@ pub struct Engine {
     embedding_head: Option<EmbeddingHead>,
     key_bias: Option<Vec<f32>>,
     quality_map: Option<QualityMap>,
+    precision: ChosenPrecision,
     threads: Threads,
 }
 
@@ -121,16 +124,72 @@ impl Engine {
         let threads = Threads::new(options.threads)?;
         let embedding = options.embedding && checkpoint.config().embedding_head.is_some();
         let embedding_head = if embedding { EmbeddingHead::load(checkpoint)? } else { None };
-        Ok(Self {
-            vit: Vit::load(checkpoint, options.precision, embedding_head.is_some())?,
+        let through_last = embedding_head.is_some();
+        let load = |precision| Vit::load(checkpoint, precision, through_last);
+        // `auto` begins with the reference.
+        let precision = match options.precision {
+            PrecisionChoice::Fixed(precision) => precision,
+            PrecisionChoice::Auto => Precision::F32,
+        };
+        let mut engine = Self {
+            vit: threads.install(|| load(precision))?,
             embedding_head,
             key_bias: checkpoint
                 .contains(KEY_BIAS)
                 .then(|| checkpoint.read_f32(KEY_BIAS))
                 .transpose()?,
             quality_map: checkpoint.calibration().map(|found| found.quality.clone()),
+            precision: ChosenPrecision { precision, moved: None },
             threads,
-        })
+        };
+        if options.precision == PrecisionChoice::Auto {
+            engine.choose_precision(load)?;
+        }
+        Ok(engine)
+    }
+
+    /// Puts the fastest network that the bound allows in the place of the f32 one.
+    fn choose_precision(
+        &mut self,
+        load: impl Fn(Precision) -> Result<Vit, CheckpointError> + Sync,
+    ) -> Result<(), EngineError> {
+        self.precision.moved = Some(0.0);
+        let candidates = Isa::best().faster_than_f32();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let Some(probes) = precision::probes(self.config().image_size) else {
+            return Ok(());
+        };
+        let request = Request::new(self.default_method());
+        let exact = self.probe_scores(&probes, &request);
+        for &candidate in candidates {
+            let faster = self.threads.install(|| load(candidate))?;
+            let reference = std::mem::replace(&mut self.vit, faster);
+            let found = self.probe_scores(&probes, &request);
+            match precision::share_moved(&exact, &found) {
+                Some(moved) if moved <= MOST_MOVED => {
+                    self.precision = ChosenPrecision { precision: candidate, moved: Some(moved) };
+                    break;
+                }
+                _ => self.vit = reference,
+            }
+        }
+        Ok(())
+    }
+
+    /// NaN for a probe that cannot be scored.
+    fn probe_scores(&self, probes: &[Crop], request: &Request) -> Vec<f32> {
+        let outcomes = self.threads.install(|| self.assess_batch(probes, request));
+        let score = |outcome: Result<Assessment, Failure>| {
+            outcome.map_or(f32::NAN, |assessment| assessment.scores[0])
+        };
+        outcomes.into_iter().map(score).collect()
+    }
+
+    /// What the blocks multiply in, and why where that was left to `auto`.
+    pub fn precision(&self) -> ChosenPrecision {
+        self.precision
     }
 
     /// The shape of the network; crops must be `image_size` on a side.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::checkpoint::CheckpointError;
 
 use super::config::VitConfig;
+use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
 
@@ -18,13 +19,16 @@ pub(super) struct Attention {
 }
 
 impl Attention {
+    /// With the normalisation before it.
     pub(super) fn load(
         weights: &Weights<'_>,
         config: &VitConfig,
         block: usize,
-    ) -> Result<Self, CheckpointError> {
-        Ok(Self {
-            qkv: weights.linear(&format!("blocks.{block}.attn.qkv"), config.embed_dim)?,
+    ) -> Result<(Standardise, Self), CheckpointError> {
+        let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
+        let (norm1, qkv) = weights.linear_after(&norm, &name, config)?;
+        let attention = Self {
+            qkv,
             proj: weights.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
             shape: AttentionShape {
                 heads: config.num_heads,
@@ -32,32 +36,29 @@ impl Attention {
                 scale: config.scale(),
             },
             precision: weights.precision(),
-        })
+        };
+        Ok((norm1, attention))
     }
 
     /// `softmax(scale·q·kᵀ)·v` of every head: `qkv` `[token, 3·dim]` to `[head, token, head_dim]`.
-    pub(super) fn mix(&self, qkv: &[f32]) -> Vec<f32> {
+    pub(super) fn mix(&self, qkv: &[f32], mixed: &mut [f32]) {
         let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = qkv.len() / (3 * heads * head_dim);
-        let mut mixed = vec![0.0; tokens * heads * head_dim];
         mixed.par_chunks_mut(tokens * head_dim).enumerate().for_each(|(head, mixed)| {
             attention(Isa::best(), self.precision, qkv, &self.shape, head, mixed);
         });
-        mixed
     }
 
-    /// Brings the heads of `count` tokens from `first` on side by side:
-    /// `[head, token, head_dim]` to `[token, dim]`.
-    pub(super) fn gather(&self, mixed: &[f32], first: usize, count: usize) -> Vec<f32> {
+    /// Brings the heads of the tokens from `first` on side by side, as many as there are
+    /// rows: `[head, token, head_dim]` to `[token, dim]`.
+    pub(super) fn gather(&self, mixed: &[f32], first: usize, rows: &mut [f32]) {
         let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = mixed.len() / (heads * head_dim);
-        let mut rows = vec![0.0; count * heads * head_dim];
         for (row, out) in rows.chunks_exact_mut(heads * head_dim).enumerate() {
             for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
                 let start = (head * tokens + first + row) * head_dim;
                 out.copy_from_slice(&mixed[start..start + head_dim]);
             }
         }
-        rows
     }
 }

@@ -1,8 +1,8 @@
-//! LayerNorm with its affine part.
+//! LayerNorm, whose affine part the linear behind it takes up.
 
-use attn_fiqa_kernels::{Isa, layer_norm};
+use attn_fiqa_kernels::{Isa, layer_norm, standardise};
 
-#[derive(Clone)]
+/// With its affine part: before the embedding head.
 pub(super) struct LayerNorm {
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,
@@ -13,5 +13,63 @@ impl LayerNorm {
     /// Normalises every row of `x` `[row, dim]` into `out`.
     pub(super) fn forward(&self, x: &[f32], out: &mut [f32]) {
         layer_norm(Isa::best(), x, &self.weight, &self.bias, self.eps, out);
+    }
+
+    /// Takes the affine part into the linear behind, `W·(n∘γ + β) + b =
+    /// (W∘γ)·n + (W·β + b)`: `weight` is `[out, dim]`. What is left only normalises.
+    pub(super) fn fold(&self, weight: &mut [f32], bias: &mut [f32]) -> Standardise {
+        let dim = self.weight.len();
+        for (row, bias) in weight.chunks_exact_mut(dim).zip(bias) {
+            let shift = row.iter().zip(&self.bias).map(|(&w, &b)| f64::from(w) * f64::from(b));
+            *bias = (f64::from(*bias) + shift.sum::<f64>()) as f32;
+            row.iter_mut().zip(&self.weight).for_each(|(weight, gamma)| *weight *= gamma);
+        }
+        Standardise { dim, eps: self.eps }
+    }
+}
+
+/// Without it: zero mean and unit variance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standardise {
+    pub(super) dim: usize,
+    pub(super) eps: f32,
+}
+
+impl Standardise {
+    /// Normalises every row of `x` `[row, dim]` into `out`.
+    pub(super) fn forward(self, x: &[f32], out: &mut [f32]) {
+        standardise(Isa::best(), x, self.dim, self.eps, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_changes_no_output() {
+        let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
+        let (dim, outputs) = (13, 4);
+        let norm = LayerNorm {
+            weight: (0..dim).map(|i| value(i + 3)).collect(),
+            bias: (0..dim).map(|i| value(i + 40)).collect(),
+            eps: 1e-5,
+        };
+        let weight: Vec<f32> = (0..dim * outputs).map(|i| value(i + 90)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|i| value(i + 7)).collect();
+        let x: Vec<f32> = (0..dim).map(value).collect();
+        let product = |weight: &[f32], bias: &[f32], normed: &[f32]| -> Vec<f32> {
+            let rows = weight.chunks_exact(dim).zip(bias);
+            rows.map(|(row, b)| row.iter().zip(normed).map(|(w, n)| w * n).sum::<f32>() + b)
+                .collect()
+        };
+        let mut normed = vec![0.0; dim];
+        norm.forward(&x, &mut normed);
+        let expected = product(&weight, &bias, &normed);
+        let (mut folded, mut folded_bias) = (weight, bias);
+        norm.fold(&mut folded, &mut folded_bias).forward(&x, &mut normed);
+        for (found, expected) in product(&folded, &folded_bias, &normed).iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::checkpoint::CheckpointError;
 
 use super::config::{Activation, VitConfig};
 use super::dropout::drop_out;
+use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
 
@@ -16,33 +17,37 @@ pub(super) struct Mlp {
 }
 
 impl Mlp {
+    /// With the normalisation before it.
     pub(super) fn load(
         weights: &Weights<'_>,
         config: &VitConfig,
         block: usize,
-    ) -> Result<Self, CheckpointError> {
-        Ok(Self {
-            fc1: weights.linear(&format!("blocks.{block}.mlp.fc1"), config.embed_dim)?,
-            fc2: weights.linear(&format!("blocks.{block}.mlp.fc2"), config.mlp_dim)?,
-            activation: config.activation,
-        })
+    ) -> Result<(Standardise, Self), CheckpointError> {
+        let (norm, name) = (format!("blocks.{block}.norm2"), format!("blocks.{block}.mlp.fc1"));
+        let (norm2, fc1) = weights.linear_after(&norm, &name, config)?;
+        let fc2 = weights.linear(&format!("blocks.{block}.mlp.fc2"), config.mlp_dim)?;
+        Ok((norm2, Self { fc1, fc2, activation: config.activation }))
     }
 
-    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`. With a seed some of
-    /// the hidden numbers are dropped.
-    pub(super) fn forward_add(&self, x: &[f32], out: &mut [f32], dropout: Option<u64>) {
-        let tokens = x.len() / self.fc2.outputs();
-        let mut hidden = vec![0.0; tokens * self.fc1.outputs()];
+    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`, and `hidden` is room for
+    /// `[token, mlp_dim]`. With a seed some of the hidden numbers are dropped.
+    pub(super) fn forward_add(
+        &self,
+        x: &[f32],
+        hidden: &mut [f32],
+        out: &mut [f32],
+        dropout: Option<u64>,
+    ) {
         match self.activation {
-            Activation::Relu6 => self.fc1.forward(x, &mut hidden, Finish::Relu6),
+            Activation::Relu6 => self.fc1.forward(x, hidden, Finish::Relu6),
             Activation::Gelu => {
-                self.fc1.forward(x, &mut hidden, Finish::Overwrite);
-                gelu(&mut hidden);
+                self.fc1.forward(x, hidden, Finish::Overwrite);
+                gelu(hidden);
             }
         }
         if let Some(seed) = dropout {
-            drop_out(&mut hidden, seed);
+            drop_out(hidden, seed);
         }
-        self.fc2.forward(&hidden, out, Finish::Add);
+        self.fc2.forward(hidden, out, Finish::Add);
     }
 }

@@ -22,6 +22,7 @@ mod mlp;
 mod patch_embed;
 mod query_key;
 mod weights;
+mod workspace;
 
 pub(crate) use embedding_head::EmbeddingHead;
 pub(crate) use query_key::{Direction, QueryKey, Reading};
@@ -29,6 +30,7 @@ pub(crate) use query_key::{Direction, QueryKey, Reading};
 use std::sync::OnceLock;
 
 use attn_fiqa_kernels::Precision;
+use rayon::prelude::*;
 
 use block::Block;
 use config::VitConfig;
@@ -36,6 +38,7 @@ use patch_embed::PatchEmbed;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use weights::Weights;
+use workspace::{Pool, Workspace};
 
 /// At most so many tokens go through the linears together: half of the published
 /// networks' 196, so that two cores share a single image evenly. From about sixty
@@ -56,6 +59,9 @@ pub(crate) struct Vit {
     last_block: Option<Block>,
     /// Of every block; cut out when first asked for, the last one's at loading.
     query_keys: Vec<OnceLock<QueryKey>>,
+    workspaces: Pool<Workspace>,
+    /// Buffers of `[token, dim]`.
+    token_buffers: Pool<Vec<f32>>,
 }
 
 /// What one forward pass leaves behind.
@@ -79,7 +85,9 @@ impl Vit {
         let config = *checkpoint.config();
         let weights = Weights::new(checkpoint, precision);
         let last = config.depth - 1;
+        // Called on the pool, every core lays out weights.
         let blocks = (0..last)
+            .into_par_iter()
             .map(|index| Block::load(&weights, &config, index))
             .collect::<Result<Vec<_>, _>>()?;
         let last_query_key = QueryKey::load_last(&weights, &config, checkpoint.is_quality_only())?;
@@ -90,6 +98,8 @@ impl Vit {
             blocks,
             last_block: through_last.then(|| Block::load(&weights, &config, last)).transpose()?,
             query_keys,
+            workspaces: Pool::new(),
+            token_buffers: Pool::new(),
             config,
         })
     }
@@ -116,7 +126,9 @@ impl Vit {
     pub(crate) fn last_block_with_dropout(&self, input: &[f32], pass: u64) -> Vec<f32> {
         let block = self.last_block.as_ref().expect("the last block was not loaded: this is a bug");
         let mut tokens = input.to_vec();
-        block.forward_with_dropout(&mut tokens, pass);
+        let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
+        block.forward_with_dropout(&mut tokens, &mut workspace, pass);
+        self.workspaces.give_back(workspace);
         tokens
     }
 
@@ -128,22 +140,43 @@ impl Vit {
     pub(crate) fn forward(&self, rgb: &[u8], inputs_of: &[usize], through_last: bool) -> Passed {
         let last = self.config.depth - 1;
         let stop = if through_last { last } else { inputs_of.last().copied().unwrap_or(0) };
-        let mut tokens = self.patch_embed.forward(rgb);
+        let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
+        let mut tokens = self.token_buffer();
+        self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
         let mut block_inputs = Vec::with_capacity(inputs_of.len());
-        for index in 0..=stop {
+        let keep = |block_inputs: &mut Vec<(usize, Vec<f32>)>, index, tokens: &[f32]| {
             if inputs_of.contains(&index) {
-                block_inputs.push((index, tokens.clone()));
+                let mut kept = self.token_buffer();
+                kept.copy_from_slice(tokens);
+                block_inputs.push((index, kept));
             }
-            if index < stop {
-                self.blocks[index].forward(&mut tokens);
-            }
+        };
+        for (index, block) in self.blocks[..stop].iter().enumerate() {
+            keep(&mut block_inputs, index, &tokens);
+            block.forward(&mut tokens, &mut workspace);
         }
-        let last_output = through_last.then(|| {
+        let last_output = if through_last {
+            keep(&mut block_inputs, last, &tokens);
             let block =
                 self.last_block.as_ref().expect("the last block was not loaded: this is a bug");
-            block.forward(&mut tokens);
-            tokens
-        });
+            block.forward(&mut tokens, &mut workspace);
+            Some(tokens)
+        } else {
+            block_inputs.push((stop, tokens));
+            None
+        };
+        self.workspaces.give_back(workspace);
         Passed { block_inputs, last_output }
+    }
+
+    fn token_buffer(&self) -> Vec<f32> {
+        self.token_buffers.take(|| vec![0.0; self.config.tokens() * self.config.embed_dim])
+    }
+
+    /// Takes back what [`Self::forward`] lent, so that a steady run needs no more memory.
+    pub(crate) fn recycle(&self, block_inputs: Vec<(usize, Vec<f32>)>) {
+        for (_, tokens) in block_inputs {
+            self.token_buffers.give_back(tokens);
+        }
     }
 }

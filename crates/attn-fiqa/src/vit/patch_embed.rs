@@ -1,6 +1,6 @@
 //! Pixels to tokens: `patch_embed.proj`, `cls_token` and `pos_embed`.
 
-use attn_fiqa_kernels::Finish;
+use attn_fiqa_kernels::{Finish, Precision};
 use rayon::prelude::*;
 
 use crate::checkpoint::CheckpointError;
@@ -12,16 +12,17 @@ use super::weights::Weights;
 
 /// Pixels become `(x/255 − 0.5)/0.5` (definitions §1): mean and deviation of the
 /// face-recognition networks' input, per channel alike.
-const PIXEL_MEAN: f32 = 0.5;
-const PIXEL_DEVIATION: f32 = 0.5;
+const PIXEL_MEAN: f64 = 0.5;
+const PIXEL_DEVIATION: f64 = 0.5;
 const CHANNELS: usize = 3;
 
 pub(super) struct PatchEmbed {
     image_size: usize,
     patch_size: usize,
     grid: usize,
-    /// The convolution as a linear over a patch's pixels `[channel, row, column]`:
-    /// kernel and stride are equal, so patches do not overlap.
+    /// The convolution as a linear over a patch's pixels `[channel, row, column]`, 0 to
+    /// 255: kernel and stride are equal, so patches do not overlap. The normalisation of
+    /// pixels is folded in.
     proj: Linear,
     /// `pos_embed`, the class token already added to its first row if there is one.
     start: Vec<f32>,
@@ -39,35 +40,33 @@ impl PatchEmbed {
             image_size: config.image_size,
             patch_size: config.patch_size,
             grid: config.grid(),
-            // Pixels have eight bits already, and everything after rests on them.
-            proj: weights
-                .in_f32()
-                .linear("patch_embed.proj", CHANNELS * config.patch_size * config.patch_size)?,
+            proj: pixel_linear(weights, CHANNELS * config.patch_size * config.patch_size)?,
             start,
             class_token: config.class_token,
         })
     }
 
-    /// `rgb` `[row, column, channel]` to tokens `[token, dim]`, patches row by row.
-    pub(super) fn forward(&self, rgb: &[u8]) -> Vec<f32> {
+    /// `rgb` `[row, column, channel]` to `tokens` `[token, dim]`, patches row by row.
+    /// `pixels` is room for `[patch, pixel]`.
+    pub(super) fn forward(&self, rgb: &[u8], pixels: &mut [f32], tokens: &mut [f32]) {
         let dim = self.proj.outputs();
         let patch_len = CHANNELS * self.patch_size * self.patch_size;
-        let mut tokens = self.start.clone();
+        tokens.copy_from_slice(&self.start);
         let chunk_len = token_chunk(self.grid * self.grid);
         let first_patch = if self.class_token { dim } else { 0 };
-        tokens[first_patch..].par_chunks_mut(chunk_len * dim).enumerate().for_each(
-            |(chunk, tokens)| {
-                let mut pixels = vec![0.0; tokens.len() / dim * patch_len];
+        let chunks = tokens[first_patch..].par_chunks_mut(chunk_len * dim);
+        chunks.zip(pixels.par_chunks_mut(chunk_len * patch_len)).enumerate().for_each(
+            |(chunk, (tokens, pixels))| {
+                let pixels = &mut pixels[..tokens.len() / dim * patch_len];
                 for (row, pixels) in pixels.chunks_exact_mut(patch_len).enumerate() {
                     self.gather(rgb, chunk * chunk_len + row, pixels);
                 }
-                self.proj.forward(&pixels, tokens, Finish::Add);
+                self.proj.forward(pixels, tokens, Finish::Add);
             },
         );
-        tokens
     }
 
-    /// Normalised pixels of one patch, `[channel, row, column]`.
+    /// Pixels of one patch, `[channel, row, column]`.
     fn gather(&self, rgb: &[u8], patch: usize, out: &mut [f32]) {
         let size = self.patch_size;
         let (top, left) = (patch / self.grid * size, patch % self.grid * size);
@@ -75,9 +74,25 @@ impl PatchEmbed {
             for (row, out) in out.chunks_exact_mut(size).enumerate() {
                 let start = ((top + row) * self.image_size + left) * CHANNELS + channel;
                 for (out, &value) in out.iter_mut().zip(rgb[start..].iter().step_by(CHANNELS)) {
-                    *out = (f32::from(value) / 255.0 - PIXEL_MEAN) / PIXEL_DEVIATION;
+                    *out = f32::from(value);
                 }
             }
         }
     }
+}
+
+/// `patch_embed.proj` over pixels from 0 to 255:
+/// `W·((x/255 − mean)/deviation) + b = (W/(255·deviation))·x + (b − W·mean/deviation)`.
+fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, CheckpointError> {
+    let mut weight = weights.tensor("patch_embed.proj.weight")?;
+    let mut bias = weights.tensor("patch_embed.proj.bias")?;
+    for (row, bias) in weight.chunks_exact_mut(inputs).zip(&mut bias) {
+        let sum: f64 = row.iter().map(|&weight| f64::from(weight)).sum();
+        *bias = (f64::from(*bias) - sum * PIXEL_MEAN / PIXEL_DEVIATION) as f32;
+        for weight in row {
+            *weight = (f64::from(*weight) / (255.0 * PIXEL_DEVIATION)) as f32;
+        }
+    }
+    // Pixels have eight bits already, and everything after rests on them.
+    Ok(Linear::new(Precision::F32, weight, Some(bias), inputs))
 }

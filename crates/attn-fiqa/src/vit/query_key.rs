@@ -14,14 +14,14 @@ use attn_fiqa_kernels::{Accumulate, Matrix, MatrixMut, gemm};
 use crate::checkpoint::CheckpointError;
 
 use super::config::VitConfig;
-use super::layer_norm::LayerNorm;
+use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
 
 /// What the queries and keys of one block are made from.
 pub(crate) struct QueryKey {
-    norm1: LayerNorm,
-    /// `[query | key, in]`.
+    norm1: Standardise,
+    /// `[query | key, in]`, the affine part of `norm1` folded in.
     weight: Vec<f32>,
     /// `[query | key]`; zeros where the checkpoint has no bias.
     bias: Vec<f32>,
@@ -41,10 +41,10 @@ pub(crate) enum Direction {
 
 impl QueryKey {
     /// Cut out of a block's joint linear.
-    pub(super) fn from_qkv(norm1: &LayerNorm, qkv: &Linear, config: &VitConfig) -> Self {
+    pub(super) fn from_qkv(norm1: Standardise, qkv: &Linear, config: &VitConfig) -> Self {
         let outputs = 2 * config.embed_dim;
         let weight = qkv.first_rows(outputs);
-        Self::new(norm1.clone(), weight, &qkv.bias()[..outputs], config)
+        Self::new(norm1, weight, &qkv.bias()[..outputs], config)
     }
 
     /// The last block's, without reading anything else of that block.
@@ -54,15 +54,15 @@ impl QueryKey {
         quality_only: bool,
     ) -> Result<Self, CheckpointError> {
         let last = config.depth - 1;
-        let norm1 = weights.layer_norm(&format!("blocks.{last}.norm1"), config.layer_norm_eps)?;
+        let norm = format!("blocks.{last}.norm1");
         let name = if quality_only { "qk" } else { "qkv" };
         // The score itself is never rounded to the precision of the blocks before it.
         let name = format!("blocks.{last}.attn.{name}");
-        let linear = weights.in_f32().linear(&name, config.embed_dim)?;
-        Ok(Self::from_qkv(&norm1, &linear, config))
+        let (norm1, linear) = weights.in_f32().linear_after(&norm, &name, config)?;
+        Ok(Self::from_qkv(norm1, &linear, config))
     }
 
-    fn new(norm1: LayerNorm, weight: Vec<f32>, bias: &[f32], config: &VitConfig) -> Self {
+    fn new(norm1: Standardise, weight: Vec<f32>, bias: &[f32], config: &VitConfig) -> Self {
         Self {
             norm1,
             weight,
@@ -77,14 +77,18 @@ impl QueryKey {
     ///
     /// `key_bias` `[head, head_dim]` is added to every key: the freedom that
     /// softmax, and with it the embedding, does not see (definitions §2).
-    pub(crate) fn read(&self, block_input: &[f32], key_bias: Option<&[f32]>) -> Reading<'_> {
+    pub(crate) fn read<'a>(
+        &'a self,
+        block_input: &'a [f32],
+        key_bias: Option<&[f32]>,
+    ) -> Reading<'a> {
         let dim = self.heads * self.head_dim;
         let tokens = block_input.len() / dim;
-        let mut normed = vec![0.0; block_input.len()];
-        self.norm1.forward(block_input, &mut normed);
+        let mut normed = vec![0.0; dim];
         let mut mean = vec![0.0f64; dim];
-        for token in normed.chunks_exact(dim) {
-            mean.iter_mut().zip(token).for_each(|(mean, &value)| *mean += f64::from(value));
+        for token in block_input.chunks_exact(dim) {
+            self.norm1.forward(token, &mut normed);
+            mean.iter_mut().zip(&normed).for_each(|(mean, &value)| *mean += f64::from(value));
         }
         mean.iter_mut().for_each(|mean| *mean /= tokens as f64);
 
@@ -100,15 +104,15 @@ impl QueryKey {
                 bias + row.iter().zip(&mean).map(|(&w, m)| f64::from(w) * m).sum::<f64>()
             })
             .collect();
-        Reading { of: self, normed, bias, mean_query_key }
+        Reading { of: self, block_input, bias, mean_query_key }
     }
 }
 
 /// One image at one block: everything the attention statistics need.
 pub(crate) struct Reading<'a> {
     of: &'a QueryKey,
-    /// `norm1(x)` `[token, dim]`.
-    normed: Vec<f32>,
+    /// `[token, dim]`.
+    block_input: &'a [f32],
     /// `[query | key]`.
     bias: Vec<f64>,
     /// `[query | key]` of the mean token.
@@ -118,6 +122,14 @@ pub(crate) struct Reading<'a> {
 impl Reading<'_> {
     fn dim(&self) -> usize {
         self.of.heads * self.of.head_dim
+    }
+
+    /// The block's input without mean and deviation, `[token, dim]`; only what goes beyond
+    /// a score needs it.
+    fn normed(&self) -> Vec<f32> {
+        let mut normed = vec![0.0; self.block_input.len()];
+        self.of.norm1.forward(self.block_input, &mut normed);
+        normed
     }
 
     /// The mean over tokens of the queries, `[head, head_dim]`.
@@ -158,7 +170,7 @@ impl Reading<'_> {
             towards.for_each(|(towards, &weight)| *towards += averaged * f64::from(weight));
         }
         let factor = self.of.scale / heads.len() as f64;
-        self.normed
+        self.normed()
             .chunks_exact(dim)
             .map(|token| {
                 let product: f64 = token.iter().zip(&towards).map(|(&x, t)| f64::from(x) * t).sum();
@@ -170,12 +182,13 @@ impl Reading<'_> {
     /// The whole matrix `A` of `heads`, `[head, query token, key token]`.
     pub(crate) fn logits(&self, heads: Range<usize>) -> Vec<f32> {
         let (dim, width) = (self.dim(), self.of.head_dim);
-        let tokens = self.normed.len() / dim;
+        let normed = self.normed();
+        let tokens = normed.len() / dim;
         let bias: Vec<f32> = self.bias.iter().map(|&bias| bias as f32).collect();
         let mut query_key = bias.repeat(tokens);
         gemm(
             MatrixMut::contiguous(&mut query_key, tokens, 2 * dim),
-            Matrix::contiguous(&self.normed, tokens, dim),
+            Matrix::contiguous(&normed, tokens, dim),
             Matrix::contiguous(&self.of.weight, 2 * dim, dim).transposed(),
             1.0,
             Accumulate::Add,
@@ -246,9 +259,7 @@ mod tests {
                 mlp_dim: dim, qkv_bias: has_bias, activation: Activation::Relu6,
                 class_token: false, layer_norm_eps: 1e-5, embedding_head: None,
             };
-            let norm1 = LayerNorm {
-                weight: random(dim, &mut seed), bias: random(dim, &mut seed), eps: 1e-5,
-            };
+            let norm1 = Standardise { dim, eps: 1e-5 };
             let bias = if has_bias { random(2 * dim, &mut seed) } else { vec![0.0; 2 * dim] };
             let qk = QueryKey::new(norm1, random(dim * 2 * dim, &mut seed), &bias, &config);
             let key_bias = has_key_bias.then(|| random(dim, &mut seed));
@@ -256,13 +267,14 @@ mod tests {
             let reading = qk.read(&input, key_bias.as_deref());
 
             let matrix = reading.logits(0..heads);
+            let normed = reading.normed();
             let mut score = 0.0;
             let mut received = vec![0.0; tokens];
             let mut paid = vec![0.0; tokens];
             for head in 0..heads {
                 for i in 0..tokens {
                     for j in 0..tokens {
-                        let value = naive_logits(&qk, &reading.normed, key_bias.as_deref(), [head, i, j]);
+                        let value = naive_logits(&qk, &normed, key_bias.as_deref(), [head, i, j]);
                         let found = f64::from(matrix[(head * tokens + i) * tokens + j]);
                         prop_assert!((found - value).abs() < 1e-4, "logit {found} is not {value}");
                         let share = value / (heads * tokens) as f64;

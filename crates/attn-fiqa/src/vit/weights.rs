@@ -4,7 +4,8 @@ use attn_fiqa_kernels::Precision;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-use super::layer_norm::LayerNorm;
+use super::config::VitConfig;
+use super::layer_norm::{LayerNorm, Standardise};
 use super::linear::Linear;
 
 /// Reads layers by their canonical names.
@@ -41,6 +42,24 @@ impl<'a> Weights<'a> {
         };
         let weight = self.tensor(&format!("{name}.weight"))?;
         Ok(Linear::new(self.precision, weight, bias, inputs))
+    }
+
+    /// A linear that stands behind the LayerNorm `norm` and takes up its affine part.
+    pub(super) fn linear_after(
+        &self,
+        norm: &str,
+        name: &str,
+        config: &VitConfig,
+    ) -> Result<(Standardise, Linear), CheckpointError> {
+        let norm = self.layer_norm(norm, config.layer_norm_eps)?;
+        let mut weight = self.tensor(&format!("{name}.weight"))?;
+        let bias_name = format!("{name}.bias");
+        let mut bias = match self.checkpoint.contains(&bias_name) {
+            true => self.tensor(&bias_name)?,
+            false => vec![0.0; weight.len() / config.embed_dim],
+        };
+        let norm = norm.fold(&mut weight, &mut bias);
+        Ok((norm, Linear::new(self.precision, weight, Some(bias), config.embed_dim)))
     }
 
     pub(super) fn layer_norm(&self, name: &str, eps: f32) -> Result<LayerNorm, CheckpointError> {

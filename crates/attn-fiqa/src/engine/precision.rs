@@ -1,0 +1,167 @@
+//! `auto`: the fastest precision that moves scores by less than a stated bound.
+//!
+//! Which precisions gain anything is known of the instruction set (measured in
+//! `docs/performance.md`), so a machine always decides the same. What they do to scores
+//! hangs on the model: a face and worse versions of it are scored in f32 and in the
+//! faster precision before the first image.
+
+use std::fmt;
+
+use attn_fiqa_kernels::Precision;
+
+use crate::crop::Crop;
+use crate::decode;
+
+/// How finely the blocks multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrecisionChoice {
+    /// As named.
+    Fixed(Precision),
+    /// The fastest one of this machine with which no probe's score moves by more than
+    /// [`MOST_MOVED`] of the probes' range; f32 where there is none.
+    Auto,
+}
+
+/// How far `auto` lets the score of a probe move, as a share of the range that the
+/// probes' scores span, from a clean face to ruined ones.
+pub const MOST_MOVED: f32 = 0.02;
+
+/// What was chosen, and why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChosenPrecision {
+    /// What the blocks multiply in.
+    pub precision: Precision,
+    /// For [`PrecisionChoice::Auto`], the most that a probe's score moved as a share of
+    /// the probes' range; zero for f32.
+    pub moved: Option<f32>,
+}
+
+impl PrecisionChoice {
+    /// Every choice, `auto` first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Auto].into_iter().chain(Precision::ALL.map(Self::Fixed))
+    }
+
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fixed(precision) => precision.name(),
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl Default for PrecisionChoice {
+    fn default() -> Self {
+        Self::Fixed(Precision::default())
+    }
+}
+
+impl From<Precision> for PrecisionChoice {
+    fn from(precision: Precision) -> Self {
+        Self::Fixed(precision)
+    }
+}
+
+impl fmt::Display for ChosenPrecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.precision.name())?;
+        match self.moved {
+            None => Ok(()),
+            Some(moved) => write!(
+                f,
+                " (auto: probes moved by {:.2} % of their range, at most {:.0} % allowed)",
+                100.0 * moved,
+                100.0 * MOST_MOVED
+            ),
+        }
+    }
+}
+
+/// The most that a score moved, as a share of the range of the exact ones; `None` where
+/// that is no number or there is no range.
+pub(super) fn share_moved(exact: &[f32], found: &[f32]) -> Option<f32> {
+    let highest = exact.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let lowest = exact.iter().copied().fold(f32::INFINITY, f32::min);
+    let shares = exact.iter().zip(found).map(|(e, f)| (e - f).abs() / (highest - lowest));
+    let shares: Vec<f32> = shares.collect();
+    let finite = !shares.is_empty() && shares.iter().all(|share| share.is_finite());
+    finite.then(|| shares.into_iter().fold(0.0, f32::max))
+}
+
+/// A face, aligned and of good quality, and what blur, darkness, noise and a cover make
+/// of it. `None` where a model takes another size.
+pub(super) fn probes(side: usize) -> Option<Vec<Crop>> {
+    /// NASA's portrait of Eileen Collins, in the public domain.
+    const FACE: &[u8] = include_bytes!("../../../../examples/faces/astronaut.png");
+    let decoded = decode::decode(FACE, &decode::DecodeLimits::default()).ok()?;
+    let face = decoded.picture;
+    if (face.width(), face.height()) != (side, side) {
+        return None;
+    }
+    let face = face.into_rgb();
+    let versions = [
+        face.clone(),
+        blurred(&face, side, 2),
+        blurred(&face, side, 7),
+        face.iter().map(|&value| value / 4).collect(),
+        noisy(&face),
+        covered(&face, side),
+    ];
+    versions.into_iter().map(|rgb| Crop::from_rgb(side, rgb)).collect()
+}
+
+/// The mean over a square of `2·radius + 1` pixels, within the picture.
+fn blurred(rgb: &[u8], side: usize, radius: usize) -> Vec<u8> {
+    let near = |at: usize| at.saturating_sub(radius)..(at + radius + 1).min(side);
+    let mut out = Vec::with_capacity(rgb.len());
+    for (row, column) in (0..side).flat_map(|row| (0..side).map(move |column| (row, column))) {
+        for channel in 0..3 {
+            let pixels = near(row).flat_map(|y| near(column).map(move |x| (y * side + x) * 3));
+            let (sum, count) = pixels.fold((0u32, 0u32), |(sum, count), place| {
+                (sum + u32::from(rgb[place + channel]), count + 1)
+            });
+            out.push((sum / count) as u8);
+        }
+    }
+    out
+}
+
+/// Up to 48 steps up or down, the same ones every time.
+fn noisy(rgb: &[u8]) -> Vec<u8> {
+    let mut state = 1u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as i16 % 97 - 48
+    });
+    rgb.iter().zip(noise).map(|(&v, n)| (i16::from(v) + n).clamp(0, 255) as u8).collect()
+}
+
+/// The lower half in grey.
+fn covered(rgb: &[u8], side: usize) -> Vec<u8> {
+    let half = side / 2 * side * 3;
+    rgb.iter().enumerate().map(|(at, &v)| if at < half { v } else { 128 }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_of_the_exact_scores_range() {
+        assert_eq!(share_moved(&[1.0, 3.0], &[1.5, 3.0]), Some(0.25));
+        assert_eq!(share_moved(&[1.0, 1.0], &[1.0, 1.0]), None);
+        assert_eq!(share_moved(&[1.0, 2.0], &[f32::NAN, 2.0]), None);
+        assert_eq!(share_moved(&[], &[]), None);
+    }
+
+    #[test]
+    fn the_probes_are_six_different_crops() {
+        let probes = probes(112).expect("probes of the usual size");
+        assert_eq!(probes.len(), 6);
+        for (index, probe) in probes.iter().enumerate() {
+            assert!(probes[..index].iter().all(|other| other != probe), "probe {index}");
+        }
+        assert!(super::probes(64).is_none());
+    }
+}

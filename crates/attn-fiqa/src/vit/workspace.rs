@@ -1,0 +1,48 @@
+//! The buffers of one image's way through the network, kept for the next image.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::config::VitConfig;
+
+/// What a block needs besides the tokens, which pass through it in place.
+pub(super) struct Workspace {
+    /// What goes into a linear, `[token, dim]`.
+    pub(super) rows: Vec<f32>,
+    /// `[token, 3·dim]`.
+    pub(super) qkv: Vec<f32>,
+    /// `[head, token, head_dim]`.
+    pub(super) mixed: Vec<f32>,
+    /// `[token, mlp_dim]`, and before the first block the pixels of every patch.
+    pub(super) hidden: Vec<f32>,
+}
+
+impl Workspace {
+    pub(super) fn new(config: &VitConfig) -> Self {
+        let (tokens, dim) = (config.tokens(), config.embed_dim);
+        let pixels = 3 * config.patch_size * config.patch_size;
+        Self {
+            rows: vec![0.0; tokens * dim],
+            qkv: vec![0.0; tokens * 3 * dim],
+            mixed: vec![0.0; tokens * dim],
+            hidden: vec![0.0; tokens * config.mlp_dim.max(pixels)],
+        }
+    }
+}
+
+/// Things lent out and taken back: as many are made as were ever lent at once.
+pub(super) struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T> Pool<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    pub(super) fn take(&self, make: impl FnOnce() -> T) -> T {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(make)
+    }
+
+    pub(super) fn give_back(&self, kept: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+    }
+}

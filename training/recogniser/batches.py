@@ -67,6 +67,7 @@ class Batches(torch.utils.data.Dataset):
     pool: Pool
     batch: int
     pool_share: float
+    damage: tuple[float, float]  # share of the fresh pictures damaged, first and last
     steps: int
     seed: int
 
@@ -77,7 +78,8 @@ class Batches(torch.utils.data.Dataset):
         random = np.random.default_rng([self.seed, 4, step])
         from_pool = int(round(self.batch * self.pool_share))
         # Mostly clean at first: strong damage from the start delays learning.
-        damaged = 0.15 + 0.45 * step / max(self.steps, 1)
+        first, last = self.damage
+        damaged = first + (last - first) * step / max(self.steps, 1)
         pictures, rows = [], []
         blends = 0 if self.blends is None else len(self.blends)
         for _ in range(self.batch - from_pool):

@@ -18,7 +18,7 @@ from batches import split
 from edc import fnmr_at, pauc, ten_fold_accuracy
 from faces import decoded
 from network import Recogniser, Shape
-from teacher import Onnx, unit
+from teacher import Onnx, cached, unit
 from train import autocast, spearman, to_input
 
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -135,7 +135,10 @@ def main():
         }
         print(f"\npAUC-EDC x 1000, {title}, {len(pairs)} comparisons, FMR 1e-3, protocol `crfiqa`\n\n"
               "| quality | SFace | MobileFaceNet |\n|---|---|---|")
-        judged = [net.embed(shown) for net in (sface, mobile)]
+        # The same for every model that is evaluated.
+        stem = f"{title.replace(', ', '-').replace(' ', '-').lower()}-{len(shown)}-{args.seed}"
+        judged = [cached(args.work / f"{stem}-{name}.npy", recogniser, shown)
+                  for name, recogniser in (("sface", sface), ("mobilefacenet", mobile))]
         for name, quality in qualities.items():
             values = [pauc(distance(e), mated, np.minimum(quality[a], quality[b])) for e in judged]
             print(f"| {name} | {values[0]:.1f} | {values[1]:.1f} |")

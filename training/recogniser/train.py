@@ -40,6 +40,8 @@ def arguments():
     p.add_argument("--steps", type=int, default=4000)
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--pool-share", type=float, default=0.4)
+    p.add_argument("--damage", type=float, nargs=2, default=(0.15, 0.6), metavar=("FIRST", "LAST"),
+                   help="share of the fresh pictures that are damaged, at the first and the last step")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--workers", type=int, default=0, help="processes that make batches")
@@ -183,7 +185,7 @@ def main():
             gain.fill_(log_gain), offset.fill_(start)
 
     batches = Batches(faces, blends, targets, rows, train_pool, args.batch,
-                      args.pool_share, args.steps, args.seed)
+                      args.pool_share, tuple(args.damage), args.steps, args.seed)
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(batches, range(step, args.steps)),
         batch_size=None, num_workers=args.workers)

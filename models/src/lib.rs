@@ -1,10 +1,10 @@
 //! Weights that ship with attn-fiqa, each beside its model card, and a register of
 //! other people's: data only.
 
-/// The interim built-in model: a canonical safetensors file in f16.
+/// The built-in model: a canonical safetensors file in f16.
 ///
-/// See `interim-vit.md` for what it was trained on and what it is not for.
-pub const INTERIM_VIT: &[u8] = include_bytes!("../interim-vit.safetensors");
+/// See `attn-fiqa-s.md` for what it was trained on and what it is not for.
+pub const ATTN_FIQA_S: &[u8] = include_bytes!("../attn-fiqa-s.safetensors");
 
 /// The built-in face detector: an ONNX file with YuNet's names of inputs and
 /// outputs; its input `[1, 3, height, width]` holds RGB of 0 … 255, sides being

@@ -50,13 +50,14 @@ fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]
     let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
     let scores =
         here.run(&[&["score", "--aligned"], &reference[..]].concat()).ended_with(0).table();
-    let scores = scores.column("score");
+    let (scores, qualities) = (scores.column("score"), scores.column("quality"));
     let ran = here.run_fed(&[&["score", "--aligned"], args].concat(), input).ended_with(0);
     let table = ran.table();
     assert_eq!(table.column("path"), expected);
     for row in &table.rows {
         let face = ["a.JPG", "b.png", "c.png"].iter().position(|face| row[0].ends_with(face));
-        assert_eq!(row[1..], ["ok", scores[face.unwrap()], "", ""], "{}", row[0]);
+        let face = face.unwrap();
+        assert_eq!(row[1..], ["ok", scores[face], qualities[face], ""], "{}", row[0]);
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct ScoreArgs {
     /// attn-calibrated, attn-median, attn-max, attn-inverse-std, each with
     /// @block=N and @head=N; vitnt, vitnt-weighted, norm, dropout, of the same
     /// model; and without it laplacian, eye-distance, detector-score and
-    /// onnx:FILE[@input=SPEC], a quality network (docs/methods.md) [default:
+    /// `onnx:FILE[@input=SPEC]`, a quality network (docs/methods.md) [default:
     /// attn-calibrated if the model was calibrated, else attn].
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
     pub(crate) method: Vec<QualityName>,

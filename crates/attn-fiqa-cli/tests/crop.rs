@@ -43,7 +43,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(found[3], ["gone.png", "not-found", MISSING]);
     assert_eq!(manifest.column("file"), [crops[1], crops[0], "", ""]);
     assert_eq!(manifest.column("face"), ["0", "0", "", ""]);
-    assert_eq!(manifest.column("way"), ["detected", "detected", "", ""]);
+    assert_eq!(manifest.column("way"), ["refined", "refined", "", ""]);
     let number = |name: &str| manifest.column(name)[0].parse::<f32>().unwrap();
     assert!(number("left_eye_x") < number("right_eye_x"));
     assert!(number("confidence") > 0.6 && number("eye_distance") > 20.0);

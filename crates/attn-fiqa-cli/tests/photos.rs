@@ -59,7 +59,7 @@ fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
 
     let table =
         here.run(&["score", "photo.png", "astronaut.png", "--largest"]).ended_with(0).table();
-    assert_eq!(table.column("way"), ["detected", "aligned"]);
+    assert_eq!(table.column("way"), ["refined", "aligned"]);
     let scores = table.numbers("score");
     let blurred =
         here.run(&["score", support::examples().join("faces/blur-4.png").to_str().unwrap()]);
@@ -98,6 +98,94 @@ fn every_face_of_several_is_found_the_largest_first() {
     assert_eq!(table.rows.len(), 2, "{:?}", table.rows);
     assert_is_portrait(&table, 0, 1.0, [512.0, 0.0]);
     assert_is_portrait(&table, 1, 460.0 / 512.0, [0.0, 0.0]);
+}
+
+/// The portrait turned by `degrees` about its face, which comes to the middle of a picture
+/// of `side` pixels, and `scale` times as large; and where its landmarks are then.
+fn turned(degrees: f32, scale: f32, side: u32) -> (RgbImage, [[f32; 2]; 5]) {
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let middle = side as f32 / 2.0;
+    let [face_x, face_y] = [224.0, 122.0];
+    let portrait = portrait();
+    let picture = RgbImage::from_fn(side, side, |x, y| {
+        let (dx, dy) = ((x as f32 - middle) / scale, (y as f32 - middle) / scale);
+        let from = [face_x + cos * dx + sin * dy, face_y - sin * dx + cos * dy];
+        let [left, top] = from.map(f32::floor);
+        let level = |x: f32, y: f32, channel: usize| {
+            let place = |at: f32| at.clamp(0.0, 511.0) as u32;
+            f32::from(portrait.get_pixel(place(x), place(y))[channel])
+        };
+        Rgb(std::array::from_fn(|channel| {
+            let (u, v) = (from[0] - left, from[1] - top);
+            let above = level(left, top, channel) * (1.0 - u) + level(left + 1.0, top, channel) * u;
+            let below = level(left, top + 1.0, channel) * (1.0 - u)
+                + level(left + 1.0, top + 1.0, channel) * u;
+            (above * (1.0 - v) + below * v).round() as u8
+        }))
+    });
+    let landmarks = LANDMARKS.map(|[x, y]| {
+        let (dx, dy) = (scale * (x - face_x), scale * (y - face_y));
+        [middle + cos * dx - sin * dy, middle + sin * dx + cos * dy]
+    });
+    (picture, landmarks)
+}
+
+/// Mean error of the only face's landmarks, as a share of the distance between the eyes.
+fn error(table: &Table, expected: &[[f32; 2]; 5]) -> f32 {
+    assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
+    let distance = |a: [f32; 2], b: [f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
+    let ways = NAMES.iter().zip(expected).map(|(name, &expected)| {
+        distance(["x", "y"].map(|axis| table.numbers(&format!("{name}_{axis}"))[0]), expected)
+    });
+    ways.sum::<f32>() / 5.0 / distance(expected[0], expected[1])
+}
+
+#[test]
+fn the_second_look_finds_landmarks_in_a_turned_face_as_in_an_upright_one() {
+    let here = Workplace::new();
+    let (mut first, mut second) = (0.0, 0.0);
+    for (degrees, scale) in [(0.0, 1.0), (25.0, 1.0), (-20.0, 1.6), (12.0, 0.8), (-12.0, 1.3)] {
+        let (picture, landmarks) = turned(degrees, scale, 300);
+        here.write("turned.png", encoded(&picture, ImageFormat::Png));
+        let refined = error(&detect(&here, "turned.png"), &landmarks);
+        assert!(refined < TOLERANCE, "{degrees}° {scale}: off by {refined}");
+        let own = here.run(&["detect", "turned.png", "--refine", "never"]).ended_with(0).table();
+        (first, second) = (first + error(&own, &landmarks), second + refined);
+    }
+    assert!(second < first, "off by {second} in all, {first} before");
+}
+
+#[test]
+fn a_second_look_is_for_our_detector_or_on_demand() {
+    let here = Workplace::new();
+    here.write("photo.png", wide_picture());
+    let ours = support::examples().join("../models/detector.onnx");
+    let ours = ours.to_str().unwrap();
+    let run = |args: &[&str]| {
+        let ran = here.run(&[&["score", "photo.png"], args].concat()).ended_with(0);
+        (ran.table().column("way")[0].to_owned(), ran.table().numbers("eye_distance")[0])
+    };
+    let (own, refined) = (run(&["--refine", "never"]), run(&[]));
+    assert_eq!((own.0.as_str(), refined.0.as_str()), ("detected", "refined"));
+    assert_ne!(own.1, refined.1);
+    assert_eq!(run(&["--detector", ours]), own);
+    assert_eq!(run(&["--detector", ours, "--refine", "always"]), refined);
+    // Given landmarks are not touched.
+    here.run(&["detect", "photo.png", "--refine", "never", "-o", "own.csv"]).ended_with(0);
+    let given = run(&["--landmarks", "own.csv"]);
+    assert_eq!((given.0.as_str(), given.1), ("landmarks", own.1));
+    here.run(&["score", "photo.png", "--landmarks", "own.csv", "--refine", "always"])
+        .refused_with("--refine");
+}
+
+#[test]
+fn an_enlarged_portrait_has_one_face() {
+    let here = Workplace::new();
+    let large = resize(&portrait(), 1800, 1800, FilterType::Triangle);
+    here.write("large.png", encoded(&large, ImageFormat::Png));
+    let table = detect(&here, "large.png");
+    assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
+    assert_is_portrait(&table, 0, 1800.0 / 512.0, [0.0, 0.0]);
 }
 
 #[test]

@@ -107,6 +107,7 @@ mod tests {
             bounds: FaceBox { x, y: 0.0, width: 100.0, height: 100.0 },
             landmarks: Landmarks(points.map(|[px, py]| [px + x + shift, py])),
             confidence,
+            refined: false,
         }
     }
 

@@ -8,6 +8,7 @@ use attn_fiqa::crop::Fit;
 use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
 use attn_fiqa::pipeline::{FaceChoice, FaceSource};
 use attn_fiqa::threads::Threads;
+use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FaceArgs {
@@ -16,7 +17,7 @@ pub(crate) struct FaceArgs {
     /// the faces of all others are found and aligned.
     #[arg(
         long,
-        conflicts_with_all = ["detector", "min_confidence", "min_size", "max_faces"],
+        conflicts_with_all = ["detector", "refine", "min_confidence", "min_size", "max_faces"],
         help_heading = "Faces"
     )]
     pub(crate) aligned: bool,
@@ -31,7 +32,7 @@ pub(crate) struct FaceArgs {
     /// Landmarks that somebody else found: a path, ten numbers and perhaps a confidence a
     /// line, a line a face (ijbc_name_5pts_score.txt is such a file). Every picture is aligned
     /// by them, and the detector is not used.
-    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector"], help_heading = "Faces")]
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector", "refine"], help_heading = "Faces")]
     landmarks: Option<PathBuf>,
 
     /// Only the largest face of each picture.
@@ -50,6 +51,10 @@ pub(crate) struct DetectorArgs {
     #[arg(long, value_name = "FILE.onnx", help_heading = "Faces")]
     detector: Option<PathBuf>,
 
+    /// Look at each face a second time, upright, for exacter landmarks.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
+    refine: Refine,
+
     /// How sure the detector must be of a face, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = share, help_heading = "Faces")]
     min_confidence: f32,
@@ -63,12 +68,29 @@ pub(crate) struct DetectorArgs {
     max_faces: Option<u32>,
 }
 
+/// Whose landmarks a face is aligned by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Refine {
+    /// With the built-in detector only.
+    #[default]
+    Auto,
+    /// With any detector.
+    Always,
+    /// Never: the detector's own landmarks.
+    Never,
+}
+
 impl DetectorArgs {
     /// Opens the detector on threads that it shares.
     pub(crate) fn open(&self, threads: &Threads) -> anyhow::Result<Detector> {
-        Ok(match &self.detector {
+        let detector = match &self.detector {
             Some(file) => Detector::open(file, threads)?,
             None => Detector::builtin(threads)?,
+        };
+        Ok(match self.refine {
+            Refine::Auto => detector,
+            Refine::Always => detector.with_refined_landmarks(),
+            Refine::Never => detector.with_own_landmarks(),
         })
     }
 

@@ -97,9 +97,10 @@ impl Session {
         ));
         if let FaceSource::Detected(detector) = &options.faces {
             report.say_in_detail(&format!(
-                "detector {}: outputs as {}'s",
+                "detector {}: outputs as {}'s, {} landmarks",
                 detector.name(),
-                detector.format_name()
+                detector.format_name(),
+                if detector.refines_landmarks() { "refined" } else { "its own" }
             ));
         }
         let outcome = pipeline::run(sources, &self.engine, request, options, |row| {

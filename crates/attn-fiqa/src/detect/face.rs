@@ -44,6 +44,9 @@ pub struct Face {
     pub landmarks: Landmarks,
     /// The detector's own score, 0 to 1; detectors differ in what they call sure.
     pub confidence: f32,
+    /// Whether the landmarks are those of a second look at the face
+    /// ([`Detector::with_refined_landmarks`](super::Detector::with_refined_landmarks)).
+    pub refined: bool,
 }
 
 impl Face {
@@ -62,6 +65,7 @@ impl Face {
             },
             landmarks: Landmarks(self.landmarks.0.map(|[px, py]| [x(px), y(py)])),
             confidence: self.confidence,
+            refined: self.refined,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Faces in a picture of any size: boxes, five landmarks each, and how sure.
 //!
 //! A picture goes through the network at a few sizes (`pyramid`); `format`
-//! turns outputs into candidates, one trait for every family of detectors, and
-//! `suppress` leaves one candidate a face.
+//! turns outputs into candidates, one trait for every family of detectors,
+//! `suppress` leaves one candidate a face, and `refine` looks at each face again
+//! for exacter landmarks.
 
 mod error;
 mod face;
@@ -10,16 +11,20 @@ mod format;
 mod input;
 mod network;
 mod pyramid;
+mod refine;
 mod suppress;
 
 use std::path::Path;
 
+use crate::align::Landmarks;
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
 use format::{BadOutput, OutputFormat, YuNet};
 use network::Network;
+use pyramid::Seen;
+use refine::View;
 
 pub use error::DetectorError;
 pub use face::{Face, FaceBox};
@@ -59,10 +64,11 @@ pub struct Detector {
     name: String,
     network: Network,
     format: Box<dyn OutputFormat>,
+    refines: bool,
 }
 
 impl Detector {
-    /// The detector that ships with the library.
+    /// The detector that ships with the library, landmarks refined.
     ///
     /// # Errors
     ///
@@ -74,7 +80,7 @@ impl Detector {
         let (outputs, _) = network.try_out()?;
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let name = BUILTIN_DETECTOR.to_owned();
-        Ok(Self { name, network, format: Box::new(format.ours()) })
+        Ok(Self { name, network, format: Box::new(format.ours()), refines: true })
     }
 
     /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
@@ -95,7 +101,7 @@ impl Detector {
         if network.is_builtin()
             && let Some(format) = YuNet::recognise(&outputs)
         {
-            return Ok(Self { name, network, format: Box::new(format.ours()) });
+            return Ok(Self { name, network, format: Box::new(format.ours()), refines: false });
         }
         let format = format::recognise(&outputs, input)
             .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?;
@@ -103,7 +109,27 @@ impl Detector {
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
-        Ok(Self { name, network, format })
+        Ok(Self { name, network, format, refines: false })
+    }
+
+    /// The same, looking at each face a second time, upright, at one size and in the
+    /// mirror, for exacter landmarks. Where the second look finds no face, or one far
+    /// from the first, the first look's landmarks stay; which are which says
+    /// [`Face::refined`]. Boxes and confidence are those of the first look.
+    #[must_use]
+    pub fn with_refined_landmarks(self) -> Self {
+        Self { refines: true, ..self }
+    }
+
+    /// The same with the landmarks of the first look.
+    #[must_use]
+    pub fn with_own_landmarks(self) -> Self {
+        Self { refines: false, ..self }
+    }
+
+    /// Whether each face is looked at a second time for its landmarks.
+    pub fn refines_landmarks(&self) -> bool {
+        self.refines
     }
 
     /// The file's name, or [`BUILTIN_DETECTOR`].
@@ -121,15 +147,17 @@ impl Detector {
     ///
     /// The picture is looked at with its longer side at most 1920 pixels, and at
     /// a third and a ninth of that for faces that are large there, so that faces
-    /// from about a hundredth of the longer side to all of it are within reach. Networks of a fixed input size
-    /// see it once, at that size.
+    /// from about a hundredth of the longer side to all of it are within reach. A face that
+    /// is large at one of these sizes must be seen, if only half as surely, at the next
+    /// smaller one too: what is a face only when looked at from very near is none.
+    /// Networks of a fixed input size see the picture once, at that size.
     ///
     /// # Errors
     ///
     /// [`Status::DetectorFailed`] when the network cannot be run on this picture
     /// or gives no finite numbers.
     pub fn detect(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
-        let mut candidates = Vec::new();
+        let mut levels = Vec::new();
         let mut finer: Option<Picture> = None;
         for (index, size) in self.levels(picture).into_iter().enumerate() {
             // Each level is made from the one before: the large picture is read once.
@@ -138,18 +166,47 @@ impl Detector {
                 picture.width() as f32 / level.width() as f32,
                 picture.height() as f32 / level.height() as f32,
             );
-            let mut found = self.candidates(&level, min_confidence)?;
-            if index > 0 {
-                found.retain(|face| face.bounds.area().sqrt() >= pyramid::LEAST_IN_COARSER);
-            }
-            candidates.extend(found.iter().map(|face| face.enlarged(scale)));
+            // Less sure ones in a coarser level confirm those of the finer.
+            let floor =
+                if index > 0 { pyramid::CONFIRMING * min_confidence } else { min_confidence };
+            let found = self.candidates(&level, floor)?;
+            let seen =
+                |face: &Face| Seen { side: face.bounds.area().sqrt(), face: face.enlarged(scale) };
+            levels.push(found.iter().map(seen).collect());
             if let std::borrow::Cow::Owned(level) = level {
                 finer = Some(level);
             }
         }
+        let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
         let mut faces = suppress::suppress(candidates, SAME_FACE);
+        if self.refines {
+            for face in &mut faces {
+                if let Some(landmarks) = self.look_again(picture, &face.landmarks)? {
+                    face.landmarks = landmarks;
+                    face.refined = true;
+                }
+            }
+        }
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
+    }
+
+    /// The landmarks of a second look, or `None` where the first look's should stay.
+    ///
+    /// Each face is looked at alone, so that its points depend on no other face.
+    fn look_again(
+        &self,
+        picture: &Picture,
+        rough: &Landmarks,
+    ) -> Result<Option<Landmarks>, Failure> {
+        let Some(view) = View::of(picture, rough) else { return Ok(None) };
+        let find = |view: &Picture| -> Result<Vec<Landmarks>, Failure> {
+            let found = self.candidates(view, refine::MIN_CONFIDENCE)?;
+            let found = suppress::suppress(found, SAME_FACE);
+            Ok(found.iter().map(|face| face.landmarks).collect())
+        };
+        let found = view.landmarks(&find(view.pixels())?, &find(&view.mirrored())?);
+        Ok(found.filter(|found| refine::believable(rough, found, picture)))
     }
 
     fn levels(&self, picture: &Picture) -> Vec<(usize, usize)> {
@@ -169,14 +226,15 @@ impl Detector {
             .fixed_size()
             .unwrap_or_else(|| input::input_size(level.width(), level.height()));
         let planes = input::planes(level, size, self.format.pixels());
-        let failed = |what: String| {
-            Failure::new(
-                Status::DetectorFailed,
-                format!("the detector '{}' failed on this picture: {what}", self.name),
-            )
-        };
-        let outputs = self.network.run(planes, size).map_err(failed)?;
+        let outputs = self.network.run(planes, size).map_err(|what| self.failed(&what))?;
         let found = self.format.candidates(&outputs, size, min_confidence);
-        found.map_err(|BadOutput(what)| failed(what))
+        found.map_err(|BadOutput(what)| self.failed(&what))
+    }
+
+    fn failed(&self, what: &dyn std::fmt::Display) -> Failure {
+        Failure::new(
+            Status::DetectorFailed,
+            format!("the detector '{}' failed on this picture: {what}", self.name),
+        )
     }
 }

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use super::Face;
 use crate::picture::Picture;
 use crate::resize::{resize_bilinear, shrink_area};
 
@@ -22,9 +23,45 @@ const SMALL_ENOUGH: usize = 320;
 /// The least side of a face, the root of its box's area, that a level after the
 /// finest is asked for: smaller ones are seen better, and with fewer mistakes, one
 /// level finer, where they have up to three times as many pixels.
-pub(super) const LEAST_IN_COARSER: f32 = 100.0;
+const LEAST_IN_COARSER: f32 = 100.0;
+/// From this side on a candidate must be seen in the next coarser level too, where it has
+/// a third of it: plenty. The network takes blurred folds and badges that fill hundreds of
+/// pixels for faces; with their surroundings it does not.
+const TO_CONFIRM: f32 = 200.0;
+/// How sure of a face, as a share of what is asked for, the coarser level must be.
+pub(super) const CONFIRMING: f32 = 0.5;
 /// Smaller pictures are doubled: a face of 8 pixels is then one of 16.
 const TINY: usize = 128;
+
+/// What one level shows of a face.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// The root of its box's area, in pixels of the level.
+    pub(super) side: f32,
+    /// The face in pixels of the picture.
+    pub(super) face: Face,
+}
+
+/// The candidates of all levels, finest first, that count: as sure as asked, and neither
+/// too small for their level nor large and not confirmed by the next. Two boxes that
+/// overlap by more than `same_face` show one face.
+pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) -> Vec<Face> {
+    let mut candidates = Vec::new();
+    for (index, level) in levels.iter().enumerate() {
+        let coarser = levels.get(index + 1);
+        let confirmed = |seen: &Seen| {
+            let overlaps = |other: &Seen| other.face.bounds.iou(&seen.face.bounds) > same_face;
+            seen.side < TO_CONFIRM || coarser.is_none_or(|level| level.iter().any(overlaps))
+        };
+        let counts = |seen: &&Seen| {
+            seen.face.confidence >= min_confidence
+                && (index == 0 || seen.side >= LEAST_IN_COARSER)
+                && confirmed(seen)
+        };
+        candidates.extend(level.iter().filter(counts).map(|seen| seen.face));
+    }
+    candidates
+}
 
 /// Width and height of each level of a picture, finest first.
 pub(super) fn levels(width: usize, height: usize, finest: usize) -> Vec<(usize, usize)> {
@@ -60,6 +97,40 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::align::Landmarks;
+    use crate::detect::FaceBox;
+
+    fn seen(x: f32, side: f32, shrink: f32, confidence: f32) -> Seen {
+        let bounds = FaceBox { x, y: 0.0, width: side * shrink, height: side * shrink };
+        let landmarks = Landmarks([[0.0; 2]; 5]);
+        Seen { side, face: Face { bounds, landmarks, confidence, refined: false } }
+    }
+
+    #[test]
+    fn large_faces_are_confirmed_by_the_next_level_and_small_ones_belong_to_the_finest() {
+        let fine = [
+            seen(0.0, 30.0, 1.0, 0.9),
+            seen(1000.0, 300.0, 1.0, 0.9),
+            seen(2000.0, 300.0, 1.0, 0.9),
+            seen(3000.0, 199.0, 1.0, 0.9),
+            seen(3500.0, 60.0, 1.0, 0.6),
+        ];
+        let coarse = [
+            seen(1010.0, 95.0, 3.0, 0.4),
+            seen(4000.0, 150.0, 3.0, 0.9),
+            seen(5000.0, 150.0, 3.0, 0.6),
+            seen(6000.0, 90.0, 3.0, 0.9),
+            seen(7000.0, 250.0, 3.0, 0.9),
+        ];
+        let places = |levels: &[Vec<Seen>]| {
+            let joined = joined(levels, 0.7, 0.3);
+            joined.iter().map(|face| face.bounds.x).collect::<Vec<_>>()
+        };
+        let both = [fine.to_vec(), coarse.to_vec()];
+        assert_eq!(places(&both), [0.0, 1000.0, 3000.0, 4000.0, 7000.0]);
+        // Nothing confirms or refutes what the coarsest level shows.
+        assert_eq!(places(&both[..1]), [0.0, 1000.0, 2000.0, 3000.0]);
+    }
 
     #[test]
     fn common_sizes() {

@@ -33,7 +33,7 @@ mod tests {
 
     fn face(x: f32, y: f32, width: f32, height: f32, confidence: f32) -> Face {
         let bounds = FaceBox { x, y, width, height };
-        Face { bounds, landmarks: Landmarks([[x, y]; 5]), confidence }
+        Face { bounds, landmarks: Landmarks([[x, y]; 5]), confidence, refined: false }
     }
 
     fn faces() -> impl Strategy<Value = Vec<Face>> {

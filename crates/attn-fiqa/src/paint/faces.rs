@@ -84,6 +84,7 @@ mod tests {
                 at(0.65, 0.8),
             ]),
             confidence: 0.9,
+            refined: false,
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Way {
     Aligned,
     /// The face was found by the detector and aligned by its landmarks.
     Detected,
+    /// The face was found by the detector and aligned by the landmarks of a second look.
+    Refined,
     /// The face was aligned by landmarks that were given.
     Landmarks,
 }
@@ -30,6 +32,7 @@ impl Way {
         match self {
             Self::Aligned => "aligned",
             Self::Detected => "detected",
+            Self::Refined => "refined",
             Self::Landmarks => "landmarks",
         }
     }
@@ -62,7 +65,7 @@ impl FaceInfo {
     /// A face that the detector found.
     pub fn detected(index: usize, face: &Face) -> Self {
         Self {
-            way: Way::Detected,
+            way: if face.refined { Way::Refined } else { Way::Detected },
             index,
             bounds: Some(face.bounds),
             landmarks: Some(face.landmarks),

@@ -58,9 +58,10 @@ fn find(
 ) -> anyhow::Result<Report> {
     let mut report = Report::start_finding(args.quiet, args.verbose, sources.found_so_far());
     report.say_in_detail(&format!(
-        "detector {}: outputs as {}'s",
+        "detector {}: outputs as {}'s, {} landmarks",
         detector.name(),
-        detector.format_name()
+        detector.format_name(),
+        if detector.refines_landmarks() { "refined" } else { "its own" }
     ));
     // Photos that are kept are as many as a batch.
     let keep_photo = args.draw.is_some() || args.reference.is_some();

@@ -73,6 +73,7 @@ impl Truth {
                 bounds: FaceBox { x, y, width, height },
                 landmarks: Landmarks(std::array::from_fn(|i| [points[2 * i], points[2 * i + 1]])),
                 confidence: 1.0,
+                refined: false,
             });
         }
         Ok(Self(faces))

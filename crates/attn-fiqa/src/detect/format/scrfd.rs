@@ -94,7 +94,7 @@ impl OutputFormat for Scrfd {
                 }));
                 let bounds =
                     FaceBox { x: x - left, y: y - up, width: left + right, height: up + down };
-                push(&mut found, Face { bounds, landmarks, confidence })?;
+                push(&mut found, Face { bounds, landmarks, confidence, refined: false })?;
             }
         }
         Ok(found)

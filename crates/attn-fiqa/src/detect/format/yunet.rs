@@ -119,7 +119,7 @@ impl OutputFormat for YuNet {
                     [place(column, points[2 * index]), place(row, points[2 * index + 1])]
                 }));
                 let bounds = FaceBox { x: x - width / 2.0, y: y - height / 2.0, width, height };
-                push(&mut found, Face { bounds, landmarks, confidence })?;
+                push(&mut found, Face { bounds, landmarks, confidence, refined: false })?;
             }
         }
         Ok(found)

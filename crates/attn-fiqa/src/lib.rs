@@ -23,6 +23,7 @@ pub mod vit;
 
 pub mod measure;
 pub mod onnx;
+mod random;
 pub mod recognise;
 
 pub mod map;

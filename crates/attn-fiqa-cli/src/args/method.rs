@@ -13,6 +13,16 @@ pub(crate) enum QualityName {
     Measure(MeasureName),
 }
 
+impl QualityName {
+    /// The method, if it is one of the Vision Transformer.
+    pub(crate) fn method(&self) -> Option<Method> {
+        match self {
+            Self::Method(method) => Some(*method),
+            Self::Measure(_) => None,
+        }
+    }
+}
+
 impl FromStr for QualityName {
     type Err = String;
 

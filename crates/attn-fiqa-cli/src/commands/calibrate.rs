@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
-use attn_fiqa::checkpoint::{Calibration, Checkpoint, write_calibrated};
+use attn_fiqa::checkpoint::{Calibration, Checkpoint, KEY_BIAS, write_calibrated};
 use attn_fiqa::crop::{ChannelOrder, Crop, CropOptions, Fit as CropFit, crop_from_picture};
 use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::engine::{Engine, EngineOptions};
@@ -130,8 +130,8 @@ fn existing_key_bias(
     args: &CalibrateArgs,
     checkpoint: &Checkpoint,
 ) -> anyhow::Result<Option<Vec<f32>>> {
-    const NAME: &str = "calibration.key_bias";
-    let existing = checkpoint.contains(NAME).then(|| checkpoint.read_f32(NAME)).transpose()?;
+    let existing =
+        checkpoint.contains(KEY_BIAS).then(|| checkpoint.read_f32(KEY_BIAS)).transpose()?;
     if args.keep_key_bias && existing.is_none() {
         anyhow::bail!("the checkpoint has no key bias to keep; leave out --keep-key-bias");
     }

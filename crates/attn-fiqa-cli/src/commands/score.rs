@@ -15,13 +15,14 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let format = output::choose_format(args.format, args.output.as_deref())?;
     refuse_what_the_format_cannot_hold(args, format)?;
     args.input.refuse_as_output(args.output.as_deref())?;
-    if let Some(twice) = args.method.iter().enumerate().find(|(i, m)| args.method[..*i].contains(m))
-    {
+    // By the name of its column: two specifications of one ONNX file share it.
+    let asked: Vec<String> = args.method.iter().map(QualityName::to_string).collect();
+    if let Some(twice) = asked.iter().enumerate().find(|(i, name)| asked[..*i].contains(name)) {
         anyhow::bail!("method '{}' was named twice", twice.1);
     }
     let embedding = args.columns.contains(&Column::Embedding);
-    let whole = args.method.iter().any(reads_whole_network);
-    let session = Session::open(&args.run, embedding || whole)?;
+    let methods: Vec<Method> = args.method.iter().filter_map(QualityName::method).collect();
+    let session = Session::open(&args.run, &methods, embedding)?;
     let names = match &args.method[..] {
         [] => vec![QualityName::Method(session.engine.default_method())],
         names => names.to_vec(),
@@ -68,10 +69,6 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     })?;
     sink.finish()?;
     Ok(report.finish())
-}
-
-fn reads_whole_network(name: &QualityName) -> bool {
-    matches!(name, QualityName::Method(method) if method.aggregation.reads_whole_network())
 }
 
 /// Where every score comes from, in the order of the names, and the methods that the

@@ -15,7 +15,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(run: &RunArgs, embedding: bool) -> anyhow::Result<Self> {
+    /// With all that `methods`, and an embedding if it is asked for, need of the model.
+    pub(super) fn open(run: &RunArgs, methods: &[Method], embedding: bool) -> anyhow::Result<Self> {
+        let whole = methods.iter().any(|method| method.aggregation.reads_whole_network());
+        let embedding = embedding || whole;
         let checkpoint = run.model_options.open(run.model.as_ref())?;
         let options = EngineOptions { threads: run.jobs, embedding, precision: run.precision };
         let engine = Engine::new(&checkpoint, &options)?;

@@ -21,8 +21,7 @@ use crate::output::{NewFile, PlainTable};
 const PNG_SCALE: f64 = 2.0;
 
 pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
-    let whole = args.method.iter().any(|method| method.aggregation.reads_whole_network());
-    let session = Session::open(&args.run, whole)?;
+    let session = Session::open(&args.run, &args.method, false)?;
     let methods = session.methods(&args.method);
     let request = Request { methods, ..Request::new(session.engine.default_method()) };
     session.engine.check(&request)?;

@@ -40,7 +40,7 @@ use settle::{Settled, Sources};
 use tensor::TensorRef;
 use verify::{Found, Verified};
 
-pub(crate) use names::KEY_BIAS;
+pub use names::KEY_BIAS;
 
 use crate::vit::config::{Activation, VitConfig};
 

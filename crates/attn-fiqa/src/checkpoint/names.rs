@@ -86,7 +86,7 @@ pub(super) fn qk(block: usize, what: &str) -> String {
 }
 
 /// Name of the calibration vector added to every key, `[H, D/H]`.
-pub(crate) const KEY_BIAS: &str = "calibration.key_bias";
+pub const KEY_BIAS: &str = "calibration.key_bias";
 
 #[cfg(test)]
 mod tests {

@@ -205,7 +205,7 @@ impl Detector {
             let found = suppress::suppress(found, SAME_FACE);
             Ok(found.iter().map(|face| face.landmarks).collect())
         };
-        let found = view.landmarks(&find(view.pixels())?, &find(&view.mirrored())?);
+        let found = view.landmarks(&find(&view.pixels())?, &find(&view.mirrored())?);
         Ok(found.filter(|found| refine::believable(rough, found, picture)))
     }
 

@@ -6,7 +6,9 @@
 //! the mirror, and the two answers are averaged.
 
 use crate::align::{Landmarks, Similarity, TEMPLATE_112, similarity_to_template, warp};
+use crate::crop::Crop;
 use crate::picture::Picture;
+use crate::recognise::mirrored;
 
 /// Pixels on a side of a view: most of the head, and little to look at in vain.
 pub(super) const VIEW: usize = 128;
@@ -24,7 +26,7 @@ const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 /// Where a face is looked at again.
 pub(super) struct View {
     to_picture: Similarity,
-    pixels: Picture,
+    pixels: Crop,
 }
 
 impl View {
@@ -32,21 +34,17 @@ impl View {
     pub(super) fn of(picture: &Picture, rough: &Landmarks) -> Option<Self> {
         let to_view = in_view(&similarity_to_template(rough, 112).ok()?);
         let to_picture = to_view.inverse()?;
-        let crop = warp(picture, &to_view, VIEW);
-        let pixels = Picture::from_rgb(VIEW, VIEW, crop.rgb().to_vec())?;
-        Some(Self { to_picture, pixels })
+        Some(Self { to_picture, pixels: warp(picture, &to_view, VIEW) })
     }
 
     /// What the view shows.
-    pub(super) fn pixels(&self) -> &Picture {
-        &self.pixels
+    pub(super) fn pixels(&self) -> Picture {
+        picture_of(&self.pixels)
     }
 
     /// The same in the mirror.
     pub(super) fn mirrored(&self) -> Picture {
-        let rows = self.pixels.rgb().chunks_exact(3 * VIEW);
-        let rgb = rows.flat_map(|row| row.chunks_exact(3).rev().flatten().copied()).collect();
-        Picture::from_rgb(VIEW, VIEW, rgb).expect("as many pixels as before: this is a bug")
+        picture_of(&mirrored(&self.pixels))
     }
 
     /// What was found in the view and in its mirror image, of several faces that in the
@@ -66,6 +64,10 @@ impl View {
         (!seen.is_empty())
             .then(|| Landmarks(std::array::from_fn(|index| back(index).map(|v| v as f32))))
     }
+}
+
+fn picture_of(crop: &Crop) -> Picture {
+    Picture::from_rgb(VIEW, VIEW, crop.rgb().to_vec()).expect("a crop is a picture: this is a bug")
 }
 
 /// Whether points are a face's in the picture and near enough to where it was found.
@@ -163,7 +165,7 @@ mod tests {
             let view = View::of(&marked(&points, 300), &points).unwrap();
             let mirrored = view.mirrored();
             for [x, y] in upright {
-                assert!(is_bright_near(view.pixels(), [x, y]), "{turn} {scale}");
+                assert!(is_bright_near(&view.pixels(), [x, y]), "{turn} {scale}");
                 assert!(is_bright_near(&mirrored, [127.0 - x, y]), "{turn} {scale}");
             }
         }

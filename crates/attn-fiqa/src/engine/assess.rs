@@ -100,7 +100,7 @@ impl Engine {
             // The full matrix is made at most once a block.
             let mut logits: Option<Vec<f32>> = None;
             for (score, method) in scores.iter_mut().zip(&request.methods) {
-                if self.block_of(method) != *block || !method.aggregation.reads_one_block() {
+                if self.block_of(method) != *block || method.aggregation.reads_whole_network() {
                     continue;
                 }
                 let heads = self.heads_of(method);

@@ -68,6 +68,12 @@ impl fmt::Display for ChosenPrecision {
         f.write_str(self.precision.name())?;
         match self.moved {
             None => Ok(()),
+            Some(_) if self.precision == Precision::F32 => write!(
+                f,
+                " (auto: no faster precision of this machine was seen to keep probes within \
+                 {:.0} % of their range)",
+                100.0 * MOST_MOVED
+            ),
             Some(moved) => write!(
                 f,
                 " (auto: probes moved by {:.2} % of their range, at most {:.0} % allowed)",

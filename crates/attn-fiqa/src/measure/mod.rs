@@ -48,11 +48,6 @@ impl MeasureName {
     pub fn claims(name: &str) -> bool {
         matches!(name, "laplacian" | "eye-distance" | "detector-score") || name.starts_with("onnx:")
     }
-
-    /// Whether it needs only an aligned crop, and not the photo that it came from.
-    pub fn reads_crop(&self) -> bool {
-        matches!(self, Self::Laplacian | Self::Onnx(..))
-    }
 }
 
 impl FromStr for MeasureName {

@@ -28,3 +28,9 @@ mod tensor;
 pub use error::{OnnxError, OnnxProblem};
 pub use model::OnnxModel;
 pub use tensor::{Dim, Port, Tensor};
+
+/// Whether a file's name says that it is an ONNX network, rather than a checkpoint of
+/// ours.
+pub fn is_onnx(file: &std::path::Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}

@@ -8,6 +8,7 @@ use super::prepare::{Prepared, crop_by};
 use crate::align::Landmarks;
 use crate::crop::Crop;
 use crate::engine::{Engine, Request};
+use crate::random::{STEP, split_mix};
 
 /// Standard deviation of the noise on each coordinate, as a share of the
 /// distance between the eyes: what good detectors differ by.
@@ -62,11 +63,8 @@ impl Noise {
 
     /// Between 0 and 1, never 0.
     fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
+        let mixed = split_mix(self.0);
+        self.0 = self.0.wrapping_add(STEP);
         ((mixed >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 

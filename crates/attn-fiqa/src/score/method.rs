@@ -66,18 +66,13 @@ impl Aggregation {
         matches!(self, Self::Mean | Self::CalibratedMean)
     }
 
-    /// Whether the score is read off one block's attention: such a method can name the
-    /// block and the head, and needs nothing behind that block.
-    pub fn reads_one_block(self) -> bool {
-        !self.reads_whole_network()
-    }
-
     /// Whether the score follows the patches through all blocks.
     pub(crate) fn reads_block_outputs(self) -> bool {
         matches!(self, Self::Stability | Self::WeightedStability)
     }
 
-    /// Whether the score needs the last block in full and what comes behind it, so
+    /// Whether the score needs more than one block's attention, so that no block or head
+    /// can be named: the last block in full and what comes behind it, so
     /// that the engine must be built with
     /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
     pub fn reads_whole_network(self) -> bool {
@@ -165,7 +160,7 @@ impl FromStr for Method {
                 return Err(error("block or head given twice"));
             }
         }
-        if !aggregation.reads_one_block() && method != (Self { aggregation, ..Self::ATTN }) {
+        if aggregation.reads_whole_network() && method != (Self { aggregation, ..Self::ATTN }) {
             return Err(error("a block or head, although the whole network is read,"));
         }
         if aggregation == Aggregation::CalibratedMean && method.block.is_some() {
@@ -187,7 +182,7 @@ mod tests {
                     continue;
                 }
                 for head in [None, Some(0)] {
-                    if !aggregation.reads_one_block() && (block.is_some() || head.is_some()) {
+                    if aggregation.reads_whole_network() && (block.is_some() || head.is_some()) {
                         continue;
                     }
                     let method = Method { aggregation, block, head };

@@ -1,5 +1,7 @@
 //! Numbers dropped at random, the same ones every time.
 
+use crate::random::{STEP, split_mix};
+
 /// Share of the numbers that are dropped.
 const RATE: f32 = 0.2;
 
@@ -9,17 +11,9 @@ pub(super) fn drop_out(values: &mut [f32], seed: u64) {
     let kept = 1.0 / (1.0 - RATE);
     let limit = (f64::from(RATE) * 2f64.powi(64)) as u64;
     for (place, value) in values.iter_mut().enumerate() {
-        let hash = mix(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(place as u64));
+        let hash = split_mix(seed.wrapping_mul(STEP).wrapping_add(place as u64));
         *value *= if hash < limit { 0.0 } else { kept };
     }
-}
-
-/// SplitMix64's finaliser: every bit of the input moves every bit of the output.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

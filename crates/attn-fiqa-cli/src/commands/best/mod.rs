@@ -32,8 +32,7 @@ pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(args.output.as_deref())?;
     let tracks = args.tracks.as_deref().map(Tracks::read).transpose()?;
     let identity = group_by == GroupBy::Identity;
-    let whole = args.method.is_some_and(|method| method.aggregation.reads_whole_network());
-    let session = Session::open(&args.run, identity || whole)?;
+    let session = Session::open(&args.run, args.method.as_slice(), identity)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request { embedding: identity, ..Request::new(method) };
     session.engine.check(&request)?;

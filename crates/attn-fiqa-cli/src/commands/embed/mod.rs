@@ -7,7 +7,7 @@ use anyhow::bail;
 use attn_fiqa::checkpoint::BUILTIN_NAME;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
-use attn_fiqa::onnx::OnnxModel;
+use attn_fiqa::onnx::{OnnxModel, is_onnx};
 use attn_fiqa::pipeline::{PipelineOptions, embed_faces};
 use attn_fiqa::recognise::{Recogniser, joined_with_mirror, mirrored, norm, normalised};
 use attn_fiqa::score::Method;
@@ -67,13 +67,8 @@ fn assess(model: &Model, crop: &Crop, flip: bool, normalise: bool) -> Result<Ass
     } else {
         embedding
     };
-    Ok(Assessment {
-        scores: vec![length],
-        received: None,
-        paid: None,
-        embedding: Some(embedding),
-        mean_query: None,
-    })
+    let scores = vec![length];
+    Ok(Assessment { scores, embedding: Some(embedding), ..Assessment::default() })
 }
 
 /// One of our networks or anybody's.
@@ -85,10 +80,7 @@ enum Model {
 impl Model {
     fn open(args: &EmbedArgs) -> anyhow::Result<Self> {
         let file = args.run.model.as_ref();
-        let is_onnx = |file: &&std::path::PathBuf| {
-            file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
-        };
-        if let Some(file) = file.filter(is_onnx) {
+        if let Some(file) = file.filter(|file| is_onnx(file)) {
             let threads = Threads::new(args.run.jobs)?;
             let recogniser = Recogniser::new(OnnxModel::open(file)?, args.pixels, &threads)?;
             let name = file.display().to_string();

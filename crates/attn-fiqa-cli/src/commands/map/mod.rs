@@ -31,7 +31,7 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     painter::check(args.range)?;
     args.check_sheet()?;
     args.input.refuse_as_output(args.sheet.as_deref())?;
-    let session = Session::open(&args.run, false)?;
+    let session = Session::open(&args.run, args.method.as_slice(), false)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request {
         received: args.attention == AttentionChoice::Received,

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::StudyError;
-use super::config::hex;
+use super::hash::hex;
 
 /// Hash of an image's encoded bytes.
 pub(super) type ImageHash = [u8; 32];

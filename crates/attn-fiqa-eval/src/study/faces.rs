@@ -11,7 +11,7 @@ use image::codecs::jpeg::JpegEncoder;
 
 use super::StudyError;
 use super::cache::write_whole;
-use super::config::hex;
+use super::hash::hex;
 use super::inputs::Dataset;
 use super::network::Network;
 use super::results::FaceRecord;

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::StudyError;
 use super::cache::ImageHash;
-use super::config::{DatasetConfig, hex};
+use super::config::DatasetConfig;
+use super::hash::hex;
 use crate::benchmark::{Benchmark, BenchmarkKind, ImageAt, pair_list};
 
 /// A data set of a study.

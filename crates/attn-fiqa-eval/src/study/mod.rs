@@ -16,6 +16,7 @@ mod cache;
 mod compute;
 mod error;
 mod faces;
+mod hash;
 mod inputs;
 mod measure;
 mod network;

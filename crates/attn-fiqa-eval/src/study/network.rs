@@ -15,7 +15,7 @@ use attn_fiqa::threads::Threads;
 
 use super::StudyError;
 use super::config::{ConfigError, ModelConfig};
-use super::run::hash_files;
+use super::hash::hash_files;
 
 /// Side of the crops that qualities without a network are taken of, in pixels.
 pub(super) const CROP_SIDE: usize = 112;

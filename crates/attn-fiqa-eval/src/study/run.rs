@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::score::Method;
-use sha2::{Digest, Sha256};
 
 use super::StudyError;
 use super::cache::write_whole;
 use super::compute::{self, Progress};
 use super::config::{
     ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
-    StudyConfig, hex,
+    StudyConfig,
 };
 use super::faces::{Mapped, extremes};
+use super::hash::hash_files;
 use super::inputs::Dataset;
 use super::measure::Judge;
 use super::network::{Network, Wanted, embedding, scores};
@@ -505,30 +505,6 @@ fn record_methods(
         Ok(MethodRecord { name: method.name.clone(), what, source, sha256 })
     };
     config.methods.iter().map(record).collect()
-}
-
-/// The files' names, and one hash over their bytes; folders count by name only.
-pub(super) fn hash_files<'f>(
-    files: impl Iterator<Item = &'f PathBuf>,
-) -> Result<(String, String), StudyError> {
-    let mut hash = Sha256::new();
-    let mut names = Vec::new();
-    for path in files {
-        names.push(path.display().to_string());
-        if path.is_dir() {
-            hash.update(path.as_os_str().as_encoded_bytes());
-            continue;
-        }
-        let mut file = File::open(path).map_err(StudyError::io(path, "cannot be read"))?;
-        let mut part = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut part).map_err(StudyError::io(path, "cannot be read"))? {
-                0 => break,
-                length => hash.update(&part[..length]),
-            }
-        }
-    }
-    Ok((names.join(", "), hex(&hash.finalize())))
 }
 
 fn name_failures(failures: &[(String, attn_fiqa::status::Failure)]) -> Vec<String> {

@@ -1,7 +1,4 @@
-//! The file that says what is to be measured.
-//!
-//! Strict: what is not understood is an error with its line, since a misspelt
-//! setting would otherwise silently measure something else.
+//! From the text of a description to its parts, each refused with its line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,167 +10,34 @@ use attn_fiqa::measure::MeasureName;
 use attn_fiqa::recognise::InputSpec;
 use attn_fiqa::score::Method;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use toml::Spanned;
 
+use super::{
+    ConfigError, DatasetConfig, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig,
+    ScoresFrom, Settings,
+};
 use crate::benchmark::BenchmarkKind;
-use crate::edc::{FMR_TARGETS, PAUC_LIMIT, Protocol};
 
-/// Larger than any description of a study.
-const MAX_BYTES: u64 = 1 << 20;
-
-/// A description that was refused, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
-pub struct ConfigError {
-    /// The file as it was named.
-    pub file: String,
-    /// The line, from 1, where there is one to blame.
-    pub line: Option<usize>,
-    /// What was expected, what was found and what to do.
-    pub message: String,
+/// What a description names.
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) datasets: Vec<DatasetConfig>,
+    pub(super) recognisers: Vec<RecogniserConfig>,
+    pub(super) methods: Vec<MethodConfig>,
 }
 
-/// A study as described, checked as far as it can be without its data.
-#[derive(Debug, Clone)]
-pub struct StudyConfig {
-    /// The file as it was named.
-    pub file: String,
-    /// Its text, which goes into the record.
-    pub text: String,
-    /// SHA-256 of the text, in hexadecimal digits.
-    pub sha256: String,
-    /// How to measure.
-    pub settings: Settings,
-    /// The data sets, by distinct names.
-    pub datasets: Vec<DatasetConfig>,
-    /// The recognition models, by distinct names.
-    pub recognisers: Vec<RecogniserConfig>,
-    /// The quality methods, by distinct names.
-    pub methods: Vec<MethodConfig>,
-}
-
-/// How to measure.
-#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Protocols of the curves.
-    pub protocols: Vec<Protocol>,
-    /// False match rates at which thresholds are put.
-    pub fmr: Vec<f64>,
-    /// Discard fraction up to which areas are taken.
-    pub limit: f64,
-    /// Sets drawn for the confidence intervals; 0 for none.
-    pub replicates: usize,
-    /// Confidence level of the intervals.
-    pub level: f64,
-    /// Seed of everything that is drawn.
-    pub seed: u64,
-    /// Random orders behind the line of discarding at random.
-    pub random_orders: usize,
-    /// Random orders of comparisons of equal quality.
-    pub tie_orders: usize,
-    /// How many of the best and of the worst images are shown for each method.
-    pub faces: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            protocols: vec![Protocol::Crfiqa],
-            fmr: FMR_TARGETS.to_vec(),
-            limit: PAUC_LIMIT,
-            replicates: 200,
-            level: 0.95,
-            seed: 0,
-            random_orders: 20,
-            tie_orders: 20,
-            faces: 6,
-        }
-    }
-}
-
-/// One data set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DatasetConfig {
-    /// Its name in all tables.
-    pub name: String,
-    /// Its layout.
-    pub kind: BenchmarkKind,
-    /// Its folder or file.
-    pub path: PathBuf,
-    /// The list of pairs of [`BenchmarkKind::Pairs`], where it is not in the folder.
-    pub pairs: Option<PathBuf>,
-    /// The order in which its files hold their colours.
-    pub channels: ChannelOrder,
-    /// Whether crops of another size are resized.
-    pub resize: bool,
-}
-
-/// One recognition model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecogniserConfig {
-    /// Its name in all tables.
-    pub name: String,
-    /// Where embeddings come from.
-    pub from: EmbeddingsFrom,
-}
-
-/// Where a recogniser's embeddings come from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EmbeddingsFrom {
-    /// A network.
-    Model(ModelConfig),
-    /// Files made elsewhere, with their lists of names: by data set.
-    Files(BTreeMap<String, (PathBuf, Option<PathBuf>)>),
-}
-
-/// A network and what its file does not say.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ModelConfig {
-    /// Its file; the built-in model if `None`.
-    pub file: Option<PathBuf>,
-    /// Name of a preset.
-    pub preset: Option<String>,
-    /// Number of attention heads of a Vision Transformer.
-    pub heads: Option<usize>,
-    /// Whether the mirrored image's embedding is appended.
-    pub flip: bool,
-    /// What an ONNX network does to pixels, as [`InputSpec`] reads it; `None` where
-    /// its file is known, and for Vision Transformers.
-    pub input: Option<String>,
-}
-
-impl ModelConfig {
-    /// Whether the file is an ONNX network rather than a checkpoint of ours.
-    pub fn is_onnx(&self) -> bool {
-        let extension = self.file.as_ref().and_then(|file| file.extension());
-        extension.is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
-    }
-}
-
-/// One quality method.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MethodConfig {
-    /// Its name in all tables.
-    pub name: String,
-    /// Where scores come from.
-    pub from: ScoresFrom,
-}
-
-/// Where a method's scores come from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ScoresFrom {
-    /// A network's attention.
-    Attention(ModelConfig, Method),
-    /// An ONNX quality network.
-    Network(ModelConfig),
-    /// Sharpness of the crop: [`attn_fiqa::measure::sharpness`].
-    Laplacian,
-    /// Length of a recogniser's embedding: its place in the list of recognisers.
-    EmbeddingNorm(usize),
-    /// Files made elsewhere, by data set, and the column of those that are tables.
-    Files(BTreeMap<String, PathBuf>, Option<String>),
+/// Reads a description's text; relative paths start from `folder`.
+pub(super) fn parts(file: &str, text: &str, folder: &Path) -> Result<Parts, ConfigError> {
+    let reader = Reader { file, text, folder };
+    let raw: Raw = toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| reader.line(&span));
+        ConfigError { file: file.to_owned(), line, message: error.message().to_owned() }
+    })?;
+    let settings = reader.settings(raw.settings)?;
+    let datasets = reader.datasets(raw.dataset)?;
+    let recognisers = reader.recognisers(raw.recogniser, &datasets)?;
+    let methods = reader.methods(raw.method, &datasets, &recognisers)?;
+    Ok(Parts { settings, datasets, recognisers, methods })
 }
 
 #[derive(Deserialize)]
@@ -227,45 +91,6 @@ struct RawMethod {
     norm_of: Option<Spanned<String>>,
     scores: Option<BTreeMap<Spanned<String>, PathBuf>>,
     column: Option<String>,
-}
-
-impl StudyConfig {
-    /// Reads and checks a description. Relative paths start from its own folder.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read or anything in it is not understood.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let file = path.display().to_string();
-        let whole = |message: String| ConfigError { file: file.clone(), line: None, message };
-        let size = fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
-        if size.len() > MAX_BYTES {
-            return Err(whole(format!("is larger than {MAX_BYTES} bytes, more than any study")));
-        }
-        let text =
-            fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
-        Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
-    }
-
-    /// Checks a description's text; relative paths start from `folder`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::read`].
-    pub fn parse(file: &str, text: String, folder: &Path) -> Result<Self, ConfigError> {
-        let reader = Reader { file, text: &text, folder };
-        let raw: Raw = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| reader.line(&span));
-            ConfigError { file: file.to_owned(), line, message: error.message().to_owned() }
-        })?;
-        let settings = reader.settings(raw.settings)?;
-        let datasets = reader.datasets(raw.dataset)?;
-        let recognisers = reader.recognisers(raw.recogniser, &datasets)?;
-        let methods = reader.methods(raw.method, &datasets, &recognisers)?;
-        let sha256 = hex(&Sha256::digest(&text));
-        let file = file.to_owned();
-        Ok(Self { file, text, sha256, settings, datasets, recognisers, methods })
-    }
 }
 
 struct Reader<'a> {
@@ -642,9 +467,4 @@ impl Reader<'_> {
 
 fn has_twice<T: PartialEq>(values: &[T]) -> bool {
     values.iter().enumerate().any(|(index, value)| values[..index].contains(value))
-}
-
-/// Hexadecimal digits of a hash.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

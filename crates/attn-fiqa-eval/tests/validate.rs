@@ -36,14 +36,17 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
             format!("{}: {:.2} {series:.3?}", row.kind, row.spearman)
         })
         .collect();
-    // Kinds that the built-in model's score follows step by step.
-    let followed = ["blur", "downsample", "noise", "darkness", "overexposure", "motion"];
     for (kind, row) in study.kinds().iter().filter(|row| row.kind != "all").enumerate() {
         let series = study.series(0, 0, kind);
-        // A face that is turned or shifted is aligned before it is scored.
-        let geometric = ["rotation", "shift"].contains(&row.kind);
-        assert!(geometric || series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
-        let least = if followed.contains(&row.kind) { 0.9 } else { -1.0 };
+        // The built-in model does not see that a face is shifted; photos are aligned.
+        let seen = row.kind != "shift";
+        assert!(!seen || series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
+        let least = match row.kind {
+            "shift" => -1.0,
+            "rotation" => 0.5,
+            "jpeg" | "occlusion" => 0.85,
+            _ => 0.9,
+        };
         assert!(row.spearman >= least, "{}\n{}", row.kind, report.join("\n"));
     }
 }

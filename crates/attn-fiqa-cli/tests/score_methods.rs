@@ -50,6 +50,7 @@ fn measures_need_no_network() {
     let attn = with("attn").ended_with(0).table();
     assert_eq!(table.numbers("attn"), attn.numbers("score"));
 
+    with("onnx:quality.onnx@input=sface,onnx:quality.onnx").refused_with("was named twice");
     with("onnx:two.onnx").refused_with("gives one number for a face");
     with("onnx:gone.onnx").refused_with("gone.onnx");
     with("laplace").refused_with("laplacian, eye-distance, detector-score, onnx:FILE");

@@ -7,6 +7,7 @@
 //!    [`Precision`]s, and finishes each sum before it is stored.
 //! 4. [`attention`] mixes the tokens of one head.
 //! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work on rows.
+//! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for what a score is read from.
 //!
 //! # Invariant
 //!
@@ -17,6 +18,7 @@
 
 mod activation;
 mod attention;
+mod double;
 mod gemm;
 mod isa;
 mod layer_norm;
@@ -29,6 +31,7 @@ mod words;
 
 pub use activation::{gelu, relu6};
 pub use attention::{AttentionShape, attention};
+pub use double::{add_rows, matrix_vector};
 pub use gemm::{Accumulate, gemm};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use layer_norm::{layer_norm, standardise};

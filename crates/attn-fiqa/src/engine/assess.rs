@@ -27,22 +27,24 @@ impl Engine {
         crops: &[Crop],
         request: &Request,
     ) -> Vec<Result<Assessment, Failure>> {
+        let blocks = self.blocks_read(request);
         if !request.reads_whole_network() {
-            let assessed = crops.par_iter().map(|crop| self.assess_one(crop, request));
+            let assessed = crops.par_iter().map(|crop| self.assess_one(crop, request, &blocks));
             return assessed.map(|outcome| Ok(outcome?.0)).collect();
         }
         let batches = crops.chunks(EMBEDDING_BATCH);
-        batches.flat_map(|crops| self.assess_with_embeddings(crops, request)).collect()
+        batches.flat_map(|crops| self.assess_with_embeddings(crops, request, &blocks)).collect()
     }
 
     fn assess_with_embeddings(
         &self,
         crops: &[Crop],
         request: &Request,
+        blocks: &[usize],
     ) -> Vec<Result<Assessment, Failure>> {
         let head = self.embedding_head.as_ref().expect("no embedding head: this is a bug");
         let assessed: Vec<Result<Assessed, Failure>> =
-            crops.par_iter().map(|crop| self.assess_one(crop, request)).collect();
+            crops.par_iter().map(|crop| self.assess_one(crop, request, blocks)).collect();
         let mut last_outputs = Vec::with_capacity(crops.len());
         let assessments: Vec<Result<Assessment, Failure>> = assessed
             .into_iter()
@@ -72,7 +74,26 @@ impl Engine {
             .collect()
     }
 
-    fn assess_one(&self, crop: &Crop, request: &Request) -> Result<Assessed, Failure> {
+    /// The blocks whose inputs a request is read from, ascending.
+    fn blocks_read(&self, request: &Request) -> Vec<usize> {
+        let last = self.config().depth - 1;
+        let mut blocks: Vec<usize> = request.methods.iter().map(|m| self.block_of(m)).collect();
+        blocks.extend(request.mean_query.then_some(last));
+        if request.methods.iter().any(|method| method.aggregation.reads_block_outputs()) {
+            blocks.extend(0..=last);
+        }
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
+    }
+
+    /// `blocks` are those of [`Self::blocks_read`].
+    fn assess_one(
+        &self,
+        crop: &Crop,
+        request: &Request,
+        blocks: &[usize],
+    ) -> Result<Assessed, Failure> {
         let config = self.config();
         if crop.side() != config.image_size {
             let (found, needed) = (crop.side(), config.image_size);
@@ -81,15 +102,7 @@ impl Engine {
                 format!("the crop is {found}×{found} pixels; this model takes {needed}×{needed}"),
             ));
         }
-        let mut blocks: Vec<usize> = request.methods.iter().map(|m| self.block_of(m)).collect();
-        let last = config.depth - 1;
-        blocks.extend(request.mean_query.then_some(last));
-        if request.methods.iter().any(|method| method.aggregation.reads_block_outputs()) {
-            blocks.extend(0..=last);
-        }
-        blocks.sort_unstable();
-        blocks.dedup();
-        let passed = self.vit.forward(crop.rgb(), &blocks, request.reads_whole_network());
+        let passed = self.vit.forward(crop.rgb(), blocks, request.reads_whole_network());
 
         let mut scores = self.whole_network_scores(&passed, request);
         for (block, input) in &passed.block_inputs {
@@ -136,6 +149,7 @@ impl Engine {
 
         let (received, paid) = self.maps(&passed.block_inputs, request);
         let mean_query = request.mean_query.then(|| {
+            let last = config.depth - 1;
             let input = input_of(last, &passed.block_inputs);
             self.vit.query_key(last).read(input, None).mean_query()
         });

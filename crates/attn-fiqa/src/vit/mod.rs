@@ -62,12 +62,17 @@ pub(crate) struct Vit {
     workspaces: Pool<Workspace>,
     /// Buffers of `[token, dim]`.
     token_buffers: Pool<Vec<f32>>,
+    /// Empty lists with room for [`Passed::block_inputs`].
+    lists: Pool<BlockInputs>,
 }
+
+/// Of blocks, ascending: the index and the input `[token, dim]`.
+pub(crate) type BlockInputs = Vec<(usize, Vec<f32>)>;
 
 /// What one forward pass leaves behind.
 pub(crate) struct Passed {
-    /// `(block, its input [token, dim])` for every block asked for, ascending.
-    pub(crate) block_inputs: Vec<(usize, Vec<f32>)>,
+    /// Of every block asked for.
+    pub(crate) block_inputs: BlockInputs,
     /// The last block's output `[token, dim]`, when it was asked for.
     pub(crate) last_output: Option<Vec<f32>>,
 }
@@ -100,6 +105,7 @@ impl Vit {
             query_keys,
             workspaces: Pool::new(),
             token_buffers: Pool::new(),
+            lists: Pool::new(),
             config,
         })
     }
@@ -143,8 +149,8 @@ impl Vit {
         let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
         self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
-        let mut block_inputs = Vec::with_capacity(inputs_of.len());
-        let keep = |block_inputs: &mut Vec<(usize, Vec<f32>)>, index, tokens: &[f32]| {
+        let mut block_inputs = self.lists.take(Vec::new);
+        let keep = |block_inputs: &mut BlockInputs, index, tokens: &[f32]| {
             if inputs_of.contains(&index) {
                 let mut kept = self.token_buffer();
                 kept.copy_from_slice(tokens);
@@ -174,9 +180,10 @@ impl Vit {
     }
 
     /// Takes back what [`Self::forward`] lent, so that a steady run needs no more memory.
-    pub(crate) fn recycle(&self, block_inputs: Vec<(usize, Vec<f32>)>) {
-        for (_, tokens) in block_inputs {
+    pub(crate) fn recycle(&self, mut block_inputs: BlockInputs) {
+        for (_, tokens) in block_inputs.drain(..) {
             self.token_buffers.give_back(tokens);
         }
+        self.lists.give_back(block_inputs);
     }
 }

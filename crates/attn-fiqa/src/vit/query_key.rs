@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use attn_fiqa_kernels::{Accumulate, Matrix, MatrixMut, gemm};
+use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, add_rows, gemm, matrix_vector};
 
 use crate::checkpoint::CheckpointError;
 
@@ -17,6 +17,7 @@ use super::config::VitConfig;
 use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
+use super::workspace::Pool;
 
 /// What the queries and keys of one block are made from.
 pub(crate) struct QueryKey {
@@ -24,10 +25,24 @@ pub(crate) struct QueryKey {
     /// `[query | key, in]`, the affine part of `norm1` folded in.
     weight: Vec<f32>,
     /// `[query | key]`; zeros where the checkpoint has no bias.
-    bias: Vec<f32>,
+    bias: Vec<f64>,
     heads: usize,
     head_dim: usize,
     scale: f64,
+    buffers: Pool<Buffers>,
+}
+
+/// What a reading writes into, kept for the next image.
+#[derive(Default)]
+struct Buffers {
+    /// `[dim]`: one token, normalised.
+    token: Vec<f32>,
+    /// `[dim]`: the mean token.
+    mean: Vec<f64>,
+    /// `[query | key]`.
+    bias: Vec<f64>,
+    /// `[query | key]` of the mean token.
+    mean_query_key: Vec<f64>,
 }
 
 /// Which way attention is followed.
@@ -66,10 +81,11 @@ impl QueryKey {
         Self {
             norm1,
             weight,
-            bias: bias.to_vec(),
+            bias: bias.iter().map(|&bias| f64::from(bias)).collect(),
             heads: config.num_heads,
             head_dim: config.head_dim(),
             scale: f64::from(config.scale()),
+            buffers: Pool::new(),
         }
     }
 
@@ -83,28 +99,27 @@ impl QueryKey {
         key_bias: Option<&[f32]>,
     ) -> Reading<'a> {
         let dim = self.heads * self.head_dim;
-        let tokens = block_input.len() / dim;
-        let mut normed = vec![0.0; dim];
-        let mut mean = vec![0.0f64; dim];
-        for token in block_input.chunks_exact(dim) {
-            self.norm1.forward(token, &mut normed);
-            mean.iter_mut().zip(&normed).for_each(|(mean, &value)| *mean += f64::from(value));
+        let mut buffers = self.buffers.take(|| Buffers {
+            token: vec![0.0; dim],
+            mean: vec![0.0; dim],
+            bias: vec![0.0; 2 * dim],
+            mean_query_key: vec![0.0; 2 * dim],
+        });
+        let Buffers { token, mean, bias, mean_query_key } = &mut buffers;
+        let isa = Isa::best();
+        mean.fill(0.0);
+        for input in block_input.chunks_exact(dim) {
+            self.norm1.forward(input, token);
+            add_rows(isa, token, mean);
         }
-        mean.iter_mut().for_each(|mean| *mean /= tokens as f64);
-
-        let mut bias: Vec<f64> = self.bias.iter().map(|&bias| f64::from(bias)).collect();
+        let tokens = (block_input.len() / dim) as f64;
+        mean.iter_mut().for_each(|mean| *mean /= tokens);
+        bias.copy_from_slice(&self.bias);
         if let Some(key_bias) = key_bias {
             bias[dim..].iter_mut().zip(key_bias).for_each(|(bias, &c)| *bias += f64::from(c));
         }
-        let mean_query_key = self
-            .weight
-            .chunks_exact(dim)
-            .zip(&bias)
-            .map(|(row, bias)| {
-                bias + row.iter().zip(&mean).map(|(&w, m)| f64::from(w) * m).sum::<f64>()
-            })
-            .collect();
-        Reading { of: self, block_input, bias, mean_query_key }
+        matrix_vector(isa, &self.weight, mean, bias, mean_query_key);
+        Reading { of: self, block_input, buffers }
     }
 }
 
@@ -113,10 +128,13 @@ pub(crate) struct Reading<'a> {
     of: &'a QueryKey,
     /// `[token, dim]`.
     block_input: &'a [f32],
-    /// `[query | key]`.
-    bias: Vec<f64>,
-    /// `[query | key]` of the mean token.
-    mean_query_key: Vec<f64>,
+    buffers: Buffers,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.of.buffers.give_back(std::mem::take(&mut self.buffers));
+    }
 }
 
 impl Reading<'_> {
@@ -134,14 +152,14 @@ impl Reading<'_> {
 
     /// The mean over tokens of the queries, `[head, head_dim]`.
     pub(crate) fn mean_query(&self) -> Vec<f32> {
-        self.mean_query_key[..self.dim()].iter().map(|&query| query as f32).collect()
+        self.buffers.mean_query_key[..self.dim()].iter().map(|&query| query as f32).collect()
     }
 
     /// The mean over all token pairs of one head, by the closed form.
     pub(crate) fn head_score(&self, head: usize) -> f64 {
         let (dim, width) = (self.dim(), self.of.head_dim);
-        let query = &self.mean_query_key[head * width..][..width];
-        let key = &self.mean_query_key[dim + head * width..][..width];
+        let query = &self.buffers.mean_query_key[head * width..][..width];
+        let key = &self.buffers.mean_query_key[dim + head * width..][..width];
         self.of.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>()
     }
 
@@ -160,9 +178,10 @@ impl Reading<'_> {
             Direction::Received => (0, dim),
             Direction::Paid => (dim, 0),
         };
-        let averaged = &self.mean_query_key[averaged..][outputs.clone()];
+        let averaged = &self.buffers.mean_query_key[averaged..][outputs.clone()];
         let own = own + outputs.start..own + outputs.end;
-        let constant: f64 = averaged.iter().zip(&self.bias[own.clone()]).map(|(a, b)| a * b).sum();
+        let constant: f64 =
+            averaged.iter().zip(&self.buffers.bias[own.clone()]).map(|(a, b)| a * b).sum();
         let mut towards = vec![0.0f64; dim];
         let rows = self.of.weight[own.start * dim..own.end * dim].chunks_exact(dim);
         for (averaged, row) in averaged.iter().zip(rows) {
@@ -184,7 +203,7 @@ impl Reading<'_> {
         let (dim, width) = (self.dim(), self.of.head_dim);
         let normed = self.normed();
         let tokens = normed.len() / dim;
-        let bias: Vec<f32> = self.bias.iter().map(|&bias| bias as f32).collect();
+        let bias: Vec<f32> = self.buffers.bias.iter().map(|&bias| bias as f32).collect();
         let mut query_key = bias.repeat(tokens);
         gemm(
             MatrixMut::contiguous(&mut query_key, tokens, 2 * dim),
@@ -237,7 +256,7 @@ mod tests {
             let inputs = (0..dim).map(|input| {
                 f64::from(normed[token * dim + input]) * f64::from(qk.weight[output * dim + input])
             });
-            f64::from(qk.bias[output]) + inputs.sum::<f64>()
+            qk.bias[output] + inputs.sum::<f64>()
         };
         let products = (head * width..(head + 1) * width).map(|output| {
             let shift = key_bias.map_or(0.0, |bias| f64::from(bias[output]));

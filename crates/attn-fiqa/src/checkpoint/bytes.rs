@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -37,6 +37,25 @@ impl Bytes {
         #[allow(unsafe_code)]
         let mapped = unsafe { Mmap::map(&file) };
         mapped.map(Self::Mapped).map_err(CheckpointProblem::Io)
+    }
+
+    /// Says that `range` has been read and will not be soon: a mapped file's pages no
+    /// longer count as this process's memory. Reading them again is only slower.
+    pub(super) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self
+            && range.end <= map.len()
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the pages of a read-only mapping of a file hold nothing but the
+            // file's bytes, which the next access reads again.
+            #[allow(unsafe_code)]
+            let advised = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
+            // It is only about memory: a system that does not do it is no failure.
+            let _ = advised;
+        }
+        #[cfg(not(unix))]
+        let _ = range;
     }
 }
 

@@ -136,9 +136,7 @@ impl Scratch {
         for (place, query) in places.zip(queries) {
             place.iter_mut().zip(query).for_each(|(place, query)| *place = query * scale);
         }
-        for (token, key) in keys.enumerate() {
-            self.keys.pack_output(token, key);
-        }
+        self.keys.pack_outputs(keys);
         self.values.pack_inputs(values);
         if self.keys.precision() == Precision::Bf16 {
             let head_dim = self.keys.inputs();

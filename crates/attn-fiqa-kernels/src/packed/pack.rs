@@ -1,12 +1,49 @@
 //! Weights from `[output, input]` into panels, and back.
 
-use super::{PANEL, PackedWeights, Step};
-use crate::words::{BF16_PER_WORD, BYTES_PER_WORD, bf16_bits, bf16_value};
+use super::{PANEL, PackedWeights, SCRATCH, Scratch, Step, as_words};
+use crate::isa::for_every_isa;
+use crate::words::{BF16_PER_WORD, BYTES_PER_WORD, bf16_bits, bf16_value, bf16_words};
 use crate::{Isa, Precision};
 
 /// Products of a byte and a signed byte that surely fit in an i32 together.
 const MOST_BYTE_INPUTS: usize = i32::MAX as usize / (255 * 127);
 const LARGEST_BYTE: f32 = 127.0;
+
+for_every_isa! {
+    /// Rows `[lane, step]` to steps of one word a lane.
+    fn interleave(rows: &[u32], panel: &mut [Step]) {
+        /// A cache line of every row: what is read of it is used before it is gone.
+        const BLOCK: usize = 16;
+        let steps = panel.len();
+        for (block, panel) in panel.chunks_mut(BLOCK).enumerate() {
+            for (lane, row) in rows.chunks_exact(steps).enumerate() {
+                let row = &row[block * BLOCK..];
+                for (Step(words), word) in panel.iter_mut().zip(row) {
+                    words[lane] = *word;
+                }
+            }
+        }
+    }
+}
+
+/// One output's weights as words of four signed bytes; what a step of them is worth,
+/// and their sum.
+fn signed_bytes(row: &[f32], words: &mut [u32]) -> (f32, i32) {
+    let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let scale = largest / LARGEST_BYTE;
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    let mut sum = 0;
+    for (word, quad) in words.iter_mut().zip(row.chunks(BYTES_PER_WORD)) {
+        let mut packed = 0;
+        for (i, &value) in quad.iter().enumerate() {
+            let byte = (value * inverse).round() as i8;
+            sum += i32::from(byte);
+            packed |= u32::from(byte as u8) << (8 * i);
+        }
+        *word = packed;
+    }
+    (scale, sum)
+}
 
 impl PackedWeights {
     /// Lays out weights `[output, input]` and a bias `[output]` of zeros if there is none.
@@ -32,9 +69,7 @@ impl PackedWeights {
         if let Some(bias) = bias {
             packed.bias[..outputs].copy_from_slice(bias);
         }
-        for (output, row) in weight.chunks_exact(inputs).enumerate() {
-            packed.pack_output(output, row);
-        }
+        packed.pack_outputs(weight.chunks_exact(inputs));
         packed
     }
 
@@ -64,41 +99,36 @@ impl PackedWeights {
         }
     }
 
-    /// Replaces the weights of one output by `row`, `[input]`.
-    pub(crate) fn pack_output(&mut self, output: usize, row: &[f32]) {
-        let steps = self.steps;
-        let panel = &mut self.panels[output / PANEL * steps..][..steps];
-        let words = panel.iter_mut().map(|step| &mut step.0[output % PANEL]);
-        match self.precision {
-            Precision::F32 => words.zip(row).for_each(|(word, value)| *word = value.to_bits()),
-            Precision::Bf16 => {
-                for (word, pair) in words.zip(row.chunks(BF16_PER_WORD)) {
-                    let high = pair.get(1).map_or(0, |&value| bf16_bits(value));
-                    *word = bf16_bits(pair[0]) | high << 16;
-                }
-            }
-            Precision::Int8 => {
-                let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-                let scale = largest / LARGEST_BYTE;
-                let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-                let mut sum = 0;
-                for (word, quad) in words.zip(row.chunks(BYTES_PER_WORD)) {
-                    let mut packed = 0;
-                    for (i, &value) in quad.iter().enumerate() {
-                        let byte = (value * inverse).round() as i8;
-                        sum += i32::from(byte);
-                        packed |= u32::from(byte as u8) << (8 * i);
+    /// Replaces all weights by those of `rows`, `[output][input]`.
+    pub(crate) fn pack_outputs<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
+        let (precision, isa, inputs, steps) = (self.precision, self.isa, self.inputs, self.steps);
+        let mut rows = rows.fuse();
+        SCRATCH.with_borrow_mut(|Scratch { words: scratch, .. }| {
+            scratch.resize(PANEL * steps, 0);
+            for panel in 0..self.outputs.div_ceil(PANEL) {
+                let first = panel * PANEL;
+                for (lane, words) in scratch.chunks_exact_mut(steps).enumerate() {
+                    let Some(row) = rows.next() else {
+                        words.fill(0);
+                        continue;
+                    };
+                    match precision {
+                        Precision::F32 => words.copy_from_slice(as_words(row)),
+                        Precision::Bf16 => bf16_words(isa, row, inputs, words),
+                        Precision::Int8 => {
+                            let (scale, sum) = signed_bytes(row, words);
+                            self.scales[first + lane] = scale;
+                            self.byte_sums[first + lane] = sum;
+                        }
                     }
-                    *word = packed;
                 }
-                self.scales[output] = scale;
-                self.byte_sums[output] = sum;
+                interleave(isa, scratch, &mut self.panels[panel * steps..][..steps]);
             }
-        }
+        });
     }
 
     /// Replaces all weights by those of `rows`, `[input][output]`: the transpose of
-    /// what [`Self::pack_output`] takes. Not for bytes, whose scale is an output's.
+    /// what [`Self::pack_outputs`] takes. Not for bytes, whose scale is an output's.
     pub(crate) fn pack_inputs<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
         let (steps, panels) = (self.steps, &mut self.panels);
         let per_word = match self.precision {

@@ -186,7 +186,7 @@ impl Checkpoint {
         let tensor = self.tensors.get(name).ok_or_else(absent)?;
         let values = tensor.to_f32(&self.bytes).ok_or_else(absent)?;
         self.bytes.release(tensor.start..tensor.start + tensor.len);
-        match values.iter().position(|value| !value.is_finite()) {
+        match tensor::first_not_finite(&values) {
             None => Ok(values),
             Some(index) => Err(fail(CheckpointProblem::NotFinite {
                 tensor: name.to_owned(),

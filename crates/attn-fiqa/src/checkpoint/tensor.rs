@@ -81,6 +81,16 @@ impl TensorRef {
     }
 }
 
+/// The place of the first value that is infinite or not a number.
+pub(super) fn first_not_finite(values: &[f32]) -> Option<usize> {
+    /// Looked through without a branch, which a whole network is long enough to feel.
+    const BLOCK: usize = 256;
+    let blocks = values.chunks(BLOCK).enumerate();
+    let mut bad = blocks.filter(|(_, block)| !block.iter().fold(true, |ok, v| ok & v.is_finite()));
+    let (block, found) = bad.next()?;
+    found.iter().position(|value| !value.is_finite()).map(|index| block * BLOCK + index)
+}
+
 /// Copies elements of `width` bytes into row-major order.
 fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Option<Vec<u8>> {
     let count = element_count(shape)?;
@@ -109,4 +119,23 @@ fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Op
 /// Number of elements of a shape, `None` if it cannot be counted.
 pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_that_is_no_number_is_found_anywhere() {
+        assert_eq!(first_not_finite(&[]), None);
+        assert_eq!(first_not_finite(&[f32::MAX; 700]), None);
+        for place in [0, 1, 255, 256, 300, 699] {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut values = [1.0; 700];
+                values[place] = bad;
+                values[699] = f32::NAN;
+                assert_eq!(first_not_finite(&values), Some(place));
+            }
+        }
+    }
 }

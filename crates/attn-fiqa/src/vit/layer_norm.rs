@@ -1,6 +1,6 @@
 //! LayerNorm, whose affine part the linear behind it takes up.
 
-use attn_fiqa_kernels::{Isa, layer_norm, standardise};
+use attn_fiqa_kernels::{Isa, layer_norm, matrix_vector, standardise};
 
 /// With its affine part: before the embedding head.
 pub(super) struct LayerNorm {
@@ -19,9 +19,12 @@ impl LayerNorm {
     /// (W∘γ)·n + (W·β + b)`: `weight` is `[out, dim]`. What is left only normalises.
     pub(super) fn fold(&self, weight: &mut [f32], bias: &mut [f32]) -> Standardise {
         let dim = self.weight.len();
-        for (row, bias) in weight.chunks_exact_mut(dim).zip(bias) {
-            let shift = row.iter().zip(&self.bias).map(|(&w, &b)| f64::from(w) * f64::from(b));
-            *bias = (f64::from(*bias) + shift.sum::<f64>()) as f32;
+        let [beta, old] = [&self.bias[..], bias]
+            .map(|values| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>());
+        let mut shifted = vec![0.0; old.len()];
+        matrix_vector(Isa::best(), weight, &beta, &old, &mut shifted);
+        bias.iter_mut().zip(shifted).for_each(|(bias, shifted)| *bias = shifted as f32);
+        for row in weight.chunks_exact_mut(dim) {
             row.iter_mut().zip(&self.weight).for_each(|(weight, gamma)| *weight *= gamma);
         }
         Standardise { dim, eps: self.eps }

@@ -6,12 +6,21 @@
 /// See `attn-fiqa-s.md` for what it was trained on and what it is not for.
 pub const ATTN_FIQA_S: &[u8] = include_bytes!("../attn-fiqa-s.safetensors");
 
-/// The built-in face detector: an ONNX file with YuNet's names of inputs and
-/// outputs; its input `[1, 3, height, width]` holds RGB of 0 … 255, sides being
-/// multiples of 32.
+/// The built-in face detector's weights: a safetensors file in f32, named as in
+/// `training/detector/network.py`, batch norms and the factor on the input folded in.
 ///
 /// See `detector.md` for what it was trained on and how well it finds faces.
-pub const DETECTOR: &[u8] = include_bytes!("../detector.onnx");
+pub const DETECTOR: &[u8] = include_bytes!("../detector.safetensors");
+
+/// Length of `detector.onnx`, which holds the same weights for other programs.
+pub const DETECTOR_ONNX_BYTES: usize = 496_624;
+
+/// SHA-256 of `detector.onnx`: its pixels are red first, unlike those of other files with
+/// the same outputs.
+pub const DETECTOR_ONNX_SHA256: [u8; 32] = [
+    0xbc, 0x2b, 0x9d, 0x42, 0xa9, 0xe1, 0x10, 0x8e, 0xa0, 0x69, 0x84, 0x03, 0x74, 0xe6, 0xc9, 0x2e,
+    0xa0, 0x43, 0x90, 0xa3, 0x77, 0x93, 0xe6, 0x74, 0x17, 0x65, 0xb7, 0x6f, 0xee, 0xc2, 0xc3, 0xec,
+];
 
 /// Public checkpoints of others by name, as TOML: where they lie, their presets and
 /// their licences. Read by the command line (`attn-fiqa model`).

@@ -168,8 +168,14 @@ fn a_second_look_is_for_our_detector_or_on_demand() {
     let (own, refined) = (run(&["--refine", "never"]), run(&[]));
     assert_eq!((own.0.as_str(), refined.0.as_str()), ("detected", "refined"));
     assert_ne!(own.1, refined.1);
-    assert_eq!(run(&["--detector", ours]), own);
-    assert_eq!(run(&["--detector", ours, "--refine", "always"]), refined);
+    // The same weights by another runtime, whose sums run in another order.
+    let same = |found: (String, f32), expected: &(String, f32)| {
+        assert_eq!(found.0, expected.0);
+        assert!((found.1 - expected.1).abs() < 1e-2, "{found:?} is not {expected:?}");
+    };
+    assert!((own.1 - refined.1).abs() > 1e-1, "{own:?} and {refined:?} are hard to tell apart");
+    same(run(&["--detector", ours]), &own);
+    same(run(&["--detector", ours, "--refine", "always"]), &refined);
     // Given landmarks are not touched.
     here.run(&["detect", "photo.png", "--refine", "never", "-o", "own.csv"]).ended_with(0);
     let given = run(&["--landmarks", "own.csv"]);

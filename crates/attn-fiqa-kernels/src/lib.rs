@@ -8,22 +8,28 @@
 //! 4. [`attention`] mixes the tokens of one head.
 //! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work on rows.
 //! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for what a score is read from.
+//! 7. [`Depthwise`] filters each channel of [`Features`] on its own, and [`patches()`]
+//!    makes a picture's pixels the rows of a product. A convolution of 1×1 is
+//!    [`PackedWeights::apply`] on the cells.
 //!
 //! # Invariant
 //!
-//! The row kernels give the same bits on every instruction set: sums run over a
+//! The row kernels and the filters give the same bits on every instruction set: sums run over a
 //! fixed number of lanes in a fixed order, and no multiply–add is fused. A score
 //! can therefore differ between machines only through [`gemm`] and the f32 and bf16
 //! sums of [`PackedWeights`].
 
 mod activation;
 mod attention;
+mod depthwise;
 mod double;
+mod features;
 mod gemm;
 mod isa;
 mod layer_norm;
 mod matrix;
 mod packed;
+mod patches;
 mod peak;
 mod precision;
 mod softmax;
@@ -31,12 +37,15 @@ mod words;
 
 pub use activation::{gelu, relu6};
 pub use attention::{AttentionShape, attention};
+pub use depthwise::Depthwise;
 pub use double::{add_rows, matrix_vector};
+pub use features::Features;
 pub use gemm::{Accumulate, gemm};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use layer_norm::{layer_norm, standardise};
 pub use matrix::{Matrix, MatrixMut};
 pub use packed::PackedWeights;
+pub use patches::{PATCH_SIDE, patches};
 pub use peak::peak_operations;
 pub use precision::{Finish, Precision};
 pub use softmax::softmax;

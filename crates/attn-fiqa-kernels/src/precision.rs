@@ -35,6 +35,17 @@ pub enum Finish {
     Overwrite,
     /// The product and the bias are added to what was there: a residual connection.
     Add,
+    /// As [`Finish::Overwrite`], then `max(x, 0)`. NaN stays NaN.
+    Relu,
+    /// As [`Finish::Add`], then `max(x, 0)`. NaN stays NaN.
+    AddRelu,
     /// As [`Finish::Overwrite`], then `min(max(x, 0), 6)`. NaN stays NaN.
     Relu6,
+}
+
+impl Finish {
+    /// Whether the product is added to what was there.
+    pub(crate) fn adds(self) -> bool {
+        matches!(self, Self::Add | Self::AddRelu)
+    }
 }

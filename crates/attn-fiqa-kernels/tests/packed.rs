@@ -40,6 +40,8 @@ fn finished(finish: Finish, before: f32, sum: f64) -> f64 {
     match finish {
         Finish::Overwrite => sum,
         Finish::Add => f64::from(before) + sum,
+        Finish::Relu => sum.max(0.0),
+        Finish::AddRelu => (f64::from(before) + sum).max(0.0),
         Finish::Relu6 => sum.clamp(0.0, 6.0),
     }
 }
@@ -60,7 +62,9 @@ fn products_match_nested_loops_on_awkward_sizes() {
                         for (bias, finish) in [
                             (Some(&bias), Finish::Overwrite),
                             (Some(&bias), Finish::Relu6),
+                            (Some(&bias), Finish::Relu),
                             (Some(&bias), Finish::Add),
+                            (Some(&bias), Finish::AddRelu),
                             (None, Finish::Add),
                         ] {
                             let bias = bias.map(|bias| &bias[..]);

@@ -14,6 +14,8 @@ pub mod picture;
 pub mod resize;
 
 pub mod align;
+#[cfg(feature = "builtin-model")]
+mod convolution;
 pub mod detect;
 
 pub mod crop;
@@ -33,6 +35,7 @@ pub mod engine;
 pub mod pipeline;
 
 pub mod best;
+mod lent;
 pub mod paint;
 pub mod status;
 pub mod threads;

@@ -175,7 +175,7 @@ impl PackedWeights {
                 // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
                 return unsafe { tile::bytes(self, rows, out, finish) };
             }
-            (Precision::Bf16, Kind::Avx2) => {
+            (Precision::F32 | Precision::Bf16, Kind::Avx2) => {
                 // SAFETY: this kind exists only where AVX2 and FMA were detected, as do
                 // all that stand behind it.
                 let run = |tile: &mut small_tile::SmallTile<
@@ -192,7 +192,7 @@ impl PackedWeights {
                 };
                 return small_tile::bytes(self, rows, out, finish, run);
             }
-            (Precision::F32, Kind::Avx2) | (_, Kind::Baseline) => {}
+            (_, Kind::Baseline) => {}
         }
         #[cfg(target_arch = "aarch64")]
         match (self.precision, self.isa.0) {

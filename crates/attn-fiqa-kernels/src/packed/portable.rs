@@ -53,13 +53,13 @@ pub(super) fn unscale(
 pub(super) fn finish_with(finish: Finish, product: &[f32], bias: &[f32], out: &mut [f32]) {
     for ((out, product), bias) in out.iter_mut().zip(product).zip(bias) {
         let sum = product + bias;
+        let sum = if finish.adds() { *out + sum } else { sum };
+        let positive = if sum < 0.0 { 0.0 } else { sum };
         *out = match finish {
-            Finish::Overwrite => sum,
-            Finish::Add => *out + sum,
-            Finish::Relu6 => {
-                let positive = if sum < 0.0 { 0.0 } else { sum };
-                if positive > 6.0 { 6.0 } else { positive }
-            }
+            Finish::Overwrite | Finish::Add => sum,
+            Finish::Relu | Finish::AddRelu => positive,
+            Finish::Relu6 if positive > 6.0 => 6.0,
+            Finish::Relu6 => positive,
         };
     }
 }

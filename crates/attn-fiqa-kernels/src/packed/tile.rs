@@ -143,9 +143,9 @@ macro_rules! float_kernel {
                 let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
                 for (row, sums) in sums.iter_mut().enumerate() {
                     for half in 0..2 {
-                        let start = match (pass.first, pass.finish) {
-                            (true, Finish::Overwrite | Finish::Relu6) => bias[half],
-                            (true, Finish::Add) => _mm512_add_ps(tile.load(row, half), bias[half]),
+                        let start = match (pass.first, pass.finish.adds()) {
+                            (true, false) => bias[half],
+                            (true, true) => _mm512_add_ps(tile.load(row, half), bias[half]),
                             (false, _) => tile.load(row, half),
                         };
                         sums[half] = _mm512_castps_si512(start);
@@ -155,8 +155,8 @@ macro_rules! float_kernel {
                 for (row, sums) in sums.iter().enumerate() {
                     for half in 0..2 {
                         let mut sum = _mm512_castsi512_ps(sums[half]);
-                        if pass.last && pass.finish == Finish::Relu6 {
-                            sum = clip_to_six(sum);
+                        if pass.last {
+                            sum = clipped(sum, pass.finish);
                         }
                         tile.store(row, half, sum);
                     }
@@ -261,12 +261,9 @@ unsafe fn bytes_tile<const ROWS: usize>(
                 let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[half], offset));
                 let factor = _mm512_mul_ps(_mm512_set1_ps(scale.scale), weight_scale);
                 let sum = _mm512_add_ps(_mm512_mul_ps(sum, factor), bias);
-                let sum = match finish {
-                    Finish::Overwrite => sum,
-                    Finish::Add => _mm512_add_ps(tile.load(row, half), sum),
-                    Finish::Relu6 => clip_to_six(sum),
-                };
-                tile.store(row, half, sum);
+                let sum =
+                    if finish.adds() { _mm512_add_ps(tile.load(row, half), sum) } else { sum };
+                tile.store(row, half, clipped(sum, finish));
             }
         }
     }
@@ -344,12 +341,18 @@ fn check(weights: &PackedWeights, rows: Rows<'_>, out: &[f32]) {
     assert!(out.len() >= rows.count * weights.outputs, "rows end behind out");
 }
 
-/// `min(max(x, 0), 6)`. Of two operands these instructions give the second where
+/// What a finish does last. Of two operands these instructions give the second where
 /// either is NaN.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn clip_to_six(values: __m512) -> __m512 {
-    _mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_setzero_ps(), values))
+fn clipped(values: __m512, finish: Finish) -> __m512 {
+    match finish {
+        Finish::Overwrite | Finish::Add => values,
+        Finish::Relu | Finish::AddRelu => _mm512_max_ps(_mm512_setzero_ps(), values),
+        Finish::Relu6 => {
+            _mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_setzero_ps(), values))
+        }
+    }
 }
 
 #[inline]

@@ -6,6 +6,14 @@ use super::format::{InputSize, Output};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectorError {
+    /// The built-in weights are not those of the network that they are for.
+    #[error("the {name} detector's weights are damaged: {what}; build or fetch the program anew")]
+    BadWeights {
+        /// [`BUILTIN_DETECTOR`](super::BUILTIN_DETECTOR).
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The file's bytes could not be read.
     #[error("{name}: the detector cannot be read")]
     Unreadable {

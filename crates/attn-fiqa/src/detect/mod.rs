@@ -16,13 +16,15 @@ mod suppress;
 
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::align::Landmarks;
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
 use format::{BadOutput, OutputFormat, YuNet};
-use network::Network;
+use network::{Network, OnnxNetwork};
 use pyramid::Seen;
 use refine::View;
 
@@ -65,6 +67,7 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     refines: bool,
+    threads: Threads,
 }
 
 impl Detector {
@@ -75,12 +78,15 @@ impl Detector {
     /// When the embedded file cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
-        let network =
-            Network::from_bytes(attn_fiqa_models::DETECTOR.to_vec(), BUILTIN_DETECTOR, threads)?;
-        let (outputs, _) = network.try_out()?;
-        let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let name = BUILTIN_DETECTOR.to_owned();
-        Ok(Self { name, network, format: Box::new(format.ours()), refines: true })
+        let network = network::OwnNetwork::load(attn_fiqa_models::DETECTOR).map_err(|what| {
+            DetectorError::BadWeights { name: name.clone(), what: what.to_string() }
+        })?;
+        let blank = Picture::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
+        let outputs = network.run(&blank, input::input_size(1, 1));
+        let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
+        let (network, format) = (Network::Own(Box::new(network)), Box::new(format.ours()));
+        Ok(Self { name, network, format, refines: true, threads: threads.clone() })
     }
 
     /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
@@ -95,21 +101,20 @@ impl Detector {
     /// When the file cannot be read or run, or is of neither format: the error
     /// says what inputs and outputs it has.
     pub fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
-        let network = Network::open(path, threads)?;
+        let network = OnnxNetwork::open(path, threads)?;
         let (outputs, input) = network.try_out()?;
         let name = path.display().to_string();
-        if network.is_builtin()
-            && let Some(format) = YuNet::recognise(&outputs)
-        {
-            return Ok(Self { name, network, format: Box::new(format.ours()), refines: false });
-        }
-        let format = format::recognise(&outputs, input)
-            .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?;
+        let format: Box<dyn OutputFormat> = match YuNet::recognise(&outputs) {
+            Some(format) if network.is_builtin() => Box::new(format.ours()),
+            _ => format::recognise(&outputs, input)
+                .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?,
+        };
         // A first decoding, so that a file that cannot work is refused before any picture.
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
-        Ok(Self { name, network, format, refines: false })
+        let (network, threads) = (Network::Onnx(Box::new(network)), threads.clone());
+        Ok(Self { name, network, format, refines: false, threads })
     }
 
     /// The same, looking at each face a second time, upright, at one size and in the
@@ -157,6 +162,11 @@ impl Detector {
     /// [`Status::DetectorFailed`] when the network cannot be run on this picture
     /// or gives no finite numbers.
     pub fn detect(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        self.threads.install(|| self.detect_here(picture, min_confidence))
+    }
+
+    /// On the threads of the current pool.
+    fn detect_here(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut levels = Vec::new();
         let mut finer: Option<Picture> = None;
         for (index, size) in self.levels(picture).into_iter().enumerate() {
@@ -180,12 +190,13 @@ impl Detector {
         let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
         let mut faces = suppress::suppress(candidates, SAME_FACE);
         if self.refines {
-            for face in &mut faces {
+            faces.par_iter_mut().try_for_each(|face| {
                 if let Some(landmarks) = self.look_again(picture, &face.landmarks)? {
                     face.landmarks = landmarks;
                     face.refined = true;
                 }
-            }
+                Ok::<(), Failure>(())
+            })?;
         }
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
@@ -225,8 +236,8 @@ impl Detector {
             .network
             .fixed_size()
             .unwrap_or_else(|| input::input_size(level.width(), level.height()));
-        let planes = input::planes(level, size, self.format.pixels());
-        let outputs = self.network.run(planes, size).map_err(|what| self.failed(&what))?;
+        let outputs = self.network.run(level, size, self.format.pixels());
+        let outputs = outputs.map_err(|what| self.failed(&what))?;
         let found = self.format.candidates(&outputs, size, min_confidence);
         found.map_err(|BadOutput(what)| self.failed(&what))
     }

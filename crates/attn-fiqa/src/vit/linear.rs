@@ -83,8 +83,10 @@ impl Plain {
         let (rows, outputs) = (x.len() / self.inputs, self.bias.len());
         for row in out.chunks_exact_mut(outputs) {
             match finish {
-                Finish::Add => row.iter_mut().zip(&self.bias).for_each(|(out, b)| *out += b),
-                Finish::Overwrite | Finish::Relu6 => row.copy_from_slice(&self.bias),
+                Finish::Add | Finish::AddRelu => {
+                    row.iter_mut().zip(&self.bias).for_each(|(out, b)| *out += b);
+                }
+                Finish::Overwrite | Finish::Relu | Finish::Relu6 => row.copy_from_slice(&self.bias),
             }
         }
         gemm(
@@ -94,8 +96,12 @@ impl Plain {
             1.0,
             Accumulate::Add,
         );
-        if finish == Finish::Relu6 {
-            relu6(Isa::best(), out);
+        match finish {
+            Finish::Overwrite | Finish::Add => {}
+            Finish::Relu | Finish::AddRelu => {
+                out.iter_mut().filter(|out| **out < 0.0).for_each(|out| *out = 0.0);
+            }
+            Finish::Relu6 => relu6(Isa::best(), out),
         }
     }
 }

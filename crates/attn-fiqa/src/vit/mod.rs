@@ -37,8 +37,9 @@ use config::VitConfig;
 use patch_embed::PatchEmbed;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::lent::Pool;
 use weights::Weights;
-use workspace::{Pool, Workspace};
+use workspace::Workspace;
 
 /// At most so many tokens go through the linears together: half of the published
 /// networks' 196, so that two cores share a single image evenly. From about sixty

@@ -12,12 +12,12 @@ use std::ops::Range;
 use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, add_rows, gemm, matrix_vector};
 
 use crate::checkpoint::CheckpointError;
+use crate::lent::Pool;
 
 use super::config::VitConfig;
 use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
-use super::workspace::Pool;
 
 /// What the queries and keys of one block are made from.
 pub(crate) struct QueryKey {

@@ -1,7 +1,5 @@
 //! The buffers of one image's way through the network, kept for the next image.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::config::VitConfig;
 
 /// What a block needs besides the tokens, which pass through it in place.
@@ -26,23 +24,5 @@ impl Workspace {
             mixed: vec![0.0; tokens * dim],
             hidden: vec![0.0; tokens * config.mlp_dim.max(pixels)],
         }
-    }
-}
-
-/// Things lent out and taken back: as many are made as were ever lent at once.
-pub(super) struct Pool<T>(Mutex<Vec<T>>);
-
-impl<T> Pool<T> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-
-    pub(super) fn take(&self, make: impl FnOnce() -> T) -> T {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(make)
-    }
-
-    pub(super) fn give_back(&self, kept: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }

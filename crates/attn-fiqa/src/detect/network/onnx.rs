@@ -1,4 +1,4 @@
-//! The detector's network: one picture in, named outputs out, run by `rten`.
+//! Anybody's network in an ONNX file, run by `rten`.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use rten::{Dimension, Model, NodeId, RunOptions, ThreadPool, Value};
 use rten_tensor::Layout;
+#[cfg(feature = "builtin-model")]
+use sha2::{Digest, Sha256};
 
-use super::DetectorError;
-use super::format::{InputSize, Output};
+use crate::detect::DetectorError;
+use crate::detect::format::{InputSize, Output};
 use crate::threads::Threads;
 
 /// The most bytes of a detector's file: those in use have 0.2 to 20 MB.
@@ -23,7 +25,7 @@ const TRIAL: InputSize = InputSize { width: 128, height: 96 };
 /// The longest side that a network may fix: more than any detector's.
 const MAX_FIXED_SIDE: usize = 4096;
 
-pub(super) struct Network {
+pub(in crate::detect) struct OnnxNetwork {
     name: String,
     model: Model,
     input: NodeId,
@@ -33,8 +35,8 @@ pub(super) struct Network {
     pool: Arc<ThreadPool>,
 }
 
-impl Network {
-    pub(super) fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
+impl OnnxNetwork {
+    pub(in crate::detect) fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
         let name = path.display().to_string();
         let unreadable = |source| DetectorError::Unreadable { name: name.clone(), source };
         let mut bytes = Vec::new();
@@ -46,16 +48,13 @@ impl Network {
         Self::from_bytes(bytes, &name, threads)
     }
 
-    pub(super) fn from_bytes(
+    pub(in crate::detect) fn from_bytes(
         bytes: Vec<u8>,
         name: &str,
         threads: &Threads,
     ) -> Result<Self, DetectorError> {
         let not_onnx = |what| DetectorError::NotOnnx { name: name.to_owned(), what };
-        #[cfg(feature = "builtin-model")]
-        let builtin = bytes == attn_fiqa_models::DETECTOR;
-        #[cfg(not(feature = "builtin-model"))]
-        let builtin = false;
+        let builtin = is_builtin(&bytes);
         // The reader is other people's code, fed with bytes from anywhere.
         let loaded = catch_unwind(AssertUnwindSafe(|| Model::load(bytes)));
         let model = loaded
@@ -101,17 +100,17 @@ impl Network {
     }
 
     /// The only input size that the network takes, if there is such a one.
-    pub(super) fn fixed_size(&self) -> Option<InputSize> {
+    pub(in crate::detect) fn fixed_size(&self) -> Option<InputSize> {
         self.fixed
     }
 
-    /// Whether these are the bytes of the detector that ships with the library.
-    pub(super) fn is_builtin(&self) -> bool {
+    /// Whether the file is `models/detector.onnx`, which the built-in weights come from.
+    pub(in crate::detect) fn is_builtin(&self) -> bool {
         self.builtin
     }
 
     /// What comes out for a black picture.
-    pub(super) fn try_out(&self) -> Result<(Vec<Output>, InputSize), DetectorError> {
+    pub(in crate::detect) fn try_out(&self) -> Result<(Vec<Output>, InputSize), DetectorError> {
         let input = self.fixed.unwrap_or(TRIAL);
         let black = vec![0.0; 3 * input.width * input.height];
         let outputs = self
@@ -121,7 +120,11 @@ impl Network {
     }
 
     /// Every output for an input `[1, 3, height, width]`, or what the runtime says.
-    pub(super) fn run(&self, planes: Vec<f32>, size: InputSize) -> Result<Vec<Output>, String> {
+    pub(in crate::detect) fn run(
+        &self,
+        planes: Vec<f32>,
+        size: InputSize,
+    ) -> Result<Vec<Output>, String> {
         let input = Value::from_shape([1, 3, size.height, size.width], planes)
             .map_err(|error| error.to_string())?;
         let wanted: Vec<NodeId> = self.outputs.iter().map(|&(id, _)| id).collect();
@@ -145,6 +148,15 @@ impl Network {
             })
             .collect()
     }
+}
+
+/// Whether these are the bytes of the ONNX file that the built-in weights come from.
+fn is_builtin(bytes: &[u8]) -> bool {
+    #[cfg(feature = "builtin-model")]
+    return bytes.len() == attn_fiqa_models::DETECTOR_ONNX_BYTES
+        && Sha256::digest(bytes)[..] == attn_fiqa_models::DETECTOR_ONNX_SHA256;
+    #[cfg(not(feature = "builtin-model"))]
+    false
 }
 
 /// Names and shapes, `?` for what is left open.

@@ -1,0 +1,25 @@
+//! What a convolution reads.
+
+/// Features of a picture's cells inside a slice, `[row, column, channel]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Features<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) channels: usize,
+}
+
+impl<'a> Features<'a> {
+    /// # Panics
+    ///
+    /// When the slice does not hold exactly that many values.
+    pub fn new(values: &'a [f32], rows: usize, columns: usize, channels: usize) -> Self {
+        let length = rows.checked_mul(columns).and_then(|cells| cells.checked_mul(channels));
+        assert_eq!(
+            length,
+            Some(values.len()),
+            "features of {rows} × {columns} cells of {channels} channels are another number of values"
+        );
+        Self { values, rows, columns, channels }
+    }
+}

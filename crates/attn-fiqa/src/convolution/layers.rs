@@ -1,0 +1,204 @@
+//! The layers, each with the numbers that it was loaded with.
+
+use attn_fiqa_kernels::{Depthwise, Finish, Isa, PATCH_SIDE, PackedWeights, Precision, patches};
+
+use super::features::FeatureMap;
+use super::weights::{Weights, WeightsError};
+use crate::picture::Picture;
+
+const COLOURS: usize = 3;
+const PATCH: usize = PATCH_SIDE * PATCH_SIDE * COLOURS;
+
+/// A convolution of 4×4 pixels at a stride of 4, then `max(x, 0)`: `NAME.weight`
+/// `[output, colour, row, column]` on levels 0 … 255, and `NAME.bias`.
+pub(crate) struct Stem(PackedWeights);
+
+impl Stem {
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        outputs: usize,
+    ) -> Result<Self, WeightsError> {
+        let shape = [outputs, COLOURS, PATCH_SIDE, PATCH_SIDE];
+        let weight = weights.tensor(&format!("{name}.weight"), &shape)?;
+        let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
+        // From `[output, colour, place]` to `[output, place, colour]`, as pixels lie.
+        let places = PATCH / COLOURS;
+        let by_pixel: Vec<f32> = (0..outputs * PATCH)
+            .map(|at| {
+                let (output, place, colour) = (at / PATCH, at % PATCH / COLOURS, at % COLOURS);
+                weight[output * PATCH + colour * places + place]
+            })
+            .collect();
+        Ok(Self(packed(&by_pixel, &bias, PATCH)))
+    }
+
+    /// One cell for each 4×4 pixels of `width × height`, in whose upper left corner the
+    /// picture lies; the rest is black.
+    pub(crate) fn apply(
+        &self,
+        picture: &Picture,
+        (width, height): (usize, usize),
+        out: &mut FeatureMap,
+    ) {
+        let columns = width.div_ceil(PATCH_SIDE);
+        out.reshape([height.div_ceil(PATCH_SIDE), columns, self.0.outputs()]);
+        out.fill_in_bands(PATCH, |rows, pixels, out| {
+            for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * PATCH)) {
+                patches(Isa::best(), picture.rgb(), picture.width(), row, pixels);
+            }
+            self.0.apply(pixels, out, Finish::Relu);
+        });
+    }
+}
+
+/// Channels and filter of a [`Separable`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SeparableShape {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Side of the filters, odd.
+    pub(crate) side: usize,
+    pub(crate) stride: usize,
+}
+
+/// A depthwise convolution and a pointwise one, `max(x, 0)` behind each; adds its input
+/// before the second where stride and channels allow: `NAME.depthwise.weight`
+/// `[input, 1, row, column]`, `NAME.pointwise.weight` `[output, input, 1, 1]`, and a bias each.
+pub(crate) struct Separable {
+    depthwise: Depthwise,
+    pointwise: PackedWeights,
+    residual: bool,
+}
+
+impl Separable {
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        shape: SeparableShape,
+    ) -> Result<Self, WeightsError> {
+        let SeparableShape { inputs, outputs, side, stride } = shape;
+        let filters =
+            weights.tensor(&format!("{name}.depthwise.weight"), &[inputs, 1, side, side])?;
+        let bias = weights.tensor(&format!("{name}.depthwise.bias"), &[inputs])?;
+        Ok(Self {
+            depthwise: Depthwise::new(Isa::best(), &filters, &bias, side, stride),
+            pointwise: load_pointwise(weights, &format!("{name}.pointwise"), inputs, outputs)?,
+            residual: stride == 1 && inputs == outputs,
+        })
+    }
+
+    pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap) {
+        let [rows, columns, inputs] = x.shape();
+        let windows = |cells| self.depthwise.windows(cells);
+        out.reshape([windows(rows), windows(columns), self.pointwise.outputs()]);
+        out.fill_in_bands(inputs, |rows, filtered, out| {
+            self.depthwise.apply(x.features(), rows.clone(), filtered);
+            if self.residual {
+                out.copy_from_slice(x.rows(rows));
+                self.pointwise.apply(filtered, out, Finish::AddRelu);
+            } else {
+                self.pointwise.apply(filtered, out, Finish::Relu);
+            }
+        });
+    }
+}
+
+/// Separable convolutions one after another, `NAME.0`, `NAME.1` and so on.
+pub(crate) struct Sequence(Vec<Separable>);
+
+impl Sequence {
+    /// # Errors
+    ///
+    /// When a tensor is missing or has another shape than asked for.
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        shapes: &[SeparableShape],
+    ) -> Result<Self, WeightsError> {
+        let layers = shapes.iter().enumerate();
+        let load = |(index, &shape)| Separable::load(weights, &format!("{name}.{index}"), shape);
+        layers.map(load).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// `spare` is written over too.
+    pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap, spare: &mut FeatureMap) {
+        let (first, others) = self.0.split_first().expect("an empty sequence: this is a bug");
+        first.apply(x, out);
+        for layer in others {
+            layer.apply(out, spare);
+            std::mem::swap(out, spare);
+        }
+    }
+}
+
+/// A convolution of 1×1: `NAME.weight` `[output, input, 1, 1]` and `NAME.bias`.
+pub(crate) struct Pointwise(PackedWeights);
+
+impl Pointwise {
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightsError> {
+        load_pointwise(weights, name, inputs, outputs).map(Self)
+    }
+
+    /// The product and nothing else.
+    pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap) {
+        self.run(x, None, Finish::Overwrite, out);
+    }
+
+    /// Then `max(x, 0)`.
+    pub(crate) fn apply_relu(&self, x: &FeatureMap, out: &mut FeatureMap) {
+        self.run(x, None, Finish::Relu, out);
+    }
+
+    /// To the product are added the features of a map of half as many rows and columns,
+    /// each cell standing for four, and then `max(x, 0)`.
+    pub(crate) fn apply_onto(&self, x: &FeatureMap, coarser: &FeatureMap, out: &mut FeatureMap) {
+        self.run(x, Some(coarser), Finish::AddRelu, out);
+    }
+
+    fn run(
+        &self,
+        x: &FeatureMap,
+        coarser: Option<&FeatureMap>,
+        finish: Finish,
+        out: &mut FeatureMap,
+    ) {
+        let ([rows, columns, _], outputs) = (x.shape(), self.0.outputs());
+        if let Some(coarser) = coarser {
+            let half = [rows.div_ceil(2), columns.div_ceil(2), outputs];
+            assert_eq!(coarser.shape(), half, "features to be doubled: this is a bug");
+        }
+        out.reshape([rows, columns, outputs]);
+        out.fill_in_bands(0, |rows, _, out| {
+            if let Some(coarser) = coarser {
+                for (row, out) in rows.clone().zip(out.chunks_exact_mut(columns * outputs)) {
+                    let cells = coarser.rows(row / 2..row / 2 + 1).chunks_exact(outputs);
+                    for (cell, out) in cells.zip(out.chunks_mut(2 * outputs)) {
+                        out.chunks_exact_mut(outputs).for_each(|out| out.copy_from_slice(cell));
+                    }
+                }
+            }
+            self.0.apply(x.rows(rows), out, finish);
+        });
+    }
+}
+
+fn load_pointwise(
+    weights: &Weights<'_>,
+    name: &str,
+    inputs: usize,
+    outputs: usize,
+) -> Result<PackedWeights, WeightsError> {
+    let weight = weights.tensor(&format!("{name}.weight"), &[outputs, inputs, 1, 1])?;
+    let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
+    Ok(packed(&weight, &bias, inputs))
+}
+
+fn packed(weight: &[f32], bias: &[f32], inputs: usize) -> PackedWeights {
+    PackedWeights::new(Isa::best(), Precision::F32, weight, Some(bias), inputs)
+}

@@ -1,0 +1,38 @@
+//! A network's numbers by their names.
+
+use safetensors::{Dtype, SafeTensors};
+
+/// Tensors of a safetensors file.
+pub(crate) struct Weights<'a>(SafeTensors<'a>);
+
+/// Numbers that are not those of the network.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WeightsError {
+    #[error("the weights cannot be read")]
+    Unreadable(#[from] safetensors::SafeTensorError),
+    #[error("the tensor '{name}' is {found}, expected f32 {expected:?}")]
+    Unexpected { name: String, expected: Vec<usize>, found: String },
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+        Ok(Self(SafeTensors::deserialize(bytes)?))
+    }
+
+    /// The numbers of an f32 tensor, row-major.
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        let unexpected = |found| WeightsError::Unexpected {
+            name: name.to_owned(),
+            expected: shape.to_vec(),
+            found,
+        };
+        let Ok(tensor) = self.0.tensor(name) else {
+            return Err(unexpected("not there".to_owned()));
+        };
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+            return Err(unexpected(format!("{:?} {:?}", tensor.dtype(), tensor.shape())));
+        }
+        let (numbers, _) = tensor.data().as_chunks::<4>();
+        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+}

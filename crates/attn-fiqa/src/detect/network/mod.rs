@@ -1,0 +1,50 @@
+//! The detector's network: one picture in, named outputs out.
+
+mod onnx;
+#[cfg(feature = "builtin-model")]
+mod own;
+#[cfg(test)]
+mod tests;
+
+use super::format::{InputPixels, InputSize, Output};
+use super::input;
+use crate::picture::Picture;
+
+pub(super) use onnx::OnnxNetwork;
+#[cfg(feature = "builtin-model")]
+pub(super) use own::OwnNetwork;
+
+/// Who does the arithmetic.
+pub(super) enum Network {
+    /// Somebody's file, by `rten`.
+    Onnx(Box<OnnxNetwork>),
+    /// The built-in weights, by our own layers.
+    #[cfg(feature = "builtin-model")]
+    Own(Box<OwnNetwork>),
+}
+
+impl Network {
+    /// The only input size that the network takes, if there is such a one.
+    pub(super) fn fixed_size(&self) -> Option<InputSize> {
+        match self {
+            Self::Onnx(network) => network.fixed_size(),
+            #[cfg(feature = "builtin-model")]
+            Self::Own(_) => None,
+        }
+    }
+
+    /// Every output for a picture in the upper left corner of an input of `size`, black
+    /// elsewhere, or what the runtime says.
+    pub(super) fn run(
+        &self,
+        picture: &Picture,
+        size: InputSize,
+        pixels: InputPixels,
+    ) -> Result<Vec<Output>, String> {
+        match self {
+            Self::Onnx(network) => network.run(input::planes(picture, size, pixels), size),
+            #[cfg(feature = "builtin-model")]
+            Self::Own(network) => Ok(network.run(picture, size)),
+        }
+    }
+}

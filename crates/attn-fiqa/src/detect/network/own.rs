@@ -1,0 +1,161 @@
+//! The network of the built-in detector (`training/detector/network.py`) through our own
+//! layers.
+//!
+//! 1. The stem and three stages bring the picture down to strides of 8, 16 and 32.
+//! 2. From the coarsest on, each stage's features and the doubled coarser ones are added
+//!    up: the pyramid.
+//! 3. A head at each level gives 15 numbers a cell: score, box and five points.
+
+use crate::convolution::{
+    FeatureMap, Pointwise, Separable, SeparableShape, Sequence, Stem, Weights, WeightsError,
+};
+use crate::detect::format::{InputSize, Output};
+use crate::lent::Pool;
+use crate::picture::Picture;
+
+/// Pixels on a side of a cell of each level.
+const STRIDES: [usize; 3] = [8, 16, 32];
+/// Channels of the stem and of the three stages.
+const STEM: usize = 32;
+const STAGES: [usize; 3] = [48, 96, 128];
+/// Channels of every level of the pyramid.
+const PYRAMID: usize = 48;
+/// What a head says of a cell, as outputs of these names and widths.
+const OUTPUTS: [(&str, usize); 3] = [("cls", 1), ("bbox", 4), ("kps", 10)];
+const OUTPUT_NUMBERS: usize = 15;
+/// Features that are kept for the next picture at most, in bytes: one of 640×480 needs
+/// six million. A photo's are let go.
+const KEPT_BYTES: usize = 16 << 20;
+
+pub(in crate::detect) struct OwnNetwork {
+    stem: Stem,
+    stages: [Sequence; 3],
+    laterals: [Pointwise; 3],
+    heads: [Head; 3],
+    workspaces: Pool<Workspace>,
+}
+
+struct Head {
+    mix: Separable,
+    out: Pointwise,
+}
+
+/// The features of one picture on its way.
+#[derive(Default)]
+struct Workspace {
+    stem: FeatureMap,
+    stages: [FeatureMap; 3],
+    pyramid: [FeatureMap; 3],
+    mixed: FeatureMap,
+    numbers: FeatureMap,
+}
+
+impl OwnNetwork {
+    /// # Errors
+    ///
+    /// When the bytes are not this network's.
+    pub(in crate::detect) fn load(bytes: &[u8]) -> Result<Self, WeightsError> {
+        let weights = Weights::parse(bytes)?;
+        let block =
+            |inputs, outputs, side, stride| SeparableShape { inputs, outputs, side, stride };
+        let [first, second, third] = STAGES;
+        let same = |channels, side| block(channels, channels, side, 1);
+        let stage = |index: usize, shapes: &[SeparableShape]| {
+            Sequence::load(&weights, &format!("stage{}", STRIDES[index]), shapes)
+        };
+        let lateral = |index: usize| {
+            Pointwise::load(&weights, &format!("lateral.{index}"), STAGES[index], PYRAMID)
+        };
+        let head = |index: usize| {
+            let mix = format!("heads.{index}.mix");
+            let out = format!("heads.{index}.out");
+            Ok::<_, WeightsError>(Head {
+                mix: Separable::load(&weights, &mix, same(PYRAMID, 3))?,
+                out: Pointwise::load(&weights, &out, PYRAMID, OUTPUT_NUMBERS)?,
+            })
+        };
+        Ok(Self {
+            stem: Stem::load(&weights, "stem", STEM)?,
+            stages: [
+                stage(0, &[block(STEM, first, 3, 2), same(first, 3), same(first, 3)])?,
+                stage(
+                    1,
+                    &[
+                        block(first, second, 3, 2),
+                        same(second, 3),
+                        same(second, 3),
+                        same(second, 3),
+                    ],
+                )?,
+                stage(2, &[block(second, third, 3, 2), same(third, 5), same(third, 5)])?,
+            ],
+            laterals: [lateral(0)?, lateral(1)?, lateral(2)?],
+            heads: [head(0)?, head(1)?, head(2)?],
+            workspaces: Pool::new(),
+        })
+    }
+
+    /// Outputs named and meant as YuNet's, for a picture in the upper left corner of an
+    /// input of `size`, whose sides are multiples of 32; black elsewhere.
+    ///
+    /// One trained score stands for both of YuNet's, so that the root of their product is
+    /// the score.
+    pub(in crate::detect) fn run(&self, picture: &Picture, size: InputSize) -> Vec<Output> {
+        let mut space = self.workspaces.take(Workspace::default);
+        self.bring_down(picture, size, &mut space);
+        let mut outputs = Vec::with_capacity(4 * STRIDES.len());
+        for ((level, head), stride) in space.pyramid.iter().zip(&self.heads).zip(STRIDES) {
+            head.mix.apply(level, &mut space.mixed);
+            head.out.apply(&space.mixed, &mut space.numbers);
+            outputs.extend(as_outputs(space.numbers.values(), stride));
+        }
+        if space.bytes() <= KEPT_BYTES {
+            self.workspaces.give_back(space);
+        }
+        outputs
+    }
+
+    /// From the picture to the pyramid.
+    fn bring_down(&self, picture: &Picture, size: InputSize, space: &mut Workspace) {
+        let Workspace { stem, stages: [x8, x16, x32], pyramid: [p8, p16, p32], mixed, .. } = space;
+        self.stem.apply(picture, (size.width, size.height), stem);
+        let [to_8, to_16, to_32] = &self.stages;
+        to_8.apply(stem, x8, mixed);
+        to_16.apply(x8, x16, mixed);
+        to_32.apply(x16, x32, mixed);
+        let [of_8, of_16, of_32] = &self.laterals;
+        of_32.apply_relu(x32, p32);
+        of_16.apply_onto(x16, p32, p16);
+        of_8.apply_onto(x8, p16, p8);
+    }
+}
+
+impl Workspace {
+    fn bytes(&self) -> usize {
+        let Self { stem, stages, pyramid, mixed, numbers } = self;
+        let maps = [stem, mixed, numbers].into_iter().chain(stages).chain(pyramid);
+        maps.map(FeatureMap::bytes).sum()
+    }
+}
+
+/// The numbers of a level's cells, parted by what they mean.
+fn as_outputs(numbers: &[f32], stride: usize) -> Vec<Output> {
+    let cells = numbers.len() / OUTPUT_NUMBERS;
+    let mut first = 0;
+    let mut outputs: Vec<Output> = OUTPUTS
+        .iter()
+        .map(|(kind, width)| {
+            let mut values = Vec::with_capacity(cells * width);
+            for cell in numbers.chunks_exact(OUTPUT_NUMBERS) {
+                values.extend_from_slice(&cell[first..first + width]);
+            }
+            first += width;
+            Output { name: format!("{kind}_{stride}"), shape: vec![1, cells, *width], values }
+        })
+        .collect();
+    let score = &mut outputs[0];
+    score.values.iter_mut().for_each(|level| *level = 1.0 / (1.0 + (-*level).exp()));
+    let object = Output { name: format!("obj_{stride}"), ..score.clone() };
+    outputs.push(object);
+    outputs
+}

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn exp_stays_within_two_units_in_the_last_place() {
-        for step in 0..870_000 {
+        // Miri takes a millisecond for each.
+        let every = if cfg!(miri) { 9973 } else { 1 };
+        for step in (0..870_000).step_by(every) {
             let x = -(step as f32) * 1e-4;
             let exact = f64::from(x).exp();
             let error = (f64::from(exp(x)) - exact).abs() / exact;

@@ -10,6 +10,10 @@ use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
 
+/// Blocks, besides the last one, whose queries, keys and values are not rounded to bytes: of
+/// all layers these move a score most (`docs/performance.md`).
+const SENSITIVE_BLOCKS: usize = 2;
+
 pub(super) struct Attention {
     /// Outputs in the order `[query | key | value]`, each `[head, head_dim]`.
     pub(super) qkv: Linear,
@@ -26,7 +30,11 @@ impl Attention {
         block: usize,
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
-        let (norm1, qkv) = weights.linear_after(&norm, &name, config)?;
+        let sensitive = block + 1 + SENSITIVE_BLOCKS >= config.depth;
+        let exact = weights.in_f32();
+        let precise =
+            if sensitive && weights.precision() == Precision::Int8 { &exact } else { weights };
+        let (norm1, qkv) = precise.linear_after(&norm, &name, config)?;
         let attention = Self {
             qkv,
             proj: weights.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,

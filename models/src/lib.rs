@@ -22,6 +22,13 @@ pub const DETECTOR_ONNX_SHA256: [u8; 32] = [
     0xa0, 0x43, 0x90, 0xa3, 0x77, 0x93, 0xe6, 0x74, 0x17, 0x65, 0xb7, 0x6f, 0xee, 0xc2, 0xc3, 0xec,
 ];
 
+/// The weights of the network that finds five points in an upright view of a face: a
+/// safetensors file in f32, named as in `training/landmarks/net.py`, batch norms and the
+/// factor on the input folded in. `landmarks.onnx` holds the same for other programs.
+///
+/// See `landmarks.md` for what it was trained on and how exact it is.
+pub const LANDMARKS: &[u8] = include_bytes!("../landmarks.safetensors");
+
 /// Public checkpoints of others by name, as TOML: where they lie, their presets and
 /// their licences. Read by the command line (`attn-fiqa model`).
 pub const REGISTRY: &str = include_str!("../registry.toml");

@@ -51,7 +51,7 @@ pub(crate) struct DetectorArgs {
     #[arg(long, value_name = "FILE.onnx", help_heading = "Faces")]
     detector: Option<PathBuf>,
 
-    /// Look at each face a second time, upright, for exacter landmarks.
+    /// Look at each face a second time, upright, with a network of our own for exacter landmarks.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
     refine: Refine,
 
@@ -89,7 +89,7 @@ impl DetectorArgs {
         };
         Ok(match self.refine {
             Refine::Auto => detector,
-            Refine::Always => detector.with_refined_landmarks(),
+            Refine::Always => detector.with_refined_landmarks()?,
             Refine::Never => detector.with_own_landmarks(),
         })
     }

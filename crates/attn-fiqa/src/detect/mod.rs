@@ -2,31 +2,37 @@
 //!
 //! A picture goes through the network at a few sizes (`pyramid`); `format`
 //! turns outputs into candidates, one trait for every family of detectors,
-//! `suppress` leaves one candidate a face, and `refine` looks at each face again
-//! for exacter landmarks.
+//! `suppress` leaves one candidate a face, and `refine` looks at each face again,
+//! with a network of its own, for exacter landmarks.
 
 mod error;
 mod face;
 mod format;
 mod input;
+#[cfg(feature = "builtin-model")]
+mod landmark_network;
+#[cfg(all(test, feature = "builtin-model"))]
+mod landmark_tests;
 mod network;
 mod pyramid;
+#[cfg(feature = "builtin-model")]
 mod refine;
 mod suppress;
 
 use std::path::Path;
 
+#[cfg(feature = "builtin-model")]
 use rayon::prelude::*;
 
-use crate::align::Landmarks;
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
 use format::{BadOutput, OutputFormat, YuNet};
+#[cfg(feature = "builtin-model")]
+use landmark_network::LandmarkNetwork;
 use network::{Network, OnnxNetwork};
 use pyramid::Seen;
-use refine::View;
 
 pub use error::DetectorError;
 pub use face::{Face, FaceBox};
@@ -66,8 +72,10 @@ pub struct Detector {
     name: String,
     network: Network,
     format: Box<dyn OutputFormat>,
-    refines: bool,
     threads: Threads,
+    /// What looks at each face again, if anything does.
+    #[cfg(feature = "builtin-model")]
+    again: Option<Box<LandmarkNetwork>>,
 }
 
 impl Detector {
@@ -86,7 +94,7 @@ impl Detector {
         let outputs = network.run(&blank, input::input_size(1, 1));
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let (network, format) = (Network::Own(Box::new(network)), Box::new(format.ours()));
-        Ok(Self { name, network, format, refines: true, threads: threads.clone() })
+        Self::of(name, network, format, threads).with_refined_landmarks()
     }
 
     /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
@@ -113,28 +121,52 @@ impl Detector {
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
-        let (network, threads) = (Network::Onnx(Box::new(network)), threads.clone());
-        Ok(Self { name, network, format, refines: false, threads })
+        Ok(Self::of(name, Network::Onnx(Box::new(network)), format, threads))
     }
 
-    /// The same, looking at each face a second time, upright, at one size and in the
-    /// mirror, for exacter landmarks. Where the second look finds no face, or one far
-    /// from the first, the first look's landmarks stay; which are which says
-    /// [`Face::refined`]. Boxes and confidence are those of the first look.
-    #[must_use]
-    pub fn with_refined_landmarks(self) -> Self {
-        Self { refines: true, ..self }
+    fn of(
+        name: String,
+        network: Network,
+        format: Box<dyn OutputFormat>,
+        threads: &Threads,
+    ) -> Self {
+        Self {
+            name,
+            network,
+            format,
+            threads: threads.clone(),
+            #[cfg(feature = "builtin-model")]
+            again: None,
+        }
     }
 
-    /// The same with the landmarks of the first look.
+    /// The same, looking at each face again with a network of our own that does nothing but
+    /// find five points in an upright face. Where those lie far from the detector's own, or
+    /// are no face's, the detector's stay; which are which says [`Face::refined`]. Boxes and
+    /// confidence are always the detector's.
+    ///
+    /// # Errors
+    ///
+    /// When the embedded weights cannot be read, which only a damaged program can cause.
+    #[cfg(feature = "builtin-model")]
+    pub fn with_refined_landmarks(self) -> Result<Self, DetectorError> {
+        let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS)?;
+        Ok(Self { again: Some(Box::new(network)), ..self })
+    }
+
+    /// The same with the detector's own landmarks.
+    #[cfg(feature = "builtin-model")]
     #[must_use]
     pub fn with_own_landmarks(self) -> Self {
-        Self { refines: false, ..self }
+        Self { again: None, ..self }
     }
 
     /// Whether each face is looked at a second time for its landmarks.
     pub fn refines_landmarks(&self) -> bool {
-        self.refines
+        #[cfg(feature = "builtin-model")]
+        return self.again.is_some();
+        #[cfg(not(feature = "builtin-model"))]
+        return false;
     }
 
     /// The file's name, or [`BUILTIN_DETECTOR`].
@@ -189,35 +221,12 @@ impl Detector {
         }
         let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
         let mut faces = suppress::suppress(candidates, SAME_FACE);
-        if self.refines {
-            faces.par_iter_mut().try_for_each(|face| {
-                if let Some(landmarks) = self.look_again(picture, &face.landmarks)? {
-                    face.landmarks = landmarks;
-                    face.refined = true;
-                }
-                Ok::<(), Failure>(())
-            })?;
+        #[cfg(feature = "builtin-model")]
+        if let Some(network) = &self.again {
+            faces.par_iter_mut().for_each(|face| look_again(network, picture, face));
         }
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
-    }
-
-    /// The landmarks of a second look, or `None` where the first look's should stay.
-    ///
-    /// Each face is looked at alone, so that its points depend on no other face.
-    fn look_again(
-        &self,
-        picture: &Picture,
-        rough: &Landmarks,
-    ) -> Result<Option<Landmarks>, Failure> {
-        let Some(view) = View::of(picture, rough) else { return Ok(None) };
-        let find = |view: &Picture| -> Result<Vec<Landmarks>, Failure> {
-            let found = self.candidates(view, refine::MIN_CONFIDENCE)?;
-            let found = suppress::suppress(found, SAME_FACE);
-            Ok(found.iter().map(|face| face.landmarks).collect())
-        };
-        let found = view.landmarks(&find(&view.pixels())?, &find(&view.mirrored())?);
-        Ok(found.filter(|found| refine::believable(rough, found, picture)))
     }
 
     fn levels(&self, picture: &Picture) -> Vec<(usize, usize)> {
@@ -247,5 +256,15 @@ impl Detector {
             Status::DetectorFailed,
             format!("the detector '{}' failed on this picture: {what}", self.name),
         )
+    }
+}
+
+/// Exacter landmarks from a second look, each face alone, so that its points depend on no
+/// other face.
+#[cfg(feature = "builtin-model")]
+fn look_again(network: &LandmarkNetwork, picture: &Picture, face: &mut Face) {
+    if let Some(landmarks) = refine::refined(network, picture, &face.landmarks) {
+        face.landmarks = landmarks;
+        face.refined = true;
     }
 }

@@ -1,68 +1,73 @@
 //! A second look at each face, for exacter landmarks.
 //!
 //! A detector sees faces at any place, size and turn, and pays for it in exactness.
-//! Its landmarks are good enough to turn a face upright and bring it to one size at
-//! which the network sees well, and there it is asked again: once as it is, once in
-//! the mirror, and the two answers are averaged.
+//! Its landmarks are good enough to turn a face upright and bring it to one size, and
+//! there a network that does nothing else finds them again: in the view as it is and in
+//! the mirror, averaged. By what it found the face is turned upright once more and looked
+//! at again, because the network is the more exact the better the view fits, until the
+//! points stay where they are.
 
+use super::landmark_network::{LandmarkNetwork, VIEW};
 use crate::align::{Landmarks, Similarity, TEMPLATE_112, similarity_to_template, warp};
 use crate::crop::Crop;
 use crate::picture::Picture;
 use crate::recognise::mirrored;
 
-/// Pixels on a side of a view: most of the head, and little to look at in vain.
-pub(super) const VIEW: usize = 128;
-/// Pixels between the eyes of a face that fits the template. Of 24, 32, 38, 44, 50 and 56
-/// this gave the least error on LFW (`models/detector.md`).
-const EYES: f64 = 44.0;
-/// How sure the detector must be of a face in a view: there is one, it was found before.
-pub(super) const MIN_CONFIDENCE: f32 = 0.2;
+/// Pixels between the eyes of a face that fits the template: the network was trained on
+/// views of this size (`training/landmarks/geometry.py`).
+const EYES: f64 = 27.0;
+/// How many views a face is shown in, one by the points of the other: at least and at most.
+const LOOKS: (usize, usize) = (2, 4);
+/// Mean way of the points from one look to the next, as a share of the distance between
+/// the eyes, below which there is no further look.
+const SETTLED: f64 = 0.05;
 /// Mean way of the five points, as a share of the distance between the eyes of the
 /// template laid on the face, from which on the new points are not believed.
-const TOO_FAR: f64 = 0.5;
+const TOO_FAR: f64 = 0.75;
 /// Mirroring exchanges the eyes and the corners of the mouth.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
+/// The landmarks of a second look at a face, by rough ones; `None` where those should stay.
+pub(super) fn refined(
+    network: &LandmarkNetwork,
+    picture: &Picture,
+    rough: &Landmarks,
+) -> Option<Landmarks> {
+    let mut points = *rough;
+    for look in 1..=LOOKS.1 {
+        let found = View::of(picture, &points)?.landmarks(|view| network.points(view));
+        let before = std::mem::replace(&mut points, found);
+        if look >= LOOKS.0 && way(&before, &points).is_some_and(|way| way < SETTLED) {
+            break;
+        }
+    }
+    believable(rough, &points, picture).then_some(points)
+}
+
 /// Where a face is looked at again.
-pub(super) struct View {
+struct View {
     to_picture: Similarity,
     pixels: Crop,
 }
 
 impl View {
     /// The upright view of a face by its rough landmarks; `None` where they are no face's.
-    pub(super) fn of(picture: &Picture, rough: &Landmarks) -> Option<Self> {
+    fn of(picture: &Picture, rough: &Landmarks) -> Option<Self> {
         let to_view = in_view(&similarity_to_template(rough, 112).ok()?);
         let to_picture = to_view.inverse()?;
         Some(Self { to_picture, pixels: warp(picture, &to_view, VIEW) })
     }
 
-    /// What the view shows.
-    pub(super) fn pixels(&self) -> Picture {
-        picture_of(&self.pixels)
-    }
-
-    /// The same in the mirror.
-    pub(super) fn mirrored(&self) -> Picture {
-        picture_of(&mirrored(&self.pixels))
-    }
-
-    /// What was found in the view and in its mirror image, of several faces that in the
-    /// middle, averaged, in the picture; `None` where nothing was found in the middle.
-    pub(super) fn landmarks(
-        &self,
-        found: &[Landmarks],
-        found_in_mirror: &[Landmarks],
-    ) -> Option<Landmarks> {
-        let seen = [middle(found), middle(found_in_mirror).map(|points| mirror(&points))];
-        let seen: Vec<Landmarks> = seen.into_iter().flatten().collect();
-        let mean = |index: usize, axis: usize| {
-            let sum: f64 = seen.iter().map(|points| f64::from(points.0[index][axis])).sum();
-            sum / seen.len() as f64
-        };
-        let back = |index| self.to_picture.apply([mean(index, 0), mean(index, 1)]);
-        (!seen.is_empty())
-            .then(|| Landmarks(std::array::from_fn(|index| back(index).map(|v| v as f32))))
+    /// What `find` finds in the view and in its mirror image, averaged, in the picture.
+    fn landmarks(&self, find: impl Fn(&Picture) -> Landmarks) -> Landmarks {
+        let plain = find(&picture_of(&self.pixels));
+        let in_mirror = mirror(&find(&picture_of(&mirrored(&self.pixels))));
+        Landmarks(std::array::from_fn(|point| {
+            let mean = |axis: usize| {
+                (f64::from(plain.0[point][axis]) + f64::from(in_mirror.0[point][axis])) / 2.0
+            };
+            self.to_picture.apply([mean(0), mean(1)]).map(|value| value as f32)
+        }))
     }
 }
 
@@ -71,18 +76,19 @@ fn picture_of(crop: &Crop) -> Picture {
 }
 
 /// Whether points are a face's in the picture and near enough to where it was found.
-pub(super) fn believable(rough: &Landmarks, found: &Landmarks, picture: &Picture) -> bool {
-    let (Ok(before), Ok(_), Ok(())) = (
-        similarity_to_template(rough, 112),
-        similarity_to_template(found, 112),
-        found.check_within(picture.width(), picture.height()),
-    ) else {
-        return false;
-    };
-    let eyes = template_eyes() / before.scale();
-    let ways =
-        rough.0.iter().zip(&found.0).map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1])));
-    ways.sum::<f64>() / 5.0 <= TOO_FAR * eyes
+fn believable(rough: &Landmarks, found: &Landmarks, picture: &Picture) -> bool {
+    similarity_to_template(found, 112).is_ok()
+        && found.check_within(picture.width(), picture.height()).is_ok()
+        && way(rough, found).is_some_and(|way| way <= TOO_FAR)
+}
+
+/// Mean distance of the points from where they were, as a share of the distance between
+/// the eyes of the template laid on those; `None` where those are no face's.
+fn way(before: &Landmarks, after: &Landmarks) -> Option<f64> {
+    let eyes = template_eyes() / similarity_to_template(before, 112).ok()?.scale();
+    let pairs = before.0.iter().zip(&after.0);
+    let sum: f64 = pairs.map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1]))).sum();
+    Some(sum / 5.0 / eyes)
 }
 
 fn template_eyes() -> f64 {
@@ -98,18 +104,6 @@ fn in_view(to_template: &Similarity) -> Similarity {
     let mean = |axis: usize| TEMPLATE_112.iter().map(|point| point[axis]).sum::<f64>() / 5.0;
     let shift = [0, 1].map(|axis| (to_template.shift[axis] - mean(axis)) * scale + middle);
     Similarity { a: to_template.a * scale, b: to_template.b * scale, shift }
-}
-
-/// The face whose points' mean is nearest to the view's middle, if it is near.
-fn middle(found: &[Landmarks]) -> Option<Landmarks> {
-    let centre = (VIEW as f32 - 1.0) / 2.0;
-    let away = |points: &Landmarks| {
-        let mean = |axis: usize| points.0.iter().map(|point| point[axis]).sum::<f32>() / 5.0;
-        (mean(0) - centre).abs().max((mean(1) - centre).abs())
-    };
-    let near = found.iter().map(|points| (away(points), points));
-    let nearest = near.min_by(|(a, _), (b, _)| a.total_cmp(b));
-    nearest.filter(|&(away, _)| f64::from(away) < EYES).map(|(_, points)| *points)
 }
 
 /// Where the points of a mirrored view lie in the view.
@@ -136,12 +130,15 @@ mod tests {
         Landmarks(TEMPLATE_112.map(|[x, y]| [x as f32, y as f32]))
     }
 
-    /// A picture, black but for one white pixel a landmark.
+    /// A picture, black but for a white square of three pixels a side on each landmark: a
+    /// view may leave out single pixels.
     fn marked(points: &Landmarks, side: usize) -> Picture {
         let mut rgb = vec![0; side * side * 3];
         for [x, y] in points.0 {
-            let at = (y.round() as usize * side + x.round() as usize) * 3;
-            rgb[at..at + 3].fill(255);
+            for row in y.round() as usize - 1..=y.round() as usize + 1 {
+                let at = (row * side + x.round() as usize - 1) * 3;
+                rgb[at..at + 9].fill(255);
+            }
         }
         Picture::from_rgb(side, side, rgb).unwrap()
     }
@@ -163,10 +160,11 @@ mod tests {
             let by = Similarity { shift: [150.0 - x, 150.0 - y], ..by };
             let points = moved(&template(), &by);
             let view = View::of(&marked(&points, 300), &points).unwrap();
-            let mirrored = view.mirrored();
+            let in_mirror = picture_of(&mirrored(&view.pixels));
             for [x, y] in upright {
-                assert!(is_bright_near(&view.pixels(), [x, y]), "{turn} {scale}");
-                assert!(is_bright_near(&mirrored, [127.0 - x, y]), "{turn} {scale}");
+                assert!(is_bright_near(&picture_of(&view.pixels), [x, y]), "{turn} {scale}");
+                let far_side = VIEW as f64 - 1.0 - x;
+                assert!(is_bright_near(&in_mirror, [far_side, y]), "{turn} {scale}");
             }
         }
     }
@@ -182,26 +180,24 @@ mod tests {
         let found = moved(&points, &to_view);
         let in_mirror = mirror(&found);
         assert!(in_mirror.0[0][0] < in_mirror.0[1][0], "left and right are the picture's");
-        let far = moved(&found, &turned(0.0, 1.0, [60.0, 0.0]));
-        let close = |landmarks: Option<Landmarks>| {
-            let pairs = landmarks.unwrap().0.into_iter().zip(points.0);
+        let plain = picture_of(&view.pixels);
+        let close = |found: Landmarks, in_mirror: Landmarks| {
+            let seen = view.landmarks(|view| if *view == plain { found } else { in_mirror });
+            let pairs = seen.0.into_iter().zip(points.0);
             pairs.for_each(|(a, b)| assert!((a[0] - b[0]).hypot(a[1] - b[1]) < 1e-2));
         };
-        close(view.landmarks(&[far, found], &[in_mirror, far]));
-        close(view.landmarks(&[found], &[]));
-        close(view.landmarks(&[], &[in_mirror]));
-        assert_eq!(view.landmarks(&[far], &[]), None);
+        close(found, in_mirror);
         // Opposite errors in the two cancel each other.
         let off = |points: &Landmarks| moved(points, &turned(0.0, 1.0, [2.0, 0.0]));
-        close(view.landmarks(&[off(&found)], &[off(&in_mirror)]));
+        close(off(&found), off(&in_mirror));
     }
 
     #[test]
     fn points_far_from_the_rough_ones_or_of_no_face_are_not_believed() {
         let picture = Picture::from_rgb(200, 200, vec![0; 200 * 200 * 3]).unwrap();
         let rough = template();
-        assert!(believable(&rough, &moved(&rough, &turned(0.0, 1.0, [12.0, 12.0])), &picture));
-        assert!(!believable(&rough, &moved(&rough, &turned(0.0, 1.0, [13.0, 13.0])), &picture));
+        assert!(believable(&rough, &moved(&rough, &turned(0.0, 1.0, [18.0, 18.0])), &picture));
+        assert!(!believable(&rough, &moved(&rough, &turned(0.0, 1.0, [19.0, 19.0])), &picture));
         assert!(!believable(&rough, &Landmarks([[56.0, 72.0]; 5]), &picture));
         let mut broken = rough;
         broken.0[2][0] = f32::NAN;

@@ -1,0 +1,161 @@
+"""Exact landmarks of the source pictures: the teacher's, averaged over many views.
+
+Reads the detector's cache (`pictures.npy`, `faces.npz`, see
+`training/detector/teacher.py`) and writes `landmarks.npz`: for every face of at least
+`SMALLEST` pixels of which the teacher is certain `picture` (row), `points` (`[n, 5, 2]`,
+pixels of the 224x224 picture, the picture's outer corner is (0, 0)), `spread` (mean
+distance of a view's points from `points`, as a share of the distance between the eyes)
+and `views` (how many were averaged).
+
+One look of the teacher is off by some percent of the eye distance, by other percents in
+another place of the same picture, at another size and in the mirror. So each face is
+turned upright and shown at several sizes, moved and turned a little, plain and mirrored,
+and the mean of what the teacher says is taken, without the views that differ from the
+others.
+"""
+
+import argparse
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "training/detector"))
+
+from decode import Detector  # noqa: E402
+from teacher import SUSPECTED, label, mirror  # noqa: E402
+
+SMALLEST = 40.0
+# Sizes of the face's box in the views, in pixels, and views of each, half of them mirrored.
+SIZES = (70.0, 92.0, 120.0, 155.0)
+OF_EACH = 6
+# Greatest turn in degrees and greatest change of size; any shift of the stride's grid.
+TURN, RESIZE, GRID = 6.0, 0.1, 32.0
+# A view farther from the median than this many times the views' median distance is left out.
+OUTLIER = 2.5
+# A face that fewer of its views show is not used.
+LEAST_SEEN = 0.6
+
+
+def view_of(picture, points, box, size, degrees, shift):
+    """A view in which the face stands upright: `(view, linear, shift)` of the way there."""
+    eyes = points[1] - points[0]
+    down = points[3:].mean(0) - points[:2].mean(0)
+    # The eyes' line and the line down the face, which a turned head moves apart.
+    angle = np.angle(np.exp(1j * np.arctan2(eyes[1], eyes[0])) + np.exp(1j * np.arctan2(-down[0], down[1])))
+    angle = np.deg2rad(degrees) - angle
+    scale = size / np.sqrt(box[2] * box[3])
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    side = int(np.ceil((1.7 * size + GRID) / 32) * 32)
+    centre = box[:2] + box[2:] / 2
+    way = np.array([side / 2, side / 2]) + shift - linear @ centre
+    if scale < 0.8:
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.45 / scale)
+    matrix = np.concatenate([linear, (way + linear @ [0.5, 0.5] - 0.5)[:, None]], 1)
+    return cv2.warpAffine(picture, matrix, (side, side)), linear, way
+
+
+def seen(teacher, picture, points, box, size, degrees, shift, mirrored):
+    """The teacher's points of one view in the picture, or None."""
+    view, linear, way = view_of(picture, points, box, size, degrees, shift)
+    side = view.shape[0]
+    if mirrored:
+        view = np.ascontiguousarray(view[:, ::-1])
+    found = teacher.detect(view, SUSPECTED, 0.45, merge=True)
+    if mirrored:
+        found = mirror(found, side)
+    if len(found) == 0:
+        return None
+    middle = side / 2 + shift
+    away = np.abs(found[:, 1:3] + found[:, 3:5] / 2 - middle).max(1)
+    best = np.argmin(away)
+    if away[best] > 0.3 * size:
+        return None
+    return (found[best, 5:].reshape(5, 2) - way) @ np.linalg.inv(linear).T
+
+
+def average(teacher, picture, points, box, rng):
+    """`(points, spread, views)` of a face, or None where too few views show it."""
+    views = []
+    for size in SIZES:
+        for number in range(OF_EACH):
+            where = rng.uniform(-GRID / 2, GRID / 2, 2)
+            turn, resize = rng.uniform(-TURN, TURN), np.exp(rng.uniform(-RESIZE, RESIZE))
+            views.append(seen(teacher, picture, points, box, size * resize, turn, where, number % 2 == 1))
+    mirrored = np.array([v is not None for v in views]).nonzero()[0] % 2 == 1
+    found = np.array([v for v in views if v is not None])
+    if len(found) < LEAST_SEEN * len(views):
+        return None
+    median = np.median(found, 0)
+    eyes = max(np.linalg.norm(median[1] - median[0]), 0.3 * np.sqrt(box[2] * box[3]))
+    away = np.linalg.norm(found - median, axis=2).mean(1)
+    near = away <= OUTLIER * np.median(away)
+    sides = [found[near & (mirrored == side)] for side in (False, True)]
+    if min(len(side) for side in sides) == 0:
+        return None
+    # As much of the mirror as of the plain views: the teacher is not symmetric.
+    mean = (sides[0].mean(0) + sides[1].mean(0)) / 2
+    spread = np.linalg.norm(found[near] - mean, axis=2).mean() / eyes
+    return mean, spread, int(near.sum())
+
+
+def average_part(job):
+    model, pictures, rows, owner, faces = job
+    cv2.setNumThreads(1)
+    teacher = Detector(model, bgr=True)
+    pictures = np.load(pictures, mmap_mode="r")
+    results = []
+    for row, picture, face in zip(rows, owner, faces):
+        rng = np.random.default_rng([4, int(row)])
+        points, box = face[5:].reshape(5, 2), face[1:5]
+        results.append(average(teacher, np.asarray(pictures[picture]), points, box, rng))
+    return results
+
+
+def average_all(model, cache, workers, parts=64):
+    """Makes `landmarks.npz` unless it is there."""
+    cache = Path(cache)
+    if (cache / "landmarks.npz").exists():
+        return
+    labels = np.load(cache / "faces.npz")
+    owner, faces = labels["picture"], labels["face"]
+    size = np.sqrt(faces[:, 3] * faces[:, 4])
+    which = np.flatnonzero(labels["certain"] & (size >= SMALLEST))
+    split = [part for part in np.array_split(which, parts) if len(part)]
+    jobs = [(str(model), str(cache / "pictures.npy"), p, owner[p], faces[p]) for p in split]
+    results = []
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for part in pool.map(average_part, jobs):
+            results += part
+            print(f"teacher: {len(results)} of {len(which)} faces", flush=True)
+    good = np.array([result is not None for result in results])
+    points, spread, views = zip(*(result for result in results if result is not None))
+    np.savez(
+        cache / "landmarks.npz",
+        names=labels["names"],
+        picture=owner[which][good],
+        box=faces[which][good, 1:5],
+        points=np.array(points, np.float32),
+        spread=np.array(spread, np.float32),
+        views=np.array(views, np.int32),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    shared = ROOT.parent / "shared/data"
+    parser.add_argument("--archive", default=shared / "fairface-original-224.tar")
+    parser.add_argument("--teacher", default=shared / "models/yunet_n_dynamic.onnx")
+    parser.add_argument("--work", type=Path, default=ROOT / "target/landmarks")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    label(options.archive, options.teacher, options.work)
+    average_all(options.teacher, options.work, options.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Measures the landmark network behind a detector, on LFW and on held-out faces.
+
+On LFW YuNet is the reference: its single look and its mean over eight views (as in
+`training/detector/evaluate.py`) and over 24 upright ones (as in `labels.py`).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "training/detector"))
+
+import labels  # noqa: E402
+from decode import Detector, iou  # noqa: E402
+from evaluate import averaged, central, lfw  # noqa: E402
+from geometry import EYES, TEMPLATE, apply, fit, inverse, mirror, warp  # noqa: E402
+from teacher import refine  # noqa: E402
+from views import Faces, sample  # noqa: E402
+
+PASSES = 3
+# As the program looks: at least and at most so often, until the points move by less than
+# this share of the eye distance.
+LOOKS, SETTLED = (2, 4), 0.05
+
+
+class Points:
+    """The network as ONNX, on one thread."""
+
+    def __init__(self, path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def of(self, views):
+        x = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32)
+        return self.session.run(None, {"input": x})[0].astype(np.float64)
+
+    def look(self, picture, rough, with_mirror=True):
+        """Points `[5, 2]` in the picture by rough ones."""
+        matrix = fit(rough)
+        view = warp(picture, matrix)
+        found = self.of([view, view[:, ::-1]] if with_mirror else [view])
+        if with_mirror:
+            found[1] = mirror(found[1])
+        return apply(inverse(matrix), found.mean(0))
+
+
+def settled(network, picture, rough):
+    """The points as the program finds them."""
+    points = rough
+    for number in range(1, LOOKS[1] + 1):
+        before, points = points, network.look(picture, points)
+        eyes = EYES / np.sqrt(np.linalg.det(fit(before)[:, :2]))
+        if number >= LOOKS[0] and np.linalg.norm(points - before, axis=1).mean() < SETTLED * eyes:
+            break
+    return points
+
+
+def error(found, reference):
+    eyes = max(np.linalg.norm(reference[1] - reference[0]), 1e-6)
+    return np.linalg.norm(found - reference, axis=1).mean() / eyes
+
+
+def looks(network, picture, rough):
+    """Name of a way to look to the points that it finds."""
+    found = {"first look": rough}
+    for with_mirror in (False, True):
+        points = rough
+        for number in range(PASSES):
+            points = network.look(picture, points, with_mirror)
+            found[f"{number + 1} x {'plain and mirrored' if with_mirror else 'plain'}"] = points
+    found["until settled"] = settled(network, picture, rough)
+    return found
+
+
+def show(title, errors):
+    print(title)
+    for (way, reference), values in errors.items():
+        values = np.array(values)
+        p50, p90, p95 = 100 * np.percentile(values, [50, 90, 95])
+        share = 100 * (values <= 0.04).mean()
+        print(
+            f"  {way}, against {reference}: median {p50:.2f}%, 90th {p90:.2f}%, 95th percentile {p95:.2f}%, "
+            f"within 4%: {share:.1f}% ({len(values)} faces)",
+            flush=True,
+        )
+
+
+def references(yunet, picture, number):
+    """YuNet's central face `[15]` and its points by name, pixel centres, or None."""
+    single = central(yunet.detect(picture, 0.6), picture)
+    if single is None:
+        return None
+    points = {"YuNet's single look": single[5:].reshape(5, 2)}
+    mean = averaged(yunet, picture)
+    if mean is not None and iou(mean[1:5], single[None, 1:5])[0] > 0.3:
+        points["YuNet over eight views"] = mean[5:].reshape(5, 2)
+    upright = refine(yunet, picture, single)[5:].reshape(5, 2)
+    many = labels.average(yunet, picture, upright, single[1:5], np.random.default_rng(number))
+    if many is not None:
+        points["YuNet over 24 upright views"] = many[0]
+    return single, {name: value - 0.5 for name, value in points.items()}
+
+
+def on_lfw(network, detector, yunet, archive, every):
+    errors = {}
+    for number, (_, picture) in enumerate(lfw(archive)):
+        if number % every:
+            continue
+        known = references(yunet, picture, number)
+        faces = detector.detect(picture, 0.6)
+        if known is None or len(faces) == 0:
+            continue
+        single, points = known
+        overlaps = iou(single[1:5], faces[:, 1:5])
+        if overlaps.max() < 0.5:
+            continue
+        rough = faces[np.argmax(overlaps), 5:].reshape(5, 2).astype(np.float64) - 0.5
+        found = looks(network, picture, rough)
+        found["YuNet's single look"] = single[5:].reshape(5, 2) - 0.5
+        for way, place in found.items():
+            for name, reference in points.items():
+                if way != name:
+                    errors.setdefault((way, name), []).append(error(place, reference))
+    show(f"LFW, every picture of {every}, central face", errors)
+
+
+def on_held_out(network, work):
+    faces, rng, errors = Faces(work, "held-out"), np.random.default_rng(5), {}
+    for index in range(len(faces)):
+        picture, points = faces.at(index)
+        _, there = sample(rng, picture, points, spoiled=False)
+        # Landmarks as wrong as a detector's: seen in a view, their similarity is exact.
+        rough = apply(inverse(fit(points, there)), TEMPLATE)
+        for way, place in looks(network, picture, rough).items():
+            errors.setdefault((way, "the labels"), []).append(error(place, points))
+    show("Held-out FairFace", errors)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    shared = ROOT.parent / "shared/data"
+    parser.add_argument("--model", default=ROOT / "models/landmarks.onnx")
+    parser.add_argument("--detector", default=ROOT / "models/detector.onnx")
+    parser.add_argument("--teacher", default=shared / "models/yunet_n_dynamic.onnx")
+    parser.add_argument("--lfw", default=shared / "lfw-original-250.tar")
+    parser.add_argument("--every", type=int, default=4)
+    parser.add_argument("--work", type=Path, default=ROOT / "target/landmarks", help="cache of train.py")
+    options = parser.parse_args()
+
+    cv2.setNumThreads(1)
+    network = Points(options.model)
+    if (options.work / "landmarks.npz").exists():
+        on_held_out(network, options.work)
+    detector, yunet = Detector(options.detector), Detector(options.teacher, bgr=True)
+    on_lfw(network, detector, yunet, options.lfw, options.every)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The landmark network: an upright view of a face to five points.
+
+Built from the detector's blocks. Five heat maps at a quarter of the view's resolution;
+a point is the mean place under its map's softmax, so that it moves with the face, and
+finer than the map's cells.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "detector"))
+
+from geometry import VIEW  # noqa: E402
+from network import INPUT_SCALE, Separable, conv_norm, double  # noqa: E402
+
+POINTS = 5
+STRIDE = 4
+PYRAMID = 48
+
+
+def stage(inputs, outputs, more):
+    return nn.Sequential(Separable(inputs, outputs, 3, 2), *(Separable(outputs, outputs) for _ in range(more)))
+
+
+def cells():
+    """Centres `[cells, 2]` of the heat maps' cells in pixels of the view, row by row."""
+    centre = torch.arange(VIEW // STRIDE) * float(STRIDE) + (STRIDE - 1) / 2
+    y, x = torch.meshgrid(centre, centre, indexing="ij")
+    return torch.stack([x, y], -1).reshape(-1, 2)
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(conv_norm(3, 48, STRIDE, STRIDE, padding=0), nn.ReLU())
+        self.stage4 = nn.Sequential(*(Separable(48, 48) for _ in range(3)))
+        self.stage8 = stage(48, 64, 3)
+        self.stage16 = stage(64, 96, 2)
+        self.lateral = nn.ModuleList(conv_norm(c, PYRAMID, 1) for c in (48, 64, 96))
+        self.mix = Separable(PYRAMID, PYRAMID)
+        self.out = nn.Conv2d(PYRAMID, POINTS, 1)
+        nn.init.normal_(self.out.weight, std=0.05)
+        self.register_buffer("cells", cells(), persistent=False)
+
+    def forward(self, x):
+        """`[B, 3, VIEW, VIEW]` RGB 0..255 to `[B, 5, 2]`: x, y in pixels of the view."""
+        x4 = self.stage4(self.stem(x * INPUT_SCALE))
+        x8 = self.stage8(x4)
+        x16 = self.stage16(x8)
+        p16 = torch.relu(self.lateral[2](x16))
+        p8 = torch.relu(self.lateral[1](x8) + double(p16))
+        p4 = torch.relu(self.lateral[0](x4) + double(p8))
+        heat = self.out(self.mix(p4)).flatten(2).softmax(-1)
+        return heat @ self.cells

@@ -53,7 +53,9 @@ impl DecodeLimits {
     /// Refuses a declared size above the limit.
     fn check_pixels(&self, width: u64, height: u64) -> Result<(), Failure> {
         if width == 0 || height == 0 {
-            return Err(broken(format!("the picture is {width}×{height} pixels")));
+            return Err(broken(format!(
+                "the picture has no pixels: its file declares {width}×{height}"
+            )));
         }
         let pixels = width.saturating_mul(height);
         if pixels > self.max_pixels {
@@ -188,6 +190,9 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
         }
         ImageFormat::Gif => gif::decode(bytes, limits),
         ImageFormat::Bmp => {
+            if let Some((width, height)) = container::bmp_size(bytes) {
+                limits.check_pixels(width, height)?;
+            }
             let decoder = bmp::BmpDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             finish(decoder, limits, notes)
         }

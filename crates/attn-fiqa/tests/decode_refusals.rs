@@ -198,6 +198,21 @@ fn a_picture_without_pixels_is_broken() {
 }
 
 #[test]
+fn a_bmp_without_pixels_says_so() {
+    for (width, height) in [(0, 0), (0, 5), (5, 0)] {
+        let mut bytes = Vec::new();
+        let filled = DynamicImage::new_rgb8(4, 4);
+        filled.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Bmp).unwrap();
+        bytes[18..22].copy_from_slice(&i32::to_le_bytes(width));
+        bytes[22..26].copy_from_slice(&i32::to_le_bytes(height));
+        let failure = refused(&bytes);
+        assert_eq!(failure.status, Status::BrokenImage, "{failure}");
+        let expected = format!("has no pixels: its file declares {width}×{height}");
+        assert!(failure.message.contains(&expected), "{failure}");
+    }
+}
+
+#[test]
 fn rare_kinds_of_jpeg_are_unsupported_not_broken() {
     let mut arithmetic = jpeg();
     let at = marker(&arithmetic, 0xC0);

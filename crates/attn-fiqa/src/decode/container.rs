@@ -37,6 +37,23 @@ pub(super) fn gif_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     }
 }
 
+/// The declared `(width, height)` of a BMP, `None` where the file ends before.
+///
+/// It is read here because the decoder calls a picture without pixels too large.
+pub(super) fn bmp_size(bytes: &[u8]) -> Option<(u64, u64)> {
+    const HEADER_LENGTH_AT: usize = 14;
+    /// OS/2's header, with sides of 16 bits.
+    const OLD_HEADER: u32 = 12;
+    const WIDTH_AT: usize = 18;
+    if u32_at(bytes, HEADER_LENGTH_AT, true)? == OLD_HEADER {
+        let side = |at| u16_at(bytes, at, true).map(u64::from);
+        return side(WIDTH_AT).zip(side(WIDTH_AT + 2));
+    }
+    // A negative height means that the upper row comes first.
+    let side = |at| u32_at(bytes, at, true).map(|side| u64::from((side as i32).unsigned_abs()));
+    side(WIDTH_AT).zip(side(WIDTH_AT + 4))
+}
+
 /// Whether a GIF holds more than one picture, once the blocks of the first are
 /// known to be whole: the decoder takes a cut picture for a complete one.
 pub(super) fn gif_has_second_picture(bytes: &[u8]) -> Result<bool, Failure> {

@@ -17,6 +17,7 @@ pub mod align;
 #[cfg(feature = "builtin-model")]
 mod convolution;
 pub mod detect;
+pub mod face;
 
 pub mod crop;
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::crop::Crop;
-use crate::pipeline::FaceInfo;
+use crate::face::FaceInfo;
 use crate::recognise::InputSpec;
 use crate::status::Failure;
 

@@ -27,9 +27,10 @@ use crate::source::SourceItem;
 use crate::status::Failure;
 use crate::threads::Threads;
 
+pub use crate::face::{FaceInfo, Way};
 pub use choice::FaceChoice;
 pub use embed::embed_faces;
-pub use row::{CropRow, FaceInfo, FacesRow, Row, Way};
+pub use row::{CropRow, FacesRow, Row};
 
 use prepare::{Prepared, PreparedFace};
 use read_ahead::ReadAhead;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::row::{CropRow, FaceInfo, FacesRow, Row};
+use super::row::{CropRow, FacesRow, Row};
 use super::{FaceSource, FindOptions, PipelineOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
@@ -11,6 +11,7 @@ use crate::crop::{ChannelOrder, Crop, CropOptions, Fit, crop_from_picture};
 use crate::decode::{DecodeLimits, Note, decode};
 use crate::detect::Detector;
 use crate::engine::Assessment;
+use crate::face::FaceInfo;
 use crate::picture::Picture;
 use crate::source::SourceItem;
 use crate::status::{Failure, Status};

@@ -1,0 +1,84 @@
+//! What is known of a face besides its pixels, however it was found.
+
+use std::fmt;
+
+use crate::align::Landmarks;
+use crate::align::landmark_file::ListedFace;
+use crate::detect::{Face, FaceBox};
+
+/// How a crop came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// The picture was taken for an aligned face and scored as it is.
+    Aligned,
+    /// The face was found by the detector and aligned by its landmarks.
+    Detected,
+    /// The face was found by the detector and aligned by the landmarks of a second look.
+    Refined,
+    /// The face was aligned by landmarks that were given.
+    Landmarks,
+}
+
+impl Way {
+    /// The name in output files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aligned => "aligned",
+            Self::Detected => "detected",
+            Self::Refined => "refined",
+            Self::Landmarks => "landmarks",
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which face of its picture a row is about; coordinates are pixels of the
+/// upright picture, the centre of its top-left pixel being (0, 0).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FaceInfo {
+    /// How its crop came to be.
+    pub way: Way,
+    /// Its number in the picture, 0 being the largest, by the box or, where only
+    /// landmarks are given, by the distance between the eyes.
+    pub index: usize,
+    /// The detector's box.
+    pub bounds: Option<FaceBox>,
+    /// The landmarks that it was aligned by.
+    pub landmarks: Option<Landmarks>,
+    /// How sure the detector is, 0 to 1.
+    pub confidence: Option<f32>,
+}
+
+impl FaceInfo {
+    /// A face that the detector found.
+    pub fn detected(index: usize, face: &Face) -> Self {
+        Self {
+            way: if face.refined { Way::Refined } else { Way::Detected },
+            index,
+            bounds: Some(face.bounds),
+            landmarks: Some(face.landmarks),
+            confidence: Some(face.confidence),
+        }
+    }
+
+    /// A face of a landmark file.
+    pub fn listed(index: usize, face: &ListedFace) -> Self {
+        Self {
+            way: Way::Landmarks,
+            index,
+            bounds: None,
+            landmarks: Some(face.landmarks),
+            confidence: face.confidence,
+        }
+    }
+
+    /// A picture that was taken for a face.
+    pub fn aligned() -> Self {
+        Self { way: Way::Aligned, index: 0, bounds: None, landmarks: None, confidence: None }
+    }
+}

@@ -11,6 +11,7 @@
 //! 7. [`Depthwise`] filters each channel of [`Features`] on its own, and [`patches()`]
 //!    makes a picture's pixels the rows of a product. A convolution of 1×1 is
 //!    [`PackedWeights::apply`] on the cells.
+//! 8. [`add_levels`] sums a picture's rows, for shrinking.
 //!
 //! # Invariant
 //!
@@ -27,6 +28,7 @@ mod features;
 mod gemm;
 mod isa;
 mod layer_norm;
+mod levels;
 mod matrix;
 mod packed;
 mod patches;
@@ -43,6 +45,7 @@ pub use features::Features;
 pub use gemm::{Accumulate, gemm};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use layer_norm::{layer_norm, standardise};
+pub use levels::add_levels;
 pub use matrix::{Matrix, MatrixMut};
 pub use packed::PackedWeights;
 pub use patches::{PATCH_SIDE, patches};

@@ -1,7 +1,7 @@
 //! Every instruction set of this machine against the baseline, bit for bit, and
 //! against an independent computation in f64.
 
-use attn_fiqa_kernels::{Isa, gelu, layer_norm, relu6, softmax, standardise};
+use attn_fiqa_kernels::{Isa, add_levels, gelu, layer_norm, relu6, softmax, standardise};
 
 /// Sizes around nothing, one register, several registers and no multiple of any.
 const AWKWARD: [usize; 12] = [1, 2, 3, 7, 15, 16, 17, 31, 33, 97, 196, 512];
@@ -122,5 +122,21 @@ fn gelu_meets_tabulated_values() {
     let expected = [-0.004_049_7, -0.158_655_3, 0.0, 0.345_731_2, 0.841_344_7, 2.995_950_3];
     for (found, expected) in x.iter().zip(expected) {
         assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn rows_of_levels_are_summed_alike_on_every_isa() {
+    for count in AWKWARD {
+        let levels: Vec<u8> = (0..count).map(|i| (i * 37 % 256) as u8).collect();
+        let before = values(count, 7);
+        let found = same_everywhere(|isa| {
+            let mut sums = before.clone();
+            add_levels(isa, &levels, 0.375, &mut sums);
+            sums
+        });
+        for ((found, before), level) in found.iter().zip(&before).zip(&levels) {
+            assert_eq!(*found, before + 0.375 * f32::from(*level));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Shrinking by averaging each output pixel's footprint: no aliasing, however
 //! large the factor.
 
+use attn_fiqa_kernels::{Isa, add_levels};
 use rayon::prelude::*;
 
 use super::CHANNELS;
@@ -51,9 +52,7 @@ pub fn shrink_area(picture: &Picture, width: usize, height: usize) -> Option<Pic
             sum.fill(0.0);
             let input = &picture.rgb()[footprint.first * row_length..];
             for (row, weight) in input.chunks_exact(row_length).zip(&footprint.weights) {
-                for (sum, level) in sum.iter_mut().zip(row) {
-                    *sum += weight * f32::from(*level);
-                }
+                add_levels(Isa::best(), row, *weight, sum);
             }
             for (pixel, column) in out.chunks_exact_mut(CHANNELS).zip(&columns) {
                 let covered = sum[column.first * CHANNELS..].chunks_exact(CHANNELS);

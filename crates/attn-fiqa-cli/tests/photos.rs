@@ -195,6 +195,16 @@ fn an_enlarged_portrait_has_one_face() {
 }
 
 #[test]
+fn a_small_portrait_has_one_face() {
+    let here = Workplace::new();
+    let small = resize(&portrait(), 256, 256, FilterType::Triangle);
+    here.write("small.png", encoded(&small, ImageFormat::Png));
+    let table = detect(&here, "small.png");
+    assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
+    assert_is_portrait(&table, 0, 256.0 / 512.0, [0.0, 0.0]);
+}
+
+#[test]
 fn a_photo_of_fifty_megapixels() {
     let here = Workplace::new();
     let mut photo = RgbImage::from_pixel(8000, 6250, Rgb([90, 100, 110]));

@@ -33,6 +33,15 @@ impl Network {
         }
     }
 
+    /// Whether the weights are the built-in ones, whoever multiplies with them.
+    pub(super) fn is_builtin(&self) -> bool {
+        match self {
+            Self::Onnx(network) => network.is_builtin(),
+            #[cfg(feature = "builtin-model")]
+            Self::Own(_) => true,
+        }
+    }
+
     /// Every output for a picture in the upper left corner of an input of `size`, black
     /// elsewhere, or what the runtime says.
     pub(super) fn run(

@@ -151,11 +151,15 @@ impl OnnxNetwork {
 }
 
 /// Whether these are the bytes of the ONNX file that the built-in weights come from.
+#[cfg(feature = "builtin-model")]
 fn is_builtin(bytes: &[u8]) -> bool {
-    #[cfg(feature = "builtin-model")]
-    return bytes.len() == attn_fiqa_models::DETECTOR_ONNX_BYTES
-        && Sha256::digest(bytes)[..] == attn_fiqa_models::DETECTOR_ONNX_SHA256;
-    #[cfg(not(feature = "builtin-model"))]
+    bytes.len() == attn_fiqa_models::DETECTOR_ONNX_BYTES
+        && Sha256::digest(bytes)[..] == attn_fiqa_models::DETECTOR_ONNX_SHA256
+}
+
+/// Without built-in weights nothing is known of them.
+#[cfg(not(feature = "builtin-model"))]
+fn is_builtin(_: &[u8]) -> bool {
     false
 }
 

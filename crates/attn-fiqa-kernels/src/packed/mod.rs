@@ -214,11 +214,10 @@ impl PackedWeights {
 #[inline(always)]
 pub(crate) fn widen<'a>(steps: &[Step], wide: &'a mut [Step]) -> &'a [Step] {
     let wide = &mut wide[..BF16_PER_WORD * steps.len()];
-    for (Step(words), wide) in steps.iter().zip(wide.chunks_exact_mut(BF16_PER_WORD)) {
-        for (lane, word) in words.iter().enumerate() {
-            wide[0].0[lane] = word << 16;
-            wide[1].0[lane] = word & 0xffff_0000;
-        }
+    let (pairs, _) = wide.as_chunks_mut::<BF16_PER_WORD>();
+    for (Step(words), [low, high]) in steps.iter().zip(pairs) {
+        low.0.iter_mut().zip(words).for_each(|(low, word)| *low = word << 16);
+        high.0.iter_mut().zip(words).for_each(|(high, word)| *high = word & 0xffff_0000);
     }
     wide
 }

@@ -1,15 +1,9 @@
 //! One head of attention on every instruction set against its definition in f64.
 
-use attn_fiqa_kernels::{AttentionShape, Isa, Precision, attention};
+mod numbers;
 
-fn values(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use attn_fiqa_kernels::{AttentionShape, Isa, Precision, attention};
+use numbers::values;
 
 fn naive(qkv: &[f32], shape: &AttentionShape, head: usize) -> Vec<f64> {
     let AttentionShape { heads, head_dim, scale } = *shape;

@@ -1,16 +1,10 @@
 //! Filters and patches of every instruction set, against nested loops, on sizes around
 //! every block and with windows that lie over every border.
 
-use attn_fiqa_kernels::{Depthwise, Features, Isa, PATCH_SIDE, patches};
+mod numbers;
 
-fn values(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use attn_fiqa_kernels::{Depthwise, Features, Isa, PATCH_SIDE, patches};
+use numbers::values;
 
 /// What one cell of the output is, tap by tap.
 fn filtered(

@@ -1,16 +1,10 @@
 //! Packed weights of every precision on every instruction set, against nested loops
 //! in f64, on sizes around every block.
 
-use attn_fiqa_kernels::{Finish, Isa, PackedWeights, Precision};
+mod numbers;
 
-fn values(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use attn_fiqa_kernels::{Finish, Isa, PackedWeights, Precision};
+use numbers::values;
 
 /// The nearest number of eight significant bits, ties to even.
 fn nearest_bf16(value: f32) -> f32 {

@@ -7,9 +7,9 @@ use super::format::{InputSize, Output};
 #[non_exhaustive]
 pub enum DetectorError {
     /// The built-in weights are not those of the network that they are for.
-    #[error("the {name} detector's weights are damaged: {what}; build or fetch the program anew")]
+    #[error("the weights of the {name} are damaged: {what}; build or fetch the program anew")]
     BadWeights {
-        /// [`BUILTIN_DETECTOR`](super::BUILTIN_DETECTOR).
+        /// Which of the built-in networks.
         name: String,
         /// What is wrong.
         what: String,

@@ -88,7 +88,7 @@ impl Detector {
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
         let name = BUILTIN_DETECTOR.to_owned();
         let network = network::OwnNetwork::load(attn_fiqa_models::DETECTOR).map_err(|what| {
-            DetectorError::BadWeights { name: name.clone(), what: what.to_string() }
+            DetectorError::BadWeights { name: format!("{name} detector"), what: what.to_string() }
         })?;
         let blank = Picture::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
         let outputs = network.run(&blank, input::input_size(1, 1));

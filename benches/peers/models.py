@@ -33,7 +33,7 @@ def write(folder, shape, pixels, int8):
         paths["openvino-int8"] = onnx.with_name(f"{onnx.stem}-nncf.xml")
         if not paths["openvino-int8"].exists():
             _onnxruntime_int8(onnx, paths["onnxruntime-int8"])
-            _openvino_int8(onnx, pixels, paths["openvino-int8"])
+            openvino_int8(onnx, pixels, paths["openvino-int8"])
     return paths
 
 
@@ -55,7 +55,7 @@ def _onnxruntime_int8(onnx, path):
     quantize_dynamic(onnx, path, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def _openvino_int8(onnx, pixels, path):
+def openvino_int8(onnx, pixels, path):
     """Post-training quantisation by NNCF, with its settings for transformers."""
     import nncf
     import openvino

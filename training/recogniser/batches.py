@@ -12,6 +12,9 @@ from teacher import Onnx, cached, unit
 # Masks are kept at two pixels a cell: a whole number of cells in patches of 8 and 14.
 CELL = 2
 HELD_OUT = 2000
+MISALIGNED = 0.25
+# Targets of other faces that each batch is contrasted with.
+STRANGERS = 1024
 
 
 @dataclass
@@ -32,7 +35,8 @@ def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher: Onnx, work: Path) -> Pool:
-    """Made once and kept in `work`; a tenth of it is left undamaged."""
+    """Made once and kept in `work`; some are misaligned instead of damaged, and a
+    tenth of the rest is left as it is."""
     stem = f"pool-{name}-{size}-{seed}"
     paths = [work / f"{stem}.{part}.npy" for part in ("pictures", "masks", "face")]
     if not paths[2].exists():
@@ -42,8 +46,10 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher: Onn
         face = np.random.default_rng([seed, 2]).choice(rows, size)
         for row in range(size):
             random = np.random.default_rng([seed, 3, row])
-            image, mask = degrade.jitter(np.asarray(faces[face[row]]), random), None
-            if random.random() < 0.9:
+            image = degrade.relit(np.asarray(faces[face[row]]), random)
+            if random.random() < MISALIGNED:
+                image = degrade.misaligned(image, random.random(), random)
+            elif random.random() < 0.9:
                 image, mask = degrade.one_of_any(image, random.random(), random)
                 masks[row] = mask[::CELL, ::CELL] > 0.5
             pictures[row] = image
@@ -58,57 +64,64 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher: Onn
 
 @dataclass
 class Batches(torch.utils.data.Dataset):
-    """Batch `step`: u8 pictures, unit targets, utility (NaN where unknown), masks."""
+    """Batch `step`: first the fresh pictures, then those of the pool."""
 
     faces: np.ndarray
     blends: np.ndarray | None
-    targets: np.ndarray  # faces, then blends; centred and of unit length
+    targets: np.ndarray  # faces, then blends; of unit length
+    hints: list[np.ndarray]  # of the faces, and of the blends
     rows: np.ndarray
     pool: Pool
     batch: int
     pool_share: float
-    damage: tuple[float, float]  # share of the fresh pictures damaged, first and last
+    damage: float  # share of the fresh pictures that are damaged
     steps: int
     seed: int
 
     def __len__(self):
         return self.steps
 
+    def fresh(self, random):
+        """A picture that is made now, its row among the targets, hint and way."""
+        blends = 0 if self.blends is None else len(self.blends)
+        pick = int(random.integers(len(self.rows) + blends))
+        if pick < len(self.rows):
+            row = int(self.rows[pick])
+            image, hint = self.faces[row], self.hints[0][row]
+        else:
+            blend = pick - len(self.rows)
+            row = len(self.faces) + blend
+            image, hint = self.blends[blend], self.hints[1][blend]
+        # The teacher barely tells a face from its mirror image, so the target stays.
+        way = degrade.way_of_jitter(random)
+        image = degrade.relit(degrade.moved(np.asarray(image), way, random), random)
+        if random.random() < self.damage:
+            image, _ = degrade.one_of_any(image, random.beta(1.2, 2), random)
+        return image, row, hint, way
+
+    def judged(self, pick, random):
+        """A picture of the pool, moved too little to change the teacher's verdict."""
+        way = degrade.way_of_jitter(random, 0.4)
+        mask = degrade.moved(np.repeat(np.repeat(self.pool.masks[pick], CELL, 0), CELL, 1), way)
+        return degrade.moved(np.asarray(self.pool.pictures[pick]), way, random), mask[::CELL, ::CELL]
+
     def __getitem__(self, step):
         random = np.random.default_rng([self.seed, 4, step])
         from_pool = int(round(self.batch * self.pool_share))
-        # Mostly clean at first: strong damage from the start delays learning.
-        first, last = self.damage
-        damaged = first + (last - first) * step / max(self.steps, 1)
-        pictures, rows = [], []
-        blends = 0 if self.blends is None else len(self.blends)
-        for _ in range(self.batch - from_pool):
-            pick = random.integers(len(self.rows) + blends)
-            if pick < len(self.rows):
-                row = int(self.rows[pick])
-                image = self.faces[row]
-            else:
-                row = len(self.faces) + int(pick) - len(self.rows)
-                image = self.blends[row - len(self.faces)]
-            image = degrade.jitter(np.asarray(image), random)
-            if random.random() < damaged:
-                image, _ = degrade.one_of_any(image, random.beta(1.2, 2), random)
-            pictures.append(image)
-            rows.append(row)
+        pictures, rows, hints, ways = map(list, zip(*(
+            self.fresh(random) for _ in range(self.batch - from_pool))))
         picks = random.integers(len(self.pool.face), size=from_pool)
-        pictures.extend(self.pool.pictures[picks])
+        shown, masks = zip(*(self.judged(pick, random) for pick in picks))
         rows.extend(self.pool.face[picks])
-        # The teacher barely tells a face from its mirror image, so the target stays.
-        for i in range(self.batch - from_pool):
-            if random.random() < 0.5:
-                pictures[i] = pictures[i][:, ::-1]
-        utility = np.full(self.batch, np.nan, np.float32)
-        utility[self.batch - from_pool :] = self.pool.utility[picks]
-        masks = np.zeros((self.batch, *self.pool.masks.shape[1:]), np.float32)
-        masks[self.batch - from_pool :] = self.pool.masks[picks]
-        return (
-            torch.from_numpy(np.stack(pictures)),
-            torch.from_numpy(self.targets[rows]),
-            torch.from_numpy(utility),
-            torch.from_numpy(masks),
-        )
+        return {
+            # u8 `[B, 112, 112, 3]`
+            "pictures": torch.from_numpy(np.stack(pictures + list(shown))),
+            "targets": torch.from_numpy(self.targets[rows]),
+            "strangers": torch.from_numpy(self.targets[random.integers(len(self.targets), size=STRANGERS)]),
+            # Of the fresh pictures.
+            "hints": torch.from_numpy(np.stack(hints)),
+            "ways": torch.from_numpy(np.stack(ways)),
+            # Of the pool's pictures.
+            "utility": torch.from_numpy(self.pool.utility[picks]),
+            "masks": torch.from_numpy(np.stack(masks).astype(np.float32)),
+        }

@@ -74,11 +74,57 @@ def one_of_any(image, strength, random):
     return image, mask
 
 
-def jitter(image, random):
-    """A slight turn, shift, zoom and change of light that leaves the face as usable."""
-    turn = cv2.getRotationMatrix2D(
-        (SIZE / 2, SIZE / 2), random.uniform(-5, 5), random.uniform(0.95, 1.06)
-    )
-    turn[:, 2] += random.uniform(-3, 3, 2)
-    image = cv2.warpAffine(image, turn, (SIZE, SIZE))
+def way(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
+    """Where a pixel of the face comes to lie, `[2, 3]`: turned and zoomed about the
+    middle, then shifted, then mirrored."""
+    middle = (SIZE - 1) / 2
+    matrix = cv2.getRotationMatrix2D((middle, middle), degrees, zoom)
+    matrix[:, 2] += shift
+    if mirrored:
+        matrix[0] *= -1
+        matrix[0, 2] += SIZE - 1
+    return matrix
+
+
+def moved(image, matrix, random=None):
+    """The picture, moved; what comes in from outside is black, or of a kind by chance."""
+    borders = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT)
+    border = borders[random.integers(3)] if random is not None else borders[0]
+    return cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=border)
+
+
+def turn(image, strength, random):
+    return moved(image, way(random.choice([-45, 45]) * strength), random), None
+
+
+def shift(image, strength, random):
+    angle = random.uniform(0, 2 * np.pi)
+    by = 40 * strength * np.array([np.cos(angle), np.sin(angle)])
+    return moved(image, way(shift=by), random), None
+
+
+def zoom(image, strength, random):
+    by = 1 + strength
+    return moved(image, way(zoom=by if random.random() < 0.5 else 1 / by), random), None
+
+
+# What a wrong alignment does; apart, since detectors are there to prevent it.
+MISALIGNMENTS = {f.__name__: f for f in (turn, shift, zoom)}
+
+
+def misaligned(image, strength, random):
+    """Turned, shifted and zoomed together, each as much as chance has it."""
+    share = random.dirichlet([1, 1, 1]) * strength * 1.5
+    for part, damage in zip(np.minimum(share, 1), MISALIGNMENTS.values()):
+        image, _ = damage(image, part, random)
+    return image
+
+
+def way_of_jitter(random, size=1.0):
+    """The misalignment that good landmarks leave, and a mirror image by chance."""
+    return way(random.normal(0, 3 * size), np.exp(random.normal(0, 0.04 * size)),
+               random.normal(0, 2 * size, 2), random.random() < 0.5)
+
+
+def relit(image, random):
     return cv2.convertScaleAbs(image, alpha=random.uniform(0.8, 1.2), beta=random.uniform(-10, 10))

@@ -18,8 +18,8 @@ from batches import split
 from edc import fnmr_at, pauc, ten_fold_accuracy
 from faces import decoded
 from network import Recogniser, Shape
-from teacher import Onnx, cached, unit
-from train import autocast, spearman, to_input
+from teacher import Onnx, Space, cached, unit
+from train import spearman, to_input
 
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -40,8 +40,7 @@ def assess(net, pictures, device):
     parts = [[], [], []]
     for start in range(0, len(pictures), 64):
         batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + 64]))
-        with autocast(device):
-            embedding, per_patch, added = net(to_input(batch, device))
+        embedding, per_patch, added, _ = net(to_input(batch, device))
         published = per_patch.mean(1)
         for part, value in zip(parts, (embedding, published, published + added)):
             part.append(value.float().cpu().numpy())
@@ -81,16 +80,16 @@ def main():
     mobile = Onnx(args.data / "models/mobilefacenet.onnx", args.threads, imagenet=True)
 
     faces, _ = decoded(args.data / "fairface-aligned-112.tar", args.work)
-    held = split(len(faces), args.seed)[1]
+    rows, held = split(len(faces), args.seed)
+    space = Space(cached(args.work / "teacher-all.npy", sface, faces)[rows])
     some = faces[held[: args.agreement]]
     teacher, student = sface.embed(some), assess(net, some, device)[0]
-    centred = lambda e: unit(e - e.mean(0))
-    print(f"Agreement with the teacher on {len(some)} held-out faces (mean cosine, centred): "
-          f"{(centred(teacher) * centred(student)).sum(1).mean():.3f}\n")
+    print(f"Agreement with the teacher on {len(some)} held-out faces (mean cosine, in the space of the targets): "
+          f"{(space(teacher) * unit(student)).sum(1).mean():.3f}\n")
 
     print("| degradation | Spearman with strength, published | with key bias |\n|---|---|---|")
     series = faces[held[: args.series]]
-    for kind, damage in degrade.KINDS.items():
+    for kind, damage in (degrade.KINDS | degrade.MISALIGNMENTS).items():
         rows = []
         for strength in STRENGTHS:
             made = np.stack([

@@ -50,7 +50,12 @@ class Attention(nn.Module):
         batch, tokens, dim = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        if x.device.type == "cpu":
+            # PyTorch's fused attention is slow at so few tokens: in bf16 half of a step.
+            scores = (q * k.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+            mixed = scores.softmax(-1).to(v.dtype) @ v
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, dim))
 
 
@@ -129,11 +134,9 @@ class Recogniser(nn.Module):
             added = factor * (mean_query * self.key_bias).sum((1, 2))
         return per_patch, added
 
-    def embed(self, last_input):
-        x = self.norm(self.blocks[-1](last_input))
-        return self.feature(x.flatten(1)).float()
-
     def forward(self, x):
+        """Embedding `[B, E]`, attention received `[B, N]` and `[B]` (see `received`),
+        and the last tokens `[B, N, D]`."""
         last_input = self.trunk(x)
-        per_patch, added = self.received(last_input)
-        return self.embed(last_input), per_patch, added
+        tokens = self.norm(self.blocks[-1](last_input))
+        return self.feature(tokens.flatten(1)).float(), *self.received(last_input), tokens

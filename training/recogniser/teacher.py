@@ -7,16 +7,34 @@ import openvino
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+MAP_SIDE = 7
+
+
+def last_map(model):
+    """The output of the last layer that still has `MAP_SIDE` squared cells."""
+    for op in reversed(model.get_ordered_ops()):
+        if op.get_type_name() == "Constant" or op.get_output_size() != 1:
+            continue
+        shape = op.output(0).partial_shape
+        if shape.rank.is_static and shape.rank.get_length() == 4 and all(
+            shape[axis].is_static and shape[axis].get_length() == MAP_SIDE for axis in (2, 3)
+        ):
+            return op.output(0)
+    raise SystemExit(f"teacher: no layer of {MAP_SIDE}x{MAP_SIDE} cells to take hints from")
 
 
 class Onnx:
     """Run by OpenVINO, in batches also where the file says one picture at a time,
     if its graph allows: on two cores five times as fast as ONNX Runtime one by one.
-    `imagenet` chooses MobileFaceNet's normalisation instead of SFace's."""
+    `imagenet` chooses MobileFaceNet's normalisation instead of SFace's; `maps` gives
+    the network's last map of `MAP_SIDE` squared cells instead of the embedding."""
 
-    def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16):
+    def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16,
+                 maps: bool = False):
         core = openvino.Core()
         model = core.read_model(path)
+        if maps:
+            model = openvino.Model([last_map(model)], model.get_parameters(), "maps")
         shape = model.input(0).partial_shape
         shape[0] = batch
         model.reshape(shape)
@@ -24,7 +42,9 @@ class Onnx:
             # A graph that flattens its batch takes one picture at a time.
             batch = shape[0] = 1
             model.reshape(shape)
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+        # A hint need not be exact, and a processor with bf16 makes it three times as fast.
+        precision = "bf16" if maps else "f32"
+        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
         self.model = core.compile_model(model, "CPU", settings)
         self.batch, self.imagenet = batch, imagenet
 
@@ -61,3 +81,17 @@ def cached(path: Path, recogniser: Onnx, pictures, mirror: bool = False) -> np.n
 
 def unit(embeddings):
     return embeddings / np.maximum(np.linalg.norm(embeddings, axis=-1, keepdims=True), 1e-9)
+
+
+class Space:
+    """Where the student's embedding is to lie: the teacher's, centred, its strong
+    directions damped (by the fourth root of their variance), of unit length."""
+
+    def __init__(self, clean: np.ndarray):
+        self.mean = clean.mean(0)
+        values, vectors = np.linalg.eigh(np.cov((clean - self.mean).T))
+        damped = (values.mean() / np.maximum(values, 1e-6 * values.mean())) ** 0.25
+        self.matrix = (vectors * damped) @ vectors.T
+
+    def __call__(self, embeddings) -> np.ndarray:
+        return unit((embeddings - self.mean) @ self.matrix).astype(np.float32)

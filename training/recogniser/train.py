@@ -14,17 +14,22 @@ import torch
 from torch.nn import functional as F
 
 import export
+import hints
 from batches import Batches, pool, split
 from faces import blended, decoded
 from network import SIZES, Recogniser
-from teacher import Onnx, cached, unit
+from teacher import Onnx, Space, cached
 
 QUALITY_WEIGHT = 3.0
 MAP_WEIGHT = 0.3
+HINT_WEIGHT = 1.0
+CONTRAST_WEIGHT = 0.1
+CONTRAST_SCALE = 16.0
 # Hidden patches should receive this much less, on the scale of utility.
 MAP_MARGIN = 0.3
-COLUMNS = ["step", "pictures", "seconds", "lr", "distil", "quality", "map",
-           "agreement", "spearman", "spearman_published", "map_gap"]
+LOSSES = ["distil", "contrast", "hint", "quality", "map"]
+COLUMNS = ["step", "pictures", "seconds", "lr", *LOSSES, "agreement", "spearman",
+           "spearman_published", "map_gap", "clean", "first"]
 
 
 def arguments():
@@ -40,8 +45,11 @@ def arguments():
     p.add_argument("--steps", type=int, default=4000)
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--pool-share", type=float, default=0.4)
-    p.add_argument("--damage", type=float, nargs=2, default=(0.15, 0.6), metavar=("FIRST", "LAST"),
-                   help="share of the fresh pictures that are damaged, at the first and the last step")
+    p.add_argument("--damage", type=float, default=0.15,
+                   help="share of the fresh pictures that are damaged")
+    p.add_argument("--minutes", type=float, help="end after so long instead of after --steps")
+    p.add_argument("--decay", type=float, default=0.4,
+                   help="share of the run, at its end, over which the learning rate falls to zero")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--workers", type=int, default=0, help="processes that make batches")
@@ -76,8 +84,22 @@ def spearman(a, b):
 
 
 def autocast(device):
-    """bf16 on a GPU; PyTorch on a CPU trains half as fast in bf16 as in f32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """bf16 on a GPU, and on a processor that multiplies in it."""
+    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+@torch.no_grad()
+def recognised(net, faces, targets, device):
+    """Of clean faces, the mean cosine with their targets, and the share whose target
+    is the nearest of all."""
+    embeddings = []
+    for start in range(0, len(faces), 64):
+        with autocast(device):
+            embeddings.append(net(to_input(torch.from_numpy(np.array(faces[start : start + 64])), device))[0])
+    cosines = F.normalize(torch.cat(embeddings)) @ torch.from_numpy(targets).to(device).T
+    first = (cosines.argmax(1) == torch.arange(len(cosines), device=device)).float().mean()
+    return cosines.diagonal().mean().item(), first.item()
 
 
 @torch.no_grad()
@@ -88,7 +110,7 @@ def validate(net, held, targets, device):
         part = slice(start, start + 64)
         pictures = torch.from_numpy(np.array(held.pictures[part]))
         with autocast(device):
-            embedding, per_patch, added = net(to_input(pictures, device))
+            embedding, per_patch, added, _ = net(to_input(pictures, device))
         target = torch.from_numpy(targets[held.face[part]]).to(device)
         cosines.append(F.cosine_similarity(embedding, target).cpu())
         published.append(per_patch.mean(1).cpu())
@@ -152,27 +174,39 @@ def main():
         blends = blended(faces[rows], args.blends, args.work, args.seed)
         name = f"teacher-blends-{tag}-{args.blends}-{args.seed}.npy"
         embeddings = np.concatenate([clean, cached(args.work / name, teacher, blends)])
-    targets = unit(embeddings - mean).astype(np.float32)
+    space = Space(clean[rows])
+    targets = space(embeddings)
+    mapper = Onnx(args.teacher, args.threads, maps=True)
+    basis = args.work / "hints-basis.npz"
+    seen = [hints.cached(args.work / f"hints-{tag}.npy", mapper, faces, basis)]
+    if args.blends:
+        name = f"hints-blends-{tag}-{args.blends}-{args.seed}.npy"
+        seen.append(hints.cached(args.work / name, mapper, blends, basis))
     make = lambda rows, size, seed, name: pool(
         faces, rows, clean, mean, size, seed, f"{name}-{tag}", teacher, args.work)
     train_pool = make(rows, args.pool, args.seed, "train")
     held = make(held_rows, max(200, args.pool // 10), args.seed + 1, "held")
 
+    held_faces, held_targets = faces[held_rows], targets[held_rows]
+
     net = Recogniser(SIZES[args.size]).to(device)
+    # From the last tokens to what the teacher sees there; not part of the model.
+    hint = torch.nn.Linear(net.shape.dim, hints.DIRECTIONS).to(device)
     # On the scale of utility: exp(gain) * score + offset.
     gain = torch.nn.Parameter(torch.zeros((), device=device))
     offset = torch.nn.Parameter(torch.zeros((), device=device))
     if args.warm_start:
         export.read(net, args.warm_start)
     decayed = [p for p in net.parameters() if p.ndim > 1 and p is not net.key_bias]
-    plain = [p for p in net.parameters() if p.ndim <= 1] + [net.key_bias, gain, offset]
+    plain = [p for p in net.parameters() if p.ndim <= 1] + [net.key_bias, gain, offset, *hint.parameters()]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-        lr=args.lr)
+        lr=args.lr, fused=True)
     state, step, pictures, seconds = args.work / f"{args.output.stem}.state", 0, 0, 0.0
     if state.exists():
         saved = torch.load(state, map_location=device)
         net.load_state_dict(saved["net"])
+        hint.load_state_dict(saved["hint"])
         optimizer.load_state_dict(saved["optimizer"])
         with torch.no_grad():
             gain.copy_(saved["gain"]), offset.copy_(saved["offset"])
@@ -184,8 +218,8 @@ def main():
         with torch.no_grad():
             gain.fill_(log_gain), offset.fill_(start)
 
-    batches = Batches(faces, blends, targets, rows, train_pool, args.batch,
-                      args.pool_share, tuple(args.damage), args.steps, args.seed)
+    batches = Batches(faces, blends, targets, seen, rows, train_pool, args.batch,
+                      args.pool_share, args.damage, args.steps, args.seed)
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(batches, range(step, args.steps)),
         batch_size=None, num_workers=args.workers)
@@ -194,15 +228,17 @@ def main():
     writer = csv.writer(log)
     if new:
         writer.writerow(COLUMNS)
-    sums, counted, began = np.zeros(3), 0, time.monotonic()
+    sums, counted, began = np.zeros(len(LOSSES)), 0, time.monotonic()
 
     def record(lr):
-        losses = sums / counted if counted else np.full(3, np.nan)
-        values = [*losses, *validate(net, held, targets, device)]
+        losses = sums / counted if counted else np.full(len(LOSSES), np.nan)
+        values = [*losses, *validate(net, held, targets, device),
+                  *recognised(net.eval(), held_faces, held_targets, device)]
+        net.train()
         elapsed = seconds + time.monotonic() - began
         writer.writerow([step, pictures, round(elapsed), f"{lr:.2e}", *(f"{v:.4f}" for v in values)])
         log.flush()
-        torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "gain": gain,
+        torch.save({"net": net.state_dict(), "hint": hint.state_dict(), "optimizer": optimizer.state_dict(), "gain": gain,
                     "offset": offset, "step": step, "pictures": pictures, "seconds": elapsed},
                    state.with_suffix(".part"))
         state.with_suffix(".part").rename(state)
@@ -210,30 +246,51 @@ def main():
     if not state.exists():
         record(0.0)
     net.train()
-    for images, target, utility, masks in loader:
-        warm = min(1.0, (step + 1) / max(1, args.steps // 20))
-        lr = args.lr * warm * 0.5 * (1 + math.cos(math.pi * step / args.steps))
+    for batch in loader:
+        if args.minutes:
+            done = (seconds + time.monotonic() - began) / 60 / args.minutes
+        else:
+            done = step / args.steps
+        # Warm-up, then even, then down in a straight line.
+        lr = args.lr * min(1.0, done / 0.02 + 1e-2, max(0.0, 1 - done) / args.decay)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        target, utility, masks = target.to(device), utility.to(device), masks.to(device)
+        batch = {name: value.to(device) for name, value in batch.items()}
+        target, utility = batch["targets"], batch["utility"]
+        fresh = len(target) - len(utility)
         with autocast(device):
-            embedding, per_patch, added = net(to_input(images, device))
-        distil = (1 - F.cosine_similarity(embedding, target)).mean()
-        judged = ~utility.isnan()
-        score = gain.exp() * (per_patch.mean(1) + added) + offset
-        quality = (score[judged] - utility[judged]).square().mean()
-        gap = gain.exp() * map_gap(per_patch, to_patches(masks, net.shape.tokens))
+            embedding, per_patch, added, tokens = net(to_input(batch["pictures"], device))
+            foretold = hint(tokens[:fresh]).float()
+        # What the teacher itself no longer recognises is no lesson.
+        weight = torch.cat([torch.ones(fresh, device=device), utility.clamp(0, 1)])
+        share = weight / weight.sum()
+        embedding = F.normalize(embedding)
+        cosine = (embedding * target).sum(1)
+        distil = ((1 - cosine) * share).sum()
+        same = target @ batch["strangers"].T > 0.999
+        others = (embedding @ batch["strangers"].T).masked_fill(same, -1.0)
+        logits = CONTRAST_SCALE * torch.cat([cosine[:, None], others], 1)
+        contrast = -(logits.log_softmax(1)[:, 0] * share).sum()
+        there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens))
+        hinted = (foretold - there).square().mean()
+        score = gain.exp() * (per_patch.mean(1) + added)[fresh:] + offset
+        quality = (score - utility).square().mean()
+        gap = gain.exp() * map_gap(per_patch[fresh:], to_patches(batch["masks"], net.shape.tokens))
         shape = F.relu(MAP_MARGIN - gap).mean() if len(gap) else distil.new_zeros(())
-        loss = distil + QUALITY_WEIGHT * quality + MAP_WEIGHT * shape
+        loss = (distil + CONTRAST_WEIGHT * contrast + HINT_WEIGHT * hinted
+                + QUALITY_WEIGHT * quality + MAP_WEIGHT * shape)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        sums += [distil.item(), quality.item(), shape.item()]
-        counted, step, pictures = counted + 1, step + 1, pictures + len(images)
-        if step % args.every == 0 or step == args.steps:
+        sums += [distil.item(), contrast.item(), hinted.item(), quality.item(), shape.item()]
+        counted, step, pictures = counted + 1, step + 1, pictures + len(target)
+        ended = step == args.steps or done >= 1
+        if step % args.every == 0 or ended:
             record(lr)
-            sums, counted = np.zeros(3), 0
+            sums, counted = np.zeros(len(LOSSES)), 0
+        if ended:
+            break
     export.write(net.eval(), args.output)
 
 

@@ -1,0 +1,64 @@
+"""What the teacher sees where: its last map, along the directions that vary most.
+
+The student's last tokens must foretell it (a hint, Romero et al., ICLR 2015): 49
+places a picture teach more than one embedding does.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from teacher import MAP_SIDE, Onnx
+
+SIZE = 112
+DIRECTIONS = 64
+
+
+def directions(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean `[C]` and the principal directions `[C, 64]` of maps `[B, C, 7, 7]`,
+    scaled so that the hints have a mean square of 1."""
+    cells = maps.transpose(0, 2, 3, 1).reshape(-1, maps.shape[1]).astype(np.float64)
+    mean = cells.mean(0)
+    values, vectors = np.linalg.eigh(np.cov((cells - mean).T))
+    scale = np.sqrt(values[-DIRECTIONS:].mean())
+    return mean.astype(np.float32), (vectors[:, -DIRECTIONS:] / scale).astype(np.float32)
+
+
+def cached(path: Path, teacher: Onnx, pictures, basis: Path) -> np.ndarray:
+    """Hints `[B, 64, 7, 7]` f16 of all pictures, from `path` or made and kept there.
+    `basis` keeps the directions, which the first pictures ever seen decide."""
+    if path.exists():
+        return np.load(path, mmap_mode="r")
+    part, chunk = path.with_suffix(".part"), 1024
+    out = np.lib.format.open_memmap(
+        part, "w+", np.float16, (len(pictures), DIRECTIONS, MAP_SIDE, MAP_SIDE))
+    for start in range(0, len(pictures), chunk):
+        maps = teacher.embed(pictures[start : start + chunk])
+        if not basis.exists():
+            mean, vectors = directions(maps)
+            np.savez(basis, mean=mean, vectors=vectors)
+        kept = np.load(basis)
+        flat = maps.reshape(len(maps), -1, MAP_SIDE**2) - kept["mean"][:, None]
+        made = np.matmul(kept["vectors"].T, flat)
+        out[start : start + len(maps)] = made.reshape(out[start : start + len(maps)].shape)
+        print(f"{path.name}: {start + len(maps)} of {len(pictures)}", flush=True)
+    out.flush()
+    part.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def under_patches(maps, ways, side: int):
+    """Hints `[B, N, 64]` at the centres of `side` squared patches of pictures that
+    were moved by `ways` `[B, 2, 3]` (pixels of the face to pixels of the picture)."""
+    # Homogeneous, to invert: where in the face does a pixel of the picture come from?
+    last = torch.tensor([[[0.0, 0.0, 1.0]]]).expand(len(ways), 1, 3)
+    back = torch.linalg.inv(torch.cat([ways.float(), last], 1))[:, :2]
+    centre = (torch.arange(side) + 0.5) * (SIZE / side) - 0.5
+    y, x = torch.meshgrid(centre, centre, indexing="ij")
+    places = torch.stack([x.flatten(), y.flatten(), torch.ones(side * side)])
+    at = (back @ places).transpose(1, 2).reshape(len(ways), side, side, 2)
+    grid = (at + 0.5) / (SIZE / 2) - 1
+    taken = F.grid_sample(maps.float(), grid, padding_mode="border", align_corners=False)
+    return taken.flatten(2).transpose(1, 2)

@@ -1,0 +1,119 @@
+"""Pictures held on the device, and views of many of them at once.
+
+A view is what `geometry.warp` makes: blocks averaged from a twofold shrink on, then
+bilinear, black outside. Coordinates count from the centre of the first pixel.
+"""
+
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+# A picture of at least this side is also held at half its side, for views that shrink it.
+HALVED = 160
+# Pictures moved at once while they are laid out on the device.
+PART = 2000
+
+
+def read(archive, limit=None):
+    """Names and pictures u8 RGB `[n, side, side, 3]` of a tar of square pictures."""
+    names, files = [], []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and (limit is None or len(names) < limit):
+                names.append(member.name)
+                files.append(tar.extractfile(member).read())
+    decode = lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))  # noqa: E731
+    with ThreadPoolExecutor() as pool:
+        return names, np.stack(list(pool.map(decode, files)))
+
+
+class Pictures:
+    """Square pictures of one size as u8 `[n, 3, side, side]` on the device."""
+
+    def __init__(self, pictures, device):
+        self.device, self.side = torch.device(device), pictures.shape[1]
+        self.full, self.half = [], []
+        for start in range(0, len(pictures), PART):
+            part = np.array(pictures[start : start + PART])
+            part = torch.from_numpy(part).to(device).permute(0, 3, 1, 2).contiguous()
+            self.full.append(part)
+            if self.side >= HALVED:
+                even = part[..., : self.side // 2 * 2, : self.side // 2 * 2].float()
+                # OpenCV rounds the mean of four up.
+                self.half.append((functional.avg_pool2d(even, 2) + 0.5).byte())
+        self.full = torch.cat(self.full)
+        self.half = torch.cat(self.half) if self.half else None
+
+    def __len__(self):
+        return len(self.full)
+
+    def views(self, rows, matrices, side, blocks=True, border="zeros"):
+        """Views `[n, 3, side, side]` of 0..255, unrounded, by `[n, 2, 3]` to the view."""
+        back = inverse(matrices)
+        if not blocks or self.half is None:
+            return sampled(self.full[rows].float(), back, side, border)
+        whole = sampled(self.full[rows].float(), back, side, border)
+        # In the halved picture a pixel's centre lies at `(x - 0.5) / 2`.
+        halved = torch.cat([back[:, :, :2] / 2, (back[:, :, 2:] - 0.5) / 2], 2)
+        halved = sampled(self.half[rows].float(), halved, side, border)
+        shrink = scale(back)
+        return torch.where((shrink >= 2)[:, None, None, None], halved, whole)
+
+
+def sampled(pictures, back, side, border="zeros"):
+    """Bilinear samples of `[n, 3, h, w]` where `back` `[n, 2, 3]` sends a view's pixels."""
+    height, width = pictures.shape[2:]
+    size = torch.tensor([width, height], dtype=back.dtype, device=back.device)
+    # From pixel centres of both to the coordinates of `affine_grid`, -1 to 1 between edges.
+    linear = back[:, :, :2] * (side / size)[None, :, None]
+    middle = back[:, :, :2].sum(2) * ((side - 1) / 2) + back[:, :, 2]
+    shift = (2 * middle + 1) / size - 1
+    theta = torch.cat([linear, shift[:, :, None]], 2)
+    grid = functional.affine_grid(theta, (len(pictures), 3, side, side), align_corners=False)
+    return functional.grid_sample(pictures, grid, "bilinear", border, align_corners=False)
+
+
+def apply(matrices, points):
+    """Points `[n, k, 2]` sent by `[n, 2, 3]`."""
+    return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
+
+
+def compose(second, first):
+    """The matrix `[n, 2, 3]` that does the first, then the second."""
+    linear = second[:, :, :2] @ first[:, :, :2]
+    shift = second[:, :, :2] @ first[:, :, 2:] + second[:, :, 2:]
+    return torch.cat([linear, shift], 2)
+
+
+def scale(matrices):
+    a, b, c, d = matrices[:, :, :2].reshape(-1, 4).unbind(1)
+    return (a * d - b * c).abs().sqrt()
+
+
+def inverse(matrices):
+    a, b, c, d = matrices[:, :, :2].reshape(-1, 4).unbind(1)
+    linear = torch.stack([d, -b, -c, a], 1) / (a * d - b * c)[:, None]
+    linear = linear.reshape(-1, 2, 2)
+    return torch.cat([linear, -linear @ matrices[:, :, 2:]], 2)
+
+
+def similarity(linear_x, linear_y, shift):
+    """`[n, 2, 3]` of the turn and scale `x + iy` and a shift `[n, 2]`."""
+    rows = torch.stack([linear_x, -linear_y, linear_y, linear_x], 1).reshape(-1, 2, 2)
+    return torch.cat([rows, shift[:, :, None]], 2)
+
+
+def fit(points, target):
+    """The similarities `[n, 2, 3]` that bring points `[n, 5, 2]` closest to `[5, 2]`."""
+    middle, aim = points.mean(1), target.mean(0)
+    p, q = points - middle[:, None], target - aim
+    norm = p.square().sum((1, 2))
+    x = (p * q).sum((1, 2)) / norm
+    y = (p[..., 0] * q[:, 1] - p[..., 1] * q[:, 0]).sum(1) / norm
+    turned = similarity(x, y, torch.zeros_like(middle))
+    return similarity(x, y, aim - (turned[:, :, :2] @ middle[:, :, None])[:, :, 0])

@@ -1,0 +1,85 @@
+"""From what the teacher says about aligned crops to what it says about whole pictures.
+
+An aligned crop ends below the mouth, and without a chin the teacher puts the corners of
+the mouth some percent of the eye distance higher than in the picture. How far, as a
+function of the points themselves, is fitted on whole pictures, of which the same crops
+are made here and shown to the teacher.
+"""
+
+import numpy as np
+import torch
+
+from geometry import MIRRORED, TEMPLATE_112
+from pictures import Pictures, apply, fit
+from teach import label
+
+SIDE = 112
+EYES = float(np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0]))
+# Views of a crop by which the function is fitted, and the weight that keeps it small, as
+# a share of the number of crops.
+VIEWS, RIDGE = 16, 0.001
+# Deviation of the landmarks by which a crop is made, as a share of the eye distance: one
+# look of the teacher.
+WRONG = 0.02
+
+
+def features(points):
+    """Constant, points and products of them, `[n, 66]`, of points in a crop."""
+    x = ((points - 0.5 - TEMPLATE_112) / EYES).reshape(-1, 10)
+    first, second = np.triu_indices(10)
+    return np.concatenate([np.ones((len(x), 1)), x, 4 * x[:, first] * x[:, second]], 1)
+
+
+def mirrored(points):
+    points = points[:, MIRRORED].copy()
+    points[..., 0] = SIDE - points[..., 0]
+    return points
+
+
+def fitted(seen, truth):
+    """Weights `[66, 10]` of the shift from what is seen in crops to the truth."""
+    seen, truth = (np.concatenate([p, mirrored(p)]) for p in (seen, truth))
+    x, y = features(seen), (truth - seen).reshape(-1, 10)
+    penalty = RIDGE * len(x) * np.eye(x.shape[1])
+    penalty[0, 0] = 0
+    weights = np.linalg.solve(x.T @ x + penalty, x.T @ y)
+    # Pairs that are far off after all, as of two different faces, are left out.
+    away = np.abs(y - x @ weights).max(1)
+    near = away <= 5 * np.median(away)
+    x, y = x[near], y[near]
+    return np.linalg.solve(x.T @ x + penalty, x.T @ y)
+
+
+def corrected(points, weights):
+    return (points + (features(points) @ weights).reshape(-1, 5, 2)).astype(np.float32)
+
+
+def correction(teacher, pictures, labels, hidden, until, generator):
+    """Weights for `corrected` from the whole pictures of a set, but the hidden ones.
+
+    Prints how far labels of crops are from those of the pictures before and after, for
+    the hidden ones.
+    """
+    device = pictures.device
+    rows, points = (torch.from_numpy(labels[n]).to(device) for n in ("picture", "points"))
+    points = points.float() - 0.5
+    eyes = (points[:, 1] - points[:, 0]).norm(dim=1)[:, None, None]
+    noise = torch.randn(points.shape, generator=generator, device=device)
+    template = torch.tensor(TEMPLATE_112, dtype=torch.float32, device=device)
+    matrices = fit(points + WRONG * eyes * noise, template)
+    parts = range(0, len(rows), 512)
+    cut = [
+        pictures.views(rows[p : p + 512].long(), matrices[p : p + 512], SIDE).round().byte().permute(0, 2, 3, 1)
+        for p in parts
+    ]
+    crops = Pictures(torch.cat(cut).cpu().numpy(), device)
+    truth = (apply(matrices, points) + 0.5).cpu().numpy()
+    found = label(teacher, crops, VIEWS, until, generator, "crops of pictures")
+    truth, seen, aside = truth[found["picture"]], found["points"], hidden[labels["picture"][found["picture"]]]
+    weights = fitted(seen[~aside], truth[~aside])
+    if aside.any():
+        for name, points in (("as they are", seen), ("corrected", corrected(seen, weights))):
+            away = np.linalg.norm(points - truth, axis=2)[aside].mean(1) / EYES
+            p50, p95 = np.percentile(away, [50, 95])
+            print(f"labels of crops, {name}: median {p50:.4f}, 95th percentile {p95:.4f}", flush=True)
+    return weights

@@ -6,6 +6,7 @@ finer than the map's cells.
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,7 +19,18 @@ from network import INPUT_SCALE, Separable, conv_norm, double  # noqa: E402
 
 POINTS = 5
 STRIDE = 4
-PYRAMID = 48
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channels of the three stages, the first also the stem's, and of the pyramid."""
+
+    stages: tuple[int, int, int]
+    pyramid: int
+
+
+# The program's `landmark_network.rs` states the same numbers: those of `models/`.
+WIDTHS = {"narrow": Widths((48, 64, 96), 48), "wide": Widths((64, 128, 192), 64)}
 
 
 def stage(inputs, outputs, more):
@@ -33,15 +45,16 @@ def cells():
 
 
 class Network(nn.Module):
-    def __init__(self):
+    def __init__(self, widths=WIDTHS["narrow"]):
         super().__init__()
-        self.stem = nn.Sequential(conv_norm(3, 48, STRIDE, STRIDE, padding=0), nn.ReLU())
-        self.stage4 = nn.Sequential(*(Separable(48, 48) for _ in range(3)))
-        self.stage8 = stage(48, 64, 3)
-        self.stage16 = stage(64, 96, 2)
-        self.lateral = nn.ModuleList(conv_norm(c, PYRAMID, 1) for c in (48, 64, 96))
-        self.mix = Separable(PYRAMID, PYRAMID)
-        self.out = nn.Conv2d(PYRAMID, POINTS, 1)
+        first, second, third = widths.stages
+        self.stem = nn.Sequential(conv_norm(3, first, STRIDE, STRIDE, padding=0), nn.ReLU())
+        self.stage4 = nn.Sequential(*(Separable(first, first) for _ in range(3)))
+        self.stage8 = stage(first, second, 3)
+        self.stage16 = stage(second, third, 2)
+        self.lateral = nn.ModuleList(conv_norm(c, widths.pyramid, 1) for c in widths.stages)
+        self.mix = Separable(widths.pyramid, widths.pyramid)
+        self.out = nn.Conv2d(widths.pyramid, POINTS, 1)
         nn.init.normal_(self.out.weight, std=0.05)
         self.register_buffer("cells", cells(), persistent=False)
 

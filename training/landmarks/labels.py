@@ -1,11 +1,7 @@
-"""Exact landmarks of the source pictures: the teacher's, averaged over many views.
+"""Exact landmarks of a face: the teacher's, averaged over many views.
 
-Reads the detector's cache (`pictures.npy`, `faces.npz`, see
-`training/detector/teacher.py`) and writes `landmarks.npz`: for every face of at least
-`SMALLEST` pixels of which the teacher is certain `picture` (row), `points` (`[n, 5, 2]`,
-pixels of the 224x224 picture, the picture's outer corner is (0, 0)), `spread` (mean
-distance of a view's points from `points`, as a share of the distance between the eyes)
-and `views` (how many were averaged).
+For one face at a time, which is how the network is measured; `teach.py` does the same for
+all faces of the training at once.
 
 One look of the teacher is off by some percent of the eye distance, by other percents in
 another place of the same picture, at another size and in the mirror. So each face is
@@ -14,10 +10,7 @@ and the mean of what the teacher says is taken, without the views that differ fr
 others.
 """
 
-import argparse
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -26,10 +19,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "training/detector"))
 
-from decode import Detector  # noqa: E402
-from teacher import SUSPECTED, label, mirror  # noqa: E402
+from teacher import SUSPECTED, mirror  # noqa: E402
 
-SMALLEST = 40.0
 # Sizes of the face's box in the views, in pixels, and views of each, half of them mirrored.
 SIZES = (70.0, 92.0, 120.0, 155.0)
 OF_EACH = 6
@@ -101,61 +92,3 @@ def average(teacher, picture, points, box, rng):
     mean = (sides[0].mean(0) + sides[1].mean(0)) / 2
     spread = np.linalg.norm(found[near] - mean, axis=2).mean() / eyes
     return mean, spread, int(near.sum())
-
-
-def average_part(job):
-    model, pictures, rows, owner, faces = job
-    cv2.setNumThreads(1)
-    teacher = Detector(model, bgr=True)
-    pictures = np.load(pictures, mmap_mode="r")
-    results = []
-    for row, picture, face in zip(rows, owner, faces):
-        rng = np.random.default_rng([4, int(row)])
-        points, box = face[5:].reshape(5, 2), face[1:5]
-        results.append(average(teacher, np.asarray(pictures[picture]), points, box, rng))
-    return results
-
-
-def average_all(model, cache, workers, parts=64):
-    """Makes `landmarks.npz` unless it is there."""
-    cache = Path(cache)
-    if (cache / "landmarks.npz").exists():
-        return
-    labels = np.load(cache / "faces.npz")
-    owner, faces = labels["picture"], labels["face"]
-    size = np.sqrt(faces[:, 3] * faces[:, 4])
-    which = np.flatnonzero(labels["certain"] & (size >= SMALLEST))
-    split = [part for part in np.array_split(which, parts) if len(part)]
-    jobs = [(str(model), str(cache / "pictures.npy"), p, owner[p], faces[p]) for p in split]
-    results = []
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(average_part, jobs):
-            results += part
-            print(f"teacher: {len(results)} of {len(which)} faces", flush=True)
-    good = np.array([result is not None for result in results])
-    points, spread, views = zip(*(result for result in results if result is not None))
-    np.savez(
-        cache / "landmarks.npz",
-        names=labels["names"],
-        picture=owner[which][good],
-        box=faces[which][good, 1:5],
-        points=np.array(points, np.float32),
-        spread=np.array(spread, np.float32),
-        views=np.array(views, np.int32),
-    )
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    shared = ROOT.parent / "shared/data"
-    parser.add_argument("--archive", default=shared / "fairface-original-224.tar")
-    parser.add_argument("--teacher", default=shared / "models/yunet_n_dynamic.onnx")
-    parser.add_argument("--work", type=Path, default=ROOT / "target/landmarks")
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    label(options.archive, options.teacher, options.work)
-    average_all(options.teacher, options.work, options.workers)
-
-
-if __name__ == "__main__":
-    main()

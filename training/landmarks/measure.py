@@ -131,11 +131,11 @@ def on_lfw(network, detector, yunet, archive, every):
     show(f"LFW, every picture of {every}, central face", errors)
 
 
-def on_held_out(network, work):
-    faces, rng, errors = Faces(work, "held-out"), np.random.default_rng(5), {}
+def on_held_out(network, archive, made):
+    faces, rng, errors = Faces(archive, made), np.random.default_rng(5), {}
     for index in range(len(faces)):
         picture, points = faces.at(index)
-        _, there = sample(rng, picture, points, spoiled=False)
+        _, there = sample(rng, picture, points)
         # Landmarks as wrong as a detector's: seen in a view, their similarity is exact.
         rough = apply(inverse(fit(points, there)), TEMPLATE)
         for way, place in looks(network, picture, rough).items():
@@ -151,13 +151,14 @@ def main():
     parser.add_argument("--teacher", default=shared / "models/yunet_n_dynamic.onnx")
     parser.add_argument("--lfw", default=shared / "lfw-original-250.tar")
     parser.add_argument("--every", type=int, default=4)
-    parser.add_argument("--work", type=Path, default=ROOT / "target/landmarks", help="cache of train.py")
+    parser.add_argument("--archive", default=shared / "fairface-original-224.tar")
+    parser.add_argument("--labels", type=Path, default=ROOT / "target/landmarks/landmarks.npz", help="of train.py")
     options = parser.parse_args()
 
     cv2.setNumThreads(1)
     network = Points(options.model)
-    if (options.work / "landmarks.npz").exists():
-        on_held_out(network, options.work)
+    if options.labels.exists():
+        on_held_out(network, options.archive, options.labels)
     detector, yunet = Detector(options.detector), Detector(options.teacher, bgr=True)
     on_lfw(network, detector, yunet, options.lfw, options.every)
 

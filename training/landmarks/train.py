@@ -1,176 +1,265 @@
-"""Trains the landmark network; see README.md. Everything is seeded and a stopped run resumes."""
+"""Labels the faces and trains the landmark network on them, by the clock; see README.md."""
 
-import argparse
-import copy
-import csv
-import math
 import time
-from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
+BEGUN = time.monotonic()
 
-from geometry import EYES, apply, fit, inverse, mirror, warp
-from labels import average_all, label
-from net import Network
-from views import Faces, sample
-from weights import export, save
+import argparse  # noqa: E402
+import copy  # noqa: E402
+import csv  # noqa: E402
+import math  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from batches import Batches, Set, off  # noqa: E402
+from crops import corrected, correction  # noqa: E402
+from geometry import EYES, MIRRORED, TEMPLATE, VIEW  # noqa: E402
+from net import WIDTHS, Network  # noqa: E402
+from pictures import Pictures, apply, compose, fit, inverse, read  # noqa: E402
+from spoil import Spoiler  # noqa: E402
+from teach import label  # noqa: E402
+from views import WIDEST_SPREAD, held_out  # noqa: E402
+from weights import export, save  # noqa: E402
+from yunet import Teacher  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-COLUMNS = ["step", "minutes", "rate", "loss", "one_p50", "one_p95", "two_p50", "two_p95"]
-# Errors below this share of the eye distance are the teacher's noise.
-SMOOTH = 0.02
+COLUMNS = ["step", "seconds", "rate", "loss", "one_p50", "one_p95", "two_p50", "two_p95"]
+# Errors below this share of the eye distance are the teacher's noise. Faces of which the
+# mean error is beyond `TAIL` count twice for what is beyond.
+SMOOTH, TAIL = 0.02, 0.04
+# In a profile the eyes nearly meet: errors are shares of at least so many pixels.
+LEAST_EYES = 0.5 * EYES
+# Shares of the time by which the labels of the whole pictures and of all are made, at most.
+LABELLED = (0.2, 0.4)
+# Views of a face of each set, at most.
+VIEWS = (48, 32)
+# Share of the whole pictures in a batch, and share of the time from which on there are
+# no others: the labels of aligned crops are less exact.
+WHOLE, WHOLE_ONLY = 0.4, 0.7
+# What the label of an aligned crop is worth.
+CROP_WORTH = 0.7
+# Seconds kept for the last measurement and the files.
+RESERVE = 4.0
 
 
-class Batches(torch.utils.data.Dataset):
-    """Batch number `step` is a function of the seed and the step alone."""
-
-    def __init__(self, cache, seed, batch, steps):
-        self.cache, self.seed, self.batch, self.steps = cache, seed, batch, steps
-        self.faces = None
-
-    def __len__(self):
-        return self.steps
-
-    def __getitem__(self, step):
-        cv2.setNumThreads(1)
-        self.faces = self.faces or Faces(self.cache, "train")
-        rng = np.random.default_rng([self.seed, step])
-        chosen = rng.integers(len(self.faces), size=self.batch)
-        views, points = zip(*(sample(rng, *self.faces.at(index)) for index in chosen))
-        views = np.stack(views).transpose(0, 3, 1, 2)
-        return torch.from_numpy(np.ascontiguousarray(views)), torch.from_numpy(np.stack(points)).float()
+def seconds():
+    return time.monotonic() - BEGUN
 
 
-class From(torch.utils.data.Sampler):
-    """The steps from `start` on, in order."""
+def say(*parts):
+    print(f"{seconds():6.1f} s:", *parts, flush=True)
 
-    def __init__(self, start, steps):
-        self.start, self.steps = start, steps
 
-    def __iter__(self):
-        return iter(range(self.start, self.steps))
+def sets_of(options, device, generator):
+    """The faces to learn from, as sets, and those held out; writes their labels."""
+    teacher = Teacher(options.teacher, device)
+    names, pictures = read(options.archive, options.limit)
+    say(f"{len(names)} pictures read")
+    pictures = Pictures(pictures, device)
+    until = [BEGUN + share * options.seconds for share in LABELLED]
+    labels = label(teacher, pictures, VIEWS[0], until[0], generator, "pictures")
+    np.savez(options.output / "landmarks.npz", names=np.array(names), **labels)
+    hidden = held_out(np.array(names))
+    sure, away = labels["spread"] <= WIDEST_SPREAD, hidden[labels["picture"]]
+    sets, aside = [Set.of(pictures, labels, sure & ~away)], Set.of(pictures, labels, sure & away)
+    if options.aligned:
+        try:
+            weights = correction(teacher, pictures, labels, hidden, until[1], generator)
+            hidden = {Path(name).stem for name, chosen in zip(names, hidden) if chosen}
+            sets.append(aligned(options, teacher, hidden, weights, until[1], generator))
+        except Exception:
+            # The pictures alone are enough to train on.
+            traceback.print_exc()
+            say("no aligned faces")
+    return sets, aside
 
-    def __len__(self):
-        return self.steps - self.start
+
+def aligned(options, teacher, hidden, weights, until, generator):
+    """The aligned faces but those of held-out pictures."""
+    faces = np.load(options.aligned, mmap_mode="r")[: options.limit]
+    pictures = Pictures(faces, teacher.device)
+    say(f"{len(pictures)} aligned faces read")
+    labels = label(teacher, pictures, VIEWS[1], until, generator, "aligned faces")
+    labels["points"] = corrected(labels["points"], weights)
+    kept = labels["spread"] <= WIDEST_SPREAD
+    if options.aligned_names:
+        # `12_0.webp` is the first face of picture 12.
+        names = options.aligned_names.read_text().split()
+        shown = np.array([Path(name).stem.split("_")[0] in hidden for name in names])
+        kept &= ~shown[labels["picture"]]
+    return Set.of(pictures, labels, kept, CROP_WORTH, bordered=True)
 
 
 def look(network, views):
-    """Points `[n, 5, 2]` of views u8 `[n, VIEW, VIEW, 3]`: the mean of plain and mirrored."""
-    device = next(network.parameters()).device
-    both = np.concatenate([views, views[:, :, ::-1]])
-    with torch.no_grad():
-        x = torch.from_numpy(np.ascontiguousarray(both.transpose(0, 3, 1, 2))).float().to(device)
-        plain, mirrored = network(x).double().cpu().numpy().reshape(2, len(views), 5, 2)
-    return (plain + mirror(mirrored)) / 2
+    """Points `[n, 5, 2]` of views: the mean of plain and mirrored."""
+    plain, mirrored = network(torch.cat([views, views.flip(3)])).chunk(2)
+    mirrored = torch.stack([VIEW - 1 - mirrored[..., 0], mirrored[..., 1]], -1)
+    return (plain + mirrored[:, MIRRORED]) / 2
 
 
-def errors(network, faces, seed=5, passes=2):
-    """Mean point errors after each pass as shares of the eye distance, of held-out faces."""
-    rng = np.random.default_rng(seed)
+@torch.no_grad()
+def errors(network, faces, looks=2, seed=5, part=256):
+    """Mean point errors after each look as shares of the eye distance, `[looks, n]`."""
+    device = faces.points.device
+    generator = torch.Generator(device).manual_seed(seed)
+    template = torch.tensor(TEMPLATE, dtype=torch.float32, device=device)
     network.eval()
-    made = []
-    for index in range(len(faces)):
-        picture, points = faces.at(index)
-        view, there = sample(rng, picture, points, spoiled=False)
-        # The similarity that made the view: exact, five points determine it.
-        made.append((picture, points, fit(points, there)))
-    found = [[] for _ in range(passes)]
-    for start in range(0, len(made), 64):
-        part = made[start : start + 64]
-        matrices = [matrix for _, _, matrix in part]
-        for number in range(passes):
-            views = np.stack([warp(picture, m) for (picture, _, _), m in zip(part, matrices)])
-            seen = [apply(inverse(m), p) for m, p in zip(matrices, look(network, views))]
-            for (_, truth, _), points in zip(part, seen):
-                eyes = max(np.linalg.norm(truth[1] - truth[0]), 1.0)
-                found[number].append(np.linalg.norm(points - truth, axis=1).mean() / eyes)
-            matrices = [fit(points) for points in seen]
-    return np.array(found)
+    moves = off(len(faces), generator, device, (1.0, 2.2), (0.7, 0.3))
+    matrices = compose(moves, fit(faces.points, template))
+    found = []
+    for start in range(0, len(faces), part):
+        rows, truth, there = (x[start : start + part] for x in (faces.picture, faces.points, matrices))
+        eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=1)
+        each = []
+        for _ in range(looks):
+            points = look(network, faces.pictures.views(rows, there, VIEW).round())
+            points = apply(inverse(there), points)
+            each.append((points - truth).norm(dim=2).mean(1) / eyes)
+            there = fit(points, template)
+        found.append(torch.stack(each))
+    return torch.cat(found, 1).cpu().numpy()
 
 
-def loss_of(points, truth):
-    """Smooth L1 of the points' distances, as shares of the eye distance of a frontal face."""
-    away = torch.sqrt(((points - truth) / EYES).square().sum(-1) + 1e-9)
-    return torch.nn.functional.smooth_l1_loss(away, torch.zeros_like(away), beta=SMOOTH)
+def loss_of(points, truth, worth):
+    """Smooth L1 of the points' distances, as shares of the face's own eye distance."""
+    eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=LEAST_EYES)
+    away = torch.sqrt((points - truth).square().sum(-1) + 1e-4) / eyes[:, None]
+    smooth = torch.where(away < SMOOTH, away.square() / (2 * SMOOTH), away - SMOOTH / 2).mean(1)
+    return ((smooth + (away.mean(1) - TAIL).clamp(min=0)) * worth).sum() / worth.sum()
+
+
+class Trainer:
+    def __init__(self, network, rate):
+        self.network, self.average, self.steps = network, copy.deepcopy(network), 0
+        fused = next(network.parameters()).is_cuda
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2, fused=fused)
+        pairs = zip(self.average.state_dict().values(), network.state_dict().values())
+        # What batch norms count is not needed: their momentum is fixed.
+        self.pairs = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+
+    def step(self, batch, rate, layout):
+        views, truth, worth = batch
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        loss = loss_of(self.network(views.contiguous(memory_format=layout)), truth, worth)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps += 1
+        keep = min(0.999, self.steps / (self.steps + 20))
+        with torch.no_grad():
+            torch._foreach_lerp_([a for a, _ in self.pairs], [b for _, b in self.pairs], 1 - keep)
+        return loss.detach()
+
+
+def fastest(network, batches, steps=8):
+    """The memory layout in which a step takes the least time."""
+    spent = {}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        trial = Trainer(copy.deepcopy(network).to(memory_format=layout), 1e-3)
+        for number in range(2 * steps):
+            if number == steps:
+                begun = time.monotonic()
+            trial.step(batches.next(), 1e-4, layout).item()
+        spent[layout] = (time.monotonic() - begun) / steps
+    say("seconds a step:", {str(layout): round(value, 4) for layout, value in spent.items()})
+    return min(spent, key=spent.get)
+
+
+def write(average, output, note):
+    """The files of the network as it is now, each replaced at once."""
+    network = copy.deepcopy(average).cpu().to(memory_format=torch.contiguous_format)
+    if not all(torch.isfinite(value).all() for value in network.state_dict().values()):
+        raise ValueError("the weights are not finite")
+    for name, form in (("landmarks.onnx", export), ("landmarks.safetensors", save)):
+        made = output / f"new-{name}"
+        form(network, made, note)
+        made.replace(output / name)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     shared = ROOT.parent / "shared/data"
-    parser.add_argument("--archive", default=shared / "fairface-original-224.tar")
-    parser.add_argument("--teacher", default=shared / "models/yunet_n_dynamic.onnx")
-    parser.add_argument("--work", type=Path, default=ROOT / "target/landmarks")
-    parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--archive", type=Path, default=shared / "fairface-original-224.tar")
+    parser.add_argument("--aligned", type=Path, help="aligned faces, u8 RGB [n, 112, 112, 3] as .npy")
+    parser.add_argument("--aligned-names", type=Path, help="their names, to keep held-out pictures out")
+    parser.add_argument("--teacher", type=Path, default=shared / "models/yunet_n_dynamic.onnx")
+    parser.add_argument("--output", type=Path, default=ROOT / "target/landmarks")
+    parser.add_argument("--seconds", type=float, default=165, help="for all of it")
+    parser.add_argument("--widths", choices=WIDTHS, default="wide")
+    parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--every", type=int, default=250, help="steps between measurements")
+    parser.add_argument("--every", type=float, default=15, help="seconds between measurements")
+    parser.add_argument("--limit", type=int, help="pictures of each set, for trying it out")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
 
-    torch.set_num_threads(options.threads)
+    options.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
-    label(options.archive, options.teacher, options.work)
-    average_all(options.teacher, options.work, max(options.workers, 1))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network().to(device, memory_format=torch.channels_last)
-    average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=1e-3)
-    checkpoint, log = options.work / "checkpoint.pt", options.work / "log.csv"
-    start, spent = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        start, spent = state["step"], state["spent"]
-    else:
-        log.write_text(",".join(COLUMNS) + "\n")
-    batches = torch.utils.data.DataLoader(
-        Batches(options.work, options.seed, options.batch, options.steps),
-        batch_size=None,
-        sampler=From(start, options.steps),
-        num_workers=options.workers,
-    )
-    held_out = Faces(options.work, "held-out")
-    begun, total = time.monotonic() - spent, 0.0
-    for step, (views, truth) in enumerate(batches, start + 1):
-        warm = min(1.0, step / 200)
-        rate = options.rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / options.steps)) + 1e-6
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        network.train()
-        views = views.to(device).float().contiguous(memory_format=torch.channels_last)
-        loss = loss_of(network(views), truth.to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        total += loss.item()
-        with torch.no_grad():
-            keep = min(0.999, step / (step + 20))
-            for mean, value in zip(average.state_dict().values(), network.state_dict().values()):
-                if value.dtype.is_floating_point:
-                    mean.lerp_(value, 1 - keep)
-                else:
-                    mean.copy_(value)
-        if step % options.every == 0 or step == options.steps:
-            one, two = np.percentile(errors(average, held_out), [50, 95], axis=1).T
-            spent = time.monotonic() - begun
-            row = [step, f"{spent / 60:.1f}", f"{rate:.2e}", f"{total / options.every:.4f}"]
+    # The teacher's labels are made in full precision, and in views of too many sizes for
+    # cuDNN to look for the fastest way of each.
+    torch.backends.cudnn.allow_tf32 = False
+    device = torch.device(options.device)
+    generator = torch.Generator(device).manual_seed(options.seed)
+    say(f"{device}, torch {torch.__version__}")
+    sets, aside = sets_of(options, device, generator)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    say("faces:", *(len(faces) for faces in sets), f"to learn from, {len(aside)} held out")
+
+    spoiler = Spoiler(device, generator)
+    whole = round(options.batch * WHOLE)
+    counts = [whole, options.batch - whole] if len(sets) > 1 else [options.batch]
+    batches = Batches(sets, counts, spoiler, generator)
+    exact = Batches(sets[:1], [options.batch], spoiler, generator)
+    network = Network(WIDTHS[options.widths]).to(device)
+    say(f"{sum(p.numel() for p in network.parameters())} parameters, batches of {counts}")
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = True
+    layout = fastest(network, batches)
+    trainer = Trainer(network.to(memory_format=layout), options.rate)
+    train(trainer, batches, exact, aside, layout, options)
+
+
+def train(trainer, batches, exact, aside, layout, options):
+    """Steps until the time is over: on `batches` first, then on the `exact` ones alone."""
+    begun, end = seconds(), options.seconds - RESERVE
+    log = options.output / "log.csv"
+    log.write_text(",".join(COLUMNS) + "\n")
+    total, counted, measured = 0.0, 0, begun
+    while True:
+        share = min(1.0, (seconds() - begun) / max(end - begun, 1e-3))
+        warm = min(1.0, (trainer.steps + 1) / 300)
+        rate = options.rate * warm * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
+        batch = (batches if share < WHOLE_ONLY else exact).next()
+        total = total + trainer.step(batch, rate, layout)
+        counted += 1
+        if trainer.steps % 16 == 0:
+            # The device is behind the host: wait for it before the clock is read.
+            total.item()
+        last = seconds() >= end
+        if last or seconds() - measured >= options.every:
+            loss, total, counted = float(total) / counted, 0.0, 0
+            one, two = np.percentile(errors(trainer.average, aside), [50, 95], axis=1).T
+            row = [trainer.steps, f"{seconds():.1f}", f"{rate:.2e}", f"{loss:.4f}"]
             row += [f"{value:.4f}" for value in (*one, *two)]
             with log.open("a") as file:
                 csv.writer(file, lineterminator="\n").writerow(row)
             print(" ".join(map(str, row)), flush=True)
-            total = 0.0
-            state = {"network": network.state_dict(), "average": average.state_dict(), "spent": spent}
-            torch.save({**state, "optimiser": optimiser.state_dict(), "step": step}, checkpoint)
-    note = f"seed {options.seed}, {options.steps} steps"
-    export(average, options.work / "landmarks.onnx", note)
-    save(average, options.work / "landmarks.safetensors", note)
+            note = f"seed {options.seed}, {trainer.steps} steps of {options.batch}"
+            try:
+                write(trainer.average, options.output, note)
+            except Exception:
+                # A file less is no reason to end the run.
+                traceback.print_exc()
+            measured = seconds()
+        if last:
+            return
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""Batches of views for the training, drawn and spoiled on the device.
+
+Faces come from one or two sets; a view is looked at as wrongly as the detector's
+landmarks are wrong, or as the second look's own, spoiled as pictures are spoiled.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from geometry import EYES, MIRRORED, TEMPLATE, VIEW
+from pictures import Pictures, apply, compose, fit, similarity
+from views import RESIZE, SHIFT, TURN
+
+# How wrong a view is, as a factor on the deviations, and how often: from the second look
+# on views are nearly right.
+STRENGTHS, STRENGTH_SHARE = (0.4, 1.0, 2.2), (0.35, 0.4, 0.25)
+# A label is worth half where the teacher's views spread by this share of the eye distance.
+HALF_WORTH = 0.08
+
+
+@dataclass
+class Set:
+    """Faces of a set of pictures: row, points `[n, 5, 2]` in pixel centres, worth."""
+
+    pictures: Pictures
+    picture: torch.Tensor
+    points: torch.Tensor
+    worth: torch.Tensor
+    bordered: bool = False
+
+    @classmethod
+    def of(cls, pictures, labels, kept, most=1.0, bordered=False):
+        """The kept labels, worth at most `most`."""
+        tensor = lambda values: torch.from_numpy(values[kept]).to(pictures.device)  # noqa: E731
+        worth = most / (1 + (tensor(labels["spread"]).float() / HALF_WORTH) ** 2)
+        points = tensor(labels["points"]).float() - 0.5
+        return cls(pictures, tensor(labels["picture"]).long(), points, worth, bordered)
+
+    def __len__(self):
+        return len(self.picture)
+
+
+def off(count, generator, device, strengths=STRENGTHS, shares=STRENGTH_SHARE):
+    """What landmarks that are a little wrong do to views, `[n, 2, 3]`; see `views.off`."""
+    normal = lambda *shape: torch.randn(shape, generator=generator, device=device)  # noqa: E731
+    chosen = torch.multinomial(torch.tensor(shares, device=device), count, True, generator=generator)
+    strength = torch.tensor(strengths, device=device)[chosen]
+    shift = SHIFT * EYES * strength[:, None] * normal(count, 2)
+    turn = np.deg2rad(TURN) * strength * normal(count)
+    scale = (RESIZE * strength * normal(count)).exp()
+    x, y = scale * turn.cos(), scale * turn.sin()
+    middle = (VIEW - 1) / 2
+    moved = torch.stack([middle - (x - y) * middle, middle - (x + y) * middle], 1)
+    return similarity(x, y, moved + shift)
+
+
+def mirrors(mirrored, side):
+    """What mirroring a picture does where it is done, `[n, 2, 3]`."""
+    sign = torch.where(mirrored, -1.0, 1.0)
+    zero, one = torch.zeros_like(sign), torch.ones_like(sign)
+    rows = [sign, zero, torch.where(mirrored, side - 1.0, 0.0), zero, one, zero]
+    return torch.stack(rows, 1).reshape(-1, 2, 3)
+
+
+class Batches:
+    """Endless batches: `(views, points, worth)`; of each set a fixed count."""
+
+    def __init__(self, sets, counts, spoiler, generator):
+        self.parts, self.spoiler, self.generator = list(zip(sets, counts)), spoiler, generator
+        device = spoiler.device
+        self.template = torch.tensor(TEMPLATE, dtype=torch.float32, device=device)
+        self.exchanged = torch.tensor(MIRRORED, device=device)
+
+    @torch.no_grad()
+    def next(self):
+        views, points, worth = (torch.cat(parts) for parts in zip(*(self.of(*p) for p in self.parts)))
+        return self.spoiler(views, points), points, worth
+
+    def of(self, faces, count):
+        device, generator = self.spoiler.device, self.generator
+        chosen = torch.randint(len(faces), (count,), generator=generator, device=device)
+        mirrored = torch.rand(count, generator=generator, device=device) < 0.5
+        flip = mirrors(mirrored, faces.pictures.side)
+        points = apply(flip, faces.points[chosen])
+        points = torch.where(mirrored[:, None, None], points[:, self.exchanged], points)
+        matrices = compose(off(count, generator, device), fit(points, self.template))
+        there = compose(matrices, flip)
+        rows = faces.picture[chosen]
+        # What is beside an aligned crop is not there: black for one half, mirrored for
+        # the other, so that black borders do not come to mean an aligned face.
+        half = count // 2 if faces.bordered else count
+        views = [faces.pictures.views(rows[:half], there[:half], VIEW)]
+        if half < count:
+            views.append(faces.pictures.views(rows[half:], there[half:], VIEW, border="reflection"))
+        return torch.cat(views).round(), apply(matrices, points), faces.worth[chosen]

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 import degrade
-from teacher import Onnx, cached, unit
+from embedded import cached
+from space import unit
 
 # Masks are kept at two pixels a cell: a whole number of cells in patches of 8 and 14.
 CELL = 2
@@ -34,7 +35,7 @@ def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher: Onnx, work: Path) -> Pool:
+def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, work: Path) -> Pool:
     """Made once and kept in `work`; some are misaligned instead of damaged, and a
     tenth of the rest is left as it is."""
     stem = f"pool-{name}-{size}-{seed}"

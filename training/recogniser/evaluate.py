@@ -18,8 +18,10 @@ from batches import split
 from edc import fnmr_at, pauc, ten_fold_accuracy
 from faces import decoded
 from network import Recogniser, Shape
-from teacher import Onnx, Space, cached, unit
-from train import spearman, to_input
+from embedded import cached
+from space import Space, unit
+from teacher import Onnx
+from validation import spearman, to_input
 
 STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -27,9 +29,10 @@ STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 def load(path):
     with safe_open(path, "pt") as file:
         said = file.metadata()
+        hidden = file.get_slice("feature.0.weight").get_shape()[0]
     whole = lambda key: int(said[key])
     net = Recogniser(Shape(whole("patch_size"), whole("embed_dim"), whole("depth"),
-                           whole("num_heads"), whole("mlp_ratio"), whole("embedding_dim")))
+                           whole("num_heads"), whole("mlp_ratio"), whole("embedding_dim"), hidden))
     export.read(net, path)
     return net.eval()
 

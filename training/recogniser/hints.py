@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from teacher import MAP_SIDE, Onnx
+from augment import inverse
+from embedded import MAP_SIDE
 
 SIZE = 112
 DIRECTIONS = 64
@@ -26,7 +27,7 @@ def directions(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), (vectors[:, -DIRECTIONS:] / scale).astype(np.float32)
 
 
-def cached(path: Path, teacher: Onnx, pictures, basis: Path) -> np.ndarray:
+def cached(path: Path, teacher, pictures, basis: Path) -> np.ndarray:
     """Hints `[B, 64, 7, 7]` f16 of all pictures, from `path` or made and kept there.
     `basis` keeps the directions, which the first pictures ever seen decide."""
     if path.exists():
@@ -52,13 +53,11 @@ def cached(path: Path, teacher: Onnx, pictures, basis: Path) -> np.ndarray:
 def under_patches(maps, ways, side: int):
     """Hints `[B, N, 64]` at the centres of `side` squared patches of pictures that
     were moved by `ways` `[B, 2, 3]` (pixels of the face to pixels of the picture)."""
-    # Homogeneous, to invert: where in the face does a pixel of the picture come from?
-    last = torch.tensor([[[0.0, 0.0, 1.0]]]).expand(len(ways), 1, 3)
-    back = torch.linalg.inv(torch.cat([ways.float(), last], 1))[:, :2]
-    centre = (torch.arange(side) + 0.5) * (SIZE / side) - 0.5
+    centre = (torch.arange(side, device=ways.device) + 0.5) * (SIZE / side) - 0.5
     y, x = torch.meshgrid(centre, centre, indexing="ij")
-    places = torch.stack([x.flatten(), y.flatten(), torch.ones(side * side)])
-    at = (back @ places).transpose(1, 2).reshape(len(ways), side, side, 2)
+    back = inverse(ways.float())
+    at = torch.stack([x, y], -1).reshape(-1, 2) @ back[..., :2].transpose(1, 2) + back[..., 2][:, None]
+    at = at.reshape(len(ways), side, side, 2)
     grid = (at + 0.5) / (SIZE / 2) - 1
     taken = F.grid_sample(maps.float(), grid, padding_mode="border", align_corners=False)
     return taken.flatten(2).transpose(1, 2)

@@ -25,6 +25,8 @@ class Shape:
     heads: int
     mlp_ratio: int
     embedding_dim: int = 128
+    # Outputs of the embedding head's first linear; the width, unless said.
+    hidden_dim: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -35,7 +37,7 @@ SIZES = {
     # 64 tokens: what two CPU cores can train.
     "attn-fiqa-s": Shape(patch=14, dim=192, depth=6, heads=6, mlp_ratio=3),
     # 196 tokens, maps as fine as the paper's: for a GPU.
-    "attn-fiqa-t": Shape(patch=8, dim=192, depth=10, heads=6, mlp_ratio=3),
+    "attn-fiqa-t": Shape(patch=8, dim=192, depth=8, heads=6, mlp_ratio=3, hidden_dim=128),
 }
 
 
@@ -101,10 +103,11 @@ class Recogniser(nn.Module):
         self.pos_embed = nn.Parameter(0.02 * torch.randn(1, shape.tokens, shape.dim))
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.depth))
         self.norm = nn.LayerNorm(shape.dim, eps=LAYER_NORM_EPS)
+        hidden = shape.hidden_dim or shape.dim
         self.feature = nn.Sequential(
-            nn.Linear(shape.tokens * shape.dim, shape.dim, bias=False),
-            nn.BatchNorm1d(shape.dim, eps=BATCH_NORM_EPS),
-            nn.Linear(shape.dim, shape.embedding_dim, bias=False),
+            nn.Linear(shape.tokens * shape.dim, hidden, bias=False),
+            nn.BatchNorm1d(hidden, eps=BATCH_NORM_EPS),
+            nn.Linear(hidden, shape.embedding_dim, bias=False),
             nn.BatchNorm1d(shape.embedding_dim, eps=BATCH_NORM_EPS),
         )
         self.key_bias = nn.Parameter(torch.zeros(shape.heads, shape.dim // shape.heads))

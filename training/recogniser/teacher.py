@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from embedded import MAP_SIDE
+
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
-MAP_SIDE = 7
 
 
 def last_map(model):
@@ -59,39 +60,3 @@ class Onnx:
             x = np.pad(x.transpose(0, 3, 1, 2), ((0, self.batch - count), (0, 0), (0, 0), (0, 0)))
             rows.append(self.model(np.ascontiguousarray(x))[0][:count].copy())
         return np.concatenate(rows)
-
-
-def cached(path: Path, recogniser: Onnx, pictures, mirror: bool = False) -> np.ndarray:
-    """Embeddings from `path`, or computed and kept there. Resumes by chunks."""
-    if path.exists():
-        return np.load(path)
-    part, chunk = path.with_suffix(".part.npy"), 2048
-    rows = [np.load(part)] if part.exists() else []
-    done = len(rows[0]) if rows else 0
-    while done < len(pictures):
-        block = pictures[done : done + chunk]
-        rows.append(recogniser.embed(block[:, :, ::-1] if mirror else block))
-        done += len(block)
-        np.save(part, np.concatenate(rows))
-        print(f"{path.name}: {done} of {len(pictures)}", flush=True)
-    np.save(path, np.concatenate(rows))
-    part.unlink()
-    return np.load(path)
-
-
-def unit(embeddings):
-    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=-1, keepdims=True), 1e-9)
-
-
-class Space:
-    """Where the student's embedding is to lie: the teacher's, centred, its strong
-    directions damped (by the fourth root of their variance), of unit length."""
-
-    def __init__(self, clean: np.ndarray):
-        self.mean = clean.mean(0)
-        values, vectors = np.linalg.eigh(np.cov((clean - self.mean).T))
-        damped = (values.mean() / np.maximum(values, 1e-6 * values.mean())) ** 0.25
-        self.matrix = (vectors * damped) @ vectors.T
-
-    def __call__(self, embeddings) -> np.ndarray:
-        return unit((embeddings - self.mean) @ self.matrix).astype(np.float32)

@@ -1,0 +1,274 @@
+"""What `degrade.py` does to one picture, done to many at once on the device.
+
+Pictures are `[B, 3, 112, 112]`, RGB, 0 to 255, f32; strengths `[B]`, 0 to 1. A kind
+gives the pictures and where they are hidden (`[B, 112, 112]`, or None).
+"""
+
+import functools
+import math
+
+import torch
+from torch.nn import functional as F
+
+SIZE = 112
+# The tables of Annex K of the JPEG standard (ITU-T T.81), brightness and colour.
+LUMA = [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+        14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+        18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+        49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99]
+CHROMA = [17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+          24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99] + [99] * 32
+
+
+@functools.cache
+def on(device, make):
+    """What `make` gives, on the device; once, since each copy waits for the device."""
+    return make().to(device)
+
+
+def luma():
+    return torch.tensor(LUMA, dtype=torch.float32)
+
+
+def chroma():
+    return torch.tensor(CHROMA, dtype=torch.float32)
+
+
+def places():
+    """x and y of each pixel, `[112, 112, 2]`."""
+    place = torch.arange(float(SIZE))
+    v, u = torch.meshgrid(place, place, indexing="ij")
+    return torch.stack([u, v], -1)
+
+
+def uniform(like, low=0.0, high=1.0, shape=None):
+    return low + (high - low) * torch.rand(shape or (len(like),), device=like.device)
+
+
+def filtered(x, kernels):
+    """Each picture by its own kernel `[B, K, K']`."""
+    high, wide = kernels.shape[1] // 2, kernels.shape[2] // 2
+    x = F.pad(x, (wide, wide, high, high), mode="reflect")
+    flat = x.reshape(1, -1, *x.shape[2:])
+    weights = kernels.repeat_interleave(3, 0)[:, None]
+    return F.conv2d(flat, weights, groups=flat.shape[1]).reshape(len(x), 3, SIZE, SIZE)
+
+
+def blur(x, strength):
+    sigma = 0.5 + 4.5 * strength
+    place = torch.arange(-15.0, 16.0, device=x.device)
+    weights = torch.exp(-0.5 * (place / sigma[:, None]).square())
+    weights = weights / weights.sum(1, keepdim=True)
+    return filtered(filtered(x, weights[:, None]), weights[:, :, None]), None
+
+
+def motion(x, strength):
+    half = (3 + (20 * strength).round()) / 2
+    angle = uniform(x, 0, math.pi)
+    place = torch.arange(-11.0, 12.0, device=x.device)
+    v, u = torch.meshgrid(place, place, indexing="ij")
+    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    along, across = u * cos + v * sin, v * cos - u * sin
+    weights = (1 - across.abs()).clamp_min(0) * (half[:, None, None] + 0.5 - along.abs()).clamp(0, 1)
+    return filtered(x, weights / weights.sum((1, 2), keepdim=True)), None
+
+
+def coarse():
+    """By the number of rows that a picture is reduced to (area) and brought back from
+    (linear): the matrix `[112, 112]` that does both to a column of pixels."""
+    made = torch.zeros(SIZE + 1, SIZE, SIZE)
+    eye = torch.eye(SIZE)[None]
+    for rows in range(8, SIZE + 1):
+        down = torch.zeros(rows, SIZE)
+        step = SIZE / rows
+        for row in range(rows):
+            start, end = row * step, (row + 1) * step
+            for column in range(int(start), min(SIZE, math.ceil(end - 1e-9))):
+                down[row, column] = (min(end, column + 1) - max(start, column)) / step
+        made[rows] = F.interpolate((down @ eye[0]).T[None], size=SIZE, mode="linear", align_corners=False)[0].T
+    return made
+
+
+def resolution(x, strength):
+    rows = (SIZE * 0.09 ** (0.3 + 0.7 * strength)).round().clamp(8, SIZE).long()
+    by = on(x.device, coarse)[rows][:, None]
+    return by @ x @ by.transpose(2, 3), None
+
+
+def noise(x, strength):
+    grain = (5 + 75 * strength)[:, None, None, None] * torch.randn_like(x)
+    return (x + grain).clamp(0, 255), None
+
+
+def cosines():
+    """The transform `[8, 8]` of eight samples into frequencies."""
+    k, n = torch.arange(8.0)[:, None], torch.arange(8.0)[None]
+    basis = torch.cos(math.pi * (2 * n + 1) * k / 16) / 2
+    basis[0] *= math.sqrt(0.5)
+    return basis
+
+
+def quantised(plane, table):
+    """A plane `[B, H, W]` with the frequencies of its 8x8 cells rounded to steps."""
+    basis = on(plane.device, cosines)
+    batch, high, wide = plane.shape
+    cells = plane.reshape(batch, high // 8, 8, wide // 8, 8).transpose(2, 3)
+    found = basis @ cells @ basis.T
+    step = table.reshape(batch, 1, 1, 8, 8)
+    cells = basis.T @ ((found / step).round() * step) @ basis
+    return cells.transpose(2, 3).reshape(batch, high, wide)
+
+
+def jpeg(x, strength):
+    quality = (40 - 38 * strength).round()
+    share = (50 / quality.clamp_min(1))[:, None]
+    light, colour = ((on(x.device, table) * share + 0.5).floor().clamp(1, 255) for table in (luma, chroma))
+    red, green, blue = x.unbind(1)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    cb, cr = 0.564334 * (blue - y), 0.713267 * (red - y)
+    y = quantised(y - 128, light) + 128
+    small = F.avg_pool2d(torch.stack([cb, cr], 1), 2)
+    small = torch.stack([quantised(plane, colour) for plane in small.unbind(1)], 1)
+    cb, cr = F.interpolate(small, size=SIZE, mode="bilinear", align_corners=False).unbind(1)
+    rgb = torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1)
+    return rgb.round().clamp(0, 255), None
+
+
+def dark(x, strength):
+    s = strength[:, None, None, None]
+    return (x * (1 - 0.95 * s) + 4 * s * torch.randn_like(x)).clamp(0, 255).round(), None
+
+
+def bright(x, strength):
+    s = strength[:, None, None, None]
+    return (x * (1 + 4 * s) + 60 * s).clamp(0, 255), None
+
+
+def occlusion(x, strength):
+    """A box, a third of them an oval, of one colour and some grain."""
+    area = (0.08 + 0.52 * strength) * SIZE * SIZE
+    wide = (area * uniform(x, 0.6, 1.7)).sqrt().round().clamp_max(SIZE)
+    high = (area / wide).round().clamp_max(SIZE)
+    left, top = uniform(x) * (SIZE - wide), uniform(x) * (SIZE - high)
+    place = torch.arange(SIZE, device=x.device) + 0.5
+    u = ((place - left[:, None] - wide[:, None] / 2) / (wide[:, None] / 2))[:, None, :]
+    v = ((place - top[:, None] - high[:, None] / 2) / (high[:, None] / 2))[:, :, None]
+    box = (u.abs() <= 1) & (v.abs() <= 1)
+    oval = u.square() + v.square() <= 1
+    mask = torch.where((uniform(x) < 1 / 3)[:, None, None], oval, box)
+    colour = uniform(x, 0, 255, (len(x), 3, 1, 1)).expand_as(x)
+    grain = uniform(x, 0, 40)[:, None, None, None] * torch.randn_like(x)
+    return torch.where(mask[:, None], (colour + grain).clamp(0, 255), x), mask.to(x.dtype)
+
+
+KINDS = [blur, motion, resolution, noise, jpeg, dark, bright, occlusion]
+
+
+def by_parts(x, masks, strength, kinds):
+    """Damages equal parts of the pictures, each by its kind, in place of a batch in
+    which every picture has its own kind."""
+    order = torch.randperm(len(x), device=x.device)
+    x, masks, strength = x[order], masks[order], strength[order]
+    pictures, hidden = [], []
+    for kind, part, mask, s in zip(
+            kinds, x.tensor_split(len(kinds)), masks.tensor_split(len(kinds)), strength.tensor_split(len(kinds))):
+        made, over = kind(part, s) if len(part) else (part, None)
+        pictures.append(made)
+        hidden.append(mask if over is None else torch.maximum(mask, over))
+    back = torch.empty_like(order)
+    back[order] = torch.arange(len(order), device=x.device)
+    return torch.cat(pictures)[back], torch.cat(hidden)[back]
+
+
+def damaged(x, strength):
+    """One kind by chance, and for three in ten a second one."""
+    masks = torch.zeros_like(x[:, 0])
+    x, masks = by_parts(x, masks, strength, KINDS)
+    second = len(x) * 3 // 10
+    if second:
+        # The first ones: which they are is by chance already, the first kind being so.
+        twice, over = by_parts(x[:second], masks[:second], strength[:second], KINDS)
+        x, masks = torch.cat([twice, x[second:]]), torch.cat([over, masks[second:]])
+    return x, masks
+
+
+def ways(degrees, zoom, shift, mirrored):
+    """Where a pixel of the face comes to lie, `[B, 2, 3]`, as `degrade.way` has it."""
+    middle = (SIZE - 1) / 2
+    angle = torch.deg2rad(degrees)
+    cos, sin = zoom * angle.cos(), zoom * angle.sin()
+    x = torch.stack([cos, sin, (1 - cos) * middle - sin * middle + shift[:, 0]], 1)
+    y = torch.stack([-sin, cos, sin * middle + (1 - cos) * middle + shift[:, 1]], 1)
+    sign = 1 - 2 * mirrored.float()
+    x = sign[:, None] * x
+    x[:, 2] += (SIZE - 1) * mirrored
+    return torch.stack([x, y], 1)
+
+
+def inverse(matrices):
+    """Of similarities `[B, 2, 3]`, the ways back."""
+    linear, shift = matrices[..., :2], matrices[..., 2:]
+    (a, b), (c, d) = linear[:, 0].unbind(1), linear[:, 1].unbind(1)
+    back = torch.stack([d, -b, -c, a], 1).reshape(-1, 2, 2) / (a * d - b * c)[:, None, None]
+    return torch.cat([back, -back @ shift], 2)
+
+
+def moved(x, matrices):
+    """The pictures, moved; outside is black, repeated or reflected, a third each."""
+    back = inverse(matrices)
+    at = on(x.device, places).reshape(-1, 2) @ back[..., :2].transpose(1, 2) + back[..., 2][:, None]
+    grid = (at.reshape(len(x), SIZE, SIZE, 2) + 0.5) * 2 / SIZE - 1
+    modes = ("zeros", "border", "reflection")
+    return torch.cat([
+        F.grid_sample(part, g, mode="bilinear", padding_mode=mode, align_corners=False)
+        for part, g, mode in zip(x.tensor_split(3), grid.tensor_split(3), modes)])
+
+
+def jitter(x, size=1.0):
+    """Ways of the misalignment that good landmarks leave; half are mirrored."""
+    normal = lambda: torch.randn(len(x), device=x.device)
+    shift = 2 * size * torch.stack([normal(), normal()], 1)
+    return ways(3 * size * normal(), torch.exp(0.04 * size * normal()), shift, uniform(x) < 0.5)
+
+
+def misaligned(x, strength):
+    """Turned, shifted and zoomed, each as much as chance has it."""
+    # Exponential chances over their sum: evenly over all ways to share.
+    share = -uniform(x, 1e-6, 1, (len(x), 3)).log()
+    share = share / share.sum(1, keepdim=True)
+    share = (share * strength[:, None] * 1.5).clamp_max(1)
+    sign = lambda: uniform(x).sub(0.5).sign()
+    angle = uniform(x, 0, 2 * math.pi)
+    shift = (40 * share[:, 1])[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
+    zoom = (1 + share[:, 2]) ** sign()
+    return moved(x, ways(45 * share[:, 0] * sign(), zoom, shift, uniform(x) < 0.5))
+
+
+def relit(x):
+    gain, offset = uniform(x, 0.8, 1.2), uniform(x, -10, 10)
+    return (x * gain[:, None, None, None] + offset[:, None, None, None]).clamp(0, 255)
+
+
+def smooth(x, cells, channels):
+    """Chance that changes slowly over the picture, `[B, C, 112, 112]`, of variance 1."""
+    grain = torch.randn(len(x), channels, cells, cells, device=x.device)
+    return F.interpolate(grain, size=SIZE, mode="bicubic", align_corners=False)
+
+
+def new_faces(one, other):
+    """Faces that nobody has: of pairs of aligned faces the mean, or the one here and
+    the other there; a part of them as they are; all warped a little and tinted."""
+    other = torch.where((uniform(one) < 0.5)[:, None, None, None], other.flip(3), other)
+    even = uniform(one, 0.3, 0.7)[:, None, None, None]
+    patchy = torch.sigmoid(3 * smooth(one, 4, 1))
+    share = torch.where((uniform(one) < 0.4)[:, None, None, None], patchy, even)
+    share = torch.where((uniform(one) < 0.4)[:, None, None, None], torch.ones_like(share), share)
+    x = share * one + (1 - share) * other
+    # Displacements in pixels, for two thirds of the faces.
+    size = (uniform(x) < 2 / 3).float() * uniform(x, 0, 3)
+    away = size[:, None, None, None] * smooth(x, 5, 2)
+    grid = (on(x.device, places) + away.permute(0, 2, 3, 1) + 0.5) * 2 / SIZE - 1
+    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    tint = 1 + 0.08 * torch.randn(len(x), 3, 1, 1, device=x.device)
+    x = (x * tint).clamp(0, 255)
+    return torch.where((uniform(x) < 0.5)[:, None, None, None], x.flip(3), x)

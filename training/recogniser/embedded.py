@@ -1,0 +1,26 @@
+"""Pictures' embeddings, kept in files."""
+
+from pathlib import Path
+
+import numpy as np
+
+# Side of the teacher's last map, in cells.
+MAP_SIDE = 7
+
+
+def cached(path: Path, recogniser, pictures, mirror: bool = False) -> np.ndarray:
+    """Embeddings from `path`, or computed and kept there. Resumes by chunks."""
+    if path.exists():
+        return np.load(path)
+    part, chunk = path.with_suffix(".part.npy"), 2048
+    rows = [np.load(part)] if part.exists() else []
+    done = len(rows[0]) if rows else 0
+    while done < len(pictures):
+        block = pictures[done : done + chunk]
+        rows.append(recogniser.embed(block[:, :, ::-1] if mirror else block))
+        done += len(block)
+        np.save(part, np.concatenate(rows))
+        print(f"{path.name}: {done} of {len(pictures)}", flush=True)
+    np.save(path, np.concatenate(rows))
+    part.unlink()
+    return np.load(path)

@@ -1,0 +1,77 @@
+"""What a batch costs: the distillation, and how well attention follows utility.
+
+A batch holds first the fresh pictures, then those that the teacher judged (README.md).
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import hints
+
+CONTRAST_WEIGHT = 0.1
+CONTRAST_SCALE = 16.0
+HINT_WEIGHT = 1.0
+QUALITY_WEIGHT = 3.0
+MAP_WEIGHT = 0.3
+# Hidden patches should receive this much less, on the scale of utility.
+MAP_MARGIN = 0.3
+NAMES = ["distil", "contrast", "hint", "quality", "published", "map"]
+
+
+class Verdict(nn.Module):
+    """What training adds to the network, and the model does not keep: from the last
+    tokens to what the teacher sees there, and from scores to the scale of utility,
+    `exp(gain) * score + offset`, with the key bias and without."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.hint = nn.Linear(dim, hints.DIRECTIONS)
+        self.gain = nn.Parameter(torch.zeros(2))
+        self.offset = nn.Parameter(torch.zeros(2))
+
+
+def to_patches(masks, tokens):
+    """Share of each patch that is hidden, `[B, N]`."""
+    return F.adaptive_avg_pool2d(masks[:, None], math.isqrt(tokens)).flatten(1)
+
+
+def map_gaps(per_patch, hidden):
+    """Visible minus hidden patches' mean, and which of the pictures have both."""
+    share = hidden.mean(1)
+    shown = 1 - hidden
+    gap = ((per_patch * shown).sum(1) / shown.sum(1).clamp_min(1e-6)
+           - (per_patch * hidden).sum(1) / hidden.sum(1).clamp_min(1e-6))
+    return gap, (share > 0.03) & (share < 0.85)
+
+
+def losses(net, verdict, batch, precision):
+    """The sum to descend, and its parts `[6]` (`NAMES`), unweighted."""
+    target, utility = batch["targets"], batch["utility"]
+    fresh = len(target) - len(utility)
+    with precision:
+        embedding, per_patch, added, tokens = net(batch["pictures"])
+        foretold = verdict.hint(tokens[:fresh]).float()
+    # What the teacher itself no longer recognises is no lesson.
+    weight = torch.cat([torch.ones(fresh, device=target.device), utility.clamp(0, 1)])
+    share = weight / weight.sum()
+    embedding = F.normalize(embedding)
+    cosine = (embedding * target).sum(1)
+    distil = ((1 - cosine) * share).sum()
+    same = target @ batch["strangers"].T > 0.999
+    others = (embedding @ batch["strangers"].T).masked_fill(same, -1.0)
+    logits = CONTRAST_SCALE * torch.cat([cosine[:, None], others], 1)
+    contrast = -(logits.log_softmax(1)[:, 0] * share).sum()
+    there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens))
+    hinted = (foretold - there).square().mean()
+    published = per_patch.mean(1)[fresh:]
+    scores = torch.stack([published + added[fresh:], published], 1)
+    gain = verdict.gain.exp()
+    quality, raw = (gain * scores + verdict.offset - utility[:, None]).square().mean(0)
+    gap, both = map_gaps(per_patch[fresh:], to_patches(batch["masks"], net.shape.tokens))
+    shape = (F.relu(MAP_MARGIN - gain[0] * gap) * both).sum() / both.sum().clamp_min(1)
+    loss = (distil + CONTRAST_WEIGHT * contrast + HINT_WEIGHT * hinted
+            + QUALITY_WEIGHT * (quality + raw) + MAP_WEIGHT * shape)
+    return loss, torch.stack([distil, contrast, hinted, quality, raw, shape]).detach()

@@ -1,0 +1,215 @@
+"""The same training with everything on a GPU: faces are made, shown, damaged and
+judged by the teacher as the network learns, so that no picture is ever seen twice.
+
+One command with a time limit; see README.md. The model is written at every line of
+the log, so that a run that is cut off leaves one.
+"""
+
+import argparse
+import csv
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import augment
+import export
+import hints
+import validation
+from batches import pool, split
+from embedded import cached
+from faces import decoded
+from losses import NAMES, Verdict, losses
+from mosaics import unpacked
+from network import SIZES, Recogniser
+from optimizers import optimizers, set_rates, take_step
+from sface import Sface
+from space import Space
+from validation import autocast
+
+COLUMNS = ["step", "pictures", "seconds", "lr", *NAMES, *validation.COLUMNS]
+MISALIGNED, UNTOUCHED = 0.25, 0.1
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--faces", type=Path, default=Path("../shared/data/fairface-aligned-112.tar"),
+                   help="tar of aligned faces, or a folder of mosaics (mosaics.py)")
+    p.add_argument("--teacher", type=Path, default=Path("../shared/data/models/sface-2021dec.onnx"))
+    p.add_argument("--work", type=Path, required=True, help="folder for caches")
+    p.add_argument("--size", choices=SIZES, default="attn-fiqa-t")
+    p.add_argument("--limit-faces", type=int, help="use the first faces only")
+    p.add_argument("--seconds", type=float, required=True, help="the run ends after so long")
+    p.add_argument("--fresh", type=int, default=640, help="pictures a step to recognise")
+    p.add_argument("--judged", type=int, default=384, help="pictures a step that the teacher judges")
+    p.add_argument("--damage", type=float, default=0.15, help="share of the fresh ones that are damaged")
+    p.add_argument("--decay", type=float, default=0.5)
+    p.add_argument("--lr", type=float, default=1.5e-3)
+    p.add_argument("--held", type=int, default=2600, help="held-out degraded faces")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--every", type=float, default=40, help="seconds between lines of the log")
+    p.add_argument("--compile", action="store_true", help="compile the network first")
+    p.add_argument("--output", type=Path, required=True, help="safetensors to write")
+    p.add_argument("--log", type=Path, required=True, help="CSV to write")
+    return p.parse_args()
+
+
+class Shown:
+    """Makes a batch out of the training faces, all of them on the device."""
+
+    def __init__(self, faces, rows, teacher, space, device, args):
+        pictures = torch.from_numpy(np.ascontiguousarray(faces[rows]))
+        self.faces = pictures.permute(0, 3, 1, 2).contiguous().to(device)
+        self.teacher, self.args = teacher, args
+        self.mean = torch.from_numpy(space.mean).float().to(device)
+        self.matrix = torch.from_numpy(space.matrix).float().to(device)
+        some = self.faces[torch.randperm(len(self.faces), device=device)[:2048]]
+        maps = torch.cat([teacher(part.float())[1] for part in some.split(256)])
+        mean, vectors = hints.directions(maps.cpu().numpy())
+        self.hint_mean, self.hint_vectors = (torch.from_numpy(v).to(device) for v in (mean, vectors))
+
+    def some(self, count):
+        return self.faces[torch.randint(len(self.faces), (count,), device=self.faces.device)].float()
+
+    @torch.no_grad()
+    def batch(self):
+        args, normalised = self.args, torch.nn.functional.normalize
+        fresh, judged = args.fresh, args.judged
+        clean = augment.new_faces(self.some(fresh), self.some(fresh))
+        embedding, maps = self.teacher(clean)
+        centred = embedding - self.mean
+        target = normalised(centred @ self.matrix)
+        seen = (maps.flatten(2).transpose(1, 2) - self.hint_mean) @ self.hint_vectors
+        ways = augment.jitter(clean)
+        shown = augment.relit(augment.moved(clean, ways))
+        hurt = int(fresh * args.damage)
+        # Weak damage more often than strong: the sum of two chances, of which one is small.
+        strength = augment.uniform(clean[:hurt]) * augment.uniform(clean[:hurt]).sqrt()
+        shown = torch.cat([augment.damaged(shown[:hurt], strength)[0], shown[hurt:]])
+
+        # From the other end: faces whose fresh picture is not damaged.
+        source = augment.relit(clean[-judged:])
+        turned, left = int(judged * MISALIGNED), int(judged * UNTOUCHED)
+        kinds = source.split([turned, judged - turned - left, left])
+        wrong = augment.misaligned(kinds[0], augment.uniform(kinds[0]))
+        damaged, hidden = augment.damaged(kinds[1], augment.uniform(kinds[1]))
+        pictures = torch.cat([wrong, damaged, kinds[2]])
+        none = torch.zeros_like(pictures[:, 0])
+        masks = torch.cat([none[:turned], hidden, none[:left]])
+        # Moved before the teacher judges: its verdict is on what is shown.
+        small = augment.jitter(pictures, 0.4)
+        # The border's kind goes by the place in the batch.
+        order = torch.randperm(judged, device=pictures.device)
+        pictures, masks = pictures[order], masks[order]
+        moved = augment.moved(torch.cat([pictures, masks[:, None] * 255], 1), small)
+        pictures, masks = moved[:, :3], moved[:, 3] / 255
+        utility = (normalised(self.teacher(pictures)[0] - self.mean)
+                   * normalised(centred[-judged:][order])).sum(1)
+        side = math.isqrt(seen.shape[1])
+        return {
+            "pictures": torch.cat([shown, pictures]).round() / 127.5 - 1,
+            "targets": torch.cat([target, target[-judged:][order]]),
+            "strangers": target,
+            "hints": seen.transpose(1, 2).reshape(fresh, -1, side, side),
+            "ways": ways,
+            "utility": utility,
+            "masks": masks,
+        }
+
+
+def compiled(net, verdict, shown, device, said):
+    """The network, compiled if it can be; a run of minutes is not to fail of it."""
+    try:
+        faster = torch.compile(net, dynamic=False)
+        loss, _ = losses(faster, verdict, shown.batch(), autocast(device))
+        loss.backward()
+        said("compiled")
+    except Exception as error:
+        said(f"not compiled: {error}")
+        faster = net
+    net.zero_grad(set_to_none=True)
+    verdict.zero_grad(set_to_none=True)
+    return faster
+
+
+def main():
+    args = arguments()
+    began = time.monotonic()
+    said = lambda text: print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
+    torch.manual_seed(args.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    args.work.mkdir(parents=True, exist_ok=True)
+
+    faces = unpacked(args.faces) if args.faces.is_dir() else decoded(args.faces, args.work)[0]
+    faces = faces[: args.limit_faces]
+    said(f"{len(faces)} faces")
+    teacher = Sface(args.teacher, device)
+    tag = "all" if args.limit_faces is None else str(args.limit_faces)
+    clean = cached(args.work / f"online-teacher-{tag}.npy", teacher, faces)
+    rows, held_rows = split(len(faces), args.seed)
+    space = Space(clean[rows])
+    targets = space(clean)
+    held = pool(faces, held_rows, clean, space.mean, args.held, args.seed + 1, f"online-held-{tag}",
+                teacher, args.work)
+    held_faces, held_targets = faces[held_rows], targets[held_rows]
+    # From here on the shapes stay the same.
+    torch.backends.cudnn.benchmark = True
+    shown = Shown(faces, rows, teacher, space, device, args)
+    said("teacher's verdicts")
+
+    net = Recogniser(SIZES[args.size]).to(device)
+    verdict = Verdict(net.shape.dim).to(device)
+    with torch.no_grad():
+        # Scores of a new network are about 0: start at the middle of utility.
+        verdict.offset.fill_(float(held.utility.mean()))
+    descent = optimizers(net, verdict, args.lr)
+    net.train()
+    learning = compiled(net, verdict, shown, device, said) if args.compile else net
+    log = args.log.open("w", newline="")
+    writer = csv.writer(log)
+    writer.writerow(COLUMNS)
+    step, rate, since = 0, 0.0, 0
+    sums = torch.zeros(len(NAMES), device=device)
+    start = time.monotonic()
+    reported = start
+
+    def record():
+        means = (sums / max(since, 1)).cpu().numpy()
+        values = [*means, *validation.validate(net, held, held_faces, targets, held_targets, device)]
+        pictures = step * (args.fresh + args.judged)
+        row = [step, pictures, round(time.monotonic() - start), f"{rate:.2e}", *(f"{v:.4f}" for v in values)]
+        writer.writerow(row)
+        log.flush()
+        said(" ".join(map(str, row)))
+        export.write(net.eval(), args.output)
+        net.train()
+
+    net.train()
+    while True:
+        # The whole limit counts, what was made before the first step too.
+        done = (time.monotonic() - began) / args.seconds
+        rate = set_rates(descent, args.lr, done, args.decay)
+        loss, values = losses(learning, verdict, shown.batch(), autocast(device))
+        loss.backward()
+        take_step(descent, net)
+        sums += values
+        step, since = step + 1, since + 1
+        if device.type == "cuda" and step % 8 == 0:
+            # Not to run ahead of the device, whose time is what counts.
+            torch.cuda.synchronize()
+        if step in (1, 10, 50, 200):
+            said(f"step {step}, loss {loss.item():.3f}")
+        if done >= 1:
+            break
+        if time.monotonic() - reported > args.every:
+            record()
+            reported, since = time.monotonic(), 0
+            sums.zero_()
+    record()
+
+
+if __name__ == "__main__":
+    main()

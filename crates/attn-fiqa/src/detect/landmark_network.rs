@@ -21,10 +21,10 @@ const NAME: &str = "built-in landmark network";
 /// Pixels on a side of a cell of the heat maps.
 const STRIDE: usize = 4;
 /// Channels of the stem and of the three stages.
-const STEM: usize = 48;
-const STAGES: [usize; 3] = [48, 64, 96];
+const STEM: usize = 64;
+const STAGES: [usize; 3] = [64, 128, 192];
 /// Channels of the features that are added up.
-const PYRAMID: usize = 48;
+const PYRAMID: usize = 64;
 /// Points of a face, one heat map each.
 const POINTS: usize = 5;
 

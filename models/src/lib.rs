@@ -3,8 +3,8 @@
 
 /// The built-in model: a canonical safetensors file in f16.
 ///
-/// See `attn-fiqa-s.md` for what it was trained on and what it is not for.
-pub const ATTN_FIQA_S: &[u8] = include_bytes!("../attn-fiqa-s.safetensors");
+/// See `attn-fiqa-t.md` for what it was trained on and what it is not for.
+pub const ATTN_FIQA_T: &[u8] = include_bytes!("../attn-fiqa-t.safetensors");
 
 /// The built-in face detector's weights: a safetensors file in f32, named as in
 /// `training/detector/network.py`, batch norms and the factor on the input folded in.

@@ -115,7 +115,7 @@ fn what_cannot_be_calibrated_is_refused() {
     here.run(&args).refused_with("1 usable faces are too few");
     here.run(&["calibrate", "--faces", "gone", "-o", "c.safetensors"]).ended_with(2);
     let small = ["model", "convert", "--quality-only", "m.safetensors", "q.safetensors"];
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/attn-fiqa-s.safetensors");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/attn-fiqa-t.safetensors");
     here.write("m.safetensors", std::fs::read(model).expect("the built-in model's file"));
     here.run(&small).ended_with(0);
     calibrated(&here, "c.safetensors", &["-m", "q.safetensors"])

@@ -52,7 +52,7 @@ fn values_outside_a_fixed_range_are_counted() {
     let here = workplace();
     let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--range"];
     let ran = here.run(&[&args[..], &["100,200"]].concat()).ended_with(0);
-    let note = "note: 128 patch values of 2 images lie outside --range and show the colour of \
+    let note = "note: 392 patch values of 2 images lie outside --range and show the colour of \
                 its end\n";
     assert_eq!(ran.said(), format!("{note}2 scored\n"));
     let ran = here.run(&[&args[..], &["-1000,1000"]].concat()).ended_with(0);

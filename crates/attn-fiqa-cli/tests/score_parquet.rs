@@ -47,7 +47,7 @@ fn the_file_says_how_its_scores_came_to_be() {
     let value = |key: &str| about.iter().find(|entry| entry.key == key).unwrap().value.clone();
     assert_eq!(value("attn_fiqa.precision").as_deref(), Some("int8"));
     assert!(value("attn_fiqa.instruction_set").is_some());
-    assert_eq!(value("attn_fiqa.model").as_deref(), Some("built-in attn-fiqa-s"));
+    assert_eq!(value("attn_fiqa.model").as_deref(), Some("built-in attn-fiqa-t"));
 }
 
 #[test]

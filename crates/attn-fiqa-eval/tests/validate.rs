@@ -38,13 +38,10 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
         .collect();
     for (kind, row) in study.kinds().iter().filter(|row| row.kind != "all").enumerate() {
         let series = study.series(0, 0, kind);
-        // The built-in model does not see that a face is shifted; photos are aligned.
-        let seen = row.kind != "shift";
-        assert!(!seen || series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
+        assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
+        // Among faces that are all beyond use the order of two is chance.
         let least = match row.kind {
-            "shift" => -1.0,
-            "rotation" => 0.5,
-            "jpeg" | "occlusion" => 0.85,
+            "overexposure" | "rotation" => 0.8,
             _ => 0.9,
         };
         assert!(row.spearman >= least, "{}\n{}", row.kind, report.join("\n"));

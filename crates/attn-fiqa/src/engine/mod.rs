@@ -98,7 +98,7 @@ pub struct AttentionMap {
 /// for outcome in engine.assess(&[grey], &request)? {
 ///     let assessment = outcome?;
 ///     println!("{}", assessment.scores[0]);
-///     assert_eq!(assessment.received.ok_or("no map")?.mean.grid(), 8);
+///     assert_eq!(assessment.received.ok_or("no map")?.mean.grid(), 14);
 /// }
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())

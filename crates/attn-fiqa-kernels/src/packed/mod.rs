@@ -142,7 +142,12 @@ impl PackedWeights {
             return self.multiply(Rows { words, scales: &[], count: rows }, out, finish);
         }
         SCRATCH.with_borrow_mut(|Scratch { words, scales }| {
-            words.resize(rows * self.row_words(), 0);
+            // Grown only: a smaller layer between two large ones would have it cleared anew.
+            let needed = rows * self.row_words();
+            if words.len() < needed {
+                words.resize(needed, 0);
+            }
+            let words = &mut words[..needed];
             match self.precision {
                 Precision::Int8 => {
                     scales.resize(rows, RowScale::default());

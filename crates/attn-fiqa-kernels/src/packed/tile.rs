@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 
 use super::{PANEL, PackedWeights, Rows, Step};
 use crate::precision::Finish;
-use crate::words::BF16_PER_WORD;
+use crate::words::{BF16_PER_WORD, RowScale};
 
 /// Values of one AVX-512 register.
 const LANES: usize = 16;
@@ -247,48 +247,81 @@ pub(super) fn bytes(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], fi
             let tile = Tile::new(weights, rows, out, [first_row, panel, 0], ahead);
             let count = TILE.min(rows.count - first_row);
             let scales = &rows.scales[first_row..][..count];
+            let limits = limits(finish);
             // SAFETY: `check` and `Tile::new` keep every row and output of the tile
             // within `rows` and `out`, and there is a scale for every row.
-            unsafe { for_rows!(count, bytes_tile(tile, weights, panel, scales, finish)) };
+            unsafe {
+                if finish.adds() {
+                    for_rows!(count, bytes_tile_adding(tile, weights, panel, scales, limits));
+                } else {
+                    for_rows!(count, bytes_tile_replacing(tile, weights, panel, scales, limits));
+                }
+            }
         }
     }
 }
 
-/// # Safety
-///
-/// `ROWS` rows of all steps must be readable at the tile's `x`, as many rows of the
-/// masked outputs writable at its `out`, and `scales` must hold `ROWS` values.
-#[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn bytes_tile<const ROWS: usize>(
-    tile: Tile,
-    weights: &PackedWeights,
-    panel: usize,
-    scales: &[crate::words::RowScale],
-    finish: Finish,
-) {
-    let steps = weights.panel(panel);
-    let lanes = panel * PANEL..(panel + 1) * PANEL;
-    // SAFETY: by the contract above; `bias`, `scales` and `byte_sums` hold whole
-    // panels, and masked lanes are neither read nor written.
-    unsafe {
-        let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
-        run_down!(tile, steps, sums, |sum, x, weight| _mm512_dpbusd_epi32(sum, x, weight));
-        for half in 0..2 {
-            let from = lanes.start + half * LANES;
-            let bias = _mm512_loadu_ps(weights.bias.as_ptr().add(from));
-            let weight_scale = _mm512_loadu_ps(weights.scales.as_ptr().add(from));
-            let byte_sums = _mm512_loadu_si512(weights.byte_sums.as_ptr().add(from).cast());
-            for (row, sums) in sums.iter().enumerate() {
-                let scale = *scales.get_unchecked(row);
-                let offset = _mm512_mullo_epi32(byte_sums, _mm512_set1_epi32(scale.zero));
-                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[half], offset));
-                let factor = _mm512_mul_ps(_mm512_set1_ps(scale.scale), weight_scale);
-                let sum = _mm512_add_ps(_mm512_mul_ps(sum, factor), bias);
-                let sum =
-                    if finish.adds() { _mm512_add_ps(tile.load(row, half), sum) } else { sum };
-                tile.store(row, half, clipped(sum, finish));
+macro_rules! bytes_tile {
+    ($name:ident, $adds:literal) => {
+        /// # Safety
+        ///
+        /// `ROWS` rows of all steps must be readable at the tile's `x`, as many rows of the
+        /// masked outputs writable at its `out`, and `scales` must hold `ROWS` values.
+        #[target_feature(enable = "avx512f,avx512vnni")]
+        unsafe fn $name<const ROWS: usize>(
+            tile: Tile,
+            weights: &PackedWeights,
+            panel: usize,
+            scales: &[RowScale],
+            limits: [f32; 2],
+        ) {
+            let steps = weights.panel(panel);
+            let halves = [0, LANES].map(|half| panel * PANEL + half);
+            // SAFETY: by the contract above; `bias`, `scales` and `byte_sums` hold whole
+            // panels, and masked lanes are neither read nor written.
+            unsafe {
+                // The inputs' zero point is taken out beforehand, which leaves the sums in
+                // their registers to the end.
+                let less = halves.map(|from| {
+                    let sums = _mm512_loadu_si512(weights.byte_sums.as_ptr().add(from).cast());
+                    _mm512_sub_epi32(_mm512_setzero_si512(), sums)
+                });
+                let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let zero = _mm512_set1_epi32(scales.get_unchecked(row).zero);
+                    *sums = less.map(|less| _mm512_mullo_epi32(less, zero));
+                }
+                run_down!(tile, steps, sums, |sum, x, weight| _mm512_dpbusd_epi32(sum, x, weight));
+                for half in 0..2 {
+                    let bias = _mm512_loadu_ps(weights.bias.as_ptr().add(halves[half]));
+                    let weight_scale = _mm512_loadu_ps(weights.scales.as_ptr().add(halves[half]));
+                    for (row, sums) in sums.iter().enumerate() {
+                        let scale = _mm512_set1_ps(scales.get_unchecked(row).scale);
+                        let factor = _mm512_mul_ps(scale, weight_scale);
+                        let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[half]), factor);
+                        let mut sum = _mm512_add_ps(sum, bias);
+                        if $adds {
+                            sum = _mm512_add_ps(tile.load(row, half), sum);
+                        }
+                        // Of two operands these give the second where either is NaN.
+                        let sum = _mm512_max_ps(_mm512_set1_ps(limits[0]), sum);
+                        tile.store(row, half, _mm512_min_ps(_mm512_set1_ps(limits[1]), sum));
+                    }
+                }
             }
         }
+    };
+}
+
+bytes_tile!(bytes_tile_replacing, false);
+bytes_tile!(bytes_tile_adding, true);
+
+/// Between which values a finish brings what it stores.
+fn limits(finish: Finish) -> [f32; 2] {
+    match finish {
+        Finish::Overwrite | Finish::Add => [f32::NEG_INFINITY, f32::INFINITY],
+        Finish::Relu | Finish::AddRelu => [0.0, f32::INFINITY],
+        Finish::Relu6 => [0.0, 6.0],
     }
 }
 

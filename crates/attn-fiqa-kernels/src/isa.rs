@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     /// With fused multiply–adds.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// With operations on bytes (BW), which only Knights Landing lacks.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// With dot products of bytes (VNNI).
@@ -99,7 +100,10 @@ impl Isa {
         {
             let steps = [
                 (Kind::Avx2, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")),
-                (Kind::Avx512, is_x86_feature_detected!("avx512f")),
+                (
+                    Kind::Avx512,
+                    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"),
+                ),
                 (Kind::Avx512Vnni, is_x86_feature_detected!("avx512vnni")),
                 (Kind::Avx512Bf16, is_x86_feature_detected!("avx512bf16")),
             ];

@@ -3,6 +3,9 @@
 //! One step of every kernel takes one word of the input and one word of each
 //! output's weights, so all precisions share one layout and one loop.
 
+#[cfg(target_arch = "x86_64")]
+mod wide;
+
 use crate::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Kind;
@@ -79,7 +82,8 @@ pub(crate) fn byte_words(
         let steps = inputs.div_ceil(BYTES_PER_WORD);
         let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(scales);
         for ((row, words), row_scale) in rows {
-            // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+            // SAFETY: an `Isa` of these kinds exists only where AVX-512F and BW were
+            // detected.
             *row_scale = unsafe { wide::byte_row(row, words) };
         }
         return;
@@ -170,72 +174,6 @@ fn range_with_zero(row: &[f32]) -> (f32, f32) {
     (low + poison, high + poison)
 }
 
-/// The same bits by AVX-512, at a value a byte of a cache line instead of a few a cycle.
-#[cfg(target_arch = "x86_64")]
-mod wide {
-    use std::arch::x86_64::*;
-
-    use super::{RowScale, row_scale};
-
-    const LANES: usize = 16;
-
-    /// One row of [`super::byte_words`].
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn byte_row(row: &[f32], words: &mut [u32]) -> RowScale {
-        assert!(row.len() <= 4 * words.len(), "a row ends behind its words");
-        let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-        let mut poison = _mm512_setzero_ps();
-        for chunk in row.chunks(LANES) {
-            let values = load(chunk);
-            // Of two operands these give the second where the first is NaN.
-            low = _mm512_min_ps(values, low);
-            high = _mm512_max_ps(values, high);
-            // Zero times a finite number is zero; times NaN or infinity it is NaN.
-            poison = _mm512_add_ps(poison, _mm512_mul_ps(values, _mm512_setzero_ps()));
-        }
-        let poison = _mm512_reduce_add_ps(poison);
-        let range = (_mm512_reduce_min_ps(low) + poison, _mm512_reduce_max_ps(high) + poison);
-        let (found, inverse, zero) = match row_scale(row, range) {
-            Ok((found, inverse, zero)) => (found, inverse, zero),
-            Err(found) => {
-                words.fill(0);
-                return found;
-            }
-        };
-        // Bytes of the last word that stand for no input.
-        if let Some(last) = words.last_mut() {
-            *last = 0;
-        }
-        let bytes = words.as_mut_ptr().cast::<i8>();
-        for (index, chunk) in row.chunks(LANES).enumerate() {
-            let steps = _mm512_mul_ps(load(chunk), _mm512_set1_ps(inverse));
-            let placed = _mm512_add_ps(steps, _mm512_set1_ps(zero));
-            let placed = _mm512_max_ps(placed, _mm512_setzero_ps());
-            let placed = _mm512_min_ps(placed, _mm512_set1_ps(255.0));
-            let rounded = _mm512_cvtps_epi32(placed);
-            // SAFETY: as many bytes as the chunk has values are written, and the row's
-            // bytes lie within `words` by the assertion above.
-            unsafe {
-                let place = bytes.add(index * LANES);
-                _mm512_mask_cvtepi32_storeu_epi8(place, mask(chunk.len()), rounded);
-            }
-        }
-        found
-    }
-
-    /// Up to 16 values, and zeros.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn load(chunk: &[f32]) -> __m512 {
-        // SAFETY: lanes behind the chunk's end are not read.
-        unsafe { _mm512_maskz_loadu_ps(mask(chunk.len()), chunk.as_ptr()) }
-    }
-
-    fn mask(count: usize) -> __mmask16 {
-        if count >= LANES { __mmask16::MAX } else { (1 << count) - 1 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +214,7 @@ mod tests {
 
     #[test]
     fn bytes_are_the_same_on_every_isa() {
-        for inputs in [1usize, 2, 3, 5, 15, 16, 17, 31, 33, 70, 513] {
+        for inputs in [1usize, 2, 3, 5, 15, 16, 17, 31, 33, 63, 64, 70, 130, 513] {
             for seed in 0..4 {
                 let value = |i: usize| ((i * 7919 + seed * 31) % 1009) as f32 / 77.0 - 3.0;
                 let row: Vec<f32> = (0..inputs).map(value).collect();
@@ -294,14 +232,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_not_hidden() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for isa in Isa::available() {
-                let mut words = [7; 5];
-                let mut scales = [RowScale::default()];
-                let mut row = [1.0; 18];
-                row[17] = bad;
-                byte_words(isa, &row, 18, &mut words, &mut scales);
-                assert!(scales[0].scale.is_nan(), "{bad} on {}", isa.name());
+        for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for (inputs, place) in [(18usize, 17), (70, 0), (70, 69)] {
+                for isa in Isa::available() {
+                    let mut words = vec![7; inputs.div_ceil(4)];
+                    let mut scales = [RowScale::default()];
+                    let mut row = vec![1.0; inputs];
+                    row[place] = bad;
+                    byte_words(isa, &row, inputs, &mut words, &mut scales);
+                    assert!(scales[0].scale.is_nan(), "{bad} on {}", isa.name());
+                }
             }
         }
     }

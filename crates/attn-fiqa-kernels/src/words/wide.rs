@@ -1,0 +1,97 @@
+//! Rows to words by AVX-512: the bits of the portable code, at a cycle or two for sixteen
+//! values.
+
+use std::arch::x86_64::*;
+
+use super::{RowScale, row_scale};
+
+const LANES: usize = 16;
+/// Values that become one register of bytes.
+const BYTES: usize = 64;
+
+/// One row of [`super::byte_words`].
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn byte_row(row: &[f32], words: &mut [u32]) -> RowScale {
+    assert!(row.len() <= 4 * words.len(), "a row ends behind its words");
+    let (found, inverse, zero) = match row_scale(row, range_with_zero(row)) {
+        Ok(found) => found,
+        Err(found) => {
+            words.fill(0);
+            return found;
+        }
+    };
+    // Bytes of the last word that stand for no input.
+    if let Some(last) = words.last_mut() {
+        *last = 0;
+    }
+    let (inverse, zero) = (_mm512_set1_ps(inverse), _mm512_set1_ps(zero));
+    let step = |values| _mm512_cvtps_epi32(_mm512_add_ps(_mm512_mul_ps(values, inverse), zero));
+    // Packing interleaves quarters of registers; this brings the quarters into their order.
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let bytes = words.as_mut_ptr().cast::<i8>();
+    let (whole, rest) = row.as_chunks::<BYTES>();
+    for (index, chunk) in whole.iter().enumerate() {
+        let [a, b, c, d] = quarters(chunk).map(step);
+        // What rounding brought beyond a byte is clipped here.
+        let packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        let packed = _mm512_permutexvar_epi32(order, packed);
+        // SAFETY: a byte is written for each of the chunk's values, and the row's bytes
+        // lie within `words` by the assertion above.
+        unsafe { _mm512_storeu_si512(bytes.add(index * BYTES).cast(), packed) };
+    }
+    for (index, chunk) in rest.chunks(LANES).enumerate() {
+        let stepped = _mm512_max_epi32(step(load(chunk)), _mm512_setzero_si512());
+        let place = bytes.wrapping_add(whole.len() * BYTES + index * LANES);
+        // SAFETY: as above.
+        unsafe { _mm512_mask_cvtusepi32_storeu_epi8(place, mask(chunk.len()), stepped) };
+    }
+    found
+}
+
+/// [`super::range_with_zero`]. As integers positive floats are ordered, NaN above all; and
+/// as unsigned ones the negative floats stand above those, the lowest highest.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn range_with_zero(row: &[f32]) -> (f32, f32) {
+    let zero = _mm512_setzero_si512();
+    let (mut lows, mut highs) = ([zero; 4], [zero; 4]);
+    let mut take = |part: usize, values| {
+        let bits = _mm512_castps_si512(values);
+        lows[part] = _mm512_max_epu32(lows[part], bits);
+        highs[part] = _mm512_max_epi32(highs[part], bits);
+    };
+    let (whole, rest) = row.as_chunks::<BYTES>();
+    for chunk in whole {
+        quarters(chunk).into_iter().enumerate().for_each(|(part, values)| take(part, values));
+    }
+    for chunk in rest.chunks(LANES) {
+        take(0, load(chunk));
+    }
+    let [low, high] = [
+        lows.into_iter().fold(zero, |low, next| _mm512_max_epu32(low, next)),
+        highs.into_iter().fold(zero, |high, next| _mm512_max_epi32(high, next)),
+    ];
+    let low = f32::from_bits(_mm512_reduce_max_epu32(low));
+    let high = f32::from_bits(_mm512_reduce_max_epi32(high) as u32);
+    (if low.is_sign_negative() { low } else { 0.0 }, high)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn quarters(chunk: &[f32; BYTES]) -> [__m512; 4] {
+    // SAFETY: four registers' values lie in the chunk.
+    [0, 1, 2, 3].map(|part| unsafe { _mm512_loadu_ps(chunk.as_ptr().add(part * LANES)) })
+}
+
+/// Up to 16 values, and zeros.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(chunk: &[f32]) -> __m512 {
+    // SAFETY: lanes behind the chunk's end are not read.
+    unsafe { _mm512_maskz_loadu_ps(mask(chunk.len()), chunk.as_ptr()) }
+}
+
+#[inline]
+fn mask(count: usize) -> __mmask16 {
+    if count >= LANES { __mmask16::MAX } else { (1 << count) - 1 }
+}

@@ -11,7 +11,8 @@ use super::linear::Linear;
 use super::weights::Weights;
 
 /// Blocks, besides the last one, whose queries, keys and values are not rounded to bytes: of
-/// all layers these move a score most (`docs/performance.md`).
+/// all layers these move a score most (`docs/performance.md`). They are bf16 where that is
+/// faster than f32.
 const SENSITIVE_BLOCKS: usize = 2;
 
 pub(super) struct Attention {
@@ -31,10 +32,11 @@ impl Attention {
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
         let sensitive = block + 1 + SENSITIVE_BLOCKS >= config.depth;
-        let exact = weights.in_f32();
-        let precise =
-            if sensitive && weights.precision() == Precision::Int8 { &exact } else { weights };
-        let (norm1, qkv) = precise.linear_after(&norm, &name, config)?;
+        let finer = weights.in_precision(match weights.precision() {
+            Precision::Int8 if sensitive => finer_than_bytes(),
+            precision => precision,
+        });
+        let (norm1, qkv) = finer.linear_after(&norm, &name, config)?;
         let attention = Self {
             qkv,
             proj: weights.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
@@ -69,4 +71,10 @@ impl Attention {
             }
         }
     }
+}
+
+/// The fastest precision that keeps more than eight bits.
+fn finer_than_bytes() -> Precision {
+    let fast = Isa::best().faster_than_f32();
+    if fast.contains(&Precision::Bf16) { Precision::Bf16 } else { Precision::F32 }
 }

@@ -20,9 +20,14 @@ impl<'a> Weights<'a> {
         Self { checkpoint, precision }
     }
 
+    /// The same with linears in another precision.
+    pub(super) fn in_precision(&self, precision: Precision) -> Self {
+        Self::new(self.checkpoint, precision)
+    }
+
     /// The same with linears in f32.
     pub(super) fn in_f32(&self) -> Self {
-        Self::new(self.checkpoint, Precision::F32)
+        self.in_precision(Precision::F32)
     }
 
     pub(super) fn precision(&self) -> Precision {

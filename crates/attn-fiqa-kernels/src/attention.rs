@@ -10,6 +10,7 @@ use std::cell::RefCell;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::isa::Kind;
 use crate::packed::{PackedWeights, Rows, as_words};
+use crate::softmax::{powers, scale_rows};
 use crate::words::bf16_words;
 use crate::{Accumulate, Finish, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
 
@@ -31,7 +32,8 @@ pub struct AttentionShape {
 /// One head's queries, keys and values in turn; kept by every thread, so that a
 /// steady run allocates nothing here.
 struct Scratch {
-    queries: Vec<f32>,
+    /// What the logits are multiplied by; f32 queries have it in them already.
+    scale: f32,
     query_words: Vec<u32>,
     keys: PackedWeights,
     values: PackedWeights,
@@ -119,7 +121,7 @@ impl Scratch {
             *kept = None;
         }
         kept.get_or_insert_with(|| Self {
-            queries: Vec::new(),
+            scale: 1.0,
             query_words: Vec::new(),
             keys: PackedWeights::empty(isa, precision, head_dim, tokens),
             values: PackedWeights::empty(isa, precision, tokens, head_dim),
@@ -131,38 +133,44 @@ impl Scratch {
     /// Takes one head's queries, keys and values, `[token][head_dim]` each.
     fn load<'a>(&mut self, rows: [impl Iterator<Item = &'a [f32]>; 3], scale: f32) {
         let [queries, keys, values] = rows;
-        self.queries.resize(self.keys.outputs() * self.keys.inputs(), 0.0);
-        let places = self.queries.chunks_exact_mut(self.keys.inputs());
-        for (place, query) in places.zip(queries) {
-            place.iter_mut().zip(query).for_each(|(place, query)| *place = query * scale);
+        let (isa, head_dim) = (self.keys.isa(), self.keys.inputs());
+        self.scale = scale;
+        self.query_words.resize(self.keys.outputs() * self.keys.row_words(), 0);
+        for (words, query) in self.query_words.chunks_exact_mut(self.keys.row_words()).zip(queries)
+        {
+            if self.keys.precision() == Precision::Bf16 {
+                bf16_words(isa, query, head_dim, words);
+            } else {
+                let scaled = query.iter().map(|query| (query * scale).to_bits());
+                words.iter_mut().zip(scaled).for_each(|(word, query)| *word = query);
+            }
         }
         self.keys.pack_outputs(keys);
         self.values.pack_inputs(values);
-        if self.keys.precision() == Precision::Bf16 {
-            let head_dim = self.keys.inputs();
-            self.query_words.resize(self.keys.outputs() * self.keys.row_words(), 0);
-            bf16_words(self.keys.isa(), &self.queries, head_dim, &mut self.query_words);
-        }
     }
 
     fn run(&mut self, out: &mut [f32]) {
         let (tokens, head_dim) = (self.keys.outputs(), self.keys.inputs());
+        let isa = self.keys.isa();
         let bf16 = self.keys.precision() == Precision::Bf16;
-        let query_words = if bf16 { &self.query_words } else { as_words(&self.queries) };
-        let query_words = query_words.chunks(QUERIES * self.keys.row_words());
+        let query_words = self.query_words.chunks(QUERIES * self.keys.row_words());
         for (words, out) in query_words.zip(out.chunks_mut(QUERIES * head_dim)) {
             let count = out.len() / head_dim;
             let logits = &mut self.logits[..count * tokens];
             self.keys.multiply(Rows { words, scales: &[], count }, logits, Finish::Overwrite);
-            softmax(self.keys.isa(), logits, tokens);
-            let words = if bf16 {
-                self.probabilities.resize(count * self.values.row_words(), 0);
-                bf16_words(self.keys.isa(), logits, tokens, &mut self.probabilities);
-                &self.probabilities
-            } else {
-                as_words(logits)
-            };
-            self.values.multiply(Rows { words, scales: &[], count }, out, Finish::Overwrite);
+            if !bf16 {
+                softmax(isa, logits, tokens);
+                let rows = Rows { words: as_words(logits), scales: &[], count };
+                self.values.multiply(rows, out, Finish::Overwrite);
+                continue;
+            }
+            self.probabilities.resize(count * self.values.row_words(), 0);
+            let mut inverses = [0.0; QUERIES];
+            let inverses = &mut inverses[..count];
+            powers(isa, logits, tokens, self.scale, &mut self.probabilities, inverses);
+            let rows = Rows { words: &self.probabilities, scales: &[], count };
+            self.values.multiply(rows, out, Finish::Overwrite);
+            scale_rows(isa, out, head_dim, inverses);
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Row-wise softmax.
 
+#[cfg(target_arch = "x86_64")]
+mod wide;
+
+use crate::Isa;
 use crate::isa::for_every_isa;
 use crate::layer_norm::lane_sum;
+use crate::words::{BF16_PER_WORD, bf16_words};
 
 for_every_isa! {
     /// Replaces every row of `[rows, cols]` by its softmax.
@@ -22,6 +27,44 @@ for_every_isa! {
             for value in row.iter_mut() {
                 *value *= inverse;
             }
+        }
+    }
+}
+
+/// Softmax of `scale · logits` in two halves around a product of bf16. Every row of
+/// `logits` `[rows, cols]` becomes the words of `e^(scale · (logit − highest))` in bf16, and
+/// `inverses` take what a row of the product is to be multiplied by. Leaves `logits` in
+/// disorder.
+pub(crate) fn powers(
+    isa: Isa,
+    logits: &mut [f32],
+    cols: usize,
+    scale: f32,
+    words: &mut [u32],
+    inverses: &mut [f32],
+) {
+    let row_words = cols.div_ceil(BF16_PER_WORD);
+    #[cfg(target_arch = "x86_64")]
+    if isa.has_bf16_dot() {
+        let rows = logits.chunks_exact(cols).zip(words.chunks_exact_mut(row_words));
+        for ((row, words), inverse) in rows.zip(inverses) {
+            // SAFETY: an `Isa` with this dot product exists only where AVX-512F and its
+            // bf16 part were detected.
+            *inverse = unsafe { wide::powers(row, scale, words) };
+        }
+        return;
+    }
+    logits.iter_mut().for_each(|logit| *logit *= scale);
+    softmax(isa, logits, cols);
+    bf16_words(isa, logits, cols, &mut words[..logits.len() / cols * row_words]);
+    inverses.fill(1.0);
+}
+
+for_every_isa! {
+    /// Multiplies every row of `[rows, cols]` by its factor.
+    pub(crate) fn scale_rows(values: &mut [f32], cols: usize, factors: &[f32]) {
+        for (row, factor) in values.chunks_exact_mut(cols).zip(factors) {
+            row.iter_mut().for_each(|value| *value *= factor);
         }
     }
 }
@@ -71,7 +114,50 @@ fn exp(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::exp;
+    use super::{exp, powers};
+    use crate::Isa;
+    use crate::words::bf16_value;
+
+    #[test]
+    fn powers_are_a_softmax_in_two_halves_on_every_isa() {
+        for cols in [1usize, 2, 15, 16, 17, 31, 32, 33, 48, 63, 70, 196] {
+            let row: Vec<f32> = (0..cols).map(|i| (i * 7919 % 1009) as f32 / 30.0 - 9.0).collect();
+            let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let scale = 0.7;
+            let exact = row.iter().map(|x| (f64::from(scale) * f64::from(x - highest)).exp());
+            let exact: Vec<f64> = exact.collect();
+            let sum: f64 = exact.iter().sum();
+            for isa in Isa::available() {
+                let mut logits = row.clone();
+                let mut words = vec![u32::MAX; cols.div_ceil(2)];
+                let mut inverse = [f32::NAN];
+                powers(isa, &mut logits, cols, scale, &mut words, &mut inverse);
+                for (i, exact) in exact.iter().enumerate() {
+                    let found = bf16_value(words[i / 2] >> (16 * (i % 2)) & 0xffff) * inverse[0];
+                    let error = (f64::from(found) * sum - exact).abs() / exact;
+                    assert!(error < 1.0 / 250.0, "{found} of {cols} on {}", isa.name());
+                }
+                assert!(cols % 2 == 0 || words[cols / 2] >> 16 == 0, "{}", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn powers_hide_nothing_that_is_not_a_number() {
+        for cols in [5usize, 40] {
+            for bad in [f32::NAN, f32::INFINITY] {
+                for isa in Isa::available() {
+                    let mut logits = vec![1.0; cols];
+                    logits[3] = bad;
+                    let mut words = vec![0; cols.div_ceil(2)];
+                    let mut inverse = [0.0];
+                    powers(isa, &mut logits, cols, 1.0, &mut words, &mut inverse);
+                    let found = bf16_value(words[0] & 0xffff) * inverse[0];
+                    assert!(found.is_nan(), "{bad} became {found} on {}", isa.name());
+                }
+            }
+        }
+    }
 
     #[test]
     fn exp_stays_within_two_units_in_the_last_place() {

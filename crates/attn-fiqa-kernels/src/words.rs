@@ -31,9 +31,25 @@ pub(crate) fn bf16_value(bits: u32) -> f32 {
     f32::from_bits(bits << 16)
 }
 
+/// Rows `[row, inputs]` to words of two bf16, an odd row's last word padded with zero.
+///
+/// What is too small for a bf16 with all its digits may become zero.
+pub(crate) fn bf16_words(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.has_bf16_dot() {
+        let steps = inputs.div_ceil(BF16_PER_WORD);
+        for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)) {
+            // SAFETY: an `Isa` with this dot product exists only where AVX-512F and its
+            // bf16 part were detected.
+            unsafe { wide::bf16_row(row, words) };
+        }
+        return;
+    }
+    plain_bf16_words(isa, x, inputs, words);
+}
+
 for_every_isa! {
-    /// Rows `[row, inputs]` to words of two bf16, an odd row's last word padded with zero.
-    pub(crate) fn bf16_words(x: &[f32], inputs: usize, words: &mut [u32]) {
+    fn plain_bf16_words(x: &[f32], inputs: usize, words: &mut [u32]) {
         let steps = inputs.div_ceil(BF16_PER_WORD);
         for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)) {
             let pairs = row.chunks_exact(BF16_PER_WORD);
@@ -43,6 +59,15 @@ for_every_isa! {
             for (word, pair) in words.iter_mut().zip(pairs) {
                 *word = bf16_bits(pair[0]) | bf16_bits(pair[1]) << 16;
             }
+        }
+    }
+}
+
+for_every_isa! {
+    /// Words of two bf16, one from each of two rows of the same length.
+    pub(crate) fn bf16_pairs(low: &[f32], high: &[f32], words: &mut [u32]) {
+        for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
+            *word = bf16_bits(low) | bf16_bits(high) << 16;
         }
     }
 }
@@ -192,6 +217,32 @@ mod tests {
             assert_eq!(bf16_bits(value), expected, "{value}");
         }
         assert!(bf16_value(bf16_bits(f32::from_bits(0x7fff_ffff))).is_nan());
+    }
+
+    #[test]
+    fn rows_of_bf16_are_the_same_on_every_isa() {
+        for inputs in [1usize, 2, 3, 15, 16, 17, 31, 32, 33, 47, 64, 70] {
+            let value = |i: usize| (i * 7919 % 1009) as f32 / 77.0 - 3.0;
+            let mut row: Vec<f32> = (0..2 * inputs).map(value).collect();
+            row[0] = f32::INFINITY;
+            for isa in Isa::available() {
+                let mut words = vec![u32::MAX; 2 * inputs.div_ceil(2)];
+                bf16_words(isa, &row, inputs, &mut words);
+                for (row, words) in row.chunks(inputs).zip(words.chunks(inputs.div_ceil(2))) {
+                    for (i, word) in words.iter().enumerate() {
+                        let high = row.get(2 * i + 1).map_or(0, |&value| bf16_bits(value));
+                        let expected = bf16_bits(row[2 * i]) | high << 16;
+                        assert_eq!(*word, expected, "{inputs} inputs on {}", isa.name());
+                    }
+                }
+                let (low, high) = row.split_at(inputs);
+                let mut words = vec![u32::MAX; inputs];
+                bf16_pairs(isa, low, high, &mut words);
+                for (i, word) in words.iter().enumerate() {
+                    assert_eq!(*word, bf16_bits(low[i]) | bf16_bits(high[i]) << 16);
+                }
+            }
+        }
     }
 
     #[test]

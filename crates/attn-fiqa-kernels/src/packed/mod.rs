@@ -17,6 +17,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod interleave;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;

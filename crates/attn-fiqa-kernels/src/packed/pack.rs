@@ -1,30 +1,13 @@
 //! Weights from `[output, input]` into panels, and back.
 
+use super::interleave::interleave;
 use super::{PANEL, PackedWeights, SCRATCH, Scratch, Step, as_words};
-use crate::isa::for_every_isa;
-use crate::words::{BF16_PER_WORD, BYTES_PER_WORD, bf16_bits, bf16_value, bf16_words};
+use crate::words::{BF16_PER_WORD, BYTES_PER_WORD, bf16_pairs, bf16_value, bf16_words};
 use crate::{Isa, Precision};
 
 /// Products of a byte and a signed byte that surely fit in an i32 together.
 const MOST_BYTE_INPUTS: usize = i32::MAX as usize / (255 * 127);
 const LARGEST_BYTE: f32 = 127.0;
-
-for_every_isa! {
-    /// Rows `[lane, step]` to steps of one word a lane.
-    fn interleave(rows: &[u32], panel: &mut [Step]) {
-        /// A cache line of every row: what is read of it is used before it is gone.
-        const BLOCK: usize = 16;
-        let steps = panel.len();
-        for (block, panel) in panel.chunks_mut(BLOCK).enumerate() {
-            for (lane, row) in rows.chunks_exact(steps).enumerate() {
-                let row = &row[block * BLOCK..];
-                for (Step(words), word) in panel.iter_mut().zip(row) {
-                    words[lane] = *word;
-                }
-            }
-        }
-    }
-}
 
 /// One output's weights as words of four signed bytes; what a step of them is worth,
 /// and their sum.
@@ -129,21 +112,25 @@ impl PackedWeights {
 
     /// Replaces all weights by those of `rows`, `[input][output]`: the transpose of
     /// what [`Self::pack_outputs`] takes. Not for bytes, whose scale is an output's.
-    pub(crate) fn pack_inputs<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
-        let (steps, panels) = (self.steps, &mut self.panels);
-        let per_word = match self.precision {
-            Precision::F32 => 1,
-            Precision::Bf16 => BF16_PER_WORD,
-            Precision::Int8 => unreachable!("bytes are packed by output: this is a bug"),
-        };
-        for (input, row) in rows.enumerate() {
+    pub(crate) fn pack_inputs<'a>(&mut self, mut rows: impl Iterator<Item = &'a [f32]>) {
+        let (isa, steps) = (self.isa, self.steps);
+        for step in 0..steps {
+            let Some(row) = rows.next() else { return };
+            // An odd number of inputs leaves the last high halves zero.
+            let other = if self.precision == Precision::Bf16 { rows.next() } else { None };
             for (panel, values) in row.chunks(PANEL).enumerate() {
-                let words = panels[panel * steps + input / per_word].0.iter_mut();
-                match (per_word, input % per_word) {
-                    (1, _) => words.zip(values).for_each(|(w, value)| *w = value.to_bits()),
-                    // An odd number of inputs leaves the last high half zero.
-                    (_, 0) => words.zip(values).for_each(|(w, &value)| *w = bf16_bits(value)),
-                    _ => words.zip(values).for_each(|(w, &value)| *w |= bf16_bits(value) << 16),
+                let words = &mut self.panels[panel * steps + step].0[..values.len()];
+                match self.precision {
+                    Precision::F32 => words.copy_from_slice(as_words(values)),
+                    Precision::Bf16 => {
+                        let zeros = &[0.0; PANEL][..values.len()];
+                        let other =
+                            other.map_or(zeros, |row| &row[panel * PANEL..][..values.len()]);
+                        bf16_pairs(isa, values, other, words);
+                    }
+                    Precision::Int8 => {
+                        unreachable!("bytes are packed by output: this is a bug")
+                    }
                 }
             }
         }

@@ -48,6 +48,23 @@ pub(super) fn byte_row(row: &[f32], words: &mut [u32]) -> RowScale {
     found
 }
 
+/// One row of [`super::bf16_words`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn bf16_row(row: &[f32], words: &mut [u32]) {
+    assert!(row.len() <= 2 * words.len(), "a row ends behind its words");
+    let pairs = row.chunks(2 * LANES).zip(words.chunks_mut(LANES));
+    for (values, words) in pairs {
+        let (lower, upper) = values.split_at(LANES.min(values.len()));
+        let bf16 = _mm512_cvtne2ps_pbh(load(upper), load(lower));
+        // SAFETY: both types are 512 bits without invalid patterns, and no more words are
+        // written than there are.
+        unsafe {
+            let bf16 = std::mem::transmute::<__m512bh, __m512i>(bf16);
+            _mm512_mask_storeu_epi32(words.as_mut_ptr().cast(), mask(words.len()), bf16);
+        }
+    }
+}
+
 /// [`super::range_with_zero`]. As integers positive floats are ordered, NaN above all; and
 /// as unsigned ones the negative floats stand above those, the lowest highest.
 #[inline]

@@ -1,0 +1,125 @@
+//! The words of a panel's rows brought together step by step: a transpose.
+
+use super::{PANEL, Step};
+use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
+use crate::isa::for_every_isa;
+
+/// Rows `[lane, step]` to steps of one word a lane.
+pub(super) fn interleave(isa: Isa, rows: &[u32], panel: &mut [Step]) {
+    assert_eq!(rows.len(), PANEL * panel.len(), "a row for every lane: this is a bug");
+    #[cfg(target_arch = "x86_64")]
+    if isa.0 >= Kind::Avx512 {
+        // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+        return unsafe { wide::interleave(rows, panel) };
+    }
+    plain(isa, rows, panel);
+}
+
+for_every_isa! {
+    fn plain(rows: &[u32], panel: &mut [Step]) {
+        /// A cache line of every row: what is read of it is used before it is gone.
+        const BLOCK: usize = 16;
+        let steps = panel.len();
+        for (block, panel) in panel.chunks_mut(BLOCK).enumerate() {
+            for (lane, row) in rows.chunks_exact(steps).enumerate() {
+                let row = &row[block * BLOCK..];
+                for (Step(words), word) in panel.iter_mut().zip(row) {
+                    words[lane] = *word;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::*;
+
+    use super::super::{PANEL, Step};
+
+    /// Words of a register, and rows that are transposed together.
+    const LANES: usize = 16;
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn interleave(rows: &[u32], panel: &mut [Step]) {
+        let steps = panel.len();
+        for first_lane in (0..PANEL).step_by(LANES) {
+            for (block, panel) in panel.chunks_mut(LANES).enumerate() {
+                let from = first_lane * steps + block * LANES;
+                let words = std::array::from_fn(|row| load(&rows[from + row * steps..], panel));
+                for (Step(lanes), words) in panel.iter_mut().zip(transpose(words)) {
+                    let place = &mut lanes[first_lane..first_lane + LANES];
+                    // SAFETY: the place holds a register's words.
+                    unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), words) };
+                }
+            }
+        }
+    }
+
+    /// As many words of a row as there are steps in a block, and zeros.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(row: &[u32], block: &[Step]) -> __m512i {
+        let row = &row[..block.len()];
+        let mask = if row.len() >= LANES { __mmask16::MAX } else { (1 << row.len()) - 1 };
+        // SAFETY: lanes behind the row's end are not read.
+        unsafe { _mm512_maskz_loadu_epi32(mask, row.as_ptr().cast()) }
+    }
+
+    /// 16 rows of 16 words to their columns: pairs of rows, then fours, come to lie together
+    /// within quarters of a register, then the quarters find their places.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
+        let mut fours = rows;
+        for first in (0..LANES).step_by(4) {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|row| rows[first + row]);
+            let (low_ab, high_ab) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let (low_cd, high_cd) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            fours[first] = _mm512_unpacklo_epi64(low_ab, low_cd);
+            fours[first + 1] = _mm512_unpackhi_epi64(low_ab, low_cd);
+            fours[first + 2] = _mm512_unpacklo_epi64(high_ab, high_cd);
+            fours[first + 3] = _mm512_unpackhi_epi64(high_ab, high_cd);
+        }
+        /// Takes the even quarters of two registers.
+        const EVEN: i32 = 0x88;
+        /// Takes the odd quarters of two registers.
+        const ODD: i32 = 0xdd;
+        let mut columns = rows;
+        for column in 0..4 {
+            let [a, b, c, d] = [0, 4, 8, 12].map(|first| fours[first + column]);
+            let even_ab = _mm512_shuffle_i32x4::<EVEN>(a, b);
+            let even_cd = _mm512_shuffle_i32x4::<EVEN>(c, d);
+            let odd_ab = _mm512_shuffle_i32x4::<ODD>(a, b);
+            let odd_cd = _mm512_shuffle_i32x4::<ODD>(c, d);
+            columns[column] = _mm512_shuffle_i32x4::<EVEN>(even_ab, even_cd);
+            columns[column + 4] = _mm512_shuffle_i32x4::<EVEN>(odd_ab, odd_cd);
+            columns[column + 8] = _mm512_shuffle_i32x4::<ODD>(even_ab, even_cd);
+            columns[column + 12] = _mm512_shuffle_i32x4::<ODD>(odd_ab, odd_cd);
+        }
+        columns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_finds_its_step_and_lane_on_every_isa() {
+        for steps in [1usize, 3, 15, 16, 17, 40] {
+            let rows: Vec<u32> = (0..PANEL * steps).map(|word| word as u32).collect();
+            for isa in Isa::available() {
+                let mut panel = vec![Step([u32::MAX; PANEL]); steps];
+                interleave(isa, &rows, &mut panel);
+                for (step, Step(lanes)) in panel.iter().enumerate() {
+                    for (lane, word) in lanes.iter().enumerate() {
+                        assert_eq!(*word as usize, lane * steps + step, "{}", isa.name());
+                    }
+                }
+            }
+        }
+    }
+}

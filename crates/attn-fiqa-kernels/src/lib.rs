@@ -17,8 +17,8 @@
 //!
 //! The row kernels and the filters give the same bits on every instruction set: sums run over a
 //! fixed number of lanes in a fixed order, and no multiply–add is fused. A score
-//! can therefore differ between machines only through [`gemm`] and the f32 and bf16
-//! sums of [`PackedWeights`].
+//! can therefore differ between machines only through [`gemm`], the f32 and bf16
+//! sums of [`PackedWeights`], and the softmax of an [`attention`] in bf16.
 
 mod activation;
 mod attention;
@@ -27,6 +27,8 @@ mod double;
 mod features;
 mod gemm;
 mod isa;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod layer_norm;
 mod levels;
 mod matrix;

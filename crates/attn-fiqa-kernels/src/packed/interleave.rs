@@ -38,9 +38,7 @@ mod wide {
     use std::arch::x86_64::*;
 
     use super::super::{PANEL, Step};
-
-    /// Words of a register, and rows that are transposed together.
-    const LANES: usize = 16;
+    use crate::lanes::{LANES, mask};
 
     #[target_feature(enable = "avx512f")]
     pub(super) fn interleave(rows: &[u32], panel: &mut [Step]) {
@@ -63,9 +61,8 @@ mod wide {
     #[target_feature(enable = "avx512f")]
     fn load(row: &[u32], block: &[Step]) -> __m512i {
         let row = &row[..block.len()];
-        let mask = if row.len() >= LANES { __mmask16::MAX } else { (1 << row.len()) - 1 };
         // SAFETY: lanes behind the row's end are not read.
-        unsafe { _mm512_maskz_loadu_epi32(mask, row.as_ptr().cast()) }
+        unsafe { _mm512_maskz_loadu_epi32(mask(row.len()), row.as_ptr().cast()) }
     }
 
     /// 16 rows of 16 words to their columns: pairs of rows, then fours, come to lie together

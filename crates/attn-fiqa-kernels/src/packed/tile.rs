@@ -8,11 +8,10 @@
 use std::arch::x86_64::*;
 
 use super::{PANEL, PackedWeights, Rows, Step};
+use crate::lanes::{LANES, mask};
 use crate::precision::Finish;
 use crate::words::{BF16_PER_WORD, RowScale};
 
-/// Values of one AVX-512 register.
-const LANES: usize = 16;
 /// Rows of a tile: 28 sums, two weights and one input fill the 32 registers. Seven
 /// tiles make the 98 rows that the published networks are split into.
 const TILE: usize = 14;
@@ -316,7 +315,8 @@ macro_rules! bytes_tile {
 bytes_tile!(bytes_tile_replacing, false);
 bytes_tile!(bytes_tile_adding, true);
 
-/// Between which values a finish brings what it stores.
+/// Between which values a finish brings what it stores: [`clipped`] for the bytes' tiles,
+/// whose sums a look at the finish would drive out of their registers.
 fn limits(finish: Finish) -> [f32; 2] {
     match finish {
         Finish::Overwrite | Finish::Add => [f32::NEG_INFINITY, f32::INFINITY],
@@ -363,7 +363,7 @@ impl Tile {
             x_stride: row_words,
             out: out[row * outputs + panel * PANEL..].as_mut_ptr(),
             out_stride: outputs,
-            masks: [lane_mask(width), lane_mask(width.saturating_sub(LANES))],
+            masks: [mask(width), mask(width.saturating_sub(LANES))],
             ahead,
         }
     }
@@ -416,9 +416,4 @@ fn clipped(values: __m512, finish: Finish) -> __m512 {
 fn as_bf16(words: __m512i) -> __m512bh {
     // SAFETY: both are 512 bits without invalid patterns.
     unsafe { std::mem::transmute(words) }
-}
-
-/// A mask of the first `count` lanes.
-fn lane_mask(count: usize) -> __mmask16 {
-    if count >= LANES { __mmask16::MAX } else { (1 << count) - 1 }
 }

@@ -2,7 +2,8 @@
 
 use std::arch::x86_64::*;
 
-const LANES: usize = 16;
+use crate::lanes::{LANES, load, mask};
+
 /// Below this power of two a bf16 has no full mantissa.
 const LOWEST: f32 = -126.0;
 /// `2^r = Σ (r·ln 2)^k / k!`: for `|r| ≤ ½` the rest is below 5·10⁻⁵, a hundredth of what
@@ -78,17 +79,4 @@ fn bf16_pairs([lower, upper]: [__m512; 2]) -> __m512i {
 fn halves(pair: &[f32; 2 * LANES]) -> [__m512; 2] {
     // SAFETY: two registers' values lie in the pair.
     [0, LANES].map(|from| unsafe { _mm512_loadu_ps(pair.as_ptr().add(from)) })
-}
-
-/// Up to 16 values, and zeros.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(values: &[f32]) -> __m512 {
-    // SAFETY: lanes behind the end are not read.
-    unsafe { _mm512_maskz_loadu_ps(mask(values.len()), values.as_ptr()) }
-}
-
-#[inline]
-fn mask(count: usize) -> __mmask16 {
-    if count >= LANES { __mmask16::MAX } else { (1 << count) - 1 }
 }

@@ -4,8 +4,8 @@
 use std::arch::x86_64::*;
 
 use super::{RowScale, row_scale};
+use crate::lanes::{LANES, load, mask};
 
-const LANES: usize = 16;
 /// Values that become one register of bytes.
 const BYTES: usize = 64;
 
@@ -98,17 +98,4 @@ fn range_with_zero(row: &[f32]) -> (f32, f32) {
 fn quarters(chunk: &[f32; BYTES]) -> [__m512; 4] {
     // SAFETY: four registers' values lie in the chunk.
     [0, 1, 2, 3].map(|part| unsafe { _mm512_loadu_ps(chunk.as_ptr().add(part * LANES)) })
-}
-
-/// Up to 16 values, and zeros.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(chunk: &[f32]) -> __m512 {
-    // SAFETY: lanes behind the chunk's end are not read.
-    unsafe { _mm512_maskz_loadu_ps(mask(chunk.len()), chunk.as_ptr()) }
-}
-
-#[inline]
-fn mask(count: usize) -> __mmask16 {
-    if count >= LANES { __mmask16::MAX } else { (1 << count) - 1 }
 }

@@ -6,37 +6,31 @@ gives the pictures and where they are hidden (`[B, 112, 112]`, or None).
 
 import functools
 import math
+import sys
+from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
 from torch.nn import functional as F
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "landmarks"))
+
+from jpeg import Jpeg  # noqa: E402
+from pictures import inverse  # noqa: E402
+
 SIZE = 112
-# The tables of Annex K of the JPEG standard (ITU-T T.81), brightness and colour.
-LUMA = [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-        14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-        18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-        49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99]
-CHROMA = [17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
-          24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99] + [99] * 32
 
 
 @functools.cache
 def on(device, make):
-    """What `make` gives, on the device; once, since each copy waits for the device."""
-    return make().to(device)
+    """What `make` gives for the device; once, since each copy waits for the device."""
+    return make(device)
 
 
-def luma():
-    return torch.tensor(LUMA, dtype=torch.float32)
-
-
-def chroma():
-    return torch.tensor(CHROMA, dtype=torch.float32)
-
-
-def places():
+def places(device):
     """x and y of each pixel, `[112, 112, 2]`."""
-    place = torch.arange(float(SIZE))
+    place = torch.arange(float(SIZE), device=device)
     v, u = torch.meshgrid(place, place, indexing="ij")
     return torch.stack([u, v], -1)
 
@@ -73,20 +67,13 @@ def motion(x, strength):
     return filtered(x, weights / weights.sum((1, 2), keepdim=True)), None
 
 
-def coarse():
+def coarse(device):
     """By the number of rows that a picture is reduced to (area) and brought back from
     (linear): the matrix `[112, 112]` that does both to a column of pixels."""
-    made = torch.zeros(SIZE + 1, SIZE, SIZE)
-    eye = torch.eye(SIZE)[None]
-    for rows in range(8, SIZE + 1):
-        down = torch.zeros(rows, SIZE)
-        step = SIZE / rows
-        for row in range(rows):
-            start, end = row * step, (row + 1) * step
-            for column in range(int(start), min(SIZE, math.ceil(end - 1e-9))):
-                down[row, column] = (min(end, column + 1) - max(start, column)) / step
-        made[rows] = F.interpolate((down @ eye[0]).T[None], size=SIZE, mode="linear", align_corners=False)[0].T
-    return made
+    column = np.eye(SIZE, dtype=np.float32)
+    small = [cv2.resize(column, (SIZE, rows), interpolation=cv2.INTER_AREA) for rows in range(1, SIZE + 1)]
+    back = [cv2.resize(s, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR) for s in small]
+    return torch.from_numpy(np.stack([np.zeros_like(column), *back])).to(device)
 
 
 def resolution(x, strength):
@@ -100,38 +87,8 @@ def noise(x, strength):
     return (x + grain).clamp(0, 255), None
 
 
-def cosines():
-    """The transform `[8, 8]` of eight samples into frequencies."""
-    k, n = torch.arange(8.0)[:, None], torch.arange(8.0)[None]
-    basis = torch.cos(math.pi * (2 * n + 1) * k / 16) / 2
-    basis[0] *= math.sqrt(0.5)
-    return basis
-
-
-def quantised(plane, table):
-    """A plane `[B, H, W]` with the frequencies of its 8x8 cells rounded to steps."""
-    basis = on(plane.device, cosines)
-    batch, high, wide = plane.shape
-    cells = plane.reshape(batch, high // 8, 8, wide // 8, 8).transpose(2, 3)
-    found = basis @ cells @ basis.T
-    step = table.reshape(batch, 1, 1, 8, 8)
-    cells = basis.T @ ((found / step).round() * step) @ basis
-    return cells.transpose(2, 3).reshape(batch, high, wide)
-
-
 def jpeg(x, strength):
-    quality = (40 - 38 * strength).round()
-    share = (50 / quality.clamp_min(1))[:, None]
-    light, colour = ((on(x.device, table) * share + 0.5).floor().clamp(1, 255) for table in (luma, chroma))
-    red, green, blue = x.unbind(1)
-    y = 0.299 * red + 0.587 * green + 0.114 * blue
-    cb, cr = 0.564334 * (blue - y), 0.713267 * (red - y)
-    y = quantised(y - 128, light) + 128
-    small = F.avg_pool2d(torch.stack([cb, cr], 1), 2)
-    small = torch.stack([quantised(plane, colour) for plane in small.unbind(1)], 1)
-    cb, cr = F.interpolate(small, size=SIZE, mode="bilinear", align_corners=False).unbind(1)
-    rgb = torch.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 1)
-    return rgb.round().clamp(0, 255), None
+    return on(x.device, Jpeg)(x, (40 - 38 * strength).round()), None
 
 
 def dark(x, strength):
@@ -203,14 +160,6 @@ def ways(degrees, zoom, shift, mirrored):
     x = sign[:, None] * x
     x[:, 2] += (SIZE - 1) * mirrored
     return torch.stack([x, y], 1)
-
-
-def inverse(matrices):
-    """Of similarities `[B, 2, 3]`, the ways back."""
-    linear, shift = matrices[..., :2], matrices[..., 2:]
-    (a, b), (c, d) = linear[:, 0].unbind(1), linear[:, 1].unbind(1)
-    back = torch.stack([d, -b, -c, a], 1).reshape(-1, 2, 2) / (a * d - b * c)[:, None, None]
-    return torch.cat([back, -back @ shift], 2)
 
 
 def moved(x, matrices):

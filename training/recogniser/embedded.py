@@ -4,11 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Side of the teacher's last map, in cells.
-MAP_SIDE = 7
 
-
-def cached(path: Path, recogniser, pictures, mirror: bool = False) -> np.ndarray:
+def cached(path: Path, recogniser, pictures) -> np.ndarray:
     """Embeddings from `path`, or computed and kept there. Resumes by chunks."""
     if path.exists():
         return np.load(path)
@@ -17,7 +14,7 @@ def cached(path: Path, recogniser, pictures, mirror: bool = False) -> np.ndarray
     done = len(rows[0]) if rows else 0
     while done < len(pictures):
         block = pictures[done : done + chunk]
-        rows.append(recogniser.embed(block[:, :, ::-1] if mirror else block))
+        rows.append(recogniser.embed(block))
         done += len(block)
         np.save(part, np.concatenate(rows))
         print(f"{path.name}: {done} of {len(pictures)}", flush=True)

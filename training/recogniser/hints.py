@@ -11,9 +11,10 @@ import torch
 from torch.nn import functional as F
 
 from augment import inverse
-from embedded import MAP_SIDE
 
 SIZE = 112
+# Side of the teacher's last map, in cells.
+MAP_SIDE = 7
 DIRECTIONS = 64
 
 

@@ -1,8 +1,7 @@
 """Packs aligned faces into a few large pictures, to travel to a GPU elsewhere.
 
-A tar of 45,000 small files is half again as large as its pictures in mosaics of
-1,024; what that costs in quality is not seen by the teacher, which judges the
-pictures that come out of the mosaics.
+105 MB of a tar of 45,000 small files become 49 MB of mosaics of 1,024 faces. What that
+costs in quality misleads nobody: the teacher judges the pictures that come out of them.
 """
 
 import argparse
@@ -27,13 +26,17 @@ def packed(faces):
 
 def unpacked(folder: Path):
     """The faces `[F, 112, 112, 3]` u8 RGB of a folder that `main` made."""
+    mosaics = sorted(folder.glob("*.avif"))
+    if not mosaics or not (folder / COUNT).exists():
+        raise SystemExit(f"{folder}: mosaics (*.avif) and '{COUNT}' were expected: make them by mosaics.py")
+
     def cells(path):
         picture = np.asarray(Image.open(path).convert("RGB"))
         cut = picture.reshape(SIDE, SIZE, SIDE, SIZE, 3).transpose(0, 2, 1, 3, 4)
         return cut.reshape(-1, SIZE, SIZE, 3)
 
     with ThreadPoolExecutor() as threads:
-        faces = np.concatenate(list(threads.map(cells, sorted(folder.glob("*.avif")))))
+        faces = np.concatenate(list(threads.map(cells, mosaics)))
     return faces[: int((folder / COUNT).read_text())]
 
 

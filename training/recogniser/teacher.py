@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from embedded import MAP_SIDE
+from hints import MAP_SIDE
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)

@@ -53,7 +53,12 @@ def arguments():
     p.add_argument("--compile", action="store_true", help="compile the network first")
     p.add_argument("--output", type=Path, required=True, help="safetensors to write")
     p.add_argument("--log", type=Path, required=True, help="CSV to write")
-    return p.parse_args()
+    args = p.parse_args()
+    # What is judged comes from the faces whose fresh picture is not damaged.
+    most = args.fresh - int(args.fresh * args.damage)
+    if args.judged > most:
+        p.error(f"--judged {args.judged}: at most {most} with --fresh {args.fresh} --damage {args.damage}")
+    return args
 
 
 class Shown:
@@ -85,11 +90,11 @@ class Shown:
         ways = augment.jitter(clean)
         shown = augment.relit(augment.moved(clean, ways))
         hurt = int(fresh * args.damage)
-        # Weak damage more often than strong: the sum of two chances, of which one is small.
+        # Weak damage more often than strong.
         strength = augment.uniform(clean[:hurt]) * augment.uniform(clean[:hurt]).sqrt()
         shown = torch.cat([augment.damaged(shown[:hurt], strength)[0], shown[hurt:]])
 
-        # From the other end: faces whose fresh picture is not damaged.
+        # From the other end: faces whose fresh picture is whole.
         source = augment.relit(clean[-judged:])
         turned, left = int(judged * MISALIGNED), int(judged * UNTOUCHED)
         kinds = source.split([turned, judged - turned - left, left])
@@ -147,7 +152,8 @@ def main():
     faces = faces[: args.limit_faces]
     said(f"{len(faces)} faces")
     teacher = Sface(args.teacher, device)
-    tag = "all" if args.limit_faces is None else str(args.limit_faces)
+    # Mosaics are not the tar's pixels: what was made of the one is not for the other.
+    tag = f"{args.faces.stem}-{'all' if args.limit_faces is None else args.limit_faces}"
     clean = cached(args.work / f"online-teacher-{tag}.npy", teacher, faces)
     rows, held_rows = split(len(faces), args.seed)
     space = Space(clean[rows])

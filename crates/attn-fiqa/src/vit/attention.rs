@@ -8,12 +8,8 @@ use crate::checkpoint::CheckpointError;
 use super::config::VitConfig;
 use super::layer_norm::Standardise;
 use super::linear::Linear;
+use super::sensitive;
 use super::weights::Weights;
-
-/// Blocks, besides the last one, whose queries, keys and values are not rounded to bytes: of
-/// all layers these move a score most (`docs/performance.md`). They are bf16 where that is
-/// faster than f32.
-const SENSITIVE_BLOCKS: usize = 2;
 
 pub(super) struct Attention {
     /// Outputs in the order `[query | key | value]`, each `[head, head_dim]`.
@@ -31,12 +27,8 @@ impl Attention {
         block: usize,
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
-        let sensitive = block + 1 + SENSITIVE_BLOCKS >= config.depth;
-        let finer = weights.in_precision(match weights.precision() {
-            Precision::Int8 if sensitive => finer_than_bytes(),
-            precision => precision,
-        });
-        let (norm1, qkv) = finer.linear_after(&norm, &name, config)?;
+        let precision = sensitive::of_qkv(weights.precision(), config, block);
+        let (norm1, qkv) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
         let attention = Self {
             qkv,
             proj: weights.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
@@ -71,10 +63,4 @@ impl Attention {
             }
         }
     }
-}
-
-/// The fastest precision that keeps more than eight bits.
-fn finer_than_bytes() -> Precision {
-    let fast = Isa::best().faster_than_f32();
-    if fast.contains(&Precision::Bf16) { Precision::Bf16 } else { Precision::F32 }
 }

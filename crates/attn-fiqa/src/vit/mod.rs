@@ -21,6 +21,7 @@ mod linear;
 mod mlp;
 mod patch_embed;
 mod query_key;
+mod sensitive;
 mod weights;
 mod workspace;
 

@@ -29,9 +29,10 @@ impl Attention {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
         let precision = sensitive::of_qkv(weights.precision(), config, block);
         let (norm1, qkv) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
+        let proj = weights.in_precision(sensitive::of_proj_and_fc1(weights.precision(), config));
         let attention = Self {
             qkv,
-            proj: weights.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
+            proj: proj.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
             shape: AttentionShape {
                 heads: config.num_heads,
                 head_dim: config.head_dim(),

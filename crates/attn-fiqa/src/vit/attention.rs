@@ -27,9 +27,10 @@ impl Attention {
         block: usize,
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
-        let precision = sensitive::of_qkv(weights.precision(), config, block);
+        let precision = sensitive::of_qkv(weights.precision(), block, config.depth);
         let (norm1, qkv) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
-        let proj = weights.in_precision(sensitive::of_proj_and_fc1(weights.precision(), config));
+        let precision = sensitive::of_proj_and_fc1(weights.precision(), config.embed_dim);
+        let proj = weights.in_precision(precision);
         let attention = Self {
             qkv,
             proj: proj.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,

@@ -4,8 +4,6 @@
 
 use attn_fiqa_kernels::{Isa, Precision};
 
-use super::config::VitConfig;
-
 /// Blocks, besides the last one, whose queries, keys and values are not rounded to bytes.
 const QKV_BLOCKS: usize = 2;
 
@@ -14,14 +12,15 @@ const QKV_BLOCKS: usize = 2;
 /// for it; one of 512 keeps that without, and 43 % of its products are there.
 const NARROW: usize = 256;
 
-/// What `attn.qkv` of `block` multiplies in, in a network of `precision`.
-pub(super) fn of_qkv(precision: Precision, config: &VitConfig, block: usize) -> Precision {
-    finer_than_bytes(precision, block + 1 + QKV_BLOCKS >= config.depth)
+/// What `attn.qkv` of `block` multiplies in, in a network of `precision` and so many blocks.
+pub(super) fn of_qkv(precision: Precision, block: usize, depth: usize) -> Precision {
+    finer_than_bytes(precision, block + 1 + QKV_BLOCKS >= depth)
 }
 
-/// What every block's `attn.proj` and `mlp.fc1` multiply in, in a network of `precision`.
-pub(super) fn of_proj_and_fc1(precision: Precision, config: &VitConfig) -> Precision {
-    finer_than_bytes(precision, config.embed_dim <= NARROW)
+/// What every block's `attn.proj` and `mlp.fc1` multiply in, in a network of `precision` and
+/// width `embed_dim`.
+pub(super) fn of_proj_and_fc1(precision: Precision, embed_dim: usize) -> Precision {
+    finer_than_bytes(precision, embed_dim <= NARROW)
 }
 
 /// `precision`, but where bytes do not do the fastest one of more than eight bits.
@@ -37,41 +36,21 @@ fn finer_than_bytes(precision: Precision, sensitive: bool) -> Precision {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Activation;
     use super::*;
-
-    fn config(embed_dim: usize) -> VitConfig {
-        VitConfig {
-            image_size: 112,
-            patch_size: 8,
-            embed_dim,
-            depth: 8,
-            num_heads: 8,
-            mlp_dim: 4 * embed_dim,
-            qkv_bias: false,
-            activation: Activation::Relu6,
-            class_token: false,
-            layer_norm_eps: 1e-5,
-            embedding_head: None,
-        }
-    }
 
     #[test]
     fn bytes_are_kept_from_the_last_queries_and_from_a_narrow_network() {
-        let (narrow, wide) = (config(192), config(512));
-        for config in [&narrow, &wide] {
-            let bytes = |block| of_qkv(Precision::Int8, config, block) == Precision::Int8;
-            assert_eq!((0..8).filter(|&block| bytes(block)).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-        }
-        assert_ne!(of_proj_and_fc1(Precision::Int8, &narrow), Precision::Int8);
-        assert_eq!(of_proj_and_fc1(Precision::Int8, &wide), Precision::Int8);
+        let bytes = |block: &usize| of_qkv(Precision::Int8, *block, 8) == Precision::Int8;
+        assert_eq!((0..8).filter(bytes).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert_ne!(of_proj_and_fc1(Precision::Int8, 192), Precision::Int8);
+        assert_eq!(of_proj_and_fc1(Precision::Int8, 512), Precision::Int8);
     }
 
     #[test]
     fn other_precisions_are_the_same_throughout() {
         for precision in [Precision::F32, Precision::Bf16] {
-            assert_eq!(of_qkv(precision, &config(192), 7), precision);
-            assert_eq!(of_proj_and_fc1(precision, &config(192)), precision);
+            assert_eq!(of_qkv(precision, 7, 8), precision);
+            assert_eq!(of_proj_and_fc1(precision, 192), precision);
         }
     }
 }

@@ -1,12 +1,11 @@
 """How far pAUC-EDC on LFW moves by chance: what protocol `crfiqa` can tell of a precision.
 
-    PYTHON benches/precision/noise.py WORK [DATA]
-
-WORK holds `f32.csv` and `names.txt` as `run` leaves them there. Independent normal noise,
-in standard deviations of the scores, is added to them 40 times (seed 0); printed is the
+The folder named holds `f32.csv` and `names.txt` as `run` leaves them there. Independent normal noise,
+in standard deviations of the scores, is added to the scores 40 times (seed 0); printed is the
 95th percentile of the change of pAUC in per cent, for each recogniser and FMR. Needs NumPy.
 """
 
+import argparse
 import csv
 import sys
 from pathlib import Path
@@ -19,9 +18,14 @@ from edc import pauc  # noqa: E402
 DRAWS = 40
 FMRS = (1e-2, 1e-3)
 
-work = Path(sys.argv[1])
-data = Path(sys.argv[2] if len(sys.argv) > 2 else "../shared/data")
-row_of = {Path(name).stem: row for row, name in enumerate((work / "names.txt").read_text().split())}
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("work", type=Path, help="the folder WORK of `run`")
+parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+arguments = parser.parse_args()
+work, data = arguments.work, arguments.data
+
+names = [Path(name).stem for name in (work / "names.txt").read_text().split()]
+row_of = {name: row for row, name in enumerate(names)}
 pairs = [line.split() for line in (data / "lfw-pair_list.txt").read_text().splitlines()]
 first, second = (np.array([row_of[Path(pair[side]).stem] for pair in pairs]) for side in (0, 1))
 mated = np.array([pair[2] == "1" for pair in pairs])
@@ -34,13 +38,11 @@ def distances(recogniser):
 
 
 with open(work / "f32.csv") as file:
-    rows = list(csv.DictReader(file))
+    scored = {Path(row["path"]).stem: row for row in csv.DictReader(file)}
 cases = [(name, fmr, distances(name)) for name in ("sface", "mobilefacenet") for fmr in FMRS]
 print("method,noise," + ",".join(f"{name} {fmr:g}" for name, fmr, _ in cases))
-for method in [column for column in ("score", "attn") if column in rows[0]]:
-    scores = np.zeros(len(row_of))
-    for row in rows:
-        scores[row_of[Path(row["path"]).stem]] = float(row[method])
+for method in [column for column in ("score", "attn") if column in scored[names[0]]]:
+    scores = np.array([float(scored[name][method]) for name in names])
     rng = np.random.default_rng(0)
     for share in (0.002, 0.005, 0.01, 0.02, 0.05):
         noisy = [scores + rng.normal(size=len(scores)) * share * scores.std() for _ in range(DRAWS)]

@@ -61,7 +61,7 @@ impl Isa {
     /// names if this machine has it, else the widest. Decided at the first call.
     pub fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Self::asked_for().unwrap_or_else(|_| Self::widest()))
+        *BEST.get_or_init(|| Self::from_env().unwrap_or_else(|_| Self::widest()))
     }
 
     /// The instruction set that `ATTN_FIQA_ISA` names, or the widest if it is not set.
@@ -70,7 +70,7 @@ impl Isa {
     ///
     /// When it names one that this machine does not have; [`Isa::best`] then passes
     /// over it, so a program asks here first.
-    pub fn asked_for() -> Result<Self, IsaError> {
+    pub fn from_env() -> Result<Self, IsaError> {
         match std::env::var_os(ISA_VARIABLE) {
             None => Ok(Self::widest()),
             Some(asked) => {
@@ -81,7 +81,8 @@ impl Isa {
         }
     }
 
-    fn widest() -> Self {
+    /// The widest instruction set of this machine that is worth its width.
+    pub fn widest() -> Self {
         let mut available = Self::available();
         #[cfg(target_arch = "x86_64")]
         if bf16_dot_is_slow() {

@@ -26,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let precision = PrecisionChoice::all()
         .find(|candidate| candidate.name() == precision)
         .ok_or("no such precision")?;
-    let options = EngineOptions { threads: Some(threads.parse()?), embedding: false, precision };
+    let threads = Some(threads.parse()?);
+    let options = EngineOptions { threads, precision, ..EngineOptions::default() };
     let engine = Engine::new(&checkpoint, &options)?;
     let side = engine.config().image_size;
     let crops: Vec<Crop> = std::fs::read(crops)?

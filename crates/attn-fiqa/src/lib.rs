@@ -21,6 +21,7 @@ pub mod face;
 
 pub mod crop;
 
+pub mod backend;
 pub mod checkpoint;
 pub mod vit;
 

@@ -32,6 +32,8 @@ pub enum Status {
     WrongSize,
     /// An archive that could not be read to its end.
     BrokenArchive,
+    /// The network could not be run on the crop.
+    NetworkFailed,
     /// The network's arithmetic gave NaN or infinity.
     NonFinite,
     /// The image was scored but what was asked for could not be written.
@@ -40,7 +42,7 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of an image's way.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Ok,
         Self::NotFound,
         Self::Unreadable,
@@ -54,6 +56,7 @@ impl Status {
         Self::BadLandmarks,
         Self::WrongSize,
         Self::BrokenArchive,
+        Self::NetworkFailed,
         Self::NonFinite,
         Self::NotWritten,
     ];
@@ -74,6 +77,7 @@ impl Status {
             Self::BadLandmarks => "bad-landmarks",
             Self::WrongSize => "wrong-size",
             Self::BrokenArchive => "broken-archive",
+            Self::NetworkFailed => "network-failed",
             Self::NonFinite => "non-finite",
             Self::NotWritten => "not-written",
         }

@@ -1,36 +1,78 @@
-//! The worker threads that everything shares.
+//! The processor that everything shares: worker threads and their instruction set.
 //!
 //! Decoding, detection, the score's network and other people's networks all run
-//! on one pool, so that there are never more busy threads than asked for.
+//! on one pool, so that there are never more busy threads than asked for, and all
+//! products of our own networks on one instruction set.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// A handle on worker threads; clones share them.
-#[derive(Debug, Clone)]
-pub struct Threads(Arc<rten::ThreadPool>);
+pub use attn_fiqa_kernels::{ISA_VARIABLE, Isa, IsaError};
 
-/// The operating system gave no threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cannot start {wanted} worker threads; ask for fewer")]
-pub struct ThreadsError {
-    /// The number that was asked for; 0 stands for one for every core.
-    pub wanted: usize,
+/// A handle on worker threads and on the instruction set that they compute with; clones
+/// share the threads.
+#[derive(Debug, Clone)]
+pub struct Threads {
+    pool: Arc<rten::ThreadPool>,
+    isa: Isa,
+}
+
+/// Why no threads could be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ThreadsError {
+    /// More threads than any machine has cores.
+    #[error("{wanted} worker threads were asked for, and at most {} can be started", Threads::MOST)]
+    TooMany {
+        /// The number asked for.
+        wanted: usize,
+    },
+    /// The operating system gave no threads.
+    #[error("cannot start {wanted} worker threads; ask for fewer")]
+    NotStarted {
+        /// The number asked for; 0 stands for one per core.
+        wanted: usize,
+    },
+    /// `ATTN_FIQA_ISA` names an instruction set that this machine does not have.
+    #[error(transparent)]
+    InstructionSet(#[from] IsaError),
 }
 
 impl Threads {
-    /// Starts threads; `None` is one for every core.
+    /// The most worker threads: each needs a stack and may hold a decoded picture.
+    pub const MOST: usize = 512;
+
+    /// Starts threads; `None` is one for every core. They compute with the instruction set
+    /// that the environment variable `ATTN_FIQA_ISA` names, or else the widest of the
+    /// machine.
     ///
     /// # Errors
     ///
-    /// When the operating system gives none.
+    /// When there are more than [`Threads::MOST`], the operating system gives none, or
+    /// the variable names an instruction set that the machine lacks.
     pub fn new(threads: Option<NonZeroUsize>) -> Result<Self, ThreadsError> {
+        Self::with_isa(threads, Isa::from_env()?)
+    }
+
+    /// Starts threads that compute with `isa`, whatever the environment says.
+    ///
+    /// # Errors
+    ///
+    /// When there are more than [`Threads::MOST`], or the operating system gives none.
+    pub fn with_isa(threads: Option<NonZeroUsize>, isa: Isa) -> Result<Self, ThreadsError> {
         let wanted = threads.map_or(0, NonZeroUsize::get);
+        if wanted > Self::MOST {
+            return Err(ThreadsError::TooMany { wanted });
+        }
         // The pool of `rten` is the one that can be handed to it; it runs what it
         // is given on the calling thread where it could not be started.
         let pool = rten::ThreadPool::with_num_threads(wanted);
         let started = pool.run(|| rayon::current_thread_index().is_some());
-        if started { Ok(Self(Arc::new(pool))) } else { Err(ThreadsError { wanted }) }
+        if started {
+            Ok(Self { pool: Arc::new(pool), isa })
+        } else {
+            Err(ThreadsError::NotStarted { wanted })
+        }
     }
 
     /// How many there are.
@@ -38,13 +80,39 @@ impl Threads {
         self.install(rayon::current_num_threads)
     }
 
+    /// The instruction set of all products of our own networks.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Runs `work` on these threads, and whatever it splits itself into.
     pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.0.run(work)
+        self.pool.run(work)
     }
 
     /// The pool as the ONNX runtime wants it.
     pub(crate) fn pool(&self) -> Arc<rten::ThreadPool> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_threads_are_refused_before_any_is_started() {
+        let wanted = NonZeroUsize::new(100_000);
+        let error = Threads::with_isa(wanted, Isa::widest()).expect_err("too many");
+        assert_eq!(error, ThreadsError::TooMany { wanted: 100_000 });
+        assert!(error.to_string().contains("at most 512"), "{error}");
+    }
+
+    #[test]
+    fn the_instruction_set_is_carried() {
+        for isa in Isa::available() {
+            let threads = Threads::with_isa(NonZeroUsize::new(1), isa).expect("a thread");
+            assert_eq!(threads.clone().isa(), isa);
+        }
     }
 }

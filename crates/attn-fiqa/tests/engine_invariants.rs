@@ -20,6 +20,7 @@ fn engine_in(precision: Precision, checkpoint: &Checkpoint, threads: usize) -> E
         threads: NonZeroUsize::new(threads),
         embedding: true,
         precision: precision.into(),
+        ..EngineOptions::default()
     };
     Engine::new(checkpoint, &options).expect("engine")
 }

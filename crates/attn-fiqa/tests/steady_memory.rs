@@ -61,7 +61,7 @@ fn an_image_allocates_its_answer_and_nothing_else() {
     let request = Request::new(Method::ATTN);
     for precision in Precision::ALL {
         let threads = NonZeroUsize::new(1);
-        let options = EngineOptions { threads, precision: precision.into(), embedding: false };
+        let options = EngineOptions { threads, precision: precision.into(), ..Default::default() };
         let engine = Engine::new(&checkpoint, &options).expect("an engine");
         let assess = |count: usize| {
             let outcomes = engine.assess(&crops[..count], &request).expect("scores");

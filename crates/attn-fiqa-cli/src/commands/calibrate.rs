@@ -35,6 +35,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         threads: args.run.jobs,
         embedding: args.recogniser.is_none(),
         precision: args.run.precision,
+        ..EngineOptions::default()
     };
     let engine = Engine::new(&checkpoint, &options)?;
     let recogniser = recogniser(args, &engine)?;

@@ -17,10 +17,16 @@ pub(super) struct Session {
 impl Session {
     /// With all that `methods`, and an embedding if it is asked for, need of the model.
     pub(super) fn open(run: &RunArgs, methods: &[Method], embedding: bool) -> anyhow::Result<Self> {
-        let whole = methods.iter().any(|method| method.aggregation.reads_whole_network());
+        let whole = methods.iter().any(|method| method.reads_whole_network());
         let embedding = embedding || whole;
         let checkpoint = run.model_options.open(run.model.as_ref())?;
-        let options = EngineOptions { threads: run.jobs, embedding, precision: run.precision };
+        let options = EngineOptions {
+            threads: run.jobs,
+            embedding,
+            precision: run.precision,
+            methods: methods.to_vec(),
+            ..EngineOptions::default()
+        };
         let engine = Engine::new(&checkpoint, &options)?;
         Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
     }

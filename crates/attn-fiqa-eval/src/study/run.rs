@@ -253,7 +253,7 @@ fn run_dataset(
 
     for (index, (method, scored)) in config.methods.iter().zip(&scored).enumerate() {
         let mapped = match &method.from {
-            ScoresFrom::Attention(model, method) if method.aggregation.has_map() => {
+            ScoresFrom::Attention(model, method) if method.aggregation().has_map() => {
                 Some(Mapped { network: &networks[model], method: *method })
             }
             _ => None,
@@ -358,7 +358,7 @@ fn open_networks(
         match &method.from {
             ScoresFrom::Attention(model, method) => {
                 let whole = &mut wanted.entry(model.clone()).or_default().whole;
-                *whole |= method.aggregation.reads_whole_network();
+                *whole |= method.reads_whole_network();
             }
             ScoresFrom::Network(model) => {
                 wanted.entry(model.clone()).or_default().quality = true;

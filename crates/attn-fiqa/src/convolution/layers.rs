@@ -11,7 +11,10 @@ const PATCH: usize = PATCH_SIDE * PATCH_SIDE * COLOURS;
 
 /// A convolution of 4×4 pixels at a stride of 4, then `max(x, 0)`: `NAME.weight`
 /// `[output, colour, row, column]` on levels 0 … 255, and `NAME.bias`.
-pub(crate) struct Stem(PackedWeights);
+pub(crate) struct Stem {
+    weights: PackedWeights,
+    isa: Isa,
+}
 
 impl Stem {
     pub(crate) fn load(
@@ -30,7 +33,8 @@ impl Stem {
                 weight[output * PATCH + colour * places + place]
             })
             .collect();
-        Ok(Self(packed(&by_pixel, &bias, PATCH)))
+        let isa = weights.isa();
+        Ok(Self { weights: packed(isa, &by_pixel, &bias, PATCH), isa })
     }
 
     /// One cell for each 4×4 pixels of `width × height`, in whose upper left corner the
@@ -42,12 +46,12 @@ impl Stem {
         out: &mut FeatureMap,
     ) {
         let columns = width.div_ceil(PATCH_SIDE);
-        out.reshape([height.div_ceil(PATCH_SIDE), columns, self.0.outputs()]);
+        out.reshape([height.div_ceil(PATCH_SIDE), columns, self.weights.outputs()]);
         out.fill_in_bands(PATCH, |rows, pixels, out| {
             for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * PATCH)) {
-                patches(Isa::best(), picture.rgb(), picture.width(), row, pixels);
+                patches(self.isa, picture.rgb(), picture.width(), row, pixels);
             }
-            self.0.apply(pixels, out, Finish::Relu);
+            self.weights.apply(pixels, out, Finish::Relu);
         });
     }
 }
@@ -82,7 +86,7 @@ impl Separable {
             weights.tensor(&format!("{name}.depthwise.weight"), &[inputs, 1, side, side])?;
         let bias = weights.tensor(&format!("{name}.depthwise.bias"), &[inputs])?;
         Ok(Self {
-            depthwise: Depthwise::new(Isa::best(), &filters, &bias, side, stride),
+            depthwise: Depthwise::new(weights.isa(), &filters, &bias, side, stride),
             pointwise: load_pointwise(weights, &format!("{name}.pointwise"), inputs, outputs)?,
             residual: stride == 1 && inputs == outputs,
         })
@@ -196,9 +200,9 @@ fn load_pointwise(
 ) -> Result<PackedWeights, WeightsError> {
     let weight = weights.tensor(&format!("{name}.weight"), &[outputs, inputs, 1, 1])?;
     let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
-    Ok(packed(&weight, &bias, inputs))
+    Ok(packed(weights.isa(), &weight, &bias, inputs))
 }
 
-fn packed(weight: &[f32], bias: &[f32], inputs: usize) -> PackedWeights {
-    PackedWeights::new(Isa::best(), Precision::F32, weight, Some(bias), inputs)
+fn packed(isa: Isa, weight: &[f32], bias: &[f32], inputs: usize) -> PackedWeights {
+    PackedWeights::new(isa, Precision::F32, weight, Some(bias), inputs)
 }

@@ -1,9 +1,13 @@
 //! A network's numbers by their names.
 
+use attn_fiqa_kernels::Isa;
 use safetensors::{Dtype, SafeTensors};
 
-/// Tensors of a safetensors file.
-pub(crate) struct Weights<'a>(SafeTensors<'a>);
+/// Tensors of a safetensors file, and the instruction set that layers of them compute with.
+pub(crate) struct Weights<'a> {
+    tensors: SafeTensors<'a>,
+    isa: Isa,
+}
 
 /// Numbers that are not those of the network.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +19,12 @@ pub(crate) enum WeightsError {
 }
 
 impl<'a> Weights<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, WeightsError> {
-        Ok(Self(SafeTensors::deserialize(bytes)?))
+    pub(crate) fn parse(bytes: &'a [u8], isa: Isa) -> Result<Self, WeightsError> {
+        Ok(Self { tensors: SafeTensors::deserialize(bytes)?, isa })
+    }
+
+    pub(super) fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// The numbers of an f32 tensor, row-major.
@@ -26,7 +34,7 @@ impl<'a> Weights<'a> {
             expected: shape.to_vec(),
             found,
         };
-        let Ok(tensor) = self.0.tensor(name) else {
+        let Ok(tensor) = self.tensors.tensor(name) else {
             return Err(unexpected("not there".to_owned()));
         };
         if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {

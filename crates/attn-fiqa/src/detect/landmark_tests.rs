@@ -26,7 +26,7 @@ const GOLDEN: Landmarks = Landmarks([
 const GOLDEN_TOLERANCE: f32 = 2e-3;
 
 fn network() -> LandmarkNetwork {
-    LandmarkNetwork::load(attn_fiqa_models::LANDMARKS).unwrap()
+    LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, attn_fiqa_kernels::Isa::widest()).unwrap()
 }
 
 fn example(bytes: &[u8]) -> Picture {

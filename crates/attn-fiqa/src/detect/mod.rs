@@ -87,9 +87,11 @@ impl Detector {
     #[cfg(feature = "builtin-model")]
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
         let name = BUILTIN_DETECTOR.to_owned();
-        let network = network::OwnNetwork::load(attn_fiqa_models::DETECTOR).map_err(|what| {
-            DetectorError::BadWeights { name: format!("{name} detector"), what: what.to_string() }
-        })?;
+        let network = network::OwnNetwork::load(attn_fiqa_models::DETECTOR, threads.isa())
+            .map_err(|what| DetectorError::BadWeights {
+                name: format!("{name} detector"),
+                what: what.to_string(),
+            })?;
         let blank = Picture::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
         let outputs = network.run(&blank, input::input_size(1, 1));
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
@@ -150,7 +152,7 @@ impl Detector {
     /// When the embedded weights cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn with_refined_landmarks(self) -> Result<Self, DetectorError> {
-        let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS)?;
+        let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, self.threads.isa())?;
         Ok(Self { again: Some(Box::new(network)), ..self })
     }
 
@@ -205,7 +207,8 @@ impl Detector {
         let mut finer: Option<Picture> = None;
         for (index, size) in self.levels(picture).into_iter().enumerate() {
             // Each level is made from the one before: the large picture is read once.
-            let level = pyramid::at_size(finer.as_ref().unwrap_or(picture), size);
+            let level =
+                pyramid::at_size(self.threads.isa(), finer.as_ref().unwrap_or(picture), size);
             let scale = (
                 picture.width() as f32 / level.width() as f32,
                 picture.height() as f32 / level.height() as f32,
@@ -239,7 +242,7 @@ impl Detector {
         let Some(size) = doubled.filter(|_| self.network.is_builtin()) else {
             return Ok(Vec::new());
         };
-        let level = pyramid::at_size(picture, size);
+        let level = pyramid::at_size(self.threads.isa(), picture, size);
         let mut found = self.candidates(&level, pyramid::confidence_in_doubled(min_confidence))?;
         found.retain(pyramid::belongs_to_doubled);
         Ok(found.iter().map(|face| face.enlarged((0.5, 0.5))).collect())

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 use super::Face;
 use crate::picture::Picture;
+use attn_fiqa_kernels::Isa;
+
 use crate::resize::{resize_bilinear, shrink_area};
 
 /// The longer side of the finest level, in pixels: a face of 12 pixels there is
@@ -104,11 +106,15 @@ pub(super) fn levels(width: usize, height: usize, finest: usize) -> Vec<(usize, 
 }
 
 /// A picture at another size, by averaging where it shrinks.
-pub(super) fn at_size(picture: &Picture, (width, height): (usize, usize)) -> Cow<'_, Picture> {
+pub(super) fn at_size(
+    isa: Isa,
+    picture: &Picture,
+    (width, height): (usize, usize),
+) -> Cow<'_, Picture> {
     if (width, height) == (picture.width(), picture.height()) {
         return Cow::Borrowed(picture);
     }
-    let resized = shrink_area(picture, width, height)
+    let resized = shrink_area(isa, picture, width, height)
         .or_else(|| resize_bilinear(picture, width, height))
         .expect("a level without pixels: this is a bug");
     Cow::Owned(resized)

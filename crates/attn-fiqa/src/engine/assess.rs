@@ -5,17 +5,19 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::backend::{BackendError, ForwardOptions, ForwardOutput};
 use crate::crop::Crop;
 use crate::map::PatchMap;
 use crate::score::{Aggregation, Method, inverse_std, lower_median, maximum};
 use crate::status::{Failure, Status};
-use crate::vit::{Direction, Reading};
+use crate::vit::{Direction, QueryKey, Reading};
 
+use super::whole::DROPOUT_PASSES;
 use super::{Assessment, AttentionMap, Engine, Request};
 
-/// Images whose last outputs are held at once for the embedding head: enough to
-/// read its weights seldom, few enough to stay small beside them.
-const EMBEDDING_BATCH: usize = 32;
+/// Images whose token matrices are held at once: enough for the embedding head to read
+/// its weights seldom, few enough to stay small beside them.
+const TOKENS_BATCH: usize = 32;
 
 /// An assessment and, while its embedding is still to come, the last block's output.
 type Assessed = (Assessment, Option<Vec<f32>>);
@@ -27,25 +29,96 @@ impl Engine {
         crops: &[Crop],
         request: &Request,
     ) -> Vec<Result<Assessment, Failure>> {
-        let blocks = self.blocks_read(request);
-        if !request.reads_whole_network() {
-            let assessed = crops.par_iter().map(|crop| self.assess_one(crop, request, &blocks));
-            return assessed.map(|outcome| Ok(outcome?.0)).collect();
+        let side = self.config().image_size;
+        let mut fitting: Vec<&Crop> = Vec::with_capacity(crops.len());
+        fitting.extend(crops.iter().filter(|crop| crop.side() == side));
+        let mut outcomes = Vec::with_capacity(fitting.len());
+        if request.is_read_off_mean_token() {
+            for batch in fitting.chunks(self.backend.max_batch().max(1)) {
+                self.assess_means(batch, request, &mut outcomes);
+            }
+        } else {
+            let blocks = self.blocks_read(request);
+            for batch in fitting.chunks(TOKENS_BATCH.min(self.backend.max_batch().max(1))) {
+                outcomes.extend(self.assess_tokens(batch, request, &blocks));
+            }
         }
-        let batches = crops.chunks(EMBEDDING_BATCH);
-        batches.flat_map(|crops| self.assess_with_embeddings(crops, request, &blocks)).collect()
+        if fitting.len() == crops.len() {
+            return outcomes;
+        }
+        let mut outcomes = outcomes.into_iter();
+        let outcome = |crop: &Crop| match crop.side() == side {
+            true => outcomes.next().expect("one outcome per crop: this is a bug"),
+            false => Err(wrong_size(crop.side(), side)),
+        };
+        crops.iter().map(outcome).collect()
     }
 
-    fn assess_with_embeddings(
+    /// By the default answer of the back end: one vector per crop.
+    fn assess_means(
         &self,
-        crops: &[Crop],
+        crops: &[&Crop],
+        request: &Request,
+        outcomes: &mut Vec<Result<Assessment, Failure>>,
+    ) {
+        let dim = self.config().embed_dim;
+        let mut mean_tokens = self.mean_tokens.take(Vec::new);
+        mean_tokens.resize(crops.len() * dim, 0.0);
+        match self.backend.forward(crops, &mut mean_tokens) {
+            Ok(()) => {
+                let means = mean_tokens.par_chunks_exact(dim);
+                outcomes.par_extend(means.map(|mean| self.assess_mean(mean, request)));
+            }
+            Err(error) => outcomes.extend(crops.iter().map(|_| Err(not_run(&error)))),
+        }
+        self.mean_tokens.give_back(mean_tokens);
+    }
+
+    fn assess_mean(&self, mean_token: &[f64], request: &Request) -> Result<Assessment, Failure> {
+        let score = |method: &Method| {
+            let reading = self.query_key.of_mean(mean_token, self.key_bias_of(*method));
+            reading.score(self.heads_of(*method)) as f32
+        };
+        let scores = request.methods.iter().map(score).collect::<Vec<f32>>();
+        check_finite(&scores, &request.methods)?;
+        let mean_query =
+            request.mean_query.then(|| self.query_key.of_mean(mean_token, None).mean_query());
+        Ok(Assessment { scores, mean_query, ..Assessment::default() })
+    }
+
+    /// By whole token matrices. `blocks` are those of [`Self::blocks_read`].
+    fn assess_tokens(
+        &self,
+        crops: &[&Crop],
         request: &Request,
         blocks: &[usize],
     ) -> Vec<Result<Assessment, Failure>> {
-        let head = self.embedding_head.as_ref().expect("no embedding head: this is a bug");
+        let dropout = |method: &Method| method.aggregation() == Aggregation::Dropout;
+        let wanted = ForwardOptions {
+            block_inputs: blocks,
+            last_output: request.reads_whole_network(),
+            dropout_passes: if request.methods.iter().any(dropout) { DROPOUT_PASSES } else { 0 },
+        };
+        let mut outputs = match self.backend.forward_with(crops, &wanted) {
+            Ok(outputs) => outputs,
+            Err(error) => return crops.iter().map(|_| Err(not_run(&error))).collect(),
+        };
         let assessed: Vec<Result<Assessed, Failure>> =
-            crops.par_iter().map(|crop| self.assess_one(crop, request, blocks)).collect();
-        let mut last_outputs = Vec::with_capacity(crops.len());
+            outputs.par_iter_mut().map(|output| self.assess_output(output, request)).collect();
+        self.backend.recycle(outputs);
+        if !request.reads_whole_network() {
+            return assessed.into_iter().map(|outcome| Ok(outcome?.0)).collect();
+        }
+        self.with_embeddings(assessed, request)
+    }
+
+    fn with_embeddings(
+        &self,
+        assessed: Vec<Result<Assessed, Failure>>,
+        request: &Request,
+    ) -> Vec<Result<Assessment, Failure>> {
+        let head = self.embedding_head.as_ref().expect("no embedding head: this is a bug");
+        let mut last_outputs = Vec::with_capacity(assessed.len());
         let assessments: Vec<Result<Assessment, Failure>> = assessed
             .into_iter()
             .map(|outcome| {
@@ -59,12 +132,12 @@ impl Engine {
             .into_iter()
             .map(|outcome| {
                 let mut assessment = outcome?;
-                let embedding = embeddings.next().expect("one embedding an image: this is a bug");
+                let embedding = embeddings.next().expect("one embedding per image: this is a bug");
                 if !embedding.iter().all(|value| value.is_finite()) {
                     return Err(not_finite("the embedding"));
                 }
                 for (score, method) in assessment.scores.iter_mut().zip(&request.methods) {
-                    if method.aggregation == Aggregation::EmbeddingNorm {
+                    if method.aggregation() == Aggregation::EmbeddingNorm {
                         *score = crate::recognise::norm(&embedding);
                     }
                 }
@@ -77,9 +150,9 @@ impl Engine {
     /// The blocks whose inputs a request is read from, ascending.
     fn blocks_read(&self, request: &Request) -> Vec<usize> {
         let last = self.config().depth - 1;
-        let mut blocks: Vec<usize> = request.methods.iter().map(|m| self.block_of(m)).collect();
+        let mut blocks: Vec<usize> = request.methods.iter().map(|&m| self.block_of(m)).collect();
         blocks.extend(request.mean_query.then_some(last));
-        if request.methods.iter().any(|method| method.aggregation.reads_block_outputs()) {
+        if request.methods.iter().any(|method| method.aggregation().reads_block_outputs()) {
             blocks.extend(0..=last);
         }
         blocks.sort_unstable();
@@ -87,46 +160,36 @@ impl Engine {
         blocks
     }
 
-    /// `blocks` are those of [`Self::blocks_read`].
-    fn assess_one(
+    /// Takes the last block's output out, for the embedding head.
+    fn assess_output(
         &self,
-        crop: &Crop,
+        output: &mut ForwardOutput,
         request: &Request,
-        blocks: &[usize],
     ) -> Result<Assessed, Failure> {
         let config = self.config();
-        if crop.side() != config.image_size {
-            let (found, needed) = (crop.side(), config.image_size);
-            return Err(Failure::new(
-                Status::WrongSize,
-                format!("the crop is {found}×{found} pixels; this model takes {needed}×{needed}"),
-            ));
-        }
-        let passed = self.vit.forward(crop.rgb(), blocks, request.reads_whole_network());
-
-        let mut scores = self.whole_network_scores(&passed, request);
-        for (block, input) in &passed.block_inputs {
-            let query_key = self.vit.query_key(*block);
+        let mut scores = self.whole_network_scores(output, request);
+        for (block, input) in &output.block_inputs {
+            let query_key = self.query_key_of(*block);
             // Most requests need one reading only, with or without the key bias.
             let plain = OnceCell::new();
             let plain = || plain.get_or_init(|| query_key.read(input, None));
             // The full matrix is made at most once a block.
             let mut logits: Option<Vec<f32>> = None;
-            for (score, method) in scores.iter_mut().zip(&request.methods) {
-                if self.block_of(method) != *block || method.aggregation.reads_whole_network() {
+            for (score, &method) in scores.iter_mut().zip(&request.methods) {
+                if self.block_of(method) != *block || method.reads_whole_network() {
                     continue;
                 }
                 let heads = self.heads_of(method);
-                *score = match method.aggregation {
-                    Aggregation::Mean => plain().score(heads) as f32,
+                *score = match method.aggregation() {
+                    Aggregation::Mean => plain().mean.score(heads) as f32,
                     Aggregation::CalibratedMean => {
-                        query_key.read(input, self.key_bias.as_deref()).score(heads) as f32
+                        query_key.read(input, self.key_bias_of(method)).mean.score(heads) as f32
                     }
                     Aggregation::Median | Aggregation::Max | Aggregation::InverseStd => {
                         let all = logits.get_or_insert_with(|| plain().logits(0..config.num_heads));
                         let matrix = all.len() / config.num_heads;
                         statistic(
-                            method.aggregation,
+                            method.aggregation(),
                             &all[heads.start * matrix..heads.end * matrix],
                         )
                     }
@@ -139,23 +202,16 @@ impl Engine {
                 };
             }
         }
-        for (score, method) in scores.iter().zip(&request.methods) {
-            // Known only behind the embedding head, where it is looked at as well.
-            let to_come = method.aggregation == Aggregation::EmbeddingNorm;
-            if !score.is_finite() && !to_come {
-                return Err(not_finite(&format!("method '{method}'")));
-            }
-        }
+        check_finite(&scores, &request.methods)?;
 
-        let (received, paid) = self.maps(&passed.block_inputs, request);
+        let (received, paid) = self.maps(&output.block_inputs, request);
         let mean_query = request.mean_query.then(|| {
             let last = config.depth - 1;
-            let input = input_of(last, &passed.block_inputs);
-            self.vit.query_key(last).read(input, None).mean_query()
+            let input = input_of(last, &output.block_inputs);
+            self.query_key.read(input, None).mean.mean_query()
         });
-        self.vit.recycle(passed.block_inputs);
         let assessment = Assessment { scores, received, paid, embedding: None, mean_query };
-        Ok((assessment, passed.last_output))
+        Ok((assessment, output.last_output.take()))
     }
 
     /// The maps of the first method.
@@ -167,14 +223,10 @@ impl Engine {
         if !request.received && !request.paid {
             return (None, None);
         }
-        let method = &request.methods[0];
+        let method = request.methods[0];
         let block = self.block_of(method);
         let input = input_of(block, block_inputs);
-        let key_bias = match method.aggregation {
-            Aggregation::CalibratedMean => self.key_bias.as_deref(),
-            _ => None,
-        };
-        let reading = self.vit.query_key(block).read(input, key_bias);
+        let reading = self.query_key_of(block).read(input, self.key_bias_of(method));
         let map = |direction| self.attention_map(&reading, direction, method, request.per_head);
         (
             request.received.then(|| map(Direction::Received)),
@@ -186,7 +238,7 @@ impl Engine {
         &self,
         reading: &Reading<'_>,
         direction: Direction,
-        method: &Method,
+        method: Method,
         per_head: bool,
     ) -> AttentionMap {
         let config = self.config();
@@ -206,12 +258,28 @@ impl Engine {
         }
     }
 
-    fn block_of(&self, method: &Method) -> usize {
-        method.block.unwrap_or(self.config().depth - 1)
+    /// # Panics
+    ///
+    /// When the back end does not have that block's: requests are checked before they get
+    /// here.
+    pub(super) fn query_key_of(&self, block: usize) -> &QueryKey {
+        if block + 1 == self.config().depth {
+            return &self.query_key;
+        }
+        self.backend.query_key(block).expect("no queries and keys of the block: this is a bug")
     }
 
-    fn heads_of(&self, method: &Method) -> Range<usize> {
-        method.head.map_or(0..self.config().num_heads, |head| head..head + 1)
+    fn key_bias_of(&self, method: Method) -> Option<&[f32]> {
+        let calibrated = method.aggregation() == Aggregation::CalibratedMean;
+        self.key_bias.as_deref().filter(|_| calibrated)
+    }
+
+    fn block_of(&self, method: Method) -> usize {
+        method.block().unwrap_or(self.config().depth - 1)
+    }
+
+    fn heads_of(&self, method: Method) -> Range<usize> {
+        method.head().map_or(0..self.config().num_heads, |head| head..head + 1)
     }
 }
 
@@ -228,6 +296,29 @@ fn statistic(aggregation: Aggregation, logits: &[f32]) -> f32 {
         Aggregation::InverseStd => inverse_std(logits),
         _ => unreachable!("no statistic of the full matrix: this is a bug"),
     }
+}
+
+/// A score that is NaN or infinite; an embedding's length, which is known only after the
+/// embedding head, is checked there.
+fn check_finite(scores: &[f32], methods: &[Method]) -> Result<(), Failure> {
+    for (score, method) in scores.iter().zip(methods) {
+        let to_come = method.aggregation() == Aggregation::EmbeddingNorm;
+        if !score.is_finite() && !to_come {
+            return Err(not_finite(&format!("method '{method}'")));
+        }
+    }
+    Ok(())
+}
+
+fn wrong_size(found: usize, needed: usize) -> Failure {
+    Failure::new(
+        Status::WrongSize,
+        format!("the crop is {found}×{found} pixels; this model takes {needed}×{needed}"),
+    )
+}
+
+fn not_run(error: &BackendError) -> Failure {
+    Failure::new(Status::NetworkFailed, error.to_string())
 }
 
 fn not_finite(what: &str) -> Failure {

@@ -1,7 +1,7 @@
 //! Crops in, assessments out: the library's face to every program around it.
 //!
-//! No file, no command line and no thread count leaks through: the command line,
-//! and whatever binding or server comes beside it, share this one type.
+//! No file and no command line shows here: the command line, a binding and a server share
+//! this one type. What runs the network is a [`Backend`](crate::backend::Backend).
 
 mod assess;
 mod precision;
@@ -11,16 +11,18 @@ mod whole;
 use std::num::NonZeroUsize;
 
 pub use attn_fiqa_kernels::Precision;
-use attn_fiqa_kernels::{Isa, IsaError};
+
+use crate::backend::{Backend, BackendError, BackendLoader, LoadError};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
+use crate::lent::Pool;
 use crate::map::PatchMap;
 use crate::score::{Method, QualityMap};
 use crate::status::Failure;
-use crate::threads::{Threads, ThreadsError};
+use crate::threads::{Isa, Threads, ThreadsError};
 use crate::vit::config::VitConfig;
-use crate::vit::{EmbeddingHead, Vit};
+use crate::vit::{EmbeddingHead, QueryKey};
 
 pub use precision::{ChosenPrecision, MOST_MOVED, PrecisionChoice};
 pub use request::{Request, RequestError};
@@ -30,25 +32,40 @@ pub use request::{Request, RequestError};
 pub struct EngineOptions {
     /// Worker threads; `None` is one for every core.
     pub threads: Option<NonZeroUsize>,
+    /// The instruction set of all products; `None` is the one that the environment variable
+    /// `ATTN_FIQA_ISA` names, or else the widest of the machine.
+    pub isa: Option<Isa>,
     /// Load what an embedding needs: half of a ViT-S, and nothing that an attention
-    /// score reads. See also [`Aggregation::reads_whole_network`](crate::score::Aggregation::reads_whole_network).
+    /// score reads. See also [`Method::reads_whole_network`].
     pub embedding: bool,
     /// How finely the blocks multiply.
     pub precision: PrecisionChoice,
+    /// The methods that [`PrecisionChoice::Auto`] judges by; empty is the default method.
+    pub methods: Vec<Method>,
 }
 
 /// Why no engine could be built.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// A tensor could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// `ATTN_FIQA_ISA` names an instruction set that this machine does not have.
+    /// The device does not take the network.
     #[error(transparent)]
-    InstructionSet(#[from] IsaError),
-    /// The operating system gave no threads.
+    Backend(#[from] BackendError),
+    /// The threads could not be started, or not with the instruction set asked for.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
+}
+
+impl From<LoadError> for EngineError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Checkpoint(error) => Self::Checkpoint(error),
+            LoadError::Backend(error) => Self::Backend(error),
+        }
+    }
 }
 
 /// What was found out about one crop.
@@ -104,35 +121,61 @@ pub struct AttentionMap {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Engine {
-    vit: Vit,
+    backend: Box<dyn Backend>,
+    /// The last block's queries and keys, which the score is read off.
+    query_key: QueryKey,
     embedding_head: Option<EmbeddingHead>,
     key_bias: Option<Vec<f32>>,
     quality_map: Option<QualityMap>,
     precision: ChosenPrecision,
     threads: Threads,
+    /// Mean tokens `[crop, dim]` of one batch.
+    mean_tokens: Pool<Vec<f64>>,
 }
 
 impl Engine {
-    /// Lays out the weights for the forward pass and starts the threads.
+    /// Lays out the weights for the forward pass and starts the threads. The checkpoint is
+    /// not needed afterwards.
     ///
     /// # Errors
     ///
     /// When a tensor cannot be read or holds NaN or infinity, or no threads
     /// could be started.
     pub fn new(checkpoint: &Checkpoint, options: &EngineOptions) -> Result<Self, EngineError> {
-        Isa::asked_for()?;
-        let threads = Threads::new(options.threads)?;
+        let threads = match options.isa {
+            Some(isa) => Threads::with_isa(options.threads, isa)?,
+            None => Threads::new(options.threads)?,
+        };
+        Self::with_backend(checkpoint, options, &threads, &threads)
+    }
+
+    /// Builds an engine whose network runs on another device; decoding, detection and the
+    /// score's own arithmetic run on `threads`, and the options' threads and instruction
+    /// set are not looked at. `&Threads` is itself the loader for the CPU, so that several
+    /// engines can share one pool.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read or holds NaN or infinity, or the device does not take
+    /// the network.
+    pub fn with_backend(
+        checkpoint: &Checkpoint,
+        options: &EngineOptions,
+        threads: &Threads,
+        loader: &dyn BackendLoader,
+    ) -> Result<Self, EngineError> {
         let embedding = options.embedding && checkpoint.config().embedding_head.is_some();
-        let embedding_head = if embedding { EmbeddingHead::load(checkpoint)? } else { None };
-        let through_last = embedding_head.is_some();
-        let load = |precision| Vit::load(checkpoint, precision, through_last);
+        let isa = threads.isa();
+        let embedding_head = if embedding { EmbeddingHead::load(checkpoint, isa)? } else { None };
+        let load = |precision| loader.load(checkpoint, precision, embedding);
         // `auto` begins with the reference.
         let precision = match options.precision {
             PrecisionChoice::Fixed(precision) => precision,
             PrecisionChoice::Auto => Precision::F32,
         };
         let mut engine = Self {
-            vit: threads.install(|| load(precision))?,
+            backend: load(precision)?,
+            query_key: QueryKey::of_last_block(checkpoint, isa)?,
             embedding_head,
             key_bias: checkpoint
                 .contains(KEY_BIAS)
@@ -140,39 +183,47 @@ impl Engine {
                 .transpose()?,
             quality_map: checkpoint.calibration().map(|found| found.quality.clone()),
             precision: ChosenPrecision { precision, moved: None },
-            threads,
+            threads: threads.clone(),
+            mean_tokens: Pool::new(),
         };
         if options.precision == PrecisionChoice::Auto {
-            engine.choose_precision(load)?;
+            engine.choose_precision(&options.methods, &loader.faster_than_f32(), load)?;
         }
         Ok(engine)
     }
 
-    /// Puts the fastest network that the bound allows in the place of the f32 one.
+    /// Puts the fastest network that the bound allows in the place of the f32 one, judged
+    /// by every method that this model has.
     fn choose_precision(
         &mut self,
-        load: impl Fn(Precision) -> Result<Vit, CheckpointError> + Sync,
+        methods: &[Method],
+        candidates: &[Precision],
+        load: impl Fn(Precision) -> Result<Box<dyn Backend>, LoadError>,
     ) -> Result<(), EngineError> {
         self.precision.moved = Some(0.0);
-        let candidates = Isa::best().faster_than_f32();
         if candidates.is_empty() {
             return Ok(());
         }
-        let Some(probes) = precision::probes(self.config().image_size) else {
-            return Ok(());
+        let probes = precision::probes(self.config().image_size);
+        let mut requests: Vec<Request> = methods.iter().copied().map(Request::new).collect();
+        requests.retain(|request| self.check(request).is_ok());
+        if requests.is_empty() {
+            requests.push(Request::new(self.default_method()));
+        }
+        let scores = |engine: &Self| -> Vec<Vec<f32>> {
+            requests.iter().map(|request| engine.probe_scores(&probes, request)).collect()
         };
-        let request = Request::new(self.default_method());
-        let exact = self.probe_scores(&probes, &request);
+        let exact = scores(self);
         for &candidate in candidates {
-            let faster = self.threads.install(|| load(candidate))?;
-            let reference = std::mem::replace(&mut self.vit, faster);
-            let found = self.probe_scores(&probes, &request);
-            match precision::share_moved(&exact, &found) {
+            let faster = load(candidate)?;
+            let reference = std::mem::replace(&mut self.backend, faster);
+            let found = scores(self);
+            match precision::most_moved(&exact, &found) {
                 Some(moved) if moved <= MOST_MOVED => {
                     self.precision = ChosenPrecision { precision: candidate, moved: Some(moved) };
                     break;
                 }
-                _ => self.vit = reference,
+                _ => self.backend = reference,
             }
         }
         Ok(())
@@ -194,7 +245,7 @@ impl Engine {
 
     /// The shape of the network; crops must be `image_size` on a side.
     pub fn config(&self) -> &VitConfig {
-        self.vit.config()
+        self.backend.config()
     }
 
     /// `attn-calibrated` where the checkpoint carries a fitted key bias, else `attn`.
@@ -229,10 +280,14 @@ impl Engine {
         self.threads.install(work)
     }
 
-    /// The instruction set that every engine of this process runs on: the widest that
-    /// the machine has, or the one that `ATTN_FIQA_ISA` names.
+    /// What runs the network, such as `cpu avx512`.
+    pub fn backend_name(&self) -> String {
+        self.backend.name()
+    }
+
+    /// The name of the instruction set of all products on the CPU.
     pub fn instruction_set(&self) -> &'static str {
-        Isa::best().name()
+        self.threads.isa().name()
     }
 
     /// The threads, for work that shares them with the network: a

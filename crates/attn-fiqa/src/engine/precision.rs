@@ -2,8 +2,8 @@
 //!
 //! Which precisions gain anything is known of the instruction set (measured in
 //! `docs/performance.md`), so a machine always decides the same. What they do to scores
-//! hangs on the model: a face and worse versions of it are scored in f32 and in the
-//! faster precision before the first image.
+//! depends on the model and on the method: a face and worse versions of it are scored in
+//! f32 and in the faster precision, by every method of the run, before the first image.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use attn_fiqa_kernels::Precision;
 
 use crate::crop::Crop;
 use crate::decode;
+use crate::resize::resize_bilinear;
 
 /// How finely the blocks multiply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +85,16 @@ impl fmt::Display for ChosenPrecision {
     }
 }
 
+/// The most that any method's scores moved, by [`share_moved`]; `None` where one of them
+/// has none.
+pub(super) fn most_moved(exact: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f32> {
+    let moved = exact.iter().zip(found).map(|(exact, found)| share_moved(exact, found));
+    moved.collect::<Option<Vec<f32>>>()?.into_iter().reduce(f32::max)
+}
+
 /// The most that a score moved, as a share of the range of the exact ones; `None` where
 /// that is no number or there is no range.
-pub(super) fn share_moved(exact: &[f32], found: &[f32]) -> Option<f32> {
+fn share_moved(exact: &[f32], found: &[f32]) -> Option<f32> {
     let highest = exact.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let lowest = exact.iter().copied().fold(f32::INFINITY, f32::min);
     let shares = exact.iter().zip(found).map(|(e, f)| (e - f).abs() / (highest - lowest));
@@ -96,16 +104,15 @@ pub(super) fn share_moved(exact: &[f32], found: &[f32]) -> Option<f32> {
 }
 
 /// A face, aligned and of good quality, and what blur, darkness, noise and a cover make
-/// of it. `None` where a model takes another size.
-pub(super) fn probes(side: usize) -> Option<Vec<Crop>> {
+/// of it, `side` pixels each: resized where a model takes another size than the portrait's.
+pub(super) fn probes(side: usize) -> Vec<Crop> {
     /// NASA's portrait of Eileen Collins, in the public domain.
     const FACE: &[u8] = include_bytes!("../../../../examples/faces/astronaut.png");
-    let decoded = decode::decode(FACE, &decode::DecodeLimits::default()).ok()?;
-    let face = decoded.picture;
-    if (face.width(), face.height()) != (side, side) {
-        return None;
-    }
-    let face = face.into_rgb();
+    let face = decode::decode(FACE, &decode::DecodeLimits::default())
+        .ok()
+        .and_then(|decoded| resize_bilinear(&decoded.picture, side, side))
+        .expect("the embedded portrait: this is a bug")
+        .into_rgb();
     let versions = [
         face.clone(),
         blurred(&face, side, 2),
@@ -114,7 +121,7 @@ pub(super) fn probes(side: usize) -> Option<Vec<Crop>> {
         noisy(&face),
         covered(&face, side),
     ];
-    versions.into_iter().map(|rgb| Crop::from_rgb(side, rgb)).collect()
+    versions.into_iter().filter_map(|rgb| Crop::from_rgb(side, rgb)).collect()
 }
 
 /// The mean over a square of `2·radius + 1` pixels, within the picture.
@@ -162,12 +169,22 @@ mod tests {
     }
 
     #[test]
-    fn the_probes_are_six_different_crops() {
-        let probes = probes(112).expect("probes of the usual size");
-        assert_eq!(probes.len(), 6);
-        for (index, probe) in probes.iter().enumerate() {
-            assert!(probes[..index].iter().all(|other| other != probe), "probe {index}");
+    fn the_probes_are_six_different_crops_of_any_size() {
+        for side in [112, 64, 224] {
+            let probes = probes(side);
+            assert_eq!(probes.len(), 6);
+            for (index, probe) in probes.iter().enumerate() {
+                assert_eq!(probe.side(), side);
+                assert!(probes[..index].iter().all(|other| other != probe), "probe {index}");
+            }
         }
-        assert!(super::probes(64).is_none());
+    }
+
+    #[test]
+    fn every_method_is_judged() {
+        let exact = [vec![0.0, 1.0], vec![0.0, 10.0]];
+        let found = [vec![0.0, 1.0], vec![5.0, 10.0]];
+        assert_eq!(most_moved(&exact, &found), Some(0.5));
+        assert_eq!(most_moved(&exact, &[vec![0.0, 1.0], vec![f32::NAN, 10.0]]), None);
     }
 }

@@ -34,9 +34,15 @@ impl Request {
         }
     }
 
-    /// Whether anything behind the last block's attention is needed.
+    /// Whether the last block's mean token answers everything.
+    pub(crate) fn is_read_off_mean_token(&self) -> bool {
+        let mean = |method: &Method| method.aggregation().has_map() && method.block().is_none();
+        !(self.received || self.paid || self.embedding) && self.methods.iter().all(mean)
+    }
+
+    /// Whether anything after the last block's attention is needed.
     pub(crate) fn reads_whole_network(&self) -> bool {
-        self.embedding || self.methods.iter().any(|m| m.aggregation.reads_whole_network())
+        self.embedding || self.methods.iter().any(|m| m.reads_whole_network())
     }
 }
 
@@ -84,10 +90,19 @@ pub enum RequestError {
     /// The file holds only what a score needs.
     #[error(
         "an embedding, or a method that reads the whole network, was asked for, but this file \
-         holds only what an attention score needs (it was written with --quality-only); use the \
-         full checkpoint"
+         holds only what an attention score needs (a quality-only checkpoint); use the full \
+         checkpoint"
     )]
     NoEmbeddingHead,
+    /// The engine's back end gives mean tokens only.
+    #[error(
+        "'{backend}' gives the last block's mean token only, and maps, embeddings and methods \
+         other than the mean over the last block need more; run the network on the CPU"
+    )]
+    MeanTokensOnly {
+        /// The back end's name.
+        backend: String,
+    },
     /// The engine was built without [`super::EngineOptions::embedding`].
     #[error(
         "an embedding, or a method that reads the whole network, was asked for, but the engine \
@@ -106,18 +121,21 @@ impl Engine {
         let config = self.config();
         let first = *request.methods.first().ok_or(RequestError::NoMethod)?;
         for &method in &request.methods {
-            if method.block.is_some_and(|block| block >= config.depth) {
+            if method.block().is_some_and(|block| block >= config.depth) {
                 return Err(RequestError::NoSuchBlock { method, last: config.depth - 1 });
             }
-            if method.head.is_some_and(|head| head >= config.num_heads) {
+            if method.head().is_some_and(|head| head >= config.num_heads) {
                 return Err(RequestError::NoSuchHead { method, last: config.num_heads - 1 });
             }
-            if method.aggregation == Aggregation::CalibratedMean && self.key_bias.is_none() {
+            if method.aggregation() == Aggregation::CalibratedMean && self.key_bias.is_none() {
                 return Err(RequestError::NoKeyBias { method });
             }
         }
-        if (request.received || request.paid) && !first.aggregation.has_map() {
+        if (request.received || request.paid) && !first.aggregation().has_map() {
             return Err(RequestError::NoMap { method: first });
+        }
+        if !request.is_read_off_mean_token() && !self.backend.gives_tokens() {
+            return Err(RequestError::MeanTokensOnly { backend: self.backend.name() });
         }
         if request.reads_whole_network() {
             if config.embedding_head.is_none() {

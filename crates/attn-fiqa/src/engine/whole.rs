@@ -1,56 +1,57 @@
 //! Scores that need the network behind the last block's attention.
 
-use rayon::prelude::*;
-
+use crate::backend::ForwardOutput;
 use crate::score::{Aggregation, agreement, stability_of_patches};
-use crate::vit::Passed;
 
 use super::{Engine, Request};
 
 /// Passes of [`Aggregation::Dropout`]: the last block is run so often.
-const DROPOUT_PASSES: u64 = 16;
+pub(super) const DROPOUT_PASSES: u64 = 16;
 
 impl Engine {
     /// The scores of the request that are read off the whole network; NaN in the
     /// places of all others, and of the embedding's length, which comes with it.
-    pub(super) fn whole_network_scores(&self, passed: &Passed, request: &Request) -> Vec<f32> {
+    pub(super) fn whole_network_scores(
+        &self,
+        output: &ForwardOutput,
+        request: &Request,
+    ) -> Vec<f32> {
         let mut stability: Option<Vec<f64>> = None;
         let mut score = |aggregation| match aggregation {
             Aggregation::Stability => {
-                let patches = stability.get_or_insert_with(|| self.stability(passed));
+                let patches = stability.get_or_insert_with(|| self.stability(output));
                 (patches.iter().sum::<f64>() / patches.len() as f64) as f32
             }
             Aggregation::WeightedStability => {
-                let patches = stability.get_or_insert_with(|| self.stability(passed));
-                let weights = self.attention_on_patches(passed);
+                let patches = stability.get_or_insert_with(|| self.stability(output));
+                let weights = self.attention_on_patches(output);
                 let weighted: f64 = patches.iter().zip(&weights).map(|(q, w)| q * w).sum();
                 (weighted / weights.iter().sum::<f64>()) as f32
             }
-            Aggregation::Dropout => self.dropout_agreement(passed) as f32,
+            Aggregation::Dropout => self.dropout_agreement(output) as f32,
             _ => f32::NAN,
         };
-        request.methods.iter().map(|method| score(method.aggregation)).collect()
+        request.methods.iter().map(|method| score(method.aggregation())).collect()
     }
 
     /// `[patch]`, without a class token.
-    fn stability(&self, passed: &Passed) -> Vec<f64> {
+    fn stability(&self, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
         let head = self.embedding_head.as_ref().expect("no final norm: this is a bug");
         let skipped = if config.class_token { config.embed_dim } else { 0 };
         // The first block's input is the patch embedding, before any block.
-        let outputs = passed.block_inputs.iter().filter(|(block, _)| *block > 0).map(|(_, x)| x);
+        let outputs = output.block_inputs.iter().filter(|(block, _)| *block > 0).map(|(_, x)| x);
         let stages =
-            outputs.chain(&passed.last_output).map(|tokens| head.normed(&tokens[skipped..]));
+            outputs.chain(&output.last_output).map(|tokens| head.normed(&tokens[skipped..]));
         stability_of_patches(stages.collect(), config.embed_dim)
     }
 
     /// The attention after softmax that each patch receives in the last block, mean
     /// over heads and queries, `[patch]`.
-    fn attention_on_patches(&self, passed: &Passed) -> Vec<f64> {
+    fn attention_on_patches(&self, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
-        let last = config.depth - 1;
-        let (_, input) = passed.block_inputs.last().expect("no block's input: this is a bug");
-        let logits = self.vit.query_key(last).read(input, None).logits(0..config.num_heads);
+        let (_, input) = output.block_inputs.last().expect("no block's input: this is a bug");
+        let logits = self.query_key.read(input, None).logits(0..config.num_heads);
         let tokens = input.len() / config.embed_dim;
         let mut received = vec![0.0f64; tokens];
         for row in logits.chunks_exact(tokens) {
@@ -67,15 +68,8 @@ impl Engine {
 
     /// The same parts are dropped of every image, so that a score depends on its image
     /// alone.
-    fn dropout_agreement(&self, passed: &Passed) -> f64 {
-        let last = self.config().depth - 1;
-        let (block, input) = passed.block_inputs.last().expect("no block's input: this is a bug");
-        debug_assert_eq!(*block, last);
-        let outputs: Vec<Vec<f32>> = (0..DROPOUT_PASSES)
-            .into_par_iter()
-            .map(|pass| self.vit.last_block_with_dropout(input, pass))
-            .collect();
+    fn dropout_agreement(&self, output: &ForwardOutput) -> f64 {
         let head = self.embedding_head.as_ref().expect("no embedding head: this is a bug");
-        agreement(&head.forward(&outputs, self.config().class_token))
+        agreement(&head.forward(&output.dropout_outputs, self.config().class_token))
     }
 }

@@ -32,9 +32,9 @@ fn footprints(input: usize, output: usize) -> Vec<Footprint> {
 /// that it covers, rounded to the nearest level.
 ///
 /// Rows are shared among the threads of the current pool; the answer does not
-/// depend on how many there are. Returns `None` when a side is zero or larger
+/// depend on how many there are, nor on the instruction set. Returns `None` when a side is zero or larger
 /// than the picture's: averaging does not enlarge.
-pub fn shrink_area(picture: &Picture, width: usize, height: usize) -> Option<Picture> {
+pub fn shrink_area(isa: Isa, picture: &Picture, width: usize, height: usize) -> Option<Picture> {
     if width == 0 || height == 0 || width > picture.width() || height > picture.height() {
         return None;
     }
@@ -52,7 +52,7 @@ pub fn shrink_area(picture: &Picture, width: usize, height: usize) -> Option<Pic
             sum.fill(0.0);
             let input = &picture.rgb()[footprint.first * row_length..];
             for (row, weight) in input.chunks_exact(row_length).zip(&footprint.weights) {
-                add_levels(Isa::best(), row, *weight, sum);
+                add_levels(isa, row, *weight, sum);
             }
             for (pixel, column) in out.chunks_exact_mut(CHANNELS).zip(&columns) {
                 let covered = sum[column.first * CHANNELS..].chunks_exact(CHANNELS);
@@ -116,7 +116,7 @@ mod tests {
             let input = picture(width, height, seed);
             let out = |length: usize, share: f64| ((length as f64 * share) as usize).max(1);
             let size = (out(width, shares.0), out(height, shares.1));
-            let shrunk = shrink_area(&input, size.0, size.1).unwrap();
+            let shrunk = shrink_area(Isa::widest(), &input, size.0, size.1).unwrap();
             for y in 0..size.1 {
                 for x in 0..size.0 {
                     let expected = sampled(&input, size, x, y);
@@ -132,7 +132,7 @@ mod tests {
         #[test]
         fn whole_factors_give_exact_means(columns in 1usize..6, rows in 1usize..6, seed: u32) {
             let input = picture(columns * 3, rows * 2, seed);
-            let shrunk = shrink_area(&input, columns, rows).unwrap();
+            let shrunk = shrink_area(Isa::widest(), &input, columns, rows).unwrap();
             for (at, &found) in shrunk.rgb().iter().enumerate() {
                 let (channel, column, row) = (at % 3, at / 3 % columns, at / 3 / columns);
                 let level = |x: usize, y: usize| {
@@ -148,15 +148,17 @@ mod tests {
     fn fine_stripes_become_grey_and_not_stripes() {
         let stripes: Vec<u8> =
             (0..900 * 30).flat_map(|i| [if i % 2 == 0 { 0 } else { 255 }; 3]).collect();
-        let shrunk = shrink_area(&Picture::from_rgb(900, 30, stripes).unwrap(), 300, 10).unwrap();
+        let shrunk =
+            shrink_area(Isa::widest(), &Picture::from_rgb(900, 30, stripes).unwrap(), 300, 10)
+                .unwrap();
         assert!(shrunk.rgb().iter().all(|level| (80..=175).contains(level)));
     }
 
     #[test]
     fn nothing_is_enlarged() {
         let input = picture(4, 4, 7);
-        assert_eq!(shrink_area(&input, 5, 4), None);
-        assert_eq!(shrink_area(&input, 0, 4), None);
-        assert_eq!(shrink_area(&input, 4, 4), Some(input));
+        assert_eq!(shrink_area(Isa::widest(), &input, 5, 4), None);
+        assert_eq!(shrink_area(Isa::widest(), &input, 0, 4), None);
+        assert_eq!(shrink_area(Isa::widest(), &input, 4, 4), Some(input));
     }
 }

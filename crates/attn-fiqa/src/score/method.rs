@@ -89,22 +89,89 @@ impl Aggregation {
 /// blocks and heads count from 0, as in the checkpoint's names. A higher score
 /// means a more useful image for the published mean; the others are the paper's
 /// ablations.
+///
+/// A method that makes no sense cannot be built: the key bias belongs to the last block,
+/// and an aggregation that reads the whole network has neither block nor head.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::score::{Aggregation, Method};
+///
+/// let method = Method::new(Aggregation::Max).at_block(3)?.of_head(0)?;
+/// assert_eq!(method, "attn-max@block=3@head=0".parse()?);
+/// assert!(Method::ATTN_CALIBRATED.at_block(3).is_err());
+/// assert!(Method::new(Aggregation::Dropout).of_head(1).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Method {
-    /// How values become one number.
-    pub aggregation: Aggregation,
-    /// The block whose attention is read; `None` is the last.
-    pub block: Option<usize>,
-    /// The one head that is read; `None` is all.
-    pub head: Option<usize>,
+    aggregation: Aggregation,
+    block: Option<usize>,
+    head: Option<usize>,
 }
 
 impl Method {
     /// The published score: mean over all heads and token pairs of the last block.
-    pub const ATTN: Self = Self { aggregation: Aggregation::Mean, block: None, head: None };
-    /// The same with the checkpoint's fitted key bias.
-    pub const ATTN_CALIBRATED: Self =
-        Self { aggregation: Aggregation::CalibratedMean, block: None, head: None };
+    pub const ATTN: Self = Self::new(Aggregation::Mean);
+    /// The published score after the checkpoint's fitted key bias is added to every key.
+    pub const ATTN_CALIBRATED: Self = Self::new(Aggregation::CalibratedMean);
+
+    /// An aggregation over all heads of the last block, or of the whole network.
+    pub const fn new(aggregation: Aggregation) -> Self {
+        Self { aggregation, block: None, head: None }
+    }
+
+    /// The same aggregation in block `block`, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// When the aggregation reads the whole network, or the key bias, which belongs to the
+    /// last block.
+    pub fn at_block(self, block: usize) -> Result<Self, MethodError> {
+        Self { block: Some(block), ..self }.checked()
+    }
+
+    /// The same aggregation of head `head` alone, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// When the aggregation reads the whole network.
+    pub fn of_head(self, head: usize) -> Result<Self, MethodError> {
+        Self { head: Some(head), ..self }.checked()
+    }
+
+    fn checked(self) -> Result<Self, MethodError> {
+        let error = |reason| Err(MethodError { name: self.to_string(), reason });
+        if self.aggregation.reads_whole_network() && (self.block.is_some() || self.head.is_some()) {
+            return error("a block or head, although the whole network is read,");
+        }
+        if self.aggregation == Aggregation::CalibratedMean && self.block.is_some() {
+            return error("a block, although the key bias belongs to the last one,");
+        }
+        Ok(self)
+    }
+
+    /// How values become one number.
+    pub fn aggregation(self) -> Aggregation {
+        self.aggregation
+    }
+
+    /// The block whose attention is read; `None` is the last.
+    pub fn block(self) -> Option<usize> {
+        self.block
+    }
+
+    /// The one head that is read; `None` is all.
+    pub fn head(self) -> Option<usize> {
+        self.head
+    }
+
+    /// Whether the score needs the last block in full, so that the engine must be built
+    /// with [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
+    pub fn reads_whole_network(self) -> bool {
+        self.aggregation.reads_whole_network()
+    }
 }
 
 impl fmt::Display for Method {
@@ -147,7 +214,7 @@ impl FromStr for Method {
             .into_iter()
             .find(|candidate| candidate.name() == aggregation)
             .ok_or_else(|| error("unknown name"))?;
-        let mut method = Self { aggregation, block: None, head: None };
+        let mut method = Self::new(aggregation);
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| error("no '=' after '@'"))?;
             let slot = match key {
@@ -160,13 +227,9 @@ impl FromStr for Method {
                 return Err(error("block or head given twice"));
             }
         }
-        if aggregation.reads_whole_network() && method != (Self { aggregation, ..Self::ATTN }) {
-            return Err(error("a block or head, although the whole network is read,"));
-        }
-        if aggregation == Aggregation::CalibratedMean && method.block.is_some() {
-            return Err(error("a block, although the key bias belongs to the last one,"));
-        }
-        Ok(method)
+        let Self { block, head, .. } = method;
+        let checked = Self { aggregation, block, head }.checked();
+        checked.map_err(|problem| error(problem.reason))
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) struct Attention {
     pub(super) proj: Linear,
     shape: AttentionShape,
     precision: Precision,
+    isa: Isa,
 }
 
 impl Attention {
@@ -27,9 +28,9 @@ impl Attention {
         block: usize,
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
-        let precision = sensitive::of_qkv(weights.precision(), block, config.depth);
+        let precision = sensitive::of_qkv(weights, block, config.depth);
         let (norm1, qkv) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
-        let precision = sensitive::of_proj_and_fc1(weights.precision(), config.embed_dim);
+        let precision = sensitive::of_proj_and_fc1(weights, config.embed_dim);
         let proj = weights.in_precision(precision);
         let attention = Self {
             qkv,
@@ -40,6 +41,7 @@ impl Attention {
                 scale: config.scale(),
             },
             precision: weights.precision(),
+            isa: weights.isa(),
         };
         Ok((norm1, attention))
     }
@@ -49,7 +51,7 @@ impl Attention {
         let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = qkv.len() / (3 * heads * head_dim);
         mixed.par_chunks_mut(tokens * head_dim).enumerate().for_each(|(head, mixed)| {
-            attention(Isa::best(), self.precision, qkv, &self.shape, head, mixed);
+            attention(self.isa, self.precision, qkv, &self.shape, head, mixed);
         });
     }
 

@@ -1,6 +1,6 @@
 //! From the last block's output to the embedding: `norm` and `feature.{0,1,2,3}`.
 
-use attn_fiqa_kernels::Precision;
+use attn_fiqa_kernels::{Isa, Precision};
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
@@ -33,12 +33,12 @@ struct Projection {
 
 impl EmbeddingHead {
     /// `None` when the checkpoint holds no head.
-    pub(crate) fn load(checkpoint: &Checkpoint) -> Result<Option<Self>, CheckpointError> {
+    pub(crate) fn load(checkpoint: &Checkpoint, isa: Isa) -> Result<Option<Self>, CheckpointError> {
         let config: &VitConfig = checkpoint.config();
         let Some(head) = config.embedding_head else {
             return Ok(None);
         };
-        let weights = Weights::new(checkpoint, Precision::F32);
+        let weights = Weights::new(checkpoint, Precision::F32, isa);
         Ok(Some(Self {
             norm: weights.layer_norm("norm", config.layer_norm_eps)?,
             first: Projection::load(&weights, "feature.0", "feature.1", head.hidden_dim)?,

@@ -1,18 +1,19 @@
 //! LayerNorm, whose affine part the linear behind it takes up.
 
-use attn_fiqa_kernels::{Isa, layer_norm, matrix_vector, standardise};
+use attn_fiqa_kernels::{Isa, add_rows, layer_norm, matrix_vector, standardise};
 
 /// With its affine part: before the embedding head.
 pub(super) struct LayerNorm {
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,
     pub(super) eps: f32,
+    pub(super) isa: Isa,
 }
 
 impl LayerNorm {
     /// Normalises every row of `x` `[row, dim]` into `out`.
     pub(super) fn forward(&self, x: &[f32], out: &mut [f32]) {
-        layer_norm(Isa::best(), x, &self.weight, &self.bias, self.eps, out);
+        layer_norm(self.isa, x, &self.weight, &self.bias, self.eps, out);
     }
 
     /// Takes the affine part into the linear behind, `W·(n∘γ + β) + b =
@@ -22,12 +23,12 @@ impl LayerNorm {
         let [beta, old] = [&self.bias[..], bias]
             .map(|values| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>());
         let mut shifted = vec![0.0; old.len()];
-        matrix_vector(Isa::best(), weight, &beta, &old, &mut shifted);
+        matrix_vector(self.isa, weight, &beta, &old, &mut shifted);
         bias.iter_mut().zip(shifted).for_each(|(bias, shifted)| *bias = shifted as f32);
         for row in weight.chunks_exact_mut(dim) {
             row.iter_mut().zip(&self.weight).for_each(|(weight, gamma)| *weight *= gamma);
         }
-        Standardise { dim, eps: self.eps }
+        Standardise { dim, eps: self.eps, isa: self.isa }
     }
 }
 
@@ -36,12 +37,25 @@ impl LayerNorm {
 pub(super) struct Standardise {
     pub(super) dim: usize,
     pub(super) eps: f32,
+    pub(super) isa: Isa,
 }
 
 impl Standardise {
     /// Normalises every row of `x` `[row, dim]` into `out`.
     pub(super) fn forward(self, x: &[f32], out: &mut [f32]) {
-        standardise(Isa::best(), x, self.dim, self.eps, out);
+        standardise(self.isa, x, self.dim, self.eps, out);
+    }
+
+    /// The mean over the rows of `x` `[row, dim]`, each normalised, into `mean` `[dim]`;
+    /// `row` `[dim]` is room for one of them.
+    pub(super) fn mean(self, x: &[f32], row: &mut [f32], mean: &mut [f64]) {
+        mean.fill(0.0);
+        for input in x.chunks_exact(self.dim) {
+            self.forward(input, row);
+            add_rows(self.isa, row, mean);
+        }
+        let rows = (x.len() / self.dim) as f64;
+        mean.iter_mut().for_each(|mean| *mean /= rows);
     }
 }
 
@@ -57,6 +71,7 @@ mod tests {
             weight: (0..dim).map(|i| value(i + 3)).collect(),
             bias: (0..dim).map(|i| value(i + 40)).collect(),
             eps: 1e-5,
+            isa: Isa::widest(),
         };
         let weight: Vec<f32> = (0..dim * outputs).map(|i| value(i + 90)).collect();
         let bias: Vec<f32> = (0..outputs).map(|i| value(i + 7)).collect();

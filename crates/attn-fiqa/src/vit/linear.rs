@@ -18,20 +18,12 @@ pub(super) struct Plain {
     /// `[out]`; zeros where the checkpoint has none.
     bias: Vec<f32>,
     inputs: usize,
+    isa: Isa,
 }
 
 impl Linear {
-    /// From a weight `[out, in]`, for the instruction set that everything runs on.
+    /// From a weight `[out, in]`, laid out for `isa`.
     pub(super) fn new(
-        precision: Precision,
-        weight: Vec<f32>,
-        bias: Option<Vec<f32>>,
-        inputs: usize,
-    ) -> Self {
-        Self::for_isa(Isa::best(), precision, weight, bias, inputs)
-    }
-
-    fn for_isa(
         isa: Isa,
         precision: Precision,
         weight: Vec<f32>,
@@ -40,7 +32,7 @@ impl Linear {
     ) -> Self {
         if precision == Precision::F32 && !isa.has_packed_f32() {
             let bias = bias.unwrap_or_else(|| vec![0.0; weight.len() / inputs]);
-            return Self::Plain(Plain { weight, bias, inputs });
+            return Self::Plain(Plain { weight, bias, inputs, isa });
         }
         Self::Packed(PackedWeights::new(isa, precision, &weight, bias.as_deref(), inputs))
     }
@@ -101,7 +93,7 @@ impl Plain {
             Finish::Relu | Finish::AddRelu => {
                 out.iter_mut().filter(|out| **out < 0.0).for_each(|out| *out = 0.0);
             }
-            Finish::Relu6 => relu6(Isa::best(), out),
+            Finish::Relu6 => relu6(self.isa, out),
         }
     }
 }
@@ -120,8 +112,7 @@ mod tests {
         let residual: Vec<f32> = (0..rows * outputs).map(|i| value(i + 11)).collect();
         for isa in Isa::available() {
             for bias in [None, Some(bias.clone())] {
-                let layer =
-                    Linear::for_isa(isa, Precision::F32, weight.clone(), bias.clone(), inputs);
+                let layer = Linear::new(isa, Precision::F32, weight.clone(), bias.clone(), inputs);
                 assert_eq!(layer.first_rows(3), weight[..3 * inputs], "{}", isa.name());
                 assert_eq!(layer.bias(), bias.clone().unwrap_or(vec![0.0; outputs]));
                 // What was there before must not show through.

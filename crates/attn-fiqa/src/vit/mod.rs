@@ -14,6 +14,7 @@
 mod attention;
 mod block;
 pub mod config;
+mod cpu;
 mod dropout;
 mod embedding_head;
 mod layer_norm;
@@ -26,19 +27,22 @@ mod weights;
 mod workspace;
 
 pub(crate) use embedding_head::EmbeddingHead;
-pub(crate) use query_key::{Direction, QueryKey, Reading};
+pub use query_key::QueryKey;
+pub(crate) use query_key::{Direction, Reading};
 
 use std::sync::OnceLock;
 
-use attn_fiqa_kernels::Precision;
+use attn_fiqa_kernels::{Isa, Precision};
 use rayon::prelude::*;
 
 use block::Block;
 use config::VitConfig;
 use patch_embed::PatchEmbed;
 
+use crate::backend::{ForwardOptions, ForwardOutput};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::lent::Pool;
+use layer_norm::Standardise;
 use weights::Weights;
 use workspace::Workspace;
 
@@ -55,98 +59,105 @@ fn token_chunk(tokens: usize) -> usize {
 /// A loaded network: weights laid out for the forward pass.
 pub(crate) struct Vit {
     config: VitConfig,
+    precision: Precision,
+    isa: Isa,
     patch_embed: PatchEmbed,
     blocks: Vec<Block>,
+    /// What the last block's input goes through before its queries and keys.
+    last_norm: Standardise,
     /// The last block in full, loaded only when an embedding may be asked for.
     last_block: Option<Block>,
-    /// Of every block; cut out when first asked for, the last one's at loading.
+    /// Of every block but the last; cut out when first asked for.
     query_keys: Vec<OnceLock<QueryKey>>,
     workspaces: Pool<Workspace>,
     /// Buffers of `[token, dim]`.
     token_buffers: Pool<Vec<f32>>,
-    /// Empty lists with room for [`Passed::block_inputs`].
+    /// Empty lists with room for [`ForwardOutput::block_inputs`].
     lists: Pool<BlockInputs>,
 }
 
 /// Of blocks, ascending: the index and the input `[token, dim]`.
-pub(crate) type BlockInputs = Vec<(usize, Vec<f32>)>;
-
-/// What one forward pass leaves behind.
-pub(crate) struct Passed {
-    /// Of every block asked for.
-    pub(crate) block_inputs: BlockInputs,
-    /// The last block's output `[token, dim]`, when it was asked for.
-    pub(crate) last_output: Option<Vec<f32>>,
-}
+type BlockInputs = Vec<(usize, Vec<f32>)>;
 
 impl Vit {
     /// Reads what a score needs, and the last block in full when `through_last`.
     ///
     /// The blocks' linears and attention multiply in `precision`; the patch
-    /// embedding and the reading of the last block's attention in f32.
-    pub(crate) fn load(
+    /// embedding in f32.
+    fn load(
         checkpoint: &Checkpoint,
         precision: Precision,
         through_last: bool,
+        isa: Isa,
     ) -> Result<Self, CheckpointError> {
         let config = *checkpoint.config();
-        let weights = Weights::new(checkpoint, precision);
+        let weights = Weights::new(checkpoint, precision, isa);
         let last = config.depth - 1;
         // Called on the pool, every core lays out weights.
         let blocks = (0..last)
             .into_par_iter()
             .map(|index| Block::load(&weights, &config, index))
             .collect::<Result<Vec<_>, _>>()?;
-        let last_query_key = QueryKey::load_last(&weights, &config, checkpoint.is_quality_only())?;
-        let mut query_keys: Vec<OnceLock<QueryKey>> = (0..last).map(|_| OnceLock::new()).collect();
-        query_keys.push(OnceLock::from(last_query_key));
         Ok(Self {
             patch_embed: PatchEmbed::load(&weights, &config)?,
             blocks,
+            last_norm: Standardise { dim: config.embed_dim, eps: config.layer_norm_eps, isa },
             last_block: through_last.then(|| Block::load(&weights, &config, last)).transpose()?,
-            query_keys,
+            query_keys: (0..last).map(|_| OnceLock::new()).collect(),
             workspaces: Pool::new(),
             token_buffers: Pool::new(),
             lists: Pool::new(),
             config,
+            precision,
+            isa,
         })
     }
 
-    pub(crate) fn config(&self) -> &VitConfig {
+    fn config(&self) -> &VitConfig {
         &self.config
     }
 
-    /// The queries and keys of block `index`, ready to read attention off its input.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such block: requests are checked before they get here.
-    pub(crate) fn query_key(&self, index: usize) -> &QueryKey {
-        self.query_keys[index].get_or_init(|| self.blocks[index].query_key())
+    fn precision(&self) -> Precision {
+        self.precision
     }
 
-    /// The last block's output `[token, dim]` for its input, with parts dropped at
-    /// random: the same parts for the same `pass`.
+    fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The queries and keys of block `index`, ready to read attention off its input; `None`
+    /// for the last block, whose queries and keys the score's head holds.
+    fn query_key(&self, index: usize) -> Option<&QueryKey> {
+        let query_key = self.query_keys.get(index)?;
+        Some(query_key.get_or_init(|| self.blocks[index].query_key()))
+    }
+
+    /// The mean over tokens of the last block's normalized input, into `mean` `[dim]`.
     ///
-    /// # Panics
-    ///
-    /// When the last block was not loaded: requests are checked before they get here.
-    pub(crate) fn last_block_with_dropout(&self, input: &[f32], pass: u64) -> Vec<f32> {
-        let block = self.last_block.as_ref().expect("the last block was not loaded: this is a bug");
-        let mut tokens = input.to_vec();
+    /// `rgb` is `[row, column, channel]`, `image_size` on a side.
+    fn mean_token(&self, rgb: &[u8], mean: &mut [f64]) {
         let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
-        block.forward_with_dropout(&mut tokens, &mut workspace, pass);
+        let mut tokens = self.token_buffer();
+        self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
+        for block in &self.blocks {
+            block.forward(&mut tokens, &mut workspace);
+        }
+        let token = &mut workspace.rows[..self.config.embed_dim];
+        self.last_norm.mean(&tokens, token, mean);
+        self.token_buffers.give_back(tokens);
         self.workspaces.give_back(workspace);
-        tokens
     }
 
     /// One image through the network, as far as it is needed.
     ///
-    /// `rgb` is `[row, column, channel]`, `image_size` on a side. `inputs_of` are
-    /// the blocks whose inputs to keep, ascending. Blocks behind the last of them
-    /// are not computed unless `through_last`.
-    pub(crate) fn forward(&self, rgb: &[u8], inputs_of: &[usize], through_last: bool) -> Passed {
+    /// # Panics
+    ///
+    /// When the last block's output is wanted and the last block was not loaded: requests
+    /// are checked before they get here.
+    fn forward_keeping(&self, rgb: &[u8], wanted: &ForwardOptions<'_>) -> ForwardOutput {
         let last = self.config.depth - 1;
+        let &ForwardOptions { block_inputs: inputs_of, last_output, dropout_passes } = wanted;
+        let through_last = last_output || dropout_passes > 0;
         let stop = if through_last { last } else { inputs_of.last().copied().unwrap_or(0) };
         let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
@@ -163,29 +174,44 @@ impl Vit {
             keep(&mut block_inputs, index, &tokens);
             block.forward(&mut tokens, &mut workspace);
         }
-        let last_output = if through_last {
+        let mut output = ForwardOutput::default();
+        if through_last {
             keep(&mut block_inputs, last, &tokens);
             let block =
                 self.last_block.as_ref().expect("the last block was not loaded: this is a bug");
+            let passes = (0..dropout_passes).into_par_iter();
+            output.dropout_outputs = passes
+                .map(|pass| {
+                    let mut tokens = tokens.clone();
+                    let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
+                    block.forward_with_dropout(&mut tokens, &mut workspace, pass);
+                    self.workspaces.give_back(workspace);
+                    tokens
+                })
+                .collect();
             block.forward(&mut tokens, &mut workspace);
-            Some(tokens)
+            output.last_output = Some(tokens);
         } else {
             block_inputs.push((stop, tokens));
-            None
-        };
+        }
         self.workspaces.give_back(workspace);
-        Passed { block_inputs, last_output }
+        output.block_inputs = block_inputs;
+        output
     }
 
     fn token_buffer(&self) -> Vec<f32> {
         self.token_buffers.take(|| vec![0.0; self.config.tokens() * self.config.embed_dim])
     }
 
-    /// Takes back what [`Self::forward`] lent, so that a steady run needs no more memory.
-    pub(crate) fn recycle(&self, mut block_inputs: BlockInputs) {
-        for (_, tokens) in block_inputs.drain(..) {
-            self.token_buffers.give_back(tokens);
-        }
+    /// Keeps the buffers of an answer for the next images.
+    fn take_back(&self, output: ForwardOutput) {
+        let ForwardOutput { mut block_inputs, last_output, dropout_outputs } = output;
+        let tokens = block_inputs.drain(..).map(|(_, tokens)| tokens).chain(last_output);
+        let length = self.config.tokens() * self.config.embed_dim;
+        tokens
+            .filter(|tokens| tokens.len() == length)
+            .for_each(|tokens| self.token_buffers.give_back(tokens));
+        drop(dropout_outputs);
         self.lists.give_back(block_inputs);
     }
 }

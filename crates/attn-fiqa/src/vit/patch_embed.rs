@@ -94,5 +94,5 @@ fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, Checkpoi
         }
     }
     // Pixels have eight bits already, and everything after rests on them.
-    Ok(Linear::new(Precision::F32, weight, Some(bias), inputs))
+    Ok(Linear::new(weights.isa(), Precision::F32, weight, Some(bias), inputs))
 }

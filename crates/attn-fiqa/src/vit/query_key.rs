@@ -9,9 +9,9 @@
 
 use std::ops::Range;
 
-use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, add_rows, gemm, matrix_vector};
+use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, Precision, gemm, matrix_vector};
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::lent::Pool;
 
 use super::config::VitConfig;
@@ -19,8 +19,9 @@ use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::weights::Weights;
 
-/// What the queries and keys of one block are made from.
-pub(crate) struct QueryKey {
+/// What the queries and keys of one block are made from: the rows of `attn.qkv` that give
+/// them, with the affine part of `norm1` folded in.
+pub struct QueryKey {
     norm1: Standardise,
     /// `[query | key, in]`, the affine part of `norm1` folded in.
     weight: Vec<f32>,
@@ -62,18 +63,21 @@ impl QueryKey {
         Self::new(norm1, weight, &qkv.bias()[..outputs], config)
     }
 
-    /// The last block's, without reading anything else of that block.
-    pub(super) fn load_last(
-        weights: &Weights<'_>,
-        config: &VitConfig,
-        quality_only: bool,
-    ) -> Result<Self, CheckpointError> {
+    /// The last block's, without reading anything else of that block: what a score is
+    /// read off. Always in f32: the score itself is never rounded to the precision of the
+    /// blocks before it.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read.
+    pub fn of_last_block(checkpoint: &Checkpoint, isa: Isa) -> Result<Self, CheckpointError> {
+        let config = checkpoint.config();
         let last = config.depth - 1;
         let norm = format!("blocks.{last}.norm1");
-        let name = if quality_only { "qk" } else { "qkv" };
-        // The score itself is never rounded to the precision of the blocks before it.
+        let name = if checkpoint.is_quality_only() { "qk" } else { "qkv" };
         let name = format!("blocks.{last}.attn.{name}");
-        let (norm1, linear) = weights.in_f32().linear_after(&norm, &name, config)?;
+        let weights = Weights::new(checkpoint, Precision::F32, isa);
+        let (norm1, linear) = weights.linear_after(&norm, &name, config)?;
         Ok(Self::from_qkv(norm1, &linear, config))
     }
 
@@ -89,65 +93,77 @@ impl QueryKey {
         }
     }
 
-    /// Normalises the block's input `[token, dim]` and takes the mean query and key.
+    /// Attention statistics of a mean token `[dim]`, as [`Backend::forward`] gives it.
     ///
     /// `key_bias` `[head, head_dim]` is added to every key: the freedom that
     /// softmax, and with it the embedding, does not see (definitions §2).
+    ///
+    /// [`Backend::forward`]: crate::backend::Backend::forward
+    pub(crate) fn of_mean<'a>(
+        &'a self,
+        mean_token: &[f64],
+        key_bias: Option<&[f32]>,
+    ) -> MeanReading<'a> {
+        let mut buffers = self.buffers();
+        buffers.mean.copy_from_slice(mean_token);
+        self.finish(buffers, key_bias)
+    }
+
+    /// Normalises the block's input `[token, dim]` and takes the mean query and key.
     pub(crate) fn read<'a>(
         &'a self,
         block_input: &'a [f32],
         key_bias: Option<&[f32]>,
     ) -> Reading<'a> {
+        let mut buffers = self.buffers();
+        self.norm1.mean(block_input, &mut buffers.token, &mut buffers.mean);
+        Reading { mean: self.finish(buffers, key_bias), block_input }
+    }
+
+    fn buffers(&self) -> Buffers {
         let dim = self.heads * self.head_dim;
-        let mut buffers = self.buffers.take(|| Buffers {
+        self.buffers.take(|| Buffers {
             token: vec![0.0; dim],
             mean: vec![0.0; dim],
             bias: vec![0.0; 2 * dim],
             mean_query_key: vec![0.0; 2 * dim],
-        });
-        let Buffers { token, mean, bias, mean_query_key } = &mut buffers;
-        let isa = Isa::best();
-        mean.fill(0.0);
-        for input in block_input.chunks_exact(dim) {
-            self.norm1.forward(input, token);
-            add_rows(isa, token, mean);
-        }
-        let tokens = (block_input.len() / dim) as f64;
-        mean.iter_mut().for_each(|mean| *mean /= tokens);
+        })
+    }
+
+    fn finish(&self, mut buffers: Buffers, key_bias: Option<&[f32]>) -> MeanReading<'_> {
+        let dim = self.heads * self.head_dim;
+        let Buffers { mean, bias, mean_query_key, .. } = &mut buffers;
         bias.copy_from_slice(&self.bias);
         if let Some(key_bias) = key_bias {
             bias[dim..].iter_mut().zip(key_bias).for_each(|(bias, &c)| *bias += f64::from(c));
         }
-        matrix_vector(isa, &self.weight, mean, bias, mean_query_key);
-        Reading { of: self, block_input, buffers }
+        matrix_vector(self.norm1.isa, &self.weight, mean, bias, mean_query_key);
+        MeanReading { of: self, buffers }
     }
 }
 
-/// One image at one block: everything the attention statistics need.
-pub(crate) struct Reading<'a> {
+/// One image at one block, by its mean token alone: the scores that are means.
+pub(crate) struct MeanReading<'a> {
     of: &'a QueryKey,
-    /// `[token, dim]`.
-    block_input: &'a [f32],
     buffers: Buffers,
 }
 
-impl Drop for Reading<'_> {
+impl Drop for MeanReading<'_> {
     fn drop(&mut self) {
         self.of.buffers.give_back(std::mem::take(&mut self.buffers));
     }
 }
 
-impl Reading<'_> {
+/// One image at one block: everything the attention statistics need.
+pub(crate) struct Reading<'a> {
+    pub(crate) mean: MeanReading<'a>,
+    /// `[token, dim]`.
+    block_input: &'a [f32],
+}
+
+impl MeanReading<'_> {
     fn dim(&self) -> usize {
         self.of.heads * self.of.head_dim
-    }
-
-    /// The block's input without mean and deviation, `[token, dim]`; only what goes beyond
-    /// a score needs it.
-    fn normed(&self) -> Vec<f32> {
-        let mut normed = vec![0.0; self.block_input.len()];
-        self.of.norm1.forward(self.block_input, &mut normed);
-        normed
     }
 
     /// The mean over tokens of the queries, `[head, head_dim]`.
@@ -168,27 +184,38 @@ impl Reading<'_> {
         let count = heads.len() as f64;
         heads.map(|head| self.head_score(head)).sum::<f64>() / count
     }
+}
+
+impl Reading<'_> {
+    /// The block's input without mean and deviation, `[token, dim]`; only what goes beyond
+    /// a score needs it.
+    fn normed(&self) -> Vec<f32> {
+        let mut normed = vec![0.0; self.block_input.len()];
+        self.mean.of.norm1.forward(self.block_input, &mut normed);
+        normed
+    }
 
     /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D).
     pub(crate) fn per_token(&self, direction: Direction, heads: Range<usize>) -> Vec<f32> {
-        let (dim, width) = (self.dim(), self.of.head_dim);
+        let MeanReading { of, buffers } = &self.mean;
+        let (dim, width) = (self.mean.dim(), of.head_dim);
         let outputs = heads.start * width..heads.end * width;
         // The side that is averaged, and the side that stays a token's own.
         let (averaged, own) = match direction {
             Direction::Received => (0, dim),
             Direction::Paid => (dim, 0),
         };
-        let averaged = &self.buffers.mean_query_key[averaged..][outputs.clone()];
+        let averaged = &buffers.mean_query_key[averaged..][outputs.clone()];
         let own = own + outputs.start..own + outputs.end;
         let constant: f64 =
-            averaged.iter().zip(&self.buffers.bias[own.clone()]).map(|(a, b)| a * b).sum();
+            averaged.iter().zip(&buffers.bias[own.clone()]).map(|(a, b)| a * b).sum();
         let mut towards = vec![0.0f64; dim];
-        let rows = self.of.weight[own.start * dim..own.end * dim].chunks_exact(dim);
+        let rows = of.weight[own.start * dim..own.end * dim].chunks_exact(dim);
         for (averaged, row) in averaged.iter().zip(rows) {
             let towards = towards.iter_mut().zip(row);
             towards.for_each(|(towards, &weight)| *towards += averaged * f64::from(weight));
         }
-        let factor = self.of.scale / heads.len() as f64;
+        let factor = of.scale / heads.len() as f64;
         self.normed()
             .chunks_exact(dim)
             .map(|token| {
@@ -200,15 +227,16 @@ impl Reading<'_> {
 
     /// The whole matrix `A` of `heads`, `[head, query token, key token]`.
     pub(crate) fn logits(&self, heads: Range<usize>) -> Vec<f32> {
-        let (dim, width) = (self.dim(), self.of.head_dim);
+        let MeanReading { of, buffers } = &self.mean;
+        let (dim, width) = (self.mean.dim(), of.head_dim);
         let normed = self.normed();
         let tokens = normed.len() / dim;
-        let bias: Vec<f32> = self.buffers.bias.iter().map(|&bias| bias as f32).collect();
+        let bias: Vec<f32> = buffers.bias.iter().map(|&bias| bias as f32).collect();
         let mut query_key = bias.repeat(tokens);
         gemm(
             MatrixMut::contiguous(&mut query_key, tokens, 2 * dim),
             Matrix::contiguous(&normed, tokens, dim),
-            Matrix::contiguous(&self.of.weight, 2 * dim, dim).transposed(),
+            Matrix::contiguous(&of.weight, 2 * dim, dim).transposed(),
             1.0,
             Accumulate::Add,
         );
@@ -221,7 +249,7 @@ impl Reading<'_> {
                 MatrixMut::contiguous(logits, tokens, tokens),
                 part(0),
                 part(dim).transposed(),
-                self.of.scale as f32,
+                of.scale as f32,
                 Accumulate::Overwrite,
             );
         }
@@ -232,6 +260,8 @@ impl Reading<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use attn_fiqa_kernels::Isa;
 
     use super::*;
     use crate::vit::config::Activation;
@@ -278,7 +308,7 @@ mod tests {
                 mlp_dim: dim, qkv_bias: has_bias, activation: Activation::Relu6,
                 class_token: false, layer_norm_eps: 1e-5, embedding_head: None,
             };
-            let norm1 = Standardise { dim, eps: 1e-5 };
+            let norm1 = Standardise { dim, eps: 1e-5, isa: Isa::widest() };
             let bias = if has_bias { random(2 * dim, &mut seed) } else { vec![0.0; 2 * dim] };
             let qk = QueryKey::new(norm1, random(dim * 2 * dim, &mut seed), &bias, &config);
             let key_bias = has_key_bias.then(|| random(dim, &mut seed));
@@ -303,7 +333,7 @@ mod tests {
                     }
                 }
             }
-            prop_assert!((reading.score(0..heads) - score).abs() < 1e-6);
+            prop_assert!((reading.mean.score(0..heads) - score).abs() < 1e-6);
             for (direction, expected) in [(Direction::Received, received), (Direction::Paid, paid)] {
                 let found = reading.per_token(direction, 0..heads);
                 let mean = found.iter().map(|&v| f64::from(v)).sum::<f64>() / tokens as f64;

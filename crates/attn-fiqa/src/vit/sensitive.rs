@@ -4,6 +4,8 @@
 
 use attn_fiqa_kernels::{Isa, Precision};
 
+use super::weights::Weights;
+
 /// Blocks, besides the last one, whose queries, keys and values are not rounded to bytes.
 const QKV_BLOCKS: usize = 2;
 
@@ -12,22 +14,30 @@ const QKV_BLOCKS: usize = 2;
 /// for it; one of 512 keeps that without, and 43 % of its products are there.
 const NARROW: usize = 256;
 
-/// What `attn.qkv` of `block` multiplies in, in a network of `precision` and so many blocks.
-pub(super) fn of_qkv(precision: Precision, block: usize, depth: usize) -> Precision {
-    finer_than_bytes(precision, block + 1 + QKV_BLOCKS >= depth)
+/// What `attn.qkv` of `block` multiplies in, in a network of `depth` blocks.
+pub(super) fn of_qkv(weights: &Weights<'_>, block: usize, depth: usize) -> Precision {
+    qkv(weights.isa(), weights.precision(), block, depth)
 }
 
-/// What every block's `attn.proj` and `mlp.fc1` multiply in, in a network of `precision` and
-/// width `embed_dim`.
-pub(super) fn of_proj_and_fc1(precision: Precision, embed_dim: usize) -> Precision {
-    finer_than_bytes(precision, embed_dim <= NARROW)
+/// What every block's `attn.proj` and `mlp.fc1` multiply in, in a network of width
+/// `embed_dim`.
+pub(super) fn of_proj_and_fc1(weights: &Weights<'_>, embed_dim: usize) -> Precision {
+    proj_and_fc1(weights.isa(), weights.precision(), embed_dim)
+}
+
+fn qkv(isa: Isa, precision: Precision, block: usize, depth: usize) -> Precision {
+    finer_than_bytes(isa, precision, block + 1 + QKV_BLOCKS >= depth)
+}
+
+fn proj_and_fc1(isa: Isa, precision: Precision, embed_dim: usize) -> Precision {
+    finer_than_bytes(isa, precision, embed_dim <= NARROW)
 }
 
 /// `precision`, but where bytes do not do the fastest one of more than eight bits.
-fn finer_than_bytes(precision: Precision, sensitive: bool) -> Precision {
+fn finer_than_bytes(isa: Isa, precision: Precision, sensitive: bool) -> Precision {
     match precision {
         Precision::Int8 if sensitive => {
-            let fast = Isa::best().faster_than_f32();
+            let fast = isa.faster_than_f32();
             if fast.contains(&Precision::Bf16) { Precision::Bf16 } else { Precision::F32 }
         }
         precision => precision,
@@ -40,17 +50,18 @@ mod tests {
 
     #[test]
     fn bytes_are_kept_from_the_last_queries_and_from_a_narrow_network() {
-        let bytes = |block: &usize| of_qkv(Precision::Int8, *block, 8) == Precision::Int8;
+        let isa = Isa::widest();
+        let bytes = |block: &usize| qkv(isa, Precision::Int8, *block, 8) == Precision::Int8;
         assert_eq!((0..8).filter(bytes).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-        assert_ne!(of_proj_and_fc1(Precision::Int8, 192), Precision::Int8);
-        assert_eq!(of_proj_and_fc1(Precision::Int8, 512), Precision::Int8);
+        assert_ne!(proj_and_fc1(isa, Precision::Int8, 192), Precision::Int8);
+        assert_eq!(proj_and_fc1(isa, Precision::Int8, 512), Precision::Int8);
     }
 
     #[test]
     fn other_precisions_are_the_same_throughout() {
         for precision in [Precision::F32, Precision::Bf16] {
-            assert_eq!(of_qkv(precision, 7, 8), precision);
-            assert_eq!(of_proj_and_fc1(precision, 192), precision);
+            assert_eq!(qkv(Isa::widest(), precision, 7, 8), precision);
+            assert_eq!(proj_and_fc1(Isa::widest(), precision, 192), precision);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Tensors on their way from the checkpoint into the layers.
 
-use attn_fiqa_kernels::Precision;
+use attn_fiqa_kernels::{Isa, Precision};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
@@ -12,26 +12,26 @@ use super::linear::Linear;
 pub(super) struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     precision: Precision,
+    isa: Isa,
 }
 
 impl<'a> Weights<'a> {
-    /// Linears will multiply in this precision.
-    pub(super) fn new(checkpoint: &'a Checkpoint, precision: Precision) -> Self {
-        Self { checkpoint, precision }
+    /// Linears will multiply in this precision, with this instruction set.
+    pub(super) fn new(checkpoint: &'a Checkpoint, precision: Precision, isa: Isa) -> Self {
+        Self { checkpoint, precision, isa }
     }
 
     /// The same with linears in another precision.
     pub(super) fn in_precision(&self, precision: Precision) -> Self {
-        Self::new(self.checkpoint, precision)
-    }
-
-    /// The same with linears in f32.
-    pub(super) fn in_f32(&self) -> Self {
-        self.in_precision(Precision::F32)
+        Self::new(self.checkpoint, precision, self.isa)
     }
 
     pub(super) fn precision(&self) -> Precision {
         self.precision
+    }
+
+    pub(super) fn isa(&self) -> Isa {
+        self.isa
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
@@ -46,7 +46,7 @@ impl<'a> Weights<'a> {
             false => None,
         };
         let weight = self.tensor(&format!("{name}.weight"))?;
-        Ok(Linear::new(self.precision, weight, bias, inputs))
+        Ok(Linear::new(self.isa, self.precision, weight, bias, inputs))
     }
 
     /// A linear that stands behind the LayerNorm `norm` and takes up its affine part.
@@ -64,7 +64,7 @@ impl<'a> Weights<'a> {
             false => vec![0.0; weight.len() / config.embed_dim],
         };
         let norm = norm.fold(&mut weight, &mut bias);
-        Ok((norm, Linear::new(self.precision, weight, Some(bias), config.embed_dim)))
+        Ok((norm, Linear::new(self.isa, self.precision, weight, Some(bias), config.embed_dim)))
     }
 
     pub(super) fn layer_norm(&self, name: &str, eps: f32) -> Result<LayerNorm, CheckpointError> {
@@ -72,6 +72,7 @@ impl<'a> Weights<'a> {
             weight: self.tensor(&format!("{name}.weight"))?,
             bias: self.tensor(&format!("{name}.bias"))?,
             eps,
+            isa: self.isa,
         })
     }
 }

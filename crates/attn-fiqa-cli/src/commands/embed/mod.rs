@@ -94,6 +94,7 @@ impl Model {
             threads: args.run.jobs,
             embedding: true,
             precision: args.run.precision,
+            ..EngineOptions::default()
         };
         let engine = Box::new(Engine::new(&checkpoint, &options)?);
         engine.check(&request())?;

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
 
     let painter = Painter::new(args, range);
     if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
-        let first_head = method.head.unwrap_or(0);
+        let first_head = method.head().unwrap_or(0);
         pictures::write(&mut spool, folder, &painter, args, first_head, &report)?;
         if let Some(photos) = photos {
             photos.write(&mut spool, folder, &painter)?;

@@ -11,6 +11,7 @@ use attn_fiqa::paint::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
 use attn_fiqa::picture::Picture;
 use attn_fiqa::pipeline::{Row, Way};
 use attn_fiqa::resize::shrink_area;
+use attn_fiqa::threads::Isa;
 use rayon::ThreadPool;
 
 use super::manifest::with_ending;
@@ -102,7 +103,7 @@ impl Photos {
         let (width, height) = (shrunk(photo.width()), shrunk(photo.height()));
         let smaller = self
             .pool
-            .install(|| shrink_area(photo, width, height))
+            .install(|| shrink_area(Isa::widest(), photo, width, height))
             .context("a photo that cannot be shrunk: this is a bug")?;
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(smaller.rgb()).context("cannot put a photo aside on disk")?;

@@ -6,6 +6,8 @@
 //!    up: the pyramid.
 //! 3. A head at each level gives 15 numbers a cell: score, box and five points.
 
+use attn_fiqa_kernels::Isa;
+
 use crate::convolution::{
     FeatureMap, Pointwise, Separable, SeparableShape, Sequence, Stem, Weights, WeightsError,
 };
@@ -54,8 +56,8 @@ impl OwnNetwork {
     /// # Errors
     ///
     /// When the bytes are not this network's.
-    pub(in crate::detect) fn load(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let weights = Weights::parse(bytes)?;
+    pub(in crate::detect) fn load(bytes: &[u8], isa: Isa) -> Result<Self, WeightsError> {
+        let weights = Weights::parse(bytes, isa)?;
         let block =
             |inputs, outputs, side, stride| SeparableShape { inputs, outputs, side, stride };
         let [first, second, third] = STAGES;

@@ -6,7 +6,7 @@ use super::{InputPixels, InputSize, Network, OnnxNetwork, OwnNetwork};
 use crate::detect::format::Output;
 use crate::detect::input::input_size;
 use crate::picture::Picture;
-use crate::threads::Threads;
+use crate::threads::{Isa, Threads};
 
 const ONNX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/detector.onnx");
 const PIXELS: InputPixels = InputPixels { blue_first: false, mean: 0.0, scale: 1.0 };
@@ -32,7 +32,7 @@ fn networks() -> (Network, Network) {
     let threads = Threads::new(None).unwrap();
     let onnx = OnnxNetwork::open(ONNX.as_ref(), &threads).unwrap();
     assert!(onnx.is_builtin(), "models/src/lib.rs names another detector.onnx");
-    let own = OwnNetwork::load(attn_fiqa_models::DETECTOR).unwrap();
+    let own = OwnNetwork::load(attn_fiqa_models::DETECTOR, Isa::widest()).unwrap();
     (Network::Own(Box::new(own)), Network::Onnx(Box::new(onnx)))
 }
 
@@ -96,11 +96,11 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn other_weights_are_refused_by_name() {
     let bytes = attn_fiqa_models::DETECTOR;
-    let broken = OwnNetwork::load(&bytes[..bytes.len() - 1]);
+    let broken = OwnNetwork::load(&bytes[..bytes.len() - 1], Isa::widest());
     assert!(broken.is_err_and(|error| error.to_string() == "the weights cannot be read"));
     let mut renamed = bytes.to_vec();
     let at = renamed.windows(11).position(|name| name == b"stem.weight").unwrap();
     renamed[at..at + 4].copy_from_slice(b"stam");
-    let error = OwnNetwork::load(&renamed).err().unwrap().to_string();
+    let error = OwnNetwork::load(&renamed, Isa::widest()).err().unwrap().to_string();
     assert_eq!(error, "the tensor 'stem.weight' is not there, expected f32 [32, 3, 4, 4]");
 }

@@ -1,0 +1,147 @@
+//! The seam between an engine and what runs its network: a CPU today, a GPU later.
+//!
+//! A score needs one vector per crop: the mean over tokens of the last block's normalized
+//! input, `m` (definitions §2). [`Backend::forward`] gives that and nothing else, so a back
+//! end keeps its activations to itself and hands back `dim` numbers per crop. What maps,
+//! embeddings and the paper's ablations read besides comes from
+//! [`Backend::forward_with`], which a back end may leave out; the engine then refuses such
+//! requests before any image is read.
+//!
+//! The score's own arithmetic (the last block's queries and keys, the key bias, the
+//! embedding head) stays in the engine and is the same for every back end.
+
+use attn_fiqa_kernels::Precision;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::crop::Crop;
+use crate::vit::QueryKey;
+use crate::vit::config::VitConfig;
+
+/// A loaded network without its score: pixels in, tokens out.
+///
+/// A crop's answer must not depend on the batch that it is in.
+pub trait Backend: Send + Sync {
+    /// The shape of the network.
+    fn config(&self) -> &VitConfig;
+
+    /// What the blocks multiply in.
+    fn precision(&self) -> Precision;
+
+    /// A name for reports, such as `cpu avx512`.
+    fn name(&self) -> String;
+
+    /// The most crops that [`Backend::forward`] takes at once; at least 1.
+    fn max_batch(&self) -> usize;
+
+    /// The mean token of each crop: of the last block's input, every token brought to zero
+    /// mean and unit variance as `norm1` does before its affine part, the mean over tokens.
+    ///
+    /// `crops` are `image_size` on a side and at most [`Backend::max_batch`]; `mean_tokens`
+    /// is `[crop, dim]` and is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// When the batch could not be computed; what `mean_tokens` holds is then meaningless.
+    fn forward(&self, crops: &[&Crop], mean_tokens: &mut [f64]) -> Result<(), BackendError>;
+
+    /// Whether [`Backend::forward_with`] and [`Backend::query_key`] are there.
+    fn gives_tokens(&self) -> bool {
+        false
+    }
+
+    /// Whole token matrices, one answer per crop in the order of the crops.
+    ///
+    /// # Errors
+    ///
+    /// When the batch could not be computed, or this back end keeps its tokens to itself.
+    fn forward_with(
+        &self,
+        crops: &[&Crop],
+        wanted: &ForwardOptions<'_>,
+    ) -> Result<Vec<ForwardOutput>, BackendError> {
+        let _ = (crops, wanted);
+        Err(BackendError::new(self.name(), "it gives mean tokens only"))
+    }
+
+    /// Takes the buffers of answers back, so that a steady run allocates none.
+    fn recycle(&self, outputs: Vec<ForwardOutput>) {
+        drop(outputs);
+    }
+
+    /// The queries and keys of a block before the last one, for attention that is read
+    /// there; `None` where this back end has none.
+    fn query_key(&self, block: usize) -> Option<&QueryKey> {
+        let _ = block;
+        None
+    }
+}
+
+/// What [`Backend::forward_with`] keeps of a forward pass. Blocks after the last one that
+/// is named are not computed unless `last_output` or `dropout_passes` ask for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ForwardOptions<'a> {
+    /// The blocks whose inputs are kept, ascending.
+    pub block_inputs: &'a [usize],
+    /// Whether the last block's output is kept.
+    pub last_output: bool,
+    /// How many times the last block is run again with a fifth of its activations dropped
+    /// at random, the same ones for every crop.
+    pub dropout_passes: u64,
+}
+
+/// What one forward pass leaves of one crop; each matrix is `[token, dim]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ForwardOutput {
+    /// Index and input of every block asked for, ascending.
+    pub block_inputs: Vec<(usize, Vec<f32>)>,
+    /// The last block's output, where it was asked for.
+    pub last_output: Option<Vec<f32>>,
+    /// The last block's output of every pass with dropout.
+    pub dropout_outputs: Vec<Vec<f32>>,
+}
+
+/// Loads networks for one device.
+pub trait BackendLoader: Sync {
+    /// The precisions that are faster than f32 on this device, fastest first.
+    fn faster_than_f32(&self) -> Vec<Precision>;
+
+    /// Loads a network whose blocks multiply in `precision`; the last block in full, and so
+    /// what [`ForwardOptions::last_output`] needs, where `whole` says so.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read or the device does not take the network.
+    fn load(
+        &self,
+        checkpoint: &Checkpoint,
+        precision: Precision,
+        whole: bool,
+    ) -> Result<Box<dyn Backend>, LoadError>;
+}
+
+/// Why a network could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The device does not take it.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// A batch that a back end could not compute.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the network could not be run on '{backend}': {problem}")]
+pub struct BackendError {
+    backend: String,
+    problem: String,
+}
+
+impl BackendError {
+    /// `backend` is its name, `problem` what its runtime reports.
+    pub fn new(backend: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { backend: backend.into(), problem: problem.into() }
+    }
+}

@@ -90,6 +90,7 @@ impl Plain {
             }
         }
         gemm(
+            Isa::best(),
             MatrixMut::contiguous(out, rows, outputs),
             Matrix::contiguous(x, rows, self.inputs),
             Matrix::contiguous(&self.weight, outputs, self.inputs).transposed(),

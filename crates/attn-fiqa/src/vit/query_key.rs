@@ -205,7 +205,9 @@ impl Reading<'_> {
         let tokens = normed.len() / dim;
         let bias: Vec<f32> = self.buffers.bias.iter().map(|&bias| bias as f32).collect();
         let mut query_key = bias.repeat(tokens);
+        let isa = Isa::best();
         gemm(
+            isa,
             MatrixMut::contiguous(&mut query_key, tokens, 2 * dim),
             Matrix::contiguous(&normed, tokens, dim),
             Matrix::contiguous(&self.of.weight, 2 * dim, dim).transposed(),
@@ -218,6 +220,7 @@ impl Reading<'_> {
                 Matrix::strided(&query_key[start + head * width..], tokens, width, 2 * dim)
             };
             gemm(
+                isa,
                 MatrixMut::contiguous(logits, tokens, tokens),
                 part(0),
                 part(dim).transposed(),

@@ -30,11 +30,15 @@ fn values(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 % 1009) as f32 - 504.0) / 504.0).collect()
 }
 
+fn isa() -> Isa {
+    Isa::from_env().expect("an instruction set of this machine")
+}
+
 fn linears(c: &mut Criterion) {
+    let isa = isa();
     for precision in Precision::ALL {
         let mut group = c.benchmark_group(format!("linear {}", precision.name()));
         for (name, inputs, outputs) in LINEARS {
-            let isa = Isa::best();
             let layer = PackedWeights::new(isa, precision, &values(inputs * outputs), None, inputs);
             let (x, mut out) = (values(ROWS * inputs), vec![0.0; ROWS * outputs]);
             group.throughput(Throughput::Elements((2 * ROWS * inputs * outputs) as u64));
@@ -47,20 +51,21 @@ fn linears(c: &mut Criterion) {
 }
 
 fn heads(c: &mut Criterion) {
+    let isa = isa();
     let mut group = c.benchmark_group("attention, one head");
     let qkv = values(TOKENS * 3 * DIM);
     let mut out = vec![0.0; TOKENS * HEADS.head_dim];
     group.throughput(Throughput::Elements((4 * TOKENS * TOKENS * HEADS.head_dim) as u64));
     for precision in Precision::ALL {
         group.bench_function(BenchmarkId::from_parameter(precision.name()), |b| {
-            b.iter(|| attention(Isa::best(), precision, black_box(&qkv), &HEADS, 3, &mut out));
+            b.iter(|| attention(isa, precision, black_box(&qkv), &HEADS, 3, &mut out));
         });
     }
     group.finish();
 }
 
 fn rows(c: &mut Criterion) {
-    let isa = Isa::best();
+    let isa = isa();
     let mut group = c.benchmark_group("rows");
     let x = values(ROWS * DIM);
     group.throughput(Throughput::Elements(x.len() as u64));
@@ -90,12 +95,13 @@ fn rows(c: &mut Criterion) {
 }
 
 fn reading(c: &mut Criterion) {
+    let isa = isa();
     let (matrix, x) = (values(2 * DIM * DIM), vec![0.25; DIM]);
     let (bias, mut out) = (vec![0.0; 2 * DIM], vec![0.0; 2 * DIM]);
     let mut group = c.benchmark_group("reading");
     group.throughput(Throughput::Elements(2 * matrix.len() as u64));
     group.bench_function("matrix_vector", |b| {
-        b.iter(|| matrix_vector(Isa::best(), black_box(&matrix), &x, &bias, &mut out));
+        b.iter(|| matrix_vector(isa, black_box(&matrix), &x, &bias, &mut out));
     });
     group.finish();
 }

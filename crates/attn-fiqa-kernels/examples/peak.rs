@@ -12,7 +12,7 @@ const ROUNDS: usize = 1_000_000;
 
 fn main() {
     let threads: usize = std::env::args().nth(1).map_or(1, |text| text.parse().expect("THREADS"));
-    let isa = Isa::best();
+    let isa = Isa::from_env().expect("an instruction set of this machine");
     for precision in Precision::ALL {
         let rates: Vec<f64> = std::thread::scope(|scope| {
             let busy: Vec<_> = (0..threads)

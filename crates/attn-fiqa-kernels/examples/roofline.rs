@@ -19,7 +19,7 @@ const LINEARS: [(usize, usize); 4] = [(512, 1536), (512, 512), (512, 2560), (256
 
 fn main() {
     let rows: usize = std::env::args().nth(1).map_or(98, |rows| rows.parse().expect("rows"));
-    let isa = Isa::best();
+    let isa = Isa::from_env().expect("an instruction set of this machine");
     println!("instruction set {}, {rows} rows, one thread", isa.name());
     println!("precision  peak Gop/s  kernels Gop/s  share  attention Gop/s");
     for precision in Precision::ALL {

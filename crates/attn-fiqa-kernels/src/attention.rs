@@ -184,9 +184,10 @@ fn whole_matrix(isa: Isa, [query, key, value]: [Matrix<'_>; 3], scale: f32, out:
     LOGITS.with_borrow_mut(|logits| {
         logits.resize(tokens * tokens, 0.0);
         let scores = MatrixMut::contiguous(logits, tokens, tokens);
-        gemm(scores, query, key.transposed(), scale, Accumulate::Overwrite);
+        gemm(isa, scores, query, key.transposed(), scale, Accumulate::Overwrite);
         softmax(isa, logits, tokens);
         gemm(
+            isa,
             MatrixMut::contiguous(out, tokens, head_dim),
             Matrix::contiguous(logits, tokens, tokens),
             value,

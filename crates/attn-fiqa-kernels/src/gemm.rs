@@ -1,6 +1,7 @@
-//! Matrix multiplication, single-threaded, by the `gemm-f32` crate.
+//! Matrix multiplication, single-threaded, by the `gemm-f32` crate's micro-kernels.
 
-use crate::{Matrix, MatrixMut};
+use crate::isa::Kind;
+use crate::{Isa, Matrix, MatrixMut};
 
 /// What happens to the values already in the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,15 +13,18 @@ pub enum Accumulate {
     Add,
 }
 
-/// `dst = factor · lhs · rhs`, or `dst += factor · lhs · rhs`.
+/// `dst = factor · lhs · rhs`, or `dst += factor · lhs · rhs`, with the instructions
+/// of `isa` and no wider ones.
 ///
 /// One call runs on one thread, and a given set of shapes and strides always
-/// gives the same bits: callers split work by shape, never by thread count.
+/// gives the same bits on one instruction set: callers split work by shape, never by
+/// thread count.
 ///
 /// # Panics
 ///
 /// When the shapes do not fit: `lhs [m, k]`, `rhs [k, n]`, `dst [m, n]`.
 pub fn gemm(
+    isa: Isa,
     dst: MatrixMut<'_>,
     lhs: Matrix<'_>,
     rhs: Matrix<'_>,
@@ -29,36 +33,82 @@ pub fn gemm(
 ) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a product differ");
     assert_eq!((dst.rows, dst.cols), (lhs.rows, rhs.cols), "a product has another shape");
-    let (m, n, k) = (dst.rows, dst.cols, lhs.cols);
-    if m == 0 || n == 0 {
-        return;
-    }
-    let multiply = gemm_f32::gemm::f32::get_gemm_fn();
-    // SAFETY: `Matrix` and `MatrixMut` were checked on construction to lie
-    // within their slices for every (row, column) below their sizes, the sizes
-    // agree by the assertions above, and `dst` is borrowed mutably, so it
-    // overlaps neither input. Strides of a slice fit in `isize`.
-    unsafe {
-        multiply(
-            m,
-            n,
-            k,
-            dst.data.as_mut_ptr(),
-            1,
-            dst.cols as isize,
-            accumulate == Accumulate::Add,
-            lhs.data.as_ptr(),
-            lhs.col_stride as isize,
-            lhs.row_stride as isize,
-            rhs.data.as_ptr(),
-            rhs.col_stride as isize,
-            rhs.row_stride as isize,
-            1.0,
-            factor,
-            false,
-            false,
-            false,
-            gemm_common::Parallelism::None,
-        );
+    match isa.0 {
+        Kind::Baseline => scalar(dst, lhs, rhs, factor, accumulate),
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => neon(dst, lhs, rhs, factor, accumulate),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => fma(dst, lhs, rhs, factor, accumulate),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 => {
+            avx512f(dst, lhs, rhs, factor, accumulate);
+        }
     }
 }
+
+/// The product by one module of `gemm_f32::microkernel`. `gemm_f32::gemm` picks the widest
+/// that the machine has, once per process, so its loop is called with one module here.
+/// `$width` is the number of f32 in one of the module's registers, and `$simd` what the
+/// crate does the products with a vector by.
+macro_rules! product_by {
+    ($name:ident, $simd:ident, $width:literal) => {
+        // Never inlined: each holds a copy of the crate's whole loop.
+        #[inline(never)]
+        fn $name(
+            dst: MatrixMut<'_>,
+            lhs: Matrix<'_>,
+            rhs: Matrix<'_>,
+            factor: f32,
+            accumulate: Accumulate,
+        ) {
+            use gemm_common::gemm::gemm_basic_generic;
+            use gemm_common::simd::{MixedSimd, $simd};
+            use gemm_f32::microkernel::$name::f32::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
+
+            let simd = <$simd as MixedSimd<f32, f32, f32, f32>>::try_new()
+                .expect("an instruction set was detected and then was not: this is a bug");
+            // SAFETY: `Matrix` and `MatrixMut` were checked on construction to lie
+            // within their slices for every (row, column) below their sizes, `gemm`
+            // asserted that the sizes agree, and `dst` is borrowed mutably, so it
+            // overlaps neither input. Strides of a slice fit in `isize`. The constants
+            // are those of the module whose micro-kernels are passed, and an `Isa` whose
+            // kind leads here exists only where the instructions were detected.
+            unsafe {
+                gemm_basic_generic::<_, f32, $width, { MR_DIV_N * $width }, NR, MR_DIV_N, H_M, H_N>(
+                    simd,
+                    dst.rows,
+                    dst.cols,
+                    lhs.cols,
+                    dst.data.as_mut_ptr(),
+                    1,
+                    dst.cols as isize,
+                    accumulate == Accumulate::Add,
+                    lhs.data.as_ptr(),
+                    lhs.col_stride as isize,
+                    lhs.row_stride as isize,
+                    rhs.data.as_ptr(),
+                    rhs.col_stride as isize,
+                    rhs.row_stride as isize,
+                    1.0,
+                    factor,
+                    false,
+                    false,
+                    false,
+                    |a, b, c| a * b + c,
+                    &UKR,
+                    &H_UKR,
+                    false,
+                    gemm_common::Parallelism::None,
+                );
+            }
+        }
+    };
+}
+
+product_by!(scalar, Scalar, 1);
+#[cfg(target_arch = "aarch64")]
+product_by!(neon, Scalar, 4);
+#[cfg(target_arch = "x86_64")]
+product_by!(fma, V3, 8);
+#[cfg(target_arch = "x86_64")]
+product_by!(avx512f, V4, 16);

@@ -1,5 +1,6 @@
 //! Which instruction sets the machine has, proved once by looking.
 
+#[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
 use crate::Precision;
@@ -10,7 +11,8 @@ pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 /// An instruction set that this machine was found to have.
 ///
 /// There is no way to make one except by detection, which is what makes the
-/// calls behind it sound.
+/// calls that take it sound. Every kernel takes it as an argument and keeps to it: nothing
+/// here reads a process-wide setting, so one process can run several instruction sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(pub(crate) Kind);
 
@@ -36,7 +38,43 @@ pub(crate) enum Kind {
     Avx512Bf16,
 }
 
-/// The instruction set asked for in `ATTN_FIQA_ISA` is not to be had.
+impl Kind {
+    /// Narrowest first.
+    const ALL: &[Self] = &[
+        Self::Baseline,
+        #[cfg(target_arch = "aarch64")]
+        Self::Neon,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512Vnni,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512Bf16,
+    ];
+
+    /// Those of this machine, narrowest first: all up to the first that it lacks.
+    fn detected() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().take_while(|kind| match kind {
+            Self::Baseline => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => is_x86_feature_detected!("avx512vnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16"),
+        })
+    }
+}
+
+/// The instruction set that `ATTN_FIQA_ISA` names is not available on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IsaError {
     asked: String,
@@ -47,7 +85,7 @@ impl std::fmt::Display for IsaError {
         let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
         write!(
             f,
-            "{ISA_VARIABLE} is '{}', which is no instruction set of this machine; it has {}",
+            "{ISA_VARIABLE} is '{}', which is not an instruction set of this machine; it has {}",
             self.asked,
             names.join(", ")
         )
@@ -57,19 +95,13 @@ impl std::fmt::Display for IsaError {
 impl std::error::Error for IsaError {}
 
 impl Isa {
-    /// The instruction set that everything runs on: the one that `ATTN_FIQA_ISA`
-    /// names if this machine has it, else the widest. Decided at the first call.
-    pub fn best() -> Self {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Self::from_env().unwrap_or_else(|_| Self::widest()))
-    }
-
-    /// The instruction set that `ATTN_FIQA_ISA` names, or the widest if it is not set.
+    /// The instruction set that `ATTN_FIQA_ISA` names, or [`Isa::widest`] if it is not set.
+    ///
+    /// Read anew at every call and kept nowhere: a caller asks once and carries the answer.
     ///
     /// # Errors
     ///
-    /// When it names one that this machine does not have; [`Isa::best`] then passes
-    /// over it, so a program asks here first.
+    /// When the variable names one that this machine does not have.
     pub fn from_env() -> Result<Self, IsaError> {
         match std::env::var_os(ISA_VARIABLE) {
             None => Ok(Self::widest()),
@@ -81,36 +113,26 @@ impl Isa {
         }
     }
 
-    /// The widest instruction set of this machine that is worth its width.
+    /// [`Isa::from_env`].
+    #[doc(hidden)]
+    pub fn asked_for() -> Result<Self, IsaError> {
+        Self::from_env()
+    }
+
+    /// The widest instruction set that this machine was found to have and that is not
+    /// slower than the one before it.
     pub fn widest() -> Self {
-        let mut available = Self::available();
-        #[cfg(target_arch = "x86_64")]
-        if bf16_dot_is_slow() {
-            available.retain(|isa| isa.0 != Kind::Avx512Bf16);
-        }
-        available.pop().expect("no baseline: this is a bug")
+        let fastest = |kind: &Kind| match kind {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Bf16 => !bf16_dot_is_slow(),
+            _ => true,
+        };
+        Self(Kind::detected().filter(fastest).last().expect("no baseline: this is a bug"))
     }
 
     /// Every instruction set that this machine has, narrowest first.
     pub fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
-        let mut found = vec![Self(Kind::Baseline)];
-        #[cfg(target_arch = "aarch64")]
-        found.push(Self(Kind::Neon));
-        #[cfg(target_arch = "x86_64")]
-        {
-            let steps = [
-                (Kind::Avx2, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")),
-                (
-                    Kind::Avx512,
-                    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"),
-                ),
-                (Kind::Avx512Vnni, is_x86_feature_detected!("avx512vnni")),
-                (Kind::Avx512Bf16, is_x86_feature_detected!("avx512bf16")),
-            ];
-            found.extend(steps.iter().take_while(|(_, has)| *has).map(|(kind, _)| Self(*kind)));
-        }
-        found
+        Kind::detected().map(Self).collect()
     }
 
     /// Whether packed f32 weights have a kernel of their own here; elsewhere
@@ -169,6 +191,13 @@ impl Isa {
 /// Rapids), at half the rate of f32; model 143 (Sapphire Rapids) is the same core.
 #[cfg(target_arch = "x86_64")]
 fn bf16_dot_is_slow() -> bool {
+    // A fact of the machine, and on a virtual one each CPUID traps.
+    static SLOW: OnceLock<bool> = OnceLock::new();
+    *SLOW.get_or_init(detect_slow_bf16_dot)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect_slow_bf16_dot() -> bool {
     const INTEL: [u8; 12] = *b"GenuineIntel";
     const SLOW_MODELS: [u32; 2] = [143, 207];
     if cfg!(miri) {

@@ -1,8 +1,9 @@
 //! CPU arithmetic of attn-fiqa: slices in, slices out; no idea what a face is.
 //!
 //! 1. [`Isa`] says which instruction sets this machine has. A value of it is the
-//!    proof that the check was made, so the kernels need no further one.
-//! 2. [`gemm`] multiplies matrices seen through [`Matrix`] and [`MatrixMut`].
+//!    proof that the check was made, so the kernels need no further one; it is chosen by
+//!    the caller, passed to every kernel and governs all of them.
+//! 2. [`gemm()`] multiplies matrices seen through [`Matrix`] and [`MatrixMut`].
 //! 3. [`PackedWeights`] multiplies by weights that stay the same, in one of three
 //!    [`Precision`]s, and finishes each sum before it is stored.
 //! 4. [`attention`] mixes the tokens of one head.
@@ -17,7 +18,7 @@
 //!
 //! The row kernels and the filters give the same bits on every instruction set: sums run over a
 //! fixed number of lanes in a fixed order, and no multiply–add is fused. A score
-//! can therefore differ between machines only through [`gemm`], the f32 and bf16
+//! can therefore differ between machines only through [`gemm()`], the f32 and bf16
 //! sums of [`PackedWeights`], and the softmax of an [`attention`] in bf16.
 
 mod activation;

@@ -89,7 +89,7 @@ fn what_is_no_number_stays_none() {
 #[test]
 #[should_panic(expected = "rows beyond the output")]
 fn rows_that_do_not_exist_are_refused() {
-    let layer = Depthwise::new(Isa::best(), &[1.0; 9], &[0.0], 3, 2);
+    let layer = Depthwise::new(Isa::widest(), &[1.0; 9], &[0.0], 3, 2);
     layer.apply(Features::new(&[0.0; 25], 5, 5, 1), 2..4, &mut [0.0; 6]);
 }
 

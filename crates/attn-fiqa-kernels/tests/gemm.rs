@@ -1,6 +1,6 @@
-//! The matrix product against three nested loops in f64.
+//! The matrix product on every instruction set against three nested loops in f64.
 
-use attn_fiqa_kernels::{Accumulate, Matrix, MatrixMut, gemm};
+use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, gemm};
 use proptest::prelude::*;
 
 fn naive(lhs: &[f32], rhs: &[f32], [m, k, n]: [usize; 3]) -> Vec<f64> {
@@ -42,12 +42,58 @@ proptest! {
         } else {
             Matrix::contiguous(&rhs, k, n)
         };
-        let mut dst = before.clone();
         let accumulate = if add { Accumulate::Add } else { Accumulate::Overwrite };
-        gemm(MatrixMut::contiguous(&mut dst, m, n), Matrix::contiguous(&lhs, m, k), rhs_view, 0.5, accumulate);
-        for (i, product) in naive(&lhs, &rhs, [m, k, n]).into_iter().enumerate() {
-            let expected = 0.5 * product + if add { f64::from(before[i]) } else { 0.0 };
-            prop_assert!((f64::from(dst[i]) - expected).abs() < 1e-4, "{} is not {expected}", dst[i]);
+        let expected = naive(&lhs, &rhs, [m, k, n]);
+        for isa in Isa::available() {
+            // What was there before must not show through an overwrite.
+            let mut dst = if add { before.clone() } else { vec![f32::NAN; m * n] };
+            gemm(
+                isa,
+                MatrixMut::contiguous(&mut dst, m, n),
+                Matrix::contiguous(&lhs, m, k),
+                rhs_view,
+                0.5,
+                accumulate,
+            );
+            for (i, product) in expected.iter().enumerate() {
+                let expected = 0.5 * product + if add { f64::from(before[i]) } else { 0.0 };
+                prop_assert!(
+                    (f64::from(dst[i]) - expected).abs() < 1e-4,
+                    "{} is not {expected} on {}", dst[i], isa.name()
+                );
+            }
+        }
+    }
+}
+
+/// A sum that shows how it was computed: the second product is 1 + 2⁻¹¹ + 2⁻²⁴, whose
+/// last digit is lost where it is rounded before it is added, and all that remains where
+/// it is not.
+#[test]
+fn the_baseline_does_not_fuse_and_every_other_instruction_set_does() {
+    const INNER: usize = 16;
+    let factor = 1.0 + (-12f32).exp2();
+    let mut inner = [0.0; INNER];
+    inner[0] = -(1.0 + (-11f32).exp2());
+    inner[1] = factor;
+    let column = |p: usize| if p == 0 { 1.0 } else { factor };
+    // A product with a vector may keep several partial sums and add these at its end.
+    for (m, n) in [(3, 40), (40, 3), (40, 40), (200, 50)] {
+        let lhs = inner.repeat(m);
+        let rhs: Vec<f32> = (0..INNER * n).map(|i| column(i / n)).collect();
+        for isa in Isa::available() {
+            let mut dst = vec![f32::NAN; m * n];
+            gemm(
+                isa,
+                MatrixMut::contiguous(&mut dst, m, n),
+                Matrix::contiguous(&lhs, m, INNER),
+                Matrix::contiguous(&rhs, INNER, n),
+                1.0,
+                Accumulate::Overwrite,
+            );
+            let fused = isa != Isa::available()[0];
+            let expected = if fused { (-24f32).exp2() } else { 0.0 };
+            assert!(dst.iter().all(|&sum| sum == expected), "[{m}, {n}] on {}", isa.name());
         }
     }
 }
@@ -55,15 +101,18 @@ proptest! {
 #[test]
 fn strided_views_skip_what_lies_between_rows() {
     let wide = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0];
-    let mut dst = [0.0; 4];
-    gemm(
-        MatrixMut::contiguous(&mut dst, 2, 2),
-        Matrix::strided(&wide, 2, 2, 3),
-        Matrix::contiguous(&[1.0, 0.0, 0.0, 1.0], 2, 2),
-        1.0,
-        Accumulate::Overwrite,
-    );
-    assert_eq!(dst, [1.0, 2.0, 3.0, 4.0]);
+    for isa in Isa::available() {
+        let mut dst = [0.0; 4];
+        gemm(
+            isa,
+            MatrixMut::contiguous(&mut dst, 2, 2),
+            Matrix::strided(&wide, 2, 2, 3),
+            Matrix::contiguous(&[1.0, 0.0, 0.0, 1.0], 2, 2),
+            1.0,
+            Accumulate::Overwrite,
+        );
+        assert_eq!(dst, [1.0, 2.0, 3.0, 4.0], "{}", isa.name());
+    }
 }
 
 #[test]

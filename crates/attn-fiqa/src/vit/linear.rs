@@ -82,6 +82,7 @@ impl Plain {
             }
         }
         gemm(
+            self.isa,
             MatrixMut::contiguous(out, rows, outputs),
             Matrix::contiguous(x, rows, self.inputs),
             Matrix::contiguous(&self.weight, outputs, self.inputs).transposed(),

@@ -233,7 +233,9 @@ impl Reading<'_> {
         let tokens = normed.len() / dim;
         let bias: Vec<f32> = buffers.bias.iter().map(|&bias| bias as f32).collect();
         let mut query_key = bias.repeat(tokens);
+        let isa = of.norm1.isa;
         gemm(
+            isa,
             MatrixMut::contiguous(&mut query_key, tokens, 2 * dim),
             Matrix::contiguous(&normed, tokens, dim),
             Matrix::contiguous(&of.weight, 2 * dim, dim).transposed(),
@@ -246,6 +248,7 @@ impl Reading<'_> {
                 Matrix::strided(&query_key[start + head * width..], tokens, width, 2 * dim)
             };
             gemm(
+                isa,
                 MatrixMut::contiguous(logits, tokens, tokens),
                 part(0),
                 part(dim).transposed(),

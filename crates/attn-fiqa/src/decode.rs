@@ -51,7 +51,7 @@ impl DecodeLimits {
     }
 
     /// Refuses a declared size above the limit.
-    fn check_pixels(&self, width: u64, height: u64) -> Result<(), Failure> {
+    pub(crate) fn check_pixels(&self, width: u64, height: u64) -> Result<(), Failure> {
         if width == 0 || height == 0 {
             return Err(broken(format!(
                 "the picture has no pixels: its file declares {width}×{height}"

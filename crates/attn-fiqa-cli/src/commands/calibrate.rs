@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use attn_fiqa::checkpoint::{Calibration, Checkpoint, KEY_BIAS, write_calibrated};
 use attn_fiqa::crop::{ChannelOrder, Crop, CropOptions, Fit as CropFit, crop_from_picture};
-use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::decode::{DecodeLimits, Note};
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa::onnx::OnnxModel;
 use attn_fiqa::recognise::Recogniser;
@@ -214,8 +214,8 @@ fn load(
 type Decoded = (String, String, Result<(Crop, Vec<Note>), Failure>);
 
 fn decode_face(item: SourceItem, options: &CropOptions) -> Decoded {
-    let outcome = item.bytes.and_then(|bytes| {
-        let decoded = decode(&bytes, &DecodeLimits::default())?;
+    let outcome = item.image.and_then(|image| {
+        let decoded = image.decode(&DecodeLimits::default())?;
         let mut notes = decoded.notes;
         let (crop, crop_notes) = crop_from_picture(decoded.picture, options)?;
         notes.extend(crop_notes);

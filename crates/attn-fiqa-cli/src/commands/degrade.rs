@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::crop::{Crop, CropOptions, crop_from_picture};
-use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::decode::{DecodeLimits, Note};
 use attn_fiqa::paint::encode_png;
 use attn_fiqa::source::SourceItem;
 use attn_fiqa::status::{Failure, Status};
@@ -98,13 +98,13 @@ struct Plan {
 
 impl Plan {
     fn make(&self, item: SourceItem, first: bool) -> anyhow::Result<Degraded> {
-        let SourceItem { path, relative, bytes } = item;
+        let SourceItem { path, relative, image } = item;
         let mut notes = Vec::new();
-        let crop = bytes.and_then(|bytes| {
+        let crop = image.and_then(|image| {
             if !first {
                 return Err(same_name(&relative));
             }
-            let decoded = decode(&bytes, &self.limits)?;
+            let decoded = image.decode(&self.limits)?;
             notes = decoded.notes;
             let (crop, crop_notes) = crop_from_picture(decoded.picture, &self.crop)?;
             notes.extend(crop_notes);

@@ -8,7 +8,7 @@ use super::{FaceSource, FindOptions, PipelineOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
 use crate::crop::{ChannelOrder, Crop, CropOptions, Fit, crop_from_picture};
-use crate::decode::{DecodeLimits, Note, decode};
+use crate::decode::{DecodeLimits, Note};
 use crate::detect::Detector;
 use crate::engine::Assessment;
 use crate::face::FaceInfo;
@@ -83,9 +83,9 @@ fn open(
     limits: &DecodeLimits,
     channels: ChannelOrder,
 ) -> (Common, Result<Arc<Picture>, Failure>) {
-    let SourceItem { path, relative, bytes } = item;
+    let SourceItem { path, relative, image } = item;
     let mut common = Common { path, relative, size: None, notes: Vec::new(), photo: None };
-    let picture = bytes.and_then(|bytes| decode(&bytes, limits)).map(|decoded| {
+    let picture = image.and_then(|image| image.decode(limits)).map(|decoded| {
         common.size = Some((decoded.picture.width(), decoded.picture.height()));
         common.notes = decoded.notes;
         Arc::new(match channels {

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use crate::hint;
 use crate::report::say;
 
 /// How a run ended.
@@ -45,6 +46,9 @@ fn describe(error: &anyhow::Error) -> String {
         } else if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
+    }
+    if let Some(hint) = hint::for_error(error) {
+        text = format!("{text} ({hint})");
     }
     text
 }

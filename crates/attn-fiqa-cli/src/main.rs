@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod exit;
+mod hint;
 mod models;
 mod output;
 mod report;

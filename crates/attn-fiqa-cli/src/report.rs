@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::RunArgs;
 use crate::exit::Exit;
+use crate::hint::message_of;
 use crate::output::{describe_notes, printable};
 
 /// Failures that are shown one by one before only their number is.
@@ -195,7 +196,7 @@ impl Report {
         let before: u64 = self.failures.values().sum();
         *self.failures.entry(failure.status.name()).or_default() += 1;
         if self.verbose || before < FAILURES_SHOWN {
-            self.say(&format!("{path}: {}: {}", failure.status, failure.message));
+            self.say(&format!("{path}: {}: {}", failure.status, message_of(failure)));
         } else if before == FAILURES_SHOWN {
             self.say("further failures are in the rows; --verbose shows them all here");
         }

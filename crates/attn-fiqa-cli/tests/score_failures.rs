@@ -115,7 +115,7 @@ fn folders_and_patterns_without_images_are_refused() {
         .refused("outer: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff)");
     here.run(&["score", "bad/good.png", "outer"]).refused(
         "outer: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff); it has \
-         subfolders, which are searched only recursively (`--recursive` on the command line)",
+         subfolders, which are searched only recursively (--recursive searches subfolders)",
     );
     here.run(&["score", "bad/*.jpg"])
         .refused("bad/*.jpg: no file of that name, and nothing matches it as a pattern");

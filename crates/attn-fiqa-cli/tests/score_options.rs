@@ -68,7 +68,8 @@ fn more_pixels_than_the_limit_are_too_large() {
                 "wide.png",
                 "too-large",
                 "the picture is 512×512 = 262144 pixels and the limit is 12544: make it smaller or \
-             raise the limit on pixels",
+                 raise the limit on pixels (--max-pixels, --max-bytes and --max-memory are the \
+                 limits)",
             ],
         ]
     );
@@ -93,7 +94,11 @@ fn more_bytes_than_the_limit_are_too_large() {
         .run(&["score", "astronaut.png", "wide.png", "pack.tar", "--max-bytes", &limit])
         .ended_with(1)
         .table();
-    let message = format!("the file holds {} bytes and the limit is {limit}", wide_picture().len());
+    let message = format!(
+        "the file holds {} bytes and the limit is {limit} (--max-pixels, --max-bytes and \
+         --max-memory are the limits)",
+        wide_picture().len()
+    );
     assert_eq!(
         table.outcomes(),
         [

@@ -105,10 +105,8 @@ fn wrong_size((width, height): (usize, usize), side: usize) -> Failure {
     Failure::new(
         Status::WrongSize,
         format!(
-            "the picture is {width}×{height} pixels and the network takes {side}×{side}: \
-             have its faces found and aligned (no `--aligned` on the command line, \
-             `FaceSource::Detected` in the library), or, if it is already an aligned face, have \
-             it resized (`--resize`, `Fit::Resize`)"
+            "the picture is {width}×{height} pixels and the network takes {side}×{side}: have \
+             its faces found and aligned or, if it is an aligned face already, have it resized"
         ),
     )
 }

@@ -1,11 +1,50 @@
 //! Face image quality from the attention scores that a face-recognition Vision
 //! Transformer computes anyway (ATTN-FIQA, arXiv 2604.22841).
 //!
-//! The modules stand in the order of an image's way: found, decoded, its faces detected and
-//! aligned, cropped,
-//! sent through the network, scored, drawn. [`engine::Engine`] is the door for
-//! programs that have crops; [`checkpoint::Checkpoint`] is where its weights
-//! come from.
+//! # The crate on one page
+//!
+//! ```text
+//!  a file's bytes, or pixels          a folder, list, archive, film
+//!   ImageData                          source::Sources
+//!      │                                  │ SourceItem …
+//!      ▼                                  ▼
+//! ┌─ pipeline::FacePipeline ────────────────────────────────────────────┐
+//! │ decode ─ detect::Detector ─ align ─► crop::Crop                     │
+//! │ (limits)  (or known landmarks)          │                           │
+//! │                                         ▼                           │
+//! │          engine::Engine: backend::Backend (blocks 1…L−1),           │
+//! │          then score, map, embedding from the last block             │
+//! │          weights: checkpoint::Checkpoint · threads::Threads         │
+//! └──────┬─────────────────────────────────────┬────────────────────────┘
+//!        ▼                                     ▼
+//!   ScoredImage { faces: ScoredFace … }     Row, one per face, in order
+//!        each: engine::Assessment, or status::Failure with its Status
+//! ```
+//!
+//! | you have | you call |
+//! |---|---|
+//! | one photo, as bytes or pixels | [`FacePipeline::score`](pipeline::FacePipeline::score) |
+//! | one photo and its landmarks | [`FacePipeline::score_with_landmarks`](pipeline::FacePipeline::score_with_landmarks) |
+//! | aligned crops | [`Engine::assess`](engine::Engine::assess) |
+//! | any number of images | [`FacePipeline::run`](pipeline::FacePipeline::run) over [`Sources`](source::Sources) |
+//! | a wish for maps or embeddings | a [`Request`](engine::Request) that asks for them |
+//! | only the faces, or only crops | [`find_faces`](pipeline::find_faces), [`cut_faces`](pipeline::cut_faces) |
+//!
+//! Programs that do each of these stand in the folder `examples`: `score_photo`,
+//! `score_crops`, `stream_folder`, `maps`, `embeddings`.
+//!
+//! # What holds
+//!
+//! - A score belongs to the image alone: neither the batch nor the number of threads
+//!   changes a bit. Everything can be shared between threads.
+//! - What is wrong with an image is a [`Failure`](status::Failure) in its answer; only what
+//!   is wrong with the request, the model or the machine is an error.
+//! - Nothing is resized, reordered or dropped without a [`Note`](decode::Note).
+//! - Bytes from strangers are parsed within limits that hold before anything is allocated,
+//!   and nothing in a model file is executed.
+//!
+//! The modules stand in the order of an image's way. What is computed, exactly, is
+//! documented in [`score`].
 
 pub mod source;
 
@@ -39,5 +78,6 @@ pub mod pipeline;
 pub mod best;
 mod lent;
 pub mod paint;
+mod regular_file;
 pub mod status;
 pub mod threads;

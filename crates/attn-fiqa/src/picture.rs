@@ -1,5 +1,7 @@
 //! A decoded picture of any size: what a file held, before it becomes a crop.
 
+pub use crate::recognise::ColourOrder;
+
 /// An RGB picture: `[row, column, channel]`, 8 bits a channel, at least one pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -16,6 +18,24 @@ impl Picture {
     pub fn from_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Option<Self> {
         let expected = width.checked_mul(height)?.checked_mul(3)?;
         (expected > 0 && rgb.len() == expected).then_some(Self { width, height, rgb })
+    }
+
+    /// Copies nothing where the order is red, green, blue; otherwise exchanges red and blue
+    /// in place. `pixels` are laid out `[row, column, channel]`, 8 bits per channel.
+    ///
+    /// Returns `None` unless both sides are positive and there are exactly
+    /// `width · height · 3` bytes.
+    pub fn from_pixels(
+        width: usize,
+        height: usize,
+        pixels: Vec<u8>,
+        order: ColourOrder,
+    ) -> Option<Self> {
+        let picture = Self::from_rgb(width, height, pixels)?;
+        Some(match order {
+            ColourOrder::Rgb => picture,
+            ColourOrder::Bgr => picture.with_red_and_blue_exchanged(),
+        })
     }
 
     /// Width in pixels, at least 1.

@@ -38,7 +38,7 @@ fn another_size_is_refused_with_both_ways_on() {
         let exact = options(9, Fit::Exact, ChannelOrder::Rgb);
         let failure = crop_from_picture(picture(width, height), &exact).unwrap_err();
         assert_eq!(failure.status, Status::WrongSize);
-        for part in [&*format!("{width}×{height}"), "9×9", "align", "--resize", "Fit::Resize"] {
+        for part in [&*format!("{width}×{height}"), "9×9", "aligned", "resized"] {
             assert!(failure.message.contains(part), "{part} in {failure}");
         }
     }

@@ -4,7 +4,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use attn_fiqa::crop::{CropOptions, Fit};
+use attn_fiqa::crop::Fit;
+use attn_fiqa::pipeline::{FaceOptions, FaceSource};
 use attn_fiqa_eval::degrade::{Degradation, Level};
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 
@@ -89,12 +90,13 @@ pub(crate) struct DegradeArgs {
 }
 
 impl DegradeArgs {
-    /// How pictures become crops.
-    pub(crate) fn crop(&self) -> CropOptions {
-        CropOptions {
-            side: self.side,
-            fit: if self.resize { Fit::Resize } else { Fit::Exact },
+    /// How images become faces: they are aligned already.
+    pub(crate) fn faces(&self) -> FaceOptions {
+        let fit = if self.resize { Fit::Resize } else { Fit::Exact };
+        FaceOptions {
+            limits: self.input.limits(),
             channels: self.input.channels(),
+            ..FaceOptions::new(FaceSource::Aligned(fit))
         }
     }
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use attn_fiqa::align::landmark_file::{LandmarkFile, LandmarkFileLimits};
 use attn_fiqa::crop::Fit;
 use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
-use attn_fiqa::pipeline::{FaceChoice, FaceSource};
+use attn_fiqa::pipeline::{FaceChoice, FaceOptions, FaceSource};
 use attn_fiqa::threads::Threads;
 use clap::ValueEnum;
+
+use super::InputArgs;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FaceArgs {
@@ -100,7 +102,6 @@ impl DetectorArgs {
             min_confidence: self.min_confidence,
             min_eye_distance: self.min_size,
             max_faces: self.max_faces.map(|count| count as usize),
-            best: false,
         }
     }
 }
@@ -118,16 +119,30 @@ impl FaceArgs {
         Ok(FaceSource::Detected(Arc::new(self.detector.open(threads)?)))
     }
 
-    /// Whether the choice among a picture's faces needs scores.
+    /// How the images of `input` become faces.
+    pub(crate) fn options(
+        &self,
+        input: &InputArgs,
+        threads: &Threads,
+    ) -> anyhow::Result<FaceOptions> {
+        Ok(FaceOptions {
+            limits: input.limits(),
+            channels: input.channels(),
+            choice: self.choice(),
+            ..FaceOptions::new(self.source(threads)?)
+        })
+    }
+
+    /// Whether only the face with the highest score of each image is wanted.
     pub(crate) fn wants_best(&self) -> bool {
         self.best
     }
 
     /// Which of the faces found are taken.
-    pub(crate) fn choice(&self) -> FaceChoice {
+    fn choice(&self) -> FaceChoice {
         let choice = self.detector.choice();
         let max_faces = if self.largest { Some(1) } else { choice.max_faces };
-        FaceChoice { max_faces, best: self.best, ..choice }
+        FaceChoice { max_faces, ..choice }
     }
 }
 

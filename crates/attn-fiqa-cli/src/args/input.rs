@@ -1,9 +1,11 @@
 //! Where images come from and what their files are like.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::decode::DecodeLimits;
+use attn_fiqa::pipeline::StreamOptions;
 use attn_fiqa::source::{FilmOptions, Input, ListFrom, SourceOptions, Sources};
 
 use crate::output::same_file;
@@ -37,6 +39,26 @@ pub(crate) struct InputArgs {
     /// Refuse image files of more bytes than this, before reading them.
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_BYTES, help_heading = "Input")]
     max_bytes: u64,
+
+    /// The memory that images may hold at once, encoded and decoded, as in 800M or 4G
+    /// [default: half of what this process may use].
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Input")]
+    max_memory: Option<u64>,
+}
+
+/// A number of bytes, with K, M, G or T for powers of 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim_end_matches(['B', 'b']).trim_end_matches(['i', 'I']);
+    let (digits, shift) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 30),
+        Some((at, 't' | 'T')) => (&text[..at], 40),
+        _ => (text, 0),
+    };
+    let number: Option<u64> = digits.trim().parse().ok();
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|&bytes| bytes > 0).ok_or("expected a number of bytes, such as 800M or 4G".into())
 }
 
 impl InputArgs {
@@ -76,6 +98,15 @@ impl InputArgs {
 
     pub(crate) fn limits(&self) -> DecodeLimits {
         DecodeLimits { max_bytes: self.max_bytes, max_pixels: self.max_pixels }
+    }
+
+    /// How a stream of these inputs is worked through.
+    pub(crate) fn stream(&self, batch: NonZeroUsize) -> StreamOptions {
+        let stream = StreamOptions::default();
+        StreamOptions {
+            batch: batch.get(),
+            max_memory: self.max_memory.unwrap_or(stream.max_memory),
+        }
     }
 
     /// The order in which the files hold their colours.

@@ -1,31 +1,27 @@
 //! `attn-fiqa calibrate`: a score fitted to utility, and its map to 0–100.
 
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::convert::Infallible;
 
 use attn_fiqa::checkpoint::{Calibration, Checkpoint, KEY_BIAS, write_calibrated};
-use attn_fiqa::crop::{ChannelOrder, Crop, CropOptions, Fit as CropFit, crop_from_picture};
-use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::crop::Fit as CropFit;
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa::onnx::OnnxModel;
+use attn_fiqa::pipeline::{CropRow, FaceOptions, FaceSource, StreamOptions, cut_faces};
 use attn_fiqa::recognise::Recogniser;
 use attn_fiqa::score::Method;
-use attn_fiqa::source::{Input, SourceItem, SourceOptions, Sources};
-use attn_fiqa::status::Failure;
+use attn_fiqa::source::{Input, SourceOptions, Sources};
 use attn_fiqa_eval::calibrate::{
     Agreement, Face, Fit, KeyBias, Picture, Recogniser as Embeds, Sampling, fit, measure,
     quality_map,
 };
 use attn_fiqa_eval::degrade::{Degradation, seed_for};
-use rayon::prelude::*;
 
 use super::model::refuse_overwriting;
 use crate::args::{CalibrateArgs, ModelOptions};
 use crate::exit::Exit;
 use crate::output::PlainTable;
 use crate::report::Report;
-
-/// Faces that are decoded together.
-const BATCH: usize = 64;
 
 pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let input = args.run.model.as_deref().map(ModelOptions::file).transpose()?.flatten();
@@ -56,7 +52,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         "faces measured",
         sources.found_so_far(),
     );
-    let faces = load(args, &engine, sources, &chosen, &mut report);
+    let faces = load(&engine, sources, &chosen, &mut report);
     let sampling = Sampling { kinds: kinds(args), degraded: args.pictures, seed: args.seed };
     let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);
     let pictures = measure(&engine, other, &faces, &sampling, |face, failure| {
@@ -179,50 +175,34 @@ fn choose(args: &CalibrateArgs) -> anyhow::Result<HashSet<usize>> {
 
 /// Decodes the chosen faces; what cannot be a face is counted as a failure.
 fn load(
-    args: &CalibrateArgs,
     engine: &Engine,
     sources: Sources,
     chosen: &HashSet<usize>,
     report: &mut Report,
 ) -> Vec<Face> {
-    let side = engine.config().image_size;
-    let crop = CropOptions { side, fit: CropFit::Exact, channels: ChannelOrder::Rgb };
-    let mut items =
-        sources.enumerate().filter(|(place, _)| chosen.contains(place)).map(|(_, item)| item);
+    let items = sources.enumerate().filter(|(place, _)| chosen.contains(place));
+    let aligned = FaceOptions::new(FaceSource::Aligned(CropFit::Exact));
+    let (side, stream) = (engine.config().image_size, StreamOptions::default());
+    let items = items.map(|(_, item)| item);
     let mut faces = Vec::new();
-    loop {
-        let batch: Vec<SourceItem> = items.by_ref().take(BATCH).collect();
-        if batch.is_empty() {
-            return faces;
-        }
-        let decoded: Vec<_> =
-            engine.install(|| batch.into_par_iter().map(|item| decode_face(item, &crop)).collect());
-        for (name, path, outcome) in decoded {
-            match outcome {
-                Ok((crop, notes)) => {
-                    if args.run.verbose && !notes.is_empty() {
-                        let notes = crate::output::describe_notes(&notes);
-                        report.say_in_detail(&format!("{path}: {notes}"));
-                    }
-                    faces.push(Face { name, crop });
+    let keep = |row: CropRow| {
+        match row.crop {
+            Ok(crop) => {
+                if !row.notes.is_empty() {
+                    let notes = crate::output::describe_notes(&row.notes);
+                    report.say_in_detail(&format!("{}: {notes}", row.path));
                 }
-                Err(failure) => report.count_image(&path, &[], Some(&failure)),
+                faces.push(Face { name: row.relative.to_string_lossy().into_owned(), crop });
             }
+            Err(failure) => report.count_image(&row.path, &[], Some(&failure)),
         }
+        Ok(())
+    };
+    let outcome: Result<(), Infallible> =
+        cut_faces(items, engine.threads(), side, &aligned, &stream, |row| row, keep);
+    match outcome {
+        Ok(()) => faces,
     }
-}
-
-type Decoded = (String, String, Result<(Crop, Vec<Note>), Failure>);
-
-fn decode_face(item: SourceItem, options: &CropOptions) -> Decoded {
-    let outcome = item.bytes.and_then(|bytes| {
-        let decoded = decode(&bytes, &DecodeLimits::default())?;
-        let mut notes = decoded.notes;
-        let (crop, crop_notes) = crop_from_picture(decoded.picture, options)?;
-        notes.extend(crop_notes);
-        Ok((crop, notes))
-    });
-    (item.relative.to_string_lossy().into_owned(), item.path, outcome)
 }
 
 fn table(agreement: &[Agreement], existing: bool) -> PlainTable {

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use attn_fiqa::align::Landmarks;
-use attn_fiqa::pipeline::{CropRow, FaceSource, PipelineOptions, cut_faces};
+use attn_fiqa::pipeline::{CropRow, FaceSource, cut_faces};
 use attn_fiqa::status::Status;
 use attn_fiqa::threads::Threads;
 
 use super::crop_folder::CropFolder;
 use crate::args::CropArgs;
 use crate::exit::Exit;
+use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
 use crate::report::Report;
 
@@ -33,16 +34,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
         );
     }
     let threads = Threads::new(args.jobs)?;
-    let options = PipelineOptions {
-        limits: args.input.limits(),
-        channels: args.input.channels(),
-        faces: args.faces.source(&threads)?,
-        choice: args.faces.choice(),
-        jitter: 0,
-        keep_photo: false,
-        batch: args.batch.get(),
-        scorers: Vec::new(),
-    };
+    let options = args.faces.options(&args.input, &threads)?;
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let manifest = args.output.join("manifest.csv");
@@ -62,11 +54,20 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
 
     let tally = sources.found_so_far();
     let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);
-    cut_faces(sources, &threads, args.side.into(), &options, |mut row| {
-        let file = write(&mut folder, &mut row)?;
-        report.count_crop(&row);
-        manifest.write_record(cells(&row, file)).map_err(anyhow::Error::from)
-    })?;
+    let stream = args.input.stream(args.batch);
+    cut_faces(
+        sources,
+        &threads,
+        args.side.into(),
+        &options,
+        &stream,
+        |row| row,
+        |mut row| {
+            let file = write(&mut folder, &mut row)?;
+            report.count_crop(&row);
+            manifest.write_record(cells(&row, file)).map_err(anyhow::Error::from)
+        },
+    )?;
     if let FaceSource::Landmarks(file) = &options.faces {
         report.say(&format!("note: landmark file: {}", file.report()));
     }
@@ -98,7 +99,7 @@ fn cells(row: &CropRow, file: String) -> Vec<String> {
     }
     let (status, message) = match &row.crop {
         Ok(_) => (Status::Ok, describe_notes(&row.notes)),
-        Err(failure) => (failure.status, failure.message.clone()),
+        Err(failure) => (failure.status, message_of(failure)),
     };
     let bounds = row.face.and_then(|face| face.bounds);
     let landmarks = row.face.and_then(|face| face.landmarks);

@@ -5,26 +5,27 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use attn_fiqa::crop::{Crop, CropOptions, crop_from_picture};
-use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::crop::Crop;
+use attn_fiqa::decode::Note;
 use attn_fiqa::paint::encode_png;
+use attn_fiqa::pipeline::{CropRow, cut_faces};
 use attn_fiqa::source::SourceItem;
 use attn_fiqa::status::{Failure, Status};
+use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::degrade::{Degradation, Level, drawn, seed_for};
-use rayon::prelude::*;
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
+use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
 use crate::report::Report;
 
 /// Images that are read, degraded and written together.
-const BATCH: usize = 32;
+const BATCH: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 
 pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
-    let threads = args.jobs.map_or(0, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let mut sources = args.input.open()?;
+    let threads = Threads::new(args.jobs)?;
+    let sources = args.input.open()?;
     let mut manifest = Manifest::create(&args.output)?;
     let tally = sources.found_so_far();
     let mut report = Report::start_other(args.quiet, args.verbose, "degraded", tally);
@@ -34,32 +35,20 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
         levels: args.kinds.levels(),
         mixed: args.mixed,
         seed: args.kinds.seed,
-        limits: args.input.limits(),
-        crop: args.crop(),
     };
     let mut taken = HashSet::new();
-    loop {
-        // A name that was given out already must not be written over.
-        let items: Vec<(SourceItem, bool)> = sources
-            .by_ref()
-            .take(BATCH)
-            .map(|item| {
-                let first = taken.insert(seed_for(0, &item.relative.to_string_lossy()));
-                (item, first)
-            })
-            .collect();
-        if items.is_empty() {
-            break;
-        }
-        let made: Vec<anyhow::Result<Degraded>> = pool.install(|| {
-            items.into_par_iter().map(|(item, first)| plan.make(item, first)).collect()
-        });
-        for degraded in made {
-            let degraded = degraded?;
-            report.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
-            manifest.enter(&degraded)?;
-        }
-    }
+    // A name that was given out already must not be written over.
+    let items = sources.map(move |item| match taken.insert(names_hash(&item.relative)) {
+        true => item,
+        false => SourceItem { image: Err(same_name(&item.relative)), ..item },
+    });
+    let (aligned, stream) = (args.faces(), args.input.stream(BATCH));
+    let work = |row| plan.make(row);
+    cut_faces(items, &threads, args.side, &aligned, &stream, work, |degraded| {
+        let degraded = degraded?;
+        report.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
+        manifest.enter(&degraded)
+    })?;
     if report.is_empty() {
         anyhow::bail!("the inputs hold no image");
     }
@@ -92,24 +81,11 @@ struct Plan {
     /// One picture a face, so large a share of them degraded.
     mixed: Option<f64>,
     seed: u64,
-    limits: DecodeLimits,
-    crop: CropOptions,
 }
 
 impl Plan {
-    fn make(&self, item: SourceItem, first: bool) -> anyhow::Result<Degraded> {
-        let SourceItem { path, relative, bytes } = item;
-        let mut notes = Vec::new();
-        let crop = bytes.and_then(|bytes| {
-            if !first {
-                return Err(same_name(&relative));
-            }
-            let decoded = decode(&bytes, &self.limits)?;
-            notes = decoded.notes;
-            let (crop, crop_notes) = crop_from_picture(decoded.picture, &self.crop)?;
-            notes.extend(crop_notes);
-            Ok(crop)
-        });
+    fn make(&self, row: CropRow) -> anyhow::Result<Degraded> {
+        let CropRow { path, relative, notes, crop, .. } = row;
         let outcome = match crop {
             Ok(crop) => Ok(self.write_all(&crop, &relative)?),
             Err(failure) => Err(failure),
@@ -166,6 +142,11 @@ fn same_name(relative: &Path) -> Failure {
     )
 }
 
+/// Stands for a name in the set of those that were given out.
+fn names_hash(relative: &Path) -> u64 {
+    seed_for(0, &relative.to_string_lossy())
+}
+
 /// A relative path written the same on every system.
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
@@ -199,8 +180,8 @@ impl Manifest {
         let made = match &degraded.outcome {
             Ok(made) => made,
             Err(failure) => {
-                let (status, message) = (failure.status.name(), failure.message.as_str());
-                let row = [source, status, "", "", "", "", "", "", message];
+                let (status, message) = (failure.status.name(), message_of(failure));
+                let row = [source, status, "", "", "", "", "", "", &message];
                 return Ok(self.0.write_record(row)?);
             }
         };

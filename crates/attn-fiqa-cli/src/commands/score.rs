@@ -3,7 +3,7 @@
 use attn_fiqa::engine::{Engine, Request};
 use attn_fiqa::measure::{Measure, MeasureName, QualityNetwork};
 use attn_fiqa::onnx::OnnxModel;
-use attn_fiqa::pipeline::{PipelineOptions, Scorer};
+use attn_fiqa::pipeline::{ScoreOptions, Scorer};
 use attn_fiqa::score::{Method, QualityMap};
 
 use super::session::Session;
@@ -49,14 +49,13 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         methods,
         ..Request::new(session.engine.default_method())
     };
-    if !request.methods.is_empty() {
-        session.engine.check(&request)?;
-    }
-    let options = PipelineOptions {
-        jitter: args.jitter.map_or(0, usize::from),
+    let options = ScoreOptions {
+        request,
         scorers,
-        ..session.pipeline(&args.input, &args.faces, &args.run)?
+        jitter: args.jitter.map_or(0, usize::from),
+        best_only: args.faces.wants_best(),
     };
+    let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
@@ -64,7 +63,7 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         output::open(format, args.output.as_deref(), columns.with_about(session.about()))?;
     let of_first = |map: &&QualityMap| first == Some(&QualityName::Method(map.method()));
     let map = session.engine.quality_map().filter(of_first);
-    let report = session.run(sources, &options, &args.run, &request, |row, _| {
+    let report = session.run(sources, &pipeline, &args.input, &args.run, |row, _| {
         sink.write(&Record::from(row).with_quality(map))
     })?;
     sink.finish()?;
@@ -80,7 +79,7 @@ fn scorers(names: &[QualityName], engine: &Engine) -> anyhow::Result<(Vec<Scorer
         scorers.push(match name {
             QualityName::Method(method) => {
                 methods.push(*method);
-                Scorer::Method(methods.len() - 1)
+                Scorer::Method(*method)
             }
             QualityName::Measure(name) => Scorer::Measure(open_measure(name, engine)?),
         });

@@ -1,7 +1,9 @@
 //! What `score` and `map` share: a model, its images, and the run over them.
 
-use attn_fiqa::engine::{Engine, EngineOptions, Request};
-use attn_fiqa::pipeline::{self, FaceSource, PipelineError, PipelineOptions, Row, Scorer};
+use std::sync::Arc;
+
+use attn_fiqa::engine::{Engine, EngineOptions};
+use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, Scorer};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::Sources;
 
@@ -10,7 +12,7 @@ use crate::report::Report;
 
 /// A model ready to score.
 pub(super) struct Session {
-    pub(super) engine: Engine,
+    pub(super) engine: Arc<Engine>,
     pub(super) model_name: String,
 }
 
@@ -27,7 +29,7 @@ impl Session {
             methods: methods.to_vec(),
             ..EngineOptions::default()
         };
-        let engine = Engine::new(&checkpoint, &options)?;
+        let engine = Arc::new(Engine::new(&checkpoint, &options)?);
         Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
     }
 
@@ -47,22 +49,17 @@ impl Session {
     }
 
     /// How the run's pictures become crops; finding faces shares the engine's threads.
+    pub(super) fn faces(&self, input: &InputArgs, faces: &FaceArgs) -> anyhow::Result<FaceOptions> {
+        faces.options(input, self.engine.threads())
+    }
+
+    /// The model with a way to find faces.
     pub(super) fn pipeline(
         &self,
-        input: &InputArgs,
-        faces: &FaceArgs,
-        run: &RunArgs,
-    ) -> anyhow::Result<PipelineOptions> {
-        Ok(PipelineOptions {
-            limits: input.limits(),
-            channels: input.channels(),
-            faces: faces.source(self.engine.threads())?,
-            choice: faces.choice(),
-            jitter: 0,
-            keep_photo: false,
-            batch: run.batch.get(),
-            scorers: Vec::new(),
-        })
+        faces: FaceOptions,
+        options: impl Into<ScoreOptions>,
+    ) -> anyhow::Result<FacePipeline> {
+        Ok(FacePipeline::new(Arc::clone(&self.engine), faces, options)?)
     }
 
     /// Sends every source through the model; `sink` gets each row in order, after
@@ -74,21 +71,21 @@ impl Session {
     pub(super) fn run(
         &self,
         sources: Sources,
-        options: &PipelineOptions,
+        pipeline: &FacePipeline,
+        input: &InputArgs,
         run: &RunArgs,
-        request: &Request,
         sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
-        self.run_counting(sources, options, run, request, Report::count, sink)
+        self.run_counting(sources, pipeline, input, run, Report::count, sink)
     }
 
     /// The same with another way to take note of a row.
     pub(super) fn run_counting(
         &self,
         sources: Sources,
-        options: &PipelineOptions,
+        pipeline: &FacePipeline,
+        input: &InputArgs,
         run: &RunArgs,
-        request: &Request,
         count: impl Fn(&mut Report, &Row),
         mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
@@ -100,11 +97,12 @@ impl Session {
             config.depth,
             config.num_heads,
             config.patch_size,
-            scorers(options, request).join(", "),
+            scorers(pipeline.options()).join(", "),
             self.engine.precision(),
             self.engine.instruction_set()
         ));
-        if let FaceSource::Detected(detector) = &options.faces {
+        let faces = &pipeline.faces().faces;
+        if let FaceSource::Detected(detector) = faces {
             report.say_in_detail(&format!(
                 "detector {}: outputs as {}'s, {} landmarks",
                 detector.name(),
@@ -112,30 +110,30 @@ impl Session {
                 if detector.refines_landmarks() { "refined" } else { "its own" }
             ));
         }
-        let outcome = pipeline::run(sources, &self.engine, request, options, |row| {
+        let outcome = pipeline.run(sources, &input.stream(run.batch), |row| {
             count(&mut report, &row);
             sink(row, &mut report)
         });
-        if let FaceSource::Landmarks(file) = &options.faces {
+        if let FaceSource::Landmarks(file) = faces {
             report.say(&format!("note: landmark file: {}", file.report()));
         }
-        match outcome {
-            Ok(()) if report.is_empty() => anyhow::bail!("the inputs hold no image"),
-            Ok(()) => Ok(report),
-            Err(PipelineError::Request(error)) => Err(error.into()),
-            Err(PipelineError::Sink(error)) => Err(error),
+        outcome?;
+        if report.is_empty() {
+            anyhow::bail!("the inputs hold no image");
         }
+        Ok(report)
     }
 }
 
 /// The names of what a run scores by, in order.
-fn scorers(options: &PipelineOptions, request: &Request) -> Vec<String> {
+fn scorers(options: &ScoreOptions) -> Vec<String> {
     if options.scorers.is_empty() {
-        return request.methods.iter().map(Method::to_string).collect();
+        return options.request.methods.iter().map(Method::to_string).collect();
     }
     let name = |scorer: &Scorer| match scorer {
-        Scorer::Method(place) => request.methods[*place].to_string(),
+        Scorer::Method(method) => method.to_string(),
         Scorer::Measure(measure) => measure.name().to_owned(),
+        _ => "other".to_owned(),
     };
     options.scorers.iter().map(name).collect()
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
+use attn_fiqa::pipeline::ScoreOptions;
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::degrade::seed_for;
@@ -24,9 +25,11 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let session = Session::open(&args.run, &args.method, false)?;
     let methods = session.methods(&args.method);
     let request = Request { methods, ..Request::new(session.engine.default_method()) };
-    session.engine.check(&request)?;
     let names: Vec<String> = request.methods.iter().map(Method::to_string).collect();
-    let options = session.pipeline(&args.input, &args.faces, &args.run)?;
+    let faces = session.faces(&args.input, &args.faces)?;
+    let best_only = args.faces.wants_best();
+    let options = ScoreOptions { best_only, ..request.clone().into() };
+    let pipeline = session.pipeline(faces, options)?;
     let sources = args.input.open()?;
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)
@@ -36,7 +39,7 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let plan = Plan { kinds: args.kinds.kinds(), levels: args.kinds.levels() };
     let mut study = Study::new(plan.clone(), names);
     let mut paths = Vec::new();
-    let report = session.run(sources, &options, &args.run, &request, |row, report| {
+    let report = session.run(sources, &pipeline, &args.input, &args.run, |row, report| {
         let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
         let name = row.label();
         let seed = seed_for(args.kinds.seed, &name);

@@ -8,6 +8,7 @@ use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
 use crate::args::Column;
+use crate::hint::message_of;
 
 /// A column's place in a row and the name of its heading. Every format writes
 /// the fields of [`Columns::fields`] in their order.
@@ -225,7 +226,7 @@ impl Record {
     }
 
     fn failed(self, failure: Failure) -> Self {
-        Self { status: failure.status, message: failure.message, ..self }
+        Self { status: failure.status, message: message_of(&failure), ..self }
     }
 
     /// An image whose faces could not be looked for, or that has none.

@@ -32,8 +32,8 @@ pub(crate) const MISSING: &str = "no such file";
 pub(crate) const NOT_AN_IMAGE: &str =
     "the file is not a picture in a known format: JPEG, PNG, WebP, GIF, BMP and TIFF are read";
 pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: have its faces found and \
-     aligned (no `--aligned` on the command line, `FaceSource::Detected` in the library), or, if \
-     it is already an aligned face, have it resized (`--resize`, `Fit::Resize`)";
+     aligned or, if it is an aligned face already, have it resized (without --aligned faces are \
+     found and aligned, with --resize resized)";
 
 /// The cell in the column 'quality' of an image that the built-in model could not
 /// score: -1, or nothing where that model has no calibration.

@@ -34,6 +34,12 @@ impl Request {
         }
     }
 
+    /// Whether nothing at all is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        let further = [self.received, self.paid, self.per_head, self.embedding, self.mean_query];
+        self.methods.is_empty() && !further.contains(&true)
+    }
+
     /// Whether the last block's mean token answers everything.
     pub(crate) fn is_read_off_mean_token(&self) -> bool {
         let mean = |method: &Method| method.aggregation().has_map() && method.block().is_none();
@@ -53,6 +59,18 @@ pub enum RequestError {
     /// No method was named.
     #[error("no method was asked for; name at least one, for instance 'attn'")]
     NoMethod,
+    /// A score is to come from a method that the request does not name.
+    #[error("a score is to come from method '{method}', which the request does not name")]
+    NotAsked {
+        /// The method.
+        method: Method,
+    },
+    /// Jitter was asked for, and the first score is not one of the network's.
+    #[error(
+        "jitter is the spread of the network's score, and the first score is a measure without \
+         the network; put one of the model's methods first"
+    )]
+    JitterOfMeasure,
     /// The method names a block that is not there.
     #[error("method '{method}' names a block that is not there; this model has blocks 0 to {last}")]
     NoSuchBlock {

@@ -13,18 +13,11 @@ pub struct FaceChoice {
     pub min_eye_distance: f32,
     /// The most faces of one picture, the largest ones; `None` is all.
     pub max_faces: Option<usize>,
-    /// Only the face with the highest first score.
-    pub best: bool,
 }
 
 impl Default for FaceChoice {
     fn default() -> Self {
-        Self {
-            min_confidence: DEFAULT_MIN_CONFIDENCE,
-            min_eye_distance: 0.0,
-            max_faces: None,
-            best: false,
-        }
+        Self { min_confidence: DEFAULT_MIN_CONFIDENCE, min_eye_distance: 0.0, max_faces: None }
     }
 }
 

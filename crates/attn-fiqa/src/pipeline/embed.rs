@@ -1,10 +1,11 @@
-//! The same way for embeddings: every face through any recogniser.
+//! Embeddings: every face through any recogniser.
 
 use rayon::prelude::*;
 
-use super::prepare::prepare;
-use super::read_ahead::ReadAhead;
-use super::{PipelineOptions, Row, in_parallel};
+use super::driver::drive;
+use super::memory::Budget;
+use super::prepare::{Given, Prepared, PreparedFace, prepare};
+use super::{FaceOptions, Row, ScoredFace, ScoredImage, StreamOptions};
 use crate::crop::Crop;
 use crate::engine::Assessment;
 use crate::source::SourceItem;
@@ -12,9 +13,8 @@ use crate::status::Failure;
 use crate::threads::Threads;
 
 /// Sends every item through decoding, detection and `embed`, and hands its rows to
-/// `sink` in the order of the items. `side` is the size of the crops.
-///
-/// [`PipelineOptions::jitter`] and [`super::FaceChoice::best`] mean nothing here.
+/// `sink` in the order of the items. `side` is the size of the crops. `embed` is called
+/// on `threads`, for several crops at once.
 ///
 /// # Errors
 ///
@@ -23,45 +23,45 @@ pub fn embed_faces<E>(
     items: impl Iterator<Item = SourceItem> + Send,
     threads: &Threads,
     side: usize,
-    options: &PipelineOptions,
-    embed: impl Fn(&Crop) -> Result<Assessment, Failure> + Sync,
+    options: &FaceOptions,
+    stream: &StreamOptions,
+    embed: impl Fn(&Crop) -> Result<Assessment, Failure> + Send + Sync,
     mut sink: impl FnMut(Row) -> Result<(), E>,
 ) -> Result<(), E> {
-    let batch = options.batch.max(1);
-    std::thread::scope(|scope| {
-        let items = ReadAhead::start(scope, items, batch);
-        loop {
-            let encoded = items.next_batch(batch, true);
-            if encoded.is_empty() {
-                return Ok(());
-            }
-            let rows: Vec<Vec<Row>> = threads
-                .install(|| in_parallel(encoded, |item| rows_of(item, side, options, &embed)));
-            for row in rows.into_iter().flatten() {
-                sink(row)?;
-            }
-        }
-    })
+    let budget = Budget::new(stream, options.limits, options.keep_photo);
+    let budget = budget.with_detection(&options.faces);
+    drive(
+        items,
+        threads,
+        stream,
+        &budget,
+        |SourceItem { path, relative, image }| {
+            let prepared = prepare(image, Given::Path(&path), side, options, |_, _| ());
+            (path, relative, prepared)
+        },
+        |batch| {
+            let images = batch.into_par_iter();
+            let images = images
+                .map(|(path, relative, prepared)| (path, relative, embedded(prepared, &embed)));
+            images.collect()
+        },
+        |(path, relative, image)| {
+            Row::of_image(&path, &relative, image).into_iter().try_for_each(&mut sink)
+        },
+    )
 }
 
-fn rows_of(
-    item: SourceItem,
-    side: usize,
-    options: &PipelineOptions,
+fn embedded(
+    prepared: Prepared,
     embed: &(impl Fn(&Crop) -> Result<Assessment, Failure> + Sync),
-) -> Vec<Row> {
-    let prepared = prepare(item, side, options).without_photo_unless(options.keep_photo);
-    let common = prepared.common;
-    let faces = match prepared.faces {
-        Ok(faces) => faces,
-        Err(failure) => return vec![common.into_row(true, None, None, Err(failure))],
-    };
-    faces
-        .into_par_iter()
-        .enumerate()
-        .map(|(index, face)| {
-            let outcome = face.crop.as_ref().map_err(Clone::clone).and_then(embed);
-            common.clone().into_row(index == 0, Some((face.info, None)), face.crop.ok(), outcome)
-        })
-        .collect()
+) -> ScoredImage {
+    let Prepared { size, notes, photo, faces } = prepared;
+    let faces = faces.map(|faces| {
+        let faces = faces.into_par_iter().map(|PreparedFace { info, crop, .. }| {
+            let outcome = crop.as_ref().map_err(Clone::clone).and_then(embed);
+            ScoredFace { info, crop: crop.ok(), outcome, jitter_std: None }
+        });
+        faces.collect()
+    });
+    ScoredImage { size, notes, photo, faces }
 }

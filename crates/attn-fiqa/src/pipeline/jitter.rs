@@ -1,14 +1,16 @@
-//! How much a score hangs on the exact place of the landmarks.
+//! How much a score depends on the exact place of the landmarks.
 //!
 //! Misalignment is the most frequent silent error of face recognition. Each
 //! face is aligned again and again with noise on its landmarks, as another
 //! detector would have given them, and the spread of the scores is the answer.
 
-use super::prepare::{Prepared, crop_by};
+use super::prepare::{PreparedFace, crop_by};
 use crate::align::Landmarks;
 use crate::crop::Crop;
 use crate::engine::{Engine, Request};
+use crate::picture::Picture;
 use crate::random::{STEP, split_mix};
+use crate::score::Method;
 
 /// Standard deviation of the noise on each coordinate, as a share of the
 /// distance between the eyes: what good detectors differ by.
@@ -17,15 +19,20 @@ const NOISE: f64 = 0.02;
 /// Crops that are in memory at once.
 const AT_ONCE: usize = 32;
 
-/// Fills in the standard deviation of the first method's score over `times`
-/// alignments of each face that was aligned here. Runs on the engine's threads.
+/// Fills in the standard deviation of the first method's score over `times` alignments of
+/// each face that was aligned here. Runs on the engine's threads.
 ///
-/// The noise is the same in every run and for every face, so that it hangs
-/// neither on the order of faces nor on anything but the face itself.
-pub(super) fn measure(prepared: &mut Prepared, engine: &Engine, request: &Request, times: usize) {
-    let (Some(photo), Ok(faces)) = (&prepared.common.photo, &mut prepared.faces) else { return };
+/// The noise is the same in every run and for every face, so that the answer depends on
+/// the face alone.
+pub(super) fn measure(
+    photo: &Picture,
+    faces: &mut [PreparedFace],
+    engine: &Engine,
+    method: Method,
+    times: usize,
+) {
     let side = engine.config().image_size;
-    let request = Request::new(request.methods[0]);
+    let request = Request::new(method);
     for face in faces {
         let Some(landmarks) = face.info.landmarks else { continue };
         let mut noise = Noise::new();

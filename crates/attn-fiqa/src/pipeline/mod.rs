@@ -1,331 +1,225 @@
-//! A stream of encoded images through decoding, detection, alignment and the
-//! network, in order and in bounded memory.
+//! Images in, faces out: the library's door.
 //!
-//! One thread reads bytes ahead. While the network works on one batch, the same
-//! threads decode the next and find its faces: there are never more busy threads
-//! than the engine has. At any time at most two batches of crops, one of encoded
-//! images and one decoded picture a thread exist.
+//! A [`FacePipeline`] joins an [`Engine`] with a way to find faces. It takes
+//! - one image, encoded or as decoded pixels: [`FacePipeline::score`];
+//! - one image whose landmarks are known: [`FacePipeline::score_with_landmarks`];
+//! - aligned crops: [`FacePipeline::score_crops`];
+//! - a stream of images of any length, in order and in bounded memory:
+//!   [`FacePipeline::run`].
+//!
+//! It is built once and shared by many threads; every call runs on the engine's threads and
+//! starts none of its own, except that a stream has one that waits for bytes.
+//!
+//! [`find_faces`], [`cut_faces`] and [`embed_faces`] send streams through the same loop
+//! without scores.
 
 mod choice;
+mod cut;
+mod driver;
 mod embed;
+mod find;
+mod image;
 mod jitter;
+mod memory;
+mod options;
 mod prepare;
 mod read_ahead;
 mod row;
+mod score;
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
-use crate::align::landmark_file::LandmarkFile;
-use crate::crop::{ChannelOrder, Crop, Fit};
-use crate::decode::DecodeLimits;
-use crate::detect::Detector;
-use crate::engine::{Assessment, Engine, Request, RequestError};
-use crate::measure::Measure;
-use crate::source::SourceItem;
+use crate::align::Landmarks;
+use crate::crop::Crop;
+use crate::engine::{Assessment, Engine, RequestError};
+use crate::source::{ImageData, SourceItem};
 use crate::status::Failure;
-use crate::threads::Threads;
 
 pub use crate::face::{FaceInfo, Way};
 pub use choice::FaceChoice;
+pub use cut::cut_faces;
 pub use embed::embed_faces;
+pub use find::{FindOptions, find_faces};
+pub use image::{ScoredFace, ScoredImage};
+pub use memory::default_max_memory;
+pub use options::{FaceOptions, FaceSource, ScoreOptions, Scorer, StreamOptions};
 pub use row::{CropRow, FacesRow, Row};
 
-use prepare::{Prepared, PreparedFace};
-use read_ahead::ReadAhead;
+use driver::drive;
+use memory::Budget;
+use prepare::{Given, Prepared, prepare};
+use score::ScoreSource;
 
-/// How pictures become crops.
-#[derive(Clone)]
-pub enum FaceSource {
-    /// Every picture is an aligned face already. One of another size than the
-    /// network's is treated as `Fit` says.
-    Aligned(Fit),
-    /// Faces are found and aligned; a picture of exactly the network's size is
-    /// taken for an aligned face and scored as it is.
-    Detected(Arc<Detector>),
-    /// Faces are aligned by landmarks that somebody else found, whatever the
-    /// picture's size.
-    Landmarks(Arc<LandmarkFile>),
-}
-
-/// How images go through.
-#[derive(Clone)]
-pub struct PipelineOptions {
-    /// Limits before anything is decoded.
-    pub limits: DecodeLimits,
-    /// The order in which files hold their colours.
-    pub channels: ChannelOrder,
-    /// How pictures become crops.
-    pub faces: FaceSource,
-    /// Which of a picture's faces are taken.
-    pub choice: FaceChoice,
-    /// Times that each face found is aligned again with noise on its landmarks,
-    /// for [`Row::jitter_std`]; 0 is none, 1 has no spread.
-    pub jitter: usize,
-    /// Whether rows hold the upright photo: a batch of them is then in memory.
-    pub keep_photo: bool,
-    /// Images that are decoded and assessed together; at least one.
-    pub batch: usize,
-    /// Where a row's scores come from, in their order; if empty, from the methods of
-    /// the request.
-    pub scorers: Vec<Scorer>,
-}
-
-/// Where one of a row's scores comes from.
-#[derive(Clone)]
-pub enum Scorer {
-    /// The method of the request at this place.
-    Method(usize),
-    /// Something that needs no Vision Transformer. NaN where a face has none.
-    Measure(Measure),
-}
-
-/// What ended a run before its images did.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError<E> {
-    /// The model cannot do what was asked for; no image was read.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    /// The sink refused a row.
-    #[error("the run was ended by its output")]
-    Sink(E),
-}
-
-/// Sends every item through and hands its rows to `sink`, in the order of the
-/// items: one row a face, the largest face first, and one row for an image
-/// without any.
+/// An engine, a way to find faces, and what to find out about them. `Send + Sync`; built
+/// once, it serves many threads.
 ///
-/// # Errors
+/// # Examples
 ///
-/// When the request does not fit the model, or `sink` fails: reading then stops
-/// and the remaining images are dropped.
-pub fn run<E>(
-    items: impl Iterator<Item = SourceItem> + Send,
-    engine: &Engine,
-    request: &Request,
-    options: &PipelineOptions,
-    mut sink: impl FnMut(Row) -> Result<(), E>,
-) -> Result<(), PipelineError<E>> {
-    // A run may take measures alone.
-    if !request.methods.is_empty() || options.scorers.is_empty() {
-        engine.check(request)?;
-    }
-    let batch = options.batch.max(1);
-    let side = engine.config().image_size;
-    std::thread::scope(|scope| {
-        let items = ReadAhead::start(scope, items, batch);
-        let mut ready: Vec<Prepared> = Vec::new();
-        loop {
-            let encoded = items.next_batch(batch, ready.is_empty());
-            if encoded.is_empty() && ready.is_empty() {
-                return Ok(());
-            }
-            let current = std::mem::take(&mut ready);
-            let (rows, prepared) = engine.threads().install(|| {
-                rayon::join(
-                    || assess(engine, request, options, current),
-                    || {
-                        in_parallel(encoded, |item| {
-                            let mut prepared = prepare::prepare(item, side, options);
-                            if options.jitter > 0 {
-                                jitter::measure(&mut prepared, engine, request, options.jitter);
-                            }
-                            prepared.without_photo_unless(options.keep_photo)
-                        })
-                    },
-                )
-            });
-            ready = prepared;
-            for row in rows {
-                sink(row).map_err(PipelineError::Sink)?;
-            }
+/// A photo to its faces:
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use std::sync::Arc;
+///
+/// use attn_fiqa::detect::Detector;
+/// use attn_fiqa::engine::{Engine, EngineOptions};
+/// use attn_fiqa::picture::{ColourOrder, Picture};
+/// use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource};
+/// use attn_fiqa::status::Status;
+///
+/// let checkpoint = attn_fiqa::checkpoint::builtin()?;
+/// let engine = Arc::new(Engine::new(&checkpoint, &EngineOptions::default())?);
+/// let detector = Arc::new(Detector::builtin(engine.threads())?);
+/// let method = engine.default_method();
+/// let faces = FaceOptions::new(FaceSource::Detected(detector));
+/// let pipeline = FacePipeline::new(engine, faces, method)?;
+///
+/// // A file's bytes …
+/// # let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/astronaut.png");
+/// let image = pipeline.score(std::fs::read(photo)?);
+/// for face in image.faces? {
+///     println!("{:?}: {}", face.info.bounds, face.outcome?.scores[0]);
+/// }
+///
+/// // … or decoded pixels, here those of a grey wall from a camera that gives blue first.
+/// let wall = Picture::from_pixels(320, 240, vec![90; 320 * 240 * 3], ColourOrder::Bgr)
+///     .ok_or("wrong size")?;
+/// let failure = pipeline.score(wall).faces.err().ok_or("a face in a wall")?;
+/// assert_eq!(failure.status, Status::NoFace);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FacePipeline {
+    engine: Arc<Engine>,
+    faces: FaceOptions,
+    options: ScoreOptions,
+    /// Of [`ScoreOptions::scorers`]; empty if the methods are all there is.
+    sources: Vec<ScoreSource>,
+}
+
+impl FacePipeline {
+    /// Checks that the model can do what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that it cannot do.
+    pub fn new(
+        engine: Arc<Engine>,
+        faces: FaceOptions,
+        options: impl Into<ScoreOptions>,
+    ) -> Result<Self, RequestError> {
+        let options = options.into();
+        let request = &options.request;
+        // Measures alone need nothing of the network.
+        if !(request.is_empty() && !options.scorers.is_empty()) {
+            engine.check(request)?;
         }
-    })
-}
-
-/// Sends every item through decoding and detection only, and hands one row an
-/// image to `sink`, in the order of the items. `side` is the size that counts as
-/// aligned already, `None` if none does.
-///
-/// # Errors
-///
-/// Those of `sink`: reading then stops and the remaining images are dropped.
-pub fn find_faces<E>(
-    items: impl Iterator<Item = SourceItem> + Send,
-    threads: &Threads,
-    detector: &Detector,
-    options: &FindOptions,
-    mut sink: impl FnMut(FacesRow) -> Result<(), E>,
-) -> Result<(), E> {
-    let batch = options.batch.max(1);
-    std::thread::scope(|scope| {
-        let items = ReadAhead::start(scope, items, batch);
-        loop {
-            let encoded = items.next_batch(batch, true);
-            if encoded.is_empty() {
-                return Ok(());
-            }
-            let rows = threads
-                .install(|| in_parallel(encoded, |item| prepare::find_in(item, detector, options)));
-            for row in rows {
-                sink(row)?;
-            }
-        }
-    })
-}
-
-/// Sends every source through decoding, detection and alignment only, and hands
-/// one row a face to `sink`, in the order of the items: a crop of `side` pixels,
-/// or why there is none. Of the options [`FaceChoice::best`] and `jitter`, which
-/// need scores, mean nothing here.
-///
-/// # Errors
-///
-/// Those of `sink`: reading then stops and the remaining images are dropped.
-pub fn cut_faces<E>(
-    items: impl Iterator<Item = SourceItem> + Send,
-    threads: &Threads,
-    side: usize,
-    options: &PipelineOptions,
-    mut sink: impl FnMut(CropRow) -> Result<(), E>,
-) -> Result<(), E> {
-    let batch = options.batch.max(1);
-    std::thread::scope(|scope| {
-        let items = ReadAhead::start(scope, items, batch);
-        loop {
-            let encoded = items.next_batch(batch, true);
-            if encoded.is_empty() {
-                return Ok(());
-            }
-            let rows = threads.install(|| {
-                in_parallel(encoded, |item| {
-                    let prepared = prepare::prepare(item, side, options);
-                    prepared.without_photo_unless(false).into_crops()
-                })
-            });
-            for row in rows.into_iter().flatten() {
-                sink(row)?;
-            }
-        }
-    })
-}
-
-/// How [`find_faces`] works.
-#[derive(Debug, Clone)]
-pub struct FindOptions {
-    /// Limits before anything is decoded.
-    pub limits: DecodeLimits,
-    /// The order in which files hold their colours.
-    pub channels: ChannelOrder,
-    /// Which of a picture's faces are taken; [`FaceChoice::best`] means nothing here.
-    pub choice: FaceChoice,
-    /// Whether rows hold the upright photo: a batch of them is then in memory.
-    pub keep_photo: bool,
-    /// Images that are decoded together; at least one.
-    pub batch: usize,
-}
-
-/// As many items at once as there are threads and no more, since each may hold
-/// a large picture while it waits for its own parts to be done. In order.
-fn in_parallel<T: Send>(
-    items: Vec<SourceItem>,
-    work: impl Fn(SourceItem) -> T + Send + Sync,
-) -> Vec<T> {
-    let threads = rayon::current_num_threads().max(1);
-    let mut done = Vec::with_capacity(items.len());
-    let mut items = items.into_iter();
-    loop {
-        let few: Vec<SourceItem> = items.by_ref().take(threads).collect();
-        if few.is_empty() {
-            return done;
-        }
-        done.par_extend(few.into_par_iter().map(&work));
-    }
-}
-
-/// Runs on the engine's threads; the request was checked.
-fn assess(
-    engine: &Engine,
-    request: &Request,
-    options: &PipelineOptions,
-    prepared: Vec<Prepared>,
-) -> Vec<Row> {
-    let faces = prepared.iter().filter_map(|image| image.faces.as_ref().ok()).flatten();
-    let (infos, crops): (Vec<FaceInfo>, Vec<Crop>) =
-        faces.filter_map(|face| Some((face.info, face.crop.clone().ok()?))).unzip();
-    let outcomes = if request.methods.is_empty() {
-        crops.iter().map(|_| Ok(Assessment::default())).collect()
-    } else {
-        engine.assess_batch(&crops, request)
-    };
-    let mut outcomes = with_measures(&options.scorers, outcomes, &infos, &crops).into_iter();
-    let best = options.choice.best;
-    let mut rows = Vec::new();
-    for Prepared { common, faces } in prepared {
-        let faces = match faces {
-            Ok(faces) => faces,
-            Err(failure) => {
-                rows.push(common.into_row(true, None, None, Err(failure)));
-                continue;
+        let source = |scorer: &Scorer| match scorer {
+            Scorer::Measure(measure) => Ok(ScoreSource::Measure(measure.clone())),
+            Scorer::Method(method) => {
+                let place = request.methods.iter().position(|asked| asked == method);
+                let place = place.ok_or(RequestError::NotAsked { method: *method })?;
+                Ok(ScoreSource::Network(place))
             }
         };
-        let scored = faces.into_iter().map(|PreparedFace { info, crop, jitter_std }| {
-            let (crop, outcome) = match crop {
-                Ok(crop) => {
-                    let outcome = outcomes.next().expect("one outcome a crop: this is a bug");
-                    (Some(crop), outcome)
-                }
-                Err(failure) => (None, Err(failure)),
-            };
-            common.clone().into_row(info.index == 0, Some((info, jitter_std)), crop, outcome)
+        let sources = options.scorers.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+        if options.jitter > 0 && matches!(sources.first(), Some(ScoreSource::Measure(_))) {
+            return Err(RequestError::JitterOfMeasure);
+        }
+        Ok(Self { engine, faces, options, sources })
+    }
+
+    /// The engine that scores.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// How images become faces.
+    pub fn faces(&self) -> &FaceOptions {
+        &self.faces
+    }
+
+    /// What is found out about each face.
+    pub fn options(&self) -> &ScoreOptions {
+        &self.options
+    }
+
+    /// One image to its faces: an encoded file's bytes, or decoded pixels as a
+    /// [`Picture`](crate::picture::Picture). What is wrong with the image is in the answer.
+    ///
+    /// How much memory decoding will take is known from
+    /// [`memory_needed`](crate::decode::memory_needed) beforehand.
+    pub fn score(&self, image: impl Into<ImageData>) -> ScoredImage {
+        self.score_one(image.into(), Given::Nothing)
+    }
+
+    /// One image whose faces are aligned by these landmarks, in pixels of the upright
+    /// picture, instead of being looked for. The answer has the face with the widest eyes
+    /// first.
+    pub fn score_with_landmarks(
+        &self,
+        image: impl Into<ImageData>,
+        landmarks: &[Landmarks],
+    ) -> ScoredImage {
+        self.score_one(image.into(), Given::Landmarks(landmarks))
+    }
+
+    fn score_one(&self, image: ImageData, given: Given<'_>) -> ScoredImage {
+        let mut images = self.engine.install(|| {
+            let prepared = self.prepare(Ok(image), given);
+            self.score_prepared(vec![prepared])
         });
-        let mut scored: Vec<Row> = scored.collect();
-        if best {
-            scored = Vec::from_iter(best_of(scored));
-        }
-        if let Some(first) = scored.first_mut() {
-            first.is_first = true;
-        }
-        rows.extend(scored);
+        images.pop().expect("one answer per image: this is a bug")
     }
-    rows
-}
 
-/// Brings scores of the network and measures into the order asked for.
-fn with_measures(
-    scorers: &[Scorer],
-    outcomes: Vec<Result<Assessment, Failure>>,
-    infos: &[FaceInfo],
-    crops: &[Crop],
-) -> Vec<Result<Assessment, Failure>> {
-    if scorers.is_empty() {
-        return outcomes;
+    /// Aligned crops to assessments, in the order of the crops. Scores of
+    /// [`Scorer::Measure`] that need a photo are NaN.
+    pub fn score_crops(&self, crops: &[Crop]) -> Vec<Result<Assessment, Failure>> {
+        let infos = vec![FaceInfo::aligned(); crops.len()];
+        self.engine.install(|| self.assess(&infos, crops))
     }
-    let faces = outcomes.into_par_iter().zip(infos).zip(crops);
-    faces
-        .map(|((outcome, info), crop)| {
-            let mut assessment = outcome?;
-            let score = |scorer: &Scorer| match scorer {
-                Scorer::Method(place) => Ok(assessment.scores[*place]),
-                Scorer::Measure(measure) => measure.take(info, crop),
-            };
-            assessment.scores = scorers.iter().map(score).collect::<Result<_, _>>()?;
-            Ok(assessment)
+
+    /// Sends every item through and hands its rows to `sink`, in the order of the items:
+    /// one row per face, the largest face first, and one row for an image without any.
+    ///
+    /// # Errors
+    ///
+    /// Those of `sink`: reading then stops and the remaining images are dropped.
+    pub fn run<E>(
+        &self,
+        items: impl Iterator<Item = SourceItem> + Send,
+        stream: &StreamOptions,
+        mut sink: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let budget = Budget::new(stream, self.faces.limits, self.faces.keep_photo);
+        let budget = budget.with_detection(&self.faces.faces);
+        drive(
+            items,
+            self.engine.threads(),
+            stream,
+            &budget,
+            |SourceItem { path, relative, image }| {
+                let prepared = self.prepare(image, Given::Path(&path));
+                ((path, relative), prepared)
+            },
+            |batch| {
+                let (names, prepared): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+                names.into_iter().zip(self.score_prepared(prepared)).collect()
+            },
+            |((path, relative), image)| {
+                Row::of_image(&path, &relative, image).into_iter().try_for_each(&mut sink)
+            },
+        )
+    }
+
+    fn prepare(&self, image: Result<ImageData, Failure>, given: Given<'_>) -> Prepared {
+        let side = self.engine.config().image_size;
+        prepare(image, given, side, &self.faces, |picture, faces| {
+            if let (1.., Some(&method)) =
+                (self.options.jitter, self.options.request.methods.first())
+            {
+                jitter::measure(picture, faces, &self.engine, method, self.options.jitter);
+            }
         })
-        .collect()
-}
-
-/// The row of the highest first score, the earlier of equal ones; a failed one
-/// only if none was scored.
-fn best_of(rows: Vec<Row>) -> Option<Row> {
-    let score = |outcome: &Result<Assessment, Failure>| {
-        let assessment = outcome.as_ref().ok()?;
-        assessment.scores.first().copied().filter(|score| !score.is_nan())
-    };
-    rows.into_iter().reduce(|best, row| match (score(&best.outcome), score(&row.outcome)) {
-        (Some(a), Some(b)) if b > a => row,
-        (None, Some(_)) => row,
-        _ => best,
-    })
+    }
 }

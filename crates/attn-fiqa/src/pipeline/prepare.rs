@@ -1,34 +1,23 @@
-//! One encoded image to the crops of its faces.
+//! One image to the crops of its faces.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::row::{CropRow, FacesRow, Row};
-use super::{FaceSource, FindOptions, PipelineOptions};
+use super::{FaceOptions, FaceSource, FindOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
 use crate::crop::{ChannelOrder, Crop, CropOptions, Fit, crop_from_picture};
-use crate::decode::{DecodeLimits, Note, decode};
-use crate::detect::Detector;
-use crate::engine::Assessment;
+use crate::decode::{DecodeLimits, Decoded, Note};
+use crate::detect::{Detector, Face};
 use crate::face::FaceInfo;
 use crate::picture::Picture;
-use crate::source::SourceItem;
+use crate::source::ImageData;
 use crate::status::{Failure, Status};
 
-/// What all faces of an image share.
-#[derive(Clone)]
-pub(super) struct Common {
-    path: String,
-    relative: PathBuf,
-    size: Option<(usize, usize)>,
-    notes: Vec<Note>,
-    pub(super) photo: Option<Arc<Picture>>,
-}
-
-/// A decoded image on its way to the network; at least one face if it has any.
+/// An image on its way to the network; at least one face if it has any.
 pub(super) struct Prepared {
-    pub(super) common: Common,
+    pub(super) size: Option<(usize, usize)>,
+    pub(super) notes: Vec<Note>,
+    pub(super) photo: Option<Arc<Picture>>,
     pub(super) faces: Result<Vec<PreparedFace>, Failure>,
 }
 
@@ -39,118 +28,139 @@ pub(super) struct PreparedFace {
     pub(super) jitter_std: Option<f32>,
 }
 
-impl Common {
-    pub(super) fn into_row(
-        self,
-        is_first: bool,
-        face: Option<(FaceInfo, Option<f32>)>,
-        crop: Option<Crop>,
-        outcome: Result<Assessment, Failure>,
-    ) -> Row {
-        let Self { path, relative, size, notes, photo } = self;
-        let (face, jitter_std) = face.map_or((None, None), |(info, std)| (Some(info), std));
-        Row { path, relative, size, notes, is_first, face, photo, crop, outcome, jitter_std }
-    }
+/// The landmarks of an image, where somebody else found them.
+#[derive(Clone, Copy)]
+pub(super) enum Given<'a> {
+    /// None came with the image.
+    Nothing,
+    /// The path by which a landmark file may list it.
+    Path(&'a str),
+    /// Those of each face.
+    Landmarks(&'a [Landmarks]),
 }
 
 impl Prepared {
-    /// One row a face, or one that says why there is none.
-    pub(super) fn into_crops(self) -> Vec<CropRow> {
-        let Self { common, faces } = self;
-        let row = |is_first, face, crop| {
-            let Common { path, relative, size, notes, .. } = common.clone();
-            CropRow { path, relative, size, notes, is_first, face, crop }
-        };
-        match faces {
-            Err(failure) => vec![row(true, None, Err(failure))],
-            Ok(faces) => faces
-                .into_iter()
-                .enumerate()
-                .map(|(place, face)| row(place == 0, Some(face.info), face.crop))
-                .collect(),
-        }
-    }
-
-    pub(super) fn without_photo_unless(mut self, keep: bool) -> Self {
-        self.common.photo = self.common.photo.filter(|_| keep);
-        self
+    fn failed(failure: Failure) -> Self {
+        Self { size: None, notes: Vec::new(), photo: None, faces: Err(failure) }
     }
 }
 
 /// Decodes, with red and blue exchanged back where the file has them so.
 fn open(
-    item: SourceItem,
+    image: Result<ImageData, Failure>,
     limits: &DecodeLimits,
     channels: ChannelOrder,
-) -> (Common, Result<Arc<Picture>, Failure>) {
-    let SourceItem { path, relative, bytes } = item;
-    let mut common = Common { path, relative, size: None, notes: Vec::new(), photo: None };
-    let picture = bytes.and_then(|bytes| decode(&bytes, limits)).map(|decoded| {
-        common.size = Some((decoded.picture.width(), decoded.picture.height()));
-        common.notes = decoded.notes;
-        Arc::new(match channels {
-            ChannelOrder::Rgb => decoded.picture,
-            ChannelOrder::Swapped => {
-                common.notes.push(Note::ChannelsSwapped);
-                decoded.picture.with_red_and_blue_exchanged()
-            }
-        })
-    });
-    (common, picture)
+) -> Result<Decoded, Failure> {
+    let Decoded { mut picture, mut notes } = image?.decode(limits)?;
+    if channels == ChannelOrder::Swapped {
+        notes.push(Note::ChannelsSwapped);
+        picture = picture.with_red_and_blue_exchanged();
+    }
+    Ok(Decoded { picture, notes })
 }
 
-/// Decodes an image and cuts out its faces, `side` pixels each.
-pub(super) fn prepare(item: SourceItem, side: usize, options: &PipelineOptions) -> Prepared {
-    let (mut common, picture) = open(item, &options.limits, options.channels);
-    let faces = picture.and_then(|picture| {
-        common.photo = Some(Arc::clone(&picture));
-        let is_crop = (picture.width(), picture.height()) == (side, side);
-        match &options.faces {
-            FaceSource::Aligned(fit) => as_it_is(&mut common, &picture, side, *fit),
-            FaceSource::Detected(_) if is_crop => as_it_is(&mut common, &picture, side, Fit::Exact),
-            FaceSource::Landmarks(file) => {
-                let listed = listed_faces(file, &common.path)?;
-                let faces = options.choice.choose_listed(listed)?;
-                Ok(faces
-                    .iter()
-                    .enumerate()
-                    .map(|(index, face)| {
-                        let info = FaceInfo::listed(index, face);
-                        aligned(&picture, info, &face.landmarks, side)
-                    })
-                    .collect())
-            }
-            FaceSource::Detected(detector) => {
-                let found = detector.detect(&picture, options.choice.min_confidence)?;
-                let faces = options.choice.choose(found)?;
-                Ok(faces
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, face)| {
-                        let info = FaceInfo::detected(index, &face);
-                        aligned(&picture, info, &face.landmarks, side)
-                    })
-                    .collect())
-            }
+/// Decodes an image and cuts out its faces, `side` pixels each. `look` sees the faces with
+/// the upright picture, which is kept only where the options say so.
+pub(super) fn prepare(
+    image: Result<ImageData, Failure>,
+    given: Given<'_>,
+    side: usize,
+    options: &FaceOptions,
+    look: impl FnOnce(&Picture, &mut [PreparedFace]),
+) -> Prepared {
+    let Decoded { picture, mut notes } = match open(image, &options.limits, options.channels) {
+        Ok(decoded) => decoded,
+        Err(failure) => return Prepared::failed(failure),
+    };
+    let mut faces = crops_of(&picture, &mut notes, given, side, options);
+    if let Ok(faces) = &mut faces {
+        look(&picture, faces);
+    }
+    let size = Some((picture.width(), picture.height()));
+    let photo = options.keep_photo.then(|| Arc::new(picture));
+    Prepared { size, notes, photo, faces }
+}
+
+fn crops_of(
+    picture: &Picture,
+    notes: &mut Vec<Note>,
+    given: Given<'_>,
+    side: usize,
+    options: &FaceOptions,
+) -> Result<Vec<PreparedFace>, Failure> {
+    if let Given::Landmarks(faces) = given {
+        let faces =
+            faces.iter().map(|&landmarks| ListedFace { line: 0, landmarks, confidence: None });
+        return listed(picture, faces.collect(), side, options);
+    }
+    let is_crop = (picture.width(), picture.height()) == (side, side);
+    match &options.faces {
+        FaceSource::Aligned(fit) => as_it_is(picture, side, *fit, notes),
+        FaceSource::Detected(_) if is_crop => as_it_is(picture, side, Fit::Exact, notes),
+        FaceSource::Landmarks(file) => {
+            let Given::Path(path) = given else {
+                return Err(Failure::new(
+                    Status::NoLandmarks,
+                    "a landmark file lists faces by the path of their image, and this image has \
+                     none; give the landmarks with the image",
+                ));
+            };
+            listed(picture, listed_faces(file, path)?, side, options)
         }
+        FaceSource::Detected(detector) => {
+            let found = detector.detect(picture, options.choice.min_confidence)?;
+            let faces = options.choice.choose(found)?.into_iter().enumerate();
+            let aligned = faces.map(|(index, face): (usize, Face)| {
+                let info = FaceInfo::detected(index, &face);
+                aligned(picture, info, &face.landmarks, side)
+            });
+            Ok(aligned.collect())
+        }
+    }
+}
+
+/// Faces by landmarks that were given.
+fn listed(
+    picture: &Picture,
+    faces: Vec<ListedFace>,
+    side: usize,
+    options: &FaceOptions,
+) -> Result<Vec<PreparedFace>, Failure> {
+    let faces = options.choice.choose_listed(faces)?;
+    let aligned = faces.iter().enumerate().map(|(index, face)| {
+        aligned(picture, FaceInfo::listed(index, face), &face.landmarks, side)
     });
-    Prepared { common, faces }
+    Ok(aligned.collect())
+}
+
+/// The faces of an image, found and not cut out.
+pub(super) struct FoundFaces {
+    pub(super) size: Option<(usize, usize)>,
+    pub(super) notes: Vec<Note>,
+    pub(super) photo: Option<Arc<Picture>>,
+    pub(super) faces: Result<Vec<Face>, Failure>,
 }
 
 /// Decodes an image and finds its faces.
-pub(super) fn find_in(item: SourceItem, detector: &Detector, options: &FindOptions) -> FacesRow {
-    let (common, picture) = open(item, &options.limits, options.channels);
-    let mut photo = None;
-    let faces = picture.and_then(|picture| {
-        let faces = detector.detect(&picture, options.choice.min_confidence)?;
-        photo = options.keep_photo.then_some(picture);
-        match options.choice.choose(faces) {
-            Err(failure) if failure.status == Status::NoFace => Ok(Vec::new()),
-            chosen => chosen,
+pub(super) fn find_in(
+    image: Result<ImageData, Failure>,
+    detector: &Detector,
+    options: &FindOptions,
+) -> FoundFaces {
+    let Decoded { picture, notes } = match open(image, &options.limits, options.channels) {
+        Ok(decoded) => decoded,
+        Err(failure) => {
+            return FoundFaces { size: None, notes: Vec::new(), photo: None, faces: Err(failure) };
         }
-    });
-    let Common { path, relative, size, notes, .. } = common;
-    FacesRow { path, relative, size, notes, photo, faces }
+    };
+    let found = detector.detect(&picture, options.choice.min_confidence);
+    let faces = match found.and_then(|found| options.choice.choose(found)) {
+        Err(failure) if failure.status == Status::NoFace => Ok(Vec::new()),
+        chosen => chosen,
+    };
+    let size = Some((picture.width(), picture.height()));
+    let photo = options.keep_photo.then(|| Arc::new(picture));
+    FoundFaces { size, notes, photo, faces }
 }
 
 /// The faces that a landmark file lists for a picture.
@@ -170,14 +180,14 @@ fn listed_faces(file: &LandmarkFile, path: &str) -> Result<Vec<ListedFace>, Fail
 
 /// The whole picture as one face.
 fn as_it_is(
-    common: &mut Common,
     picture: &Picture,
     side: usize,
     fit: Fit,
+    notes: &mut Vec<Note>,
 ) -> Result<Vec<PreparedFace>, Failure> {
     let options = CropOptions { side, fit, channels: ChannelOrder::Rgb };
-    let (crop, notes) = crop_from_picture(picture.clone(), &options)?;
-    common.notes.extend(notes);
+    let (crop, made) = crop_from_picture(picture.clone(), &options)?;
+    notes.extend(made);
     let info = FaceInfo::aligned();
     Ok(vec![PreparedFace { info, crop: Ok(crop), jitter_std: None }])
 }

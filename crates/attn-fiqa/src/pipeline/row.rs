@@ -1,8 +1,9 @@
 //! Everything about one face, or about an image that has none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::{ScoredFace, ScoredImage};
 use crate::crop::Crop;
 use crate::decode::Note;
 use crate::detect::Face;
@@ -27,18 +28,46 @@ pub struct Row {
     pub is_first: bool,
     /// The face, when there is one.
     pub face: Option<FaceInfo>,
-    /// The upright photo, where [`super::PipelineOptions::keep_photo`] asks for it.
+    /// The upright photo, where [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo) asks for it.
     pub photo: Option<Arc<Picture>>,
     /// The network's input, when there is one.
     pub crop: Option<Crop>,
     /// What was found out, or why nothing was.
     pub outcome: Result<Assessment, Failure>,
     /// Standard deviation of the first score over noisy landmarks, where
-    /// [`super::PipelineOptions::jitter`] asks for it and the face was aligned here.
+    /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) asks for it and the face was aligned here.
     pub jitter_std: Option<f32>,
 }
 
 impl Row {
+    /// The rows of an image, under its names: one per face, and one for an image without.
+    pub(super) fn of_image(path: &str, relative: &Path, image: ScoredImage) -> Vec<Self> {
+        let ScoredImage { size, notes, photo, faces } = image;
+        let row = |is_first, face, crop, outcome, jitter_std| Self {
+            path: path.to_owned(),
+            relative: relative.to_owned(),
+            size,
+            notes: notes.clone(),
+            is_first,
+            face,
+            photo: photo.clone(),
+            crop,
+            outcome,
+            jitter_std,
+        };
+        match faces {
+            Err(failure) => vec![row(true, None, None, Err(failure), None)],
+            Ok(faces) => faces
+                .into_iter()
+                .enumerate()
+                .map(|(place, face)| {
+                    let ScoredFace { info, crop, outcome, jitter_std } = face;
+                    row(place == 0, Some(info), crop, outcome, jitter_std)
+                })
+                .collect(),
+        }
+    }
+
     /// A name for formats without a column for the face: the path, and from an
     /// image's second row on `#` and the number of the face.
     pub fn label(&self) -> String {

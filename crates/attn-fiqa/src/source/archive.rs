@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::tally::{Tally, Uncounted};
 use super::tar_reader::{Kind, Member, TarReader};
-use super::{Context, SourceItem, Step, list, name};
+use super::{Context, ImageData, SourceItem, Step, list, name};
 use crate::decode::too_many_bytes;
 use crate::status::{Failure, Status};
 
@@ -81,7 +81,7 @@ impl Archive {
         SourceItem {
             path: self.path.to_string_lossy().into_owned(),
             relative: name::safe_relative(relative),
-            bytes: Err(failure),
+            image: Err(failure),
         }
     }
 
@@ -114,7 +114,7 @@ impl Archive {
             return Ok(Some(SourceItem {
                 path: format!("{}/{shown}", self.path.display()),
                 relative: self.base.join(name::safe_relative(&inside)),
-                bytes,
+                image: bytes.map(ImageData::Encoded),
             }));
         }
     }

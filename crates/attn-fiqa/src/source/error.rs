@@ -55,7 +55,7 @@ pub enum SourceError {
     #[error(
         "{}: no image in this folder ({EXTENSIONS_SHOWN}){}",
         path.display(),
-        if *unsearched { "; it has subfolders, which are searched only recursively (`--recursive` on the command line)" } else { "" }
+        if *unsearched { "; it has subfolders, which are searched only recursively" } else { "" }
     )]
     NoImages {
         /// The folder.

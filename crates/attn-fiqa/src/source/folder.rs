@@ -8,7 +8,7 @@ use std::vec;
 
 use super::film::Video;
 use super::tally::{Tally, Uncounted};
-use super::{Context, SourceError, SourceItem, SourceOptions, Stage, Step, file, name};
+use super::{Context, ImageData, SourceError, SourceItem, SourceOptions, Stage, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// A folder that is being read.
@@ -124,7 +124,7 @@ impl Folder {
         SourceItem {
             path: path.to_string_lossy().into_owned(),
             relative: name::safe_relative(&self.base.join(inside)),
-            bytes,
+            image: bytes.map(ImageData::Encoded),
         }
     }
 

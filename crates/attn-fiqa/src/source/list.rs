@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::film::Video;
 use super::tally::{Tally, Uncounted};
-use super::{Context, ListFrom, SourceError, SourceItem, Stage, Step, file, name};
+use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Stage, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Longer than any path that a system takes: a line beyond it is no path, and
@@ -98,7 +98,7 @@ impl List {
             Some(Err(failure)) => SourceItem {
                 path: format!("{}, line {}", self.shown, self.line_number),
                 relative: PathBuf::from(format!("line-{}", self.line_number)),
-                bytes: Err(failure),
+                image: Err(failure),
             },
         };
         context.tally.add_known(1);
@@ -114,20 +114,22 @@ impl List {
 
     fn read(&self, listed: &Path, max_bytes: u64) -> SourceItem {
         let mut bytes = file::read(&self.path_of(listed), max_bytes);
-        if let Err(failure) = &mut bytes
+        if let Err(failure) = &bytes
             && failure.status == Status::NotFound
             && self.root.is_none()
             && listed.is_relative()
         {
-            failure.message.push_str(
-                " below the current directory: if the list's paths start elsewhere, \
+            let message = format!(
+                "{} below the current directory: if the list's paths start elsewhere, \
                  give that folder as the list's root",
+                failure.message
             );
+            bytes = Err(Failure::new(Status::NotFound, message));
         }
         SourceItem {
             path: listed.to_string_lossy().into_owned(),
             relative: name::safe_relative(listed),
-            bytes,
+            image: bytes.map(ImageData::Encoded),
         }
     }
 

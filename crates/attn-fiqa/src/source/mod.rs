@@ -1,7 +1,7 @@
 //! Where images come from: files, folders, patterns, lists and tar archives,
 //! and on request animations and videos.
 //!
-//! [`Sources`] is an iterator over encoded images. It holds one image's bytes
+//! [`Sources`] is an iterator over images. It holds one image
 //! at a time and reads lists and archives as streams; the only thing it keeps
 //! is the names of one folder, which must be known before they can be sorted,
 //! and the names of that folder's subfolders still to visit.
@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod film;
 mod folder;
+mod image_data;
 mod list;
 mod name;
 mod pattern;
@@ -31,6 +32,7 @@ use pattern::Matches;
 
 pub use error::SourceError;
 pub use film::{FilmOptions, Take};
+pub use image_data::ImageData;
 pub use tally::{Counts, Tally};
 
 use tally::Uncounted;
@@ -90,7 +92,7 @@ impl Default for SourceOptions {
     }
 }
 
-/// One encoded image, or why its bytes could not be had.
+/// One image, or why it could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceItem {
     /// The name to show: a path as the user or the list wrote it, or
@@ -99,8 +101,8 @@ pub struct SourceItem {
     /// The name inside its input, for files to be written: relative, without
     /// `..`, never empty. Two inputs may hold the same name.
     pub relative: PathBuf,
-    /// The file's bytes, still encoded.
-    pub bytes: Result<Vec<u8>, Failure>,
+    /// The file's bytes, still encoded, or a frame's pixels.
+    pub image: Result<ImageData, Failure>,
 }
 
 /// Images from all inputs, in the order of the inputs.
@@ -281,7 +283,9 @@ impl Context {
 impl Context {
     /// How to read an image that is an animation and is read as one.
     fn animation_options(&self, item: &SourceItem) -> Option<FilmOptions> {
-        let bytes = item.bytes.as_ref().ok()?;
+        let Ok(ImageData::Encoded(bytes)) = &item.image else {
+            return None;
+        };
         self.options.films.filter(|_| is_animation(bytes))
     }
 }
@@ -291,7 +295,7 @@ impl NamedFile {
         SourceItem {
             path: self.path.to_string_lossy().into_owned(),
             relative: std::mem::take(&mut self.relative),
-            bytes: file::read(&self.path, context.options.max_bytes),
+            image: file::read(&self.path, context.options.max_bytes).map(ImageData::Encoded),
         }
     }
 }

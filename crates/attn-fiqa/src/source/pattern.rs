@@ -62,7 +62,7 @@ impl Matches {
                 Step::Item(SourceItem {
                     path: error.path().to_string_lossy().into_owned(),
                     relative: self.relative(error.path()),
-                    bytes: Err(Failure::new(
+                    image: Err(Failure::new(
                         Status::Unreadable,
                         format!("the folder cannot be read: {}", error.error()),
                     )),

@@ -25,11 +25,11 @@ fn files_that_cannot_be_had_are_rows() {
     let at = |name: &str| path(folder.path().join(name));
     let found = items(&[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")], false);
     assert_eq!(contents(&found), ["<not-found>", "<not-found>", "a.jpg", "<not-found>"]);
-    assert_eq!(found[0].bytes.as_ref().unwrap_err().message, "no such file");
+    assert_eq!(found[0].image.as_ref().unwrap_err().message, "no such file");
 
     let options = SourceOptions { max_bytes: 4, ..SourceOptions::default() };
     let mut sources = Sources::open(&[at("a.jpg")], &options).unwrap();
-    let failure = sources.next().unwrap().bytes.unwrap_err();
+    let failure = sources.next().unwrap().image.unwrap_err();
     assert_eq!(failure.status, Status::TooLarge);
     assert_eq!(failure.message, "the file holds 5 bytes and the limit is 4");
 }
@@ -53,8 +53,8 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
         contents(&found),
         ["<unreadable>", "<unreadable>", "<not-found>", "real.jpg", "<unreadable>"]
     );
-    assert!(found[1].bytes.as_ref().unwrap_err().message.contains("pipe"));
-    assert!(found[2].bytes.as_ref().unwrap_err().message.contains("link"));
+    assert!(found[1].image.as_ref().unwrap_err().message.contains("pipe"));
+    assert!(found[2].image.as_ref().unwrap_err().message.contains("link"));
 
     // In a folder they are passed over, except what has the name of an image
     // and ought to lead to one.
@@ -129,11 +129,11 @@ fn a_folder_without_images_is_an_error() {
     let folder = tree(&["n.txt", "sub/1.jpg", "empty/n.txt"]);
     let error = open(&[path(folder.path())], false).unwrap_err();
     assert!(matches!(error, SourceError::NoImages { unsearched: true, .. }));
-    assert!(error.to_string().contains("--recursive"), "{error}");
+    assert!(error.to_string().contains("recursively"), "{error}");
     assert!(open(&[path(folder.path())], true).is_ok());
     let error = open(&[path(folder.path().join("empty"))], true).unwrap_err();
     assert!(matches!(error, SourceError::NoImages { unsearched: false, .. }));
-    assert!(!error.to_string().contains("--recursive"), "{error}");
+    assert!(!error.to_string().contains("recursively"), "{error}");
 }
 
 #[test]

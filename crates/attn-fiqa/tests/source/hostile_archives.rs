@@ -2,7 +2,7 @@
 
 use std::path::Component;
 
-use attn_fiqa::source::{SourceItem, SourceOptions, Sources};
+use attn_fiqa::source::{ImageData, SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 use proptest::prelude::*;
 use tar::{EntryType, Header};
@@ -25,7 +25,7 @@ fn only_failure(bytes: &[u8]) -> String {
     assert_eq!(contents(&found), ["<broken-archive>"]);
     assert!(found[0].path.ends_with("set.tar"));
     assert_eq!(relatives(&found), ["set.tar"]);
-    found[0].bytes.as_ref().unwrap_err().message.clone()
+    found[0].image.as_ref().unwrap_err().message.clone()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn names_cannot_lead_outside() {
     for item in &found {
         let ordinary = |part: Component<'_>| matches!(part, Component::Normal(_));
         assert!(item.relative.components().all(ordinary));
-        assert_eq!(item.bytes.as_deref(), Ok(&b"data"[..]));
+        assert_eq!(item.image, Ok(ImageData::Encoded(b"data".to_vec())));
     }
     // The row shows the name as it is stored.
     assert!(found[0].path.ends_with("set.tar/../../etc/passwd.jpg"));
@@ -99,7 +99,7 @@ fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
         let found = read(&zipped[..length]);
         let (last, before) = found.split_last().unwrap();
         assert_eq!(contents(before), images[..before.len()]);
-        let whole = before.len() + 1 == images.len() && last.bytes.is_ok();
+        let whole = before.len() + 1 == images.len() && last.image.is_ok();
         assert!(whole || status(last) == Status::BrokenArchive, "cut to {length}");
     }
 }
@@ -121,7 +121,7 @@ fn a_damaged_header_ends_the_archive() {
     bytes[1024] ^= 1;
     let found = read(&bytes);
     assert_eq!(contents(&found), ["a.jpg", "<broken-archive>"]);
-    let failure = found[1].bytes.as_ref().unwrap_err();
+    let failure = found[1].image.as_ref().unwrap_err();
     assert!(failure.message.contains("behind a.jpg"), "{failure}");
 
     for records in [&b"99 path=x\n"[..], b"x", b"5 a\n", b"12 size=many\n", b"0 =\n"] {
@@ -158,7 +158,7 @@ proptest! {
         }
         let broken = read(&bytes)
             .iter()
-            .position(|item| item.bytes.as_ref().is_err_and(|f| f.status == Status::BrokenArchive));
+            .position(|item| item.image.as_ref().is_err_and(|f| f.status == Status::BrokenArchive));
         let found = read(&bytes);
         prop_assert!(found.len() <= 3);
         prop_assert!(broken.is_none_or(|at| at + 1 == found.len()));

@@ -46,7 +46,7 @@ fn bad_lines_are_rows_and_reading_goes_on() {
     write(&file, b"gone.jpg\nsub\na.jpg\0x\na.jpg\n");
     let found = items(&list(&file, Some(folder.path())), false);
     assert_eq!(contents(&found), ["<not-found>", "<unreadable>", "<unreadable>", "a.jpg"]);
-    assert_eq!(found[0].bytes.as_ref().unwrap_err().message, "no such file");
+    assert_eq!(found[0].image.as_ref().unwrap_err().message, "no such file");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_root_is_suggested_where_it_may_be_missing() {
         .iter()
         .map(|item| {
             assert_eq!(status(item), Status::NotFound);
-            item.bytes.as_ref().unwrap_err().message.as_str()
+            item.image.as_ref().unwrap_err().message.as_str()
         })
         .collect();
     assert!(messages[0].contains("list's root"), "{}", messages[0]);

@@ -15,7 +15,7 @@ mod lists;
 use std::fs;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use attn_fiqa::source::{Input, SourceError, SourceItem, SourceOptions, Sources};
+use attn_fiqa::source::{ImageData, Input, SourceError, SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 use tempfile::TempDir;
 
@@ -51,11 +51,19 @@ fn items(inputs: &[Input], recursive: bool) -> Vec<SourceItem> {
 fn contents(items: &[SourceItem]) -> Vec<String> {
     items
         .iter()
-        .map(|item| match &item.bytes {
-            Ok(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        .map(|item| match &item.image {
+            Ok(_) => String::from_utf8_lossy(encoded(item)).into_owned(),
             Err(failure) => format!("<{}>", failure.status),
         })
         .collect()
+}
+
+/// The bytes of an item that is an encoded image.
+fn encoded(item: &SourceItem) -> &[u8] {
+    match item.image.as_ref().unwrap() {
+        ImageData::Encoded(bytes) => bytes,
+        ImageData::Pixels(_) => panic!("{} is decoded already", item.path),
+    }
 }
 
 fn relatives(items: &[SourceItem]) -> Vec<String> {
@@ -63,7 +71,7 @@ fn relatives(items: &[SourceItem]) -> Vec<String> {
 }
 
 fn status(item: &SourceItem) -> Status {
-    item.bytes.as_ref().unwrap_err().status
+    item.image.as_ref().unwrap_err().status
 }
 
 #[test]

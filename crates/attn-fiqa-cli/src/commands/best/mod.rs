@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use attn_fiqa::best::{Candidate, SelectOptions, group_by_identity, select};
 use attn_fiqa::engine::Request;
-use attn_fiqa::pipeline::Row;
+use attn_fiqa::pipeline::{Row, ScoreOptions};
 use attn_fiqa::status::Status;
 
 use super::crop_folder::CropFolder;
@@ -35,8 +35,10 @@ pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
     let session = Session::open(&args.run, args.method.as_slice(), identity)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request { embedding: identity, ..Request::new(method) };
-    session.engine.check(&request)?;
-    let options = session.pipeline(&args.input, &args.faces, &args.run)?;
+    let faces = session.faces(&args.input, &args.faces)?;
+    let best_only = args.faces.wants_best();
+    let options = ScoreOptions { best_only, ..request.into() };
+    let pipeline = session.pipeline(faces, options)?;
 
     // Whatever cannot be read or written is found out before any work.
     let films = args.films.options(args.input.limits().max_pixels);
@@ -58,7 +60,7 @@ pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
         }
     };
     let report =
-        session.run_counting(sources, &options, &args.run, &request, count, |row, _| {
+        session.run_counting(sources, &pipeline, &args.input, &args.run, count, |row, _| {
             if row.outcome.as_ref().is_err_and(|failure| failure.status == Status::NoFace) {
                 without_face += 1;
             }

@@ -63,16 +63,15 @@ fn find(
         detector.format_name(),
         if detector.refines_landmarks() { "refined" } else { "its own" }
     ));
-    // Photos that are kept are as many as a batch.
     let keep_photo = args.draw.is_some() || args.reference.is_some();
     let options = FindOptions {
         limits: args.input.limits(),
         channels: args.input.channels(),
         choice: args.detector.choice(),
         keep_photo,
-        batch: if keep_photo { threads.count() } else { args.batch.get() },
     };
-    find_faces(sources, threads, detector, &options, |row| {
+    let stream = args.input.stream(args.batch);
+    find_faces(sources, threads, detector, &options, &stream, |row| {
         report.count_faces(&row);
         sink(row, &mut report)
     })?;

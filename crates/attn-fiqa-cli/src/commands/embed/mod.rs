@@ -8,7 +8,7 @@ use attn_fiqa::checkpoint::BUILTIN_NAME;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
 use attn_fiqa::onnx::{OnnxModel, is_onnx};
-use attn_fiqa::pipeline::{PipelineOptions, embed_faces};
+use attn_fiqa::pipeline::embed_faces;
 use attn_fiqa::recognise::{Recogniser, joined_with_mirror, mirrored, norm, normalised};
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
@@ -26,17 +26,8 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
         args.input.refuse_as_output(Some(&args.output.with_extension("txt")))?;
     }
     let model = Model::open(args)?;
-    let options = PipelineOptions {
-        limits: args.input.limits(),
-        channels: args.input.channels(),
-        faces: args.faces.source(model.threads())?,
-        choice: args.faces.choice(),
-        jitter: 0,
-        keep_photo: false,
-        batch: args.run.batch.get(),
-        scorers: Vec::new(),
-    };
-    if options.choice.best {
+    let options = args.faces.options(&args.input, model.threads())?;
+    if args.faces.wants_best() {
         bail!("--best chooses by a quality score, and nothing is scored here; use --largest");
     }
     // Whatever cannot be read or written is found out before any work.
@@ -46,7 +37,8 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
         Report::start_other(args.run.quiet, args.run.verbose, "embedded", sources.found_so_far());
     report.say_in_detail(&model.describe());
     let embed = |crop: &Crop| assess(&model, crop, args.flip, args.normalise);
-    embed_faces(sources, model.threads(), model.side(), &options, embed, |row| {
+    let stream = args.input.stream(args.run.batch);
+    embed_faces(sources, model.threads(), model.side(), &options, &stream, embed, |row| {
         report.count(&row);
         writer.write(row, &mut report)
     })?;

@@ -10,6 +10,7 @@ use attn_fiqa::status::Status;
 
 use super::{file_stem, refuse};
 use crate::args::GridFormat;
+use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
 use crate::report::Report;
 
@@ -65,7 +66,7 @@ impl Manifest {
         let assessment = match &row.outcome {
             Ok(assessment) => assessment,
             Err(failure) => {
-                self.enter_failure(path, &face, failure.status, &failure.message)?;
+                self.enter_failure(path, &face, failure.status, &message_of(failure))?;
                 return Ok(None);
             }
         };

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
-use attn_fiqa::pipeline::{Row, Way};
+use attn_fiqa::pipeline::{FaceOptions, Row, ScoreOptions, Way};
 use attn_fiqa::status::Status;
 
 use super::session::Session;
@@ -39,14 +39,11 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
         per_head: args.per_head,
         ..Request::new(method)
     };
-    session.engine.check(&request)?;
-    let mut options = session.pipeline(&args.input, &args.faces, &args.run)?;
     let with_photos = args.output.is_some() && !args.no_photo && !args.faces.aligned;
-    if with_photos {
-        // Photos that are kept are as many as a batch.
-        options.keep_photo = true;
-        options.batch = session.engine.threads().count();
-    }
+    let faces = session.faces(&args.input, &args.faces)?;
+    let faces = FaceOptions { keep_photo: with_photos, ..faces };
+    let options = ScoreOptions { best_only: args.faces.wants_best(), ..request.into() };
+    let pipeline = session.pipeline(faces, options)?;
 
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
@@ -54,10 +51,12 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     let mut spool = Spool::create(&spool_folder(args))?;
     let mut range = SetRange::default();
     let jobs = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
-    let photos =
-        with_photos.then(|| Photos::create(&spool_folder(args), args.photo_side as usize, jobs));
+    let photos = with_photos.then(|| {
+        let isa = session.engine.threads().isa();
+        Photos::create(&spool_folder(args), args.photo_side as usize, jobs, isa)
+    });
     let mut photos = photos.transpose()?;
-    let report = session.run(sources, &options, &args.run, &request, |row, report| {
+    let report = session.run(sources, &pipeline, &args.input, &args.run, |row, report| {
         let file_stem = match &mut manifest {
             Some(manifest) => {
                 let photo = |row: &Row| match &mut photos {

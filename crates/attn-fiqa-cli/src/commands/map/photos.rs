@@ -29,6 +29,7 @@ pub(super) struct Photos {
     /// Longer sides are shrunk to this.
     max_side: usize,
     pool: ThreadPool,
+    isa: Isa,
     photos: Vec<Photo>,
     taken: HashSet<PathBuf>,
     /// The image whose rows are coming, and its photo unless its name was taken.
@@ -47,7 +48,12 @@ struct Photo {
 }
 
 impl Photos {
-    pub(super) fn create(folder: &Path, max_side: usize, jobs: usize) -> anyhow::Result<Self> {
+    pub(super) fn create(
+        folder: &Path,
+        max_side: usize,
+        jobs: usize,
+        isa: Isa,
+    ) -> anyhow::Result<Self> {
         let file = tempfile::tempfile_in(folder)
             .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
@@ -56,6 +62,7 @@ impl Photos {
             end: 0,
             max_side,
             pool,
+            isa,
             photos: Vec::new(),
             taken: HashSet::new(),
             current: None,
@@ -103,7 +110,7 @@ impl Photos {
         let (width, height) = (shrunk(photo.width()), shrunk(photo.height()));
         let smaller = self
             .pool
-            .install(|| shrink_area(Isa::widest(), photo, width, height))
+            .install(|| shrink_area(self.isa, photo, width, height))
             .context("a photo that cannot be shrunk: this is a bug")?;
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(smaller.rgb()).context("cannot put a photo aside on disk")?;

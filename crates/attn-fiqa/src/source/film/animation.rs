@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use super::{FilmOptions, Names, Take, bmp};
+use super::{FilmOptions, Names, Take};
 use crate::decode::{DecodeLimits, each_frame};
 use crate::picture::Picture;
-use crate::source::{SourceItem, Step, Tally};
+use crate::source::{ImageData, SourceItem, Step, Tally};
 use crate::status::{Failure, Status};
 
 /// An animation that is being read.
@@ -18,14 +18,14 @@ use crate::status::{Failure, Status};
 #[derive(Debug)]
 pub(in crate::source) struct Animation {
     names: Names,
-    frames: Receiver<Result<(u64, Vec<u8>), Failure>>,
+    frames: Receiver<Result<(u64, Picture), Failure>>,
     any: bool,
 }
 
 impl Animation {
     /// The animation that an image turned out to be; its bytes are there.
     pub(in crate::source) fn new(item: SourceItem, options: FilmOptions, max_bytes: u64) -> Self {
-        let SourceItem { path, relative, bytes } = item;
+        let SourceItem { path, relative, image } = item;
         let (sender, frames) = sync_channel(1);
         std::thread::spawn(move || {
             let limits = DecodeLimits { max_bytes, max_pixels: options.max_pixels };
@@ -35,11 +35,14 @@ impl Animation {
                 // Nobody reads any more.
                 Err(_) => ControlFlow::Break(()),
             };
-            let read = bytes.and_then(|bytes| {
-                each_frame(&bytes, &limits, |picture, shown| match choice.next(shown) {
-                    Some(number) => sent(encoded(&picture).map(|bytes| (number, bytes))),
-                    None => ControlFlow::Continue(()),
-                })
+            let read = image.and_then(|image| match image {
+                ImageData::Encoded(bytes) => {
+                    each_frame(&bytes, &limits, |picture, shown| match choice.next(shown) {
+                        Some(number) => sent(Ok((number, picture))),
+                        None => ControlFlow::Continue(()),
+                    })
+                }
+                ImageData::Pixels(_) => Ok(()),
             });
             if let Err(failure) = read {
                 // A reader who is gone needs no reason either.
@@ -51,7 +54,7 @@ impl Animation {
 
     pub(in crate::source) fn step(&mut self, tally: &Tally) -> Step {
         let item = match self.frames.recv() {
-            Ok(Ok((number, bytes))) => self.names.frame(number, Ok(bytes)),
+            Ok(Ok((number, picture))) => self.names.frame(number, picture),
             Ok(Err(failure)) => self.names.film(failure),
             // The end, or a thread that was lost: what is there was handed on.
             Err(_) if self.any => return Step::Done,
@@ -66,11 +69,6 @@ impl Animation {
         self.any = true;
         Step::Item(item)
     }
-}
-
-fn encoded(picture: &Picture) -> Result<Vec<u8>, Failure> {
-    bmp::encode(picture)
-        .ok_or_else(|| Failure::new(Status::TooLarge, "a frame is too large for a BMP file"))
 }
 
 /// Decides frame by frame what is taken.

@@ -1,67 +1,97 @@
-//! Pictures as BMP files, made and found in a stream.
+//! Pictures from a stream of BMP files, as ffmpeg writes them.
+//!
+//! BMP is only the format of the pipe: each file says its own size, so that frames
+//! may change theirs. The pixels are read straight into a [`Picture`].
 
 use std::io::{self, Read};
 
+use crate::decode::DecodeLimits;
 use crate::picture::Picture;
+use crate::status::{Failure, Status};
 
 /// The file header and the oldest picture header that holds a 32-bit size.
 const HEADERS: usize = 14 + 40;
-const FILE_HEADER: usize = 14;
 
-/// A picture as a BMP file of 24 bits a pixel, rows from the bottom up.
-///
-/// Returns `None` where the file would be longer than its own format can say.
-pub(super) fn encode(picture: &Picture) -> Option<Vec<u8>> {
-    let (width, height) = (picture.width(), picture.height());
-    let row = (width * 3).next_multiple_of(4);
-    let length = row.checked_mul(height)?.checked_add(HEADERS)?;
-    let (length_32, width_32, height_32) =
-        (u32::try_from(length).ok()?, i32::try_from(width).ok()?, i32::try_from(height).ok()?);
-    let mut file = Vec::with_capacity(length);
-    file.extend_from_slice(b"BM");
-    file.extend_from_slice(&length_32.to_le_bytes());
-    file.extend_from_slice(&[0; 4]);
-    file.extend_from_slice(&(HEADERS as u32).to_le_bytes());
-    file.extend_from_slice(&40_u32.to_le_bytes());
-    file.extend_from_slice(&width_32.to_le_bytes());
-    file.extend_from_slice(&height_32.to_le_bytes());
-    // One plane of 24 bits, not compressed; the rest may be zero.
-    file.extend_from_slice(&1_u16.to_le_bytes());
-    file.extend_from_slice(&24_u16.to_le_bytes());
-    file.resize(HEADERS, 0);
-    for line in picture.rgb().chunks_exact(width * 3).rev() {
-        file.extend(line.chunks_exact(3).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]));
-        file.resize(file.len() + row - width * 3, 0);
-    }
-    Some(file)
+/// The most bytes between the headers and the pixels: longer picture headers.
+const MAX_GAP: u64 = 1 << 10;
+
+fn broken(message: impl Into<String>) -> Failure {
+    Failure::new(Status::BrokenImage, message)
 }
 
-/// The next BMP file of a stream of them; `None` at its end.
+fn not_bmp() -> Failure {
+    broken("what it sent is no picture in BMP format of 24 bits a pixel")
+}
+
+/// The next picture of the stream; `None` at its end.
 ///
 /// # Errors
 ///
-/// With the reason when what follows is no BMP file of at most `max_bytes` or
-/// the stream ends inside of it.
-pub(super) fn read_next(stream: &mut impl Read, max_bytes: u64) -> Result<Option<Vec<u8>>, String> {
-    let mut head = [0; FILE_HEADER];
-    let read = read_fully(stream, &mut head).map_err(|error| error.to_string())?;
+/// [`Status::TooLarge`] for a picture above the limit on pixels or one that memory
+/// does not hold, [`Status::BrokenImage`] when what follows is no BMP file of 24 bits a
+/// pixel or the stream ends inside of it.
+pub(super) fn read_next(
+    stream: &mut impl Read,
+    limits: &DecodeLimits,
+) -> Result<Option<Picture>, Failure> {
+    let mut head = [0; HEADERS];
+    let read = read_fully(stream, &mut head).map_err(|error| broken(error.to_string()))?;
     if read == 0 {
         return Ok(None);
     }
-    let length = u64::from(u32::from_le_bytes([head[2], head[3], head[4], head[5]]));
-    if read < FILE_HEADER || !head.starts_with(b"BM") || length < HEADERS as u64 {
-        return Err("what it sent is no picture in BMP format".to_owned());
+    let u32_at = |at| u32::from_le_bytes(std::array::from_fn(|i| head[at + i]));
+    let (pixels_at, bits, compression) = (u64::from(u32_at(10)), u32_at(28) & 0xFFFF, u32_at(30));
+    if read < HEADERS || !head.starts_with(b"BM") || bits != 24 || compression != 0 {
+        return Err(not_bmp());
     }
-    if length > max_bytes {
-        return Err(format!("a frame takes {length} bytes and the limit is {max_bytes}"));
+    // A negative height means that the upper row comes first.
+    let (width, height) = (u32_at(18), u32_at(22) as i32);
+    limits.check_pixels(u64::from(width), u64::from(height.unsigned_abs()))?;
+    let gap = pixels_at.checked_sub(HEADERS as u64).filter(|&gap| gap <= MAX_GAP);
+    skip(stream, gap.ok_or_else(not_bmp)?)?;
+    let mut rgb = read_rows(stream, width as usize, height.unsigned_abs() as usize, height > 0)?;
+    for pixel in rgb.chunks_exact_mut(3) {
+        pixel.swap(0, 2);
     }
-    let mut file = head.to_vec();
-    let rest = length - FILE_HEADER as u64;
-    let read = stream.take(rest).read_to_end(&mut file).map_err(|error| error.to_string())?;
-    if read as u64 != rest {
-        return Err("it ended inside a frame".to_owned());
+    Picture::from_rgb(width as usize, height.unsigned_abs() as usize, rgb)
+        .ok_or_else(not_bmp)
+        .map(Some)
+}
+
+/// Rows of blue, green and red, the upper one first, without their padding.
+fn read_rows(
+    stream: &mut impl Read,
+    width: usize,
+    height: usize,
+    upside_down: bool,
+) -> Result<Vec<u8>, Failure> {
+    let row = width * 3;
+    let padding = row.next_multiple_of(4) - row;
+    let mut rows = Vec::new();
+    rows.try_reserve_exact(row * height)
+        .map_err(|_| Failure::new(Status::TooLarge, "a frame does not fit in memory"))?;
+    rows.resize(row * height, 0);
+    for place in 0..height {
+        let at = row * if upside_down { height - 1 - place } else { place };
+        let read = read_fully(stream, &mut rows[at..at + row]);
+        if read.map_err(|error| broken(error.to_string()))? < row {
+            return Err(cut());
+        }
+        skip(stream, padding as u64)?;
     }
-    Ok(Some(file))
+    Ok(rows)
+}
+
+fn cut() -> Failure {
+    broken("it ended inside a frame")
+}
+
+fn skip(stream: &mut impl Read, count: u64) -> Result<(), Failure> {
+    let skipped = io::copy(&mut stream.take(count), &mut io::sink());
+    match skipped.map_err(|error| broken(error.to_string()))? {
+        skipped if skipped == count => Ok(()),
+        _ => Err(cut()),
+    }
 }
 
 /// Reads until the buffer is full or the stream ends.
@@ -81,35 +111,72 @@ fn read_fully(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{DecodeLimits, decode};
 
     fn picture(width: usize, height: usize) -> Picture {
         let rgb = (0..width * height * 3).map(|i| (i * 37 % 251) as u8).collect();
         Picture::from_rgb(width, height, rgb).expect("a picture")
     }
 
-    #[test]
-    fn a_picture_comes_back_from_its_bmp() {
-        for (width, height) in [(1, 1), (2, 3), (3, 2), (4, 4), (5, 1), (7, 9)] {
-            let picture = picture(width, height);
-            let file = encode(&picture).expect("a file");
-            let decoded = decode(&file, &DecodeLimits::default()).expect("a picture");
-            assert_eq!(decoded.picture, picture, "{width}×{height}");
-        }
+    fn encoded(picture: &Picture) -> Vec<u8> {
+        let mut file = Vec::new();
+        image::codecs::bmp::BmpEncoder::new(&mut file)
+            .encode(
+                picture.rgb(),
+                picture.width() as u32,
+                picture.height() as u32,
+                image::ExtendedColorType::Rgb8,
+            )
+            .expect("a file");
+        file
+    }
+
+    fn limits(max_pixels: u64) -> DecodeLimits {
+        DecodeLimits { max_pixels, ..DecodeLimits::default() }
     }
 
     #[test]
-    fn a_stream_is_cut_into_its_files_and_bad_ones_are_refused() {
-        let files = [picture(3, 2), picture(5, 5)].map(|p| encode(&p).expect("a file"));
-        let stream = files.concat();
+    fn a_stream_is_read_picture_by_picture_whatever_their_sizes() {
+        let sizes = [(1, 1), (2, 3), (3, 2), (4, 4), (5, 1), (7, 9)];
+        let pictures = sizes.map(|(width, height)| picture(width, height));
+        let stream: Vec<u8> = pictures.iter().flat_map(encoded).collect();
         let mut from = stream.as_slice();
-        assert_eq!(read_next(&mut from, 1000), Ok(Some(files[0].clone())));
-        assert_eq!(read_next(&mut from, 1000), Ok(Some(files[1].clone())));
-        assert_eq!(read_next(&mut from, 1000), Ok(None));
+        for picture in pictures {
+            assert_eq!(read_next(&mut from, &limits(100)), Ok(Some(picture)));
+        }
+        assert_eq!(read_next(&mut from, &limits(100)), Ok(None));
+    }
 
-        assert!(read_next(&mut &stream[..20], 1000).is_err_and(|e| e.contains("inside a frame")));
-        assert!(read_next(&mut &stream[..9], 1000).is_err_and(|e| e.contains("no picture")));
-        assert!(read_next(&mut &b"no picture at all"[..], 1000).is_err());
-        assert!(read_next(&mut stream.as_slice(), 60).is_err_and(|e| e.contains("limit is 60")));
+    #[test]
+    fn a_picture_whose_upper_row_comes_first_is_not_turned() {
+        let upright = picture(4, 3);
+        let mut file = encoded(&upright);
+        let headers = file.len() - upright.rgb().len();
+        let rows: Vec<u8> = file[headers..].chunks(12).rev().flatten().copied().collect();
+        file[headers..].copy_from_slice(&rows);
+        file[22..26].copy_from_slice(&(-3_i32).to_le_bytes());
+        assert_eq!(read_next(&mut file.as_slice(), &limits(100)), Ok(Some(upright)));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        let file = encoded(&picture(5, 5));
+        let refused = |bytes: &[u8], max_pixels| {
+            read_next(&mut &*bytes, &limits(max_pixels)).expect_err("no picture").status
+        };
+        assert_eq!(refused(&file, 24), Status::TooLarge);
+        for cut in 1..file.len() {
+            assert_eq!(refused(&file[..cut], 25), Status::BrokenImage, "{cut} bytes");
+        }
+        assert_eq!(refused(&[b'x'; 500], 25), Status::BrokenImage);
+        let with = |at: usize, value: u32| {
+            let mut file = file.clone();
+            file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            file
+        };
+        assert_eq!(refused(&with(10, u32::MAX), 25), Status::BrokenImage);
+        assert_eq!(refused(&with(10, 0), 25), Status::BrokenImage);
+        assert_eq!(refused(&with(18, u32::MAX), 25), Status::TooLarge);
+        assert_eq!(refused(&with(22, i32::MIN as u32), 25), Status::TooLarge);
+        assert_eq!(refused(&with(30, 1), 25), Status::BrokenImage);
     }
 }

@@ -1,7 +1,6 @@
 //! Frames of animations and videos, each as an image of its own.
 //!
-//! Frames travel on as BMP files: uncompressed, exact, and read by the same
-//! decoder within the same limits as every other image.
+//! Frames travel on as decoded pixels, within the same limits as every other image.
 
 mod animation;
 mod bmp;
@@ -11,7 +10,8 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use super::SourceItem;
+use super::{ImageData, SourceItem};
+use crate::picture::Picture;
 use crate::status::Failure;
 
 pub(super) use animation::Animation;
@@ -32,7 +32,7 @@ pub struct FilmOptions {
 /// Which frames of a film are taken. The first one always is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Take {
-    /// Every so-manieth frame.
+    /// Every Nth frame.
     Every(NonZeroU32),
     /// So many frames for each second that the film lasts; positive.
     PerSecond(f64),
@@ -48,19 +48,19 @@ struct Names {
 impl Names {
     /// A frame, by its number from 0: `clip.gif#12`, and for files that are
     /// written `clip.gif.frame-000012`.
-    fn frame(&self, number: u64, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
+    fn frame(&self, number: u64, picture: Picture) -> SourceItem {
         let mut name = OsString::from(self.relative.file_name().unwrap_or_default());
         name.push(format!(".frame-{number:06}"));
         SourceItem {
             path: format!("{}#{number}", self.path),
             relative: self.relative.with_file_name(name),
-            bytes,
+            image: Ok(ImageData::Pixels(picture)),
         }
     }
 
     /// The film itself, which cannot be read or not be read further.
     fn film(&self, failure: Failure) -> SourceItem {
-        SourceItem { path: self.path.clone(), relative: self.relative.clone(), bytes: Err(failure) }
+        SourceItem { path: self.path.clone(), relative: self.relative.clone(), image: Err(failure) }
     }
 }
 

@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{FilmOptions, Names, Take, VIDEO_EXTENSIONS, bmp, has_extension};
+use crate::decode::DecodeLimits;
+use crate::picture::Picture;
 use crate::source::{Step, Tally};
 use crate::status::{Failure, Status};
 
 /// Bytes of what ffmpeg said that a message repeats: its last words.
-const SAID: u64 = 400;
-
-/// Header bytes and padding of a BMP beyond its pixels, generously.
-const BMP_OVERHEAD: u64 = 1 << 20;
+const SAID: u64 = 300;
 
 const NOT_INSTALLED: &str = "videos are read by the program ffmpeg, which was not found: install \
                              it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install \
@@ -77,12 +76,12 @@ impl Video {
             return Step::Done;
         }
         let item = match self.next_frame() {
-            Ok(Some(bytes)) => {
+            Ok(Some(picture)) => {
                 let step = match self.options.take {
                     Take::Every(step) => u64::from(step.get()),
                     Take::PerSecond(_) => 1,
                 };
-                self.names.frame(self.frames * step, Ok(bytes))
+                self.names.frame(self.frames * step, picture)
             }
             Ok(None) => {
                 self.state = State::Ended;
@@ -101,27 +100,31 @@ impl Video {
         Step::Item(item)
     }
 
-    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    fn next_frame(&mut self) -> Result<Option<Picture>, Failure> {
         if let State::Closed = self.state {
             self.state = State::Running(start(&self.path, &self.options)?);
         }
         let State::Running(running) = &mut self.state else {
             return Ok(None);
         };
-        let max_bytes = self.options.max_pixels.saturating_mul(3).saturating_add(BMP_OVERHEAD);
-        match bmp::read_next(&mut running.pictures, max_bytes) {
-            Ok(Some(bytes)) => Ok(Some(bytes)),
-            Ok(None) => running.end(self.frames),
-            Err(what) => Err(running.failed(&what)),
+        let limits =
+            DecodeLimits { max_pixels: self.options.max_pixels, ..DecodeLimits::default() };
+        match bmp::read_next(&mut running.pictures, &limits) {
+            Ok(Some(picture)) => Ok(Some(picture)),
+            Ok(None) => running.end(self.frames).map(|()| None),
+            Err(failure) if failure.status == Status::BrokenImage => {
+                Err(running.failed(&failure.message))
+            }
+            Err(failure) => Err(failure),
         }
     }
 }
 
 impl Running {
     /// The end of the video, or the reason why it is none.
-    fn end(&mut self, frames: u64) -> Result<Option<Vec<u8>>, Failure> {
+    fn end(&mut self, frames: u64) -> Result<(), Failure> {
         match self.program.wait() {
-            Ok(status) if status.success() && frames > 0 => Ok(None),
+            Ok(status) if status.success() && frames > 0 => Ok(()),
             Ok(status) if status.success() => Err(self.failed("it found no frame")),
             Ok(status) => Err(self.failed(&format!("it ended with {status}"))),
             Err(error) => Err(self.failed(&error.to_string())),

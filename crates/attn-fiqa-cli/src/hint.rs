@@ -1,0 +1,29 @@
+//! Which flags answer an error of the library, whose messages name none.
+
+use attn_fiqa::engine::RequestError;
+use attn_fiqa::source::SourceError;
+use attn_fiqa::status::{Failure, Status};
+
+/// An image's failure as a row and a line for a person have it.
+pub(crate) fn message_of(failure: &Failure) -> String {
+    let Failure { status, message } = failure;
+    let flags = match status {
+        Status::WrongSize => "without --aligned faces are found and aligned, with --resize resized",
+        Status::TooLarge => "--max-pixels, --max-bytes and --max-memory are the limits",
+        _ => return message.clone(),
+    };
+    format!("{message} ({flags})")
+}
+
+/// The flag that answers an error which ends the run.
+pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        if let Some(SourceError::NoImages { unsearched: true, .. }) = cause.downcast_ref() {
+            return Some("--recursive searches subfolders");
+        }
+        if let Some(RequestError::NoEmbeddingHead) = cause.downcast_ref() {
+            return Some("`model convert --quality-only` writes such files");
+        }
+        None
+    })
+}

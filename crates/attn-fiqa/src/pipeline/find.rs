@@ -1,0 +1,46 @@
+//! Faces found and not scored.
+
+use super::driver::drive;
+use super::memory::Budget;
+use super::prepare::{FoundFaces, find_in};
+use super::{FaceChoice, FacesRow, StreamOptions};
+use crate::crop::ChannelOrder;
+use crate::decode::DecodeLimits;
+use crate::detect::Detector;
+use crate::source::SourceItem;
+use crate::threads::Threads;
+
+/// How [`find_faces`] works.
+#[derive(Debug, Clone, Default)]
+pub struct FindOptions {
+    /// Limits before anything is decoded.
+    pub limits: DecodeLimits,
+    /// The order in which files hold their colours.
+    pub channels: ChannelOrder,
+    /// Which of a picture's faces are taken.
+    pub choice: FaceChoice,
+    /// Whether rows hold the upright photo.
+    pub keep_photo: bool,
+}
+
+/// Sends every item through decoding and detection only, and hands one row per
+/// image to `sink`, in the order of the items.
+///
+/// # Errors
+///
+/// Those of `sink`: reading then stops and the remaining images are dropped.
+pub fn find_faces<E>(
+    items: impl Iterator<Item = SourceItem> + Send,
+    threads: &Threads,
+    detector: &Detector,
+    options: &FindOptions,
+    stream: &StreamOptions,
+    sink: impl FnMut(FacesRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let budget = Budget::new(stream, options.limits, options.keep_photo).with_detector();
+    let find = |SourceItem { path, relative, image }| {
+        let FoundFaces { size, notes, photo, faces } = find_in(image, detector, options);
+        FacesRow { path, relative, size, notes, photo, faces }
+    };
+    drive(items, threads, stream, &budget, find, |rows| rows, sink)
+}

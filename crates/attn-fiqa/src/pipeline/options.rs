@@ -1,0 +1,120 @@
+//! How images become faces, and faces rows.
+
+use std::sync::Arc;
+
+use super::FaceChoice;
+use super::memory::default_max_memory;
+use crate::align::landmark_file::LandmarkFile;
+use crate::crop::{ChannelOrder, Fit};
+use crate::decode::DecodeLimits;
+use crate::detect::Detector;
+use crate::engine::Request;
+use crate::measure::Measure;
+use crate::score::Method;
+
+/// How pictures become crops.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum FaceSource {
+    /// Every picture is an aligned face already. One of another size than the
+    /// network's is treated as `Fit` says.
+    Aligned(Fit),
+    /// Faces are found and aligned; a picture of exactly the network's size is
+    /// taken for an aligned face and scored as it is.
+    Detected(Arc<Detector>),
+    /// Faces are aligned by landmarks that somebody else found, whatever the
+    /// picture's size. They are looked up by the path of a [`SourceItem`], so they serve
+    /// streams; a single image takes its landmarks by
+    /// [`FacePipeline::score_with_landmarks`].
+    ///
+    /// [`SourceItem`]: crate::source::SourceItem
+    /// [`FacePipeline::score_with_landmarks`]: super::FacePipeline::score_with_landmarks
+    Landmarks(Arc<LandmarkFile>),
+}
+
+/// How an image becomes the crops of its faces.
+#[derive(Clone)]
+pub struct FaceOptions {
+    /// Limits before anything is decoded.
+    pub limits: DecodeLimits,
+    /// The order in which files hold their colours.
+    pub channels: ChannelOrder,
+    /// How pictures become crops.
+    pub faces: FaceSource,
+    /// Which of a picture's faces are taken.
+    pub choice: FaceChoice,
+    /// Whether results hold the upright photo.
+    pub keep_photo: bool,
+}
+
+impl FaceOptions {
+    /// All faces from `faces`, of ordinary files within the default limits; no photo kept.
+    pub fn new(faces: FaceSource) -> Self {
+        Self {
+            limits: DecodeLimits::default(),
+            channels: ChannelOrder::default(),
+            faces,
+            choice: FaceChoice::default(),
+            keep_photo: false,
+        }
+    }
+}
+
+/// What is found out about each face.
+#[derive(Clone)]
+pub struct ScoreOptions {
+    /// What the network is asked for.
+    pub request: Request,
+    /// Where a face's scores come from, in their order; if empty, from the methods of
+    /// `request`. Every method here must be one of the request's.
+    pub scorers: Vec<Scorer>,
+    /// Times that each face found is aligned again with noise on its landmarks, for
+    /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 is none, 1 has no
+    /// spread. The first score must then be one of the network's.
+    pub jitter: usize,
+    /// Whether only the face with the highest first score of each image is given.
+    pub best_only: bool,
+}
+
+impl From<Request> for ScoreOptions {
+    /// The scores of a request, of every face.
+    fn from(request: Request) -> Self {
+        Self { request, scorers: Vec::new(), jitter: 0, best_only: false }
+    }
+}
+
+impl From<Method> for ScoreOptions {
+    /// One score and nothing else, of every face.
+    fn from(method: Method) -> Self {
+        Request::new(method).into()
+    }
+}
+
+/// Where one of a face's scores comes from.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Scorer {
+    /// A method of the request.
+    Method(Method),
+    /// Something that needs no Vision Transformer. NaN where a face has none.
+    Measure(Measure),
+}
+
+/// How a stream of images is worked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Images that are decoded and assessed together; at least one. Scores do not depend
+    /// on it.
+    pub batch: usize,
+    /// The memory, in bytes, that encoded images, decoded pictures and their decoders hold
+    /// at once. What an image needs is known from its header; one that needs more than
+    /// half of this is a [`TooLarge`](crate::status::Status::TooLarge) failure.
+    pub max_memory: u64,
+}
+
+impl Default for StreamOptions {
+    /// 32 images at a time, in half of the memory that this process may use.
+    fn default() -> Self {
+        Self { batch: 32, max_memory: default_max_memory() }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a source hands over: an encoded image, or a frame that is decoded already.
+
+use crate::decode::{DecodeLimits, Decoded, decode};
+use crate::picture::Picture;
+use crate::status::Failure;
+
+/// One image as it comes from its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageData {
+    /// An image file's bytes, still encoded.
+    Encoded(Vec<u8>),
+    /// Decoded pixels, upright: a frame of an animation or a video.
+    Pixels(Picture),
+}
+
+impl ImageData {
+    /// The bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(bytes) => bytes.capacity(),
+            Self::Pixels(picture) => picture.rgb().len(),
+        }
+    }
+
+    /// The picture: encoded bytes are decoded within `limits`; pixels are taken as
+    /// they are, without a note, since they were checked when they were decoded.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`].
+    pub fn decode(self, limits: &DecodeLimits) -> Result<Decoded, Failure> {
+        match self {
+            Self::Encoded(bytes) => decode(&bytes, limits),
+            Self::Pixels(picture) => Ok(Decoded { picture, notes: Vec::new() }),
+        }
+    }
+}
+
+impl From<Vec<u8>> for ImageData {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Encoded(bytes)
+    }
+}
+
+impl From<Picture> for ImageData {
+    fn from(picture: Picture) -> Self {
+        Self::Pixels(picture)
+    }
+}

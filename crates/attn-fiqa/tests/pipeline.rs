@@ -1,0 +1,235 @@
+//! The library's door: one picture, crops or a stream in, faces out.
+
+use std::sync::Arc;
+
+use attn_fiqa::crop::{Crop, Fit};
+use attn_fiqa::detect::Detector;
+use attn_fiqa::engine::{Engine, EngineOptions, Request, RequestError};
+use attn_fiqa::measure::Measure;
+use attn_fiqa::picture::{ColourOrder, Picture};
+use attn_fiqa::pipeline::{
+    FaceChoice, FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, ScoredImage, Scorer,
+    StreamOptions, Way,
+};
+use attn_fiqa::score::Method;
+use attn_fiqa::source::{ImageData, Input, SourceItem, SourceOptions, Sources};
+use attn_fiqa::status::Status;
+
+fn example(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/");
+    std::fs::read(format!("{folder}{name}")).expect(name)
+}
+
+fn engine(embedding: bool) -> Arc<Engine> {
+    let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");
+    let options = EngineOptions { embedding, ..EngineOptions::default() };
+    Arc::new(Engine::new(&checkpoint, &options).expect("an engine"))
+}
+
+fn detected(engine: &Engine) -> FaceOptions {
+    let detector = Detector::builtin(engine.threads()).expect("built-in detector");
+    FaceOptions::new(FaceSource::Detected(Arc::new(detector)))
+}
+
+/// Everything that a face's answer holds, comparable to the bit.
+fn bits(image: &ScoredImage) -> Vec<(Option<Crop>, Vec<u32>)> {
+    let faces = image.faces.as_ref().expect("faces");
+    faces
+        .iter()
+        .map(|face| {
+            let assessment = face.outcome.as_ref().expect("a score");
+            let numbers = assessment.scores.iter().chain(assessment.embedding.iter().flatten());
+            (face.crop.clone(), numbers.map(|number| number.to_bits()).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn bytes_and_pixels_in_either_order_give_the_same_face() {
+    let engine = engine(true);
+    let request = Request { embedding: true, ..Request::new(engine.default_method()) };
+    let pipeline = FacePipeline::new(Arc::clone(&engine), detected(&engine), request).unwrap();
+    let photo = example("astronaut.png");
+    let from_bytes = pipeline.score(photo.clone());
+    assert_eq!(from_bytes.size, Some((512, 512)));
+    let face = &from_bytes.faces.as_ref().unwrap()[0];
+    assert_eq!(face.info.way, Way::Refined);
+    assert_eq!(face.outcome.as_ref().unwrap().embedding.as_ref().unwrap().len(), 128);
+
+    let picture = attn_fiqa::decode::decode(&photo, &Default::default()).unwrap().picture;
+    let (width, height) = (picture.width(), picture.height());
+    let rgb = picture.into_rgb();
+    let bgr = rgb.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
+    for (pixels, order) in [(rgb, ColourOrder::Rgb), (bgr, ColourOrder::Bgr)] {
+        let picture = Picture::from_pixels(width, height, pixels, order).unwrap();
+        assert_eq!(bits(&pipeline.score(picture)), bits(&from_bytes), "{order:?}");
+    }
+}
+
+#[test]
+fn known_landmarks_take_the_place_of_the_detector() {
+    let engine = engine(false);
+    let pipeline =
+        FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
+    let found = pipeline.score(example("astronaut.png"));
+    let landmarks = found.faces.as_ref().unwrap()[0].info.landmarks.unwrap();
+    let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
+    let without_detector =
+        FacePipeline::new(Arc::clone(&engine), aligned, engine.default_method()).unwrap();
+    let given = without_detector.score_with_landmarks(example("astronaut.png"), &[landmarks]);
+    assert_eq!(bits(&given), bits(&found));
+    assert_eq!(given.faces.unwrap()[0].info.way, Way::Landmarks);
+    let none = without_detector.score_with_landmarks(example("astronaut.png"), &[]);
+    assert_eq!(none.faces.unwrap_err().status, Status::NoFace);
+}
+
+#[test]
+fn what_is_wrong_with_an_image_is_in_its_answer() {
+    let engine = engine(false);
+    let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
+    let pipeline = FacePipeline::new(engine, aligned, Method::ATTN).unwrap();
+    let status = |image: ImageData| pipeline.score(image).faces.unwrap_err().status;
+    assert_eq!(status(b"no picture".to_vec().into()), Status::NotAnImage);
+    assert_eq!(status(Vec::new().into()), Status::BrokenImage);
+    assert_eq!(status(example("astronaut.png").into()), Status::WrongSize);
+    let cut = example("astronaut.png")[..5000].to_vec();
+    assert_eq!(status(cut.into()), Status::BrokenImage);
+}
+
+#[test]
+fn many_threads_share_one_pipeline() {
+    let engine = engine(false);
+    let pipeline =
+        FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
+    let images = ["astronaut.png", "faces/blur-3.png", "faces/astronaut.png", "faces/turn-4.png"];
+    let alone: Vec<_> = images.iter().map(|name| bits(&pipeline.score(example(name)))).collect();
+    std::thread::scope(|scope| {
+        for offset in 0..8 {
+            let (pipeline, alone) = (&pipeline, &alone);
+            scope.spawn(move || {
+                for index in (0..images.len()).map(|index| (index + offset) % images.len()) {
+                    let image = pipeline.score(example(images[index]));
+                    assert_eq!(bits(&image), alone[index], "{}", images[index]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_stream_gives_what_its_images_give_alone() {
+    let engine = engine(false);
+    let options = ScoreOptions {
+        jitter: 3,
+        scorers: vec![Scorer::Measure(Measure::Laplacian), Scorer::Method(Method::ATTN)],
+        ..Method::ATTN.into()
+    };
+    let refused = FacePipeline::new(Arc::clone(&engine), detected(&engine), options.clone());
+    assert_eq!(refused.err(), Some(RequestError::JitterOfMeasure));
+    let options = ScoreOptions { scorers: options.scorers.into_iter().rev().collect(), ..options };
+    let faces = FaceOptions { keep_photo: true, ..detected(&engine) };
+    let pipeline = FacePipeline::new(Arc::clone(&engine), faces, options).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let inputs = ["astronaut.png", "faces/blur-1.png", "README.md", "faces/turn-5.png"];
+    let inputs = inputs.map(|name| Input::Path(format!("{folder}/{name}").into()));
+    for stream in [
+        StreamOptions::default(),
+        StreamOptions { batch: 1, ..StreamOptions::default() },
+        StreamOptions { batch: 2, max_memory: 64 << 20 },
+    ] {
+        let sources = Sources::open(&inputs, &SourceOptions::default()).unwrap();
+        let mut rows: Vec<Row> = Vec::new();
+        pipeline.run(sources, &stream, |row| Ok::<(), ()>(rows.push(row))).unwrap();
+        assert_eq!(rows.len(), 4);
+        for row in rows {
+            let image = pipeline.score(std::fs::read(&row.path).unwrap());
+            assert_eq!(row.size, image.size);
+            assert_eq!(row.photo.is_some(), image.photo.is_some());
+            match image.faces {
+                Err(failure) => assert_eq!(row.outcome.unwrap_err(), failure),
+                Ok(faces) => {
+                    let [face] = &faces[..] else { panic!("{} faces", faces.len()) };
+                    assert_eq!(row.outcome.as_ref(), face.outcome.as_ref());
+                    assert_eq!(row.jitter_std, face.jitter_std);
+                    assert_eq!(row.jitter_std.is_some(), face.info.way != Way::Aligned);
+                    assert_eq!(row.outcome.unwrap().scores.len(), 2);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_that_memory_is_too_small_for_is_a_row() {
+    let engine = engine(false);
+    let pipeline =
+        FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
+    let item = |name: &str| SourceItem {
+        path: name.to_owned(),
+        relative: name.into(),
+        image: Ok(ImageData::Encoded(example(name))),
+    };
+    let items = ["astronaut.png", "faces/astronaut.png"].map(item);
+    let stream = StreamOptions { batch: 8, max_memory: 3 << 20 };
+    let mut statuses = Vec::new();
+    let sink = |row: Row| {
+        statuses.push(row.outcome.map_or_else(|failure| failure.status, |_| Status::Ok));
+        Ok::<(), ()>(())
+    };
+    pipeline.run(items.into_iter(), &stream, sink).unwrap();
+    assert_eq!(statuses, [Status::TooLarge, Status::Ok]);
+}
+
+#[test]
+fn a_run_ends_with_its_sink() {
+    let engine = engine(false);
+    let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
+    let pipeline = FacePipeline::new(engine, aligned, Method::ATTN).unwrap();
+    let items = (0..).map(|index| SourceItem {
+        path: format!("{index}.png"),
+        relative: "face.png".into(),
+        image: Ok(example("faces/astronaut.png").into()),
+    });
+    let mut rows = 0;
+    let outcome = pipeline.run(items, &StreamOptions { batch: 4, max_memory: 1 << 30 }, |_| {
+        rows += 1;
+        if rows == 10 { Err("enough") } else { Ok(()) }
+    });
+    assert_eq!((outcome, rows), (Err("enough"), 10));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_before_any_image() {
+    let engine = engine(false);
+    let faces = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
+    let refusal = |options: ScoreOptions| {
+        FacePipeline::new(Arc::clone(&engine), faces.clone(), options).err()
+    };
+    let max: Method = "attn-max".parse().unwrap();
+    let scorers = vec![Scorer::Method(max)];
+    let not_asked = ScoreOptions { scorers, ..Method::ATTN.into() };
+    assert_eq!(refusal(not_asked), Some(RequestError::NotAsked { method: max }));
+    let block = Method::ATTN.at_block(99).unwrap();
+    assert!(matches!(refusal(block.into()), Some(RequestError::NoSuchBlock { .. })));
+    let nothing = Request { methods: Vec::new(), ..Request::new(Method::ATTN) };
+    assert_eq!(refusal(nothing.clone().into()), Some(RequestError::NoMethod));
+    let embedding = Request { embedding: true, ..nothing.clone() };
+    let scorers = vec![Scorer::Measure(Measure::Laplacian)];
+    let options = ScoreOptions { scorers: scorers.clone(), ..embedding.into() };
+    assert_eq!(refusal(options), Some(RequestError::NoMethod));
+    let measures = ScoreOptions { scorers, ..nothing.into() };
+    let pipeline = FacePipeline::new(Arc::clone(&engine), faces, measures).unwrap();
+    let crop = Crop::from_rgb(112, vec![7; 112 * 112 * 3]).unwrap();
+    assert_eq!(pipeline.score_crops(&[crop])[0].as_ref().unwrap().scores, [0.0]);
+}
+
+#[test]
+fn small_faces_are_left_out_by_choice() {
+    let engine = engine(false);
+    let choice = FaceChoice { min_eye_distance: 500.0, ..FaceChoice::default() };
+    let faces = FaceOptions { choice, ..detected(&engine) };
+    let pipeline = FacePipeline::new(Arc::clone(&engine), faces, engine.default_method()).unwrap();
+    let failure = pipeline.score(example("astronaut.png")).faces.unwrap_err();
+    assert_eq!(failure.status, Status::NoFace);
+    assert!(failure.message.contains("at least 500"), "{failure}");
+}

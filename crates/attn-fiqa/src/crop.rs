@@ -6,6 +6,17 @@ use crate::resize::resize_bilinear;
 use crate::status::{Failure, Status};
 
 /// An aligned face: `[row, column, channel]`, RGB, 8 bits, side × side pixels.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::crop::Crop;
+///
+/// let grey = Crop::from_rgb(112, vec![128; 112 * 112 * 3]).ok_or("not 112×112 pixels")?;
+/// assert_eq!(grey.side(), 112);
+/// assert!(Crop::from_rgb(112, vec![128; 7]).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crop {
     side: usize,
@@ -15,10 +26,11 @@ pub struct Crop {
 impl Crop {
     /// Wraps pixels laid out `[row, column, channel]` in the order red, green, blue.
     ///
-    /// Returns `None` unless there are exactly `side · side · 3` bytes.
+    /// Returns `None` unless the side is positive and there are exactly `side · side · 3`
+    /// bytes.
     pub fn from_rgb(side: usize, rgb: Vec<u8>) -> Option<Self> {
         let expected = side.checked_mul(side)?.checked_mul(3)?;
-        (rgb.len() == expected).then_some(Self { side, rgb })
+        (expected > 0 && rgb.len() == expected).then_some(Self { side, rgb })
     }
 
     /// Side in pixels.

@@ -3,6 +3,17 @@
 pub use crate::recognise::ColourOrder;
 
 /// An RGB picture: `[row, column, channel]`, 8 bits a channel, at least one pixel.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::picture::{ColourOrder, Picture};
+///
+/// // One blue pixel as OpenCV holds it.
+/// let picture = Picture::from_pixels(1, 1, vec![255, 0, 0], ColourOrder::Bgr);
+/// assert_eq!(picture.ok_or("wrong size")?.rgb(), [0, 0, 255]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     width: usize,
@@ -20,8 +31,8 @@ impl Picture {
         (expected > 0 && rgb.len() == expected).then_some(Self { width, height, rgb })
     }
 
-    /// Copies nothing where the order is red, green, blue; otherwise exchanges red and blue
-    /// in place. `pixels` are laid out `[row, column, channel]`, 8 bits per channel.
+    /// Wraps pixels whose channels come in `order`, laid out `[row, column, channel]`, 8 bits
+    /// per channel. Red and blue are exchanged in place where blue comes first.
     ///
     /// Returns `None` unless both sides are positive and there are exactly
     /// `width · height · 3` bytes.

@@ -91,6 +91,18 @@ impl fmt::Display for Status {
 }
 
 /// Why one image has no score. It becomes that image's row and never ends a run.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::decode::{DecodeLimits, decode};
+/// use attn_fiqa::status::Status;
+///
+/// let failure = decode(b"a text", &DecodeLimits::default()).expect_err("not a picture");
+/// assert_eq!(failure.status, Status::NotAnImage);
+/// assert_eq!(failure.status.name(), "not-an-image");
+/// assert!(failure.message.contains("not a picture in a known format"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {

@@ -11,6 +11,19 @@ pub use attn_fiqa_kernels::{ISA_VARIABLE, Isa, IsaError};
 
 /// A handle on worker threads and on the instruction set that they compute with; clones
 /// share the threads.
+///
+/// # Examples
+///
+/// ```
+/// use std::num::NonZeroUsize;
+///
+/// use attn_fiqa::threads::{Isa, Threads};
+///
+/// let threads = Threads::new(NonZeroUsize::new(2))?;
+/// assert_eq!(threads.count(), 2);
+/// println!("{} of {:?}", threads.isa().name(), Isa::available());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Threads {
     pool: Arc<rten::ThreadPool>,

@@ -81,6 +81,10 @@ fn known_landmarks_take_the_place_of_the_detector() {
     assert_eq!(given.faces.unwrap()[0].info.way, Way::Landmarks);
     let none = without_detector.score_with_landmarks(example("astronaut.png"), &[]);
     assert_eq!(none.faces.unwrap_err().status, Status::NoFace);
+    let not_numbers = attn_fiqa::align::Landmarks([[f32::NAN; 2]; 5]);
+    let refused = without_detector.score_with_landmarks(example("astronaut.png"), &[not_numbers]);
+    let outcome = refused.faces.unwrap().remove(0).outcome;
+    assert_eq!(outcome.unwrap_err().status, Status::BadLandmarks);
 }
 
 #[test]

@@ -5,6 +5,22 @@ use crate::score::{Aggregation, Method};
 use super::Engine;
 
 /// What to find out about each crop.
+///
+/// # Examples
+///
+/// The published score beside the calibrated one, and the map of the first:
+///
+/// ```
+/// use attn_fiqa::engine::Request;
+/// use attn_fiqa::score::Method;
+///
+/// let request = Request {
+///     methods: vec![Method::ATTN, Method::ATTN_CALIBRATED],
+///     received: true,
+///     ..Request::new(Method::ATTN)
+/// };
+/// assert_eq!(request.methods.len(), 2);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The scores wanted; the first one is the one that maps belong to.

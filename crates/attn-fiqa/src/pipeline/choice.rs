@@ -56,7 +56,9 @@ impl FaceChoice {
             return Err(Failure::new(Status::NoFace, none));
         }
         let widest = faces.iter().map(&eyes).fold(0.0, f32::max);
-        faces.retain(|face| eyes(face) >= self.min_eye_distance);
+        // Landmarks that are no numbers are for the alignment to refuse by name.
+        let wide = |eyes: f32| eyes >= self.min_eye_distance || eyes.is_nan();
+        faces.retain(|face| wide(eyes(face)));
         if faces.is_empty() {
             let least = self.min_eye_distance;
             let faces = if found == 1 { "1 face was" } else { &format!("{found} faces were") };

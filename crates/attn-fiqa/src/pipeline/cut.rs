@@ -11,6 +11,32 @@ use crate::threads::Threads;
 /// crop of `side` pixels, or why there is none. `work` is done on `threads`, for several
 /// rows at once, and its results are handed to `sink` in the order of the items.
 ///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use std::sync::Arc;
+///
+/// use attn_fiqa::detect::Detector;
+/// use attn_fiqa::pipeline::{FaceOptions, FaceSource, StreamOptions, cut_faces};
+/// use attn_fiqa::source::{Input, SourceOptions, Sources};
+/// use attn_fiqa::threads::Threads;
+///
+/// # let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/astronaut.png");
+/// let threads = Threads::new(None)?;
+/// let detector = Arc::new(Detector::builtin(&threads)?);
+/// let faces = FaceOptions::new(FaceSource::Detected(detector));
+/// let photos = Sources::open(&[Input::Path(photo.into())], &SourceOptions::default())?;
+/// let (stream, mut crops) = (StreamOptions::default(), Vec::new());
+/// cut_faces(photos, &threads, 112, &faces, &stream, |row| row.crop, |crop| {
+///     // Here a picture without a face ends the run.
+///     crop.map(|crop| crops.push(crop))
+/// })?;
+/// assert_eq!(crops.len(), 1);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of `sink`: reading then stops and the remaining images are dropped.

@@ -16,6 +16,40 @@ use crate::threads::Threads;
 /// `sink` in the order of the items. `side` is the size of the crops. `embed` is called
 /// on `threads`, for several crops at once.
 ///
+/// # Examples
+///
+/// Somebody's ONNX recogniser on aligned faces:
+///
+/// ```no_run
+/// use attn_fiqa::crop::Fit;
+/// use attn_fiqa::engine::Assessment;
+/// use attn_fiqa::onnx::OnnxModel;
+/// use attn_fiqa::pipeline::{FaceOptions, FaceSource, StreamOptions, embed_faces};
+/// use attn_fiqa::recognise::{Recogniser, RecogniserPreset};
+/// use attn_fiqa::source::{Input, SourceOptions, Sources};
+/// use attn_fiqa::threads::Threads;
+///
+/// let threads = Threads::new(None)?;
+/// let model = OnnxModel::open("arcface.onnx".as_ref())?;
+/// let network = Recogniser::new(model, Some(RecogniserPreset::ArcFace.spec()), &threads)?;
+/// let faces = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
+/// let crops = Sources::open(&[Input::Path("crops".into())], &SourceOptions::default())?;
+/// let (side, stream) = (network.side(), StreamOptions::default());
+/// embed_faces(
+///     crops,
+///     &threads,
+///     side,
+///     &faces,
+///     &stream,
+///     |crop| {
+///         let embedding = Some(network.embed(crop)?);
+///         Ok(Assessment { embedding, ..Assessment::default() })
+///     },
+///     |row| Ok::<(), std::io::Error>(println!("{}", row.path)),
+/// )?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of `sink`: reading then stops and the remaining images are dropped.

@@ -26,6 +26,28 @@ pub struct FindOptions {
 /// Sends every item through decoding and detection only, and hands one row per
 /// image to `sink`, in the order of the items.
 ///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use attn_fiqa::detect::Detector;
+/// use attn_fiqa::pipeline::{FindOptions, StreamOptions, find_faces};
+/// use attn_fiqa::source::{Input, SourceOptions, Sources};
+/// use attn_fiqa::threads::Threads;
+///
+/// # let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/astronaut.png");
+/// let threads = Threads::new(None)?;
+/// let detector = Detector::builtin(&threads)?;
+/// let photos = Sources::open(&[Input::Path(photo.into())], &SourceOptions::default())?;
+/// let (options, stream) = (FindOptions::default(), StreamOptions::default());
+/// find_faces(photos, &threads, &detector, &options, &stream, |row| {
+///     println!("{}: {} faces", row.path, row.faces?.len());
+///     Ok::<(), attn_fiqa::status::Failure>(())
+/// })?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of `sink`: reading then stops and the remaining images are dropped.

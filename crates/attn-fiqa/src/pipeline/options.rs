@@ -61,6 +61,22 @@ impl FaceOptions {
 }
 
 /// What is found out about each face.
+///
+/// # Examples
+///
+/// The network's score, and the sharpness of the crop beside it:
+///
+/// ```
+/// use attn_fiqa::measure::Measure;
+/// use attn_fiqa::pipeline::{ScoreOptions, Scorer};
+/// use attn_fiqa::score::Method;
+///
+/// let options = ScoreOptions {
+///     scorers: vec![Scorer::Method(Method::ATTN), Scorer::Measure(Measure::Laplacian)],
+///     ..Method::ATTN.into()
+/// };
+/// assert_eq!(options.request.methods, [Method::ATTN]);
+/// ```
 #[derive(Clone)]
 pub struct ScoreOptions {
     /// What the network is asked for.
@@ -101,6 +117,15 @@ pub enum Scorer {
 }
 
 /// How a stream of images is worked through.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::pipeline::StreamOptions;
+///
+/// let small = StreamOptions { max_memory: 500 << 20, ..StreamOptions::default() };
+/// assert_eq!(small.batch, 32);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamOptions {
     /// Images that are decoded and assessed together; at least one. Scores do not depend

@@ -1,9 +1,5 @@
 //! Running the program in a folder of its own, and reading what it wrote.
-#![allow(
-    dead_code,
-    clippy::print_stdout,
-    reason = "each test program uses its own share, and a skipped test says so"
-)]
+#![allow(dead_code, reason = "each test program uses its own share")]
 
 pub(crate) mod hub;
 pub(crate) mod onnx;
@@ -45,16 +41,6 @@ pub(crate) fn quality_of_failure() -> &'static str {
 /// The repository's example pictures.
 pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
-}
-
-/// `../shared` beside the project, or `None` with a printed reason.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: ../shared is not here");
-    None
 }
 
 /// The program, with nothing in its environment that changes what it says.

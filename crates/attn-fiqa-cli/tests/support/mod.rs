@@ -43,6 +43,11 @@ pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
+/// `../shared` beside the checkout; `None`, with a recorded skip, where it is absent.
+pub(crate) fn shared() -> Option<PathBuf> {
+    attn_fiqa_testing::shared("")
+}
+
 /// The program, with nothing in its environment that changes what it says.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attn-fiqa"));

@@ -7,6 +7,11 @@ use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
 use safetensors::SafeTensors;
 
+/// `../shared` beside the checkout; `None`, with a recorded skip, where it is absent.
+pub fn shared() -> Option<PathBuf> {
+    attn_fiqa_testing::shared("")
+}
+
 /// A small random ViT in the official layout and what the official code made of it.
 pub struct Golden {
     pub name: &'static str,

@@ -94,9 +94,9 @@ fn the_same_seed_gives_the_same_file() {
 
 #[test]
 fn another_recogniser_can_decide_utility() {
-    let Some(shared) = support::shared() else { return };
+    let model = attn_fiqa_testing::shared("data/models/sface-2021dec.onnx");
+    let Some(model) = model else { return };
     let here = Workplace::new();
-    let model = shared.join("data/models/sface-2021dec.onnx");
     let model = model.to_str().expect("a path in UTF-8");
     let more = ["--kinds", "blur", "--limit", "20", "--recogniser", model];
     calibrated(&here, "c.safetensors", &more).ended_with(0);

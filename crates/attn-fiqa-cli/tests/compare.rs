@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Workplace, shared};
+use support::Workplace;
 
 const PAUC_HEADING: &str = "method,protocol,target,fmr_realised,fnmr_start,pauc_x1000,pauc_low,\
                             pauc_high,range_low,range_high,auc_x1000,warnings";
@@ -193,8 +193,7 @@ fn bad_input_is_refused_with_file_and_line() {
 /// The accuracies that were measured when the embeddings were made: 99.50 % and 99.2 %.
 #[test]
 fn lfw_accuracies_are_those_known_of_the_recognisers() {
-    let Some(shared) = shared() else { return };
-    let data = shared.join("data");
+    let Some(data) = attn_fiqa_testing::shared("data") else { return };
     let here = Workplace::new();
     let archive = std::fs::File::open(data.join("lfw-aligned-112.tar")).expect("the archive");
     let mut archive = tar::Archive::new(archive);

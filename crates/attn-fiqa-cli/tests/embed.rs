@@ -4,7 +4,7 @@ mod support;
 
 use std::io::Read;
 
-use support::{Workplace, shared};
+use support::Workplace;
 
 /// Shape and numbers of a float32 NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
@@ -30,9 +30,9 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn real_recognisers_give_the_embeddings_made_elsewhere() {
     const FACES: usize = 5;
-    let Some(shared) = shared() else { return };
+    let Some(data) = attn_fiqa_testing::shared("data") else { return };
     let here = Workplace::new();
-    let file = std::fs::File::open(shared.join("data/lfw-aligned-112.tar")).expect("the crops");
+    let file = std::fs::File::open(data.join("lfw-aligned-112.tar")).expect("the crops");
     let mut archive = tar::Archive::new(file);
     let mut names = Vec::new();
     for entry in archive.entries().expect("an archive").take(FACES) {
@@ -48,14 +48,14 @@ fn real_recognisers_give_the_embeddings_made_elsewhere() {
         ("sface-2021dec.onnx", None, "sface-lfw.npy"),
         ("mobilefacenet.onnx", Some("mobilefacenet"), "mobilefacenet-lfw.npy"),
     ] {
-        let path = shared.join("data/models").join(model);
+        let path = data.join("models").join(model);
         let path = path.to_str().expect("a name");
         let mut args = vec!["embed", "--list", "list.txt", "--aligned", "-o", "m.npy", "-m", path];
         args.extend(pixels.iter().flat_map(|pixels| ["--pixels", pixels]));
         here.run(&args).ended_with(0);
         let (shape, found) = npy(&here.read("m.npy"));
         assert_eq!(shape, [FACES, 128]);
-        let expected = std::fs::read(shared.join("data/embeddings").join(expected));
+        let expected = std::fs::read(data.join("embeddings").join(expected));
         let (_, expected) = npy(&expected.expect("embeddings"));
         for (found, expected) in found.chunks_exact(128).zip(expected.chunks_exact(128)) {
             let cosine = cosine(found, expected);
@@ -64,7 +64,7 @@ fn real_recognisers_give_the_embeddings_made_elsewhere() {
             assert!(cosine > 0.995, "{model}: cosine {cosine}");
         }
     }
-    let path = shared.join("data/models/mobilefacenet.onnx");
+    let path = data.join("models/mobilefacenet.onnx");
     let args =
         ["embed", &names[0], "--aligned", "-o", "n.npy", "-m", path.to_str().expect("a name")];
     here.run(&args).refused_with("one of arcface, elasticface");

@@ -4,18 +4,15 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use safetensors::SafeTensors;
-use support::{SCORE_TOLERANCE, Workplace, assert_near, shared};
+use support::{SCORE_TOLERANCE, Workplace, assert_near};
 
-/// Small random networks and their number of heads.
-const NETWORKS: [(&str, &str); 3] =
-    [("tiny_p8", "4"), ("tiny_p16_deep", "6"), ("tiny_p14_qkvbias", "5")];
-
-fn golden() -> Option<PathBuf> {
-    Some(shared()?.join("golden/vit"))
+/// A small random network that is part of the repository.
+fn model(ending: &str) -> PathBuf {
+    attn_fiqa_testing::golden(&format!("vit/tiny_p14_qkvbias.{ending}"))
 }
 
 /// A tensor's float32 values.
@@ -26,44 +23,48 @@ fn values(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 
 #[test]
 fn scores_and_maps_are_those_of_the_official_code() {
-    let Some(golden) = golden() else { return };
-    for (name, heads) in NETWORKS {
-        let bytes = std::fs::read(golden.join(format!("{name}.expected.safetensors"))).unwrap();
-        let expected = SafeTensors::deserialize(&bytes).unwrap();
-        let here = Workplace::new();
-        let images = expected.tensor("images_u8_nhwc_rgb").unwrap();
-        let [count, height, width, 3] = *images.shape() else { panic!("{:?}", images.shape()) };
-        for (index, rgb) in images.data().chunks(height * width * 3).enumerate() {
-            let image = RgbImage::from_raw(width as u32, height as u32, rgb.to_vec()).unwrap();
-            image.save(here.path(&format!("{index}.png"))).unwrap();
-        }
-        let methods = "attn,attn-max,attn-median,attn-inverse-std";
-        for ending in ["safetensors", "pt"] {
-            let model = golden.join(format!("{name}.{ending}"));
-            let model = model.to_str().unwrap();
-            let args = ["score", ".", "-m", model, "--heads", heads, "--method", methods];
-            let columns = ["--columns", "map,embedding"];
-            let table = here.run(&[&args[..], &columns].concat()).ended_with(0).table();
-            assert_eq!(table.rows.len(), count);
-            for (column, tensor) in [
-                ("score", "score"),
-                ("attn-max", "max"),
-                ("attn-median", "median"),
-                ("attn-inverse-std", "inverse_std"),
-            ] {
-                for (found, expected) in
-                    table.numbers(column).into_iter().zip(values(&expected, tensor))
-                {
-                    assert_near(found, expected, SCORE_TOLERANCE);
-                }
-            }
-            for (column, tensor) in [("received", "received_by_patch"), ("embedding", "embedding")]
+    scores_and_maps_are_as_expected(&attn_fiqa_testing::golden("vit"), "tiny_p14_qkvbias", "5");
+    if let Some(folder) = attn_fiqa_testing::shared("golden/vit") {
+        scores_and_maps_are_as_expected(&folder, "tiny_p8", "4");
+        scores_and_maps_are_as_expected(&folder, "tiny_p16_deep", "6");
+    }
+}
+
+fn scores_and_maps_are_as_expected(golden: &Path, name: &str, heads: &str) {
+    let bytes = std::fs::read(golden.join(format!("{name}.expected.safetensors"))).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let here = Workplace::new();
+    let images = expected.tensor("images_u8_nhwc_rgb").unwrap();
+    let [count, height, width, 3] = *images.shape() else { panic!("{:?}", images.shape()) };
+    for (index, rgb) in images.data().chunks(height * width * 3).enumerate() {
+        let image = RgbImage::from_raw(width as u32, height as u32, rgb.to_vec()).unwrap();
+        image.save(here.path(&format!("{index}.png"))).unwrap();
+    }
+    let methods = "attn,attn-max,attn-median,attn-inverse-std";
+    for ending in ["safetensors", "pt"] {
+        let model = golden.join(format!("{name}.{ending}"));
+        let model = model.to_str().unwrap();
+        let args = ["score", ".", "-m", model, "--heads", heads, "--method", methods];
+        let columns = ["--columns", "map,embedding"];
+        let table = here.run(&[&args[..], &columns].concat()).ended_with(0).table();
+        assert_eq!(table.rows.len(), count);
+        for (column, tensor) in [
+            ("score", "score"),
+            ("attn-max", "max"),
+            ("attn-median", "median"),
+            ("attn-inverse-std", "inverse_std"),
+        ] {
+            for (found, expected) in
+                table.numbers(column).into_iter().zip(values(&expected, tensor))
             {
-                let (found, expected) = (table.lists(column).concat(), values(&expected, tensor));
-                assert_eq!(found.len(), expected.len(), "{column}");
-                for (found, expected) in found.into_iter().zip(expected) {
-                    assert_near(found, expected, SCORE_TOLERANCE);
-                }
+                assert_near(found, expected, SCORE_TOLERANCE);
+            }
+        }
+        for (column, tensor) in [("received", "received_by_patch"), ("embedding", "embedding")] {
+            let (found, expected) = (table.lists(column).concat(), values(&expected, tensor));
+            assert_eq!(found.len(), expected.len(), "{column}");
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert_near(found, expected, SCORE_TOLERANCE);
             }
         }
     }
@@ -71,17 +72,16 @@ fn scores_and_maps_are_those_of_the_official_code() {
 
 #[test]
 fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
-    let Some(golden) = golden() else { return };
     let here = Workplace::new();
-    let model = golden.join("tiny_p8.safetensors");
+    let model = model("safetensors");
     let model = model.to_str().unwrap();
     here.run(&["model", "inspect", model]).refused(&format!(
         "{model}: does not say how many attention heads it has, and tensor shapes cannot tell: \
-         give the number of heads with `--heads` (plausible for width 32: 1, 2, 4)"
+         give the number of heads with `--heads` (plausible for width 40: 1, 2, 4, 5)"
     ));
     here.run(&["model", "inspect", model, "--heads", "7"])
-        .refused(&format!("{model}: 7 heads (the option given) do not divide the width 32"));
-    let ran = here.run(&["model", "inspect", model, "--heads", "4"]).ended_with(0);
+        .refused(&format!("{model}: 7 heads (the option given) do not divide the width 40"));
+    let ran = here.run(&["model", "inspect", model, "--heads", "5"]).ended_with(0);
     let lines: Vec<String> = ran
         .stdout()
         .lines()
@@ -90,8 +90,8 @@ fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
     for line in [
         "weights float32 in 48 of the tensors",
         "key bias none",
-        "num_heads 4 from the option given",
-        "embed_dim 32 from tensor `patch_embed.proj.weight`",
+        "num_heads 5 from the option given",
+        "embed_dim 40 from tensor `patch_embed.proj.weight`",
     ] {
         assert!(lines.iter().any(|found| found == line), "no '{line}' in {}", ran.stdout());
     }
@@ -99,10 +99,9 @@ fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
 
 #[test]
 fn a_model_without_a_key_bias_has_the_published_score_by_default() {
-    let Some(golden) = golden() else { return };
     let here = Workplace::with_faces(&["astronaut.png"]);
-    let model = golden.join("tiny_p8.pt");
-    let args = ["score", "astronaut.png", "-m", model.to_str().unwrap(), "--heads", "4"];
+    let model = model("pt");
+    let args = ["score", "astronaut.png", "-m", model.to_str().unwrap(), "--heads", "5"];
     let score = |options: &[&str]| {
         here.run(&[&args[..], options].concat()).ended_with(0).table().numbers("score")
     };

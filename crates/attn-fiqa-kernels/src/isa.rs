@@ -72,6 +72,14 @@ impl Kind {
             Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16"),
         })
     }
+
+    /// Whether the one before it is faster on this machine.
+    fn is_slow(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Self::Avx512Bf16 && bf16_dot_is_slow();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
 }
 
 /// The instruction set that `ATTN_FIQA_ISA` names is not available on this machine.
@@ -122,12 +130,8 @@ impl Isa {
     /// The widest instruction set that this machine was found to have and that is not
     /// slower than the one before it.
     pub fn widest() -> Self {
-        let fastest = |kind: &Kind| match kind {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Bf16 => !bf16_dot_is_slow(),
-            _ => true,
-        };
-        Self(Kind::detected().filter(fastest).last().expect("no baseline: this is a bug"))
+        let fast = Kind::detected().filter(|kind| !kind.is_slow());
+        Self(fast.last().expect("no baseline: this is a bug"))
     }
 
     /// Every instruction set that this machine has, narrowest first.

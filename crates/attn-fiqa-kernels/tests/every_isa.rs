@@ -1,7 +1,9 @@
 //! Every instruction set of this machine against the baseline, bit for bit, and
 //! against an independent computation in f64.
 
-use attn_fiqa_kernels::{Isa, add_levels, gelu, layer_norm, relu6, softmax, standardise};
+use attn_fiqa_kernels::{
+    Isa, Precision, add_levels, gelu, layer_norm, peak_operations, relu6, softmax, standardise,
+};
 
 /// Sizes around nothing, one register, several registers and no multiple of any.
 const AWKWARD: [usize; 12] = [1, 2, 3, 7, 15, 16, 17, 31, 33, 97, 196, 512];
@@ -137,6 +139,17 @@ fn rows_of_levels_are_summed_alike_on_every_isa() {
         });
         for ((found, before), level) in found.iter().zip(&before).zip(&levels) {
             assert_eq!(*found, before + 0.375 * f32::from(*level));
+        }
+    }
+}
+
+#[test]
+fn operations_at_the_peak_are_counted_by_rounds_on_every_isa() {
+    for isa in Isa::available() {
+        for precision in Precision::ALL {
+            let one = peak_operations(isa, precision, 1);
+            assert!(one > 0.0, "{} on {}", precision.name(), isa.name());
+            assert_eq!(peak_operations(isa, precision, 100), 100.0 * one);
         }
     }
 }

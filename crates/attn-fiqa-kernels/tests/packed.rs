@@ -4,13 +4,7 @@
 mod numbers;
 
 use attn_fiqa_kernels::{Finish, Isa, PackedWeights, Precision};
-use numbers::values;
-
-/// The nearest number of eight significant bits, ties to even.
-fn nearest_bf16(value: f32) -> f32 {
-    let step = 2f64.powi(f64::from(value).abs().log2().floor() as i32 - 7);
-    ((f64::from(value) / step).round_ties_even() * step) as f32
-}
+use numbers::{nearest_bf16, values};
 
 /// A row as bytes stand for it: 255 equal steps over its range, zero among them.
 fn nearest_bytes(row: &[f32]) -> Vec<f32> {

@@ -1,6 +1,5 @@
 //! ONNX networks through the wrapper: made by hand, damaged, and real ones.
 
-mod common;
 mod onnx_support;
 
 use std::num::NonZeroUsize;
@@ -99,9 +98,9 @@ fn files_that_are_not_there_are_named() {
 /// The real networks run, and give the same bits on any number of threads.
 #[test]
 fn real_networks_give_the_same_bits_on_any_number_of_threads() {
-    let Some(shared) = common::shared() else { return };
+    let Some(models) = attn_fiqa_testing::shared("data/models") else { return };
     for file in ["sface-2021dec.onnx", "mobilefacenet.onnx"] {
-        let network = OnnxModel::open(&shared.join("data/models").join(file)).expect("a network");
+        let network = OnnxModel::open(&models.join(file)).expect("a network");
         let input = network.inputs().next().expect("an input").name.clone();
         let output = network.outputs().next().expect("an output").name.clone();
         let data = ramp(&[1, 3, 112, 112]);

@@ -2,23 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::paint::{
     ColorRange, Colormap, MapStyle, PaintError, PatchGrid, RangeOverSet, overlay, paint_map,
 };
 use proptest::prelude::*;
-
-#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn golden() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/image");
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: ../shared is not here");
-    None
-}
 
 fn load_rgb(path: &Path) -> (usize, Vec<u8>) {
     let picture = image::open(path).unwrap().to_rgb8();
@@ -32,7 +22,7 @@ fn style(low: f32, high: f32, colormap: Colormap, alpha: f32, side: usize) -> Ma
 
 #[test]
 fn jet_overlays_are_those_of_opencv_to_the_pixel() {
-    let Some(folder) = golden() else { return };
+    let folder = attn_fiqa_testing::golden("image");
     let index = std::fs::read_to_string(folder.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_str(&index).unwrap();
     let entries = index["overlay"].as_array().unwrap();

@@ -1,26 +1,13 @@
 //! Bilinear resizing against OpenCV's pictures and against the formula.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a failed unwrap in a test is a failed test, and a skipped test says so"
-)]
+#![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::picture::Picture;
 use attn_fiqa::resize::resize_bilinear;
 use proptest::prelude::*;
-
-fn golden() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/image");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
-}
 
 fn read(path: &Path) -> Picture {
     let bytes = std::fs::read(path).unwrap();
@@ -29,7 +16,7 @@ fn read(path: &Path) -> Picture {
 
 #[test]
 fn pictures_are_within_one_level_of_opencv() {
-    let Some(folder) = golden() else { return };
+    let folder = attn_fiqa_testing::golden("image");
     let index = std::fs::read(folder.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     let pairs = index["resize"].as_array().unwrap();

@@ -1,9 +1,5 @@
 //! Running the program in a folder of its own, and reading what it wrote.
-#![allow(
-    dead_code,
-    clippy::print_stdout,
-    reason = "each test program uses its own share, and a skipped test says so"
-)]
+#![allow(dead_code, reason = "each test program uses its own share")]
 
 pub(crate) mod hub;
 pub(crate) mod onnx;
@@ -47,14 +43,9 @@ pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-/// `../shared` beside the project, or `None` with a printed reason.
+/// `../shared` beside the checkout; `None`, with a recorded skip, where it is absent.
 pub(crate) fn shared() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    attn_fiqa_testing::shared("")
 }
 
 /// The program, with nothing in its environment that changes what it says.

@@ -15,6 +15,41 @@
 //! assert!(curves[0].pauc(0.3).expect("an area") < 0.3 * start);
 //! # Ok::<(), attn_fiqa_eval::EvalError>(())
 //! ```
+//!
+//! # The protocols
+//!
+//! The quality of a comparison is the lower one of its two images. Its score is the cosine
+//! of the two embeddings at unit length; distances are `arccos(cosine)/π`. The golden values
+//! that the protocols are tested against, made with the programs of CR-FIQA and dasec, are
+//! described in `golden/README.md` of the repository.
+//!
+//! **`crfiqa`**, the numbers of the papers. All comparisons, mated and non-mated, are sorted
+//! by quality, ascending and stable. At each discard fraction `u` of 0, 0.05, …, 0.95 the
+//! first `⌊u·n⌋` are dropped and the threshold is found anew on the rest: of all remaining
+//! distances, mated or not, the one whose FMR is nearest the target, on ties the largest.
+//! `FMR(t)` is the share of non-mated distances `≤ t`, and
+//! `FNMR = 1 − #(mated distances < t)/#mated`. Note the asymmetry, and that the FMR may
+//! exceed its target: this rule belongs to this protocol alone.
+//!
+//! **`iso`**, in the style of ISO/IEC 29794-1. Mated comparisons only. The threshold is fixed
+//! once: at the quantile of the mated similarities (NumPy's linear one) that gives a
+//! starting FNMR, or at a target FMR on the non-mated. An error is a similarity `< t`.
+//! Comparisons of equal quality leave together, and the curve is a step function that ends
+//! at (1, 0).
+//!
+//! **`nist`** (Grother and Tabassi, 2007). FNMR against the rejected share of mated
+//! comparisons, at a threshold that is fixed with nothing rejected.
+//!
+//! # Areas
+//!
+//! `AUC` is the area below the curve from 0 to its last discard fraction, and `pAUC` the
+//! area up to [`PAUC_LIMIT`], not divided by it: the trapezoid rule on the points of
+//! `crfiqa` and `nist`, the area of the steps of `iso`. The papers print pAUC × 1000. The least
+//! that an `iso` curve can have starts at its own FNMR `e₀` and falls by as much as is
+//! discarded, `max(0, e₀ − d)`: `e₀²/2 − max(0, e₀ − limit)²/2` up to a limit.
+//!
+//! With `n` non-mated comparisons an FMR below `1/n` cannot be measured: 3,000 of them, as in
+//! the usual protocols, say nothing at 1e-4. A [`Warning`] says so with the curve.
 
 mod bootstrap;
 mod crfiqa;

@@ -1,35 +1,32 @@
 //! The golden comparisons, and comparisons made up from a seed.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::print_stdout,
-    reason = "each test program uses its own share, and a skipped test says so"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own share")]
 
 pub mod folder;
 pub mod naive;
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
 use serde_json::Value;
 
-/// `../shared` beside the project, or `None` with a printed reason.
-pub fn shared() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    if path.is_dir() {
-        return Some(path);
+/// The sets of `golden/edc/edc.json`, made with the CR-FIQA and dasec programs, and larger
+/// ones where `../shared` is.
+pub fn golden() -> Vec<Value> {
+    let mut sets = read_sets(&attn_fiqa_testing::golden("edc/edc.json"));
+    assert_eq!(sets.len(), 3);
+    if let Some(more) = attn_fiqa_testing::shared("golden/edc/edc.json") {
+        for set in read_sets(&more) {
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
     }
-    println!("skipped: ../shared is not here");
-    None
+    sets
 }
 
-/// The sets of `golden/edc/edc.json`, made with the CR-FIQA and dasec programs;
-/// none where `../shared` is absent.
-pub fn golden() -> Vec<Value> {
-    let Some(shared) = shared() else { return Vec::new() };
-    let text = std::fs::read(shared.join("golden/edc/edc.json")).expect("golden comparisons");
-    let sets: Value = serde_json::from_slice(&text).expect("JSON");
+fn read_sets(path: &Path) -> Vec<Value> {
+    let sets: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
     sets.as_array().expect("a list of sets").clone()
 }
 

@@ -8,15 +8,3 @@ pub(crate) mod network;
 pub(crate) mod pickle;
 pub(crate) mod reading;
 pub(crate) mod zip;
-
-use std::path::PathBuf;
-
-/// A file of the shared folder, or `None` with a note when it is not here.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let shared = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    if !shared.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
-    Some(shared.join(path))
-}

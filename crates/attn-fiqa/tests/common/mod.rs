@@ -1,25 +1,15 @@
 //! Where the expected values lie, and how to read them.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::print_stdout,
-    reason = "each test program uses its own share"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own share")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
 use safetensors::SafeTensors;
 
-/// `../shared` beside the project, or `None` with a printed reason.
+/// `../shared` beside the checkout; `None`, with a recorded skip, where it is absent.
 pub fn shared() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    attn_fiqa_testing::shared("")
 }
 
 /// A small random ViT in the official layout and what the official code made of it.
@@ -31,27 +21,31 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// The three golden networks; none where `../shared` is absent.
+    /// The golden network of the repository, and two more where `../shared` is.
     pub fn all() -> Vec<Self> {
-        let Some(shared) = shared() else {
-            return Vec::new();
-        };
-        let folder = shared.join("golden/vit");
-        [("tiny_p8", 4), ("tiny_p16_deep", 6), ("tiny_p14_qkvbias", 5)]
-            .into_iter()
-            .map(|(name, heads)| {
-                let expected = folder.join(format!("{name}.expected.safetensors"));
-                let expected = std::fs::read(expected).expect("expected values");
-                Self { name, heads, folder: folder.clone(), expected }
-            })
-            .collect()
+        let mut all = vec![Self::read(attn_fiqa_testing::golden("vit"), "tiny_p14_qkvbias", 5)];
+        if let Some(folder) = attn_fiqa_testing::shared("golden/vit") {
+            all.push(Self::read(folder.clone(), "tiny_p8", 4));
+            all.push(Self::read(folder, "tiny_p16_deep", 6));
+        }
+        all
     }
 
-    /// The checkpoint, in one of its two formats (`safetensors` or `pt`).
+    fn read(folder: PathBuf, name: &'static str, heads: usize) -> Self {
+        let expected = folder.join(format!("{name}.expected.safetensors"));
+        let expected = std::fs::read(expected).expect("expected values");
+        Self { name, heads, folder, expected }
+    }
+
+    /// The checkpoint's file, in one of its two formats (`safetensors` or `pt`).
+    pub fn file(&self, extension: &str) -> PathBuf {
+        self.folder.join(format!("{}.{extension}", self.name))
+    }
+
+    /// The checkpoint, in one of its two formats.
     pub fn checkpoint(&self, extension: &str) -> Checkpoint {
-        let path = self.folder.join(format!("{}.{extension}", self.name));
         let options = CheckpointOptions { heads: Some(self.heads), ..Default::default() };
-        Checkpoint::open(&path, &options).expect("golden checkpoint")
+        Checkpoint::open(&self.file(extension), &options).expect("golden checkpoint")
     }
 
     /// An expected tensor's shape and values.

@@ -1,7 +1,6 @@
 //! Tar archives as they ought to be.
 
 use std::io::Write;
-use std::path::Path;
 
 use attn_fiqa::source::Counts;
 use flate2::Compression;
@@ -202,12 +201,7 @@ fn a_count_is_exact_only_behind_the_last_member() {
 
 #[test]
 fn all_of_lfw_is_read_in_order() {
-    let archive =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/lfw-aligned-112.tar");
-    if !archive.is_file() {
-        println!("skipped: ../shared is not here");
-        return;
-    }
+    let Some(archive) = attn_fiqa_testing::shared("data/lfw-aligned-112.tar") else { return };
     let sources = open(&[path(&archive)], false).unwrap();
     let mut read = 0;
     for item in sources {

@@ -38,5 +38,6 @@ pub mod pipeline;
 pub mod best;
 mod lent;
 pub mod paint;
+mod regular_file;
 pub mod status;
 pub mod threads;

@@ -37,7 +37,7 @@ pub(crate) use film::FilmArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use method::QualityName;
-pub(crate) use model::{ListFormat, ModelArgs, ModelCommand, ModelOptions};
+pub(crate) use model::{ListFormat, ModelArgs, ModelCommand, ModelOptions, open_checkpoint};
 pub(crate) use run::RunArgs;
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
 pub(crate) use validate::ValidateArgs;

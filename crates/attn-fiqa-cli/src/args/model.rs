@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::checkpoint::{
-    BUILTIN_NAME, Checkpoint, CheckpointOptions, Preset, WeightDtype, builtin,
+    BUILTIN_NAME, Checkpoint, CheckpointOptions, CheckpointProblem, Preset, WeightDtype, builtin,
 };
 use attn_fiqa::vit::config::Activation;
 use clap::builder::PossibleValuesParser;
@@ -28,7 +28,7 @@ pub(crate) struct ModelOptions {
     #[arg(long, value_name = "NAME", value_parser = activations(), help_heading = "Model")]
     activation: Option<Activation>,
 
-    /// Accept the known tensors that only training used (mask_token, classifiers).
+    /// Accept the known classifiers that only training used.
     #[arg(long, help_heading = "Model")]
     allow_unused: bool,
 }
@@ -50,6 +50,7 @@ impl ModelOptions {
             heads: self.heads,
             activation: self.activation,
             allow_unused: self.allow_unused,
+            ..CheckpointOptions::default()
         }
     }
 
@@ -66,7 +67,7 @@ impl ModelOptions {
         };
         match &located {
             Located::File(file, _) => {
-                Ok(Checkpoint::open(file, &located.complete(self.checkpoint_options()))?)
+                open_checkpoint(file, &located.complete(self.checkpoint_options()))
             }
             Located::BuiltIn if self.is_given() => anyhow::bail!(
                 "--preset, --heads, --activation and --allow-unused describe a checkpoint file; \
@@ -88,6 +89,23 @@ impl ModelOptions {
     pub(crate) fn name(file: Option<&PathBuf>) -> String {
         file.map_or_else(|| BUILTIN_NAME.to_owned(), |file| file.display().to_string())
     }
+}
+
+/// Opens a checkpoint; the library says what is wrong, and here is added which flag helps.
+pub(crate) fn open_checkpoint(
+    file: &Path,
+    options: &CheckpointOptions,
+) -> anyhow::Result<Checkpoint> {
+    Checkpoint::open(file, options).map_err(|error| {
+        let flags = match error.problem() {
+            CheckpointProblem::HeadsUnknown { .. } => "--heads N or --preset NAME",
+            CheckpointProblem::Layout(mismatch) if !mismatch.harmless.is_empty() => {
+                "--allow-unused"
+            }
+            _ => return error.into(),
+        };
+        anyhow::anyhow!("{error} (on the command line: {flags})")
+    })
 }
 
 #[derive(Debug, clap::Args)]

@@ -51,7 +51,7 @@ pub(super) fn add(
         bail!("a model '{name}' was added before; choose another --name, or --replace it");
     }
     let typed = options.checkpoint_options();
-    let found = attn_fiqa::checkpoint::Checkpoint::open(file, &typed)?.inspect();
+    let found = crate::args::open_checkpoint(file, &typed)?.inspect();
     let mut entry = Entry {
         name: name.clone(),
         path: Some(std::path::absolute(file)?),

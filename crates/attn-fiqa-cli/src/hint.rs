@@ -1,5 +1,6 @@
 //! Which flags answer an error of the library, whose messages name none.
 
+use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
 use attn_fiqa::engine::RequestError;
 use attn_fiqa::source::SourceError;
 use attn_fiqa::status::{Failure, Status};
@@ -24,6 +25,12 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(RequestError::NoEmbeddingHead) = cause.downcast_ref() {
             return Some("`model convert --quality-only` writes such files");
         }
-        None
+        match cause.downcast_ref::<CheckpointError>()?.problem() {
+            CheckpointProblem::HeadsUnknown { .. } => Some("--heads N or --preset NAME"),
+            CheckpointProblem::Layout(mismatch) if !mismatch.harmless.is_empty() => {
+                Some("--allow-unused accepts these")
+            }
+            _ => None,
+        }
     })
 }

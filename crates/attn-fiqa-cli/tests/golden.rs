@@ -77,7 +77,8 @@ fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
     let model = model.to_str().unwrap();
     here.run(&["model", "inspect", model]).refused(&format!(
         "{model}: does not say how many attention heads it has, and tensor shapes cannot tell: \
-         give the number of heads with `--heads` (plausible for width 40: 1, 2, 4, 5)"
+         give the number of heads (plausible for width 40: 1, 2, 4, 5) (--heads N or --preset \
+         NAME)"
     ));
     here.run(&["model", "inspect", model, "--heads", "7"])
         .refused(&format!("{model}: 7 heads (the option given) do not divide the width 40"));

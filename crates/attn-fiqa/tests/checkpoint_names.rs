@@ -61,7 +61,7 @@ fn weights_are_strict() {
 }
 
 #[test]
-fn leftovers_of_training_need_a_flag_and_nothing_else_passes() {
+fn classifiers_need_an_option_and_nothing_else_passes() {
     let plain = prefixed(&TINY.tensors(1), "net.");
     let leftovers = [
         Tensor::zeros("net.mask_token", &[1, 1, 8]),
@@ -72,7 +72,7 @@ fn leftovers_of_training_need_a_flag_and_nothing_else_passes() {
     let bytes = to_torch(&[&plain[..], &leftovers].concat(), &[]);
     refused(
         read(bytes.clone(), &heads(2)),
-        &["4 tensors not needed", "`mask_token`", "--allow-unused accepts them"],
+        &["3 tensors not needed", "`head.weight`", "they can be allowed for"],
     );
     let options = CheckpointOptions { allow_unused: true, ..heads(2) };
     let checkpoint = read(bytes, &options).unwrap();
@@ -81,6 +81,11 @@ fn leftovers_of_training_need_a_flag_and_nothing_else_passes() {
     assert_eq!(unused, ["head.weight", "kernel", "mask_token", "module.margin.kernel"]);
     assert!(!checkpoint.contains("mask_token"));
 
+    // The mask token needs no option, and is reported.
+    let masked = to_torch(&[&plain[..], &leftovers[..1]].concat(), &[]);
+    let masked = read(masked, &heads(2)).unwrap();
+    assert_eq!(masked.inspect().unused, ["mask_token"]);
+    assert!(!masked.contains("mask_token"));
     let odd = [&plain[..], &[Tensor::zeros("net.mask_token", &[1, 2, 8])]].concat();
     refused(read(to_torch(&odd, &[]), &options), &["unexpected: `mask_token`"]);
     // BatchNorm's count is always welcome.

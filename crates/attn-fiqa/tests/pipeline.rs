@@ -143,7 +143,11 @@ fn a_stream_gives_what_its_images_give_alone() {
     ] {
         let sources = Sources::open(&inputs, &SourceOptions::default()).unwrap();
         let mut rows: Vec<Row> = Vec::new();
-        pipeline.run(sources, &stream, |row| Ok::<(), ()>(rows.push(row))).unwrap();
+        let sink = |row| {
+            rows.push(row);
+            Ok::<(), ()>(())
+        };
+        pipeline.run(sources, &stream, sink).unwrap();
         assert_eq!(rows.len(), 4);
         for row in rows {
             let image = pipeline.score(std::fs::read(&row.path).unwrap());

@@ -28,7 +28,7 @@ pub(crate) struct ModelOptions {
     #[arg(long, value_name = "NAME", value_parser = activations(), help_heading = "Model")]
     activation: Option<Activation>,
 
-    /// Accept the known tensors that only training used (mask_token, classifiers).
+    /// Accept the known classifiers that only training used.
     #[arg(long, help_heading = "Model")]
     allow_unused: bool,
 }
@@ -50,6 +50,7 @@ impl ModelOptions {
             heads: self.heads,
             activation: self.activation,
             allow_unused: self.allow_unused,
+            ..CheckpointOptions::default()
         }
     }
 

@@ -105,6 +105,7 @@ impl Entry {
             heads: typed.heads.or(self.heads),
             activation: typed.activation.or(activation),
             allow_unused: typed.allow_unused || self.allow_unused,
+            ..typed
         }
     }
 }

@@ -1,13 +1,17 @@
 //! The bytes of a checkpoint: mapped from a file, built in, or in memory.
 
 use std::fmt;
-use std::fs::File;
 use std::ops::{Deref, Range};
 use std::path::Path;
 
 use memmap2::Mmap;
 
+use super::Loading;
 use super::error::CheckpointProblem;
+use crate::regular_file::{OpenError, ReadError, open_regular_file, read_regular_file};
+
+/// Bytes of a file that is copied into memory: twenty times those of the largest face ViT.
+const MOST_COPIED: u64 = 32 << 30;
 
 /// A file's whole content, wherever it lies.
 pub(super) enum Bytes {
@@ -17,17 +21,36 @@ pub(super) enum Bytes {
 }
 
 impl Bytes {
-    /// Maps a regular file read-only.
-    pub(super) fn map(path: &Path) -> Result<Self, CheckpointProblem> {
-        // Opening a pipe would wait for a writer, so look before opening.
-        let metadata = std::fs::metadata(path).map_err(CheckpointProblem::Io)?;
-        if !metadata.is_file() {
-            return Err(CheckpointProblem::NotAFile);
+    /// The bytes of the regular file at `path`.
+    pub(super) fn open(path: &Path, loading: Loading) -> Result<Self, CheckpointProblem> {
+        match loading {
+            Loading::Mapped => Self::map(path),
+            Loading::Copied => {
+                let bytes = read_regular_file(path, MOST_COPIED).map_err(|error| match error {
+                    ReadError::Open(error) => refused(error),
+                    ReadError::TooLong(found) => CheckpointProblem::Oversized {
+                        what: "file",
+                        found,
+                        unit: "bytes",
+                        limit: MOST_COPIED,
+                    },
+                    ReadError::NoMemory(bytes) => CheckpointProblem::NoMemory { bytes },
+                })?;
+                if bytes.is_empty() {
+                    Err(CheckpointProblem::Empty)
+                } else {
+                    Ok(Self::Owned(bytes))
+                }
+            }
         }
+    }
+
+    /// Maps a regular file read-only.
+    fn map(path: &Path) -> Result<Self, CheckpointProblem> {
+        let (file, metadata) = open_regular_file(path).map_err(refused)?;
         if metadata.len() == 0 {
             return Err(CheckpointProblem::Empty);
         }
-        let file = File::open(path).map_err(CheckpointProblem::Io)?;
         // SAFETY: the mapping is read-only and lives as long as the bytes that
         // borrow it. They are only ever read as single bytes, for which every
         // bit pattern is valid, and every range is checked against the length
@@ -56,6 +79,13 @@ impl Bytes {
         }
         #[cfg(not(unix))]
         let _ = range;
+    }
+}
+
+fn refused(error: OpenError) -> CheckpointProblem {
+    match error {
+        OpenError::Io(error) => CheckpointProblem::Io(error),
+        OpenError::Folder | OpenError::Special => CheckpointProblem::NotAFile,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a file's metadata, or a JSON file beside it, says about the network.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use super::error::CheckpointProblem;
 use super::layout::Content;
 use super::message::shown;
 use super::provenance::Provenance;
+use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::vit::config::Activation;
 
 /// Largest JSON file that is read.
@@ -89,26 +91,38 @@ pub(super) fn from_json_beside(
 ) -> Result<Option<(Declared, Provenance)>, CheckpointProblem> {
     let candidates = [checkpoint.with_extension("json"), checkpoint.with_file_name("config.json")];
     for path in candidates {
-        if path != checkpoint && path.is_file() {
-            let shown_path = path.display().to_string();
-            let declared = read_json(&path, &shown_path)?;
+        if path == checkpoint {
+            continue;
+        }
+        let shown_path = path.display().to_string();
+        if let Some(declared) = read_json(&path, &shown_path)? {
             return Ok(Some((declared, Provenance::Json(shown_path))));
         }
     }
     Ok(None)
 }
 
-fn read_json(path: &Path, shown_path: &str) -> Result<Declared, CheckpointProblem> {
+/// `None` if there is no such file.
+fn read_json(path: &Path, shown_path: &str) -> Result<Option<Declared>, CheckpointProblem> {
     let unusable =
         |detail: String| CheckpointProblem::JsonConfig { path: shown_path.to_owned(), detail };
-    let unreadable = |error: std::io::Error| unusable(format!("cannot be read: {error}"));
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_JSON_BYTES {
-        return Err(unusable(format!(
-            "has {size} bytes, more than the {MAX_JSON_BYTES} of any configuration"
-        )));
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let bytes = match read_regular_file(path, MAX_JSON_BYTES) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Open(OpenError::Folder | OpenError::Special)) => return Ok(None),
+        Err(ReadError::Open(OpenError::Io(error)))
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+        {
+            return Ok(None);
+        }
+        Err(ReadError::Open(OpenError::Io(error))) => {
+            return Err(unusable(format!("cannot be read: {error}")));
+        }
+        Err(ReadError::TooLong(size) | ReadError::NoMemory(size)) => {
+            return Err(unusable(format!(
+                "has {size} bytes, more than the {MAX_JSON_BYTES} of any configuration"
+            )));
+        }
+    };
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|error| unusable(format!("is not valid JSON: {error}")))?;
     let Value::Object(object) = value else {
@@ -128,7 +142,7 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Declared, CheckpointProble
     {
         return Err(unusable(format!("says both `num_heads` {one} and `heads` {other}")));
     }
-    Ok(Declared {
+    Ok(Some(Declared {
         num_heads: num_heads.or(heads),
         activation: text("activation")
             .map(|(key, value)| activation(key, &value, &from))
@@ -138,7 +152,7 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Declared, CheckpointProble
             .map(|(key, value)| epsilon(key, &value, &from))
             .transpose()?,
         ..Declared::default()
-    })
+    }))
 }
 
 fn bad(key: &'static str, found: &str, from: &Provenance, expected: &str) -> CheckpointProblem {

@@ -1,16 +1,21 @@
 //! What can be wrong with a checkpoint, said so that a person can act on it.
 
-use super::message::{Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted};
+use super::message::{
+    Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted, one_line,
+};
 use super::pickle::PickleProblem;
 use super::preset::Preset;
 use super::provenance::Provenance;
+
+/// The most characters of a message after the file's name.
+const LONGEST_REASON: usize = 800;
 
 /// A checkpoint that was refused, and why.
 ///
 /// Its text is one line: the file, what was expected, what was found and what
 /// to do. Names taken from the file are escaped and shortened.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {problem}")]
+#[error("{}: {}", one_line(.file, usize::MAX), one_line(&.problem.to_string(), LONGEST_REASON))]
 pub struct CheckpointError {
     file: String,
     problem: Box<CheckpointProblem>,
@@ -47,6 +52,26 @@ pub enum CheckpointProblem {
     /// The file holds no byte.
     #[error("is empty; the download or copy may have failed")]
     Empty,
+
+    /// A count or a size that no face ViT comes near, refused before memory is asked for.
+    #[error("has a {what} of {found} {unit}, more than the {limit} that a face ViT can need")]
+    Oversized {
+        /// What is too large.
+        what: &'static str,
+        /// What the file declares.
+        found: u64,
+        /// What is counted.
+        unit: &'static str,
+        /// The most that is accepted.
+        limit: u64,
+    },
+
+    /// The file does not fit in memory.
+    #[error("has {bytes} bytes, for which there is no memory; map the file instead of copying it")]
+    NoMemory {
+        /// Size of the file.
+        bytes: u64,
+    },
 
     /// The bytes are those of a format that is not read.
     #[error("is {what}; {advice}")]
@@ -192,7 +217,7 @@ pub enum CheckpointProblem {
     /// Nothing says how many attention heads there are.
     #[error(
         "does not say how many attention heads it has, and tensor shapes cannot tell: give the \
-         number of heads with `--heads` (plausible for width {embed_dim}: {}){}",
+         number of heads (plausible for width {embed_dim}: {}){}",
         Numbers(.divisors), PresetChoices(.presets)
     )]
     HeadsUnknown {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::preset::Preset;
 
 /// Longest piece of a name from a file that an error message repeats.
-const SHOWN_CHARS: usize = 120;
+const SHOWN_CHARS: usize = 100;
 
 /// How many tensors of a kind an error names before it only counts.
 const NAMED_TENSORS: usize = 5;
@@ -71,9 +71,9 @@ impl fmt::Display for LayoutMismatch {
                 self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty();
             write!(
                 f,
-                "; {} from training and harmless: --allow-unused accepts {}{}",
+                "; {} from training and harmless: {} can be allowed for{}",
                 if self.harmless.len() == 1 { "it is" } else { "they are" },
-                if self.harmless.len() == 1 { "it" } else { "them" },
+                if self.harmless.len() == 1 { "it" } else { "they" },
                 if only { "" } else { " but not the rest" }
             )?;
         }
@@ -83,11 +83,23 @@ impl fmt::Display for LayoutMismatch {
 
 /// A name from a file, escaped and cut so that it can stand in a message.
 pub(super) fn shown(name: &str) -> String {
-    let mut text: String = name.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
-    if name.chars().nth(SHOWN_CHARS).is_some() {
+    let mut escaped = name.chars().flat_map(char::escape_debug);
+    let mut text: String = escaped.by_ref().take(SHOWN_CHARS).collect();
+    if escaped.next().is_some() {
         text.push('…');
     }
     text
+}
+
+/// Text of a message, without control characters and cut after `longest` characters.
+pub(super) fn one_line(text: &str, longest: usize) -> String {
+    let mut chars = text.chars();
+    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut line: String = chars.by_ref().take(longest).map(printable).collect();
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 fn tensors(count: usize) -> String {
@@ -157,6 +169,6 @@ impl fmt::Display for PresetChoices<'_> {
             .iter()
             .map(|preset| format!("{} ({} heads)", preset.name(), preset.shape().num_heads))
             .collect();
-        write!(f, " or `--preset` of these shapes: {}", names.join(", "))
+        write!(f, " or name the preset of these shapes: {}", names.join(", "))
     }
 }

@@ -18,6 +18,7 @@ mod foreign;
 mod infer;
 mod inspect;
 mod layout;
+mod limits;
 mod lookalike;
 mod message;
 mod names;
@@ -67,8 +68,26 @@ pub struct CheckpointOptions {
     pub heads: Option<usize>,
     /// The MLP's non-linearity; ReLU6 unless the file or this says otherwise.
     pub activation: Option<Activation>,
-    /// Accept tensors that only training used: `mask_token` and classifiers.
+    /// Accept the classifiers that margin losses train on top of the network.
     pub allow_unused: bool,
+    /// Whether the file at a path is mapped or copied.
+    pub loading: Loading,
+}
+
+/// How a checkpoint's file comes into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loading {
+    /// Mapped: only what is read takes memory, and the file must not change while the
+    /// [`Checkpoint`] lives. If it is cut short meanwhile, reading on ends the process with
+    /// a bus error, and no error can be returned instead. An
+    /// [`Engine`](crate::engine::Engine) holds copies of its weights: once it is built, the
+    /// file may change.
+    #[default]
+    Mapped,
+    /// Copied whole when it is opened: it takes the file's size in memory, and nothing that
+    /// happens to the file later matters. For services, whose model files other people may
+    /// replace.
+    Copied,
 }
 
 /// A verified checkpoint: the configuration of a face ViT and its weights, which
@@ -96,8 +115,8 @@ struct Origin {
 }
 
 impl Checkpoint {
-    /// Opens and verifies the file at `path`, which is mapped and must not be
-    /// changed while the checkpoint lives.
+    /// Opens and verifies the file at `path`, mapped or copied as [`Loading`] says; the
+    /// default is mapped, and then the file must not be changed while the checkpoint lives.
     ///
     /// A JSON file beside it (`<stem>.json`, else `config.json`) may give
     /// `num_heads` (or `heads`), `activation`, `image_size` and
@@ -109,7 +128,7 @@ impl Checkpoint {
     /// not a face ViT of the layout, or does not say all that is needed.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
         let file = path.display().to_string();
-        Bytes::map(path)
+        Bytes::open(path, options.loading)
             .and_then(|bytes| Self::load(bytes, &file, Some(path), options))
             .map_err(|problem| CheckpointError::new(&file, problem))
     }
@@ -147,6 +166,11 @@ impl Checkpoint {
     /// The network's configuration.
     pub fn config(&self) -> &VitConfig {
         &self.settled.config
+    }
+
+    /// Every value of the configuration and where it comes from.
+    pub fn config_values(&self) -> &[ConfigValue] {
+        &self.settled.values
     }
 
     /// Whether the file holds only what a score needs.
@@ -249,6 +273,7 @@ impl Checkpoint {
         })
         .map_err(describe)?;
         let config = &settled.config;
+        limits::check(config)?;
         let key_bias = shapes.key_bias_heads.is_some();
         let expected = layout::tensors(config, shapes.content, key_bias);
         let Verified { tensors, unused } =

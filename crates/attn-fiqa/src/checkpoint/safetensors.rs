@@ -15,8 +15,15 @@ use super::tensor::{StoredType, TensorRef};
 /// Bytes of the little-endian header length at the start of the file.
 const LENGTH_BYTES: usize = 8;
 
-/// Longest header that is parsed, the limit of the format's own reader.
+/// Longest header that the format allows.
 const MAX_HEADER: usize = 100_000_000;
+
+/// Longest header that is parsed, which is copied several times: 250 bytes for each name.
+const MOST_HEADER: usize = 16 << 20;
+
+/// Most names that are kept: a ViT of a thousand blocks, with an optimizer's state of two
+/// numbers for each weight, has 36,000.
+const MOST_NAMES: usize = 1 << 16;
 
 /// Key of the text metadata in the header.
 const METADATA_KEY: &str = "__metadata__";
@@ -36,7 +43,15 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     let header_len = header_len(file).ok_or_else(cut_short)?;
     let data_start = LENGTH_BYTES.checked_add(header_len).ok_or_else(cut_short)?;
     let header = file.get(LENGTH_BYTES..data_start).ok_or_else(cut_short)?;
-    check_unique_names(header)?;
+    if header_len > MOST_HEADER {
+        return Err(CheckpointProblem::Oversized {
+            what: "safetensors header",
+            found: header_len as u64,
+            unit: "bytes",
+            limit: MOST_HEADER as u64,
+        });
+    }
+    check_names(header)?;
     // Parsing checks that the tensors follow each other without gap or overlap
     // and that each has the bytes that its shape and number format need.
     let metadata: Metadata =
@@ -103,20 +118,21 @@ fn stored_type(dtype: Dtype) -> StoredType {
     }
 }
 
-/// A map would keep the last of two equal names, in silence.
-fn check_unique_names(header: &[u8]) -> Result<(), CheckpointProblem> {
-    let mut duplicate = None;
+/// A map would keep the last of two equal names, in silence. Names are counted here, too,
+/// before anything is built of them.
+fn check_names(header: &[u8]) -> Result<(), CheckpointProblem> {
+    let mut refusal = None;
     let mut json = serde_json::Deserializer::from_slice(header);
-    let outcome = UniqueKeys { duplicate: &mut duplicate, nested: true }.deserialize(&mut json);
-    match (duplicate, outcome) {
-        (Some(name), _) => Err(CheckpointProblem::DuplicateName { name: shown(&name) }),
+    let outcome = UniqueKeys { refusal: &mut refusal, nested: true }.deserialize(&mut json);
+    match (refusal, outcome) {
+        (Some(problem), _) => Err(problem),
         (None, Err(error)) => Err(invalid(error.to_string())),
         (None, Ok(())) => Ok(()),
     }
 }
 
 struct UniqueKeys<'a> {
-    duplicate: &'a mut Option<String>,
+    refusal: &'a mut Option<CheckpointProblem>,
     /// Whether to look into the metadata as well.
     nested: bool,
 }
@@ -140,13 +156,22 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             if self.nested && key == METADATA_KEY {
-                map.next_value_seed(UniqueKeys { duplicate: self.duplicate, nested: false })?;
+                map.next_value_seed(UniqueKeys { refusal: self.refusal, nested: false })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
             if let Some(key) = seen.replace(key) {
-                *self.duplicate = Some(key);
+                *self.refusal = Some(CheckpointProblem::DuplicateName { name: shown(&key) });
                 return Err(A::Error::custom("duplicate name"));
+            }
+            if seen.len() > MOST_NAMES {
+                *self.refusal = Some(CheckpointProblem::Oversized {
+                    what: "safetensors header",
+                    found: seen.len() as u64,
+                    unit: "names or more",
+                    limit: MOST_NAMES as u64,
+                });
+                return Err(A::Error::custom("too many names"));
             }
         }
         Ok(())

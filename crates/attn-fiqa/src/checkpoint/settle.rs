@@ -10,6 +10,7 @@ use super::declared::Declared;
 use super::error::CheckpointProblem;
 use super::infer::{HeadShape, Shapes};
 use super::layout::head_input;
+use super::limits::MOST_MLP_RATIO;
 use super::message::{LayoutMismatch, Misshapen};
 use super::names::KEY_BIAS;
 use super::preset::Preset;
@@ -145,7 +146,10 @@ fn mlp_dim(metadata: &Declared, shapes: &Shapes) -> Result<(usize, Provenance), 
             })
         }
         (Some(found), _) => Ok((found, Provenance::Shape("blocks.0.mlp.fc1.weight"))),
-        (None, Some(declared)) if (0.5..1e9).contains(&declared) => {
+        // No tensor backs this width, so it is bounded before anything is computed of it.
+        (None, Some(declared))
+            if (0.5..=(MOST_MLP_RATIO * shapes.embed_dim) as f64).contains(&declared) =>
+        {
             Ok((declared.round() as usize, Provenance::Metadata))
         }
         (None, _) => Err(CheckpointProblem::BadValue {
@@ -154,7 +158,9 @@ fn mlp_dim(metadata: &Declared, shapes: &Shapes) -> Result<(usize, Provenance), 
                 .mlp_ratio
                 .map_or_else(|| "absent".to_owned(), |ratio| ratio.to_string()),
             from: Provenance::Metadata,
-            expected: "the ratio of the MLP's width to that of a token".to_owned(),
+            expected: format!(
+                "the ratio of the MLP's width to that of a token, at most {MOST_MLP_RATIO}"
+            ),
         }),
     }
 }

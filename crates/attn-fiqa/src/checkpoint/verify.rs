@@ -25,8 +25,8 @@ pub(super) struct Verified {
 }
 
 /// Strict: every tensor expected, of its shape and a weight's number format,
-/// and none besides, except BatchNorm's counts and, with `allow_unused`, the
-/// leftovers of training that are known to do no harm.
+/// and none besides, except BatchNorm's counts, the mask token and, with `allow_unused`,
+/// the classifiers of training.
 pub(super) fn verify(
     found: Found,
     expected: &[Expected],
@@ -49,15 +49,18 @@ pub(super) fn verify(
             }
         }
     }
+    let mut unused = Vec::new();
     let mut harmless = Vec::new();
     for (name, tensor) in &inside {
         if BOOKKEEPING.contains(&name.as_str()) {
             continue;
         }
-        let is_mask_token = name == MASK_TOKEN && tensor.shape == [1, 1, embed_dim];
-        match is_mask_token || is_classifier(name) {
-            true => harmless.push(shown(name)),
-            false => mismatch.unexpected.push(shown(name)),
+        if name == MASK_TOKEN && tensor.shape == [1, 1, embed_dim] {
+            unused.push(shown(name));
+        } else if is_classifier(name) {
+            harmless.push(shown(name));
+        } else {
+            mismatch.unexpected.push(shown(name));
         }
     }
     for name in &outside {
@@ -66,8 +69,9 @@ pub(super) fn verify(
             false => mismatch.unexpected.push(shown(name)),
         }
     }
-    if !allow_unused {
-        mismatch.harmless = std::mem::take(&mut harmless);
+    match allow_unused {
+        true => unused.append(&mut harmless),
+        false => mismatch.harmless = harmless,
     }
     if mismatch != LayoutMismatch::default() {
         return Err(CheckpointProblem::Layout(Box::new(mismatch)));
@@ -80,5 +84,5 @@ pub(super) fn verify(
             });
         }
     }
-    Ok(Verified { tensors, unused: harmless })
+    Ok(Verified { tensors, unused })
 }

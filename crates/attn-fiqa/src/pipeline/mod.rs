@@ -111,7 +111,7 @@ impl FacePipeline {
         let options = options.into();
         let request = &options.request;
         // Measures alone need nothing of the network.
-        if !(request.is_empty() && !options.scorers.is_empty()) {
+        if !request.is_empty() || options.scorers.is_empty() {
             engine.check(request)?;
         }
         let source = |scorer: &Scorer| match scorer {

@@ -1,0 +1,49 @@
+//! Bounds on what a configuration makes the engine allocate.
+//!
+//! Most sizes are backed by as many bytes in the file. Products of them are not: a file of
+//! some megabytes can declare a million tokens of width one, whose attention would have 10¹²
+//! numbers. The bounds leave ample room for networks to come and keep what one image takes
+//! below a few gigabytes.
+
+use super::error::CheckpointProblem;
+use crate::vit::config::VitConfig;
+
+/// The width of the MLP by that of a token: published face ViTs have 3 to 5.
+pub(super) const MOST_MLP_RATIO: usize = 64;
+
+/// Side of the input in pixels: published face ViTs have 112.
+const MOST_IMAGE_SIZE: u64 = 1024;
+
+/// Numbers that one image takes in one kind of buffer: 10⁹ bytes. ViT-L with patches of 8
+/// pixels in an input of 448 stays below two thirds of it.
+/// Less while fuzzing, where every network is run.
+const MOST_NUMBERS: u64 = if cfg!(fuzzing) { 1 << 20 } else { 1 << 28 };
+
+/// # Errors
+///
+/// When one image would take more than any face ViT does.
+pub(super) fn check(config: &VitConfig) -> Result<(), CheckpointProblem> {
+    let VitConfig { image_size, patch_size, embed_dim, num_heads, mlp_dim, .. } = *config;
+    let most_mlp = (MOST_MLP_RATIO as u64).saturating_mul(embed_dim as u64);
+    at_most("MLP width", mlp_dim as u64, "numbers", most_mlp)?;
+    at_most("side of the input", image_size as u64, "pixels", MOST_IMAGE_SIZE)?;
+    // Both factors are bounded by now, so that this count cannot overflow.
+    let tokens = config.tokens() as u64;
+    let attention = tokens.saturating_mul(tokens).saturating_mul(num_heads as u64);
+    at_most("matrix of attention", attention, "numbers", MOST_NUMBERS)?;
+    let pixels = (patch_size as u64).saturating_pow(2).saturating_mul(3);
+    let widest = (embed_dim as u64).saturating_mul(3).max(mlp_dim as u64).max(pixels);
+    at_most("layer's output", tokens.saturating_mul(widest), "numbers", MOST_NUMBERS)
+}
+
+fn at_most(
+    what: &'static str,
+    found: u64,
+    unit: &'static str,
+    limit: u64,
+) -> Result<(), CheckpointProblem> {
+    if found > limit {
+        return Err(CheckpointProblem::Oversized { what, found, unit, limit });
+    }
+    Ok(())
+}

@@ -89,7 +89,7 @@ fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     for line in [
-        "weights float32 in 48 of the tensors",
+        "weights float32 in 39 of the tensors",
         "key bias none",
         "num_heads 5 from the option given",
         "embed_dim 40 from tensor `patch_embed.proj.weight`",

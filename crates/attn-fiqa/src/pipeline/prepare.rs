@@ -122,6 +122,7 @@ pub(super) fn prepare(item: SourceItem, side: usize, options: &PipelineOptions) 
             }
             FaceSource::Detected(detector) => {
                 let found = detector.detect(&picture, options.choice.min_confidence)?;
+                common.notes.extend(detector.notes(&picture, &found));
                 let faces = options.choice.choose(found)?;
                 Ok(faces
                     .into_iter()
@@ -139,10 +140,11 @@ pub(super) fn prepare(item: SourceItem, side: usize, options: &PipelineOptions) 
 
 /// Decodes an image and finds its faces.
 pub(super) fn find_in(item: SourceItem, detector: &Detector, options: &FindOptions) -> FacesRow {
-    let (common, picture) = open(item, &options.limits, options.channels);
+    let (mut common, picture) = open(item, &options.limits, options.channels);
     let mut photo = None;
     let faces = picture.and_then(|picture| {
         let faces = detector.detect(&picture, options.choice.min_confidence)?;
+        common.notes.extend(detector.notes(&picture, &faces));
         photo = options.keep_photo.then_some(picture);
         match options.choice.choose(faces) {
             Err(failure) if failure.status == Status::NoFace => Ok(Vec::new()),

@@ -261,6 +261,9 @@ fn images(count: u64) -> String {
 fn kind_of(note: &Note) -> String {
     match note {
         Note::Resized { to, .. } => format!("resized to {}×{}", to.0, to.1),
+        Note::FacesLookedForReduced { .. } => {
+            "faces looked for in a reduced picture, small ones may be missed".to_owned()
+        }
         Note::OrientationApplied(_) => "EXIF orientation applied".to_owned(),
         other => other.to_string(),
     }

@@ -172,3 +172,106 @@ fn inspect_aligns_its_columns() {
     let first = config.lines().map(|l| l.find(" from ").unwrap()).collect::<Vec<_>>();
     assert!(first.windows(2).all(|w| w[0] == w[1]), "{config}");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    here.write("private.csv", "old");
+    let mode = |name: &str| here.path(name).metadata().unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(here.path("private.csv"), PermissionsExt::from_mode(0o600)).unwrap();
+    here.run(&["score", "blur-1.png", "-o", "private.csv"]).ended_with(0);
+    assert_eq!(mode("private.csv"), 0o600);
+    assert!(here.read_text("private.csv").starts_with("path,"));
+
+    std::fs::create_dir(here.path("sub")).unwrap();
+    symlink("second.csv", here.path("sub/first.csv")).unwrap();
+    symlink("sub/first.csv", here.path("link.csv")).unwrap();
+    here.run(&["score", "blur-1.png", "-o", "link.csv"]).ended_with(0);
+    assert!(here.path("link.csv").is_symlink() && here.path("sub/first.csv").is_symlink());
+    assert!(here.read_text("sub/second.csv").starts_with("path,"));
+
+    symlink("circle.csv", here.path("circle.csv")).unwrap();
+    here.run(&["score", "blur-1.png", "-o", "circle.csv"]).refused_with("circle of links");
+}
+
+/// What is put aside goes beside the output: the system's temporary folder may be small.
+#[test]
+#[cfg(unix)]
+fn nothing_is_put_aside_in_the_temporary_folder() {
+    let here = Workplace::with_faces(&["blur-1.png", "astronaut.png"]);
+    for args in [
+        &["embed", ".", "--aligned", "-o", "all.npy"][..],
+        &["best", ".", "--aligned", "--crops", "crops", "-o", "best.csv"][..],
+    ] {
+        let mut command = here.command(args);
+        support::Ran::from(command.env("TMPDIR", "/nowhere").output().unwrap()).ended_with(0);
+    }
+    assert!(here.path("all.npy").is_file() && !here.files("crops").is_empty());
+}
+
+/// A message is a cell of one line, whatever a decoder says of a stranger's file.
+#[test]
+fn a_decoder_that_says_too_much_is_cut_short() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    // A page of 65535 bits a sample, four samples, whose numbers the decoder repeats.
+    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
+    let samples = 65_535_u32;
+    let data_at = 8 + 2 + 6 * 12 + 4;
+    let entries: [(u16, u16, u32, u32); 6] = [
+        (256, 3, 1, 4),
+        (257, 3, 1, 4),
+        (258, 3, samples, data_at),
+        (262, 3, 1, 2),
+        (273, 4, 1, data_at),
+        (277, 3, 1, samples),
+    ];
+    tiff.extend(6_u16.to_le_bytes());
+    for (tag, kind, count, value) in entries {
+        tiff.extend(tag.to_le_bytes());
+        tiff.extend(kind.to_le_bytes());
+        tiff.extend(count.to_le_bytes());
+        tiff.extend(value.to_le_bytes());
+    }
+    tiff.extend([0; 4]);
+    // Of different sizes, which is what it complains of.
+    tiff.extend((0..samples).flat_map(|i| (8 + (i % 2) as u16).to_le_bytes()));
+    here.write("odd.tif", &tiff);
+    let ran = here.run(&["score", "odd.tif", "--aligned", "-o", "odd.csv"]).ended_with(1);
+    let text = here.read_text("odd.csv");
+    assert!(text.lines().count() == 2 && text.len() < 1000, "{} characters", text.len());
+    assert!(ran.stderr.len() < 2000, "{} characters", ran.stderr.len());
+}
+
+/// The picture of 81 megapixels does not fit, and the one after it does.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_picture_that_memory_does_not_hold_is_a_row() {
+    use std::io::Write;
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let side: u32 = 9000;
+    let mut pixels = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..side {
+        pixels.write_all(&vec![0; 1 + 3 * side as usize]).unwrap();
+    }
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    for (name, data) in [(b"IHDR", header), (b"IDAT", pixels.finish().unwrap()), (b"IEND", vec![])]
+    {
+        let mut checksum = flate2::Crc::new();
+        checksum.update(name);
+        checksum.update(&data);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend_from_slice(name);
+        png.extend(data);
+        png.extend(checksum.sum().to_be_bytes());
+    }
+    here.write("large.png", png);
+    let mut command = std::process::Command::new("sh");
+    let script = "ulimit -v 400000; exec \"$0\" score large.png blur-1.png -j 1 -o rows.csv";
+    command.current_dir(here.path(".")).args(["-c", script, env!("CARGO_BIN_EXE_attn-fiqa")]);
+    let ran = support::Ran::from(command.output().unwrap()).ended_with(1);
+    let table = Table::parse(&here.read_text("rows.csv"));
+    assert_eq!(table.column("status"), ["too-large", "ok"], "{}", ran.stderr);
+}

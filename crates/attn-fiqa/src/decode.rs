@@ -11,13 +11,15 @@ mod entropy;
 mod gif;
 mod huffman;
 mod jpeg;
+mod memory;
 mod note;
 mod pixels;
+mod tiff;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::codecs::{bmp, jpeg as jpeg_codec, png, tiff, webp};
+use image::codecs::{bmp, jpeg as jpeg_codec, png, tiff as tiff_codec, webp};
 use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, Limits};
@@ -103,6 +105,47 @@ pub struct Decoded {
 /// [`Status::UnsupportedImage`] for valid pictures that cannot be decoded to
 /// the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
+    let format = admit(bytes, limits)?;
+    // The decoders are other people's code, fed with bytes from anywhere. A
+    // panic in one of them is a fault of that file and must cost that file's
+    // row only. Nothing is shared with the closure that a panic could leave
+    // half-changed.
+    catch_unwind(AssertUnwindSafe(|| {
+        memory::check_available(memory::needed(format, bytes, limits)?)?;
+        decode_as(format, bytes, limits)
+    }))
+    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
+}
+
+/// The most bytes of memory that [`decode`] takes at once for this file: the decoder's
+/// buffers, the picture and copies of parts of the file, but not `bytes` itself. For
+/// budgets of memory.
+///
+/// It is read from the file's header, which is cheap, and errs upwards: up to about twice
+/// what is used. It is exact about nothing that a header does not say; so a lossless WebP
+/// may hold so many tables of codes that they outweigh its pixels.
+///
+/// # Errors
+///
+/// Where [`decode`] would fail by the header alone, as it would.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::decode::{DecodeLimits, memory_needed};
+///
+/// // The header of a GIF of 4000×3000 pixels.
+/// let header = *b"GIF89a\xA0\x0F\xB8\x0B\0\0\0";
+/// let needed = memory_needed(&header, &DecodeLimits::default())?;
+/// assert!(needed > 4000 * 3000 * 4);
+/// # Ok::<(), attn_fiqa::status::Failure>(())
+/// ```
+pub fn memory_needed(bytes: &[u8], limits: &DecodeLimits) -> Result<u64, Failure> {
+    memory::needed(admit(bytes, limits)?, bytes, limits)
+}
+
+/// The format of a file that is not too long.
+fn admit(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageFormat, Failure> {
     if bytes.is_empty() {
         return Err(broken("the file is empty"));
     }
@@ -110,13 +153,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     if length > limits.max_bytes {
         return Err(too_many_bytes(length, limits.max_bytes));
     }
-    let format = recognise(bytes)?;
-    // The decoders are other people's code, fed with bytes from anywhere. A
-    // panic in one of them is a fault of that file and must cost that file's
-    // row only. Nothing is shared with the closure that a panic could leave
-    // half-changed.
-    catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes, limits)))
-        .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
+    recognise(bytes)
 }
 
 /// The failure for more encoded bytes than the limit.
@@ -173,10 +210,15 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
         ImageFormat::Png => {
             let (width, height) = container::png_size(bytes)?;
             limits.check_pixels(width, height)?;
+            let without_profile = container::png_without_profile(bytes);
+            let bytes = without_profile.as_deref().unwrap_or(bytes);
             let decoder = png::PngDecoder::with_limits(Cursor::new(bytes), codec_limits(limits))
                 .map_err(failure)?;
             if decoder.is_apng().map_err(failure)? {
                 notes.push(Note::FirstFrame);
+            }
+            if without_profile.is_some() {
+                notes.push(Note::IccIgnored);
             }
             finish(decoder, limits, notes)
         }
@@ -197,10 +239,10 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
             finish(decoder, limits, notes)
         }
         ImageFormat::Tiff => {
-            if container::tiff_has_second_page(bytes) {
+            if tiff::has_second_page(bytes) {
                 notes.push(Note::FirstPage);
             }
-            let decoder = tiff::TiffDecoder::new(Cursor::new(bytes)).map_err(failure)?;
+            let decoder = tiff_codec::TiffDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             finish(decoder, limits, notes)
         }
         other => Err(unsupported(format!("the picture is in {other:?} format: {READABLE}"))),
@@ -233,7 +275,7 @@ fn finish(
         .ok()
         .filter(|_| length <= limits.max_alloc())
         .ok_or_else(|| too_many_bytes(length, limits.max_alloc()))?;
-    let mut samples = vec![0_u8; length];
+    let mut samples = memory::zeros(length)?;
     decoder.read_image(&mut samples).map_err(failure)?;
 
     if has_profile {
@@ -262,11 +304,4 @@ fn failure(error: ImageError) -> Failure {
         }
         error => broken(format!("the picture's data are damaged: {error}")),
     }
-}
-
-/// Placeholder until the measured estimate is merged.
-pub fn memory_needed(bytes: &[u8], _limits: &DecodeLimits) -> Result<u64, Failure> {
-    let reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let (w, h) = reader.ok().and_then(|r| r.into_dimensions().ok()).unwrap_or((0, 0));
-    Ok(u64::from(w) * u64::from(h) * 12)
 }

@@ -109,14 +109,64 @@ pub struct Failure {
     /// The kind of failure; never [`Status::Ok`].
     pub status: Status,
     /// What was expected, what was found and what to do; without the path,
-    /// which the row carries.
+    /// which the row carries. One line of at most [`Failure::MAX_MESSAGE`] characters.
     pub message: String,
 }
 
 impl Failure {
+    /// The most characters of a message.
+    pub const MAX_MESSAGE: usize = 500;
+
     /// A failure of the given kind.
+    ///
+    /// Messages repeat what decoders and the system say, and so what a stranger's file
+    /// makes them say. A row must stay a row: control characters and line breaks become
+    /// spaces, and of a message longer than [`Failure::MAX_MESSAGE`] the middle is left
+    /// out, since its cause comes first and its advice last.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         debug_assert!(status != Status::Ok, "a failure cannot be ok: this is a bug");
-        Self { status, message: message.into() }
+        Self { status, message: one_short_line(message.into()) }
+    }
+}
+
+/// What stands for the part of a message that is left out.
+const LEFT_OUT: &str = " … ";
+
+fn one_short_line(message: String) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let message = if message.contains(breaks) { message.replace(breaks, " ") } else { message };
+    let length = message.chars().count();
+    if length <= Failure::MAX_MESSAGE {
+        return message;
+    }
+    let kept = Failure::MAX_MESSAGE - LEFT_OUT.chars().count();
+    let (head, tail) = (kept - kept / 4, kept / 4);
+    let head = message.chars().take(head);
+    head.chain(LEFT_OUT.chars()).chain(message.chars().skip(length - tail)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        Failure::new(Status::BrokenImage, text).message
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(message("a\r\nb\tc\u{1b}[31m\u{85}d\u{2028}e"), "a  b c [31m d e");
+        assert_eq!(message("the side is 7×9, ‘so’"), "the side is 7×9, ‘so’");
+    }
+
+    #[test]
+    fn a_long_message_keeps_its_ends() {
+        let exact = "ß".repeat(Failure::MAX_MESSAGE);
+        assert_eq!(message(&exact), exact);
+        let long = format!("expected {} so do this", "ß,".repeat(100_000));
+        let short = message(&long);
+        assert_eq!(short.chars().count(), Failure::MAX_MESSAGE);
+        assert!(short.starts_with("expected ß,ß,") && short.ends_with("ß, so do this"));
+        assert!(short.contains(LEFT_OUT));
     }
 }

@@ -77,8 +77,7 @@ impl NewFile {
         if path.is_dir() {
             anyhow::bail!("cannot write '{}': it is a folder", path.display());
         }
-        // Behind a link it is the file linked to that is replaced, not the link.
-        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = &behind_links(path)?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -97,6 +96,11 @@ impl NewFile {
         let file = builder
             .tempfile_in(folder)
             .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
+        if let Ok(existing) = fs::metadata(path) {
+            // Whoever could not read the file that is replaced shall not read this one.
+            fs::set_permissions(file.path(), existing.permissions())
+                .with_context(|| format!("cannot write '{}'", path.display()))?;
+        }
         Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
     }
 
@@ -104,7 +108,10 @@ impl NewFile {
         let path = self.path;
         let context = || format!("cannot write '{}'", path.display());
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
-        file.with_context(context)?.persist(&path).map_err(|e| e.error).with_context(context)?;
+        let file = file.with_context(context)?;
+        // Else, after a loss of power, the name may be there and the bytes not.
+        file.as_file().sync_all().with_context(context)?;
+        file.persist(&path).map_err(|e| e.error).with_context(context)?;
         Ok(())
     }
 }
@@ -116,6 +123,30 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// The file that a path leads to, there or not: it is replaced, and not a link to it.
+fn behind_links(path: &Path) -> anyhow::Result<PathBuf> {
+    /// As many as Linux follows.
+    const MAX_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // No link, or nothing at all.
+            Err(_) => return Ok(path),
+        }
+    }
+    anyhow::bail!("cannot write '{}': it is one of a circle of links", path.display())
+}
+
+/// The folder that a file lies in or would lie in, its links followed.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    let path = behind_links(path).unwrap_or_else(|_| path.to_owned());
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 

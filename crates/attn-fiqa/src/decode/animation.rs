@@ -10,7 +10,9 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder, ImageDecoder, ImageFormat, RgbaImage};
 
-use super::{DecodeLimits, broken, codec_limits, container, failure, too_many_bytes};
+use super::{
+    DecodeLimits, broken, codec_limits, container, failure, memory, pixels, too_many_bytes,
+};
 use crate::picture::Picture;
 use crate::status::Failure;
 
@@ -40,21 +42,27 @@ pub(crate) fn each_frame(
     if bytes.len() as u64 > limits.max_bytes {
         return Err(too_many_bytes(bytes.len() as u64, limits.max_bytes));
     }
+    let format = image::guess_format(bytes).ok();
+    if let Some(format @ (ImageFormat::Gif | ImageFormat::WebP | ImageFormat::Png)) = format {
+        memory::check_available(memory::needed_for_frames(format, bytes, limits)?)?;
+    }
     // As in `decode`: a panic of a decoder is a fault of the file.
-    catch_unwind(AssertUnwindSafe(|| match image::guess_format(bytes) {
-        Ok(ImageFormat::Gif) => {
+    catch_unwind(AssertUnwindSafe(|| match format {
+        Some(ImageFormat::Gif) => {
             let (width, height) = container::gif_size(bytes)?;
             limits.check_pixels(width, height)?;
             let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             hand_on(decoder, limits, &mut each)
         }
-        Ok(ImageFormat::WebP) => {
+        Some(ImageFormat::WebP) => {
             container::check_webp(bytes)?;
             hand_on(WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?, limits, &mut each)
         }
-        Ok(ImageFormat::Png) => {
+        Some(ImageFormat::Png) => {
             let (width, height) = container::png_size(bytes)?;
             limits.check_pixels(width, height)?;
+            let without_profile = container::png_without_profile(bytes);
+            let bytes = without_profile.as_deref().unwrap_or(bytes);
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), codec_limits(limits));
             let decoder = decoder.and_then(PngDecoder::apng).map_err(failure)?;
             frames(decoder, &mut each)
@@ -91,6 +99,7 @@ fn frames<'a>(
 
 fn opaque(frame: RgbaImage) -> Result<Picture, Failure> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
-    let rgb = frame.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    let mut rgb = frame.into_raw();
+    pixels::drop_alpha(&mut rgb);
     Picture::from_rgb(width, height, rgb).ok_or_else(|| broken("a frame holds no pixels"))
 }

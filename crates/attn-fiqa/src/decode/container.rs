@@ -3,12 +3,12 @@
 use super::broken;
 use crate::status::Failure;
 
-fn u32_at(bytes: &[u8], at: usize, little: bool) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize, little: bool) -> Option<u32> {
     let four = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
     Some(if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) })
 }
 
-fn u16_at(bytes: &[u8], at: usize, little: bool) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize, little: bool) -> Option<u16> {
     let two = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
     Some(if little { u16::from_le_bytes(two) } else { u16::from_be_bytes(two) })
 }
@@ -54,24 +54,33 @@ pub(super) fn bmp_size(bytes: &[u8]) -> Option<(u64, u64)> {
     side(WIDTH_AT).zip(side(WIDTH_AT + 4))
 }
 
+/// Where a GIF's blocks begin, by the flags of its header.
+fn gif_blocks_at(flags: u8) -> usize {
+    const HEADER: usize = 13;
+    HEADER + gif_colours(flags)
+}
+
+/// The bytes of a table of colours, which follows where the upper bit says so.
+fn gif_colours(flags: u8) -> usize {
+    if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
+}
+
 /// Whether a GIF holds more than one picture, once the blocks of the first are
 /// known to be whole: the decoder takes a cut picture for a complete one.
 pub(super) fn gif_has_second_picture(bytes: &[u8]) -> Result<bool, Failure> {
-    const HEADER: usize = 13;
     const EXTENSION: u8 = 0x21;
     const PICTURE: u8 = 0x2c;
     const TRAILER: u8 = 0x3b;
     let cut = || broken("the file ends before the picture is complete: copy or download it again");
     let byte = |at: usize| bytes.get(at).copied().ok_or_else(cut);
-    // A table of colours follows where the upper bit says so.
-    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+    let table = gif_colours;
     let after_blocks = |mut at: usize| loop {
         match usize::from(byte(at)?) {
             0 => return Ok::<usize, Failure>(at + 1),
             length => at += 1 + length,
         }
     };
-    let mut at = HEADER + table(byte(10)?);
+    let mut at = gif_blocks_at(byte(10)?);
     let mut pictures = 0;
     loop {
         // A file without its end mark is whole once it has a picture.
@@ -95,31 +104,130 @@ pub(super) fn gif_has_second_picture(bytes: &[u8]) -> Result<bool, Failure> {
 
 /// Whether a WebP's extended header declares an animation.
 pub(super) fn webp_is_animated(bytes: &[u8]) -> bool {
-    const FLAGS_AT: usize = 20;
-    const ANIMATION: u8 = 0x02;
-    bytes.get(12..16) == Some(b"VP8X")
-        && bytes.get(FLAGS_AT).is_some_and(|flags| flags & ANIMATION != 0)
+    let kind = webp_header(bytes).map(|header| header.kind);
+    matches!(kind, Some(WebpKind::Extended { animated: true, .. }))
 }
 
-/// Whether a PNG has an animation's control chunk before its first pixels.
-pub(super) fn png_is_animated(bytes: &[u8]) -> bool {
+/// A PNG's chunk.
+pub(super) struct PngChunk<'a> {
+    pub(super) name: [u8; 4],
+    /// All of it: length, name, data and checksum.
+    pub(super) whole: &'a [u8],
+}
+
+/// A PNG's chunks before its first pixels, as far as they are whole.
+pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = PngChunk<'_>> {
     const SIGNATURE: usize = 8;
     // Length, name and checksum.
     const AROUND_DATA: usize = 12;
     let mut at = SIGNATURE;
-    loop {
-        match (u32_at(bytes, at, false), bytes.get(at + 4..at + 8)) {
-            (Some(_), Some(b"acTL")) => return true,
-            (Some(length), Some(name)) if name != b"IDAT" => {
-                at = at.saturating_add(AROUND_DATA).saturating_add(length as usize);
-                // What follows must not overflow.
-                if at > bytes.len() {
-                    return false;
-                }
-            }
-            _ => return false,
+    std::iter::from_fn(move || {
+        let length = usize::try_from(u32_at(bytes, at, false)?).ok()?;
+        let name = bytes.get(at + 4..at + 8)?.try_into().ok()?;
+        let whole = bytes.get(at..at.checked_add(length)?.checked_add(AROUND_DATA)?)?;
+        at += whole.len();
+        (name != *b"IDAT").then_some(PngChunk { name, whole })
+    })
+}
+
+/// Whether a PNG has an animation's control chunk before its first pixels.
+pub(super) fn png_is_animated(bytes: &[u8]) -> bool {
+    png_chunks_before_pixels(bytes).any(|chunk| chunk.name == *b"acTL")
+}
+
+/// A PNG without its colour profile, `None` where it has none.
+///
+/// The decoder unpacks a profile, which may be a thousand times as long as the file,
+/// though nobody looks at it.
+pub(super) fn png_without_profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    let is_profile = |chunk: &PngChunk<'_>| chunk.name == *b"iCCP";
+    if !png_chunks_before_pixels(bytes).any(|chunk| is_profile(&chunk)) {
+        return None;
+    }
+    const SIGNATURE: usize = 8;
+    let mut kept = Vec::new();
+    kept.try_reserve_exact(bytes.len()).ok()?;
+    kept.extend_from_slice(&bytes[..SIGNATURE]);
+    let mut end = SIGNATURE;
+    for chunk in png_chunks_before_pixels(bytes) {
+        end += chunk.whole.len();
+        if !is_profile(&chunk) {
+            kept.extend_from_slice(chunk.whole);
         }
     }
+    kept.extend_from_slice(&bytes[end..]);
+    Some(kept)
+}
+
+/// Left side and width of a GIF's first picture, `None` where the file ends before it.
+pub(super) fn gif_first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
+    const EXTENSION: u8 = 0x21;
+    const PICTURE: u8 = 0x2c;
+    let mut at = gif_blocks_at(*bytes.get(10)?);
+    loop {
+        match *bytes.get(at)? {
+            EXTENSION => {
+                at += 2;
+                loop {
+                    let length = usize::from(*bytes.get(at)?);
+                    at += 1 + length;
+                    if length == 0 {
+                        break;
+                    }
+                }
+            }
+            PICTURE => {
+                let number = |at| u16_at(bytes, at, true).map(u64::from);
+                return number(at + 1).zip(number(at + 5));
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// What a WebP's first chunk says.
+pub(super) struct WebpHeader {
+    pub(super) width: u64,
+    pub(super) height: u64,
+    pub(super) kind: WebpKind,
+}
+
+/// How a WebP's picture is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WebpKind {
+    Lossy,
+    Lossless { alpha: bool },
+    Extended { animated: bool, flags: u8 },
+}
+
+/// Reads a WebP's first chunk (RFC 9649), `None` where the file ends inside of it or it is
+/// of no known kind.
+pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
+    const DATA_AT: usize = 20;
+    const ANIMATION: u8 = 0x02;
+    let little = |at: usize, count: usize| {
+        let part = bytes.get(at..at + count)?;
+        Some(part.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte)))
+    };
+    let (width, height, kind) = match bytes.get(12..16)? {
+        b"VP8 " => {
+            // Three bytes of a frame's tag and three that start a key frame.
+            let side = |at| Some(little(at, 2)? & 0x3FFF);
+            (side(DATA_AT + 6)?, side(DATA_AT + 8)?, WebpKind::Lossy)
+        }
+        b"VP8L" => {
+            let packed = little(DATA_AT + 1, 4)?;
+            let side = |shift: u32| (packed >> shift & 0x3FFF) + 1;
+            (side(0), side(14), WebpKind::Lossless { alpha: packed >> 28 & 1 == 1 })
+        }
+        b"VP8X" => {
+            let flags = *bytes.get(DATA_AT)?;
+            let kind = WebpKind::Extended { animated: flags & ANIMATION != 0, flags };
+            (little(DATA_AT + 4, 3)? + 1, little(DATA_AT + 7, 3)? + 1, kind)
+        }
+        _ => return None,
+    };
+    Some(WebpHeader { width, height, kind })
 }
 
 /// Checks that every chunk that a WebP file declares lies inside the file.
@@ -148,19 +256,4 @@ pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
         at += size & 1;
     }
     Ok(())
-}
-
-/// Whether a TIFF's first directory is followed by another.
-///
-/// The answer is only for a note: bytes that do not parse mean no.
-pub(super) fn tiff_has_second_page(bytes: &[u8]) -> bool {
-    const ENTRY: usize = 12;
-    let little = bytes.starts_with(b"II");
-    let next = || {
-        let directory = usize::try_from(u32_at(bytes, 4, little)?).ok()?;
-        let entries = usize::from(u16_at(bytes, directory, little)?);
-        let next_at = directory.checked_add(2 + entries * ENTRY)?;
-        u32_at(bytes, next_at, little)
-    };
-    next().is_some_and(|offset| offset != 0)
 }

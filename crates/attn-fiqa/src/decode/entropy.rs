@@ -42,7 +42,8 @@ impl FrameComponent {
 
 /// A frame: the picture's size and components.
 pub(super) struct Frame {
-    progressive: bool,
+    pub(super) size: (usize, usize),
+    pub(super) progressive: bool,
     mcus: (usize, usize),
     pub(super) components: Vec<FrameComponent>,
 }
@@ -95,15 +96,25 @@ impl Frame {
             let own_height = (height * component.vertical).div_ceil(down);
             component.own_blocks = (own_width.div_ceil(BLOCK), own_height.div_ceil(BLOCK));
             component.row_blocks = mcus.0 * component.horizontal;
-            if progressive {
-                component.non_zero = vec![0; component.row_blocks * mcus.1 * component.vertical];
-            }
         }
-        Self { progressive, mcus, components }
+        Self { size: (width, height), progressive, mcus, components }
+    }
+
+    /// How many coefficients all components have, filled up to whole MCUs.
+    pub(super) fn coefficients(&self) -> u64 {
+        let blocks = |c: &FrameComponent| c.row_blocks as u64 * (self.mcus.1 * c.vertical) as u64;
+        self.components.iter().map(blocks).sum::<u64>() * u64::from(COEFFICIENTS)
     }
 
     /// Reads all codes of a scan from `data`, which starts behind its header.
     pub(super) fn walk_scan(&mut self, scan: &Scan<'_>, data: &[u8]) -> ScanEnd {
+        let mcus_down = self.mcus.1;
+        for component in self.components.iter_mut().filter(|c| c.non_zero.is_empty()) {
+            if self.progressive {
+                let blocks = component.row_blocks * mcus_down * component.vertical;
+                component.non_zero = vec![0; blocks];
+            }
+        }
         let mut bits = BitReader::new(data);
         let walked = self.walk_blocks(scan, &mut bits);
         match walked {

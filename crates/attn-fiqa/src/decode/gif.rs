@@ -5,7 +5,9 @@ use std::io::Cursor;
 use image::ImageDecoder;
 use image::codecs::gif::GifDecoder;
 
-use super::{DecodeLimits, Decoded, Note, broken, codec_limits, container, failure};
+use super::{
+    DecodeLimits, Decoded, Note, broken, codec_limits, container, failure, memory, pixels,
+};
 use crate::picture::Picture;
 use crate::status::Failure;
 
@@ -27,14 +29,14 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     if decoder.total_bytes() != length as u64 {
         return Err(broken("the picture's size is not what the GIF header declares"));
     }
-    let mut samples = vec![0_u8; length];
+    let mut samples = memory::zeros(length)?;
     decoder.read_image(&mut samples).map_err(failure)?;
     if samples.chunks_exact(4).any(|pixel| pixel[3] != u8::MAX) {
         notes.push(Note::AlphaDropped);
     }
-    let rgb = samples.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    pixels::drop_alpha(&mut samples);
     // A picture within the limits has sides that fit.
-    let picture = Picture::from_rgb(width as usize, height as usize, rgb)
+    let picture = Picture::from_rgb(width as usize, height as usize, samples)
         .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
     Ok(Decoded { picture, notes })
 }

@@ -5,7 +5,10 @@
 //! wrong colours, so the markers and the entropy-coded data are walked here
 //! first, and what is not certain is refused.
 
+use image::metadata::Orientation;
+
 use super::entropy::{Frame, FrameComponent, Huffman, Scan, ScanComponent, ScanEnd};
+use super::memory::{Needs, times};
 use super::{DecodeLimits, broken, unsupported};
 use crate::status::Failure;
 
@@ -18,6 +21,7 @@ const DHT: u8 = 0xC4;
 const SOS: u8 = 0xDA;
 const DRI: u8 = 0xDD;
 const APP0: u8 = 0xE0;
+const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 
 /// As many as the decoder accepts; each costs a pass over the whole picture.
@@ -32,19 +36,31 @@ pub(super) struct JpegFacts {
 
 /// Walks all markers to the end of the image.
 pub(super) fn inspect(bytes: &[u8], limits: &DecodeLimits) -> Result<JpegFacts, Failure> {
-    let mut walk = Walk {
-        bytes,
-        at: 2,
-        limits,
-        frame: None,
-        dc_tables: [const { None }; 4],
-        ac_tables: [const { None }; 4],
-        restart_interval: 0,
-        scans: 0,
-        jfif: false,
-        adobe_transform: None,
-    };
-    walk.run()
+    Walk::new(bytes, limits).run()
+}
+
+/// What decoding needs, by the headers before the first scan.
+pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failure> {
+    let mut walk = Walk::new(bytes, limits);
+    let scan = walk.run_to_first_scan()?;
+    let frame =
+        walk.frame.as_ref().ok_or_else(|| damaged("a scan comes before the frame header"))?;
+    let components = frame.components.len();
+    // Grey is decoded as it is and made into colours afterwards.
+    let samples = if components == 1 { 1 + 3 } else { 3 };
+    // Coefficients of 16 bits are kept from scan to scan, unless one scan brings them all.
+    let one_scan =
+        !frame.progressive && scan.first().map(|&count| usize::from(count)) == Some(components);
+    let coefficients = if one_scan { 0 } else { 2 * frame.coefficients() };
+    let (width, height) = (frame.size.0 as u64, frame.size.1 as u64);
+    Ok(Needs {
+        width,
+        height,
+        decoding: times(width, height, samples).saturating_add(coefficients),
+        // The decoder's own, and what it collects of profiles and the like.
+        copies: 2 * bytes.len() as u64,
+        turned: walk.turned,
+    })
 }
 
 struct Walk<'a> {
@@ -58,6 +74,8 @@ struct Walk<'a> {
     scans: usize,
     jfif: bool,
     adobe_transform: Option<u8>,
+    /// Whether the EXIF data ask for the picture to be turned.
+    turned: bool,
 }
 
 fn cut() -> Failure {
@@ -72,6 +90,37 @@ fn damaged(what: &str) -> Failure {
 }
 
 impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8], limits: &'a DecodeLimits) -> Self {
+        Self {
+            bytes,
+            at: 2,
+            limits,
+            frame: None,
+            dc_tables: [const { None }; 4],
+            ac_tables: [const { None }; 4],
+            restart_interval: 0,
+            scans: 0,
+            jfif: false,
+            adobe_transform: None,
+            turned: false,
+        }
+    }
+
+    /// The header of the first scan.
+    fn run_to_first_scan(&mut self) -> Result<&'a [u8], Failure> {
+        loop {
+            match self.next_marker()? {
+                EOI => return Err(damaged("there is no scan")),
+                SOI | TEM | RST0..=RST7 => {}
+                SOS => return self.segment(),
+                marker => {
+                    let segment = self.segment()?;
+                    self.take(marker, segment)?;
+                }
+            }
+        }
+    }
+
     fn run(&mut self) -> Result<JpegFacts, Failure> {
         loop {
             match self.next_marker()? {
@@ -113,6 +162,11 @@ impl<'a> Walk<'a> {
 
     fn take(&mut self, marker: u8, segment: &[u8]) -> Result<(), Failure> {
         match marker {
+            APP1 => {
+                let exif = segment.strip_prefix(b"Exif\0\0");
+                let orientation = exif.and_then(Orientation::from_exif_chunk);
+                self.turned |= orientation.is_some_and(|o| o != Orientation::NoTransforms);
+            }
             APP0 => self.jfif |= segment.starts_with(b"JFIF\0"),
             APP14 if segment.starts_with(b"Adobe") => {
                 const TRANSFORM_AT: usize = 11;

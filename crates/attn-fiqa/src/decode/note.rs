@@ -32,6 +32,16 @@ pub enum Note {
     },
     /// Red and blue were exchanged back, as the caller asked.
     ChannelsSwapped,
+    /// Faces were looked for in a smaller picture than the file's.
+    FacesLookedForReduced {
+        /// Its size, `(width, height)` in pixels.
+        to: (usize, usize),
+        /// The side of a face, in pixels of the file's picture, below which the detector
+        /// often misses one; `None` where that is not known of a detector.
+        often_missed_below: Option<usize>,
+    },
+    /// So many faces were found, which is the most of one picture: there may be more.
+    MostFaces(usize),
 }
 
 impl fmt::Display for Note {
@@ -52,6 +62,16 @@ impl fmt::Display for Note {
                 f.write_str(if same_aspect { "" } else { ", which changes the aspect ratio" })
             }
             Self::ChannelsSwapped => f.write_str("red and blue swapped back"),
+            Self::FacesLookedForReduced { to, often_missed_below } => {
+                write!(f, "faces looked for at {}×{}", to.0, to.1)?;
+                match often_missed_below {
+                    Some(side) => write!(f, ", ones below about {side} pixels are often missed"),
+                    None => f.write_str(", small ones may be missed"),
+                }
+            }
+            Self::MostFaces(most) => {
+                write!(f, "{most} faces found, the most of one picture, there may be more")
+            }
         }
     }
 }

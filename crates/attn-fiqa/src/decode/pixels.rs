@@ -3,7 +3,7 @@
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ExtendedColorType, RgbImage};
 
-use super::{Note, broken, unsupported};
+use super::{Note, broken, memory, unsupported};
 use crate::picture::Picture;
 use crate::status::Failure;
 
@@ -35,7 +35,7 @@ pub(super) fn check_layout(
 /// Brings samples, `[row, column, channel]` and 16-bit ones in the machine's
 /// byte order, to RGB of 8 bits.
 pub(super) fn to_rgb(
-    samples: Vec<u8>,
+    mut samples: Vec<u8>,
     layout: ColorType,
     (width, height): (u32, u32),
     notes: &mut Vec<Note>,
@@ -48,25 +48,50 @@ pub(super) fn to_rgb(
     if layout.has_alpha() {
         notes.push(Note::AlphaDropped);
     }
-    let samples = if wide { upper_bytes(&samples) } else { samples };
+    if wide {
+        keep_upper_bytes(&mut samples);
+    }
     let rgb = match channels {
-        1 | 2 => samples.chunks_exact(channels).flat_map(|pixel| [pixel[0]; 3]).collect(),
+        1 | 2 => three_times_the_first(&samples, channels)?,
         3 => samples,
-        _ => samples
-            .chunks_exact(channels)
-            .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
-            .collect(),
+        _ => {
+            drop_alpha(&mut samples);
+            samples
+        }
     };
     // A picture within the limits has sides that fit.
     Picture::from_rgb(width as usize, height as usize, rgb)
         .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))
 }
 
-fn upper_bytes(samples: &[u8]) -> Vec<u8> {
-    samples
-        .chunks_exact(2)
-        .map(|sample| (u16::from_ne_bytes([sample[0], sample[1]]) >> 8) as u8)
-        .collect()
+/// Of samples of 16 bits, in place: a second picture would cost as much memory again.
+fn keep_upper_bytes(samples: &mut Vec<u8>) {
+    let count = samples.len() / 2;
+    for at in 0..count {
+        let sample = u16::from_ne_bytes([samples[2 * at], samples[2 * at + 1]]);
+        samples[at] = (sample >> 8) as u8;
+    }
+    samples.truncate(count);
+    samples.shrink_to_fit();
+}
+
+/// RGBA to RGB, in place.
+pub(super) fn drop_alpha(samples: &mut Vec<u8>) {
+    let pixels = samples.len() / 4;
+    for pixel in 0..pixels {
+        samples.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
+    }
+    samples.truncate(3 * pixels);
+    samples.shrink_to_fit();
+}
+
+/// Grey, with or without alpha, to RGB.
+fn three_times_the_first(samples: &[u8], channels: usize) -> Result<Vec<u8>, Failure> {
+    let mut rgb = memory::zeros(samples.len() / channels * 3)?;
+    for (colours, pixel) in rgb.chunks_exact_mut(3).zip(samples.chunks_exact(channels)) {
+        colours.fill(pixel[0]);
+    }
+    Ok(rgb)
 }
 
 /// Turns and mirrors a picture as its EXIF orientation asks.

@@ -24,6 +24,7 @@ use std::path::Path;
 #[cfg(feature = "builtin-model")]
 use rayon::prelude::*;
 
+use crate::decode::Note;
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
@@ -45,6 +46,10 @@ pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
 /// Boxes that overlap by more (intersection over union) are one face.
 const SAME_FACE: f32 = 0.3;
+
+/// Faces of fewer pixels than this, where it looks, are often missed by the built-in
+/// detector: a quarter of them and more (`models/detector.md`, recall by size).
+const OFTEN_MISSED: f64 = 40.0;
 
 /// The built-in detector's name in messages.
 pub const BUILTIN_DETECTOR: &str = "built-in";
@@ -233,6 +238,24 @@ impl Detector {
         }
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
+    }
+
+    /// What limits the faces that [`Detector::detect`] found in a picture, for its row: that
+    /// the picture was looked at reduced, and so small faces may be missing, and that there
+    /// were more than are kept.
+    pub fn notes(&self, picture: &Picture, faces: &[Face]) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let to = self.levels(picture)[0];
+        if to.0 < picture.width() || to.1 < picture.height() {
+            let scale = picture.width().max(picture.height()) as f64 / to.0.max(to.1) as f64;
+            let weak = (OFTEN_MISSED * scale).round() as usize;
+            let often_missed_below = self.network.is_builtin().then_some(weak);
+            notes.push(Note::FacesLookedForReduced { to, often_missed_below });
+        }
+        if faces.len() >= suppress::MAX_FACES {
+            notes.push(Note::MostFaces(suppress::MAX_FACES));
+        }
+        notes
     }
 
     /// What a small picture shows when it is twice as large, in pixels of the picture; so

@@ -2,9 +2,10 @@
 
 use super::Face;
 
-/// Candidates that are compared with each other at most, the surest ones: a
-/// picture full of faces has fewer, and comparing takes time by their square.
-const MAX_CANDIDATES: usize = 4096;
+/// The most faces of one picture, the surest ones: more than any photo has. Each candidate
+/// is compared with all of them, and a detector that finds one everywhere must not take
+/// hours.
+pub(super) const MAX_FACES: usize = 4096;
 
 /// Keeps the surest candidate of each heap of boxes that overlap by more than
 /// `threshold` (intersection over union), surest first.
@@ -13,9 +14,11 @@ const MAX_CANDIDATES: usize = 4096;
 /// on how a sort breaks ties.
 pub(super) fn suppress(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
     candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    candidates.truncate(MAX_CANDIDATES);
     let mut kept: Vec<Face> = Vec::new();
     for candidate in candidates {
+        if kept.len() == MAX_FACES {
+            break;
+        }
         if kept.iter().all(|face| face.bounds.iou(&candidate.bounds) <= threshold) {
             kept.push(candidate);
         }
@@ -40,6 +43,17 @@ mod tests {
         let one = (0.0f32..60.0, 0.0f32..60.0, 1.0f32..40.0, 1.0f32..40.0, 0u8..20)
             .prop_map(|(x, y, w, h, score)| face(x, y, w, h, f32::from(score) / 20.0));
         proptest::collection::vec(one, 0..40)
+    }
+
+    /// What the surest of many faces hold of candidates must not crowd out the others.
+    #[test]
+    fn a_hundred_candidates_a_face_leave_every_face_and_no_more_than_the_most() {
+        let row_of = |faces: usize, each: usize| {
+            let one = |i: usize| face((i / each * 20) as f32, 0.0, 10.0, 10.0, 1.0);
+            (0..faces * each).map(one).collect::<Vec<_>>()
+        };
+        assert_eq!(suppress(row_of(60, 100), 0.3).len(), 60);
+        assert_eq!(suppress(row_of(MAX_FACES + 5, 1), 0.3).len(), MAX_FACES);
     }
 
     /// Counts the cells of a fine grid instead of using a formula.

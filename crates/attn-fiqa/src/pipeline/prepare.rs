@@ -109,6 +109,7 @@ fn crops_of(
         }
         FaceSource::Detected(detector) => {
             let found = detector.detect(picture, options.choice.min_confidence)?;
+            notes.extend(detector.notes(picture, &found));
             let faces = options.choice.choose(found)?.into_iter().enumerate();
             let aligned = faces.map(|(index, face): (usize, Face)| {
                 let info = FaceInfo::detected(index, &face);
@@ -147,13 +148,14 @@ pub(super) fn find_in(
     detector: &Detector,
     options: &FindOptions,
 ) -> FoundFaces {
-    let Decoded { picture, notes } = match open(image, &options.limits, options.channels) {
+    let Decoded { picture, mut notes } = match open(image, &options.limits, options.channels) {
         Ok(decoded) => decoded,
         Err(failure) => {
             return FoundFaces { size: None, notes: Vec::new(), photo: None, faces: Err(failure) };
         }
     };
     let found = detector.detect(&picture, options.choice.min_confidence);
+    let found = found.inspect(|found| notes.extend(detector.notes(&picture, found)));
     let faces = match found.and_then(|found| options.choice.choose(found)) {
         Err(failure) if failure.status == Status::NoFace => Ok(Vec::new()),
         chosen => chosen,

@@ -1,7 +1,6 @@
 //! The images of a tar archive, read in place and in its order.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,8 +8,9 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::tally::{Tally, Uncounted};
 use super::tar_reader::{Kind, Member, TarReader};
-use super::{Context, ImageData, SourceItem, Step, list, name};
+use super::{Context, ImageData, SourceItem, Step, file, list, name};
 use crate::decode::too_many_bytes;
+use crate::regular_file::open_regular_file;
 use crate::status::{Failure, Status};
 
 /// Where a header of the POSIX and GNU formats says what it is.
@@ -30,7 +30,8 @@ pub(super) fn is_archive(path: &Path) -> bool {
 
 fn starts_as_tar(path: &Path) -> io::Result<bool> {
     let mut head = [0; MAGIC_AT + MAGIC.len()];
-    File::open(path)?.read_exact(&mut head)?;
+    let Ok((mut file, _)) = open_regular_file(path) else { return Ok(false) };
+    file.read_exact(&mut head)?;
     Ok(head.ends_with(MAGIC))
 }
 
@@ -79,7 +80,7 @@ impl Archive {
         let file_name = Path::new(self.path.file_name().unwrap_or_default());
         let relative = if self.base.as_os_str().is_empty() { file_name } else { &self.base };
         SourceItem {
-            path: self.path.to_string_lossy().into_owned(),
+            path: name::shown(&self.path),
             relative: name::safe_relative(relative),
             image: Err(failure),
         }
@@ -102,17 +103,18 @@ impl Archive {
             let options = &context.options;
             // A video can only be read from a file.
             let inside = inside.filter(|path| options.takes(path) && options.video(path).is_none());
-            let (Some(inside), Kind::Regular | Kind::Sparse) = (inside, member.kind) else {
-                if member.kind != Kind::Folder {
-                    context.tally.add_passed_over(1);
-                }
+            if member.kind == Kind::Folder {
+                continue;
+            }
+            let Some(inside) = inside else {
+                context.tally.add_passed_over(1);
                 continue;
             };
             let bytes = bytes_of(&member, reader, context.options.max_bytes)?;
-            let shown = String::from_utf8_lossy(&member.name);
+            let shown = name::shown_bytes(&member.name);
             let shown = shown.strip_prefix("./").unwrap_or(&shown);
             return Ok(Some(SourceItem {
-                path: format!("{}/{shown}", self.path.display()),
+                path: format!("{}/{shown}", name::shown(&self.path)),
                 relative: self.base.join(name::safe_relative(&inside)),
                 image: bytes.map(ImageData::Encoded),
             }));
@@ -126,12 +128,24 @@ fn bytes_of(
     reader: &mut TarReader<Box<dyn Read + Send>>,
     max_bytes: u64,
 ) -> Result<Result<Vec<u8>, Failure>, Failure> {
-    if member.kind == Kind::Sparse {
-        return Ok(Err(Failure::new(
-            Status::Unreadable,
+    let not_read = match member.kind {
+        Kind::Regular | Kind::Folder => None,
+        Kind::Sparse => Some(
             "the archive holds this file as a sparse one, which is not read: \
              pack the archive without sparse files",
-        )));
+        ),
+        Kind::HardLink => Some(
+            "the archive holds this file as a hard link to another one, which is not read: \
+             unpack it first, or pack the archive with `tar --hard-dereference`",
+        ),
+        Kind::SymbolicLink => Some(
+            "the archive holds this file as a symbolic link, which is not read: \
+             unpack it first, or pack the archive with `tar --dereference`",
+        ),
+        Kind::Other => Some("this is a pipe, a device or the like, and a file was expected"),
+    };
+    if let Some(message) = not_read {
+        return Ok(Err(Failure::new(Status::Unreadable, message)));
     }
     if member.size > max_bytes {
         return Ok(Err(too_many_bytes(member.size, max_bytes)));
@@ -147,7 +161,8 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     let unreadable = |error: io::Error| {
         Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
     };
-    let mut file = BufReader::with_capacity(256 << 10, File::open(path).map_err(unreadable)?);
+    let (file, _) = open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
+    let mut file = BufReader::with_capacity(256 << 10, file);
     let head = file.fill_buf().map_err(unreadable)?;
     for (magic, compression) in OTHER_COMPRESSIONS {
         if head.starts_with(magic) {

@@ -1,72 +1,48 @@
 //! Reading one image file's bytes.
 
-use std::fs::{self, File, Metadata};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::decode::too_many_bytes;
+use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::status::{Failure, Status};
 
 fn unreadable(message: impl Into<String>) -> Failure {
     Failure::new(Status::Unreadable, message)
 }
 
-/// Only regular files are read: a pipe or a device may never end.
-fn check(found: &Metadata, max_bytes: u64) -> Result<(), Failure> {
-    if found.is_dir() {
-        return Err(unreadable("this is a folder, and a file was expected"));
-    }
-    if !found.is_file() {
-        return Err(unreadable(
-            "this is a pipe, socket or device, and a regular file was expected",
-        ));
-    }
-    if found.len() > max_bytes {
-        return Err(too_many_bytes(found.len(), max_bytes));
-    }
-    Ok(())
-}
-
-fn failure(path: &Path, error: &std::io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            let dangling = fs::symlink_metadata(path).is_ok();
-            Failure::new(
-                Status::NotFound,
-                if dangling {
+/// Why no regular file could be opened at `path`.
+pub(super) fn not_opened(path: &Path, error: OpenError) -> Failure {
+    match error {
+        OpenError::Folder => unreadable("this is a folder, and a file was expected"),
+        OpenError::Special => {
+            unreadable("this is a pipe, socket or device, and a regular file was expected")
+        }
+        OpenError::Io(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                let dangling = fs::symlink_metadata(path).is_ok();
+                let message = if dangling {
                     "this is a link to a file that does not exist"
                 } else {
                     "no such file"
-                },
-            )
-        }
-        _ => unreadable(format!("the file cannot be read: {error}")),
+                };
+                Failure::new(Status::NotFound, message)
+            }
+            _ => unreadable(format!("the file cannot be read: {error}")),
+        },
     }
 }
 
-/// A file's bytes, at most `max_bytes`.
+/// A file's bytes, at most `max_bytes`. Only regular files are read: a pipe or a device may
+/// never end.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
-    let failed = |error: std::io::Error| failure(path, &error);
-    // Before opening, because opening a pipe waits for its other end.
-    check(&fs::metadata(path).map_err(failed)?, max_bytes)?;
-    let file = File::open(path).map_err(failed)?;
-    let found = file.metadata().map_err(failed)?;
-    check(&found, max_bytes)?;
-    let mut bytes = Vec::new();
-    usize::try_from(found.len())
-        .ok()
-        .and_then(|length| bytes.try_reserve_exact(length).ok())
-        .ok_or_else(|| {
-            Failure::new(
-                Status::TooLarge,
-                format!("the file's {} bytes do not fit in memory", found.len()),
-            )
-        })?;
-    // The file may have grown since it was measured.
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    let length = bytes.len() as u64;
-    if length > max_bytes {
-        return Err(too_many_bytes(length, max_bytes));
-    }
-    Ok(bytes)
+    read_regular_file(path, max_bytes).map_err(|error| match error {
+        ReadError::Open(error) => not_opened(path, error),
+        ReadError::TooLong(length) => too_many_bytes(length, max_bytes),
+        ReadError::NoMemory(length) => Failure::new(
+            Status::TooLarge,
+            format!("the file's {length} bytes do not fit in memory"),
+        ),
+    })
 }

@@ -28,22 +28,22 @@ pub(super) struct Folder {
 enum Kind {
     Image,
     Folder,
+    /// Searched like any other, or else a row that says what it is.
+    FolderNamedAsImage,
     Other,
 }
 
+/// By its name alone, unless it is a folder: a pipe, a device or a link to no file whose
+/// name is an image's becomes a row that says so. A link to a folder may lead back up and
+/// is no folder here.
 fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
-    let path = entry.path();
-    let Ok(own) = entry.file_type() else {
-        return Kind::Other;
-    };
-    if own.is_dir() {
-        return Kind::Folder;
+    let is_folder = entry.file_type().is_ok_and(|own| own.is_dir());
+    match (is_folder, options.takes(&entry.path())) {
+        (true, false) => Kind::Folder,
+        (true, true) => Kind::FolderNamedAsImage,
+        (false, true) => Kind::Image,
+        (false, false) => Kind::Other,
     }
-    // A link to a folder may lead back up, so links lead to files only. A
-    // broken one with an image's name becomes a row that says so.
-    let leads_to_file = own.is_file()
-        || (own.is_symlink() && fs::metadata(&path).map_or(true, |found| found.is_file()));
-    if leads_to_file && options.takes(&path) { Kind::Image } else { Kind::Other }
 }
 
 /// Fails if a folder holds no image at all; stops at the first.
@@ -63,8 +63,10 @@ pub(super) fn check_holds_image(root: &Path, options: &SourceOptions) -> Result<
             let Ok(entry) = entry else { return Ok(()) };
             match kind(&entry, options) {
                 Kind::Image => return Ok(()),
-                Kind::Folder if options.recursive => to_open.push(entry.path()),
-                Kind::Folder => unsearched = true,
+                Kind::Folder | Kind::FolderNamedAsImage if options.recursive => {
+                    to_open.push(entry.path());
+                }
+                Kind::Folder | Kind::FolderNamedAsImage => unsearched = true,
                 Kind::Other => {}
             }
         }
@@ -122,7 +124,7 @@ impl Folder {
 
     fn item(&self, path: &Path, inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
         SourceItem {
-            path: path.to_string_lossy().into_owned(),
+            path: name::shown(path),
             relative: name::safe_relative(&self.base.join(inside)),
             image: bytes.map(ImageData::Encoded),
         }
@@ -138,7 +140,10 @@ impl Folder {
                 let entry = entry?;
                 match kind(&entry, &context.options) {
                     Kind::Image => images.push(entry.file_name()),
-                    Kind::Folder => folders.push(entry.file_name()),
+                    Kind::FolderNamedAsImage if !context.options.recursive => {
+                        images.push(entry.file_name());
+                    }
+                    Kind::Folder | Kind::FolderNamedAsImage => folders.push(entry.file_name()),
                     Kind::Other => passed_over += 1,
                 }
                 Ok(())

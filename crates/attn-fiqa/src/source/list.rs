@@ -127,7 +127,7 @@ impl List {
             bytes = Err(Failure::new(Status::NotFound, message));
         }
         SourceItem {
-            path: listed.to_string_lossy().into_owned(),
+            path: name::shown(listed),
             relative: name::safe_relative(listed),
             image: bytes.map(ImageData::Encoded),
         }

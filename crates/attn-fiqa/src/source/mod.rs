@@ -96,7 +96,9 @@ impl Default for SourceOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceItem {
     /// The name to show: a path as the user or the list wrote it, or
-    /// `archive.tar/member`. Bytes that are not Unicode are replaced.
+    /// `archive.tar/member`. Bytes that are not UTF-8 are shown as `\xNN`, and a backslash
+    /// before what looks like such an escape as `\x5c`, so that no two names look alike.
+    /// (On Windows, where names are not bytes, what is not Unicode is replaced.)
     pub path: String,
     /// The name inside its input, for files to be written: relative, without
     /// `..`, never empty. Two inputs may hold the same name.
@@ -190,9 +192,8 @@ impl Sources {
         self.context.tally.clone()
     }
 
-    /// Files in folders and archives, so far, that were not taken for images:
-    /// those without an image's extension, links to folders, and whatever is
-    /// not a regular file.
+    /// Entries of folders and archives, so far, that were passed over: whatever has no
+    /// image's extension and is no folder.
     pub fn passed_over(&self) -> u64 {
         self.context.tally.passed_over()
     }
@@ -293,7 +294,7 @@ impl Context {
 impl NamedFile {
     fn read(&mut self, context: &Context) -> SourceItem {
         SourceItem {
-            path: self.path.to_string_lossy().into_owned(),
+            path: name::shown(&self.path),
             relative: std::mem::take(&mut self.relative),
             image: file::read(&self.path, context.options.max_bytes).map(ImageData::Encoded),
         }

@@ -27,6 +27,50 @@ pub(super) fn is_archive(path: &Path) -> bool {
     ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
+/// A path as rows show it: its own text, with each byte that is not UTF-8 as `\xNN` in
+/// lower case, so that no two paths look alike.
+///
+/// Backslashes stay as they are, except where a name itself holds what looks like such an
+/// escape: there the backslash is written as `\x5c`. Replacing every `\xNN` by its byte
+/// gives the path back.
+#[cfg(unix)]
+pub(super) fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    shown_bytes(path.as_os_str().as_bytes())
+}
+
+/// A path as rows show it. Where a path is no Unicode, what is none is replaced.
+#[cfg(not(unix))]
+pub(super) fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The same of a name in an archive, whatever the system.
+pub(super) fn shown_bytes(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        let text = chunk.valid();
+        let mut from = 0;
+        for (at, _) in text.match_indices('\\').filter(|&(at, _)| is_escape(&text[at..])) {
+            shown.push_str(&text[from..at]);
+            shown.push_str(r"\x5c");
+            from = at + 1;
+        }
+        shown.push_str(&text[from..]);
+        for byte in chunk.invalid() {
+            shown.push_str(&format!(r"\x{byte:02x}"));
+        }
+    }
+    shown
+}
+
+fn is_escape(text: &str) -> bool {
+    let digits = text.strip_prefix(r"\x").map(str::as_bytes);
+    digits
+        .and_then(|digits| digits.get(..2))
+        .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// A path with only its ordinary parts: no root, no drive, no `.`, no `..`.
 ///
 /// It stays below whatever folder it is joined to, whoever wrote it.
@@ -38,4 +82,43 @@ pub(super) fn safe_relative(path: &Path) -> PathBuf {
 /// The same, but empty where nothing is left.
 pub(super) fn ordinary_parts(path: &Path) -> PathBuf {
     path.components().filter(|component| matches!(component, Component::Normal(_))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_names_differ_where_names_do_and_lead_back() {
+        let names: [&[u8]; 9] = [
+            b"a.jpg",
+            b"a\xFF.jpg",
+            b"a\xFE.jpg",
+            br"a\xff.jpg",
+            br"a\x5cxff.jpg",
+            br"a\b\xg0\x1",
+            "\u{fffd}é".as_bytes(),
+            b"\xC3",
+            b"\xFF\xC3\xA9\xFF",
+        ];
+        let shown = names.map(shown_bytes);
+        assert_eq!(shown[1], r"a\xff.jpg");
+        assert_eq!(shown[3], r"a\x5cxff.jpg");
+        assert_eq!([&shown[5], &shown[6]], [r"a\b\xg0\x1", "\u{fffd}é"]);
+        for (name, shown) in names.iter().zip(&shown) {
+            assert_eq!(&named(shown), name, "{shown}");
+        }
+    }
+
+    /// The name that is shown so.
+    fn named(mut shown: &str) -> Vec<u8> {
+        let mut name = Vec::new();
+        while let Some(at) = (0..shown.len()).find(|&at| is_escape(shown.get(at..).unwrap_or(""))) {
+            name.extend_from_slice(&shown.as_bytes()[..at]);
+            name.push(u8::from_str_radix(&shown[at + 2..at + 4], 16).expect("two digits"));
+            shown = &shown[at + 4..];
+        }
+        name.extend_from_slice(shown.as_bytes());
+        name
+    }
 }

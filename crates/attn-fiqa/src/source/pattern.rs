@@ -60,7 +60,7 @@ impl Matches {
             Some(Err(error)) => {
                 context.tally.add_known(1);
                 Step::Item(SourceItem {
-                    path: error.path().to_string_lossy().into_owned(),
+                    path: name::shown(error.path()),
                     relative: self.relative(error.path()),
                     image: Err(Failure::new(
                         Status::Unreadable,

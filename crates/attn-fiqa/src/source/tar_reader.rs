@@ -21,7 +21,10 @@ pub(super) enum Kind {
     /// A file whose holes are not stored.
     Sparse,
     Folder,
-    /// A link, device or pipe.
+    /// A second name of a file that was stored before.
+    HardLink,
+    SymbolicLink,
+    /// A device or pipe, or nothing that is known.
     Other,
 }
 
@@ -110,6 +113,8 @@ impl<R: Read> TarReader<R> {
                 Kind::Sparse
             }
             EntryType::Directory => Kind::Folder,
+            EntryType::Link => Kind::HardLink,
+            EntryType::Symlink => Kind::SymbolicLink,
             _ => Kind::Other,
         };
         let name = extension.name.unwrap_or_else(|| header.path_bytes().into_owned());

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use attn_fiqa::source::Counts;
+use attn_fiqa::status::Status;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
@@ -112,20 +113,22 @@ fn long_names_of_both_kinds_are_read() {
 }
 
 #[test]
-fn only_regular_files_are_read() {
+fn only_regular_files_are_read_and_links_are_rows_that_say_so() {
     let folder = tree(&[]);
     let archive = folder.path().join("kinds.tar");
     let mut bytes = Vec::new();
-    for kind in [
-        EntryType::Symlink,
-        EntryType::Link,
-        EntryType::Char,
-        EntryType::Block,
-        EntryType::Fifo,
-        EntryType::Directory,
-    ] {
+    let kinds = [
+        (EntryType::Symlink, "a symbolic link"),
+        (EntryType::Link, "a hard link to another one"),
+        (EntryType::Char, "a device"),
+        (EntryType::Block, "a device"),
+        (EntryType::Fifo, "a pipe"),
+    ];
+    for (kind, _) in kinds {
         bytes.extend(member(b"not a file.jpg", kind, b""));
+        bytes.extend(member(b"without an ending", kind, b""));
     }
+    bytes.extend(member(b"folder.jpg", EntryType::Directory, b""));
     bytes.extend(member(b"folder.jpg/", EntryType::Regular, b""));
     bytes.extend(member(b"g", EntryType::XGlobalHeader, &pax("path", "all.jpg")));
     bytes.extend(member(b"real.jpg", EntryType::Regular, b"real"));
@@ -133,10 +136,14 @@ fn only_regular_files_are_read() {
     write(&archive, &bytes);
     let mut sources = open(&[path(&archive)], false).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
-    assert_eq!(
-        (contents(&found), relatives(&found)),
-        (vec!["real".into()], vec!["real.jpg".into()])
-    );
+    assert_eq!(found.len(), kinds.len() + 1);
+    for (item, (_, what)) in found.iter().zip(kinds) {
+        let failure = item.image.as_ref().unwrap_err();
+        assert_eq!(failure.status, Status::Unreadable);
+        assert!(failure.message.contains(what), "{failure}");
+    }
+    assert_eq!(contents(&found[5..]), ["real"]);
+    assert_eq!(relatives(&found[5..]), ["real.jpg"]);
     // Folders are no files that could have been images.
     assert_eq!(sources.passed_over(), 5);
 }

@@ -56,12 +56,26 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
     assert!(found[1].image.as_ref().unwrap_err().message.contains("pipe"));
     assert!(found[2].image.as_ref().unwrap_err().message.contains("link"));
 
-    // In a folder they are passed over, except what has the name of an image
-    // and ought to lead to one.
-    let mut sources = open(&[path(folder.path())], false).unwrap();
-    let found: Vec<_> = sources.by_ref().collect();
-    assert_eq!(contents(&found), ["<not-found>", "real.jpg", "<unreadable>", "real.jpg"]);
-    assert_eq!(sources.passed_over(), 2);
+    // In a folder, too, whatever has the name of an image is a row.
+    symlink("/dev/zero", at("zero.jpg")).unwrap();
+    symlink("/dev/zero", at("without-an-ending")).unwrap();
+    fs::create_dir(at("folder.jpg")).unwrap();
+    for recursive in [false, true] {
+        let mut sources = open(&[path(folder.path())], recursive).unwrap();
+        let found: Vec<_> = sources.by_ref().collect();
+        let names = ["broken", "folder", "link", "loop", "pipe", "real", "socket", "zero"];
+        let names = names.map(|name| format!("{name}.jpg"));
+        // Folders are searched, whatever their names, where folders are.
+        let expected: Vec<_> =
+            names.iter().filter(|name| !recursive || *name != "folder.jpg").collect();
+        assert_eq!(relatives(&found).iter().collect::<Vec<_>>(), expected);
+        for item in found {
+            let is_image =
+                item.relative.ends_with("real.jpg") || item.relative.ends_with("link.jpg");
+            assert_eq!(item.image.is_ok(), is_image, "{}", item.path);
+        }
+        assert_eq!(sources.passed_over(), 1);
+    }
 }
 
 #[test]
@@ -117,8 +131,9 @@ fn links_to_folders_are_not_followed() {
     std::os::unix::fs::symlink("..", folder.path().join("a/up")).unwrap();
     std::os::unix::fs::symlink("a", folder.path().join("same.jpg")).unwrap();
     let mut sources = open(&[path(folder.path())], true).unwrap();
-    assert_eq!(sources.by_ref().count(), 1);
-    assert_eq!(sources.passed_over(), 2);
+    let found: Vec<_> = sources.by_ref().collect();
+    assert_eq!(contents(&found), ["<unreadable>", "a/1.jpg"]);
+    assert_eq!(sources.passed_over(), 1);
     // As an input of its own, a link to a folder is that folder.
     let found = items(&[path(folder.path().join("same.jpg"))], false);
     assert_eq!(contents(&found), ["a/1.jpg"]);
@@ -197,8 +212,12 @@ fn names_that_are_not_unicode_work() {
         let found = items(&[path(input)], false);
         assert_eq!(contents(&found), ["latin"]);
         assert_eq!(found[0].relative, name);
-        assert!(found[0].path.ends_with("caf\u{FFFD}.jpg"));
+        assert!(found[0].path.ends_with(r"caf\xe9.jpg"), "{}", found[0].path);
     }
+    // What differs in such bytes only stays apart.
+    fs::write(folder.path().join(OsStr::from_bytes(b"caf\xEA.jpg")), b"other").unwrap();
+    let found = items(&[path(folder.path())], false);
+    assert_ne!(found[0].path, found[1].path);
 }
 
 #[cfg(unix)]

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
     let mut rows = Rows::open(args)?;
     let crops = args.crops.as_deref().map(|folder| CropFolder::create(folder, args.crop_format));
     let mut crops = crops.transpose()?;
-    let mut spool = crops.is_some().then(CropSpool::create).transpose()?;
+    let mut spool = args.crops.as_deref().map(CropSpool::create).transpose()?;
 
     let mut faces: Vec<ScoredFace> = Vec::new();
     let (mut without_face, mut without_track) = (0_u64, 0_u64);

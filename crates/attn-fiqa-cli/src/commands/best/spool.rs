@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use attn_fiqa::crop::Crop;
@@ -14,8 +15,11 @@ pub(super) struct CropSpool {
 }
 
 impl CropSpool {
-    pub(super) fn create() -> anyhow::Result<Self> {
-        let file = tempfile::tempfile().context("cannot put crops aside on disk")?;
+    /// In `folder`, because that is where there must be room for crops anyway; the system's
+    /// temporary folder may be small, or memory.
+    pub(super) fn create(folder: &Path) -> anyhow::Result<Self> {
+        let file = tempfile::tempfile_in(folder)
+            .with_context(|| format!("cannot put crops aside in '{}'", folder.display()))?;
         Ok(Self { file, side: 0 })
     }
 

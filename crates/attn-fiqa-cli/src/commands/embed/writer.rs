@@ -1,6 +1,7 @@
 //! Embeddings into a folder, a matrix, or rows.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ fn embedding_of(row: &Row) -> Option<&[f32]> {
 pub(super) struct Folder {
     path: PathBuf,
     /// The image that each name belongs to.
-    written: HashMap<String, String>,
+    written: HashMap<OsString, String>,
 }
 
 impl Folder {
@@ -85,12 +86,14 @@ impl Folder {
 
     fn write(&mut self, row: &Row, report: &mut Report) -> anyhow::Result<()> {
         let Some(embedding) = embedding_of(row) else { return Ok(()) };
-        let stem = row.relative.file_stem().unwrap_or_default().to_string_lossy();
-        let name = match row.face {
-            Some(face) if !row.is_first => format!("{stem}#{}.npy", face.index),
-            _ => format!("{stem}.npy"),
-        };
+        // The name's own bytes, Unicode or not.
+        let mut name = row.relative.file_stem().unwrap_or_default().to_owned();
+        name.push(match row.face {
+            Some(face) if !row.is_first => format!("#{}.npy", face.index),
+            _ => ".npy".to_owned(),
+        });
         if let Some(first) = self.written.get(&name) {
+            let name = name.display();
             let message = format!("'{name}' holds the embedding of '{first}' already");
             report.retract(row, Status::NotWritten, &message);
             return Ok(());
@@ -117,7 +120,11 @@ pub(super) struct Matrix {
 
 impl Matrix {
     fn open(path: &Path) -> anyhow::Result<Self> {
-        let spool = tempfile::tempfile().context("cannot make a temporary file")?;
+        // Where there must be room for the matrix anyway: the system's temporary folder
+        // may be small, or memory.
+        let folder = output::folder_of(path);
+        let spool = tempfile::tempfile_in(&folder)
+            .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
         Ok(Self {
             matrix: NewFile::create(path)?,
             names: NewFile::create(&path.with_extension("txt"))?,

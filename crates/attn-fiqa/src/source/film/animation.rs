@@ -1,7 +1,7 @@
 //! The frames of an animated GIF, WebP or PNG.
 
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::{FilmOptions, Names, Take};
@@ -12,12 +12,14 @@ use crate::status::{Failure, Status};
 
 /// An animation that is being read.
 ///
-/// Its frames are decoded on a thread of their own, since a decoder cannot be
-/// left half-way and taken up again; it is never more than one frame ahead, and
-/// whoever reads waits for it meanwhile.
+/// Its frames are decoded on a thread of their own, since a decoder cannot be left half-way
+/// and taken up again elsewhere. That thread works only while whoever reads waits for it:
+/// one of the two is always idle, and no frame is decoded before it is asked for.
 #[derive(Debug)]
 pub(in crate::source) struct Animation {
     names: Names,
+    /// Asks for the next frame.
+    requests: SyncSender<()>,
     frames: Receiver<Result<(u64, Picture), Failure>>,
     any: bool,
 }
@@ -26,33 +28,43 @@ impl Animation {
     /// The animation that an image turned out to be; its bytes are there.
     pub(in crate::source) fn new(item: SourceItem, options: FilmOptions, max_bytes: u64) -> Self {
         let SourceItem { path, relative, image } = item;
+        let (requests, requested) = sync_channel(1);
         let (sender, frames) = sync_channel(1);
-        std::thread::spawn(move || {
+        let own_sender = sender.clone();
+        let thread = std::thread::Builder::new().name("animation".to_owned());
+        let started = thread.spawn(move || {
+            if requested.recv().is_err() {
+                return;
+            }
             let limits = DecodeLimits { max_bytes, max_pixels: options.max_pixels };
             let mut choice = Choice::new(options.take);
-            let sent = |frame| match sender.send(frame) {
-                Ok(()) => ControlFlow::Continue(()),
-                // Nobody reads any more.
-                Err(_) => ControlFlow::Break(()),
-            };
+            // Whoever stops reading hangs up on both.
+            let handed_on = |frame| sender.send(frame).is_ok() && requested.recv().is_ok();
             let read = image.and_then(|image| match image {
                 ImageData::Encoded(bytes) => {
                     each_frame(&bytes, &limits, |picture, shown| match choice.next(shown) {
-                        Some(number) => sent(Ok((number, picture))),
-                        None => ControlFlow::Continue(()),
+                        Some(number) if !handed_on(Ok((number, picture))) => ControlFlow::Break(()),
+                        _ => ControlFlow::Continue(()),
                     })
                 }
                 ImageData::Pixels(_) => Ok(()),
             });
             if let Err(failure) = read {
                 // A reader who is gone needs no reason either.
-                let _ = sent(Err(failure));
+                let _ = sender.send(Err(failure));
             }
         });
-        Self { names: Names { path, relative }, frames, any: false }
+        if let Err(error) = started {
+            let message = format!("the system gave no thread to decode the animation: {error}");
+            // There is room for one.
+            let _ = own_sender.send(Err(Failure::new(Status::Unreadable, message)));
+        }
+        Self { names: Names { path, relative }, requests, frames, any: false }
     }
 
     pub(in crate::source) fn step(&mut self, tally: &Tally) -> Step {
+        // Who has ended needs no request, and what was sent before is still there.
+        let _ = self.requests.send(());
         let item = match self.frames.recv() {
             Ok(Ok((number, picture))) => self.names.frame(number, picture),
             Ok(Err(failure)) => self.names.film(failure),
@@ -115,6 +127,34 @@ mod tests {
     fn taken(take: Take, shown: &[u64]) -> Vec<u64> {
         let mut choice = Choice::new(take);
         shown.iter().filter_map(|&ms| choice.next(Duration::from_millis(ms))).collect()
+    }
+
+    /// A decoder that works ahead would be one busy thread more than the run has.
+    #[test]
+    fn no_frame_is_decoded_before_it_is_asked_for() {
+        let mut gif = Vec::new();
+        let mut encoder = image::codecs::gif::GifEncoder::new(&mut gif);
+        for _ in 0..3 {
+            encoder.encode_frame(image::Frame::new(image::RgbaImage::new(5, 5))).expect("a frame");
+        }
+        drop(encoder);
+        let item = SourceItem {
+            path: "a.gif".to_owned(),
+            relative: "a.gif".into(),
+            image: Ok(ImageData::Encoded(gif)),
+        };
+        let take = Take::Every(NonZeroU32::MIN);
+        let mut animation = Animation::new(item, FilmOptions { take, max_pixels: 25 }, 1 << 20);
+        let mut frames = 0;
+        loop {
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(animation.frames.try_recv().is_err(), "frame {frames} was decoded ahead");
+            if matches!(animation.step(&Tally::default()), Step::Done) {
+                break;
+            }
+            frames += 1;
+        }
+        assert_eq!(frames, 3);
     }
 
     #[test]

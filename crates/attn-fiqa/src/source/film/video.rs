@@ -9,7 +9,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use super::{FilmOptions, Names, Take, VIDEO_EXTENSIONS, bmp, has_extension};
 use crate::decode::DecodeLimits;
 use crate::picture::Picture;
-use crate::source::{Step, Tally};
+use crate::regular_file::open_regular_file;
+use crate::source::{Step, Tally, file, name};
 use crate::status::{Failure, Status};
 
 /// Bytes of what ffmpeg said that a message repeats: its last words.
@@ -67,7 +68,7 @@ impl Video {
         relative: PathBuf,
         options: FilmOptions,
     ) -> Self {
-        let names = Names { path: shown.to_string_lossy().into_owned(), relative };
+        let names = Names { path: name::shown(shown), relative };
         Self { names, path, options, state: State::Closed, frames: 0 }
     }
 
@@ -149,16 +150,7 @@ impl Running {
 /// Starts ffmpeg so that it writes one BMP file after the other, upright.
 fn start(path: &Path, options: &FilmOptions) -> Result<Running, Failure> {
     let unreadable = |error: std::io::Error| Failure::new(Status::Unreadable, error.to_string());
-    let found = std::fs::metadata(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::new(Status::NotFound, "no such file"),
-        _ => unreadable(error),
-    })?;
-    if !found.is_file() {
-        return Err(Failure::new(
-            Status::Unreadable,
-            "this is not a regular file, and a video was expected",
-        ));
-    }
+    open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
     // With its protocol named, no file name is taken for another one.
     let mut input = OsString::from("file:");
     input.push(std::path::absolute(path).map_err(unreadable)?);
@@ -169,8 +161,11 @@ fn start(path: &Path, options: &FilmOptions) -> Result<Running, Failure> {
     };
     let said = tempfile::tempfile().map_err(unreadable)?;
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error", "-threads", "1", "-protocol_whitelist", "file"]);
-    command.arg("-i").arg(input).args(["-map", "0:v:0", "-vf", &filter]);
+    // One thread each for decoding, filters and encoding: frames come no faster than they
+    // are taken, and the other cores belong to the run.
+    command.args(["-nostdin", "-v", "error", "-filter_threads", "1"]);
+    command.args(["-threads", "1", "-protocol_whitelist", "file"]);
+    command.arg("-i").arg(input).args(["-map", "0:v:0", "-vf", &filter, "-threads", "1"]);
     command.args(["-pix_fmt", "bgr24", "-c:v", "bmp", "-f", "image2pipe", "pipe:1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.stderr(said.try_clone().map_err(unreadable)?);

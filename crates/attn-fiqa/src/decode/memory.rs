@@ -1,0 +1,221 @@
+//! How much memory a picture will take to decode, known from its header.
+//!
+//! The figures are bytes per pixel of what each decoder holds at once, format by format;
+//! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: a
+//! picture must not take more than it was admitted for.
+
+use image::ImageFormat;
+
+use super::container::WebpKind;
+use super::{DecodeLimits, broken, container, jpeg, tiff};
+use crate::status::{Failure, Status};
+
+/// Tables of a decoder, whatever the picture.
+const TABLES: u64 = 1 << 20;
+
+/// Rows that decoders keep, in bytes for each column: the most is JPEG's, two rows of
+/// blocks of 16-bit samples, and again enlarged, for four components.
+const ROWS: u64 = 1 << 10;
+
+/// Bytes of the pixels that come out.
+const RGB: u64 = 3;
+
+/// What decoding needs, in parts that do not depend on each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs {
+    pub(super) width: u64,
+    pub(super) height: u64,
+    /// Bytes while the decoder works, its result included.
+    pub(super) decoding: u64,
+    /// Bytes that do not grow with the picture: copies of what the file holds.
+    pub(super) copies: u64,
+    /// Whether the picture may have to be turned afterwards, which takes a second one.
+    pub(super) turned: bool,
+}
+
+impl Needs {
+    fn bytes(&self) -> u64 {
+        let turning = if self.turned { times(self.width, self.height, 2 * RGB) } else { 0 };
+        self.decoding
+            .max(turning)
+            .saturating_add(self.copies)
+            .saturating_add(self.width.saturating_mul(ROWS))
+            .saturating_add(TABLES)
+    }
+}
+
+/// `width · height · bytes`: declared numbers may overflow.
+pub(super) fn times(width: u64, height: u64, bytes: u64) -> u64 {
+    width.saturating_mul(height).saturating_mul(bytes)
+}
+
+/// The most bytes that [`super::decode`] takes at once for this file: its buffers, its
+/// result and copies of parts of the file, but not `bytes` itself.
+pub(super) fn needed(
+    format: ImageFormat,
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<u64, Failure> {
+    let length = bytes.len() as u64;
+    let needs = match format {
+        ImageFormat::Jpeg => jpeg::needs(bytes, limits)?,
+        ImageFormat::Png => png(bytes)?,
+        ImageFormat::WebP => webp(bytes)?,
+        ImageFormat::Gif => gif(bytes)?,
+        ImageFormat::Bmp => match bmp(bytes) {
+            Some(needs) => needs,
+            // The decoder refuses it before it takes memory.
+            None => return Ok(TABLES),
+        },
+        ImageFormat::Tiff => match tiff::needs(bytes) {
+            Some(needs) => needs,
+            None => return Ok(TABLES.saturating_add(length)),
+        },
+        _ => return Ok(TABLES),
+    };
+    limits.check_pixels(needs.width, needs.height)?;
+    Ok(needs.bytes())
+}
+
+/// The most bytes that reading an animation frame by frame takes at once, a frame that was
+/// handed on included: the canvas, the one before, a frame, and their sum, in RGBA.
+pub(super) fn needed_for_frames(
+    format: ImageFormat,
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<u64, Failure> {
+    const RGBA_CANVASES: u64 = 4 * 4;
+    let pixels = match format {
+        ImageFormat::Gif => container::gif_size(bytes)?,
+        ImageFormat::Png => container::png_size(bytes)?,
+        _ => {
+            let needs = webp(bytes)?;
+            (needs.width, needs.height)
+        }
+    };
+    limits.check_pixels(pixels.0, pixels.1)?;
+    let (width, height) = pixels;
+    let needs = Needs {
+        width,
+        height,
+        decoding: times(width, height, RGBA_CANVASES),
+        copies: bytes.len() as u64,
+        turned: false,
+    };
+    Ok(needs.bytes())
+}
+
+/// Fails where so much memory is not available now.
+///
+/// A decoder whose allocation fails ends the process. The memory is asked for and given
+/// back untouched, which costs nothing.
+pub(super) fn check_available(needed: u64) -> Result<(), Failure> {
+    let mut probe: Vec<u8> = Vec::new();
+    let available = usize::try_from(needed).is_ok_and(|n| probe.try_reserve_exact(n).is_ok());
+    // The probe must not be optimised away.
+    std::hint::black_box(&mut probe);
+    if available { Ok(()) } else { Err(does_not_fit(needed)) }
+}
+
+fn does_not_fit(needed: u64) -> Failure {
+    Failure::new(
+        Status::TooLarge,
+        format!(
+            "the picture takes {needed} bytes of memory to decode, which are not available: make \
+             it smaller, or decode fewer pictures at once"
+        ),
+    )
+}
+
+/// A buffer of zeros, or a failure where memory does not hold it.
+pub(super) fn zeros(length: usize) -> Result<Vec<u8>, Failure> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(length).map_err(|_| does_not_fit(length as u64))?;
+    buffer.resize(length, 0);
+    Ok(buffer)
+}
+
+/// Samples are expanded to 8 or 16 bits, palettes to colours; a transparent colour makes
+/// an alpha channel. Everything else is made in place, but grey into colours.
+fn png(bytes: &[u8]) -> Result<Needs, Failure> {
+    const DEPTH_AT: usize = 24;
+    const COLOUR_AT: usize = 25;
+    let (width, height) = container::png_size(bytes)?;
+    let (Some(&depth), Some(&colour)) = (bytes.get(DEPTH_AT), bytes.get(COLOUR_AT)) else {
+        return Err(broken("the file ends inside the PNG header"));
+    };
+    let mut needs = Needs { width, height, decoding: 0, copies: 0, turned: false };
+    let mut transparent = false;
+    let mut profile = false;
+    for chunk in container::png_chunks_before_pixels(bytes) {
+        match &chunk.name {
+            b"tRNS" => transparent = true,
+            b"eXIf" => needs.turned = true,
+            b"iCCP" => profile = true,
+            _ => {}
+        }
+        // The decoder's buffer, which doubles, and what it keeps of it.
+        needs.copies = needs.copies.saturating_add(3 * chunk.whole.len() as u64);
+    }
+    if profile {
+        // The file without it.
+        needs.copies = needs.copies.saturating_add(bytes.len() as u64);
+    }
+    let channels = match (colour, transparent) {
+        (0, false) => 1,
+        (0, true) | (4, _) => 2,
+        (2 | 3, false) => 3,
+        _ => 4,
+    };
+    let sample = if depth == 16 { 2 } else { 1 };
+    let colours = if channels < 3 { RGB } else { 0 };
+    needs.decoding = times(width, height, channels * sample + colours);
+    Ok(needs)
+}
+
+/// RGBA, made into RGB in place, and once more where the first frame is not the whole
+/// picture.
+fn gif(bytes: &[u8]) -> Result<Needs, Failure> {
+    let (width, height) = container::gif_size(bytes)?;
+    let whole = container::gif_first_frame(bytes)
+        .is_some_and(|(left, frame_width)| left == 0 && frame_width == width);
+    let decoding = times(width, height, if whole { 4 } else { 8 });
+    Ok(Needs { width, height, decoding, copies: 0, turned: false })
+}
+
+fn bmp(bytes: &[u8]) -> Option<Needs> {
+    const BITS_AT: usize = 28;
+    let (width, height) = container::bmp_size(bytes)?;
+    let bits = bytes.get(BITS_AT).copied().unwrap_or(32);
+    let decoding = times(width, height, if bits == 32 || bits == 16 { 4 } else { RGB });
+    Some(Needs { width, height, decoding, copies: 0, turned: false })
+}
+
+/// By the first chunk: what follows it costs at most a copy of itself.
+fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
+    const ALPHA: u8 = 0x10;
+    let header = container::webp_header(bytes)
+        .ok_or_else(|| broken("the file ends before the picture is complete"))?;
+    let halves = match header.kind {
+        // Luma, chroma at half of both sides, and RGB.
+        WebpKind::Lossy => 2 + 1 + 2 * RGB,
+        // RGBA, or RGBA and RGB; in both, groups of codes for blocks of 4×4.
+        WebpKind::Lossless { alpha: true } => 2 * 4 + 1,
+        WebpKind::Lossless { alpha: false } => 2 * (4 + RGB) + 1,
+        // The canvas, a frame and the result, in RGBA.
+        WebpKind::Extended { animated: true, .. } => 2 * 12 + 1,
+        // Alpha is a lossless picture of its own, beside a lossy one and the result.
+        WebpKind::Extended { flags, .. } if flags & ALPHA != 0 => 2 * (4 + 1 + 4) + 3 + 1,
+        WebpKind::Extended { .. } => 2 * (4 + RGB) + 1,
+    };
+    // Lossy pictures consist of blocks of 16×16.
+    let blocks = |side: u64| side.next_multiple_of(16);
+    let decoding = times(blocks(header.width), blocks(header.height), halves) / 2;
+    Ok(Needs {
+        width: header.width,
+        height: header.height,
+        decoding,
+        copies: bytes.len() as u64,
+        turned: matches!(header.kind, WebpKind::Extended { .. }),
+    })
+}

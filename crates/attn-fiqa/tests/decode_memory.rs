@@ -1,0 +1,237 @@
+//! What decoding takes of memory, against what [`memory_needed`] says of it.
+#![allow(unsafe_code, reason = "a counting allocator is unsafe by its trait")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Cursor, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use attn_fiqa::decode::{DecodeLimits, Note, decode, memory_needed};
+use attn_fiqa::status::Status;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use image::codecs::gif::GifEncoder;
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ExtendedColorType, Frame, ImageFormat, RgbaImage};
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        // SAFETY: by the caller's contract.
+        let place = unsafe { System.alloc(layout) };
+        // Memory that is asked for and given back untouched is not used.
+        if layout.size() < PROBES.load(Ordering::Relaxed) {
+            PEAK.fetch_max(now, Ordering::Relaxed);
+        }
+        place
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // What shrinks stays where it is; what grows may be in both places at once.
+        let now = NOW.fetch_add(size, Ordering::Relaxed);
+        let at_once = if size > layout.size() { now + size } else { now };
+        PEAK.fetch_max(at_once, Ordering::Relaxed);
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: by the caller's contract.
+        unsafe { System.realloc(place, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: by the caller's contract.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this size and above do not count.
+static PROBES: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// The most bytes that `run` held at once, but for one that was asked for to see whether it
+/// is available: exactly `probe` bytes.
+fn peak(probe: usize, run: impl FnOnce()) -> usize {
+    PROBES.store(probe, Ordering::Relaxed);
+    let before = NOW.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    run();
+    PROBES.store(usize::MAX, Ordering::Relaxed);
+    PEAK.load(Ordering::Relaxed) - before
+}
+
+const WIDTH: u32 = 1000;
+const HEIGHT: u32 = 900;
+
+fn colour() -> DynamicImage {
+    DynamicImage::ImageRgba8(RgbaImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        image::Rgba([(x * 7) as u8, (y * 3) as u8, (x ^ y) as u8, 255 - (y % 200) as u8])
+    }))
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    bytes
+}
+
+fn gif(frame: RgbaImage, left: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new(&mut bytes);
+    let delay = image::Delay::from_numer_denom_ms(100, 1);
+    encoder.encode_frame(Frame::from_parts(frame, left, 0, delay)).unwrap();
+    drop(encoder);
+    bytes
+}
+
+/// Puts a chunk behind a PNG's header.
+fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    const HEADER: usize = 33;
+    let mut checksum = flate2::Crc::new();
+    checksum.update(name);
+    checksum.update(data);
+    let mut bytes = png[..HEADER].to_vec();
+    bytes.extend((data.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(data);
+    bytes.extend(checksum.sum().to_be_bytes());
+    bytes.extend_from_slice(&png[HEADER..]);
+    bytes
+}
+
+/// The smallest EXIF data that ask for a quarter turn.
+fn exif() -> Vec<u8> {
+    let mut bytes = b"II*\0\x08\0\0\0\x01\0".to_vec();
+    bytes.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+fn with_exif(jpeg: &[u8]) -> Vec<u8> {
+    let exif = [b"Exif\0\0".as_slice(), &exif()].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], b"\xFF\xE1", &length, &exif, &jpeg[2..]].concat()
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// Every kind that the `image` crate can write.
+fn pictures() -> Vec<(String, Vec<u8>)> {
+    let rgba = colour();
+    let layouts = [
+        ("grey", DynamicImage::ImageLuma8(rgba.to_luma8())),
+        ("grey-alpha", DynamicImage::ImageLumaA8(rgba.to_luma_alpha8())),
+        ("rgb", DynamicImage::ImageRgb8(rgba.to_rgb8())),
+        ("rgba", rgba.clone()),
+        ("grey-16", DynamicImage::ImageLuma16(rgba.to_luma16())),
+        ("rgb-16", DynamicImage::ImageRgb16(rgba.to_rgb16())),
+        ("rgba-16", DynamicImage::ImageRgba16(rgba.to_rgba16())),
+    ];
+    let mut found = Vec::new();
+    for (name, picture) in &layouts {
+        found.push((format!("{name}.png"), encoded(picture, ImageFormat::Png)));
+        if *name != "grey-alpha" {
+            found.push((format!("{name}.tiff"), encoded(picture, ImageFormat::Tiff)));
+        }
+        if !name.ends_with("16") {
+            found.push((format!("{name}.bmp"), encoded(picture, ImageFormat::Bmp)));
+        }
+        if name.starts_with("rgb") && !name.ends_with("16") {
+            found.push((format!("{name}.webp"), encoded(picture, ImageFormat::WebP)));
+        }
+        if matches!(*name, "grey" | "rgb") {
+            let jpeg = encoded(picture, ImageFormat::Jpeg);
+            found.push((format!("turned-{name}.jpg"), with_exif(&jpeg)));
+            found.push((format!("{name}.jpg"), jpeg));
+        }
+    }
+    let mut coarse = Vec::new();
+    let rgb = rgba.to_rgb8();
+    JpegEncoder::new_with_quality(&mut coarse, 20)
+        .encode(&rgb, WIDTH, HEIGHT, ExtendedColorType::Rgb8)
+        .unwrap();
+    found.push(("coarse.jpg".to_owned(), coarse));
+    let png = encoded(&DynamicImage::ImageRgb8(rgb), ImageFormat::Png);
+    found.push(("turned.png".to_owned(), with_chunk(&png, b"eXIf", &exif())));
+    found.push(("whole.gif".to_owned(), gif(rgba.to_rgba8(), 0)));
+    // A first frame that begins beside the left side of the picture.
+    let mut beside = gif(rgba.to_rgba8(), 1);
+    beside[6..8].copy_from_slice(&(WIDTH as u16 + 1).to_le_bytes());
+    found.push(("beside.gif".to_owned(), beside));
+    found
+}
+
+fn measure(name: &str, bytes: &[u8]) -> (usize, usize) {
+    let limits = DecodeLimits::default();
+    let needed = usize::try_from(memory_needed(bytes, &limits).unwrap()).unwrap();
+    let used = peak(needed, || {
+        decode(bytes, &limits).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+    });
+    println!("{name:<16} needed {needed:>9} used {used:>9} {:.2}", needed as f64 / used as f64);
+    (needed, used)
+}
+
+/// One test: the allocator counts for the whole process.
+#[test]
+fn decoding_takes_no_more_memory_than_its_header_says() {
+    for (name, bytes) in pictures() {
+        let (needed, used) = measure(&name, &bytes);
+        assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
+        // Tables and rows do not count so much in larger pictures.
+        assert!(needed <= 2 * used + (3 << 20), "{name}: {needed} bytes said, and {used} used");
+    }
+    // Small ones of kinds that nothing here writes.
+    let fixtures = "progressive.jpg cmyk.jpg ycck.jpg restarts.jpg lossy.webp animated.webp \
+                    animated.png orientation6.png orientation6.tiff orientation6.webp cmyk.tiff \
+                    pages.tiff";
+    for name in fixtures.split_whitespace() {
+        let (needed, used) = measure(name, &fixture(name));
+        assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
+    }
+    a_profile_is_not_unpacked();
+    a_header_that_is_refused_is_refused_here_too();
+}
+
+/// A profile that unpacks to 64 MiB.
+fn a_profile_is_not_unpacked() {
+    let mut packed = b"k\0\0".to_vec();
+    let mut encoder = ZlibEncoder::new(&mut packed, Compression::best());
+    encoder.write_all(&vec![b'x'; 64 << 20]).unwrap();
+    encoder.finish().unwrap();
+    let png = encoded(&DynamicImage::ImageRgb8(image::RgbImage::new(9, 9)), ImageFormat::Png);
+    // A second one would be unpacked where only the first is taken away.
+    let bomb = with_chunk(&with_chunk(&png, b"iCCP", &packed), b"iCCP", &packed);
+    let limits = DecodeLimits::default();
+    let needed = memory_needed(&bomb, &limits).unwrap() as usize;
+    let mut notes = Vec::new();
+    let used = peak(needed, || notes = decode(&bomb, &limits).unwrap().notes);
+    assert!(used <= needed && needed < 4 << 20, "{used} bytes used, {needed} said");
+    assert_eq!(notes, [Note::IccIgnored]);
+}
+
+fn a_header_that_is_refused_is_refused_here_too() {
+    let limits = DecodeLimits { max_pixels: 99, max_bytes: 1 << 20 };
+    let refused = |bytes: &[u8]| memory_needed(bytes, &limits).unwrap_err().status;
+    let picture = DynamicImage::ImageRgb8(image::RgbImage::new(10, 10));
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+        ImageFormat::Tiff,
+        ImageFormat::WebP,
+    ] {
+        assert_eq!(refused(&encoded(&picture, format)), Status::TooLarge, "{format:?}");
+    }
+    assert_eq!(refused(b""), Status::BrokenImage);
+    assert_eq!(refused(b"no picture"), Status::NotAnImage);
+    assert_eq!(refused(&vec![0; 2 << 20]), Status::TooLarge);
+}

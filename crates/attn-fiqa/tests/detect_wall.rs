@@ -1,0 +1,49 @@
+//! A picture full of faces: every face, or a note of what limits them.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+#![cfg(feature = "builtin-model")]
+
+use std::path::Path;
+
+use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
+use attn_fiqa::picture::Picture;
+use attn_fiqa::threads::Threads;
+
+/// The same aligned face, beside and below itself.
+fn wall(across: usize, down: usize) -> Picture {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/faces/astronaut.png");
+    let bytes = std::fs::read(path).unwrap();
+    let face = decode(&bytes, &DecodeLimits::default()).unwrap().picture;
+    let row = face.width() * 3;
+    let lines: Vec<u8> =
+        face.rgb().chunks_exact(row).flat_map(|line| line.repeat(across)).collect();
+    Picture::from_rgb(face.width() * across, face.height() * down, lines.repeat(down)).unwrap()
+}
+
+#[test]
+fn a_wall_of_faces_gives_them_all() {
+    let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
+    // No wider than what is looked at without being reduced.
+    let (across, down) = (17, 10);
+    let wall = wall(across, down);
+    let found = detector.detect(&wall, DEFAULT_MIN_CONFIDENCE).unwrap();
+    let missed = (across * down).saturating_sub(found.len());
+    assert!(missed <= across * down / 20, "{} of {} faces found", found.len(), across * down);
+}
+
+#[test]
+fn what_limits_faces_is_a_note() {
+    let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
+    let notes = |wall: &Picture| {
+        let found = detector.detect(wall, DEFAULT_MIN_CONFIDENCE).unwrap();
+        (found.len(), detector.notes(wall, &found))
+    };
+    assert_eq!(notes(&wall(2, 2)), (4, Vec::new()));
+    // 4480×560 pixels: faces of 85 pixels are ones of 36 where the detector looks.
+    let (found, notes) = notes(&wall(40, 5));
+    assert!(found < 200);
+    let expected = Note::FacesLookedForReduced { to: (1920, 240), often_missed_below: Some(93) };
+    assert_eq!(notes, [expected]);
+    let text = "faces looked for at 1920×240, ones below about 93 pixels are often missed";
+    assert_eq!(notes[0].to_string(), text);
+}

@@ -301,7 +301,7 @@ fn names_from_a_file_do_not_make_endless_messages() {
         model(&[], &[value("data", &[None; 4])], &vec![bytes_field(1, b"nowhere"); 50_000]),
         model(
             &[node("n", "Identity", &["data"], "out", &[])],
-            &vec![value("data", &[None]); 1],
+            &[value("data", &[None])],
             &[value("out", &[None]), value("data", &[None])],
         ),
     ];

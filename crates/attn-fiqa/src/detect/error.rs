@@ -1,6 +1,7 @@
 //! Why a file is no detector.
 
 use super::format::{InputSize, Output};
+use crate::onnx::{OnnxError, shown};
 
 /// A file that cannot be used as a detector.
 #[derive(Debug, thiserror::Error)]
@@ -14,30 +15,9 @@ pub enum DetectorError {
         /// What is wrong.
         what: String,
     },
-    /// The file's bytes could not be read.
-    #[error("{name}: the detector cannot be read")]
-    Unreadable {
-        /// The file.
-        name: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is larger than any detector.
-    #[error("{name}: the file holds more than {limit} bytes; no face detector does")]
-    TooLarge {
-        /// The file.
-        name: String,
-        /// The most bytes of a detector.
-        limit: u64,
-    },
-    /// The file is no ONNX network that can be loaded.
-    #[error("{name}: not an ONNX network that can be loaded: {what}")]
-    NotOnnx {
-        /// The file.
-        name: String,
-        /// What the runtime says.
-        what: String,
-    },
+    /// The file cannot be read, or is no network that can be run.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// The network does not take one picture.
     #[error(
         "{name}: a detector takes one picture [1, 3, height, width], but this network takes {found}"
@@ -84,13 +64,15 @@ pub enum DetectorError {
 
 impl DetectorError {
     pub(super) fn unknown_format(name: &str, outputs: &[Output], input: InputSize) -> Self {
-        let found: Vec<String> =
-            outputs.iter().map(|output| format!("{} {:?}", output.name, output.shape)).collect();
+        let found: Vec<String> = outputs
+            .iter()
+            .map(|output| format!("{} {:?}", shown(&output.name), output.shape))
+            .collect();
         Self::UnknownFormat {
             name: name.to_owned(),
             width: input.width,
             height: input.height,
-            found: found.join(", "),
+            found: shown(&found.join(", ")),
         }
     }
 }

@@ -116,9 +116,25 @@ impl Detector {
     /// When the file cannot be read or run, or is of neither format: the error
     /// says what inputs and outputs it has.
     pub fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
-        let network = OnnxNetwork::open(path, threads)?;
+        Self::of_onnx(OnnxNetwork::open(path, threads)?, path.display().to_string())
+    }
+
+    /// The same of a file's bytes; `name` stands for them in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::open`].
+    pub fn from_bytes(
+        bytes: Vec<u8>,
+        name: &str,
+        threads: &Threads,
+    ) -> Result<Self, DetectorError> {
+        Self::of_onnx(OnnxNetwork::from_bytes(bytes, name, threads)?, name.to_owned())
+    }
+
+    fn of_onnx(network: OnnxNetwork, name: String) -> Result<Self, DetectorError> {
+        let threads = network.threads().clone();
         let (outputs, input) = network.try_out()?;
-        let name = path.display().to_string();
         let format: Box<dyn OutputFormat> = match YuNet::recognise(&outputs) {
             Some(format) if network.is_builtin() => Box::new(format.ours()),
             _ => format::recognise(&outputs, input)
@@ -128,7 +144,7 @@ impl Detector {
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
-        Ok(Self::of(name, Network::Onnx(Box::new(network)), format, threads))
+        Ok(Self::of(name, Network::Onnx(Box::new(network)), format, &threads))
     }
 
     fn of(

@@ -1,8 +1,11 @@
 //! Why an ONNX file could not be opened or run.
 
+/// The most characters of a message besides the file's name.
+const LONGEST_REASON: usize = 800;
+
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
-#[error("{problem}: '{file}'")]
+#[error("{}: '{}'", cut(&.problem.to_string(), LONGEST_REASON), one_line(.file))]
 pub struct OnnxError {
     /// The file, or the name that stands for embedded bytes.
     pub file: String,
@@ -18,6 +21,9 @@ pub enum OnnxProblem {
     /// The file could not be read.
     #[error("cannot read the file ({0})")]
     Io(std::io::Error),
+    /// There is no memory for the file's bytes.
+    #[error("the file has {0} bytes, for which there is no memory")]
+    NoMemory(u64),
     /// A folder, a pipe or a device.
     #[error("not a regular file")]
     NotAFile,
@@ -38,6 +44,12 @@ pub enum OnnxProblem {
         /// The version of the operator set that the file asks for.
         opset: String,
         /// What is wrong, and in which node.
+        detail: String,
+    },
+    /// The network would take more memory or time than any face network.
+    #[error("the network asks for more than any face network: {detail}")]
+    TooCostly {
+        /// Which node asks for what.
         detail: String,
     },
     /// An input or output by this name is not there.
@@ -86,15 +98,20 @@ impl OnnxError {
 
 /// Text from a stranger's file as a line of a message can take it: without control
 /// characters, and not endless.
-pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 400;
-    let mut shown: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if text.chars().count() > LONGEST {
-        shown.push('…');
+pub(crate) fn shown(text: &str) -> String {
+    cut(text, 300)
+}
+
+/// Text on one line, cut after `longest` characters.
+fn cut(text: &str, longest: usize) -> String {
+    let mut chars = text.chars();
+    let mut cut = one_line(&chars.by_ref().take(longest).collect::<String>());
+    if chars.next().is_some() {
+        cut.push('…');
     }
-    shown
+    cut
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

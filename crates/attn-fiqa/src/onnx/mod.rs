@@ -14,20 +14,38 @@
 //! # What is guaranteed about a stranger's file
 //!
 //! `rten` is memory-safe on any file: it has no access to anything but the file's
-//! weights and the inputs. The bytes are bounded before they are read, nesting before
-//! they are parsed, and a panic inside `rten` becomes an [`OnnxError`] (the panic's own
-//! line still appears on standard error). What nobody bounds is the memory and time
-//! that a network asks for while it is opened or run: a file that declares a tensor of
-//! a terabyte can end the process. Run networks of unknown origin in a container.
+//! weights and the inputs. It bounds neither memory nor time, so that is done here, for
+//! every ONNX file alike:
+//!
+//! - a file is at most 2 GiB, and a regular file;
+//! - counts of nodes, values and attributes are bounded before anything is parsed; graphs
+//!   inside nodes (`If`, `Loop`, `Scan`) are refused;
+//! - the shape of every tensor is worked out before the network is built and again for every
+//!   shape of inputs it is run with. Networks are refused when one tensor has more than 2²⁸
+//!   numbers, all together more than 2³⁰, or the arithmetic more than 2⁴⁰ multiplications;
+//!   when they use an operator that face networks do not; and when the size of a tensor
+//!   depends on the input's numbers.
+//!
+//! A panic inside `rten` becomes an [`OnnxError`] (the panic's own line still appears on
+//! standard error). What remains: a network at these bounds takes some gigabytes, and half a
+//! minute on two cores, for each run; the estimate counts tensors and multiplications, not
+//! `rten`'s own buffers; and if the system refuses memory, the process ends. Where that
+//! matters, run networks of unknown origin in a process with limits of its own.
 
 mod error;
+mod estimate;
+mod graph;
 mod model;
-mod structure;
 mod tensor;
+mod wire;
 
 pub use error::{OnnxError, OnnxProblem};
 pub use model::OnnxModel;
 pub use tensor::{Dim, Port, Tensor};
+
+pub(crate) use error::shown;
+pub(crate) use model::read_file;
+pub(crate) use tensor::list_of_ports;
 
 /// Whether a file's name says that it is an ONNX network, rather than a checkpoint of
 /// ours.

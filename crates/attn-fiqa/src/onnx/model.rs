@@ -1,21 +1,25 @@
 //! A network from an ONNX file, ready to run.
 
-use std::fs::File;
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 
 use rten::{
     DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ValueOrView, ValueType, ValueView,
 };
 
 use super::error::{OnnxError, OnnxProblem, shown};
-use super::structure::{self, Structure};
-use super::tensor::{Dim, Port, Tensor};
+use super::estimate::{self, Described};
+use super::graph::{self, Graph};
+use super::tensor::{Dim, Port, Tensor, list_of_ports};
+use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::threads::Threads;
 
 /// Protocol Buffers bounds a message to 2 GiB.
 const MAX_BYTES: u64 = 1 << 31;
+
+/// Sets of input shapes that are remembered as checked; a detector meets many.
+const MOST_REMEMBERED: usize = 64;
 
 /// An opened network. `Send + Sync`; it can be run from many threads at once.
 pub struct OnnxModel {
@@ -23,6 +27,9 @@ pub struct OnnxModel {
     model: Model,
     inputs: Vec<(NodeId, Port)>,
     outputs: Vec<(NodeId, Port)>,
+    graph: Graph,
+    /// Shapes of the inputs with which the network was found to take no more than it may.
+    checked: Mutex<Vec<Vec<Option<Vec<u64>>>>>,
 }
 
 impl std::fmt::Debug for OnnxModel {
@@ -37,12 +44,11 @@ impl OnnxModel {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is longer than 2 GiB, is no ONNX model, or uses
-    /// an operator that `rten` does not have; the message then names the node.
+    /// When the file cannot be read, is longer than 2 GiB, is no ONNX model, uses an operator
+    /// that face networks do not (the message then names the node), or asks for more memory
+    /// or time than any face network does.
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
-        let file = path.display().to_string();
-        let bytes = read(path).map_err(|problem| OnnxError::new(&file, problem))?;
-        Self::from_bytes(bytes, &file)
+        Self::from_bytes(read_file(path)?, &path.display().to_string())
     }
 
     /// Builds a network of bytes that are part of the program; `name` stands for them
@@ -52,7 +58,7 @@ impl OnnxModel {
     ///
     /// As [`OnnxModel::open`].
     pub fn from_static(bytes: &'static [u8], name: &str) -> Result<Self, OnnxError> {
-        Self::load(bytes, name, |options| options.load_static_slice(bytes))
+        Self::build(bytes, name, |options| options.load_static_slice(bytes))
     }
 
     /// Builds a network of bytes in memory; `name` stands for them in errors.
@@ -61,29 +67,34 @@ impl OnnxModel {
     ///
     /// As [`OnnxModel::open`].
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self, OnnxError> {
-        let look = structure::look(&bytes);
-        Self::build(look, name, |options| options.load(bytes))
+        let checked = check(&bytes).map_err(|problem| OnnxError::new(name, problem))?;
+        Self::load(checked, name, |options| options.load(bytes))
     }
 
-    fn load(
+    fn build(
         bytes: &[u8],
         name: &str,
         load: impl FnOnce(&ModelOptions) -> Result<Model, rten::LoadError>,
     ) -> Result<Self, OnnxError> {
-        Self::build(structure::look(bytes), name, load)
+        let checked = check(bytes).map_err(|problem| OnnxError::new(name, problem))?;
+        Self::load(checked, name, load)
     }
 
-    fn build(
-        look: Result<Structure, &'static str>,
+    /// Builds the network: `load` from the bytes as they are.
+    fn load(
+        Checked { graph, rewritten }: Checked,
         name: &str,
         load: impl FnOnce(&ModelOptions) -> Result<Model, rten::LoadError>,
     ) -> Result<Self, OnnxError> {
         let fail = |problem| OnnxError::new(name, problem);
-        let structure = look.map_err(|reason| fail(OnnxProblem::NotOnnx(reason)))?;
         let options = ModelOptions::with_all_ops();
-        let model = guarded(|| load(&options)).map_err(fail)?.map_err(|error| {
-            let opset = structure.opset.map_or("not stated".to_owned(), |opset| opset.to_string());
-            fail(OnnxProblem::Load { opset, detail: shown(&error.to_string()) })
+        let load = || match rewritten {
+            Some(bytes) => options.load(bytes),
+            None => load(&options),
+        };
+        let model = guarded(load).map_err(fail)?.map_err(|error| {
+            let (opset, detail) = (estimate::opset_text(graph.opset), shown(&error.to_string()));
+            fail(OnnxProblem::Load { opset, detail })
         })?;
         let ports = |ids: &[NodeId]| ids.iter().map(|&id| (id, port(&model, id))).collect();
         Ok(Self {
@@ -91,6 +102,8 @@ impl OnnxModel {
             inputs: ports(model.input_ids()),
             outputs: ports(model.output_ids()),
             model,
+            graph,
+            checked: Mutex::new(Vec::new()),
         })
     }
 
@@ -120,7 +133,8 @@ impl OnnxModel {
     ///
     /// # Errors
     ///
-    /// When a name is not there, a shape does not fit, the network fails, or an output
+    /// When a name is not there, a shape does not fit, the network would take more memory or
+    /// time for inputs of these shapes than any face network does, it fails, or an output
     /// holds something else than f32.
     pub fn run(
         &self,
@@ -140,6 +154,7 @@ impl OnnxModel {
             .collect::<Result<Vec<_>, _>>()
             .map_err(fail)?;
         let wanted: Vec<NodeId> = wanted.into_iter().map(|(id, _)| id).collect();
+        self.check(inputs).map_err(fail)?;
         let options = RunOptions::default().with_thread_pool(Some(threads.pool()));
         let values = guarded(|| self.model.run(given, &wanted, Some(options)))
             .map_err(fail)?
@@ -155,6 +170,28 @@ impl OnnxModel {
                 .expect("as many values as the shape says: this is a bug"))
         });
         tensors.collect()
+    }
+
+    /// Whether the network takes no more memory and time than it may, for these inputs.
+    fn check(&self, inputs: &[(&str, &Tensor)]) -> Result<(), OnnxProblem> {
+        let shape = |id: usize| {
+            let (_, tensor) = inputs.iter().find(|(name, _)| *name == self.graph.names[id])?;
+            Some(tensor.shape().iter().map(|&length| length as u64).collect())
+        };
+        let shapes: Vec<Option<Vec<u64>>> =
+            self.graph.inputs.iter().map(|&(id, _)| shape(id)).collect();
+        // A thread that panicked has left a list that is whole.
+        let lock = || self.checked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if lock().contains(&shapes) {
+            return Ok(());
+        }
+        estimate::check(&self.graph, &shapes)?;
+        let mut checked = lock();
+        if checked.len() >= MOST_REMEMBERED {
+            checked.clear();
+        }
+        checked.push(shapes);
+        Ok(())
     }
 
     fn input<'a>(
@@ -185,7 +222,7 @@ fn find<'a>(
     found.map(|(id, port)| (*id, port)).ok_or_else(|| OnnxProblem::NoSuchPort {
         side,
         name: shown(name),
-        known: ports.iter().map(|(_, port)| port.to_string()).collect::<Vec<_>>().join(", "),
+        known: list_of_ports(ports.iter().map(|(_, port)| port)),
     })
 }
 
@@ -206,23 +243,40 @@ fn port(model: &Model, id: NodeId) -> Port {
     }
 }
 
+/// The bytes of an ONNX file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, OnnxError> {
+    read(path).map_err(|problem| OnnxError::new(&path.display().to_string(), problem))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, OnnxProblem> {
-    // Opening a pipe would wait for a writer, so look before opening.
-    let metadata = std::fs::metadata(path).map_err(OnnxProblem::Io)?;
-    if !metadata.is_file() {
-        return Err(OnnxProblem::NotAFile);
-    }
-    let too_large = |found| OnnxProblem::TooLarge { found, limit: MAX_BYTES };
-    if metadata.len() > MAX_BYTES {
-        return Err(too_large(metadata.len()));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(OnnxProblem::Io)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(OnnxProblem::Io)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large(bytes.len() as u64));
-    }
-    Ok(bytes)
+    read_regular_file(path, MAX_BYTES).map_err(|error| match error {
+        ReadError::Open(OpenError::Io(error)) => OnnxProblem::Io(error),
+        ReadError::Open(OpenError::Folder | OpenError::Special) => OnnxProblem::NotAFile,
+        ReadError::TooLong(found) => OnnxProblem::TooLarge { found, limit: MAX_BYTES },
+        ReadError::NoMemory(bytes) => OnnxProblem::NoMemory(bytes),
+    })
+}
+
+/// A file's graph, found to ask for no more than it may.
+struct Checked {
+    graph: Graph,
+    /// The file without shapes that are not true, where it has such.
+    rewritten: Option<Vec<u8>>,
+}
+
+/// Everything that can be told before `rten` sees the bytes. With open axes, what depends on
+/// them is checked when the network is run.
+fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
+    let graph = graph::read(bytes).map_err(OnnxProblem::NotOnnx)?;
+    let fixed = |axes: &Option<graph::Axes>| axes.as_ref()?.iter().copied().collect();
+    let inputs: Vec<Option<Vec<u64>>> = graph.inputs.iter().map(|(_, axes)| fixed(axes)).collect();
+    let rewritten = match estimate::check(&graph, &inputs)? {
+        Described::Truly => None,
+        Described::Doubtfully => {
+            Some(graph::without_descriptions(bytes, &graph).map_err(OnnxProblem::NotOnnx)?)
+        }
+    };
+    Ok(Checked { graph, rewritten })
 }
 
 /// Turns a panic inside `rten` into an error. What it may leave half done is dropped:

@@ -90,3 +90,13 @@ impl fmt::Display for Port {
         write!(f, "'{}' {}", super::error::shown(&self.name), self.shape_text())
     }
 }
+
+/// Inputs or outputs as a message can take them.
+pub(crate) fn list_of_ports<'a>(ports: impl Iterator<Item = &'a Port>) -> String {
+    /// A detector has up to twelve outputs.
+    const MOST: usize = 16;
+    let mut ports = ports.map(ToString::to_string);
+    let mut listed: Vec<String> = ports.by_ref().take(MOST).collect();
+    listed.extend(ports.next().map(|_| "…".to_owned()));
+    if listed.is_empty() { "nothing".to_owned() } else { super::error::shown(&listed.join(", ")) }
+}

@@ -2,12 +2,15 @@
 
 use super::input::{ColourOrder, InputSpec, RecogniserPreset, names};
 use crate::crop::Crop;
-use crate::onnx::{OnnxError, OnnxModel, Tensor};
+use crate::onnx::{OnnxError, OnnxModel, Tensor, list_of_ports};
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
 /// The input of the published recognisers, where a file leaves its size open.
 const USUAL_SIDE: usize = 112;
+
+/// The longest side that a network may fix, in pixels: eight times the usual one and more.
+const LONGEST_SIDE: usize = 1024;
 
 /// Longer embeddings than anybody's; feature maps are longer.
 const LONGEST_EMBEDDING: usize = 16_384;
@@ -40,6 +43,17 @@ pub enum RecogniserError {
         file: String,
         /// Its inputs.
         found: String,
+    },
+    /// It takes larger pictures than any recogniser.
+    #[error(
+        "the network takes pictures of {side}×{side} pixels, and a face at most \
+         {LONGEST_SIDE}×{LONGEST_SIDE}: '{file}'"
+    )]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The side that it takes, in pixels.
+        side: usize,
     },
     /// What it does to pixels is neither known nor given.
     #[error(
@@ -81,7 +95,7 @@ impl Recogniser {
         threads: &Threads,
     ) -> Result<Self, RecogniserError> {
         let file = model.file().to_owned();
-        let inputs = || model.inputs().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let inputs = || list_of_ports(model.inputs());
         let not_a_face = || RecogniserError::NotAFace { file: file.clone(), found: inputs() };
         let port = match (model.inputs().next(), model.inputs().len()) {
             (Some(port), 1) if port.is_f32 => port.clone(),
@@ -100,9 +114,12 @@ impl Recogniser {
         {
             return Err(not_a_face());
         }
+        if side > LONGEST_SIDE {
+            return Err(RecogniserError::TooLarge { file, side });
+        }
         let output = model.outputs().next().map(|port| port.name.clone()).unwrap_or_default();
         let spec = spec.or_else(|| known(&model, &port.name)).ok_or_else(|| {
-            let outputs = model.outputs().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let outputs = list_of_ports(model.outputs());
             RecogniserError::NoSpec {
                 file: file.clone(),
                 found: format!("{}, gives {outputs}", inputs()),

@@ -10,9 +10,7 @@ pub(crate) fn bytes_field(number: u8, inner: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn number_field(number: u8, value: u64) -> Vec<u8> {
-    let mut bytes = vec![number << 3];
-    bytes.extend(varint(value));
-    bytes
+    [varint(u64::from(number) << 3), varint(value)].concat()
 }
 
 fn varint(mut value: u64) -> Vec<u8> {
@@ -61,11 +59,34 @@ pub(crate) fn value(name: &str, axes: &[Option<u64>]) -> Vec<u8> {
     [bytes_field(1, name.as_bytes()), bytes_field(2, &bytes_field(1, &tensor))].concat()
 }
 
+/// A `TensorProto` of whole numbers, a vector.
+pub(crate) fn constant(name: &str, numbers: &[u64]) -> Vec<u8> {
+    let raw: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    [
+        number_field(1, numbers.len() as u64),
+        number_field(2, 7),
+        bytes_field(8, name.as_bytes()),
+        bytes_field(9, &raw),
+    ]
+    .concat()
+}
+
 /// A `ModelProto` of opset 17.
 pub(crate) fn model(nodes: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &[Vec<u8>]) -> Vec<u8> {
+    model_with(&[], nodes, inputs, outputs)
+}
+
+/// The same with constants.
+pub(crate) fn model_with(
+    constants: &[Vec<u8>],
+    nodes: &[Vec<u8>],
+    inputs: &[Vec<u8>],
+    outputs: &[Vec<u8>],
+) -> Vec<u8> {
     let mut graph = Vec::new();
     nodes.iter().for_each(|node| graph.extend(bytes_field(1, node)));
     graph.extend(bytes_field(2, b"graph"));
+    constants.iter().for_each(|constant| graph.extend(bytes_field(5, constant)));
     inputs.iter().for_each(|input| graph.extend(bytes_field(11, input)));
     outputs.iter().for_each(|output| graph.extend(bytes_field(12, output)));
     [

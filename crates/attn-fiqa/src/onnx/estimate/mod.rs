@@ -1,0 +1,256 @@
+//! How much memory and time a network takes, told from its graph before it is built or run.
+//!
+//! `rten` bounds neither. Every node's output is worked out here in advance, from the inputs'
+//! shapes on, with the operators of face networks ([`shape`]); small whole numbers are carried
+//! along ([`content`]), because networks compute shapes with them. A network is refused when
+//! a tensor, all of them together or the arithmetic would be larger than any face network's,
+//! when it uses another operator, and when its sizes depend on pixels.
+
+mod content;
+mod layout;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+use super::error::{OnnxProblem, shown};
+use super::graph::{Constant, Content, Graph, MOST_AXES, MOST_CONTENT, Node, as_stored};
+use shape::{Call, Outcome};
+
+/// The fuzzer waits for every network, so its limits are that many bits smaller.
+const SMALLER: u32 = if cfg!(fuzzing) { 10 } else { 0 };
+
+/// Numbers of the largest tensor: a gigabyte in f32.
+const MOST_IN_ONE: u64 = 1 << (28 - SMALLER);
+
+/// Numbers of all tensors that are computed: 4 GB, if none were freed. SCRFD-10G takes half
+/// of it on a picture of 1920×1920 pixels, ViT-L on a face a tenth.
+const MOST_IN_ALL: u64 = 1 << (30 - SMALLER);
+
+/// Multiplications, or steps that take as long: some ten to thirty seconds on two cores.
+/// ViT-L needs a twentieth for a face.
+const MOST_OPERATIONS: u64 = 1 << (40 - SMALLER);
+
+/// What reading or writing a number takes, in multiplications.
+const NUMBER_COST: u64 = 8;
+
+/// Numbers of one vector, and of all: `rten` keeps vectors as expressions, forty bytes a
+/// number, while it infers shapes.
+const MOST_IN_VECTOR: u64 = 1 << (20 - SMALLER);
+const MOST_IN_VECTORS: u64 = 1 << (22 - SMALLER);
+
+/// The longest chain of nodes: `rten` orders them by recursion. Face networks have up to
+/// 1,500.
+const LONGEST_CHAIN: usize = 4096;
+
+/// What is known in advance of a value.
+#[derive(Debug, Clone, Default)]
+struct Value {
+    /// Its shape, where that is known.
+    axes: Option<Vec<u64>>,
+    content: Option<Content>,
+    /// Whether it depends on constants alone; `rten` then computes it while it loads.
+    constant: bool,
+    /// Nodes from here back to an input.
+    chain: usize,
+}
+
+/// Checks a graph whose inputs have these shapes, in order. `None` is a shape not known yet:
+/// what depends on it is not checked, and must be before the network is run.
+///
+/// # Errors
+///
+/// What the network needs that no face network does.
+pub(super) fn check(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Described, OnnxProblem> {
+    let values = evaluate(graph, inputs)?;
+    Ok(if descriptions_hold(graph, &values) { Described::Truly } else { Described::Doubtfully })
+}
+
+/// What is known of every value.
+fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Value>>, OnnxProblem> {
+    let mut values: Vec<Option<Value>> = vec![None; graph.names.len()];
+    let define = |values: &mut Vec<Option<Value>>, id: usize, value: Value| {
+        let slot = &mut values[id];
+        if slot.is_some() {
+            return Err(OnnxProblem::NotOnnx("two of its values have one name"));
+        }
+        *slot = Some(value);
+        Ok(())
+    };
+    let mut total = Total::default();
+    for (id, constant) in &graph.constants {
+        define(&mut values, *id, Value::of(constant))?;
+    }
+    let (constants, nodes): (Vec<&Node>, Vec<&Node>) =
+        graph.nodes.iter().partition(|node| node.operator == "Constant");
+    for node in constants {
+        let id = node.outputs.first().copied().flatten();
+        let id = id.ok_or(OnnxProblem::NotOnnx("a constant has no name"))?;
+        define(&mut values, id, Value::of(&shape::constant(node)))?;
+    }
+    for ((id, _), axes) in graph.inputs.iter().zip(inputs) {
+        if let Some(axes) = axes {
+            total.add("the input", axes, 0)?;
+        }
+        define(&mut values, *id, Value { axes: axes.clone(), ..Value::default() })?;
+    }
+    for node in nodes {
+        let about = |what: String| {
+            let (name, operator) = (shown(&node.name), shown(&node.operator));
+            OnnxProblem::TooCostly { detail: format!("the node '{name}' ({operator}) {what}") }
+        };
+        let mut given = Vec::with_capacity(node.inputs.len());
+        for id in &node.inputs {
+            given.push(match id {
+                None => None,
+                Some(id) => Some(values[*id].as_ref().ok_or(OnnxProblem::NotOnnx(
+                    "a node uses a value that no earlier node computes",
+                ))?),
+            });
+        }
+        let known = given.iter().flatten();
+        let constant = known.clone().all(|value| value.constant);
+        let chain = 1 + known.clone().map(|value| value.chain).max().unwrap_or(0);
+        let all_known = known.clone().all(|value| value.axes.is_some());
+        if chain > LONGEST_CHAIN {
+            return Err(about(format!(
+                "stands at the end of a chain of more than {LONGEST_CHAIN}"
+            )));
+        }
+        let call = Call { node, given: &given };
+        let outcome = shape::of(&call).ok_or_else(|| OnnxProblem::Load {
+            opset: opset_text(graph.opset),
+            detail: format!(
+                "the node '{}' uses the operator {}, which is not one of those that face networks \
+                 are made of",
+                shown(&node.name),
+                shown(&node.operator)
+            ),
+        })?;
+        let read: u64 = known.filter_map(|value| value.axes.as_deref()).map(count).fold(0, add);
+        total.operations = add(total.operations, read.saturating_mul(NUMBER_COST));
+        total.numbers = add(total.numbers, outcome.scratch);
+        match &outcome.axes {
+            Some(axes) => {
+                for _ in node.outputs.iter().flatten() {
+                    total.add(
+                        &format!("the node '{}'", shown(&node.name)),
+                        axes,
+                        outcome.operations,
+                    )?;
+                }
+            }
+            // Known only when the input is.
+            None if !all_known && !constant => {}
+            None => {
+                return Err(about("gives a tensor whose size cannot be told in advance".into()));
+            }
+        }
+        let Outcome { axes, content, parts, .. } = outcome;
+        let value = Value { axes, content, constant, chain };
+        for (index, id) in node.outputs.iter().enumerate() {
+            let Some(id) = id else { continue };
+            let mut value = value.clone();
+            if index > 0 {
+                value.content = None;
+            }
+            if let (Some((place, parts)), Some(axes)) = (&parts, &mut value.axes) {
+                axes[*place] = parts[index];
+            }
+            define(&mut values, *id, value)?;
+        }
+    }
+    if graph.outputs.iter().any(|&id| values[id].is_none()) {
+        return Err(OnnxProblem::NotOnnx("an output is computed by no node"));
+    }
+    Ok(values)
+}
+
+/// Whether the shapes that a file gives for values on the way are the values' own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Described {
+    /// They are, or nothing is computed of them.
+    Truly,
+    /// They are not, or nobody knows: `rten` would compute with shapes that are not true.
+    Doubtfully,
+}
+
+fn descriptions_hold(graph: &Graph, values: &[Option<Value>]) -> bool {
+    let reads_shapes =
+        graph.nodes.iter().any(|node| matches!(node.operator.as_str(), "Shape" | "Size"));
+    graph.described.iter().all(|(id, described)| {
+        match values[*id].as_ref().map(|value| value.axes.as_ref()) {
+            None => true,
+            Some(None) => !reads_shapes || described.iter().all(Option::is_none),
+            Some(Some(found)) => {
+                found.len() == described.len()
+                    && found.iter().zip(described).all(|(f, d)| d.is_none_or(|d| d == *f))
+            }
+        }
+    })
+}
+
+pub(super) fn opset_text(opset: Option<u64>) -> String {
+    opset.map_or_else(|| "not stated".to_owned(), |opset| opset.to_string())
+}
+
+impl Value {
+    fn of(constant: &Constant) -> Self {
+        let axes = Some(constant.axes.clone());
+        Self { axes, content: constant.content.clone(), constant: true, chain: 0 }
+    }
+}
+
+/// What all nodes take together.
+#[derive(Default)]
+struct Total {
+    numbers: u64,
+    vectors: u64,
+    operations: u64,
+}
+
+impl Total {
+    /// Adds a tensor and what it took to compute it.
+    fn add(&mut self, whose: &str, axes: &[u64], operations: u64) -> Result<(), OnnxProblem> {
+        let too_costly = |what: String| OnnxProblem::TooCostly { detail: what };
+        if axes.len() > MOST_AXES {
+            return Err(too_costly(format!("{whose} has a tensor of {} axes", axes.len())));
+        }
+        let numbers = count(axes);
+        if numbers > MOST_IN_ONE {
+            return Err(too_costly(format!(
+                "{whose} has a tensor of {axes:?}; at most {MOST_IN_ONE} numbers are accepted"
+            )));
+        }
+        if axes.len() < 2 {
+            self.vectors = add(self.vectors, numbers);
+            if numbers > MOST_IN_VECTOR || self.vectors > MOST_IN_VECTORS {
+                return Err(too_costly(format!("{whose} makes vectors of {numbers} numbers")));
+            }
+        }
+        self.numbers = add(self.numbers, numbers);
+        self.operations = add(self.operations, operations);
+        self.operations = add(self.operations, numbers.saturating_mul(NUMBER_COST));
+        if self.numbers > MOST_IN_ALL {
+            return Err(too_costly(format!(
+                "up to {whose} its tensors hold more than {MOST_IN_ALL} numbers"
+            )));
+        }
+        if self.operations > MOST_OPERATIONS {
+            return Err(too_costly(format!(
+                "up to {whose} it takes more than {MOST_OPERATIONS} multiplications"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn add(sum: u64, more: u64) -> u64 {
+    sum.saturating_add(more)
+}
+
+/// Numbers of a tensor. An axis of length 0 hides no other axis that overflows: readers may
+/// multiply in another order.
+fn count(axes: &[u64]) -> u64 {
+    axes.iter().fold(1, |product: u64, &axis| product.saturating_mul(axis.max(1)))
+}

@@ -89,8 +89,8 @@ fn a_quality_only_file_says_so() {
     assert_eq!(value(&ran, "file"), "q.safetensors");
     here.run(&["score", "blur-1.png", "-m", "q.safetensors", "--columns", "embedding"]).refused(
         "an embedding, or a method that reads the whole network, was asked for, but this file \
-         holds only what an attention score needs (it was written with --quality-only); use the \
-         full checkpoint",
+         holds only what an attention score needs (a quality-only checkpoint); use the full \
+         checkpoint (`model convert --quality-only` writes such files)",
     );
     here.run(&["score", "blur-1.png", "-m", "q.safetensors", "--columns", "map"]).ended_with(0);
     here.run(&["model", "convert", "q.safetensors", "full.safetensors"]).refused(

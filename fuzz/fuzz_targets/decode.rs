@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use attn_fiqa::decode::{DecodeLimits, decode};
+use attn_fiqa::decode::{DecodeLimits, decode, memory_needed};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -10,6 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
         max_pixels: 1 << 20,
         ..DecodeLimits::default()
     };
+    // Without the net that is under the decoders.
+    let _ = memory_needed(bytes, &limits);
     if let Ok(decoded) = decode(bytes, &limits) {
         let picture = decoded.picture;
         assert_eq!(picture.rgb().len(), picture.width() * picture.height() * 3);

@@ -1,6 +1,10 @@
 //! What decoding takes of memory, against what [`memory_needed`] says of it.
 #![allow(unsafe_code, reason = "a counting allocator is unsafe by its trait")]
-#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed unwrap in a test is a failed test, and figures are shown with --nocapture"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Cursor, Write};
@@ -123,6 +127,10 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
+const FIXTURES: &str = "progressive.jpg cmyk.jpg ycck.jpg restarts.jpg lossy.webp animated.webp \
+                        animated.png orientation6.png orientation6.tiff orientation6.webp \
+                        cmyk.tiff pages.tiff";
+
 /// Every kind that the `image` crate can write.
 fn pictures() -> Vec<(String, Vec<u8>)> {
     let rgba = colour();
@@ -189,15 +197,29 @@ fn decoding_takes_no_more_memory_than_its_header_says() {
         assert!(needed <= 2 * used + (3 << 20), "{name}: {needed} bytes said, and {used} used");
     }
     // Small ones of kinds that nothing here writes.
-    let fixtures = "progressive.jpg cmyk.jpg ycck.jpg restarts.jpg lossy.webp animated.webp \
-                    animated.png orientation6.png orientation6.tiff orientation6.webp cmyk.tiff \
-                    pages.tiff";
-    for name in fixtures.split_whitespace() {
+    for name in FIXTURES.split_whitespace() {
         let (needed, used) = measure(name, &fixture(name));
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
     }
     a_profile_is_not_unpacked();
     a_header_that_is_refused_is_refused_here_too();
+    changed_headers_never_panic();
+}
+
+fn changed_headers_never_panic() {
+    let limits = DecodeLimits::default();
+    for name in FIXTURES.split_whitespace() {
+        let mut bytes = fixture(name);
+        for at in 0..bytes.len().min(400) {
+            // Whatever comes of it.
+            let _ = memory_needed(&bytes[..at], &limits);
+            for value in [0, 1, 0x7F, 0xFF] {
+                let own = std::mem::replace(&mut bytes[at], value);
+                let _ = memory_needed(&bytes, &limits);
+                bytes[at] = own;
+            }
+        }
+    }
 }
 
 /// A profile that unpacks to 64 MiB.

@@ -191,7 +191,7 @@ fn bmp(bytes: &[u8]) -> Option<Needs> {
     Some(Needs { width, height, decoding, copies: 0, turned: false })
 }
 
-/// By the first chunk: what follows it costs at most a copy of itself.
+/// By the first chunk.
 fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
     const ALPHA: u8 = 0x10;
     let header = container::webp_header(bytes)
@@ -211,11 +211,18 @@ fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
     // Lossy pictures consist of blocks of 16×16.
     let blocks = |side: u64| side.next_multiple_of(16);
     let decoding = times(blocks(header.width), blocks(header.height), halves) / 2;
+    // A chunk, and a lossy picture's parts of it as words; how an extended file holds its
+    // picture is said further on.
+    let copies = match header.kind {
+        WebpKind::Lossy => 3,
+        WebpKind::Extended { .. } => 2,
+        WebpKind::Lossless { .. } => 1,
+    };
     Ok(Needs {
         width: header.width,
         height: header.height,
         decoding,
-        copies: bytes.len() as u64,
+        copies: copies * bytes.len() as u64,
         turned: matches!(header.kind, WebpKind::Extended { .. }),
     })
 }

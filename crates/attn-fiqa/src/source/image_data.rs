@@ -1,6 +1,6 @@
 //! What a source hands over: an encoded image, or a frame that is decoded already.
 
-use crate::decode::{DecodeLimits, Decoded, decode};
+use crate::decode::{DecodeLimits, Decoded, decode, memory_needed};
 use crate::picture::Picture;
 use crate::status::Failure;
 
@@ -19,6 +19,19 @@ impl ImageData {
         match self {
             Self::Encoded(bytes) => bytes.capacity(),
             Self::Pixels(picture) => picture.rgb().len(),
+        }
+    }
+
+    /// The most bytes that [`ImageData::decode`] takes at once beside these; see
+    /// [`memory_needed`]. Pixels take none.
+    ///
+    /// # Errors
+    ///
+    /// As [`memory_needed`].
+    pub fn memory_to_decode(&self, limits: &DecodeLimits) -> Result<u64, Failure> {
+        match self {
+            Self::Encoded(bytes) => memory_needed(bytes, limits),
+            Self::Pixels(_) => Ok(0),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What `score` and `map` share: a model, its images, and the run over them.
 
+use attn_fiqa::checkpoint::{Checkpoint, Provenance};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use attn_fiqa::pipeline::{self, FaceSource, PipelineError, PipelineOptions, Row, Scorer};
 use attn_fiqa::score::Method;
@@ -12,6 +13,7 @@ use crate::report::Report;
 pub(super) struct Session {
     pub(super) engine: Engine,
     pub(super) model_name: String,
+    activation: String,
 }
 
 impl Session {
@@ -22,7 +24,8 @@ impl Session {
         let checkpoint = run.model_options.open(run.model.as_ref())?;
         let options = EngineOptions { threads: run.jobs, embedding, precision: run.precision };
         let engine = Engine::new(&checkpoint, &options)?;
-        Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
+        let model_name = ModelOptions::name(run.model.as_ref());
+        Ok(Self { engine, model_name, activation: activation(&checkpoint) })
     }
 
     /// How the scores come to be, for the output's metadata.
@@ -30,6 +33,7 @@ impl Session {
         vec![
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("model", self.model_name.clone()),
+            ("activation", self.activation.clone()),
             ("precision", self.engine.precision().to_string()),
             ("instruction_set", self.engine.instruction_set().to_owned()),
         ]
@@ -119,6 +123,17 @@ impl Session {
             Err(PipelineError::Request(error)) => Err(error.into()),
             Err(PipelineError::Sink(error)) => Err(error),
         }
+    }
+}
+
+/// The MLP's non-linearity, with a word where nothing says that it is this one.
+fn activation(checkpoint: &Checkpoint) -> String {
+    let found = checkpoint.config_values().iter().find(|value| value.name == "activation");
+    match found {
+        Some(value) if value.from == Provenance::Assumed => {
+            format!("{} ({})", value.value, value.from)
+        }
+        _ => checkpoint.config().activation.name().to_owned(),
     }
 }
 

@@ -259,9 +259,9 @@ fn files_that_are_no_detector_are_refused_with_what_they_give() {
     let refused = |file: &str, part: &str| {
         here.run(&["score", "photo.png", "--detector", file]).refused_with(part);
     };
-    refused("gone.onnx", "gone.onnx: the detector cannot be read: ");
-    refused("text.onnx", "text.onnx: not an ONNX network that can be loaded: ");
-    refused("cut.onnx", "cut.onnx: not an ONNX network that can be loaded: ");
+    refused("gone.onnx", "cannot read the file (");
+    refused("text.onnx", "not an ONNX model: ");
+    refused("cut.onnx", "not an ONNX model: ");
     refused("other.onnx", "at an input of 256×256 this network gives fc1 [1, 3]");
     let mut nan = faces();
     nan[0].points[2][0] = f32::NAN;

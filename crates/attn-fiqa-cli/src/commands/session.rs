@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attn_fiqa::checkpoint::{Checkpoint, Provenance};
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, Scorer};
 use attn_fiqa::score::Method;
@@ -14,6 +15,7 @@ use crate::report::Report;
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) model_name: String,
+    activation: String,
 }
 
 impl Session {
@@ -30,7 +32,8 @@ impl Session {
             ..EngineOptions::default()
         };
         let engine = Arc::new(Engine::new(&checkpoint, &options)?);
-        Ok(Self { engine, model_name: ModelOptions::name(run.model.as_ref()) })
+        let model_name = ModelOptions::name(run.model.as_ref());
+        Ok(Self { engine, model_name, activation: activation(&checkpoint) })
     }
 
     /// How the scores come to be, for the output's metadata.
@@ -38,6 +41,7 @@ impl Session {
         vec![
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("model", self.model_name.clone()),
+            ("activation", self.activation.clone()),
             ("precision", self.engine.precision().to_string()),
             ("instruction_set", self.engine.instruction_set().to_owned()),
         ]
@@ -125,6 +129,17 @@ impl Session {
     }
 }
 
+/// The MLP's non-linearity, with a word where nothing says that it is this one.
+fn activation(checkpoint: &Checkpoint) -> String {
+    let found = checkpoint.config_values().iter().find(|value| value.name == "activation");
+    match found {
+        Some(value) if value.from == Provenance::Assumed => {
+            format!("{} ({})", value.value, value.from)
+        }
+        _ => checkpoint.config().activation.name().to_owned(),
+    }
+}
+
 /// The names of what a run scores by, in order.
 fn scorers(options: &ScoreOptions) -> Vec<String> {
     if options.scorers.is_empty() {
@@ -133,7 +148,6 @@ fn scorers(options: &ScoreOptions) -> Vec<String> {
     let name = |scorer: &Scorer| match scorer {
         Scorer::Method(method) => method.to_string(),
         Scorer::Measure(measure) => measure.name().to_owned(),
-        _ => "other".to_owned(),
     };
     options.scorers.iter().map(name).collect()
 }

@@ -163,7 +163,7 @@ impl OnnxModel {
             let found = value.dtype().to_string();
             let tensor: rten_tensor::Tensor<f32> = value
                 .into_tensor()
-                .ok_or(OnnxProblem::NotF32 { name: (*name).to_owned(), found })
+                .ok_or(OnnxProblem::NotF32 { name: shown(name), found })
                 .map_err(fail)?;
             let shape = rten_tensor::Layout::shape(&tensor).to_vec();
             Ok(Tensor::new(&shape, tensor.into_data())
@@ -201,7 +201,7 @@ impl OnnxModel {
     ) -> Result<(NodeId, ValueOrView<'a>), OnnxProblem> {
         let (id, port) = find(&self.inputs, "input", name)?;
         let wrong = || OnnxProblem::WrongShape {
-            name: name.to_owned(),
+            name: shown(name),
             expected: port.shape_text(),
             found: tensor.shape().to_vec(),
         };

@@ -108,7 +108,6 @@ impl From<Method> for ScoreOptions {
 
 /// Where one of a face's scores comes from.
 #[derive(Clone)]
-#[non_exhaustive]
 pub enum Scorer {
     /// A method of the request.
     Method(Method),

@@ -241,6 +241,34 @@ fn a_killed_run_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_change_computes_what_it_changes_and_nothing_goes_to_the_systems_folder() {
+    let here = eight_faces();
+    let run = |study: &str| {
+        here.write("study.toml", study);
+        let mut command = here.command(&["benchmark", "study.toml", "--quiet"]);
+        // A folder for temporary files that is not there cannot be used.
+        let nowhere = here.path("nowhere");
+        for name in ["TMPDIR", "TMP", "TEMP"] {
+            command.env(name, &nowhere);
+        }
+        let ran = command.output().expect("the program");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let files = here.files("study.run/cache");
+        let of = |ending: &str| files.iter().filter(|file| file.ends_with(ending)).count();
+        [of(".rows"), of(".json")]
+    };
+    // Scores of one method; curves of two, and the two ends.
+    assert_eq!(run(STUDY), [1, 3]);
+    assert_eq!(run(&STUDY.replace("faces = 2", "faces = 1")), [1, 3]);
+    let renamed = STUDY.replace("<script>alert(1)</script>", "theirs").replace("made-up", "ours");
+    assert_eq!(run(&renamed), [1, 3]);
+    assert_eq!(run(&STUDY.replace("fmr = [0.1]", "fmr = [0.2, 0.1]")), [1, 6]);
+    let more = format!("{STUDY}[[method]]\nname = \"laplacian\"\n");
+    assert_eq!(run(&more), [2, 7]);
+    assert_eq!(run(&STUDY.replace("replicates = 10", "replicates = 11")), [2, 9]);
+}
+
+#[test]
 fn a_bad_image_is_a_failure_and_not_the_end() {
     let here = eight_faces();
     here.write("set/p2_0.png", "no picture");

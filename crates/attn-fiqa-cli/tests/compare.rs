@@ -5,7 +5,7 @@ mod support;
 use support::Workplace;
 
 const PAUC_HEADING: &str = "method,protocol,target,fmr_realised,fnmr_start,pauc_x1000,pauc_low,\
-                            pauc_high,range_low,range_high,auc_x1000,warnings";
+                            pauc_high,above_ideal_x1000,range_low,range_high,auc_x1000,warnings";
 
 /// Two hundred pairs of four hundred images with scores, and two quality files: one
 /// that knows the errors and one that knows nothing.
@@ -48,7 +48,7 @@ fn verify_tells_accuracy_and_error_rates() {
     let here = workplace();
     let ran = here.run(&["verify", "--pairs", "pairs.txt", "--fmr", "0.1,1e-3"]).ended_with(0);
     let table = ran.table();
-    assert_eq!(table.heading.join(","), "measure,fmr_target,fmr_realised,threshold,value");
+    assert_eq!(table.heading.join(","), "measure,target,fmr_realised,threshold,value");
     assert_eq!(table.column("measure"), ["accuracy", "accuracy-deviation", "eer", "fnmr", "fnmr"]);
     let values = table.numbers("value");
     assert!((values[0] - 0.95).abs() < 1e-6, "ten of two hundred are wrong: {values:?}");
@@ -187,7 +187,66 @@ fn bad_input_is_refused_with_file_and_line() {
     here.run(&["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--quality", "good.txt"])
         .refused_with("two rows would be called 'good'");
     here.run(&["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--start-fnmr", "0.05"])
-        .refused_with("--start-fnmr is for --protocol iso alone");
+        .refused_with("--start-fnmr and --threshold are for --protocol iso,nist");
+}
+
+#[test]
+fn exactly_one_thing_fixes_the_threshold() {
+    let here = workplace();
+    let commands = [
+        vec!["verify", "--pairs", "pairs.txt"],
+        vec!["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--protocol", "nist"],
+        vec!["advise", "--pairs", "pairs.txt", "--quality", "good.txt"],
+    ];
+    for command in commands {
+        let with = |more: &[&str]| here.run(&[&command[..], more].concat());
+        for [a, b] in
+            [["--fmr", "--threshold"], ["--fmr", "--start-fnmr"], ["--threshold", "--start-fnmr"]]
+        {
+            with(&[a, "0.1", b, "0.1"]).refused_with("cannot be used with");
+        }
+        for (flag, target) in [
+            ("--fmr", "FMR 0.05"),
+            ("--start-fnmr", "FNMR 0.05"),
+            ("--threshold", "threshold 0.05"),
+        ] {
+            let table = with(&[flag, "0.05"]).ended_with(0).table();
+            assert_eq!(table.column("target").last(), Some(&target));
+        }
+        with(&["--threshold", "nan"]).refused_with("expected a finite number");
+    }
+}
+
+/// The scores of the non-mated comparisons are 0.001, 0.003, … 0.199, of the mated ones
+/// -0.5 ten times, and 0.702 to 0.718.
+#[test]
+fn nist_takes_a_starting_fnmr_and_areas_are_shown_above_the_ideal() {
+    let here = workplace();
+    let edc = |more: &[&str]| {
+        let args =
+            ["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--protocol", "nist,iso"];
+        here.run(&[&args[..], more].concat()).ended_with(0).table()
+    };
+    let table = edc(&["--start-fnmr", "0.05"]);
+    let of_good = |table: &support::Table, column: &str| {
+        let at = table.heading.iter().position(|name| name == column).expect("a column");
+        let good = table.rows.iter().filter(|row| row[0] == "good");
+        good.map(|row| row[at].parse().expect("a number")).collect::<Vec<f64>>()
+    };
+    // The quantile is -0.5, and what lies at a threshold is a match.
+    assert_eq!(of_good(&table, "fnmr_start"), [0.0, 0.0]);
+    assert_eq!(of_good(&table, "fmr_realised"), [1.0, 1.0]);
+    let table = edc(&["--threshold", "0.101"]);
+    assert_eq!(of_good(&table, "fnmr_start"), [0.1, 0.1]);
+    assert_eq!(of_good(&table, "fmr_realised"), [0.5, 0.5]);
+    // The quality knows the ten errors. In iso they leave together, which makes a square
+    // of the ideal triangle of 0.1²/2; in nist there is a point halfway, with 5 of 95.
+    let above = of_good(&table, "above_ideal_x1000");
+    let pauc = of_good(&table, "pauc_x1000");
+    let expected = [50.0 * 0.05 + 1000.0 * 0.05 * 5.0 / 95.0 - 5.0, 5.0];
+    for ((above, pauc), expected) in above.iter().zip(pauc).zip(expected) {
+        assert!((above - expected).abs() < 1e-3 && (pauc - above - 5.0).abs() < 1e-3, "{above}");
+    }
 }
 
 /// The accuracies that were measured when the embeddings were made: 99.50 % and 99.2 %.

@@ -97,15 +97,13 @@ pub fn by_band(
         let of = [pair.a, pair.b].map(|image| image as usize);
         of.iter().for_each(|&image| shown[image] = true);
         let row = &mut rows[place(Band::of(qualities[of[0]].min(qualities[of[1]])))];
-        let distance = comparisons.distance(index);
-        // As the protocol has it: a match needs less than the threshold where FNMR is
-        // counted, and at most it where FMR is.
+        let is_match = point.threshold.accepts(comparisons, index);
         if pair.mated {
             row.mated += 1;
-            row.false_non_matches += usize::from(distance >= point.threshold);
+            row.false_non_matches += usize::from(!is_match);
         } else {
             row.non_mated += 1;
-            row.false_matches += usize::from(distance <= point.threshold);
+            row.false_matches += usize::from(is_match);
         }
     }
     for (&quality, _) in qualities.iter().zip(&shown).filter(|(_, shown)| **shown) {
@@ -121,7 +119,7 @@ pub fn by_band(
 mod tests {
     use super::*;
     use crate::comparisons::ScoreScale;
-    use crate::edc::Evaluator;
+    use crate::edc::{Evaluator, Target};
     use crate::rates::operating_points;
 
     #[test]
@@ -140,7 +138,7 @@ mod tests {
         let mated = pairs.iter().map(|pair| pair.mated).collect();
         let set = Comparisons::new(scores, mated, ScoreScale::Similarity).expect("comparisons");
         let evaluator = Evaluator::new(&set);
-        let point = operating_points(&evaluator, &[0.01]).expect("a point")[0];
+        let point = operating_points(&evaluator, &[Target::Fmr(0.01)]).expect("a point")[0];
         let rows = by_band(&set, &pairs, &qualities, &point).expect("bands");
         assert_eq!(rows.iter().map(|row| row.band).collect::<Vec<_>>(), Band::ALL.map(Some));
         assert_eq!(rows.iter().map(|row| row.pictures).collect::<Vec<_>>(), [20, 20, 20, 41]);

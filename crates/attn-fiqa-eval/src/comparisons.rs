@@ -1,10 +1,15 @@
 //! Comparisons of two images (or templates) by a recognition network.
 
+use rayon::prelude::*;
+
 use crate::embeddings::Embeddings;
 use crate::error::EvalError;
 
 /// A value this little beyond ±1 is a cosine with rounding error.
 const COSINE_SLACK: f64 = 1e-5;
+
+/// Comparisons that one piece of parallel work makes.
+const CHUNK: usize = 1 << 12;
 
 /// Two images, or two templates, to be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +32,17 @@ pub enum ScoreScale {
     Similarity,
     /// Lower is more alike, in any range. Its similarity is `−d`.
     Distance,
+}
+
+impl ScoreScale {
+    /// The distance that belongs to a similarity.
+    pub(crate) fn distance_of_similarity(self, similarity: f64) -> f64 {
+        // Adding 0 makes one zero of the two.
+        0.0 + match self {
+            Self::Cosine => similarity.clamp(-1.0, 1.0).acos() / std::f64::consts::PI,
+            Self::Similarity | Self::Distance => -similarity,
+        }
+    }
 }
 
 /// The scores of mated and non-mated comparisons: at least one of each, all finite.
@@ -85,12 +101,13 @@ impl Comparisons {
     ///
     /// As [`Self::new`], and if a pair refers to an image that has no embedding.
     pub fn from_embeddings(embeddings: &Embeddings, pairs: &[Pair]) -> Result<Self, EvalError> {
-        let norms: Vec<f64> = (0..embeddings.len()).map(|index| embeddings.norm(index)).collect();
-        let mut values = Vec::with_capacity(pairs.len());
         for (index, pair) in pairs.iter().enumerate() {
-            let [a, b] = ends(index, pair, embeddings.len())?;
-            values.push(embeddings.cosine([a, b], [norms[a], norms[b]]));
+            ends(index, pair, embeddings.len())?;
         }
+        let norms: Vec<f64> = (0..embeddings.len()).map(|index| embeddings.norm(index)).collect();
+        let mut values = vec![0.0; pairs.len()];
+        let chunks = values.par_chunks_mut(CHUNK).zip(pairs.par_chunks(CHUNK));
+        chunks.for_each(|(values, pairs)| embeddings.cosines(&norms, pairs, values));
         Self::new(values, pairs.iter().map(|pair| pair.mated).collect(), ScoreScale::Cosine)
     }
 
@@ -146,11 +163,9 @@ impl Comparisons {
     /// If there is no such comparison.
     pub fn distance(&self, index: usize) -> f64 {
         let value = self.values[index];
-        // Adding 0 makes one zero of the two.
-        0.0 + match self.scale {
-            ScoreScale::Cosine => value.clamp(-1.0, 1.0).acos() / std::f64::consts::PI,
-            ScoreScale::Similarity => -value,
-            ScoreScale::Distance => value,
+        match self.scale {
+            ScoreScale::Distance => 0.0 + value,
+            scale => scale.distance_of_similarity(value),
         }
     }
 

@@ -1,6 +1,12 @@
 //! Recognition embeddings of a set of images.
 
+use std::array;
+
+use crate::comparisons::Pair;
 use crate::error::EvalError;
+
+/// Pairs whose products are summed side by side.
+const LANES: usize = 8;
 
 /// One embedding an image, as a recognition network gave them.
 ///
@@ -80,11 +86,49 @@ impl Embeddings {
         Self { dim: self.dim, values }
     }
 
-    /// The cosine of the angle between two embeddings, −1 to 1; `norms` are those
-    /// of the two.
-    pub(crate) fn cosine(&self, [a, b]: [usize; 2], norms: [f64; 2]) -> f64 {
-        let products = self.row(a).iter().zip(self.row(b));
-        let dot: f64 = products.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-        (dot / (norms[0] * norms[1])).clamp(-1.0, 1.0)
+    /// The cosine of the angle between the two embeddings of each pair, −1 to 1;
+    /// `norms` has one number an embedding.
+    ///
+    /// A sum of products in the order of the numbers is a chain of additions that wait
+    /// for each other; several pairs are summed side by side, each in that order.
+    pub(crate) fn cosines(&self, norms: &[f64], pairs: &[Pair], cosines: &mut [f64]) {
+        for (pairs, cosines) in pairs.chunks(LANES).zip(cosines.chunks_mut(LANES)) {
+            let lane = |lane: usize| pairs[lane.min(pairs.len() - 1)];
+            let a: [&[f32]; LANES] = array::from_fn(|l| self.row(lane(l).a as usize));
+            let b: [&[f32]; LANES] = array::from_fn(|l| self.row(lane(l).b as usize));
+            let mut sums = [-0.0_f64; LANES];
+            for number in 0..self.dim {
+                for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(&b)) {
+                    *sum += f64::from(a[number]) * f64::from(b[number]);
+                }
+            }
+            for (cosine, (pair, dot)) in cosines.iter_mut().zip(pairs.iter().zip(sums)) {
+                let norms = norms[pair.a as usize] * norms[pair.b as usize];
+                *cosine = (dot / norms).clamp(-1.0, 1.0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparisons::Comparisons;
+
+    #[test]
+    fn cosines_are_sums_in_the_order_of_the_numbers() {
+        let dim = 13;
+        let values: Vec<f32> = (0..9 * dim).map(|n| ((n * n) as f32 * 0.37).sin()).collect();
+        let embeddings = Embeddings::new(dim, values).expect("embeddings");
+        let pair = |n: u32| Pair { a: n % 9, b: (n * n + 1) % 9, mated: n.is_multiple_of(2) };
+        let pairs: Vec<Pair> = (0..23).map(pair).collect();
+        let found = Comparisons::from_embeddings(&embeddings, &pairs).expect("comparisons");
+        for (pair, &found) in pairs.iter().zip(found.values()) {
+            let [a, b] = [pair.a as usize, pair.b as usize];
+            let products = embeddings.row(a).iter().zip(embeddings.row(b));
+            let dot: f64 = products.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            let expected = (dot / (embeddings.norm(a) * embeddings.norm(b))).clamp(-1.0, 1.0);
+            assert_eq!(found.to_bits(), expected.to_bits());
+        }
     }
 }

@@ -8,7 +8,7 @@
 //!    writes them down, and whole sets with their protocols.
 //! 2. [`embeddings`] and [`comparisons`]: what a recognition network made of pairs
 //!    of images, and the quality of a pair.
-//! 3. [`rates`] and [`verification`]: error rates and accuracy with nothing discarded;
+//! 3. [`decision`]: when a comparison is a match; [`rates`] and [`verification`]: error rates and accuracy with nothing discarded;
 //!    [`edc`]: curves by protocol, their areas, and how far they can be trusted;
 //!    [`rejection`]: what a threshold of quality buys, and whom it hits; [`bands`]:
 //!    what qualities from 0 to 100 cost in errors.
@@ -26,6 +26,7 @@ pub mod comparisons;
 pub mod embeddings;
 
 pub mod bands;
+pub mod decision;
 pub mod edc;
 pub mod rates;
 pub mod rejection;

@@ -1,20 +1,22 @@
 //! The two error rates of a set of comparisons, with nothing discarded.
 
-use crate::comparisons::Comparisons;
-use crate::edc::{Evaluator, Kept, Weights, sweep};
-use crate::error::{EvalError, check_rate};
+use crate::decision::{Target, Threshold, decide};
+use crate::edc::{Evaluator, Weights};
+use crate::error::EvalError;
 
 /// Most points of a DET curve: more than a screen has pixels would not be seen.
 const DET_POINTS: usize = 400;
 
-/// A threshold and the error rates that it realises.
+/// A threshold and the error rates that it realises, by the one rule of
+/// [`crate::decision`].
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct OperatingPoint {
-    /// The FMR asked for.
-    pub target: f64,
-    /// The threshold, a distance, by the rule of
-    /// [`Protocol::Crfiqa`](crate::edc::Protocol::Crfiqa).
-    pub threshold: f64,
+    /// What was asked for.
+    pub target: Target,
+    /// The threshold.
+    pub threshold: Threshold,
+    /// The threshold as a distance.
+    pub distance: f64,
     /// The FMR realised.
     pub fmr: f64,
     /// The FNMR there.
@@ -24,33 +26,38 @@ pub struct OperatingPoint {
     pub unresolved: bool,
 }
 
-/// The FNMR at each target FMR.
+/// The FMR and FNMR at each target.
 ///
 /// # Errors
 ///
-/// If a target is not between 0 and 1.
+/// If a rate is not between 0 and 1, or a threshold not finite.
 pub fn operating_points(
     evaluator: &Evaluator<'_>,
-    targets: &[f64],
+    targets: &[Target],
 ) -> Result<Vec<OperatingPoint>, EvalError> {
-    targets.iter().try_for_each(|&target| check_rate("a target FMR", target))?;
     let comparisons = evaluator.comparisons();
-    let kept = Kept::all(comparisons, Weights::One);
-    let found = sweep(comparisons, evaluator.by_distance(), &kept, targets);
-    let point = |(&target, found): (&f64, Vec<_>)| {
-        let crate::edc::Operating { threshold, fmr, fnmr } = found.first().copied()?;
-        let unresolved = target * (comparisons.non_mated_count() as f64) < 1.0;
-        Some(OperatingPoint { target, threshold: threshold?, fmr: fmr?, fnmr: fnmr?, unresolved })
+    let point = |&target: &Target| {
+        target.check()?;
+        let both = "comparisons hold mated and non-mated ones: this is a bug";
+        let decision = decide(evaluator, target, Weights::One).expect(both);
+        Ok(OperatingPoint {
+            target,
+            threshold: decision.threshold,
+            distance: decision.threshold.distance(comparisons.scale()),
+            fmr: decision.fmr.expect(both),
+            fnmr: decision.fnmr.expect(both),
+            unresolved: target.is_unresolved(comparisons.non_mated_count() as u64),
+        })
     };
-    Ok(targets.iter().zip(found).filter_map(point).collect())
+    targets.iter().map(point).collect()
 }
 
 /// FMR and FNMR at thresholds between the distinct distances, by ascending FMR: a
 /// comparison matches where its distance is at most the threshold. Points between
 /// which only one rate moves are left out, then so many of the rest that about 400
 /// remain, evenly spread.
-pub fn det(comparisons: &Comparisons) -> Vec<[f64; 2]> {
-    let corners = corners(comparisons);
+pub fn det(evaluator: &Evaluator<'_>) -> Vec<[f64; 2]> {
+    let corners = corners(evaluator);
     let every = corners.len().div_ceil(DET_POINTS);
     let last = corners.len() - 1;
     let kept = corners.iter().enumerate().filter(|(index, _)| index % every == 0 || *index == last);
@@ -59,8 +66,8 @@ pub fn det(comparisons: &Comparisons) -> Vec<[f64; 2]> {
 
 /// The rate at which FMR and FNMR are equal, in a straight line between the two
 /// thresholds around it.
-pub fn equal_error_rate(comparisons: &Comparisons) -> f64 {
-    let corners = corners(comparisons);
+pub fn equal_error_rate(evaluator: &Evaluator<'_>) -> f64 {
+    let corners = corners(evaluator);
     let at = corners.partition_point(|[fmr, fnmr]| fmr < fnmr);
     // The first corner is (0, 1) and the last one (1, 0).
     let (Some(&[fmr_before, fnmr_before]), Some(&[fmr, fnmr])) =
@@ -73,19 +80,15 @@ pub fn equal_error_rate(comparisons: &Comparisons) -> f64 {
 }
 
 /// FMR and FNMR where the curve turns.
-fn corners(comparisons: &Comparisons) -> Vec<[f64; 2]> {
-    let mut scored: Vec<(f64, bool)> = (0..comparisons.len())
-        .map(|index| (comparisons.distance(index), comparisons.is_mated(index)))
-        .collect();
-    scored.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+fn corners(evaluator: &Evaluator<'_>) -> Vec<[f64; 2]> {
+    let comparisons = evaluator.comparisons();
     let (mated, non_mated) = (comparisons.mated_count(), comparisons.non_mated_count());
     let (mut matched, mut falsely) = (0, 0);
     let mut corners = vec![(0, mated)];
-    for (index, &(distance, is_mated)) in scored.iter().enumerate() {
-        *if is_mated { &mut matched } else { &mut falsely } += 1;
-        if scored.get(index + 1).is_some_and(|&(next, _)| next == distance) {
-            continue;
-        }
+    for equal in evaluator.equal_distances() {
+        let of_mated = equal.iter().filter(|&&i| comparisons.is_mated(i as usize)).count();
+        matched += of_mated;
+        falsely += equal.len() - of_mated;
         let point = (falsely, mated - matched);
         if let [.., a, b] = corners[..]
             && ((a.0 == b.0 && b.0 == point.0) || (a.1 == b.1 && b.1 == point.1))
@@ -103,7 +106,7 @@ fn corners(comparisons: &Comparisons) -> Vec<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::comparisons::ScoreScale;
+    use crate::comparisons::{Comparisons, ScoreScale};
 
     #[test]
     fn rates_follow_the_threshold() {
@@ -112,21 +115,22 @@ mod tests {
         let set = Comparisons::new(scores, mated, ScoreScale::Similarity).expect("comparisons");
         let third = 1.0 / 3.0;
         let expected = [[0.0, 1.0], [0.0, third], [third, third], [third, 0.0], [1.0, 0.0]];
-        assert_eq!(det(&set), expected);
-        assert_eq!(equal_error_rate(&set), third);
+        assert_eq!(det(&Evaluator::new(&set)), expected);
+        assert_eq!(equal_error_rate(&Evaluator::new(&set)), third);
     }
 
     #[test]
     fn ties_move_together() {
         let set = Comparisons::new(vec![0.5, 0.5], vec![true, false], ScoreScale::Similarity);
         let set = set.expect("comparisons");
-        assert_eq!(det(&set), [[0.0, 1.0], [1.0, 0.0]]);
-        assert_eq!(equal_error_rate(&set), 0.5);
+        assert_eq!(det(&Evaluator::new(&set)), [[0.0, 1.0], [1.0, 0.0]]);
+        assert_eq!(equal_error_rate(&Evaluator::new(&set)), 0.5);
     }
 
     #[test]
     fn a_perfect_recogniser_has_no_equal_error() {
         let set = Comparisons::new(vec![0.9, 0.1], vec![true, false], ScoreScale::Cosine);
-        assert_eq!(equal_error_rate(&set.expect("comparisons")), 0.0);
+        let set = set.expect("comparisons");
+        assert_eq!(equal_error_rate(&Evaluator::new(&set)), 0.0);
     }
 }

@@ -4,12 +4,9 @@
 //! Unlike the protocols of [`crate::edc`], which discard comparisons, this rejects
 //! images, as a system does that asks for another photo.
 
-use rayon::prelude::*;
-
 use crate::comparisons::{Comparisons, Pair};
-use crate::edc::{
-    Bootstrap, Evaluator, Interval, Kept, Operating, Weights, draw_weights, interval, sweep,
-};
+use crate::decision::{Decision, Target, decide};
+use crate::edc::{Bootstrap, Drawn, Evaluator, Interval, Weights, interval, numbered};
 use crate::error::{EvalError, check_rate};
 
 /// Which images are rejected.
@@ -57,15 +54,15 @@ pub struct Advice {
     pub images: usize,
     /// How many of them are rejected.
     pub rejected: usize,
-    /// The FMR asked for.
-    pub fmr_target: f64,
+    /// What fixes the threshold of comparisons.
+    pub target: Target,
     /// Mated and non-mated comparisons left.
     pub left: [u64; 2],
     /// Before any rejection: FMR realised and FNMR.
     pub before: [f64; 2],
     /// Interval of the FNMR before.
     pub before_interval: Option<Interval>,
-    /// After it, with the threshold of comparisons found again for the FMR: FMR
+    /// After it, with the threshold of comparisons found again for the target: FMR
     /// realised and FNMR; absent if a kind of comparison is used up.
     pub after: Option<[f64; 2]>,
     /// Interval of the FNMR after.
@@ -89,7 +86,7 @@ impl std::fmt::Display for Advice {
             None => String::new(),
         };
         let share = percent(self.rejected as f64 / self.images as f64);
-        let target = crate::edc::Target::Fmr(self.fmr_target);
+        let target = self.target;
         write!(f, "reject below {}: {share} of images go, ", self.reject_below)?;
         let before = percent(self.before[1]) + &within(&self.before_interval);
         match self.after {
@@ -103,70 +100,73 @@ impl std::fmt::Display for Advice {
     }
 }
 
-/// What rejecting images does to the FNMR at a target FMR, with intervals if a
+/// What rejecting images does to the FNMR at a target, with intervals if a
 /// bootstrap is given.
 ///
 /// # Errors
 ///
 /// If there is not one pair a comparison or a pair's image has no quality, or a
-/// share is not between 0 and 1.
+/// share or rate is not between 0 and 1.
 pub fn advise(
     evaluator: &Evaluator<'_>,
     pairs: &[Pair],
     qualities: &[f64],
     reject: Reject,
-    fmr: f64,
+    target: Target,
     bootstrap: Option<&Bootstrap<'_>>,
 ) -> Result<Advice, EvalError> {
     let comparisons = evaluator.comparisons();
     check(comparisons, pairs, qualities)?;
-    check_rate("the target FMR", fmr)?;
+    target.check()?;
     let reject_below = reject.threshold(qualities)?;
     let stays = stays(pairs, qualities, reject_below);
-    let one: Vec<u32> = vec![1; pairs.len()];
-    let measure = |weights: &[u32]| {
-        let kept = Kept::all(comparisons, Weights::Each(weights));
-        let found = sweep(comparisons, evaluator.by_distance(), &kept, &[fmr]);
-        (found[0][0], [kept.mated[0], kept.non_mated[0]])
-    };
-    let rates = |found: Operating| Some([found.fmr?, found.fnmr?]);
-    let (before, all) = measure(&one);
-    let (after, left) = measure(&masked(&one, &stays));
+    let decide = |weights: Weights<'_>| decide(evaluator, target, weights);
+    let rates = |found: Option<Decision>| Some([found?.fmr?, found?.fnmr?]);
+    let before = decide(Weights::One);
+    let left = Drawn::once(comparisons, stays.iter().copied());
+    let after = rates(decide(Weights::Each(&left)));
+    let left = Weights::Each(&left).totals(comparisons);
     let [mut befores, mut afters, mut gains] = [const { Vec::new() }; 3];
     let mut level = 0.0;
     if let Some(bootstrap) = bootstrap {
         bootstrap.check(comparisons)?;
         level = bootstrap.level;
-        let drawn: Vec<[Option<f64>; 2]> = (0..bootstrap.replicates as u64)
-            .into_par_iter()
-            .map(|replicate| {
-                let weights = draw_weights(comparisons, bootstrap, replicate);
-                [measure(&weights).0.fnmr, measure(&masked(&weights, &stays)).0.fnmr]
-            })
-            .collect();
+        let drawn: Vec<[Option<f64>; 2]> = numbered(
+            bootstrap.replicates as u64,
+            Drawn::bytes(comparisons.len()),
+            Drawn::default,
+            |drawn, replicate| {
+                drawn.draw(comparisons, bootstrap, replicate);
+                let before = decide(Weights::Each(drawn));
+                drawn.retain(comparisons, stays.iter().copied());
+                let after = decide(Weights::Each(drawn));
+                [before, after].map(|found| found.and_then(|found| found.fnmr))
+            },
+        );
         befores.extend(drawn.iter().filter_map(|fnmr| fnmr[0]));
         afters.extend(drawn.iter().filter_map(|fnmr| fnmr[1]));
         gains.extend(drawn.iter().filter_map(|[before, after]| Some((*before)? - (*after)?)));
     }
-    let old = before.threshold.expect("there are non-mated comparisons: this is a bug");
-    let missed = |index: &usize| comparisons.distance(*index) >= old;
+    let both = "there are both kinds of comparisons: this is a bug";
+    let before = before.expect(both);
+    let missed = |index: &usize| !before.threshold.accepts(comparisons, *index);
     let mated_left = || (0..pairs.len()).filter(|&i| stays[i] && comparisons.is_mated(i));
     let after_at_old_threshold =
         (left[0] > 0).then(|| mated_left().filter(missed).count() as f64 / left[0] as f64);
-    let least = all[1].min(left[1]) as f64;
+    let fewest = left[1].min(comparisons.non_mated_count() as u64);
     Ok(Advice {
         reject_below,
         images: qualities.len(),
         rejected: qualities.iter().filter(|&&quality| quality < reject_below).count(),
-        fmr_target: fmr,
+        target,
         left,
-        before: rates(before).expect("there are both kinds of comparisons: this is a bug"),
+        before: rates(Some(before)).expect(both),
         before_interval: interval(befores.into_iter(), level),
-        after: rates(after),
+        after,
         after_interval: interval(afters.into_iter(), level),
         gain_interval: interval(gains.into_iter(), level),
         after_at_old_threshold,
-        unresolved: fmr * least < 1.0,
+        unresolved: target.is_unresolved(fewest),
     })
 }
 
@@ -190,7 +190,7 @@ pub struct GroupRow {
 }
 
 /// Rejection and error rates by group, all at one threshold of comparisons: the one
-/// of the target FMR on all comparisons before any rejection. The first row is that
+/// of the target on all comparisons before any rejection. The first row is that
 /// of all images; a group's comparisons are those of which both images are in it.
 ///
 /// `group_of` holds an index into `groups` for each image.
@@ -204,7 +204,7 @@ pub fn fairness(
     qualities: &[f64],
     (groups, group_of): (&[String], &[u32]),
     reject: Reject,
-    fmr: f64,
+    target: Target,
 ) -> Result<Vec<GroupRow>, EvalError> {
     let comparisons = evaluator.comparisons();
     check(comparisons, pairs, qualities)?;
@@ -214,7 +214,7 @@ pub fn fairness(
     }
     let reject_below = reject.threshold(qualities)?;
     let stays = stays(pairs, qualities, reject_below);
-    let threshold = crate::rates::operating_points(evaluator, &[fmr])?[0].threshold;
+    let threshold = crate::rates::operating_points(evaluator, &[target])?[0].threshold;
     let row = |group: Option<usize>| {
         let inside = |image: usize| group.is_none_or(|group| group_of[image] as usize == group);
         let images = || (0..qualities.len()).filter(|&image| inside(image));
@@ -224,8 +224,8 @@ pub fn fairness(
             if !inside(pair.a as usize) || !inside(pair.b as usize) {
                 continue;
             }
-            let (distance, mated) = (comparisons.distance(index), comparisons.is_mated(index));
-            let wrong = if mated { distance >= threshold } else { distance <= threshold };
+            let mated = comparisons.is_mated(index);
+            let wrong = threshold.accepts(comparisons, index) != mated;
             let stages = 1 + usize::from(stays[index]);
             for counts in &mut counts[..stages] {
                 let [all, errors] = &mut counts[usize::from(!mated)];
@@ -254,10 +254,6 @@ pub fn fairness(
 fn stays(pairs: &[Pair], qualities: &[f64], reject_below: f64) -> Vec<bool> {
     let good = |image: u32| qualities[image as usize] >= reject_below;
     pairs.iter().map(|pair| good(pair.a) && good(pair.b)).collect()
-}
-
-fn masked(weights: &[u32], stays: &[bool]) -> Vec<u32> {
-    weights.iter().zip(stays).map(|(&weight, &stays)| if stays { weight } else { 0 }).collect()
 }
 
 fn check(comparisons: &Comparisons, pairs: &[Pair], qualities: &[f64]) -> Result<(), EvalError> {

@@ -51,8 +51,8 @@ pub fn equal_folds(count: usize, folds: usize) -> Vec<u16> {
     (0..).zip(sizes).flat_map(|(fold, size)| std::iter::repeat_n(fold, size)).collect()
 }
 
-/// The verification accuracy. A comparison is accepted where its distance is below
-/// the threshold; of several thresholds that are right equally often on the other
+/// The verification accuracy. A comparison is accepted where its distance is at most
+/// the threshold ([`crate::decision`]); of several thresholds that are right equally often on the other
 /// folds the smallest is taken.
 ///
 /// # Errors
@@ -116,7 +116,7 @@ pub fn verification(
         let (mut next, mut best) = (0, (0, thresholds[0]));
         for &threshold in thresholds {
             while let Some(&(distance, mated)) = train.get(next)
-                && distance < threshold
+                && distance <= threshold
             {
                 right = if mated { right + 1 } else { right - 1 };
                 next += 1;
@@ -129,7 +129,7 @@ pub fn verification(
         let test = sorted.iter().filter(|(_, index)| is_test(*index));
         let right = test
             .filter(|&&(distance, index)| {
-                (distance < threshold) == comparisons.is_mated(index as usize)
+                (distance <= threshold) == comparisons.is_mated(index as usize)
             })
             .count();
         Fold { accuracy: right as f64 / sizes[fold] as f64, threshold }

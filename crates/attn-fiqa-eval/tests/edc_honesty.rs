@@ -203,6 +203,47 @@ fn intervals_hold_the_curve_and_shrink_with_more_comparisons() {
 }
 
 #[test]
+fn rankings_that_share_their_sets_are_measured_as_each_alone() {
+    let set = Set::made_up(23, 700, 12.0);
+    let evaluator = Evaluator::new(&set.comparisons);
+    let ranking = Ranking::new(&set.quality).expect("a ranking");
+    let other = Ranking::random(set.quality.len(), 3).expect("a ranking");
+    let targets = [Target::Fmr(0.1), Target::Fmr(0.01)];
+    let settings = Bootstrap { replicates: 7, ..Bootstrap::default() };
+    for protocol in Protocol::ALL {
+        let alone = |ranking| {
+            evaluator.bootstrap(ranking, protocol, &targets, &settings).expect("intervals")
+        };
+        let together = evaluator.bootstrap_each(&[&ranking, &other], protocol, &targets, &settings);
+        assert_eq!(together.expect("intervals"), [alone(&ranking), alone(&other)]);
+    }
+}
+
+#[test]
+fn the_area_above_the_ideal_is_least_for_an_oracle() {
+    let set = Set::made_up(13, 4_000, 1e9);
+    let evaluator = Evaluator::new(&set.comparisons);
+    let target = Target::Fmr(0.1);
+    let ranking = Ranking::new(&set.quality).expect("a ranking");
+    for protocol in [Protocol::Iso, Protocol::Nist] {
+        let oracle = evaluator.oracle_curve(protocol, target).expect("a curve");
+        let start = oracle.start().expect("a rate");
+        // Below the limit within the triangle, and with all of it.
+        for limit in [start / 2.0, (start + 1.0) / 2.0] {
+            let below = oracle.pauc(limit).expect("an area");
+            let above = oracle.above_ideal(limit).expect("an area");
+            let ideal = start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0;
+            assert!((below - ideal - above).abs() < 1e-15);
+            let curve = &evaluator.curves(&ranking, protocol, &[target]).expect("a curve")[0];
+            assert!(above > -1e-3 && curve.above_ideal(limit).expect("an area") > above);
+        }
+    }
+    // That of the papers' protocol moves its threshold.
+    let oracle = evaluator.oracle_curve(Protocol::Crfiqa, target).expect("a curve");
+    assert_eq!(oracle.above_ideal(0.3), None);
+}
+
+#[test]
 fn a_target_below_one_false_match_is_told() {
     let set = Set::made_up(2, 900, 1e9);
     let ranking = Ranking::new(&set.quality).expect("a ranking");

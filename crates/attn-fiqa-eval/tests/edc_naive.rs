@@ -53,6 +53,45 @@ proptest! {
     }
 
     #[test]
+    fn nist_and_iso_of_one_starting_fnmr_have_one_threshold(set in sets(), start in 0.0..1.0) {
+        let target = Target::Fnmr(start);
+        let [nist, iso] = [Protocol::Nist, Protocol::Iso].map(|p| curve(&set, p, target));
+        prop_assert!(near(nist.start(), iso.start()), "{:?} {:?}", nist.start(), iso.start());
+        prop_assert_eq!(nist.points[0].fmr, iso.points[0].fmr);
+        // The quantile lies between two comparisons, or at some that are matches.
+        let mated = set.comparisons.mated_count() as f64;
+        let errors = nist.start().expect("a rate") * mated;
+        prop_assert!(errors <= start * (mated - 1.0) + 1.0 + 1e-9, "{}", errors);
+    }
+
+    #[test]
+    fn iso_of_a_target_fmr_has_the_rates_of_the_one_rule(set in sets(), target in 0.0..1.0) {
+        let found = curve(&set, Protocol::Iso, Target::Fmr(target));
+        let (_, fmr, fnmr) = naive::decide(&set, &naive::every(&set), target).expect("a point");
+        prop_assert_eq!(found.points[0].fmr, Some(fmr));
+        prop_assert!(fmr <= target, "{} exceeds {}", fmr, target);
+        prop_assert!(near(found.start(), fnmr), "{:?} {:?}", found.start(), fnmr);
+    }
+
+    #[test]
+    fn a_given_threshold_is_the_threshold(set in sets(), at in 0_usize..250) {
+        let at = at % set.comparisons.len();
+        // One that a comparison meets exactly, on the comparisons' own scale.
+        let target = Target::Threshold(set.comparisons.values()[at]);
+        let found = curve(&set, Protocol::Nist, target);
+        let met = |mated: bool| {
+            let of_kind = |&index: &usize| set.comparisons.is_mated(index) == mated;
+            let all: Vec<usize> = (0..set.comparisons.len()).filter(of_kind).collect();
+            let met = all.iter().filter(|&&i| set.comparisons.values()[i] >= target.value());
+            met.count() as f64 / all.len() as f64
+        };
+        prop_assert!(near(found.points[0].fmr, Some(met(false))));
+        prop_assert!(near(found.start(), Some(1.0 - met(true))));
+        let iso = curve(&set, Protocol::Iso, target);
+        prop_assert_eq!(iso.points[0].threshold, Some(target.value()));
+    }
+
+    #[test]
     fn iso_is_its_definition(set in sets(), start in 0.0..1.0) {
         let found = curve(&set, Protocol::Iso, Target::Fnmr(start));
         let expected = naive::iso(&set, &naive::every(&set), start);

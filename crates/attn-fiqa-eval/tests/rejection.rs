@@ -3,8 +3,9 @@
 
 mod support;
 
+use attn_fiqa_eval::bands::by_band;
 use attn_fiqa_eval::comparisons::{Comparisons, Pair, ScoreScale, pair_qualities};
-use attn_fiqa_eval::edc::{Bootstrap, Evaluator};
+use attn_fiqa_eval::edc::{Bootstrap, Evaluator, Protocol, Ranking, Target};
 use attn_fiqa_eval::rates::{equal_error_rate, operating_points};
 use attn_fiqa_eval::rejection::{Advice, Reject, advise, fairness};
 use attn_fiqa_eval::verification::{ThresholdGrid, equal_folds, verification};
@@ -29,22 +30,24 @@ fn ring(seed: u64, images: usize) -> (Set, Vec<Pair>, Vec<f64>) {
 fn operating_points_are_those_of_the_definition() {
     let set = Set::made_up(8, 500, 40.0);
     let evaluator = Evaluator::new(&set.comparisons);
-    let targets = [0.0, 0.01, 0.1, 0.5];
+    let targets = [0.0, 0.01, 0.1, 0.5].map(Target::Fmr);
     for point in operating_points(&evaluator, &targets).expect("points") {
         let (threshold, fmr, fnmr) =
-            naive::operate(&set, &naive::every(&set), point.target).expect("a point");
-        assert_eq!((point.threshold, point.fmr, Some(point.fnmr)), (threshold, fmr, fnmr));
-        assert_eq!(point.unresolved, point.target == 0.0);
+            naive::decide(&set, &naive::every(&set), point.target.value()).expect("a point");
+        assert_eq!((point.distance, point.fmr, Some(point.fnmr)), (threshold, fmr, fnmr));
+        assert!(point.fmr <= point.target.value(), "the target is exceeded: {point:?}");
+        assert_eq!(point.unresolved, point.target == Target::Fmr(0.0));
     }
-    assert!(operating_points(&evaluator, &[-0.1]).is_err());
+    assert!(operating_points(&evaluator, &[Target::Fmr(-0.1)]).is_err());
+    assert!(operating_points(&evaluator, &[Target::Threshold(f64::NAN)]).is_err());
 }
 
 #[test]
 fn the_equal_error_rate_lies_where_the_rates_cross() {
     let set = Set::made_up(9, 4_000, 1e9);
-    let eer = equal_error_rate(&set.comparisons);
     let evaluator = Evaluator::new(&set.comparisons);
-    let point = operating_points(&evaluator, &[eer]).expect("a point")[0];
+    let eer = equal_error_rate(&evaluator);
+    let point = operating_points(&evaluator, &[Target::Fmr(eer)]).expect("a point")[0];
     assert!((point.fnmr - eer).abs() < 0.002, "{point:?} {eer}");
 }
 
@@ -57,7 +60,7 @@ fn naive_accuracy(set: &Comparisons, folds: &[u16]) -> Vec<(f64, f64)> {
                     (0..set.len()).filter(|&i| (folds[i] == fold) == test).collect();
                 let right = inside
                     .iter()
-                    .filter(|&&i| (2.0 - 2.0 * set.similarity(i) < threshold) == set.is_mated(i));
+                    .filter(|&&i| (2.0 - 2.0 * set.similarity(i) <= threshold) == set.is_mated(i));
                 right.count() as f64 / inside.len() as f64
             };
             let mut best = (-1.0, 0.0);
@@ -124,19 +127,21 @@ fn a_perfect_recogniser_is_always_right() {
 fn advice_is_what_is_left_when_the_images_are_gone() {
     let (set, pairs, qualities) = ring(4, 300);
     let evaluator = Evaluator::new(&set.comparisons);
-    let give = |reject| advise(&evaluator, &pairs, &qualities, reject, 0.05, None).expect("advice");
+    let give = |reject| {
+        advise(&evaluator, &pairs, &qualities, reject, Target::Fmr(0.05), None).expect("advice")
+    };
     let advice = give(Reject::Share(0.2));
     let rejected = qualities.iter().filter(|&&quality| quality < advice.reject_below).count();
     assert_eq!((advice.rejected, advice.images), (rejected, 300));
     assert!((50..=60).contains(&rejected), "ties stay: {rejected}");
     let left: Vec<usize> =
         (0..pairs.len()).filter(|&i| set.quality[i] >= advice.reject_below).collect();
-    let (_, fmr, fnmr) = naive::operate(&set, &left, 0.05).expect("a point");
+    let (_, fmr, fnmr) = naive::decide(&set, &left, 0.05).expect("a point");
     assert_eq!(advice.after, fnmr.map(|fnmr| [fmr, fnmr]));
-    let (old, fmr, fnmr) = naive::operate(&set, &naive::every(&set), 0.05).expect("a point");
+    let (old, fmr, fnmr) = naive::decide(&set, &naive::every(&set), 0.05).expect("a point");
     assert_eq!(Some(advice.before), fnmr.map(|fnmr| [fmr, fnmr]));
     let mated: Vec<usize> = left.iter().copied().filter(|&i| set.comparisons.is_mated(i)).collect();
-    let missed = mated.iter().filter(|&&i| set.comparisons.distance(i) >= old).count();
+    let missed = mated.iter().filter(|&&i| set.comparisons.distance(i) > old).count();
     assert_eq!(advice.after_at_old_threshold, Some(missed as f64 / mated.len() as f64));
     assert_eq!(advice.left, [mated.len() as u64, (left.len() - mated.len()) as u64]);
 
@@ -161,7 +166,8 @@ fn advice_has_intervals_that_hold_it_and_says_it_in_a_sentence() {
     let bootstrap = Bootstrap { replicates: 200, seed: 3, ..Bootstrap::default() };
     let give = || {
         let reject = Reject::Share(0.2);
-        advise(&evaluator, &pairs, &qualities, reject, 0.01, Some(&bootstrap)).expect("advice")
+        advise(&evaluator, &pairs, &qualities, reject, Target::Fmr(0.01), Some(&bootstrap))
+            .expect("advice")
     };
     let advice: Advice = give();
     assert_eq!(give(), advice, "the same seed gives the same advice");
@@ -186,9 +192,10 @@ fn groups_are_measured_at_one_threshold() {
     let groups = ["few".to_owned(), "many".to_owned(), "nobody".to_owned()];
     let group_of: Vec<u32> = (0..400).map(|image| u32::from(image >= 100)).collect();
     let reject = Reject::Below(0.3);
-    let rows = fairness(&evaluator, &pairs, &qualities, (&groups, &group_of), reject, 0.05);
+    let rows =
+        fairness(&evaluator, &pairs, &qualities, (&groups, &group_of), reject, Target::Fmr(0.05));
     let rows = rows.expect("rows");
-    let (threshold, fmr, fnmr) = naive::operate(&set, &naive::every(&set), 0.05).expect("a point");
+    let (threshold, fmr, fnmr) = naive::decide(&set, &naive::every(&set), 0.05).expect("a point");
     assert_eq!((rows[0].group.as_deref(), rows[0].images), (None, 400));
     assert_eq!((rows[0].fmr[0], rows[0].fnmr[0]), (Some(fmr), fnmr));
     assert_eq!(rows[0].rejected, rows[1].rejected + rows[2].rejected);
@@ -202,7 +209,7 @@ fn groups_are_measured_at_one_threshold() {
                 .collect();
             let mated: Vec<usize> =
                 here.iter().copied().filter(|&i| set.comparisons.is_mated(i)).collect();
-            let missed = mated.iter().filter(|&&i| set.comparisons.distance(i) >= threshold);
+            let missed = mated.iter().filter(|&&i| set.comparisons.distance(i) > threshold);
             let missed = missed.count();
             let expected = (!mated.is_empty()).then(|| missed as f64 / mated.len() as f64);
             assert_eq!(row.fnmr[stage], expected);
@@ -213,12 +220,42 @@ fn groups_are_measured_at_one_threshold() {
     assert_eq!((rows[3].images, rows[3].fnmr), (0, [None, None]));
 }
 
+/// Two comparisons lie at the threshold, one of each kind: both match, whoever counts.
+#[test]
+fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
+    let distances = vec![0.1, 0.2, 0.2, 0.3, 0.4, 0.5];
+    let mated = [true, true, false, true, false, false];
+    let set = Comparisons::new(distances, mated.to_vec(), ScoreScale::Distance);
+    let set = set.expect("comparisons");
+    let pairs: Vec<Pair> = mated.iter().map(|&mated| Pair { a: 0, b: 1, mated }).collect();
+    let evaluator = Evaluator::new(&set);
+    let target = Target::Threshold(0.2);
+    let third = 1.0 / 3.0;
+    let point = operating_points(&evaluator, &[target]).expect("a point")[0];
+    assert_eq!((point.fmr, point.fnmr), (third, third));
+    let none = Reject::Below(f64::NEG_INFINITY);
+    let advice = advise(&evaluator, &pairs, &[1.0, 1.0], none, target, None).expect("advice");
+    assert_eq!((advice.before, advice.after), ([third; 2], Some([third; 2])));
+    assert_eq!(advice.after_at_old_threshold, Some(third));
+    let groups = (&["all".to_owned()][..], &[0, 0][..]);
+    let rows = fairness(&evaluator, &pairs, &[1.0, 1.0], groups, none, target).expect("rows");
+    assert_eq!((rows[1].fmr[0], rows[1].fnmr[0]), (Some(third), Some(third)));
+    let bands = by_band(&set, &pairs, &[90, 90], &point).expect("bands");
+    let good = bands.last().expect("a band");
+    assert_eq!((good.false_matches, good.false_non_matches), (1, 1));
+    let level = Ranking::new(&[0.0; 6]).expect("a ranking");
+    for protocol in [Protocol::Iso, Protocol::Nist] {
+        let curve = &evaluator.curves(&level, protocol, &[target]).expect("a curve")[0];
+        assert_eq!((curve.points[0].fmr, curve.start()), (Some(third), Some(third)), "{protocol}");
+    }
+}
+
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let (set, pairs, qualities) = ring(4, 50);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |pairs: &[Pair], qualities: &[f64], reject, fmr| {
-        advise(&evaluator, pairs, qualities, reject, fmr, None)
+        advise(&evaluator, pairs, qualities, reject, Target::Fmr(fmr), None)
     };
     let share = Reject::Share(0.1);
     assert!(give(&pairs[1..], &qualities, share, 0.1).is_err());

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use attn_fiqa_eval::edc::Protocol;
+use attn_fiqa_eval::edc::{Protocol, Target};
 use clap::ValueEnum;
 
 /// Which comparisons are measured.
@@ -51,14 +51,51 @@ fn share(text: &str) -> Result<f64, String> {
     share.filter(|share| (0.0..=1.0).contains(share)).ok_or("expected a number from 0 to 1".into())
 }
 
+/// A finite number.
+fn number(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    number.filter(|number| number.is_finite()).ok_or("expected a finite number".into())
+}
+
+/// False match rates where nothing else fixes the threshold: the papers'.
+const FMR_DEFAULT: &str = "1e-2,1e-3,1e-4";
+
+/// What fixes the threshold of comparisons: one of the three.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TargetArgs {
+    /// False match rates at which thresholds are put.
+    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = share, default_value = FMR_DEFAULT, help_heading = "Threshold")]
+    pub(crate) fmr: Vec<f64>,
+
+    /// Put thresholds at these starting false non-match rates instead.
+    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = share, conflicts_with = "fmr", help_heading = "Threshold")]
+    pub(crate) start_fnmr: Vec<f64>,
+
+    /// Take these thresholds instead, on the scores' own scale: a match is a cosine or
+    /// similarity of at least this, a distance of at most this.
+    #[arg(long, value_name = "SCORE,…", value_delimiter = ',', value_parser = number, allow_hyphen_values = true, conflicts_with_all = ["fmr", "start_fnmr"], help_heading = "Threshold")]
+    pub(crate) threshold: Vec<f64>,
+}
+
+impl TargetArgs {
+    /// One target a value of the flag that was given.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        let Self { fmr, start_fnmr, threshold } = self;
+        match (start_fnmr.as_slice(), threshold.as_slice()) {
+            ([], []) => fmr.iter().copied().map(Target::Fmr).collect(),
+            (rates, []) => rates.iter().copied().map(Target::Fnmr).collect(),
+            (_, thresholds) => thresholds.iter().copied().map(Target::Threshold).collect(),
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) comparisons: ComparisonArgs,
 
-    /// False match rates at which the false non-match rate is told.
-    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = share, default_value = "1e-2,1e-3,1e-4")]
-    pub(crate) fmr: Vec<f64>,
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
 
     /// Instead: the errors of each band of quality, unusable to good, at the thresholds of
     /// all comparisons. A table of 'attn-fiqa score' with its column 'quality'.
@@ -136,13 +173,8 @@ pub(crate) struct EdcArgs {
     )]
     pub(crate) protocol: Vec<Protocol>,
 
-    /// False match rates at which thresholds are put.
-    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = share, default_value = "1e-2,1e-3,1e-4", help_heading = "Curves")]
-    pub(crate) fmr: Vec<f64>,
-
-    /// Put the threshold of iso at these starting false non-match rates instead.
-    #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = share, help_heading = "Curves")]
-    pub(crate) start_fnmr: Vec<f64>,
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
 
     /// The discard fraction up to which pAUC is taken.
     #[arg(long, value_name = "SHARE", default_value = "0.3", value_parser = share, help_heading = "Curves")]
@@ -189,8 +221,17 @@ pub(crate) struct AdviseArgs {
     pub(crate) failed_lowest: bool,
 
     /// The false match rate at which the system is run.
-    #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = share)]
+    #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = share, help_heading = "Threshold")]
     pub(crate) fmr: f64,
+
+    /// The false non-match rate at which it is run instead, before any rejection.
+    #[arg(long, value_name = "RATE", value_parser = share, conflicts_with = "fmr", help_heading = "Threshold")]
+    pub(crate) start_fnmr: Option<f64>,
+
+    /// Its threshold instead, on the scores' own scale: a match is a cosine or similarity
+    /// of at least this, a distance of at most this.
+    #[arg(long, value_name = "SCORE", value_parser = number, allow_hyphen_values = true, conflicts_with_all = ["fmr", "start_fnmr"], help_heading = "Threshold")]
+    pub(crate) threshold: Option<f64>,
 
     /// Shares of images to reject.
     #[arg(long, value_name = "SHARE,…", value_delimiter = ',', value_parser = share, default_value = "0.01,0.02,0.05,0.1,0.2")]
@@ -212,4 +253,15 @@ pub(crate) struct AdviseArgs {
     /// Say nothing on standard error but why it could not be done.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+impl AdviseArgs {
+    /// What fixes the threshold.
+    pub(crate) fn target(&self) -> Target {
+        match (self.start_fnmr, self.threshold) {
+            (_, Some(threshold)) => Target::Threshold(threshold),
+            (Some(rate), None) => Target::Fnmr(rate),
+            (None, None) => Target::Fmr(self.fmr),
+        }
+    }
 }

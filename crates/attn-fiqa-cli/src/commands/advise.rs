@@ -27,7 +27,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         "rejected_share",
         "mated_left",
         "non_mated_left",
-        "fmr_target",
+        "target",
         "fmr_before",
         "fnmr_before",
         "fnmr_before_low",
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
             &compared.list.pairs,
             &qualities,
             reject,
-            args.fmr,
+            args.target(),
             bootstrap.as_ref(),
         )?;
         table.push(row(&advice));
@@ -58,9 +58,9 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         sentences.iter().for_each(|advice| say(&advice.to_string()));
         if sentences.iter().any(|advice| advice.unresolved) {
             say(&format!(
-                "warning: FMR {:e} is less than one false match among the non-mated comparisons; \
+                "warning: {} is less than one false match among the non-mated comparisons; \
                  these figures rest on chance",
-                args.fmr
+                args.target()
             ));
         }
     }
@@ -77,7 +77,7 @@ fn row(advice: &Advice) -> Vec<String> {
         (advice.rejected as f64 / advice.images as f64).to_string(),
         advice.left[0].to_string(),
         advice.left[1].to_string(),
-        advice.fmr_target.to_string(),
+        advice.target.to_string(),
         advice.before[0].to_string(),
         advice.before[1].to_string(),
         low(&advice.before_interval),

@@ -26,13 +26,21 @@ struct Measured {
     /// over its orders.
     range: Option<[f64; 2]>,
     pauc: Option<f64>,
+    /// The part of the pAUC above the ideal curve.
+    above_ideal: Option<f64>,
     auc: Option<f64>,
     intervals: Option<CurveIntervals>,
 }
 
 pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
-    if !args.start_fnmr.is_empty() && args.protocol != [Protocol::Iso] {
-        bail!("--start-fnmr is for --protocol iso alone");
+    let targets = args.targets.targets();
+    if args.protocol.contains(&Protocol::Crfiqa)
+        && !targets.iter().all(|target| matches!(target, Target::Fmr(_)))
+    {
+        bail!(
+            "--protocol crfiqa finds its threshold again at each point and takes --fmr alone; \
+             --start-fnmr and --threshold are for --protocol iso,nist"
+        );
     }
     let sources: Vec<Source> = args.quality.iter().map(|text| Source::parse(text)).collect();
     let mut names = BTreeSet::from(["random", "oracle"]);
@@ -51,10 +59,6 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
     let identities = compared.identities(&args.bootstrap)?;
     let bootstrap = bootstrap(&args.bootstrap, identities.as_deref(), args.limit);
     let evaluator = Evaluator::new(&compared.comparisons);
-    let targets: Vec<Target> = match args.start_fnmr.as_slice() {
-        [] => args.fmr.iter().copied().map(Target::Fmr).collect(),
-        starts => starts.iter().copied().map(Target::Fnmr).collect(),
-    };
 
     let mut measured = Vec::new();
     for (source, qualities) in sources.iter().zip(&qualities) {
@@ -113,6 +117,7 @@ fn measure(
         measured.push(Measured {
             method: method.to_owned(),
             pauc: curve.pauc(limit),
+            above_ideal: curve.above_ideal(limit),
             auc: curve.auc(),
             range: ties.pauc,
             intervals: intervals.next(),
@@ -133,23 +138,27 @@ fn ends(
     let orders = args.orders.get();
     let random = evaluator.random_curves(protocol, targets, orders, args.bootstrap.seed)?;
     for curves in random {
-        let paucs: Vec<f64> = curves.iter().filter_map(|curve| curve.pauc(args.limit)).collect();
+        let of = |area: fn(&Curve, f64) -> Option<f64>| -> Vec<f64> {
+            curves.iter().filter_map(|curve| area(curve, args.limit)).collect()
+        };
+        let (paucs, above) = (of(Curve::pauc), of(Curve::above_ideal));
         let aucs: Vec<f64> = curves.iter().filter_map(Curve::auc).collect();
         let mean = |values: &[f64]| {
             (values.len() == orders).then(|| values.iter().sum::<f64>() / orders as f64)
         };
         let low = paucs.iter().copied().reduce(f64::min);
         let range = low.zip(paucs.iter().copied().reduce(f64::max)).map(|(low, high)| [low, high]);
-        let (pauc, auc) = (mean(&paucs), mean(&aucs));
+        let (pauc, above_ideal, auc) = (mean(&paucs), mean(&above), mean(&aucs));
         let Some(curve) = mean_curve(curves) else { continue };
         let method = "random".to_owned();
-        measured.push(Measured { method, curve, range, pauc, auc, intervals: None });
+        measured.push(Measured { method, curve, range, pauc, above_ideal, auc, intervals: None });
     }
     for &target in targets {
         let curve = evaluator.oracle_curve(protocol, target)?;
-        let (pauc, auc) = (curve.pauc(args.limit), curve.auc());
-        let method = "oracle".to_owned();
-        measured.push(Measured { method, curve, range: None, pauc, auc, intervals: None });
+        let (pauc, above_ideal) = (curve.pauc(args.limit), curve.above_ideal(args.limit));
+        let (method, auc) = ("oracle".to_owned(), curve.auc());
+        let (range, intervals) = (None, None);
+        measured.push(Measured { method, curve, range, pauc, above_ideal, auc, intervals });
     }
     Ok(())
 }
@@ -180,13 +189,14 @@ fn pauc_table(measured: &[Measured]) -> PlainTable {
         "pauc_x1000",
         "pauc_low",
         "pauc_high",
+        "above_ideal_x1000",
         "range_low",
         "range_high",
         "auc_x1000",
         "warnings",
     ]);
     for each in measured {
-        let Measured { method, curve, range, pauc, auc, intervals } = each;
+        let Measured { method, curve, range, pauc, above_ideal, auc, intervals } = each;
         let interval = intervals.as_ref().and_then(|intervals| intervals.pauc);
         let warnings: Vec<String> = curve.warnings.iter().map(ToString::to_string).collect();
         table.push(vec![
@@ -198,6 +208,7 @@ fn pauc_table(measured: &[Measured]) -> PlainTable {
             thousandths(*pauc),
             thousandths(interval.map(|interval| interval.low)),
             thousandths(interval.map(|interval| interval.high)),
+            thousandths(*above_ideal),
             thousandths(range.map(|range| range[0])),
             thousandths(range.map(|range| range[1])),
             thousandths(*auc),
@@ -258,7 +269,7 @@ fn correlations(sources: &[Source], qualities: &[Vec<f64>]) -> PlainTable {
 }
 
 /// Rows by method and target.
-type Groups = Vec<(String, f64, Vec<GroupRow>)>;
+type Groups = Vec<(String, Target, Vec<GroupRow>)>;
 
 fn groups(
     evaluator: &Evaluator<'_>,
@@ -273,11 +284,11 @@ fn groups(
         GroupFile::read(&file, column.as_deref())?.for_images(&compared.list.names)?;
     let mut found = Vec::new();
     for (source, qualities) in sources.iter().zip(qualities) {
-        for &fmr in &args.fmr {
+        for target in args.targets.targets() {
             let (pairs, reject) = (&compared.list.pairs, Reject::Share(args.reject));
             let of = (groups.as_slice(), group_of.as_slice());
-            let rows = fairness(evaluator, pairs, qualities, of, reject, fmr)?;
-            found.push((source.name.clone(), fmr, rows));
+            let rows = fairness(evaluator, pairs, qualities, of, reject, target)?;
+            found.push((source.name.clone(), target, rows));
         }
     }
     Ok(Some(found))
@@ -286,7 +297,7 @@ fn groups(
 fn groups_table(groups: &Groups) -> PlainTable {
     let mut table = PlainTable::new(&[
         "method",
-        "fmr_target",
+        "target",
         "group",
         "images",
         "rejected",
@@ -298,12 +309,12 @@ fn groups_table(groups: &Groups) -> PlainTable {
         "fmr_after",
         "fnmr_after",
     ]);
-    for (method, fmr, rows) in groups {
+    for (method, target, rows) in groups {
         for row in rows {
             let share = (row.images > 0).then(|| row.rejected as f64 / row.images as f64);
             table.push(vec![
                 method.clone(),
-                fmr.to_string(),
+                target.to_string(),
                 row.group.clone().unwrap_or_else(|| "all".to_owned()),
                 row.images.to_string(),
                 row.rejected.to_string(),
@@ -322,7 +333,7 @@ fn groups_table(groups: &Groups) -> PlainTable {
 
 fn save_json(
     measured: &[Measured],
-    groups: Option<&[(String, f64, Vec<GroupRow>)]>,
+    groups: Option<&[(String, Target, Vec<GroupRow>)]>,
     args: &EdcArgs,
     path: &Path,
 ) -> anyhow::Result<()> {
@@ -330,14 +341,14 @@ fn save_json(
         .iter()
         .map(|each| {
             json!({
-                "method": each.method, "curve": each.curve, "pauc": each.pauc, "auc": each.auc,
-                "range": each.range, "intervals": each.intervals,
+                "method": each.method, "curve": each.curve, "pauc": each.pauc,
+                "above_ideal": each.above_ideal, "auc": each.auc, "range": each.range, "intervals": each.intervals,
             })
         })
         .collect();
     let groups: Option<Vec<_>> = groups.map(|groups| {
-        let row = |(method, fmr, rows): &(String, f64, Vec<GroupRow>)| {
-            json!({ "method": method, "fmr_target": fmr, "groups": rows })
+        let row = |(method, target, rows): &(String, Target, Vec<GroupRow>)| {
+            json!({ "method": method, "target": target, "groups": rows })
         };
         groups.iter().map(row).collect()
     });

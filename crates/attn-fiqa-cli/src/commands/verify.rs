@@ -16,7 +16,8 @@ use crate::report::say;
 pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
     let compared = Compared::read(&args.comparisons, args.quiet)?;
     let comparisons = &compared.comparisons;
-    let points = operating_points(&Evaluator::new(comparisons), &args.fmr)?;
+    let evaluator = Evaluator::new(comparisons);
+    let points = operating_points(&evaluator, &args.targets.targets())?;
     if let Some(bands) = &args.bands {
         let qualities = qualities(&compared, bands, args.quiet)?;
         bands_table(&compared, &qualities, &points)?.print()?;
@@ -30,18 +31,17 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
     let folds = equal_folds(comparisons.len(), args.folds.get());
     let accuracy = verification(comparisons, &folds, grid)?;
 
-    let mut table =
-        PlainTable::new(&["measure", "fmr_target", "fmr_realised", "threshold", "value"]);
+    let mut table = PlainTable::new(&["measure", "target", "fmr_realised", "threshold", "value"]);
     let mut push = |measure: &str, target: String, realised: String, threshold, value: f64| {
         table.push(vec![measure.to_owned(), target, realised, threshold, value.to_string()]);
     };
     let none = String::new;
     push("accuracy", none(), none(), none(), accuracy.accuracy);
     push("accuracy-deviation", none(), none(), none(), accuracy.deviation);
-    push("eer", none(), none(), none(), equal_error_rate(comparisons));
+    push("eer", none(), none(), none(), equal_error_rate(&evaluator));
     for point in &points {
-        let [target, realised] = [point.target, point.fmr].map(|rate| rate.to_string());
-        push("fnmr", target, realised, point.threshold.to_string(), point.fnmr);
+        let (target, realised) = (point.target.to_string(), point.fmr.to_string());
+        push("fnmr", target, realised, point.distance.to_string(), point.fnmr);
     }
     table.print()?;
     tell(&compared, &points, args.quiet);
@@ -58,7 +58,7 @@ fn tell(compared: &Compared, points: &[OperatingPoint], quiet: bool) {
     for point in points.iter().filter(|point| point.unresolved) {
         let (target, realised) = (point.target, point.fmr);
         say(&format!(
-            "warning: FMR {target:e} cannot be resolved by {non_mated} non-mated comparisons; the \
+            "warning: {target} cannot be resolved by {non_mated} non-mated comparisons; the \
              FMR realised is {realised:.2e}"
         ));
     }
@@ -94,7 +94,7 @@ fn bands_table(
     let mut table = PlainTable::new(&[
         "band",
         "quality",
-        "fmr_target",
+        "target",
         "threshold",
         "pictures",
         "mated",
@@ -115,7 +115,7 @@ fn bands_table(
                 row.band.map_or("failed", Band::name).to_owned(),
                 range,
                 point.target.to_string(),
-                point.threshold.to_string(),
+                point.distance.to_string(),
                 row.pictures.to_string(),
                 row.mated.to_string(),
                 row.non_mated.to_string(),

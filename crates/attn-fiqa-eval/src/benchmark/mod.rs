@@ -161,23 +161,58 @@ impl Benchmark {
     /// If there is not one embedding an image, or a template's comes to zero.
     pub fn unit_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
         self.check_count("embeddings", images.len())?;
-        let Some(templates) = &self.templates else { return Ok(images.clone()) };
-        let dim = images.dim();
-        let mut values = Vec::with_capacity(templates.len() * dim);
-        for template in templates {
-            let mut members = template.images.clone();
-            members.sort_by_key(|&(_, media)| media);
-            let mut sum = vec![0.0_f64; dim];
-            for media in members.chunk_by(|a, b| a.1 == b.1) {
-                for &(image, _) in media {
-                    for (sum, &value) in sum.iter_mut().zip(images.row(image as usize)) {
-                        *sum += f64::from(value) / media.len() as f64;
+        if self.templates.is_none() {
+            return Ok(images.clone());
+        }
+        let row = |image: u32, row: &mut [f32]| {
+            row.copy_from_slice(images.row(image as usize));
+            Ok(true)
+        };
+        self.gather_embeddings(images.dim(), row)
+    }
+
+    /// The same from embeddings of `dim` numbers that are read one by one, so that those
+    /// of all images need not be in memory: `read` copies the embedding of an image and
+    /// says whether it has one. What has none at all gets one of length 1.
+    pub(crate) fn gather_embeddings<E: From<EvalError>>(
+        &self,
+        dim: usize,
+        mut read: impl FnMut(u32, &mut [f32]) -> Result<bool, E>,
+    ) -> Result<Embeddings, E> {
+        let mut values = vec![0.0; self.units() * dim];
+        let mut rows = values.chunks_exact_mut(dim);
+        match &self.templates {
+            None => {
+                for (row, image) in rows.by_ref().zip(0..) {
+                    if !read(image, row)? {
+                        stand_in(row);
                     }
                 }
             }
-            values.extend(sum.into_iter().map(|value| value as f32));
+            Some(templates) => {
+                let (mut embedding, mut sum) = (vec![0.0; dim], vec![0.0; dim]);
+                for (template, row) in templates.iter().zip(rows) {
+                    sum.fill(0.0);
+                    let mut members = template.images.clone();
+                    members.sort_by_key(|&(_, media)| media);
+                    for media in members.chunk_by(|a, b| a.1 == b.1) {
+                        for &(image, _) in media {
+                            if !read(image, &mut embedding)? {
+                                continue;
+                            }
+                            for (sum, &value) in sum.iter_mut().zip(&embedding) {
+                                *sum += f64::from(value) / media.len() as f64;
+                            }
+                        }
+                    }
+                    row.iter_mut().zip(&sum).for_each(|(value, &sum)| *value = sum as f32);
+                    if members.is_empty() {
+                        stand_in(row);
+                    }
+                }
+            }
         }
-        Embeddings::new(dim, values)
+        Ok(Embeddings::new(dim, values)?)
     }
 
     /// The comparisons' scores: cosines of what is compared.
@@ -186,6 +221,10 @@ impl Benchmark {
     ///
     /// If there is not one embedding an image, or all pairs are of one kind.
     pub fn comparisons(&self, images: &Embeddings) -> Result<Comparisons, EvalError> {
+        if self.templates.is_none() {
+            self.check_count("embeddings", images.len())?;
+            return Comparisons::from_embeddings(images, &self.pairs);
+        }
         Comparisons::from_embeddings(&self.unit_embeddings(images)?, &self.pairs)
     }
 
@@ -209,4 +248,10 @@ impl Benchmark {
         }
         Err(EvalError::Count { what, found, against, expected })
     }
+}
+
+/// An embedding for what no comparison refers to.
+fn stand_in(row: &mut [f32]) {
+    row.fill(0.0);
+    row.iter_mut().take(1).for_each(|value| *value = 1.0);
 }

@@ -1,11 +1,10 @@
 //! Confidence intervals: the same curve on sets drawn from the set.
 
-use rayon::prelude::*;
-
-use super::{Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, Weights, grid};
+use super::drawn::{Drawn, Weights};
+use super::workers::numbered;
+use super::{Discard, Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, grid};
 use crate::comparisons::Comparisons;
 use crate::error::{EvalError, check_rate};
-use crate::random::Random;
 
 /// What is drawn with replacement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,35 +83,59 @@ impl Evaluator<'_> {
         targets: &[Target],
         bootstrap: &Bootstrap<'_>,
     ) -> Result<Vec<CurveIntervals>, EvalError> {
-        self.check(ranking, protocol, targets)?;
+        let of_one = self.bootstrap_each(&[ranking], protocol, targets, bootstrap)?.pop();
+        of_one.ok_or(EvalError::Empty { what: "ranking" })
+    }
+
+    /// The same for several rankings, which share the sets that are drawn: one entry a
+    /// ranking. Each ranking takes four bytes a comparison while this runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bootstrap`].
+    pub fn bootstrap_each(
+        &self,
+        rankings: &[&Ranking],
+        protocol: Protocol,
+        targets: &[Target],
+        bootstrap: &Bootstrap<'_>,
+    ) -> Result<Vec<Vec<CurveIntervals>>, EvalError> {
+        rankings.iter().try_for_each(|ranking| self.check(ranking, protocol, targets))?;
         bootstrap.check(self.comparisons())?;
-        let discard = grid();
-        let drawn: Vec<Vec<Replicate>> = (0..bootstrap.replicates as u64)
-            .into_par_iter()
-            .map(|replicate| {
-                let weights = draw_weights(self.comparisons(), bootstrap, replicate);
-                let curves =
-                    self.weighted_curves(ranking, protocol, targets, Weights::Each(&weights));
-                let summary = |curve: &super::Curve| {
-                    let fnmr = discard.iter().map(|&discard| curve.fnmr_at(discard)).collect();
-                    (fnmr, curve.pauc(bootstrap.limit), curve.auc())
-                };
-                curves.iter().map(summary).collect()
-            })
-            .collect();
-        let intervals = |target: usize| {
+        let discards: Vec<Discard<'_>> =
+            rankings.iter().map(|ranking| self.discard(ranking, protocol)).collect();
+        let points = grid();
+        let summary = |curve: &super::Curve| {
+            let fnmr = points.iter().map(|&discard| curve.fnmr_at(discard)).collect();
+            (fnmr, curve.pauc(bootstrap.limit), curve.auc())
+        };
+        // Replicate, ranking, target.
+        let drawn: Vec<Vec<Vec<Replicate>>> = numbered(
+            bootstrap.replicates as u64,
+            Drawn::bytes(self.comparisons().len()),
+            Drawn::default,
+            |drawn, replicate| {
+                drawn.draw(self.comparisons(), bootstrap, replicate);
+                let weights = Weights::Each(drawn);
+                let curves = |discard| self.weighted_curves(discard, protocol, targets, weights);
+                discards.iter().map(|it| curves(it).iter().map(summary).collect()).collect()
+            },
+        );
+        let intervals = |ranking: usize, target: usize| {
             let of = |value: &dyn Fn(&Replicate) -> Option<f64>| {
-                interval(drawn.iter().filter_map(|curves| value(&curves[target])), bootstrap.level)
+                let replicates = drawn.iter().filter_map(|drawn| value(&drawn[ranking][target]));
+                interval(replicates, bootstrap.level)
             };
             CurveIntervals {
-                discard: discard.to_vec(),
-                fnmr: (0..discard.len()).map(|point| of(&|curve| curve.0[point])).collect(),
+                discard: points.to_vec(),
+                fnmr: (0..points.len()).map(|point| of(&|curve| curve.0[point])).collect(),
                 pauc: of(&|curve| curve.1),
                 auc: of(&|curve| curve.2),
-                replicates: drawn.iter().map(|curves| curves[target].1).collect(),
+                replicates: drawn.iter().map(|drawn| drawn[ranking][target].1).collect(),
             }
         };
-        Ok((0..targets.len()).map(intervals).collect())
+        let of_ranking = |ranking| (0..targets.len()).map(|t| intervals(ranking, t)).collect();
+        Ok((0..rankings.len()).map(of_ranking).collect())
     }
 }
 
@@ -132,40 +155,6 @@ impl Bootstrap<'_> {
                 })
             }
             _ => Ok(()),
-        }
-    }
-}
-
-/// How often each comparison stands in the set drawn as number `replicate`.
-pub(crate) fn draw_weights(
-    comparisons: &Comparisons,
-    bootstrap: &Bootstrap<'_>,
-    replicate: u64,
-) -> Vec<u32> {
-    let mut random = Random::new(bootstrap.seed, replicate);
-    match bootstrap.resample {
-        Resample::Pairs => {
-            let mut weights = vec![0; comparisons.len()];
-            for mated in [true, false] {
-                let of_kind: Vec<usize> =
-                    (0..comparisons.len()).filter(|&i| comparisons.is_mated(i) == mated).collect();
-                for _ in 0..of_kind.len() {
-                    weights[of_kind[random.below(of_kind.len())]] += 1;
-                }
-            }
-            weights
-        }
-        Resample::Identities(identities) => {
-            let count = identities.iter().flatten().max().map_or(0, |&last| last as usize + 1);
-            let mut drawn = vec![0_u32; count];
-            for _ in 0..count {
-                drawn[random.below(count)] += 1;
-            }
-            let weight = |(index, [a, b]): (usize, &[u32; 2])| match comparisons.is_mated(index) {
-                true => drawn[*a as usize],
-                false => drawn[*a as usize].saturating_mul(drawn[*b as usize]),
-            };
-            identities.iter().enumerate().map(weight).collect()
         }
     }
 }

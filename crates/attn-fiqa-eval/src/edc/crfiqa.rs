@@ -1,19 +1,19 @@
 //! The protocol of the CR-FIQA code.
 
-use super::{Curve, CurvePoint, Evaluator, Kept, Protocol, Ranking, Shape, Target, Weights};
+use super::{Curve, CurvePoint, Evaluator, Kept, Protocol, Shape, Target, Weights};
 use super::{grid, sweep};
 
+/// One curve a target; `order` and its inverse `places` hold every comparison.
 pub(super) fn curves(
     evaluator: &Evaluator<'_>,
-    ranking: &Ranking,
+    (order, places): (&[u32], &[u32]),
     targets: &[Target],
     weights: Weights<'_>,
 ) -> Vec<Curve> {
-    let comparisons = evaluator.comparisons();
     let discards = grid();
-    let kept = Kept::by_ranking(comparisons, ranking, &discards, weights);
-    let rates: Vec<f64> = targets.iter().map(|target| target.rate()).collect();
-    let found = sweep(comparisons, evaluator.by_distance(), &kept, &rates);
+    let kept = Kept::new(evaluator, (order, places), &discards, weights);
+    let rates: Vec<f64> = targets.iter().map(|target| target.value()).collect();
+    let found = sweep(evaluator, &kept, &rates);
     let curve = |(&target, operating): (&Target, Vec<_>)| {
         let points = discards.iter().zip(operating).enumerate();
         let points = points.map(|(point, (&discard, operating))| {

@@ -147,8 +147,18 @@ impl Curve {
         (self.points.last()?.discard >= limit - SNAP).then_some(area)
     }
 
+    /// The area between the curve and the ideal one, up to a limit:
+    /// [`Self::pauc`] − [`Self::best_pauc`]. `None` under [`Protocol::Crfiqa`] too, which
+    /// moves its threshold, so that the ideal curve is another.
+    pub fn above_ideal(&self, limit: f64) -> Option<f64> {
+        if self.protocol == Protocol::Crfiqa {
+            return None;
+        }
+        Some(self.pauc(limit)? - self.best_pauc(limit)?)
+    }
+
     /// The area under the best possible curve, `max(0, e₀ − d)`, up to a limit:
-    /// what no quality can go below. ISO-style figures subtract it.
+    /// what no quality can go below, `e₀²/2 − max(0, e₀ − limit)²/2`.
     pub fn best_pauc(&self, limit: f64) -> Option<f64> {
         let start = self.start()?;
         Some(start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0)
@@ -161,7 +171,7 @@ impl Curve {
         };
         if let Target::Fmr(target) = self.target {
             let unresolved = |point: &&CurvePoint| {
-                point.non_mated > 0 && target * (point.non_mated as f64) < 1.0
+                point.non_mated > 0 && self.target.is_unresolved(point.non_mated)
             };
             self.warnings.extend(self.points.iter().find(unresolved).map(|point| {
                 let CurvePoint { discard, non_mated, fmr: realised, .. } = *point;

@@ -1,6 +1,11 @@
 //! The two ends between which a quality's curve lies.
 
-use super::{Curve, Evaluator, Kept, Protocol, Ranking, Target, Weights, iso, sweep};
+use rayon::prelude::*;
+
+use super::ranking::{invert, random_order};
+use super::workers::numbered;
+use super::{Curve, Discard, Evaluator, Kept, Protocol, Ranking, Target, Weights, crfiqa, sweep};
+use crate::decision::decide;
 use crate::error::EvalError;
 
 impl Evaluator<'_> {
@@ -18,13 +23,28 @@ impl Evaluator<'_> {
         orders: usize,
         seed: u64,
     ) -> Result<Vec<Vec<Curve>>, EvalError> {
-        let mut by_target = vec![Vec::with_capacity(orders); targets.len()];
-        for order in 0..orders as u64 {
-            let ranking = Ranking::random(self.comparisons().len(), seed.wrapping_add(order))?;
-            let curves = self.curves(&ranking, protocol, targets)?;
-            for (curves, curve) in by_target.iter_mut().zip(curves) {
-                curves.push(curve);
+        super::check_targets(protocol, targets)?;
+        let comparisons = self.comparisons();
+        let count = comparisons.len() as u32;
+        let curves = |(order, places): &mut (Vec<u32>, Vec<u32>), number| {
+            random_order(order, count, seed.wrapping_add(number));
+            match protocol {
+                Protocol::Crfiqa => {
+                    invert(order, places);
+                    crfiqa::curves(self, (order, places), targets, Weights::One)
+                }
+                Protocol::Iso | Protocol::Nist => {
+                    let mated = |index: &&u32| comparisons.is_mated(**index as usize);
+                    let mated = order.iter().filter(mated).copied().collect();
+                    let discard = Discard::Mated(Ranking::without_ties(mated));
+                    self.weighted_curves(&discard, protocol, targets, Weights::One)
+                }
             }
+        };
+        let drawn = numbered(orders as u64, 8 * comparisons.len(), Default::default, curves);
+        let mut by_target = vec![Vec::with_capacity(orders); targets.len()];
+        for (target, curve) in drawn.into_iter().flat_map(|curves| curves.into_iter().enumerate()) {
+            by_target[target].push(curve);
         }
         Ok(by_target)
     }
@@ -39,29 +59,25 @@ impl Evaluator<'_> {
     pub fn oracle_curve(&self, protocol: Protocol, target: Target) -> Result<Curve, EvalError> {
         super::check_targets(protocol, &[target])?;
         let comparisons = self.comparisons();
-        let (threshold, score): (_, Box<dyn Fn(usize) -> f64>) = match protocol {
-            Protocol::Iso => {
-                // A ranking in which everything is equal: only its threshold is used.
-                let level = Ranking::new(&vec![0.0; comparisons.len()])?;
-                let curve = iso::curve(self, &level, target, Weights::One);
-                let threshold = curve.points.first().and_then(|point| point.threshold);
-                (threshold.map(|t| -t), Box::new(|index| -comparisons.similarity(index)))
+        let missing = "comparisons hold mated and non-mated ones: this is a bug";
+        let threshold = match protocol {
+            Protocol::Iso | Protocol::Nist => {
+                let decision = decide(self, target, Weights::One).expect(missing);
+                decision.threshold.distance(comparisons.scale())
             }
-            Protocol::Crfiqa | Protocol::Nist => {
-                let kept = Kept::all(comparisons, Weights::One);
-                let found = sweep(comparisons, self.by_distance(), &kept, &[target.rate()]);
-                (found[0][0].threshold, Box::new(|index| comparisons.distance(index)))
+            Protocol::Crfiqa => {
+                let kept = Kept::everything(self, Weights::One);
+                sweep(self, &kept, &[target.value()])[0][0].threshold.expect(missing)
             }
         };
-        let threshold =
-            threshold.expect("comparisons hold mated and non-mated ones: this is a bug");
         let margin = |index: usize| match comparisons.is_mated(index) {
-            true => threshold - score(index),
-            false => score(index) - threshold,
+            true => threshold - comparisons.distance(index),
+            false => comparisons.distance(index) - threshold,
         };
-        let margins: Vec<f64> = (0..comparisons.len()).map(margin).collect();
+        let margins: Vec<f64> = (0..comparisons.len()).into_par_iter().map(margin).collect();
         let ranking = Ranking::new(&margins)?;
-        self.weighted_curves(&ranking, protocol, &[target], Weights::One)
+        let discard = self.discard(&ranking, protocol);
+        self.weighted_curves(&discard, protocol, &[target], Weights::One)
             .pop()
             .ok_or(EvalError::Empty { what: "target" })
     }

@@ -1,48 +1,29 @@
 //! Which comparisons are still there at each point of a curve.
 
-use super::Ranking;
-use crate::comparisons::Comparisons;
+use super::Evaluator;
+use super::drawn::Weights;
 
-/// How often each comparison stands in the set.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Weights<'a> {
-    /// Once.
-    One,
-    /// As often as its entry says.
-    Each(&'a [u32]),
+/// Most blocks of a ranking whose weights are summed, so that their sums stay in the
+/// processor's cache.
+const BLOCKS: usize = 1 << 15;
+
+/// Where a point of a curve cuts the ranking: what stands before is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    /// The first place of which a copy is left.
+    place: u32,
+    /// Copies at that place that are gone: fewer than there are.
+    gone: u64,
 }
 
-impl Weights<'_> {
-    pub(crate) fn of(self, index: u32) -> u64 {
-        match self {
-            Self::One => 1,
-            Self::Each(weights) => weights[index as usize].into(),
-        }
-    }
-
-    /// The sum over all of `count` comparisons.
-    pub(crate) fn total(self, count: usize) -> u64 {
-        match self {
-            Self::One => count as u64,
-            Self::Each(weights) => weights.iter().map(|&weight| u64::from(weight)).sum(),
-        }
-    }
-}
-
-/// Marks a comparison of which some point drops only some copies.
-const PARTLY: u16 = 1 << 15;
-
-/// What is left at each point. Points discard ever more, so a comparison is there
-/// at the first few points and then no longer: one number says at how many.
+/// What is left at each point. Points discard ever more, so a comparison is there at
+/// the first few points and then no longer.
 #[derive(Debug)]
 pub(crate) struct Kept<'a> {
     weights: Weights<'a>,
-    points: usize,
-    /// For each comparison, at how many points all its copies are there, perhaps
-    /// with [`PARTLY`].
-    wholly: Vec<u16>,
-    /// Comparison, point and copies left, where a point drops some copies only.
-    partly: Vec<(u32, usize, u64)>,
+    /// The place of each comparison in the ranking; `None` where nothing is dropped.
+    places: Option<&'a [u32]>,
+    cuts: Vec<Cut>,
     /// Mated comparisons at each point.
     pub(crate) mated: Vec<u64>,
     /// Non-mated comparisons at each point.
@@ -50,100 +31,125 @@ pub(crate) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// Drops the first `⌊u·n⌋` comparisons at each discard fraction `u`, which ascend.
-    pub(crate) fn by_ranking(
-        comparisons: &Comparisons,
-        ranking: &Ranking,
+    /// Drops nothing: a single point.
+    pub(crate) fn everything(evaluator: &Evaluator<'_>, weights: Weights<'a>) -> Self {
+        let [mated, non_mated] = weights.totals(evaluator.comparisons()).map(|count| vec![count]);
+        Self { weights, places: None, cuts: vec![Cut { place: 0, gone: 0 }], mated, non_mated }
+    }
+
+    /// Drops the first `⌊u·n⌋` comparisons of `order` at each discard fraction `u`,
+    /// which ascend; `places` is the inverse of `order`.
+    pub(crate) fn new(
+        evaluator: &Evaluator<'_>,
+        (order, places): (&[u32], &'a [u32]),
         discards: &[f64],
         weights: Weights<'a>,
     ) -> Self {
-        let total = weights.total(comparisons.len()) as f64;
-        let dropped: Vec<u64> = discards.iter().map(|u| (u * total).floor() as u64).collect();
-        let mut kept = Self::none(comparisons.len(), dropped.len(), weights);
-        let mut before = 0;
-        let mut whole_points = 0;
-        for &index in ranking.order() {
-            let weight = weights.of(index);
-            while dropped.get(whole_points).is_some_and(|&dropped| dropped <= before) {
-                whole_points += 1;
+        let total: u64 = weights.totals(evaluator.comparisons()).iter().sum();
+        let dropped = dropped(discards, total);
+        let cuts = match weights {
+            Weights::One => {
+                dropped.iter().map(|&gone| Cut { place: gone as u32, gone: 0 }).collect()
             }
-            kept.add(comparisons, index, weight, whole_points);
-            let after = before + weight;
-            let cut = dropped.iter().enumerate().skip(whole_points);
-            for (point, &dropped) in cut.take_while(|(_, dropped)| **dropped < after) {
-                kept.partly.push((index, point, after - dropped));
-                kept.wholly[index as usize] |= PARTLY;
-            }
-            before = after;
+            Weights::Each(drawn) => cuts(order, places, drawn.weights(), &dropped),
+        };
+        let mut kept =
+            Self { weights, places: Some(places), cuts, mated: Vec::new(), non_mated: Vec::new() };
+        let mut mated = vec![0; dropped.len()];
+        for &index in evaluator.mated() {
+            kept.add_copies(index, &mut mated);
         }
-        for counts in [&mut kept.mated, &mut kept.non_mated] {
-            for point in (1..counts.len()).rev() {
-                counts[point - 1] += counts[point];
-            }
-        }
-        for (index, point, copies) in kept.partly.clone() {
-            kept.counts(comparisons, index)[point] += copies;
-        }
+        let left = dropped.iter().map(|dropped| total - dropped);
+        kept.non_mated = left.zip(&mated).map(|(left, mated)| left - mated).collect();
+        kept.mated = mated;
         kept
-    }
-
-    /// Drops nothing: a single point.
-    pub(crate) fn all(comparisons: &Comparisons, weights: Weights<'a>) -> Self {
-        let mut kept = Self::none(comparisons.len(), 1, weights);
-        for index in 0..comparisons.len() as u32 {
-            kept.add(comparisons, index, weights.of(index), 1);
-        }
-        kept
-    }
-
-    fn none(comparisons: usize, points: usize, weights: Weights<'a>) -> Self {
-        Self {
-            weights,
-            points,
-            wholly: vec![0; comparisons],
-            partly: Vec::new(),
-            mated: vec![0; points],
-            non_mated: vec![0; points],
-        }
-    }
-
-    /// Counts at the last point that has all copies.
-    fn add(&mut self, comparisons: &Comparisons, index: u32, weight: u64, points: usize) {
-        if let Some(last) = points.checked_sub(1)
-            && weight > 0
-        {
-            self.wholly[index as usize] = points as u16;
-            self.counts(comparisons, index)[last] += weight;
-        }
-    }
-
-    fn counts(&mut self, comparisons: &Comparisons, index: u32) -> &mut [u64] {
-        match comparisons.is_mated(index as usize) {
-            true => &mut self.mated,
-            false => &mut self.non_mated,
-        }
     }
 
     /// How many points there are.
     pub(crate) fn points(&self) -> usize {
-        self.points
+        self.cuts.len()
     }
 
     /// Adds the copies of a comparison to the count of each point that has any, and
     /// says how many points, the first ones, that is.
     pub(crate) fn add_copies(&self, index: u32, counts: &mut [u64]) -> usize {
-        let wholly = self.wholly[index as usize];
-        let mut points = usize::from(wholly & !PARTLY);
-        if points > 0 {
-            let weight = self.weights.of(index);
-            counts[..points].iter_mut().for_each(|count| *count += weight);
+        let weight = self.weights.of(index);
+        if weight == 0 {
+            return 0;
         }
-        if wholly & PARTLY != 0 {
-            for &(_, point, copies) in self.partly.iter().filter(|(partly, ..)| *partly == index) {
-                counts[point] += copies;
-                points = points.max(point + 1);
-            }
+        let place = self.places.map_or(0, |places| places[index as usize]);
+        let mut points = self.cuts.partition_point(|cut| cut.place < place);
+        counts[..points].iter_mut().for_each(|count| *count += weight);
+        while let Some(cut) = self.cuts.get(points).filter(|cut| cut.place == place) {
+            counts[points] += weight - cut.gone;
+            points += 1;
         }
         points
+    }
+}
+
+/// How many of `total` comparisons are gone at each discard fraction.
+pub(super) fn dropped(discards: &[f64], total: u64) -> Vec<u64> {
+    discards.iter().map(|discard| (discard * total as f64).floor() as u64).collect()
+}
+
+/// The cuts before which `dropped` copies stand, which ascend.
+///
+/// Only sums over blocks of places need every weight, and those are read in the order
+/// in which they lie in memory; the ranking itself is read around the cuts alone.
+fn cuts(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> Vec<Cut> {
+    let mut block_bits = 0;
+    while places.len() >> block_bits >= BLOCKS {
+        block_bits += 1;
+    }
+    let mut sums = vec![0_u32; (places.len() >> block_bits) + 1];
+    for (&place, &weight) in places.iter().zip(weights) {
+        sums[(place >> block_bits) as usize] += u32::from(weight);
+    }
+    let (mut block, mut before) = (0, 0_u64);
+    let cut = |&gone: &u64| {
+        while let Some(&sum) = sums.get(block)
+            && before + u64::from(sum) <= gone
+        {
+            before += u64::from(sum);
+            block += 1;
+        }
+        let start = block << block_bits;
+        let mut at = before;
+        for (place, &index) in order.iter().enumerate().skip(start) {
+            let weight = u64::from(weights[index as usize]);
+            if at + weight > gone {
+                return Cut { place: place as u32, gone: gone - at };
+            }
+            at += weight;
+        }
+        // Nothing is left, or was there.
+        Cut { place: order.len() as u32, gone: 0 }
+    };
+    dropped.iter().map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_lie_where_the_copies_run_out() {
+        let count = 3 * BLOCKS + 17;
+        let order: Vec<u32> = (0..count as u32).map(|n| (n * 7 + 3) % count as u32).collect();
+        let mut places = vec![0; count];
+        order.iter().zip(0..).for_each(|(&index, place)| places[index as usize] = place);
+        let weights: Vec<u16> = (0..count).map(|n| (n % 5 % 3) as u16).collect();
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        let dropped: Vec<u64> =
+            [0.0, 0.1, 0.1001, 0.5, 0.95].map(|u| (u * total as f64) as u64).into();
+        for (cut, &gone) in cuts(&order, &places, &weights, &dropped).iter().zip(&dropped) {
+            let weight = |place: usize| u64::from(weights[order[place] as usize]);
+            let before: u64 = (0..cut.place as usize).map(weight).sum();
+            assert_eq!(before + cut.gone, gone);
+            assert!(cut.gone < weight(cut.place as usize));
+        }
+        let nothing = Cut { place: count as u32, gone: 0 };
+        assert_eq!(cuts(&order, &places, &vec![0; count], &[0]), [nothing]);
     }
 }

@@ -54,6 +54,7 @@
 mod bootstrap;
 mod crfiqa;
 mod curve;
+mod drawn;
 mod ends;
 mod iso;
 mod kept;
@@ -61,20 +62,25 @@ mod nist;
 mod ranking;
 mod sweep;
 mod ties;
+mod workers;
 
-use rayon::slice::ParallelSliceMut;
+use rayon::prelude::*;
 
 use crate::comparisons::Comparisons;
-use crate::error::{EvalError, check_rate};
+use crate::error::EvalError;
 
+pub use crate::decision::Target;
 pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample};
 pub use curve::{Curve, CurvePoint, Shape, Warning};
 pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};
 
-pub(crate) use bootstrap::{draw_weights, interval};
-pub(crate) use kept::{Kept, Weights};
-pub(crate) use sweep::{Operating, sweep};
+pub(crate) use bootstrap::interval;
+pub(crate) use drawn::{Drawn, Weights};
+pub(crate) use workers::numbered;
+
+use kept::Kept;
+use sweep::sweep;
 
 /// The limit up to which the papers integrate: 30 % discarded.
 pub const PAUC_LIMIT: f64 = 0.30;
@@ -102,11 +108,12 @@ pub enum Protocol {
     /// mated distances that are not < t.
     Crfiqa,
     /// In the style of ISO/IEC 29794-1, as the dasec reference code draws it. Mated
-    /// comparisons only; the threshold is fixed once; an error is a similarity < t;
-    /// equal qualities leave together; a step function with (1, 0) appended.
+    /// comparisons only; the threshold is fixed once ([`crate::decision`]); an error is
+    /// a similarity < t; equal qualities leave together; a step function with (1, 0)
+    /// appended.
     Iso,
     /// FNMR against the share of mated comparisons rejected (Grother and Tabassi,
-    /// 2007): the threshold of [`Self::Crfiqa`] at zero discard is kept, and mated
+    /// 2007): the threshold ([`crate::decision`]) at zero discard is kept, and mated
     /// comparisons alone are discarded, on the same 20 points.
     Nist,
 }
@@ -140,55 +147,43 @@ impl std::str::FromStr for Protocol {
     }
 }
 
-/// Where the threshold of a curve is put.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// At a false match rate. Under [`Protocol::Iso`] this is the NumPy linear
-    /// quantile `1 − FMR` of the non-mated similarities.
-    Fmr(f64),
-    /// At the false non-match rate with which the curve starts; only
-    /// [`Protocol::Iso`]: the NumPy linear quantile of the mated similarities.
-    Fnmr(f64),
-}
-
-impl Target {
-    /// The rate.
-    pub fn rate(self) -> f64 {
-        let (Self::Fmr(rate) | Self::Fnmr(rate)) = self;
-        rate
-    }
-}
-
-impl std::fmt::Display for Target {
-    /// `FMR 1e-3`, `FNMR 0.05`: powers of ten as the papers write them.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = if matches!(self, Self::Fmr(_)) { "FMR" } else { "FNMR" };
-        let scientific = format!("{:e}", self.rate());
-        match scientific.starts_with("1e-") {
-            true => write!(f, "{name} {scientific}"),
-            false => write!(f, "{name} {}", self.rate()),
-        }
-    }
-}
-
 /// Comparisons sorted once, ready to be judged by any number of qualities.
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     comparisons: &'a Comparisons,
     /// Indices of the comparisons, by ascending distance.
     by_distance: Vec<u32>,
+    /// One entry for each of `by_distance`: whether it has the distance of the one
+    /// before.
+    tied: Vec<bool>,
+    /// Indices of the mated comparisons, by ascending similarity.
+    mated: Vec<u32>,
+}
+
+/// A ranking as a protocol discards it.
+#[derive(Debug)]
+pub(crate) enum Discard<'r> {
+    /// Every comparison: their order and its inverse.
+    All { order: &'r [u32], places: &'r [u32] },
+    /// Mated ones only.
+    Mated(Ranking),
 }
 
 impl<'a> Evaluator<'a> {
     /// Sorts the comparisons by distance.
     pub fn new(comparisons: &'a Comparisons) -> Self {
         let distance = |index: u32| ranking::sortable(comparisons.distance(index as usize));
-        let mut keyed: Vec<(u64, u32)> =
-            (0..comparisons.len() as u32).map(|index| (distance(index), index)).collect();
+        let indices = (0..comparisons.len() as u32).into_par_iter();
+        let mut keyed: Vec<(u64, u32)> = indices.map(|index| (distance(index), index)).collect();
         keyed.par_sort_unstable();
+        let same = |at: usize| at > 0 && keyed[at].0 == keyed[at - 1].0;
+        let tied = (0..keyed.len()).map(same).collect();
         let by_distance = keyed.into_iter().map(|(_, index)| index).collect();
-        Self { comparisons, by_distance }
+        let similarity = |index: u32| ranking::sortable(comparisons.similarity(index as usize));
+        let mut mated: Vec<u32> =
+            (0..comparisons.len() as u32).filter(|&i| comparisons.is_mated(i as usize)).collect();
+        mated.par_sort_by_key(|&index| similarity(index));
+        Self { comparisons, by_distance, tied, mated }
     }
 
     /// The comparisons.
@@ -198,6 +193,25 @@ impl<'a> Evaluator<'a> {
 
     pub(crate) fn by_distance(&self) -> &[u32] {
         &self.by_distance
+    }
+
+    /// The comparisons of each distinct distance, by ascending distance.
+    pub(crate) fn equal_distances(&self) -> impl Iterator<Item = &[u32]> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let start = next;
+            self.by_distance.get(start)?;
+            next += 1;
+            while self.tied.get(next) == Some(&true) {
+                next += 1;
+            }
+            self.by_distance.get(start..next)
+        })
+    }
+
+    /// Indices of the mated comparisons, by ascending similarity.
+    pub(crate) fn mated(&self) -> &[u32] {
+        &self.mated
     }
 
     /// One curve a target.
@@ -213,24 +227,38 @@ impl<'a> Evaluator<'a> {
         targets: &[Target],
     ) -> Result<Vec<Curve>, EvalError> {
         self.check(ranking, protocol, targets)?;
-        Ok(self.weighted_curves(ranking, protocol, targets, Weights::One))
+        let discard = self.discard(ranking, protocol);
+        Ok(self.weighted_curves(&discard, protocol, targets, Weights::One))
+    }
+
+    /// The ranking as the protocol discards it.
+    pub(crate) fn discard<'r>(&self, ranking: &'r Ranking, protocol: Protocol) -> Discard<'r> {
+        match protocol {
+            Protocol::Crfiqa => Discard::All { order: ranking.order(), places: ranking.places() },
+            Protocol::Iso | Protocol::Nist => Discard::Mated(ranking.of_mated(self.comparisons)),
+        }
     }
 
     /// The curves of a set in which each comparison stands as often as its weight
     /// says; for arguments that were checked.
     pub(crate) fn weighted_curves(
         &self,
-        ranking: &Ranking,
+        discard: &Discard<'_>,
         protocol: Protocol,
         targets: &[Target],
         weights: Weights<'_>,
     ) -> Vec<Curve> {
-        match protocol {
-            Protocol::Crfiqa => crfiqa::curves(self, ranking, targets, weights),
-            Protocol::Iso => {
-                targets.iter().map(|&target| iso::curve(self, ranking, target, weights)).collect()
+        let curve = match protocol {
+            Protocol::Nist => nist::curve,
+            Protocol::Crfiqa | Protocol::Iso => iso::curve,
+        };
+        match discard {
+            Discard::All { order, places } => {
+                crfiqa::curves(self, (order, places), targets, weights)
             }
-            Protocol::Nist => nist::curves(self, ranking, targets, weights),
+            Discard::Mated(mated) => {
+                targets.iter().map(|&target| curve(self, mated, target, weights)).collect()
+            }
         }
     }
 
@@ -252,18 +280,14 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Whether a protocol knows these targets.
+/// Whether a protocol knows these targets: the threshold of the papers' protocol is
+/// found again at each point, which takes a false match rate.
 fn check_targets(protocol: Protocol, targets: &[Target]) -> Result<(), EvalError> {
     for &target in targets {
-        match target {
-            Target::Fmr(rate) => check_rate("a target FMR", rate)?,
-            Target::Fnmr(rate) if protocol == Protocol::Iso => {
-                check_rate("a starting FNMR", rate)?;
-            }
-            Target::Fnmr(_) => {
-                let (protocol, expected) = (protocol.name(), "a false match rate");
-                return Err(EvalError::Target { protocol, expected, found: target.to_string() });
-            }
+        target.check()?;
+        if protocol == Protocol::Crfiqa && !matches!(target, Target::Fmr(_)) {
+            let (protocol, expected) = (protocol.name(), "a false match rate");
+            return Err(EvalError::Target { protocol, expected, found: target.to_string() });
         }
     }
     Ok(())

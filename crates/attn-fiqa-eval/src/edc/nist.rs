@@ -1,71 +1,49 @@
 //! FNMR against the share of mated comparisons rejected, at a fixed threshold.
 
-use super::sweep::share_left;
-use super::{Curve, CurvePoint, Evaluator, Kept, Protocol, Ranking, Shape, Target, Weights};
-use super::{grid, sweep};
+use super::kept::dropped;
+use super::{Curve, CurvePoint, Evaluator, Protocol, Ranking, Shape, Target, Weights, grid};
+use crate::decision::decide;
 
-pub(super) fn curves(
+/// The curve of a ranking of the mated comparisons.
+pub(super) fn curve(
     evaluator: &Evaluator<'_>,
-    ranking: &Ranking,
-    targets: &[Target],
+    mated: &Ranking,
+    target: Target,
     weights: Weights<'_>,
-) -> Vec<Curve> {
+) -> Curve {
     let comparisons = evaluator.comparisons();
-    let kept = Kept::all(comparisons, weights);
-    let rates: Vec<f64> = targets.iter().map(|target| target.rate()).collect();
-    let found = sweep(comparisons, evaluator.by_distance(), &kept, &rates);
-    let (total, non_mated) = (kept.mated[0], kept.non_mated[0]);
-    let dropped = grid().map(|discard| (discard, (discard * total as f64).floor() as u64));
-
-    targets
-        .iter()
-        .zip(found)
-        .map(|(&target, operating)| {
-            let operating = operating[0];
-            let accepts = |index: u32| {
-                let distance = comparisons.distance(index as usize);
-                operating.threshold.is_some_and(|threshold| distance < threshold)
-            };
-            let mated = |index: &&u32| comparisons.is_mated(**index as usize);
-            let mut accepted: u64 = ranking
-                .order()
-                .iter()
-                .filter(mated)
-                .filter(|&&index| accepts(index))
-                .map(|&index| weights.of(index))
-                .sum();
-            let mut leaving = ranking.order().iter().filter(mated);
-            // Copies of one comparison may leave at different points.
-            let (mut gone, mut copies, mut accepted_copy) = (0, 0, false);
-            let mut points = Vec::with_capacity(dropped.len());
-            for (discard, dropped) in dropped {
-                while gone < dropped {
-                    if copies == 0 {
-                        let Some(&index) = leaving.next() else { break };
-                        (copies, accepted_copy) = (weights.of(index), accepts(index));
-                        continue;
-                    }
-                    let now = copies.min(dropped - gone);
-                    (gone, copies) = (gone + now, copies - now);
-                    accepted -= if accepted_copy { now } else { 0 };
-                }
-                points.push(CurvePoint {
-                    discard,
-                    threshold: operating.threshold,
-                    fmr: operating.fmr,
-                    fnmr: operating.threshold.and_then(|_| share_left(accepted, total - gone)),
-                    mated: total - gone,
-                    non_mated,
-                });
+    let decision = decide(evaluator, target, weights);
+    let misses = |index: u32| {
+        decision.is_some_and(|found| !found.threshold.accepts(comparisons, index as usize))
+    };
+    let [total, non_mated] = weights.totals(comparisons);
+    let mut missed: u64 =
+        mated.order().iter().filter(|&&index| misses(index)).map(|&index| weights.of(index)).sum();
+    let mut leaving = mated.order().iter();
+    // Copies of one comparison may leave at different points.
+    let (mut gone, mut copies, mut is_missed) = (0, 0, false);
+    let mut points = Vec::new();
+    for (discard, dropped) in grid().into_iter().zip(dropped(&grid(), total)) {
+        while gone < dropped {
+            if copies == 0 {
+                let Some(&index) = leaving.next() else { break };
+                (copies, is_missed) = (weights.of(index), misses(index));
+                continue;
             }
-            Curve {
-                protocol: Protocol::Nist,
-                target,
-                shape: Shape::Lines,
-                points,
-                warnings: Vec::new(),
-            }
-            .with_warnings()
-        })
-        .collect()
+            let now = copies.min(dropped - gone);
+            (gone, copies) = (gone + now, copies - now);
+            missed -= if is_missed { now } else { 0 };
+        }
+        let left = total - gone;
+        points.push(CurvePoint {
+            discard,
+            threshold: decision.map(|found| found.threshold.distance(comparisons.scale())),
+            fmr: decision.and_then(|found| found.fmr),
+            fnmr: decision.and_then(|_| (left > 0).then(|| missed as f64 / left as f64)),
+            mated: left,
+            non_mated,
+        });
+    }
+    let (protocol, shape) = (Protocol::Nist, Shape::Lines);
+    Curve { protocol, target, shape, points, warnings: Vec::new() }.with_warnings()
 }

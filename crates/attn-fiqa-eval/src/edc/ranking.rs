@@ -1,17 +1,22 @@
 //! The order in which comparisons are discarded.
 
+use std::sync::OnceLock;
+
 use rayon::slice::ParallelSliceMut;
 
+use crate::comparisons::Comparisons;
 use crate::error::EvalError;
 use crate::random::Random;
 
 /// Comparisons by ascending quality; those of equal quality in the order given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ranking {
     /// Indices of the comparisons, the first to be discarded first.
     order: Vec<u32>,
     /// One bit an entry of `order`: whether it has the quality of the one before.
     tied: Vec<bool>,
+    /// The inverse of `order`, once it was needed.
+    places: OnceLock<Vec<u32>>,
 }
 
 impl Ranking {
@@ -40,7 +45,8 @@ impl Ranking {
         for (tied, pair) in tied.iter_mut().skip(1).zip(keyed.windows(2)) {
             *tied = pair[0].0 == pair[1].0;
         }
-        Ok(Self { order: keyed.into_iter().map(|(_, index)| index).collect(), tied })
+        let order = keyed.into_iter().map(|(_, index)| index).collect();
+        Ok(Self { order, tied, places: OnceLock::new() })
     }
 
     /// A random order of `len` comparisons, without ties.
@@ -54,9 +60,9 @@ impl Ranking {
             0 => Err(EvalError::Empty { what: "comparison" }),
             count if count > limit => Err(EvalError::TooMany { count, limit }),
             _ => {
-                let mut order: Vec<u32> = (0..len as u32).collect();
-                Random::new(seed, 0).shuffle(&mut order);
-                Ok(Self { order, tied: vec![false; len] })
+                let mut order = Vec::new();
+                random_order(&mut order, len as u32, seed);
+                Ok(Self::without_ties(order))
             }
         }
     }
@@ -76,8 +82,33 @@ impl Ranking {
         self.ties().filter(|tie| tie.len() > 1).map(|tie| tie.len()).sum()
     }
 
+    pub(super) fn without_ties(order: Vec<u32>) -> Self {
+        Self { tied: vec![false; order.len()], order, places: OnceLock::new() }
+    }
+
+    /// The mated comparisons alone, in the same order.
+    pub(super) fn of_mated(&self, comparisons: &Comparisons) -> Self {
+        let (mut order, mut tied) = (Vec::with_capacity(comparisons.mated_count()), Vec::new());
+        for tie in self.ties() {
+            let mated = |index: &&u32| comparisons.is_mated(**index as usize);
+            let before = order.len();
+            order.extend(self.order[tie].iter().filter(mated));
+            tied.extend((before..order.len()).map(|at| at > before));
+        }
+        Self { order, tied, places: OnceLock::new() }
+    }
+
     pub(super) fn order(&self) -> &[u32] {
         &self.order
+    }
+
+    /// The place of each comparison in [`Self::order`], which holds all of them.
+    pub(super) fn places(&self) -> &[u32] {
+        self.places.get_or_init(|| {
+            let mut places = Vec::new();
+            invert(&self.order, &mut places);
+            places
+        })
     }
 
     /// Ranges of `order` of equal quality, from the lowest.
@@ -102,8 +133,21 @@ impl Ranking {
         for tie in self.ties() {
             random.shuffle(&mut order[tie]);
         }
-        Self { order, tied: self.tied.clone() }
+        Self { order, tied: self.tied.clone(), places: OnceLock::new() }
     }
+}
+
+/// A seeded random order of the numbers below `len`.
+pub(super) fn random_order(order: &mut Vec<u32>, len: u32, seed: u64) {
+    order.clear();
+    order.extend(0..len);
+    Random::new(seed, 0).shuffle(order);
+}
+
+/// The place of each number in `order`.
+pub(super) fn invert(order: &[u32], places: &mut Vec<u32>) {
+    places.resize(order.len(), 0);
+    order.iter().zip(0..).for_each(|(&index, place)| places[index as usize] = place);
 }
 
 /// An integer that sorts as the number does; the number is not NaN and not −0.

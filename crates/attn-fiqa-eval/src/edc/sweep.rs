@@ -1,9 +1,9 @@
-//! Thresholds for target false match rates, at all points of a curve at once.
+//! The thresholds of the CR-FIQA code, at all points of a curve at once.
 
-use super::Kept;
-use crate::comparisons::Comparisons;
+use super::{Evaluator, Kept};
 
-/// A threshold and the error rates that it realises.
+/// A threshold and the error rates that it realises by the rule of
+/// [`Protocol::Crfiqa`](super::Protocol::Crfiqa).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Operating {
     /// A distance; absent where there is no non-mated comparison.
@@ -19,7 +19,8 @@ pub(crate) struct Operating {
 struct Search {
     target: f64,
     best: f64,
-    threshold: f64,
+    /// A comparison at the threshold.
+    at: u32,
     fmr: f64,
     /// Mated comparisons of a smaller distance.
     accepted: u64,
@@ -33,11 +34,11 @@ struct Search {
 /// The FMR grows with the distance, so a search ends as soon as it leads away from
 /// its target, and one pass by ascending distance serves all of them.
 pub(crate) fn sweep(
-    comparisons: &Comparisons,
-    by_distance: &[u32],
+    evaluator: &Evaluator<'_>,
     kept: &Kept<'_>,
     targets: &[f64],
 ) -> Vec<Vec<Operating>> {
+    let comparisons = evaluator.comparisons();
     let points = kept.points();
     let mut searches: Vec<Vec<Search>> = (0..points)
         .map(|point| {
@@ -45,7 +46,7 @@ pub(crate) fn sweep(
             let open = |&target| Search {
                 target,
                 best: f64::INFINITY,
-                threshold: 0.0,
+                at: 0,
                 fmr: 0.0,
                 accepted: 0,
                 closed,
@@ -57,29 +58,25 @@ pub(crate) fn sweep(
     let (mut matched, mut false_matched) = (vec![0; points], vec![0; points]);
     let mut accepted = vec![0; points];
 
-    let mut rest = by_distance;
-    while let [first, ..] = rest
-        && open > 0
-    {
-        let distance = comparisons.distance(*first as usize);
+    for equal in evaluator.equal_distances() {
+        if open == 0 {
+            break;
+        }
         accepted.copy_from_slice(&matched);
         let mut points_here = 0;
-        while let [index, after @ ..] = rest
-            && comparisons.distance(*index as usize) == distance
-        {
-            let counts = match comparisons.is_mated(*index as usize) {
+        for &index in equal {
+            let counts = match comparisons.is_mated(index as usize) {
                 true => &mut matched,
                 false => &mut false_matched,
             };
-            points_here = points_here.max(kept.add_copies(*index, counts));
-            rest = after;
+            points_here = points_here.max(kept.add_copies(index, counts));
         }
         for (point, searches) in searches.iter_mut().enumerate().take(points_here) {
             let fmr = false_matched[point] as f64 / kept.non_mated[point] as f64;
             for search in searches.iter_mut().filter(|search| !search.closed) {
                 let off = (fmr - search.target).abs();
                 if off <= search.best {
-                    (search.best, search.threshold, search.fmr) = (off, distance, fmr);
+                    (search.best, search.at, search.fmr) = (off, equal[0], fmr);
                     search.accepted = accepted[point];
                 } else if fmr > search.target {
                     search.closed = true;
@@ -92,7 +89,7 @@ pub(crate) fn sweep(
     let operating = |point: usize, search: &Search| match kept.non_mated[point] {
         0 => Operating::default(),
         _ => Operating {
-            threshold: Some(search.threshold),
+            threshold: Some(comparisons.distance(search.at as usize)),
             fmr: Some(search.fmr),
             fnmr: share_left(search.accepted, kept.mated[point]),
         },
@@ -106,6 +103,6 @@ pub(crate) fn sweep(
 }
 
 /// `1 − part/whole`, in the order in which the reference computes it.
-pub(crate) fn share_left(part: u64, whole: u64) -> Option<f64> {
+fn share_left(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| 1.0 - part as f64 / whole as f64)
 }

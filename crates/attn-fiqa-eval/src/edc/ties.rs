@@ -1,8 +1,8 @@
-//! How much of a curve hangs on the order of comparisons of equal quality.
+//! How much of a curve depends on the order of comparisons of equal quality.
 
-use rayon::prelude::*;
-
-use super::{Curve, Evaluator, Protocol, Ranking, Target};
+use super::kept::dropped;
+use super::workers::numbered;
+use super::{Curve, Discard, Evaluator, Protocol, Ranking, Target, Weights, crfiqa, grid};
 use crate::error::EvalError;
 use crate::random::Random;
 
@@ -47,13 +47,31 @@ impl Evaluator<'_> {
         let given = self.curves(ranking, protocol, targets)?;
         let tied = ranking.tied_count();
         let orders = if tied == 0 || protocol == Protocol::Iso { 0 } else { orders };
-        let mut drawn: Vec<Vec<Curve>> = (0..orders as u64)
-            .into_par_iter()
-            .map(|order| {
-                let shuffled = ranking.shuffled_ties(&mut Random::new(seed, order));
-                self.curves(&shuffled, protocol, targets)
-            })
-            .collect::<Result<_, _>>()?;
+        let mut drawn: Vec<Vec<Curve>> = match self.discard(ranking, protocol) {
+            Discard::All { order, places } => {
+                let cut = self.cut_ties(ranking);
+                let shuffled = |places: &mut Vec<u32>, number| {
+                    let mut random = Random::new(seed, number);
+                    for tie in &cut {
+                        let mut members = order[tie.clone()].to_vec();
+                        random.shuffle(&mut members);
+                        for (member, place) in members.into_iter().zip(tie.clone()) {
+                            places[member as usize] = place as u32;
+                        }
+                    }
+                    crfiqa::curves(self, (order, places), targets, Weights::One)
+                };
+                let bytes = 2 * size_of_val(places);
+                numbered(orders as u64, bytes, || places.to_vec(), shuffled)
+            }
+            Discard::Mated(mated) => {
+                let shuffled = |(): &mut (), number| {
+                    let mated = mated.shuffled_ties(&mut Random::new(seed, number));
+                    self.weighted_curves(&Discard::Mated(mated), protocol, targets, Weights::One)
+                };
+                numbered(orders as u64, 5 * mated.len(), || (), shuffled)
+            }
+        };
         drawn.push(given);
         let ranges = (0..targets.len())
             .map(|target| {
@@ -67,6 +85,17 @@ impl Evaluator<'_> {
             })
             .collect();
         Ok(TieSensitivity { tied, orders, ranges })
+    }
+
+    /// The ties within which a point of the curve lies: the order of others changes
+    /// nothing.
+    fn cut_ties(&self, ranking: &Ranking) -> Vec<std::ops::Range<usize>> {
+        let cuts = dropped(&grid(), self.comparisons().len() as u64);
+        let is_cut = |tie: &std::ops::Range<usize>| {
+            let next = cuts.partition_point(|&cut| cut <= tie.start as u64);
+            cuts.get(next).is_some_and(|&cut| cut < tie.end as u64)
+        };
+        ranking.ties().filter(is_cut).collect()
     }
 }
 

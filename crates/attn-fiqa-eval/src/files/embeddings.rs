@@ -35,6 +35,17 @@ pub struct MatchedEmbeddings {
     pub by_stem: usize,
 }
 
+/// Which row of a file belongs to each of the images asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedRows {
+    /// One row number an image.
+    pub rows: Vec<usize>,
+    /// Images found by their whole path.
+    pub by_path: usize,
+    /// Images found by their stem.
+    pub by_stem: usize,
+}
+
 impl EmbeddingFile {
     /// Reads embeddings: a folder with one `.npy` an image, named after it; a
     /// `.npy` matrix, one row an image, with a list of their names, a path a line;
@@ -71,6 +82,16 @@ impl EmbeddingFile {
     ///
     /// If an image has none, or a name fits several that differ.
     pub fn for_images(&self, images: &[String]) -> Result<MatchedEmbeddings, FileError> {
+        let MatchedRows { rows, by_path, by_stem } = self.rows_of(images)?;
+        Ok(MatchedEmbeddings { embeddings: self.embeddings.select(&rows), by_path, by_stem })
+    }
+
+    /// The rows of these images in [`Self::embeddings`], without a copy of those.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::for_images`].
+    pub fn rows_of(&self, images: &[String]) -> Result<MatchedRows, FileError> {
         let index = NameIndex::new(&self.names);
         let same = |a, b| self.embeddings.row(a) == self.embeddings.row(b);
         let (mut rows, mut missing) = (Vec::with_capacity(images.len()), Vec::new());
@@ -85,11 +106,7 @@ impl EmbeddingFile {
             }
         }
         match missing.first() {
-            None => Ok(MatchedEmbeddings {
-                embeddings: self.embeddings.select(&rows),
-                by_path,
-                by_stem,
-            }),
+            None => Ok(MatchedRows { rows, by_path, by_stem }),
             Some(first) => {
                 let (what, first) = ("embedding", shown(first));
                 let (missing, total) = (missing.len(), images.len());

@@ -12,7 +12,7 @@ mod pairs;
 mod quality;
 mod table;
 
-pub use embeddings::{EmbeddingFile, MatchedEmbeddings};
+pub use embeddings::{EmbeddingFile, MatchedEmbeddings, MatchedRows};
 pub use error::{FileError, FileProblem};
 pub use groups::GroupFile;
 pub use names::stem;

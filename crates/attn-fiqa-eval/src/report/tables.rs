@@ -51,6 +51,7 @@ fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
         "pauc",
         "low",
         "high",
+        "above_ideal",
         "rank",
     ])?;
     for summary in summaries(results) {
@@ -59,14 +60,15 @@ fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
                 let (protocol, fmr) = (summary.protocol.to_string(), summary.fmr.to_string());
                 (protocol, summary.recogniser.clone(), fmr, row.method.clone())
             };
-            for ((dataset, &value), &interval) in
-                summary.datasets.iter().zip(&row.pauc).zip(&row.intervals)
-            {
+            let of_sets = summary.datasets.iter().zip(&row.pauc).zip(&row.intervals);
+            for (((dataset, &value), &interval), &above) in of_sets.zip(&row.above_ideal) {
                 let (protocol, recogniser, fmr, method) = key();
                 let [low, high] = ends(interval);
                 let (dataset, rank) = (dataset.clone(), String::new());
-                let value = cell(value);
-                table.push([protocol, recogniser, fmr, method, dataset, value, low, high, rank])?;
+                let (value, above) = (cell(value), cell(above));
+                table.push([
+                    protocol, recogniser, fmr, method, dataset, value, low, high, above, rank,
+                ])?;
             }
             let (protocol, recogniser, fmr, method) = key();
             let rank = row.rank.map_or(String::new(), |rank| rank.to_string());
@@ -79,6 +81,7 @@ fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
                 method,
                 dataset,
                 value,
+                none.clone(),
                 none.clone(),
                 none,
                 rank,

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -23,14 +23,20 @@ pub(super) type ImageHash = [u8; 32];
 /// Bytes of a row's own hash, which tells a whole row from a damaged one.
 const CHECK: usize = 8;
 
-/// Rows of a fixed number of values, by image.
+/// Longer than any description.
+const MAX_HEADER: u64 = 1 << 16;
+
+/// Rows of a fixed number of values, by image. The values stay in the file: those of a
+/// large set would fill the memory.
 #[derive(Debug)]
 pub(super) struct Table {
     path: PathBuf,
     file: File,
     width: usize,
-    rows: HashMap<ImageHash, usize>,
-    values: Vec<f32>,
+    /// Where the rows begin.
+    start: u64,
+    rows: HashMap<ImageHash, u32>,
+    count: u32,
 }
 
 impl Table {
@@ -41,7 +47,7 @@ impl Table {
         fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot be made"))?;
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(StudyError::io(&path, "cannot be opened"))?;
+        let file = file.map_err(StudyError::io(&path, "cannot be opened"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -53,43 +59,58 @@ impl Table {
             }
         }
         let header = format!("{description} width={width}\n");
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(StudyError::io(&path, "cannot be read"))?;
-        let mut table = Self { path, file, width, rows: HashMap::new(), values: Vec::new() };
-        if !bytes.starts_with(header.as_bytes()) {
+        let start = header.len() as u64;
+        let mut table = Self { path, file, width, start, rows: HashMap::new(), count: 0 };
+        let mut found = Vec::new();
+        let mut head = (&table.file).take(start.min(MAX_HEADER));
+        head.read_to_end(&mut found).map_err(StudyError::io(&table.path, "cannot be read"))?;
+        if found != header.as_bytes() {
             // A header that was cut off is the whole file.
-            if !header.as_bytes().starts_with(&bytes) {
+            if !header.as_bytes().starts_with(&found) {
                 let problem = "its first line names something else; delete it".to_owned();
                 return Err(StudyError::Foreign { path: table.path, problem });
             }
-            table.rewind(0)?;
+            table.cut(0)?;
             table.write(header.as_bytes())?;
             return Ok(table);
         }
-        let rows = &bytes[header.len()..];
-        let mut whole = 0;
-        for row in rows.chunks_exact(table.row_bytes()) {
-            let (content, check) = row.split_at(row.len() - CHECK);
-            if Sha256::digest(content)[..CHECK] != *check {
-                break;
-            }
-            let (hash, values) = content.split_at(size_of::<ImageHash>());
-            let mut image = ImageHash::default();
-            image.copy_from_slice(hash);
-            table.remember(
-                image,
-                values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
-            );
-            whole += row.len();
-        }
-        table.rewind((header.len() + whole) as u64)?;
+        table.index().map_err(StudyError::io(&table.path.clone(), "cannot be read"))?;
+        table.cut(table.place(table.count))?;
         Ok(table)
     }
 
-    /// The row of an image.
-    pub(super) fn get(&self, image: &ImageHash) -> Option<&[f32]> {
-        let row = *self.rows.get(image)?;
-        Some(&self.values[row * self.width..][..self.width])
+    /// Notes which rows there are, up to the first that is not whole.
+    fn index(&mut self) -> io::Result<()> {
+        let mut reader = BufReader::with_capacity(1 << 20, &self.file);
+        let mut row = vec![0; self.row_bytes() as usize];
+        loop {
+            match reader.read_exact(&mut row) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            let (content, check) = row.split_at(row.len() - CHECK);
+            if Sha256::digest(content)[..CHECK] != *check {
+                return Ok(());
+            }
+            let mut image = ImageHash::default();
+            image.copy_from_slice(&content[..size_of::<ImageHash>()]);
+            self.rows.entry(image).or_insert(self.count);
+            self.count += 1;
+        }
+    }
+
+    /// Whether there is a row of the image.
+    pub(super) fn contains(&self, image: &ImageHash) -> bool {
+        self.rows.contains_key(image)
+    }
+
+    /// Reads rows, fastest in the order in which they were added.
+    pub(super) fn reader(&self) -> Result<RowReader<'_>, StudyError> {
+        let mut file = BufReader::new(&self.file);
+        let cannot = StudyError::io(&self.path, "cannot be read");
+        file.seek(SeekFrom::Start(self.start)).map_err(cannot)?;
+        Ok(RowReader { table: self, file, at: self.start, bytes: vec![0; 4 * self.width] })
     }
 
     /// Adds rows and hands them to the operating system before it returns.
@@ -98,6 +119,7 @@ impl Table {
         rows: impl Iterator<Item = (ImageHash, &'v [f32])>,
     ) -> Result<(), StudyError> {
         let mut bytes = Vec::new();
+        let end = self.place(self.count);
         for (image, values) in rows {
             assert_eq!(values.len(), self.width, "a row of another width: this is a bug");
             if self.rows.contains_key(&image) {
@@ -108,23 +130,25 @@ impl Table {
             bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             let check = Sha256::digest(&bytes[start..]);
             bytes.extend_from_slice(&check[..CHECK]);
-            self.remember(image, values.iter().copied());
+            self.rows.insert(image, self.count);
+            self.count += 1;
         }
+        // A reader may have left the file elsewhere.
+        let sought = self.file.seek(SeekFrom::Start(end));
+        sought.map_err(StudyError::io(&self.path, "cannot be written"))?;
         self.write(&bytes)
     }
 
-    fn row_bytes(&self) -> usize {
-        size_of::<ImageHash>() + 4 * self.width + CHECK
+    fn row_bytes(&self) -> u64 {
+        (size_of::<ImageHash>() + 4 * self.width + CHECK) as u64
     }
 
-    fn remember(&mut self, image: ImageHash, values: impl Iterator<Item = f32>) {
-        let row = self.values.len() / self.width;
-        if self.rows.insert(image, row).is_none() {
-            self.values.extend(values);
-        }
+    /// Where a row begins in the file.
+    fn place(&self, row: u32) -> u64 {
+        self.start + u64::from(row) * self.row_bytes()
     }
 
-    fn rewind(&mut self, length: u64) -> Result<(), StudyError> {
+    fn cut(&mut self, length: u64) -> Result<(), StudyError> {
         let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
         cut.map(drop).map_err(StudyError::io(&self.path, "cannot be written"))
     }
@@ -134,29 +158,63 @@ impl Table {
     }
 }
 
-/// A value that was computed from `key` before, or is computed now and kept.
-///
-/// The file appears whole or not at all.
-pub(super) fn kept<T: serde::Serialize + serde::de::DeserializeOwned>(
-    folder: &Path,
-    key: &[u8],
-    compute: impl FnOnce() -> Result<T, StudyError>,
-) -> Result<T, StudyError> {
-    let path = folder.join(format!("{}.json", hex(&Sha256::digest(key)[..16])));
-    if let Ok(bytes) = fs::read(&path)
-        && let Ok(value) = serde_json::from_slice(&bytes)
-    {
-        return Ok(value);
+/// Reads the rows of a [`Table`].
+#[derive(Debug)]
+pub(super) struct RowReader<'t> {
+    table: &'t Table,
+    file: BufReader<&'t File>,
+    /// Where `file` is.
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl RowReader<'_> {
+    /// Reads the row of an image into `values`, which are as many as the table is wide;
+    /// says whether there is one.
+    pub(super) fn read(
+        &mut self,
+        image: &ImageHash,
+        values: &mut [f32],
+    ) -> Result<bool, StudyError> {
+        let Some(&row) = self.table.rows.get(image) else { return Ok(false) };
+        let place = self.table.place(row) + size_of::<ImageHash>() as u64;
+        // Within what is in the buffer this reads nothing.
+        let moved = self.file.seek_relative(place as i64 - self.at as i64);
+        let read = moved.and_then(|()| self.file.read_exact(&mut self.bytes));
+        read.map_err(StudyError::io(&self.table.path, "cannot be read"))?;
+        self.at = place + self.bytes.len() as u64;
+        let (numbers, _) = self.bytes.as_chunks();
+        for (value, &bytes) in values.iter_mut().zip(numbers) {
+            *value = f32::from_le_bytes(bytes);
+        }
+        Ok(true)
     }
-    let value = compute()?;
+}
+
+/// A value that was kept by `key`, if there is one.
+pub(super) fn recall<T: serde::de::DeserializeOwned>(folder: &Path, key: &ImageHash) -> Option<T> {
+    serde_json::from_slice(&fs::read(kept_at(folder, key)).ok()?).ok()
+}
+
+/// Keeps a value by `key` and gives it as the next run will read it, to the last bit of
+/// every number. The file appears whole or not at all.
+pub(super) fn keep<T: serde::Serialize + serde::de::DeserializeOwned>(
+    folder: &Path,
+    key: &ImageHash,
+    value: &T,
+) -> Result<T, StudyError> {
+    let path = kept_at(folder, key);
     let foreign = |error: serde_json::Error| StudyError::Foreign {
         path: path.clone(),
         problem: error.to_string(),
     };
-    let json = serde_json::to_vec(&value).map_err(foreign)?;
+    let json = serde_json::to_vec(value).map_err(foreign)?;
     write_whole(&path, &json)?;
-    // As the next run will read it, to the last bit of every number.
     serde_json::from_slice(&json).map_err(foreign)
+}
+
+fn kept_at(folder: &Path, key: &ImageHash) -> PathBuf {
+    folder.join(format!("{}.json", hex(&key[..16])))
 }
 
 /// Writes a file that appears whole or not at all, and the folders it lies in.
@@ -191,18 +249,29 @@ mod tests {
         table.append(rows.iter().map(|(image, row)| (*image, row.as_slice()))).unwrap();
     }
 
+    fn get(table: &Table, n: u8) -> Option<Vec<f32>> {
+        let mut values = vec![0.0; 2];
+        let found = table.reader().unwrap().read(&image(n), &mut values).unwrap();
+        found.then_some(values)
+    }
+
     #[test]
     fn rows_are_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Table::open(folder.path(), "network", 2).unwrap();
         append(&mut open(), &[(1, 0.5), (2, 0.25)]);
         append(&mut open(), &[(2, 9.0), (3, 0.125)]);
-        let table = open();
-        assert_eq!(table.get(&image(2)), Some(&[0.25, -0.25][..]));
-        assert_eq!(table.get(&image(3)), Some(&[0.125, -0.125][..]));
-        assert_eq!(table.get(&image(4)), None);
+        let mut table = open();
+        // In any order, and rows may be added after some were read.
+        assert_eq!(get(&table, 3), Some(vec![0.125, -0.125]));
+        assert_eq!(get(&table, 2), Some(vec![0.25, -0.25]));
+        assert_eq!(get(&table, 4), None);
+        append(&mut table, &[(4, 1.0)]);
+        assert_eq!(get(&table, 4), Some(vec![1.0, -1.0]));
+        drop(table);
+        assert_eq!(get(&open(), 4), Some(vec![1.0, -1.0]));
         let other = Table::open(folder.path(), "another network", 2).unwrap();
-        assert_eq!(other.get(&image(2)), None);
+        assert_eq!(get(&other, 2), None);
     }
 
     #[test]
@@ -215,7 +284,7 @@ mod tests {
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
             let mut table = open();
-            assert_eq!(table.get(&image(2)), None, "at {length}");
+            assert!(!table.contains(&image(2)), "at {length}");
             append(&mut table, &[(1, 0.5), (2, 0.25)]);
             drop(table);
             assert_eq!(fs::read(&path).unwrap(), whole, "at {length}");
@@ -225,7 +294,7 @@ mod tests {
         damaged[last] ^= 1;
         fs::write(&path, &damaged).unwrap();
         let table = open();
-        assert!(table.get(&image(1)).is_some() && table.get(&image(2)).is_none());
+        assert!(table.contains(&image(1)) && !table.contains(&image(2)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Scores and embeddings of a data set: from the cache, else from the network,
 //! batch by batch.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use attn_fiqa::crop::Crop;
@@ -11,7 +12,7 @@ use attn_fiqa::status::Failure;
 use rayon::prelude::*;
 
 use super::StudyError;
-use super::cache::Table;
+use super::cache::{ImageHash, Table};
 use super::inputs::Dataset;
 use super::network::{self, CROP_SIDE, Network};
 
@@ -32,14 +33,47 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// What a network said about the images of a set, in their order.
-pub(super) struct Rows {
-    /// A row an image; `None` where the image could not be used.
-    pub(super) rows: Vec<Option<Vec<f32>>>,
+/// One number of every image.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    /// In the images' order; minus infinity where an image could not be used.
+    pub(super) scores: Vec<f64>,
+    /// Names of the images that could not be used, and why.
+    pub(super) failures: Vec<(String, Failure)>,
+}
+
+/// Embeddings of every image, which lie in the cache's file.
+pub(super) struct ImageEmbeddings {
+    table: Table,
+    keys: Vec<Result<ImageHash, Failure>>,
+    /// Numbers an embedding.
+    pub(super) width: usize,
     /// Names of the images that could not be used, and why.
     pub(super) failures: Vec<(String, Failure)>,
     /// How many rows were there before.
     pub(super) from_cache: usize,
+}
+
+impl ImageEmbeddings {
+    /// Whether each image has an embedding.
+    pub(super) fn present(&self) -> Vec<bool> {
+        let is_there = |key: &Result<ImageHash, Failure>| {
+            key.as_ref().is_ok_and(|key| self.table.contains(key))
+        };
+        self.keys.iter().map(is_there).collect()
+    }
+
+    /// A reader of single embeddings: copies that of an image and says whether it has
+    /// one.
+    pub(super) fn reader(
+        &self,
+    ) -> Result<impl FnMut(u32, &mut [f32]) -> Result<bool, StudyError>, StudyError> {
+        let mut reader = self.table.reader()?;
+        Ok(move |image: u32, row: &mut [f32]| match &self.keys[image as usize] {
+            Ok(key) => reader.read(key, row),
+            Err(_) => Ok(false),
+        })
+    }
 }
 
 /// One column a method.
@@ -49,21 +83,22 @@ pub(super) fn attention_scores(
     methods: &[Method],
     cache: &Path,
     tell: &dyn Fn(Progress),
-) -> Result<Rows, StudyError> {
+) -> Result<Vec<Column>, StudyError> {
     let crop = dataset.crop_description();
     let mut tables = Vec::new();
     for method in methods {
         let what = format!("v{VERSION} score {method} model={} {crop}", network.sha256);
         tables.push(Table::open(cache, &what, 1)?);
     }
-    let request = network::scores(methods);
     let step = format!("scores of {} by {}", dataset.config.name, network.name);
-    let assess = |crops: &[Crop]| {
-        let outcomes = network.assess(crops, &request).into_iter();
+    let assess = |crops: &[Crop], wanted: &[usize]| {
+        let methods: Vec<Method> = wanted.iter().map(|&table| methods[table]).collect();
+        let outcomes = network.assess(crops, &network::scores(&methods)).into_iter();
         let split = |scores: Vec<f32>| scores.into_iter().map(|score| vec![score]).collect();
         outcomes.map(|outcome| Ok(split(outcome?.scores))).collect()
     };
-    fill(dataset, &mut tables, network.side(), &step, tell, assess)
+    let filled = fill(dataset, &mut tables, network.side(), &step, tell, assess)?;
+    tables.iter().map(|table| column(table, &filled)).collect()
 }
 
 /// Embeddings as the network gives them; with `flip` that of the image and of its
@@ -75,7 +110,7 @@ pub(super) fn embeddings(
     flip: bool,
     cache: &Path,
     tell: &dyn Fn(Progress),
-) -> Result<Rows, StudyError> {
+) -> Result<ImageEmbeddings, StudyError> {
     let one = Crop::from_rgb(network.side(), vec![128; network.side() * network.side() * 3])
         .expect("a grey crop: this is a bug");
     let width = match &embed(network, &[one], flip)[0] {
@@ -92,26 +127,56 @@ pub(super) fn embeddings(
     }
     let mut tables = [Table::open(cache, &what, width)?];
     let step = format!("embeddings of {} by {}", dataset.config.name, network.name);
-    let assess = |crops: &[Crop]| {
+    let assess = |crops: &[Crop], _: &[usize]| {
         let rows = embed(network, crops, flip).into_iter();
         rows.map(|row| Ok(vec![row?])).collect()
     };
-    fill(dataset, &mut tables, network.side(), &step, tell, assess)
+    let filled = fill(dataset, &mut tables, network.side(), &step, tell, assess)?;
+    let ([table], Filled { keys, failures, from_cache }) = (tables, filled);
+    Ok(ImageEmbeddings { table, keys, width, failures, from_cache })
 }
 
-/// Sharpness of every crop, rows of one number.
+/// The numbers of a quality network.
+pub(super) fn quality_scores(
+    dataset: &mut Dataset<'_>,
+    network: &Network,
+    cache: &Path,
+    tell: &dyn Fn(Progress),
+) -> Result<Column, StudyError> {
+    let ImageEmbeddings { table, keys, failures, from_cache, .. } =
+        embeddings(dataset, network, false, cache, tell)?;
+    column(&table, &Filled { keys, failures, from_cache })
+}
+
+/// Sharpness of every crop.
 pub(super) fn sharpness_of_crops(
     dataset: &mut Dataset<'_>,
     cache: &Path,
     tell: &dyn Fn(Progress),
-) -> Result<Rows, StudyError> {
+) -> Result<Column, StudyError> {
     let what = format!("v{VERSION} laplacian {CROP_SIDE} {}", dataset.crop_description());
     let mut tables = [Table::open(cache, &what, 1)?];
     let step = format!("sharpness of {}", dataset.config.name);
-    let assess = |crops: &[Crop]| -> Vec<RowOfEach> {
+    let assess = |crops: &[Crop], _: &[usize]| -> Vec<RowOfEach> {
         crops.par_iter().map(|crop| Ok(vec![vec![sharpness(crop)]])).collect()
     };
-    fill(dataset, &mut tables, CROP_SIDE, &step, tell, assess)
+    let filled = fill(dataset, &mut tables, CROP_SIDE, &step, tell, assess)?;
+    column(&tables[0], &filled)
+}
+
+/// The column of a table of single numbers.
+fn column(table: &Table, filled: &Filled) -> Result<Column, StudyError> {
+    let mut reader = table.reader()?;
+    let mut score = |key: &Result<ImageHash, Failure>| {
+        let mut value = [0.0];
+        let found = match key {
+            Ok(key) => reader.read(key, &mut value)?,
+            Err(_) => false,
+        };
+        Ok(if found { f64::from(value[0]) } else { f64::NEG_INFINITY })
+    };
+    let scores: Result<_, StudyError> = filled.keys.iter().map(&mut score).collect();
+    Ok(Column { scores: scores?, failures: filled.failures.clone() })
 }
 
 fn embed(network: &Network, crops: &[Crop], flip: bool) -> Vec<Result<Vec<f32>, Failure>> {
@@ -124,39 +189,57 @@ fn embed(network: &Network, crops: &[Crop], flip: bool) -> Vec<Result<Vec<f32>, 
     pairs.map(|(straight, mirror)| Ok(joined_with_mirror(&straight?, &mirror?))).collect()
 }
 
-/// A row for every table, or what is wrong with the image.
+/// A row for every table that lacks the image, or what is wrong with it.
 type RowOfEach = Result<Vec<Vec<f32>>, Failure>;
 
-/// Completes the tables and gives their rows side by side.
+/// What completing tables found out.
+struct Filled {
+    /// By which each image's rows are found.
+    keys: Vec<Result<ImageHash, Failure>>,
+    /// Names of the images that could not be used, and why.
+    failures: Vec<(String, Failure)>,
+    /// How many images had every row before.
+    from_cache: usize,
+}
+
+/// Completes the tables. `assess` gets crops and which tables, by number, lack a row of
+/// theirs: what one table has already is not computed again for another.
 fn fill(
     dataset: &mut Dataset<'_>,
     tables: &mut [Table],
     side: usize,
     step: &str,
     tell: &dyn Fn(Progress),
-    assess: impl Fn(&[Crop]) -> Vec<RowOfEach>,
-) -> Result<Rows, StudyError> {
-    let hashes = dataset.hashes().to_vec();
-    let total = hashes.len();
-    let known = |tables: &[Table], index: usize| match &hashes[index] {
-        Ok(hash) => tables.iter().all(|table| table.get(hash).is_some()),
-        Err(_) => true,
-    };
-    let missing: Vec<usize> = (0..total).filter(|&index| !known(tables, index)).collect();
-    let from_cache = total - missing.len();
-    let mut failed: Vec<(usize, Failure)> = hashes
-        .iter()
-        .enumerate()
-        .filter_map(|(index, hash)| Some((index, hash.as_ref().err()?.clone())))
-        .collect();
+    assess: impl Fn(&[Crop], &[usize]) -> Vec<RowOfEach>,
+) -> Result<Filled, StudyError> {
+    let keys = dataset.keys();
+    let total = keys.len();
+    let mut failed: Vec<(usize, Failure)> = Vec::new();
+    let mut missing: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for (index, key) in keys.iter().enumerate() {
+        match key {
+            Ok(key) => {
+                let lacks = |&table: &usize| !tables[table].contains(key);
+                let lacking: Vec<usize> = (0..tables.len()).filter(lacks).collect();
+                if !lacking.is_empty() {
+                    missing.entry(lacking).or_default().push(index);
+                }
+            }
+            Err(failure) => failed.push((index, failure.clone())),
+        }
+    }
+    let from_cache = total - missing.values().map(Vec::len).sum::<usize>();
     let mut done = from_cache;
     tell(Progress { step: step.to_owned(), done, total });
-    for batch in missing.chunks(BATCH) {
+    let batches = missing.iter().flat_map(|(lacking, indices)| {
+        indices.chunks(BATCH).map(move |batch| (lacking.as_slice(), batch))
+    });
+    for (lacking, batch) in batches {
         let crops: Vec<Result<Crop, Failure>> =
             batch.par_iter().map(|&index| dataset.crop(index, side)).collect();
         let good: Vec<Crop> = crops.iter().filter_map(|crop| crop.clone().ok()).collect();
-        let mut assessed = assess(&good).into_iter();
-        let mut rows: Vec<Vec<(usize, Vec<f32>)>> = vec![Vec::new(); tables.len()];
+        let mut assessed = assess(&good, lacking).into_iter();
+        let mut rows: Vec<Vec<(usize, Vec<f32>)>> = vec![Vec::new(); lacking.len()];
         for (&index, crop) in batch.iter().zip(crops) {
             let outcome =
                 crop.and_then(|_| assessed.next().expect("one outcome a crop: this is a bug"));
@@ -169,29 +252,92 @@ fn fill(
                 Err(failure) => failed.push((index, failure)),
             }
         }
-        for (table, rows) in tables.iter_mut().zip(&rows) {
-            let hashed = rows
+        for (&table, rows) in lacking.iter().zip(&rows) {
+            let keyed = rows
                 .iter()
-                .filter_map(|(index, row)| Some((*hashes[*index].as_ref().ok()?, row.as_slice())));
-            table.append(hashed)?;
+                .filter_map(|(index, row)| Some((*keys[*index].as_ref().ok()?, row.as_slice())));
+            tables[table].append(keyed)?;
         }
         done += batch.len();
         tell(Progress { step: step.to_owned(), done, total });
     }
-    let row = |hash: &Result<_, Failure>| {
-        let hash = hash.as_ref().ok()?;
-        let parts: Option<Vec<&[f32]>> = tables.iter().map(|table| table.get(hash)).collect();
-        Some(parts?.concat())
-    };
     failed.sort_by_key(|(index, _)| *index);
     let name = |index: usize| dataset.benchmark.images[index].name.clone();
     let failures: Vec<(String, Failure)> =
         failed.into_iter().map(|(index, failure)| (name(index), failure)).collect();
-    let rows: Vec<Option<Vec<f32>>> = hashes.iter().map(row).collect();
-    if rows.iter().all(Option::is_none) {
+    if !keys.iter().flatten().any(|key| tables.iter().all(|table| table.contains(key))) {
         let first = failures.first();
         let first = first.map_or(String::new(), |(name, failure)| format!("{name}: {failure}"));
         return Err(StudyError::NoImage { what: step.to_owned(), images: total, first });
     }
-    Ok(Rows { rows, failures, from_cache })
+    Ok(Filled { keys, failures, from_cache })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+
+    use super::*;
+    use crate::benchmark::BenchmarkKind;
+    use crate::study::config::DatasetConfig;
+
+    /// A folder of `count` distinct pictures with a list of pairs.
+    fn pictures(folder: &Path, count: u8) -> DatasetConfig {
+        let mut pairs = String::new();
+        for number in 0..count {
+            let colour = image::Rgb([number, 50, 200]);
+            let picture = image::RgbImage::from_pixel(112, 112, colour);
+            picture.save(folder.join(format!("i{number}.png"))).unwrap();
+            pairs += &format!("i{number} i{} {}\n", (number + 1) % count, number % 2);
+        }
+        fs::write(folder.join("pair_list.txt"), pairs).unwrap();
+        DatasetConfig {
+            name: "set".to_owned(),
+            kind: BenchmarkKind::Pairs,
+            path: folder.to_owned(),
+            pairs: None,
+            channels: attn_fiqa::crop::ChannelOrder::Rgb,
+            resize: false,
+        }
+    }
+
+    #[test]
+    fn a_further_or_moved_method_computes_only_what_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = pictures(folder.path(), 40);
+        let cache = folder.path().join("cache");
+        // What each run computes: methods and how many crops.
+        let run = |methods: &[&str]| {
+            let mut tables: Vec<Table> =
+                methods.iter().map(|method| Table::open(&cache, method, 1).unwrap()).collect();
+            let computed = RefCell::new(BTreeMap::new());
+            let assess = |crops: &[Crop], wanted: &[usize]| -> Vec<RowOfEach> {
+                for &table in wanted {
+                    *computed.borrow_mut().entry(methods[table].to_owned()).or_insert(0) +=
+                        crops.len();
+                }
+                let value = |crop: &Crop, table: usize| {
+                    f32::from(crop.rgb()[0]) + 1000.0 * methods[table].len() as f32
+                };
+                let rows =
+                    |crop| Ok(wanted.iter().map(|&table| vec![value(crop, table)]).collect());
+                crops.iter().map(rows).collect()
+            };
+            let mut dataset = Dataset::open(&config).unwrap();
+            let filled = fill(&mut dataset, &mut tables, 112, "step", &|_| {}, assess).unwrap();
+            for (table, method) in tables.iter().zip(methods) {
+                let scores = column(table, &filled).unwrap().scores;
+                let start = 1000.0 * method.len() as f64;
+                // The list names i1 before i2, i3, …
+                assert_eq!(scores[..3], [start, start + 1.0, start + 2.0], "{method}");
+            }
+            computed.into_inner().into_iter().collect::<Vec<(String, usize)>>()
+        };
+        let all = |method: &str| (method.to_owned(), 40);
+        assert_eq!(run(&["a"]), [all("a")]);
+        assert_eq!(run(&["a", "bb"]), [all("bb")]);
+        assert_eq!(run(&["ccc", "bb", "a"]), [all("ccc")]);
+        assert_eq!(run(&["bb", "a"]), []);
+    }
 }

@@ -11,7 +11,8 @@ use super::StudyError;
 use super::cache::ImageHash;
 use super::config::DatasetConfig;
 use super::hash::hex;
-use crate::benchmark::{Benchmark, BenchmarkKind, ImageAt, pair_list};
+use crate::benchmark::{Benchmark, BenchmarkImage, BenchmarkKind, ImageAt, pair_list};
+use crate::comparisons::Pair;
 
 /// A data set of a study.
 pub(super) struct Dataset<'c> {
@@ -47,6 +48,20 @@ impl<'c> Dataset<'c> {
         &self.hashes
     }
 
+    /// What the crop of every image depends on besides the settings: its bytes, and its
+    /// landmarks where the set has some.
+    pub(super) fn keys(&mut self) -> Vec<Result<ImageHash, Failure>> {
+        self.hashes();
+        let key = |(hash, image): (&Result<ImageHash, Failure>, &BenchmarkImage)| {
+            let hash = hash.clone()?;
+            let Some(landmarks) = image.landmarks else { return Ok(hash) };
+            let mut key = Sha256::new_with_prefix(hash);
+            landmarks.iter().flatten().for_each(|number| key.update(number.to_le_bytes()));
+            Ok(key.finalize().into())
+        };
+        self.hashes.iter().zip(&self.benchmark.images).map(key).collect()
+    }
+
     /// One hash over the pairs and, where they were read, the images.
     pub(super) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
@@ -57,11 +72,7 @@ impl<'c> Dataset<'c> {
         for image in self.hashes.iter().flatten() {
             hash.update(image);
         }
-        for pair in &self.benchmark.pairs {
-            hash.update(pair.a.to_le_bytes());
-            hash.update(pair.b.to_le_bytes());
-            hash.update([u8::from(pair.mated)]);
-        }
+        hash_pairs(&mut hash, &self.benchmark.pairs);
         hex(&hash.finalize())
     }
 
@@ -75,16 +86,15 @@ impl<'c> Dataset<'c> {
         })
     }
 
-    /// The network's input: the face aligned by the set's own landmarks where the
-    /// picture is no crop, else the picture.
+    /// The network's input: the face aligned by the set's own landmarks where it has
+    /// some, whatever the size of the picture, else the picture.
     pub(super) fn crop(&self, index: usize, side: usize) -> Result<Crop, Failure> {
         let bytes = self.read(index)?;
         let picture = decode(&bytes, &DecodeLimits::default())?.picture;
         let fit = if self.config.resize { Fit::Resize } else { Fit::Exact };
         let options = CropOptions { side, fit, channels: self.config.channels };
-        let is_crop = (picture.width(), picture.height()) == (side, side);
         match self.benchmark.images[index].landmarks {
-            Some(landmarks) if !is_crop => {
+            Some(landmarks) => {
                 let aligned = align(&picture, &Landmarks(landmarks), side);
                 let aligned =
                     aligned.map_err(|error| Failure::new(Status::WrongSize, error.to_string()))?;
@@ -93,7 +103,7 @@ impl<'c> Dataset<'c> {
                     .expect("a crop is a picture: this is a bug");
                 Ok(crop_from_picture(picture, &options)?.0)
             }
-            _ => Ok(crop_from_picture(picture, &options)?.0),
+            None => Ok(crop_from_picture(picture, &options)?.0),
         }
     }
 
@@ -101,8 +111,92 @@ impl<'c> Dataset<'c> {
     pub(super) fn crop_description(&self) -> String {
         let DatasetConfig { channels, resize, .. } = self.config;
         let aligned = self.benchmark.images.iter().any(|image| image.landmarks.is_some());
-        // Landmarks belong to the list and not to the image's bytes.
-        let landmarks = if aligned { self.sha256() } else { "none".to_owned() };
+        // The landmarks themselves are in each image's key.
+        let landmarks = if aligned { "each" } else { "none" };
         format!("channels={channels:?} resize={resize} landmarks={landmarks}")
+    }
+}
+
+/// Adds every pair to a hash, many at a time.
+pub(super) fn hash_pairs(hash: &mut Sha256, pairs: &[Pair]) {
+    let mut bytes = Vec::new();
+    for pairs in pairs.chunks(1 << 12) {
+        bytes.clear();
+        for pair in pairs {
+            bytes.extend(pair.a.to_le_bytes());
+            bytes.extend(pair.b.to_le_bytes());
+            bytes.push(pair.mated.into());
+        }
+        hash.update(&bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const POINTS: [[f32; 2]; 5] =
+        [[40.0, 40.0], [70.0, 42.0], [54.0, 60.0], [44.0, 78.0], [66.0, 80.0]];
+
+    /// An IJB-C of two templates with a picture each, both of a crop's size.
+    fn two_loose_images(folder: &Path, points: [[f32; 2]; 5]) -> DatasetConfig {
+        let numbers: String = points.iter().flatten().map(|n| format!(" {n}")).collect();
+        let meta = folder.join("meta");
+        let crops = folder.join("loose_crop");
+        fs::create_dir_all(&meta).unwrap();
+        fs::create_dir_all(&crops).unwrap();
+        let write = |name: &str, text: String| fs::write(meta.join(name), text).unwrap();
+        write("ijbc_name_5pts_score.txt", format!("1.png{numbers} 1\n2.png{numbers} 1\n"));
+        write("ijbc_face_tid_mid.txt", "1.png 1 1\n2.png 2 2\n".to_owned());
+        write("ijbc_template_pair_label.txt", "1 2 1\n1 1 0\n".to_owned());
+        for name in ["1.png", "2.png"] {
+            let pixel = |x: u32, y: u32| image::Rgb([(2 * x) as u8, (2 * y) as u8, (x ^ y) as u8]);
+            image::RgbImage::from_fn(112, 112, pixel).save(crops.join(name)).unwrap();
+        }
+        DatasetConfig {
+            name: "ijb-c".to_owned(),
+            kind: BenchmarkKind::IjbC,
+            path: folder.to_owned(),
+            pairs: None,
+            channels: attn_fiqa::crop::ChannelOrder::Rgb,
+            resize: false,
+        }
+    }
+
+    #[test]
+    fn a_loose_image_of_a_crops_size_is_aligned_by_its_landmarks() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = two_loose_images(folder.path(), POINTS);
+        let crop = Dataset::open(&config).unwrap().crop(0, 112).unwrap();
+        let bytes = fs::read(folder.path().join("loose_crop/1.png")).unwrap();
+        let picture = decode(&bytes, &DecodeLimits::default()).unwrap().picture;
+        let expected = align(&picture, &Landmarks(POINTS), 112).unwrap().crop;
+        assert!(crop.rgb() == expected.rgb(), "not what its landmarks give");
+        assert!(crop.rgb() != picture.rgb(), "taken as it is");
+    }
+
+    #[test]
+    fn an_images_key_is_its_bytes_and_landmarks_and_not_its_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = |config: &DatasetConfig| {
+            let mut dataset = Dataset::open(config).unwrap();
+            let before = dataset.crop_description();
+            let keys: Vec<ImageHash> = dataset.keys().into_iter().map(Result::unwrap).collect();
+            // What was read before changes nothing.
+            assert_eq!(dataset.crop_description(), before);
+            (before, keys)
+        };
+        let config = two_loose_images(folder.path(), POINTS);
+        let first = keys(&config);
+        let pairs = folder.path().join("meta/ijbc_template_pair_label.txt");
+        fs::write(pairs, "1 2 1\n1 1 0\n2 2 0\n").unwrap();
+        assert_eq!(keys(&config), first);
+        let mut moved = POINTS;
+        moved[2][0] += 1.0;
+        let other = keys(&two_loose_images(folder.path(), moved));
+        assert!(other.0 == first.0 && other.1[0] != first.1[0]);
     }
 }

@@ -1,51 +1,101 @@
 //! Curves, areas and baselines of one data set and one recogniser.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::StudyError;
-use super::cache::kept;
+use super::cache::{ImageHash, keep, recall};
 use super::config::Settings;
+use super::inputs::hash_pairs;
 use super::results::{Baseline, CurveRecord, Line, TargetRecord};
 use crate::benchmark::Benchmark;
-use crate::comparisons::Comparisons;
+use crate::comparisons::{Comparisons, pair_qualities};
 use crate::edc::{
     Bootstrap, Curve, CurveIntervals, Evaluator, Interval, Protocol, Ranking, Resample, Shape,
     Target,
 };
 use crate::embeddings::Embeddings;
 use crate::figure::Histogram;
-use crate::rates::{det, equal_error_rate};
+use crate::rates::{OperatingPoint, det, equal_error_rate, operating_points};
 use crate::verification::{FOLDS, ThresholdGrid, equal_folds, verification};
 
 /// Raised when the same comparisons and qualities come to give other figures.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Points of a curve that are kept of a step function.
 const STEP_POINTS: usize = 200;
+
+/// Bytes of rankings of several methods that are in memory together, so that they share
+/// the sets that are drawn.
+const RANKING_BYTES: usize = 1 << 29;
+
+/// What a recogniser made of a data set: embeddings of what is compared.
+pub(super) struct Units {
+    /// Which images have an embedding.
+    present: Vec<bool>,
+    embeddings: Embeddings,
+}
+
+impl Units {
+    /// Reads embeddings of `dim` numbers one by one; `read` copies that of an image and
+    /// says whether it has one, as `present` does.
+    pub(super) fn gather(
+        benchmark: &Benchmark,
+        present: Vec<bool>,
+        dim: usize,
+        what: String,
+        mut read: impl FnMut(u32, &mut [f32]) -> Result<bool, StudyError>,
+    ) -> Result<Self, StudyError> {
+        let (benchmark, _) = without_missing(benchmark, &present);
+        let read = |image: u32, row: &mut [f32]| read(image, row).map_err(GatherError::Study);
+        match benchmark.gather_embeddings(dim, read) {
+            Ok(embeddings) => Ok(Self { present, embeddings }),
+            Err(GatherError::Study(error)) => Err(error),
+            Err(GatherError::Eval(error)) => Err(StudyError::measure(what)(error)),
+        }
+    }
+
+    /// How many images have no embedding.
+    pub(super) fn missing(&self) -> usize {
+        self.present.iter().filter(|&&present| !present).count()
+    }
+}
+
+/// What can go wrong while embeddings are read and added up.
+enum GatherError {
+    Study(StudyError),
+    Eval(crate::EvalError),
+}
+
+impl From<crate::EvalError> for GatherError {
+    fn from(error: crate::EvalError) -> Self {
+        Self::Eval(error)
+    }
+}
 
 /// The comparisons of one data set by one recogniser.
 pub(super) struct Judge<'a> {
     pub(super) dataset: &'a str,
     pub(super) recogniser: &'a str,
-    pub(super) settings: &'a Settings,
-    /// Without the comparisons that cannot be made.
-    pub(super) benchmark: Benchmark,
+    settings: &'a Settings,
+    benchmark: Cow<'a, Benchmark>,
     pub(super) left_out: usize,
     comparisons: Comparisons,
     identities: Option<Vec<[u32; 2]>>,
     cache: &'a Path,
-    /// Hash of everything but the qualities that a curve depends on.
-    key: [u8; 32],
+    /// Hash of the comparisons and their identities.
+    key: ImageHash,
 }
 
 /// Leaves out the comparisons of images without an embedding.
-pub(super) fn without_missing(benchmark: &Benchmark, present: &[bool]) -> (Benchmark, usize) {
-    let mut kept = benchmark.clone();
+fn without_missing<'b>(benchmark: &'b Benchmark, present: &[bool]) -> (Cow<'b, Benchmark>, usize) {
     if present.iter().all(|&present| present) {
-        return (kept, 0);
+        return (Cow::Borrowed(benchmark), 0);
     }
+    let mut kept = benchmark.clone();
     let usable: Vec<bool> = match &mut kept.templates {
         None => present.to_vec(),
         Some(templates) => {
@@ -67,45 +117,33 @@ pub(super) fn without_missing(benchmark: &Benchmark, present: &[bool]) -> (Bench
         folds.retain(|_| at.next() == Some(&true));
     }
     let left_out = benchmark.pairs.len() - kept.pairs.len();
-    (kept, left_out)
+    (Cow::Owned(kept), left_out)
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(
         (dataset, recogniser): (&'a str, &'a str),
         settings: &'a Settings,
-        benchmark: &Benchmark,
-        rows: &[Option<&[f32]>],
+        benchmark: &'a Benchmark,
+        units: Units,
         cache: &'a Path,
     ) -> Result<Self, StudyError> {
-        let what =
-            || StudyError::measure(format!("dataset '{dataset}', recogniser '{recogniser}'"));
-        let present: Vec<bool> = rows.iter().map(Option::is_some).collect();
+        let Units { present, embeddings } = units;
         let (benchmark, left_out) = without_missing(benchmark, &present);
-        // Images that no comparison refers to any more stand for each other.
-        let filler = rows.iter().flatten().next().copied().unwrap_or_default();
-        let values: Vec<f32> = rows.iter().flat_map(|row| row.unwrap_or(filler)).copied().collect();
-        let embeddings = Embeddings::new(filler.len(), values).map_err(what())?;
-        let comparisons = match &benchmark.templates {
-            Some(templates) if templates.iter().any(|template| template.images.is_empty()) => {
-                let mut filled = benchmark.clone();
-                let fill = filled.templates.iter_mut().flatten();
-                for template in fill.filter(|template| template.images.is_empty()) {
-                    template.images.push((0, 0));
-                }
-                filled.comparisons(&embeddings)
-            }
-            _ => benchmark.comparisons(&embeddings),
-        };
-        let comparisons = comparisons.map_err(what())?;
+        let comparisons = Comparisons::from_embeddings(&embeddings, &benchmark.pairs);
+        let what = format!("dataset '{dataset}', recogniser '{recogniser}'");
+        let comparisons = comparisons.map_err(StudyError::measure(what))?;
+        drop(embeddings);
         let identities = benchmark.pair_identities();
         let mut key = Sha256::new();
-        key.update(format!("v{VERSION} {dataset}\0{recogniser}\0"));
-        key.update(serde_json::to_vec(settings).unwrap_or_default());
-        for (index, value) in comparisons.values().iter().enumerate() {
-            key.update(value.to_le_bytes());
-            key.update([u8::from(comparisons.is_mated(index))]);
+        key.update(format!("v{VERSION} {} ", comparisons.len()));
+        let mut bytes = Vec::new();
+        for values in comparisons.values().chunks(1 << 12) {
+            bytes.clear();
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            key.update(&bytes);
         }
+        hash_pairs(&mut key, &benchmark.pairs);
         for identity in identities.iter().flatten().flatten() {
             key.update(identity.to_le_bytes());
         }
@@ -123,6 +161,11 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// The comparisons, sorted.
+    pub(super) fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new(&self.comparisons)
+    }
+
     pub(super) fn has_identities(&self) -> bool {
         self.identities.is_some()
     }
@@ -132,17 +175,15 @@ impl<'a> Judge<'a> {
         StudyError::measure(format!("dataset '{dataset}', recogniser '{recogniser}'"))
     }
 
-    fn targets(&self) -> Vec<Target> {
-        self.settings.fmr.iter().map(|&fmr| Target::Fmr(fmr)).collect()
-    }
-
     /// What the recogniser does with nothing discarded.
-    pub(super) fn baseline(&self, failures: Vec<String>) -> Result<Baseline, StudyError> {
+    pub(super) fn baseline(
+        &self,
+        evaluator: &Evaluator<'_>,
+        failures: Vec<String>,
+    ) -> Result<Baseline, StudyError> {
         let comparisons = &self.comparisons;
-        let level = Ranking::new(&vec![0.0; comparisons.len()]).map_err(self.error())?;
-        let evaluator = Evaluator::new(comparisons);
-        let curves = evaluator.curves(&level, Protocol::Nist, &self.targets());
-        let curves = curves.map_err(self.error())?;
+        let targets: Vec<Target> = self.settings.fmr.iter().copied().map(Target::Fmr).collect();
+        let points = operating_points(evaluator, &targets).map_err(self.error())?;
         let of_kind = |mated: bool| -> Vec<f64> {
             let indices = (0..comparisons.len()).filter(|&i| comparisons.is_mated(i) == mated);
             indices.map(|index| comparisons.similarity(index)).collect()
@@ -168,102 +209,223 @@ impl<'a> Judge<'a> {
             non_mated: comparisons.non_mated_count(),
             left_out: self.left_out,
             accuracy: accuracy.map(|found| [found.accuracy, found.deviation]),
-            eer: Some(equal_error_rate(comparisons)),
-            targets: self.settings.fmr.iter().zip(&curves).map(target_record).collect(),
-            det: det(comparisons),
+            eer: Some(equal_error_rate(evaluator)),
+            targets: points.iter().map(|point| self.target_record(point)).collect(),
+            det: det(evaluator),
             mated_scores: next(),
             non_mated_scores: next(),
             failures,
         })
     }
 
-    /// The curves of one method: every protocol at every target.
-    pub(super) fn method(
-        &self,
-        method: &str,
-        qualities: &[f64],
-    ) -> Result<Vec<CurveRecord>, StudyError> {
-        let what = || format!("dataset '{}', method '{method}'", self.dataset);
-        let pairs = self.benchmark.pair_qualities(qualities);
-        let pairs = pairs.map_err(StudyError::measure(what()))?;
-        let mut key = self.key.to_vec();
-        key.extend_from_slice(method.as_bytes());
-        key.extend(pairs.iter().flat_map(|quality| quality.to_le_bytes()));
-        kept(self.cache, &key, || {
-            let ranking = Ranking::new(&pairs).map_err(StudyError::measure(what()))?;
-            let evaluator = Evaluator::new(&self.comparisons);
-            let mut records = Vec::new();
-            for &protocol in &self.settings.protocols {
-                self.measure(&evaluator, method, &ranking, protocol, &mut records)?;
-            }
-            Ok(records)
-        })
+    fn target_record(&self, point: &OperatingPoint) -> TargetRecord {
+        let OperatingPoint { target, distance, fmr, fnmr, unresolved, .. } = *point;
+        let warning = crate::edc::Warning::FmrUnresolved {
+            target: target.value(),
+            discard: 0.0,
+            non_mated: self.comparisons.non_mated_count() as u64,
+            realised: Some(fmr),
+        };
+        TargetRecord {
+            fmr: target.value(),
+            realised: Some(fmr),
+            threshold: Some(distance),
+            fnmr: Some(fnmr),
+            warnings: unresolved.then(|| warning.to_string()).into_iter().collect(),
+        }
     }
 
+    /// The curves of methods, by their names and the qualities of all images: every
+    /// protocol at every target. `advance` is called with how many methods are done.
+    pub(super) fn methods(
+        &self,
+        evaluator: &Evaluator<'_>,
+        methods: &[(&str, &[f64])],
+        mut advance: impl FnMut(usize),
+    ) -> Result<Vec<CurveRecord>, StudyError> {
+        let Settings { protocols, fmr, .. } = self.settings;
+        let mut qualities = Vec::with_capacity(methods.len());
+        for &(method, images) in methods {
+            let of_units = self.benchmark.unit_qualities(images);
+            qualities.push(of_units.map_err(self.method_error(method))?);
+        }
+        // By method, protocol and target; and the methods by what they lack.
+        let mut found: Vec<Vec<Vec<Option<CurveRecord>>>> = Vec::new();
+        let mut lacking: BTreeMap<Vec<Vec<usize>>, Vec<usize>> = BTreeMap::new();
+        for (method, qualities) in qualities.iter().enumerate() {
+            let of_qualities = hash_of(qualities.iter().copied());
+            let known = |&protocol: &Protocol| {
+                let known = |&fmr: &f64| self.recalled(protocol, fmr, &of_qualities);
+                fmr.iter().map(known).collect::<Vec<Option<CurveRecord>>>()
+            };
+            let known: Vec<_> = protocols.iter().map(known).collect();
+            let absent = |of_protocol: &Vec<Option<CurveRecord>>| {
+                (0..fmr.len()).filter(|&target| of_protocol[target].is_none()).collect()
+            };
+            let lacks: Vec<Vec<usize>> = known.iter().map(absent).collect();
+            if lacks.iter().any(|targets| !targets.is_empty()) {
+                lacking.entry(lacks).or_default().push(method);
+            }
+            found.push(known);
+        }
+        let mut done = methods.len() - lacking.values().map(Vec::len).sum::<usize>();
+        let together =
+            (RANKING_BYTES / (9 * self.comparisons.len())).clamp(1, methods.len().max(1));
+        for (lacks, of_methods) in &lacking {
+            for group in of_methods.chunks(together) {
+                advance(done);
+                let mut rankings = Vec::with_capacity(group.len());
+                for &method in group {
+                    let pairs = pair_qualities(&qualities[method], &self.benchmark.pairs);
+                    let ranking = pairs.and_then(|pairs| Ranking::new(&pairs));
+                    rankings.push(ranking.map_err(self.method_error(methods[method].0))?);
+                }
+                for (protocol, targets) in lacks.iter().enumerate() {
+                    let rates: Vec<f64> = targets.iter().map(|&target| fmr[target]).collect();
+                    let measured =
+                        self.measure(evaluator, &rankings, protocols[protocol], &rates)?;
+                    for (&method, records) in group.iter().zip(measured) {
+                        let of_qualities = hash_of(qualities[method].iter().copied());
+                        for (&target, record) in targets.iter().zip(records) {
+                            let key =
+                                self.curve_key(protocols[protocol], fmr[target], &of_qualities);
+                            found[method][protocol][target] =
+                                Some(keep(self.cache, &key, &record)?);
+                        }
+                    }
+                }
+                done += group.len();
+            }
+        }
+        advance(done);
+        let named = |(found, &(method, _)): (Vec<_>, &(&str, &[f64]))| {
+            let records = found.into_iter().flatten().flatten();
+            records.map(|record| self.named(record, method)).collect::<Vec<CurveRecord>>()
+        };
+        Ok(found.into_iter().zip(methods).flat_map(named).collect())
+    }
+
+    fn method_error(&self, method: &str) -> impl FnOnce(crate::EvalError) -> StudyError {
+        StudyError::measure(format!("dataset '{}', method '{method}'", self.dataset))
+    }
+
+    fn recalled(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> Option<CurveRecord> {
+        recall(self.cache, &self.curve_key(protocol, fmr, qualities))
+    }
+
+    /// By what a method's curve is kept: all that it depends on, and nothing that is
+    /// only printed.
+    fn curve_key(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> ImageHash {
+        let Settings { limit, replicates, level, seed, tie_orders, .. } = *self.settings;
+        let how = format!(
+            "curve {protocol} fmr={fmr} limit={limit} replicates={replicates} level={level} \
+             seed={seed} tie_orders={tie_orders}"
+        );
+        let key = Sha256::new_with_prefix(self.key).chain_update(how).chain_update(qualities);
+        key.finalize().into()
+    }
+
+    /// The curves of some rankings, which share the sets that are drawn, at some false
+    /// match rates.
     fn measure(
         &self,
         evaluator: &Evaluator<'_>,
-        method: &str,
-        ranking: &Ranking,
+        rankings: &[Ranking],
         protocol: Protocol,
-        records: &mut Vec<CurveRecord>,
-    ) -> Result<(), StudyError> {
+        fmr: &[f64],
+    ) -> Result<Vec<Vec<CurveRecord>>, StudyError> {
+        if fmr.is_empty() {
+            return Ok(vec![Vec::new(); rankings.len()]);
+        }
         let Settings { limit, replicates, level, seed, tie_orders, .. } = *self.settings;
-        let targets = self.targets();
-        let curves = evaluator.curves(ranking, protocol, &targets).map_err(self.error())?;
-        let ties = evaluator
-            .tie_sensitivity(ranking, protocol, &targets, limit, tie_orders, seed)
-            .map_err(self.error())?;
+        let targets: Vec<Target> = fmr.iter().copied().map(Target::Fmr).collect();
         let intervals = if replicates > 0 {
             let resample = match &self.identities {
                 Some(identities) => Resample::Identities(identities),
                 None => Resample::Pairs,
             };
             let bootstrap = Bootstrap { resample, replicates, seed, level, limit };
-            evaluator.bootstrap(ranking, protocol, &targets, &bootstrap).map_err(self.error())?
+            let rankings: Vec<&Ranking> = rankings.iter().collect();
+            evaluator
+                .bootstrap_each(&rankings, protocol, &targets, &bootstrap)
+                .map_err(self.error())?
         } else {
-            Vec::new()
+            vec![Vec::new(); rankings.len()]
         };
-        for (index, curve) in curves.iter().enumerate() {
-            let mut record = self.record(method, Line::Method, curve);
-            record.tied = ties.tied;
-            record.pauc_ties = if ties.orders > 0 { ties.ranges[index].pauc } else { None };
-            if let Some(CurveIntervals { discard, fnmr, pauc, .. }) = intervals.get(index) {
-                let ends = |interval: &Interval| [interval.low, interval.high];
-                record.pauc_interval = pauc.as_ref().map(ends);
-                let fnmr = fnmr.iter().map(|interval| interval.as_ref().map(ends));
-                record.band = discard.iter().copied().zip(fnmr).collect();
+        let mut all = Vec::with_capacity(rankings.len());
+        for (ranking, intervals) in rankings.iter().zip(intervals) {
+            let curves = evaluator.curves(ranking, protocol, &targets).map_err(self.error())?;
+            let ties = evaluator
+                .tie_sensitivity(ranking, protocol, &targets, limit, tie_orders, seed)
+                .map_err(self.error())?;
+            let mut records = Vec::with_capacity(curves.len());
+            for (index, curve) in curves.iter().enumerate() {
+                let mut record = self.record(Line::Method, curve);
+                record.tied = ties.tied;
+                record.pauc_ties = if ties.orders > 0 { ties.ranges[index].pauc } else { None };
+                if let Some(CurveIntervals { discard, fnmr, pauc, .. }) = intervals.get(index) {
+                    let ends = |interval: &Interval| [interval.low, interval.high];
+                    record.pauc_interval = pauc.as_ref().map(ends);
+                    let fnmr = fnmr.iter().map(|interval| interval.as_ref().map(ends));
+                    record.band = discard.iter().copied().zip(fnmr).collect();
+                }
+                records.push(record);
             }
-            records.push(record);
+            all.push(records);
         }
-        Ok(())
+        Ok(all)
     }
 
     /// The two ends of every plot.
-    pub(super) fn ends(&self) -> Result<Vec<CurveRecord>, StudyError> {
-        let mut key = self.key.to_vec();
-        key.extend_from_slice(b"\0ends");
-        kept(self.cache, &key, || {
-            let evaluator = Evaluator::new(&self.comparisons);
-            let Settings { random_orders, seed, .. } = *self.settings;
-            let mut records = Vec::new();
-            for &protocol in &self.settings.protocols {
-                let targets = self.targets();
-                let random = evaluator.random_curves(protocol, &targets, random_orders, seed);
-                for (target, curves) in targets.iter().zip(random.map_err(self.error())?) {
-                    records.extend(self.mean(&curves));
-                    let oracle = evaluator.oracle_curve(protocol, *target).map_err(self.error())?;
-                    records.push(self.record("oracle", Line::Oracle, &oracle));
-                }
+    pub(super) fn ends(&self, evaluator: &Evaluator<'_>) -> Result<Vec<CurveRecord>, StudyError> {
+        let Settings { random_orders, seed, limit, .. } = *self.settings;
+        let key = |protocol: Protocol, fmr: f64| -> ImageHash {
+            let how = format!(
+                "ends {protocol} fmr={fmr} limit={limit} seed={seed} random_orders={random_orders}"
+            );
+            Sha256::new_with_prefix(self.key).chain_update(how).finalize().into()
+        };
+        let mut all = Vec::new();
+        for &protocol in &self.settings.protocols {
+            let known = |&fmr: &f64| recall::<Vec<CurveRecord>>(self.cache, &key(protocol, fmr));
+            let mut found: Vec<Option<Vec<CurveRecord>>> =
+                self.settings.fmr.iter().map(known).collect();
+            let lacking: Vec<usize> =
+                (0..found.len()).filter(|&target| found[target].is_none()).collect();
+            let target = |&target: &usize| Target::Fmr(self.settings.fmr[target]);
+            let targets: Vec<Target> = lacking.iter().map(target).collect();
+            let orders = if targets.is_empty() { 0 } else { random_orders };
+            let random = evaluator.random_curves(protocol, &targets, orders, seed);
+            let random = random.map_err(self.error())?;
+            for ((index, &target), curves) in lacking.into_iter().zip(&targets).zip(random) {
+                let oracle = evaluator.oracle_curve(protocol, target).map_err(self.error())?;
+                let mut records: Vec<CurveRecord> = self.mean(&curves).into_iter().collect();
+                records.push(self.record(Line::Oracle, &oracle));
+                let key = key(protocol, target.value());
+                found[index] = Some(keep(self.cache, &key, &records)?);
             }
-            Ok(records)
-        })
+            all.extend(found.into_iter().flatten().flatten().map(|record| {
+                let name = if record.line == Line::Oracle { "oracle" } else { "random" };
+                self.named(record, name)
+            }));
+        }
+        Ok(all)
+    }
+
+    /// A kept record under the names of this study.
+    fn named(&self, record: CurveRecord, method: &str) -> CurveRecord {
+        CurveRecord {
+            dataset: self.dataset.to_owned(),
+            recogniser: self.recogniser.to_owned(),
+            method: method.to_owned(),
+            ..record
+        }
     }
 
     /// The mean line of some curves, and the range of their areas.
     fn mean(&self, curves: &[Curve]) -> Option<CurveRecord> {
         let records: Vec<CurveRecord> =
-            curves.iter().map(|curve| self.record("random", Line::Random, curve)).collect();
+            curves.iter().map(|curve| self.record(Line::Random, curve)).collect();
         let mut mean = records.first()?.clone();
         let average = |values: &dyn Fn(&CurveRecord) -> Option<f64>| {
             let all: Option<Vec<f64>> = records.iter().map(values).collect();
@@ -275,13 +437,15 @@ impl<'a> Judge<'a> {
         }
         mean.pauc = average(&|record| record.pauc);
         mean.auc = average(&|record| record.auc);
+        mean.above_ideal = average(&|record| record.above_ideal);
         let areas = || records.iter().filter_map(|record| record.pauc);
         mean.pauc_interval =
             mean.pauc.map(|_| [areas().fold(f64::INFINITY, f64::min), areas().fold(0.0, f64::max)]);
         Some(mean)
     }
 
-    fn record(&self, method: &str, line: Line, curve: &Curve) -> CurveRecord {
+    /// A curve without the names, which are not kept.
+    fn record(&self, line: Line, curve: &Curve) -> CurveRecord {
         let steps = curve.shape == Shape::Steps;
         let (points, realised) = if curve.points.len() > STEP_POINTS {
             let share = |index: usize| index as f64 / STEP_POINTS as f64;
@@ -294,17 +458,18 @@ impl<'a> Judge<'a> {
             (points, curve.points.iter().map(|point| point.fmr).collect())
         };
         CurveRecord {
-            dataset: self.dataset.to_owned(),
-            recogniser: self.recogniser.to_owned(),
-            method: method.to_owned(),
+            dataset: String::new(),
+            recogniser: String::new(),
+            method: String::new(),
             line,
             protocol: curve.protocol,
-            fmr: curve.target.rate(),
+            fmr: curve.target.value(),
             steps,
             points,
             realised,
             pauc: curve.pauc(self.settings.limit),
             pauc_interval: None,
+            above_ideal: curve.above_ideal(self.settings.limit),
             auc: curve.auc(),
             band: Vec::new(),
             tied: 0,
@@ -314,17 +479,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn target_record((fmr, curve): (&f64, &Curve)) -> TargetRecord {
-    let start = curve.points.first();
-    let at_start = |warning: &&crate::edc::Warning| match warning {
-        crate::edc::Warning::FmrUnresolved { discard, .. } => *discard == 0.0,
-        _ => false,
-    };
-    TargetRecord {
-        fmr: *fmr,
-        realised: start.and_then(|point| point.fmr),
-        threshold: start.and_then(|point| point.threshold),
-        fnmr: curve.start(),
-        warnings: curve.warnings.iter().filter(at_start).map(ToString::to_string).collect(),
-    }
+/// A hash of numbers.
+fn hash_of(numbers: impl Iterator<Item = f64>) -> ImageHash {
+    let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
+    Sha256::digest(bytes).into()
 }

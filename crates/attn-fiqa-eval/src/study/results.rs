@@ -8,7 +8,7 @@ use crate::edc::Protocol;
 use crate::figure::Histogram;
 
 /// Raised when the record changes its form.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ pub struct TargetRecord {
     pub fmr: f64,
     /// The FMR realised.
     pub realised: Option<f64>,
-    /// The threshold, a distance.
+    /// The threshold, a distance, by the rule of [`crate::decision`].
     pub threshold: Option<f64>,
     /// The FNMR.
     pub fnmr: Option<f64>,
@@ -171,6 +171,9 @@ pub struct CurveRecord {
     pub pauc: Option<f64>,
     /// Its confidence interval; of the random line the range of its orders.
     pub pauc_interval: Option<[f64; 2]>,
+    /// Area between the curve and the ideal one, of protocols that fix their threshold:
+    /// [`Curve::above_ideal`](crate::edc::Curve::above_ideal).
+    pub above_ideal: Option<f64>,
     /// Area under the whole curve.
     pub auc: Option<f64>,
     /// Discard fraction and confidence interval of the FNMR.

@@ -10,7 +10,7 @@ use attn_fiqa::score::Method;
 
 use super::StudyError;
 use super::cache::write_whole;
-use super::compute::{self, Progress};
+use super::compute::{self, Column, Progress};
 use super::config::{
     ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
     StudyConfig,
@@ -18,7 +18,7 @@ use super::config::{
 use super::faces::{Mapped, extremes};
 use super::hash::hash_files;
 use super::inputs::Dataset;
-use super::measure::Judge;
+use super::measure::{Judge, Units};
 use super::network::{Network, Wanted, embedding, scores};
 use super::results::{
     CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, QualityRecord, RecogniserRecord,
@@ -59,9 +59,6 @@ pub enum Event {
 
 /// The networks of a study, each loaded once.
 type Networks = BTreeMap<ModelConfig, Network>;
-
-/// Scores of each image and failures named, by the method's place.
-type AttentionScores = BTreeMap<usize, (Vec<f64>, Vec<String>)>;
 
 /// Scores of a data set by one method.
 struct Scored {
@@ -159,57 +156,55 @@ fn run_dataset(
     let name = dataset.config.name.as_str();
     let progress = |progress| tell(Event::Progress(progress));
     let names = dataset.benchmark.names();
-    let attention = attention(config, dataset, networks, cache, &progress)?;
+    let mut attention = attention(config, dataset, networks, cache, &progress)?;
 
-    // Embeddings first: one method may be their length.
+    // Embeddings first: one method may be their length. Of those of all images only what
+    // is compared, images or templates, stays in memory.
     let mut norms: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    let mut judges = Vec::new();
+    let mut embedded = Vec::new();
     for (index, recogniser) in config.recognisers.iter().enumerate() {
-        let (rows, failures) = match &recogniser.from {
+        let wants_norms = config.methods.iter().any(|m| m.from == ScoresFrom::EmbeddingNorm(index));
+        let what = format!("dataset '{name}', recogniser '{}'", recogniser.name);
+        let (units, failures) = match &recogniser.from {
             EmbeddingsFrom::Model(model) => {
                 let network = &networks[&without_flip(model)];
                 let found = compute::embeddings(dataset, network, model.flip, cache, &progress)?;
-                note_cached(tell, &format!("embeddings of {name} by {}", recogniser.name), &found);
-                (found.rows, name_failures(&found.failures))
+                let step = format!("embeddings of {name} by {}", recogniser.name);
+                note_cached(tell, &step, found.from_cache, names.len());
+                if wants_norms {
+                    norms.insert(index, lengths(names.len(), found.width, found.reader()?)?);
+                }
+                let (benchmark, read) = (&dataset.benchmark, found.reader()?);
+                let units = Units::gather(benchmark, found.present(), found.width, what, read)?;
+                (units, name_failures(&found.failures))
             }
             EmbeddingsFrom::Files(files) => {
                 let (file, list) = &files[name];
-                let matched = EmbeddingFile::read(file, list.as_deref())?.for_images(&names)?;
-                let row = |index| Some(matched.embeddings.row(index).to_vec());
-                ((0..names.len()).map(row).collect(), Vec::new())
+                let file = EmbeddingFile::read(file, list.as_deref())?;
+                let rows = file.rows_of(&names)?.rows;
+                let read = |image: u32, row: &mut [f32]| {
+                    row.copy_from_slice(file.embeddings.row(rows[image as usize]));
+                    Ok(true)
+                };
+                let dim = file.embeddings.dim();
+                if wants_norms {
+                    norms.insert(index, lengths(names.len(), dim, read)?);
+                }
+                let present = vec![true; names.len()];
+                (Units::gather(&dataset.benchmark, present, dim, what, read)?, Vec::new())
             }
         };
-        if config.methods.iter().any(|m| m.from == ScoresFrom::EmbeddingNorm(index)) {
-            norms.insert(index, rows.iter().map(|row| norm(row.as_deref())).collect());
-        }
-        let rows: Vec<Option<&[f32]>> = rows.iter().map(Option::as_deref).collect();
-        let who = (name, recogniser.name.as_str());
-        let judge = Judge::new(who, &config.settings, &dataset.benchmark, &rows, cache)?;
-        if judge.left_out > 0 {
-            let (left_out, images) = (judge.left_out, rows.iter().filter(|r| r.is_none()).count());
-            tell(Event::Note(format!(
-                "{name}, {}: {left_out} comparisons are left out, because {images} images have no \
-                 embedding; the first: {}",
-                recogniser.name,
-                failures.first().map_or("", String::as_str)
-            )));
-        }
-        results.baselines.push(judge.baseline(failures)?);
-        judges.push(judge);
+        embedded.push((units, failures));
     }
 
     let mut scored = Vec::new();
     for (index, method) in config.methods.iter().enumerate() {
         let of_method = match &method.from {
             ScoresFrom::Attention(..) => {
-                let (scores, failures) = &attention[&index];
-                let failed = scores.iter().filter(|score| !score.is_finite()).count();
-                Scored { scores: scores.clone(), failures: failures.clone(), failed }
+                scored_by(attention.remove(&index).expect("scores of each: this is a bug"))
             }
             ScoresFrom::Network(model) => {
-                let found =
-                    compute::embeddings(dataset, &networks[model], false, cache, &progress)?;
-                scored_by(found)
+                scored_by(compute::quality_scores(dataset, &networks[model], cache, &progress)?)
             }
             ScoresFrom::Laplacian => {
                 scored_by(compute::sharpness_of_crops(dataset, cache, &progress)?)
@@ -235,21 +230,39 @@ fn run_dataset(
         scored.push(of_method);
     }
 
-    let total = judges.len() * (config.methods.len() + 1);
+    let of_methods: Vec<(&str, &[f64])> = config
+        .methods
+        .iter()
+        .zip(&scored)
+        .map(|(method, scored)| (method.name.as_str(), scored.scores.as_slice()))
+        .collect();
+    let total = embedded.len() * (config.methods.len() + 1);
     let mut done = 0;
-    let step = || format!("curves of {name}");
-    for judge in &judges {
-        for (method, scored) in config.methods.iter().zip(&scored) {
-            progress(Progress { step: step(), done, total });
-            results.curves.extend(judge.method(&method.name, &scored.scores)?);
-            done += 1;
+    let mut by_identity = false;
+    let at = |done| progress(Progress { step: format!("curves of {name}"), done, total });
+    // One recogniser's comparisons at a time.
+    for (recogniser, (units, failures)) in config.recognisers.iter().zip(embedded) {
+        let who = (name, recogniser.name.as_str());
+        let missing = units.missing();
+        let judge = Judge::new(who, &config.settings, &dataset.benchmark, units, cache)?;
+        if judge.left_out > 0 {
+            let left_out = judge.left_out;
+            tell(Event::Note(format!(
+                "{name}, {}: {left_out} comparisons are left out, because {missing} images have no \
+                 embedding; the first: {}",
+                recogniser.name,
+                failures.first().map_or("", String::as_str)
+            )));
         }
-        results.curves.extend(judge.ends()?);
+        by_identity |= judge.has_identities();
+        let evaluator = judge.evaluator();
+        results.baselines.push(judge.baseline(&evaluator, failures)?);
+        results.curves.extend(judge.methods(&evaluator, &of_methods, |more| at(done + more))?);
+        done += config.methods.len();
+        results.curves.extend(judge.ends(&evaluator)?);
         done += 1;
-        progress(Progress { step: step(), done, total });
+        at(done);
     }
-    let by_identity = judges.iter().any(Judge::has_identities);
-    drop(judges);
 
     for (index, (method, scored)) in config.methods.iter().zip(&scored).enumerate() {
         let mapped = match &method.from {
@@ -290,14 +303,12 @@ fn run_dataset(
     Ok(())
 }
 
-/// Rows of one number as scores.
-fn scored_by(found: compute::Rows) -> Scored {
-    let score =
-        |row: &Option<Vec<f32>>| row.as_ref().map_or(f64::NEG_INFINITY, |row| f64::from(row[0]));
+/// A column as scores.
+fn scored_by(found: Column) -> Scored {
     Scored {
-        scores: found.rows.iter().map(score).collect(),
         failures: name_failures(&found.failures),
-        failed: found.rows.iter().filter(|row| row.is_none()).count(),
+        failed: found.scores.iter().filter(|score| !score.is_finite()).count(),
+        scores: found.scores,
     }
 }
 
@@ -309,7 +320,7 @@ fn attention(
     networks: &Networks,
     cache: &Path,
     progress: &dyn Fn(Progress),
-) -> Result<AttentionScores, StudyError> {
+) -> Result<BTreeMap<usize, Column>, StudyError> {
     let mut found = BTreeMap::new();
     for (model, network) in networks {
         let of_model = of_model(config, model);
@@ -322,14 +333,10 @@ fn attention(
                 methods.push(*method);
             }
         }
-        let rows = compute::attention_scores(dataset, network, &methods, cache, progress)?;
+        let columns = compute::attention_scores(dataset, network, &methods, cache, progress)?;
         for (index, method) in of_model {
             let column = methods.iter().position(|known| *known == method).unwrap_or(0);
-            let score = |row: &Option<Vec<f32>>| {
-                row.as_ref().map_or(f64::NEG_INFINITY, |row| f64::from(row[column]))
-            };
-            let scores = rows.rows.iter().map(score).collect();
-            found.insert(index, (scores, name_failures(&rows.failures)));
+            found.insert(index, columns[column].clone());
         }
     }
     Ok(found)
@@ -441,7 +448,7 @@ fn check_files(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), Stu
         for recogniser in &config.recognisers {
             if let EmbeddingsFrom::Files(files) = &recogniser.from {
                 let (file, list) = &files[name];
-                EmbeddingFile::read(file, list.as_deref())?.for_images(&names)?;
+                EmbeddingFile::read(file, list.as_deref())?.rows_of(&names)?;
             }
         }
     }
@@ -512,18 +519,26 @@ fn name_failures(failures: &[(String, attn_fiqa::status::Failure)]) -> Vec<Strin
     named.map(|(name, failure)| format!("{name}: {}: {failure}", failure.status)).collect()
 }
 
-fn note_cached(tell: &dyn Fn(Event), step: &str, rows: &compute::Rows) {
-    let total = rows.rows.len();
-    if rows.from_cache > 0 && rows.from_cache < total {
-        let known = rows.from_cache;
+fn note_cached(tell: &dyn Fn(Event), step: &str, known: usize, total: usize) {
+    if known > 0 && known < total {
         tell(Event::Note(format!("{step}: {known} of {total} were there from an earlier run")));
     }
 }
 
-fn norm(row: Option<&[f32]>) -> f64 {
-    row.map_or(f64::NEG_INFINITY, |row| {
-        row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
-    })
+/// The length of each image's embedding; minus infinity where it has none.
+fn lengths(
+    images: usize,
+    dim: usize,
+    mut read: impl FnMut(u32, &mut [f32]) -> Result<bool, StudyError>,
+) -> Result<Vec<f64>, StudyError> {
+    let mut row = vec![0.0; dim];
+    let mut length = |image: u32| {
+        Ok(match read(image, &mut row)? {
+            true => row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt(),
+            false => f64::NEG_INFINITY,
+        })
+    };
+    (0..images as u32).map(&mut length).collect()
 }
 
 fn correlations(dataset: &str, scored: &[Scored]) -> CorrelationRecord {

@@ -32,6 +32,8 @@ pub struct SummaryRow {
     pub pauc: Vec<Option<f64>>,
     /// Their confidence intervals.
     pub intervals: Vec<Option<[f64; 2]>>,
+    /// Areas above the ideal curve, by data set.
+    pub above_ideal: Vec<Option<f64>>,
     /// The mean over all data sets; `None` if one is absent.
     pub mean: Option<f64>,
     /// 1 for the lowest mean among the methods; equal means share a rank.
@@ -80,6 +82,7 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
                 method: method.to_owned(),
                 line,
                 intervals: curves.iter().map(|curve| (*curve)?.pauc_interval).collect(),
+                above_ideal: curves.iter().map(|curve| (*curve)?.above_ideal).collect(),
                 mean: all.map(|all| all.iter().sum::<f64>() / all.len() as f64),
                 pauc,
                 rank: None,

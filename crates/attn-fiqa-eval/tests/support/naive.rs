@@ -21,7 +21,25 @@ fn distances(set: &Set, list: &[usize], mated: bool) -> Vec<f64> {
 /// Threshold, FMR and FNMR of what is left.
 pub type Point = Option<(f64, f64, Option<f64>)>;
 
-/// Tries every remaining distance as the threshold.
+/// The rule of everything but `crfiqa`: of all distances that are tried the largest with
+/// an FMR of at most the target; what lies at it is a match.
+pub fn decide(set: &Set, list: &[usize], target: f64) -> Point {
+    let (mated, non_mated) = (distances(set, list, true), distances(set, list, false));
+    if non_mated.is_empty() {
+        return None;
+    }
+    let share = |of: &[f64], t: f64, matches: bool| {
+        let count = of.iter().filter(|&&d| (d <= t) == matches).count();
+        (!of.is_empty()).then(|| count as f64 / of.len() as f64)
+    };
+    let fmr = |t: f64| share(&non_mated, t, true).expect("non-mated ones");
+    let all = || mated.iter().chain(&non_mated).copied();
+    let below_all = all().fold(f64::INFINITY, f64::min).next_down();
+    let t = all().filter(|&t| fmr(t) <= target).fold(below_all, f64::max);
+    Some((t, fmr(t), share(&mated, t, false)))
+}
+
+/// The threshold of `crfiqa`: tries every remaining distance.
 pub fn operate(set: &Set, list: &[usize], target: f64) -> Point {
     let (mated, non_mated) = (distances(set, list, true), distances(set, list, false));
     if non_mated.is_empty() {
@@ -53,13 +71,13 @@ pub fn crfiqa(set: &Set, list: &[usize], target: f64) -> Vec<Point> {
 
 /// The `nist` curve of a list of comparisons: FNMR at each point.
 pub fn nist(set: &Set, list: &[usize], target: f64) -> Vec<Option<f64>> {
-    let Some((threshold, ..)) = operate(set, list, target) else { return vec![None; 20] };
+    let Some((threshold, ..)) = decide(set, list, target) else { return vec![None; 20] };
     let mut mated = by_quality(set, list);
     mated.retain(|&index| set.comparisons.is_mated(index));
     (0..20)
         .map(|step| {
             let left = &mated[(step as f64 * 0.05 * mated.len() as f64).floor() as usize..];
-            let errors = left.iter().filter(|&&i| set.comparisons.distance(i) >= threshold).count();
+            let errors = left.iter().filter(|&&i| set.comparisons.distance(i) > threshold).count();
             (!left.is_empty()).then(|| errors as f64 / left.len() as f64)
         })
         .collect()

@@ -1,0 +1,57 @@
+//! Numbered pieces of work on every thread, each thread with memory of its own that
+//! serves all its pieces.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+
+/// Most bytes of such memory together; with more threads than it serves some idle.
+const SCRATCH_BYTES: usize = 1 << 29;
+
+/// The results of the pieces 0, 1, … in their order; `scratch_bytes` is about what
+/// `scratch` makes and `work` fills.
+pub(crate) fn numbered<S, T: Send>(
+    pieces: u64,
+    scratch_bytes: usize,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, u64) -> T + Sync,
+) -> Vec<T> {
+    let most = (SCRATCH_BYTES / scratch_bytes.max(1)).max(1);
+    let workers = rayon::current_num_threads().min(most).min(pieces as usize);
+    let next = AtomicU64::new(0);
+    let mut done: Vec<(u64, T)> = (0..workers)
+        .into_par_iter()
+        .flat_map_iter(|_| {
+            let mut scratch = scratch();
+            let mut own = Vec::new();
+            loop {
+                let piece = next.fetch_add(1, Ordering::Relaxed);
+                if piece >= pieces {
+                    return own;
+                }
+                own.push((piece, work(&mut scratch, piece)));
+            }
+        })
+        .collect();
+    done.sort_unstable_by_key(|&(piece, _)| piece);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_stand_in_the_order_of_their_numbers() {
+        let count = |seen: &mut u64, piece: u64| {
+            *seen += 1;
+            (piece * piece, *seen)
+        };
+        let found = numbered(100, 1, || 0, count);
+        assert!(found.iter().zip(0..).all(|(&(square, _), piece)| square == piece * piece));
+        assert!(numbered(0, 1, || (), |(), piece| piece).is_empty());
+        // Memory for one only: it serves every piece.
+        let found = numbered(10, usize::MAX, || 0, count);
+        assert_eq!(found.last(), Some(&(81, 10)));
+    }
+}

@@ -15,16 +15,16 @@ use checkpoint_support::reading::{heads, read, refused};
 
 /// A quality-only file of one block, whose MLP no tensor backs.
 fn one_block(ratio: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a small checkpoint");
     let path = folder.path().join("quality.safetensors");
     let spec = Spec { depth: 1, ..TINY };
-    let full = read(to_safetensors(&spec.tensors(1), &[]), &heads(2)).unwrap();
+    let full = read(to_safetensors(&spec.tensors(1), &[]), &heads(2)).expect("a small checkpoint");
     let options = ConvertOptions { quality_only: true, ..ConvertOptions::default() };
-    write_canonical(&full, &path, options).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
-    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    write_canonical(&full, &path, options).expect("a small checkpoint");
+    let bytes = std::fs::read(&path).expect("a small checkpoint");
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("a small checkpoint");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
-    let header = str::from_utf8(header).unwrap();
+    let header = str::from_utf8(header).expect("a small checkpoint");
     assert!(header.contains(r#""mlp_ratio":"1.5""#), "{header}");
     let header = header.replace(r#""mlp_ratio":"1.5""#, &format!(r#""mlp_ratio":"{ratio}""#));
     raw_safetensors(&header, data)
@@ -114,10 +114,17 @@ fn messages_are_one_line_of_at_most_some_hundred_characters() {
 
 fn score(checkpoint: &Checkpoint) -> f32 {
     let threads = NonZeroUsize::new(1);
-    let engine = Engine::new(checkpoint, &EngineOptions { threads, ..Default::default() }).unwrap();
-    let crop = Crop::from_rgb(112, vec![90; 112 * 112 * 3]).unwrap();
+    let engine = Engine::new(checkpoint, &EngineOptions { threads, ..Default::default() })
+        .expect("an engine of a small checkpoint");
+    let crop =
+        Crop::from_rgb(112, vec![90; 112 * 112 * 3]).expect("an engine of a small checkpoint");
     let request = Request::new(engine.default_method());
-    engine.assess(&[crop], &request).unwrap().remove(0).unwrap().scores[0]
+    engine
+        .assess(&[crop], &request)
+        .expect("a request that it can do")
+        .remove(0)
+        .expect("a score")
+        .scores[0]
 }
 
 /// A mapped file that is cut short ends the process when it is read; a copied one does not

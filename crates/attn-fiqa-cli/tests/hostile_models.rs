@@ -120,7 +120,7 @@ fn hostile_networks_are_refused_wherever_they_are_given() {
         refused(&here, &["score", "blur-1.png", "--detector", name], part);
         refused(
             &here,
-            &["embed", "blur-1.png", "--aligned", "--model", name, "--pixels", "arcface"],
+            &["embed", "blur-1.png", "--aligned", "-m", name, "--pixels", "arcface", "-o", "e.csv"],
             part,
         );
         let method = format!("onnx:{name}");
@@ -139,7 +139,7 @@ fn a_pipe_is_not_waited_for() {
     let part = "not a regular file";
     refused(&here, &["detect", "blur-1.png", "--detector", "pipe.onnx"], part);
     refused(&here, &["score", "blur-1.png", "--aligned", "--method", "onnx:pipe.onnx"], part);
-    refused(&here, &["embed", "blur-1.png", "--aligned", "--model", "pipe.onnx"], part);
+    refused(&here, &["embed", "blur-1.png", "--aligned", "-m", "pipe.onnx", "-o", "e.csv"], part);
     refused(&here, &["score", "blur-1.png", "--aligned", "--model", "pipe.safetensors"], part);
     refused(&here, &["model", "inspect", "pipe.safetensors"], part);
 }

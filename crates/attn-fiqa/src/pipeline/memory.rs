@@ -189,8 +189,10 @@ mod tests {
         assert_eq!(waves(4 * one, 3), [2, 2, 2, 1]);
         assert_eq!(waves(2 * one, 3), [1; 7]);
 
+        let small = budget(1 << 30).needed(&png(8));
+        assert!(small < one, "{small} {one}");
         let mut items = [png(400), png(8)].into_iter().peekable();
-        let wave = budget(one).next_wave(&mut items, 4);
+        let wave = budget(2 * small).next_wave(&mut items, 4);
         let failure = wave[0].image.as_ref().expect_err("too large");
         assert_eq!(failure.status, Status::TooLarge);
         assert!(failure.message.contains("raise the limit on memory"), "{failure}");

@@ -140,11 +140,13 @@ fn windows_over_pictures() {
     let weight = constant("w", &[6, 2, 3, 5], None);
     let group = || ("group", Number(2));
     let strides = |list: &'static [i64]| ("strides", List(list));
+    // `rten` does not infer the kernel's shape from the weight.
+    let kernel = || ("kernel_shape", List(&[3, 5]));
     for attributes in [
-        &[group(), strides(&[1, 1])][..],
-        &[group(), strides(&[2, 3]), ("pads", List(&[1, 0, 2, 4]))],
-        &[group(), strides(&[1, 1]), ("dilations", List(&[2, 1]))],
-        &[group(), strides(&[2, 2]), ("auto_pad", Text("SAME_UPPER"))],
+        &[group(), kernel(), strides(&[1, 1])][..],
+        &[group(), kernel(), strides(&[2, 3]), ("pads", List(&[1, 0, 2, 4]))],
+        &[group(), kernel(), strides(&[1, 1]), ("dilations", List(&[2, 1]))],
+        &[group(), kernel(), strides(&[2, 2]), ("auto_pad", Text("SAME_UPPER"))],
     ] {
         agrees(&network(&[weight.clone(), node("Conv", "x w", "y", attributes)]), &x);
     }
@@ -159,10 +161,11 @@ fn windows_over_pictures() {
         }
     }
     let weight = constant("w", &[4, 3, 2, 3], None);
+    let kernel = || ("kernel_shape", List(&[2, 3]));
     for attributes in [
-        &[strides(&[1, 1])][..],
-        &[strides(&[2, 3]), ("pads", List(&[1, 0, 0, 1]))],
-        &[strides(&[2, 2]), ("output_padding", List(&[1, 0]))],
+        &[kernel(), strides(&[1, 1])][..],
+        &[kernel(), strides(&[2, 3]), ("pads", List(&[1, 0, 0, 1]))],
+        &[kernel(), strides(&[2, 2]), ("output_padding", List(&[1, 0]))],
     ] {
         agrees(&network(&[weight.clone(), node("ConvTranspose", "x w", "y", attributes)]), &x);
     }

@@ -241,3 +241,15 @@ fn small_faces_are_left_out_by_choice() {
     assert_eq!(failure.status, Status::NoFace);
     assert!(failure.message.contains("at least 500"), "{failure}");
 }
+
+#[test]
+fn a_large_picture_without_a_face_names_what_limits_the_search() {
+    let engine = engine(false);
+    let pipeline =
+        FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
+    let wall = Picture::from_rgb(3000, 500, vec![90; 3000 * 500 * 3]).unwrap();
+    let failure = pipeline.score(wall).faces.unwrap_err();
+    assert_eq!(failure.status, Status::NoFace);
+    assert!(failure.message.starts_with("no face was found in the picture; "), "{failure}");
+    assert!(failure.message.contains("1920×320"), "{failure}");
+}

@@ -109,8 +109,11 @@ fn crops_of(
         }
         FaceSource::Detected(detector) => {
             let found = detector.detect(picture, options.choice.min_confidence)?;
-            notes.extend(detector.notes(picture, &found));
-            let faces = options.choice.choose(found)?.into_iter().enumerate();
+            let limits = detector.notes(picture, &found);
+            let chosen = options.choice.choose(found);
+            let chosen = chosen.map_err(|failure| with_limits(failure, &limits));
+            notes.extend(limits);
+            let faces = chosen?.into_iter().enumerate();
             let aligned = faces.map(|(index, face): (usize, Face)| {
                 let info = FaceInfo::detected(index, &face);
                 aligned(picture, info, &face.landmarks, side)
@@ -118,6 +121,15 @@ fn crops_of(
             Ok(aligned.collect())
         }
     }
+}
+
+/// A picture without a face says in the same sentence what limits the search.
+fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
+    let mut message = failure.message;
+    for limit in limits {
+        message = format!("{message}; {limit}");
+    }
+    Failure::new(failure.status, message)
 }
 
 /// Faces by landmarks that were given.

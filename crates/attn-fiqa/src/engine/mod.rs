@@ -1,7 +1,7 @@
 //! Crops in, assessments out: the library's face to every program around it.
 //!
 //! No file and no command line shows here: the command line, a binding and a server share
-//! this one type. What runs the network is a [`Backend`](crate::backend::Backend).
+//! this one type. What runs the network is a [`Backend`].
 
 mod assess;
 mod precision;

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::io::{Seek, SeekFrom, Write};
 
-use attn_fiqa::source::{Input, SourceOptions, Sources};
+use attn_fiqa::source::{ImageData, Input, SourceOptions, Sources};
 use libfuzzer_sys::fuzz_target;
 use tempfile::NamedTempFile;
 
@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         };
         for item in sources {
             assert!(item.relative.is_relative() && !item.relative.as_os_str().is_empty());
-            if let Ok(bytes) = item.bytes {
+            if let Ok(ImageData::Encoded(bytes)) = item.image {
                 assert!(bytes.len() as u64 <= options.max_bytes);
             }
         }

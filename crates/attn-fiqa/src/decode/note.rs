@@ -44,6 +44,13 @@ pub enum Note {
     MostFaces(usize),
 }
 
+impl Note {
+    /// Whether it says that faces may be there which were not found.
+    pub fn limits_faces(&self) -> bool {
+        matches!(self, Self::FacesLookedForReduced { .. } | Self::MostFaces(_))
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

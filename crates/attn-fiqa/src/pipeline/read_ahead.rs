@@ -65,36 +65,6 @@ impl Queue {
         self.changed.notify_all();
         true
     }
-
-    /// Up to `limit` items of together at most `max_weight`, at least one where there is
-    /// one: waits for the first only when there is nothing else to do, and never for more,
-    /// so that slow sources are answered at once.
-    pub(super) fn next_batch(
-        &self,
-        limit: usize,
-        max_weight: u64,
-        weigh: impl Fn(&SourceItem) -> u64,
-        wait: bool,
-    ) -> Vec<SourceItem> {
-        let mut state = self.lock();
-        if wait {
-            let none = |state: &mut State| state.items.is_empty() && !state.ended;
-            let waited = self.changed.wait_while(state, none);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        let (mut batch, mut weight) = (Vec::new(), 0u64);
-        while batch.len() < limit.max(1) {
-            let Some(next) = state.items.front() else { break };
-            weight = weight.saturating_add(weigh(next));
-            if weight > max_weight && !batch.is_empty() {
-                break;
-            }
-            state.bytes -= held(next);
-            batch.extend(state.items.pop_front());
-        }
-        self.changed.notify_all();
-        batch
-    }
 }
 
 /// The taking end of a queue that a thread of its own fills. The thread ends with the
@@ -122,7 +92,9 @@ impl<'queue> ReadAhead<'queue> {
         Self(queue)
     }
 
-    /// As [`Queue::next_batch`].
+    /// Up to `limit` items of together at most `max_weight`, at least one where there is
+    /// one: waits for the first only when there is nothing else to do, and never for more,
+    /// so that slow sources are answered at once.
     pub(super) fn next_batch(
         &self,
         limit: usize,
@@ -130,7 +102,25 @@ impl<'queue> ReadAhead<'queue> {
         weigh: impl Fn(&SourceItem) -> u64,
         wait: bool,
     ) -> Vec<SourceItem> {
-        self.0.next_batch(limit, max_weight, weigh, wait)
+        let queue = self.0;
+        let mut state = queue.lock();
+        if wait {
+            let none = |state: &mut State| state.items.is_empty() && !state.ended;
+            let waited = queue.changed.wait_while(state, none);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut batch, mut weight) = (Vec::new(), 0u64);
+        while batch.len() < limit.max(1) {
+            let Some(next) = state.items.front() else { break };
+            weight = weight.saturating_add(weigh(next));
+            if weight > max_weight && !batch.is_empty() {
+                break;
+            }
+            state.bytes -= held(next);
+            batch.extend(state.items.pop_front());
+        }
+        queue.changed.notify_all();
+        batch
     }
 }
 

@@ -86,8 +86,11 @@ fn write_rows(row: FacesRow, sink: &mut dyn Sink) -> anyhow::Result<()> {
     match faces {
         Err(failure) => sink.write(&Record::without_face(path, failure)),
         Ok(faces) if faces.is_empty() => {
-            let failure = Failure::new(Status::NoFace, "no face was found in the picture");
-            sink.write(&Record::without_face(path, failure))
+            let mut message = "no face was found in the picture".to_owned();
+            for limit in notes.iter().filter(|note| note.limits_faces()) {
+                message = format!("{message}; {limit}");
+            }
+            sink.write(&Record::without_face(path, Failure::new(Status::NoFace, message)))
         }
         Ok(faces) => faces.iter().enumerate().try_for_each(|(index, face)| {
             sink.write(&Record::of_face(path.clone(), index, face, &notes))

@@ -112,7 +112,7 @@ fn cpu_seconds() -> Option<f64> {
     /// What `/proc` counts in, on every platform of Linux.
     const TICKS: f64 = 100.0;
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The fields behind the name, which may hold anything, begin with the state.
+    // The fields after the name, which may hold anything, begin with the state.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / TICKS)

@@ -94,7 +94,7 @@ fn gif(frame: RgbaImage, left: u32) -> Vec<u8> {
     bytes
 }
 
-/// Puts a chunk behind a PNG's header.
+/// Puts a chunk after a PNG's header.
 fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     const HEADER: usize = 33;
     let mut checksum = flate2::Crc::new();

@@ -119,7 +119,7 @@ impl Detector {
         Self::of_onnx(OnnxNetwork::open(path, threads)?, path.display().to_string())
     }
 
-    /// The same of a file's bytes; `name` stands for them in messages.
+    /// A detector from an ONNX file's bytes; `name` stands for them in messages.
     ///
     /// # Errors
     ///

@@ -264,7 +264,7 @@ struct Checked {
     rewritten: Option<Vec<u8>>,
 }
 
-/// Everything that can be told before `rten` sees the bytes. With open axes, what depends on
+/// Everything that is known before `rten` sees the bytes. With open axes, what depends on
 /// them is checked when the network is run.
 fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
     let graph = graph::read(bytes).map_err(OnnxProblem::NotOnnx)?;

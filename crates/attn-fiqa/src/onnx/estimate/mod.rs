@@ -1,4 +1,4 @@
-//! How much memory and time a network takes, told from its graph before it is built or run.
+//! How much memory and time a network takes, worked out from its graph before it is built or run.
 //!
 //! `rten` bounds neither. Every node's output is worked out here in advance, from the inputs'
 //! shapes on, with the operators of face networks ([`shape`]); small whole numbers are carried
@@ -143,7 +143,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
             // Known only when the input is.
             None if !all_known && !constant => {}
             None => {
-                return Err(about("gives a tensor whose size cannot be told in advance".into()));
+                return Err(about("gives a tensor whose size is not known in advance".into()));
             }
         }
         let Outcome { axes, content, parts, .. } = outcome;

@@ -15,7 +15,7 @@ impl Call<'_> {
         }
     }
 
-    /// Lengths after a window of `kernel` went over the axes behind the first two.
+    /// Lengths after a window of `kernel` went over the axes after the first two.
     fn windows(&self, axes: &[u64], kernel: &[u64]) -> Option<Vec<u64>> {
         let sides = axes.get(2..)?;
         let n = sides.len();

@@ -97,6 +97,18 @@ pub struct Decoded {
 /// document the first picture is taken. Each of these but the first leaves a
 /// [`Note`].
 ///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::decode::{DecodeLimits, Note, decode};
+///
+/// # let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/astronaut.png");
+/// let decoded = decode(&std::fs::read(photo)?, &DecodeLimits::default())?;
+/// assert_eq!((decoded.picture.width(), decoded.picture.height()), (512, 512));
+/// assert_eq!(decoded.notes, [Note::IccIgnored]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`Status::TooLarge`] before anything is decoded, [`Status::NotAnImage`] for

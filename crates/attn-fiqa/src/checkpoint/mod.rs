@@ -92,6 +92,24 @@ pub enum Loading {
 
 /// A verified checkpoint: the configuration of a face ViT and its weights, which
 /// stay in the file until they are read.
+///
+/// # Examples
+///
+/// A file copied into memory, as a server wants it, whose weights do not tell the number of
+/// heads:
+///
+/// ```no_run
+/// use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, Loading};
+///
+/// let options = CheckpointOptions {
+///     heads: Some(8),
+///     loading: Loading::Copied,
+///     ..CheckpointOptions::default()
+/// };
+/// let checkpoint = Checkpoint::open("vit-s.safetensors".as_ref(), &options)?;
+/// println!("{} blocks of width {}", checkpoint.config().depth, checkpoint.config().embed_dim);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Checkpoint {
     file: String,

@@ -16,6 +16,24 @@ const LONGEST_SIDE: usize = 1024;
 const LONGEST_EMBEDDING: usize = 16_384;
 
 /// A recognition network and how it wants its pixels. `Send + Sync`.
+///
+/// # Examples
+///
+/// ```no_run
+/// use attn_fiqa::crop::Crop;
+/// use attn_fiqa::onnx::OnnxModel;
+/// use attn_fiqa::recognise::{Recogniser, RecogniserPreset, normalised};
+/// use attn_fiqa::threads::Threads;
+///
+/// let model = OnnxModel::open("arcface.onnx".as_ref())?;
+/// let spec = RecogniserPreset::ArcFace.spec();
+/// let network = Recogniser::new(model, Some(spec), &Threads::new(None)?)?;
+/// let side = network.side();
+/// let crop = Crop::from_rgb(side, vec![128; side * side * 3]).ok_or("wrong size")?;
+/// let unit = normalised(&network.embed(&crop)?);
+/// assert_eq!(unit.len(), network.dim());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Recogniser {
     model: OnnxModel,
     threads: Threads,

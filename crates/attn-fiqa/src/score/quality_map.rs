@@ -10,6 +10,18 @@ pub const FAILURE_TO_COMPUTE: i8 = -1;
 ///
 /// It belongs to the model that it was fitted with. Qualities of different models
 /// share a range, not a meaning.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// let checkpoint = attn_fiqa::checkpoint::builtin()?;
+/// let map = &checkpoint.calibration().ok_or("not calibrated")?.quality;
+/// assert_eq!((map.quality(-1e3), map.quality(1e3)), (0, 100));
+/// assert_eq!(map.quality(f32::NAN), attn_fiqa::score::FAILURE_TO_COMPUTE);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct QualityMap {
     method: Method,
@@ -54,8 +66,12 @@ impl QualityMap {
         &self.scores
     }
 
-    /// The quality of a raw score, 0 … 100. A higher score never has a lower one.
+    /// The quality of a raw score, 0 … 100. A higher score never has a lower one, and one
+    /// that is not a number has [`FAILURE_TO_COMPUTE`].
     pub fn quality(&self, score: f32) -> i8 {
+        if score.is_nan() {
+            return FAILURE_TO_COMPUTE;
+        }
         let reached = self.scores.partition_point(|&knot| knot <= score);
         let Some(below) = reached.checked_sub(1) else { return 0 };
         let Some(&next) = self.scores.get(reached) else { return 100 };

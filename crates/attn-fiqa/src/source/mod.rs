@@ -114,6 +114,19 @@ pub struct SourceItem {
 /// matches in alphabetical order; lists and archives keep their own order. A
 /// file named twice comes twice. Links to folders are not followed below an
 /// input.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::source::{Input, SourceOptions, Sources};
+///
+/// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces");
+/// let images = Sources::open(&[Input::Path(folder.into())], &SourceOptions::default())?;
+/// for item in images.take(2) {
+///     println!("{}: {} bytes", item.path, item.image?.bytes());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sources {
     /// What is still to be read; the last comes next.

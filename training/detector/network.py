@@ -5,16 +5,17 @@ from torch import nn
 
 from decode import STRIDES
 
-# Level, box (4), five landmarks (10).
+# Score (a logit), box (4), five landmarks (10).
 OUTPUTS = 15
-PYRAMID = 48
+STEM = 16
+STAGE4, STAGE8, STAGE16, STAGE32 = 32, 64, 96, 128
+PYRAMID = 64
 # The network takes 0..255. The factor is folded into the first convolution on export.
 INPUT_SCALE = 1 / 64
 
 
-def conv_norm(inputs, outputs, kernel, stride=1, groups=1, padding=None):
-    padding = kernel // 2 if padding is None else padding
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+def conv_norm(inputs, outputs, kernel, stride=1, groups=1):
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs, momentum=0.03))
 
 
@@ -33,7 +34,7 @@ class Separable(nn.Module):
 
 
 class Head(nn.Module):
-    """Pyramid features to level, box and landmarks of each cell."""
+    """Pyramid features to score, box and landmarks of each cell."""
 
     def __init__(self):
         super().__init__()
@@ -43,9 +44,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.bias)
         with torch.no_grad():
             self.out.bias[0] = -4.0
-            self.out.bias[1:3] = 0.5
             self.out.bias[3:5] = 1.0
-            self.out.bias[5:] = 0.5
 
     def forward(self, x):
         return self.out(self.mix(x))
@@ -54,22 +53,23 @@ class Head(nn.Module):
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(conv_norm(3, 32, 4, 4, padding=0), nn.ReLU())
+        self.stem = nn.Sequential(conv_norm(3, STEM, 3, 2), nn.ReLU())
+        self.stage4 = nn.Sequential(Separable(STEM, STAGE4, 3, 2), Separable(STAGE4, STAGE4))
         self.stage8 = nn.Sequential(
-            Separable(32, 48, 3, 2), Separable(48, 48), Separable(48, 48)
+            Separable(STAGE4, STAGE8, 3, 2), *(Separable(STAGE8, STAGE8) for _ in range(3))
         )
         self.stage16 = nn.Sequential(
-            Separable(48, 96, 3, 2), Separable(96, 96), Separable(96, 96), Separable(96, 96)
+            Separable(STAGE8, STAGE16, 3, 2), *(Separable(STAGE16, STAGE16) for _ in range(3))
         )
         self.stage32 = nn.Sequential(
-            Separable(96, 128, 3, 2), Separable(128, 128, 5), Separable(128, 128, 5)
+            Separable(STAGE16, STAGE32, 3, 2), *(Separable(STAGE32, STAGE32, 5) for _ in range(2))
         )
-        self.lateral = nn.ModuleList(conv_norm(c, PYRAMID, 1) for c in (48, 96, 128))
+        self.lateral = nn.ModuleList(conv_norm(c, PYRAMID, 1) for c in (STAGE8, STAGE16, STAGE32))
         self.heads = nn.ModuleList(Head() for _ in STRIDES)
 
     def forward(self, x):
         """`[B, 3, H, W]` RGB 0..255 to three maps `[B, 15, H/s, W/s]`."""
-        x8 = self.stage8(self.stem(x * INPUT_SCALE))
+        x8 = self.stage8(self.stage4(self.stem(x * INPUT_SCALE)))
         x16 = self.stage16(x8)
         x32 = self.stage32(x16)
         p32 = torch.relu(self.lateral[2](x32))

@@ -1,175 +1,50 @@
-"""The source pictures and what the teacher sees in them.
-
-Writes into a cache folder `pictures.npy` (u8 RGB `[N, 224, 224, 3]`) and
-`faces.npz`: for every face `picture` (row), `certain` (0 or 1) and `face`
-(`score, x, y, w, h, ten landmarks`, as in decode.py).
-
-The teacher looks at every picture at several sizes, plain and mirrored, with a
-black margin so that a face that fills the picture is not at the network's border.
-What it says about one face is averaged over these views, weighted by score, which
-is less noisy than any one of them. A face that most views see is certain. What
-only some see is uncertain: neither a face nor background to learn from.
-
-The teacher's landmarks depend on a face's turn and differ between a face and its
-mirror image by some percent of the eye distance. So the landmarks of a certain face
-are taken again from views in which it stands upright in the middle, at several
-sizes, plain and mirrored: their median.
-"""
-
-import io
-import multiprocessing
-import tarfile
-from pathlib import Path
+"""What the teacher says about every cell of a view."""
 
 import cv2
 import numpy as np
-from PIL import Image
+import onnxruntime
 
-from decode import Detector, iou
+from decode import STRIDES
 
-SIDE = 224
-VIEWS = [(side, mirrored) for side in (96, 128, 176, 224) for mirrored in (False, True)]
-SUSPECTED = 0.3
-CERTAIN_MEAN = 0.62
-# Smallest face, in pixels, whose landmarks are taken again.
-REFINED = 40
-# Mirroring exchanges the eyes and the corners of the mouth.
-MIRRORED = [1, 0, 2, 4, 3]
-# Face size in pixels and turn in degrees of the upright views; each also mirrored.
-FIRST_LOOK = [(110, 0)]
-UPRIGHT = [(75, 4), (100, -4), (130, 4), (165, -4)]
-STAGE = 256
+# The surest cells are enough to place boxes and landmarks.
+BOX_FROM = 0.3
 
 
-def mirror(faces, width):
-    """Faces `[n, 15]` as they lie in the mirrored picture."""
-    faces = faces.copy()
-    faces[:, 1] = width - faces[:, 1] - faces[:, 3]
-    points = faces[:, 5:].reshape(-1, 5, 2)[:, MIRRORED].copy()
-    points[..., 0] = width - points[..., 0]
-    faces[:, 5:] = points.reshape(-1, 10)
-    return faces
+class Teacher:
+    """YuNet, plain and mirrored; the scores of both looks are averaged cell by cell."""
+
+    def __init__(self, path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def cells(self, views):
+        """RGB `[B, S, S, 3]` to `[B, cells, 15]`: score, box and landmarks as the head codes them."""
+        x = np.ascontiguousarray(views[..., ::-1].transpose(0, 3, 1, 2), np.float32)
+        outputs = dict(zip(self.names, self.session.run(None, {self.input: x})))
+        levels = []
+        for stride in STRIDES:
+            score = np.sqrt(np.clip(outputs[f"cls_{stride}"] * outputs[f"obj_{stride}"], 0, 1))
+            levels.append(np.concatenate([score, outputs[f"bbox_{stride}"], outputs[f"kps_{stride}"]], 2))
+        return np.concatenate(levels, 1)
 
 
-def look(teacher, picture, side, mirrored):
-    """Faces of one view in the coordinates of `picture`."""
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    if mirrored:
-        small = small[:, ::-1]
-    margin = side // 4
-    wide = cv2.copyMakeBorder(small, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-    faces = teacher.detect(wide, SUSPECTED, 0.45, merge=True)
-    faces[:, 1:3] -= margin
-    faces[:, 5:] -= margin
-    if mirrored:
-        faces = mirror(faces, side)
-    faces[:, 1:] *= SIDE / side
-    return faces
-
-
-def agree(views):
-    """One list of faces from the lists of all views; score is the mean over views."""
-    rest = np.concatenate(views)
-    rest = rest[np.argsort(-rest[:, 0], kind="stable")]
-    faces = []
-    while len(rest):
-        same = iou(rest[0, 1:5], rest[:, 1:5]) > 0.4
-        same[0] = True
-        group = rest[same]
-        weight = group[:, :1] ** 2
-        face = (group * weight).sum(0) / weight.sum()
-        face[0] = min(1.0, group[:, 0].sum() / len(views))
-        faces.append(face)
-        rest = rest[~same]
-    return np.array(faces, np.float32).reshape(-1, 15)
-
-
-def upright_view(teacher, picture, face, size, turn, mirrored):
-    """Landmarks `[5, 2]` of a face as seen upright on a stage of its own, or None."""
-    points = face[5:].reshape(5, 2)
-    down = points[3:].mean(0) - points[:2].mean(0)
-    angle = np.arctan2(-down[0], down[1]) - np.deg2rad(turn)
-    scale = size / np.sqrt(face[3] * face[4])
-    turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    centre = face[1:3] + face[3:5] / 2
-    linear = scale * turned
-    shift = STAGE / 2 - linear @ centre
-    if scale < 0.8:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.45 / scale)
-    matrix = np.concatenate([linear, (shift + linear @ [0.5, 0.5] - 0.5)[:, None]], 1)
-    view = cv2.warpAffine(picture, matrix, (STAGE, STAGE))
-    if mirrored:
-        view = np.ascontiguousarray(view[:, ::-1])
-    found = teacher.detect(view, SUSPECTED, 0.45, merge=True)
-    if mirrored:
-        found = mirror(found, STAGE)
+def boxes(cells, side, threshold):
+    """Boxes `[n, 4]` of the cells of one view that are as sure as this, one a face."""
+    found, offset = [], 0
+    for stride in STRIDES:
+        n = side // stride
+        level = cells[offset : offset + n * n]
+        offset += n * n
+        index = np.flatnonzero(level[:, 0] >= threshold)
+        row, column = np.divmod(index, n)
+        size = np.exp(np.minimum(level[index, 3:5], 6)) * stride
+        centre = (np.stack([column, row], 1) + level[index, 1:3]) * stride
+        found.append(np.concatenate([level[index, :1], centre - size / 2, size], 1))
+    found = np.concatenate(found)
     if len(found) == 0:
-        return None
-    away = np.abs(found[:, 1:3] + found[:, 3:5] / 2 - STAGE / 2).max(1)
-    best = np.argmin(away)
-    if away[best] > 0.3 * size:
-        return None
-    return (found[best, 5:].reshape(5, 2) - shift) @ np.linalg.inv(linear).T
-
-
-def refine(teacher, picture, face):
-    """The face with the landmarks that its upright views agree on."""
-    for views in (FIRST_LOOK, UPRIGHT):
-        seen = [upright_view(teacher, picture, face, *v, m) for v in views for m in (False, True)]
-        seen = [points for points in seen if points is not None]
-        if len(seen) * 2 <= len(views):
-            return face
-        face = face.copy()
-        face[5:] = np.median(seen, 0).ravel()
-    return face
-
-
-def refine_part(job):
-    """`refine` for the faces of one worker."""
-    model, pictures, owner, faces = job
-    cv2.setNumThreads(1)
-    teacher = Detector(model, bgr=True)
-    pictures = np.load(pictures, mmap_mode="r")
-    return [refine(teacher, np.asarray(pictures[o]), face) for o, face in zip(owner, faces)]
-
-
-def refine_all(model, cache, owner, faces, which, workers=2):
-    faces = faces.copy()
-    parts = np.array_split(which, workers)
-    jobs = [(str(model), str(cache / "pictures.npy"), owner[p], faces[p]) for p in parts]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for part, refined in zip(parts, pool.map(refine_part, jobs)):
-            faces[part] = refined
-    return faces
-
-
-def label(archive, model, cache):
-    """Decode the archive, ask the teacher, write the cache. Returns nothing."""
-    cache = Path(cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    if (cache / "faces.npz").exists():
-        return
-    teacher = Detector(model, bgr=True)
-    pictures, names, owner, faces = [], [], [], []
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            if not member.isfile():
-                continue
-            picture = Image.open(io.BytesIO(tar.extractfile(member).read())).convert("RGB")
-            picture = np.asarray(picture)
-            if picture.shape != (SIDE, SIDE, 3):
-                raise ValueError(f"{member.name}: expected {SIDE}x{SIDE}, found {picture.shape}")
-            found = agree([look(teacher, picture, *view) for view in VIEWS])
-            owner += [len(pictures)] * len(found)
-            faces.append(found)
-            pictures.append(picture)
-            names.append(member.name)
-            if len(pictures) % 1000 == 0:
-                print(f"teacher: {len(pictures)} pictures, {len(owner)} faces", flush=True)
-    faces = np.concatenate(faces)
-    np.save(cache / "pictures.npy", np.stack(pictures))
-    owner = np.array(owner, np.int32)
-    certain = faces[:, 0] >= CERTAIN_MEAN
-    large = np.flatnonzero(certain & (np.sqrt(faces[:, 3] * faces[:, 4]) >= REFINED))
-    faces = refine_all(model, cache, owner, faces, large)
-    np.savez(cache / "faces.npz", names=np.array(names), picture=owner, face=faces, certain=certain)
+        return np.zeros((0, 4))
+    kept = cv2.dnn.NMSBoxes(found[:, 1:].tolist(), found[:, 0].tolist(), threshold, 0.3)
+    return found[np.array(kept).ravel(), 1:]

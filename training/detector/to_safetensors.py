@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # The order in which `export.py` writes the convolutions. A head's last one is three
 # nodes there, one for each output.
 SEPARABLE = ("depthwise", "pointwise")
-BLOCKS = {"stage8": 3, "stage16": 4, "stage32": 3}
+BLOCKS = {"stage4": 2, "stage8": 4, "stage16": 4, "stage32": 3}
+LEVELS = 3
 HEAD_PARTS = 3
 
 
@@ -27,8 +28,8 @@ def names():
     for stage, blocks in BLOCKS.items():
         for block in range(blocks):
             yield from (f"{stage}.{block}.{part}" for part in SEPARABLE)
-    yield from (f"lateral.{index}" for index in range(len(BLOCKS)))
-    for index in range(len(BLOCKS)):
+    yield from (f"lateral.{index}" for index in range(LEVELS))
+    for index in range(LEVELS):
         yield from (f"heads.{index}.mix.{part}" for part in SEPARABLE)
         yield from [f"heads.{index}.out"] * HEAD_PARTS
 

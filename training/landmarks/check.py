@@ -18,7 +18,7 @@ from jpeg import Jpeg
 from pictures import Pictures, read
 from spoil import Spoiler
 from teach import label
-from teacher import agree, look, refine, VIEWS
+from looks import agree, look, refine, VIEWS
 from train import ROOT, loss_of
 from yunet import Teacher
 

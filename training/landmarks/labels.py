@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "training/detector"))
 
-from teacher import SUSPECTED, mirror  # noqa: E402
+from looks import SUSPECTED, mirror  # noqa: E402
 
 # Sizes of the face's box in the views, in pixels, and views of each, half of them mirrored.
 SIZES = (70.0, 92.0, 120.0, 155.0)

@@ -1,7 +1,7 @@
 """Measures the landmark network behind a detector, on LFW and on held-out faces.
 
 On LFW YuNet is the reference: its single look and its mean over eight views (as in
-`training/detector/evaluate.py`) and over 24 upright ones (as in `labels.py`).
+`looks.py`) and over 24 upright ones (as in `labels.py`).
 """
 
 import argparse
@@ -17,9 +17,8 @@ sys.path.append(str(ROOT / "training/detector"))
 
 import labels  # noqa: E402
 from decode import Detector, iou  # noqa: E402
-from evaluate import averaged, central, lfw  # noqa: E402
 from geometry import EYES, TEMPLATE, apply, fit, inverse, mirror, warp  # noqa: E402
-from teacher import refine  # noqa: E402
+from looks import averaged, central, lfw, refine  # noqa: E402
 from views import Faces, sample  # noqa: E402
 
 PASSES = 3

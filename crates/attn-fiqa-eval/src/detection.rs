@@ -6,6 +6,18 @@ use attn_fiqa::detect::Face;
 /// Boxes that overlap by at least this (intersection over union) are one face.
 pub const SAME_FACE: f32 = 0.5;
 
+/// Edges of the classes of a face's width, in pixels, by which recall is given.
+pub const WIDTHS: [f32; 7] = [12.0, 16.0, 24.0, 40.0, 64.0, 100.0, 200.0];
+
+/// Faces of the reference of one class of width.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfWidth {
+    /// Faces of the reference.
+    pub expected: usize,
+    /// Of these, faces that were found.
+    pub matched: usize,
+}
+
 /// What was found in a set of pictures against what should have been.
 #[derive(Debug, Clone, Default)]
 pub struct Agreement {
@@ -19,6 +31,10 @@ pub struct Agreement {
     pub expected: usize,
     /// Faces found, in the reference or not.
     pub found: usize,
+    /// Faces found that match no face of the reference, not even a doubtful one.
+    pub extra: usize,
+    /// By width: below the first of [`WIDTHS`], between each and the next, above the last.
+    pub by_width: [OfWidth; WIDTHS.len() + 1],
     /// Of each matched face the mean distance of its five landmarks from the
     /// reference's, as a share of the reference's distance between the eyes.
     errors: Vec<f32>,
@@ -28,16 +44,27 @@ impl Agreement {
     /// Compares one picture's faces and returns how many of the reference were missed.
     ///
     /// The surest face found chooses first, the face of the reference that it
-    /// overlaps most among those left; each is matched once at most.
-    pub fn add(&mut self, expected: &[Face], found: &[Face]) -> usize {
+    /// overlaps most among those left; each is matched once at most. `doubtful` faces are
+    /// neither asked for nor, where one is found, [`extra`](Self::extra).
+    pub fn add(&mut self, expected: &[Face], doubtful: &[Face], found: &[Face]) -> usize {
         let mut surest: Vec<&Face> = found.iter().collect();
         surest.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
         let mut left: Vec<&Face> = expected.iter().collect();
+        for face in expected {
+            self.by_width[width_class(face)].expected += 1;
+        }
+        for face in &surest {
+            let known = expected.iter().chain(doubtful);
+            let seen = known.into_iter().any(|other| other.bounds.iou(&face.bounds) >= SAME_FACE);
+            self.extra += usize::from(!seen);
+        }
         for face in surest {
             let overlaps = left.iter().map(|other| other.bounds.iou(&face.bounds)).enumerate();
             let Some((index, overlap)) = overlaps.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
             if overlap >= SAME_FACE {
-                self.errors.push(landmark_error(left.swap_remove(index), face));
+                let matched = left.swap_remove(index);
+                self.by_width[width_class(matched)].matched += 1;
+                self.errors.push(landmark_error(matched, face));
             }
         }
         self.pictures += 1;
@@ -84,6 +111,10 @@ impl Agreement {
     }
 }
 
+fn width_class(face: &Face) -> usize {
+    WIDTHS.iter().take_while(|&&edge| face.bounds.width >= edge).count()
+}
+
 fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -117,10 +148,15 @@ mod tests {
         // Two answers for the first face, one for none, none for the second.
         let expected = [face(0.0, 1.0, 0.0), face(300.0, 1.0, 0.0)];
         let found = [face(10.0, 0.6, 0.0), face(2.0, 0.9, -0.4), face(700.0, 0.8, 0.0)];
-        assert_eq!(agreement.add(&expected, &found), 1);
-        assert_eq!(agreement.add(&[], &[]), 0);
+        assert_eq!(agreement.add(&expected, &[], &found), 1);
+        assert_eq!(agreement.add(&[], &[face(0.0, 0.4, 0.0)], &[face(1.0, 0.9, 0.0)]), 0);
         assert_eq!(agreement.recall(), Some(0.5));
-        assert_eq!(agreement.precision(), Some(1.0 / 3.0));
+        assert_eq!(agreement.precision(), Some(1.0 / 4.0));
+        // The second answer for the first face is one for something that the reference has.
+        assert_eq!(agreement.extra, 1);
+        let hundred = WIDTHS.iter().position(|&width| width == 100.0).expect("an edge") + 1;
+        assert_eq!(agreement.by_width[hundred], OfWidth { expected: 2, matched: 1 });
+        assert_eq!(agreement.by_width.iter().map(|class| class.expected).sum::<usize>(), 2);
         assert_eq!((agreement.pictures, agreement.pictures_with_faces), (2, 1));
         assert_eq!(agreement.share_of_pictures_missed(), Some(1.0));
         let error = agreement.landmark_error(0.5).expect("a match");
@@ -131,7 +167,7 @@ mod tests {
     fn quantiles_of_the_landmark_error() {
         let mut agreement = Agreement::default();
         for shift in 1..=20 {
-            agreement.add(&[face(0.0, 1.0, 0.0)], &[face(0.0, 1.0, shift as f32)]);
+            agreement.add(&[face(0.0, 1.0, 0.0)], &[], &[face(0.0, 1.0, shift as f32)]);
         }
         let near = |found: Option<f64>, expected: f64| {
             assert!((found.expect("matches") - expected).abs() < 1e-6, "{found:?} {expected}");

@@ -51,7 +51,7 @@ pub use layer_norm::{layer_norm, standardise};
 pub use levels::add_levels;
 pub use matrix::{Matrix, MatrixMut};
 pub use packed::PackedWeights;
-pub use patches::{PATCH_SIDE, patches};
+pub use patches::{PatchShape, patches};
 pub use peak::peak_operations;
 pub use precision::{Finish, Precision};
 pub use softmax::softmax;

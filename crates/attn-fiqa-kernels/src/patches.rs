@@ -2,47 +2,88 @@
 
 use crate::isa::for_every_isa;
 
-/// Pixels on a side of a patch.
-pub const PATCH_SIDE: usize = 4;
-/// Levels of one row of a patch.
-const ROW: usize = 3 * PATCH_SIDE;
-/// Levels of a patch.
-const PATCH: usize = PATCH_SIDE * ROW;
+/// The windows of a convolution over a picture: square, from the edge on, so many pixels
+/// apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PatchShape {
+    /// Pixels on a side of a patch: 3 or 4.
+    pub side: usize,
+    /// Pixels from one patch to the next.
+    pub stride: usize,
+    /// Pixels by which the first patch begins before the picture, above and to the left.
+    pub padding: usize,
+}
+
+impl PatchShape {
+    /// The numbers of a patch: `[row, column, colour]`.
+    pub const fn len(self) -> usize {
+        3 * self.side * self.side
+    }
+
+    /// Whether a patch holds nothing.
+    pub const fn is_empty(self) -> bool {
+        self.side == 0
+    }
+}
 
 for_every_isa! {
-    /// One row of patches of 4×4 pixels, as numbers 0 … 255: `out` is `[patch, row, column,
-    /// colour]`, 48 numbers a patch.
+    /// One row of patches, as numbers 0 … 255: `out` is `[patch, row, column, colour]`,
+    /// `shape.len()` numbers a patch.
     ///
-    /// `rgb` is a picture `[row, column, colour]` of `width` pixels a row, and the patches
-    /// are those of its rows from `4 · patch_row` on, from the left edge to as far as `out`
-    /// reaches. What lies beyond the picture is 0.
+    /// `rgb` is a picture `[row, column, colour]` of `width` pixels a row. The patches begin
+    /// at its row `stride · patch_row − padding`, the first at column `−padding`, and there
+    /// are as many as `out` holds. What lies beyond the picture is 0.
     ///
     /// # Panics
     ///
-    /// When `rgb` is not whole rows or `out` not whole patches.
-    pub fn patches(rgb: &[u8], width: usize, patch_row: usize, out: &mut [f32]) {
-        let length = 3 * width;
-        assert!(length > 0 && rgb.len().is_multiple_of(length), "a picture is whole rows");
-        assert!(out.len().is_multiple_of(PATCH), "patches of 48 numbers");
-        let (patches, _) = out.as_chunks_mut::<PATCH>();
-        for row in 0..PATCH_SIDE {
-            let from = (patch_row * PATCH_SIDE + row) * length;
-            let levels = rgb.get(from..from + length).unwrap_or_default();
-            let (whole, part) = levels.as_chunks::<ROW>();
-            let inside = whole.len().min(patches.len());
-            for (patch, levels) in patches.iter_mut().zip(whole) {
-                let out: &mut [f32] = &mut patch[row * ROW..][..ROW];
-                for (out, &level) in out.iter_mut().zip(levels) {
-                    *out = f32::from(level);
-                }
+    /// When `rgb` is not whole rows, `out` not whole patches, or the side neither 3 nor 4.
+    pub fn patches(
+        rgb: &[u8], width: usize, shape: PatchShape, patch_row: usize, out: &mut [f32],
+    ) {
+        assert!(width > 0 && rgb.len().is_multiple_of(3 * width), "a picture is whole rows");
+        assert!(out.len().is_multiple_of(shape.len()), "whole patches");
+        match shape.side {
+            3 => fill::<9, 27>(rgb, 3 * width, shape, patch_row, out),
+            4 => fill::<12, 48>(rgb, 3 * width, shape, patch_row, out),
+            side => panic!("patches have 3 or 4 pixels on a side, not {side}"),
+        }
+    }
+}
+
+/// `ROW` levels are a row of a patch, `PATCH` all of it; `length` those of a row of `rgb`.
+#[inline(always)]
+fn fill<const ROW: usize, const PATCH: usize>(
+    rgb: &[u8],
+    length: usize,
+    shape: PatchShape,
+    patch_row: usize,
+    out: &mut [f32],
+) {
+    let (patches, _) = out.as_chunks_mut::<PATCH>();
+    let (step, before) = (3 * shape.stride, 3 * shape.padding);
+    // The patches that lie within a row of the picture.
+    let first = before.div_ceil(step).min(patches.len());
+    let beyond = (length + before).checked_sub(ROW).map_or(0, |last| last / step + 1);
+    let beyond = beyond.clamp(first, patches.len());
+    for row in 0..shape.side {
+        let y = (patch_row * shape.stride + row).checked_sub(shape.padding);
+        let levels = y.and_then(|y| rgb.get(y * length..(y + 1) * length)).unwrap_or_default();
+        let place = row * ROW..(row + 1) * ROW;
+        if levels.is_empty() {
+            patches.iter_mut().for_each(|patch| patch[place.clone()].fill(0.0));
+            continue;
+        }
+        let inside = levels.get((first * step).saturating_sub(before)..).unwrap_or_default();
+        let whole = inside.windows(ROW).step_by(step);
+        for (patch, levels) in patches[first..beyond].iter_mut().zip(whole) {
+            for (out, &level) in patch[place.clone()].iter_mut().zip(levels) {
+                *out = f32::from(level);
             }
-            for (index, patch) in patches[inside..].iter_mut().enumerate() {
-                let part = if index == 0 && inside == whole.len() { part } else { &[] };
-                let out = &mut patch[row * ROW..][..ROW];
-                out.fill(0.0);
-                for (out, &level) in out.iter_mut().zip(part) {
-                    *out = f32::from(level);
-                }
+        }
+        for index in (0..first).chain(beyond..patches.len()) {
+            for (at, out) in patches[index][place.clone()].iter_mut().enumerate() {
+                let level = (index * step + at).checked_sub(before).and_then(|at| levels.get(at));
+                *out = f32::from(level.copied().unwrap_or(0));
             }
         }
     }

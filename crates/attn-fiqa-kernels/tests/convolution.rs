@@ -3,7 +3,7 @@
 
 mod numbers;
 
-use attn_fiqa_kernels::{Depthwise, Features, Isa, PATCH_SIDE, patches};
+use attn_fiqa_kernels::{Depthwise, Features, Isa, PatchShape, patches};
 use numbers::values;
 
 /// What one cell of the output is, tap by tap.
@@ -95,21 +95,26 @@ fn rows_that_do_not_exist_are_refused() {
 
 #[test]
 fn patches_are_the_pictures_pixels_and_zeros_beyond() {
-    for (width, height) in [(1, 1), (4, 4), (5, 3), (16, 9), (23, 8)] {
+    let shapes = [(4, 4, 0), (3, 2, 1), (3, 1, 1), (4, 2, 3)];
+    let sizes = [(1, 1), (2, 2), (4, 4), (5, 3), (16, 9), (23, 8)];
+    for (shape, (width, height)) in shapes.iter().flat_map(|s| sizes.map(|size| (s, size))) {
+        let &(side, stride, padding) = shape;
+        let shape = PatchShape { side, stride, padding };
         let rgb: Vec<u8> = (0..3 * width * height).map(|i| (i * 37 % 251 + 1) as u8).collect();
-        for columns in [1, 2, 6, 8] {
-            for patch_row in 0..3 {
-                for isa in Isa::available() {
-                    let mut out = vec![f32::NAN; columns * 48];
-                    patches(isa, &rgb, width, patch_row, &mut out);
-                    for (at, &found) in out.iter().enumerate() {
-                        let (patch, row) = (at / 48, at % 48 / 12);
-                        let (column, colour) = (at % 12 / 3, at % 3);
-                        let (x, y) = (patch * PATCH_SIDE + column, patch_row * PATCH_SIDE + row);
-                        let inside = x < width && y < height;
-                        let expected = if inside { rgb[(y * width + x) * 3 + colour] } else { 0 };
-                        assert_eq!(found, f32::from(expected), "{width}×{height} {isa:?} {at}");
-                    }
+        for (columns, patch_row) in [1, 2, 6, 8, 14].iter().flat_map(|&c| [(c, 0), (c, 1), (c, 4)])
+        {
+            for isa in Isa::available() {
+                let mut out = vec![f32::NAN; columns * shape.len()];
+                patches(isa, &rgb, width, shape, patch_row, &mut out);
+                for (at, &found) in out.iter().enumerate() {
+                    let (patch, row) = (at / shape.len(), at % shape.len() / (3 * side));
+                    let (column, colour) = (at % (3 * side) / 3, at % 3);
+                    let x = (patch * stride + column).wrapping_sub(padding);
+                    let y = (patch_row * stride + row).wrapping_sub(padding);
+                    let inside = x < width && y < height;
+                    let expected = if inside { rgb[(y * width + x) * 3 + colour] } else { 0 };
+                    let place = format!("{width}×{height} {shape:?} {isa:?} {patch_row} {at}");
+                    assert_eq!(found, f32::from(expected), "{place}");
                 }
             }
         }

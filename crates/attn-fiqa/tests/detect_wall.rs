@@ -39,11 +39,11 @@ fn what_limits_faces_is_a_note() {
         (found.len(), detector.notes(wall, &found))
     };
     assert_eq!(notes(&wall(2, 2)), (4, Vec::new()));
-    // 4480×560 pixels: faces of 85 pixels are ones of 36 where the detector looks.
-    let (found, notes) = notes(&wall(40, 5));
-    assert!(found < 200);
-    let expected = Note::FacesLookedForReduced { to: (1920, 240), often_missed_below: Some(93) };
+    // 13440×224 pixels: faces of 85 pixels are ones of 12 where the detector looks.
+    let (found, notes) = notes(&wall(120, 2));
+    assert!(found < 240);
+    let expected = Note::FacesLookedForReduced { to: (1920, 32), often_missed_below: Some(112) };
     assert_eq!(notes, [expected]);
-    let text = "faces looked for at 1920×240, ones below about 93 pixels are often missed";
+    let text = "faces looked for at 1920×32, ones below about 112 pixels are often missed";
     assert_eq!(notes[0].to_string(), text);
 }

@@ -33,6 +33,10 @@ pub(crate) struct DetectArgs {
     #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = super::faces::share, help_heading = "Evaluation")]
     pub(crate) reference_confidence: f32,
 
+    /// A face found that the reference detector is at least as sure of as this is not extra.
+    #[arg(long, value_name = "P", default_value_t = 0.3, value_parser = super::faces::share, help_heading = "Evaluation")]
+    pub(crate) reference_doubtful: f32,
+
     /// The reference is this CSV file: path,x,y,width,height,lx1,ly1,…,lx5,ly5, one row a
     /// face, or one that this command wrote; a picture without faces has one row with nothing
     /// but its path.

@@ -19,7 +19,7 @@ pub(crate) struct FaceArgs {
     /// the faces of all others are found and aligned.
     #[arg(
         long,
-        conflicts_with_all = ["detector", "refine", "min_confidence", "min_size", "max_faces"],
+        conflicts_with_all = ["detector", "refine", "turned", "min_confidence", "min_size", "max_faces"],
         help_heading = "Faces"
     )]
     pub(crate) aligned: bool,
@@ -34,7 +34,7 @@ pub(crate) struct FaceArgs {
     /// Landmarks that somebody else found: a path, ten numbers and perhaps a confidence a
     /// line, a line a face (ijbc_name_5pts_score.txt is such a file). Every picture is aligned
     /// by them, and the detector is not used.
-    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector", "refine"], help_heading = "Faces")]
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector", "refine", "turned"], help_heading = "Faces")]
     landmarks: Option<PathBuf>,
 
     /// Only the largest face of each picture.
@@ -56,6 +56,10 @@ pub(crate) struct DetectorArgs {
     /// Look at each face a second time, upright, with a network of our own for exacter landmarks.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
     refine: Refine,
+
+    /// Whether a picture without an upright face is looked at in its other quarter turns.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
+    turned: Turned,
 
     /// How sure the detector must be of a face, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = share, help_heading = "Faces")]
@@ -82,12 +86,26 @@ enum Refine {
     Never,
 }
 
+/// Whether faces are looked for in turned pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Turned {
+    /// Where no face stands upright.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
 impl DetectorArgs {
     /// Opens the detector on threads that it shares.
     pub(crate) fn open(&self, threads: &Threads) -> anyhow::Result<Detector> {
         let detector = match &self.detector {
             Some(file) => Detector::open(file, threads)?,
             None => Detector::builtin(threads)?,
+        };
+        let detector = match self.turned {
+            Turned::Auto => detector,
+            Turned::Never => detector.upright_only(),
         };
         Ok(match self.refine {
             Refine::Auto => detector,

@@ -1,18 +1,18 @@
 //! The layers, each with the numbers that it was loaded with.
 
-use attn_fiqa_kernels::{Depthwise, Finish, Isa, PATCH_SIDE, PackedWeights, Precision, patches};
+use attn_fiqa_kernels::{Depthwise, Finish, Isa, PackedWeights, PatchShape, Precision, patches};
 
 use super::features::FeatureMap;
 use super::weights::{Weights, WeightsError};
 use crate::picture::Picture;
 
 const COLOURS: usize = 3;
-const PATCH: usize = PATCH_SIDE * PATCH_SIDE * COLOURS;
 
-/// A convolution of 4×4 pixels at a stride of 4, then `max(x, 0)`: `NAME.weight`
+/// A convolution of a picture's pixels, then `max(x, 0)`: `NAME.weight`
 /// `[output, colour, row, column]` on levels 0 … 255, and `NAME.bias`.
 pub(crate) struct Stem {
     weights: PackedWeights,
+    shape: PatchShape,
     isa: Isa,
 }
 
@@ -21,35 +21,37 @@ impl Stem {
         weights: &Weights<'_>,
         name: &str,
         outputs: usize,
+        shape: PatchShape,
     ) -> Result<Self, WeightsError> {
-        let shape = [outputs, COLOURS, PATCH_SIDE, PATCH_SIDE];
-        let weight = weights.tensor(&format!("{name}.weight"), &shape)?;
+        let dims = [outputs, COLOURS, shape.side, shape.side];
+        let weight = weights.tensor(&format!("{name}.weight"), &dims)?;
         let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
         // From `[output, colour, place]` to `[output, place, colour]`, as pixels lie.
-        let places = PATCH / COLOURS;
-        let by_pixel: Vec<f32> = (0..outputs * PATCH)
+        let (patch, places) = (shape.len(), shape.side * shape.side);
+        let by_pixel: Vec<f32> = (0..outputs * patch)
             .map(|at| {
-                let (output, place, colour) = (at / PATCH, at % PATCH / COLOURS, at % COLOURS);
-                weight[output * PATCH + colour * places + place]
+                let (output, place, colour) = (at / patch, at % patch / COLOURS, at % COLOURS);
+                weight[output * patch + colour * places + place]
             })
             .collect();
         let isa = weights.isa();
-        Ok(Self { weights: packed(isa, &by_pixel, &bias, PATCH), isa })
+        Ok(Self { weights: packed(isa, &by_pixel, &bias, patch), shape, isa })
     }
 
-    /// One cell for each 4×4 pixels of `width × height`, in whose upper left corner the
-    /// picture lies; the rest is black.
+    /// One cell for each `stride × stride` pixels of `width × height`, in whose upper left
+    /// corner the picture lies; the rest is black.
     pub(crate) fn apply(
         &self,
         picture: &Picture,
         (width, height): (usize, usize),
         out: &mut FeatureMap,
     ) {
-        let columns = width.div_ceil(PATCH_SIDE);
-        out.reshape([height.div_ceil(PATCH_SIDE), columns, self.weights.outputs()]);
-        out.fill_in_bands(PATCH, |rows, pixels, out| {
-            for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * PATCH)) {
-                patches(self.isa, picture.rgb(), picture.width(), row, pixels);
+        let PatchShape { stride, .. } = self.shape;
+        let (columns, patch) = (width.div_ceil(stride), self.shape.len());
+        out.reshape([height.div_ceil(stride), columns, self.weights.outputs()]);
+        out.fill_in_bands(patch, |rows, pixels, out| {
+            for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * patch)) {
+                patches(self.isa, picture.rgb(), picture.width(), self.shape, row, pixels);
             }
             self.weights.apply(pixels, out, Finish::Relu);
         });

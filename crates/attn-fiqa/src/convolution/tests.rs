@@ -1,6 +1,6 @@
 //! Layers against convolutions written out as sums, on sizes that no band divides.
 
-use attn_fiqa_kernels::Isa;
+use attn_fiqa_kernels::{Isa, PatchShape};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::*;
@@ -101,36 +101,40 @@ fn assert_near(
 
 #[test]
 fn a_stem_is_a_convolution_of_the_pictures_pixels() {
-    let bytes = file(&[("in.weight", &[5, 3, 4, 4]), ("in.bias", &[5])]);
-    let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
-    let stem = Stem::load(&weights, "in", 5).unwrap();
-    let (width, height) = (37, 70);
-    let rgb: Vec<u8> = (0..3 * width * height).map(|i| (i * 37 % 251) as u8).collect();
-    let picture = Picture::from_rgb(width, height, rgb.clone()).unwrap();
-    let mut out = FeatureMap::default();
-    stem.apply(&picture, (64, 96), &mut out);
+    for (side, stride, padding) in [(4, 4, 0), (3, 2, 1)] {
+        let bytes = file(&[("in.weight", &[5, 3, side, side]), ("in.bias", &[5])]);
+        let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
+        let stem = Stem::load(&weights, "in", 5, PatchShape { side, stride, padding }).unwrap();
+        let (width, height) = (37, 70);
+        let rgb: Vec<u8> = (0..3 * width * height).map(|i| (i * 37 % 251) as u8).collect();
+        let picture = Picture::from_rgb(width, height, rgb.clone()).unwrap();
+        let mut out = FeatureMap::default();
+        stem.apply(&picture, (64, 96), &mut out);
 
-    let mut pixels = FeatureMap::default();
-    pixels.reshape([96, 64, 3]);
-    pixels.fill_in_bands(0, |rows, _, out| {
-        for (index, out) in out.iter_mut().enumerate() {
-            let (row, column) = (rows.start + index / 192, index / 3 % 64);
-            let inside = row < height && column < width;
-            let level = if inside { rgb[(row * width + column) * 3 + index % 3] } else { 0 };
-            *out = f32::from(level) / 256.0;
-        }
-    });
-    let weight = weights.tensor("in.weight", &[5, 3, 4, 4]).unwrap();
-    let bias =
-        weights.tensor("in.bias", &[5]).unwrap().iter().map(|b| b / 256.0).collect::<Vec<_>>();
-    let expected = convolved(&pixels, (&weight, &bias), (4, 4, 0, 1));
-    // Levels and bias 256 times smaller, so that one bound serves all tests.
-    let mut scaled = FeatureMap::default();
-    scaled.reshape(out.shape());
-    scaled.fill_in_bands(0, |rows, _, scaled| {
-        scaled.iter_mut().zip(out.rows(rows)).for_each(|(scaled, value)| *scaled = value / 256.0);
-    });
-    assert_near(&scaled, [24, 16, 5], |r, c, k| at(&expected, r, c, k).max(0.0));
+        let mut pixels = FeatureMap::default();
+        pixels.reshape([96, 64, 3]);
+        pixels.fill_in_bands(0, |rows, _, out| {
+            for (index, out) in out.iter_mut().enumerate() {
+                let (row, column) = (rows.start + index / 192, index / 3 % 64);
+                let inside = row < height && column < width;
+                let level = if inside { rgb[(row * width + column) * 3 + index % 3] } else { 0 };
+                *out = f32::from(level) / 256.0;
+            }
+        });
+        let weight = weights.tensor("in.weight", &[5, 3, side, side]).unwrap();
+        let bias: Vec<f32> =
+            weights.tensor("in.bias", &[5]).unwrap().iter().map(|b| b / 256.0).collect();
+        let expected = convolved(&pixels, (&weight, &bias), (side, stride, padding, 1));
+        // Levels and bias 256 times smaller, so that one bound serves all tests.
+        let mut scaled = FeatureMap::default();
+        scaled.reshape(out.shape());
+        scaled.fill_in_bands(0, |rows, _, scaled| {
+            let values = scaled.iter_mut().zip(out.rows(rows));
+            values.for_each(|(scaled, value)| *scaled = value / 256.0);
+        });
+        let shape = [96 / stride, 64 / stride, 5];
+        assert_near(&scaled, shape, |r, c, k| at(&expected, r, c, k).max(0.0));
+    }
 }
 
 #[test]

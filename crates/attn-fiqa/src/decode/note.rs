@@ -42,6 +42,9 @@ pub enum Note {
     },
     /// So many faces were found, which is the most of one picture: there may be more.
     MostFaces(usize),
+    /// Every face is turned clockwise by about 90, 180 or 270 degrees: the picture was
+    /// probably not stored upright.
+    FacesTurned(u16),
 }
 
 impl Note {
@@ -78,6 +81,9 @@ impl fmt::Display for Note {
             }
             Self::MostFaces(most) => {
                 write!(f, "{most} faces found, the most of one picture, there may be more")
+            }
+            Self::FacesTurned(degrees) => {
+                write!(f, "faces are turned by {degrees}°, the picture is probably not upright")
             }
         }
     }

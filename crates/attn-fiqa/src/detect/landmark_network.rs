@@ -6,7 +6,7 @@
 //!    up.
 //! 3. Five heat maps at a stride of 4; a point is the mean place under its map's softmax.
 
-use attn_fiqa_kernels::Isa;
+use attn_fiqa_kernels::{Isa, PatchShape};
 
 use super::DetectorError;
 use crate::align::Landmarks;
@@ -22,6 +22,8 @@ pub(super) const VIEW: usize = 80;
 const NAME: &str = "built-in landmark network";
 /// Pixels on a side of a cell of the heat maps.
 const STRIDE: usize = 4;
+/// Pixels that a cell of the stem sees.
+const STEM_PATCHES: PatchShape = PatchShape { side: 4, stride: 4, padding: 0 };
 /// Channels of the stem and of the three stages.
 const STEM: usize = 64;
 const STAGES: [usize; 3] = [64, 128, 192];
@@ -80,7 +82,7 @@ impl LandmarkNetwork {
             Pointwise::load(&weights, &format!("lateral.{index}"), STAGES[index], PYRAMID)
         };
         Ok(Self {
-            stem: Stem::load(&weights, "stem", STEM)?,
+            stem: Stem::load(&weights, "stem", STEM, STEM_PATCHES)?,
             stages: [stage(0)?, stage(1)?, stage(2)?],
             laterals: [lateral(0)?, lateral(1)?, lateral(2)?],
             mix: Separable::load(&weights, "mix", same(PYRAMID))?,

@@ -18,6 +18,7 @@ mod pyramid;
 #[cfg(feature = "builtin-model")]
 mod refine;
 mod suppress;
+mod turned;
 
 use std::path::Path;
 
@@ -34,6 +35,7 @@ use format::{BadOutput, OutputFormat, YuNet};
 use landmark_network::LandmarkNetwork;
 use network::{Network, OnnxNetwork};
 use pyramid::Seen;
+use turned::QuarterTurn;
 
 pub use error::DetectorError;
 pub use face::{Face, FaceBox};
@@ -48,8 +50,8 @@ pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 const SAME_FACE: f32 = 0.3;
 
 /// Faces of fewer pixels than this, where it looks, are often missed by the built-in
-/// detector: a quarter of them and more (`models/detector.md`, recall by size).
-const OFTEN_MISSED: f64 = 40.0;
+/// detector (`models/detector.md`, recall by width).
+const OFTEN_MISSED: f64 = 16.0;
 
 /// The built-in detector's name in messages.
 pub const BUILTIN_DETECTOR: &str = "built-in";
@@ -78,6 +80,8 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     threads: Threads,
+    /// Whether a picture without an upright face is looked at in its other quarter turns.
+    turns: bool,
     /// What looks at each face again, if anything does.
     #[cfg(feature = "builtin-model")]
     again: Option<Box<LandmarkNetwork>>,
@@ -158,6 +162,7 @@ impl Detector {
             network,
             format,
             threads: threads.clone(),
+            turns: true,
             #[cfg(feature = "builtin-model")]
             again: None,
         }
@@ -175,6 +180,12 @@ impl Detector {
     pub fn with_refined_landmarks(self) -> Result<Self, DetectorError> {
         let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, self.threads.isa())?;
         Ok(Self { again: Some(Box::new(network)), ..self })
+    }
+
+    /// The same, looking at each picture only as it stands.
+    #[must_use]
+    pub fn upright_only(self) -> Self {
+        Self { turns: false, ..self }
     }
 
     /// The same with the detector's own landmarks.
@@ -210,9 +221,12 @@ impl Detector {
     /// from about a hundredth of the longer side to all of it are within reach. A face that
     /// is large at one of these sizes must be seen, if only half as surely, at the next
     /// smaller one too: what is a face only when looked at from very near is none.
-    /// The built-in detector looks at pictures of 129 to 320 pixels twice as large besides,
-    /// and believes what it finds there when it is surer.
     /// Networks of a fixed input size see the picture once, at that size.
+    ///
+    /// Where no face is found, the picture is looked at in its three other quarter turns too,
+    /// unless the detector is [`upright_only`](Self::upright_only), and the faces of the one
+    /// with the surest face are given, in the coordinates of the picture as it stands. A face
+    /// must be surer there: a third of the doubt is not allowed.
     ///
     /// # Errors
     ///
@@ -224,6 +238,41 @@ impl Detector {
 
     /// On the threads of the current pool.
     fn detect_here(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        let mut faces = self.upright_faces(picture, min_confidence)?;
+        if faces.is_empty() && self.turns {
+            faces = self.turned_faces(picture, min_confidence)?;
+        }
+        #[cfg(feature = "builtin-model")]
+        if let Some(network) = &self.again {
+            faces.par_iter_mut().for_each(|face| look_again(network, picture, face));
+        }
+        let mut faces = suppress::without_shared_landmarks(faces);
+        faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
+        Ok(faces)
+    }
+
+    /// The faces of the other quarter turn with the surest face.
+    fn turned_faces(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        let level = pyramid::at_size(self.threads.isa(), picture, self.levels(picture)[0]);
+        let scale = (
+            picture.width() as f32 / level.width() as f32,
+            picture.height() as f32 / level.height() as f32,
+        );
+        let surest = |faces: &[Face]| faces.iter().map(|face| face.confidence).fold(0.0, f32::max);
+        let mut best = Vec::new();
+        for turn in QuarterTurn::ALL {
+            let found =
+                self.upright_faces(&turn.apply(&level), confidence_in_turned(min_confidence))?;
+            if surest(&found) > surest(&best) {
+                let back = |face| turn.undo(face, level.width(), level.height()).enlarged(scale);
+                best = found.iter().map(back).collect();
+            }
+        }
+        Ok(best)
+    }
+
+    /// Faces of a picture as it stands, with the detector's own landmarks, surest first.
+    fn upright_faces(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut levels = Vec::new();
         let mut finer: Option<Picture> = None;
         for (index, size) in self.levels(picture).into_iter().enumerate() {
@@ -245,20 +294,13 @@ impl Detector {
                 finer = Some(level);
             }
         }
-        let mut candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
-        candidates.extend(self.found_doubled(picture, min_confidence)?);
-        let mut faces = suppress::suppress(candidates, SAME_FACE);
-        #[cfg(feature = "builtin-model")]
-        if let Some(network) = &self.again {
-            faces.par_iter_mut().for_each(|face| look_again(network, picture, face));
-        }
-        faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
-        Ok(faces)
+        let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
+        Ok(suppress::suppress(candidates, SAME_FACE))
     }
 
-    /// What limits the faces that [`Detector::detect`] found in a picture, for its row: that
-    /// the picture was looked at reduced, and so small faces may be missing, and that there
-    /// were more than are kept.
+    /// What to know of the faces that [`Detector::detect`] found in a picture, for its row: that
+    /// the picture was looked at reduced, and so small faces may be missing, that there
+    /// were more than are kept, and that they lie on their side or stand on their head.
     pub fn notes(&self, picture: &Picture, faces: &[Face]) -> Vec<Note> {
         let mut notes = Vec::new();
         let to = self.levels(picture)[0];
@@ -271,20 +313,8 @@ impl Detector {
         if faces.len() >= suppress::MAX_FACES {
             notes.push(Note::MostFaces(suppress::MAX_FACES));
         }
+        notes.extend(quarter_turn_of(faces).map(Note::FacesTurned));
         notes
-    }
-
-    /// What a small picture shows when it is twice as large, in pixels of the picture; so
-    /// it was measured for the built-in weights only.
-    fn found_doubled(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
-        let doubled = pyramid::doubled(picture.width(), picture.height());
-        let Some(size) = doubled.filter(|_| self.network.is_builtin()) else {
-            return Ok(Vec::new());
-        };
-        let level = pyramid::at_size(self.threads.isa(), picture, size);
-        let mut found = self.candidates(&level, pyramid::confidence_in_doubled(min_confidence))?;
-        found.retain(pyramid::belongs_to_doubled);
-        Ok(found.iter().map(|face| face.enlarged((0.5, 0.5))).collect())
     }
 
     fn levels(&self, picture: &Picture) -> Vec<(usize, usize)> {
@@ -315,6 +345,21 @@ impl Detector {
             format!("the detector '{}' failed on this picture: {what}", self.name),
         )
     }
+}
+
+/// How sure of a face a turned picture must be: only two thirds of the doubt are allowed
+/// there, since three more looks are three more chances of a false face.
+fn confidence_in_turned(min_confidence: f32) -> f32 {
+    1.0 - (1.0 - min_confidence) * 2.0 / 3.0
+}
+
+/// The clockwise turn in degrees, 90, 180 or 270, that every one of these faces has; `None`
+/// without faces, or where one is nearer to upright.
+fn quarter_turn_of(faces: &[Face]) -> Option<u16> {
+    let quarters = |face: &Face| (face.landmarks.pose().roll / 90.0).round() as i32;
+    let turn = quarters(faces.first()?).rem_euclid(4);
+    let same = faces.iter().all(|face| quarters(face).rem_euclid(4) == turn);
+    (turn != 0 && same).then_some(90 * turn as u16)
 }
 
 /// Exacter landmarks from a second look, each face alone, so that its points depend on no

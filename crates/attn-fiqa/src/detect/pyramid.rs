@@ -35,10 +35,6 @@ pub(super) const CONFIRMING: f32 = 0.5;
 /// Smaller pictures are doubled: a face of 8 pixels is then one of 16.
 const TINY: usize = 128;
 
-/// Pictures up to this size, and not doubled already, are looked at twice as large
-/// besides: a head of 45 pixels is at the lower end of what the network knows well.
-const SMALL: usize = 320;
-
 /// What one level shows of a face.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -67,24 +63,6 @@ pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) 
         candidates.extend(level.iter().filter(counts).map(|seen| seen.face));
     }
     candidates
-}
-
-/// Width and height of the doubled picture that is looked at besides the levels, if there
-/// is one.
-pub(super) fn doubled(width: usize, height: usize) -> Option<(usize, usize)> {
-    (TINY + 1..=SMALL).contains(&width.max(height)).then_some((2 * width, 2 * height))
-}
-
-/// How sure of a face the doubled picture must be: a third of the doubt is not allowed
-/// there, because blurred pixels are more often taken for faces.
-pub(super) fn confidence_in_doubled(min_confidence: f32) -> f32 {
-    1.0 - (1.0 - min_confidence) * 2.0 / 3.0
-}
-
-/// Whether the doubled picture is to be believed: faces that are large in it are seen well
-/// in the picture as it is.
-pub(super) fn belongs_to_doubled(face: &Face) -> bool {
-    face.bounds.area().sqrt() <= TO_CONFIRM
 }
 
 /// Width and height of each level of a picture, finest first.
@@ -166,18 +144,6 @@ mod tests {
         assert_eq!(levels(640, 480, WORKING_SIDE), [(640, 480), (214, 161)]);
         assert_eq!(levels(8160, 6144, WORKING_SIDE), [(1920, 1446), (640, 482), (214, 161)]);
         assert_eq!(levels(40, 30, WORKING_SIDE), [(80, 60)]);
-    }
-
-    #[test]
-    fn small_pictures_are_looked_at_twice_as_large_and_with_less_doubt() {
-        assert_eq!(doubled(250, 200), Some((500, 400)));
-        assert_eq!(doubled(90, 320), Some((180, 640)));
-        // The levels of these are doubled already, or large.
-        assert_eq!((doubled(128, 128), doubled(321, 10)), (None, None));
-        assert!((confidence_in_doubled(0.7) - 0.8).abs() < 1e-6);
-        assert_eq!(confidence_in_doubled(1.0), 1.0);
-        assert!(belongs_to_doubled(&seen(0.0, 199.0, 1.0, 0.9).face));
-        assert!(!belongs_to_doubled(&seen(0.0, 201.0, 1.0, 0.9).face));
     }
 
     proptest! {

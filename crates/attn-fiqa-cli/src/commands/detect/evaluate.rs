@@ -5,7 +5,7 @@ use std::io::Write;
 use attn_fiqa::detect::{Detector, Face};
 use attn_fiqa::pipeline::FacesRow;
 use attn_fiqa::threads::Threads;
-use attn_fiqa_eval::detection::{Agreement, SAME_FACE};
+use attn_fiqa_eval::detection::{Agreement, SAME_FACE, WIDTHS};
 
 use super::truth::Truth;
 use crate::args::DetectArgs;
@@ -17,7 +17,7 @@ const GOOD_LANDMARKS: f32 = 0.04;
 
 /// Where the faces that should be found come from.
 enum Reference {
-    Detector(Box<Detector>, f32),
+    Detector { detector: Box<Detector>, sure: f32, doubtful: f32 },
     Truth(Truth),
 }
 
@@ -28,8 +28,9 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let mut reference = match (&args.reference, &args.truth) {
         (Some(file), _) => {
-            let reference = Detector::open(file, threads)?;
-            Reference::Detector(Box::new(reference), args.reference_confidence)
+            let detector = Box::new(Detector::open(file, threads)?.upright_only());
+            let sure = args.reference_confidence;
+            Reference::Detector { detector, sure, doubtful: args.reference_doubtful.min(sure) }
         }
         (None, Some(file)) => Reference::Truth(Truth::read(file)?),
         (None, None) => anyhow::bail!("--evaluate needs --reference or --truth: this is a bug"),
@@ -42,8 +43,8 @@ pub(super) fn run(
     let report = super::find(args, sources, threads, detector, |row, report| {
         let Ok(found) = &row.faces else { return Ok(()) };
         match reference.faces(&row)? {
-            Some(expected) => {
-                let missing = agreement.add(&expected, found);
+            Some((expected, doubtful)) => {
+                let missing = agreement.add(&expected, &doubtful, found);
                 if missing > 0 && args.missed {
                     missed.push((row.path, missing, expected.len()));
                 }
@@ -73,14 +74,15 @@ pub(super) fn run(
 }
 
 impl Reference {
-    /// The faces that should be found; `None` where nobody knows.
-    fn faces(&mut self, row: &FacesRow) -> anyhow::Result<Option<Vec<Face>>> {
+    /// The faces that should be found and those that may be; `None` where nobody knows.
+    fn faces(&mut self, row: &FacesRow) -> anyhow::Result<Option<(Vec<Face>, Vec<Face>)>> {
         match self {
-            Self::Detector(detector, min_confidence) => {
+            Self::Detector { detector, sure, doubtful } => {
                 let photo = row.photo.as_ref().expect("a photo was not kept: this is a bug");
-                Ok(Some(detector.detect(photo, *min_confidence)?))
+                let faces = detector.detect(photo, *doubtful)?.into_iter();
+                Ok(Some(faces.partition(|face| face.confidence >= *sure)))
             }
-            Self::Truth(truth) => Ok(truth.take(row)),
+            Self::Truth(truth) => Ok(truth.take(row).map(|faces| (faces, Vec::new()))),
         }
     }
 }
@@ -100,6 +102,14 @@ fn describe(agreement: &Agreement) -> String {
         ("recall", share(agreement.recall())),
         ("precision", share(agreement.precision())),
         (
+            "extra faces",
+            format!(
+                "{} ({:.1} per 100 pictures)",
+                agreement.extra,
+                100.0 * agreement.extra as f64 / agreement.pictures.max(1) as f64
+            ),
+        ),
+        (
             "pictures missed",
             format!(
                 "{} ({})",
@@ -111,5 +121,21 @@ fn describe(agreement: &Agreement) -> String {
         ("landmark error, 95 %", share(agreement.landmark_error(0.95))),
         ("landmarks within 4 %", share(agreement.landmarks_within(GOOD_LANDMARKS))),
     ];
-    lines.iter().map(|(label, value)| format!("{label:<22} {value}\n")).collect()
+    let lines = lines.into_iter().map(|(label, value)| (label.to_owned(), value));
+    let by_width = agreement.by_width.iter().enumerate().filter(|(_, class)| class.expected > 0);
+    let by_width = by_width.map(|(class, found)| {
+        let recall = share(Some(found.matched as f64 / found.expected as f64));
+        let counts = of(found.matched, found.expected);
+        (format!("recall, {}", width_class(class)), format!("{recall} ({counts})"))
+    });
+    lines.chain(by_width).map(|(label, value)| format!("{label:<22} {value}\n")).collect()
+}
+
+/// Pixels of a class of width.
+fn width_class(class: usize) -> String {
+    match (class.checked_sub(1).map(|below| WIDTHS[below]), WIDTHS.get(class)) {
+        (None, to) => format!("below {} px", to.copied().unwrap_or_default()),
+        (Some(from), None) => format!("{from} px and more"),
+        (Some(from), Some(to)) => format!("{from}-{to} px"),
+    }
 }

@@ -6,7 +6,7 @@
 //!    up: the pyramid.
 //! 3. A head at each level gives 15 numbers a cell: score, box and five points.
 
-use attn_fiqa_kernels::Isa;
+use attn_fiqa_kernels::{Isa, PatchShape};
 
 use crate::convolution::{
     FeatureMap, Pointwise, Separable, SeparableShape, Sequence, Stem, Weights, WeightsError,
@@ -17,20 +17,25 @@ use crate::picture::Picture;
 
 /// Pixels on a side of a cell of each level.
 const STRIDES: [usize; 3] = [8, 16, 32];
-/// Channels of the stem and of the three stages.
-const STEM: usize = 32;
-const STAGES: [usize; 3] = [48, 96, 128];
+/// Channels of the stem, which halves the picture's sides.
+const STEM: usize = 16;
+/// 3×3 pixels at a stride of 2.
+const STEM_PATCHES: PatchShape = PatchShape { side: 3, stride: 2, padding: 1 };
+/// Channels of the stage of stride 4 and of those of the pyramid's strides.
+const STAGE4: usize = 32;
+const STAGES: [usize; 3] = [64, 96, 128];
 /// Channels of every level of the pyramid.
-const PYRAMID: usize = 48;
+const PYRAMID: usize = 64;
 /// What a head says of a cell, as outputs of these names and widths.
 const OUTPUTS: [(&str, usize); 3] = [("cls", 1), ("bbox", 4), ("kps", 10)];
 const OUTPUT_NUMBERS: usize = 15;
 /// Features that are kept for the next picture at most, in bytes: one of 640×480 needs
-/// six million. A photo's are let go.
+/// thirteen million. A photo's are let go.
 const KEPT_BYTES: usize = 16 << 20;
 
 pub(in crate::detect) struct OwnNetwork {
     stem: Stem,
+    stage4: Sequence,
     stages: [Sequence; 3],
     laterals: [Pointwise; 3],
     heads: [Head; 3],
@@ -46,6 +51,7 @@ struct Head {
 #[derive(Default)]
 struct Workspace {
     stem: FeatureMap,
+    stage4: FeatureMap,
     stages: [FeatureMap; 3],
     pyramid: [FeatureMap; 3],
     mixed: FeatureMap,
@@ -62,8 +68,9 @@ impl OwnNetwork {
             |inputs, outputs, side, stride| SeparableShape { inputs, outputs, side, stride };
         let [first, second, third] = STAGES;
         let same = |channels, side| block(channels, channels, side, 1);
-        let stage = |index: usize, shapes: &[SeparableShape]| {
-            Sequence::load(&weights, &format!("stage{}", STRIDES[index]), shapes)
+        let down = |inputs, outputs| block(inputs, outputs, 3, 2);
+        let stage = |stride: usize, shapes: &[SeparableShape]| {
+            Sequence::load(&weights, &format!("stage{stride}"), shapes)
         };
         let lateral = |index: usize| {
             Pointwise::load(&weights, &format!("lateral.{index}"), STAGES[index], PYRAMID)
@@ -77,19 +84,15 @@ impl OwnNetwork {
             })
         };
         Ok(Self {
-            stem: Stem::load(&weights, "stem", STEM)?,
+            stem: Stem::load(&weights, "stem", STEM, STEM_PATCHES)?,
+            stage4: stage(4, &[down(STEM, STAGE4), same(STAGE4, 3)])?,
             stages: [
-                stage(0, &[block(STEM, first, 3, 2), same(first, 3), same(first, 3)])?,
+                stage(8, &[down(STAGE4, first), same(first, 3), same(first, 3), same(first, 3)])?,
                 stage(
-                    1,
-                    &[
-                        block(first, second, 3, 2),
-                        same(second, 3),
-                        same(second, 3),
-                        same(second, 3),
-                    ],
+                    16,
+                    &[down(first, second), same(second, 3), same(second, 3), same(second, 3)],
                 )?,
-                stage(2, &[block(second, third, 3, 2), same(third, 5), same(third, 5)])?,
+                stage(32, &[down(second, third), same(third, 5), same(third, 5)])?,
             ],
             laterals: [lateral(0)?, lateral(1)?, lateral(2)?],
             heads: [head(0)?, head(1)?, head(2)?],
@@ -119,10 +122,13 @@ impl OwnNetwork {
 
     /// From the picture to the pyramid.
     fn bring_down(&self, picture: &Picture, size: InputSize, space: &mut Workspace) {
-        let Workspace { stem, stages: [x8, x16, x32], pyramid: [p8, p16, p32], mixed, .. } = space;
+        let Workspace {
+            stem, stage4, stages: [x8, x16, x32], pyramid: [p8, p16, p32], mixed, ..
+        } = space;
         self.stem.apply(picture, (size.width, size.height), stem);
         let [to_8, to_16, to_32] = &self.stages;
-        to_8.apply(stem, x8, mixed);
+        self.stage4.apply(stem, stage4, mixed);
+        to_8.apply(stage4, x8, mixed);
         to_16.apply(x8, x16, mixed);
         to_32.apply(x16, x32, mixed);
         let [of_8, of_16, of_32] = &self.laterals;
@@ -134,8 +140,8 @@ impl OwnNetwork {
 
 impl Workspace {
     fn bytes(&self) -> usize {
-        let Self { stem, stages, pyramid, mixed, numbers } = self;
-        let maps = [stem, mixed, numbers].into_iter().chain(stages).chain(pyramid);
+        let Self { stem, stage4, stages, pyramid, mixed, numbers } = self;
+        let maps = [stem, stage4, mixed, numbers].into_iter().chain(stages).chain(pyramid);
         maps.map(FeatureMap::bytes).sum()
     }
 }

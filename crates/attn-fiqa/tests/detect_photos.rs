@@ -1,0 +1,133 @@
+//! Faces in groups, close-ups, masks and pictures that lie on their side: every face once.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+#![cfg(feature = "builtin-model")]
+
+use std::path::{Path, PathBuf};
+
+use attn_fiqa::decode::{DecodeLimits, Note, decode};
+use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector, Face};
+use attn_fiqa::picture::Picture;
+use attn_fiqa::resize::{resize_bilinear, shrink_area};
+use attn_fiqa::threads::{Isa, Threads};
+use attn_fiqa_testing::{shared, skip};
+
+fn detector() -> Detector {
+    Detector::builtin(&Threads::new(None).unwrap()).unwrap()
+}
+
+fn read(path: &Path) -> Picture {
+    decode(&std::fs::read(path).unwrap(), &DecodeLimits::default()).unwrap().picture
+}
+
+fn portrait() -> Picture {
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/astronaut.png"))
+}
+
+fn found(picture: &Picture) -> Vec<Face> {
+    detector().detect(picture, DEFAULT_MIN_CONFIDENCE).unwrap()
+}
+
+fn sized(picture: &Picture, side: usize) -> Picture {
+    shrink_area(Isa::widest(), picture, side, side)
+        .or_else(|| resize_bilinear(picture, side, side))
+        .unwrap()
+}
+
+/// The portrait `across × down` times, each `side` pixels on a side.
+fn group(side: usize, across: usize, down: usize) -> Picture {
+    let one = sized(&portrait(), side);
+    let lines: Vec<u8> =
+        one.rgb().chunks_exact(3 * side).flat_map(|line| line.repeat(across)).collect();
+    Picture::from_rgb(side * across, side * down, lines.repeat(down)).unwrap()
+}
+
+/// The portrait's face is 0.21 of its side wide: 38, 25 and 19 pixels.
+#[test]
+fn every_face_of_a_group_is_found() {
+    for side in [180, 120, 90] {
+        let faces = found(&group(side, 4, 3));
+        assert_eq!(faces.len(), 12, "portraits of {side} pixels");
+    }
+}
+
+#[test]
+fn a_close_up_is_one_face() {
+    for side in [1024, 1536, 2048] {
+        assert_eq!(found(&sized(&portrait(), side)).len(), 1, "{side} pixels");
+    }
+}
+
+#[test]
+fn a_masked_face_is_found() {
+    let portrait = portrait();
+    let width = portrait.width();
+    let mut rgb = portrait.into_rgb();
+    // From the bridge of the nose down to the chin.
+    for (y, x) in (122..172).flat_map(|y| (190..260).map(move |x| (y, x))) {
+        rgb[3 * (y * width + x)..][..3].copy_from_slice(&[200, 215, 225]);
+    }
+    let faces = found(&Picture::from_rgb(width, 512, rgb).unwrap());
+    assert_eq!(faces.len(), 1);
+    let bounds = faces[0].bounds;
+    assert!((bounds.x..bounds.x + bounds.width).contains(&224.0), "{bounds:?}");
+    assert!((bounds.y..bounds.y + bounds.height).contains(&125.0), "{bounds:?}");
+}
+
+#[test]
+fn a_picture_on_its_side_is_turned() {
+    let portrait = portrait();
+    let side = portrait.width();
+    let at = |x: usize, y: usize| &portrait.rgb()[3 * (y * side + x)..][..3];
+    type Source = fn(usize, usize, usize) -> (usize, usize);
+    let turns: [(u16, Source); 3] = [
+        (90, |x, y, last| (y, last - x)),
+        (180, |x, y, last| (last - x, last - y)),
+        (270, |x, y, last| (last - y, x)),
+    ];
+    let upright = found(&portrait)[0];
+    for (degrees, source) in turns {
+        let mut rgb = Vec::new();
+        for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
+            let (x, y) = source(x, y, side - 1);
+            rgb.extend_from_slice(at(x, y));
+        }
+        let turned = Picture::from_rgb(side, side, rgb).unwrap();
+        let faces = found(&turned);
+        assert_eq!(faces.len(), 1, "{degrees}°");
+        let roll = faces[0].landmarks.pose().roll;
+        let expected = upright.landmarks.pose().roll + f32::from(degrees);
+        let off = (roll - expected).rem_euclid(360.0);
+        assert!(off.min(360.0 - off) < 5.0, "{degrees}°: roll {roll}");
+        assert_eq!(detector().notes(&turned, &faces), [Note::FacesTurned(degrees)]);
+        let upright_only = detector().upright_only();
+        assert!(upright_only.detect(&turned, DEFAULT_MIN_CONFIDENCE).unwrap().is_empty());
+    }
+}
+
+/// Real inputs that failed, and how many faces are in each.
+#[test]
+fn real_photos_have_as_many_faces_as_people() {
+    let Some(cases) = shared("cases") else {
+        return skip("real photos: ../shared/cases is not here");
+    };
+    let expected = [
+        ("group-small-faces/twelve-90.jpg", 12),
+        ("group-small-faces/twelve-120.jpg", 12),
+        ("group-small-faces/twelve-180.jpg", 12),
+        ("one-face-several-rows/close-up-x4.jpg", 1),
+        ("one-face-several-rows/portrait-x3.jpg", 1),
+        ("one-face-several-rows/portrait-x4.jpg", 1),
+        ("masked-face/mask.png", 1),
+        ("masked-face/mask-x2.jpg", 1),
+        ("masked-face/sunglasses.png", 1),
+        ("turned-without-exif/turned-90.jpg", 1),
+        ("turned-without-exif/turned-180.jpg", 1),
+        ("turned-without-exif/turned-270.jpg", 1),
+    ];
+    for (name, faces) in expected {
+        assert_eq!(found(&read(&cases.join(name))).len(), faces, "{name}");
+    }
+    // 29 people; YuNet is sure of as many.
+    let group: PathBuf = cases.join("group-small-faces/solvay-1927.jpg");
+    assert!(found(&read(&group)).len() >= 27);
+}

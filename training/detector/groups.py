@@ -1,0 +1,64 @@
+"""Recall by the race and age groups of FairFace, on faces that were not trained on.
+
+Aligned faces whose pictures are not among those of `train.py` are shown on grey at three
+sizes. YuNet's sure ones are the reference, as in `measure.py`; recall of a group is the
+share of them that is found.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from decode import Detector, iou
+from measure import OVERLAP, SURE
+from pictures import SHARED, tar_pictures
+from views import scaled
+
+CANVAS = 160
+# Sides of the shown crop, in pixels; its face is about 0.7 as wide.
+SIDES = (112, 56, 36)
+
+
+def shown(picture, side):
+    canvas = np.full((CANVAS, CANVAS, 3), 128, np.uint8)
+    start = (CANVAS - side) // 2
+    canvas[start : start + side, start : start + side] = scaled(picture, side / picture.shape[0])
+    return canvas
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--threshold", type=float, default=0.6)
+    parser.add_argument("--every", type=int, default=1)
+    options = parser.parse_args()
+
+    ours = Detector(options.model)
+    teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
+    trained = {Path(name).stem for name, _ in tar_pictures(SHARED / "fairface-original-224.tar")}
+    with open(SHARED / "fairface-labels.csv", newline="") as file:
+        labels = {Path(next(iter(row.values()))).stem: row for row in csv.DictReader(file)}
+    counts = {}
+    pictures = (p for p in tar_pictures(SHARED / "fairface-aligned-112.tar") if Path(p[0]).stem.split("_")[0] not in trained)
+    for number, (name, picture) in enumerate(pictures):
+        row = labels.get(Path(name).stem)
+        if number % options.every or row is None:
+            continue
+        for side in SIDES:
+            view = shown(picture, side)
+            sure = teacher.detect(view, SURE)
+            found = ours.detect(view, options.threshold)
+            for face in sure[:1]:
+                hit = len(found) > 0 and iou(face[1:5], found[:, 1:5]).max() >= OVERLAP
+                for group in ("race", "age", "gender"):
+                    entry = counts.setdefault((group, row[group]), [0, 0])
+                    entry[0] += hit
+                    entry[1] += 1
+    for (group, value), (hit, total) in sorted(counts.items()):
+        print(f"{group} | {value} | {100 * hit / total:.2f} % | {hit} of {total}")
+
+
+if __name__ == "__main__":
+    main()

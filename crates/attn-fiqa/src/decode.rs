@@ -13,7 +13,10 @@ mod huffman;
 mod jpeg;
 mod memory;
 mod note;
+mod orientation;
+mod other_jpeg;
 mod pixels;
+mod standard_tables;
 mod tiff;
 
 use std::io::Cursor;
@@ -213,11 +216,17 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
         ImageFormat::Jpeg => {
             // Sizes and colours are checked here, on the file's own markers.
             let facts = jpeg::inspect(bytes, limits)?;
-            let decoder = jpeg_codec::JpegDecoder::new(Cursor::new(bytes)).map_err(failure)?;
-            if facts.cmyk {
+            if facts.no_end_marker {
+                notes.push(Note::NoEndMarker);
+            }
+            if matches!(facts.colours, jpeg::Colours::Cmyk | jpeg::Colours::Ycck) {
                 notes.push(Note::CmykConverted);
             }
-            finish(decoder, limits, notes)
+            if !facts.ordinary {
+                return other_jpeg::decode(&facts, limits, notes);
+            }
+            let decoder = jpeg_codec::JpegDecoder::new(Cursor::new(&*facts.complete));
+            finish_turned(decoder.map_err(failure)?, limits, Some(facts.orientation), notes)
         }
         ImageFormat::Png => {
             let (width, height) = container::png_size(bytes)?;
@@ -269,8 +278,18 @@ fn codec_limits(limits: &DecodeLimits) -> Limits {
 
 /// Checks the declared size, decodes, and brings the pixels to upright RGB.
 fn finish(
+    decoder: impl ImageDecoder,
+    limits: &DecodeLimits,
+    notes: Vec<Note>,
+) -> Result<Decoded, Failure> {
+    finish_turned(decoder, limits, None, notes)
+}
+
+/// The same with an orientation that is known already.
+fn finish_turned(
     mut decoder: impl ImageDecoder,
     limits: &DecodeLimits,
+    orientation: Option<Orientation>,
     mut notes: Vec<Note>,
 ) -> Result<Decoded, Failure> {
     let (width, height) = decoder.dimensions();
@@ -278,7 +297,8 @@ fn finish(
     decoder.set_limits(codec_limits(limits)).map_err(failure)?;
     // Metadata that cannot be read is no reason to lose the picture.
     let has_profile = matches!(decoder.icc_profile(), Ok(Some(profile)) if !profile.is_empty());
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation =
+        orientation.unwrap_or_else(|| decoder.orientation().unwrap_or(Orientation::NoTransforms));
     let layout = decoder.color_type();
     pixels::check_layout(layout, decoder.original_color_type(), &mut notes)?;
 

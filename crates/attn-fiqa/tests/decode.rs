@@ -158,9 +158,14 @@ fn inks_become_the_colours_that_they_print() {
     let found = decoded(&fixture("ycck.jpg"));
     assert_levels(&found.picture, (WIDTH, HEIGHT), 8, from_luma_and_chroma);
 
-    let failure = refused(&fixture("cmyk_unmarked.jpg"));
-    assert_eq!(failure.status, Status::UnsupportedImage);
-    assert!(failure.message.contains("colour model"), "{failure}");
+    // Without Adobe's marker inks are inverted too, as OpenCV and Pillow take them.
+    let adobe = fixture("cmyk.jpg");
+    let at = adobe.windows(2).position(|pair| pair == [0xFF, 0xEE]).unwrap();
+    let length = usize::from(u16::from_be_bytes([adobe[at + 2], adobe[at + 3]]));
+    let unmarked = [&adobe[..at], &adobe[at + 2 + length..]].concat();
+    let found = decoded(&unmarked);
+    assert_levels(&found.picture, (WIDTH, HEIGHT), 5, expected);
+    assert_eq!(found.notes, [Note::CmykConverted]);
 }
 
 #[test]
@@ -169,7 +174,8 @@ fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
     // Without the JFIF marker, whose length is at 4, names decide.
     let jfif_end = 4 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
     bytes.drain(2..jfif_end);
-    assert_eq!(decoded(&bytes).notes, []);
+    let as_colours = decoded(&bytes);
+    assert_eq!(as_colours.notes, []);
     for marker in [[0xFF, 0xC0], [0xFF, 0xDA]] {
         let at = bytes.windows(2).position(|pair| pair == marker).unwrap();
         let (first, step) = if marker[1] == 0xC0 { (10, 3) } else { (5, 2) };
@@ -177,7 +183,14 @@ fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
             bytes[at + first + step * component] = *name;
         }
     }
-    assert_eq!(refused(&bytes).status, Status::UnsupportedImage);
+    let as_rgb = decoded(&bytes).picture;
+    // What was luma is red: the grey of each pixel.
+    for (rgb, stored) in as_colours.picture.rgb().chunks_exact(3).zip(as_rgb.rgb().chunks_exact(3))
+    {
+        let [r, g, b] = [0, 1, 2].map(|colour| f64::from(rgb[colour]));
+        let luma = 0.299 * r + 0.587 * g + 0.114 * b;
+        assert!((luma - f64::from(stored[0])).abs() < 6.0, "{rgb:?} {stored:?}");
+    }
 }
 
 /// A JPEG segment put behind the start of the image.

@@ -100,6 +100,11 @@ impl Frame {
         Self { size: (width, height), progressive, mcus, components }
     }
 
+    /// Whether every component has its first coefficients: there is a picture.
+    pub(super) fn is_complete(&self) -> bool {
+        self.components.iter().all(|component| component.seen)
+    }
+
     /// How many coefficients all components have, filled up to whole MCUs.
     pub(super) fn coefficients(&self) -> u64 {
         let blocks = |c: &FrameComponent| c.row_blocks as u64 * (self.mcus.1 * c.vertical) as u64;

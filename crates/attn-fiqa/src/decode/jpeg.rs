@@ -5,10 +5,13 @@
 //! wrong colours, so the markers and the entropy-coded data are walked here
 //! first, and what is not certain is refused.
 
+use std::borrow::Cow;
+
 use image::metadata::Orientation;
 
 use super::entropy::{Frame, FrameComponent, Huffman, Scan, ScanComponent, ScanEnd};
 use super::memory::{Needs, times};
+use super::orientation::Stated;
 use super::{DecodeLimits, broken, unsupported};
 use crate::status::Failure;
 
@@ -27,15 +30,37 @@ const APP14: u8 = 0xEE;
 /// As many as the decoder accepts; each costs a pass over the whole picture.
 const MAX_SCANS: usize = 100;
 
+/// How the samples of a JPEG are colours, by the rules of libjpeg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colours {
+    Grey,
+    YCbCr,
+    Rgb,
+    /// Inverted inks, as every program of the field takes them.
+    Cmyk,
+    /// The same with the first three as luma and chroma.
+    Ycck,
+}
+
 /// What the markers say of a whole, decodable JPEG.
 #[derive(Debug)]
-pub(super) struct JpegFacts {
-    /// Four inks instead of three colours.
-    pub(super) cmyk: bool,
+pub(super) struct JpegFacts<'a> {
+    pub(super) colours: Colours,
+    /// Whether the decoder of ordinary files decodes this one right: it takes other colours
+    /// where markers contradict, and mixes up the rows of sequential files in several scans.
+    pub(super) ordinary: bool,
+    /// The file with what it leaves out: standard Huffman tables, the end marker.
+    pub(super) complete: Cow<'a, [u8]>,
+    /// Whether the end marker was left out.
+    pub(super) no_end_marker: bool,
+    pub(super) orientation: Orientation,
 }
 
 /// Walks all markers to the end of the image.
-pub(super) fn inspect(bytes: &[u8], limits: &DecodeLimits) -> Result<JpegFacts, Failure> {
+pub(super) fn inspect<'a>(
+    bytes: &'a [u8],
+    limits: &'a DecodeLimits,
+) -> Result<JpegFacts<'a>, Failure> {
     Walk::new(bytes, limits).run()
 }
 
@@ -59,7 +84,7 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
         decoding: times(width, height, samples).saturating_add(coefficients),
         // The decoder's own, and what it collects of profiles and the like.
         copies: 2 * bytes.len() as u64,
-        turned: walk.turned,
+        turned: walk.orientation.found() != Orientation::NoTransforms,
     })
 }
 
@@ -74,8 +99,15 @@ struct Walk<'a> {
     scans: usize,
     jfif: bool,
     adobe_transform: Option<u8>,
-    /// Whether the EXIF data ask for the picture to be turned.
-    turned: bool,
+    orientation: Stated,
+    /// Where the first scan's marker is, and whether any table was defined before it.
+    first_scan: Option<usize>,
+    any_table: bool,
+    /// Whether the file uses the standard Huffman tables without defining them.
+    standard_tables: bool,
+    /// Whether a scan of a sequential picture left out a component.
+    several_scans: bool,
+    no_end_marker: bool,
 }
 
 fn cut() -> Failure {
@@ -102,7 +134,12 @@ impl<'a> Walk<'a> {
             scans: 0,
             jfif: false,
             adobe_transform: None,
-            turned: false,
+            orientation: Stated::default(),
+            first_scan: None,
+            any_table: false,
+            standard_tables: false,
+            several_scans: false,
+            no_end_marker: false,
         }
     }
 
@@ -121,9 +158,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<JpegFacts, Failure> {
+    fn run(mut self) -> Result<JpegFacts<'a>, Failure> {
         loop {
-            match self.next_marker()? {
+            match self.next_marker_or_end()? {
                 EOI => return self.facts(),
                 SOI | TEM | RST0..=RST7 => {}
                 marker => {
@@ -134,14 +171,24 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The next marker, or [`EOI`] where the file ends after its last block without one, as
+    /// many cameras leave it.
+    fn next_marker_or_end(&mut self) -> Result<u8, Failure> {
+        let complete = self.frame.as_ref().is_some_and(Frame::is_complete);
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if complete && !rest.windows(2).any(|pair| pair[0] == 0xFF && is_code(pair[1])) {
+            self.no_end_marker = true;
+            return Ok(EOI);
+        }
+        self.next_marker()
+    }
+
     /// Moves behind the next marker. Stray bytes before it are passed over, as
     /// every decoder does.
     fn next_marker(&mut self) -> Result<u8, Failure> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let found = rest
-            .windows(2)
-            .position(|pair| pair[0] == 0xFF && pair[1] != 0xFF && pair[1] != 0)
-            .ok_or_else(cut)?;
+        let found =
+            rest.windows(2).position(|pair| pair[0] == 0xFF && is_code(pair[1])).ok_or_else(cut)?;
         let marker = rest[found + 1];
         self.at += found + 2;
         Ok(marker)
@@ -162,11 +209,7 @@ impl<'a> Walk<'a> {
 
     fn take(&mut self, marker: u8, segment: &[u8]) -> Result<(), Failure> {
         match marker {
-            APP1 => {
-                let exif = segment.strip_prefix(b"Exif\0\0");
-                let orientation = exif.and_then(Orientation::from_exif_chunk);
-                self.turned |= orientation.is_some_and(|o| o != Orientation::NoTransforms);
-            }
+            APP1 => self.orientation.read(segment),
             APP0 => self.jfif |= segment.starts_with(b"JFIF\0"),
             APP14 if segment.starts_with(b"Adobe") => {
                 const TRANSFORM_AT: usize = 11;
@@ -204,6 +247,7 @@ impl<'a> Walk<'a> {
             *tables
                 .get_mut(usize::from(class_and_slot & 15))
                 .ok_or_else(|| damaged("a Huffman table has no such slot"))? = Some(table);
+            self.any_table = true;
             rest = after;
         }
         Ok(())
@@ -245,6 +289,12 @@ impl<'a> Walk<'a> {
     }
 
     fn scan(&mut self, segment: &[u8]) -> Result<(), Failure> {
+        // The marker, two bytes of length and the body lie behind.
+        self.first_scan.get_or_insert(self.at - segment.len() - 4);
+        if !self.any_table {
+            self.standard_tables = true;
+            self.huffman_tables(&super::standard_tables::SEGMENT)?;
+        }
         self.scans += 1;
         if self.scans > MAX_SCANS {
             return Err(unsupported(format!("the JPEG has more than {MAX_SCANS} scans")));
@@ -268,6 +318,7 @@ impl<'a> Walk<'a> {
             })
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| damaged("a scan names a component or table that is not there"))?;
+        self.several_scans |= !frame.progressive && count < frame.components.len();
         let scan = Scan {
             components,
             first: parameters[0],
@@ -287,30 +338,63 @@ impl<'a> Walk<'a> {
     }
 
     /// What is known at the end of the image.
-    fn facts(&self) -> Result<JpegFacts, Failure> {
+    fn facts(self) -> Result<JpegFacts<'a>, Failure> {
         let frame = self.frame.as_ref().ok_or_else(|| damaged("there is no frame header"))?;
-        if !frame.components.iter().all(|component| component.seen) {
+        if !frame.is_complete() {
             return Err(damaged("a colour component has no data"));
         }
+        let (colours, agreed) = self.colours(frame);
+        Ok(JpegFacts {
+            colours,
+            ordinary: agreed && !self.several_scans,
+            complete: self.complete(),
+            no_end_marker: self.no_end_marker,
+            orientation: self.orientation.found(),
+        })
+    }
+
+    /// The colours by libjpeg's rules, and whether the decoder of ordinary files agrees.
+    fn colours(&self, frame: &Frame) -> (Colours, bool) {
         let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
-        let certain = match (ids.len(), self.adobe_transform) {
-            (1, _) => true,
-            // libjpeg believes a JFIF marker before an Adobe one, the decoder
-            // used here the other way round.
-            (3, Some(0)) => !self.jfif,
-            (3, Some(_)) => true,
-            // Without any marker, components named R, G and B are RGB to
-            // libjpeg; the decoder used here would take them for luma and chroma.
-            (3, None) => self.jfif || ids != *b"RGB",
-            // Adobe's files hold inverted inks. Without Adobe's marker nothing
-            // says whether they are inverted, and programs differ.
-            (4, transform) => matches!(transform, Some(0 | 2)),
-            _ => false,
-        };
-        if certain {
-            Ok(JpegFacts { cmyk: ids.len() == 4 })
-        } else {
-            Err(unsupported("the JPEG does not say which colour model it uses: convert it to RGB"))
+        match (ids.len(), self.adobe_transform) {
+            (1, _) => (Colours::Grey, true),
+            // libjpeg believes a JFIF marker before an Adobe one.
+            (3, Some(0)) if self.jfif => (Colours::YCbCr, false),
+            (3, Some(0)) => (Colours::Rgb, true),
+            (3, Some(_)) => (Colours::YCbCr, true),
+            (3, None) if !self.jfif && ids == *b"RGB" => (Colours::Rgb, false),
+            (3, None) => (Colours::YCbCr, true),
+            (_, Some(0)) => (Colours::Cmyk, true),
+            (_, Some(transform)) => (Colours::Ycck, transform == 2),
+            (_, None) => (Colours::Cmyk, false),
         }
     }
+
+    fn complete(&self) -> Cow<'a, [u8]> {
+        if !self.standard_tables && !self.no_end_marker {
+            return Cow::Borrowed(self.bytes);
+        }
+        let at = self.first_scan.unwrap_or(self.bytes.len());
+        let (before, after) = self.bytes.split_at(at.min(self.bytes.len()));
+        let mut whole = before.to_vec();
+        if self.standard_tables {
+            let table = super::standard_tables::SEGMENT;
+            whole.extend([0xFF, DHT]);
+            whole.extend((table.len() as u16 + 2).to_be_bytes());
+            whole.extend(table);
+        }
+        if self.no_end_marker {
+            // Stray bytes behind the last block go.
+            whole.extend(&after[..self.at.max(at) - at]);
+            whole.extend([0xFF, EOI]);
+        } else {
+            whole.extend(after);
+        }
+        Cow::Owned(whole)
+    }
+}
+
+/// Whether a byte behind FF makes a marker: neither stuffed nor filling.
+fn is_code(byte: u8) -> bool {
+    byte != 0xFF && byte != 0
 }

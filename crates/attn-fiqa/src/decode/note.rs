@@ -19,6 +19,8 @@ pub enum Note {
     SixteenBitReduced,
     /// Ink amounts were turned into RGB by multiplication, without a profile.
     CmykConverted,
+    /// The file ends without its end marker, but every block of the picture is there.
+    NoEndMarker,
     /// The file is an animation and only its first picture is used.
     FirstFrame,
     /// The file has several pages and only the first is used.
@@ -64,6 +66,7 @@ impl fmt::Display for Note {
             Self::AlphaDropped => f.write_str("alpha channel dropped"),
             Self::SixteenBitReduced => f.write_str("16-bit samples reduced to 8"),
             Self::CmykConverted => f.write_str("CMYK converted to RGB"),
+            Self::NoEndMarker => f.write_str("no end marker, the picture is complete"),
             Self::FirstFrame => f.write_str("first frame of an animation"),
             Self::FirstPage => f.write_str("first page of several"),
             Self::Resized { from, to } => {

@@ -1,0 +1,159 @@
+//! JPEG files of every kind against the pixels that Pillow gives (`fixtures/make_jpegs.py`),
+//! and what is left out or damaged in them.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use attn_fiqa::decode::{DecodeLimits, Decoded, Note, decode};
+use attn_fiqa::status::{Failure, Status};
+use attn_fiqa_testing::shared;
+
+/// Decoders differ by how they round a cosine and blend chroma, at the border most.
+const MOST_OFF: u8 = 12;
+const MOST_OFF_ON_AVERAGE: f64 = 1.0;
+
+fn fixtures() -> BTreeMap<String, Vec<u8>> {
+    let packed = flate2::read::GzDecoder::new(&include_bytes!("fixtures/jpegs.tar.gz")[..]);
+    let mut archive = tar::Archive::new(packed);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
+    });
+    entries.collect()
+}
+
+fn decoded(bytes: &[u8]) -> Result<Decoded, Failure> {
+    decode(bytes, &DecodeLimits::default())
+}
+
+fn assert_pixels(name: &str, found: &Decoded, expected: &[u8]) {
+    let (width, height) = (found.picture.width(), found.picture.height());
+    let header = format!("P6\n{width} {height}\n255\n");
+    let expected = expected.strip_prefix(header.as_bytes()).unwrap();
+    let off = found.picture.rgb().iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
+    let off: Vec<u8> = off.collect();
+    let mean = off.iter().map(|&off| f64::from(off)).sum::<f64>() / off.len() as f64;
+    let most = off.into_iter().max().unwrap();
+    assert!(most <= MOST_OFF && mean <= MOST_OFF_ON_AVERAGE, "{name}: off by {mean}, {most}");
+}
+
+#[test]
+fn pixels_are_those_of_another_decoder() {
+    let files = fixtures();
+    let mut compared = 0;
+    for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".jpg")) {
+        let expected = &files[&name.replace(".jpg", ".ppm")];
+        match decoded(bytes) {
+            Ok(found) => assert_pixels(name, &found, expected),
+            Err(failure) => panic!("{name}: {failure:?}"),
+        }
+        compared += 1;
+    }
+    assert!(compared > 100, "{compared} files");
+}
+
+/// Where segments of a file are, as `(marker, start, end)`, up to the first scan's header.
+fn segments(bytes: &[u8]) -> Vec<(u8, usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 2;
+    loop {
+        let length = usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+        found.push((bytes[at + 1], at, at + 2 + length));
+        if bytes[at + 1] == 0xDA {
+            return found;
+        }
+        at += 2 + length;
+    }
+}
+
+fn without(bytes: &[u8], marker: u8) -> Vec<u8> {
+    let mut left = bytes.to_vec();
+    for (_, start, end) in segments(bytes).into_iter().rev().filter(|s| s.0 == marker) {
+        left.drain(start..end);
+    }
+    left
+}
+
+#[test]
+fn frames_of_webcams_without_tables_take_the_standard_ones() {
+    let files = fixtures();
+    for name in ["2x1 one -", "2x2 y-cb-cr 1"] {
+        let (file, pixels) = (&files[&format!("{name}.jpg")], &files[&format!("{name}.ppm")]);
+        let (bare, whole) = (without(file, 0xC4), decoded(file).unwrap());
+        if name.contains("one") {
+            assert!(bare.len() < file.len());
+            assert_eq!(decoded(&bare).unwrap().picture, whole.picture);
+            assert_pixels(name, &whole, pixels);
+        }
+    }
+}
+
+#[test]
+fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
+    let files = fixtures();
+    for name in ["2x2 one -", "2x2 y-cb-cr 1", "2x2 progressive", "rgb"] {
+        let file = &files[&format!("{name}.jpg")];
+        let whole = decoded(file).unwrap();
+        for trailer in [&b""[..], b"\0\0\0", b"SEFT"] {
+            let mut bare = file[..file.len() - 2].to_vec();
+            bare.extend(trailer);
+            let found = decoded(&bare).unwrap();
+            assert_eq!(found.picture, whole.picture, "{name}");
+            assert_eq!(found.notes, [Note::NoEndMarker], "{name}");
+        }
+        for left_out in [12, 40, file.len() / 3] {
+            let failure = decoded(&file[..file.len() - left_out]).unwrap_err();
+            assert_eq!(failure.status, Status::BrokenImage, "{name} without {left_out} bytes");
+        }
+    }
+}
+
+#[test]
+fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
+    let file = &fixtures()["2x1 one -.jpg"];
+    let upright = decoded(file).unwrap().picture;
+    let with = |bodies: &[&[u8]]| {
+        let mut bytes = file[..2].to_vec();
+        for body in bodies {
+            bytes.extend([0xFF, 0xE1]);
+            bytes.extend((body.len() as u16 + 2).to_be_bytes());
+            bytes.extend(*body);
+        }
+        bytes.extend(&file[2..]);
+        decoded(&bytes).unwrap()
+    };
+    let long = b"Exif\0\0II\x2A\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let empty = b"Exif\0\0II\x2A\0\x08\0\0\0\0\0\0\0\0\0";
+    let xmp = b"http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation='6'/>";
+    for bodies in [&[&long[..]][..], &[&empty[..], &long[..]], &[&empty[..], &xmp[..]]] {
+        let found = with(bodies);
+        assert_eq!(found.notes, [Note::OrientationApplied(6)]);
+        assert_eq!((found.picture.width(), found.picture.height()), (19, 21));
+        // The picture's lower left pixel is the upper left one.
+        assert_eq!(found.picture.rgb()[..3], upright.rgb()[3 * 21 * 18..][..3]);
+    }
+}
+
+/// Real files that failed.
+#[test]
+fn real_files_are_decoded_or_refused_as_other_programs_do() {
+    let Some(cases) = shared("cases") else { return };
+    let read = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap());
+    let one = read("jpeg-baseline-multiscan/one-scan-420.jpg").unwrap().picture;
+    for name in ["y-cb-cr-420", "y-cbcr-420", "ycb-cr-420", "cb-cr-y-420"] {
+        let found = read(&format!("jpeg-baseline-multiscan/{name}.jpg")).unwrap().picture;
+        let off = found.rgb().iter().zip(one.rgb()).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        let mean = off.sum::<u64>() as f64 / one.rgb().len() as f64;
+        assert!(mean < 1.0, "{name}: off by {mean}");
+    }
+    assert!(read("mjpeg-without-tables/frame.jpg").is_ok());
+    for name in ["no-eoi", "no-eoi-trailer"] {
+        let found = read(&format!("jpeg-without-end-marker/{name}.jpg")).unwrap();
+        assert!(found.notes.contains(&Note::NoEndMarker), "{name}");
+    }
+    let cut = read("jpeg-without-end-marker/cut.jpg").unwrap_err();
+    assert_eq!(cut.status, Status::BrokenImage);
+}

@@ -16,6 +16,7 @@ mod list;
 mod name;
 mod pattern;
 mod tally;
+mod tar_links;
 mod tar_reader;
 
 use std::fs;

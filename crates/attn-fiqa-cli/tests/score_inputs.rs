@@ -173,3 +173,33 @@ fn inputs_of_every_kind_go_together_and_the_list_comes_last() {
         ],
     );
 }
+
+#[test]
+fn lists_of_other_programs_are_read() {
+    let here = workplace();
+    let text = "\u{feff}faces/a.JPG\r\nfaces/b.png 1\r\n";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    here.write("powershell.txt", utf16);
+    let expected = ["faces/a.JPG", "faces/b.png"];
+    assert_paths(&here, &["--list", "powershell.txt"], b"", &expected);
+    for option in ["-0", "--null"] {
+        let input = b"faces/a.JPG\0faces/b.png\0";
+        assert_paths(&here, &["--list", "-", option], input, &expected);
+    }
+}
+
+#[test]
+fn every_name_of_a_file_in_an_archive_is_scored() {
+    let here = workplace();
+    let mut builder = tar::Builder::new(Vec::new());
+    let face = face_bytes("blur-3.png");
+    let mut header = tar::Header::new_gnu();
+    header.set_size(face.len() as u64);
+    builder.append_data(&mut header, "b.png", &face[..]).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(0);
+    header.set_entry_type(tar::EntryType::Link);
+    builder.append_link(&mut header, "person/b.png", "b.png").unwrap();
+    here.write("linked.tar", builder.into_inner().unwrap());
+    assert_paths(&here, &["linked.tar"], b"", &["linked.tar/b.png", "linked.tar/person/b.png"]);
+}

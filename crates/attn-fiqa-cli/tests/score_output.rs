@@ -114,3 +114,49 @@ fn places_that_cannot_be_written_are_refused() {
         .refused("cannot write 'gone/scores.csv': there is no such folder");
     assert_eq!(here.files(""), ["blur-1.png"]);
 }
+
+/// Whatever name standard output goes by, rows are added to what is there.
+#[test]
+#[cfg(unix)]
+fn standard_output_is_written_to_and_never_replaced() {
+    use std::os::unix::fs::MetadataExt;
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let expected = here.run(&["score", "blur-1.png", "--format", "csv", "-q"]).ended_with(0);
+    for output in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        if output.starts_with("/proc") && !std::path::Path::new(output).exists() {
+            continue;
+        }
+        here.write("log", OLD);
+        let inode = fs::metadata(here.path("log")).unwrap().ino();
+        let log = fs::File::options().append(true).open(here.path("log")).unwrap();
+        let mut command = here.command(&["score", "blur-1.png", "-q", "-o", output]);
+        let status = command.stdout(log).status().unwrap();
+        assert!(status.success(), "{output}");
+        let rows = expected.stdout();
+        assert_eq!(here.read_text("log"), format!("{OLD}{rows}"), "{output}");
+        assert_eq!(fs::metadata(here.path("log")).unwrap().ino(), inode, "{output}");
+        // As a pipe, too, and in a format that is no text.
+        let args = ["score", "blur-1.png", "-q", "--format", "parquet", "-o", output];
+        let parquet = here.run(&args).ended_with(0).bytes;
+        assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"), "{output}");
+    }
+    // A file that merely looks so is a file.
+    here.run(&["score", "blur-1.png", "--format", "csv", "-o", "./-"]).ended_with(0);
+    assert_eq!(here.files(""), ["-", "blur-1.png", "log"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn other_descriptors_and_devices_are_written_to_in_place() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let expected = here.run(&["score", "blur-1.png", "--format", "csv", "-q"]).ended_with(0);
+    here.write("log", OLD);
+    let script = "\"$0\" score blur-1.png -q --format csv -o /dev/fd/3 3>> log && \
+                  \"$0\" score blur-1.png -q --format csv -o /dev/null";
+    let mut shell = std::process::Command::new("sh");
+    let shell = shell.current_dir(here.path("")).args(["-c", script]);
+    let status = shell.arg(env!("CARGO_BIN_EXE_attn-fiqa")).status().unwrap();
+    assert!(status.success());
+    assert_eq!(here.read_text("log"), format!("{OLD}{}", expected.stdout()));
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}

@@ -49,7 +49,7 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
     for (pickle, part) in wrong {
         refused(torch(&pickle, 16), &["at byte", part]);
     }
-    for opcode in [0x81, 0x92, b'i', b'o', b'P', 0x82, 0x97, 0x98, 0xff, b'I'] {
+    for opcode in [0x92, b'i', b'o', b'P', 0x82, 0x97, 0x98, 0xff, b'I'] {
         let pickle = Pickle::new().raw(&[opcode]).stop();
         refused(torch(&pickle, 16), &[&format!("instruction 0x{opcode:02x}")]);
     }
@@ -57,9 +57,9 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
 
 #[test]
 fn pickles_that_underrun_their_stack_are_refused() {
-    let instructions: [&[u8]; 16] = [
-        b".", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"a", b"e", b"s", b"u", b"R",
-        b"b", b"Q", b"\x93",
+    let instructions: [&[u8]; 17] = [
+        b"\x81", b".", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"a", b"e", b"s", b"u",
+        b"R", b"b", b"Q", b"\x93",
     ];
     for instruction in instructions {
         for before in [&b""[..], b"(", b"N("] {
@@ -225,4 +225,22 @@ fn strides_and_offsets_are_honoured() {
     for tensor in &tensors {
         assert_eq!(checkpoint.read_f32(&tensor.name).unwrap(), tensor.values, "{}", tensor.name);
     }
+}
+
+#[test]
+fn objects_are_made_of_no_class_but_the_one_that_is_passed_over() {
+    for (module, name) in [("collections", "OrderedDict"), ("torch", "FloatStorage")] {
+        let pickle = Pickle::new().global(module, name).raw(b")\x81").stop();
+        refused(torch(&pickle, 16), &["at byte", "an object is made"]);
+    }
+    let pickle = Pickle::new().global("subprocess", "Popen").raw(b")\x81").stop();
+    refused(torch(&pickle, 16), &["subprocess.Popen", "refuses to call"]);
+    // A training run's options: never called, and no state dict.
+    let namespace = || Pickle::new().global("argparse", "Namespace");
+    refused(torch(&namespace().raw(b")R").stop(), 16), &["at byte", "arguments"]);
+    let options = namespace().raw(b")\x81}").text("lr").raw(b"Nsb").stop();
+    refused(torch(&options, 16), &["holds a single value", "expected a dictionary"]);
+    // What its attributes refer to is as forbidden as elsewhere.
+    let hidden = namespace().raw(b")\x81}").text("run").global("os", "system").raw(b"sb").stop();
+    refused(torch(&hidden, 16), &["os.system"]);
 }

@@ -11,8 +11,24 @@ use safetensors::tensor::{TensorView, serialize};
 #[test]
 fn prefixes_and_wrappers_are_stripped_and_reported() {
     let tensors = TINY.tensors(1);
-    for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module.backbone.net."] {
-        for wrappers in [&[][..], &["state_dict"], &["model"], &["model", "state_dict"]] {
+    for prefix in [
+        "",
+        "net.",
+        "module.",
+        "model.net.",
+        "backbone.",
+        "module.backbone.net.",
+        "_orig_mod.",
+        "module._orig_mod.",
+    ] {
+        for wrappers in [
+            &[][..],
+            &["state_dict"],
+            &["model"],
+            &["model", "state_dict"],
+            &["model_state_dict"],
+            &["state_dict_backbone"],
+        ] {
             let bytes = to_torch(&prefixed(&tensors, prefix), wrappers);
             let checkpoint = read(bytes, &heads(2)).unwrap();
             let report = checkpoint.inspect();
@@ -93,27 +109,43 @@ fn classifiers_need_an_option_and_nothing_else_passes() {
     assert!(read(to_torch(&count, &[]), &heads(2)).is_ok());
 }
 
-#[test]
-fn number_formats_other_than_float_are_refused_by_name() {
-    let tensors = TINY.tensors(1);
-    let wide: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = tensors
-        .iter()
-        .map(|tensor| match tensor.name == "norm.bias" {
-            true => {
-                let bytes = tensor.values.iter().flat_map(|v| f64::from(*v).to_le_bytes());
-                (tensor.name.clone(), tensor.shape.clone(), Dtype::F64, bytes.collect())
-            }
-            false => {
-                let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes());
-                (tensor.name.clone(), tensor.shape.clone(), Dtype::F32, bytes.collect())
-            }
+/// The network as safetensors, all of it in one number format.
+fn stored_as(dtype: Dtype, encode: impl Fn(f32) -> Vec<u8>) -> Vec<u8> {
+    let stored: Vec<(String, Vec<usize>, Vec<u8>)> = TINY
+        .tensors(1)
+        .into_iter()
+        .map(|tensor| {
+            let bytes = tensor.values.iter().flat_map(|&value| encode(value)).collect();
+            (tensor.name, tensor.shape, bytes)
         })
         .collect();
-    let views = wide.iter().map(|(name, shape, dtype, bytes)| {
-        (name.clone(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+    let views = stored.iter().map(|(name, shape, bytes)| {
+        (name.clone(), TensorView::new(dtype, shape.clone(), bytes).unwrap())
     });
-    let bytes = serialize(views, None).unwrap();
-    refused(read(bytes, &heads(2)), &["`norm.bias`", "float64", "float32, float16"]);
+    serialize(views, None).unwrap()
+}
+
+#[test]
+fn number_formats_other_than_float_are_refused_by_name() {
+    let bytes = stored_as(Dtype::I32, |value| (value as i32).to_le_bytes().to_vec());
+    refused(read(bytes, &heads(2)), &["int32", "float32, float64, float16"]);
+}
+
+#[test]
+fn float64_weights_are_rounded_and_reported() {
+    // A third of a unit in the last place is rounded off again.
+    let third = |value: f32| f64::from(value) * (1.0 + f64::from(f32::EPSILON) / 6.0);
+    let bytes = stored_as(Dtype::F64, |value| third(value).to_le_bytes().to_vec());
+    let checkpoint = read(bytes, &heads(2)).unwrap();
+    for tensor in TINY.tensors(1) {
+        assert_eq!(checkpoint.read_f32(&tensor.name).unwrap(), tensor.values, "{}", tensor.name);
+    }
+    let dtypes = checkpoint.inspect().dtypes;
+    assert!(matches!(dtypes.as_slice(), [("float64", _)]), "{dtypes:?}");
+    // What no f32 holds is refused, not made infinite in silence.
+    let bytes = stored_as(Dtype::F64, |_| 1e300_f64.to_le_bytes().to_vec());
+    let large = read(bytes, &heads(2)).unwrap().read_f32("norm.bias").unwrap_err();
+    assert!(large.to_string().contains("norm.bias"), "{large}");
 }
 
 #[test]
@@ -174,4 +206,29 @@ fn the_format_is_told_by_content_and_not_by_extension() {
     let path = folder.path().join("model.pth");
     std::fs::write(&path, to_safetensors(&TINY.tensors(1), &[])).unwrap();
     assert_eq!(Checkpoint::open(&path, &heads(2)).unwrap().inspect().format.name(), "safetensors");
+}
+
+/// The checkpoints that training programs write hold plain.pt's network.
+#[test]
+fn checkpoints_of_training_programs_are_read() {
+    let Some(folder) = attn_fiqa_testing::shared("cases/checkpoint") else { return };
+    let open = |name: &str| Checkpoint::open(&folder.join(name), &heads(2)).unwrap();
+    let plain = open("plain.pt");
+    for (name, wrappers, prefix) in [
+        ("checkpoint_gpu_0.pt", &["state_dict_backbone"][..], ""),
+        ("compiled.pt", &[], "_orig_mod."),
+        ("tutorial.pt", &["model_state_dict"], ""),
+        ("with_args.pth", &["model"], ""),
+    ] {
+        let checkpoint = open(name);
+        let report = checkpoint.inspect();
+        assert_eq!((report.wrappers.as_slice(), &*report.prefix), (&*owned(wrappers), prefix));
+        for tensor in ["patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "norm.bias"] {
+            assert_eq!(checkpoint.read_f32(tensor).unwrap(), plain.read_f32(tensor).unwrap());
+        }
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
 }

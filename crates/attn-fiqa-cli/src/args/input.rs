@@ -16,13 +16,18 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "INPUT", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 
-    /// A file with one image path a line (image_path_list.txt); '-' reads standard input.
+    /// A file with one image path per line (image_path_list.txt), perhaps with a label after it,
+    /// in UTF-8 or UTF-16; '-' reads standard input.
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     list: Option<PathBuf>,
 
     /// The folder that relative paths of --list start from [default: the current folder].
     #[arg(long, value_name = "DIR", requires = "list", help_heading = "Input")]
     root: Option<PathBuf>,
+
+    /// The paths of --list are separated by zero bytes, as 'find -print0' writes them.
+    #[arg(long, short = '0', requires = "list", help_heading = "Input")]
+    null: bool,
 
     /// Also look in the folders inside a folder.
     #[arg(long, short, help_heading = "Input")]
@@ -81,7 +86,12 @@ impl InputArgs {
             };
             inputs.push(Input::List { path, root: self.root.clone() });
         }
-        let options = SourceOptions { recursive: self.recursive, max_bytes: self.max_bytes, films };
+        let options = SourceOptions {
+            recursive: self.recursive,
+            max_bytes: self.max_bytes,
+            films,
+            nul_separated: self.null,
+        };
         Ok(Sources::open(&inputs, &options)?)
     }
 

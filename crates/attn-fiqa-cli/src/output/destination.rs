@@ -1,4 +1,4 @@
-//! Standard output, or a file that appears only when it is complete.
+//! Standard output, a pipe or a device, or a file that appears only when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
@@ -12,21 +12,13 @@ pub(crate) enum Destination {
     /// Every row is sent at once, so that a reader downstream need not wait.
     Stdout(Stdout),
     File(NewFile),
-    /// A pipe or a device that was there before: it is written to, not replaced.
-    Special(File),
 }
 
 impl Destination {
     pub(crate) fn open(output: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = output else { return Ok(Self::Stdout(io::stdout())) };
-        match fs::metadata(path) {
-            Ok(found) if !found.is_file() && !found.is_dir() => {
-                let file = File::options().write(true).open(path);
-                Ok(Self::Special(
-                    file.with_context(|| format!("cannot write '{}'", path.display()))?,
-                ))
-            }
-            _ => Ok(Self::File(NewFile::create(path)?)),
+        match output.filter(|path| !is_stdout(path)) {
+            None => Ok(Self::Stdout(io::stdout())),
+            Some(path) => Ok(Self::File(NewFile::create(path)?)),
         }
     }
 
@@ -34,7 +26,7 @@ impl Destination {
     pub(crate) fn end_row(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
-            Self::File(_) | Self::Special(_) => Ok(()),
+            Self::File(_) => Ok(()),
         }
     }
 
@@ -42,7 +34,6 @@ impl Destination {
         match self {
             Self::Stdout(mut stdout) => Ok(stdout.flush()?),
             Self::File(file) => file.finish(),
-            Self::Special(mut file) => Ok(file.flush()?),
         }
     }
 }
@@ -52,7 +43,6 @@ impl Write for Destination {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::File(file) => file.write(bytes),
-            Self::Special(file) => file.write(bytes),
         }
     }
 
@@ -60,20 +50,33 @@ impl Write for Destination {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
             Self::File(file) => file.flush(),
-            Self::Special(file) => file.flush(),
         }
     }
 }
 
 /// A file written beside its place and moved there when it is complete: nobody
 /// ever reads half of it, and a failed run leaves nothing behind.
+///
+/// What is no place for a file (standard output, another open descriptor, a pipe, a
+/// device) is written to as it is and never replaced.
 pub(crate) struct NewFile {
-    file: BufWriter<NamedTempFile>,
+    to: To,
     path: PathBuf,
+}
+
+enum To {
+    Beside(BufWriter<NamedTempFile>),
+    InPlace(File),
 }
 
 impl NewFile {
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        let in_place = in_place(path);
+        if let Some(file) =
+            in_place.with_context(|| format!("cannot write '{}'", path.display()))?
+        {
+            return Ok(Self { to: To::InPlace(file), path: path.to_owned() });
+        }
         if path.is_dir() {
             anyhow::bail!("cannot write '{}': it is a folder", path.display());
         }
@@ -101,13 +104,16 @@ impl NewFile {
             fs::set_permissions(file.path(), existing.permissions())
                 .with_context(|| format!("cannot write '{}'", path.display()))?;
         }
-        Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
+        Ok(Self { to: To::Beside(BufWriter::new(file)), path: path.to_owned() })
     }
 
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         let path = self.path;
         let context = || format!("cannot write '{}'", path.display());
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        let file = match self.to {
+            To::InPlace(mut file) => return file.flush().with_context(context),
+            To::Beside(file) => file.into_inner().map_err(io::IntoInnerError::into_error),
+        };
         let file = file.with_context(context)?;
         // Else, after a loss of power, the name may be there and the bytes not.
         file.as_file().sync_all().with_context(context)?;
@@ -118,18 +124,81 @@ impl NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        match &mut self.to {
+            To::Beside(file) => file.write(bytes),
+            To::InPlace(file) => file.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        match &mut self.to {
+            To::Beside(file) => file.flush(),
+            To::InPlace(file) => file.flush(),
+        }
     }
 }
 
+/// Whether a path means standard output: `-`, or a name of its descriptor.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-") || descriptor(path) == Some(1)
+}
+
+/// The number of the open descriptor that a path names, as `/dev/stdout` and `/dev/fd/3` do.
+fn descriptor(path: &Path) -> Option<u32> {
+    if !cfg!(unix) {
+        return None;
+    }
+    let own = PathBuf::from(format!("/proc/{}/fd", std::process::id()));
+    let folders = [Path::new("/dev/fd"), Path::new("/proc/self/fd"), &own];
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let parent = path.parent()?;
+        if folders.contains(&parent) {
+            return path.file_name()?.to_str()?.parse().ok();
+        }
+        // The descriptor's own link, to the file behind it, is never followed.
+        let target = fs::read_link(&path).ok()?;
+        path = parent.join(target);
+    }
+    None
+}
+
+/// What is written to as it is: standard output, and what is there and is no file. Nothing
+/// where a file is to be made or replaced.
+fn in_place(path: &Path) -> io::Result<Option<File>> {
+    if is_stdout(path) {
+        return standard_output().map(Some);
+    }
+    if descriptor(path).is_some() {
+        // Opening a descriptor by its name starts at the beginning of its file: whatever is
+        // in it must stay.
+        return File::options().append(true).open(path).map(Some);
+    }
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            File::options().write(true).open(path).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(unix)]
+fn standard_output() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(windows)]
+fn standard_output() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
+}
+
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
+
 /// The file that a path leads to, there or not: it is replaced, and not a link to it.
 fn behind_links(path: &Path) -> anyhow::Result<PathBuf> {
-    /// As many as Linux follows.
-    const MAX_LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {

@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::bail;
 
 pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_notes, printable};
-pub(crate) use destination::{Destination, NewFile, folder_of, same_file};
+pub(crate) use destination::{Destination, NewFile, folder_of, is_stdout, same_file};
 pub(crate) use plain_table::PlainTable;
 
 use crate::args::FormatChoice;
@@ -37,7 +37,7 @@ pub(crate) fn choose_format(
     if let Some(format) = asked {
         return Ok(format);
     }
-    let Some(output) = output else {
+    let Some(output) = output.filter(|path| !is_stdout(path)) else {
         let to_person = std::io::stdout().is_terminal();
         return Ok(if to_person { FormatChoice::Table } else { FormatChoice::Csv });
     };
@@ -60,7 +60,8 @@ pub(crate) fn open(
     output: Option<&Path>,
     columns: Columns,
 ) -> anyhow::Result<Box<dyn Sink>> {
-    if format == FormatChoice::Parquet && output.is_none() && std::io::stdout().is_terminal() {
+    let to_stdout = output.is_none_or(is_stdout);
+    if format == FormatChoice::Parquet && to_stdout && std::io::stdout().is_terminal() {
         bail!("parquet is no text for a terminal; name a file with --output");
     }
     let destination = Destination::open(output)?;

@@ -133,7 +133,7 @@ pub enum CheckpointProblem {
 
     /// A tensor has a number format that is not read.
     #[error(
-        "tensor `{tensor}` holds {found} numbers; expected float32, float16 or bfloat16, so save \
+        "tensor `{tensor}` holds {found} numbers; expected float32, float64, float16 or bfloat16, so save \
          the network after .float()"
     )]
     Dtype {
@@ -160,7 +160,7 @@ pub enum CheckpointProblem {
     /// The names start with something unknown.
     #[error(
         "has an unknown key prefix `{prefix}` (tensor `{tensor}`); known are `module.`, \
-         `backbone.`, `model.`, `net.` and their concatenations, so rename the keys"
+         `backbone.`, `model.`, `net.`, `_orig_mod.` and their concatenations, so rename the keys"
     )]
     UnknownPrefix {
         /// What stands before the canonical name.

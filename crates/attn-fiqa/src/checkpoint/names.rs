@@ -6,8 +6,8 @@ use super::error::CheckpointProblem;
 use super::message::shown;
 
 /// What may stand, one or more times, before a canonical name: the attributes
-/// under which training programs and `DataParallel` keep the network.
-const COMPONENTS: [&str; 4] = ["module.", "backbone.", "model.", "net."];
+/// under which training programs, `DataParallel` and `torch.compile` keep the network.
+const COMPONENTS: [&str; 5] = ["module.", "backbone.", "model.", "net.", "_orig_mod."];
 
 /// Names that every network of the layout has, the most telling first.
 const ANCHORS: [&str; 4] =
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn prefixes_are_found_and_only_known_ones() {
-        for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module.model.net."] {
+        for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module._orig_mod."] {
             let name = format!("{prefix}patch_embed.proj.weight");
             let found = find_prefix([name.as_str(), "head.weight"].into_iter()).unwrap();
             assert_eq!(found.as_deref(), Some(prefix));

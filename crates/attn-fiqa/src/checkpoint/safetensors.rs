@@ -104,7 +104,7 @@ fn stored_type(dtype: Dtype) -> StoredType {
         Dtype::F16 => StoredType::F16,
         Dtype::BF16 => StoredType::Bf16,
         Dtype::I64 => StoredType::I64,
-        Dtype::F64 => StoredType::Other("float64"),
+        Dtype::F64 => StoredType::F64,
         Dtype::I32 => StoredType::Other("int32"),
         Dtype::I16 => StoredType::Other("int16"),
         Dtype::I8 => StoredType::Other("int8"),

@@ -6,6 +6,8 @@ use half::{bf16, f16};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoredType {
     F32,
+    /// Rounded to the nearest `f32` when it is read.
+    F64,
     F16,
     Bf16,
     I64,
@@ -17,6 +19,7 @@ impl StoredType {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::F32 => "float32",
+            Self::F64 => "float64",
             Self::F16 => "float16",
             Self::Bf16 => "bfloat16",
             Self::I64 => "int64",
@@ -26,7 +29,7 @@ impl StoredType {
 
     /// Whether weights may be stored so.
     pub(super) fn is_weight(self) -> bool {
-        matches!(self, Self::F32 | Self::F16 | Self::Bf16)
+        matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::Bf16)
     }
 }
 
@@ -53,6 +56,7 @@ impl TensorRef {
         let stored = file.get(self.start..self.start.checked_add(self.len)?)?;
         let width = match self.dtype {
             StoredType::F32 => 4,
+            StoredType::F64 => 8,
             StoredType::F16 | StoredType::Bf16 => 2,
             StoredType::I64 | StoredType::Other(_) => return None,
         };
@@ -68,6 +72,10 @@ impl TensorRef {
             StoredType::F32 => {
                 let (elements, _) = bytes.as_chunks::<4>();
                 elements.iter().map(|&e| f32::from_le_bytes(e)).collect()
+            }
+            StoredType::F64 => {
+                let (elements, _) = bytes.as_chunks::<8>();
+                elements.iter().map(|&e| f64::from_le_bytes(e) as f32).collect()
             }
             StoredType::F16 => {
                 let (elements, _) = bytes.as_chunks::<2>();

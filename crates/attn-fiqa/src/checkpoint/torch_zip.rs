@@ -220,6 +220,7 @@ fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
 fn stored_type(name: &'static str) -> StoredType {
     match name {
         "float32" => StoredType::F32,
+        "float64" => StoredType::F64,
         "float16" => StoredType::F16,
         "bfloat16" => StoredType::Bf16,
         "int64" => StoredType::I64,

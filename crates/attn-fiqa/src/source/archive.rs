@@ -1,12 +1,14 @@
 //! The images of a tar archive, read in place and in its order.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::tally::{Tally, Uncounted};
+use super::tar_links::Links;
 use super::tar_reader::{Kind, Member, TarReader};
 use super::{Context, ImageData, SourceItem, Step, file, list, name};
 use crate::decode::too_many_bytes;
@@ -41,6 +43,8 @@ pub(super) struct Archive {
     /// Goes before all relative names.
     base: PathBuf,
     state: State,
+    /// Where links lead to, found at the first one.
+    links: Option<Links>,
     /// Held until the last member is known.
     _uncounted: Uncounted,
 }
@@ -59,7 +63,7 @@ impl fmt::Debug for Archive {
 
 impl Archive {
     pub(super) fn new(path: PathBuf, base: PathBuf, tally: &Tally) -> Self {
-        Self { path, base, state: State::Closed, _uncounted: tally.start_uncounted() }
+        Self { path, base, state: State::Closed, links: None, _uncounted: tally.start_uncounted() }
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
@@ -89,7 +93,7 @@ impl Archive {
     /// The next member that is an image; `Err` ends the archive.
     fn next_image(&mut self, context: &Context) -> Result<Option<SourceItem>, Failure> {
         if let State::Closed = self.state {
-            self.state = State::Open(TarReader::new(open(&self.path)?));
+            self.state = State::Open(TarReader::new(open(&self.path)?.into_stream()));
         }
         let State::Open(reader) = &mut self.state else {
             return Ok(None);
@@ -110,7 +114,17 @@ impl Archive {
                 context.tally.add_passed_over(1);
                 continue;
             };
-            let bytes = bytes_of(&member, reader, context.options.max_bytes)?;
+            let max_bytes = context.options.max_bytes;
+            let bytes = match member.kind {
+                Kind::HardLink | Kind::SymbolicLink => {
+                    let links = match self.links.take() {
+                        Some(links) => links,
+                        None => Links::find(&self.path)?,
+                    };
+                    self.links.insert(links).read(&member, max_bytes)
+                }
+                _ => bytes_of(&member, reader, max_bytes)?,
+            };
             let shown = name::shown_bytes(&member.name);
             let shown = shown.strip_prefix("./").unwrap_or(&shown);
             return Ok(Some(SourceItem {
@@ -129,18 +143,10 @@ fn bytes_of(
     max_bytes: u64,
 ) -> Result<Result<Vec<u8>, Failure>, Failure> {
     let not_read = match member.kind {
-        Kind::Regular | Kind::Folder => None,
+        Kind::Regular | Kind::Folder | Kind::HardLink | Kind::SymbolicLink => None,
         Kind::Sparse => Some(
             "the archive holds this file as a sparse one, which is not read: \
              pack the archive without sparse files",
-        ),
-        Kind::HardLink => Some(
-            "the archive holds this file as a hard link to another one, which is not read: \
-             unpack it first, or pack the archive with `tar --hard-dereference`",
-        ),
-        Kind::SymbolicLink => Some(
-            "the archive holds this file as a symbolic link, which is not read: \
-             unpack it first, or pack the archive with `tar --dereference`",
         ),
         Kind::Other => Some("this is a pipe, a device or the like, and a file was expected"),
     };
@@ -157,7 +163,23 @@ fn broken(message: String) -> Failure {
     Failure::new(Status::BrokenArchive, message)
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+/// An archive that was opened.
+pub(super) enum Archived {
+    Plain(BufReader<File>),
+    /// Decompressed while it is read.
+    Gzip(Box<dyn Read + Send>),
+}
+
+impl Archived {
+    fn into_stream(self) -> Box<dyn Read + Send> {
+        match self {
+            Self::Plain(file) => Box::new(file),
+            Self::Gzip(stream) => stream,
+        }
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<Archived, Failure> {
     let unreadable = |error: io::Error| {
         Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
     };
@@ -173,8 +195,8 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
         }
     }
     Ok(if head.starts_with(GZIP) {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
+        Archived::Gzip(Box::new(BufReader::new(MultiGzDecoder::new(file))))
     } else {
-        Box::new(file)
+        Archived::Plain(file)
     })
 }

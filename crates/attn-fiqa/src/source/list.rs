@@ -1,4 +1,8 @@
-//! Image files named in a list, one path a line.
+//! Image files named in a list, one path per line.
+//!
+//! Text is UTF-8, or UTF-16 with a byte order mark, as Windows PowerShell writes. Lines may
+//! hold more columns after the path: where a whole line names no file, its longest
+//! beginning before a tab, comma or space that does is the path.
 //!
 //! The list is read as a stream, so it may be longer than memory.
 
@@ -18,11 +22,32 @@ const MAX_LINE: u64 = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// Most places at which a line is taken to end in a label. No list has so many columns.
+const MOST_COLUMNS: usize = 64;
+
+/// How the text of a list is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// Bytes; UTF-8 where the system's paths are.
+    Bytes,
+    Utf16Le,
+    Utf16Be,
+}
+
+/// Where a path of a list ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Separator {
+    Line,
+    Nul,
+}
+
 /// A list that is being read.
 pub(super) struct List {
     lines: Box<dyn BufRead + Send>,
     shown: String,
     root: Option<PathBuf>,
+    encoding: Encoding,
+    separator: Separator,
     line_number: u64,
     ended: bool,
     /// Held until the last line is known.
@@ -43,6 +68,7 @@ impl List {
     pub(super) fn open(
         from: &ListFrom,
         root: Option<&Path>,
+        nul_separated: bool,
         tally: &Tally,
     ) -> Result<Self, SourceError> {
         if let Some(root) = root
@@ -64,19 +90,23 @@ impl List {
                 (Box::new(BufReader::new(opened)), path.to_string_lossy().into_owned())
             }
         };
-        Ok(Self::new(lines, shown, root, tally))
+        let separator = if nul_separated { Separator::Nul } else { Separator::Line };
+        Ok(Self::new(lines, shown, root, separator, tally))
     }
 
     fn new(
         lines: Box<dyn BufRead + Send>,
         shown: String,
         root: Option<&Path>,
+        separator: Separator,
         tally: &Tally,
     ) -> Self {
         Self {
             lines,
             shown,
             root: root.map(Path::to_owned),
+            encoding: Encoding::Bytes,
+            separator,
             line_number: 0,
             ended: false,
             _uncounted: tally.start_uncounted(),
@@ -87,6 +117,7 @@ impl List {
         let item = match self.next_path() {
             None => return Step::Done,
             Some(Ok(listed)) => {
+                let listed = self.without_label(listed);
                 if let Some(options) = context.options.video(&listed) {
                     context.tally.add_known(1);
                     let relative = name::safe_relative(&listed);
@@ -96,7 +127,10 @@ impl List {
                 self.read(&listed, context.options.max_bytes)
             }
             Some(Err(failure)) => SourceItem {
-                path: format!("{}, line {}", self.shown, self.line_number),
+                path: match self.separator {
+                    Separator::Line => format!("{}, line {}", self.shown, self.line_number),
+                    Separator::Nul => format!("{}, entry {}", self.shown, self.line_number),
+                },
                 relative: PathBuf::from(format!("line-{}", self.line_number)),
                 image: Err(failure),
             },
@@ -133,36 +167,67 @@ impl List {
         }
     }
 
+    /// The path at the start of a line: the whole line, or, where that names nothing, its
+    /// longest beginning before a tab, comma or space that names a file.
+    fn without_label(&self, line: PathBuf) -> PathBuf {
+        if self.separator == Separator::Nul || fs::symlink_metadata(self.path_of(&line)).is_ok() {
+            return line;
+        }
+        let bytes = line.as_os_str().as_encoded_bytes();
+        let is_separator = |byte: &u8| matches!(byte, b'\t' | b',' | b' ');
+        let ends = (1..bytes.len()).rev().filter(|&end| {
+            let last = bytes.get(end - 1).is_none_or(is_separator);
+            bytes.get(end).is_some_and(is_separator) && !last
+        });
+        let mut beginnings =
+            ends.take(MOST_COLUMNS).filter_map(|end| bytes.get(..end).and_then(path_from));
+        beginnings.find(|path| self.path_of(path).is_file()).unwrap_or(line)
+    }
+
     /// The next line that is not empty.
     fn next_path(&mut self) -> Option<Result<PathBuf, Failure>> {
         let unreadable = |message: String| Failure::new(Status::Unreadable, message);
         while !self.ended {
-            let mut line = Vec::new();
-            // Two more than a line's worth, for its end.
-            let read = (&mut self.lines).take(MAX_LINE + 2).read_until(b'\n', &mut line);
+            let line = self.next_line();
             self.line_number += 1;
-            match read {
+            let line = match line {
+                Ok(Line::Text(line)) => line,
+                Ok(Line::End) => {
+                    self.ended = true;
+                    return None;
+                }
+                Ok(Line::TooLong) => {
+                    return Some(Err(unreadable(format!(
+                        "the line is longer than {MAX_LINE} bytes and cannot be a path"
+                    ))));
+                }
+                Ok(Line::NotText) => {
+                    return Some(Err(unreadable(
+                        "the list is UTF-16 by its byte order mark, and this line is not"
+                            .to_owned(),
+                    )));
+                }
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(unreadable(format!(
                         "the list cannot be read further: {error}"
                     ))));
                 }
-                Ok(0) => self.ended = true,
-                Ok(_) => {}
-            }
-            if !line.ends_with(b"\n") && line.len() as u64 > MAX_LINE {
-                self.ended = self.lines.skip_until(b'\n').is_err();
-                return Some(Err(unreadable(format!(
-                    "the line is longer than {MAX_LINE} bytes and cannot be a path"
-                ))));
-            }
+            };
             let mut text = line.as_slice();
             if self.line_number == 1 {
                 text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
             }
-            text = text.strip_suffix(b"\n").unwrap_or(text);
-            text = text.strip_suffix(b"\r").unwrap_or(text);
+            if self.separator == Separator::Line {
+                text = text.strip_suffix(b"\r").unwrap_or(text);
+                if text.contains(&0) {
+                    return Some(Err(unreadable(
+                        "the line holds a zero byte, which no path does: if zero bytes separate \
+                         the list's paths, have it read so"
+                            .to_owned(),
+                    )));
+                }
+            }
             if !text.trim_ascii().is_empty() {
                 return Some(path_from(text).ok_or_else(|| {
                     unreadable("the line is not UTF-8, and paths are UTF-8 here".to_owned())
@@ -171,6 +236,88 @@ impl List {
         }
         None
     }
+
+    /// The next line without its separator, as UTF-8 where the list is UTF-16.
+    fn next_line(&mut self) -> io::Result<Line> {
+        let end = match self.separator {
+            Separator::Line => b'\n',
+            Separator::Nul => 0,
+        };
+        if self.line_number == 0 {
+            self.encoding = self.find_encoding()?;
+        }
+        if self.encoding != Encoding::Bytes {
+            return self.next_line_of_utf16(end.into());
+        }
+        let mut line = Vec::new();
+        // Two more than a line's worth, for its end.
+        if (&mut self.lines).take(MAX_LINE + 2).read_until(end, &mut line)? == 0 {
+            return Ok(Line::End);
+        }
+        if line.last() == Some(&end) {
+            line.pop();
+        } else if line.len() as u64 > MAX_LINE {
+            self.lines.skip_until(end)?;
+            return Ok(Line::TooLong);
+        }
+        Ok(Line::Text(line))
+    }
+
+    /// Takes a byte order mark of UTF-16 off the start of the list.
+    fn find_encoding(&mut self) -> io::Result<Encoding> {
+        let mut head = Vec::new();
+        (&mut self.lines).take(2).read_to_end(&mut head)?;
+        Ok(match head.as_slice() {
+            [0xFF, 0xFE] => Encoding::Utf16Le,
+            [0xFE, 0xFF] => Encoding::Utf16Be,
+            _ => {
+                let rest = std::mem::replace(&mut self.lines, Box::new(io::empty()));
+                self.lines = Box::new(io::Cursor::new(head).chain(rest));
+                Encoding::Bytes
+            }
+        })
+    }
+
+    /// The next line of UTF-16, as UTF-8. `end` may be a part of another character's unit,
+    /// so units are read one by one.
+    fn next_line_of_utf16(&mut self, end: u16) -> io::Result<Line> {
+        let (mut units, mut too_long) = (Vec::new(), false);
+        loop {
+            let mut unit = Vec::with_capacity(2);
+            (&mut self.lines).take(2).read_to_end(&mut unit)?;
+            let unit = match (unit.as_slice(), self.encoding) {
+                ([], _) if units.is_empty() => return Ok(Line::End),
+                ([], _) => break,
+                (&[low, high], Encoding::Utf16Le) | (&[high, low], _) => {
+                    u16::from_be_bytes([high, low])
+                }
+                _ => return Ok(Line::NotText),
+            };
+            if unit == end {
+                break;
+            }
+            too_long |= units.len() as u64 >= MAX_LINE / 2;
+            if !too_long {
+                units.push(unit);
+            }
+        }
+        if too_long {
+            return Ok(Line::TooLong);
+        }
+        Ok(match String::from_utf16(&units) {
+            Ok(text) => Line::Text(text.into_bytes()),
+            Err(_) => Line::NotText,
+        })
+    }
+}
+
+/// What was read of a list.
+enum Line {
+    Text(Vec<u8>),
+    TooLong,
+    /// Units that are no UTF-16.
+    NotText,
+    End,
 }
 
 /// A path from a list's or an archive's bytes: any bytes on Unix.
@@ -195,7 +342,8 @@ mod tests {
 
     fn names(bytes: &[u8]) -> Vec<Result<String, String>> {
         let lines = Box::new(BufReader::with_capacity(7, Cursor::new(bytes.to_vec())));
-        let mut list = List::new(lines, "list".to_owned(), None, &Tally::default());
+        let separator = Separator::Line;
+        let mut list = List::new(lines, "list".to_owned(), None, separator, &Tally::default());
         std::iter::from_fn(|| list.next_path())
             .map(|path| path.map(|p| p.to_string_lossy().into_owned()).map_err(|f| f.message))
             .collect()
@@ -207,6 +355,27 @@ mod tests {
         let expected = ["a b.jpg", " c.jpg", "\u{feff}d.jpg"];
         assert_eq!(found, expected.map(|name| Ok(name.to_owned())));
         assert_eq!(names(b""), []);
+    }
+
+    #[test]
+    fn utf_16_with_a_mark_is_read_in_both_byte_orders() {
+        // The units of U+0A00 and U+000A hold the same bytes.
+        let text = "\u{feff}a b.jpg\r\n\r\n\u{a00}é😀.jpg\nlast.jpg";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let expected = ["a b.jpg", "\u{a00}é😀.jpg", "last.jpg"].map(|name| Ok(name.to_owned()));
+        assert_eq!(names(&little), expected);
+        assert_eq!(names(&big), expected);
+        // Half a unit, and half of a pair.
+        let cut = names(&little[..little.len() - 1]);
+        assert!(cut[2].as_ref().is_err_and(|m| m.contains("UTF-16")), "{cut:?}");
+        let lone = names(b"\xFF\xFE\x00\xD8\n\0a\0");
+        assert!(lone[0].as_ref().is_err_and(|m| m.contains("UTF-16")), "{lone:?}");
+        assert_eq!(lone[1], Ok("a".to_owned()));
+        let long: Vec<u8> =
+            [b"\xFF\xFE".as_slice(), &b"x\0".repeat(MAX_LINE as usize), b"\n\0a\0"].concat();
+        assert!(names(&long)[0].as_ref().is_err_and(|m| m.contains("longer than")));
+        assert_eq!(names(&long)[1..], [Ok("a".to_owned())]);
     }
 
     #[test]

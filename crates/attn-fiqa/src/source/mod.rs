@@ -16,6 +16,7 @@ mod list;
 mod name;
 mod pattern;
 mod tally;
+mod tar_links;
 mod tar_reader;
 
 use std::fs;
@@ -43,7 +44,10 @@ pub enum Input {
     /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), or, where
     /// nothing of that name exists, a pattern with `*`, `?` or `[…]`.
     Path(PathBuf),
-    /// A list of image files, one path a line.
+    /// A list of image files, one path per line, in UTF-8 or in UTF-16 with a byte order mark.
+    ///
+    /// A line may hold more columns, such as a label: where the whole line names nothing, its
+    /// longest beginning before a tab, comma or space that names a file is the path.
     List {
         /// Where the list is.
         path: ListFrom,
@@ -72,6 +76,10 @@ pub struct SourceOptions {
     /// Whether animations and videos are read frame by frame; otherwise of an
     /// animation the first picture is taken and videos are passed over.
     pub films: Option<FilmOptions>,
+    /// Whether the paths of lists are separated by zero bytes, as `find -print0` writes
+    /// them, and not by line ends. Then a path may hold any other character, and labels after it
+    /// are not looked for.
+    pub nul_separated: bool,
 }
 
 impl SourceOptions {
@@ -88,7 +96,12 @@ impl SourceOptions {
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { recursive: false, max_bytes: DecodeLimits::DEFAULT_MAX_BYTES, films: None }
+        Self {
+            recursive: false,
+            max_bytes: DecodeLimits::DEFAULT_MAX_BYTES,
+            films: None,
+            nul_separated: false,
+        }
     }
 }
 
@@ -190,7 +203,8 @@ impl Sources {
             .map(|input| match input {
                 Input::Path(path) => context.open_path(path),
                 Input::List { path, root } => {
-                    List::open(path, root.as_deref(), &context.tally).map(Stage::List)
+                    List::open(path, root.as_deref(), options.nul_separated, &context.tally)
+                        .map(Stage::List)
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;

@@ -5,7 +5,8 @@
 //! take memory by their declared size, and because a cut archive must be told
 //! from a complete one.
 
-use std::io::{self, ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
 
 use tar::{EntryType, Header};
 
@@ -35,14 +36,22 @@ pub(super) struct Member {
     pub(super) kind: Kind,
     /// Bytes stored in the archive.
     pub(super) size: u64,
+    /// Where they start in the archive, decompressed.
+    pub(super) data_at: u64,
+    /// What a link leads to.
+    pub(super) target: Option<Vec<u8>>,
 }
 
 /// A tar archive being read. Errors are messages for the archive's row.
 pub(super) struct TarReader<R> {
     input: R,
+    /// Passes over bytes of an input that can seek without reading them.
+    skip: fn(&mut R, u64) -> io::Result<u64>,
     /// Bytes of the current member that were not read yet, and of its padding.
     data: u64,
     padding: u64,
+    /// Bytes read so far.
+    at: u64,
     members: u64,
     /// The current member's name, for messages.
     name: String,
@@ -52,13 +61,18 @@ pub(super) struct TarReader<R> {
 #[derive(Default)]
 struct Extension {
     name: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
     size: Option<u64>,
     sparse: bool,
 }
 
 impl<R: Read> TarReader<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, data: 0, padding: 0, members: 0, name: String::new() }
+        Self::with_skip(input, read_over)
+    }
+
+    fn with_skip(input: R, skip: fn(&mut R, u64) -> io::Result<u64>) -> Self {
+        Self { input, skip, data: 0, padding: 0, at: 0, members: 0, name: String::new() }
     }
 
     /// Passes over what is left of the current member and reads the next header.
@@ -77,14 +91,11 @@ impl<R: Read> TarReader<R> {
             self.data = if has_data(kind) { size } else { 0 };
             self.padding = self.data.wrapping_neg() % BLOCK as u64;
             match kind {
-                EntryType::GNULongName => {
-                    let mut name = self.read_extension()?;
-                    name.truncate(name.iter().position(|&b| b == 0).unwrap_or(name.len()));
-                    extension.name = Some(name);
-                }
+                EntryType::GNULongName => extension.name = Some(self.read_text()?),
+                EntryType::GNULongLink => extension.target = Some(self.read_text()?),
                 EntryType::XHeader => extension.read_pax(&self.read_extension()?)?,
-                // A long link target, or a note on the whole archive.
-                EntryType::GNULongLink | EntryType::XGlobalHeader => {}
+                // A note on the whole archive.
+                EntryType::XGlobalHeader => {}
                 _ => return self.member(&header, extension).map(Some),
             }
         }
@@ -97,6 +108,7 @@ impl<R: Read> TarReader<R> {
         let read = (&mut self.input).take(self.data).read_to_end(&mut bytes);
         read.map_err(|error| self.failed(&error))?;
         self.data -= bytes.len() as u64;
+        self.at += bytes.len() as u64;
         if self.data > 0 {
             return Err(self.cut());
         }
@@ -121,7 +133,12 @@ impl<R: Read> TarReader<R> {
         self.name = String::from_utf8_lossy(&name).into_owned();
         // Before POSIX, a folder was a file whose name ends in a slash.
         let kind = if name.ends_with(b"/") && kind == Kind::Regular { Kind::Folder } else { kind };
-        Ok(Member { name, kind, size: self.data })
+        let target = matches!(kind, Kind::HardLink | Kind::SymbolicLink).then(|| {
+            extension.target.unwrap_or_else(|| {
+                header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default()
+            })
+        });
+        Ok(Member { name, kind, size: self.data, data_at: self.at, target })
     }
 
     /// The next header; `None` at the end-of-archive marker.
@@ -144,6 +161,7 @@ impl<R: Read> TarReader<R> {
             _ if self.members == 0 => return Err(NOT_TAR.to_owned()),
             _ => return Err(self.cut()),
         }
+        self.at += BLOCK as u64;
         if block.iter().all(|&byte| byte == 0) {
             return Ok(None);
         }
@@ -155,6 +173,13 @@ impl<R: Read> TarReader<R> {
             });
         }
         Ok(Some(header))
+    }
+
+    /// An extended header that is a name, up to the zero that ends it.
+    fn read_text(&mut self) -> Result<Vec<u8>, String> {
+        let mut text = self.read_extension()?;
+        text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
+        Ok(text)
     }
 
     fn read_extension(&mut self) -> Result<Vec<u8>, String> {
@@ -171,6 +196,7 @@ impl<R: Read> TarReader<R> {
         let mut block = [0; BLOCK];
         while more {
             self.input.read_exact(&mut block).map_err(|error| self.failed(&error))?;
+            self.at += BLOCK as u64;
             more = block[CONTINUES_AT] != 0;
         }
         Ok(())
@@ -178,8 +204,8 @@ impl<R: Read> TarReader<R> {
 
     fn pass_over_data(&mut self) -> Result<(), String> {
         for left in [self.data, self.padding] {
-            let passed = io::copy(&mut (&mut self.input).take(left), &mut io::sink())
-                .map_err(|error| self.failed(&error))?;
+            let passed = (self.skip)(&mut self.input, left).map_err(|error| self.failed(&error))?;
+            self.at += passed;
             if passed < left {
                 return Err(self.cut());
             }
@@ -206,6 +232,22 @@ impl<R: Read> TarReader<R> {
             _ => format!("the archive cannot be read behind {}: {error}", self.name),
         }
     }
+}
+
+impl TarReader<BufReader<File>> {
+    /// Reads headers only. Seeking does not notice where a file ends, so the last member of
+    /// an archive that was cut may be incomplete.
+    pub(super) fn seekable(input: BufReader<File>) -> Self {
+        Self::with_skip(input, |input, count| match i64::try_from(count) {
+            Ok(offset) => input.seek_relative(offset).map(|()| count),
+            Err(_) => read_over(input, count),
+        })
+    }
+}
+
+/// Reads `count` bytes, or all that there are, and says how many.
+fn read_over<R: Read>(input: &mut R, count: u64) -> io::Result<u64> {
+    io::copy(&mut input.take(count), &mut io::sink())
 }
 
 const NOT_TAR: &str = "this is not a tar archive, though its name says so";
@@ -266,6 +308,7 @@ impl Extension {
                     self.name = Some(value.to_vec());
                 }
                 b"path" if !self.sparse => self.name = Some(value.to_vec()),
+                b"linkpath" => self.target = Some(value.to_vec()),
                 b"size" => {
                     let size = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
                     self.size = Some(size.ok_or_else(|| damaged("a size is not a number"))?);

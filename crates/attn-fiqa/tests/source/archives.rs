@@ -113,13 +113,13 @@ fn long_names_of_both_kinds_are_read() {
 }
 
 #[test]
-fn only_regular_files_are_read_and_links_are_rows_that_say_so() {
+fn only_regular_files_are_read_and_the_others_are_rows_that_say_so() {
     let folder = tree(&[]);
     let archive = folder.path().join("kinds.tar");
     let mut bytes = Vec::new();
     let kinds = [
-        (EntryType::Symlink, "a symbolic link"),
-        (EntryType::Link, "a hard link to another one"),
+        (EntryType::Symlink, "a link to '', which is outside"),
+        (EntryType::Link, "a link to '', which is outside"),
         (EntryType::Char, "a device"),
         (EntryType::Block, "a device"),
         (EntryType::Fifo, "a pipe"),
@@ -216,4 +216,118 @@ fn all_of_lfw_is_read_in_order() {
         read += 1;
     }
     assert_eq!(read, 7701);
+}
+
+/// A link, its target in the header.
+pub(crate) fn link(name: &[u8], kind: EntryType, target: &[u8]) -> Vec<u8> {
+    let mut bytes = member(name, kind, b"");
+    let mut header = Header::new_gnu();
+    header.as_mut_bytes().copy_from_slice(&bytes[..512]);
+    header.as_mut_bytes()[157..157 + target.len()].copy_from_slice(target);
+    header.set_cksum();
+    bytes[..512].copy_from_slice(header.as_bytes());
+    bytes
+}
+
+#[test]
+fn links_give_the_file_that_they_lead_to() {
+    let folder = tree(&[]);
+    let long = format!("{}face.jpg", "long/".repeat(40));
+    let (hard, soft) = (EntryType::Link, EntryType::Symlink);
+    let mut bytes = Vec::new();
+    // A symbolic link may come before what it leads to, and a name twice.
+    bytes.extend(link(b"early.jpg", soft, b"sub/a.jpg"));
+    bytes.extend(member(b"sub/a.jpg", EntryType::Regular, b"first"));
+    bytes.extend(link(b"one.jpg", hard, b"./sub/a.jpg"));
+    bytes.extend(member(b"sub/a.jpg", EntryType::Regular, b"second"));
+    bytes.extend(link(b"two.jpg", hard, b"sub//a.jpg"));
+    bytes.extend(link(b"sub/three.jpg", soft, b"../two.jpg"));
+    bytes.extend(member(b"./data", EntryType::Regular, b"without an ending"));
+    bytes.extend(link(b"sub/four.jpg", soft, b"./../data"));
+    bytes.extend(member(b"x", EntryType::XHeader, &pax("path", &long)));
+    bytes.extend(member(b"x.jpg", EntryType::Regular, b"long"));
+    bytes.extend(member(b"x", EntryType::XHeader, &pax("linkpath", &long)));
+    bytes.extend(link(b"five.jpg", hard, b"cut"));
+    bytes.extend(member(b"x", EntryType::GNULongLink, format!("{long}\0").as_bytes()));
+    bytes.extend(link(b"six.jpg", hard, b"cut"));
+    bytes.extend(link(b"back.jpg", hard, b"one.jpg"));
+    bytes.extend(end());
+    for (file, bytes) in [("set.tar", bytes.clone()), ("set.tar.gz", gzipped(&bytes))] {
+        let archive = folder.path().join(file);
+        write(&archive, &bytes);
+        let found = items(&[path(&archive)], false);
+        let expected = [
+            "second",
+            "first",
+            "first",
+            "second",
+            "second",
+            "second",
+            "without an ending",
+            "long",
+            "long",
+            "long",
+            "first",
+        ];
+        assert_eq!(contents(&found), expected, "{file}");
+        assert_eq!(found[2].path, format!("{}/one.jpg", archive.display()));
+    }
+}
+
+#[test]
+fn links_without_a_file_are_rows_that_say_why() {
+    let folder = tree(&["outside.jpg"]);
+    let (hard, soft) = (EntryType::Link, EntryType::Symlink);
+    let outside = folder.path().join("outside.jpg");
+    let cases: [(EntryType, &[u8], &str); 11] = [
+        (hard, b"gone.jpg", "'gone.jpg', which the archive does not hold before the link"),
+        (hard, b"later.jpg", "before the link"),
+        (hard, b"0.jpg", "before the link"),
+        (hard, b"../outside.jpg", "outside of the archive"),
+        (soft, b"gone.jpg", "'gone.jpg', which the archive does not hold"),
+        (soft, outside.as_os_str().as_encoded_bytes(), "outside of the archive"),
+        (soft, b"a/../../outside.jpg", "outside of the archive"),
+        (soft, b"7.jpg", "links without an end"),
+        (soft, b"9.jpg", "links without an end"),
+        (soft, b"8.jpg", "links without an end"),
+        (soft, b"folder", "which is a folder"),
+    ];
+    let mut bytes = Vec::new();
+    for (number, (kind, target, _)) in cases.iter().enumerate() {
+        bytes.extend(link(format!("{number}.jpg").as_bytes(), *kind, target));
+    }
+    bytes.extend(member(b"folder", EntryType::Directory, b""));
+    bytes.extend(member(b"later.jpg", EntryType::Regular, b"later"));
+    bytes.extend(end());
+    let archive = folder.path().join("set.tar");
+    write(&archive, &bytes);
+    let found = items(&[path(&archive)], false);
+    assert_eq!(found.len(), cases.len() + 1);
+    for (item, (_, target, why)) in found.iter().zip(cases) {
+        let failure = item.image.as_ref().unwrap_err();
+        assert_eq!(failure.status, Status::Unreadable);
+        assert!(failure.message.contains(why), "{target:?}: {failure}");
+    }
+    assert_eq!(contents(&found[cases.len()..]), ["later"]);
+}
+
+#[test]
+fn a_compressed_archive_is_not_read_again_without_end() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("set.tgz");
+    let mut bytes = Vec::new();
+    for number in 0..100 {
+        bytes.extend(member(format!("{number}.jpg").as_bytes(), EntryType::Regular, b"x"));
+    }
+    for number in (0..100).rev() {
+        let target = format!("{number}.jpg");
+        bytes.extend(link(b"link.jpg", EntryType::Link, target.as_bytes()));
+    }
+    bytes.extend(end());
+    write(&archive, &gzipped(&bytes));
+    let found = contents(&items(&[path(&archive)], false));
+    assert_eq!(found.iter().filter(|text| *text == "x").count(), 164);
+    assert_eq!(found.iter().filter(|text| *text == "<unreadable>").count(), 36);
+    write(&archive, &bytes);
+    assert_eq!(contents(&items(&[path(&archive)], false)), vec!["x"; 200]);
 }

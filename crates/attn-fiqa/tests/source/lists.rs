@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attn_fiqa::source::{Counts, Input, ListFrom, SourceError};
+use attn_fiqa::source::{Counts, Input, ListFrom, SourceError, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 
 use super::{contents, items, open, relatives, status, tree, write};
@@ -125,4 +125,47 @@ fn a_list_may_come_through_a_pipe_and_hold_any_bytes() {
     assert_eq!(contents(&found), ["odd", "odd"]);
     assert_eq!(found[0].path, r"\xff.jpg");
     assert_eq!(found[0].relative, name);
+}
+
+#[test]
+fn labels_after_a_path_are_left_out_and_files_decide_where_it_ends() {
+    let folder = tree(&["a.jpg", "a b.jpg", "c, d.jpg", "e.jpg 1", "e.jpg", "sub/f.jpg"]);
+    let file = folder.path().join("list.txt");
+    let text = "a.jpg 0\na b.jpg 1\na.jpg\tlabel with spaces\nc, d.jpg,0.5,x\ne.jpg 1\n\
+                e.jpg 2\nsub/f.jpg  , 7\nsub 3\ngone.jpg 4\n";
+    write(&file, text.as_bytes());
+    let found = items(&list(&file, Some(folder.path())), false);
+    let expected = [
+        "a.jpg",
+        "a b.jpg",
+        "a.jpg",
+        "c, d.jpg",
+        "e.jpg 1",
+        "e.jpg",
+        "sub/f.jpg",
+        "<not-found>",
+        "<not-found>",
+    ];
+    assert_eq!(contents(&found), expected);
+    let paths: Vec<_> = found.iter().map(|item| item.path.as_str()).collect();
+    assert_eq!(paths[..7], expected[..7]);
+    // A line of which nothing is there stays as it was written.
+    assert_eq!(paths[7..], ["sub 3", "gone.jpg 4"]);
+}
+
+#[test]
+fn zero_bytes_separate_paths_on_request() {
+    let names = ["a b.jpg", "a b.jpg 1", "c.jpg"];
+    let folder = tree(&names);
+    let file = folder.path().join("list");
+    write(&file, b"a b.jpg 1\0\0c.jpg\0a b.jpg 2\0a b.jpg");
+    let read = |nul_separated| {
+        let options = SourceOptions { nul_separated, ..SourceOptions::default() };
+        let inputs = list(&file, Some(folder.path()));
+        Sources::open(&inputs, &options).unwrap().collect::<Vec<_>>()
+    };
+    assert_eq!(contents(&read(true)), ["a b.jpg 1", "c.jpg", "<not-found>", "a b.jpg"]);
+    let lines = read(false);
+    assert_eq!(contents(&lines), ["<unreadable>"]);
+    assert!(lines[0].image.as_ref().unwrap_err().message.contains("zero byte"));
 }

@@ -182,6 +182,14 @@ impl<'a> Machine<'a> {
                 let callable = resolve(module, name)?;
                 self.push(Node::Callable(callable));
             }
+            // NEWOBJ: no class is called, and only one that is passed over may stand here.
+            0x81 => {
+                let (_, class) = (self.pop()?, self.pop()?);
+                match self.callable(class)? {
+                    Callable::Namespace => self.push(Node::Ignored),
+                    _ => return Err(self.malformed("an object is made of a class with none")),
+                }
+            }
             // REDUCE, BUILD, BINPERSID
             b'R' => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
@@ -189,10 +197,10 @@ impl<'a> Machine<'a> {
                 self.stack.push(value);
             }
             b'b' => {
-                // Attributes of the dictionary, such as `_metadata`: nothing
-                // that a tensor depends on.
+                // Attributes of the dictionary, such as `_metadata`, or of an object that is
+                // passed over: nothing that a tensor depends on.
                 self.pop()?;
-                if !matches!(self.node(self.top()?), Node::Dict(_)) {
+                if !matches!(self.node(self.top()?), Node::Dict(_) | Node::Ignored) {
                     return Err(self.malformed("state is set on something else than a dictionary"));
                 }
             }

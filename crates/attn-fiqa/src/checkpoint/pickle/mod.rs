@@ -117,6 +117,8 @@ enum Callable {
     RebuildParameter,
     Size,
     StorageType(Element),
+    /// `argparse.Namespace`, the options of a training run: made into nothing.
+    Namespace,
 }
 
 /// A value.
@@ -132,6 +134,8 @@ enum Node<'a> {
     Callable(Callable),
     Storage(Storage<'a>),
     Tensor(Box<PickledTensor<'a>>),
+    /// An object whose attributes are passed over.
+    Ignored,
 }
 
 /// Everything a pickle made.
@@ -160,6 +164,7 @@ fn resolve(module: &str, name: &str) -> Result<Callable, PickleProblem> {
             Callable::RebuildParameter
         }
         ("torch", "Size") => Callable::Size,
+        ("argparse", "Namespace") => Callable::Namespace,
         ("torch.storage", "UntypedStorage" | "TypedStorage") => {
             Callable::StorageType(Element { name: "untyped", width: 1 })
         }

@@ -7,8 +7,9 @@ use super::{Arena, Node, NodeId, PickledTensor, not_a_state_dict};
 use crate::checkpoint::error::CheckpointProblem;
 use crate::checkpoint::message::shown;
 
-/// Keys under which training programs put the state dict.
-const WRAPPERS: [&str; 2] = ["state_dict", "model"];
+/// Keys under which training programs put the state dict: those of timm and Lightning, of
+/// PyTorch's tutorial, and of InsightFace, whose classifier stands beside it.
+const WRAPPERS: [&str; 4] = ["state_dict", "model", "model_state_dict", "state_dict_backbone"];
 
 /// Deepest nesting of wrappers that is followed.
 const MAX_WRAPPERS: usize = 4;

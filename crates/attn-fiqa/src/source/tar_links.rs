@@ -1,0 +1,233 @@
+//! What the links of a tar archive lead to.
+//!
+//! Plain `tar` writes a file with several names once and every further name as a hard link.
+//! At the first link the archive is walked a second time, headers only, for the places of
+//! its members; what a link leads to is then read from its place.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::archive::{Archived, open};
+use super::name;
+use super::tar_reader::{Kind, Member, TarReader};
+use crate::decode::too_many_bytes;
+use crate::status::{Failure, Status};
+
+/// Most bytes of names that are kept: those of a million members.
+const MOST_NAME_BYTES: usize = 64 << 20;
+
+/// Counted for each member besides its name.
+const ENTRY_BYTES: usize = 64;
+
+/// Links that are followed one after another; as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// How often a compressed archive is read again from its start. Links usually come in the
+/// order of what they lead to, and then once is enough.
+const MOST_RESTARTS: usize = 64;
+
+/// Where the members of an archive lie.
+pub(super) struct Links {
+    path: PathBuf,
+    /// Members by their tidy names; of equal names, in the order of the archive.
+    places: HashMap<Vec<u8>, Vec<Place>>,
+    /// Whether all names were kept.
+    complete: bool,
+    input: Option<Again>,
+    restarts: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    kind: Kind,
+    at: u64,
+    size: u64,
+    target: Option<Vec<u8>>,
+}
+
+/// The archive, open a second time.
+enum Again {
+    Plain(BufReader<File>),
+    /// Decompressed up to this byte.
+    Decompressed(Box<dyn Read + Send>, u64),
+}
+
+impl Links {
+    /// Walks the archive at `path` for the places of its members.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened. Where it is damaged the walk ends, and the archive's own row
+    /// says why.
+    pub(super) fn find(path: &Path) -> Result<Self, Failure> {
+        let mut links = Self {
+            path: path.to_owned(),
+            places: HashMap::new(),
+            complete: true,
+            input: None,
+            restarts: 0,
+        };
+        match open(path)? {
+            Archived::Plain(file) => links.walk(TarReader::seekable(file)),
+            Archived::Gzip(stream) => links.walk(TarReader::new(stream)),
+        }
+        Ok(links)
+    }
+
+    fn walk<R: Read>(&mut self, mut reader: TarReader<R>) {
+        let mut kept = 0_usize;
+        while let Ok(Some(member)) = reader.next_member() {
+            let Some(tidy) = tidy(&[], &member.name) else { continue };
+            let target = member.target.as_ref().map_or(0, Vec::len);
+            kept = kept.saturating_add(tidy.len() + target + ENTRY_BYTES);
+            if kept > MOST_NAME_BYTES {
+                self.complete = false;
+                return;
+            }
+            self.places.entry(tidy).or_default().push(Place {
+                kind: member.kind,
+                at: member.data_at,
+                size: member.size,
+                target: member.target,
+            });
+        }
+    }
+
+    /// The bytes of the file that a link leads to, at most `max_bytes`.
+    pub(super) fn read(&mut self, link: &Member, max_bytes: u64) -> Result<Vec<u8>, Failure> {
+        let place = self.follow(link)?;
+        if place.size > max_bytes {
+            return Err(too_many_bytes(place.size, max_bytes));
+        }
+        let target = name::shown_bytes(link.target.as_deref().unwrap_or_default());
+        let mut bytes = Vec::new();
+        let read = self.stream_at(place.at)?.take(place.size).read_to_end(&mut bytes);
+        if let Some(Again::Decompressed(_, at)) = &mut self.input {
+            *at += bytes.len() as u64;
+        }
+        match read {
+            Ok(length) if length as u64 == place.size => Ok(bytes),
+            Ok(_) => Err(refused(&target, "the archive ends before its last byte")),
+            Err(error) => Err(refused(&target, &format!("it cannot be read again: {error}"))),
+        }
+    }
+
+    /// The regular file at the end of a chain of links.
+    fn follow(&self, link: &Member) -> Result<Place, Failure> {
+        let shown = name::shown_bytes(link.target.as_deref().unwrap_or_default());
+        let mut from = link.name.clone();
+        let mut link =
+            Place { kind: link.kind, at: link.data_at, size: 0, target: link.target.clone() };
+        for _ in 0..MOST_LINKS {
+            let target = link.target.as_deref().unwrap_or_default();
+            let found = match link.kind {
+                // From the archive's root, and stored before the link.
+                Kind::HardLink => tidy(&[], target),
+                _ if target.starts_with(b"/") => None,
+                // From the link's own folder, and stored before or after it.
+                _ => {
+                    let end = from.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                    tidy(from.get(..end).unwrap_or_default(), target)
+                }
+            };
+            let Some(found) = found.filter(|name| !name.is_empty()) else {
+                return Err(refused(&shown, "which is outside of the archive"));
+            };
+            let places = self.places.get(&found).map(Vec::as_slice).unwrap_or_default();
+            let place = match link.kind {
+                Kind::HardLink => places.iter().rfind(|place| place.at < link.at),
+                _ => places.last(),
+            };
+            let Some(place) = place else {
+                return Err(refused(
+                    &shown,
+                    match self.complete {
+                        true if link.kind == Kind::HardLink => {
+                            "which the archive does not hold before the link"
+                        }
+                        true => "which the archive does not hold",
+                        false => {
+                            "which was not found among the first members; the archive has too \
+                              many to keep the names of all: unpack it first"
+                        }
+                    },
+                ));
+            };
+            match place.kind {
+                Kind::Regular => return Ok(place.clone()),
+                Kind::HardLink | Kind::SymbolicLink => (from, link) = (found, place.clone()),
+                Kind::Folder => return Err(refused(&shown, "which is a folder")),
+                Kind::Sparse => {
+                    return Err(refused(
+                        &shown,
+                        "which the archive holds as a sparse file, and those are not read: pack \
+                         the archive without sparse files",
+                    ));
+                }
+                Kind::Other => {
+                    return Err(refused(&shown, "which is a pipe, a device or the like"));
+                }
+            }
+        }
+        Err(refused(&shown, "which leads through links without an end"))
+    }
+
+    /// The archive's bytes from `offset`.
+    fn stream_at(&mut self, offset: u64) -> Result<&mut dyn Read, Failure> {
+        let unreadable = |error: io::Error| {
+            Failure::new(Status::Unreadable, format!("the archive cannot be read again: {error}"))
+        };
+        let usable = match &self.input {
+            Some(Again::Plain(_)) => true,
+            Some(Again::Decompressed(_, at)) => *at <= offset,
+            None => false,
+        };
+        if !usable {
+            self.restarts += 1;
+            if self.restarts > MOST_RESTARTS {
+                return Err(Failure::new(
+                    Status::Unreadable,
+                    "the archive is compressed and has too many links out of order: decompress \
+                     it first",
+                ));
+            }
+            self.input = Some(match open(&self.path)? {
+                Archived::Plain(file) => Again::Plain(file),
+                Archived::Gzip(stream) => Again::Decompressed(stream, 0),
+            });
+        }
+        match &mut self.input {
+            Some(Again::Plain(file)) => {
+                file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+                Ok(file)
+            }
+            Some(Again::Decompressed(stream, at)) => {
+                let passed = io::copy(&mut stream.take(offset - *at), &mut io::sink());
+                *at += passed.map_err(unreadable)?;
+                Ok(stream)
+            }
+            None => Err(unreadable(io::ErrorKind::NotFound.into())),
+        }
+    }
+}
+
+fn refused(target: &str, why: &str) -> Failure {
+    let message = format!("the archive holds this file as a link to '{target}', {why}");
+    Failure::new(Status::Unreadable, message)
+}
+
+/// A name without `.`, `..` and double slashes, from a folder of the archive; `None` where
+/// it leads out of the archive.
+fn tidy(folder: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in folder.split(|&byte| byte == b'/').chain(name.split(|&byte| byte == b'/')) {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()?),
+            _ => parts.push(part),
+        }
+    }
+    Some(parts.join(&b'/'))
+}

@@ -120,9 +120,9 @@ fn stored_as(dtype: Dtype, encode: impl Fn(f32) -> Vec<u8>) -> Vec<u8> {
         })
         .collect();
     let views = stored.iter().map(|(name, shape, bytes)| {
-        (name.clone(), TensorView::new(dtype, shape.clone(), bytes).unwrap())
+        (name.clone(), TensorView::new(dtype, shape.clone(), bytes).expect("a tensor of its shape"))
     });
-    serialize(views, None).unwrap()
+    serialize(views, None).expect("a valid file")
 }
 
 #[test]

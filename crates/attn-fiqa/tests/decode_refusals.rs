@@ -72,10 +72,8 @@ fn other_content_is_told_apart() {
         assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
     let failure = refused(b"8BPS and so on");
-    assert_eq!(failure.status, Status::NotAnImage);
-    let failure = refused(b"qoif and so on");
     assert_eq!(failure.status, Status::UnsupportedImage);
-    assert!(failure.message.contains("Qoi"), "{failure}");
+    assert!(failure.message.contains("Photoshop"), "{failure}");
     assert_eq!(refused(b"GIF89a").status, Status::BrokenImage);
 }
 
@@ -180,7 +178,7 @@ fn sizes_are_refused_before_decoding() {
 #[test]
 fn limits_hold_for_every_format() {
     let few_pixels = DecodeLimits { max_pixels: 700, ..DecodeLimits::default() };
-    let few_bytes = DecodeLimits { max_bytes: 90, ..DecodeLimits::default() };
+    let few_bytes = DecodeLimits { max_bytes: 60, ..DecodeLimits::default() };
     for (name, bytes) in samples() {
         for limits in [few_pixels, few_bytes] {
             let failure = decode(&bytes, &limits).unwrap_err();

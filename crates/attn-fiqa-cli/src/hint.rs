@@ -1,6 +1,7 @@
 //! Which flags answer an error of the library, whose messages name none.
 
 use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
+use attn_fiqa::decode::VIDEO_NOT_PICTURE;
 use attn_fiqa::engine::RequestError;
 use attn_fiqa::source::SourceError;
 use attn_fiqa::status::{Failure, Status};
@@ -11,6 +12,7 @@ pub(crate) fn message_of(failure: &Failure) -> String {
     let flags = match status {
         Status::WrongSize => "without --aligned faces are found and aligned, with --resize resized",
         Status::TooLarge => "--max-pixels, --max-bytes and --max-memory are the limits",
+        Status::NotAnImage if message == VIDEO_NOT_PICTURE => "`best` reads videos frame by frame",
         _ => return message.clone(),
     };
     format!("{message} ({flags})")

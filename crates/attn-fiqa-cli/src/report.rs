@@ -242,8 +242,9 @@ impl Report {
         }
         let passed_over = self.tally.passed_over();
         if passed_over > 0 {
-            let files = if passed_over == 1 { "file" } else { "files" };
-            self.say(&format!("note: {passed_over} {files} without an image's ending passed over"));
+            let files =
+                if passed_over == 1 { "file that is no image" } else { "files that are no images" };
+            self.say(&format!("note: {passed_over} {files} passed over"));
         }
         if failed > 0 { Exit::SomeFailed } else { Exit::Done }
     }

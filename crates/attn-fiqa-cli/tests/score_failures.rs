@@ -109,12 +109,14 @@ fn folders_and_patterns_without_images_are_refused() {
     let here = workplace();
     here.write("texts/a.txt", "");
     here.write("outer/inner/readme.md", "");
-    here.run(&["score", "texts"])
-        .refused("texts: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff)");
-    here.run(&["score", "outer", "-r"])
-        .refused("outer: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff)");
+    here.run(&["score", "texts"]).refused(
+        "texts: no image in this folder (jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others)",
+    );
+    here.run(&["score", "outer", "-r"]).refused(
+        "outer: no image in this folder (jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others)",
+    );
     here.run(&["score", "bad/good.png", "outer"]).refused(
-        "outer: no image in this folder (jpg, jpeg, png, webp, gif, bmp, tif, tiff); it has \
+        "outer: no image in this folder (jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others); it has \
          subfolders, which are searched only recursively (--recursive searches subfolders)",
     );
     here.run(&["score", "bad/*.jpg"])
@@ -284,4 +286,30 @@ fn files_that_are_no_archive_although_their_name_says_so() {
     ];
     let inputs = ["empty.tar", "text.tar", "text.tar.gz", "packed.tar", "gone.tar", "folder.tar"];
     assert_outcomes(&here, &inputs, b"", &expected);
+}
+
+#[test]
+fn a_folder_never_passes_over_a_picture_in_silence() {
+    let here = Workplace::new();
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    here.write("album/IMG_1.HEIC", heic);
+    here.write("album/export.bin", heic);
+    here.write("album/._IMG_1.jpg", b"\0\x05\x16\x07");
+    here.write("album/notes.txt", "no picture");
+    let ran = here.run(&["score", "album", "--format", "csv"]).ended_with(1);
+    let rows: Vec<&str> = ran.stdout().lines().skip(1).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for row in rows {
+        assert!(row.contains("unsupported-image") && row.contains("HEIC format"), "{row}");
+    }
+    assert!(ran.said().contains("2 files that are no images passed over"), "{}", ran.said());
+}
+
+#[test]
+fn a_video_leads_to_best() {
+    let here = Workplace::new();
+    here.write("a.mp4", b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2");
+    let ran = here.run(&["score", "a.mp4", "--format", "csv"]).ended_with(1);
+    assert!(ran.stdout().contains("not-an-image"), "{}", ran.stdout());
+    assert!(ran.stdout().contains("`best` reads videos frame by frame"), "{}", ran.stdout());
 }

@@ -72,7 +72,7 @@ fn a_folder_gives_its_images_in_the_order_of_their_names() {
     let here = workplace();
     assert_paths(&here, &["faces"], b"", &["faces/a.JPG", "faces/b.png"]);
     let ran = here.run(&["score", "faces"]);
-    let note = "note: 1 file without an image's ending passed over\n";
+    let note = "note: 1 file that is no image passed over\n";
     assert_eq!(ran.said(), format!("2 scored\n{note}"));
 }
 

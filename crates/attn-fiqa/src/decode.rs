@@ -8,30 +8,39 @@
 mod animation;
 mod container;
 mod entropy;
+mod face_record;
+mod format;
 mod gif;
 mod huffman;
 mod jpeg;
+mod jpeg2000;
+mod jpeg_xl;
 mod memory;
 mod note;
 mod orientation;
 mod other_jpeg;
 mod pixels;
+mod pnm;
 mod standard_tables;
 mod tiff;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::codecs::{bmp, jpeg as jpeg_codec, png, tiff as tiff_codec, webp};
+use image::codecs::{bmp, jpeg as jpeg_codec, png, qoi, tiff as tiff_codec, webp};
 use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
-use image::{ImageDecoder, ImageFormat, Limits};
+use image::{ImageDecoder, Limits};
 
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 
 pub(crate) use animation::{each_frame, is_animation};
+pub use format::VIDEO_NOT_PICTURE;
+pub(crate) use format::{HEAD, starts_as_picture};
 pub use note::Note;
+
+use format::{Format, Kind};
 
 /// What a picture may cost before it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +101,8 @@ pub struct Decoded {
     pub notes: Vec<Note>,
 }
 
-/// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF picture, told apart by content.
+/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI picture,
+/// or the one in a face image record of ISO/IEC 19794-5, recognised by content.
 ///
 /// Grey becomes three equal channels; alpha is dropped, as by OpenCV's `imread`;
 /// of 16-bit samples the upper 8 bits are kept, as OpenCV does for PNG; the EXIF
@@ -120,16 +130,18 @@ pub struct Decoded {
 /// [`Status::UnsupportedImage`] for valid pictures that cannot be decoded to
 /// the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
-    let format = admit(bytes, limits)?;
+    let Admitted { format, bytes, mut notes } = admit(bytes, limits)?;
     // The decoders are other people's code, fed with bytes from anywhere. A
     // panic in one of them is a fault of that file and must cost that file's
     // row only. Nothing is shared with the closure that a panic could leave
     // half-changed.
-    catch_unwind(AssertUnwindSafe(|| {
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
         memory::check_available(memory::needed(format, bytes, limits)?)?;
         decode_as(format, bytes, limits)
     }))
-    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
+    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))?;
+    notes.extend(decoded.notes);
+    Ok(Decoded { picture: decoded.picture, notes })
 }
 
 /// The most bytes of memory that [`decode`] takes at once for this file: the decoder's
@@ -156,11 +168,20 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
 /// # Ok::<(), attn_fiqa::status::Failure>(())
 /// ```
 pub fn memory_needed(bytes: &[u8], limits: &DecodeLimits) -> Result<u64, Failure> {
-    memory::needed(admit(bytes, limits)?, bytes, limits)
+    let Admitted { format, bytes, .. } = admit(bytes, limits)?;
+    memory::needed(format, bytes, limits)
+}
+
+/// A picture that may be decoded.
+struct Admitted<'a> {
+    format: Format,
+    /// The file, or the part of it that is the picture.
+    bytes: &'a [u8],
+    notes: Vec<Note>,
 }
 
 /// The format of a file that is not too long.
-fn admit(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageFormat, Failure> {
+fn admit<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Admitted<'a>, Failure> {
     if bytes.is_empty() {
         return Err(broken("the file is empty"));
     }
@@ -168,7 +189,20 @@ fn admit(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageFormat, Failure> {
     if length > limits.max_bytes {
         return Err(too_many_bytes(length, limits.max_bytes));
     }
-    recognise(bytes)
+    match format::kind(bytes) {
+        Some(Kind::Picture(format)) => Ok(Admitted { format, bytes, notes: Vec::new() }),
+        Some(Kind::FaceRecord) => {
+            let (picture, faces) = face_record::picture(bytes)?;
+            let notes = if faces > 1 { vec![Note::FirstOfRecord] } else { Vec::new() };
+            match format::kind(picture) {
+                Some(Kind::Picture(format @ (Format::Jpeg | Format::Jpeg2000))) => {
+                    Ok(Admitted { format, bytes: picture, notes })
+                }
+                _ => Err(broken("the face image record holds neither JPEG nor JPEG 2000")),
+            }
+        }
+        other => Err(format::refusal(other)),
+    }
 }
 
 /// The failure for more encoded bytes than the limit.
@@ -187,33 +221,27 @@ fn unsupported(message: impl Into<String>) -> Failure {
     Failure::new(Status::UnsupportedImage, message)
 }
 
-const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF are read";
-
-fn recognise(bytes: &[u8]) -> Result<ImageFormat, Failure> {
-    match image::guess_format(bytes) {
-        Ok(
-            format @ (ImageFormat::Jpeg
-            | ImageFormat::Png
-            | ImageFormat::WebP
-            | ImageFormat::Gif
-            | ImageFormat::Bmp
-            | ImageFormat::Tiff),
-        ) => Ok(format),
-        // Two letters that many a text begins with, too: not taken for a picture.
-        Ok(ImageFormat::Pnm) | Err(_) => Err(Failure::new(
-            Status::NotAnImage,
-            format!("the file is not a picture in a known format: {READABLE}"),
-        )),
-        Ok(other) => Err(unsupported(format!(
-            "the picture is in {other:?} format: {READABLE}; convert it to one of them"
-        ))),
-    }
+/// The failure for data that end too early.
+fn cut() -> Failure {
+    broken("the file ends before the picture is complete: copy or download it again")
 }
 
-fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
+fn damaged() -> Failure {
+    broken("the picture's data are damaged: copy or download it again")
+}
+
+/// The failure for a kind of picture that the decoder of its format does not take.
+fn not_handled() -> Failure {
+    unsupported(
+        "the picture is stored in a rare way, which is not read: convert it to PNG or to 8-bit \
+         RGB",
+    )
+}
+
+fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let mut notes = Vec::new();
     match format {
-        ImageFormat::Jpeg => {
+        Format::Jpeg => {
             // Sizes and colours are checked here, on the file's own markers.
             let facts = jpeg::inspect(bytes, limits)?;
             if facts.no_end_marker {
@@ -228,7 +256,7 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
             let decoder = jpeg_codec::JpegDecoder::new(Cursor::new(&*facts.complete));
             finish_turned(decoder.map_err(failure)?, limits, Some(facts.orientation), notes)
         }
-        ImageFormat::Png => {
+        Format::Png => {
             let (width, height) = container::png_size(bytes)?;
             limits.check_pixels(width, height)?;
             let without_profile = container::png_without_profile(bytes);
@@ -243,7 +271,7 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
             }
             finish(decoder, limits, notes)
         }
-        ImageFormat::WebP => {
+        Format::WebP => {
             container::check_webp(bytes)?;
             let decoder = webp::WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             if decoder.has_animation() {
@@ -251,22 +279,39 @@ fn decode_as(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result
             }
             finish(decoder, limits, notes)
         }
-        ImageFormat::Gif => gif::decode(bytes, limits),
-        ImageFormat::Bmp => {
+        Format::Gif => gif::decode(bytes, limits),
+        Format::Bmp => {
             if let Some((width, height)) = container::bmp_size(bytes) {
                 limits.check_pixels(width, height)?;
             }
+            let of_today = container::bmp_with_header_of_windows(bytes);
+            let bytes = of_today.as_deref().unwrap_or(bytes);
             let decoder = bmp::BmpDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             finish(decoder, limits, notes)
         }
-        ImageFormat::Tiff => {
+        Format::Tiff => {
+            if let Some(decoded) = tiff::decode(bytes, limits) {
+                let mut decoded = decoded?;
+                if tiff::has_second_page(bytes) {
+                    decoded.notes.insert(0, Note::FirstPage);
+                }
+                return Ok(decoded);
+            }
             if tiff::has_second_page(bytes) {
                 notes.push(Note::FirstPage);
             }
             let decoder = tiff_codec::TiffDecoder::new(Cursor::new(bytes)).map_err(failure)?;
             finish(decoder, limits, notes)
         }
-        other => Err(unsupported(format!("the picture is in {other:?} format: {READABLE}"))),
+        Format::Jpeg2000 => jpeg2000::decode(bytes, limits),
+        Format::JpegXl => jpeg_xl::decode(bytes, limits),
+        Format::Pnm => pnm::decode(bytes, limits),
+        Format::Qoi => {
+            let (width, height) = container::qoi_size(bytes)?;
+            limits.check_pixels(width, height)?;
+            let decoder = qoi::QoiDecoder::new(Cursor::new(bytes)).map_err(failure)?;
+            finish(decoder, limits, notes)
+        }
     }
 }
 
@@ -321,19 +366,15 @@ fn finish_turned(
 fn failure(error: ImageError) -> Failure {
     match error {
         ImageError::Limits(limit) => match limit.kind() {
-            LimitErrorKind::Unsupported { .. } => unsupported(limit.to_string()),
+            LimitErrorKind::Unsupported { .. } => not_handled(),
             _ => Failure::new(
                 Status::TooLarge,
                 "the picture needs more memory to decode than the limit on pixels allows",
             ),
         },
-        ImageError::Unsupported(error) => unsupported(format!(
-            "the decoder does not handle this kind of picture ({error}): \
-             convert it to 8-bit RGB"
-        )),
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            broken("the file ends before the picture is complete: copy or download it again")
-        }
-        error => broken(format!("the picture's data are damaged: {error}")),
+        // The decoders' own words speak to their authors.
+        ImageError::Unsupported(_) => not_handled(),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => cut(),
+        _ => damaged(),
     }
 }

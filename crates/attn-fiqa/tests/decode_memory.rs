@@ -129,7 +129,10 @@ fn fixture(name: &str) -> Vec<u8> {
 
 const FIXTURES: &str = "progressive.jpg cmyk.jpg ycck.jpg restarts.jpg lossy.webp animated.webp \
                         animated.png orientation6.png orientation6.tiff orientation6.webp \
-                        cmyk.tiff pages.tiff";
+                        cmyk.tiff pages.tiff lossless.jp2 tiles.j2k grey.jp2 lossy.j2k \
+                        lossless.jxl lossy.jxl grey.jxl wide.jxl alpha.jxl planar-tiles.tiff \
+                        planar-strips.tiff big.tiff lzw.tiff lzw16.tiff ycbcr-jpeg.tiff \
+                        palette.tiff";
 
 /// Every kind that the `image` crate can write.
 fn pictures() -> Vec<(String, Vec<u8>)> {
@@ -153,6 +156,7 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
             found.push((format!("{name}.bmp"), encoded(picture, ImageFormat::Bmp)));
         }
         if name.starts_with("rgb") && !name.ends_with("16") {
+            found.push((format!("{name}.qoi"), encoded(picture, ImageFormat::Qoi)));
             found.push((format!("{name}.webp"), encoded(picture, ImageFormat::WebP)));
         }
         if matches!(*name, "grey" | "rgb") {
@@ -169,6 +173,11 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
     found.push(("coarse.jpg".to_owned(), coarse));
     let png = encoded(&DynamicImage::ImageRgb8(rgb), ImageFormat::Png);
     found.push(("turned.png".to_owned(), with_chunk(&png, b"eXIf", &exif())));
+    for letter in [5, 6] {
+        let mut netpbm = format!("P{letter} {WIDTH} {HEIGHT} 255\n").into_bytes();
+        netpbm.resize(netpbm.len() + (WIDTH * HEIGHT * (2 * letter - 9)) as usize, 7);
+        found.push((format!("netpbm-{letter}"), netpbm));
+    }
     found.push(("whole.gif".to_owned(), gif(rgba.to_rgba8(), 0)));
     // A first frame that begins beside the left side of the picture.
     let mut beside = gif(rgba.to_rgba8(), 1);

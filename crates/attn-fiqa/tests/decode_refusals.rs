@@ -9,7 +9,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use attn_fiqa::decode::{DecodeLimits, decode};
+use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::status::{Failure, Status};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use proptest::prelude::*;
@@ -28,7 +28,9 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     let mut samples: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension != "py"))
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension != "py" && extension != "gz")
+        })
         .map(|path| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             (name, std::fs::read(path).unwrap())
@@ -72,10 +74,8 @@ fn other_content_is_told_apart() {
         assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
     let failure = refused(b"8BPS and so on");
-    assert_eq!(failure.status, Status::NotAnImage);
-    let failure = refused(b"qoif and so on");
     assert_eq!(failure.status, Status::UnsupportedImage);
-    assert!(failure.message.contains("Qoi"), "{failure}");
+    assert!(failure.message.contains("Photoshop"), "{failure}");
     assert_eq!(refused(b"GIF89a").status, Status::BrokenImage);
 }
 
@@ -88,7 +88,8 @@ fn a_cut_file_is_never_decoded_to_other_pixels() {
             match decode(&bytes[..length], &limits) {
                 // What was lost was behind the pixels.
                 Ok(cut) => {
-                    assert!(!name.ends_with(".jpg"), "{name} cut to {length}");
+                    let lost_its_end = cut.notes.contains(&Note::NoEndMarker);
+                    assert!(!name.ends_with(".jpg") || lost_its_end, "{name} cut to {length}");
                     assert_eq!(Ok(cut.picture), whole, "{name} cut to {length}");
                 }
                 Err(failure) => assert!(
@@ -180,7 +181,7 @@ fn sizes_are_refused_before_decoding() {
 #[test]
 fn limits_hold_for_every_format() {
     let few_pixels = DecodeLimits { max_pixels: 700, ..DecodeLimits::default() };
-    let few_bytes = DecodeLimits { max_bytes: 90, ..DecodeLimits::default() };
+    let few_bytes = DecodeLimits { max_bytes: 60, ..DecodeLimits::default() };
     for (name, bytes) in samples() {
         for limits in [few_pixels, few_bytes] {
             let failure = decode(&bytes, &limits).unwrap_err();

@@ -54,6 +54,52 @@ pub(super) fn bmp_size(bytes: &[u8]) -> Option<(u64, u64)> {
     side(WIDTH_AT).zip(side(WIDTH_AT + 4))
 }
 
+/// The lengths of the headers of OS/2 2.x.
+const OS2_HEADERS: [u32; 2] = [16, 64];
+
+/// Whether a BMP's header is one of OS/2 2.x.
+pub(super) fn bmp_header_is_of_os2(bytes: &[u8]) -> bool {
+    u32_at(bytes, 14, true).is_some_and(|length| OS2_HEADERS.contains(&length))
+}
+
+/// A BMP of OS/2 2.x with a header of Windows, which the decoder takes; `None` where there is
+/// nothing to change or the file holds what only OS/2 knows.
+///
+/// The header of 64 bytes begins as that of Windows does and goes on; that of 16 bytes is the
+/// start of it.
+pub(super) fn bmp_with_header_of_windows(bytes: &[u8]) -> Option<Vec<u8>> {
+    const FILE_HEADER: usize = 14;
+    const WINDOWS: usize = 40;
+    const PIXELS_AT: usize = 10;
+    const COMPRESSION_AT: usize = FILE_HEADER + 16;
+    /// No compression, and runs of 8 and of 4 bits.
+    const COMMON: u32 = 2;
+    if !bmp_header_is_of_os2(bytes) {
+        return None;
+    }
+    let length = u32_at(bytes, FILE_HEADER, true)? as usize;
+    let header = bytes.get(..FILE_HEADER + length)?;
+    if length > 16 && u32_at(bytes, COMPRESSION_AT, true)? > COMMON {
+        return None;
+    }
+    let pixels_at = (u32_at(bytes, PIXELS_AT, true)? as usize + WINDOWS).checked_sub(length)?;
+    let mut changed = header[..FILE_HEADER + length.min(WINDOWS)].to_vec();
+    changed.resize(FILE_HEADER + WINDOWS, 0);
+    changed[PIXELS_AT..PIXELS_AT + 4]
+        .copy_from_slice(&u32::try_from(pixels_at).ok()?.to_le_bytes());
+    changed[FILE_HEADER..FILE_HEADER + 4].copy_from_slice(&(WINDOWS as u32).to_le_bytes());
+    changed.extend_from_slice(&bytes[FILE_HEADER + length..]);
+    Some(changed)
+}
+
+/// The declared `(width, height)` of a QOI picture.
+pub(super) fn qoi_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
+    match u32_at(bytes, 4, false).zip(u32_at(bytes, 8, false)) {
+        Some((width, height)) => Ok((u64::from(width), u64::from(height))),
+        None => Err(broken("the file ends inside the QOI header")),
+    }
+}
+
 /// Where a GIF's blocks begin, by the flags of its header.
 fn gif_blocks_at(flags: u8) -> usize {
     const HEADER: usize = 13;

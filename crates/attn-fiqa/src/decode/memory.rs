@@ -7,7 +7,8 @@
 use image::ImageFormat;
 
 use super::container::WebpKind;
-use super::{DecodeLimits, broken, container, jpeg, tiff};
+use super::format::Format;
+use super::{DecodeLimits, broken, container, jpeg, jpeg_xl, jpeg2000, pnm, tiff};
 use crate::status::{Failure, Status};
 
 /// Tables of a decoder, whatever the picture.
@@ -51,27 +52,31 @@ pub(super) fn times(width: u64, height: u64, bytes: u64) -> u64 {
 
 /// The most bytes that [`super::decode`] takes at once for this file: its buffers, its
 /// result and copies of parts of the file, but not `bytes` itself.
-pub(super) fn needed(
-    format: ImageFormat,
-    bytes: &[u8],
-    limits: &DecodeLimits,
-) -> Result<u64, Failure> {
+pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<u64, Failure> {
     let length = bytes.len() as u64;
     let needs = match format {
-        ImageFormat::Jpeg => jpeg::needs(bytes, limits)?,
-        ImageFormat::Png => png(bytes)?,
-        ImageFormat::WebP => webp(bytes)?,
-        ImageFormat::Gif => gif(bytes)?,
-        ImageFormat::Bmp => match bmp(bytes) {
+        Format::Jpeg => jpeg::needs(bytes, limits)?,
+        Format::Png => png(bytes)?,
+        Format::WebP => webp(bytes)?,
+        Format::Gif => gif(bytes)?,
+        Format::Bmp => match bmp(bytes) {
             Some(needs) => needs,
             // The decoder refuses it before it takes memory.
             None => return Ok(TABLES),
         },
-        ImageFormat::Tiff => match tiff::needs(bytes) {
+        Format::Tiff => match tiff::needs(bytes) {
             Some(needs) => needs,
             None => return Ok(TABLES.saturating_add(length)),
         },
-        _ => return Ok(TABLES),
+        Format::Jpeg2000 => jpeg2000::needs(bytes).ok_or_else(super::cut)?,
+        Format::JpegXl => jpeg_xl::needs(bytes).ok_or_else(super::cut)?,
+        Format::Pnm => pnm::needs(bytes).ok_or_else(super::cut)?,
+        Format::Qoi => {
+            let (width, height) = container::qoi_size(bytes)?;
+            // The decoder reads the file whole.
+            let copies = bytes.len() as u64;
+            Needs { width, height, decoding: times(width, height, 4), copies, turned: false }
+        }
     };
     limits.check_pixels(needs.width, needs.height)?;
     Ok(needs.bytes())
@@ -188,7 +193,9 @@ fn bmp(bytes: &[u8]) -> Option<Needs> {
     let (width, height) = container::bmp_size(bytes)?;
     let bits = bytes.get(BITS_AT).copied().unwrap_or(32);
     let decoding = times(width, height, if bits == 32 || bits == 16 { 4 } else { RGB });
-    Some(Needs { width, height, decoding, copies: 0, turned: false })
+    // OS/2's headers are brought to another form in a copy.
+    let copies = if container::bmp_header_is_of_os2(bytes) { bytes.len() as u64 } else { 0 };
+    Some(Needs { width, height, decoding, copies, turned: false })
 }
 
 /// By the first chunk.

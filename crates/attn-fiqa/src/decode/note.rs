@@ -25,6 +25,8 @@ pub enum Note {
     FirstFrame,
     /// The file has several pages and only the first is used.
     FirstPage,
+    /// The face image record holds several faces' pictures and only the first is used.
+    FirstOfRecord,
     /// The picture was resized; both sizes are `(width, height)` in pixels.
     Resized {
         /// The size of the file's picture.
@@ -69,6 +71,7 @@ impl fmt::Display for Note {
             Self::NoEndMarker => f.write_str("no end marker, the picture is complete"),
             Self::FirstFrame => f.write_str("first frame of an animation"),
             Self::FirstPage => f.write_str("first page of several"),
+            Self::FirstOfRecord => f.write_str("first picture of the face image record"),
             Self::Resized { from, to } => {
                 write!(f, "resized from {}×{} to {}×{}", from.0, from.1, to.0, to.1)?;
                 let same_aspect = from.0 as u128 * to.1 as u128 == from.1 as u128 * to.0 as u128;

@@ -25,10 +25,10 @@ pub(super) fn check_layout(
         | ColorType::La16
         | ColorType::Rgb16
         | ColorType::Rgba16 => Ok(()),
-        other => Err(unsupported(format!(
-            "the picture holds {other:?} samples, whose range is not known: \
-             convert it to 8-bit RGB"
-        ))),
+        _ => Err(unsupported(
+            "the picture holds floating-point samples, whose range is not known: convert it to \
+             8-bit RGB",
+        )),
     }
 }
 
@@ -86,12 +86,17 @@ pub(super) fn drop_alpha(samples: &mut Vec<u8>) {
 }
 
 /// Grey, with or without alpha, to RGB.
-fn three_times_the_first(samples: &[u8], channels: usize) -> Result<Vec<u8>, Failure> {
+pub(super) fn three_times_the_first(samples: &[u8], channels: usize) -> Result<Vec<u8>, Failure> {
     let mut rgb = memory::zeros(samples.len() / channels * 3)?;
     for (colours, pixel) in rgb.chunks_exact_mut(3).zip(samples.chunks_exact(channels)) {
         colours.fill(pixel[0]);
     }
     Ok(rgb)
+}
+
+/// Grey to RGB.
+pub(super) fn grey_to_rgb(samples: &[u8]) -> Result<Vec<u8>, Failure> {
+    three_times_the_first(samples, 1)
 }
 
 /// Turns and mirrors a picture as its EXIF orientation asks.

@@ -11,7 +11,7 @@ use super::tally::{Tally, Uncounted};
 use super::tar_links::Links;
 use super::tar_reader::{Kind, Member, TarReader};
 use super::{Context, ImageData, SourceItem, Step, file, list, name};
-use crate::decode::too_many_bytes;
+use crate::decode::{starts_as_picture, too_many_bytes};
 use crate::regular_file::open_regular_file;
 use crate::status::{Failure, Status};
 
@@ -103,28 +103,39 @@ impl Archive {
                 self.state = State::Ended;
                 return Ok(None);
             };
-            let inside = list::path_from(&member.name);
-            let options = &context.options;
-            // A video can only be read from a file.
-            let inside = inside.filter(|path| options.takes(path) && options.video(path).is_none());
             if member.kind == Kind::Folder {
                 continue;
             }
+            let options = &context.options;
+            let inside = list::path_from(&member.name).filter(|path| !name::is_companion(path));
+            // A video can only be read from a file.
+            let inside = inside.filter(|path| options.video(path).is_none());
             let Some(inside) = inside else {
                 context.tally.add_passed_over(1);
                 continue;
             };
-            let max_bytes = context.options.max_bytes;
+            let named_as_image = options.takes(&inside);
+            // Of what is not named as an image, only a regular file's content can say it is one.
+            let readable = member.kind == Kind::Regular && member.size <= options.max_bytes;
+            if !named_as_image && !readable {
+                context.tally.add_passed_over(1);
+                continue;
+            }
             let bytes = match member.kind {
                 Kind::HardLink | Kind::SymbolicLink => {
                     let links = match self.links.take() {
                         Some(links) => links,
                         None => Links::find(&self.path)?,
                     };
-                    self.links.insert(links).read(&member, max_bytes)
+                    self.links.insert(links).read(&member, options.max_bytes)
                 }
-                _ => bytes_of(&member, reader, max_bytes)?,
+                _ => bytes_of(&member, reader, options.max_bytes)?,
             };
+            let is_image = |bytes: &Vec<u8>| starts_as_picture(bytes);
+            if !named_as_image && !bytes.as_ref().is_ok_and(is_image) {
+                context.tally.add_passed_over(1);
+                continue;
+            }
             let shown = name::shown_bytes(&member.name);
             let shown = shown.strip_prefix("./").unwrap_or(&shown);
             return Ok(Some(SourceItem {

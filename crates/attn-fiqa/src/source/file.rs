@@ -1,11 +1,11 @@
 //! Reading one image file's bytes.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use crate::decode::too_many_bytes;
-use crate::regular_file::{OpenError, ReadError, read_regular_file};
+use crate::decode::{self, too_many_bytes};
+use crate::regular_file::{OpenError, ReadError, open_regular_file, read_regular_file};
 use crate::status::{Failure, Status};
 
 fn unreadable(message: impl Into<String>) -> Failure {
@@ -45,4 +45,19 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
             format!("the file's {length} bytes do not fit in memory"),
         ),
     })
+}
+
+/// Whether a regular file is a picture by its first bytes. What cannot be read is none.
+pub(super) fn starts_as_picture(path: &Path) -> bool {
+    decode::starts_as_picture(&head(path))
+}
+
+/// A regular file's first bytes, as far as they can be read.
+pub(super) fn head(path: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    if let Ok((file, _)) = open_regular_file(path) {
+        // What was read before an error counts.
+        let _ = file.take(decode::HEAD as u64).read_to_end(&mut head);
+    }
+    head
 }

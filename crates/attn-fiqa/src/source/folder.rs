@@ -33,15 +33,21 @@ enum Kind {
     Other,
 }
 
-/// By its name alone, unless it is a folder: a pipe, a device or a link to no file whose
-/// name is an image's becomes a row that says so. A link to a folder may lead back up and
-/// is no folder here.
+/// By its name, or, where that does not say that it is an image, by its content: no picture
+/// is passed over. A pipe, a device or a link to no file whose name is an image's becomes a
+/// row that says so. A link to a folder may lead back up and is no folder here.
 fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
+    // The folder itself may have any name: whoever names it wants it.
+    if name::is_companion(Path::new(&entry.file_name())) {
+        return Kind::Other;
+    }
     let is_folder = entry.file_type().is_ok_and(|own| own.is_dir());
-    match (is_folder, options.takes(&entry.path())) {
+    let path = entry.path();
+    match (is_folder, options.takes(&path)) {
         (true, false) => Kind::Folder,
         (true, true) => Kind::FolderNamedAsImage,
         (false, true) => Kind::Image,
+        (false, false) if file::starts_as_picture(&path) => Kind::Image,
         (false, false) => Kind::Other,
     }
 }

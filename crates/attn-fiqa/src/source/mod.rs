@@ -83,7 +83,8 @@ pub struct SourceOptions {
 }
 
 impl SourceOptions {
-    /// Whether a file in a folder or archive is taken, by its name.
+    /// Whether a file in a folder or archive is taken, by its name. Where it is not, its
+    /// content may still say that it is a picture.
     fn takes(&self, path: &Path) -> bool {
         name::is_image(path) || self.video(path).is_some()
     }
@@ -219,8 +220,9 @@ impl Sources {
         self.context.tally.clone()
     }
 
-    /// Entries of folders and archives, so far, that were passed over: whatever has no
-    /// image's extension and is no folder.
+    /// Entries of folders and archives, so far, that were passed over: whatever is an image
+    /// neither by its extension nor by its content and is no folder, and what macOS puts
+    /// beside files (`._NAME`, `__MACOSX`).
     pub fn passed_over(&self) -> u64 {
         self.context.tally.passed_over()
     }

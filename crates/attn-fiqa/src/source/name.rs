@@ -2,11 +2,18 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// Extensions of images, in lower case.
-const IMAGE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+/// Extensions of images, in lower case. Whatever looks like a picture is never passed over:
+/// those that are not read are here so that a row says so.
+const IMAGE_EXTENSIONS: [&str; 49] = [
+    "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp", "png", "apng", "webp", "gif",
+    "bmp", "dib", "tif", "tiff", "jp2", "j2k", "j2c", "jpc", "jpx", "jpf", "jxl", "ppm", "pgm",
+    "pnm", "qoi", // Not read:
+    "pbm", "pam", "heic", "heif", "hif", "avif", "psd", "exr", "jxr", "wdp", "dng", "cr2", "cr3",
+    "nef", "arw", "raf", "orf", "rw2", "pef", "srw", "tga", "pcx",
+];
 
-/// The same, for messages.
-pub(super) const EXTENSIONS_SHOWN: &str = "jpg, jpeg, png, webp, gif, bmp, tif, tiff";
+/// The common ones that are read, for messages.
+pub(super) const EXTENSIONS_SHOWN: &str = "jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others";
 
 /// Endings of tar archives. The compressed ones that are not read are known
 /// here so that they can be refused by name.
@@ -18,6 +25,14 @@ pub(super) fn is_image(name: &Path) -> bool {
     name.extension().is_some_and(|extension| {
         IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
     })
+}
+
+/// Whether a name is that of what macOS puts beside a file for its own use: `._NAME`, or
+/// anything in a folder `__MACOSX`. Such a file has the ending of a picture and is none.
+pub(super) fn is_companion(path: &Path) -> bool {
+    let own = path.file_name().unwrap_or_default();
+    own.to_string_lossy().starts_with("._")
+        || path.components().any(|part| part.as_os_str() == "__MACOSX")
 }
 
 /// Whether a file's name ends, in any case, as a tar archive's.

@@ -39,7 +39,7 @@ impl Tally {
         Counts { known, exact }
     }
 
-    /// Files and the like without an image's extension, so far.
+    /// Files and the like that are images neither by name nor by content, so far.
     pub fn passed_over(&self) -> u64 {
         self.0.passed_over.load(Ordering::Relaxed)
     }

@@ -331,3 +331,33 @@ fn a_compressed_archive_is_not_read_again_without_end() {
     write(&archive, &bytes);
     assert_eq!(contents(&items(&[path(&archive)], false)), vec!["x"; 200]);
 }
+
+#[test]
+fn what_macos_puts_beside_members_is_passed_over() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("from-a-mac.tar");
+    write(&archive, &packed(&["faces/._1.png", "faces/1.png", "__MACOSX/faces/1.png", "._a.jpg"]));
+    let mut sources = open(&[path(&archive)], false).unwrap();
+    assert_eq!(relatives(&sources.by_ref().collect::<Vec<_>>()), ["faces/1.png"]);
+    assert_eq!(sources.passed_over(), 3);
+}
+
+#[test]
+fn a_member_that_is_a_picture_by_its_content_is_an_image() {
+    let folder = tree(&[]);
+    let archive = folder.path().join("mixed.tar");
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    let members = [
+        member(b"download", EntryType::Regular, b"\xFF\xD8\xFF\xE0"),
+        member(b"notes.txt", EntryType::Regular, b"P5 is a fine start for a text"),
+        member(b"link", EntryType::Symlink, b""),
+        member(b"phone.bin", EntryType::Regular, heic),
+        member(b"b.HEIC", EntryType::Regular, b"whatever"),
+        end(),
+    ];
+    write(&archive, &members.concat());
+    let mut sources = open(&[path(&archive)], false).unwrap();
+    let found: Vec<_> = sources.by_ref().collect();
+    assert_eq!(relatives(&found), ["download", "phone.bin", "b.HEIC"]);
+    assert_eq!(sources.passed_over(), 2);
+}

@@ -233,3 +233,41 @@ fn a_folder_that_goes_away_is_a_row() {
     assert_eq!(status(&found[0]), Status::Unreadable);
     assert_eq!(contents(&found[1..]), ["a.jpg"]);
 }
+
+#[test]
+fn content_makes_a_picture_of_a_file_without_its_ending() {
+    let folder = tree(&["a.jpg", "notes.txt", "._a.jpg", "__MACOSX/a.jpg", "empty.bin"]);
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("empty.bin"), b"").unwrap();
+    fs::write(at("download"), b"\xFF\xD8\xFF\xE0 and so on").unwrap();
+    fs::write(at("scan.dat"), b"II*\0\x08\0\0\0").unwrap();
+    fs::write(at("phone.bin"), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
+    fs::write(at("BMW.csv"), b"BMW,1\nand other cars").unwrap();
+    for name in ["b.jfif", "c.HEIC", "d.jpe", "e.jp2", "f.avif"] {
+        fs::write(at(name), name).unwrap();
+    }
+    for recursive in [false, true] {
+        let mut sources = open(&[path(folder.path())], recursive).unwrap();
+        let found: Vec<_> = sources.by_ref().collect();
+        let expected = [
+            "a.jpg",
+            "b.jfif",
+            "c.HEIC",
+            "d.jpe",
+            "download",
+            "e.jp2",
+            "f.avif",
+            "phone.bin",
+            "scan.dat",
+        ];
+        assert_eq!(relatives(&found), expected);
+        // Notes, an empty file, a table, and the two of macOS.
+        assert_eq!(sources.passed_over(), 5);
+    }
+}
+
+#[test]
+fn a_folder_of_macos_companions_alone_holds_no_image() {
+    let folder = tree(&["._a.jpg", "notes.txt"]);
+    assert!(matches!(open(&[path(folder.path())], true), Err(SourceError::NoImages { .. })));
+}

@@ -18,7 +18,13 @@ pub(super) use animation::Animation;
 pub(super) use video::{Video, is_video};
 
 /// Extensions of videos, in lower case.
-const VIDEO_EXTENSIONS: [&str; 6] = ["mp4", "m4v", "mov", "mkv", "avi", "webm"];
+const VIDEO_EXTENSIONS: [&str; 16] = [
+    "mp4", "m4v", "mov", "mkv", "avi", "webm", "3gp", "3g2", "mpg", "mpeg", "wmv", "asf", "flv",
+    "ogv", "vob", "mxf",
+];
+
+/// Extensions of MPEG transport streams, which TypeScript has, too: content decides.
+const STREAM_EXTENSIONS: [&str; 3] = ["ts", "mts", "m2ts"];
 
 /// How animations and videos are read.
 #[derive(Debug, Clone, Copy, PartialEq)]

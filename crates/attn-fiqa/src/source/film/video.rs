@@ -6,7 +6,7 @@ use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::{FilmOptions, Names, Take, VIDEO_EXTENSIONS, bmp, has_extension};
+use super::{FilmOptions, Names, STREAM_EXTENSIONS, Take, VIDEO_EXTENSIONS, bmp, has_extension};
 use crate::decode::DecodeLimits;
 use crate::picture::Picture;
 use crate::regular_file::open_regular_file;
@@ -20,9 +20,19 @@ const NOT_INSTALLED: &str = "videos are read by the program ffmpeg, which was no
                              it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install \
                              ffmpeg; Windows: winget install ffmpeg), or give a folder of frames";
 
-/// Whether a file's name is a video's.
+/// Whether a file's name is a video's, and, where others have such names, its content.
 pub(in crate::source) fn is_video(path: &Path) -> bool {
     has_extension(path, &VIDEO_EXTENSIONS)
+        || (has_extension(path, &STREAM_EXTENSIONS) && is_transport_stream(&file::head(path)))
+}
+
+/// Packets of 188 bytes begin with the same byte; discs and cameras put four before each.
+fn is_transport_stream(head: &[u8]) -> bool {
+    const PACKET: usize = 188;
+    const SYNC: u8 = 0x47;
+    [(0, PACKET), (4, PACKET + 4)].into_iter().any(|(first, packet)| {
+        [first, first + packet].into_iter().all(|at| head.get(at) == Some(&SYNC))
+    })
 }
 
 /// A video that is being read.

@@ -1,0 +1,239 @@
+//! Which format a file is in, by its content.
+
+use super::{broken, unsupported};
+use crate::status::{Failure, Status};
+
+/// A format that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Jpeg,
+    Png,
+    WebP,
+    Gif,
+    Bmp,
+    Tiff,
+    Jpeg2000,
+    JpegXl,
+    /// PGM and PPM.
+    Pnm,
+    Qoi,
+}
+
+/// What a file is by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Picture(Format),
+    /// ISO/IEC 19794-5, perhaps in a passport's data group 2: it holds a picture.
+    FaceRecord,
+    /// A picture in a format of this name, which is not read.
+    Unread(&'static str),
+    Video,
+}
+
+/// So many first bytes of a file are enough for [`starts_as_picture`].
+pub(crate) const HEAD: usize = 256;
+
+/// The message of a failure that a video is where a picture was expected.
+pub const VIDEO_NOT_PICTURE: &str = "the file is a video, and a picture was expected";
+
+const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI \
+                        are read";
+
+const CAMERA_RAW: &str = "a camera's raw";
+
+/// Formats by what stands at the start.
+const SIGNATURES: [(&[u8], Kind); 31] = [
+    (b"\xFF\xD8\xFF", Kind::Picture(Format::Jpeg)),
+    (b"\x89PNG\r\n\x1A\n", Kind::Picture(Format::Png)),
+    (b"GIF87a", Kind::Picture(Format::Gif)),
+    (b"GIF89a", Kind::Picture(Format::Gif)),
+    (b"BM", Kind::Picture(Format::Bmp)),
+    (b"II*\0", Kind::Picture(Format::Tiff)),
+    (b"MM\0*", Kind::Picture(Format::Tiff)),
+    (b"II+\0\x08\0\0\0", Kind::Picture(Format::Tiff)),
+    (b"MM\0+\0\x08\0\0", Kind::Picture(Format::Tiff)),
+    (b"\0\0\0\x0CjP  \r\n\x87\n", Kind::Picture(Format::Jpeg2000)),
+    (b"\xFF\x4F\xFF\x51", Kind::Picture(Format::Jpeg2000)),
+    (b"\0\0\0\x0CJXL \r\n\x87\n", Kind::Picture(Format::JpegXl)),
+    (b"\xFF\x0A", Kind::Picture(Format::JpegXl)),
+    (b"qoif", Kind::Picture(Format::Qoi)),
+    (b"FAC\0", Kind::FaceRecord),
+    (b"8BPS", Kind::Unread("Photoshop")),
+    (b"\x76\x2F\x31\x01", Kind::Unread("OpenEXR")),
+    (b"#?RADIANCE", Kind::Unread("Radiance HDR")),
+    (b"DDS ", Kind::Unread("DDS")),
+    (b"farbfeld", Kind::Unread("farbfeld")),
+    (b"gimp xcf ", Kind::Unread("GIMP")),
+    (b"II\xBC\x01", Kind::Unread("JPEG XR")),
+    (b"FUJIFILMCCD-RAW", Kind::Unread(CAMERA_RAW)),
+    (b"IIRO", Kind::Unread(CAMERA_RAW)),
+    (b"IIRS", Kind::Unread(CAMERA_RAW)),
+    (b"IIU\0", Kind::Unread(CAMERA_RAW)),
+    (b"\x1A\x45\xDF\xA3", Kind::Video),
+    (b"FLV\x01", Kind::Video),
+    (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11", Kind::Video),
+    (b"\0\0\x01\xBA", Kind::Video),
+    (b"OggS", Kind::Video),
+];
+
+/// What a file is, by its first bytes; `None` for whatever is neither picture nor video.
+pub(super) fn kind(head: &[u8]) -> Option<Kind> {
+    const CANON: &[u8] = b"II*\0\x10\0\0\0CR";
+    if head.starts_with(CANON) {
+        return Some(Kind::Unread(CAMERA_RAW));
+    }
+    if let Some((_, kind)) = SIGNATURES.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(*kind);
+    }
+    match head.get(4..12) {
+        Some([.., b'W', b'E', b'B', b'P']) if head.starts_with(b"RIFF") => {
+            return Some(Kind::Picture(Format::WebP));
+        }
+        Some([.., b'A', b'V', b'I', b' ']) if head.starts_with(b"RIFF") => {
+            return Some(Kind::Video);
+        }
+        Some([b'f', b't', b'y', b'p', ..]) => return Some(of_brands(head)),
+        Some([b'm', b'o', b'o', b'v', ..] | [b'm', b'd', b'a', b't', ..]) => {
+            return Some(Kind::Video);
+        }
+        _ => {}
+    }
+    if is_passport_group(head) {
+        return Some(Kind::FaceRecord);
+    }
+    netpbm(head)
+}
+
+/// Whether a file whose name does not say so is a picture by its first [`HEAD`] bytes, of a
+/// format that is read or not.
+///
+/// Where a signature is as short as two letters, more must fit.
+pub(crate) fn starts_as_picture(head: &[u8]) -> bool {
+    match kind(head) {
+        Some(Kind::Picture(Format::Bmp)) => {
+            // The lengths of the headers that there are.
+            matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
+        }
+        Some(Kind::Picture(_) | Kind::FaceRecord | Kind::Unread(_)) => true,
+        Some(Kind::Video) | None => false,
+    }
+}
+
+/// ISO base media files say by their brands what they hold.
+fn of_brands(head: &[u8]) -> Kind {
+    const HEIF: [&[u8]; 10] =
+        [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"];
+    let length = head.get(..4).map_or(0, |four| usize::from(four[2]) << 8 | usize::from(four[3]));
+    let brands = head.get(8..length.clamp(12, head.len())).unwrap_or_default();
+    let has = |wanted: &[u8]| brands.chunks_exact(4).any(|brand| brand == wanted);
+    let main = &brands[..4];
+    if has(b"avif") || has(b"avis") {
+        Kind::Unread("AVIF")
+    } else if HEIF.contains(&main) {
+        Kind::Unread("HEIC")
+    } else if main == b"crx " {
+        Kind::Unread(CAMERA_RAW)
+    } else {
+        Kind::Video
+    }
+}
+
+/// ICAO 9303-10: tag 75, a length, and the group of templates 7F61.
+fn is_passport_group(head: &[u8]) -> bool {
+    let after_length = match head {
+        [0x75, length @ ..=0x7F, ..] if *length > 0 => 2,
+        [0x75, 0x81, ..] => 3,
+        [0x75, 0x82, ..] => 4,
+        [0x75, 0x83, ..] => 5,
+        [0x75, 0x84, ..] => 6,
+        _ => return false,
+    };
+    head.get(after_length..).is_some_and(|rest| rest.starts_with(b"\x7F\x61"))
+}
+
+/// Two letters that many a text begins with, too: only a whole header is taken for a
+/// picture's.
+fn netpbm(head: &[u8]) -> Option<Kind> {
+    match head {
+        [b'P', b'2' | b'3' | b'5' | b'6', ..] => {
+            super::pnm::header(head).map(|_| Kind::Picture(Format::Pnm))
+        }
+        [b'P', b'1' | b'4', b'\n' | b'\r' | b'#', ..] => {
+            super::pnm::two_numbers(head).map(|_| Kind::Unread("PBM"))
+        }
+        [b'P', b'7', b'\n', b'W' | b'#', ..] => Some(Kind::Unread("PAM")),
+        _ => None,
+    }
+}
+
+/// The failure for what is no picture that is read.
+pub(super) fn refusal(kind: Option<Kind>) -> Failure {
+    match kind {
+        None => Failure::new(
+            Status::NotAnImage,
+            format!("the file is not a picture in a known format: {READABLE}"),
+        ),
+        Some(Kind::Video) => Failure::new(Status::NotAnImage, VIDEO_NOT_PICTURE),
+        Some(Kind::Unread(name)) => {
+            let how = match name {
+                "HEIC" => {
+                    "convert it to JPEG, for instance by `heif-convert` or `magick`, or let the \
+                     phone export JPEG"
+                }
+                "AVIF" => "convert it to PNG, for instance by `avifdec` or `magick`",
+                CAMERA_RAW => {
+                    "export it as JPEG or TIFF from a raw converter, or take the \
+                               camera's own JPEG"
+                }
+                _ => "convert it to PNG or JPEG, for instance by `magick`",
+            };
+            unsupported(format!("the picture is in {name} format, which is not read: {how}"))
+        }
+        // Not reached: both are read.
+        Some(Kind::Picture(_) | Kind::FaceRecord) => broken("the picture cannot be read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_other_files_are_no_pictures() {
+        let others: [&[u8]; 12] = [
+            b"",
+            b"P",
+            b"P5 is a fine start for a text",
+            b"P3 12 of them",
+            b"P2 1 2 and so on, which is no number",
+            b"P7 is the last",
+            b"BMW and other cars, a list of them",
+            b"us\x7F\x61",
+            b"path,score\na.jpg,1\n",
+            b"%PDF-1.7",
+            b"PK\x03\x04",
+            b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
+        ];
+        for other in others {
+            assert!(!starts_as_picture(other), "{}", String::from_utf8_lossy(other));
+        }
+        assert!(!starts_as_picture(b"\0\0\0\x18ftypisom\0\0\0\0isom"));
+    }
+
+    #[test]
+    fn formats_are_known_by_their_first_bytes() {
+        let avif = b"\0\0\0\x1Cftypmif1\0\0\0\0mif1avifmiaf";
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+        assert_eq!(kind(avif), Some(Kind::Unread("AVIF")));
+        assert_eq!(kind(heic), Some(Kind::Unread("HEIC")));
+        assert_eq!(kind(b"\0\0\0\x14ftypqt  \0\0\0\0qt  "), Some(Kind::Video));
+        assert_eq!(kind(b"\0\0\0\x08ftyp\0\0\0\0"), Some(Kind::Video));
+        assert_eq!(kind(b"P5\n# a comment\n3 2\n255\n"), Some(Kind::Picture(Format::Pnm)));
+        assert_eq!(kind(b"P4\n3 2\n\0"), Some(Kind::Unread("PBM")));
+        assert_eq!(kind(b"\x75\x82\x40\x00\x7F\x61\x82"), Some(Kind::FaceRecord));
+        for cut in 0..heic.len() {
+            // Whatever comes of it.
+            let _ = kind(&heic[..cut]);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The rarer formats: right pixels, what is noted, and refusals that say what to do.
+//!
+//! Cuts at every length and limits are tried on the same fixtures in `decode_refusals.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed unwrap in a test is a failed test, and a skipped test says so"
+)]
+
+use std::io::Cursor;
+use std::path::Path;
+
+use attn_fiqa::decode::{DecodeLimits, Decoded, Note, VIDEO_NOT_PICTURE, decode, memory_needed};
+use attn_fiqa::status::{Failure, Status};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+/// The size of all fixtures; their formulas are in `fixtures/make_rare_fixtures.py`.
+const WIDTH: u32 = 32;
+const HEIGHT: u32 = 24;
+
+fn gradient(x: u32, y: u32) -> [i32; 3] {
+    let (x, y) = (x as i32, y as i32);
+    [20 + 6 * x, 30 + 8 * y, 220 - 3 * x - 2 * y]
+}
+
+fn grey(x: u32, y: u32) -> [i32; 3] {
+    [gradient(x, y)[1]; 3]
+}
+
+fn gradient_image() -> RgbImage {
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(gradient(x, y).map(|level| level as u8)))
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+fn decoded(bytes: &[u8]) -> Result<Decoded, Failure> {
+    let limits = DecodeLimits::default();
+    assert!(memory_needed(bytes, &limits).is_ok());
+    decode(bytes, &limits)
+}
+
+fn refused(bytes: &[u8]) -> Failure {
+    decode(bytes, &DecodeLimits::default()).unwrap_err()
+}
+
+fn assert_picture(
+    name: &str,
+    bytes: &[u8],
+    tolerance: i32,
+    notes: &[Note],
+    expected: impl Fn(u32, u32) -> [i32; 3],
+) {
+    let found = decoded(bytes).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+    let picture = found.picture;
+    assert_eq!((picture.width() as u32, picture.height() as u32), (WIDTH, HEIGHT), "{name}");
+    for (at, pixel) in picture.rgb().chunks_exact(3).enumerate() {
+        let (x, y) = (at as u32 % WIDTH, at as u32 / WIDTH);
+        for (&found, expected) in pixel.iter().zip(expected(x, y)) {
+            let difference = (i32::from(found) - expected).abs();
+            assert!(difference <= tolerance, "{name} at ({x}, {y}): {pixel:?} ≠ {expected}");
+        }
+    }
+    assert_eq!(found.notes, notes, "{name}");
+}
+
+#[test]
+fn jpeg_2000_and_jpeg_xl_give_the_right_pixels() {
+    for (name, tolerance, notes) in [
+        ("lossless.jp2", 0, &[][..]),
+        ("lossless.j2k", 0, &[]),
+        ("tiles.j2k", 0, &[]),
+        ("lossy.j2k", 4, &[]),
+        ("lossless.jxl", 0, &[]),
+        ("lossy.jxl", 20, &[]),
+        ("alpha.jxl", 0, &[Note::AlphaDropped]),
+    ] {
+        assert_picture(name, &fixture(name), tolerance, notes, gradient);
+    }
+    // Samples of 16 bits that are declared as linear light become those of sRGB.
+    let from_linear = |x, y| {
+        gradient(x, y).map(|level| {
+            let light = f64::from(level << 8 | 0x7F) / 65535.0;
+            ((1.055 * light.powf(1.0 / 2.4) - 0.055) * 255.0).round() as i32
+        })
+    };
+    let notes = [Note::SixteenBitReduced];
+    assert_picture("wide.jxl", &fixture("wide.jxl"), 1, &notes, from_linear);
+    for name in ["grey.jp2", "grey.jxl"] {
+        assert_picture(name, &fixture(name), 0, &[], grey);
+    }
+}
+
+#[test]
+fn tiff_of_every_kind_gives_the_right_pixels() {
+    for (name, tolerance, notes) in [
+        ("planar-tiles.tiff", 0, &[][..]),
+        ("planar-strips.tiff", 0, &[]),
+        ("big.tiff", 0, &[]),
+        ("lzw.tiff", 0, &[]),
+        ("lzw16.tiff", 0, &[Note::SixteenBitReduced]),
+        ("ycbcr-jpeg.tiff", 8, &[]),
+    ] {
+        assert_picture(name, &fixture(name), tolerance, notes, gradient);
+    }
+    let colours = |x, y| {
+        let k = (x / 8 + 4 * (y / 6)) as i32;
+        [k * 16, 255 - k * 9, k * k]
+    };
+    assert_picture("palette.tiff", &fixture("palette.tiff"), 0, &[], colours);
+}
+
+#[test]
+fn netpbm_and_qoi_give_the_right_pixels() {
+    let rgb = gradient_image();
+    let head = |letter, depth| format!("P{letter}\n# made up\n{WIDTH} {HEIGHT}\n{depth}\n");
+    let binary = [head(6, 255).as_bytes(), rgb.as_raw()].concat();
+    assert_picture("P6", &binary, 0, &[], gradient);
+    let numbers: Vec<String> = rgb.as_raw().iter().map(ToString::to_string).collect();
+    let text = format!("{}{}\n", head(3, 255), numbers.join(" "));
+    assert_picture("P3", text.as_bytes(), 0, &[], gradient);
+    let levels: Vec<u8> = rgb.pixels().map(|pixel| pixel.0[1]).collect();
+    assert_picture("P5", &[head(5, 255).as_bytes(), &levels].concat(), 0, &[], grey);
+
+    let mut qoi = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(rgb.clone()).write_to(&mut qoi, ImageFormat::Qoi).unwrap();
+    let qoi = qoi.into_inner();
+    assert_picture("QOI", &qoi, 0, &[], gradient);
+
+    for whole in [binary, text.into_bytes(), qoi] {
+        for length in 0..whole.len() {
+            if let Ok(cut) = decode(&whole[..length], &DecodeLimits::default()) {
+                assert!(cut.picture.rgb() == rgb.as_raw().as_slice(), "cut to {length}");
+            }
+        }
+    }
+}
+
+/// A face image record of ISO/IEC 19794-5:2005 that holds one picture.
+fn face_record(picture: &[u8], points: u16) -> Vec<u8> {
+    let block = 20 + 8 * usize::from(points) + 12 + picture.len();
+    let mut record = b"FAC\x00010\0".to_vec();
+    record.extend((14 + block as u32).to_be_bytes());
+    record.extend([0, 1]);
+    record.extend((block as u32).to_be_bytes());
+    record.extend(points.to_be_bytes());
+    record.extend(vec![0; 14 + 8 * usize::from(points) + 12]);
+    record.extend_from_slice(picture);
+    record
+}
+
+/// A BER-TLV object with a length of two bytes.
+fn object(tag: &[u8], content: &[u8]) -> Vec<u8> {
+    let length = (content.len() as u16).to_be_bytes();
+    [tag, &[0x82], &length, content].concat()
+}
+
+#[test]
+fn a_face_record_is_the_picture_that_it_holds() {
+    for name in ["lossless.jp2", "lossless.j2k"] {
+        for points in [0, 3] {
+            let record = face_record(&fixture(name), points);
+            assert_picture(name, &record, 0, &[], gradient);
+            let template = [object(&[0xA1], b"\x80\x02\x01\x01"), object(&[0x5F, 0x2E], &record)];
+            let templates = [b"\x02\x01\x01".to_vec(), object(&[0x7F, 0x60], &template.concat())];
+            let group = object(&[0x75], &object(&[0x7F, 0x61], &templates.concat()));
+            assert_picture("a passport's data group 2", &group, 0, &[], gradient);
+            for whole in [record, group] {
+                for length in (1..whole.len()).step_by(7) {
+                    let cut = refused(&whole[..length]);
+                    let status = cut.status;
+                    assert!(
+                        matches!(status, Status::BrokenImage | Status::NotAnImage),
+                        "{length}: {cut}"
+                    );
+                }
+            }
+        }
+    }
+    let mut two = face_record(&fixture("lossless.jp2"), 0);
+    two[13] = 2;
+    assert_picture("two faces", &two, 0, &[Note::FirstOfRecord], gradient);
+    let mut other = face_record(b"\x89PNG\r\n\x1A\n", 0);
+    assert_eq!(refused(&other).status, Status::BrokenImage);
+    other[4..7].copy_from_slice(b"030");
+    assert_eq!(refused(&other).status, Status::UnsupportedImage);
+}
+
+#[test]
+fn bmp_files_of_os_2_are_read() {
+    let mut windows = Cursor::new(Vec::new());
+    let rgb = DynamicImage::ImageRgb8(gradient_image());
+    rgb.write_to(&mut windows, ImageFormat::Bmp).unwrap();
+    let windows = windows.into_inner();
+    let headers = u32::from_le_bytes(windows[10..14].try_into().unwrap()) as usize;
+    let pixels = &windows[headers..];
+    let with_header = |length: u32, header: &[u8]| {
+        let mut bytes = windows[..10].to_vec();
+        bytes.extend((14 + length).to_le_bytes());
+        bytes.extend(length.to_le_bytes());
+        bytes.extend_from_slice(header);
+        bytes.resize(14 + length as usize, 0);
+        bytes.extend_from_slice(pixels);
+        bytes
+    };
+    assert_picture("64", &with_header(64, &windows[18..54]), 0, &[], gradient);
+    assert_picture("16", &with_header(16, &windows[18..30]), 0, &[], gradient);
+    let short = [WIDTH as u16, HEIGHT as u16, 1, 24].map(u16::to_le_bytes).concat();
+    assert_picture("12", &with_header(12, &short), 0, &[], gradient);
+}
+
+#[test]
+fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_picture() {
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(gradient_image()).write_to(&mut bytes, ImageFormat::Tiff).unwrap();
+    let mut bytes = bytes.into_inner();
+    // The version of DNG, put as one more entry of a copy of the directory at the end.
+    let start = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
+    let entries = u16::from_le_bytes([bytes[start], bytes[start + 1]]);
+    let own = bytes[start + 2..start + 2 + 12 * usize::from(entries)].to_vec();
+    let at = (bytes.len() as u32).to_le_bytes();
+    bytes[4..8].copy_from_slice(&at);
+    bytes.extend((entries + 1).to_le_bytes());
+    bytes.extend(own);
+    bytes.extend([0x12, 0xC6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0]);
+    let failure = refused(&bytes);
+    assert_eq!(failure.status, Status::UnsupportedImage);
+    assert!(failure.message.contains("raw"), "{failure}");
+}
+
+#[test]
+fn formats_that_are_not_read_are_named_with_a_way_out() {
+    for (bytes, name) in [
+        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
+        (b"\0\0\0\x1Cftypavif\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"8BPS\0\x01", "Photoshop"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "raw"),
+        (b"P4\n3 2\n\0\0", "PBM"),
+    ] {
+        let failure = refused(bytes);
+        assert_eq!(failure.status, Status::UnsupportedImage, "{failure}");
+        assert!(failure.message.contains(name), "{failure}");
+        assert!(failure.message.contains("convert") || failure.message.contains("export"));
+    }
+    let failure = refused(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2");
+    assert_eq!((failure.status, failure.message.as_str()), (Status::NotAnImage, VIDEO_NOT_PICTURE));
+}
+
+/// Messages are for people: no name of a type or a field of a decoder.
+#[test]
+fn messages_do_not_quote_decoders() {
+    for name in ["big.tiff", "palette.tiff", "planar-tiles.tiff", "lossless.jxl", "lossless.jp2"] {
+        let whole = fixture(name);
+        for at in (8..whole.len()).step_by(5) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            if let Err(failure) = decode(&bytes, &DecodeLimits::default()) {
+                for word in ["Type", "Unknown(", "{", "::", "`", "Some(", "Error"] {
+                    assert!(!failure.message.contains(word), "{name} at {at}: {failure}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_header_declares_is_checked_before_it_is_decoded() {
+    let limits = DecodeLimits { max_pixels: 700, ..DecodeLimits::default() };
+    for name in ["lossless.jp2", "tiles.j2k", "lossless.jxl", "lossy.jxl", "big.tiff"] {
+        let failure = decode(&fixture(name), &limits).unwrap_err();
+        assert_eq!(failure.status, Status::TooLarge, "{name}");
+        assert!(failure.message.contains("32×24"), "{name}: {failure}");
+    }
+    // 60,000 pixels on a side, and 300 bytes.
+    let mut large = fixture("lossless.j2k");
+    for at in [8, 12, 24, 28] {
+        large[at..at + 4].copy_from_slice(&60_000_u32.to_be_bytes());
+    }
+    assert_eq!(refused(&large).status, Status::TooLarge);
+}
+
+/// The real files on which this was found, where they are.
+#[test]
+fn the_cases_are_read() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
+    if !cases.is_dir() {
+        println!("skipped: {} is not there", cases.display());
+        return;
+    }
+    for name in [
+        "tiff/planar-tiles.tif",
+        "tiff/lzw-without-end-code.tif",
+        "tiff/big.tif",
+        "tiff/ycbcr-jpeg.tif",
+        "tiff/palette.tif",
+        "heic-passed-over/passport.jp2",
+        "heic-passed-over/dg2.j2k",
+        "heic-passed-over/IMG_0002.jxl",
+        "heic-passed-over/from-browser.jfif",
+    ] {
+        let bytes = std::fs::read(cases.join(name)).unwrap();
+        decoded(&bytes).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+    }
+    let heic = std::fs::read(cases.join("heic-passed-over/IMG_0001.HEIC")).unwrap();
+    assert!(refused(&heic).message.contains("HEIC"));
+}

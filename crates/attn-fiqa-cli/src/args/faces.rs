@@ -57,7 +57,7 @@ pub(crate) struct DetectorArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
     refine: Refine,
 
-    /// Whether a picture without an upright face is looked at in its other quarter turns.
+    /// Whether a picture without a sure upright face is looked at in its other quarter turns.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
     turned: Turned,
 
@@ -89,7 +89,7 @@ enum Refine {
 /// Whether faces are looked for in turned pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Turned {
-    /// Where no face stands upright.
+    /// Where no face surely stands upright.
     #[default]
     Auto,
     /// Never.

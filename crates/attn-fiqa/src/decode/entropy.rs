@@ -22,6 +22,8 @@ pub(super) struct FrameComponent {
     non_zero: Vec<u64>,
     /// Whether a scan has brought the component's first coefficients.
     pub(super) seen: bool,
+    /// The coefficients of which a scan has brought the last bit, a bit each.
+    whole: u64,
 }
 
 impl FrameComponent {
@@ -36,6 +38,7 @@ impl FrameComponent {
             own_blocks: (0, 0),
             non_zero: Vec::new(),
             seen: false,
+            whole: 0,
         })
     }
 }
@@ -63,6 +66,8 @@ pub(super) struct Scan<'a> {
     pub(super) last: u8,
     /// Whether a progressive scan adds a bit to coefficients already there.
     pub(super) refining: bool,
+    /// Whether a progressive scan leaves lower bits to later ones.
+    pub(super) leaves_bits: bool,
     /// MCUs between restart markers; 0 for none.
     pub(super) restart_interval: usize,
 }
@@ -101,8 +106,13 @@ impl Frame {
     }
 
     /// Whether every component has its first coefficients: there is a picture.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(super) fn is_seen(&self) -> bool {
         self.components.iter().all(|component| component.seen)
+    }
+
+    /// Whether every bit of every coefficient is there: no scan can be missing.
+    pub(super) fn is_complete(&self) -> bool {
+        self.components.iter().all(|component| component.whole == u64::MAX)
     }
 
     /// How many coefficients all components have, filled up to whole MCUs.
@@ -187,9 +197,12 @@ impl Frame {
                 }
             }
         }
-        if first == 0 {
-            for part in &scan.components {
-                self.components[part.index].seen = true;
+        let covered = (u64::MAX >> (COEFFICIENTS - 1 - last + first)) << first;
+        for part in &scan.components {
+            let component = &mut self.components[part.index];
+            component.seen |= first == 0;
+            if !self.progressive || !scan.leaves_bits {
+                component.whole |= covered;
             }
         }
         Ok(())

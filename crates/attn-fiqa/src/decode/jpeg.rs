@@ -324,6 +324,7 @@ impl<'a> Walk<'a> {
             first: parameters[0],
             last: parameters[1],
             refining: parameters[2] >> 4 != 0,
+            leaves_bits: parameters[2] & 15 != 0,
             restart_interval: self.restart_interval,
         };
         let data = self.bytes.get(self.at..).unwrap_or_default();
@@ -340,7 +341,7 @@ impl<'a> Walk<'a> {
     /// What is known at the end of the image.
     fn facts(self) -> Result<JpegFacts<'a>, Failure> {
         let frame = self.frame.as_ref().ok_or_else(|| damaged("there is no frame header"))?;
-        if !frame.is_complete() {
+        if !frame.is_seen() {
             return Err(damaged("a colour component has no data"));
         }
         let (colours, agreed) = self.colours(frame);

@@ -223,9 +223,9 @@ impl Detector {
     /// smaller one too: what is a face only when looked at from very near is none.
     /// Networks of a fixed input size see the picture once, at that size.
     ///
-    /// Where no face is found, the picture is looked at in its three other quarter turns too,
-    /// unless the detector is [`upright_only`](Self::upright_only), and the faces of the one
-    /// with the surest face are given, in the coordinates of the picture as it stands. A face
+    /// Where no face is found, or only doubtful ones, the picture is looked at in its three
+    /// other quarter turns too, unless the detector is [`upright_only`](Self::upright_only),
+    /// and the faces of the turn with the surest face are given, in the coordinates of the picture as it stands. A face
     /// must be surer there: a third of the doubt is not allowed.
     ///
     /// # Errors
@@ -239,8 +239,12 @@ impl Detector {
     /// On the threads of the current pool.
     fn detect_here(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut faces = self.upright_faces(picture, min_confidence)?;
-        if faces.is_empty() && self.turns {
-            faces = self.turned_faces(picture, min_confidence)?;
+        // A face on its side can pass for a doubtful upright one.
+        if self.turns && surest(&faces) < confidence_in_turned(min_confidence) {
+            let turned = self.turned_faces(picture, min_confidence)?;
+            if surest(&turned) > surest(&faces) {
+                faces = turned;
+            }
         }
         #[cfg(feature = "builtin-model")]
         if let Some(network) = &self.again {
@@ -258,7 +262,6 @@ impl Detector {
             picture.width() as f32 / level.width() as f32,
             picture.height() as f32 / level.height() as f32,
         );
-        let surest = |faces: &[Face]| faces.iter().map(|face| face.confidence).fold(0.0, f32::max);
         let mut best = Vec::new();
         for turn in QuarterTurn::ALL {
             let found =
@@ -351,6 +354,11 @@ impl Detector {
 /// there, since three more looks are three more chances of a false face.
 fn confidence_in_turned(min_confidence: f32) -> f32 {
     1.0 - (1.0 - min_confidence) * 2.0 / 3.0
+}
+
+/// The confidence of the surest face; 0 without any.
+fn surest(faces: &[Face]) -> f32 {
+    faces.iter().map(|face| face.confidence).fold(0.0, f32::max)
 }
 
 /// The clockwise turn in degrees, 90, 180 or 270, that every one of these faces has; `None`

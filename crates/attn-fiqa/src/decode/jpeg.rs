@@ -71,19 +71,26 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
     let frame =
         walk.frame.as_ref().ok_or_else(|| damaged("a scan comes before the frame header"))?;
     let components = frame.components.len();
-    // Grey is decoded as it is and made into colours afterwards.
-    let samples = if components == 1 { 1 + 3 } else { 3 };
+    let all_components = scan.first().map(|&count| usize::from(count)) == Some(components);
+    let (_, agreed) = walk.colours(frame);
+    // Grey is decoded as it is and made into colours afterwards. The decoder of other than
+    // ordinary files fills planes, interleaves them, and its colours are made from that.
+    let (samples, planes) = if !agreed || !(frame.progressive || all_components) {
+        (components as u64 + 3, frame.coefficients())
+    } else {
+        (if components == 1 { 1 + 3 } else { 3 }, 0)
+    };
     // Coefficients of 16 bits are kept from scan to scan, unless one scan brings them all.
-    let one_scan =
-        !frame.progressive && scan.first().map(|&count| usize::from(count)) == Some(components);
+    let one_scan = !frame.progressive && all_components;
     let coefficients = if one_scan { 0 } else { 2 * frame.coefficients() };
     let (width, height) = (frame.size.0 as u64, frame.size.1 as u64);
     Ok(Needs {
         width,
         height,
-        decoding: times(width, height, samples).saturating_add(coefficients),
-        // The decoder's own, and what it collects of profiles and the like.
-        copies: 2 * bytes.len() as u64,
+        decoding: times(width, height, samples).saturating_add(coefficients).saturating_add(planes),
+        // The decoder's own, what it collects of profiles and the like, and the file with
+        // what it leaves out.
+        copies: 3 * bytes.len() as u64,
         turned: walk.orientation.found() != Orientation::NoTransforms,
     })
 }

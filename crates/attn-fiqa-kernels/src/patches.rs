@@ -16,19 +16,14 @@ pub struct PatchShape {
 
 impl PatchShape {
     /// The numbers of a patch: `[row, column, colour]`.
-    pub const fn len(self) -> usize {
+    pub const fn levels(self) -> usize {
         3 * self.side * self.side
-    }
-
-    /// Whether a patch holds nothing.
-    pub const fn is_empty(self) -> bool {
-        self.side == 0
     }
 }
 
 for_every_isa! {
     /// One row of patches, as numbers 0 … 255: `out` is `[patch, row, column, colour]`,
-    /// `shape.len()` numbers a patch.
+    /// `shape.levels()` numbers a patch.
     ///
     /// `rgb` is a picture `[row, column, colour]` of `width` pixels a row. The patches begin
     /// at its row `stride · patch_row − padding`, the first at column `−padding`, and there
@@ -41,7 +36,7 @@ for_every_isa! {
         rgb: &[u8], width: usize, shape: PatchShape, patch_row: usize, out: &mut [f32],
     ) {
         assert!(width > 0 && rgb.len().is_multiple_of(3 * width), "a picture is whole rows");
-        assert!(out.len().is_multiple_of(shape.len()), "whole patches");
+        assert!(out.len().is_multiple_of(shape.levels()), "whole patches");
         match shape.side {
             3 => fill::<9, 27>(rgb, 3 * width, shape, patch_row, out),
             4 => fill::<12, 48>(rgb, 3 * width, shape, patch_row, out),

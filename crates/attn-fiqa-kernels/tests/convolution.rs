@@ -104,10 +104,10 @@ fn patches_are_the_pictures_pixels_and_zeros_beyond() {
         for (columns, patch_row) in [1, 2, 6, 8, 14].iter().flat_map(|&c| [(c, 0), (c, 1), (c, 4)])
         {
             for isa in Isa::available() {
-                let mut out = vec![f32::NAN; columns * shape.len()];
+                let mut out = vec![f32::NAN; columns * shape.levels()];
                 patches(isa, &rgb, width, shape, patch_row, &mut out);
                 for (at, &found) in out.iter().enumerate() {
-                    let (patch, row) = (at / shape.len(), at % shape.len() / (3 * side));
+                    let (patch, row) = (at / shape.levels(), at % shape.levels() / (3 * side));
                     let (column, colour) = (at % (3 * side) / 3, at % 3);
                     let x = (patch * stride + column).wrapping_sub(padding);
                     let y = (patch_row * stride + row).wrapping_sub(padding);

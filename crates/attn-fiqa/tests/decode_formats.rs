@@ -2,11 +2,7 @@
 //!
 //! Cuts at every length and limits are tried on the same fixtures in `decode_refusals.rs`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a failed unwrap in a test is a failed test, and a skipped test says so"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
 use std::io::Cursor;
 use std::path::Path;
@@ -285,11 +281,7 @@ fn what_a_header_declares_is_checked_before_it_is_decoded() {
 /// The real files on which this was found, where they are.
 #[test]
 fn the_cases_are_read() {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
-    if !cases.is_dir() {
-        println!("skipped: {} is not there", cases.display());
-        return;
-    }
+    let Some(cases) = attn_fiqa_testing::shared("cases") else { return };
     for name in [
         "tiff/planar-tiles.tif",
         "tiff/lzw-without-end-code.tif",

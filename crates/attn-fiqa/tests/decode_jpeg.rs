@@ -9,8 +9,10 @@ use attn_fiqa::decode::{DecodeLimits, Decoded, Note, decode};
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa_testing::shared;
 
-/// Decoders differ by how they round a cosine and blend chroma, at the border most.
-const MOST_OFF: u8 = 12;
+/// Decoders differ by how they round a cosine and blend chroma.
+const MOST_OFF: u8 = 5;
+/// A chroma plane of one block is blended up to a border that decoders fill differently.
+const MOST_OFF_IN_ONE_BLOCK: u8 = 12;
 const MOST_OFF_ON_AVERAGE: f64 = 1.0;
 
 fn fixtures() -> BTreeMap<String, Vec<u8>> {
@@ -37,7 +39,9 @@ fn assert_pixels(name: &str, found: &Decoded, expected: &[u8]) {
     let off: Vec<u8> = off.collect();
     let mean = off.iter().map(|&off| f64::from(off)).sum::<f64>() / off.len() as f64;
     let most = off.into_iter().max().unwrap();
-    assert!(most <= MOST_OFF && mean <= MOST_OFF_ON_AVERAGE, "{name}: off by {mean}, {most}");
+    let one_block = width.max(height) <= 8;
+    let allowed = if one_block { MOST_OFF_IN_ONE_BLOCK } else { MOST_OFF };
+    assert!(most <= allowed && mean <= MOST_OFF_ON_AVERAGE, "{name}: off by {mean}, {most}");
 }
 
 #[test]

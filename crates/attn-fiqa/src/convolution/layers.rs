@@ -27,7 +27,7 @@ impl Stem {
         let weight = weights.tensor(&format!("{name}.weight"), &dims)?;
         let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
         // From `[output, colour, place]` to `[output, place, colour]`, as pixels lie.
-        let (patch, places) = (shape.len(), shape.side * shape.side);
+        let (patch, places) = (shape.levels(), shape.side * shape.side);
         let by_pixel: Vec<f32> = (0..outputs * patch)
             .map(|at| {
                 let (output, place, colour) = (at / patch, at % patch / COLOURS, at % COLOURS);
@@ -47,7 +47,7 @@ impl Stem {
         out: &mut FeatureMap,
     ) {
         let PatchShape { stride, .. } = self.shape;
-        let (columns, patch) = (width.div_ceil(stride), self.shape.len());
+        let (columns, patch) = (width.div_ceil(stride), self.shape.levels());
         out.reshape([height.div_ceil(stride), columns, self.weights.outputs()]);
         out.fill_in_bands(patch, |rows, pixels, out| {
             for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * patch)) {

@@ -8,7 +8,10 @@ use support::{Workplace, examples};
 fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
     let faces = examples().join("faces");
     let faces = faces.to_str().expect("a path in UTF-8");
-    let args = ["calibrate", "--faces", faces, "--pictures", "1", "--output", output];
+    let mut args = vec!["calibrate", "--faces", faces, "--output", output];
+    if !more.contains(&"--pictures") {
+        args.extend(["--pictures", "1"]);
+    }
     here.run(&[&args[..], more].concat())
 }
 
@@ -17,12 +20,18 @@ fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
     let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
     let table = ran.table();
-    let heading = ["kind", "pictures", "spearman_attn", "spearman_calibrated", "spearman_existing"];
+    let mut heading = vec!["kind", "pictures", "spearman_attn", "spearman_calibrated"];
     let model = attn_fiqa::checkpoint::builtin().expect("the built-in model");
-    let columns = if model.inspect().has_key_bias { 5 } else { 4 };
-    assert_eq!(table.heading, heading[..columns]);
+    heading.extend(model.inspect().has_key_bias.then_some("spearman_existing"));
+    heading.push("median_quality");
+    assert_eq!(table.heading, heading);
+    assert_eq!(table.column("kind")[0], "clean");
     assert_eq!(table.column("kind").last(), Some(&"all"));
     assert!(ran.stderr.contains("faces held out (14 pictures)"), "{}", ran.stderr);
+    // 36 faces have 630 comparisons, of which none in a thousand can be counted.
+    let said = "fitted to the cosine with the clean face: 630 comparisons";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    assert!(ran.stderr.contains("quality is the rank"), "{}", ran.stderr);
     assert!(ran.stderr.contains("calibration attn-fiqa-quality-1:"), "{}", ran.stderr);
 
     // Whichever of the two scores was kept, the file says so and has its qualities.
@@ -55,7 +64,7 @@ fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-2.png"]);
     let more = ["--kinds", "blur", "--limit", "20"];
     let first = calibrated(&here, "a.safetensors", &more).ended_with(0);
-    if !first.stderr.contains("the fitted key bias helps") {
+    if !first.stderr.contains("the fitted key bias helps and is stored") {
         // Nothing to keep then, and that is said.
         calibrated(&here, "b.safetensors", &["-m", "a.safetensors", "--keep-key-bias"])
             .refused_with("has no key bias to keep");
@@ -63,7 +72,7 @@ fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
     }
     let other = ["-m", "a.safetensors", "--keep-key-bias", "--kinds", "noise", "--seed", "3"];
     let kept = calibrated(&here, "b.safetensors", &other).ended_with(0);
-    assert!(kept.stderr.contains("is kept, as was asked"), "{}", kept.stderr);
+    assert!(kept.stderr.contains("is kept, as asked"), "{}", kept.stderr);
     assert!(kept.stderr.contains("by the key bias of the file"), "{}", kept.stderr);
     let scores = |model: &str| {
         let args = ["score", "--aligned", "-m", model, "astronaut.png", "blur-2.png"];
@@ -105,6 +114,53 @@ fn another_recogniser_can_decide_utility() {
         line.trim_start().starts_with("recogniser") && line.ends_with("sface-2021dec.onnx")
     });
     assert!(named, "{}", inspected.stdout());
+}
+
+/// With enough faces and a recogniser whose norm means something, the score is fitted to
+/// matches, and its qualities say how often a face is known again.
+#[test]
+fn qualities_say_how_often_a_face_is_known_again() {
+    let (faces, recogniser) = (
+        attn_fiqa_testing::shared("data/fairface-aligned-112.tar"),
+        attn_fiqa_testing::shared("data/models/sface-2021dec.onnx"),
+    );
+    let (Some(faces), Some(recogniser)) = (faces, recogniser) else { return };
+    let [faces, recogniser] = [&faces, &recogniser].map(|path| path.to_str().expect("UTF-8"));
+    let here = Workplace::with_faces(&["astronaut.png", "blur-5.png"]);
+    let args = ["calibrate", "--faces", faces, "--recogniser", recogniser, "-o", "c.safetensors"];
+    let more = ["--keep-key-bias", "--limit", "80", "--pictures", "3"];
+    let more = [&more[..], &["--kinds", "blur,noise,yaw"]].concat();
+    let ran = here.run(&[&args[..], &more[..]].concat()).ended_with(0);
+    for part in ["fitted to the chance of a match", "calibration attn-fiqa-quality-2:"] {
+        assert!(ran.stderr.contains(part), "no '{part}' in {}", ran.stderr);
+    }
+    let table = ran.table();
+    let medians = |kind: &str| {
+        let place = table.column("kind").iter().position(|found| *found == kind);
+        let place = place.unwrap_or_else(|| panic!("no {kind}"));
+        table.column("median_quality")[place].parse::<f32>().expect("a number")
+    };
+    assert!(medians("clean") > medians("yaw"), "{}", ran.stdout());
+    let inspected = here.run(&["model", "inspect", "c.safetensors"]).ended_with(0);
+    let said = "known again 95 % of the time at FMR 1e-3 by sface-2021dec.onnx";
+    assert!(inspected.stdout().contains(said), "{}", inspected.stdout());
+    let score = ["score", "--aligned", "-m", "c.safetensors", "astronaut.png", "blur-5.png"];
+    let asked = [&score[..], &["--columns", "match_probability"]].concat();
+    let chances = here.run(&asked).ended_with(0).table().numbers("match_probability");
+    assert!(chances[0] > 0.9 && (0.0..0.5).contains(&chances[1]), "{chances:?}");
+    let published = [&asked[..], &["--method", "attn-max"]].concat();
+    here.run(&published).refused_with("put that one first");
+}
+
+#[test]
+fn a_target_that_cannot_be_had_is_refused() {
+    let here = Workplace::new();
+    let more = ["--kinds", "blur", "--target", "recognition"];
+    calibrated(&here, "c.safetensors", &more).refused_with("--target cosine");
+    calibrated(&here, "c.safetensors", &["--fmr", "2"]).refused_with("false match rate");
+    let asked = calibrated(&here, "c.safetensors", &["--kinds", "blur", "--target", "cosine"]);
+    let asked = asked.ended_with(0);
+    assert!(asked.stderr.contains("the cosine with the clean face: as asked"), "{}", asked.stderr);
 }
 
 #[test]

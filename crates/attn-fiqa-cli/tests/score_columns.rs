@@ -174,7 +174,7 @@ fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
         ));
     }
     here.run(&["score", "astronaut.png", "--columns", "age"]).refused_with(
-        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: band, size, landmarks, map, embedding]",
+        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: band, match_probability, size, landmarks, map, embedding]",
     );
 }
 

@@ -6,10 +6,12 @@ use attn_fiqa::checkpoint::{
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
+use attn_fiqa::score::Meaning;
 use attn_fiqa::score::{Method, QualityMap};
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::calibrate::{
-    CalibrateError, Face, Picture, Recogniser, Sampling, fit, measure, quality_map,
+    CalibrateError, Face, Fit, FitOptions, MatedPair, Measured, NoRecognition, Picture, Recogniser,
+    Recognition, Sampling, fit, measure, quality_map, quality_scale,
 };
 use attn_fiqa_eval::degrade::Degradation;
 
@@ -19,92 +21,198 @@ fn noise(seed: &mut u64) -> f64 {
     (*seed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 
+/// The identity as a penalty on `dim` weights.
+fn identity(dim: usize) -> Vec<f64> {
+    (0..dim * dim).map(|place| f64::from(u8::from(place % (dim + 1) == 0))).collect()
+}
+
+fn picture(face: usize, kind: Option<Degradation>, score: f32) -> Picture {
+    let (utility, cosine, norm, level) = (0.0, 0.0, 1.0, 0.4);
+    Picture { face, kind, level, score, mean_query: Vec::new(), utility, cosine, norm }
+}
+
 /// Pictures whose utility is `weights·q̄` and a little noise; the published score has
-/// a part of `q̄` in it that points the wrong way.
-fn made_up(faces: usize, weights: &[f64]) -> Vec<Picture> {
-    let mut seed = 5;
-    let mut pictures = Vec::new();
+/// a part of `q̄` in it that points the wrong way. The recogniser's cosine rises with the
+/// utility, and a comparison is as good as the worse picture.
+fn made_up(faces: usize, weights: &[f64]) -> Measured {
+    let (mut seed, middle) = (5, 3.0 * weights.iter().sum::<f64>());
+    let (mut pictures, mut pairs) = (Vec::new(), Vec::new());
     for face in 0..faces {
         for number in 0..6 {
             let query: Vec<f64> =
                 weights.iter().map(|_| 3.0 + noise(&mut seed) + 0.1 * face as f64 % 0.7).collect();
             let useful: f64 = query.iter().zip(weights).map(|(q, w)| q * w).sum();
             let score = 0.3 * noise(&mut seed) - 0.5 * useful;
+            let utility = useful - middle + 0.05 * noise(&mut seed);
             pictures.push(Picture {
-                face,
-                kind: (number > 0).then_some(Degradation::ALL[number]),
-                score: score as f32,
                 mean_query: query.iter().map(|&q| q as f32).collect(),
-                utility: useful + 0.05 * noise(&mut seed),
+                utility,
+                cosine: utility.tanh(),
+                norm: 10.0 + utility,
+                ..picture(face, (number > 0).then_some(Degradation::ALL[number]), score as f32)
             });
         }
+        let own = (face * 6..face * 6 + 6).collect::<Vec<_>>();
+        for (place, &b) in own.iter().enumerate() {
+            for &a in &own[..place] {
+                let cosine = pictures[a].cosine.min(pictures[b].cosine) as f32;
+                pairs.push(MatedPair { a: a as u32, b: b as u32, cosine });
+            }
+        }
     }
-    pictures
+    let penalty = identity(weights.len());
+    // One comparison in a thousand reaches 0.3.
+    let highest_non_mated = vec![0.9, 0.5, 0.4, 0.3];
+    Measured { pictures, pairs, fmr: 1e-3, non_mated: 3000, highest_non_mated, penalty }
+}
+
+fn utilities(measured: &Measured) -> Vec<f64> {
+    measured.pictures.iter().map(|picture| picture.utility).collect()
+}
+
+fn fitted(measured: &Measured, seed: u64) -> Fit {
+    let options = FitOptions { scale_over_heads: 0.05, existing: None, seed };
+    fit(measured, &utilities(measured), options).expect("a fit")
 }
 
 #[test]
 fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     let weights: Vec<f64> = (0..12).map(|i| f64::from(i % 5) * 0.2 - 0.4).collect();
-    let pictures = made_up(60, &weights);
-    let found = fit(&pictures, 0.05, None, 3).expect("a fit");
+    let measured = made_up(60, &weights);
+    let found = fitted(&measured, 3);
     assert_eq!((found.faces_fitted, found.faces_held_out), (48, 12));
+    assert_eq!(found.held_out.iter().filter(|&&held_out| held_out).count(), 12);
     let all = found.overall();
     assert_eq!((all.kind, all.pictures), ("all", 12 * 6));
     assert!(all.published.expect("varies") < -0.8, "{all:?}");
     assert!(all.calibrated.expect("varies") > 0.95, "{all:?}");
-    assert!(found.helps() && found.cross_validated > 0.95);
+    let judged = found.judged.expect("a threshold");
+    assert!(judged.fitted.pauc < 0.98 * judged.published.pauc, "{judged:?}");
+    assert!(judged.fitted.brier < 0.5 * judged.published.brier, "{judged:?}");
+    assert!(found.helps() && found.tried.iter().all(|tried| tried.errors.is_some()));
     assert_eq!(found.agreement.len(), 6);
 
     // The same on every run, and another split for another seed.
-    assert_eq!(fit(&pictures, 0.05, None, 3).expect("a fit"), found);
-    assert_ne!(fit(&pictures, 0.05, None, 4).expect("a fit").key_bias, found.key_bias);
+    assert_eq!(fitted(&measured, 3), found);
+    assert_ne!(fitted(&measured, 4).key_bias, found.key_bias);
 
     // A bias that was there before is judged beside it, and changes nothing else.
-    let zero = vec![0.0; weights.len()];
-    let beside = fit(&pictures, 0.05, Some(&zero), 3).expect("a fit");
+    let beside = |existing: &[f32]| {
+        let existing = Some(existing);
+        let options = FitOptions { scale_over_heads: 0.05, existing, seed: 3 };
+        fit(&measured, &utilities(&measured), options).expect("a fit")
+    };
+    let zero = beside(&vec![0.0; weights.len()]);
     assert!(found.agreement.iter().all(|row| row.existing.is_none()));
-    assert!(beside.agreement.iter().all(|row| row.existing == row.published));
-    assert_eq!(beside.key_bias, found.key_bias);
-    let own = fit(&pictures, 0.05, Some(&found.key_bias.values), 3).expect("a fit");
+    assert!(zero.agreement.iter().all(|row| row.existing == row.published));
+    assert_eq!(zero.key_bias, found.key_bias);
+    let own = beside(&found.key_bias.values);
     assert_eq!(own.overall().existing, found.overall().calibrated);
+    let judged = own.judged.expect("a threshold");
+    assert_eq!(judged.existing, Some(judged.fitted));
 
     // The factor of the network goes into the key bias and not into the score.
-    let other = fit(&pictures, 0.1, None, 3).expect("a fit");
-    for picture in &pictures[..20] {
+    let options = FitOptions { scale_over_heads: 0.1, existing: None, seed: 3 };
+    let other = fit(&measured, &utilities(&measured), options).expect("a fit");
+    for picture in &measured.pictures[..20] {
         let (a, b) = (found.key_bias.score(picture), other.key_bias.score(picture));
         assert!((a - b).abs() < 1e-3 * a.abs().max(1.0), "{a} ≠ {b}");
     }
 }
 
 #[test]
+fn without_a_threshold_the_rank_correlation_decides() {
+    let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
+    measured.non_mated = 2999;
+    let found = fitted(&measured, 1);
+    assert!(found.judged.is_none() && found.tried.iter().all(|tried| tried.errors.is_none()));
+    assert!(found.helps() && found.overall().calibrated > Some(0.9), "{:?}", found.overall());
+}
+
+#[test]
 fn no_truth_is_said_to_be_none() {
-    let mut pictures = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
+    let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     let mut seed = 77;
-    for picture in &mut pictures {
+    for picture in &mut measured.pictures {
         picture.utility = noise(&mut seed);
     }
-    let found = fit(&pictures, 0.1, None, 1).expect("a fit");
+    let found = fitted(&measured, 1);
     assert!(found.overall().calibrated.expect("varies").abs() < 0.4, "{:?}", found.overall());
 
-    for picture in &mut pictures {
-        picture.utility = 0.5;
-    }
-    assert!(matches!(fit(&pictures, 0.1, None, 1), Err(CalibrateError::NothingToFit)));
-    pictures.truncate(6 * 19);
-    let error = fit(&pictures, 0.1, None, 1).expect_err("too few").to_string();
+    let options = FitOptions { scale_over_heads: 0.1, existing: None, seed: 1 };
+    let flat = vec![0.5; measured.pictures.len()];
+    assert!(matches!(fit(&measured, &flat, options), Err(CalibrateError::NothingToFit)));
+    measured.pictures.truncate(6 * 19);
+    measured.pairs.clear();
+    let error = fit(&measured, &flat[..6 * 19], options).expect_err("too few").to_string();
     assert!(error.contains("19 usable faces"), "{error}");
+}
+
+#[test]
+fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
+    let mut measured = made_up(60, &[0.3, -0.2, 0.1]);
+    let found = Recognition::of(&measured).expect("the norm follows the cosine");
+    assert!(found.threshold > 0.3 && found.threshold < 0.300_001, "{}", found.threshold);
+    let damaged = || measured.pictures.iter().filter(|picture| picture.kind.is_some());
+    let matches = damaged().filter(|picture| picture.cosine >= found.threshold).count();
+    assert_eq!(found.matches, [matches, damaged().count()]);
+    assert!(found.agreement > 0.99, "{found:?}");
+    // What matches half of the time has the norm of the threshold, clean or not.
+    let half = 10.0 + found.threshold.atanh();
+    let clean = Picture { norm: half, ..measured.pictures[0].clone() };
+    assert!((found.target(&clean) - 0.5).abs() < 0.25, "{}", found.target(&clean));
+    let longer = Picture { norm: half + 1.0, ..clean.clone() };
+    assert!(found.target(&longer) > found.target(&clean));
+
+    // A law of a score that is the cosine itself keeps its promise.
+    let law = found.law(&measured, |_| true, |picture| picture.cosine).expect("both outcomes");
+    let rows = found.reliability(&measured, law, |_| true, |picture| picture.cosine);
+    assert_eq!(rows.iter().map(|row| row.pictures).sum::<usize>(), damaged().count());
+    let broken = rows.iter().map(|row| row.pictures as f64 * (row.expected - row.matched).abs());
+    assert!(broken.sum::<f64>() < 0.05 * damaged().count() as f64, "{rows:?}");
+
+    // Norms that say nothing, or the opposite, and too few comparisons are refused.
+    measured.pictures.iter_mut().for_each(|picture| picture.norm = 1.0);
+    let refusal = Recognition::of(&measured).expect_err("refused");
+    assert!(matches!(refusal, NoRecognition::NormWithoutMeaning { agreement: 0.0, .. }));
+    for picture in &mut measured.pictures {
+        picture.norm = 10.0 - picture.utility;
+    }
+    let refusal = Recognition::of(&measured).expect_err("refused").to_string();
+    assert!(refusal.contains("rank correlation -1.00"), "{refusal}");
+    measured.non_mated = 1225;
+    let refusal = Recognition::of(&measured).expect_err("refused").to_string();
+    assert!(refusal.contains("1225 comparisons") && refusal.contains("3000"), "{refusal}");
+}
+
+#[test]
+fn a_scale_has_its_anchors_where_they_are_true() {
+    let measured = made_up(60, &[0.3, -0.2, 0.1]);
+    let recognition = Recognition::of(&measured).expect("a threshold");
+    // Damaged pictures that match half of the time score 0, clean ones 10 … 69.
+    let score = |picture: &Picture| match picture.kind {
+        None => 10.0 + picture.face as f64,
+        Some(_) => picture.cosine - recognition.threshold,
+    };
+    let law = recognition.law(&measured, |_| true, score).expect("both outcomes");
+    let scale = quality_scale(&measured.pictures, score, law, "net", 1e-3).expect("a scale");
+    let expected = [0.02, 0.5, 0.8, 0.95];
+    for (anchor, share) in scale.anchors.iter().zip(expected) {
+        assert_eq!(anchor.meaning, Meaning::Matched(share));
+        assert!((law.of(f64::from(anchor.score)) - share).abs() < 1e-4, "{anchor:?}");
+    }
+    assert!((scale.anchors[4].score - 39.5).abs() < 1e-3);
+    assert!((scale.anchors[5].score - 66.05).abs() < 1e-3);
+    let map = scale.map(Method::ATTN).expect("rises");
+    assert_eq!((map.quality(39.5), map.quality(0.0)), (80, map.quality(0.0)));
+    // Clean faces below what is known again 95 % of the time make no scale.
+    let weak = |picture: &Picture| if picture.kind.is_none() { 0.0 } else { score(picture) };
+    assert_eq!(quality_scale(&measured.pictures, weak, law, "net", 1e-3), None);
 }
 
 #[test]
 fn quality_is_rank_in_the_reference_set() {
     // One hundred faces that score 50 … 149, and nine hundred pictures below −100.
-    let picture = |index: usize, kind: Option<Degradation>, score: f32| Picture {
-        face: index,
-        kind,
-        score,
-        mean_query: Vec::new(),
-        utility: 0.0,
-    };
     let clean = (0..100).map(|i| picture(i, None, 50.0 + i as f32));
     let degraded = (0..900).map(|i| picture(i, Some(Degradation::Blur), -1000.0 + i as f32));
     let pictures: Vec<Picture> = clean.chain(degraded).collect();
@@ -146,23 +254,33 @@ fn faces(count: usize) -> Vec<Face> {
 #[test]
 fn what_is_stored_gives_the_scores_that_were_fitted() {
     let model = builtin().expect("the built-in model");
-    let options = EngineOptions { embedding: true, ..EngineOptions::default() };
-    let engine = Engine::new(&model, &options).expect("an engine");
+    let with_embedding = EngineOptions { embedding: true, ..EngineOptions::default() };
+    let engine = Engine::new(&model, &with_embedding).expect("an engine");
     let kinds = vec![Degradation::Blur, Degradation::Contrast];
     let sampling = Sampling { kinds, degraded: 3, seed: 8 };
     let faces = faces(20);
     let mut heard = 0;
-    let pictures = measure(&engine, None, &faces, &sampling, |_, failure| {
+    let measured = measure(&engine, None, &faces, &sampling, 1e-3, |_, failure| {
         assert_eq!(failure, None);
         heard += 1;
     });
-    let pictures = pictures.expect("pictures");
+    let measured = measured.expect("pictures");
+    let pictures = &measured.pictures;
     assert_eq!((heard, pictures.len()), (20, 20 * 4));
     assert!(pictures.iter().all(|p| (p.kind.is_none()) == (p.utility == 1.0)));
+    assert!(pictures.iter().all(|p| p.norm > 0.0 && (p.kind.is_none()) == (p.level == 0.0)));
+    // Every two pictures of a face are compared, and every two clean faces.
+    assert_eq!((measured.pairs.len(), measured.non_mated), (20 * 6, 190));
+    for pair in &measured.pairs {
+        let [a, b] = [pair.a, pair.b].map(|place| &pictures[place as usize]);
+        assert_eq!(a.face, b.face);
+        assert!(a.kind.is_some() || (f64::from(pair.cosine) - b.cosine).abs() < 1e-6);
+    }
     let config = engine.config();
     let scale_over_heads = f64::from(config.scale()) / config.num_heads as f64;
-    let found = fit(&pictures, scale_over_heads, None, 1).expect("a fit");
-    let map = quality_map(&pictures, Method::ATTN_CALIBRATED, |p| found.key_bias.score(p));
+    let options = FitOptions { scale_over_heads, existing: None, seed: 1 };
+    let found = fit(&measured, &utilities(&measured), options).expect("a fit");
+    let map = quality_map(pictures, Method::ATTN_CALIBRATED, |p| found.key_bias.score(p));
     let bias = found.key_bias.values.clone();
     let calibration = Calibration::new(map.expect("a map"), Default::default(), Some(&bias));
     let folder = tempfile::tempdir().expect("a folder");
@@ -170,7 +288,7 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
     write_calibrated(&model, &path, Some(bias), &calibration).expect("written");
 
     let calibrated = Checkpoint::open(&path, &CheckpointOptions::default()).expect("a checkpoint");
-    let calibrated = Engine::new(&calibrated, &options).expect("an engine");
+    let calibrated = Engine::new(&calibrated, &with_embedding).expect("an engine");
     let crops: Vec<Crop> = faces.iter().map(|face| face.crop.clone()).collect();
     let scored = calibrated.assess(&crops, &Request::new(Method::ATTN_CALIBRATED));
     let clean = pictures.iter().filter(|picture| picture.kind.is_none());
@@ -198,9 +316,9 @@ fn another_recogniser_decides_utility() {
     let model = builtin().expect("the built-in model");
     let engine = Engine::new(&model, &EngineOptions::default()).expect("an engine");
     let sampling = Sampling { kinds: vec![Degradation::Contrast], degraded: 2, seed: 1 };
-    let pictures = measure(&engine, Some(&MeanGrey), &faces(2), &sampling, |_, _| ());
+    let pictures = measure(&engine, Some(&MeanGrey), &faces(2), &sampling, 1e-3, |_, _| ());
     // Contrast does not change the mean grey, which is all that this one sees.
-    assert!(pictures.expect("pictures").iter().all(|picture| picture.utility > 0.9));
-    let without = measure(&engine, None, &faces(2), &sampling, |_, _| ());
+    assert!(pictures.expect("pictures").pictures.iter().all(|picture| picture.utility > 0.9));
+    let without = measure(&engine, None, &faces(2), &sampling, 1e-3, |_, _| ());
     assert!(matches!(without, Err(CalibrateError::Request(_))), "no embedding was loaded");
 }

@@ -11,7 +11,7 @@ use attn_fiqa::checkpoint::{
 };
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
-use attn_fiqa::score::{Method, QualityMap};
+use attn_fiqa::score::{Anchor, MatchProbability, Method, QualityMap, QualityScale};
 
 fn open(path: &Path) -> Checkpoint {
     Checkpoint::open(path, &CheckpointOptions::default()).expect("a checkpoint")
@@ -92,6 +92,89 @@ fn the_score_moves_by_the_formula_and_the_embedding_not_at_all() {
     assert_eq!(found, &calibration);
     assert_eq!(after_engine.quality_map(), Some(&map()));
     assert!(found.id().starts_with("attn-fiqa-quality-1:"));
+}
+
+#[test]
+fn the_mean_query_is_a_linear_function_of_the_mean_token() {
+    let model = builtin().expect("the built-in model");
+    let engine = engine(&model);
+    let dim = engine.config().embed_dim;
+    assert_eq!(engine.query_weight().len(), dim * dim);
+    let request = Request { mean_query: true, mean_token: true, ..Request::new(Method::ATTN) };
+    let short: Vec<Assessment> = engine
+        .assess(&crops(), &request)
+        .expect("a request")
+        .into_iter()
+        .map(|outcome| outcome.expect("an assessment"))
+        .collect();
+    // By whole token matrices it is the same.
+    let whole = Request { received: true, ..request };
+    for (short, long) in short.iter().zip(engine.assess(&crops(), &whole).expect("a request")) {
+        let long = long.expect("an assessment").mean_token.expect("asked for");
+        let pairs = short.mean_token.as_ref().expect("asked for").iter().zip(&long);
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-4));
+    }
+    let difference = |of: &dyn Fn(&Assessment) -> Vec<f64>| -> Vec<f64> {
+        of(&short[0]).iter().zip(of(&short[1])).map(|(a, b)| a - b).collect()
+    };
+    let token = difference(&|found| found.mean_token.clone().expect("asked for"));
+    let query = difference(&|found| {
+        found.mean_query.iter().flatten().map(|&query| f64::from(query)).collect()
+    });
+    for (row, query) in engine.query_weight().chunks_exact(dim).zip(query) {
+        let expected: f64 = row.iter().zip(&token).map(|(&w, t)| f64::from(w) * t).sum();
+        assert!((expected - query).abs() < 1e-4, "{expected} ≠ {query}");
+    }
+}
+
+fn scale() -> QualityScale {
+    let scores = [-13.4, -7.4, -5.3, -2.9, -2.0, -0.57];
+    let anchor = |((quality, meaning), score)| Anchor { quality, score, meaning };
+    QualityScale {
+        recogniser: "sface.onnx".to_owned(),
+        fmr: 1e-3,
+        anchors: QualityScale::MEANINGS.into_iter().zip(scores).map(anchor).collect(),
+        match_probability: MatchProbability { slope: 0.653, intercept: 4.853 },
+    }
+}
+
+#[test]
+fn a_scale_is_stored_with_its_meaning() {
+    let model = builtin().expect("the built-in model");
+    let bias = vec![0.25; model.config().embed_dim];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("calibrated.safetensors");
+    let method = Method::ATTN_CALIBRATED;
+    let calibration =
+        Calibration::with_scale(scale(), method, record(), Some(&bias)).expect("rises");
+    assert!(calibration.id().starts_with("attn-fiqa-quality-2:"));
+    write_calibrated(&model, &path, Some(bias.clone()), &calibration).expect("written");
+    let opened = open(&path);
+    assert_eq!(opened.calibration(), Some(&calibration));
+    assert_eq!(engine(&opened).match_probability(), Some(scale().match_probability));
+    assert_eq!(engine(&opened).quality_map().expect("a map").quality(-5.3), 40);
+    // Other meanings are another calibration, though the map is the same.
+    let other = QualityScale { recogniser: "other.onnx".to_owned(), ..scale() };
+    let other = Calibration::with_scale(other, method, record(), Some(&bias)).expect("rises");
+    assert_ne!(other.id(), calibration.id());
+    assert_eq!(other.quality, calibration.quality);
+
+    let bytes = std::fs::read(&path).expect("read");
+    let refusal = |from: &str, to: &str| {
+        let mut bytes = bytes.clone();
+        let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+        let at = at.expect("the text is in the header");
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        Checkpoint::from_bytes(bytes, "changed", &CheckpointOptions::default())
+            .expect_err("refused")
+            .to_string()
+    };
+    assert!(refusal("sface.onnx", "qface.onnx").contains("calibrate again"));
+    assert!(refusal("matched 0.95", "matched 0.94").contains("calibrate again"));
+    assert!(refusal("60 -2.9 matched", "60 -2.8 matched").contains("that `calibration.quality_s"));
+    assert!(refusal("matched 0.95", "watched 0.95").contains("quality score matched|clean"));
+    assert!(refusal("0.653 4.853", "-.653 4.853").contains("a positive slope"));
+    assert!(refusal("\"0.001\"", "\"1.001\"").contains("between 0 and 1"));
 }
 
 #[test]

@@ -163,6 +163,7 @@ fn an_engine_outlives_a_mapped_file() {
         received: true,
         embedding: true,
         mean_query: true,
+        mean_token: true,
         ..Request::new(engine.default_method())
     };
     let before = engine.assess(std::slice::from_ref(&crop), &request).unwrap();

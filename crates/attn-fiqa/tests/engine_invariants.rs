@@ -34,6 +34,7 @@ fn everything() -> Request {
         per_head: true,
         embedding: true,
         mean_query: true,
+        mean_token: true,
     }
 }
 

@@ -97,7 +97,7 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) targets: TargetArgs,
 
-    /// Instead: the errors of each band of quality, unusable to good, at the thresholds of
+    /// Instead: the errors of each band of quality, unusable to excellent, at the thresholds of
     /// all comparisons. A table of 'attn-fiqa score' with its column 'quality'.
     #[arg(long, value_name = "FILE[:COLUMN]")]
     pub(crate) bands: Option<String>,

@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
-pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use calibrate::{CalibrateArgs, TargetChoice};
 pub(crate) use compare::{
     AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, ScaleChoice, ThresholdChoice, VerifyArgs,
 };

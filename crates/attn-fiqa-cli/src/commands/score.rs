@@ -57,17 +57,39 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
+    if args.columns.contains(&Column::MatchProbability) {
+        refuse_without_matches(first, &session.engine)?;
+    }
+
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink =
         output::open(format, args.output.as_deref(), columns.with_about(session.about()))?;
     let of_first = |map: &&QualityMap| first == Some(&QualityName::Method(map.method()));
     let map = session.engine.quality_map().filter(of_first);
+    let law = map.and_then(|_| session.engine.match_probability());
     let report = session.run(sources, &pipeline, &args.input, &args.run, |row, _| {
-        sink.write(&Record::from(row).with_quality(map))
+        sink.write(&Record::from(row).with_quality(map).with_match_probability(law))
     })?;
     sink.finish()?;
     Ok(report.finish())
+}
+
+/// A column that would be empty in every row is refused.
+fn refuse_without_matches(first: Option<&QualityName>, engine: &Engine) -> anyhow::Result<()> {
+    let calibrated = engine.quality_map().filter(|_| engine.match_probability().is_some());
+    match (first, calibrated) {
+        (Some(QualityName::Method(method)), Some(map)) if map.method() == *method => Ok(()),
+        (_, Some(map)) => anyhow::bail!(
+            "--columns match_probability: the model's calibration is of the method '{}'; put \
+             that one first",
+            map.method()
+        ),
+        (_, None) => anyhow::bail!(
+            "--columns match_probability: the model has no calibration to the matches of a \
+             recogniser; `attn-fiqa calibrate` makes one"
+        ),
+    }
 }
 
 /// Where every score comes from, in the order of the names, and the methods that the

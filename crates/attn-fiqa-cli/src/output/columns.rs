@@ -4,7 +4,7 @@ use attn_fiqa::align::Landmarks;
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
 use attn_fiqa::pipeline::{FaceInfo, Row};
-use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, QualityMap};
+use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, MatchProbability, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
 use crate::args::Column;
@@ -52,6 +52,7 @@ enum What {
     Score(usize),
     Quality,
     Band,
+    MatchProbability,
     Way,
     BoxX,
     BoxY,
@@ -112,6 +113,11 @@ impl Columns {
         fields.insert(after_first_score, field("quality", Kind::Whole, What::Quality));
         if asked(Column::Band) {
             fields.insert(after_first_score + 1, field("band", Kind::Word, What::Band));
+        }
+        if asked(Column::MatchProbability) {
+            let place = after_first_score + 1 + usize::from(asked(Column::Band));
+            let what = What::MatchProbability;
+            fields.insert(place, field("match_probability", Kind::Number, what));
         }
         if choice.faces {
             fields.push(field("way", Kind::Word, What::Way));
@@ -200,6 +206,8 @@ pub(crate) struct Record {
     /// Of the first score, 0 to 100, or -1 where none could be computed; `None`
     /// without a calibration of that method.
     pub(crate) quality: Option<i8>,
+    /// Of a match, by the first score, 0 to 1.
+    pub(crate) match_probability: Option<f32>,
     pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
     pub(crate) map: Option<Vec<f32>>,
@@ -217,6 +225,7 @@ impl Record {
             face: None,
             scores: None,
             quality: None,
+            match_probability: None,
             jitter_std: None,
             size,
             map: None,
@@ -249,6 +258,12 @@ impl Record {
         Self { quality, ..self }
     }
 
+    /// The same with the probability of a match by its first score.
+    pub(crate) fn with_match_probability(self, law: Option<MatchProbability>) -> Self {
+        let score = self.scores.as_ref().map(|scores| scores[0]);
+        Self { match_probability: law.zip(score).map(|(law, score)| law.of(score)), ..self }
+    }
+
     pub(crate) fn cell(&self, field: &Field) -> Cell<'_> {
         let bounds = self.face.and_then(|face| face.bounds);
         let landmarks = self.face.and_then(|face| face.landmarks);
@@ -263,6 +278,7 @@ impl Record {
             }
             What::Quality => Cell::Whole(self.quality.map(i64::from)),
             What::Band => Cell::Word(self.quality.and_then(Band::of).map(Band::name)),
+            What::MatchProbability => Cell::Number(self.match_probability),
             What::Way => Cell::Word(self.face.map(|face| face.way.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
             What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),

@@ -1,16 +1,16 @@
-//! The key bias that makes a score follow utility best.
+//! The key bias with which a score prevents the most errors of a recogniser.
 //!
-//! `y − βQ` is regressed on `q̄` (definitions §2): with weights `w`, the sum
-//! `βQ + w·q̄` predicts the utility `y`, and so does `Q + (w/β)·q̄`, which is the
-//! score under the key bias `c = (w/β)·H/scale`. Ridge and β are chosen by
-//! cross-validation over faces: pictures of one face are never on both sides. As β
-//! goes to 0 the order of the scores goes to that of `w·q̄` alone, and as the ridge
-//! does, to that of the least squares; both grids go so far that this is reached.
+//! `y − βQ` is regressed on `q̄` (definitions §2), `y` being the target of each picture:
+//! with weights `w`, the sum `βQ + w·q̄` predicts `y`, and so does `Q + (w/β)·q̄`, which is
+//! the score under the key bias `c = (w/β)·H/scale`. Ridge and β are chosen by
+//! cross-validation over faces (pictures of one face are never on both sides), by the
+//! errors that discarding by the score prevents.
 
 use rayon::prelude::*;
 
-use super::moments::{Moments, Weights, centre};
-use super::{Agreement, CalibrateError, Fit, KeyBias, Picture, Tried};
+use super::errors::{Errors, Judge};
+use super::moments::{Aimed, Moments, Weights, centre};
+use super::{Agreement, CalibrateError, Fit, Judged, KeyBias, Measured, Picture, Tried};
 use crate::degrade::{Degradation, Random};
 use crate::statistics::spearman;
 
@@ -23,141 +23,218 @@ const FOLDS: usize = 5;
 /// The fewest faces with which a report means anything.
 const MIN_FACES: usize = 20;
 
-/// Strengths of the ridge, in units of each column's variance.
-const RIDGES: [f64; 15] =
-    [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Strengths of the ridge, in units of the variances of the mean token's elements.
+const RIDGES: [f64; 10] = [1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
 
-/// Shares of the published score, in units of utility's deviation over its own.
-const BETAS: [f64; 9] = [1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
+/// Shares of the published score, in units of the target's deviation over its own.
+const BETAS: [f64; 6] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
-/// Rank correlations that differ by less are taken for the same: of two such
-/// choices the one that moves the published score less is better founded.
-const SAME: f64 = 5e-4;
+/// Of choices whose errors are within this share of the fewest, the better founded one is
+/// taken.
+const SAME_ERRORS: f64 = 0.002;
 
-/// Fits a key bias to pictures of faces numbered from 0.
-///
-/// `scale_over_heads` is `scale/H` of the network; `existing` a key bias
-/// `[head, head_dim]` to judge beside the fitted one.
+/// Rank correlations that differ by less are taken for the same.
+const SAME_CORRELATION: f64 = 5e-4;
+
+/// How a fit is made.
+#[derive(Debug, Clone, Copy)]
+pub struct FitOptions<'a> {
+    /// `scale/H` of the network.
+    pub scale_over_heads: f64,
+    /// A key bias `[head, head_dim]` to judge beside the fitted one.
+    pub existing: Option<&'a [f32]>,
+    /// Fixes which faces are held out and how the others are divided.
+    pub seed: u64,
+}
+
+/// Fits a key bias to measured pictures, `targets` being one a picture.
 ///
 /// # Errors
 ///
 /// [`CalibrateError::TooFewFaces`], and [`CalibrateError::NothingToFit`] where
-/// utility or score do not vary.
+/// targets or scores do not vary.
+///
+/// # Panics
+///
+/// Unless there is one target a picture.
 pub fn fit(
-    pictures: &[Picture],
-    scale_over_heads: f64,
-    existing: Option<&[f32]>,
-    seed: u64,
+    measured: &Measured,
+    targets: &[f64],
+    options: FitOptions<'_>,
 ) -> Result<Fit, CalibrateError> {
+    let pictures = &measured.pictures;
+    assert_eq!(pictures.len(), targets.len(), "one target a picture");
     let faces = pictures.iter().map(|picture| picture.face + 1).max().unwrap_or(0);
     if faces < MIN_FACES {
         return Err(CalibrateError::TooFewFaces { found: faces, needed: MIN_FACES });
     }
     let mut order: Vec<usize> = (0..faces).collect();
-    Random::new(seed, "folds").shuffle(&mut order);
+    Random::new(options.seed, "folds").shuffle(&mut order);
     // Of each face: its fold, or FOLDS for the faces held out.
     let mut part_of = vec![FOLDS; faces];
     let held_out = faces / HELD_OUT;
     for (position, &face) in order[held_out..].iter().enumerate() {
         part_of[face] = position % FOLDS;
     }
-    let mut parts: Vec<Vec<&Picture>> = vec![Vec::new(); FOLDS + 1];
-    for picture in pictures {
-        parts[part_of[picture.face]].push(picture);
-    }
+    let threshold = measured.threshold().ok();
+    let aimed: Vec<Aimed<'_>> = pictures.iter().zip(targets.iter().copied()).collect();
+    let part = |number: usize| {
+        let own = |face: usize| part_of[face] == number;
+        Part {
+            aimed: aimed.iter().copied().filter(|(picture, _)| own(picture.face)).collect(),
+            judge: threshold.map(|t| Judge::new(pictures, &measured.pairs, t, own)),
+        }
+    };
+    let parts: Vec<Part<'_>> = (0..=FOLDS).map(part).collect();
     let (of_folds, tested) = parts.split_at(FOLDS);
 
-    let centre = centre(pictures);
-    let folds: Vec<Moments> = of_folds.par_iter().map(|fold| Moments::of(fold, &centre)).collect();
+    let centre = centre(&aimed);
+    let folds: Vec<Moments> =
+        of_folds.par_iter().map(|fold| Moments::of(&fold.aimed, &centre)).collect();
     let all = Moments::sum(folds.iter()).ok_or(CalibrateError::NothingToFit)?;
-    let unit = all.utility_per_score();
+    let unit = all.target_per_score();
     if !(unit.is_finite() && unit > 0.0) {
         return Err(CalibrateError::NothingToFit);
     }
 
-    let mut tried = Vec::new();
-    for (ridge, of_betas) in RIDGES.into_iter().zip(cross_validate(&folds, of_folds, unit)) {
-        for (beta, agreement) in BETAS.into_iter().zip(of_betas) {
-            tried.extend(agreement.map(|agreement| Tried { ridge, beta, agreement }));
-        }
-    }
-    let Tried { ridge, beta, agreement: cross_validated } =
-        choose(&tried).ok_or(CalibrateError::NothingToFit)?;
-    let weights = all.weights(ridge).ok_or(CalibrateError::NothingToFit)?;
-    let values = combine(&weights, beta * unit)
-        .map(|weight| (weight / (beta * unit) / scale_over_heads) as f32)
+    let validation =
+        Validation { folds: &folds, parts: of_folds, unit, penalty: &measured.penalty };
+    let tried: Vec<Tried> =
+        RIDGES.par_iter().flat_map_iter(|&ridge| validation.of_ridge(ridge)).collect();
+    let Tried { ridge, beta, .. } = choose(&tried).ok_or(CalibrateError::NothingToFit)?;
+    let weights = all.weights(ridge, &measured.penalty).ok_or(CalibrateError::NothingToFit)?;
+    let beta_in_units = beta * unit;
+    let values = combine(&weights, beta_in_units)
+        .map(|weight| (weight / beta_in_units / options.scale_over_heads) as f32)
         .collect();
+    let scale_over_heads = options.scale_over_heads;
     let key_bias = KeyBias { values, scale_over_heads };
-    let existing = existing.map(|values| KeyBias { values: values.to_vec(), scale_over_heads });
+    let existing =
+        options.existing.map(|values| KeyBias { values: values.to_vec(), scale_over_heads });
+    let judged = threshold.and_then(|threshold| {
+        let fitted = Judge::new(pictures, &measured.pairs, threshold, |face| part_of[face] < FOLDS);
+        judged(&fitted, tested[0].judge.as_ref()?, &key_bias, existing.as_ref())
+    });
+    let tested: Vec<&Picture> = tested[0].aimed.iter().map(|(picture, _)| *picture).collect();
     Ok(Fit {
-        agreement: agreement(&tested[0], &key_bias, existing.as_ref()),
+        agreement: agreement(&tested, &key_bias, existing.as_ref()),
         key_bias,
         ridge,
         beta,
-        cross_validated,
         tried,
         faces_fitted: faces - held_out,
         faces_held_out: held_out,
+        judged,
+        held_out: part_of.iter().map(|&part| part == FOLDS).collect(),
     })
 }
 
+/// Pictures of some of the faces.
+struct Part<'a> {
+    aimed: Vec<Aimed<'a>>,
+    judge: Option<Judge<'a>>,
+}
+
 /// Of all choices as good as the best: the most of the published score, then the
-/// most ridge.
+/// most ridge, both being better founded.
 fn choose(tried: &[Tried]) -> Option<Tried> {
+    let errors = || tried.iter().filter_map(|tried| tried.errors);
+    let least = |of: fn(&Errors) -> f64| errors().map(|e| of(&e)).min_by(f64::total_cmp);
+    let least = least(|e| e.pauc).zip(least(|e| e.brier));
+    let relative = |tried: &Tried| {
+        let ((pauc, brier), errors) = (least?, tried.errors?);
+        Some(errors.relative_to(Errors { pauc, brier }))
+    };
+    let fewest = tried.iter().filter_map(relative).min_by(f64::total_cmp);
     let best = tried.iter().map(|tried| tried.agreement).max_by(f64::total_cmp)?;
-    let as_good = tried.iter().filter(|tried| tried.agreement >= best - SAME);
-    as_good
-        .max_by(|a, b| (a.beta, a.ridge).partial_cmp(&(b.beta, b.ridge)).expect("numbers"))
-        .copied()
+    let as_good = |tried: &&Tried| match fewest {
+        Some(fewest) => relative(tried).is_some_and(|e| e <= fewest * (1.0 + SAME_ERRORS)),
+        None => tried.agreement >= best - SAME_CORRELATION,
+    };
+    let founded =
+        |a: &&Tried, b: &&Tried| a.beta.total_cmp(&b.beta).then(a.ridge.total_cmp(&b.ridge));
+    tried.iter().filter(as_good).max_by(founded).copied()
 }
 
 /// The weights of `y − βQ`.
 fn combine(weights: &Weights, beta: f64) -> impl Iterator<Item = f64> {
-    weights.utility.iter().zip(&weights.score).map(move |(utility, score)| utility - beta * score)
+    weights.target.iter().zip(&weights.score).map(move |(target, score)| target - beta * score)
 }
 
-/// For each ridge and β, the mean over folds of the rank correlation with utility
-/// on the fold that was left out; `None` where one cannot be told.
-fn cross_validate(
-    folds: &[Moments],
-    pictures: &[Vec<&Picture>],
+/// Cross-validation: each fold is judged by what was fitted on the others.
+struct Validation<'a> {
+    folds: &'a [Moments],
+    parts: &'a [Part<'a>],
     unit: f64,
-) -> Vec<[Option<f64>; BETAS.len()]> {
-    let others = |left_out: usize| {
-        let others = folds.iter().enumerate().filter(move |(fold, _)| *fold != left_out);
-        Moments::sum(others.map(|(_, moments)| moments))
-    };
-    let left_out: Vec<Option<Moments>> = (0..folds.len()).map(others).collect();
-    RIDGES
-        .par_iter()
-        .map(|&ridge| {
-            let mut sums = [Some(0.0); BETAS.len()];
-            for (fold, moments) in left_out.iter().enumerate() {
-                let Some(weights) = moments.as_ref().and_then(|m| m.weights(ridge)) else {
-                    return [None; BETAS.len()];
-                };
-                let of_each = |of: &dyn Fn(&Picture) -> f64| -> Vec<f64> {
-                    pictures[fold].iter().map(|picture| of(picture)).collect()
-                };
-                let utility = of_each(&|picture| picture.utility);
-                let score = of_each(&|picture| f64::from(picture.score));
-                let by_utility = of_each(&|picture| product(&weights.utility, picture));
-                let by_score = of_each(&|picture| product(&weights.score, picture));
-                for (sum, beta) in sums.iter_mut().zip(BETAS) {
-                    let predicted: Vec<f64> = (0..score.len())
-                        .map(|i| by_utility[i] + beta * unit * (score[i] - by_score[i]))
+    penalty: &'a [f64],
+}
+
+impl Validation<'_> {
+    /// For one ridge and every β the means over the folds; nothing where one of them
+    /// cannot be told.
+    fn of_ridge(&self, ridge: f64) -> Vec<Tried> {
+        let count = self.folds.len() as f64;
+        let none = Some(Errors { pauc: 0.0, brier: 0.0 });
+        let mut sums = BETAS.map(|beta| Some(Tried { ridge, beta, agreement: 0.0, errors: none }));
+        for (left_out, part) in self.parts.iter().enumerate() {
+            let others = self.folds.iter().enumerate().filter(|(fold, _)| *fold != left_out);
+            let others = Moments::sum(others.map(|(_, moments)| moments));
+            let Some(weights) = others.and_then(|m| m.weights(ridge, self.penalty)) else {
+                return Vec::new();
+            };
+            let projected = |weights: &[f64]| -> Vec<f64> {
+                part.aimed.iter().map(|(picture, _)| product(weights, picture)).collect()
+            };
+            let (by_target, by_score) = (projected(&weights.target), projected(&weights.score));
+            let targets: Vec<f64> = part.aimed.iter().map(|(_, target)| *target).collect();
+            for sum in &mut sums {
+                *sum = sum.and_then(|sum| {
+                    let factor = sum.beta * self.unit;
+                    let predicted: Vec<f64> = (0..targets.len())
+                        .map(|i| {
+                            let score = f64::from(part.aimed[i].0.score);
+                            by_target[i] + factor * (score - by_score[i])
+                        })
                         .collect();
-                    let found = spearman(&predicted, &utility);
-                    *sum = sum.zip(found).map(|(sum, found)| sum + found / folds.len() as f64);
-                }
+                    let found = part.judge.as_ref().and_then(|judge| {
+                        // Two numbers make the law: the fold's own is as good as another's.
+                        judge.errors(&predicted, judge.law(&predicted)?)
+                    });
+                    let errors = sum.errors.zip(found).map(|(sum, found)| Errors {
+                        pauc: sum.pauc + found.pauc / count,
+                        brier: sum.brier + found.brier / count,
+                    });
+                    let agreement = sum.agreement + spearman(&predicted, &targets)? / count;
+                    Some(Tried { agreement, errors, ..sum })
+                });
             }
-            sums
-        })
-        .collect()
+        }
+        sums.into_iter().flatten().collect()
+    }
 }
 
 fn product(weights: &[f64], picture: &Picture) -> f64 {
     weights.iter().zip(&picture.mean_query).map(|(w, &q)| w * f64::from(q)).sum()
+}
+
+/// By the errors on faces held out, with laws of matches from the faces that were fitted.
+fn judged(
+    fitted_on: &Judge<'_>,
+    held_out: &Judge<'_>,
+    key_bias: &KeyBias,
+    existing: Option<&KeyBias>,
+) -> Option<Judged> {
+    let of = |score: &dyn Fn(&Picture) -> f64| {
+        let scores = |judge: &Judge<'_>| -> Vec<f64> {
+            judge.pictures().iter().map(|picture| score(picture)).collect()
+        };
+        held_out.errors(&scores(held_out), fitted_on.law(&scores(fitted_on))?)
+    };
+    Some(Judged {
+        published: of(&|picture| f64::from(picture.score))?,
+        fitted: of(&|picture| key_bias.score(picture))?,
+        existing: existing.and_then(|existing| of(&|picture| existing.score(picture))),
+    })
 }
 
 impl KeyBias {
@@ -208,9 +285,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_choices_as_good_the_plainest_is_taken() {
-        let tried = |ridge, beta, agreement| Tried { ridge, beta, agreement };
-        let choices = [
+    fn of_choices_as_good_the_best_founded_is_taken() {
+        let tried = |ridge, beta, agreement| Tried { ridge, beta, agreement, errors: None };
+        let mut choices = [
             tried(1e-4, 0.01, 0.8002),
             tried(1e-2, 0.01, 0.8001),
             tried(1e-4, 0.1, 0.8),
@@ -220,5 +297,10 @@ mod tests {
         assert_eq!(choose(&choices), Some(choices[2]));
         assert_eq!(choose(&choices[..2]), Some(choices[1]));
         assert_eq!(choose(&[]), None);
+        // Errors count for more than the correlation.
+        for (choice, pauc) in choices.iter_mut().zip([0.2, 0.1999, 0.19, 0.18, 0.3]) {
+            choice.errors = Some(Errors { pauc, brier: 0.1 });
+        }
+        assert_eq!(choose(&choices), Some(choices[3]));
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures of faces, their scores and their utility.
+//! Pictures of faces, their scores, and what a recogniser makes of them.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Engine, Request, RequestError};
@@ -6,8 +6,13 @@ use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use rayon::prelude::*;
 
-use super::{CalibrateError, Picture};
+use super::recognition::{between_faces, dot};
+use super::{CalibrateError, MatedPair, Measured, Picture};
 use crate::degrade::{Degradation, Level, Random, seed_for};
+
+/// Pictures of one face that are compared with each other: each further one has as many
+/// comparisons as there are before it.
+const COMPARED: usize = 12;
 
 /// Faces whose pictures are made and assessed together.
 const FACES_AT_ONCE: usize = 16;
@@ -50,7 +55,10 @@ pub struct Sampling {
 struct Assessed {
     score: f32,
     mean_query: Vec<f32>,
-    embedding: Vec<f32>,
+    mean_token: Vec<f64>,
+    /// Of length 1, or all zeros.
+    unit: Vec<f32>,
+    norm: f64,
 }
 
 /// Assesses crops with the model and embeds them with the recogniser.
@@ -73,27 +81,32 @@ impl Eyes<'_> {
         let both = assessed.into_iter().zip(embeddings).map(|(assessment, embedding)| {
             let assessment = assessment?;
             let own = assessment.embedding;
+            let embedding = match embedding {
+                Some(embedding) => embedding?,
+                None => own.expect("asked for: this is a bug"),
+            };
+            let norm = norm(embedding.iter().map(|&value| f64::from(value)));
+            let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
             Ok(Assessed {
                 score: assessment.scores[0],
                 mean_query: assessment.mean_query.expect("asked for: this is a bug"),
-                embedding: match embedding {
-                    Some(embedding) => embedding?,
-                    None => own.expect("asked for: this is a bug"),
-                },
+                mean_token: assessment.mean_token.expect("asked for: this is a bug"),
+                unit: embedding.iter().map(|&v| (f64::from(v) * factor) as f32).collect(),
+                norm,
             })
         });
         Ok(both.collect())
     }
 }
 
-/// Makes and assesses the pictures of every face: the face as it is, of utility 1,
-/// and its degraded versions, of utility the cosine between the recogniser's
-/// embeddings of the two, both less the mean embedding of the faces.
+/// Makes and assesses the pictures of every face: the face as it is and its degraded
+/// versions, compared with it and with each other by the recogniser.
 ///
 /// Without a `recogniser` the engine's own embedding is taken; it must have been
-/// built with it. `done` hears of every face, in order, and of what was wrong with
-/// it: such a face has no pictures. The pictures' faces are numbered in order of
-/// `faces`, those without pictures left out.
+/// built with it. `fmr` is the false match rate between clean faces at which the
+/// recogniser's threshold lies. `done` hears of every face, in order, and of what was
+/// wrong with it: such a face has no pictures. The pictures' faces are numbered in order
+/// of `faces`, those without pictures left out.
 ///
 /// # Errors
 ///
@@ -103,10 +116,15 @@ pub fn measure(
     recogniser: Option<&dyn Recogniser>,
     faces: &[Face],
     sampling: &Sampling,
+    fmr: f64,
     mut done: impl FnMut(&Face, Option<&Failure>),
-) -> Result<Vec<Picture>, CalibrateError> {
-    let request =
-        Request { mean_query: true, embedding: recogniser.is_none(), ..Request::new(Method::ATTN) };
+) -> Result<Measured, CalibrateError> {
+    let request = Request {
+        mean_query: true,
+        mean_token: true,
+        embedding: recogniser.is_none(),
+        ..Request::new(Method::ATTN)
+    };
     let eyes = Eyes { engine, recogniser, request };
 
     let mut clean = Vec::with_capacity(faces.len());
@@ -114,10 +132,13 @@ pub fn measure(
         let crops: Vec<Crop> = faces.iter().map(|face| face.crop.clone()).collect();
         clean.extend(eyes.look(&crops)?);
     }
-    let mean = mean(clean.iter().filter_map(|face| Some(face.as_ref().ok()?.embedding.as_slice())));
-
-    let mut pictures = Vec::new();
-    let mut number = 0;
+    let mut album = Album {
+        mean: mean(clean.iter().filter_map(|face| Some(face.as_ref().ok()?.unit.as_slice()))),
+        tokens: Spread::new(engine.config().embed_dim),
+        pictures: Vec::new(),
+        pairs: Vec::new(),
+        faces: 0,
+    };
     for (faces, clean) in faces.chunks(FACES_AT_ONCE).zip(clean.chunks(FACES_AT_ONCE)) {
         let wanted: Vec<(&Face, Degradation, Level)> =
             faces.iter().flat_map(|face| sampling.of(face)).collect();
@@ -130,17 +151,18 @@ pub fn measure(
         let mut degraded = wanted.iter().zip(eyes.look(&crops)?);
         for (face, clean) in faces.iter().zip(clean) {
             let own: Vec<_> = degraded.by_ref().take(sampling.degraded).collect();
-            match of_face(number, clean, own, &mean) {
-                Ok(of_face) => {
-                    pictures.extend(of_face);
-                    number += 1;
-                    done(face, None);
-                }
+            match album.add(clean, own) {
+                Ok(()) => done(face, None),
                 Err(failure) => done(face, Some(&failure)),
             }
         }
     }
-    Ok(pictures)
+    let units: Vec<Vec<f32>> =
+        clean.into_iter().filter_map(|face| face.ok().map(|face| face.unit)).collect();
+    let (non_mated, highest_non_mated) = engine.install(|| between_faces(&units, fmr));
+    let penalty = album.tokens.penalty(engine.query_weight());
+    let Album { pictures, pairs, .. } = album;
+    Ok(Measured { pictures, pairs, fmr, non_mated, highest_non_mated, penalty })
 }
 
 impl Sampling {
@@ -158,51 +180,132 @@ impl Sampling {
 
 type Made<'a> = (&'a (&'a Face, Degradation, Level), Result<Assessed, Failure>);
 
-fn of_face(
-    number: usize,
-    clean: &Result<Assessed, Failure>,
-    degraded: Vec<Made<'_>>,
-    mean: &[f64],
-) -> Result<Vec<Picture>, Failure> {
-    let clean = clean.as_ref().map_err(Clone::clone)?;
-    let mut pictures = vec![Picture {
-        face: number,
-        kind: None,
-        score: clean.score,
-        mean_query: clean.mean_query.clone(),
-        utility: 1.0,
-    }];
-    for ((_, kind, _), assessed) in degraded {
-        let assessed = assessed?;
-        pictures.push(Picture {
-            face: number,
-            kind: Some(*kind),
-            score: assessed.score,
-            utility: centred_cosine(&assessed.embedding, &clean.embedding, mean),
-            mean_query: assessed.mean_query,
-        });
-    }
-    Ok(pictures)
+/// The pictures so far.
+struct Album {
+    /// The mean of the clean faces' embeddings of length 1.
+    mean: Vec<f64>,
+    tokens: Spread,
+    pictures: Vec<Picture>,
+    pairs: Vec<MatedPair>,
+    faces: usize,
 }
 
-fn mean<'a>(embeddings: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
+impl Album {
+    /// The pictures of one face; all of them or none.
+    fn add(
+        &mut self,
+        clean: &Result<Assessed, Failure>,
+        degraded: Vec<Made<'_>>,
+    ) -> Result<(), Failure> {
+        let clean = clean.as_ref().map_err(Clone::clone)?;
+        let degraded = degraded
+            .into_iter()
+            .map(|((_, kind, level), assessed)| Ok((*kind, *level, assessed?)))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let first = self.pictures.len();
+        let number = self.faces;
+        self.faces += 1;
+        self.pictures.push(picture(number, None, clean, clean, &self.mean));
+        self.tokens.add(&clean.mean_token);
+        for (kind, level, assessed) in &degraded {
+            let kind = Some((*kind, *level));
+            self.pictures.push(picture(number, kind, assessed, clean, &self.mean));
+            self.tokens.add(&assessed.mean_token);
+        }
+        let units: Vec<&[f32]> = std::iter::once(clean)
+            .chain(degraded.iter().map(|(_, _, assessed)| assessed))
+            .take(COMPARED)
+            .map(|assessed| assessed.unit.as_slice())
+            .collect();
+        for (b, unit) in units.iter().enumerate() {
+            self.pairs.extend(units[..b].iter().enumerate().map(|(a, other)| MatedPair {
+                a: (first + a) as u32,
+                b: (first + b) as u32,
+                cosine: dot(other, unit),
+            }));
+        }
+        Ok(())
+    }
+}
+
+fn picture(
+    face: usize,
+    kind: Option<(Degradation, Level)>,
+    assessed: &Assessed,
+    clean: &Assessed,
+    mean: &[f64],
+) -> Picture {
+    let is_clean = kind.is_none();
+    Picture {
+        face,
+        kind: kind.map(|(kind, _)| kind),
+        level: kind.map_or(0.0, |(_, level)| level.get()),
+        score: assessed.score,
+        mean_query: assessed.mean_query.clone(),
+        utility: if is_clean { 1.0 } else { centred_cosine(&assessed.unit, &clean.unit, mean) },
+        cosine: if is_clean { 1.0 } else { f64::from(dot(&assessed.unit, &clean.unit)) },
+        norm: assessed.norm,
+    }
+}
+
+/// Running variances of the elements of mean tokens (Welford 1962).
+struct Spread {
+    count: f64,
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Spread {
+    fn new(dim: usize) -> Self {
+        Self { count: 0.0, mean: vec![0.0; dim], squares: vec![0.0; dim] }
+    }
+
+    fn add(&mut self, token: &[f64]) {
+        self.count += 1.0;
+        for ((mean, squares), &value) in self.mean.iter_mut().zip(&mut self.squares).zip(token) {
+            let before = value - *mean;
+            *mean += before / self.count;
+            *squares += before * (value - *mean);
+        }
+    }
+
+    /// [`Measured::penalty`] for the weights `[out, in]` of the query.
+    fn penalty(&self, weight: &[f32]) -> Vec<f64> {
+        let dim = self.mean.len();
+        let rows: Vec<Vec<f64>> = weight
+            .chunks_exact(dim)
+            .map(|row| {
+                let deviations = self.squares.iter().map(|s| (s / self.count.max(1.0)).sqrt());
+                row.iter().zip(deviations).map(|(&w, sd)| f64::from(w) * sd).collect()
+            })
+            .collect();
+        let outputs = rows.len();
+        let mut penalty = vec![0.0; outputs * outputs];
+        penalty.par_chunks_exact_mut(outputs.max(1)).enumerate().for_each(|(a, out)| {
+            for (b, out) in out.iter_mut().enumerate().take(a + 1) {
+                *out = rows[a].iter().zip(&rows[b]).map(|(x, y)| x * y).sum();
+            }
+        });
+        penalty
+    }
+}
+
+fn mean<'a>(units: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
     let (mut sum, mut count) = (Vec::new(), 0.0);
-    for embedding in embeddings {
-        sum.resize(embedding.len(), 0.0);
-        let unit = norm(embedding.iter().map(|&value| f64::from(value)));
-        sum.iter_mut().zip(embedding).for_each(|(sum, &v)| *sum += f64::from(v) / unit);
+    for unit in units {
+        sum.resize(unit.len(), 0.0);
+        sum.iter_mut().zip(unit).for_each(|(sum, &value)| *sum += f64::from(value));
         count += 1.0;
     }
     sum.iter_mut().for_each(|sum| *sum /= count);
     sum
 }
 
-/// The cosine between two embeddings, each brought to length 1 and less `mean`.
-/// An embedding that is all zeros has none with anything: 0.
+/// The cosine between two embeddings of length 1, each less `mean`; 0 where one of them
+/// is then all zeros.
 fn centred_cosine(a: &[f32], b: &[f32], mean: &[f64]) -> f64 {
     let centred = |embedding: &[f32]| -> Vec<f64> {
-        let unit = norm(embedding.iter().map(|&value| f64::from(value)));
-        embedding.iter().zip(mean).map(|(&value, mean)| f64::from(value) / unit - mean).collect()
+        embedding.iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean).collect()
     };
     let (a, b) = (centred(a), centred(b));
     let product: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
@@ -219,15 +322,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn utility_is_the_cosine_after_length_and_mean_are_taken_away() {
+    fn utility_is_the_cosine_after_the_mean_is_taken_away() {
         let mean = [0.5, 0.0];
         // (1, 0) − mean = (0.5, 0); (0, 1) − mean = (−0.5, 1).
         let expected = -0.25 / (0.5 * 1.25f64.sqrt());
-        let found = centred_cosine(&[3.0, 0.0], &[0.0, 0.2], &mean);
+        let found = centred_cosine(&[1.0, 0.0], &[0.0, 1.0], &mean);
         assert!((found - expected).abs() < 1e-7, "{found} ≠ {expected}");
-        assert!((centred_cosine(&[0.6, 0.8], &[6.0, 8.0], &mean) - 1.0).abs() < 1e-7);
-        assert_eq!(centred_cosine(&[0.0, 0.0], &[1.0, 0.0], &mean), 0.0);
-        let found = super::mean([&[2.0f32, 0.0][..], &[0.0, 1.0]].into_iter());
+        assert!((centred_cosine(&[0.6, 0.8], &[0.6, 0.8], &mean) - 1.0).abs() < 1e-7);
+        assert_eq!(centred_cosine(&[0.5, 0.0], &[1.0, 0.0], &mean), 0.0);
+        let found = super::mean([&[1.0f32, 0.0][..], &[0.0, 1.0]].into_iter());
         assert_eq!(found, [0.5, 0.5]);
+    }
+
+    #[test]
+    fn the_penalty_is_the_covariance_of_independent_elements() {
+        let mut spread = Spread::new(2);
+        [[1.0, 10.0], [3.0, 10.0], [5.0, 16.0], [7.0, 16.0]].iter().for_each(|t| spread.add(t));
+        // Variances 5 and 9.
+        let found = spread.penalty(&[1.0, 2.0, 0.0, -1.0]);
+        let expected = [5.0 + 4.0 * 9.0, 0.0, -2.0 * 9.0, 9.0];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-9, "{found} ≠ {expected}");
+        }
     }
 }

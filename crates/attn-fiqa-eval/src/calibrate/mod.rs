@@ -1,25 +1,38 @@
-//! Fitting what recognition never determined of a score to utility, and bringing
+//! Fitting what recognition never determined of a score to being recognised, and bringing
 //! the score to 0–100.
 //!
 //! 1. [`measure`]: pictures of faces, clean and degraded; the published score, the
-//!    mean query, and how much a recogniser loses by the degradation.
-//! 2. [`fit`]: the key bias, by ridge regression, judged on faces held out.
-//! 3. [`quality_map`]: ranks in the reference set.
+//!    mean query, and what a recogniser makes of each picture.
+//! 2. [`Recognition`]: how likely the recogniser is to know each picture again.
+//! 3. [`fit`]: the key bias, by ridge regression, chosen and judged by the recogniser's
+//!    errors on faces held out.
+//! 4. [`quality_scale`]: 0–100 by what is known again; [`quality_map`]: by rank, where
+//!    that cannot be told.
 
 mod cholesky;
+mod errors;
 mod fit;
+mod logistic;
 mod measure;
 mod moments;
-mod reference;
+mod promise;
+mod rank;
+mod recognition;
+mod scale;
 
 use attn_fiqa::engine::RequestError;
 use serde::Serialize;
 
 use crate::degrade::Degradation;
 
-pub use fit::fit;
+pub use errors::Errors;
+pub use fit::{FitOptions, fit};
+pub use logistic::Logistic;
 pub use measure::{Face, Recogniser, Sampling, measure};
-pub use reference::quality_map;
+pub use promise::Reliability;
+pub use rank::quality_map;
+pub use recognition::{NoRecognition, Recognition};
+pub use scale::quality_scale;
 
 /// One picture of a face, as a fit sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,13 +41,48 @@ pub struct Picture {
     pub face: usize,
     /// How it was degraded; `None` for the face as it is.
     pub kind: Option<Degradation>,
+    /// How strongly, 0 … 1; 0 for the face as it is.
+    pub level: f64,
     /// The published score `Q`.
     pub score: f32,
     /// The last block's mean query `q̄`, `[head, head_dim]`.
     pub mean_query: Vec<f32>,
-    /// How much of the face a recogniser still sees: a cosine, 1 for the face as
-    /// it is.
+    /// How much of the face a recogniser still sees: the cosine to the clean face, both
+    /// less the mean embedding of clean faces, 1 for the face as it is.
     pub utility: f64,
+    /// The cosine of the recogniser's embeddings of this picture and the clean face.
+    pub cosine: f64,
+    /// Length of the recogniser's embedding.
+    pub norm: f64,
+}
+
+/// Two pictures of one face and how alike the recogniser finds them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MatedPair {
+    /// Index of the one picture.
+    pub a: u32,
+    /// Index of the other.
+    pub b: u32,
+    /// Cosine of their embeddings.
+    pub cosine: f32,
+}
+
+/// Pictures of faces and how a recogniser compares them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// All pictures, those of one face side by side, its clean one first.
+    pub pictures: Vec<Picture>,
+    /// Comparisons of pictures of one face, none of them clean with clean.
+    pub pairs: Vec<MatedPair>,
+    /// The false match rate of the threshold.
+    pub fmr: f64,
+    /// Comparisons between clean faces.
+    pub non_mated: usize,
+    /// The highest cosines of those, falling: more than match at `fmr`.
+    pub highest_non_mated: Vec<f32>,
+    /// `Cov` of a mean query whose mean token has independent elements of the variance that
+    /// they have in the pictures: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
+    pub penalty: Vec<f64>,
 }
 
 /// A key bias and the factor with which it enters the score.
@@ -51,13 +99,11 @@ pub struct KeyBias {
 pub struct Fit {
     /// The key bias.
     pub key_bias: KeyBias,
-    /// The ridge that was chosen, in units of each column's variance.
+    /// The ridge that was chosen, in units of the variance of the mean token's elements.
     pub ridge: f64,
-    /// The share of the published score that was chosen, in units of utility's
+    /// The share of the published score that was chosen, in units of the target's
     /// deviation over the score's.
     pub beta: f64,
-    /// The mean rank correlation with utility over the folds of the choice.
-    pub cross_validated: f64,
     /// Everything that was tried for the choice.
     pub tried: Vec<Tried>,
     /// Faces that the key bias was fitted on.
@@ -66,6 +112,21 @@ pub struct Fit {
     pub faces_held_out: usize,
     /// On the faces held out: one row for each kind, the last for all pictures.
     pub agreement: Vec<Agreement>,
+    /// By the recogniser's errors on the faces held out, where it has a threshold.
+    pub judged: Option<Judged>,
+    /// Of each face, whether it was held out.
+    pub held_out: Vec<bool>,
+}
+
+/// Scores before and after a fit, by the recogniser's errors on faces held out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// The published score.
+    pub published: Errors,
+    /// The fitted one.
+    pub fitted: Errors,
+    /// The score under the key bias that was there before, if there was one.
+    pub existing: Option<Errors>,
 }
 
 impl Fit {
@@ -74,23 +135,29 @@ impl Fit {
         self.agreement.last().expect("a fit has a row for all pictures: this is a bug")
     }
 
-    /// Whether the fitted score follows utility better than the published one on
-    /// faces held out.
+    /// Whether the fitted score has fewer errors than the published one on faces held out
+    /// ([`Errors::relative_to`]); where none could be counted, whether it follows utility
+    /// better.
     pub fn helps(&self) -> bool {
+        if let Some(Judged { published, fitted, .. }) = &self.judged {
+            return fitted.relative_to(*published) < 1.0;
+        }
         let Agreement { published, calibrated, .. } = self.overall();
         calibrated.unwrap_or(0.0) > published.unwrap_or(0.0)
     }
 }
 
-/// One choice of ridge and share, and how well it did.
+/// One choice of ridge and share, and how well it did on folds that were left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
     /// As [`Fit::ridge`].
     pub ridge: f64,
     /// As [`Fit::beta`].
     pub beta: f64,
-    /// The mean rank correlation with utility over the folds.
+    /// The mean rank correlation with the target over the folds.
     pub agreement: f64,
+    /// The means of the recogniser's errors over the folds, where it has a threshold.
+    pub errors: Option<Errors>,
 }
 
 /// The rank correlation of scores with utility, before and after the fit; `None`
@@ -127,6 +194,6 @@ pub enum CalibrateError {
         needed: usize,
     },
     /// Every picture is like every other.
-    #[error("all pictures have the same score or the same utility, so there is nothing to fit")]
+    #[error("all pictures have the same score or the same target, so there is nothing to fit")]
     NothingToFit,
 }

@@ -3,7 +3,7 @@
 use super::Picture;
 use super::cholesky::Cholesky;
 
-/// Sums of products of the columns `[q̄ (D), Q, y]`, each less a centre that is the
+/// Sums of products of the columns `[q̄ (D), Q, y]`, `y` the target, each less a centre that is the
 /// same for all moments, so that they can be added and subtracted.
 #[derive(Debug, Clone)]
 pub(super) struct Moments {
@@ -13,23 +13,29 @@ pub(super) struct Moments {
     products: Vec<f64>,
 }
 
-/// Two ridge regressions on `q̄`: of the utility and of the published score. That
+/// Penalty on the weights themselves, in units of the mean variance of the columns.
+const SHORTEN: f64 = 1e-6;
+
+/// Two ridge regressions on `q̄`: of the target and of the published score. That
 /// of `y − βQ` is the first less β times the second.
 pub(super) struct Weights {
-    pub(super) utility: Vec<f64>,
+    pub(super) target: Vec<f64>,
     pub(super) score: Vec<f64>,
 }
 
+/// A picture and its target.
+pub(super) type Aimed<'a> = (&'a Picture, f64);
+
 /// The columns of one picture.
-fn columns(picture: &Picture) -> impl Iterator<Item = f64> {
+fn columns<'a>((picture, target): Aimed<'a>) -> impl Iterator<Item = f64> + 'a {
     let query = picture.mean_query.iter().map(|&value| f64::from(value));
-    query.chain([f64::from(picture.score), picture.utility])
+    query.chain([f64::from(picture.score), target])
 }
 
 /// The means of the columns.
-pub(super) fn centre(pictures: &[Picture]) -> Vec<f64> {
-    let mut means = vec![0.0; pictures.first().map_or(0, |picture| columns(picture).count())];
-    for picture in pictures {
+pub(super) fn centre(pictures: &[Aimed<'_>]) -> Vec<f64> {
+    let mut means = vec![0.0; pictures.first().map_or(0, |&picture| columns(picture).count())];
+    for &picture in pictures {
         means.iter_mut().zip(columns(picture)).for_each(|(mean, value)| *mean += value);
     }
     means.iter_mut().for_each(|mean| *mean /= pictures.len() as f64);
@@ -37,12 +43,12 @@ pub(super) fn centre(pictures: &[Picture]) -> Vec<f64> {
 }
 
 impl Moments {
-    pub(super) fn of(pictures: &[&Picture], centre: &[f64]) -> Self {
+    pub(super) fn of(pictures: &[Aimed<'_>], centre: &[f64]) -> Self {
         let size = centre.len();
         let mut moments =
             Self { count: 0.0, sums: vec![0.0; size], products: vec![0.0; size * size] };
         let mut row = vec![0.0; size];
-        for picture in pictures {
+        for &picture in pictures {
             let values = columns(picture).zip(centre);
             row.iter_mut().zip(values).for_each(|(cell, (value, centre))| *cell = value - centre);
             moments.count += 1.0;
@@ -77,35 +83,37 @@ impl Moments {
         product - self.sums[a] / self.count * (self.sums[b] / self.count)
     }
 
-    /// Standard deviation of the utility over that of the published score: the
+    /// Standard deviation of the target over that of the published score: the
     /// natural unit of β.
-    pub(super) fn utility_per_score(&self) -> f64 {
-        let (score, utility) = (self.size() - 2, self.size() - 1);
-        (self.covariance(utility, utility) / self.covariance(score, score)).sqrt()
+    pub(super) fn target_per_score(&self) -> f64 {
+        let (score, target) = (self.size() - 2, self.size() - 1);
+        (self.covariance(target, target) / self.covariance(score, score)).sqrt()
     }
 
-    /// Ridge regression with each column of `q̄` in units of its own deviation, so
-    /// that `ridge` means the same for every network.
+    /// Ridge regression with the weights' length measured on the mean token, in units of
+    /// its elements' deviations, by `penalty` ([`Measured::penalty`]): so `ridge` means the
+    /// same for every network.
     ///
     /// `None` if the system cannot be solved: too few pictures for too little ridge.
-    pub(super) fn weights(&self, ridge: f64) -> Option<Weights> {
+    ///
+    /// [`Measured::penalty`]: super::Measured::penalty
+    pub(super) fn weights(&self, ridge: f64, penalty: &[f64]) -> Option<Weights> {
         let dim = self.size() - 2;
         let mut system = vec![0.0; dim * dim];
         for row in 0..dim {
             for column in 0..=row {
-                system[row * dim + column] = self.covariance(row, column);
+                let place = row * dim + column;
+                system[place] = self.covariance(row, column) + ridge * penalty[place];
             }
         }
+        // What the mean token hardly moves must not make the key bias long: coarse
+        // precisions would suffer.
         let trace: f64 = (0..dim).map(|index| system[index * dim + index]).sum();
-        // A column that does not vary gets no weight, and needs something to divide by.
-        let least = 1e-9 * trace / dim as f64;
-        for index in 0..dim {
-            let diagonal = &mut system[index * dim + index];
-            *diagonal += ridge * diagonal.max(0.0) + least;
-        }
+        let least = SHORTEN * trace / dim as f64;
+        (0..dim).for_each(|index| system[index * dim + index] += least);
         let solved = Cholesky::of(&system, dim)?;
         let right =
             |of: usize| (0..dim).map(|index| self.covariance(of, index)).collect::<Vec<_>>();
-        Some(Weights { utility: solved.solve(&right(dim + 1)), score: solved.solve(&right(dim)) })
+        Some(Weights { target: solved.solve(&right(dim + 1)), score: solved.solve(&right(dim)) })
     }
 }

@@ -12,6 +12,7 @@ mod light;
 mod random;
 mod raster;
 mod sharpness;
+mod yaw;
 
 use std::fmt;
 use std::str::FromStr;
@@ -84,11 +85,14 @@ pub enum Degradation {
     /// Off the middle by 0 … 50 % of the side (`0.5·level`); the seed chooses the
     /// direction. Black where nothing was.
     Shift,
+    /// The head turned about its vertical axis by 0 … 75° (`75·level`) and aligned anew;
+    /// the seed chooses the side. Black where nothing was.
+    Yaw,
 }
 
 impl Degradation {
     /// Every degradation, in the order of reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Blur,
         Self::Downsample,
         Self::Jpeg,
@@ -100,6 +104,7 @@ impl Degradation {
         Self::Motion,
         Self::Rotation,
         Self::Shift,
+        Self::Yaw,
     ];
 
     /// The name on the command line and in files.
@@ -116,6 +121,7 @@ impl Degradation {
             Self::Motion => "motion",
             Self::Rotation => "rotation",
             Self::Shift => "shift",
+            Self::Yaw => "yaw",
         }
     }
 
@@ -131,7 +137,7 @@ impl Degradation {
             Self::Contrast => "share of the contrast",
             Self::Occlusion => "share of the side",
             Self::Motion => "length, pixels",
-            Self::Rotation => "degrees",
+            Self::Rotation | Self::Yaw => "degrees",
             Self::Shift => "share of the side",
         }
     }
@@ -152,6 +158,7 @@ impl Degradation {
             Self::Motion => 40.0 * level * level,
             Self::Rotation => 90.0 * level,
             Self::Shift => 0.5 * level,
+            Self::Yaw => 75.0 * level,
         }
     }
 
@@ -174,6 +181,7 @@ impl Degradation {
             Self::Motion => sharpness::motion(crop, pixels, seed),
             Self::Rotation => geometry::rotate(crop, strength, seed),
             Self::Shift => geometry::shift(crop, strength, seed),
+            Self::Yaw => yaw::turn(crop, strength, seed),
         }
     }
 }

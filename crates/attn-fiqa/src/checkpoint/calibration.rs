@@ -5,6 +5,9 @@
 //! | `calibration.id` | [`Calibration::id`] |
 //! | `calibration.quality_method` | the method whose scores are mapped |
 //! | `calibration.quality_scores` | the raw scores at qualities 0, 1, …, 100, separated by commas |
+//! | `calibration.anchors` | `quality score meaning` of each [`Anchor`], separated by semicolons |
+//! | `calibration.match_probability` | slope and intercept of [`MatchProbability`] |
+//! | `calibration.recogniser`, `calibration.fmr` | whose matches those are, and at which FMR |
 //! | `calibration.record.*` | what it was fitted on and how well it did |
 
 use std::collections::BTreeMap;
@@ -14,15 +17,22 @@ use sha2::{Digest, Sha256};
 use super::error::CheckpointProblem;
 use super::message::shown;
 use super::provenance::Provenance;
-use crate::score::QualityMap;
+use crate::score::QualityMapError;
+use crate::score::{Anchor, MatchProbability, Meaning, Method, QualityMap, QualityScale};
 
 const ID: &str = "calibration.id";
 const METHOD: &str = "calibration.quality_method";
 const SCORES: &str = "calibration.quality_scores";
+const ANCHORS: &str = "calibration.anchors";
+const PROBABILITY: &str = "calibration.match_probability";
+const RECOGNISER: &str = "calibration.recogniser";
+const FMR: &str = "calibration.fmr";
 const RECORD: &str = "calibration.record.";
 
-/// Version of the calibration's form, part of its identifier.
-const VERSION: &str = "attn-fiqa-quality-1";
+/// Versions of the calibration's form, part of its identifier: a map alone, and one whose
+/// points have meanings.
+const MAP_VERSION: &str = "attn-fiqa-quality-1";
+const SCALE_VERSION: &str = "attn-fiqa-quality-2";
 
 /// Longest text that is read of one value: far more than 101 scores need.
 const MAX_TEXT: usize = 16 << 10;
@@ -32,6 +42,8 @@ const MAX_TEXT: usize = 16 << 10;
 pub struct Calibration {
     /// The map of one method's scores.
     pub quality: QualityMap,
+    /// What the qualities mean; `None` where they are ranks or come from elsewhere.
+    pub scale: Option<QualityScale>,
     /// What it was fitted on and how well it did, by names such as `faces`.
     pub record: BTreeMap<String, String>,
     id: String,
@@ -45,12 +57,29 @@ impl Calibration {
         record: BTreeMap<String, String>,
         key_bias: Option<&[f32]>,
     ) -> Self {
-        let id = identifier(&quality, key_bias);
-        Self { quality, record, id }
+        let id = identifier(&quality, None, key_bias);
+        Self { quality, scale: None, record, id }
+    }
+
+    /// Binds a scale of one method's scores to the key bias `[head, head_dim]` that it was
+    /// fitted with, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`QualityScale::map`].
+    pub fn with_scale(
+        scale: QualityScale,
+        method: Method,
+        record: BTreeMap<String, String>,
+        key_bias: Option<&[f32]>,
+    ) -> Result<Self, QualityMapError> {
+        let quality = scale.map(method)?;
+        let id = identifier(&quality, Some(&scale), key_bias);
+        Ok(Self { quality, scale: Some(scale), record, id })
     }
 
     /// Names this calibration among all: its version, and the start of the SHA-256
-    /// of method, map and key bias. Qualities under different identifiers do not
+    /// of method, map, meanings and key bias. Qualities under different identifiers do not
     /// compare.
     pub fn id(&self) -> &str {
         &self.id
@@ -81,7 +110,17 @@ impl Calibration {
             .filter(|(_, value)| value.len() <= MAX_TEXT)
             .filter_map(|(key, value)| Some((key.strip_prefix(RECORD)?.to_owned(), value.clone())))
             .collect();
-        let calibration = Self::new(quality, record, key_bias);
+        let calibration = match scale(metadata)? {
+            Some(scale) => {
+                let read = Self::with_scale(scale, method_read, record, key_bias);
+                let read = read.ok().filter(|read| read.quality == quality);
+                read.ok_or_else(|| {
+                    let found = metadata.get(ANCHORS).map_or("", String::as_str);
+                    bad(ANCHORS, found, "rising points that `calibration.quality_scores` joins")
+                })?
+            }
+            None => Self::new(quality, record, key_bias),
+        };
         let found = metadata.get(ID).map_or("", String::as_str);
         if found != calibration.id {
             let expected = format!(
@@ -104,18 +143,88 @@ impl Calibration {
         let record = self.record.iter();
         fixed
             .into_iter()
+            .chain(self.scale.iter().flat_map(scale_to_metadata))
             .chain(record.map(|(key, value)| (format!("{RECORD}{key}"), value.clone())))
     }
 }
 
-fn identifier(quality: &QualityMap, key_bias: Option<&[f32]>) -> String {
+/// The scale of the metadata, `None` where they speak of none.
+fn scale(metadata: &BTreeMap<String, String>) -> Result<Option<QualityScale>, CheckpointProblem> {
+    let Some(anchors) = metadata.get(ANCHORS) else { return Ok(None) };
+    let text = |key: &'static str| {
+        let text = metadata.get(key).map_or("", String::as_str);
+        if text.len() <= MAX_TEXT { text } else { "" }
+    };
+    let expected = "`quality score matched|clean share` of each, separated by semicolons";
+    let read = (anchors.len() <= MAX_TEXT)
+        .then(|| anchors.split(';').map(anchor).collect::<Option<Vec<_>>>())
+        .flatten()
+        .ok_or_else(|| bad(ANCHORS, anchors, expected))?;
+    let probability = text(PROBABILITY)
+        .split_once(' ')
+        .and_then(|(slope, intercept)| Some((finite(slope)?, finite(intercept)?)))
+        .filter(|(slope, _)| *slope > 0.0)
+        .map(|(slope, intercept)| MatchProbability { slope, intercept })
+        .ok_or_else(|| bad(PROBABILITY, text(PROBABILITY), "a positive slope and an intercept"))?;
+    let fmr = finite(text(FMR))
+        .filter(|rate| *rate > 0.0 && *rate < 1.0)
+        .ok_or_else(|| bad(FMR, text(FMR), "a rate between 0 and 1"))?;
+    let recogniser = text(RECOGNISER).to_owned();
+    Ok(Some(QualityScale { recogniser, fmr, anchors: read, match_probability: probability }))
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// Reads `quality score matched|clean share`.
+fn anchor(text: &str) -> Option<Anchor> {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let &[quality, score, kind, share] = parts.as_slice() else { return None };
+    let share = finite(share).filter(|share| (0.0..=1.0).contains(share))?;
+    let meaning = match kind {
+        "matched" => Meaning::Matched(share),
+        "clean" => Meaning::CleanFaces(share),
+        _ => return None,
+    };
+    Some(Anchor { quality: quality.parse().ok()?, score: score.parse().ok()?, meaning })
+}
+
+fn written(anchor: &Anchor) -> String {
+    let (kind, share) = match anchor.meaning {
+        Meaning::Matched(share) => ("matched", share),
+        Meaning::CleanFaces(share) => ("clean", share),
+    };
+    format!("{} {} {kind} {share}", anchor.quality, anchor.score)
+}
+
+fn scale_to_metadata(scale: &QualityScale) -> [(String, String); 4] {
+    let anchors: Vec<String> = scale.anchors.iter().map(written).collect();
+    let MatchProbability { slope, intercept } = scale.match_probability;
+    [
+        (ANCHORS.to_owned(), anchors.join(";")),
+        (PROBABILITY.to_owned(), format!("{slope} {intercept}")),
+        (RECOGNISER.to_owned(), scale.recogniser.clone()),
+        (FMR.to_owned(), scale.fmr.to_string()),
+    ]
+}
+
+fn identifier(
+    quality: &QualityMap,
+    scale: Option<&QualityScale>,
+    key_bias: Option<&[f32]>,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(quality.method().to_string().as_bytes());
     for number in quality.scores().iter().chain(key_bias.unwrap_or_default()) {
         hash.update(number.to_le_bytes());
     }
+    for (key, value) in scale.iter().flat_map(|scale| scale_to_metadata(scale)) {
+        hash.update(format!("{key}={value};").as_bytes());
+    }
     let digits: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{VERSION}:{digits}")
+    let version = if scale.is_some() { SCALE_VERSION } else { MAP_VERSION };
+    format!("{version}:{digits}")
 }
 
 fn bad(key: &'static str, found: &str, expected: &str) -> CheckpointProblem {

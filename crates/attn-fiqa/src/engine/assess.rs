@@ -83,7 +83,8 @@ impl Engine {
         check_finite(&scores, &request.methods)?;
         let mean_query =
             request.mean_query.then(|| self.query_key.of_mean(mean_token, None).mean_query());
-        Ok(Assessment { scores, mean_query, ..Assessment::default() })
+        let mean_token = request.mean_token.then(|| mean_token.to_vec());
+        Ok(Assessment { scores, mean_query, mean_token, ..Assessment::default() })
     }
 
     /// By whole token matrices. `blocks` are those of [`Self::blocks_read`].
@@ -151,7 +152,7 @@ impl Engine {
     fn blocks_read(&self, request: &Request) -> Vec<usize> {
         let last = self.config().depth - 1;
         let mut blocks: Vec<usize> = request.methods.iter().map(|&m| self.block_of(m)).collect();
-        blocks.extend(request.mean_query.then_some(last));
+        blocks.extend((request.mean_query || request.mean_token).then_some(last));
         if request.methods.iter().any(|method| method.aggregation().reads_block_outputs()) {
             blocks.extend(0..=last);
         }
@@ -205,12 +206,16 @@ impl Engine {
         check_finite(&scores, &request.methods)?;
 
         let (received, paid) = self.maps(&output.block_inputs, request);
-        let mean_query = request.mean_query.then(|| {
+        let (mut mean_query, mut mean_token) = (None, None);
+        if request.mean_query || request.mean_token {
             let last = config.depth - 1;
             let input = input_of(last, &output.block_inputs);
-            self.query_key.read(input, None).mean.mean_query()
-        });
-        let assessment = Assessment { scores, received, paid, embedding: None, mean_query };
+            let mean = self.query_key.read(input, None).mean;
+            mean_query = request.mean_query.then(|| mean.mean_query());
+            mean_token = request.mean_token.then(|| mean.mean_token());
+        }
+        let assessment =
+            Assessment { scores, received, paid, embedding: None, mean_query, mean_token };
         Ok((assessment, output.last_output.take()))
     }
 

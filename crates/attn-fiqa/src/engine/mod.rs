@@ -18,7 +18,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
 use crate::lent::Pool;
 use crate::map::PatchMap;
-use crate::score::{Method, QualityMap};
+use crate::score::{MatchProbability, Method, QualityMap};
 use crate::status::Failure;
 use crate::threads::{Isa, Threads, ThreadsError};
 use crate::vit::config::VitConfig;
@@ -85,6 +85,10 @@ pub struct Assessment {
     /// when asked for: a key bias `c` adds `(scale/H)·Σₕ q̄ₕ·cₕ` to the score
     /// (definitions §2).
     pub mean_query: Option<Vec<f32>>,
+    /// The mean over tokens of the last block's input, normalised without the affine part
+    /// of `norm1`, `[dim]`, when asked for: the mean query is a linear function of it,
+    /// with the weights of [`Engine::query_weight`].
+    pub mean_token: Option<Vec<f64>>,
 }
 
 /// A map over the heads of the first method, and one for each head on request.
@@ -127,6 +131,7 @@ pub struct Engine {
     embedding_head: Option<EmbeddingHead>,
     key_bias: Option<Vec<f32>>,
     quality_map: Option<QualityMap>,
+    match_probability: Option<MatchProbability>,
     precision: ChosenPrecision,
     threads: Threads,
     /// Mean tokens `[crop, dim]` of one batch.
@@ -182,6 +187,9 @@ impl Engine {
                 .then(|| checkpoint.read_f32(KEY_BIAS))
                 .transpose()?,
             quality_map: checkpoint.calibration().map(|found| found.quality.clone()),
+            match_probability: checkpoint
+                .calibration()
+                .and_then(|found| Some(found.scale.as_ref()?.match_probability)),
             precision: ChosenPrecision { precision, moved: None },
             threads: threads.clone(),
             mean_tokens: Pool::new(),
@@ -257,6 +265,19 @@ impl Engine {
     /// calibrated.
     pub fn quality_map(&self) -> Option<&QualityMap> {
         self.quality_map.as_ref()
+    }
+
+    /// The probability of a match at each raw score of the quality map's method, where the
+    /// checkpoint was calibrated to a recogniser's matches.
+    pub fn match_probability(&self) -> Option<MatchProbability> {
+        self.match_probability
+    }
+
+    /// The weights `[out, in]` that turn the mean token into the mean query of the last
+    /// block, less a bias: `q̄ = W·m + b`, the affine part of `norm1` folded in, `out` as
+    /// `[head, head_dim]`.
+    pub fn query_weight(&self) -> &[f32] {
+        self.query_key.query_weight()
     }
 
     /// Assesses crops; the answers stand in the order of the crops.

@@ -35,6 +35,8 @@ pub struct Request {
     pub embedding: bool,
     /// Ask for the mean query of the last block, which a key bias is fitted on.
     pub mean_query: bool,
+    /// Ask for the mean token that the mean query is made from.
+    pub mean_token: bool,
 }
 
 impl Request {
@@ -47,13 +49,15 @@ impl Request {
             per_head: false,
             embedding: false,
             mean_query: false,
+            mean_token: false,
         }
     }
 
     /// Whether nothing at all is asked for.
     pub(crate) fn is_empty(&self) -> bool {
-        let further = [self.received, self.paid, self.per_head, self.embedding, self.mean_query];
-        self.methods.is_empty() && !further.contains(&true)
+        let maps = [self.received, self.paid, self.per_head];
+        let vectors = [self.embedding, self.mean_query, self.mean_token];
+        self.methods.is_empty() && !maps.contains(&true) && !vectors.contains(&true)
     }
 
     /// Whether the last block's mean token answers everything.

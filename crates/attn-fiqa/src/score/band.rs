@@ -1,13 +1,13 @@
-//! Qualities of 0–100 in four words.
+//! Qualities of 0–100 in five words.
 
 /// A band of the quality range 0 … 100.
 ///
-/// The limits are places in a calibration's reference set, half of which are faces
-/// as they are and half damaged ones of all strengths: a score that followed utility
-/// perfectly would put the damaged ones below 50 and the more damaged the lower. So
-/// the lowest fifth is what is damaged beyond use, the next one damaged plainly;
-/// from 60 up nearly all are faces as they are. What each band costs in false
-/// non-matches was measured and is in `docs/quality.md`.
+/// Under a [`QualityScale`](super::QualityScale) the limits say how often the recogniser of
+/// the calibration knows such a face again: below 20 less than half of the time, below 40
+/// less than 80 %, below 60 less than 95 %; from 80 up a picture is at least as good as
+/// every second ordinary clean one. Under a map of ranks they are places in its reference
+/// set. What each band costs in false non-matches was measured and is in
+/// `docs/quality.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Band {
     /// 0 … 19.
@@ -16,13 +16,16 @@ pub enum Band {
     Poor,
     /// 40 … 59.
     Fair,
-    /// 60 … 100.
+    /// 60 … 79.
     Good,
+    /// 80 … 100.
+    Excellent,
 }
 
 impl Band {
     /// Every band, the worst first.
-    pub const ALL: [Self; 4] = [Self::Unusable, Self::Poor, Self::Fair, Self::Good];
+    pub const ALL: [Self; 5] =
+        [Self::Unusable, Self::Poor, Self::Fair, Self::Good, Self::Excellent];
 
     /// The band of a quality; `None` below 0, where none could be computed.
     pub fn of(quality: i8) -> Option<Self> {
@@ -37,6 +40,7 @@ impl Band {
             Self::Poor => 20,
             Self::Fair => 40,
             Self::Good => 60,
+            Self::Excellent => 80,
         }
     }
 
@@ -47,6 +51,7 @@ impl Band {
             Self::Poor => "poor",
             Self::Fair => "fair",
             Self::Good => "good",
+            Self::Excellent => "excellent",
         }
     }
 }
@@ -64,6 +69,6 @@ mod tests {
             assert_eq!(Band::of(band.lowest()), Some(band));
             assert_ne!(Band::of(band.lowest() - 1), Some(band));
         }
-        assert_eq!(Band::of(100), Some(Band::Good));
+        assert_eq!(Band::of(100), Some(Band::Excellent));
     }
 }

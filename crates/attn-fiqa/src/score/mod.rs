@@ -78,12 +78,14 @@
 //! # 0 to 100
 //!
 //! A [`QualityMap`] brings the raw scores of one method of one model to the whole numbers
-//! of ISO/IEC 29794-1, with −1 for an image without a score.
+//! of ISO/IEC 29794-1, with −1 for an image without a score. Where a [`QualityScale`]
+//! stands beside it, its numbers mean how often a recogniser knows the face again.
 
 mod agreement;
 mod band;
 mod method;
 mod quality_map;
+mod quality_scale;
 mod stability;
 mod statistics;
 
@@ -91,5 +93,6 @@ pub(crate) use agreement::agreement;
 pub use band::Band;
 pub use method::{Aggregation, Method, MethodError};
 pub use quality_map::{FAILURE_TO_COMPUTE, QualityMap, QualityMapError};
+pub use quality_scale::{Anchor, MatchProbability, Meaning, QualityScale};
 pub(crate) use stability::stability_of_patches;
 pub(crate) use statistics::{inverse_std, lower_median, maximum};

@@ -81,6 +81,11 @@ impl QueryKey {
         Ok(Self::from_qkv(norm1, &linear, config))
     }
 
+    /// The rows that give the query, `[head·head_dim, in]`.
+    pub(crate) fn query_weight(&self) -> &[f32] {
+        &self.weight[..self.weight.len() / 2]
+    }
+
     fn new(norm1: Standardise, weight: Vec<f32>, bias: &[f32], config: &VitConfig) -> Self {
         Self {
             norm1,
@@ -169,6 +174,11 @@ impl MeanReading<'_> {
     /// The mean over tokens of the queries, `[head, head_dim]`.
     pub(crate) fn mean_query(&self) -> Vec<f32> {
         self.buffers.mean_query_key[..self.dim()].iter().map(|&query| query as f32).collect()
+    }
+
+    /// The mean over tokens of the normalised input, `[dim]`.
+    pub(crate) fn mean_token(&self) -> Vec<f64> {
+        self.buffers.mean.clone()
     }
 
     /// The mean over all token pairs of one head, by the closed form.

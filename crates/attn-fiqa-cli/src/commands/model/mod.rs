@@ -113,6 +113,16 @@ fn describe(inspection: &Inspection) -> String {
     for value in &inspection.config {
         text.push_str(&format!("  {:<22} {:<9} from {}\n", value.name, value.value, value.from));
     }
+    if let Some(scale) = calibration.and_then(|found| found.scale.as_ref()) {
+        text.push_str("\nqualities\n");
+        for anchor in &scale.anchors {
+            let meaning = printable(&scale.describe(anchor));
+            text.push_str(&format!(
+                "  {:>3}  {meaning} (score {:.2})\n",
+                anchor.quality, anchor.score
+            ));
+        }
+    }
     if let Some(calibration) = calibration {
         text.push_str("\ncalibration, as its file says\n");
         for (name, value) in &calibration.record {

@@ -1,4 +1,4 @@
-//! The map from raw scores to 0–100.
+//! The map to 0–100 where the anchors of a scale cannot be had: rank in a set.
 
 use attn_fiqa::score::{Method, QualityMap};
 

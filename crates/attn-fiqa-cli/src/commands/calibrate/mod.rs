@@ -1,0 +1,216 @@
+//! `attn-fiqa calibrate`: a score fitted to being recognised, and its scale of 0–100.
+
+mod faces;
+mod outcome;
+
+use attn_fiqa::checkpoint::{Calibration, Checkpoint, KEY_BIAS, write_calibrated};
+use attn_fiqa::engine::{Engine, EngineOptions};
+use attn_fiqa::onnx::OnnxModel;
+use attn_fiqa::recognise::Recogniser;
+use attn_fiqa::score::{Method, QualityScale};
+use attn_fiqa_eval::calibrate::{
+    Face, Fit, FitOptions, KeyBias, Measured, NoRecognition, Picture, Recogniser as Embeds,
+    Recognition, Reliability, Sampling, fit, measure, quality_map, quality_scale,
+};
+use attn_fiqa_eval::degrade::Degradation;
+
+use super::model::refuse_overwriting;
+use crate::args::{CalibrateArgs, ModelOptions, TargetChoice};
+use crate::exit::Exit;
+use crate::report::Report;
+
+pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
+    let input = args.run.model.as_deref().map(ModelOptions::file).transpose()?.flatten();
+    refuse_overwriting(&input.unwrap_or_default(), &args.output)?;
+    let checkpoint = args.run.model_options.open(args.run.model.as_ref())?;
+    let options = EngineOptions {
+        threads: args.run.jobs,
+        embedding: args.recogniser.is_none(),
+        precision: args.run.precision,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(&checkpoint, &options)?;
+    let recogniser = recogniser(args, &engine)?;
+    if recogniser.is_none() && engine.config().embedding_head.is_none() {
+        anyhow::bail!(
+            "'{}' holds only what a score needs and gives no embeddings to fit to; \
+             calibrate the full checkpoint, or name a --recogniser",
+            ModelOptions::name(args.run.model.as_ref())
+        );
+    }
+
+    let existing = existing_key_bias(args, &checkpoint)?;
+    let chosen = faces::choose(args)?;
+    let sources = faces::open(args)?;
+    let mut report = Report::start_other(
+        args.run.quiet,
+        args.run.verbose,
+        "faces measured",
+        sources.found_so_far(),
+    );
+    let faces = faces::load(&engine, sources, &chosen, &mut report);
+    let sampling = Sampling { kinds: kinds(args), degraded: args.pictures, seed: args.seed };
+    let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);
+    let counted = |face: &Face, failure: Option<&attn_fiqa::status::Failure>| {
+        report.count_image(&face.name, &[], failure);
+    };
+    let measured = measure(&engine, other, &faces, &sampling, args.fmr, counted)?;
+    drop(faces);
+
+    let recognition = Recognition::of(&measured);
+    if let (Some(TargetChoice::Recognition), Err(reason)) = (args.target, &recognition) {
+        anyhow::bail!("{reason}; leave out --target or fit to --target cosine");
+    }
+    let by_match = args.target != Some(TargetChoice::Cosine);
+    let targets: Vec<f64> = match &recognition {
+        Ok(recognition) if by_match => {
+            measured.pictures.iter().map(|p| recognition.target(p)).collect()
+        }
+        _ => measured.pictures.iter().map(|picture| picture.utility).collect(),
+    };
+    let config = engine.config();
+    let fit_options = FitOptions {
+        scale_over_heads: f64::from(config.scale()) / config.num_heads as f64,
+        existing: existing.as_deref(),
+        seed: args.seed,
+    };
+    let found = engine.install(|| fit(&measured, &targets, fit_options))?;
+    let stored = Stored::choose(args, &found, existing.clone(), fit_options.scale_over_heads);
+
+    let outcome = Outcome::of(args, recognition, &measured, &found, &stored);
+    let method = stored.method();
+    let key_bias = stored.key_bias().map(|bias| bias.values.clone());
+    let record = outcome::record(args, &measured, &found, &stored, &outcome);
+    let calibration = match &outcome.scale {
+        Some(scale) => Calibration::with_scale(scale.clone(), method, record, key_bias.as_deref())?,
+        None => {
+            let map = quality_map(&measured.pictures, method, |picture| stored.score(picture))?;
+            Calibration::new(map, record, key_bias.as_deref())
+        }
+    };
+    let map = &calibration.quality;
+    outcome::table(&measured, &found, &stored, map, existing.is_some()).print()?;
+    outcome::tell(&found, &stored, &outcome, &report);
+    outcome::tell_scale(&outcome, &report);
+    write_calibrated(&checkpoint, &args.output, key_bias, &calibration)?;
+    report.say(&format!(
+        "wrote '{}', calibration {}, qualities of {method}",
+        args.output.display(),
+        calibration.id()
+    ));
+    Ok(report.finish())
+}
+
+/// What was found out about the score that is stored.
+struct Outcome {
+    /// The recogniser's name.
+    recogniser: String,
+    /// What the score was fitted to, or why to the cosine instead.
+    recognition: Result<Recognition, String>,
+    /// The meaning of 0–100, where it has one.
+    scale: Option<QualityScale>,
+    /// Of the scale, on faces held out.
+    reliability: Vec<Reliability>,
+}
+
+impl Outcome {
+    fn of(
+        args: &CalibrateArgs,
+        recognition: Result<Recognition, NoRecognition>,
+        measured: &Measured,
+        found: &Fit,
+        stored: &Stored,
+    ) -> Self {
+        let name = |path: &std::path::Path| {
+            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+        };
+        let recogniser = args.recogniser.as_deref().map_or("the model itself".to_owned(), name);
+        let score = |picture: &Picture| stored.score(picture);
+        let (mut scale, mut reliability) = (None, Vec::new());
+        if let Ok(recognition) = &recognition
+            && let Some(law) = recognition.law(measured, |face| !found.held_out[face], score)
+        {
+            scale = quality_scale(&measured.pictures, score, law, &recogniser, measured.fmr);
+            reliability =
+                recognition.reliability(measured, law, |face| found.held_out[face], score);
+        }
+        let recognition = match args.target {
+            Some(TargetChoice::Cosine) => Err("as asked".to_owned()),
+            _ => recognition.map_err(|reason| reason.to_string()),
+        };
+        Self { recogniser, recognition, scale, reliability }
+    }
+}
+
+/// What becomes of the score.
+enum Stored {
+    /// The fitted key bias.
+    Fitted(KeyBias),
+    /// The one that the file had.
+    Kept(KeyBias),
+    /// None: the published score.
+    Published,
+}
+
+impl Stored {
+    fn choose(
+        args: &CalibrateArgs,
+        found: &Fit,
+        existing: Option<Vec<f32>>,
+        scale_over_heads: f64,
+    ) -> Self {
+        match existing {
+            Some(values) if args.keep_key_bias => Self::Kept(KeyBias { values, scale_over_heads }),
+            _ if found.helps() => Self::Fitted(found.key_bias.clone()),
+            _ => Self::Published,
+        }
+    }
+
+    fn key_bias(&self) -> Option<&KeyBias> {
+        match self {
+            Self::Fitted(bias) | Self::Kept(bias) => Some(bias),
+            Self::Published => None,
+        }
+    }
+
+    fn method(&self) -> Method {
+        if self.key_bias().is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
+    }
+
+    fn score(&self, picture: &Picture) -> f64 {
+        self.key_bias().map_or(f64::from(picture.score), |bias| bias.score(picture))
+    }
+}
+
+/// The key bias that the checkpoint has.
+fn existing_key_bias(
+    args: &CalibrateArgs,
+    checkpoint: &Checkpoint,
+) -> anyhow::Result<Option<Vec<f32>>> {
+    let existing =
+        checkpoint.contains(KEY_BIAS).then(|| checkpoint.read_f32(KEY_BIAS)).transpose()?;
+    if args.keep_key_bias && existing.is_none() {
+        anyhow::bail!("the checkpoint has no key bias to keep; leave out --keep-key-bias");
+    }
+    Ok(existing)
+}
+
+/// The recogniser that decides utility, where it is not the model itself.
+fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Recogniser>> {
+    let Some(file) = &args.recogniser else { return Ok(None) };
+    let recogniser = Recogniser::new(OnnxModel::open(file)?, args.pixels, engine.threads())?;
+    let (needed, found) = (recogniser.side(), engine.config().image_size);
+    if needed != found {
+        anyhow::bail!(
+            "the recogniser takes crops of {needed}×{needed} pixels and the model of \
+             {found}×{found}; both must see the same pictures: '{}'",
+            file.display()
+        );
+    }
+    Ok(Some(recogniser))
+}
+
+fn kinds(args: &CalibrateArgs) -> Vec<Degradation> {
+    let wanted = |kind: &Degradation| args.kinds.is_empty() || args.kinds.contains(kind);
+    Degradation::ALL.into_iter().filter(wanted).collect()
+}

@@ -1,0 +1,255 @@
+//! What a calibration tells: on standard output a row for each kind of picture, on standard
+//! error and in the file how the score was fitted and what its qualities mean.
+
+use std::collections::BTreeMap;
+
+use attn_fiqa::score::QualityMap;
+use attn_fiqa_eval::calibrate::{
+    Agreement, Errors, Fit, Judged, Measured, Picture, Recognition, Reliability,
+};
+use attn_fiqa_eval::degrade::{Degradation, Level};
+use attn_fiqa_eval::statistics::quantile;
+
+use super::{Outcome, Stored, kinds};
+use crate::args::CalibrateArgs;
+use crate::output::PlainTable;
+use crate::report::Report;
+
+/// Rows of turned faces are this many degrees apart.
+const YAW_STEP: f64 = 15.0;
+
+/// One row for each kind, further ones for clean faces and for turned ones by their
+/// angle, the last for all pictures of the faces held out.
+pub(super) fn table(
+    measured: &Measured,
+    found: &Fit,
+    stored: &Stored,
+    map: &QualityMap,
+    existing: bool,
+) -> PlainTable {
+    let mut heading = vec!["kind", "pictures", "spearman_attn", "spearman_calibrated"];
+    heading.extend(existing.then_some("spearman_existing"));
+    heading.push("median_quality");
+    let mut table = PlainTable::new(&heading);
+    let held_out: Vec<&Picture> =
+        measured.pictures.iter().filter(|picture| found.held_out[picture.face]).collect();
+    let median = |wanted: &dyn Fn(&Picture) -> bool| {
+        let chosen = held_out.iter().filter(|picture| wanted(picture));
+        let mut qualities: Vec<f64> =
+            chosen.map(|p| f64::from(map.quality(stored.score(p) as f32))).collect();
+        qualities.sort_unstable_by(f64::total_cmp);
+        (qualities.len(), quantile(&qualities, 0.5))
+    };
+    let number = |value: Option<f64>| value.map(|value| format!("{value:.4}")).unwrap_or_default();
+    let quality = |value: Option<f64>| value.map(|value| format!("{value:.0}")).unwrap_or_default();
+    let empty = vec![String::new(); 2 + usize::from(existing)];
+    let push_median = |table: &mut PlainTable, name: &str, wanted: &dyn Fn(&Picture) -> bool| {
+        let (pictures, median) = median(wanted);
+        if pictures > 0 {
+            let ends = [vec![name.to_owned(), pictures.to_string()], vec![quality(median)]];
+            table.push([&ends[0][..], &empty, &ends[1]].concat());
+        }
+    };
+    push_median(&mut table, "clean", &|picture| picture.kind.is_none());
+    for row in &found.agreement {
+        let is_all = row.kind == "all";
+        if is_all {
+            for step in 0..5 {
+                let from = f64::from(step) * YAW_STEP;
+                let within = |picture: &Picture| {
+                    yaw(picture).is_some_and(|yaw| yaw >= from && yaw < from + YAW_STEP)
+                };
+                push_median(&mut table, &format!("yaw {from}-{}", from + YAW_STEP), &within);
+            }
+        }
+        let own =
+            |picture: &Picture| is_all || picture.kind.is_some_and(|kind| kind.name() == row.kind);
+        let mut cells = vec![
+            row.kind.to_owned(),
+            row.pictures.to_string(),
+            number(row.published),
+            number(row.calibrated),
+        ];
+        cells.extend(existing.then(|| number(row.existing)));
+        cells.push(quality(median(&own).1));
+        table.push(cells);
+    }
+    table
+}
+
+/// Degrees by which a synthetic face is turned.
+fn yaw(picture: &Picture) -> Option<f64> {
+    let level = Level::new(picture.level)?;
+    (picture.kind? == Degradation::Yaw).then(|| Degradation::Yaw.parameter(level))
+}
+
+pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Report) {
+    for tried in &found.tried {
+        let errors = tried.errors.map(|Errors { pauc, brier }| {
+            format!(", pAUC-EDC ×1000 {:.2}, Brier score {brier:.4}", 1e3 * pauc)
+        });
+        report.say_in_detail(&format!(
+            "tried ridge {}, share {}: rank correlation {:.4}{}",
+            tried.ridge,
+            tried.beta,
+            tried.agreement,
+            errors.unwrap_or_default()
+        ));
+    }
+    match &outcome.recognition {
+        Ok(recognition) => report.say(&describe_target(recognition)),
+        Err(reason) => report.say(&format!("fitted to the cosine with the clean face: {reason}")),
+    }
+    report.say(&format!(
+        "fitted on {} faces (ridge {}, share of the published score {})",
+        found.faces_fitted, found.ridge, found.beta
+    ));
+    let verdict = match stored {
+        Stored::Fitted(_) => "the fitted key bias helps and is stored",
+        Stored::Kept(_) => "the key bias of the file is kept, as asked",
+        Stored::Published => {
+            "the fit does not help, so no key bias is stored and the published score is kept"
+        }
+    };
+    let Agreement { published, calibrated, existing, pictures, .. } = found.overall();
+    let (before, after) = (published.unwrap_or(0.0), calibrated.unwrap_or(0.0));
+    let of_file =
+        existing.map(|rho| format!(", {rho:.3} by the key bias of the file")).unwrap_or_default();
+    report.say(&format!(
+        "rank correlation with the cosine on {} faces held out ({pictures} pictures): {before:.3} \
+         published, {after:.3} fitted{of_file}",
+        found.faces_held_out
+    ));
+    if let Some(Judged { published, fitted, existing }) = &found.judged {
+        let shown = |errors: &Errors| format!("{:.2} / {:.4}", 1e3 * errors.pauc, errors.brier);
+        let of_file = existing
+            .map(|errors| format!(", {} by the key bias of the file", shown(&errors)))
+            .unwrap_or_default();
+        report.say(&format!(
+            "errors on the same faces (pAUC-EDC ×1000 / Brier score): {} published, {} \
+             fitted{of_file}",
+            shown(published),
+            shown(fitted)
+        ));
+    }
+    report.say(verdict);
+    let better = match &found.judged {
+        Some(Judged { fitted, existing: Some(existing), .. }) => {
+            fitted.relative_to(*existing) < 1.0
+        }
+        Some(_) => return,
+        None => match existing {
+            Some(existing) => after > *existing,
+            None => return,
+        },
+    };
+    match stored {
+        Stored::Kept(_) if better => report.say(
+            "note: the fitted key bias does better than the one that is kept; leave out \
+             --keep-key-bias to store it",
+        ),
+        Stored::Fitted(_) | Stored::Published if !better => {
+            report.say("note: the key bias that the file had does better; --keep-key-bias keeps it")
+        }
+        _ => {}
+    }
+}
+
+fn describe_target(recognition: &Recognition) -> String {
+    let [matches, pictures] = recognition.matches;
+    let law = recognition.by_norm;
+    format!(
+        "fitted to the chance of a match, by the norm of the recogniser's embedding: \
+         σ((n − {:.2}) / {:.2}); rank correlation of norm and cosine {:.2}; threshold {:.3}, {matches} \
+         of {pictures} degraded pictures match",
+        -law.intercept / law.slope,
+        1.0 / law.slope,
+        recognition.agreement,
+        recognition.threshold
+    )
+}
+
+/// What the qualities mean, and whether that is kept on faces held out.
+pub(super) fn tell_scale(outcome: &Outcome, report: &Report) {
+    let Some(scale) = &outcome.scale else {
+        report.say(
+            "quality is the rank in the set, one half of which is clean: the score says too \
+             little on matches for a scale that means more",
+        );
+        return;
+    };
+    for anchor in &scale.anchors {
+        report.say(&format!("quality {:>3}: {}", anchor.quality, scale.describe(anchor)));
+    }
+    report.say(&format!(
+        "chance of a match on faces held out, expected / found: {}",
+        reliability(&outcome.reliability)
+    ));
+}
+
+fn reliability(rows: &[Reliability]) -> String {
+    let row = |row: &Reliability| format!("{:.2} / {:.2}", row.expected, row.matched);
+    rows.iter().map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// What the file says about its calibration.
+pub(super) fn record(
+    args: &CalibrateArgs,
+    measured: &Measured,
+    found: &Fit,
+    stored: &Stored,
+    outcome: &Outcome,
+) -> BTreeMap<String, String> {
+    let name = |path: &std::path::Path| {
+        path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    };
+    let kinds: Vec<&str> = kinds(args).into_iter().map(Degradation::name).collect();
+    let overall = found.overall();
+    let number = |value: Option<f64>| value.map(|v| format!("{v:.4}")).unwrap_or_default();
+    let key_bias = match stored {
+        Stored::Fitted(_) => "fitted here",
+        Stored::Kept(_) => "kept as the file had it",
+        Stored::Published => "none",
+    };
+    let mut entries = vec![
+        ("program", concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("faces", name(&args.faces)),
+        ("faces_fitted", found.faces_fitted.to_string()),
+        ("faces_held_out", found.faces_held_out.to_string()),
+        ("pictures", measured.pictures.len().to_string()),
+        ("degraded_pictures_per_face", args.pictures.to_string()),
+        ("kinds", kinds.join(",")),
+        ("seed", args.seed.to_string()),
+        ("recogniser", outcome.recogniser.clone()),
+        ("ridge", found.ridge.to_string()),
+        ("beta", found.beta.to_string()),
+        ("held_out_spearman_attn", number(overall.published)),
+        ("held_out_spearman_fitted", number(overall.calibrated)),
+        ("held_out_spearman_existing", number(overall.existing)),
+        ("key_bias", key_bias.to_owned()),
+    ];
+    match &outcome.recognition {
+        Ok(recognition) => {
+            entries.push(("target", "chance of a match by the norm".to_owned()));
+            entries.push(("match_threshold", format!("{:.4}", recognition.threshold)));
+        }
+        Err(_) => entries.push(("target", "cosine with the clean face".to_owned())),
+    }
+    if let Some(Judged { published, fitted, existing }) = &found.judged {
+        let area = |errors: &Errors| format!("{:.6}", errors.pauc);
+        entries.push(("held_out_pauc_attn", area(published)));
+        entries.push(("held_out_pauc_fitted", area(fitted)));
+        entries.extend(existing.as_ref().map(|errors| ("held_out_pauc_existing", area(errors))));
+        entries.push(("held_out_brier_attn", format!("{:.4}", published.brier)));
+        entries.push(("held_out_brier_fitted", format!("{:.4}", fitted.brier)));
+    }
+    let set = match outcome.scale {
+        Some(_) => ("held_out_match_expected_found", reliability(&outcome.reliability)),
+        None => {
+            let set = "all faces, half of the weight as they are, half degraded";
+            ("reference_set", set.to_owned())
+        }
+    };
+    entries.push(set);
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

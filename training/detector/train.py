@@ -143,6 +143,7 @@ def main():
     parser.add_argument("--classes", default="A", help="classes of terms of the scenes")
     parser.add_argument("--work", type=Path, default=ROOT / "target/detector", help="checkpoint and log")
     parser.add_argument("--output", type=Path, default=ROOT / "models/detector.onnx")
+    parser.add_argument("--from", dest="begin", type=Path, help="checkpoint whose averaged weights begin the run")
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--batch", type=int, default=16, help="views of 256x256 a step")
     parser.add_argument("--rate", type=float, default=4e-3)
@@ -157,6 +158,8 @@ def main():
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = Network().to(device, memory_format=torch.channels_last)
+    if options.begin:
+        network.load_state_dict(torch.load(options.begin, map_location=device, weights_only=True)["average"])
     average = copy.deepcopy(network)
     decay = [p for p in network.parameters() if p.ndim > 1]
     rest = [p for p in network.parameters() if p.ndim <= 1]

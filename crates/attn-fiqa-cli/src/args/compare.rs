@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use attn_fiqa_eval::edc::{Protocol, Target};
+use attn_fiqa_eval::files::Missing;
 use clap::ValueEnum;
 
 /// Which comparisons are measured.
@@ -32,6 +33,30 @@ pub(crate) struct ComparisonArgs {
         help_heading = "Comparisons"
     )]
     pub(crate) scale: ScaleChoice,
+
+    /// What to do about images that are missing in a table, of embeddings, qualities or
+    /// groups: fail, or skip their comparisons and report their number.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT", help_heading = "Comparisons")]
+    pub(crate) missing: MissingChoice,
+}
+
+/// What images come to that a table lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingChoice {
+    /// An error that counts and names them.
+    #[default]
+    Fail,
+    /// Their comparisons are left out.
+    Skip,
+}
+
+impl From<MissingChoice> for Missing {
+    fn from(choice: MissingChoice) -> Self {
+        match choice {
+            MissingChoice::Fail => Self::Fail,
+            MissingChoice::Skip => Self::Skip,
+        }
+    }
 }
 
 /// What a comparison score means.

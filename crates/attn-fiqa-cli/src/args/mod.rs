@@ -26,7 +26,8 @@ pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use compare::{
-    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, ScaleChoice, ThresholdChoice, VerifyArgs,
+    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, MissingChoice, ScaleChoice,
+    ThresholdChoice, VerifyArgs,
 };
 pub(crate) use crop::{CropArgs, PictureFormat};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};

@@ -20,7 +20,10 @@ const SELDOM: Duration = Duration::from_secs(30);
 const OFTEN: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Exit> {
-    let config = StudyConfig::read(&args.config)?;
+    let mut config = StudyConfig::read(&args.config)?;
+    if let Some(missing) = args.missing {
+        config.settings.missing = missing.into();
+    }
     let output = args.output.clone().unwrap_or_else(|| beside(&args.config));
     if let Some(jobs) = args.jobs {
         // Curves are drawn on the global pool, networks on their own.

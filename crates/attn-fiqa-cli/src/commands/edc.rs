@@ -7,12 +7,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use attn_fiqa_eval::comparisons::pair_qualities;
 use attn_fiqa_eval::edc::{Bootstrap, Curve, CurveIntervals, Evaluator, Protocol, Ranking, Target};
-use attn_fiqa_eval::files::GroupFile;
 use attn_fiqa_eval::rejection::{GroupRow, Reject, fairness};
 use attn_fiqa_eval::statistics::spearman;
 use serde_json::json;
 
-use super::compare::{Compared, Source, bootstrap, cell, thousandths};
+use super::compare::{Compared, Source, Tables, bootstrap, cell, thousandths};
 use crate::args::EdcArgs;
 use crate::exit::Exit;
 use crate::output::{NewFile, PlainTable};
@@ -51,17 +50,20 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     }
-    let compared = Compared::read(&args.comparisons, args.quiet)?;
-    let qualities = sources
-        .iter()
-        .map(|source| compared.qualities(source, args.failed_lowest, args.quiet))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let identities = compared.identities(&args.bootstrap)?;
-    let bootstrap = bootstrap(&args.bootstrap, identities.as_deref(), args.limit);
+    let group_source = args.group_by.as_deref().map(Source::parse);
+    let tables = Tables {
+        qualities: &sources,
+        failed_lowest: args.failed_lowest,
+        identities: Some(&args.bootstrap),
+        groups: group_source.as_ref(),
+    };
+    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
+    let qualities = &compared.qualities;
+    let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), args.limit);
     let evaluator = Evaluator::new(&compared.comparisons);
 
     let mut measured = Vec::new();
-    for (source, qualities) in sources.iter().zip(&qualities) {
+    for (source, qualities) in sources.iter().zip(qualities) {
         let ranking = Ranking::new(&pair_qualities(qualities, &compared.list.pairs)?)?;
         for &protocol in &args.protocol {
             let of = (source.name.as_str(), protocol);
@@ -77,8 +79,8 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
     if let Some(folder) = &args.output {
         table.save(&folder.join("pauc.csv"))?;
         curves_table(&measured).save(&folder.join("curves.csv"))?;
-        correlations(&sources, &qualities).save(&folder.join("correlations.csv"))?;
-        let groups = groups(&evaluator, &compared, &sources, &qualities, args)?;
+        correlations(&sources, qualities).save(&folder.join("correlations.csv"))?;
+        let groups = groups(&evaluator, &compared, &sources, args)?;
         if let Some(groups) = &groups {
             groups_table(groups).save(&folder.join("groups.csv"))?;
         }
@@ -275,15 +277,11 @@ fn groups(
     evaluator: &Evaluator<'_>,
     compared: &Compared,
     sources: &[Source],
-    qualities: &[Vec<f64>],
     args: &EdcArgs,
 ) -> anyhow::Result<Option<Groups>> {
-    let Some(group_by) = &args.group_by else { return Ok(None) };
-    let Source { file, column, .. } = Source::parse(group_by);
-    let (groups, group_of) =
-        GroupFile::read(&file, column.as_deref())?.for_images(&compared.list.names)?;
+    let Some((groups, group_of)) = &compared.groups else { return Ok(None) };
     let mut found = Vec::new();
-    for (source, qualities) in sources.iter().zip(qualities) {
+    for (source, qualities) in sources.iter().zip(&compared.qualities) {
         for target in args.targets.targets() {
             let (pairs, reject) = (&compared.list.pairs, Reject::Share(args.reject));
             let of = (groups.as_slice(), group_of.as_slice());

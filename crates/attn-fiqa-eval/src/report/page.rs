@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path};
 
 use crate::figure::{Figure, SvgColours, page_css};
-use crate::study::results::{Baseline, FaceRecord, Line, QualityRecord, Results};
+use crate::study::results::{Baseline, FaceRecord, Line, MissingRecord, QualityRecord, Results};
 use crate::study::summary::{Summary, summaries};
 
 use super::html::{Cell, data_uri, escaped, table};
@@ -210,6 +210,17 @@ fn verification(results: &Results) -> Result<String, ReportError> {
     };
     let rows: Vec<_> = results.baselines.iter().map(row).collect();
     let mut html = table("The recognition models with nothing discarded", &heading, &rows);
+    for dataset in &results.datasets {
+        for MissingRecord { of, images, named } in &dataset.missing {
+            html += &format!(
+                "<p class=\"warning\">{}, {}: {images} images are missing in its file, and their \
+                 comparisons are left out for every method: {}</p>\n",
+                escaped(&dataset.name),
+                escaped(of),
+                escaped(named)
+            );
+        }
+    }
     for baseline in &results.baselines {
         let who = format!("{}, {}", baseline.dataset, baseline.recogniser);
         for warning in baseline.targets.iter().flat_map(|target| &target.warnings) {

@@ -13,6 +13,7 @@ use super::config::DatasetConfig;
 use super::hash::hex;
 use crate::benchmark::{Benchmark, BenchmarkImage, BenchmarkKind, ImageAt, pair_list};
 use crate::comparisons::Pair;
+use crate::files::Missing;
 
 /// A data set of a study.
 pub(super) struct Dataset<'c> {
@@ -24,12 +25,12 @@ pub(super) struct Dataset<'c> {
 
 impl<'c> Dataset<'c> {
     /// Reads its lists and looks whether every image is there; no image is read.
-    pub(super) fn open(config: &'c DatasetConfig) -> Result<Self, StudyError> {
+    pub(super) fn open(config: &'c DatasetConfig, missing: Missing) -> Result<Self, StudyError> {
         let benchmark = match (&config.pairs, config.kind) {
             (Some(pairs), BenchmarkKind::Pairs) => {
-                pair_list(&config.name, pairs, Some(&config.path))?
+                pair_list(&config.name, pairs, Some(&config.path), missing)?
             }
-            _ => config.kind.open(&config.name, &config.path)?,
+            _ => config.kind.open(&config.name, &config.path, missing)?,
         };
         Ok(Self { config, benchmark, hashes: Vec::new() })
     }
@@ -170,7 +171,7 @@ mod tests {
     fn a_loose_image_of_a_crops_size_is_aligned_by_its_landmarks() {
         let folder = tempfile::tempdir().unwrap();
         let config = two_loose_images(folder.path(), POINTS);
-        let crop = Dataset::open(&config).unwrap().crop(0, 112).unwrap();
+        let crop = Dataset::open(&config, Missing::Fail).unwrap().crop(0, 112).unwrap();
         let bytes = fs::read(folder.path().join("loose_crop/1.png")).unwrap();
         let picture = decode(&bytes, &DecodeLimits::default()).unwrap().picture;
         let expected = align(&picture, &Landmarks(POINTS), 112).unwrap().crop;
@@ -182,7 +183,7 @@ mod tests {
     fn an_images_key_is_its_bytes_and_landmarks_and_not_its_list() {
         let folder = tempfile::tempdir().unwrap();
         let keys = |config: &DatasetConfig| {
-            let mut dataset = Dataset::open(config).unwrap();
+            let mut dataset = Dataset::open(config, Missing::Fail).unwrap();
             let before = dataset.crop_description();
             let keys: Vec<ImageHash> = dataset.keys().into_iter().map(Result::unwrap).collect();
             // What was read before changes nothing.

@@ -58,9 +58,9 @@ impl Units {
         }
     }
 
-    /// How many images have no embedding.
-    pub(super) fn missing(&self) -> usize {
-        self.present.iter().filter(|&&present| !present).count()
+    /// Which images have no embedding, by position.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        (0..self.present.len()).filter(|&image| !self.present[image]).collect()
     }
 }
 

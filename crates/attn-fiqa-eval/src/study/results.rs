@@ -8,7 +8,7 @@ use crate::edc::Protocol;
 use crate::figure::Histogram;
 
 /// Raised when the record changes its form.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,20 @@ pub struct DatasetRecord {
     pub sha256: String,
     /// Whether intervals are over persons rather than over pairs.
     pub by_identity: bool,
+    /// The files of scores and embeddings that lack some of its images.
+    pub missing: Vec<MissingRecord>,
+}
+
+/// Images that a file of scores or embeddings lacks. Their comparisons are left out, for
+/// every method alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MissingRecord {
+    /// The method or recogniser whose file it is.
+    pub of: String,
+    /// How many images it lacks.
+    pub images: usize,
+    /// The first few, quoted.
+    pub named: String,
 }
 
 /// A recognition model.
@@ -101,7 +115,8 @@ pub struct Baseline {
     pub mated: usize,
     /// Non-mated comparisons made.
     pub non_mated: usize,
-    /// Comparisons left out, because an image has no embedding.
+    /// Comparisons left out, because an image has no embedding, or is missing in a file of
+    /// scores.
     pub left_out: usize,
     /// Verification accuracy, mean over folds, and its standard deviation.
     pub accuracy: Option<[f64; 2]>,

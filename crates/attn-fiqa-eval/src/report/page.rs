@@ -211,6 +211,16 @@ fn verification(results: &Results) -> Result<String, ReportError> {
     let rows: Vec<_> = results.baselines.iter().map(row).collect();
     let mut html = table("The recognition models with nothing discarded", &heading, &rows);
     for dataset in &results.datasets {
+        if dataset.without_face > 0 {
+            html += &format!(
+                "<p class=\"warning\">{}: no face was found in {} of {} images, which count as \
+                 the lowest and whose comparisons are left out: {}</p>\n",
+                escaped(&dataset.name),
+                dataset.without_face,
+                dataset.images,
+                escaped(&dataset.without_face_named)
+            );
+        }
         for MissingRecord { of, images, named } in &dataset.missing {
             html += &format!(
                 "<p class=\"warning\">{}, {}: {images} images are missing in its file, and their \

@@ -299,6 +299,7 @@ mod tests {
             pairs: None,
             channels: attn_fiqa::crop::ChannelOrder::Rgb,
             resize: false,
+            align: false,
         }
     }
 

@@ -64,6 +64,10 @@ pub struct DatasetRecord {
     pub by_identity: bool,
     /// The files of scores and embeddings that lack some of its images.
     pub missing: Vec<MissingRecord>,
+    /// Images in which a face was to be found, and could not be.
+    pub without_face: usize,
+    /// The first few of those, quoted.
+    pub without_face_named: String,
 }
 
 /// Images that a file of scores or embeddings lacks. Their comparisons are left out, for

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::score::Method;
+use attn_fiqa::threads::Threads;
 
 use super::StudyError;
 use super::cache::write_whole;
@@ -16,10 +17,11 @@ use super::config::{
     StudyConfig,
 };
 use super::faces::{Mapped, extremes};
+use super::finding;
 use super::hash::hash_files;
 use super::inputs::Dataset;
 use super::measure::{Judge, Units};
-use super::network::{Network, Wanted, embedding, scores};
+use super::network::{CROP_SIDE, Network, Wanted, embedding, scores};
 use super::results::{
     CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, MissingRecord, QualityRecord,
     RecogniserRecord, Results,
@@ -89,6 +91,7 @@ pub fn run(
     }
     check_images(config, &datasets)?;
     let networks = open_networks(config, options.threads)?;
+    check_sizes(config, &datasets, &networks)?;
     let missing = check_files(config, &datasets)?;
     let cache = options.cache.clone().unwrap_or_else(|| options.output.join("cache"));
     let (cache, output) = (cache.as_path(), options.output.as_path());
@@ -110,6 +113,12 @@ pub fn run(
         correlations: Vec::new(),
     };
     for (number, (dataset, missing)) in datasets.iter_mut().zip(missing).enumerate() {
+        if dataset.config.align && dataset.has_images() {
+            let threads = Threads::new(options.threads)?;
+            let progress = |progress| tell(Event::Progress(progress));
+            finding::find(dataset, &threads, cache, &progress)?;
+            note_faceless(dataset, tell);
+        }
         let dataset = (dataset, missing);
         run_dataset(config, dataset, number, &networks, (cache, output), tell, &mut results)?;
     }
@@ -322,6 +331,8 @@ fn run_dataset(
         sha256: dataset.sha256(),
         by_identity,
         missing: missing.records,
+        without_face: dataset.faceless.len(),
+        without_face_named: name_faceless(dataset),
     });
     Ok(())
 }
@@ -424,6 +435,42 @@ fn open_networks(
         }
     }
     Ok(networks)
+}
+
+fn name_faceless(dataset: &Dataset<'_>) -> String {
+    let name = |&index: &usize| dataset.benchmark.images[index].name.as_str();
+    named(dataset.faceless.keys().map(name))
+}
+
+fn note_faceless(dataset: &Dataset<'_>, tell: &dyn Fn(Event)) {
+    if !dataset.faceless.is_empty() {
+        tell(Event::Note(format!(
+            "{}: no face was found in {} of {} images, which are failures to acquire: {}",
+            dataset.config.name,
+            dataset.faceless.len(),
+            dataset.benchmark.images.len(),
+            name_faceless(dataset)
+        )));
+    }
+}
+
+/// Images must be aligned crops where nothing else is said.
+fn check_sizes(
+    config: &StudyConfig,
+    datasets: &[Dataset<'_>],
+    networks: &Networks,
+) -> Result<(), StudyError> {
+    let laplacian = config.methods.iter().any(|method| method.from == ScoresFrom::Laplacian);
+    let sides = networks.values().map(Network::side).chain(laplacian.then_some(CROP_SIDE));
+    for side in sides {
+        for dataset in datasets {
+            dataset.check_size(side).map_err(|message| {
+                let file = config.file.clone();
+                ConfigError { file, line: None, message }
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Networks need images and not only a list of pairs.

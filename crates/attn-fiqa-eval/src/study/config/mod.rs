@@ -114,6 +114,9 @@ pub struct DatasetConfig {
     pub channels: ChannelOrder,
     /// Whether crops of another size are resized.
     pub resize: bool,
+    /// Whether its images are pictures whose face is to be found and aligned. One of
+    /// exactly 112×112 pixels is taken for an aligned crop all the same.
+    pub align: bool,
 }
 
 /// One recognition model.

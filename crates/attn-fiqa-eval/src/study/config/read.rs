@@ -63,6 +63,7 @@ struct RawDataset {
     channels: Option<Spanned<String>>,
     #[serde(default)]
     resize: bool,
+    align: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -164,7 +165,24 @@ impl Reader<'_> {
                     return self.refuse(raw.channels.as_ref().map(Spanned::span), message);
                 }
             };
+            if let Some(align) = raw.align.as_ref().filter(|align| *align.get_ref()) {
+                let message = match (raw.resize, kind) {
+                    (true, _) => {
+                        "align finds faces in pictures of any size, and resize takes the picture \
+                         for an aligned face; choose one of them"
+                    }
+                    (false, BenchmarkKind::IjbC) => {
+                        "ijb-c has landmarks of its own, by which its faces are aligned; leave \
+                         align out"
+                    }
+                    _ => "",
+                };
+                if !message.is_empty() {
+                    return self.refuse(Some(align.span()), message);
+                }
+            }
             Ok(DatasetConfig {
+                align: raw.align.is_some_and(Spanned::into_inner),
                 name: raw.name.into_inner(),
                 kind,
                 path: self.existing(&raw.path)?,

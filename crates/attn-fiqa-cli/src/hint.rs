@@ -4,6 +4,8 @@
 use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
 use attn_fiqa::decode::VIDEO_NOT_PICTURE;
 use attn_fiqa::engine::RequestError;
+use attn_fiqa::measure::QualityNetworkError;
+use attn_fiqa::recognise::RecogniserError;
 use attn_fiqa::source::SourceError;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa_eval::files::{FileError, FileProblem};
@@ -30,6 +32,8 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(error) = cause.downcast_ref::<FileError>() {
             return match error.problem() {
                 FileProblem::Missing { .. } => Some("--missing skip leaves their comparisons out"),
+                FileProblem::NoColumn { .. } => Some("FILE:COLUMN names another"),
+                FileProblem::NoNames => Some("--names FILE"),
                 _ => None,
             };
         }
@@ -57,8 +61,28 @@ fn for_study(error: &StudyError) -> Option<&'static str> {
                 "missing = \"skip\" under [settings], or --missing skip, leaves their comparisons \
                  out",
             ),
+            FileProblem::NoColumn { .. } => {
+                Some("column = \"NAME\", or columns = [\"NAME\", …], beside scores names others")
+            }
+            FileProblem::NoNames => Some("lists = { DATASET = \"FILE\" } beside embeddings"),
             _ => None,
         },
+        StudyError::Checkpoint(error) => match error.problem() {
+            CheckpointProblem::HeadsUnknown { .. } => {
+                Some("heads = N or preset = \"NAME\" beside model")
+            }
+            _ => None,
+        },
+        StudyError::Recogniser(RecogniserError::NoSpec { .. })
+        | StudyError::QualityNetwork(QualityNetworkError::Recogniser(RecogniserError::NoSpec {
+            ..
+        })) => Some("input = \"NAME\" beside it"),
+        StudyError::QualityNetwork(QualityNetworkError::NotOneNumber { .. }) => {
+            Some("norm_of = \"RECOGNISER\" is that length")
+        }
+        StudyError::Method { source: RequestError::NoEmbeddingHead, .. } => {
+            Some("name the whole checkpoint as model; `model convert --quality-only` leaves it out")
+        }
         _ => None,
     }
 }

@@ -308,3 +308,71 @@ fn what_is_wrong_is_told_before_any_work() {
     here.write("results.json", "{\"format\": 99}");
     here.run(&["report", "."]).refused_with("run `attn-fiqa benchmark` again");
 }
+
+#[test]
+fn errors_name_the_keys_of_the_description() {
+    let here = eight_faces();
+    here.write("scores.csv", "path,other\np0_0,1\n");
+    here.write("faces.onnx", onnx::of_crops(&[0.5, 0.1, 0.2]));
+    let said = |from: &str, to: &str, key: &str| {
+        assert!(STUDY.contains(from), "{from}");
+        here.write("bad.toml", STUDY.replacen(from, to, 1));
+        let ran = here.run(&["benchmark", "bad.toml"]).ended_with(2);
+        assert!(ran.stderr.contains(key), "'{key}' is not in: {}", ran.stderr);
+        assert!(!ran.stderr.contains("--names") && !ran.stderr.contains("--pixels"));
+        assert!(!ran.stderr.contains("--heads"), "a flag that there is not: {}", ran.stderr);
+    };
+    said("lists = { set = \"names.txt\" }", "", "lists = { DATASET = \"FILE\" } beside embeddings");
+    said("scores.txt", "scores.csv", "column = \"NAME\"");
+    let model = "model = \"faces.onnx\"";
+    said("embeddings = { set = \"emb.npy\" }\nlists = { set = \"names.txt\" }", model, "input = ");
+    let several = "name = \"q\"\nmethod = \"onnx:faces.onnx\"\ninput = \"arcface\"";
+    said("name = \"attn\"", several, "norm_of = \"RECOGNISER\"");
+    said("name = \"attn\"", "name = \"attn\"\npreset = \"b\"", "line 17: no preset 'b'");
+    said("name = \"attn\"", "method = \"attn\"", "line 17: a [[method]] needs a name");
+    said("name = \"attn\"", "name = \"x\"\ncolumns = [\"*\"]", "line 18: columns belongs to");
+}
+
+#[test]
+fn one_table_gives_a_method_for_each_of_its_columns() {
+    let here = eight_faces();
+    let score = ["score", "--aligned", "set", "--method", "attn,attn-max,laplacian"];
+    for table in ["s.parquet", "s.csv", "s.jsonl"] {
+        here.run(&[&score[..], &["--output", table, "--quiet"]].concat()).ended_with(0);
+    }
+    let measured = |table: &str, columns: &str, name: &str| {
+        let methods =
+            format!("[[method]]\n{name}scores = {{ set = \"{table}\" }}\ncolumns = {columns}\n");
+        let study = STUDY.split("[[method]]").next().expect("a part");
+        here.write("study.toml", format!("{study}{methods}"));
+        here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(0);
+        Table::parse(&here.read_text("study.run/scores/1-set.csv"))
+    };
+    let all = measured("s.parquet", "[\"*\"]", "");
+    let names = all.heading[1..].to_vec();
+    assert!(names.iter().any(|name| name == "attn-max"), "{names:?}");
+    assert!(names.iter().any(|name| name == "laplacian"), "{names:?}");
+    assert!(!names.iter().any(|name| name == "status" || name == "path"), "{names:?}");
+    for table in ["s.csv", "s.jsonl"] {
+        let mut found = measured(table, "[\"*\"]", "").heading[1..].to_vec();
+        let mut expected = names.clone();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{table}");
+    }
+    let named = measured("s.parquet", "[\"laplacian\", \"attn-max\"]", "name = \"ours\"\n");
+    assert_eq!(named.heading[1..], ["ours: laplacian", "ours: attn-max"]);
+    assert_eq!(named.column("ours: attn-max"), all.column("attn-max"));
+
+    let edc = |quality: &str| {
+        let mut args = vec!["edc", "--pairs", "set/pair_list.txt", "--embeddings", "emb.npy"];
+        args.extend(["--names", "names.txt", "--fmr", "0.1", "--quality", quality]);
+        here.run(&args)
+    };
+    let found = edc("ours=s.parquet:*").ended_with(0).table();
+    let expected: Vec<String> = names.iter().map(|name| format!("ours:{name}")).collect();
+    assert_eq!(found.column("method")[..names.len()], expected);
+    let found = edc("s.parquet:attn-max,laplacian").ended_with(0).table();
+    assert_eq!(found.column("method")[..2], ["s:attn-max", "s:laplacian"]);
+    edc("s.parquet:attn-max,gone").refused_with("expected a column 'gone'");
+}

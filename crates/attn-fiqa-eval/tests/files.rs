@@ -225,7 +225,7 @@ fn what_is_wrong_with_embeddings_is_said() {
     assert!(
         refused(&matrix, Some(&short)).starts_with("short.txt: holds 1 names, but 2 rows are in")
     );
-    assert!(refused(&matrix, None).contains("name the list of its images"));
+    assert!(refused(&matrix, None).contains("without the names of its images"));
     let bad = folder.write("nan.npy", npy_bytes(&[2, 2], &[1.0, 2.0, f32::NAN, 4.0]));
     let list = folder.write("list.txt", "a\nb\n");
     let error = refused(&bad, Some(&list));

@@ -180,8 +180,14 @@ pub(crate) struct EdcArgs {
     pub(crate) comparisons: ComparisonArgs,
 
     /// Qualities of the images, one or several times: text (`path score` a line) or
-    /// a .csv, .jsonl or .parquet file, whose column is 'score' or the one named.
-    #[arg(long, value_name = "[NAME=]FILE[:COLUMN]", required = true, help_heading = "Qualities")]
+    /// a .csv, .jsonl or .parquet file, whose column is 'score' or the one named; several
+    /// columns separated by commas, or all of qualities with '*'.
+    #[arg(
+        long,
+        value_name = "[NAME=]FILE[:COLUMN,…]",
+        required = true,
+        help_heading = "Qualities"
+    )]
     pub(crate) quality: Vec<String>,
 
     /// Count images without a quality as the lowest instead of refusing them.

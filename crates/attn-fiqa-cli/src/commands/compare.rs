@@ -8,6 +8,7 @@ use attn_fiqa_eval::comparisons::{Comparisons, Pair, ScoreScale};
 use attn_fiqa_eval::edc::{Bootstrap, Resample};
 use attn_fiqa_eval::files::{
     EmbeddingFile, Failed, GroupFile, MatchedRows, Missing, PairList, QualityFile, named,
+    quality_columns,
 };
 
 use crate::args::{BootstrapArgs, ComparisonArgs, ScaleChoice};
@@ -185,6 +186,29 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The sources of `[NAME=]FILE:COLUMN,COLUMN…`, one a column, of `[NAME=]FILE:*`, one a
+    /// column of qualities, and of what [`Self::parse`] takes.
+    pub(crate) fn parse_all(text: &str) -> anyhow::Result<Vec<Self>> {
+        let source = Self::parse(text);
+        let columns: Vec<String> = match source.column.as_deref() {
+            Some("*") => quality_columns(&source.file)?,
+            Some(columns) if columns.contains(',') => {
+                columns.split(',').map(|column| column.trim().to_owned()).collect()
+            }
+            _ => return Ok(vec![source]),
+        };
+        if columns.is_empty() {
+            bail!("'{}' has no column of qualities", source.file.display());
+        }
+        let prefix = source.name.split_once(':').map_or(source.name.as_str(), |(name, _)| name);
+        let of_column = |column: String| Self {
+            name: format!("{prefix}:{column}"),
+            file: source.file.clone(),
+            column: Some(column),
+        };
+        Ok(columns.into_iter().map(of_column).collect())
+    }
+
     /// A colon belongs to the path unless a table's ending stands before it, and an
     /// equals sign unless a name without a folder does.
     pub(crate) fn parse(text: &str) -> Self {

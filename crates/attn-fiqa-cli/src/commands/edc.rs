@@ -41,7 +41,8 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
              --start-fnmr and --threshold are for --protocol iso,nist"
         );
     }
-    let sources: Vec<Source> = args.quality.iter().map(|text| Source::parse(text)).collect();
+    let sources = args.quality.iter().map(|text| Source::parse_all(text));
+    let sources: Vec<Source> = sources.collect::<anyhow::Result<Vec<_>>>()?.concat();
     let mut names = BTreeSet::from(["random", "oracle"]);
     if let Some(twice) = sources.iter().find(|source| !names.insert(&source.name)) {
         bail!("two rows would be called '{}'; name one with NAME=FILE", twice.name);

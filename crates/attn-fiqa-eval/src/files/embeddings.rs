@@ -179,8 +179,7 @@ fn read_matrix(path: &Path, file: &str, list: Option<&Path>) -> Result<Embedding
         return Err(FileError::new(file, FileProblem::Unexpected { expected, found }));
     };
     let Some(list) = list else {
-        let expected = "usable alone: name the list of its images, a path a line, one a row";
-        return Err(FileError::new(file, FileProblem::WrongKind { expected }));
+        return Err(FileError::new(file, FileProblem::NoNames));
     };
     let (mut lines, mut names) = (Lines::open(list)?, Vec::new());
     while let Some((_, line)) = lines.next()? {

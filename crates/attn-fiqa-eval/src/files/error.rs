@@ -55,6 +55,20 @@ pub enum FileProblem {
         /// What was found, shortened.
         found: String,
     },
+    /// A table lacks a column.
+    #[error("expected a column '{column}', found only {found}")]
+    NoColumn {
+        /// The column.
+        column: String,
+        /// Those that there are, quoted.
+        found: String,
+    },
+    /// A matrix of embeddings came without the names of its images.
+    #[error(
+        "is a matrix without the names of its images; it needs the list of them, a path a line, \
+         one a row"
+    )]
+    NoNames,
     /// A name occurs again with something else beside it.
     #[error("'{name}' was given another {what} on line {first}; which of them is meant?")]
     Contradiction {

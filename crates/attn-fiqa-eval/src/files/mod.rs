@@ -17,7 +17,7 @@ pub use error::{FileError, FileProblem};
 pub use groups::GroupFile;
 pub use names::{MatchedRows, Missing, named, stem};
 pub use pairs::PairList;
-pub use quality::{Failed, MatchedQualities, QualityFile, SCORE};
+pub use quality::{Failed, MatchedQualities, QualityFile, SCORE, quality_columns};
 
 pub(crate) use error::shown;
 pub(crate) use pairs::{PairBuilder, check_classes};

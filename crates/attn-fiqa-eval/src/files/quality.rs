@@ -11,6 +11,37 @@ use super::{FileError, FileProblem, MatchedRows, error::shown, table};
 /// The column of a table that is read unless another is named.
 pub const SCORE: &str = "score";
 
+/// Numbers of `attn-fiqa score` that say where a face is and not how good.
+const NO_QUALITIES: [&str; 11] = [
+    "face",
+    "box_x",
+    "box_y",
+    "box_width",
+    "box_height",
+    "confidence",
+    "eye_distance",
+    "roll",
+    "yaw",
+    "width",
+    "height",
+];
+
+/// The columns of qualities in a table: those of single numbers, except what
+/// `attn-fiqa score` writes about a face's place.
+///
+/// # Errors
+///
+/// If the file cannot be read or is no table.
+pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
+    let Some(kind) = table::kind(path) else {
+        let expected = "a .csv, .jsonl or .parquet file, and only those have named columns";
+        return Err(FileError::new(&path.to_string_lossy(), FileProblem::WrongKind { expected }));
+    };
+    let mut columns = table::numeric_columns(path, kind)?;
+    columns.retain(|column| !NO_QUALITIES.contains(&column.as_str()));
+    Ok(columns)
+}
+
 /// What an image without a quality (its row says `nan`, or is empty) counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Failed {

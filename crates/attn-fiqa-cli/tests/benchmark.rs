@@ -107,7 +107,10 @@ fn one_command_gives_every_number_and_figure() {
     let here = eight_faces();
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(0);
     let table = Table::parse(ran.stdout());
-    assert_eq!(table.heading, ["protocol", "recogniser", "fmr", "method", "set", "mean", "rank"]);
+    assert_eq!(
+        table.heading,
+        ["protocol", "recogniser", "fmr", "method", "set", "relative", "rank"]
+    );
     assert_eq!(table.column("method"), ["attn", "<script>alert(1)</script>", "random", "oracle"]);
     // One of four mated comparisons fails, so that the FNMR is 0.25. The ready-made
     // scores put its image last, and of that image's seven comparisons it comes last
@@ -117,6 +120,18 @@ fn one_command_gives_every_number_and_figure() {
     assert!(pauc[3] <= pauc[1] + 1e-6 && pauc[1] < pauc[2], "{pauc:?}");
     assert_eq!(table.column("rank")[2..], ["", ""]);
 
+    support::assert_near(table.numbers("relative")[1], pauc[1] / pauc[2], 1e-3);
+
+    // The difference from the first method and from the best, in every form.
+    let differences = Table::parse(&here.read_text("study.run/tables/differences.csv"));
+    assert_eq!(differences.column("against"), ["first", "best"]);
+    let difference = differences.numbers("difference")[0];
+    support::assert_near(difference * 1000.0, pauc[1] - pauc[0], 1e-3);
+    assert!(differences.numbers("low")[0] <= differences.numbers("high")[0]);
+    let record: serde_json::Value =
+        serde_json::from_slice(&here.read("study.run/results.json")).expect("JSON");
+    assert_eq!(record["differences"].as_array().map(Vec::len), Some(2));
+    assert_eq!(record["differences"][0]["other"], "attn");
     let files = here.files("study.run");
     for name in [
         "results.json",
@@ -150,6 +165,7 @@ fn one_command_gives_every_number_and_figure() {
     for outside in ["src=\"http", "href=\"http", "url(", "@import"] {
         assert!(!page.contains(outside), "{outside}");
     }
+    assert_eq!(page.matches("Difference of pAUC-EDC").count(), 4, "two tables, named twice each");
     // The worst and the best two of each method, with maps where there are any.
     assert_eq!(page.matches("alt=\"Face of").count(), 8);
     assert_eq!(page.matches("alt=\"Attention over").count(), 4);

@@ -227,7 +227,8 @@ pub(crate) struct EdcArgs {
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share, requires = "group_by", help_heading = "Groups")]
     pub(crate) reject: f64,
 
-    /// Also write pauc.csv (as on standard output), curves.csv, correlations.csv, with
+    /// Also write pauc.csv (as on standard output), differences.csv (paired, between
+    /// qualities), curves.csv, correlations.csv, with
     /// --group-by groups.csv, and edc.json into this folder.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,

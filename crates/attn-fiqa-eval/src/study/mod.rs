@@ -14,6 +14,7 @@ pub mod summary;
 
 mod cache;
 mod compute;
+mod differences;
 mod error;
 mod faces;
 mod finding;

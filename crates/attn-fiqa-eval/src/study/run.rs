@@ -16,6 +16,7 @@ use super::config::{
     ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
     StudyConfig,
 };
+use super::differences::differences;
 use super::faces::{Mapped, extremes};
 use super::finding;
 use super::hash::hash_files;
@@ -109,6 +110,7 @@ pub fn run(
         methods: record_methods(config, &networks)?,
         baselines: Vec::new(),
         curves: Vec::new(),
+        differences: Vec::new(),
         qualities: Vec::new(),
         correlations: Vec::new(),
     };
@@ -288,7 +290,10 @@ fn run_dataset(
         by_identity |= judge.has_identities();
         let evaluator = judge.evaluator();
         results.baselines.push(judge.baseline(&evaluator, failures)?);
-        results.curves.extend(judge.methods(&evaluator, &of_methods, |more| at(done + more))?);
+        let mut curves = judge.methods(&evaluator, &of_methods, |more| at(done + more))?;
+        results.differences.extend(differences(&curves, config.settings.level));
+        curves.iter_mut().for_each(|curve| curve.replicates.clear());
+        results.curves.extend(curves);
         done += config.methods.len();
         results.curves.extend(judge.ends(&evaluator)?);
         done += 1;

@@ -40,15 +40,16 @@ impl BandErrors {
     }
 }
 
-fn share(part: usize, of: usize) -> Option<f64> {
+pub(crate) fn share(part: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
+/// The normal deviate with 2.5 % above it.
+pub(crate) const Z: f64 = 1.959_963_984_540_054;
+
 /// The 95 % score interval of a share (Wilson 1927): also sensible where none or all
 /// of a few comparisons fail.
-fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
-    /// The normal deviate with 2.5 % above it.
-    const Z: f64 = 1.959_963_984_540_054;
+pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
     let found = share(part, of)?;
     let n = of as f64;
     let shrink = 1.0 + Z * Z / n;

@@ -70,8 +70,8 @@ fn tell(compared: &Compared, points: &[OperatingPoint], quiet: bool) {
     }
 }
 
-/// One quality an image, as `score` writes them.
-fn whole_qualities(source: &Source, values: &[f64]) -> anyhow::Result<Vec<i8>> {
+/// One quality an image, as `score` writes them; minus infinity is a failure.
+pub(super) fn whole_qualities(source: &Source, values: &[f64]) -> anyhow::Result<Vec<i8>> {
     let whole = |&value: &f64| {
         let failed = f64::from(FAILURE_TO_COMPUTE);
         match value {

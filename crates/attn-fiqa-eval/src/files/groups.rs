@@ -19,8 +19,8 @@ pub struct GroupFile {
 }
 
 impl GroupFile {
-    /// Reads groups: a `.csv` with columns `path` and `group` (or the column named),
-    /// or text, `path group` a line, split at the last space, tab or comma.
+    /// Reads groups: a `.csv` with columns `path` (or `name`) and `group` (or the column
+    /// named), or text, `path group` a line, split at the last space, tab or comma.
     ///
     /// # Errors
     ///
@@ -29,7 +29,10 @@ impl GroupFile {
         let file = path.to_string_lossy().into_owned();
         let (mut names, mut groups, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         if table::kind(path) == Some(table::Kind::Csv) {
-            table::each_csv_row(path, &["path", column.unwrap_or("group")], |line, cells| {
+            let heading = table::csv_heading(path)?;
+            let is_there = |name: &str| heading.iter().any(|column| column == name);
+            let path_column = if is_there("path") || !is_there("name") { "path" } else { "name" };
+            table::each_csv_row(path, &[path_column, column.unwrap_or("group")], |line, cells| {
                 names.push(cells[0].to_owned());
                 groups.push(cells[1].to_owned());
                 numbers.push(line);

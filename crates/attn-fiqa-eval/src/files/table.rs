@@ -167,7 +167,7 @@ pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, Fi
 }
 
 /// The names of a CSV file's columns.
-fn csv_heading(path: &Path) -> Result<Vec<String>, FileError> {
+pub(super) fn csv_heading(path: &Path) -> Result<Vec<String>, FileError> {
     let file = path.to_string_lossy();
     let mut reader = csv::Reader::from_reader(BufReader::new(open(path)?));
     let heading = reader

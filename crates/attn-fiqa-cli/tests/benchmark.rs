@@ -392,3 +392,43 @@ fn one_table_gives_a_method_for_each_of_its_columns() {
     assert_eq!(found.column("method")[..2], ["s:attn-max", "s:laplacian"]);
     edc("s.parquet:attn-max,gone").refused_with("expected a column 'gone'");
 }
+
+#[test]
+fn areas_of_several_sets_are_averaged_relative_to_random() {
+    let here = eight_faces();
+    // In the other set the recogniser makes no error of which something could be discarded:
+    // it says nothing, and must not blur what the first says.
+    let pairs = here.read_text("set/pair_list.txt");
+    let easy: String =
+        pairs.lines().filter(|line| !line.contains("p3_1")).map(|l| format!("{l}\n")).collect();
+    here.write("easy.txt", easy);
+    let study = STUDY
+        .replace(
+            "[[recogniser]]",
+            "[[dataset]]\nname = \"easy\"\nkind = \"pairs\"\npath = \"set\"\npairs = \"easy.txt\"\n\
+             [[dataset]]\nname = \"again\"\nkind = \"pairs\"\npath = \"set\"\n[[recogniser]]",
+        )
+        .replace("set = \"emb.npy\"", "set = \"emb.npy\", easy = \"emb.npy\", again = \"emb.npy\"")
+        .replace(
+            "set = \"names.txt\"",
+            "set = \"names.txt\", easy = \"names.txt\", again = \"names.txt\"",
+        )
+        .replace(
+            "set = \"scores.txt\"",
+            "set = \"scores.txt\", easy = \"scores.txt\", again = \"scores.txt\"",
+        );
+    here.write("study.toml", study);
+    let table = here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(0).table();
+    assert_eq!(table.column("easy")[..3], ["0.0000"; 3]);
+    let (area, relative) = (table.numbers("set"), table.numbers("relative"));
+    for row in 0..3 {
+        support::assert_near(relative[row], area[row] / area[2], 1e-3);
+    }
+    assert_eq!(table.column("rank")[1], "1");
+    let pauc = Table::parse(&here.read_text("study.run/tables/pauc.csv"));
+    let of_mean: Vec<_> = pauc.rows.iter().filter(|row| row[4] == "mean").collect();
+    assert!(of_mean.iter().all(|row| row[5].is_empty() && !row[9].is_empty()), "{of_mean:?}");
+    here.run(&["report", "study.run"]).ended_with(0);
+    let page = here.read_text("study.run/report.html");
+    assert!(page.contains("relative to random, mean over data sets"), "no word of the scale");
+}

@@ -55,7 +55,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
         let bands: f32 =
             ["unusable", "poor", "fair", "good"].map(|band| numbers(band)[row]).iter().sum();
         let failed = numbers("failed")[row] / numbers("images")[row];
-        support::assert_near(bands + failed, 1.0, 1e-5);
+        support::assert_near(bands + failed, 1.0, 1e-3);
     }
     let said = ran.stderr.lines().next().expect("a line");
     assert!(
@@ -65,7 +65,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
     let quiet = here.run(&[&args[..], &["--quiet", "--below", "0"]].concat()).ended_with(0);
     assert_eq!(quiet.stderr, "");
     let rejected = quiet.table().numbers("rejected");
-    support::assert_near(rejected[0], 1.0 / 120.0, 1e-6);
+    support::assert_near(rejected[0], 1.0 / 120.0, 1e-4);
 }
 
 #[test]

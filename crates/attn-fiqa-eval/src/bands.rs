@@ -55,7 +55,10 @@ pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
     let shrink = 1.0 + Z * Z / n;
     let middle = (found + Z * Z / (2.0 * n)) / shrink;
     let half = Z / shrink * (found * (1.0 - found) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Some([(middle - half).max(0.0), (middle + half).min(1.0)])
+    // Exactly so at the two ends, which rounding misses.
+    let low = if part == 0 { 0.0 } else { (middle - half).max(0.0) };
+    let high = if part == of { 1.0 } else { (middle + half).min(1.0) };
+    Some([low, high])
 }
 
 /// The errors of each band at a threshold that is the same for all, as a system in

@@ -80,7 +80,10 @@ fn cells(by: &str, row: &GroupQualities) -> Vec<String> {
         high(row.median_interval),
     ];
     for part in std::iter::once(row.rejected).chain(row.bands) {
-        cells.extend([cell(part.share()), low(part.interval()), high(part.interval())]);
+        let interval = part.interval();
+        let ends = [interval.map(|[low, _]| low), interval.map(|[_, high]| high)];
+        let short = |share: Option<f64>| share.map_or(String::new(), |share| format!("{share:.4}"));
+        cells.extend([part.share(), ends[0], ends[1]].map(short));
     }
     cells
 }

@@ -41,7 +41,8 @@ pub struct SummaryRow {
     pub above_ideal: Vec<Option<f64>>,
     /// The areas divided by those of discarding at random, by data set.
     pub relative: Vec<Option<f64>>,
-    /// The mean of those; `None` if one is absent.
+    /// The mean of those; `None` if one is absent. Data sets without an error to discard,
+    /// where random has no area, compare nothing and are left out.
     pub mean_relative: Option<f64>,
     /// 1 for the lowest mean among the methods; equal means share a rank.
     pub rank: Option<usize>,
@@ -84,12 +85,17 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
                 }
             }
             let pauc: Vec<Option<f64>> = curves.iter().map(|curve| (*curve)?.pauc).collect();
-            let of_random = |(dataset, pauc): (&String, &Option<f64>)| {
-                let random = curve(dataset, "random", Line::Random)?.pauc?;
-                (random > 0.0).then_some((*pauc)? / random)
+            let of_random = |dataset: &String| curve(dataset, "random", Line::Random)?.pauc;
+            let random: Vec<Option<f64>> = datasets.iter().map(of_random).collect();
+            let ratio = |(&pauc, &random): (&Option<f64>, &Option<f64>)| {
+                let (pauc, random) = (pauc?, random?);
+                (random > 0.0).then_some(pauc / random)
             };
-            let relative: Vec<Option<f64>> = datasets.iter().zip(&pauc).map(of_random).collect();
-            let all: Option<Vec<f64>> = relative.iter().copied().collect();
+            let relative: Vec<Option<f64>> = pauc.iter().zip(&random).map(ratio).collect();
+            let compares = |(_, random): &(_, &Option<f64>)| **random != Some(0.0);
+            let compared = relative.iter().zip(&random).filter(compares);
+            let all: Option<Vec<f64>> = compared.map(|(relative, _)| *relative).collect();
+            let all = all.filter(|all| !all.is_empty());
             SummaryRow {
                 method: method.to_owned(),
                 line,

@@ -399,10 +399,11 @@ fn areas_of_several_sets_are_averaged_relative_to_random() {
     // In the other set the recogniser makes no error of which something could be discarded:
     // it says nothing, and must not blur what the first says.
     let pairs = here.read_text("set/pair_list.txt");
-    let easy: String =
-        pairs.lines().filter(|line| !line.contains("p3_1")).map(|l| format!("{l}\n")).collect();
-    here.write("easy.txt", easy);
+    let easy: Vec<&str> = pairs.lines().filter(|line| !line.contains("p3_1")).collect();
+    here.write("easy.txt", easy.join("\n"));
+    // With few comparisons only a threshold that stays is defined at every discard.
     let study = STUDY
+        .replace("[settings]", "[settings]\nprotocols = [\"iso\"]")
         .replace(
             "[[recogniser]]",
             "[[dataset]]\nname = \"easy\"\nkind = \"pairs\"\npath = \"set\"\npairs = \"easy.txt\"\n\

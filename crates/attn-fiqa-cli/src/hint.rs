@@ -1,10 +1,15 @@
-//! Which flags answer an error of the library, whose messages name none.
+//! Which flags answer an error of the library, whose messages name none; and of a study
+//! which keys of its description.
 
 use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
 use attn_fiqa::decode::VIDEO_NOT_PICTURE;
 use attn_fiqa::engine::RequestError;
+use attn_fiqa::measure::QualityNetworkError;
+use attn_fiqa::recognise::RecogniserError;
 use attn_fiqa::source::SourceError;
 use attn_fiqa::status::{Failure, Status};
+use attn_fiqa_eval::files::{FileError, FileProblem};
+use attn_fiqa_eval::study::StudyError;
 
 /// An image's failure as a row and a line for a person have it.
 pub(crate) fn message_of(failure: &Failure) -> String {
@@ -21,6 +26,17 @@ pub(crate) fn message_of(failure: &Failure) -> String {
 /// The flag that answers an error which ends the run.
 pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref() {
+            return for_study(error);
+        }
+        if let Some(error) = cause.downcast_ref::<FileError>() {
+            return match error.problem() {
+                FileProblem::Missing { .. } => Some("--missing skip leaves their comparisons out"),
+                FileProblem::NoColumn { .. } => Some("FILE:COLUMN names another"),
+                FileProblem::NoNames => Some("--names FILE"),
+                _ => None,
+            };
+        }
         if let Some(SourceError::NoImages { unsearched: true, .. }) = cause.downcast_ref() {
             return Some("--recursive searches subfolders");
         }
@@ -35,4 +51,38 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
             _ => None,
         }
     })
+}
+
+/// The key of a study's description that answers an error.
+fn for_study(error: &StudyError) -> Option<&'static str> {
+    match error {
+        StudyError::File(error) => match error.problem() {
+            FileProblem::Missing { .. } | FileProblem::Incomplete { .. } => Some(
+                "missing = \"skip\" under [settings], or --missing skip, leaves their comparisons \
+                 out",
+            ),
+            FileProblem::NoColumn { .. } => {
+                Some("column = \"NAME\", or columns = [\"NAME\", …], beside scores names others")
+            }
+            FileProblem::NoNames => Some("lists = { DATASET = \"FILE\" } beside embeddings"),
+            _ => None,
+        },
+        StudyError::Checkpoint(error) => match error.problem() {
+            CheckpointProblem::HeadsUnknown { .. } => {
+                Some("heads = N or preset = \"NAME\" beside model")
+            }
+            _ => None,
+        },
+        StudyError::Recogniser(RecogniserError::NoSpec { .. })
+        | StudyError::QualityNetwork(QualityNetworkError::Recogniser(RecogniserError::NoSpec {
+            ..
+        })) => Some("input = \"NAME\" beside it"),
+        StudyError::QualityNetwork(QualityNetworkError::NotOneNumber { .. }) => {
+            Some("norm_of = \"RECOGNISER\" is that length")
+        }
+        StudyError::Method { source: RequestError::NoEmbeddingHead, .. } => {
+            Some("name the whole checkpoint as model; `model convert --quality-only` leaves it out")
+        }
+        _ => None,
+    }
 }

@@ -31,6 +31,7 @@ fn main() -> std::process::ExitCode {
         Command::Verify(args) => commands::verify::run(&args),
         Command::Edc(args) => commands::edc::run(&args),
         Command::Advise(args) => commands::advise::run(&args),
+        Command::Groups(args) => commands::groups::run(&args),
         Command::Benchmark(args) => commands::benchmark::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Model(args) => commands::model::run(&args),

@@ -18,6 +18,12 @@ use crate::output::{describe_notes, printable};
 /// Failures that are shown one by one before only their number is.
 const FAILURES_SHOWN: u64 = 5;
 
+/// How often a run whose standard error is a file says how far it is, in seconds.
+const SELDOM: u64 = 30;
+
+/// Another number of seconds in place of [`SELDOM`].
+const SECONDS_VARIABLE: &str = "ATTN_FIQA_PROGRESS_SECONDS";
+
 /// While lists and archives are read nobody knows how many images are to come, and
 /// a time left would be a guess.
 const WHILE_FINDING: &str =
@@ -52,6 +58,9 @@ pub(crate) struct Report {
     quiet: bool,
     verbose: bool,
     bar: ProgressBar,
+    /// How often a line says how far the run is; never on a terminal, which has the bar.
+    line_every: Option<Duration>,
+    last_line: Instant,
     /// Whether the bar shows how much is left.
     total_known: bool,
     tally: Tally,
@@ -102,6 +111,8 @@ impl Report {
             quiet,
             verbose,
             bar,
+            line_every: (!quiet && !visible).then(line_every),
+            last_line: Instant::now(),
             total_known: false,
             tally,
             started: Instant::now(),
@@ -174,9 +185,27 @@ impl Report {
         }
         self.images += 1;
         self.bar.inc(1);
+        if self.line_every.is_some_and(|every| self.last_line.elapsed() >= every) {
+            self.last_line = Instant::now();
+            self.say_how_far(counts.known);
+        }
         for note in notes {
             *self.notes.entry(kind_of(note)).or_default() += 1;
         }
+    }
+
+    /// What the bar shows on a terminal, as a line of a log.
+    fn say_how_far(&self, known: u64) {
+        let of = if self.total_known { format!(" of {known}") } else { String::new() };
+        let failed: u64 = self.failures.values().sum();
+        let (images, rate) = (self.images, self.rate());
+        self.say(&format!("progress: {images}{of} images, {rate:.0} images/s, {failed} failed"));
+    }
+
+    /// Images a second since the start.
+    fn rate(&self) -> f64 {
+        let elapsed = self.started.elapsed().max(Duration::from_millis(1));
+        self.images as f64 / elapsed.as_secs_f64()
     }
 
     fn count_outcome(&mut self, path: &str, notes: &[Note], failure: Option<&Failure>) {
@@ -234,7 +263,7 @@ impl Report {
             summary += &format!(", {failed} failed ({})", kinds.join(", "));
         }
         let elapsed = self.started.elapsed();
-        let rate = self.images as f64 / elapsed.max(Duration::from_millis(1)).as_secs_f64();
+        let rate = self.rate();
         summary += &format!(" in {:.1} s, {rate:.0} images/s", elapsed.as_secs_f64());
         self.say(&summary);
         for (note, count) in &self.notes {
@@ -248,6 +277,11 @@ impl Report {
         }
         if failed > 0 { Exit::SomeFailed } else { Exit::Done }
     }
+}
+
+fn line_every() -> Duration {
+    let seconds = std::env::var(SECONDS_VARIABLE).ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(SELDOM))
 }
 
 fn faces(count: u64) -> String {

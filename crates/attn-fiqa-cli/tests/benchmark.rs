@@ -107,7 +107,10 @@ fn one_command_gives_every_number_and_figure() {
     let here = eight_faces();
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(0);
     let table = Table::parse(ran.stdout());
-    assert_eq!(table.heading, ["protocol", "recogniser", "fmr", "method", "set", "mean", "rank"]);
+    assert_eq!(
+        table.heading,
+        ["protocol", "recogniser", "fmr", "method", "set", "relative", "rank"]
+    );
     assert_eq!(table.column("method"), ["attn", "<script>alert(1)</script>", "random", "oracle"]);
     // One of four mated comparisons fails, so that the FNMR is 0.25. The ready-made
     // scores put its image last, and of that image's seven comparisons it comes last
@@ -117,6 +120,18 @@ fn one_command_gives_every_number_and_figure() {
     assert!(pauc[3] <= pauc[1] + 1e-6 && pauc[1] < pauc[2], "{pauc:?}");
     assert_eq!(table.column("rank")[2..], ["", ""]);
 
+    support::assert_near(table.numbers("relative")[1], pauc[1] / pauc[2], 1e-3);
+
+    // The difference from the first method and from the best, in every form.
+    let differences = Table::parse(&here.read_text("study.run/tables/differences.csv"));
+    assert_eq!(differences.column("against"), ["first", "best"]);
+    let difference = differences.numbers("difference")[0];
+    support::assert_near(difference * 1000.0, pauc[1] - pauc[0], 1e-3);
+    assert!(differences.numbers("low")[0] <= differences.numbers("high")[0]);
+    let record: serde_json::Value =
+        serde_json::from_slice(&here.read("study.run/results.json")).expect("JSON");
+    assert_eq!(record["differences"].as_array().map(Vec::len), Some(2));
+    assert_eq!(record["differences"][0]["other"], "attn");
     let files = here.files("study.run");
     for name in [
         "results.json",
@@ -150,6 +165,7 @@ fn one_command_gives_every_number_and_figure() {
     for outside in ["src=\"http", "href=\"http", "url(", "@import"] {
         assert!(!page.contains(outside), "{outside}");
     }
+    assert_eq!(page.matches("Difference of pAUC-EDC").count(), 4, "two tables, named twice each");
     // The worst and the best two of each method, with maps where there are any.
     assert_eq!(page.matches("alt=\"Face of").count(), 8);
     assert_eq!(page.matches("alt=\"Attention over").count(), 4);
@@ -307,4 +323,113 @@ fn what_is_wrong_is_told_before_any_work() {
     here.run(&["report", "."]).refused_with("results.json");
     here.write("results.json", "{\"format\": 99}");
     here.run(&["report", "."]).refused_with("run `attn-fiqa benchmark` again");
+}
+
+#[test]
+fn errors_name_the_keys_of_the_description() {
+    let here = eight_faces();
+    here.write("scores.csv", "path,other\np0_0,1\n");
+    here.write("faces.onnx", onnx::of_crops(&[0.5, 0.1, 0.2]));
+    let said = |from: &str, to: &str, key: &str| {
+        assert!(STUDY.contains(from), "{from}");
+        here.write("bad.toml", STUDY.replacen(from, to, 1));
+        let ran = here.run(&["benchmark", "bad.toml"]).ended_with(2);
+        assert!(ran.stderr.contains(key), "'{key}' is not in: {}", ran.stderr);
+        assert!(!ran.stderr.contains("--names") && !ran.stderr.contains("--pixels"));
+        assert!(!ran.stderr.contains("--heads"), "a flag that there is not: {}", ran.stderr);
+    };
+    said("lists = { set = \"names.txt\" }", "", "lists = { DATASET = \"FILE\" } beside embeddings");
+    said("scores.txt", "scores.csv", "column = \"NAME\"");
+    let model = "model = \"faces.onnx\"";
+    said("embeddings = { set = \"emb.npy\" }\nlists = { set = \"names.txt\" }", model, "input = ");
+    let several = "name = \"q\"\nmethod = \"onnx:faces.onnx\"\ninput = \"arcface\"";
+    said("name = \"attn\"", several, "norm_of = \"RECOGNISER\"");
+    said("name = \"attn\"", "name = \"attn\"\npreset = \"b\"", "line 17: no preset 'b'");
+    said("name = \"attn\"", "method = \"attn\"", "line 17: a [[method]] needs a name");
+    said("name = \"attn\"", "name = \"x\"\ncolumns = [\"*\"]", "line 18: columns belongs to");
+}
+
+#[test]
+fn one_table_gives_a_method_for_each_of_its_columns() {
+    let here = eight_faces();
+    let score = ["score", "--aligned", "set", "--method", "attn,attn-max,laplacian"];
+    for table in ["s.parquet", "s.csv", "s.jsonl"] {
+        here.run(&[&score[..], &["--output", table, "--quiet"]].concat()).ended_with(0);
+    }
+    let measured = |table: &str, columns: &str, name: &str| {
+        let methods =
+            format!("[[method]]\n{name}scores = {{ set = \"{table}\" }}\ncolumns = {columns}\n");
+        let study = STUDY.split("[[method]]").next().expect("a part");
+        here.write("study.toml", format!("{study}{methods}"));
+        here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(0);
+        Table::parse(&here.read_text("study.run/scores/1-set.csv"))
+    };
+    let all = measured("s.parquet", "[\"*\"]", "");
+    let names = all.heading[1..].to_vec();
+    assert!(names.iter().any(|name| name == "attn-max"), "{names:?}");
+    assert!(names.iter().any(|name| name == "laplacian"), "{names:?}");
+    assert!(!names.iter().any(|name| name == "status" || name == "path"), "{names:?}");
+    for table in ["s.csv", "s.jsonl"] {
+        let mut found = measured(table, "[\"*\"]", "").heading[1..].to_vec();
+        let mut expected = names.clone();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{table}");
+    }
+    let named = measured("s.parquet", "[\"laplacian\", \"attn-max\"]", "name = \"ours\"\n");
+    assert_eq!(named.heading[1..], ["ours: laplacian", "ours: attn-max"]);
+    assert_eq!(named.column("ours: attn-max"), all.column("attn-max"));
+
+    let edc = |quality: &str| {
+        let mut args = vec!["edc", "--pairs", "set/pair_list.txt", "--embeddings", "emb.npy"];
+        args.extend(["--names", "names.txt", "--fmr", "0.1", "--quality", quality]);
+        here.run(&args)
+    };
+    let found = edc("ours=s.parquet:*").ended_with(0).table();
+    let expected: Vec<String> = names.iter().map(|name| format!("ours:{name}")).collect();
+    assert_eq!(found.column("method")[..names.len()], expected);
+    let found = edc("s.parquet:attn-max,laplacian").ended_with(0).table();
+    assert_eq!(found.column("method")[..2], ["s:attn-max", "s:laplacian"]);
+    edc("s.parquet:attn-max,gone").refused_with("expected a column 'gone'");
+}
+
+#[test]
+fn areas_of_several_sets_are_averaged_relative_to_random() {
+    let here = eight_faces();
+    // In the other set the recogniser makes no error of which something could be discarded:
+    // it says nothing, and must not blur what the first says.
+    let pairs = here.read_text("set/pair_list.txt");
+    let easy: Vec<&str> = pairs.lines().filter(|line| !line.contains("p3_1")).collect();
+    here.write("easy.txt", easy.join("\n"));
+    // With few comparisons only a threshold that stays is defined at every discard.
+    let study = STUDY
+        .replace("[settings]", "[settings]\nprotocols = [\"iso\"]")
+        .replace(
+            "[[recogniser]]",
+            "[[dataset]]\nname = \"easy\"\nkind = \"pairs\"\npath = \"set\"\npairs = \"easy.txt\"\n\
+             [[dataset]]\nname = \"again\"\nkind = \"pairs\"\npath = \"set\"\n[[recogniser]]",
+        )
+        .replace("set = \"emb.npy\"", "set = \"emb.npy\", easy = \"emb.npy\", again = \"emb.npy\"")
+        .replace(
+            "set = \"names.txt\"",
+            "set = \"names.txt\", easy = \"names.txt\", again = \"names.txt\"",
+        )
+        .replace(
+            "set = \"scores.txt\"",
+            "set = \"scores.txt\", easy = \"scores.txt\", again = \"scores.txt\"",
+        );
+    here.write("study.toml", study);
+    let table = here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(0).table();
+    assert_eq!(table.column("easy")[..3], ["0.0000"; 3]);
+    let (area, relative) = (table.numbers("set"), table.numbers("relative"));
+    for row in 0..3 {
+        support::assert_near(relative[row], area[row] / area[2], 1e-3);
+    }
+    assert_eq!(table.column("rank")[1], "1");
+    let pauc = Table::parse(&here.read_text("study.run/tables/pauc.csv"));
+    let of_mean: Vec<_> = pauc.rows.iter().filter(|row| row[4] == "mean").collect();
+    assert!(of_mean.iter().all(|row| row[5].is_empty() && !row[9].is_empty()), "{of_mean:?}");
+    here.run(&["report", "study.run"]).ended_with(0);
+    let page = here.read_text("study.run/report.html");
+    assert!(page.contains("relative to random, mean over data sets"), "no word of the scale");
 }

@@ -104,8 +104,15 @@ fn edc_ranks_a_quality_that_knows_the_errors_before_one_that_does_not() {
     assert_eq!(here.read_text("out/pauc.csv"), ran.stdout());
     assert_eq!(
         here.files("out"),
-        ["correlations.csv", "curves.csv", "edc.json", "groups.csv", "pauc.csv"]
+        ["correlations.csv", "curves.csv", "differences.csv", "edc.json", "groups.csv", "pauc.csv"]
     );
+    let differences = support::Table::parse(&here.read_text("out/differences.csv"));
+    assert_eq!(differences.column("method")[..4], ["level", "x", "level", "x"]);
+    assert_eq!(differences.column("against")[..4], ["first", "first", "best", "best"]);
+    assert_eq!(differences.column("other")[..4], ["good"; 4]);
+    let found = differences.numbers("difference_x1000")[0];
+    support::assert_near(found, (pauc("level", "crfiqa") - pauc("good", "crfiqa")) as f32, 1e-3);
+    assert!(ran.stderr.contains("crfiqa, FMR 0.05: 'level' less 'good' (first) "));
     let curves = support::Table::parse(&here.read_text("out/curves.csv"));
     let of_good = curves.rows.iter().filter(|row| row[0] == "good" && row[1] == "crfiqa");
     assert_eq!(of_good.count(), 20);

@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wall = started.elapsed().as_secs_f64();
     for summary in summaries(&results) {
         for row in &summary.rows {
-            let pauc = row.mean.map(|area| 1000.0 * area);
+            let pauc = row.pauc[0].map(|area| 1000.0 * area);
             println!("FMR {:e}, {}: pAUC x1000 {pauc:.4?}", summary.fmr, row.method);
         }
     }

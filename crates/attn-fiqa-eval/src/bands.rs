@@ -40,21 +40,25 @@ impl BandErrors {
     }
 }
 
-fn share(part: usize, of: usize) -> Option<f64> {
+pub(crate) fn share(part: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
+/// The normal deviate with 2.5 % above it.
+pub(crate) const Z: f64 = 1.959_963_984_540_054;
+
 /// The 95 % score interval of a share (Wilson 1927): also sensible where none or all
 /// of a few comparisons fail.
-fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
-    /// The normal deviate with 2.5 % above it.
-    const Z: f64 = 1.959_963_984_540_054;
+pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
     let found = share(part, of)?;
     let n = of as f64;
     let shrink = 1.0 + Z * Z / n;
     let middle = (found + Z * Z / (2.0 * n)) / shrink;
     let half = Z / shrink * (found * (1.0 - found) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Some([(middle - half).max(0.0), (middle + half).min(1.0)])
+    // Exactly so at the two ends, which rounding misses.
+    let low = if part == 0 { 0.0 } else { (middle - half).max(0.0) };
+    let high = if part == of { 1.0 } else { (middle + half).min(1.0) };
+    Some([low, high])
 }
 
 /// The errors of each band at a threshold that is the same for all, as a system in

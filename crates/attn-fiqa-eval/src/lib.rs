@@ -21,6 +21,7 @@
 
 pub mod benchmark;
 pub mod files;
+pub mod groups;
 
 pub mod comparisons;
 pub mod embeddings;

@@ -7,11 +7,11 @@ use std::path::Path;
 use attn_fiqa_eval::benchmark::{Benchmark, BenchmarkKind, ImageAt, adience};
 use attn_fiqa_eval::comparisons::Pair;
 use attn_fiqa_eval::embeddings::Embeddings;
-use attn_fiqa_eval::files::FileError;
+use attn_fiqa_eval::files::{FileError, Missing};
 use support::folder::Folder;
 
 fn open(kind: BenchmarkKind, path: &Path) -> Result<Benchmark, FileError> {
-    kind.open(kind.name(), path)
+    kind.open(kind.name(), path, Missing::Fail)
 }
 
 /// Pairs by the names of their images, with label.
@@ -63,8 +63,14 @@ fn a_benchmark_that_lacks_images_says_how_many_before_any_work() {
     }
     let error = open(BenchmarkKind::Lfw, folder.path()).expect_err("incomplete").to_string();
     let expected =
-        "lfw: 2 of 7 images missing, first Ann_0002; complete the folder before measuring";
+        "lfw: 2 of 7 images missing: 'Ann_0002', 'Cy_0001'; complete the folder before measuring";
     assert!(error.ends_with(expected), "{error}");
+    let lfw = BenchmarkKind::Lfw.open("lfw", folder.path(), Missing::Skip).expect("five of seven");
+    assert_eq!((lfw.images.len(), lfw.pairs.len()), (7, 8));
+    assert!(lfw.read_image(0).is_ok() && lfw.read_image(1).is_err());
+    std::fs::remove_dir_all(folder.path().join("lfw-deepfunneled")).expect("the images");
+    let error = BenchmarkKind::Lfw.open("lfw", folder.path(), Missing::Skip).expect_err("none");
+    assert!(error.to_string().contains("7 of 7 images missing"), "{error}");
 }
 
 #[test]
@@ -155,7 +161,7 @@ fn cfp_pairs_frontal_with_profile() {
     std::fs::remove_file(folder.path().join("Data/Images/002/profile/01.jpg")).expect("it");
     let error = folder.said(&open(BenchmarkKind::CfpFp, folder.path()).expect_err("incomplete"));
     assert!(
-        error.contains("cfp-fp: 1 of 3 images missing, first Data/Images/002/profile/01.jpg"),
+        error.contains("cfp-fp: 1 of 3 images missing: 'Data/Images/002/profile/01.jpg'"),
         "{error}"
     );
     folder.write("Protocol/Split/FP/03/same.txt", "1,2\n1,9\n");
@@ -186,7 +192,7 @@ fn adience_compares_within_persons_and_draws_as_many_between_them() {
         assert_eq!(a == b, pair.mated);
         assert_ne!(pair.a, pair.b);
     }
-    let again = adience("adience", folder.path(), 0).expect("complete");
+    let again = adience("adience", folder.path(), 0, Missing::Fail).expect("complete");
     assert_eq!(again.pairs, found.pairs, "the same seed draws the same pairs");
     std::fs::remove_file(folder.path().join("fold_3_data.txt")).expect("it");
     let error = folder.said(&open(BenchmarkKind::Adience, folder.path()).expect_err("refused"));
@@ -237,7 +243,7 @@ fn ijbc_images_are_checked_where_there_are_any_and_its_files_against_each_other(
         folder.write(&format!("loose_crop/{name}"), name);
     }
     let error = folder.said(&open(BenchmarkKind::IjbC, folder.path()).expect_err("incomplete"));
-    assert!(error.contains("ijb-c: 1 of 4 images missing, first 3.jpg"), "{error}");
+    assert!(error.contains("ijb-c: 1 of 4 images missing: '3.jpg'"), "{error}");
     folder.write("loose_crop/3.jpg", "3.jpg");
     let ijbc = open(BenchmarkKind::IjbC, folder.path()).expect("complete");
     assert_eq!(ijbc.read_image(2).expect("bytes"), b"3.jpg");

@@ -4,7 +4,9 @@ mod support;
 
 use attn_fiqa_eval::EvalError;
 use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
-use attn_fiqa_eval::edc::{Bootstrap, Evaluator, Protocol, Ranking, Resample, Target, Warning};
+use attn_fiqa_eval::edc::{
+    Bootstrap, Evaluator, Interval, Protocol, Ranking, Resample, Target, Warning, paired_interval,
+};
 use support::{Set, naive};
 
 const TARGET: Target = Target::Fmr(0.01);
@@ -315,4 +317,48 @@ fn what_cannot_be_measured_is_refused_by_position() {
         "the protocol crfiqa fixes its threshold at a false match rate, not at FNMR 0.05"
     );
     assert!(evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fmr(2.0)]).is_err());
+}
+
+#[test]
+fn a_paired_difference_is_nothing_for_one_method_and_narrow_for_two_alike() {
+    for seed in [3, 14, 15] {
+        let set = Set::made_up(seed, 2_000, 1e9);
+        let evaluator = Evaluator::new(&set.comparisons);
+        // The same quality with a little noise of its own.
+        let noise = Set::made_up(seed + 100, 2_000, 1e9).quality;
+        let alike: Vec<f64> = set.quality.iter().zip(&noise).map(|(q, n)| q + 0.05 * n).collect();
+        let identities: Vec<[u32; 2]> = (0..2_000_u32)
+            .map(|pair| {
+                [
+                    pair % 97,
+                    if set.comparisons.is_mated(pair as usize) {
+                        pair % 97
+                    } else {
+                        97 + pair % 89
+                    },
+                ]
+            })
+            .collect();
+        let rankings = [&set.quality, &alike].map(|q| Ranking::new(q).expect("a ranking"));
+        for resample in [Resample::Pairs, Resample::Identities(&identities)] {
+            let bootstrap = Bootstrap { resample, replicates: 60, ..Bootstrap::default() };
+            for protocol in Protocol::ALL {
+                let [one, other] = [0, 1].map(|ranking: usize| {
+                    let found =
+                        evaluator.bootstrap(&rankings[ranking], protocol, &[TARGET], &bootstrap);
+                    found.expect("intervals").remove(0)
+                });
+                let width = |interval: Interval| interval.high - interval.low;
+                let difference = |a: &[Option<f64>], b| paired_interval(a, b, 0.95).expect("sets");
+                let same = difference(&one.replicates, &one.replicates);
+                assert_eq!((same.low, same.high), (0.0, 0.0));
+                let paired = difference(&one.replicates, &other.replicates);
+                let back = difference(&other.replicates, &one.replicates);
+                assert!((paired.low + back.high).abs() < 1e-12, "one way and back");
+                for marginal in [&one, &other].map(|found| found.pauc.expect("an interval")) {
+                    assert!(width(paired) < width(marginal), "{protocol}: {paired:?} {marginal:?}");
+                }
+            }
+        }
+    }
 }

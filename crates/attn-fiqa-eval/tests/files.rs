@@ -4,7 +4,7 @@ mod support;
 
 use attn_fiqa_eval::comparisons::Pair;
 use attn_fiqa_eval::files::{
-    EmbeddingFile, Failed, FileError, GroupFile, PairList, QualityFile, npy,
+    EmbeddingFile, Failed, FileError, GroupFile, Missing, PairList, QualityFile, npy,
 };
 use support::folder::{Folder, npy as npy_bytes, npy_with_header};
 
@@ -85,11 +85,33 @@ fn qualities_are_split_at_the_last_space_and_found_by_path_or_stem() {
     let file =
         qualities("data/Ann Lee 1.jpg -1.250000000000000\ndata/Bo.png\t2e0\nCy,3\n").expect("it");
     let images = names(&["data/Ann Lee 1.jpg", "Bo", "Cy.jpg"]);
-    let matched = file.for_images(&images, Failed::Refuse).expect("all there");
+    let matched = file.for_images(&images, Failed::Refuse, Missing::Fail).expect("all there");
     assert_eq!(matched.values, [-1.25, 2.0, 3.0]);
     assert_eq!((matched.by_path, matched.by_stem, matched.unused, matched.failed), (1, 2, 0, 0));
-    let matched = file.for_images(&images[1..2], Failed::Refuse).expect("it is there");
+    let matched =
+        file.for_images(&images[1..2], Failed::Refuse, Missing::Fail).expect("it is there");
     assert_eq!((matched.values, matched.unused), (vec![2.0], 2));
+}
+
+#[test]
+fn missing_images_are_named_or_left_out() {
+    let file = qualities("set/1/03.jpg 1\nset/2/03.jpg 2\n").expect("qualities");
+    let images = names(&["set/1/03.jpg", "set/3/03.jpg", "set/4/03.jpg", "set/2/03.jpg"]);
+    assert_eq!(
+        said(file.for_images(&images, Failed::Refuse, Missing::Fail)),
+        "scores: has no quality for 2 of 4 images: 'set/3/03.jpg', 'set/4/03.jpg'"
+    );
+    let matched = file.for_images(&images, Failed::Refuse, Missing::Skip).expect("two of four");
+    assert_eq!((matched.by_path, matched.missing), (2, vec![1, 2]));
+    assert!(matched.values[0] == 1.0 && matched.values[1].is_nan() && matched.values[3] == 2.0);
+
+    let mut list = pairs("a b 1 0.9\na c 0 0.1\nb d 0 0.2\nd c 1 0.8\n").expect("pairs");
+    assert_eq!(list.leave_out(&[1]).expect("both kinds are left"), 2);
+    assert_eq!((list.names, list.scores), (names(&["a", "c", "d"]), Some(vec![0.1, 0.8])));
+    let left = [Pair { a: 0, b: 1, mated: false }, Pair { a: 2, b: 1, mated: true }];
+    assert_eq!(list.pairs, left);
+    let mut list = pairs("a b 1\na c 0\n").expect("pairs");
+    assert!(said(list.leave_out(&[2])).contains("all 1 pairs are mated"));
 }
 
 #[test]
@@ -97,11 +119,11 @@ fn images_without_a_quality_are_refused_or_count_as_the_lowest() {
     let file = qualities("a.jpg 1\nb.jpg nan\n").expect("qualities");
     let images = names(&["b", "a"]);
     assert_eq!(
-        said(file.for_images(&images, Failed::Refuse)),
+        said(file.for_images(&images, Failed::Refuse, Missing::Fail)),
         "scores, line 2: expected a quality (an image without one can count as the lowest), found \
          none for 'b'"
     );
-    let matched = file.for_images(&images, Failed::Lowest).expect("both");
+    let matched = file.for_images(&images, Failed::Lowest, Missing::Fail).expect("both");
     assert_eq!((matched.values, matched.failed), (vec![f64::NEG_INFINITY, 1.0], 1));
 }
 
@@ -121,12 +143,12 @@ fn what_is_wrong_with_qualities_is_said_with_its_line() {
     assert!(qualities("a.jpg 1\na.jpg 1\n").is_ok(), "the same again is no contradiction");
     let file = qualities("x/1.jpg 1\ny/1.jpg 2\n").expect("qualities");
     assert_eq!(
-        said(file.for_images(&names(&["1"]), Failed::Refuse)),
+        said(file.for_images(&names(&["1"]), Failed::Refuse, Missing::Fail)),
         "scores: '1' fits several entries, such as 'x/1.jpg' and 'y/1.jpg'; give longer names"
     );
     assert_eq!(
-        said(file.for_images(&names(&["x/1", "2", "3"]), Failed::Refuse)),
-        "scores: has no quality for 2 of 3 images, the first of them '2'"
+        said(file.for_images(&names(&["x/1", "2", "3"]), Failed::Refuse, Missing::Fail)),
+        "scores: has no quality for 2 of 3 images: '2', '3'"
     );
 }
 
@@ -189,10 +211,7 @@ fn embeddings_come_from_a_folder_or_from_a_matrix_with_a_list() {
     let found = from_matrix.for_images(&names(&["one/b.jpg"])).expect("it");
     assert_eq!((found.embeddings.row(0), found.by_path), (&[3.0, 4.0][..], 1));
     let error = from_matrix.for_images(&names(&["one/b.jpg", "c"])).expect_err("one is missing");
-    assert_eq!(
-        folder.said(&error),
-        "m.npy: has no embedding for 1 of 2 images, the first of them 'c'"
-    );
+    assert_eq!(folder.said(&error), "m.npy: has no embedding for 1 of 2 images: 'c'");
 }
 
 #[test]
@@ -206,7 +225,7 @@ fn what_is_wrong_with_embeddings_is_said() {
     assert!(
         refused(&matrix, Some(&short)).starts_with("short.txt: holds 1 names, but 2 rows are in")
     );
-    assert!(refused(&matrix, None).contains("name the list of its images"));
+    assert!(refused(&matrix, None).contains("without the names of its images"));
     let bad = folder.write("nan.npy", npy_bytes(&[2, 2], &[1.0, 2.0, f32::NAN, 4.0]));
     let list = folder.write("list.txt", "a\nb\n");
     let error = refused(&bad, Some(&list));

@@ -158,6 +158,9 @@ fn a_bin_file_is_a_benchmark_of_any_kind() {
         (BenchmarkKind::AgeDb30, path.as_path()),
         (BenchmarkKind::CfpFp, path.as_path()),
     ] {
-        assert_eq!(kind.open("x", path).expect("images").pairs.len(), 2);
+        assert_eq!(
+            kind.open("x", path, attn_fiqa_eval::files::Missing::Fail).expect("images").pairs.len(),
+            2
+        );
     }
 }

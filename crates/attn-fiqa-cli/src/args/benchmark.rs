@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use super::MissingChoice;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchmarkArgs {
     /// What to measure: data sets, recognition models, quality methods (docs/benchmarks.md).
@@ -17,6 +19,12 @@ pub(crate) struct BenchmarkArgs {
     /// may share one [default: cache in the output folder].
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
+
+    /// What to do about images that are missing in a data set's folder, or in a file of scores
+    /// or embeddings, in place of what the configuration says: fail, or skip their comparisons
+    /// and report their number.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) missing: Option<MissingChoice>,
 
     /// Worker threads [default: one for every core].
     #[arg(long, short, value_name = "N")]

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use attn_fiqa_eval::edc::{Protocol, Target};
+use attn_fiqa_eval::files::Missing;
 use clap::ValueEnum;
 
 /// Which comparisons are measured.
@@ -32,6 +33,30 @@ pub(crate) struct ComparisonArgs {
         help_heading = "Comparisons"
     )]
     pub(crate) scale: ScaleChoice,
+
+    /// What to do about images that are missing in a table, of embeddings, qualities or
+    /// groups: fail, or skip their comparisons and report their number.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT", help_heading = "Comparisons")]
+    pub(crate) missing: MissingChoice,
+}
+
+/// What images come to that a table lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingChoice {
+    /// An error that counts and names them.
+    #[default]
+    Fail,
+    /// Their comparisons are left out.
+    Skip,
+}
+
+impl From<MissingChoice> for Missing {
+    fn from(choice: MissingChoice) -> Self {
+        match choice {
+            MissingChoice::Fail => Self::Fail,
+            MissingChoice::Skip => Self::Skip,
+        }
+    }
 }
 
 /// What a comparison score means.
@@ -155,8 +180,14 @@ pub(crate) struct EdcArgs {
     pub(crate) comparisons: ComparisonArgs,
 
     /// Qualities of the images, one or several times: text (`path score` a line) or
-    /// a .csv, .jsonl or .parquet file, whose column is 'score' or the one named.
-    #[arg(long, value_name = "[NAME=]FILE[:COLUMN]", required = true, help_heading = "Qualities")]
+    /// a .csv, .jsonl or .parquet file, whose column is 'score' or the one named; several
+    /// columns separated by commas, or all of qualities with '*'.
+    #[arg(
+        long,
+        value_name = "[NAME=]FILE[:COLUMN,…]",
+        required = true,
+        help_heading = "Qualities"
+    )]
     pub(crate) quality: Vec<String>,
 
     /// Count images without a quality as the lowest instead of refusing them.
@@ -196,7 +227,8 @@ pub(crate) struct EdcArgs {
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share, requires = "group_by", help_heading = "Groups")]
     pub(crate) reject: f64,
 
-    /// Also write pauc.csv (as on standard output), curves.csv, correlations.csv, with
+    /// Also write pauc.csv (as on standard output), differences.csv (paired, between
+    /// qualities), curves.csv, correlations.csv, with
     /// --group-by groups.csv, and edc.json into this folder.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,

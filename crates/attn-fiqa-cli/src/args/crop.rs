@@ -19,6 +19,11 @@ pub(crate) struct CropArgs {
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: PathBuf,
 
+    /// For `benchmark`: one crop per picture, of its main face (large and near the middle), at
+    /// the picture's own path below its folder; with it the text lists (.txt) of the folders.
+    #[arg(long, conflicts_with = "max_faces", help_heading = "Output")]
+    pub(crate) keep_layout: bool,
+
     /// Side of the crops in pixels.
     #[arg(long, value_name = "PIXELS", default_value_t = 112, value_parser = clap::value_parser!(u16).range(16..=2048), help_heading = "Output")]
     pub(crate) side: u16,

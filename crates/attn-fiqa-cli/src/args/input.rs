@@ -106,6 +106,12 @@ impl InputArgs {
         }
     }
 
+    /// The inputs that are folders, where those inside are looked in too.
+    pub(crate) fn searched_folders(&self) -> impl Iterator<Item = &Path> {
+        let inputs = self.inputs.iter().filter(|input| self.recursive && input.is_dir());
+        inputs.map(PathBuf::as_path)
+    }
+
     pub(crate) fn limits(&self) -> DecodeLimits {
         DecodeLimits { max_bytes: self.max_bytes, max_pixels: self.max_pixels }
     }

@@ -10,6 +10,7 @@ mod detect;
 mod embed;
 mod faces;
 mod film;
+mod groups;
 mod input;
 mod map;
 mod method;
@@ -26,7 +27,8 @@ pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
 pub(crate) use calibrate::{CalibrateArgs, TargetChoice};
 pub(crate) use compare::{
-    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, ScaleChoice, ThresholdChoice, VerifyArgs,
+    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, MissingChoice, ScaleChoice,
+    ThresholdChoice, VerifyArgs,
 };
 pub(crate) use crop::{CropArgs, PictureFormat};
 pub(crate) use degrade::{DegradeArgs, KindsArgs};
@@ -34,6 +36,7 @@ pub(crate) use detect::DetectArgs;
 pub(crate) use embed::EmbedArgs;
 pub(crate) use faces::{DetectorArgs, FaceArgs};
 pub(crate) use film::FilmArgs;
+pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use method::QualityName;
@@ -83,6 +86,8 @@ pub(crate) enum Command {
     Edc(EdcArgs),
     /// Tell which threshold rejects how many images and what that buys.
     Advise(AdviseArgs),
+    /// Tell quality, bands and rejection by group, such as of age, from scores and labels.
+    Groups(GroupsArgs),
     /// Measure quality methods on data sets with recognition models, as the papers do.
     Benchmark(BenchmarkArgs),
     /// Make a page, tables and figures of a benchmark run.

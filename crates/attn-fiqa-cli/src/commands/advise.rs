@@ -3,18 +3,22 @@
 use attn_fiqa_eval::edc::{Evaluator, Interval, PAUC_LIMIT};
 use attn_fiqa_eval::rejection::{Advice, Reject, advise};
 
-use super::compare::{Compared, Source, bootstrap, cell};
+use super::compare::{Compared, Source, Tables, bootstrap, cell};
 use crate::args::AdviseArgs;
 use crate::exit::Exit;
 use crate::output::PlainTable;
 use crate::report::say;
 
 pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
-    let compared = Compared::read(&args.comparisons, args.quiet)?;
-    let source = Source::parse(&args.quality);
-    let qualities = compared.qualities(&source, args.failed_lowest, args.quiet)?;
-    let identities = compared.identities(&args.bootstrap)?;
-    let bootstrap = bootstrap(&args.bootstrap, identities.as_deref(), PAUC_LIMIT);
+    let tables = Tables {
+        qualities: &[Source::parse(&args.quality)],
+        failed_lowest: args.failed_lowest,
+        identities: Some(&args.bootstrap),
+        groups: None,
+    };
+    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
+    let qualities = &compared.qualities[0];
+    let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), PAUC_LIMIT);
     let evaluator = Evaluator::new(&compared.comparisons);
     let rejects: Vec<Reject> = match args.below.as_slice() {
         [] => args.reject.iter().copied().map(Reject::Share).collect(),
@@ -45,7 +49,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         let advice = advise(
             &evaluator,
             &compared.list.pairs,
-            &qualities,
+            qualities,
             reject,
             args.target(),
             bootstrap.as_ref(),

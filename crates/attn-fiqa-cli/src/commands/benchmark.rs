@@ -20,7 +20,10 @@ const SELDOM: Duration = Duration::from_secs(30);
 const OFTEN: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Exit> {
-    let config = StudyConfig::read(&args.config)?;
+    let mut config = StudyConfig::read(&args.config)?;
+    if let Some(missing) = args.missing {
+        config.settings.missing = missing.into();
+    }
     let output = args.output.clone().unwrap_or_else(|| beside(&args.config));
     if let Some(jobs) = args.jobs {
         // Curves are drawn on the global pool, networks on their own.
@@ -49,13 +52,14 @@ fn beside(config: &Path) -> PathBuf {
     config.with_extension("run")
 }
 
-/// The papers' table as CSV: pAUC ×1000, its mean over data sets, and the rank.
+/// The papers' table as CSV: pAUC ×1000, the mean over data sets of it relative to random,
+/// and the rank.
 fn table(results: &Results) -> String {
     let mut text = String::from("protocol,recogniser,fmr,method");
     for dataset in &results.datasets {
         text += &format!(",{}", field(&dataset.name));
     }
-    text += ",mean,rank\n";
+    text += ",relative,rank\n";
     let number =
         |value: Option<f64>| value.map_or(String::new(), |value| format!("{:.4}", value * 1000.0));
     for summary in summaries(results) {
@@ -67,7 +71,8 @@ fn table(results: &Results) -> String {
                 text += &format!(",{}", number(pauc));
             }
             let rank = row.rank.map_or(String::new(), |rank| rank.to_string());
-            text += &format!(",{},{rank}\n", number(row.mean));
+            let relative = row.mean_relative.map_or(String::new(), |mean| format!("{mean:.4}"));
+            text += &format!(",{relative},{rank}\n");
         }
     }
     text

@@ -4,34 +4,117 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use attn_fiqa_eval::benchmark::person;
-use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
+use attn_fiqa_eval::comparisons::{Comparisons, Pair, ScoreScale};
 use attn_fiqa_eval::edc::{Bootstrap, Resample};
-use attn_fiqa_eval::files::{EmbeddingFile, Failed, GroupFile, PairList, QualityFile};
+use attn_fiqa_eval::files::{
+    EmbeddingFile, Failed, GroupFile, MatchedRows, Missing, PairList, QualityFile, named,
+    quality_columns,
+};
 
 use crate::args::{BootstrapArgs, ComparisonArgs, ScaleChoice};
 use crate::report::say;
 
-/// Pairs with their scores.
+/// Pairs with their scores, and what tables say of their images.
 pub(crate) struct Compared {
     pub(crate) list: PairList,
     pub(crate) comparisons: Comparisons,
+    /// Of each table of [`Tables::qualities`] one quality an image, in the order of the
+    /// list's names.
+    pub(crate) qualities: Vec<Vec<f64>>,
+    /// The persons of each pair, if they were asked for.
+    pub(crate) identities: Option<Vec<[u32; 2]>>,
+    /// Distinct groups and the group of each image, if they were asked for.
+    pub(crate) groups: Option<(Vec<String>, Vec<u32>)>,
+}
+
+/// The tables that are joined with the images of the pairs.
+#[derive(Default)]
+pub(crate) struct Tables<'a> {
+    pub(crate) qualities: &'a [Source],
+    pub(crate) failed_lowest: bool,
+    pub(crate) identities: Option<&'a BootstrapArgs>,
+    pub(crate) groups: Option<&'a Source>,
 }
 
 impl Compared {
-    pub(crate) fn read(args: &ComparisonArgs, quiet: bool) -> anyhow::Result<Self> {
+    /// Reads pairs and tables. What a table lacks is an error, or is left out of all.
+    pub(crate) fn read(
+        args: &ComparisonArgs,
+        tables: &Tables<'_>,
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
+        let tell = |line: String| {
+            if !quiet {
+                say(&line);
+            }
+        };
         let mut list = PairList::read(&args.pairs)?;
-        let comparisons = match &args.embeddings {
-            Some(path) => {
-                let file = EmbeddingFile::read(path, args.names.as_deref())?;
+        let embeddings = match &args.embeddings {
+            Some(path) => Some(EmbeddingFile::read(path, args.names.as_deref())?),
+            None if list.scores.is_none() => bail!(
+                "{}: its pairs have no scores; name --embeddings, or add the scores as a \
+                 fourth column",
+                args.pairs.display()
+            ),
+            None => None,
+        };
+        let read = |source: &Source| QualityFile::read(&source.file, source.column.as_deref());
+        let qualities = tables.qualities.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let group_file = |source: &Source| GroupFile::read(&source.file, source.column.as_deref());
+        let groups = tables.groups.map(group_file).transpose()?;
+        let identities = tables.identities.and_then(|args| args.identities.as_ref());
+        let identities = identities.map(|path| GroupFile::read(path, None)).transpose()?;
+
+        let policy = args.missing.into();
+        let failed = if tables.failed_lowest { Failed::Lowest } else { Failed::Refuse };
+        let mut missing = Vec::new();
+        let mut take = |file: &str, what: &str, rows: MatchedRows| {
+            let MatchedRows { rows, by_path, by_stem, missing: absent } = rows;
+            let found = rows.len() - absent.len();
+            let mut line =
+                format!("{file}: {found} {what} matched, {by_path} by path and {by_stem} by stem");
+            if !absent.is_empty() {
+                let names = named(absent.iter().map(|&image| list.names[image].as_str()));
+                line += &format!(", {} missing ({names})", absent.len());
+            }
+            missing.extend(absent);
+            line
+        };
+        if let Some(file) = &embeddings {
+            tell(take(&file.file, "embeddings", file.rows_of(&list.names, policy)?));
+        }
+        for file in &qualities {
+            let found = file.for_images(&list.names, failed, policy)?;
+            let mut line = take(&file.file, "qualities", file.rows_of(&list.names, policy)?);
+            line += &format!(", {} unused", found.unused);
+            if found.failed > 0 {
+                line += &format!("; {} images failed and count as the lowest", found.failed);
+            }
+            tell(line);
+        }
+        for file in groups.iter().chain(&identities) {
+            let rows = file.rows_of(&list.names, policy)?;
+            let lacks = !rows.missing.is_empty();
+            let line = take(&file.file, "groups", rows);
+            if lacks {
+                tell(line);
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let pairs = list.pairs.len();
+            let left_out = list.leave_out(&missing)?;
+            tell(format!(
+                "note: {left_out} of {pairs} comparisons are left out, because {} images are \
+                 missing in a table",
+                missing.len()
+            ));
+        }
+
+        let comparisons = match embeddings {
+            Some(file) => {
                 let found = file.for_images(&list.names)?;
-                if !quiet {
-                    let (by_path, by_stem) = (found.by_path, found.by_stem);
-                    say(&format!(
-                        "{}: {} embeddings matched, {by_path} by path and {by_stem} by stem",
-                        path.display(),
-                        list.names.len(),
-                    ));
-                }
                 Comparisons::from_embeddings(&found.embeddings, &list.pairs)
             }
             None => {
@@ -40,75 +123,47 @@ impl Compared {
                     ScaleChoice::Similarity => ScoreScale::Similarity,
                     ScaleChoice::Distance => ScoreScale::Distance,
                 };
-                let Some(scores) = list.scores.take() else {
-                    bail!(
-                        "{}: its pairs have no scores; name --embeddings, or add the scores as a \
-                         fourth column",
-                        args.pairs.display()
-                    );
-                };
                 let mated = list.pairs.iter().map(|pair| pair.mated).collect();
-                Comparisons::new(scores, mated, scale)
+                Comparisons::new(list.scores.take().unwrap_or_default(), mated, scale)
             }
         };
         let comparisons = comparisons.with_context(|| args.pairs.display().to_string())?;
-        Ok(Self { list, comparisons })
-    }
-
-    /// One quality an image, in the order of the list's names.
-    pub(crate) fn qualities(
-        &self,
-        source: &Source,
-        failed_lowest: bool,
-        quiet: bool,
-    ) -> anyhow::Result<Vec<f64>> {
-        let failed = if failed_lowest { Failed::Lowest } else { Failed::Refuse };
-        let file = QualityFile::read(&source.file, source.column.as_deref())?;
-        let found = file.for_images(&self.list.names, failed)?;
-        if !quiet {
-            let (by_path, by_stem, unused) = (found.by_path, found.by_stem, found.unused);
-            let mut line = format!(
-                "{}: {} qualities matched, {by_path} by path and {by_stem} by stem, {unused} unused",
-                source.file.display(),
-                self.list.names.len(),
-            );
-            if found.failed > 0 {
-                line += &format!("; {} images failed and count as the lowest", found.failed);
-            }
-            say(&line);
-        }
-        Ok(found.values)
-    }
-
-    /// The persons of each pair, if they were asked for.
-    pub(crate) fn identities(&self, args: &BootstrapArgs) -> anyhow::Result<Option<Vec<[u32; 2]>>> {
-        let names = &self.list.names;
-        let of_image = if args.identities_by_name {
-            let mut persons: Vec<&str> = names.iter().map(|name| person(name)).collect();
-            persons.sort_unstable();
-            persons.dedup();
-            let number =
-                |name: &String| persons.partition_point(|&other| other < person(name)) as u32;
-            names.iter().map(number).collect()
-        } else if let Some(path) = &args.identities {
-            GroupFile::read(path, None)?.for_images(names)?.1
-        } else {
-            return Ok(None);
+        let of_file =
+            |file: &QualityFile| Ok(file.for_images(&list.names, failed, Missing::Fail)?.values);
+        let qualities = qualities.iter().map(of_file).collect::<anyhow::Result<_>>()?;
+        let groups = groups.map(|file| file.for_images(&list.names)).transpose()?;
+        let by_name = tables.identities.is_some_and(|args| args.identities_by_name);
+        let identities = match identities {
+            Some(file) => Some(pair_persons(&list, file.for_images(&list.names)?.1)?),
+            None if by_name => Some(pair_persons(&list, persons_by_name(&list.names))?),
+            None => None,
         };
-        for pair in &self.list.pairs {
-            let [a, b] = [pair.a, pair.b].map(|image| of_image[image as usize]);
-            if (a == b) != pair.mated {
-                let [one, other] = [pair.a, pair.b].map(|image| &names[image as usize]);
-                let kind = if pair.mated { "mated" } else { "non-mated" };
-                let persons = if a == b { "one person" } else { "two persons" };
-                bail!("the pair '{one}' '{other}' is {kind}, but the identities say {persons}");
-            }
-        }
-        let pair = |pair: &attn_fiqa_eval::comparisons::Pair| {
-            [of_image[pair.a as usize], of_image[pair.b as usize]]
-        };
-        Ok(Some(self.list.pairs.iter().map(pair).collect()))
+        Ok(Self { list, comparisons, qualities, identities, groups })
     }
+}
+
+/// A number for the person of each image, by its name.
+fn persons_by_name(names: &[String]) -> Vec<u32> {
+    let mut persons: Vec<&str> = names.iter().map(|name| person(name)).collect();
+    persons.sort_unstable();
+    persons.dedup();
+    let number = |name: &String| persons.partition_point(|&other| other < person(name)) as u32;
+    names.iter().map(number).collect()
+}
+
+/// The persons of each pair, which must agree with its label.
+fn pair_persons(list: &PairList, of_image: Vec<u32>) -> anyhow::Result<Vec<[u32; 2]>> {
+    for pair in &list.pairs {
+        let [a, b] = [pair.a, pair.b].map(|image| of_image[image as usize]);
+        if (a == b) != pair.mated {
+            let [one, other] = [pair.a, pair.b].map(|image| &list.names[image as usize]);
+            let kind = if pair.mated { "mated" } else { "non-mated" };
+            let persons = if a == b { "one person" } else { "two persons" };
+            bail!("the pair '{one}' '{other}' is {kind}, but the identities say {persons}");
+        }
+    }
+    let pair = |pair: &Pair| [of_image[pair.a as usize], of_image[pair.b as usize]];
+    Ok(list.pairs.iter().map(pair).collect())
 }
 
 /// The bootstrap that was asked for, if any.
@@ -131,6 +186,29 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The sources of `[NAME=]FILE:COLUMN,COLUMN…`, one a column, of `[NAME=]FILE:*`, one a
+    /// column of qualities, and of what [`Self::parse`] takes.
+    pub(crate) fn parse_all(text: &str) -> anyhow::Result<Vec<Self>> {
+        let source = Self::parse(text);
+        let columns: Vec<String> = match source.column.as_deref() {
+            Some("*") => quality_columns(&source.file)?,
+            Some(columns) if columns.contains(',') => {
+                columns.split(',').map(|column| column.trim().to_owned()).collect()
+            }
+            _ => return Ok(vec![source]),
+        };
+        if columns.is_empty() {
+            bail!("'{}' has no column of qualities", source.file.display());
+        }
+        let prefix = source.name.split_once(':').map_or(source.name.as_str(), |(name, _)| name);
+        let of_column = |column: String| Self {
+            name: format!("{prefix}:{column}"),
+            file: source.file.clone(),
+            column: Some(column),
+        };
+        Ok(columns.into_iter().map(of_column).collect())
+    }
+
     /// A colon belongs to the path unless a table's ending stands before it, and an
     /// equals sign unless a name without a folder does.
     pub(crate) fn parse(text: &str) -> Self {

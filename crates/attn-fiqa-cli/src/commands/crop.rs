@@ -1,17 +1,21 @@
 //! `attn-fiqa crop`: aligned crops of all faces, with a manifest.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use attn_fiqa::align::Landmarks;
-use attn_fiqa::pipeline::{CropRow, FaceSource, cut_faces};
+use attn_fiqa::detect::FaceBox;
+use attn_fiqa::pipeline::{CropRow, FaceSource, cut_faces, main_face};
 use attn_fiqa::status::Status;
 use attn_fiqa::threads::Threads;
+use attn_fiqa_eval::files::stem;
 
 use super::crop_folder::CropFolder;
 use crate::args::CropArgs;
 use crate::exit::Exit;
 use crate::hint::message_of;
-use crate::output::{NewFile, describe_notes};
+use crate::output::{NewFile, describe_notes, same_file};
 use crate::report::Report;
 
 /// The columns between a face's file and its landmarks.
@@ -52,6 +56,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     let heading = heading.map(|&name| name.to_owned()).chain(points);
     manifest.write_record(heading.chain(["message".to_owned()]))?;
 
+    let mut of_image = Vec::new();
     let tally = sources.found_so_far();
     let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);
     let stream = args.input.stream(args.batch);
@@ -62,12 +67,26 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
         &options,
         &stream,
         |row| row,
-        |mut row| {
-            let file = write(&mut folder, &mut row)?;
-            report.count_crop(&row);
-            manifest.write_record(cells(&row, file)).map_err(anyhow::Error::from)
+        |row| {
+            if !args.keep_layout {
+                return write(&mut folder, row, false, &mut report, &mut manifest);
+            }
+            if row.is_first
+                && let Some(row) = main_row(std::mem::take(&mut of_image))
+            {
+                write(&mut folder, row, true, &mut report, &mut manifest)?;
+            }
+            of_image.push(row);
+            Ok(())
         },
     )?;
+    if let Some(row) = main_row(of_image) {
+        write(&mut folder, row, true, &mut report, &mut manifest)?;
+    }
+    if args.keep_layout {
+        let lists = copy_lists(args.input.searched_folders(), &args.output)?;
+        report.say(&format!("note: {lists} text lists copied"));
+    }
     if let FaceSource::Landmarks(file) = &options.faces {
         report.say(&format!("note: landmark file: {}", file.report()));
     }
@@ -78,12 +97,73 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     Ok(report.finish())
 }
 
+/// Of the rows of one image that of its main face; without boxes the first, whose eyes are
+/// farthest apart.
+fn main_row(mut rows: Vec<CropRow>) -> Option<CropRow> {
+    let size = rows.first()?.size.unwrap_or_default();
+    let boxes: Option<Vec<FaceBox>> = rows.iter().map(|row| row.face?.bounds).collect();
+    let main = boxes.and_then(|boxes| main_face(&boxes, size)).unwrap_or(0);
+    let row = rows.swap_remove(main);
+    Some(CropRow { is_first: true, ..row })
+}
+
+/// Copies the text lists below some folders to the same places below another; one that is
+/// there already stays as it is.
+fn copy_lists<'f>(folders: impl Iterator<Item = &'f Path>, to: &Path) -> anyhow::Result<usize> {
+    let mut copied = 0;
+    for root in folders {
+        let mut to_open = vec![root.to_owned()];
+        while let Some(folder) = to_open.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let entry = entry?;
+                let (path, kind) = (entry.path(), entry.file_type()?);
+                if kind.is_dir() && !same_file(&path, to) {
+                    to_open.push(path);
+                } else if kind.is_file() && path.extension().is_some_and(|e| e == "txt") {
+                    let target = to.join(path.strip_prefix(root).unwrap_or(&path));
+                    if target.exists() {
+                        continue;
+                    }
+                    let context = || format!("cannot copy '{}'", path.display());
+                    fs::create_dir_all(target.parent().unwrap_or(to)).with_context(context)?;
+                    fs::copy(&path, &target).with_context(context)?;
+                    copied += 1;
+                }
+            }
+        }
+    }
+    Ok(copied)
+}
+
+/// Writes the crop, if there is one, and the row of the manifest.
+fn write(
+    folder: &mut CropFolder,
+    mut row: CropRow,
+    keep_layout: bool,
+    report: &mut Report,
+    manifest: &mut csv::Writer<NewFile>,
+) -> anyhow::Result<()> {
+    let file = write_crop(folder, &mut row, keep_layout)?;
+    report.count_crop(&row);
+    Ok(manifest.write_record(cells(&row, file))?)
+}
+
 /// Writes the crop, if there is one, and puts a refusal into its place.
-fn write(folder: &mut CropFolder, row: &mut CropRow) -> anyhow::Result<String> {
+fn write_crop(
+    folder: &mut CropFolder,
+    row: &mut CropRow,
+    keep_layout: bool,
+) -> anyhow::Result<String> {
     let Ok(crop) = &row.crop else { return Ok(String::new()) };
-    let mut stem = row.relative.as_os_str().to_owned();
-    stem.push(format!(".face-{}", row.face.map_or(0, |face| face.index)));
-    match folder.write(&PathBuf::from(stem), crop)? {
+    let written = if keep_layout {
+        let name = row.relative.file_name().unwrap_or_default().to_string_lossy();
+        folder.write_once(&row.relative.with_file_name(stem(&name)), crop)?
+    } else {
+        let mut stem = row.relative.as_os_str().to_owned();
+        stem.push(format!(".face-{}", row.face.map_or(0, |face| face.index)));
+        folder.write(&PathBuf::from(stem), crop)?
+    };
+    match written {
         Ok(name) => Ok(name),
         Err(failure) => {
             row.crop = Err(failure);

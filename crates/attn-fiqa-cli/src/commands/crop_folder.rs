@@ -39,9 +39,34 @@ impl CropFolder {
         stem: &Path,
         crop: &Crop,
     ) -> anyhow::Result<Result<String, Failure>> {
-        let inside = stem.components().all(|part| matches!(part, Component::Normal(_)));
-        assert!(inside, "a name that leads out of its folder: this is a bug");
         let name = self.free_name(stem);
+        self.write_as(name, crop)
+    }
+
+    /// The same under that very name.
+    ///
+    /// # Errors
+    ///
+    /// The inner one, if there is a file of that name already, of this run or from before.
+    pub(super) fn write_once(
+        &mut self,
+        stem: &Path,
+        crop: &Crop,
+    ) -> anyhow::Result<Result<String, Failure>> {
+        let name = self.name(stem, 1);
+        if !self.taken.insert(name.clone()) {
+            let message = format!(
+                "'{}' was written of another picture, whose name differs in its ending",
+                name.display()
+            );
+            return Ok(Err(Failure::new(Status::NotWritten, message)));
+        }
+        self.write_as(name, crop)
+    }
+
+    fn write_as(&self, name: PathBuf, crop: &Crop) -> anyhow::Result<Result<String, Failure>> {
+        let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
+        assert!(inside, "a name that leads out of its folder: this is a bug");
         let path = self.folder.join(&name);
         let bytes = match self.format {
             PictureFormat::Png => encode_png(crop.rgb(), crop.side(), crop.side())?,
@@ -65,19 +90,24 @@ impl CropFolder {
         Ok(Ok(name.to_string_lossy().into_owned()))
     }
 
-    fn free_name(&mut self, stem: &Path) -> PathBuf {
+    /// The name of the file of that number under a stem.
+    fn name(&self, stem: &Path, number: u64) -> PathBuf {
         let ending = match self.format {
             PictureFormat::Png => "png",
             PictureFormat::Jpg => "jpg",
         };
+        let mut name = stem.as_os_str().to_owned();
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        name.push(format!(".{ending}"));
+        PathBuf::from(name)
+    }
+
+    fn free_name(&mut self, stem: &Path) -> PathBuf {
         let mut number = 1_u64;
         loop {
-            let mut name = stem.as_os_str().to_owned();
-            if number > 1 {
-                name.push(format!("-{number}"));
-            }
-            name.push(format!(".{ending}"));
-            let name = PathBuf::from(name);
+            let name = self.name(stem, number);
             if self.taken.insert(name.clone()) {
                 return name;
             }

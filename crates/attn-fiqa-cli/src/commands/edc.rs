@@ -6,13 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use attn_fiqa_eval::comparisons::pair_qualities;
-use attn_fiqa_eval::edc::{Bootstrap, Curve, CurveIntervals, Evaluator, Protocol, Ranking, Target};
-use attn_fiqa_eval::files::GroupFile;
+use attn_fiqa_eval::edc::{
+    Bootstrap, Curve, CurveIntervals, Evaluator, Interval, Protocol, Ranking, Target,
+    paired_interval,
+};
 use attn_fiqa_eval::rejection::{GroupRow, Reject, fairness};
 use attn_fiqa_eval::statistics::spearman;
 use serde_json::json;
 
-use super::compare::{Compared, Source, bootstrap, cell, thousandths};
+use super::compare::{Compared, Source, Tables, bootstrap, cell, thousandths};
 use crate::args::EdcArgs;
 use crate::exit::Exit;
 use crate::output::{NewFile, PlainTable};
@@ -42,7 +44,8 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
              --start-fnmr and --threshold are for --protocol iso,nist"
         );
     }
-    let sources: Vec<Source> = args.quality.iter().map(|text| Source::parse(text)).collect();
+    let sources = args.quality.iter().map(|text| Source::parse_all(text));
+    let sources: Vec<Source> = sources.collect::<anyhow::Result<Vec<_>>>()?.concat();
     let mut names = BTreeSet::from(["random", "oracle"]);
     if let Some(twice) = sources.iter().find(|source| !names.insert(&source.name)) {
         bail!("two rows would be called '{}'; name one with NAME=FILE", twice.name);
@@ -51,17 +54,20 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     }
-    let compared = Compared::read(&args.comparisons, args.quiet)?;
-    let qualities = sources
-        .iter()
-        .map(|source| compared.qualities(source, args.failed_lowest, args.quiet))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let identities = compared.identities(&args.bootstrap)?;
-    let bootstrap = bootstrap(&args.bootstrap, identities.as_deref(), args.limit);
+    let group_source = args.group_by.as_deref().map(Source::parse);
+    let tables = Tables {
+        qualities: &sources,
+        failed_lowest: args.failed_lowest,
+        identities: Some(&args.bootstrap),
+        groups: group_source.as_ref(),
+    };
+    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
+    let qualities = &compared.qualities;
+    let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), args.limit);
     let evaluator = Evaluator::new(&compared.comparisons);
 
     let mut measured = Vec::new();
-    for (source, qualities) in sources.iter().zip(&qualities) {
+    for (source, qualities) in sources.iter().zip(qualities) {
         let ranking = Ranking::new(&pair_qualities(qualities, &compared.list.pairs)?)?;
         for &protocol in &args.protocol {
             let of = (source.name.as_str(), protocol);
@@ -74,17 +80,20 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
 
     let table = pauc_table(&measured);
     table.print()?;
+    let differences = differences(&sources, &measured, args.bootstrap.level);
     if let Some(folder) = &args.output {
         table.save(&folder.join("pauc.csv"))?;
+        differences_table(&differences).save(&folder.join("differences.csv"))?;
         curves_table(&measured).save(&folder.join("curves.csv"))?;
-        correlations(&sources, &qualities).save(&folder.join("correlations.csv"))?;
-        let groups = groups(&evaluator, &compared, &sources, &qualities, args)?;
+        correlations(&sources, qualities).save(&folder.join("correlations.csv"))?;
+        let groups = groups(&evaluator, &compared, &sources, args)?;
         if let Some(groups) = &groups {
             groups_table(groups).save(&folder.join("groups.csv"))?;
         }
-        save_json(&measured, groups.as_deref(), args, &folder.join("edc.json"))?;
+        save_json((&measured, &differences), groups.as_deref(), args, &folder.join("edc.json"))?;
     }
     if !args.quiet {
+        differences.iter().for_each(|difference| say(&difference.to_string()));
         let warnings: BTreeSet<String> = measured
             .iter()
             .flat_map(|each| &each.curve.warnings)
@@ -218,6 +227,102 @@ fn pauc_table(measured: &[Measured]) -> PlainTable {
     table
 }
 
+/// How much larger one quality's area is than another's, on the same drawn sets.
+#[derive(serde::Serialize)]
+struct Difference {
+    method: String,
+    protocol: Protocol,
+    target: Target,
+    /// `first` or `best`: why it is compared with the other.
+    against: &'static str,
+    other: String,
+    /// pAUC of the method less that of the other.
+    difference: f64,
+    interval: Option<Interval>,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { method, protocol, target, against, other, difference, interval } = self;
+        let difference = 1000.0 * difference;
+        write!(
+            f,
+            "difference of pAUC x1000, {protocol}, {target}: '{method}' less '{other}' \
+                   ({against}) {difference:.2}"
+        )?;
+        match interval {
+            Some(Interval { low, high }) => {
+                write!(f, " [{:.2}, {:.2}]", 1000.0 * low, 1000.0 * high)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Of every quality from the first and from the best, by protocol and target.
+fn differences(sources: &[Source], measured: &[Measured], level: f64) -> Vec<Difference> {
+    let is_quality = |each: &&Measured| sources.iter().any(|source| source.name == each.method);
+    let qualities: Vec<&Measured> = measured.iter().filter(is_quality).collect();
+    let mut found = Vec::new();
+    for first in qualities.iter().filter(|each| each.method == sources[0].name) {
+        let (protocol, target) = (first.curve.protocol, first.curve.target);
+        let same = qualities.iter().filter(|each| {
+            each.curve.protocol == protocol && each.curve.target == target && each.pauc.is_some()
+        });
+        let best = same.clone().min_by(|a, b| {
+            a.pauc.unwrap_or(f64::INFINITY).total_cmp(&b.pauc.unwrap_or(f64::INFINITY))
+        });
+        for (against, other) in [("first", Some(first)), ("best", best)] {
+            let Some(other) = other else { continue };
+            for each in same.clone().filter(|each| each.method != other.method) {
+                let (Some(pauc), Some(of_other)) = (each.pauc, other.pauc) else { continue };
+                let pair = each.intervals.as_ref().zip(other.intervals.as_ref());
+                let interval = pair.and_then(|(each, other)| {
+                    paired_interval(&each.replicates, &other.replicates, level)
+                });
+                let (method, other) = (each.method.clone(), other.method.clone());
+                let difference = pauc - of_other;
+                found.push(Difference {
+                    method,
+                    protocol,
+                    target,
+                    against,
+                    other,
+                    difference,
+                    interval,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn differences_table(differences: &[Difference]) -> PlainTable {
+    let mut table = PlainTable::new(&[
+        "method",
+        "protocol",
+        "target",
+        "against",
+        "other",
+        "difference_x1000",
+        "low",
+        "high",
+    ]);
+    for each in differences {
+        table.push(vec![
+            each.method.clone(),
+            each.protocol.to_string(),
+            each.target.to_string(),
+            each.against.to_owned(),
+            each.other.clone(),
+            thousandths(Some(each.difference)),
+            thousandths(each.interval.map(|interval| interval.low)),
+            thousandths(each.interval.map(|interval| interval.high)),
+        ]);
+    }
+    table
+}
+
 fn curves_table(measured: &[Measured]) -> PlainTable {
     let mut table = PlainTable::new(&[
         "method",
@@ -275,15 +380,11 @@ fn groups(
     evaluator: &Evaluator<'_>,
     compared: &Compared,
     sources: &[Source],
-    qualities: &[Vec<f64>],
     args: &EdcArgs,
 ) -> anyhow::Result<Option<Groups>> {
-    let Some(group_by) = &args.group_by else { return Ok(None) };
-    let Source { file, column, .. } = Source::parse(group_by);
-    let (groups, group_of) =
-        GroupFile::read(&file, column.as_deref())?.for_images(&compared.list.names)?;
+    let Some((groups, group_of)) = &compared.groups else { return Ok(None) };
     let mut found = Vec::new();
-    for (source, qualities) in sources.iter().zip(qualities) {
+    for (source, qualities) in sources.iter().zip(&compared.qualities) {
         for target in args.targets.targets() {
             let (pairs, reject) = (&compared.list.pairs, Reject::Share(args.reject));
             let of = (groups.as_slice(), group_of.as_slice());
@@ -332,7 +433,7 @@ fn groups_table(groups: &Groups) -> PlainTable {
 }
 
 fn save_json(
-    measured: &[Measured],
+    (measured, differences): (&[Measured], &[Difference]),
     groups: Option<&[(String, Target, Vec<GroupRow>)]>,
     args: &EdcArgs,
     path: &Path,
@@ -357,7 +458,8 @@ fn save_json(
         "seed": args.bootstrap.seed, "orders": args.orders, "reject": args.reject,
     });
     let mut file = NewFile::create(path)?;
-    let all = json!({ "settings": settings, "curves": curves, "groups": groups });
+    let all = json!({ "settings": settings, "curves": curves, "differences": differences,
+        "groups": groups });
     serde_json::to_writer_pretty(&mut file, &all)?;
     writeln!(file)?;
     file.finish()

@@ -7,19 +7,25 @@ use attn_fiqa_eval::edc::Evaluator;
 use attn_fiqa_eval::rates::{OperatingPoint, equal_error_rate, operating_points};
 use attn_fiqa_eval::verification::{ThresholdGrid, equal_folds, verification};
 
-use super::compare::{Compared, Source, cell};
+use super::compare::{Compared, Source, Tables, cell};
 use crate::args::{ThresholdChoice, VerifyArgs};
 use crate::exit::Exit;
 use crate::output::PlainTable;
 use crate::report::say;
 
 pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
-    let compared = Compared::read(&args.comparisons, args.quiet)?;
+    let bands = args.bands.as_deref().map(|typed| {
+        let mut source = Source::parse(typed);
+        source.column.get_or_insert_with(|| "quality".to_owned());
+        source
+    });
+    let tables = Tables { qualities: bands.as_slice(), failed_lowest: true, ..Tables::default() };
+    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
     let comparisons = &compared.comparisons;
     let evaluator = Evaluator::new(comparisons);
     let points = operating_points(&evaluator, &args.targets.targets())?;
-    if let Some(bands) = &args.bands {
-        let qualities = qualities(&compared, bands, args.quiet)?;
+    if let Some(source) = &bands {
+        let qualities = whole_qualities(source, &compared.qualities[0])?;
         bands_table(&compared, &qualities, &points)?.print()?;
         tell(&compared, &points, args.quiet);
         return Ok(Exit::Done);
@@ -64,12 +70,9 @@ fn tell(compared: &Compared, points: &[OperatingPoint], quiet: bool) {
     }
 }
 
-/// One quality an image, as `score` writes them.
-fn qualities(compared: &Compared, typed: &str, quiet: bool) -> anyhow::Result<Vec<i8>> {
-    let mut source = Source::parse(typed);
-    source.column.get_or_insert_with(|| "quality".to_owned());
-    let values = compared.qualities(&source, true, quiet)?;
-    let whole = |value: f64| {
+/// One quality an image, as `score` writes them; minus infinity is a failure.
+pub(super) fn whole_qualities(source: &Source, values: &[f64]) -> anyhow::Result<Vec<i8>> {
+    let whole = |&value: &f64| {
         let failed = f64::from(FAILURE_TO_COMPUTE);
         match value {
             // A cell of an image without a quality is empty.
@@ -83,7 +86,7 @@ fn qualities(compared: &Compared, typed: &str, quiet: bool) -> anyhow::Result<Ve
             ),
         }
     };
-    values.into_iter().map(whole).collect()
+    values.iter().map(whole).collect()
 }
 
 fn bands_table(

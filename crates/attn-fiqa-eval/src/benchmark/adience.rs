@@ -6,7 +6,7 @@ use super::Benchmark;
 use super::folder::{find_images, identities_by};
 use crate::comparisons::{Comparisons, Pair};
 use crate::files::lines::Lines;
-use crate::files::{FileError, FileProblem, check_classes};
+use crate::files::{FileError, FileProblem, Missing, check_classes};
 use crate::random::Random;
 
 /// Folds of the distribution.
@@ -24,7 +24,12 @@ const FOLDS: usize = 5;
 /// # Errors
 ///
 /// If a fold has another form, an image is missing, or there is only one person.
-pub fn adience(name: &str, folder: &Path, seed: u64) -> Result<Benchmark, FileError> {
+pub fn adience(
+    name: &str,
+    folder: &Path,
+    seed: u64,
+    missing: Missing,
+) -> Result<Benchmark, FileError> {
     let mut names = Vec::new();
     for fold in 0..FOLDS {
         let mut lines = Lines::open(&folder.join(format!("fold_{fold}_data.txt")))?;
@@ -50,15 +55,22 @@ pub fn adience(name: &str, folder: &Path, seed: u64) -> Result<Benchmark, FileEr
         let problem = FileProblem::Count { what, found, against, expected: distinct };
         return Err(FileError::new(&shown_folder, problem));
     }
-    let mut images = match find_images(name, folder, &names) {
+    let coarse: Vec<String> = names
+        .iter()
+        .map(|name| name.replace("/landmark_aligned_face.", "/coarse_tilt_aligned_face."))
+        .collect();
+    // A set that lacks images is that of the two distributions which it is nearer to.
+    let mut images = match find_images(name, folder, &names, Missing::Fail) {
         Ok(images) => images,
-        Err(missing) => {
-            let coarse: Vec<String> = names
-                .iter()
-                .map(|name| name.replace("/landmark_aligned_face.", "/coarse_tilt_aligned_face."))
-                .collect();
-            find_images(name, folder, &coarse).map_err(|_| missing)?
-        }
+        Err(error) => match find_images(name, folder, &coarse, Missing::Fail) {
+            Ok(images) => images,
+            Err(_) if missing == Missing::Fail => return Err(error),
+            Err(_) => [&names, &coarse]
+                .into_iter()
+                .filter_map(|names| find_images(name, folder, names, missing).ok())
+                .min_by_key(|images| images.iter().filter(|image| !image.is_there()).count())
+                .ok_or(error)?,
+        },
     };
     identities_by(&mut images, |image| image.name.split('/').next().unwrap_or_default().to_owned());
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::folder::{complete, identities_by};
 use super::{Benchmark, BenchmarkImage, ImageAt};
 use crate::files::lines::Lines;
-use crate::files::{FileError, PairBuilder, shown};
+use crate::files::{FileError, Missing, PairBuilder, shown};
 
 /// Folds of the protocol.
 const FOLDS: u16 = 10;
@@ -22,7 +22,12 @@ const FOLDS: u16 = 10;
 /// # Errors
 ///
 /// If a list has another form, a number is in no list, or an image is missing.
-pub fn cfp(name: &str, folder: &Path, profile: bool) -> Result<Benchmark, FileError> {
+pub fn cfp(
+    name: &str,
+    folder: &Path,
+    profile: bool,
+    missing: Missing,
+) -> Result<Benchmark, FileError> {
     let protocol = folder.join("Protocol");
     let frontal = read_list(&protocol.join("Pair_list_F.txt"))?;
     let second = match profile {
@@ -52,16 +57,15 @@ pub fn cfp(name: &str, folder: &Path, profile: bool) -> Result<Benchmark, FileEr
     }
     let (names, pairs) = builder.finish()?;
     let mut images = Vec::with_capacity(names.len());
-    let mut missing = Vec::new();
+    let mut absent = Vec::new();
     for name in &names {
-        match existing(&folder.join(name)) {
-            Some(path) => {
-                images.push(BenchmarkImage::new(name.clone(), ImageAt::File(path)));
-            }
-            None => missing.push(name.as_str()),
-        }
+        let path = existing(&folder.join(name)).unwrap_or_else(|| {
+            absent.push(name.as_str());
+            folder.join(name)
+        });
+        images.push(BenchmarkImage::new(name.clone(), ImageAt::File(path)));
     }
-    complete(name, folder, &missing, names.len())?;
+    complete(name, folder, absent.into_iter(), names.len(), missing)?;
     // `…/001/frontal/01.jpg` shows person 001.
     identities_by(&mut images, |image| {
         image.name.rsplit('/').nth(2).unwrap_or_default().to_owned()

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{BenchmarkImage, ImageAt};
-use crate::files::names::{NameIndex, without_ending};
-use crate::files::{FileError, FileProblem, shown};
+use crate::files::names::{join, without_ending};
+use crate::files::{FileError, FileProblem, Missing, named};
 
 /// Deepest nesting of folders.
 const MAX_DEPTH: usize = 16;
@@ -42,43 +42,41 @@ fn image_files(folder: &Path) -> Result<Vec<String>, FileError> {
 }
 
 /// The images of these names below a folder, wherever they lie and whatever their
-/// ending; all of them, or an error that says how many are missing.
+/// ending. One that is not there is an error, or a failure once it is read, as `missing`
+/// says.
 pub(super) fn find_images(
     benchmark: &str,
     folder: &Path,
     names: &[String],
+    missing: Missing,
 ) -> Result<Vec<BenchmarkImage>, FileError> {
     let files = image_files(folder)?;
-    let index = NameIndex::new(&files);
-    let shown_folder = folder.to_string_lossy();
-    let (mut images, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
-    for name in names {
-        match index.find(&shown_folder, name, |_, _| false)? {
-            Some(found) => {
-                let path = folder.join(&files[found.index]);
-                images.push(BenchmarkImage::new(name.clone(), ImageAt::File(path)));
-            }
-            None => missing.push(name.as_str()),
-        }
-    }
-    complete(benchmark, folder, &missing, names.len())?;
+    let found = join(&folder.to_string_lossy(), &files, names, |_, _| false)?;
+    let image = |(name, found): (&String, &Option<_>)| {
+        let found: &Option<crate::files::names::Found> = found;
+        let path = found.map_or(name, |found| &files[found.index]);
+        BenchmarkImage::new(name.clone(), ImageAt::File(folder.join(path)))
+    };
+    let images = names.iter().zip(&found).map(image).collect();
+    let absent = names.iter().zip(&found).filter(|(_, found)| found.is_none());
+    complete(benchmark, folder, absent.map(|(name, _)| name.as_str()), names.len(), missing)?;
     Ok(images)
 }
 
-/// An error if an image is missing.
-pub(super) fn complete(
+/// An error if an image is missing and that is to be one.
+pub(super) fn complete<'n>(
     benchmark: &str,
     folder: &Path,
-    missing: &[&str],
+    absent: impl Iterator<Item = &'n str> + Clone,
     total: usize,
+    missing: Missing,
 ) -> Result<(), FileError> {
-    let Some(first) = missing.first() else { return Ok(()) };
-    let problem = FileProblem::Incomplete {
-        benchmark: benchmark.to_owned(),
-        missing: missing.len(),
-        total,
-        first: shown(first),
-    };
+    let count = absent.clone().count();
+    if count == 0 || missing == Missing::Skip && count < total {
+        return Ok(());
+    }
+    let (benchmark, named) = (benchmark.to_owned(), named(absent));
+    let problem = FileProblem::Incomplete { benchmark, missing: count, total, named };
     Err(FileError::new(&folder.to_string_lossy(), problem))
 }
 

@@ -7,7 +7,7 @@ use super::folder::complete;
 use super::{Benchmark, BenchmarkImage, ImageAt, Template};
 use crate::comparisons::{Comparisons, Pair};
 use crate::files::lines::Lines;
-use crate::files::{FileError, FileProblem, check_classes, shown};
+use crate::files::{FileError, FileProblem, Missing, check_classes, shown};
 
 /// IJB-C in InsightFace's layout: below `meta`, `ijbc_face_tid_mid.txt` (image,
 /// template, media), `ijbc_template_pair_label.txt` (template, template, 1|0) and
@@ -21,7 +21,7 @@ use crate::files::{FileError, FileProblem, check_classes, shown};
 ///
 /// If a file has another form, an image has no points, a pair's template has no
 /// image, or an image is missing.
-pub fn ijbc(name: &str, folder: &Path) -> Result<Benchmark, FileError> {
+pub fn ijbc(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, FileError> {
     let set = if folder.join("meta/ijbb_face_tid_mid.txt").is_file() { "ijbb" } else { "ijbc" };
     let meta = |file: &str| folder.join("meta").join(format!("{set}_{file}.txt"));
     let (mut images, by_name) = read_points(&meta("name_5pts_score"))?;
@@ -29,17 +29,16 @@ pub fn ijbc(name: &str, folder: &Path) -> Result<Benchmark, FileError> {
     let pairs = read_pairs(&meta("template_pair_label"), &templates)?;
     let crops = folder.join("loose_crop");
     if crops.is_dir() {
-        let mut missing = Vec::new();
+        let mut absent = Vec::new();
         let total = images.len();
         for image in &mut images {
             let path: PathBuf = crops.join(&image.name);
             if !path.is_file() {
-                missing.push(image.name.clone());
+                absent.push(image.name.clone());
             }
             image.at = ImageAt::File(path);
         }
-        let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
-        complete(name, &crops, &missing, total)?;
+        complete(name, &crops, absent.iter().map(String::as_str), total, missing)?;
     }
     let templates = Some(templates);
     Ok(Benchmark { name: name.to_owned(), images, templates, pairs, folds: None })

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::{Benchmark, adience, cfp, ijbc, insightface_bin, lfw, pair_list, two_line_lfw, xqlfw};
-use crate::files::FileError;
+use crate::files::{FileError, Missing};
 
 /// Seed of the non-mated comparisons that Adience's protocol lacks.
 pub const ADIENCE_SEED: u64 = 0;
@@ -65,7 +65,8 @@ impl BenchmarkKind {
         }
     }
 
-    /// Reads the benchmark at `path`, called `name`, and checks that it is complete.
+    /// Reads the benchmark at `path`, called `name`. An image that is missing is an error,
+    /// or with [`Missing::Skip`] a failure once it is read.
     ///
     /// A file ending in `.bin` is read as InsightFace's, whatever the kind: that is
     /// how most of these sets are passed on. A folder is read in its own layout; one
@@ -74,29 +75,32 @@ impl BenchmarkKind {
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the first file that is wrong, and if an image is missing.
-    pub fn open(self, name: &str, path: &Path) -> Result<Benchmark, FileError> {
+    /// Whatever is wrong with the first file that is wrong, if an image is missing and
+    /// `missing` says so, and if all are.
+    pub fn open(self, name: &str, path: &Path, missing: Missing) -> Result<Benchmark, FileError> {
         if path.is_file() {
             return match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bin")) {
                 true => insightface_bin(name, path),
-                false => pair_list(name, path, None),
+                false => pair_list(name, path, None, missing),
             };
         }
         std::fs::read_dir(path).map_err(|error| FileError::io(path, error))?;
         let list = path.join("pair_list.txt");
         match self {
-            Self::Lfw => lfw(name, path),
-            Self::Xqlfw => xqlfw(name, path),
-            Self::Calfw => two_line_lfw(name, path, "pairs_CALFW.txt"),
-            Self::Cplfw => two_line_lfw(name, path, "pairs_CPLFW.txt"),
-            Self::CfpFp | Self::CfpFf if !list.is_file() => cfp(name, path, self == Self::CfpFp),
-            Self::Adience if !list.is_file() => adience(name, path, ADIENCE_SEED),
-            Self::IjbC => ijbc(name, path),
+            Self::Lfw => lfw(name, path, missing),
+            Self::Xqlfw => xqlfw(name, path, missing),
+            Self::Calfw => two_line_lfw(name, path, "pairs_CALFW.txt", missing),
+            Self::Cplfw => two_line_lfw(name, path, "pairs_CPLFW.txt", missing),
+            Self::CfpFp | Self::CfpFf if !list.is_file() => {
+                cfp(name, path, self == Self::CfpFp, missing)
+            }
+            Self::Adience if !list.is_file() => adience(name, path, ADIENCE_SEED, missing),
+            Self::IjbC => ijbc(name, path, missing),
             Self::AgeDb30 | Self::Bin if !list.is_file() => {
                 let bins = ["agedb_30.bin", "agedb30.bin", "agedb-30.bin"];
                 insightface_bin(name, &super::folder::first_of(path, &bins)?)
             }
-            _ => pair_list(name, &list, Some(path)),
+            _ => pair_list(name, &list, Some(path), missing),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::folder::{find_images, first_of, identities_by};
 use super::{Benchmark, Template};
 use crate::comparisons::Pair;
 use crate::files::lines::Lines;
-use crate::files::{FileError, FileProblem, PairBuilder, PairList, stem};
+use crate::files::{FileError, FileProblem, Missing, PairBuilder, PairList, stem};
 
 /// LFW: `pairs.txt` (first line `10 300`, then ten times 300 mated and 300 non-mated
 /// pairs) or `pair_list.txt` (`a b 1|0` a line, in the order of the folds), and
@@ -15,8 +15,8 @@ use crate::files::{FileError, FileProblem, PairBuilder, PairList, stem};
 /// # Errors
 ///
 /// If the protocol has another form than its first line says, or an image is missing.
-pub fn lfw(name: &str, folder: &Path) -> Result<Benchmark, FileError> {
-    with_lfw_pairs(name, folder, &["pairs.txt", "pair_list.txt", "lfw-pair_list.txt"])
+pub fn lfw(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, FileError> {
+    with_lfw_pairs(name, folder, &["pairs.txt", "pair_list.txt", "lfw-pair_list.txt"], missing)
 }
 
 /// XQLFW: the same with `xqlfw_pairs.txt`.
@@ -24,8 +24,8 @@ pub fn lfw(name: &str, folder: &Path) -> Result<Benchmark, FileError> {
 /// # Errors
 ///
 /// As [`lfw`].
-pub fn xqlfw(name: &str, folder: &Path) -> Result<Benchmark, FileError> {
-    with_lfw_pairs(name, folder, &["xqlfw_pairs.txt", "pairs.txt", "pair_list.txt"])
+pub fn xqlfw(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, FileError> {
+    with_lfw_pairs(name, folder, &["xqlfw_pairs.txt", "pairs.txt", "pair_list.txt"], missing)
 }
 
 /// CALFW and CPLFW: `pairs_CALFW.txt` or `pairs_CPLFW.txt` (two lines a pair, `file
@@ -35,10 +35,15 @@ pub fn xqlfw(name: &str, folder: &Path) -> Result<Benchmark, FileError> {
 /// # Errors
 ///
 /// If the two lines of a pair have different labels, or an image is missing.
-pub fn two_line_lfw(name: &str, folder: &Path, protocol: &str) -> Result<Benchmark, FileError> {
+pub fn two_line_lfw(
+    name: &str,
+    folder: &Path,
+    protocol: &str,
+    missing: Missing,
+) -> Result<Benchmark, FileError> {
     let path = first_of(folder, &[protocol, "pair_list.txt"])?;
     if path.ends_with("pair_list.txt") {
-        return finish(name, folder, PairList::read(&path)?.into(), None);
+        return finish(name, folder, PairList::read(&path)?.into(), None, missing);
     }
     let mut lines = Lines::open(&path)?;
     let file = lines.file().to_owned();
@@ -62,16 +67,21 @@ pub fn two_line_lfw(name: &str, folder: &Path, protocol: &str) -> Result<Benchma
         let problem = FileProblem::Damaged(format!("the last pair has one image, '{image}'"));
         return Err(FileError::new(&file, problem));
     }
-    finish(name, folder, builder.finish()?, None)
+    finish(name, folder, builder.finish()?, None, missing)
 }
 
-fn with_lfw_pairs(name: &str, folder: &Path, lists: &[&str]) -> Result<Benchmark, FileError> {
+fn with_lfw_pairs(
+    name: &str,
+    folder: &Path,
+    lists: &[&str],
+    missing: Missing,
+) -> Result<Benchmark, FileError> {
     let path = first_of(folder, lists)?;
     if path.to_string_lossy().ends_with("pair_list.txt") {
-        return finish(name, folder, PairList::read(&path)?.into(), None);
+        return finish(name, folder, PairList::read(&path)?.into(), None, missing);
     }
     let (list, folds) = read_pairs_txt(&path)?;
-    finish(name, folder, list, Some(folds))
+    finish(name, folder, list, Some(folds), missing)
 }
 
 type NamedPairs = (Vec<String>, Vec<Pair>);
@@ -87,8 +97,9 @@ fn finish(
     folder: &Path,
     (names, pairs): NamedPairs,
     folds: Option<Vec<u16>>,
+    missing: Missing,
 ) -> Result<Benchmark, FileError> {
-    let mut images = find_images(name, folder, &names)?;
+    let mut images = find_images(name, folder, &names, missing)?;
     // `Ann_Lee_0001` is the first picture of Ann Lee.
     identities_by(&mut images, |image| person(&image.name).to_owned());
     let templates = None::<Vec<Template>>;

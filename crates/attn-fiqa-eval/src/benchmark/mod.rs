@@ -62,6 +62,15 @@ pub struct BenchmarkImage {
 }
 
 impl BenchmarkImage {
+    /// Whether its bytes are there to be read.
+    pub(crate) fn is_there(&self) -> bool {
+        match &self.at {
+            ImageAt::File(path) => path.is_file(),
+            ImageAt::Packed { .. } => true,
+            ImageAt::Nowhere => false,
+        }
+    }
+
     /// An image of which only name and place are known.
     pub(crate) fn new(name: impl Into<String>, at: ImageAt) -> Self {
         Self { name: name.into(), at, identity: None, landmarks: None }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::folder::find_images;
 use super::{Benchmark, BenchmarkImage, ImageAt};
-use crate::files::{FileError, PairList};
+use crate::files::{FileError, Missing, PairList};
 
 /// A benchmark from a list of pairs (`a b 1|0` a line) and, if images are needed, the
 /// folder below which they lie under those names, with any ending. Ten folds, as
@@ -13,10 +13,15 @@ use crate::files::{FileError, PairList};
 /// # Errors
 ///
 /// If the list is wrong in any way of [`PairList::read`], or an image is missing.
-pub fn pair_list(name: &str, list: &Path, images: Option<&Path>) -> Result<Benchmark, FileError> {
+pub fn pair_list(
+    name: &str,
+    list: &Path,
+    images: Option<&Path>,
+    missing: Missing,
+) -> Result<Benchmark, FileError> {
     let list = PairList::read(list)?;
     let images = match images {
-        Some(folder) => find_images(name, folder, &list.names)?,
+        Some(folder) => find_images(name, folder, &list.names, missing)?,
         None => {
             let nowhere = |name: &String| BenchmarkImage::new(name.clone(), ImageAt::Nowhere);
             list.names.iter().map(nowhere).collect()

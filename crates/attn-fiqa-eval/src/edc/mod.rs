@@ -70,7 +70,7 @@ use crate::comparisons::Comparisons;
 use crate::error::EvalError;
 
 pub use crate::decision::Target;
-pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample};
+pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample, paired_interval};
 pub use curve::{Curve, CurvePoint, Shape, Warning};
 pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use parquet::record::Field;
 
 use super::lines::Lines;
-use super::names::NameIndex;
+use super::names::{MatchedRows, Missing, matched};
 use super::{FileError, FileProblem, error::shown, npy, table};
 use crate::embeddings::Embeddings;
 
@@ -29,17 +29,6 @@ pub struct EmbeddingFile {
 pub struct MatchedEmbeddings {
     /// One row an image.
     pub embeddings: Embeddings,
-    /// Images found by their whole path.
-    pub by_path: usize,
-    /// Images found by their stem.
-    pub by_stem: usize,
-}
-
-/// Which row of a file belongs to each of the images asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MatchedRows {
-    /// One row number an image.
-    pub rows: Vec<usize>,
     /// Images found by their whole path.
     pub by_path: usize,
     /// Images found by their stem.
@@ -76,13 +65,14 @@ impl EmbeddingFile {
         }
     }
 
-    /// The embeddings of these images, by whole path or else by stem.
+    /// The embeddings of these images, by whole path or else by the end of it.
     ///
     /// # Errors
     ///
     /// If an image has none, or a name fits several that differ.
     pub fn for_images(&self, images: &[String]) -> Result<MatchedEmbeddings, FileError> {
-        let MatchedRows { rows, by_path, by_stem } = self.rows_of(images)?;
+        let MatchedRows { rows, by_path, by_stem, .. } = self.rows_of(images, Missing::Fail)?;
+        let rows: Vec<usize> = rows.into_iter().flatten().collect();
         Ok(MatchedEmbeddings { embeddings: self.embeddings.select(&rows), by_path, by_stem })
     }
 
@@ -90,30 +80,10 @@ impl EmbeddingFile {
     ///
     /// # Errors
     ///
-    /// As [`Self::for_images`].
-    pub fn rows_of(&self, images: &[String]) -> Result<MatchedRows, FileError> {
-        let index = NameIndex::new(&self.names);
+    /// If an image has none and `missing` says so, or a name fits several that differ.
+    pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.embeddings.row(a) == self.embeddings.row(b);
-        let (mut rows, mut missing) = (Vec::with_capacity(images.len()), Vec::new());
-        let [mut by_path, mut by_stem] = [0; 2];
-        for image in images {
-            match index.find(&self.file, image, same)? {
-                Some(found) => {
-                    *if found.whole { &mut by_path } else { &mut by_stem } += 1;
-                    rows.push(found.index);
-                }
-                None => missing.push(image),
-            }
-        }
-        match missing.first() {
-            None => Ok(MatchedRows { rows, by_path, by_stem }),
-            Some(first) => {
-                let (what, first) = ("embedding", shown(first));
-                let (missing, total) = (missing.len(), images.len());
-                let problem = FileProblem::Missing { what, missing, total, first, advice: "" };
-                Err(FileError::new(&self.file, problem))
-            }
-        }
+        matched((&self.file, "embedding"), &self.names, images, missing, same)
     }
 }
 
@@ -209,8 +179,7 @@ fn read_matrix(path: &Path, file: &str, list: Option<&Path>) -> Result<Embedding
         return Err(FileError::new(file, FileProblem::Unexpected { expected, found }));
     };
     let Some(list) = list else {
-        let expected = "usable alone: name the list of its images, a path a line, one a row";
-        return Err(FileError::new(file, FileProblem::WrongKind { expected }));
+        return Err(FileError::new(file, FileProblem::NoNames));
     };
     let (mut lines, mut names) = (Lines::open(list)?, Vec::new());
     while let Some((_, line)) = lines.next()? {

@@ -55,6 +55,20 @@ pub enum FileProblem {
         /// What was found, shortened.
         found: String,
     },
+    /// A table lacks a column.
+    #[error("expected a column '{column}', found only {found}")]
+    NoColumn {
+        /// The column.
+        column: String,
+        /// Those that there are, quoted.
+        found: String,
+    },
+    /// A matrix of embeddings came without the names of its images.
+    #[error(
+        "is a matrix without the names of its images; it needs the list of them, a path a line, \
+         one a row"
+    )]
+    NoNames,
     /// A name occurs again with something else beside it.
     #[error("'{name}' was given another {what} on line {first}; which of them is meant?")]
     Contradiction {
@@ -65,18 +79,20 @@ pub enum FileProblem {
         /// Line of the first.
         first: u64,
     },
-    /// A name fits several entries that differ.
-    #[error("'{name}' fits several entries, such as '{one}' and '{other}'; give longer names")]
+    /// A name fits several entries that differ, or an entry's several images.
+    #[error("'{name}' fits several {what}, such as '{one}' and '{other}'; give longer names")]
     Ambiguous {
-        /// The name looked for.
+        /// The name.
         name: String,
+        /// `entries` or `images`.
+        what: &'static str,
         /// One that fits.
         one: String,
         /// Another that fits.
         other: String,
     },
     /// Entries are missing.
-    #[error("has no {what} for {missing} of {total} images, the first of them '{first}'{advice}")]
+    #[error("has no {what} for {missing} of {total} images: {named}")]
     Missing {
         /// What is missing.
         what: &'static str,
@@ -84,14 +100,12 @@ pub enum FileProblem {
         missing: usize,
         /// How many were needed.
         total: usize,
-        /// The first.
-        first: String,
-        /// What to do about it, or nothing.
-        advice: &'static str,
+        /// The first few, quoted.
+        named: String,
     },
     /// A benchmark lacks images.
     #[error(
-        "{benchmark}: {} of {} images missing, first {first}; complete the folder before measuring",
+        "{benchmark}: {} of {} images missing: {named}; complete the folder before measuring",
         Thousands(*.missing), Thousands(*.total)
     )]
     Incomplete {
@@ -101,8 +115,8 @@ pub enum FileProblem {
         missing: usize,
         /// How many it has.
         total: usize,
-        /// The first that is missing.
-        first: String,
+        /// The first few that are missing, quoted.
+        named: String,
     },
     /// All pairs are of one kind.
     #[error("all {count} pairs are {kind}; both mated (1) and non-mated (0) ones are needed")]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::names::NameIndex;
-use super::{FileError, FileProblem, error::shown, table};
+use super::names::{Missing, matched};
+use super::{FileError, FileProblem, MatchedRows, error::shown, table};
 
 /// One group an image, as a file gave them.
 #[derive(Debug, Clone)]
@@ -19,8 +19,8 @@ pub struct GroupFile {
 }
 
 impl GroupFile {
-    /// Reads groups: a `.csv` with columns `path` and `group` (or the column named),
-    /// or text, `path group` a line, split at the last space, tab or comma.
+    /// Reads groups: a `.csv` with columns `path` (or `name`) and `group` (or the column
+    /// named), or text, `path group` a line, split at the last space, tab or comma.
     ///
     /// # Errors
     ///
@@ -29,7 +29,10 @@ impl GroupFile {
         let file = path.to_string_lossy().into_owned();
         let (mut names, mut groups, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         if table::kind(path) == Some(table::Kind::Csv) {
-            table::each_csv_row(path, &["path", column.unwrap_or("group")], |line, cells| {
+            let heading = table::csv_heading(path)?;
+            let is_there = |name: &str| heading.iter().any(|column| column == name);
+            let path_column = if is_there("path") || !is_there("name") { "path" } else { "name" };
+            table::each_csv_row(path, &[path_column, column.unwrap_or("group")], |line, cells| {
                 names.push(cells[0].to_owned());
                 groups.push(cells[1].to_owned());
                 numbers.push(line);
@@ -61,6 +64,16 @@ impl GroupFile {
         Ok(Self { file, names, groups })
     }
 
+    /// Which entry is that of each image.
+    ///
+    /// # Errors
+    ///
+    /// If an image has none and `missing` says so, or a name fits several that differ.
+    pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
+        let same = |a: usize, b: usize| self.groups[a] == self.groups[b];
+        matched((&self.file, "group"), &self.names, images, missing, same)
+    }
+
     /// The group of each image: distinct groups, sorted, and an index into them for
     /// each image.
     ///
@@ -71,25 +84,12 @@ impl GroupFile {
         let mut distinct = self.groups.clone();
         distinct.sort();
         distinct.dedup();
-        let index = NameIndex::new(&self.names);
-        let (mut found, mut missing) = (Vec::with_capacity(images.len()), Vec::new());
-        for image in images {
-            match index.find(&self.file, image, |a, b| self.groups[a] == self.groups[b])? {
-                Some(entry) => {
-                    let group = distinct.binary_search(&self.groups[entry.index]);
-                    found.push(group.expect("every group is among them: this is a bug") as u32);
-                }
-                None => missing.push(image),
-            }
-        }
-        match missing.first() {
-            None => Ok((distinct, found)),
-            Some(first) => {
-                let (what, first) = ("group", shown(first));
-                let (missing, total) = (missing.len(), images.len());
-                let problem = FileProblem::Missing { what, missing, total, first, advice: "" };
-                Err(FileError::new(&self.file, problem))
-            }
-        }
+        let rows = self.rows_of(images, Missing::Fail)?.rows;
+        let number = |row: usize| {
+            let group = distinct.binary_search(&self.groups[row]);
+            group.expect("every group is among them: this is a bug") as u32
+        };
+        let found = rows.into_iter().flatten().map(number).collect();
+        Ok((distinct, found))
     }
 }

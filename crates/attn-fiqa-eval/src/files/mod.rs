@@ -12,12 +12,12 @@ mod pairs;
 mod quality;
 mod table;
 
-pub use embeddings::{EmbeddingFile, MatchedEmbeddings, MatchedRows};
+pub use embeddings::{EmbeddingFile, MatchedEmbeddings};
 pub use error::{FileError, FileProblem};
 pub use groups::GroupFile;
-pub use names::stem;
+pub use names::{MatchedRows, Missing, named, stem};
 pub use pairs::PairList;
-pub use quality::{Failed, MatchedQualities, QualityFile, SCORE};
+pub use quality::{Failed, MatchedQualities, QualityFile, SCORE, quality_columns};
 
 pub(crate) use error::shown;
 pub(crate) use pairs::{PairBuilder, check_classes};

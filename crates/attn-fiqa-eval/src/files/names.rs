@@ -2,8 +2,10 @@
 //! `lfw.tar/Ann_0001.jpg`, another `Ann/Ann_0001` and a third `Ann_0001.png`.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{FileError, FileProblem, error::shown};
+use super::error::{quoted, shown};
+use super::{FileError, FileProblem};
 
 /// Endings that are no part of a stem.
 const ENDINGS: [&str; 9] =
@@ -37,52 +39,201 @@ pub(crate) struct Found {
     pub(crate) whole: bool,
 }
 
-/// Entries by path and by stem.
-#[derive(Debug)]
-pub(crate) struct NameIndex<'a> {
-    names: &'a [String],
-    by_path: HashMap<&'a str, usize>,
-    by_stem: HashMap<&'a str, Vec<usize>>,
+/// Which entry belongs to which image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedRows {
+    /// The number of each image's entry; `None` where the file has none.
+    pub rows: Vec<Option<usize>>,
+    /// Images found by their whole path.
+    pub by_path: usize,
+    /// Images found by the end of their path, the stem at least.
+    pub by_stem: usize,
+    /// Images without an entry, by position.
+    pub missing: Vec<usize>,
 }
 
-impl<'a> NameIndex<'a> {
-    /// Of names that occur twice the first is kept under its path.
-    pub(crate) fn new(names: &'a [String]) -> Self {
-        let mut by_path = HashMap::with_capacity(names.len());
-        let mut by_stem: HashMap<&str, Vec<usize>> = HashMap::with_capacity(names.len());
-        for (index, name) in names.iter().enumerate() {
-            by_path.entry(name.as_str()).or_insert(index);
-            by_stem.entry(stem(name)).or_default().push(index);
-        }
-        Self { names, by_path, by_stem }
-    }
+/// What images without an entry in a table come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// An error, which counts them and names the first.
+    #[default]
+    Fail,
+    /// Their comparisons are left out, and their number is reported.
+    Skip,
+}
 
-    /// The entry for an image: that of its whole path, else the one that shares
-    /// most of its path's last parts, the stem at least. Where several share as
-    /// much, `same` says whether they come to the same.
-    pub(crate) fn find(
-        &self,
-        file: &str,
-        name: &str,
-        same: impl Fn(usize, usize) -> bool,
-    ) -> Result<Option<Found>, FileError> {
-        if let Some(&index) = self.by_path.get(name) {
-            return Ok(Some(Found { index, whole: true }));
-        }
-        let Some(candidates) = self.by_stem.get(stem(name)) else { return Ok(None) };
-        let shared = |index: usize| {
-            parts(&self.names[index]).zip(parts(name)).take_while(|(a, b)| a == b).count()
-        };
-        let most = candidates.iter().map(|&index| shared(index)).max().unwrap_or(0);
-        let mut best = candidates.iter().copied().filter(|&index| shared(index) == most);
-        let Some(index) = best.next() else { return Ok(None) };
-        if let Some(other) = best.find(|&other| !same(index, other)) {
-            let [one, other] = [index, other].map(|index| shown(&self.names[index]));
-            let name = shown(name);
-            return Err(FileError::new(file, FileProblem::Ambiguous { name, one, other }));
-        }
-        Ok(Some(Found { index, whole: false }))
+/// Finds the entry of every image. `what` is what an entry holds, and `same` says
+/// whether two entries hold the same.
+///
+/// # Errors
+///
+/// If an image has no entry and that is to be an error, or a name is so short that it
+/// fits several.
+pub(crate) fn matched(
+    (file, what): (&str, &'static str),
+    entries: &[String],
+    images: &[String],
+    missing: Missing,
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<MatchedRows, FileError> {
+    let found = join(file, entries, images, same)?;
+    let count = |whole| found.iter().flatten().filter(|found| found.whole == whole).count();
+    let matched = MatchedRows {
+        by_path: count(true),
+        by_stem: count(false),
+        missing: (0..images.len()).filter(|&image| found[image].is_none()).collect(),
+        rows: found.iter().map(|found| Some((*found)?.index)).collect(),
+    };
+    if missing == Missing::Fail && !matched.missing.is_empty() {
+        let named = named(matched.missing.iter().map(|&image| images[image].as_str()));
+        let (missing, total) = (matched.missing.len(), images.len());
+        let problem = FileProblem::Missing { what, missing, total, named };
+        return Err(FileError::new(file, problem));
     }
+    Ok(matched)
+}
+
+/// How many names a message repeats.
+const NAMED: usize = 3;
+
+/// The first of some names, quoted, for a message.
+pub fn named<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut names = names.map(quoted);
+    let first: Vec<String> = names.by_ref().take(NAMED).collect();
+    let more = if names.next().is_some() { ", …" } else { "" };
+    format!("{}{more}", first.join(", "))
+}
+
+/// How many names end in the same parts, and the first of them.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    first: usize,
+    count: usize,
+}
+
+/// The ends of a name, the stem first, each one part longer, as hashes.
+fn ends(name: &str) -> impl Iterator<Item = u64> {
+    let mut hash = DefaultHasher::new();
+    parts(name).map(move |part| {
+        part.hash(&mut hash);
+        hash.finish()
+    })
+}
+
+/// Names by every end of theirs, and by the whole of it.
+#[derive(Default)]
+struct Endings {
+    any: HashMap<u64, Ending>,
+    whole: HashMap<u64, Ending>,
+}
+
+impl Endings {
+    fn add(&mut self, index: usize, name: &str) {
+        let count = |map: &mut HashMap<u64, Ending>, end| {
+            map.entry(end).or_insert(Ending { first: index, count: 0 }).count += 1;
+        };
+        let mut last = None;
+        for end in ends(name) {
+            count(&mut self.any, end);
+            last = Some(end);
+        }
+        last.into_iter().for_each(|end| count(&mut self.whole, end));
+    }
+}
+
+/// The entry of each image:
+///
+/// 1. the one of the same path, to the letter;
+/// 2. else, endings of files aside, the one whose path ends in the image's or the other
+///    way round, if there is one such entry and one such image;
+/// 3. else, since the folders before may have other names, the one that has the last
+///    parts of the path in common with the image, if these are in no other entry and in
+///    no other image asked for.
+pub(crate) fn join(
+    file: &str,
+    entries: &[String],
+    images: &[String],
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<Vec<Option<Found>>, FileError> {
+    let mut by_path: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
+    let mut repeated = Vec::new();
+    for (index, name) in entries.iter().enumerate() {
+        let first = *by_path.entry(name).or_insert(index);
+        if first != index && !same(first, index) {
+            repeated.push(index);
+        }
+    }
+    let exact: Vec<Option<usize>> =
+        images.iter().map(|image| by_path.get(image.as_str()).copied()).collect();
+    let whole = |index: usize| Some(Found { index, whole: true });
+    if exact.iter().all(Option::is_some) {
+        return Ok(exact.into_iter().map(|index| whole(index?)).collect());
+    }
+    let (mut of_entries, mut of_images) = (Endings::default(), Endings::default());
+    let mut distinct: Vec<usize> = by_path.into_values().collect();
+    distinct.extend(repeated);
+    distinct.sort_unstable();
+    distinct.iter().for_each(|&index| of_entries.add(index, &entries[index]));
+    images.iter().enumerate().for_each(|(index, name)| of_images.add(index, name));
+    let ambiguous = |what, name: &str, names: &[String], of: [usize; 2]| {
+        let [one, other] = of.map(|index| shown(&names[index]));
+        Err(FileError::new(file, FileProblem::Ambiguous { name: shown(name), what, one, other }))
+    };
+    let find = |(image, exact): (&String, Option<usize>)| {
+        if let Some(index) = exact {
+            return Ok(whole(index));
+        }
+        let ends: Vec<u64> =
+            ends(image).take_while(|end| of_entries.any.contains_key(end)).collect();
+        let Some(deepest) = ends.last() else { return Ok(None) };
+        let depth = ends.len();
+        let agrees = |index: usize, depth: usize| {
+            parts(&entries[index]).zip(parts(image)).take_while(|(a, b)| a == b).count() >= depth
+        };
+        let found = |index: usize, depth: usize| {
+            // Two ends of one hash are none of the same image.
+            agrees(index, depth).then_some(Found { index, whole: false })
+        };
+        // The image's path is the end of an entry's.
+        if depth == parts(image).count() {
+            let fits = of_entries.whole.get(deepest).filter(|whole| whole.count == 1);
+            let fits = fits.unwrap_or(&of_entries.any[deepest]);
+            if fits.count > 1 {
+                let mut all = distinct.iter().copied().filter(|&index| agrees(index, depth));
+                if let Some(other) =
+                    all.find(|&index| index != fits.first && !same(fits.first, index))
+                {
+                    return ambiguous("entries", image, entries, [fits.first, other]);
+                }
+            }
+            return Ok(found(fits.first, depth));
+        }
+        // An entry's path is the end of the image's.
+        for (depth, end) in ends.iter().enumerate().rev() {
+            let Some(fits) = of_entries.whole.get(end) else { continue };
+            let of_end = of_images.any[end];
+            if of_end.count > 1 {
+                let mut others = (0..images.len())
+                    .filter(|&other| self::ends(&images[other]).any(|e| e == *end));
+                let pair =
+                    [others.next(), others.next()].map(|other| other.unwrap_or(of_end.first));
+                return ambiguous("images", &entries[fits.first], images, pair);
+            }
+            let whole = |index: &usize| parts(&entries[*index]).count() == depth + 1;
+            let mut all = distinct.iter().copied().filter(whole);
+            let differs = |&index: &usize| {
+                agrees(index, depth + 1) && index != fits.first && !same(fits.first, index)
+            };
+            if let Some(other) = all.find(differs).filter(|_| fits.count > 1) {
+                return ambiguous("entries", image, entries, [fits.first, other]);
+            }
+            return Ok(found(fits.first, depth + 1));
+        }
+        let (entry, image) = (of_entries.any[deepest], of_images.any[deepest]);
+        Ok(if entry.count == 1 && image.count == 1 { found(entry.first, depth) } else { None })
+    };
+    images.iter().zip(exact).map(find).collect()
 }
 
 #[cfg(test)]
@@ -90,8 +241,12 @@ mod tests {
     use super::*;
 
     fn find(names: &[&str], name: &str) -> Result<Option<Found>, FileError> {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        NameIndex::new(&names).find("file", name, |_, _| false)
+        Ok(find_all(names, &[name])?[0])
+    }
+
+    fn find_all(names: &[&str], images: &[&str]) -> Result<Vec<Option<Found>>, FileError> {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        join("file", &owned(names), &owned(images), |_, _| false)
     }
 
     #[test]
@@ -106,8 +261,33 @@ mod tests {
         assert_eq!(found(&cfp, "001/profile/01"), Some(Found { index: 1, whole: false }));
         assert_eq!(found(&["x.y.jpg"], "x.y"), Some(Found { index: 0, whole: false }));
         assert_eq!(found(&["x.y.jpg"], "x"), None);
-        let error = find(&cfp, "q/01").expect_err("three fit").to_string();
-        assert!(error.contains("'q/01' fits several entries"), "{error}");
+        assert_eq!(found(&cfp, "q/01"), None, "three are as near");
+        let error = find(&cfp, "01").expect_err("three fit").to_string();
+        assert!(error.contains("'01' fits several entries"), "{error}");
+        assert_eq!(found(&["01.jpg", "a/01.jpg"], "01"), Some(Found { index: 0, whole: false }));
+    }
+
+    #[test]
+    fn an_image_without_an_entry_takes_none_of_another_folder() {
+        let indices = |names: &[&str], images: &[&str]| -> Vec<Option<usize>> {
+            let found = find_all(names, images).expect("no doubt");
+            found.into_iter().map(|found| Some(found?.index)).collect()
+        };
+        // Whole paths, and paths with another root and ending.
+        for root in ["cfp/", "crops/of/cfp/"] {
+            let names = [format!("{root}1/f/03.jpg"), format!("{root}2/f/03.jpg")];
+            let names = [names[0].as_str(), names[1].as_str()];
+            let images = ["cfp/1/f/03.jpg", "cfp/2/f/03.jpg", "cfp/3/f/03.jpg"];
+            assert_eq!(indices(&names, &images), [Some(0), Some(1), None]);
+            let images = ["Data/1/f/03.png", "Data/3/f/03.png", "Data/2/f/03.png"];
+            assert_eq!(indices(&names, &images), [Some(0), None, Some(1)]);
+        }
+        // One entry is left of a stem, and two images might be it.
+        assert_eq!(indices(&["x/1/03.jpg"], &["1/03", "2/03"]), [Some(0), None]);
+        assert_eq!(indices(&["x/03.jpg"], &["1/03", "2/03"]), [None, None]);
+        let error = find_all(&["03"], &["1/03", "2/03"]).expect_err("two fit").to_string();
+        assert!(error.contains("'03' fits several images, such as '1/03' and '2/03'"), "{error}");
+        assert_eq!(indices(&["03"], &["1/03"]), [Some(0)]);
     }
 
     #[test]

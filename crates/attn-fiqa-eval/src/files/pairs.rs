@@ -47,6 +47,41 @@ impl PairList {
         Self::parse_lines(Lines::new(file, reader))
     }
 
+    /// Leaves out the pairs of some images, given by position in `names`, and with them
+    /// the names that no pair has any more. Returns how many pairs that were.
+    ///
+    /// # Errors
+    ///
+    /// If no pair, or pairs of one kind only, are left.
+    pub fn leave_out(&mut self, images: &[usize]) -> Result<usize, FileError> {
+        let mut stays = vec![true; self.names.len()];
+        images.iter().for_each(|&image| stays[image] = false);
+        let keep: Vec<bool> = self
+            .pairs
+            .iter()
+            .map(|pair| stays[pair.a as usize] && stays[pair.b as usize])
+            .collect();
+        let mut at = keep.iter();
+        self.pairs.retain(|_| at.next() == Some(&true));
+        if let Some(scores) = &mut self.scores {
+            let mut at = keep.iter();
+            scores.retain(|_| at.next() == Some(&true));
+        }
+        let names = std::mem::take(&mut self.names);
+        let mut numbers = vec![None; names.len()];
+        for pair in &mut self.pairs {
+            for image in [&mut pair.a, &mut pair.b] {
+                let old = *image as usize;
+                *image = *numbers[old].get_or_insert_with(|| {
+                    self.names.push(names[old].clone());
+                    self.names.len() as u32 - 1
+                });
+            }
+        }
+        check_classes(&self.file, &self.pairs)?;
+        Ok(keep.len() - self.pairs.len())
+    }
+
     fn parse_lines(mut lines: Lines<impl BufRead>) -> Result<Self, FileError> {
         let file = lines.file().to_owned();
         let mut builder = PairBuilder::new(&file);

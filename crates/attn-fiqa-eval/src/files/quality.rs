@@ -5,11 +5,42 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::names::NameIndex;
-use super::{FileError, FileProblem, error::shown, table};
+use super::names::{Missing, matched};
+use super::{FileError, FileProblem, MatchedRows, error::shown, table};
 
 /// The column of a table that is read unless another is named.
 pub const SCORE: &str = "score";
+
+/// Numbers of `attn-fiqa score` that say where a face is and not how good.
+const NO_QUALITIES: [&str; 11] = [
+    "face",
+    "box_x",
+    "box_y",
+    "box_width",
+    "box_height",
+    "confidence",
+    "eye_distance",
+    "roll",
+    "yaw",
+    "width",
+    "height",
+];
+
+/// The columns of qualities in a table: those of single numbers, except what
+/// `attn-fiqa score` writes about a face's place.
+///
+/// # Errors
+///
+/// If the file cannot be read or is no table.
+pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
+    let Some(kind) = table::kind(path) else {
+        let expected = "a .csv, .jsonl or .parquet file, and only those have named columns";
+        return Err(FileError::new(&path.to_string_lossy(), FileProblem::WrongKind { expected }));
+    };
+    let mut columns = table::numeric_columns(path, kind)?;
+    columns.retain(|column| !NO_QUALITIES.contains(&column.as_str()));
+    Ok(columns)
+}
 
 /// What an image without a quality (its row says `nan`, or is empty) counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,8 +68,11 @@ pub struct QualityFile {
 /// Qualities in the order of the images asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchedQualities {
-    /// One quality an image; minus infinity for one that failed.
+    /// One quality an image; minus infinity for one that failed, NaN for one that is
+    /// missing.
     pub values: Vec<f64>,
+    /// Images without an entry, by position.
+    pub missing: Vec<usize>,
     /// Images found by their whole path.
     pub by_path: usize,
     /// Images found by their stem.
@@ -126,38 +160,46 @@ impl QualityFile {
         a == b || a.is_nan() && b.is_nan()
     }
 
-    /// The qualities of these images, by whole path or else by stem.
+    /// Which entry is that of each image.
     ///
     /// # Errors
     ///
-    /// If an image has no entry, an entry fits several images' names differently,
-    /// or an image has no quality and that is to be refused.
+    /// If an image has none and `missing` says so, or a name fits several that differ.
+    pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
+        let same = |a, b| self.same(a, b);
+        matched((&self.file, "quality"), &self.names, images, missing, same)
+    }
+
+    /// The qualities of these images, by whole path or else by the end of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::rows_of`], and if an image has no quality and that is to be refused.
     pub fn for_images(
         &self,
         images: &[String],
         failed: Failed,
+        missing: Missing,
     ) -> Result<MatchedQualities, FileError> {
-        let index = NameIndex::new(&self.names);
+        let MatchedRows { rows, by_path, by_stem, missing } = self.rows_of(images, missing)?;
+        let values = Vec::with_capacity(images.len());
         let mut matched =
-            MatchedQualities { values: Vec::new(), by_path: 0, by_stem: 0, failed: 0, unused: 0 };
+            MatchedQualities { values, missing, by_path, by_stem, failed: 0, unused: 0 };
         let mut used = vec![false; self.names.len()];
-        let mut missing = Vec::new();
-        for image in images {
-            let found = index.find(&self.file, image, |a, b| self.same(a, b))?;
-            let Some(found) = found else {
-                missing.push(image);
+        for (image, row) in images.iter().zip(rows) {
+            let Some(row) = row else {
+                matched.values.push(f64::NAN);
                 continue;
             };
-            used[found.index] = true;
-            *if found.whole { &mut matched.by_path } else { &mut matched.by_stem } += 1;
-            let mut value = self.values[found.index];
+            used[row] = true;
+            let mut value = self.values[row];
             if value.is_nan() {
                 if failed == Failed::Refuse {
                     let expected = "a quality (an image without one can count as the lowest)";
                     let expected = expected.to_owned();
                     let none = format!("none for '{}'", shown(image));
                     let problem = FileProblem::Unexpected { expected, found: none };
-                    return Err(match self.lines[found.index] {
+                    return Err(match self.lines[row] {
                         0 => FileError::new(&self.file, problem),
                         line => FileError::at(&self.file, line, problem),
                     });
@@ -166,12 +208,6 @@ impl QualityFile {
                 value = f64::NEG_INFINITY;
             }
             matched.values.push(value);
-        }
-        if let Some(first) = missing.first() {
-            let (what, first) = ("quality", shown(first));
-            let (missing, total) = (missing.len(), images.len());
-            let problem = FileProblem::Missing { what, missing, total, first, advice: "" };
-            return Err(FileError::new(&self.file, problem));
         }
         matched.unused = used.iter().filter(|&&used| !used).count();
         Ok(matched)

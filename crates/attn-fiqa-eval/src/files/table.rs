@@ -77,6 +77,8 @@ pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numb
                     Field::Float(value) => f64::from(*value),
                     Field::Double(value) => *value,
                     Field::Int(value) => f64::from(*value),
+                    Field::Byte(value) => f64::from(*value),
+                    Field::Short(value) => f64::from(*value),
                     other => {
                         let expected = format!("numbers in the column '{column}'");
                         return Err(unexpected(&file, row, expected, &other.to_string()));
@@ -92,6 +94,87 @@ pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numb
         }
     }
     Ok(numbers)
+}
+
+/// The names of the columns that hold single numbers, in their order; a cell may be empty,
+/// but not every one.
+pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, FileError> {
+    let file = path.to_string_lossy();
+    match kind {
+        Kind::Csv => {
+            let mut columns: Vec<(String, bool, bool)> = Vec::new();
+            let heading = csv_heading(path)?;
+            columns.extend(heading.into_iter().map(|name| (name, false, true)));
+            let names: Vec<String> = columns.iter().map(|column| column.0.clone()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            each_csv_row(path, &names, |_, cells| {
+                for (column, cell) in columns.iter_mut().zip(cells) {
+                    let cell = cell.trim();
+                    column.1 |= !cell.is_empty();
+                    column.2 &= cell.is_empty() || cell.parse::<f64>().is_ok();
+                }
+                Ok(())
+            })?;
+            let numeric = columns.into_iter().filter(|(_, any, numbers)| *any && *numbers);
+            Ok(numeric.map(|(name, ..)| name).collect())
+        }
+        Kind::JsonLines => {
+            let mut lines = Lines::open(path)?;
+            let mut columns: Vec<(String, bool, bool)> = Vec::new();
+            while let Some((line, text)) = lines.next()? {
+                let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                    .map_err(|_| {
+                        FileError::unexpected(&file, line, "a JSON object a line", text)
+                    })?;
+                for (name, value) in row {
+                    let place = columns.iter().position(|column| column.0 == name);
+                    let place = place.unwrap_or_else(|| {
+                        columns.push((name, false, true));
+                        columns.len() - 1
+                    });
+                    columns[place].1 |= value.is_number();
+                    columns[place].2 &= value.is_number() || value.is_null();
+                }
+            }
+            let numeric = columns.into_iter().filter(|(_, any, numbers)| *any && *numbers);
+            Ok(numeric.map(|(name, ..)| name).collect())
+        }
+        Kind::Parquet => {
+            let damaged = |error: parquet::errors::ParquetError| {
+                FileError::new(&file, FileProblem::Damaged(error.to_string()))
+            };
+            let reader = SerializedFileReader::new(open(path)?).map_err(damaged)?;
+            let schema = reader.metadata().file_metadata().schema();
+            let number = |field: &&std::sync::Arc<parquet::schema::types::Type>| {
+                use parquet::basic::Type::{DOUBLE, FLOAT, INT32};
+                field.is_primitive() && matches!(field.get_physical_type(), DOUBLE | FLOAT | INT32)
+            };
+            let numbers = schema.get_fields().iter().filter(number);
+            let names: Vec<&str> = numbers.map(|field| field.name()).collect();
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            let mut any = vec![false; names.len()];
+            each_parquet_row(path, &names, |_, cells| {
+                let holds = cells.iter().map(|cell| !matches!(cell, Field::Null));
+                any.iter_mut().zip(holds).for_each(|(any, holds)| *any |= holds);
+                Ok(())
+            })?;
+            let holds = names.iter().zip(any).filter(|(_, any)| *any);
+            Ok(holds.map(|(name, _)| (*name).to_owned()).collect())
+        }
+    }
+}
+
+/// The names of a CSV file's columns.
+pub(super) fn csv_heading(path: &Path) -> Result<Vec<String>, FileError> {
+    let file = path.to_string_lossy();
+    let mut reader = csv::Reader::from_reader(BufReader::new(open(path)?));
+    let heading = reader
+        .headers()
+        .map_err(|error| FileError::new(&file, FileProblem::Damaged(error.to_string())))?;
+    let name = |cell: &str| cell.trim_start_matches('\u{feff}').to_owned();
+    Ok(heading.iter().map(name).collect())
 }
 
 fn finite(file: &str, line: u64, column: &str, text: &str) -> Result<f64, FileError> {
@@ -201,7 +284,6 @@ pub(super) fn unexpected(file: &str, row: u64, expected: String, found: &str) ->
 
 fn no_column<'a>(file: &str, column: &str, found: impl Iterator<Item = &'a str>) -> FileError {
     let found: Vec<String> = found.take(20).map(quoted).collect();
-    let expected = format!("a column '{column}'");
-    let found = format!("only {}", found.join(", "));
-    FileError::new(file, FileProblem::Unexpected { expected, found })
+    let (column, found) = (column.to_owned(), found.join(", "));
+    FileError::new(file, FileProblem::NoColumn { column, found })
 }

@@ -42,20 +42,29 @@ pub(super) fn all(results: &Results) -> Result<Vec<Named>, FigureError> {
     Ok(all)
 }
 
-/// Mean pAUC of each method, best first, between the two ends; `None` if no method
-/// has one.
+/// The pAUC of each method, best first, between the two ends; over several sets the mean of
+/// that relative to random. `None` if no method has one.
 pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Figure>, FigureError> {
-    let mut rows: Vec<_> = summary.rows.iter().filter(|row| row.mean.is_some()).collect();
-    rows.sort_by(|a, b| a.mean.unwrap_or(0.0).total_cmp(&b.mean.unwrap_or(0.0)));
+    // One set has areas; of several only what they are to discarding at random compares.
+    let single = summary.datasets.len() == 1;
+    let value = |row: &crate::study::summary::SummaryRow| match single {
+        true => row.pauc[0].map(|pauc| pauc * 1000.0),
+        false => row.mean_relative,
+    };
+    let mut rows: Vec<_> = summary.rows.iter().filter(|row| value(row).is_some()).collect();
+    rows.sort_by(|a, b| value(a).unwrap_or(0.0).total_cmp(&value(b).unwrap_or(0.0)));
     let bar = |row: &&crate::study::summary::SummaryRow| {
         // An interval of a mean over sets would need their joint replicates.
-        let single = if row.intervals.len() == 1 { row.intervals[0] } else { None };
+        let interval = if single { row.intervals[0] } else { None };
         let rank = row.rank.map_or(String::new(), |rank| format!(" · rank {rank}"));
         Bar {
             label: row.method.clone(),
-            value: row.mean.unwrap_or(0.0) * 1000.0,
-            interval: single.map(|[low, high]| (low * 1000.0, high * 1000.0)),
-            text: format!("{}{rank}", times_thousand(row.mean)),
+            value: value(row).unwrap_or(0.0),
+            interval: interval.map(|[low, high]| (low * 1000.0, high * 1000.0)),
+            text: match single {
+                true => format!("{}{rank}", times_thousand(row.pauc[0])),
+                false => format!("{:.3}{rank}", row.mean_relative.unwrap_or(0.0)),
+            },
             reference: row.line != Line::Method,
         }
     };
@@ -66,8 +75,11 @@ pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Fig
     let (recogniser, protocol) = (&summary.recogniser, summary.protocol);
     let title = format!("{recogniser}, FMR {}, protocol {protocol}", rate(summary.fmr));
     let limit = results.settings.limit;
-    let over = if summary.datasets.len() == 1 { "" } else { "mean " };
-    bars(&title, &format!("{over}pAUC-EDC ×1000 up to {limit}"), &all).map(Some)
+    let axis = match single {
+        true => format!("pAUC-EDC ×1000 up to {limit}"),
+        false => format!("pAUC-EDC up to {limit} relative to random, mean over data sets"),
+    };
+    bars(&title, &axis, &all).map(Some)
 }
 
 /// Curves on every data set by every recogniser.

@@ -26,7 +26,7 @@ fn table(results: &Results, summaries: &[&Summary]) -> String {
     let columns = "r".repeat(first.datasets.len());
     let mut tex = format!(
         "% {}; needs \\usepackage{{booktabs}}.\n% pAUC-EDC x1000 up to a discard fraction of {}, \
-         FMR {}, protocol {}.\n\\begin{{tabular}}{{l{columns}rr}}\n\\toprule\nMethod",
+         FMR {}, protocol {};\n% relative to discarding at random, mean over the sets.\n\\begin{{tabular}}{{l{columns}rr}}\n\\toprule\nMethod",
         results.program,
         results.settings.limit,
         rate(first.fmr),
@@ -35,7 +35,7 @@ fn table(results: &Results, summaries: &[&Summary]) -> String {
     for dataset in &first.datasets {
         tex += &format!(" & {}", escaped(dataset));
     }
-    tex += " & Mean & Rank \\\\\n";
+    tex += " & Relative & Rank \\\\\n";
     for summary in summaries {
         let width = first.datasets.len() + 3;
         tex += &format!(
@@ -60,7 +60,10 @@ fn line(row: &SummaryRow) -> String {
         line += &format!(" & {}", number(value));
     }
     let rank = row.rank.map_or("--".to_owned(), |rank| rank.to_string());
-    format!("{line} & {} & {rank} \\\\\n", bold(number(row.mean)))
+    format!(
+        "{line} & {} & {rank} \\\\\n",
+        bold(row.mean_relative.map_or("--".to_owned(), |mean| format!("{mean:.3}")))
+    )
 }
 
 fn number(value: Option<f64>) -> String {

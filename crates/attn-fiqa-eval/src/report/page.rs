@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Component, Path};
 
 use crate::figure::{Figure, SvgColours, page_css};
-use crate::study::results::{Baseline, FaceRecord, Line, QualityRecord, Results};
+use crate::study::results::{
+    Against, Baseline, DifferenceRecord, FaceRecord, Line, MissingRecord, QualityRecord, Results,
+};
 use crate::study::summary::{Summary, summaries};
 
 use super::html::{Cell, data_uri, escaped, table};
@@ -69,9 +71,16 @@ fn ranking(results: &Results) -> Result<String, ReportError> {
     let mut html = format!(
         "<p>The area under the error-versus-discard curve up to a discard fraction of {}, ×1000; \
          lower is better. <em>Random</em> is the mean of {} random orders, <em>oracle</em> discards \
-         by each comparison's own error. {}</p>\n",
+         by each comparison's own error. Differences between methods are of the same drawn sets; \
+         their intervals say more than whether two intervals overlap. {}{}</p>\n",
         settings.limit,
         settings.random_orders,
+        match results.datasets.len() {
+            0 | 1 => "",
+            _ =>
+                "<em>Relative</em> is the mean over the data sets of each area divided by that \
+                  of random, since areas themselves are on a scale of their own in each set. ",
+        },
         match settings.replicates {
             0 => "No confidence intervals were asked for.".to_owned(),
             count => format!(
@@ -97,6 +106,7 @@ fn ranking(results: &Results) -> Result<String, ReportError> {
             html += &format!("<p class=\"warning\">{}</p>\n", escaped(warning));
         }
         html += &summary_table(results, &summary, &title);
+        html += &difference_tables(results, &summary, &title);
         html += &figures::ranking(&summary, results)?.map_or(String::new(), |f| drawn(&f));
     }
     Ok(html)
@@ -107,7 +117,7 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> String {
     let mut heading = vec!["Method".to_owned()];
     heading.extend(summary.datasets.iter().cloned());
     if several {
-        heading.extend(["Mean".to_owned(), "Mean rank".to_owned()]);
+        heading.extend(["Relative".to_owned(), "Mean rank".to_owned()]);
     }
     heading.extend(["Rank".to_owned(), "Tied pairs".to_owned()]);
     let lowest = |column: usize| {
@@ -126,10 +136,10 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> String {
         }
         if several {
             let best = row.rank == Some(1);
-            let shown = times_thousand(row.mean);
+            let shown = row.mean_relative.map_or("–".to_owned(), |mean| format!("{mean:.3}"));
             cells.push(match best {
-                true => Cell::Best(shown, row.mean),
-                false => Cell::Number(shown, row.mean),
+                true => Cell::Best(shown, row.mean_relative),
+                false => Cell::Number(shown, row.mean_relative),
             });
             let rank = row.mean_rank;
             let shown = rank.map_or("–".to_owned(), |rank| format!("{rank:.2}"));
@@ -142,6 +152,48 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> String {
         (row.line != Line::Method, cells)
     });
     table(&format!("pAUC-EDC ×1000: {title}"), &heading, &rows.collect::<Vec<_>>())
+}
+
+/// How far the methods are from the first and from the best, by data set.
+fn difference_tables(results: &Results, summary: &Summary, title: &str) -> String {
+    let mut html = String::new();
+    for (against, whom) in
+        [(Against::First, "the first method"), (Against::Best, "the best method")]
+    {
+        let of_table = results.differences.iter().filter(|record| {
+            record.against == against
+                && record.recogniser == summary.recogniser
+                && record.protocol == summary.protocol
+                && record.fmr == summary.fmr
+        });
+        let row = |record: &DifferenceRecord| {
+            let mut shown = times_thousand(Some(record.difference));
+            let mut clear = "–";
+            if let Some([low, high]) = record.interval {
+                shown += &format!(" [{:.2}, {:.2}]", low * 1000.0, high * 1000.0);
+                clear = match (low > 0.0, high < 0.0) {
+                    (true, _) => "worse",
+                    (_, true) => "better",
+                    _ => "not told apart",
+                };
+            }
+            let cells = vec![
+                Cell::text(&record.method),
+                Cell::text(&record.other),
+                Cell::text(&record.dataset),
+                Cell::Number(shown.replace('-', "−"), Some(record.difference)),
+                Cell::text(clear),
+            ];
+            (false, cells)
+        };
+        let rows: Vec<_> = of_table.map(row).collect();
+        if !rows.is_empty() {
+            let heading = ["Method", "Less", "Data set", "Difference", "Interval says"];
+            let caption = format!("Difference of pAUC-EDC ×1000 from {whom}: {title}");
+            html += &table(&caption, &heading.map(str::to_owned), &rows);
+        }
+    }
+    html
 }
 
 /// How many comparisons are tied, and how far the area hangs on their order.
@@ -210,6 +262,27 @@ fn verification(results: &Results) -> Result<String, ReportError> {
     };
     let rows: Vec<_> = results.baselines.iter().map(row).collect();
     let mut html = table("The recognition models with nothing discarded", &heading, &rows);
+    for dataset in &results.datasets {
+        if dataset.without_face > 0 {
+            html += &format!(
+                "<p class=\"warning\">{}: no face was found in {} of {} images, which count as \
+                 the lowest and whose comparisons are left out: {}</p>\n",
+                escaped(&dataset.name),
+                dataset.without_face,
+                dataset.images,
+                escaped(&dataset.without_face_named)
+            );
+        }
+        for MissingRecord { of, images, named } in &dataset.missing {
+            html += &format!(
+                "<p class=\"warning\">{}, {}: {images} images are missing in its file, and their \
+                 comparisons are left out for every method: {}</p>\n",
+                escaped(&dataset.name),
+                escaped(of),
+                escaped(named)
+            );
+        }
+    }
     for baseline in &results.baselines {
         let who = format!("{}, {}", baseline.dataset, baseline.recogniser);
         for warning in baseline.targets.iter().flat_map(|target| &target.warnings) {

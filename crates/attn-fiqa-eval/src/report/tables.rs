@@ -1,12 +1,14 @@
 //! The tables as CSV, for programs.
 
 use crate::study::Results;
+use crate::study::results::Against;
 use crate::study::summary::summaries;
 
 /// Name and content of each file.
 pub(super) fn all(results: &Results) -> Result<Vec<(&'static str, Vec<u8>)>, csv::Error> {
     Ok(vec![
         ("pauc.csv", pauc(results)?),
+        ("differences.csv", differences(results)?),
         ("curves.csv", curves(results)?),
         ("baselines.csv", baselines(results)?),
         ("correlations.csv", correlations(results)?),
@@ -40,7 +42,7 @@ fn ends(interval: Option<[f64; 2]>) -> [String; 2] {
 }
 
 /// One row a protocol, recogniser, target, method and data set; `mean` stands for
-/// all data sets.
+/// all data sets and has only what can be averaged.
 fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let mut table = Table::new(&[
         "protocol",
@@ -52,6 +54,7 @@ fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
         "low",
         "high",
         "above_ideal",
+        "relative",
         "rank",
     ])?;
     for summary in summaries(results) {
@@ -61,32 +64,68 @@ fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
                 (protocol, summary.recogniser.clone(), fmr, row.method.clone())
             };
             let of_sets = summary.datasets.iter().zip(&row.pauc).zip(&row.intervals);
-            for (((dataset, &value), &interval), &above) in of_sets.zip(&row.above_ideal) {
+            let of_sets = of_sets.zip(row.above_ideal.iter().zip(&row.relative));
+            for (((dataset, &value), &interval), (&above, &relative)) in of_sets {
                 let (protocol, recogniser, fmr, method) = key();
                 let [low, high] = ends(interval);
                 let (dataset, rank) = (dataset.clone(), String::new());
-                let (value, above) = (cell(value), cell(above));
+                let (value, above, relative) = (cell(value), cell(above), cell(relative));
                 table.push([
-                    protocol, recogniser, fmr, method, dataset, value, low, high, above, rank,
+                    protocol, recogniser, fmr, method, dataset, value, low, high, above, relative,
+                    rank,
                 ])?;
             }
             let (protocol, recogniser, fmr, method) = key();
             let rank = row.rank.map_or(String::new(), |rank| rank.to_string());
             let (dataset, none) = ("mean".to_owned(), String::new());
-            let value = cell(row.mean);
             table.push([
                 protocol,
                 recogniser,
                 fmr,
                 method,
                 dataset,
-                value,
+                none.clone(),
                 none.clone(),
                 none.clone(),
                 none,
+                cell(row.mean_relative),
                 rank,
             ])?;
         }
+    }
+    table.finish()
+}
+
+fn differences(results: &Results) -> Result<Vec<u8>, csv::Error> {
+    let mut table = Table::new(&[
+        "protocol",
+        "recogniser",
+        "fmr",
+        "dataset",
+        "method",
+        "against",
+        "other",
+        "difference",
+        "low",
+        "high",
+    ])?;
+    for record in &results.differences {
+        let [low, high] = ends(record.interval);
+        table.push([
+            record.protocol.to_string(),
+            record.recogniser.clone(),
+            record.fmr.to_string(),
+            record.dataset.clone(),
+            record.method.clone(),
+            match record.against {
+                Against::First => "first".to_owned(),
+                Against::Best => "best".to_owned(),
+            },
+            record.other.clone(),
+            record.difference.to_string(),
+            low,
+            high,
+        ])?;
     }
     table.finish()
 }

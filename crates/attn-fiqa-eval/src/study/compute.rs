@@ -299,6 +299,7 @@ mod tests {
             pairs: None,
             channels: attn_fiqa::crop::ChannelOrder::Rgb,
             resize: false,
+            align: false,
         }
     }
 
@@ -324,7 +325,7 @@ mod tests {
                     |crop| Ok(wanted.iter().map(|&table| vec![value(crop, table)]).collect());
                 crops.iter().map(rows).collect()
             };
-            let mut dataset = Dataset::open(&config).unwrap();
+            let mut dataset = Dataset::open(&config, crate::files::Missing::Fail).unwrap();
             let filled = fill(&mut dataset, &mut tables, 112, "step", &|_| {}, assess).unwrap();
             for (table, method) in tables.iter().zip(methods) {
                 let scores = column(table, &filled).unwrap().scores;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::checkpoint::CheckpointError;
+use attn_fiqa::detect::DetectorError;
 use attn_fiqa::engine::{EngineError, RequestError};
 use attn_fiqa::measure::QualityNetworkError;
 use attn_fiqa::onnx::OnnxError;
@@ -48,6 +49,9 @@ pub enum StudyError {
     /// A model that could not be started.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The face detector.
+    #[error(transparent)]
+    Detector(#[from] DetectorError),
     /// An ONNX network that cannot be run.
     #[error(transparent)]
     Onnx(#[from] OnnxError),

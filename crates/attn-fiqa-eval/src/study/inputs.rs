@@ -1,5 +1,7 @@
 //! The images of a data set, by content.
 
+use std::collections::BTreeMap;
+
 use attn_fiqa::align::{Landmarks, align};
 use attn_fiqa::crop::{Crop, CropOptions, Fit, crop_from_picture};
 use attn_fiqa::decode::{DecodeLimits, decode};
@@ -13,6 +15,7 @@ use super::config::DatasetConfig;
 use super::hash::hex;
 use crate::benchmark::{Benchmark, BenchmarkImage, BenchmarkKind, ImageAt, pair_list};
 use crate::comparisons::Pair;
+use crate::files::{Missing, shown};
 
 /// A data set of a study.
 pub(super) struct Dataset<'c> {
@@ -20,23 +23,48 @@ pub(super) struct Dataset<'c> {
     pub(super) benchmark: Benchmark,
     /// Hash of each image's bytes, once they were needed.
     hashes: Vec<Result<ImageHash, Failure>>,
+    /// Images whose faces were looked for in vain, by position, and why.
+    pub(super) faceless: BTreeMap<usize, Failure>,
 }
 
 impl<'c> Dataset<'c> {
     /// Reads its lists and looks whether every image is there; no image is read.
-    pub(super) fn open(config: &'c DatasetConfig) -> Result<Self, StudyError> {
+    pub(super) fn open(config: &'c DatasetConfig, missing: Missing) -> Result<Self, StudyError> {
         let benchmark = match (&config.pairs, config.kind) {
             (Some(pairs), BenchmarkKind::Pairs) => {
-                pair_list(&config.name, pairs, Some(&config.path))?
+                pair_list(&config.name, pairs, Some(&config.path), missing)?
             }
-            _ => config.kind.open(&config.name, &config.path)?,
+            _ => config.kind.open(&config.name, &config.path, missing)?,
         };
-        Ok(Self { config, benchmark, hashes: Vec::new() })
+        Ok(Self { config, benchmark, hashes: Vec::new(), faceless: BTreeMap::new() })
     }
 
     /// Whether there are images, and not only names.
     pub(super) fn has_images(&self) -> bool {
         !self.benchmark.images.iter().any(|image| matches!(image.at, ImageAt::Nowhere))
+    }
+
+    /// An error where the first image that can be read is no aligned crop, and the
+    /// description does not say what to do about that. `side` is that of crops.
+    pub(super) fn check_size(&self, side: usize) -> Result<(), String> {
+        let DatasetConfig { name, resize, align, .. } = self.config;
+        if *resize || *align || self.benchmark.images.iter().any(|i| i.landmarks.is_some()) {
+            return Ok(());
+        }
+        let size = |index: usize| {
+            let picture = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.picture;
+            Some((index, picture.width(), picture.height()))
+        };
+        match (0..self.benchmark.images.len()).find_map(size) {
+            Some((index, width, height)) if (width, height) != (side, side) => Err(format!(
+                "dataset '{name}': the image '{}' has {width}×{height} pixels and is no aligned \
+                 crop of {side}×{side}; set align = true in its [[dataset]] to have the face of \
+                 each picture found and aligned, or resize = true if the images are aligned faces \
+                 of another size",
+                shown(&self.benchmark.images[index].name)
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The hash of every image's bytes; the files are read the first time.
@@ -52,14 +80,18 @@ impl<'c> Dataset<'c> {
     /// landmarks where the set has some.
     pub(super) fn keys(&mut self) -> Vec<Result<ImageHash, Failure>> {
         self.hashes();
-        let key = |(hash, image): (&Result<ImageHash, Failure>, &BenchmarkImage)| {
-            let hash = hash.clone()?;
-            let Some(landmarks) = image.landmarks else { return Ok(hash) };
-            let mut key = Sha256::new_with_prefix(hash);
-            landmarks.iter().flatten().for_each(|number| key.update(number.to_le_bytes()));
-            Ok(key.finalize().into())
-        };
-        self.hashes.iter().zip(&self.benchmark.images).map(key).collect()
+        let key =
+            |(index, (hash, image)): (usize, (&Result<ImageHash, Failure>, &BenchmarkImage))| {
+                if let Some(failure) = self.faceless.get(&index) {
+                    return Err(failure.clone());
+                }
+                let hash = hash.clone()?;
+                let Some(landmarks) = image.landmarks else { return Ok(hash) };
+                let mut key = Sha256::new_with_prefix(hash);
+                landmarks.iter().flatten().for_each(|number| key.update(number.to_le_bytes()));
+                Ok(key.finalize().into())
+            };
+        self.hashes.iter().zip(&self.benchmark.images).enumerate().map(key).collect()
     }
 
     /// One hash over the pairs and, where they were read, the images.
@@ -76,7 +108,7 @@ impl<'c> Dataset<'c> {
         hex(&hash.finalize())
     }
 
-    fn read(&self, index: usize) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read(&self, index: usize) -> Result<Vec<u8>, Failure> {
         self.benchmark.read_image(index).map_err(|error| {
             let status = match error.kind() {
                 std::io::ErrorKind::NotFound => Status::NotFound,
@@ -89,6 +121,9 @@ impl<'c> Dataset<'c> {
     /// The network's input: the face aligned by the set's own landmarks where it has
     /// some, whatever the size of the picture, else the picture.
     pub(super) fn crop(&self, index: usize, side: usize) -> Result<Crop, Failure> {
+        if let Some(failure) = self.faceless.get(&index) {
+            return Err(failure.clone());
+        }
         let bytes = self.read(index)?;
         let picture = decode(&bytes, &DecodeLimits::default())?.picture;
         let fit = if self.config.resize { Fit::Resize } else { Fit::Exact };
@@ -163,6 +198,7 @@ mod tests {
             pairs: None,
             channels: attn_fiqa::crop::ChannelOrder::Rgb,
             resize: false,
+            align: false,
         }
     }
 
@@ -170,7 +206,7 @@ mod tests {
     fn a_loose_image_of_a_crops_size_is_aligned_by_its_landmarks() {
         let folder = tempfile::tempdir().unwrap();
         let config = two_loose_images(folder.path(), POINTS);
-        let crop = Dataset::open(&config).unwrap().crop(0, 112).unwrap();
+        let crop = Dataset::open(&config, Missing::Fail).unwrap().crop(0, 112).unwrap();
         let bytes = fs::read(folder.path().join("loose_crop/1.png")).unwrap();
         let picture = decode(&bytes, &DecodeLimits::default()).unwrap().picture;
         let expected = align(&picture, &Landmarks(POINTS), 112).unwrap().crop;
@@ -182,7 +218,7 @@ mod tests {
     fn an_images_key_is_its_bytes_and_landmarks_and_not_its_list() {
         let folder = tempfile::tempdir().unwrap();
         let keys = |config: &DatasetConfig| {
-            let mut dataset = Dataset::open(config).unwrap();
+            let mut dataset = Dataset::open(config, Missing::Fail).unwrap();
             let before = dataset.crop_description();
             let keys: Vec<ImageHash> = dataset.keys().into_iter().map(Result::unwrap).collect();
             // What was read before changes nothing.

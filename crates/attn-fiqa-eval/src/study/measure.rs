@@ -23,7 +23,7 @@ use crate::rates::{OperatingPoint, det, equal_error_rate, operating_points};
 use crate::verification::{FOLDS, ThresholdGrid, equal_folds, verification};
 
 /// Raised when the same comparisons and qualities come to give other figures.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Points of a curve that are kept of a step function.
 const STEP_POINTS: usize = 200;
@@ -58,9 +58,9 @@ impl Units {
         }
     }
 
-    /// How many images have no embedding.
-    pub(super) fn missing(&self) -> usize {
-        self.present.iter().filter(|&&present| !present).count()
+    /// Which images have no embedding, by position.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        (0..self.present.len()).filter(|&image| !self.present[image]).collect()
     }
 }
 
@@ -363,7 +363,10 @@ impl<'a> Judge<'a> {
                 let mut record = self.record(Line::Method, curve);
                 record.tied = ties.tied;
                 record.pauc_ties = if ties.orders > 0 { ties.ranges[index].pauc } else { None };
-                if let Some(CurveIntervals { discard, fnmr, pauc, .. }) = intervals.get(index) {
+                if let Some(CurveIntervals { discard, fnmr, pauc, replicates, .. }) =
+                    intervals.get(index)
+                {
+                    record.replicates.clone_from(replicates);
                     let ends = |interval: &Interval| [interval.low, interval.high];
                     record.pauc_interval = pauc.as_ref().map(ends);
                     let fnmr = fnmr.iter().map(|interval| interval.as_ref().map(ends));
@@ -472,6 +475,7 @@ impl<'a> Judge<'a> {
             above_ideal: curve.above_ideal(self.settings.limit),
             auc: curve.auc(),
             band: Vec::new(),
+            replicates: Vec::new(),
             tied: 0,
             pauc_ties: None,
             warnings: curve.warnings.iter().map(ToString::to_string).collect(),

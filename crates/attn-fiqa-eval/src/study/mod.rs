@@ -3,7 +3,7 @@
 //!
 //! 1. [`config`]: what is to be measured, from a TOML file.
 //! 2. `cache`: what was computed before, by content.
-//! 3. `network` and `compute`: scores and embeddings of images.
+//! 3. `finding`: faces of images that are pictures and not crops; `network` and `compute`: scores and embeddings of images.
 //! 4. `measure`: curves, areas and baselines of one set and recogniser.
 //! 5. [`results`] and [`summary`]: the record of it all, and its tables.
 //! 6. [`run`]: the steps in order.
@@ -14,8 +14,10 @@ pub mod summary;
 
 mod cache;
 mod compute;
+mod differences;
 mod error;
 mod faces;
+mod finding;
 mod hash;
 mod inputs;
 mod measure;

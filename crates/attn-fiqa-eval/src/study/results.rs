@@ -8,7 +8,7 @@ use crate::edc::Protocol;
 use crate::figure::Histogram;
 
 /// Raised when the record changes its form.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Results {
     pub baselines: Vec<Baseline>,
     /// One a data set, recogniser, protocol, target and line.
     pub curves: Vec<CurveRecord>,
+    /// What each method's area is above that of the first and that of the best.
+    pub differences: Vec<DifferenceRecord>,
     /// One a data set and method.
     pub qualities: Vec<QualityRecord>,
     /// One a data set.
@@ -62,6 +64,24 @@ pub struct DatasetRecord {
     pub sha256: String,
     /// Whether intervals are over persons rather than over pairs.
     pub by_identity: bool,
+    /// The files of scores and embeddings that lack some of its images.
+    pub missing: Vec<MissingRecord>,
+    /// Images in which a face was to be found, and could not be.
+    pub without_face: usize,
+    /// The first few of those, quoted.
+    pub without_face_named: String,
+}
+
+/// Images that a file of scores or embeddings lacks. Their comparisons are left out, for
+/// every method alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MissingRecord {
+    /// The method or recogniser whose file it is.
+    pub of: String,
+    /// How many images it lacks.
+    pub images: usize,
+    /// The first few, quoted.
+    pub named: String,
 }
 
 /// A recognition model.
@@ -101,7 +121,8 @@ pub struct Baseline {
     pub mated: usize,
     /// Non-mated comparisons made.
     pub non_mated: usize,
-    /// Comparisons left out, because an image has no embedding.
+    /// Comparisons left out, because an image has no embedding, or is missing in a file of
+    /// scores.
     pub left_out: usize,
     /// Verification accuracy, mean over folds, and its standard deviation.
     pub accuracy: Option<[f64; 2]>,
@@ -178,12 +199,50 @@ pub struct CurveRecord {
     pub auc: Option<f64>,
     /// Discard fraction and confidence interval of the FNMR.
     pub band: Vec<(f64, Option<[f64; 2]>)>,
+    /// The pAUC of each set drawn for the intervals, in their order; kept to take differences
+    /// of, and empty in a finished record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicates: Vec<Option<f64>>,
     /// Comparisons that share their quality with another one.
     pub tied: usize,
     /// Range of the pAUC over random orders of those.
     pub pauc_ties: Option<[f64; 2]>,
     /// What must be said beside it.
     pub warnings: Vec<String>,
+}
+
+/// Which method another one is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Against {
+    /// The first of the description.
+    First,
+    /// That of the lowest area on this data set, by this recogniser, protocol and target.
+    Best,
+}
+
+/// How much larger one method's area is than another's, on the same comparisons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceRecord {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Name of the recogniser.
+    pub recogniser: String,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The FMR aimed at.
+    pub fmr: f64,
+    /// Name of the method.
+    pub method: String,
+    /// Why it is compared with the other.
+    pub against: Against,
+    /// Name of the other method.
+    pub other: String,
+    /// Its pAUC less the other's, not normalised: above 0 the method is worse.
+    pub difference: f64,
+    /// The paired confidence interval of that
+    /// ([`paired_interval`](crate::edc::paired_interval)), if any sets were drawn.
+    pub interval: Option<[f64; 2]>,
 }
 
 /// The scores that a method gave to a data set's images.

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::score::Method;
+use attn_fiqa::threads::Threads;
 
 use super::StudyError;
 use super::cache::write_whole;
@@ -15,17 +16,19 @@ use super::config::{
     ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
     StudyConfig,
 };
+use super::differences::differences;
 use super::faces::{Mapped, extremes};
+use super::finding;
 use super::hash::hash_files;
 use super::inputs::Dataset;
 use super::measure::{Judge, Units};
-use super::network::{Network, Wanted, embedding, scores};
+use super::network::{CROP_SIDE, Network, Wanted, embedding, scores};
 use super::results::{
-    CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, QualityRecord, RecogniserRecord,
-    Results,
+    CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, MissingRecord, QualityRecord,
+    RecogniserRecord, Results,
 };
 use crate::figure::Histogram;
-use crate::files::{EmbeddingFile, Failed, QualityFile};
+use crate::files::{EmbeddingFile, Failed, MatchedRows, QualityFile, named};
 use crate::statistics::spearman;
 
 /// The record, below a run's folder.
@@ -85,11 +88,12 @@ pub fn run(
 ) -> Result<Results, StudyError> {
     let mut datasets = Vec::new();
     for dataset in &config.datasets {
-        datasets.push(Dataset::open(dataset)?);
+        datasets.push(Dataset::open(dataset, config.settings.missing)?);
     }
     check_images(config, &datasets)?;
     let networks = open_networks(config, options.threads)?;
-    check_files(config, &datasets)?;
+    check_sizes(config, &datasets, &networks)?;
+    let missing = check_files(config, &datasets)?;
     let cache = options.cache.clone().unwrap_or_else(|| options.output.join("cache"));
     let (cache, output) = (cache.as_path(), options.output.as_path());
     std::fs::create_dir_all(output).map_err(StudyError::io(output, "cannot be made"))?;
@@ -106,10 +110,18 @@ pub fn run(
         methods: record_methods(config, &networks)?,
         baselines: Vec::new(),
         curves: Vec::new(),
+        differences: Vec::new(),
         qualities: Vec::new(),
         correlations: Vec::new(),
     };
-    for (number, dataset) in datasets.iter_mut().enumerate() {
+    for (number, (dataset, missing)) in datasets.iter_mut().zip(missing).enumerate() {
+        if dataset.config.align && dataset.has_images() {
+            let threads = Threads::new(options.threads)?;
+            let progress = |progress| tell(Event::Progress(progress));
+            finding::find(dataset, &threads, cache, &progress)?;
+            note_faceless(dataset, tell);
+        }
+        let dataset = (dataset, missing);
         run_dataset(config, dataset, number, &networks, (cache, output), tell, &mut results)?;
     }
     let json = serde_json::to_vec_pretty(&results).map_err(|error| StudyError::Foreign {
@@ -146,7 +158,7 @@ pub fn load(folder: &Path) -> Result<Results, StudyError> {
 
 fn run_dataset(
     config: &StudyConfig,
-    dataset: &mut Dataset<'_>,
+    (dataset, missing): (&mut Dataset<'_>, MissingImages),
     number: usize,
     networks: &Networks,
     (cache, output): (&Path, &Path),
@@ -156,6 +168,17 @@ fn run_dataset(
     let name = dataset.config.name.as_str();
     let progress = |progress| tell(Event::Progress(progress));
     let names = dataset.benchmark.names();
+    for MissingRecord { of, images, named } in &missing.records {
+        tell(Event::Note(format!(
+            "{name}, {of}: {images} of {} images are missing in its file, and their comparisons \
+             are left out for every method: {named}",
+            names.len()
+        )));
+    }
+    let listed = |mut present: Vec<bool>| {
+        present.iter_mut().zip(&missing.images).for_each(|(present, missing)| *present &= !missing);
+        present
+    };
     let mut attention = attention(config, dataset, networks, cache, &progress)?;
 
     // Embeddings first: one method may be their length. Of those of all images only what
@@ -175,22 +198,24 @@ fn run_dataset(
                     norms.insert(index, lengths(names.len(), found.width, found.reader()?)?);
                 }
                 let (benchmark, read) = (&dataset.benchmark, found.reader()?);
-                let units = Units::gather(benchmark, found.present(), found.width, what, read)?;
+                let present = listed(found.present());
+                let units = Units::gather(benchmark, present, found.width, what, read)?;
                 (units, name_failures(&found.failures))
             }
             EmbeddingsFrom::Files(files) => {
                 let (file, list) = &files[name];
                 let file = EmbeddingFile::read(file, list.as_deref())?;
-                let rows = file.rows_of(&names)?.rows;
+                let rows = file.rows_of(&names, config.settings.missing)?.rows;
                 let read = |image: u32, row: &mut [f32]| {
-                    row.copy_from_slice(file.embeddings.row(rows[image as usize]));
-                    Ok(true)
+                    let found = rows[image as usize];
+                    found.inspect(|&found| row.copy_from_slice(file.embeddings.row(found)));
+                    Ok(found.is_some())
                 };
                 let dim = file.embeddings.dim();
                 if wants_norms {
                     norms.insert(index, lengths(names.len(), dim, read)?);
                 }
-                let present = vec![true; names.len()];
+                let present = listed(rows.iter().map(Option::is_some).collect());
                 (Units::gather(&dataset.benchmark, present, dim, what, read)?, Vec::new())
             }
         };
@@ -211,12 +236,16 @@ fn run_dataset(
             }
             ScoresFrom::EmbeddingNorm(recogniser) => {
                 let scores = norms[recogniser].clone();
-                let failed = scores.iter().filter(|score| !score.is_finite()).count();
+                let absent = |image: &usize| !scores[*image].is_finite() && !missing.images[*image];
+                let failed = (0..scores.len()).filter(absent).count();
                 Scored { scores, failures: Vec::new(), failed }
             }
             ScoresFrom::Files(files, column) => {
                 let file = QualityFile::read(&files[name], column.as_deref())?;
-                let matched = file.for_images(&names, Failed::Lowest)?;
+                let mut matched =
+                    file.for_images(&names, Failed::Lowest, config.settings.missing)?;
+                // No comparison asks for these.
+                matched.missing.iter().for_each(|&image| matched.values[image] = f64::NEG_INFINITY);
                 Scored { scores: matched.values, failures: Vec::new(), failed: matched.failed }
             }
         };
@@ -243,21 +272,28 @@ fn run_dataset(
     // One recogniser's comparisons at a time.
     for (recogniser, (units, failures)) in config.recognisers.iter().zip(embedded) {
         let who = (name, recogniser.name.as_str());
-        let missing = units.missing();
+        let absent = units.missing();
         let judge = Judge::new(who, &config.settings, &dataset.benchmark, units, cache)?;
         if judge.left_out > 0 {
             let left_out = judge.left_out;
             tell(Event::Note(format!(
-                "{name}, {}: {left_out} comparisons are left out, because {missing} images have no \
-                 embedding; the first: {}",
+                "{name}, {}: {left_out} comparisons are left out, because {} images are missing or \
+                 have no embedding{}",
                 recogniser.name,
-                failures.first().map_or("", String::as_str)
+                absent.len(),
+                match failures.is_empty() {
+                    true => format!(": {}", named(absent.iter().map(|&i| names[i].as_str()))),
+                    false => format!("; the first of those that failed: {}", failures.join("; ")),
+                }
             )));
         }
         by_identity |= judge.has_identities();
         let evaluator = judge.evaluator();
         results.baselines.push(judge.baseline(&evaluator, failures)?);
-        results.curves.extend(judge.methods(&evaluator, &of_methods, |more| at(done + more))?);
+        let mut curves = judge.methods(&evaluator, &of_methods, |more| at(done + more))?;
+        results.differences.extend(differences(&curves, config.settings.level));
+        curves.iter_mut().for_each(|curve| curve.replicates.clear());
+        results.curves.extend(curves);
         done += config.methods.len();
         results.curves.extend(judge.ends(&evaluator)?);
         done += 1;
@@ -286,7 +322,7 @@ fn run_dataset(
             best,
         });
     }
-    results.correlations.push(correlations(name, &scored));
+    results.correlations.push(correlations(name, &scored, &missing.images));
     write_scores(&output.join(scores_file(number, name)), &names, &config.methods, &scored)?;
     let mated = dataset.benchmark.pairs.iter().filter(|pair| pair.mated).count();
     results.datasets.push(DatasetRecord {
@@ -299,6 +335,9 @@ fn run_dataset(
         non_mated: dataset.benchmark.pairs.len() - mated,
         sha256: dataset.sha256(),
         by_identity,
+        missing: missing.records,
+        without_face: dataset.faceless.len(),
+        without_face_named: name_faceless(dataset),
     });
     Ok(())
 }
@@ -403,6 +442,42 @@ fn open_networks(
     Ok(networks)
 }
 
+fn name_faceless(dataset: &Dataset<'_>) -> String {
+    let name = |&index: &usize| dataset.benchmark.images[index].name.as_str();
+    named(dataset.faceless.keys().map(name))
+}
+
+fn note_faceless(dataset: &Dataset<'_>, tell: &dyn Fn(Event)) {
+    if !dataset.faceless.is_empty() {
+        tell(Event::Note(format!(
+            "{}: no face was found in {} of {} images, which are failures to acquire: {}",
+            dataset.config.name,
+            dataset.faceless.len(),
+            dataset.benchmark.images.len(),
+            name_faceless(dataset)
+        )));
+    }
+}
+
+/// Images must be aligned crops where nothing else is said.
+fn check_sizes(
+    config: &StudyConfig,
+    datasets: &[Dataset<'_>],
+    networks: &Networks,
+) -> Result<(), StudyError> {
+    let laplacian = config.methods.iter().any(|method| method.from == ScoresFrom::Laplacian);
+    let sides = networks.values().map(Network::side).chain(laplacian.then_some(CROP_SIDE));
+    for side in sides {
+        for dataset in datasets {
+            dataset.check_size(side).map_err(|message| {
+                let file = config.file.clone();
+                ConfigError { file, line: None, message }
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// Networks need images and not only a list of pairs.
 fn check_images(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), StudyError> {
     let network = config
@@ -435,24 +510,53 @@ fn check_images(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), St
     })
 }
 
-/// Finds out what is wrong with the files made elsewhere before any work.
-fn check_files(config: &StudyConfig, datasets: &[Dataset<'_>]) -> Result<(), StudyError> {
-    for dataset in datasets {
+/// The images of a data set that files made elsewhere lack.
+struct MissingImages {
+    /// For each image, whether a file of scores lacks it, or one of embeddings whose length
+    /// is a score.
+    images: Vec<bool>,
+    records: Vec<MissingRecord>,
+}
+
+/// Finds out what is wrong with the files made elsewhere before any work, and what they
+/// lack of each data set.
+fn check_files(
+    config: &StudyConfig,
+    datasets: &[Dataset<'_>],
+) -> Result<Vec<MissingImages>, StudyError> {
+    let policy = config.settings.missing;
+    let of_dataset = |dataset: &Dataset<'_>| {
         let (name, names) = (&dataset.config.name, dataset.benchmark.names());
+        let mut missing = MissingImages { images: vec![false; names.len()], records: Vec::new() };
+        let mut note = |of: &str, rows: MatchedRows, is_score: bool| {
+            if rows.missing.is_empty() {
+                return;
+            }
+            let named = named(rows.missing.iter().map(|&image| names[image].as_str()));
+            let (of, images) = (of.to_owned(), rows.missing.len());
+            missing.records.push(MissingRecord { of, images, named });
+            if is_score {
+                rows.missing.iter().for_each(|&image| missing.images[image] = true);
+            }
+        };
         for method in &config.methods {
             if let ScoresFrom::Files(files, column) = &method.from {
                 let file = QualityFile::read(&files[name], column.as_deref())?;
-                file.for_images(&names, Failed::Lowest)?;
+                note(&method.name, file.rows_of(&names, policy)?, true);
             }
         }
-        for recogniser in &config.recognisers {
+        for (index, recogniser) in config.recognisers.iter().enumerate() {
             if let EmbeddingsFrom::Files(files) = &recogniser.from {
                 let (file, list) = &files[name];
-                EmbeddingFile::read(file, list.as_deref())?.rows_of(&names)?;
+                let rows = EmbeddingFile::read(file, list.as_deref())?.rows_of(&names, policy)?;
+                let is_score =
+                    config.methods.iter().any(|m| m.from == ScoresFrom::EmbeddingNorm(index));
+                note(&recogniser.name, rows, is_score);
             }
         }
-    }
-    Ok(())
+        Ok(missing)
+    };
+    datasets.iter().map(of_dataset).collect()
 }
 
 fn record_recognisers(
@@ -541,8 +645,13 @@ fn lengths(
     (0..images as u32).map(&mut length).collect()
 }
 
-fn correlations(dataset: &str, scored: &[Scored]) -> CorrelationRecord {
-    let of = |a: &Scored, b: &Scored| spearman(&a.scores, &b.scores);
+fn correlations(dataset: &str, scored: &[Scored], missing: &[bool]) -> CorrelationRecord {
+    let there = |scored: &Scored| -> Vec<f64> {
+        let scores = scored.scores.iter().zip(missing);
+        scores.filter(|(_, missing)| !**missing).map(|(&score, _)| score).collect()
+    };
+    let scored: Vec<Vec<f64>> = scored.iter().map(there).collect();
+    let of = |a: &[f64], b: &[f64]| spearman(a, b);
     let spearman = scored.iter().map(|a| scored.iter().map(|b| of(a, b)).collect()).collect();
     CorrelationRecord { dataset: dataset.to_owned(), spearman }
 }

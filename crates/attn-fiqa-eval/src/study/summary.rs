@@ -1,5 +1,10 @@
-//! The papers' table: pAUC-EDC of each method on each data set, the mean over the
-//! sets, and the rank.
+//! The papers' table: pAUC-EDC of each method on each data set, their mean relative to
+//! discarding at random, and the rank.
+//!
+//! Areas of data sets are on different scales: a hard set's are many times an easy one's,
+//! and a mean of them is that of the hardest set. So each is divided by the area of
+//! discarding at random on the same set, which makes 1 of a quality that knows nothing, and
+//! only these are averaged; different recognisers, targets and protocols never are.
 
 use super::results::{CurveRecord, Line, Results};
 use crate::edc::Protocol;
@@ -34,8 +39,11 @@ pub struct SummaryRow {
     pub intervals: Vec<Option<[f64; 2]>>,
     /// Areas above the ideal curve, by data set.
     pub above_ideal: Vec<Option<f64>>,
-    /// The mean over all data sets; `None` if one is absent.
-    pub mean: Option<f64>,
+    /// The areas divided by those of discarding at random, by data set.
+    pub relative: Vec<Option<f64>>,
+    /// The mean of those; `None` if one is absent. Data sets without an error to discard,
+    /// where random has no area, compare nothing and are left out.
+    pub mean_relative: Option<f64>,
     /// 1 for the lowest mean among the methods; equal means share a rank.
     pub rank: Option<usize>,
     /// The mean of its ranks on each data set.
@@ -77,20 +85,32 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
                 }
             }
             let pauc: Vec<Option<f64>> = curves.iter().map(|curve| (*curve)?.pauc).collect();
-            let all: Option<Vec<f64>> = pauc.iter().copied().collect();
+            let of_random = |dataset: &String| curve(dataset, "random", Line::Random)?.pauc;
+            let random: Vec<Option<f64>> = datasets.iter().map(of_random).collect();
+            let ratio = |(&pauc, &random): (&Option<f64>, &Option<f64>)| {
+                let (pauc, random) = (pauc?, random?);
+                (random > 0.0).then_some(pauc / random)
+            };
+            let relative: Vec<Option<f64>> = pauc.iter().zip(&random).map(ratio).collect();
+            let compares = |(_, random): &(_, &Option<f64>)| **random != Some(0.0);
+            let compared = relative.iter().zip(&random).filter(compares);
+            let all: Option<Vec<f64>> = compared.map(|(relative, _)| *relative).collect();
+            let all = all.filter(|all| !all.is_empty());
             SummaryRow {
                 method: method.to_owned(),
                 line,
                 intervals: curves.iter().map(|curve| (*curve)?.pauc_interval).collect(),
                 above_ideal: curves.iter().map(|curve| (*curve)?.above_ideal).collect(),
-                mean: all.map(|all| all.iter().sum::<f64>() / all.len() as f64),
+                mean_relative: all.map(|all| all.iter().sum::<f64>() / all.len() as f64),
+                relative,
                 pauc,
                 rank: None,
                 mean_rank: None,
             }
         })
         .collect();
-    let ranks = ranks(&rows.iter().map(|row| competing(row, row.mean)).collect::<Vec<_>>());
+    let ranks =
+        ranks(&rows.iter().map(|row| competing(row, row.mean_relative)).collect::<Vec<_>>());
     let by_set: Vec<Vec<Option<usize>>> = (0..datasets.len())
         .map(|set| {
             let of_set: Vec<_> = rows.iter().map(|row| competing(row, row.pauc[set])).collect();

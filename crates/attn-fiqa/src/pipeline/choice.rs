@@ -1,7 +1,7 @@
 //! Which of a picture's faces are taken.
 
 use crate::align::landmark_file::ListedFace;
-use crate::detect::{DEFAULT_MIN_CONFIDENCE, Face};
+use crate::detect::{DEFAULT_MIN_CONFIDENCE, Face, FaceBox};
 use crate::status::{Failure, Status};
 
 /// Which of a picture's faces are taken; all of them by default.
@@ -72,5 +72,39 @@ impl FaceChoice {
         }
         faces.truncate(self.max_faces.unwrap_or(usize::MAX));
         Ok(faces)
+    }
+}
+
+/// The face that a picture was taken of, by position: the one with the largest area of its
+/// box less twice the squared distance of its centre from the picture's, in pixels. A large
+/// face at the edge so loses to a smaller one in the middle, as in the usual preparation of
+/// verification sets, whose pictures are centred on their person. `None` without a face.
+///
+/// `size` is the width and height of the picture.
+pub fn main_face(faces: &[FaceBox], size: (usize, usize)) -> Option<usize> {
+    let middle = [size.0 as f32 / 2.0, size.1 as f32 / 2.0];
+    let weight = |face: &FaceBox| {
+        let centre = [face.x + face.width / 2.0, face.y + face.height / 2.0];
+        let squared: f32 = centre.iter().zip(middle).map(|(c, m)| (c - m) * (c - m)).sum();
+        face.area() - 2.0 * squared
+    };
+    // The first of equals: faces come largest first.
+    (0..faces.len()).rev().max_by(|&a, &b| weight(&faces[a]).total_cmp(&weight(&faces[b])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_main_face_is_large_and_near_the_middle() {
+        let face = |x, y, side| FaceBox { x, y, width: side, height: side };
+        let size = (250, 250);
+        assert_eq!(main_face(&[], size), None);
+        let (corner, middle, small) =
+            (face(0.0, 0.0, 100.0), face(85.0, 85.0, 80.0), face(115.0, 115.0, 20.0));
+        assert_eq!(main_face(&[corner, middle, small], size), Some(1));
+        assert_eq!(main_face(&[corner], size), Some(0));
+        assert_eq!(main_face(&[middle, middle], size), Some(0));
     }
 }

@@ -36,7 +36,7 @@ use crate::source::{ImageData, SourceItem};
 use crate::status::Failure;
 
 pub use crate::face::{FaceInfo, Way};
-pub use choice::FaceChoice;
+pub use choice::{FaceChoice, main_face};
 pub use cut::cut_faces;
 pub use embed::embed_faces;
 pub use find::{FindOptions, find_faces};

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use super::hash::hex;
 use crate::benchmark::BenchmarkKind;
 use crate::edc::{FMR_TARGETS, PAUC_LIMIT, Protocol};
+use crate::files::Missing;
 
 /// Larger than any description of a study.
 const MAX_BYTES: u64 = 1 << 20;
@@ -76,6 +77,9 @@ pub struct Settings {
     pub tie_orders: usize,
     /// How many of the best and of the worst images are shown for each method.
     pub faces: usize,
+    /// What images come to that are in the lists of pairs, but not in a data set's folder,
+    /// or not in a file of scores or embeddings.
+    pub missing: Missing,
 }
 
 impl Default for Settings {
@@ -90,6 +94,7 @@ impl Default for Settings {
             random_orders: 20,
             tie_orders: 20,
             faces: 6,
+            missing: Missing::Fail,
         }
     }
 }
@@ -109,6 +114,9 @@ pub struct DatasetConfig {
     pub channels: ChannelOrder,
     /// Whether crops of another size are resized.
     pub resize: bool,
+    /// Whether its images are pictures whose face is to be found and aligned. One of
+    /// exactly 112×112 pixels is taken for an aligned crop all the same.
+    pub align: bool,
 }
 
 /// One recognition model.

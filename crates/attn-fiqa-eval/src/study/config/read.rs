@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use attn_fiqa::checkpoint::Preset;
 use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::measure::MeasureName;
 use attn_fiqa::recognise::InputSpec;
@@ -17,6 +18,7 @@ use super::{
     ScoresFrom, Settings,
 };
 use crate::benchmark::BenchmarkKind;
+use crate::files::quality_columns;
 
 /// What a description names.
 pub(super) struct Parts {
@@ -63,6 +65,7 @@ struct RawDataset {
     channels: Option<Spanned<String>>,
     #[serde(default)]
     resize: bool,
+    align: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -79,10 +82,10 @@ struct RawRecogniser {
     lists: Option<BTreeMap<Spanned<String>, PathBuf>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawMethod {
-    name: Spanned<String>,
+    name: Option<Spanned<String>>,
     method: Option<Spanned<String>>,
     model: Option<Spanned<PathBuf>>,
     preset: Option<String>,
@@ -91,6 +94,7 @@ struct RawMethod {
     norm_of: Option<Spanned<String>>,
     scores: Option<BTreeMap<Spanned<String>, PathBuf>>,
     column: Option<String>,
+    columns: Option<Spanned<Vec<String>>>,
 }
 
 struct Reader<'a> {
@@ -164,7 +168,24 @@ impl Reader<'_> {
                     return self.refuse(raw.channels.as_ref().map(Spanned::span), message);
                 }
             };
+            if let Some(align) = raw.align.as_ref().filter(|align| *align.get_ref()) {
+                let message = match (raw.resize, kind) {
+                    (true, _) => {
+                        "align finds faces in pictures of any size, and resize takes the picture \
+                         for an aligned face; choose one of them"
+                    }
+                    (false, BenchmarkKind::IjbC) => {
+                        "ijb-c has landmarks of its own, by which its faces are aligned; leave \
+                         align out"
+                    }
+                    _ => "",
+                };
+                if !message.is_empty() {
+                    return self.refuse(Some(align.span()), message);
+                }
+            }
             Ok(DatasetConfig {
+                align: raw.align.is_some_and(Spanned::into_inner),
                 name: raw.name.into_inner(),
                 kind,
                 path: self.existing(&raw.path)?,
@@ -244,10 +265,14 @@ impl Reader<'_> {
         datasets: &[DatasetConfig],
         recognisers: &[RecogniserConfig],
     ) -> Result<Vec<MethodConfig>, ConfigError> {
-        self.check_names("method", raw.iter().map(|method| &method.name))?;
-        let method = |raw: RawMethod| {
-            let span = Some(raw.name.span());
-            let name = raw.name.get_ref();
+        let mut named = Vec::with_capacity(raw.len());
+        for raw in raw {
+            self.expand(raw, &mut named)?;
+        }
+        self.check_names("method", named.iter().map(|(name, _)| name))?;
+        let method = |(raw_name, raw): (Spanned<String>, RawMethod)| {
+            let span = Some(raw_name.span());
+            let name = raw_name.get_ref();
             let network = raw.method.is_some()
                 || raw.model.is_some()
                 || raw.preset.is_some()
@@ -291,9 +316,11 @@ impl Reader<'_> {
                     }
                     ScoresFrom::EmbeddingNorm(found)
                 }
-                (None, None) if self.names_measure(&raw) => self.measure(&raw)?,
+                (None, None) if self.names_measure(&raw_name, &raw) => {
+                    self.measure(&raw_name, &raw)?
+                }
                 (None, None) => {
-                    let text = raw.method.as_ref().unwrap_or(&raw.name);
+                    let text = raw.method.as_ref().unwrap_or(&raw_name);
                     let method: Method = match text.get_ref().parse() {
                         Ok(method) => method,
                         Err(error) => return self.refuse(Some(text.span()), format!("{error}")),
@@ -304,6 +331,11 @@ impl Reader<'_> {
                     };
                     let (preset, heads) = (raw.preset.clone(), raw.heads);
                     let model = ModelConfig { file, preset, heads, flip: false, input: None };
+                    self.check_model(
+                        &ModelConfig { file: None, ..model.clone() },
+                        span.clone(),
+                        None,
+                    )?;
                     if let (true, Some(file)) = (model.is_onnx(), &model.file) {
                         let message = format!(
                             "'{method}' reads a Vision Transformer of ours; an ONNX quality \
@@ -322,18 +354,66 @@ impl Reader<'_> {
             if raw.column.is_some() && raw.scores.is_none() {
                 return self.refuse(span, format!("'{name}' has a column, but no scores"));
             }
-            Ok(MethodConfig { name: raw.name.into_inner(), from })
+            Ok(MethodConfig { name: raw_name.into_inner(), from })
         };
-        raw.into_iter().map(method).collect()
+        named.into_iter().map(method).collect()
     }
 
-    fn names_measure(&self, raw: &RawMethod) -> bool {
-        MeasureName::claims(raw.method.as_ref().unwrap_or(&raw.name).get_ref())
+    /// A method by its name; one for each of `columns`, where there are some.
+    fn expand(
+        &self,
+        mut raw: RawMethod,
+        named: &mut Vec<(Spanned<String>, RawMethod)>,
+    ) -> Result<(), ConfigError> {
+        let Some(columns) = raw.columns.take() else {
+            let Some(name) = raw.name.clone() else {
+                let spans = [&raw.method, &raw.norm_of].map(|key| key.as_ref().map(Spanned::span));
+                let of_model = raw.model.as_ref().map(Spanned::span);
+                let [method, norm] = spans;
+                let span = method.or(norm).or(of_model);
+                return self.refuse(span, "a [[method]] needs a name, such as name = \"attn\"");
+            };
+            named.push((name, raw));
+            return Ok(());
+        };
+        let span = Some(columns.span());
+        let file = match raw.scores.as_ref().and_then(|files| files.values().next()) {
+            Some(file) if raw.column.is_none() => self.path(file),
+            _ => {
+                let message = "columns belongs to scores = { DATASET = \"FILE\" }, without column";
+                return self.refuse(span, message);
+            }
+        };
+        let mut wanted = columns.get_ref().clone();
+        if wanted == ["*"] {
+            wanted = match quality_columns(&file) {
+                Ok(found) => found,
+                Err(error) => return self.refuse(span, error.to_string()),
+            };
+        }
+        if wanted.is_empty() {
+            let message =
+                format!("columns names no column, or '{}' has none of qualities", file.display());
+            return self.refuse(span, message);
+        }
+        for column in wanted {
+            let name = match &raw.name {
+                Some(name) => format!("{}: {column}", name.get_ref()),
+                None => column.clone(),
+            };
+            let of_column = RawMethod { column: Some(column), ..raw.clone() };
+            named.push((Spanned::new(columns.span(), name), of_column));
+        }
+        Ok(())
+    }
+
+    fn names_measure(&self, name: &Spanned<String>, raw: &RawMethod) -> bool {
+        MeasureName::claims(raw.method.as_ref().unwrap_or(name).get_ref())
     }
 
     /// A method that needs no Vision Transformer.
-    fn measure(&self, raw: &RawMethod) -> Result<ScoresFrom, ConfigError> {
-        let text = raw.method.as_ref().unwrap_or(&raw.name);
+    fn measure(&self, name: &Spanned<String>, raw: &RawMethod) -> Result<ScoresFrom, ConfigError> {
+        let text = raw.method.as_ref().unwrap_or(name);
         let span = Some(text.span());
         if raw.model.is_some() || raw.preset.is_some() || raw.heads.is_some() {
             let message = format!("'{}' takes no model, preset or heads", text.get_ref());
@@ -376,6 +456,12 @@ impl Reader<'_> {
         span: Option<Range<usize>>,
         input: Option<&Spanned<String>>,
     ) -> Result<(), ConfigError> {
+        let known = |name: &String| Preset::from_name(name).is_some();
+        if let Some(preset) = model.preset.as_ref().filter(|name| !known(name)) {
+            let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+            let message = format!("no preset '{preset}'; expected one of {}", names.join(", "));
+            return self.refuse(span, message);
+        }
         match (model.is_onnx(), input) {
             (true, _) if model.preset.is_some() || model.heads.is_some() => {
                 self.refuse(span, "preset and heads belong to checkpoints, not to ONNX networks")

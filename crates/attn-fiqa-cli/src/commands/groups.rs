@@ -1,0 +1,113 @@
+//! `attn-fiqa groups`: quality, bands and rejection by group.
+
+use attn_fiqa::score::Band;
+use attn_fiqa_eval::files::{GroupFile, MatchedRows, QualityFile, named};
+use attn_fiqa_eval::groups::{GroupQualities, Part, by_group};
+
+use super::compare::{Source, cell};
+use super::verify::whole_qualities;
+use crate::args::GroupsArgs;
+use crate::exit::Exit;
+use crate::output::PlainTable;
+use crate::report::say;
+
+pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
+    let mut source = Source::parse(&args.scores);
+    let column = source.column.get_or_insert_with(|| "quality".to_owned()).clone();
+    let scores = QualityFile::read(&source.file, Some(&column))?;
+    let failed_lowest = |&value: &f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
+    let values: Vec<f64> = scores.values.iter().map(failed_lowest).collect();
+    let qualities = whole_qualities(&source, &values)?;
+
+    let mut table = PlainTable::new(&heading());
+    let mut sentences = Vec::new();
+    for by in &args.by {
+        let labels = GroupFile::read(&args.labels, Some(by))?;
+        let found = labels.rows_of(&scores.names, args.missing.into())?;
+        if !found.missing.is_empty() && sentences.is_empty() {
+            sentences.push(missing(&scores.names, &found));
+        }
+        let (mut groups, mut kept) = (labels.groups.clone(), Vec::new());
+        groups.sort_by_cached_key(|group| (leading_number(group), group.clone()));
+        groups.dedup();
+        let mut group_of = Vec::new();
+        for (&quality, row) in qualities.iter().zip(&found.rows) {
+            let Some(row) = row else { continue };
+            let group = groups.iter().position(|group| *group == labels.groups[*row]);
+            group_of.push(group.expect("every group is among them: this is a bug") as u32);
+            kept.push(quality);
+        }
+        let rows = by_group(&kept, (&groups, &group_of), args.below)?;
+        sentences.extend(sentence(by, &rows[1..], args.below));
+        rows.iter().filter(|row| row.images > 0).for_each(|row| table.push(cells(by, row)));
+    }
+    table.print()?;
+    if !args.quiet {
+        sentences.iter().for_each(|sentence| say(sentence));
+    }
+    Ok(Exit::Done)
+}
+
+/// The number at the start of `30-39`, so that ages stand in their order; what has none
+/// comes last.
+fn leading_number(group: &str) -> u64 {
+    let digits: String = group.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(u64::MAX)
+}
+
+fn heading() -> Vec<&'static str> {
+    let start = ["by", "group", "images", "failed", "median", "median_low", "median_high"];
+    let rejected = ["rejected", "rejected_low", "rejected_high"];
+    let bands = Band::ALL.into_iter().flat_map(|band| match band {
+        Band::Unusable => ["unusable", "unusable_low", "unusable_high"],
+        Band::Poor => ["poor", "poor_low", "poor_high"],
+        Band::Fair => ["fair", "fair_low", "fair_high"],
+        Band::Good => ["good", "good_low", "good_high"],
+    });
+    start.into_iter().chain(rejected).chain(bands).collect()
+}
+
+fn cells(by: &str, row: &GroupQualities) -> Vec<String> {
+    let low = |interval: Option<[f64; 2]>| cell(interval.map(|[low, _]| low));
+    let high = |interval: Option<[f64; 2]>| cell(interval.map(|[_, high]| high));
+    let mut cells = vec![
+        by.to_owned(),
+        row.group.clone().unwrap_or_else(|| "all".to_owned()),
+        row.images.to_string(),
+        row.failed.count.to_string(),
+        cell(row.median),
+        low(row.median_interval),
+        high(row.median_interval),
+    ];
+    for part in std::iter::once(row.rejected).chain(row.bands) {
+        let interval = part.interval();
+        let ends = [interval.map(|[low, _]| low), interval.map(|[_, high]| high)];
+        let short = |share: Option<f64>| share.map_or(String::new(), |share| format!("{share:.4}"));
+        cells.extend([part.share(), ends[0], ends[1]].map(short));
+    }
+    cells
+}
+
+fn missing(names: &[String], found: &MatchedRows) -> String {
+    let first = named(found.missing.iter().map(|&image| names[image].as_str()));
+    format!(
+        "note: {} of {} images have no label and are left out: {first}",
+        found.missing.len(),
+        names.len()
+    )
+}
+
+/// From the group that is rejected least to the one rejected most.
+fn sentence(by: &str, rows: &[GroupQualities], below: i8) -> Option<String> {
+    let shares = || rows.iter().filter_map(|row| Some((row.rejected.share()?, row)));
+    let (least, few) = shares().min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (most, many) = shares().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let one = |row: &GroupQualities, share: f64| {
+        let Part { count, of } = row.rejected;
+        let name = row.group.as_deref().unwrap_or_default();
+        format!("{:.2} % ({name}, {count} of {of})", 100.0 * share)
+    };
+    let times = if least > 0.0 { format!(", {:.2} times", most / least) } else { String::new() };
+    let (few, many) = (one(few, least), one(many, most));
+    Some(format!("{by}: rejected below {below}: {few} to {many}{times}"))
+}

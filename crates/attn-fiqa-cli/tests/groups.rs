@@ -44,7 +44,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
     let numbers = |name: &str| table.numbers(name);
     let (median, rejected) = (numbers("median"), numbers("rejected"));
     assert!(median[3] < median[1] && rejected[3] > rejected[1]);
-    for measure in ["median", "rejected", "unusable", "poor", "fair", "good"] {
+    for measure in ["median", "rejected", "unusable", "poor", "fair", "good", "excellent"] {
         let [low, high] = ["low", "high"].map(|end| numbers(&format!("{measure}_{end}")));
         for (row, &value) in numbers(measure).iter().enumerate() {
             assert!(low[row] <= value && value <= high[row], "{measure} of row {row}");
@@ -53,7 +53,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
     // The bands and the failures are all there is.
     for row in 0..7 {
         let bands: f32 =
-            ["unusable", "poor", "fair", "good"].map(|band| numbers(band)[row]).iter().sum();
+            ["unusable", "poor", "fair", "good", "excellent"].map(|band| numbers(band)[row]).iter().sum();
         let failed = numbers("failed")[row] / numbers("images")[row];
         support::assert_near(bands + failed, 1.0, 1e-3);
     }

@@ -116,7 +116,7 @@ mod tests {
         let rows = by_group(&qualities, (&groups, &[0, 0, 0, 1, 1, 1, 1]), 40).expect("rows");
         let [all, a, b, none] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!((all.images, all.failed.count, all.rejected.count), (7, 1, 3));
-        assert_eq!(all.bands.map(|part| part.count), [1, 1, 1, 3]);
+        assert_eq!(all.bands.map(|part| part.count), [1, 1, 1, 1, 2]);
         assert_eq!((a.median, a.rejected), (Some(20.0), Part { count: 3, of: 3 }));
         assert_eq!((b.median, b.rejected.share()), (Some(80.0), Some(0.0)));
         assert_eq!((none.median, none.median_interval, none.rejected.share()), (None, None, None));

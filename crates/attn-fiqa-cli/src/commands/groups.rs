@@ -63,6 +63,7 @@ fn heading() -> Vec<&'static str> {
         Band::Poor => ["poor", "poor_low", "poor_high"],
         Band::Fair => ["fair", "fair_low", "fair_high"],
         Band::Good => ["good", "good_low", "good_high"],
+        Band::Excellent => ["excellent", "excellent_low", "excellent_high"],
     });
     start.into_iter().chain(rejected).chain(bands).collect()
 }

@@ -18,6 +18,7 @@ use args::{Cli, Command};
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    keep_caught_panics_quiet();
     let outcome = match Cli::parse().command {
         Command::Score(args) => commands::score::run(&args),
         Command::Detect(args) => commands::detect::run(&args),
@@ -38,4 +39,15 @@ fn main() -> std::process::ExitCode {
         Command::Man(args) => commands::shell::man(&args),
     };
     Exit::from(outcome).into()
+}
+
+/// A file on which a decoder gives up is a row, and what the decoder says to its authors is
+/// not for the person who reads standard error.
+fn keep_caught_panics_quiet() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !attn_fiqa::panics::is_caught() {
+            report(panic);
+        }
+    }));
 }

@@ -25,13 +25,13 @@ mod standard_tables;
 mod tiff;
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{bmp, jpeg as jpeg_codec, png, qoi, tiff as tiff_codec, webp};
 use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ImageDecoder, Limits};
 
+use crate::panics::catching;
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 
@@ -135,10 +135,10 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     // panic in one of them is a fault of that file and must cost that file's
     // row only. Nothing is shared with the closure that a panic could leave
     // half-changed.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decoded = catching(|| {
         memory::check_available(memory::needed(format, bytes, limits)?)?;
         decode_as(format, bytes, limits)
-    }))
+    })
     .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))?;
     notes.extend(decoded.notes);
     Ok(Decoded { picture: decoded.picture, notes })

@@ -125,6 +125,9 @@ fn a_pattern_gives_what_matches_it() {
             "pack.tar/b.png",
             "pack.tar.gz/b.png",
             "pack.tar.gz/a.JPG",
+            "pack.zip/b.png",
+            "pack.zip/a.JPG",
+            "pack.zip/more/c.png",
         ],
     );
 }

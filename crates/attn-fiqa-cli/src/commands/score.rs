@@ -9,6 +9,7 @@ use attn_fiqa::score::{Method, QualityMap};
 use super::session::Session;
 use crate::args::{Column, FormatChoice, QualityName, ScoreArgs};
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::output::{self, ColumnChoice, Columns, Record};
 
 pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
+    interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink =

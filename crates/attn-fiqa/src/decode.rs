@@ -11,6 +11,8 @@ mod entropy;
 mod face_record;
 mod format;
 mod gif;
+#[cfg(feature = "heic")]
+mod heic;
 mod huffman;
 mod jpeg;
 mod jpeg2000;
@@ -102,7 +104,8 @@ pub struct Decoded {
 }
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI picture,
-/// or the one in a face image record of ISO/IEC 19794-5, recognised by content.
+/// or the one in a face image record of ISO/IEC 19794-5, recognised by content; with the
+/// crate's feature `heic` also HEIC.
 ///
 /// Grey becomes three equal channels; alpha is dropped, as by OpenCV's `imread`;
 /// of 16-bit samples the upper 8 bits are kept, as OpenCV does for PNG; the EXIF
@@ -305,6 +308,8 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
         }
         Format::Jpeg2000 => jpeg2000::decode(bytes, limits),
         Format::JpegXl => jpeg_xl::decode(bytes, limits),
+        #[cfg(feature = "heic")]
+        Format::Heic => heic::decode(bytes, limits),
         Format::Pnm => pnm::decode(bytes, limits),
         Format::Qoi => {
             let (width, height) = container::qoi_size(bytes)?;

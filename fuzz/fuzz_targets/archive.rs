@@ -1,4 +1,4 @@
-//! Any bytes called `.tar` or `.tar.gz` must end in rows, each with bytes or a failure.
+//! Any bytes called `.tar`, tar, gzipped or zip by their content, must end in rows, each with bytes or a failure.
 
 #![no_main]
 

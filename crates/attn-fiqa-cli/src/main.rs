@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod exit;
 mod hint;
+mod interrupt;
 mod models;
 mod output;
 mod report;
@@ -18,6 +19,8 @@ use args::{Cli, Command};
 use exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    keep_caught_panics_quiet();
+    interrupt::handle();
     let outcome = match Cli::parse().command {
         Command::Score(args) => commands::score::run(&args),
         Command::Detect(args) => commands::detect::run(&args),
@@ -38,5 +41,18 @@ fn main() -> std::process::ExitCode {
         Command::Completions(args) => commands::shell::completions(&args),
         Command::Man(args) => commands::shell::man(&args),
     };
-    Exit::from(outcome).into()
+    let failed = outcome.is_err();
+    let exit = Exit::from(outcome);
+    if interrupt::asked() && !failed { interrupt::farewell() } else { exit.into() }
+}
+
+/// A file on which a decoder gives up is a row, and what the decoder says to its authors is
+/// not for the person who reads standard error.
+fn keep_caught_panics_quiet() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !attn_fiqa::panics::is_caught() {
+            report(panic);
+        }
+    }));
 }

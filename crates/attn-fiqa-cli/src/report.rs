@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::hint::message_of;
+use crate::interrupt;
 use crate::output::{describe_notes, printable};
 
 /// Failures that are shown one by one before only their number is.
@@ -238,9 +239,9 @@ impl Report {
         self.count_failure(&row.path, &Failure::new(status, message));
     }
 
-    /// Whether no image came by.
+    /// Whether no image came by, though none was kept from coming.
     pub(crate) fn is_empty(&self) -> bool {
-        self.images == 0
+        self.images == 0 && !interrupt::asked()
     }
 
     /// Ends the bar, says how it went, and gives the exit status.

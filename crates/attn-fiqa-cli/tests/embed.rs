@@ -98,6 +98,14 @@ fn every_output_holds_the_same_numbers() {
     let told: f32 = table.column("score")[0].parse().expect("a number");
     support::assert_near(told, length, 1e-3 * length);
 
+    // On standard output the same rows, and no file of that name.
+    let ran = here.run(&["embed", images[0], images[1], images[2], "--aligned", "-o", "-"]);
+    let ran = ran.ended_with(1);
+    assert_eq!(ran.stdout(), here.read_text("rows.csv"));
+    for name in ["-", "-.txt"] {
+        assert!(!here.path(name).exists(), "{name}");
+    }
+
     run(&["-o", "flip.npy", "--flip"]);
     let (flipped, values) = npy(&here.read("flip.npy"));
     assert_eq!(flipped, [2, 2 * shape[1]]);

@@ -52,8 +52,10 @@ fn each_group_has_its_quality_bands_and_rejection() {
     }
     // The bands and the failures are all there is.
     for row in 0..7 {
-        let bands: f32 =
-            ["unusable", "poor", "fair", "good", "excellent"].map(|band| numbers(band)[row]).iter().sum();
+        let bands: f32 = ["unusable", "poor", "fair", "good", "excellent"]
+            .map(|band| numbers(band)[row])
+            .iter()
+            .sum();
         let failed = numbers("failed")[row] / numbers("images")[row];
         support::assert_near(bands + failed, 1.0, 1e-3);
     }

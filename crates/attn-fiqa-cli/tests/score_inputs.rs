@@ -7,7 +7,7 @@ mod support;
 use std::io::Write;
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder};
 use support::{Workplace, face_bytes};
 
 /// `faces` with two faces, a note, and one face a folder further down; a list of them.
@@ -22,19 +22,43 @@ fn workplace() -> Workplace {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(&tar(&["b.png", "a.JPG"])).unwrap();
     here.write("pack.tar.gz", gzip.finish().unwrap());
+    here.write("pack.zip", zip(&["b.png", "a.JPG", "more/c.png"]));
     here
+}
+
+/// The bytes that an archive holds under a name.
+fn packed(name: &str) -> Vec<u8> {
+    match name {
+        "a.JPG" => face_bytes("jpeg-1.jpg"),
+        "b.png" => face_bytes("blur-3.png"),
+        "more/c.png" => face_bytes("turn-1.png"),
+        _ => b"not a picture\n".to_vec(),
+    }
+}
+
+/// The same as [`tar`], as a zip archive.
+fn zip(names: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for name in names.iter().chain(&["notes.txt"]) {
+        let builder = archive.new_file(*name);
+        let builder = builder.compression_method(rawzip::CompressionMethod::DEFLATE);
+        let (mut entry, config) = builder.start().unwrap();
+        let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::default()));
+        writer.write_all(&packed(name)).unwrap();
+        let (encoder, descriptor) = writer.finish().unwrap();
+        encoder.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    bytes
 }
 
 /// An archive of the workplace's files by their names below `faces`, and one that is no picture.
 fn tar(names: &[&str]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for name in names.iter().chain(&["notes.txt"]) {
-        let bytes = match *name {
-            "a.JPG" => face_bytes("jpeg-1.jpg"),
-            "b.png" => face_bytes("blur-3.png"),
-            "more/c.png" => face_bytes("turn-1.png"),
-            _ => b"not a picture\n".to_vec(),
-        };
+        let bytes = packed(name);
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
@@ -101,6 +125,9 @@ fn a_pattern_gives_what_matches_it() {
             "pack.tar/b.png",
             "pack.tar.gz/b.png",
             "pack.tar.gz/a.JPG",
+            "pack.zip/b.png",
+            "pack.zip/a.JPG",
+            "pack.zip/more/c.png",
         ],
     );
 }
@@ -202,4 +229,23 @@ fn every_name_of_a_file_in_an_archive_is_scored() {
     builder.append_link(&mut header, "person/b.png", "b.png").unwrap();
     here.write("linked.tar", builder.into_inner().unwrap());
     assert_paths(&here, &["linked.tar"], b"", &["linked.tar/b.png", "linked.tar/person/b.png"]);
+}
+
+#[test]
+fn a_zip_archive_gives_its_pictures_and_cannot_come_from_standard_input() {
+    let here = workplace();
+    let paths = ["pack.zip/b.png", "pack.zip/a.JPG", "pack.zip/more/c.png"];
+    assert_paths(&here, &["pack.zip"], b"", &paths);
+    let ran = here.run(&["score", "pack.zip"]).ended_with(0);
+    assert!(ran.stderr.contains("1 file that is no image passed over"), "{}", ran.stderr);
+
+    let whole = here.read("pack.zip");
+    here.run_fed(&["score", "-"], &whole).refused_with("not read from standard input");
+    here.write("cut.zip", &whole[..whole.len() - 30]);
+    let ran = here.run(&["score", "cut.zip", "pack.zip"]).ended_with(1);
+    let outcomes = ran.table();
+    let outcomes = outcomes.outcomes();
+    assert_eq!(outcomes[0][..2], ["cut.zip", "broken-archive"]);
+    assert!(outcomes[0][2].contains("cut or damaged"), "{}", outcomes[0][2]);
+    assert!(outcomes[1..].iter().all(|[_, status, _]| *status == "ok"));
 }

@@ -11,6 +11,8 @@ mod entropy;
 mod face_record;
 mod format;
 mod gif;
+#[cfg(feature = "heic")]
+mod heic;
 mod huffman;
 mod jpeg;
 mod jpeg2000;
@@ -25,13 +27,13 @@ mod standard_tables;
 mod tiff;
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{bmp, jpeg as jpeg_codec, png, qoi, tiff as tiff_codec, webp};
 use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ImageDecoder, Limits};
 
+use crate::panics::catching;
 use crate::picture::Picture;
 use crate::status::{Failure, Status};
 
@@ -102,7 +104,8 @@ pub struct Decoded {
 }
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI picture,
-/// or the one in a face image record of ISO/IEC 19794-5, recognised by content.
+/// or the one in a face image record of ISO/IEC 19794-5, recognised by content; with the
+/// crate's feature `heic` also HEIC.
 ///
 /// Grey becomes three equal channels; alpha is dropped, as by OpenCV's `imread`;
 /// of 16-bit samples the upper 8 bits are kept, as OpenCV does for PNG; the EXIF
@@ -135,10 +138,10 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     // panic in one of them is a fault of that file and must cost that file's
     // row only. Nothing is shared with the closure that a panic could leave
     // half-changed.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decoded = catching(|| {
         memory::check_available(memory::needed(format, bytes, limits)?)?;
         decode_as(format, bytes, limits)
-    }))
+    })
     .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))?;
     notes.extend(decoded.notes);
     Ok(Decoded { picture: decoded.picture, notes })
@@ -305,6 +308,8 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
         }
         Format::Jpeg2000 => jpeg2000::decode(bytes, limits),
         Format::JpegXl => jpeg_xl::decode(bytes, limits),
+        #[cfg(feature = "heic")]
+        Format::Heic => heic::decode(bytes, limits),
         Format::Pnm => pnm::decode(bytes, limits),
         Format::Qoi => {
             let (width, height) = container::qoi_size(bytes)?;

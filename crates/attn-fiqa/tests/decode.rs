@@ -6,26 +6,15 @@
     reason = "a failed unwrap in a test is a failed test, and a skipped test says so"
 )]
 
+mod common;
+
 use std::io::Cursor;
-use std::path::Path;
 
 use attn_fiqa::decode::{DecodeLimits, Decoded, Note, decode};
 use attn_fiqa::picture::Picture;
 use attn_fiqa::status::{Failure, Status};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
-
-/// The size of all fixtures; their formulas are in `fixtures/make_fixtures.py`.
-const WIDTH: u32 = 32;
-const HEIGHT: u32 = 24;
-
-fn gradient(x: u32, y: u32) -> [i32; 3] {
-    let (x, y) = (x as i32, y as i32);
-    [20 + 6 * x, 30 + 8 * y, 220 - 3 * x - 2 * y]
-}
-
-fn gradient_image() -> RgbImage {
-    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(gradient(x, y).map(|level| level as u8)))
-}
+use common::pictures::{HEIGHT, WIDTH, fixture, gradient, gradient_image};
+use image::{DynamicImage, ImageFormat};
 
 fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -38,11 +27,6 @@ fn jpeg() -> Vec<u8> {
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
     gradient_image().write_with_encoder(encoder).unwrap();
     bytes
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    std::fs::read(folder.join(name)).unwrap()
 }
 
 fn decoded(bytes: &[u8]) -> Decoded {

@@ -4,33 +4,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
+mod common;
+
 use std::io::Cursor;
-use std::path::Path;
 
 use attn_fiqa::decode::{DecodeLimits, Decoded, Note, VIDEO_NOT_PICTURE, decode, memory_needed};
+use attn_fiqa::picture::Picture;
 use attn_fiqa::status::{Failure, Status};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
-
-/// The size of all fixtures; their formulas are in `fixtures/make_rare_fixtures.py`.
-const WIDTH: u32 = 32;
-const HEIGHT: u32 = 24;
-
-fn gradient(x: u32, y: u32) -> [i32; 3] {
-    let (x, y) = (x as i32, y as i32);
-    [20 + 6 * x, 30 + 8 * y, 220 - 3 * x - 2 * y]
-}
+use common::pictures::{HEIGHT, WIDTH, fixture, gradient, gradient_image};
+use image::{DynamicImage, ImageFormat};
+use sha2::{Digest, Sha256};
 
 fn grey(x: u32, y: u32) -> [i32; 3] {
     [gradient(x, y)[1]; 3]
-}
-
-fn gradient_image() -> RgbImage {
-    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(gradient(x, y).map(|level| level as u8)))
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    std::fs::read(folder.join(name)).unwrap()
 }
 
 fn decoded(bytes: &[u8]) -> Result<Decoded, Failure> {
@@ -230,8 +216,7 @@ fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_picture() {
 #[test]
 fn formats_that_are_not_read_are_named_with_a_way_out() {
     for (bytes, name) in [
-        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
-        (b"\0\0\0\x1Cftypavif\0\0\0\0mif1avifmiaf", "AVIF"),
+        (&b"\0\0\0\x1Cftypavif\0\0\0\0mif1avifmiaf"[..], "AVIF"),
         (b"8BPS\0\x01", "Photoshop"),
         (b"II*\0\x10\0\0\0CR\x02\0", "raw"),
         (b"P4\n3 2\n\0\0", "PBM"),
@@ -240,6 +225,15 @@ fn formats_that_are_not_read_are_named_with_a_way_out() {
         assert_eq!(failure.status, Status::UnsupportedImage, "{failure}");
         assert!(failure.message.contains(name), "{failure}");
         assert!(failure.message.contains("convert") || failure.message.contains("export"));
+    }
+    let heic = refused(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    if cfg!(feature = "heic") {
+        assert_eq!(heic.status, Status::BrokenImage, "{heic}");
+    } else {
+        assert_eq!(heic.status, Status::UnsupportedImage, "{heic}");
+        for word in ["HEIC", "convert", "feature `heic`"] {
+            assert!(heic.message.contains(word), "{heic}");
+        }
     }
     let failure = refused(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2");
     assert_eq!((failure.status, failure.message.as_str()), (Status::NotAnImage, VIDEO_NOT_PICTURE));
@@ -297,5 +291,106 @@ fn the_cases_are_read() {
         decoded(&bytes).unwrap_or_else(|failure| panic!("{name}: {failure}"));
     }
     let heic = std::fs::read(cases.join("heic-passed-over/IMG_0001.HEIC")).unwrap();
-    assert!(refused(&heic).message.contains("HEIC"));
+    if cfg!(feature = "heic") {
+        // The means of its quarters as libheif decodes it.
+        let picture = decoded(&heic).unwrap().picture;
+        assert_eq!((picture.width(), picture.height()), (190, 256));
+        for (place, expected) in [
+            ((0, 0), [184.5, 175.9, 169.1]),
+            ((3, 1), [168.1, 162.5, 160.9]),
+            ((0, 2), [217.7, 103.0, 70.2]),
+            ((3, 3), [27.5, 26.6, 26.6]),
+        ] {
+            for (found, expected) in mean_of_sixteenth(&picture, place).iter().zip(expected) {
+                assert!((found - expected).abs() < 1.0, "{place:?}: {found} is not {expected}");
+            }
+        }
+    } else {
+        assert!(refused(&heic).message.contains("HEIC"));
+    }
+}
+
+/// The mean colour of the part in this column and row of four by four.
+fn mean_of_sixteenth(picture: &Picture, (column, row): (usize, usize)) -> [f64; 3] {
+    let (width, height) = (picture.width(), picture.height());
+    let mut sums = [0.0; 3];
+    let (columns, rows) =
+        (width * column / 4..width * (column + 1) / 4, height * row / 4..height * (row + 1) / 4);
+    for y in rows.clone() {
+        for x in columns.clone() {
+            for (sum, &level) in sums.iter_mut().zip(&picture.rgb()[3 * (y * width + x)..]) {
+                *sum += f64::from(level);
+            }
+        }
+    }
+    sums.map(|sum| sum / (columns.len() * rows.len()) as f64)
+}
+
+/// The real TIFF files against the pixels that Pillow 13.0 reads.
+#[test]
+fn the_tiff_cases_have_the_right_pixels() {
+    let Some(cases) = attn_fiqa_testing::shared("cases/tiff") else { return };
+    let picture = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap()).unwrap().picture;
+    for (name, expected) in [
+        ("planar-tiles.tif", "a516563a2bd93cc0bba3067e789139eece9bb13be9337baf6c4ff26ff3d08e97"),
+        (
+            "lzw-without-end-code.tif",
+            "a50923b39fa40f45a517d00578564e30be5d8a99269b3bc477ce4a5661e47407",
+        ),
+        ("big.tif", "a516563a2bd93cc0bba3067e789139eece9bb13be9337baf6c4ff26ff3d08e97"),
+        ("palette.tif", "b222c6ee89c516aa4d7451c51fc9de10ce9e418120a8910aab5cd30659829328"),
+    ] {
+        let hash = Sha256::digest(picture(name).rgb());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, expected, "{name}");
+    }
+    // Compressed with loss, and in colours of its own.
+    let lossy = picture("ycbcr-jpeg.tif");
+    for (place, expected) in [
+        ((0, 0), [239.3, 138.8, 250.9]),
+        ((3, 1), [185.0, 132.9, 186.9]),
+        ((0, 2), [136.9, 249.3, 173.9]),
+        ((3, 3), [21.9, 134.4, 21.1]),
+    ] {
+        for (found, expected) in mean_of_sixteenth(&lossy, place).iter().zip(expected) {
+            assert!((found - expected).abs() < 1.5, "{place:?}: {found} is not {expected}");
+        }
+    }
+}
+
+/// What phones write, under the feature that reads it.
+#[cfg(feature = "heic")]
+mod heic {
+    use super::*;
+
+    #[test]
+    fn heic_gives_the_right_pixels_upright() {
+        assert_picture("lossy", &fixture("lossy.heic"), 4, &[], gradient);
+        assert_picture("alpha", &fixture("alpha.heic"), 4, &[Note::AlphaDropped], gradient);
+        // Its EXIF data say the same turn once more.
+        let notes = [Note::OrientationApplied(6)];
+        assert_picture("rotated", &fixture("rotated.heic"), 6, &notes, gradient);
+    }
+
+    #[test]
+    fn a_cut_heic_is_refused() {
+        for name in ["lossy.heic", "alpha.heic"] {
+            let whole = fixture(name);
+            for length in 0..whole.len() {
+                let cut = decode(&whole[..length], &DecodeLimits::default());
+                assert!(cut.is_err(), "{name} cut to {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_checked_before_heic_is_decoded() {
+        let limits = DecodeLimits { max_pixels: 700, ..DecodeLimits::default() };
+        let failure = decode(&fixture("lossy.heic"), &limits).unwrap_err();
+        assert_eq!(failure.status, Status::TooLarge);
+        let mut large = fixture("lossy.heic");
+        let at = large.windows(4).position(|part| part == b"ispe").unwrap() + 8;
+        large[at..at + 4].copy_from_slice(&u32::MAX.to_be_bytes());
+        assert_eq!(refused(&large).status, Status::TooLarge);
+    }
 }

@@ -210,9 +210,53 @@ fn decoding_takes_no_more_memory_than_its_header_says() {
         let (needed, used) = measure(name, &fixture(name));
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
     }
+    if cfg!(feature = "heic") {
+        for name in ["lossy.heic", "alpha.heic", "rotated.heic"] {
+            let (needed, used) = measure(name, &fixture(name));
+            assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
+        }
+        if let Some(path) = attn_fiqa_testing::shared("cases/heic-passed-over/IMG_0001.HEIC") {
+            let (needed, used) = measure("a photo", &std::fs::read(path).unwrap());
+            assert!(used <= needed && needed <= 2 * used + (3 << 20), "{used} used, {needed} said");
+        }
+    }
+    small_code_blocks_count_wherever_they_are_stated();
     a_profile_is_not_unpacked();
     a_header_that_is_refused_is_refused_here_too();
     changed_headers_never_panic();
+}
+
+/// JPEG 2000 with precincts of two samples, which bound its code-blocks.
+fn small_code_blocks_count_wherever_they_are_stated() {
+    const SIDE: u32 = 256;
+    const STYLE: &[u8] = b"\xFF\x52";
+    const TILE_PART: &[u8] = b"\xFF\x90";
+    let mut plain = fixture("lossless.j2k");
+    for at in [8, 12, 24, 28] {
+        plain[at..at + 4].copy_from_slice(&SIDE.to_be_bytes());
+    }
+    let place = |wanted: &[u8]| plain.windows(2).position(|two| two == wanted).unwrap();
+    let (style, tile_part) = (place(STYLE), place(TILE_PART));
+    let mut small = plain[style..style + 14].to_vec();
+    small[3] += 2;
+    small[4] |= 1;
+    small.extend([0x11; 2]);
+    let in_main_header = [&plain[..style], &small, &plain[style + 14..]].concat();
+    let body = tile_part + 12;
+    let mut in_tile_part = [&plain[..body], &small, &plain[body..]].concat();
+    let length = &mut in_tile_part[tile_part + 6..tile_part + 10];
+    let longer = u32::from_be_bytes(length.try_into().unwrap()) + small.len() as u32;
+    length.copy_from_slice(&longer.to_be_bytes());
+
+    let limits = DecodeLimits::default();
+    let usual = memory_needed(&plain, &limits).unwrap();
+    for (name, bytes) in [("main header", in_main_header), ("tile-part", in_tile_part)] {
+        let needed = memory_needed(&bytes, &limits).unwrap();
+        let used = peak(needed as usize, || drop(decode(&bytes, &limits)));
+        println!("{name:<16} needed {needed:>9} used {used:>9}");
+        assert!(used as u64 <= needed, "{name}: {used} bytes used, and {needed} were said");
+        assert!(needed > 20 * usual, "{name}: {needed}, and {usual} with usual code-blocks");
+    }
 }
 
 fn changed_headers_never_panic() {

@@ -35,7 +35,8 @@ pub(crate) struct EmbedArgs {
 
     /// FILE.npy: one float32 matrix, and FILE.txt beside it with a name a row. FILE.csv,
     /// .jsonl or .parquet: a row a face, its column 'score' being the length of the embedding
-    /// before it was normalised. DIR: STEM.npy for each face.
+    /// before it was normalised. '-': such rows as CSV on standard output. DIR: STEM.npy for each
+    /// face.
     #[arg(long, short, value_name = "DIR|FILE", help_heading = "Output")]
     pub(crate) output: PathBuf,
 }

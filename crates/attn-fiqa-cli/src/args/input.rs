@@ -12,7 +12,8 @@ use crate::output::same_file;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// Image files, folders, patterns ('faces/*.jpg') and tar archives (.tar, .tar.gz, .tgz).
+    /// Image files, folders, patterns ('faces/*.jpg') and archives (.tar,
+    /// .tar.gz, .tgz, .zip).
     #[arg(value_name = "INPUT", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 

@@ -101,14 +101,14 @@ pub(crate) struct ModelArgs {
 pub(crate) enum ModelCommand {
     /// Print what a checkpoint is and where each value of its configuration comes from.
     Inspect {
-        /// A .safetensors or PyTorch zip file, or a model's name [default: the built-in model].
+        /// A .safetensors file, the index of one in shards, a PyTorch zip file or a model's name [default: the built-in model].
         file: Option<PathBuf>,
         #[command(flatten)]
         options: ModelOptions,
     },
     /// Write a checkpoint as a canonical .safetensors with its configuration inside.
     Convert {
-        /// A .safetensors or PyTorch zip file, or a model's name.
+        /// A .safetensors file, the index of one in shards, a PyTorch zip file or a model's name.
         file: PathBuf,
         /// The .safetensors file to write.
         output: PathBuf,
@@ -141,7 +141,7 @@ pub(crate) enum ModelCommand {
     },
     /// Give a checkpoint of yours a name that `--model` takes.
     Add {
-        /// A .safetensors or PyTorch zip file; it must load.
+        /// A .safetensors file, the index of one in shards, or a PyTorch zip file; it must load.
         file: PathBuf,
         /// The name [default: the file's, without its ending].
         #[arg(long)]

@@ -24,7 +24,8 @@ fn precision(name: &str) -> Result<PrecisionChoice, String> {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// The checkpoint to score with: a .safetensors or PyTorch zip file, or a name of
+    /// The checkpoint to score with: a .safetensors file, the index of one in shards, a PyTorch
+    /// zip file, or a name of
     /// `attn-fiqa model list` [default: the built-in model].
     #[arg(long, short, value_name = "FILE|NAME", help_heading = "Model")]
     pub(crate) model: Option<PathBuf>,

@@ -15,6 +15,7 @@ use super::crop_folder::CropFolder;
 use crate::args::CropArgs;
 use crate::exit::Exit;
 use crate::hint::message_of;
+use crate::interrupt::{self, until_asked};
 use crate::output::{NewFile, describe_notes, same_file};
 use crate::report::Report;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     }
     let threads = Threads::new(args.jobs)?;
     let options = args.faces.options(&args.input, &threads)?;
+    interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let manifest = args.output.join("manifest.csv");
@@ -61,7 +63,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);
     let stream = args.input.stream(args.batch);
     cut_faces(
-        sources,
+        until_asked(sources),
         &threads,
         args.side.into(),
         &options,
@@ -93,7 +95,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     if report.is_empty() {
         anyhow::bail!("the inputs hold no image");
     }
-    manifest.into_inner().map_err(|error| error.into_error())?.finish()?;
+    manifest.into_inner().map_err(|error| error.into_error())?.finish_run()?;
     Ok(report.finish())
 }
 

@@ -9,6 +9,7 @@ use attn_fiqa::score::{Method, QualityMap};
 use super::session::Session;
 use crate::args::{Column, FormatChoice, QualityName, ScoreArgs};
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::output::{self, ColumnChoice, Columns, Record};
 
 pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
@@ -61,6 +62,7 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         refuse_without_matches(first, &session.engine)?;
     }
 
+    interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink =

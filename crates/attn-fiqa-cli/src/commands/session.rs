@@ -9,6 +9,7 @@ use attn_fiqa::score::Method;
 use attn_fiqa::source::Sources;
 
 use crate::args::{FaceArgs, InputArgs, ModelOptions, RunArgs};
+use crate::interrupt::until_asked;
 use crate::report::Report;
 
 /// A model ready to score.
@@ -114,7 +115,7 @@ impl Session {
                 if detector.refines_landmarks() { "refined" } else { "its own" }
             ));
         }
-        let outcome = pipeline.run(sources, &input.stream(run.batch), |row| {
+        let outcome = pipeline.run(until_asked(sources), &input.stream(run.batch), |row| {
             count(&mut report, &row);
             sink(row, &mut report)
         });

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
+use crate::interrupt::{Unfinished, place_of};
+
 /// Where bytes go.
 pub(crate) enum Destination {
     /// Every row is sent at once, so that a reader downstream need not wait.
@@ -33,7 +35,7 @@ impl Destination {
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Stdout(mut stdout) => Ok(stdout.flush()?),
-            Self::File(file) => file.finish(),
+            Self::File(file) => file.finish_run(),
         }
     }
 }
@@ -62,6 +64,8 @@ impl Write for Destination {
 pub(crate) struct NewFile {
     to: To,
     path: PathBuf,
+    /// So that it does not stay if the program is ended.
+    _unfinished: Option<Unfinished>,
 }
 
 enum To {
@@ -75,7 +79,7 @@ impl NewFile {
         if let Some(file) =
             in_place.with_context(|| format!("cannot write '{}'", path.display()))?
         {
-            return Ok(Self { to: To::InPlace(file), path: path.to_owned() });
+            return Ok(Self { to: To::InPlace(file), path: path.to_owned(), _unfinished: None });
         }
         if path.is_dir() {
             anyhow::bail!("cannot write '{}': it is a folder", path.display());
@@ -104,7 +108,17 @@ impl NewFile {
             fs::set_permissions(file.path(), existing.permissions())
                 .with_context(|| format!("cannot write '{}'", path.display()))?;
         }
-        Ok(Self { to: To::Beside(BufWriter::new(file)), path: path.to_owned() })
+        let unfinished = Some(Unfinished::new(file.path()));
+        let to = To::Beside(BufWriter::new(file));
+        Ok(Self { to, path: path.to_owned(), _unfinished: unfinished })
+    }
+
+    /// Completes the output of a whole run, which has another name if it was interrupted.
+    pub(crate) fn finish_run(mut self) -> anyhow::Result<()> {
+        if matches!(self.to, To::Beside(_)) {
+            self.path = place_of(self.path);
+        }
+        self.finish()
     }
 
     pub(crate) fn finish(self) -> anyhow::Result<()> {

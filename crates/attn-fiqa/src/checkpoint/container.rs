@@ -11,6 +11,8 @@ use super::{foreign, safetensors, torch_zip};
 pub enum ContainerFormat {
     /// A `.safetensors` file.
     Safetensors,
+    /// Several `.safetensors` files and an index in JSON that says which tensor lies in which.
+    SafetensorsShards,
     /// The zip format that `torch.save` has written since PyTorch 1.6.
     TorchZip,
 }
@@ -20,6 +22,7 @@ impl ContainerFormat {
     pub fn name(self) -> &'static str {
         match self {
             Self::Safetensors => "safetensors",
+            Self::SafetensorsShards => "safetensors in shards",
             Self::TorchZip => "PyTorch zip",
         }
     }

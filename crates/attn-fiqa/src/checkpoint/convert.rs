@@ -95,7 +95,7 @@ pub struct ConvertOptions {
 ///
 /// # Errors
 ///
-/// If `path` is the checkpoint's own file, cannot be written, a weight is not
+/// If `path` is a file of the checkpoint itself, cannot be written, a weight is not
 /// finite or does not fit the number format, or a full file is asked for and
 /// `checkpoint` is quality-only.
 pub fn write_canonical(
@@ -153,7 +153,7 @@ pub fn write_calibrated(
 
 fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), CheckpointError> {
     let input = |problem| CheckpointError::new(&checkpoint.file, problem);
-    if is_same_file(checkpoint.path.as_deref(), path) {
+    if checkpoint.paths.iter().any(|input| is_same_file(input, path)) {
         return Err(input(CheckpointProblem::OutputIsInput));
     }
     let output =
@@ -187,8 +187,8 @@ fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), Checkp
     Ok(())
 }
 
-fn is_same_file(input: Option<&Path>, output: &Path) -> bool {
-    let input = input.and_then(|path| path.canonicalize().ok());
+fn is_same_file(input: &Path, output: &Path) -> bool {
+    let input = input.canonicalize().ok();
     input.is_some() && input == output.canonicalize().ok()
 }
 

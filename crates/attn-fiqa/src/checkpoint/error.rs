@@ -102,6 +102,46 @@ pub enum CheckpointProblem {
         detail: String,
     },
 
+    /// The index of a checkpoint in shards cannot be used.
+    #[error(
+        "is no usable index of shards: {detail}; expected a safetensors file, a PyTorch file or \
+         the `model.safetensors.index.json` beside its shards"
+    )]
+    ShardIndex {
+        /// What is wrong with it.
+        detail: String,
+    },
+
+    /// A file that the index names is not there.
+    #[error("names the shard `{shard}`, which is not beside it: put all shards into its folder")]
+    ShardMissing {
+        /// Name of the file.
+        shard: String,
+    },
+
+    /// A file that the index names cannot be used.
+    #[error("names the shard `{shard}`, which {problem}")]
+    Shard {
+        /// Name of the file.
+        shard: String,
+        /// What is wrong with it.
+        problem: Box<CheckpointProblem>,
+    },
+
+    /// A tensor is not where the index says.
+    #[error(
+        "places tensor `{tensor}` {expected}, but it {found}: the files do not belong together, \
+         so fetch them all again"
+    )]
+    ShardTensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// Where it was found.
+        found: String,
+        /// Where the index says that it lies.
+        expected: String,
+    },
+
     /// An entry of the zip file cannot be used.
     #[error("zip entry `{entry}` {reason}")]
     ZipEntry {

@@ -1,6 +1,7 @@
 //! Names the formats that are not read, by their first bytes.
 
 use super::error::CheckpointProblem;
+use super::shards;
 
 /// The long integer at the start of every PyTorch file before the zip format
 /// (`torch.serialization.MAGIC_NUMBER`, 0x1950a86a20f9469cfc6c), as a pickle
@@ -92,6 +93,8 @@ fn text(file: &[u8]) -> Option<(&'static str, &'static str)> {
         ("a web page", DOWNLOAD)
     } else if start.starts_with("<?xml") {
         ("an XML document", DOWNLOAD)
+    } else if shards::names_shards(file) {
+        ("an index of shards", "open it by its path, so that the shards beside it are found")
     } else if start.starts_with('{') {
         ("a JSON document", "give the checkpoint that it describes")
     } else {

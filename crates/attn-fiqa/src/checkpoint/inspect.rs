@@ -15,9 +15,10 @@ use super::settle::ConfigValue;
 pub struct Inspection {
     /// The file as it was given.
     pub file: String,
-    /// Size of the file in bytes.
+    /// Size of the file in bytes; of a checkpoint in shards that of all its files.
     pub file_size: u64,
-    /// SHA-256 of the file, as 64 lower-case hexadecimal digits.
+    /// SHA-256 of the file, as 64 lower-case hexadecimal digits; of a checkpoint in shards that
+    /// of its index followed by the shards in the order of their names.
     pub sha256: String,
     /// Format of the file.
     pub format: ContainerFormat,
@@ -73,10 +74,14 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
         Preset::matching(config.patch_size, config.embed_dim, config.depth, config.mlp_dim)
             .find(|preset| preset.shape().num_heads == config.num_heads);
     let origin = &checkpoint.origin;
+    let mut hash = Sha256::new();
+    for bytes in checkpoint.files() {
+        hash.update(bytes);
+    }
     Inspection {
         file: checkpoint.file.clone(),
-        file_size: checkpoint.bytes.len() as u64,
-        sha256: hex(&Sha256::digest(&*checkpoint.bytes)),
+        file_size: checkpoint.files().map(|bytes| bytes.len() as u64).sum(),
+        sha256: hex(&hash.finalize()),
         format: origin.format,
         wrappers: origin.wrappers.clone(),
         beside: origin.beside.clone(),

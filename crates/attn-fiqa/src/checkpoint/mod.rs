@@ -1,7 +1,7 @@
 //! Checkpoints: a stranger's file in, verified tensors with canonical names out.
 //!
-//! [`Checkpoint::open`] takes a `.safetensors` file or a PyTorch zip file,
-//! recognised by its content, and checks every name, shape and number format
+//! [`Checkpoint::open`] takes a `.safetensors` file, the index of one in shards or a PyTorch
+//! zip file, recognised by its content, and checks every name, shape and number format
 //! before a weight is read. Nothing in the file is executed. Names, shapes and
 //! presets are those of `definitions.md` §1.
 
@@ -27,6 +27,7 @@ mod preset;
 mod provenance;
 mod safetensors;
 mod settle;
+mod shards;
 mod tensor;
 mod torch_zip;
 mod verify;
@@ -113,8 +114,11 @@ pub enum Loading {
 #[derive(Debug)]
 pub struct Checkpoint {
     file: String,
-    path: Option<PathBuf>,
+    /// The files that it was read from, if any.
+    paths: Vec<PathBuf>,
     bytes: Bytes,
+    /// The files that hold the tensors, where `bytes` are an index of them.
+    shards: Vec<Bytes>,
     tensors: BTreeMap<String, TensorRef>,
     settled: Settled,
     content: Content,
@@ -136,6 +140,9 @@ impl Checkpoint {
     /// Opens and verifies the file at `path`, mapped or copied as [`Loading`] says; the
     /// default is mapped, and then the file must not be changed while the checkpoint lives.
     ///
+    /// Of a checkpoint in shards `path` is its `model.safetensors.index.json`; the shards must
+    /// lie beside it and hold exactly what it says. They are mapped or copied, too.
+    ///
     /// A JSON file beside it (`<stem>.json`, else `config.json`) may give
     /// `num_heads` (or `heads`), `activation`, `image_size` and
     /// `layer_norm_eps`.
@@ -146,8 +153,7 @@ impl Checkpoint {
     /// not a face ViT of the layout, or does not say all that is needed.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
         let file = path.display().to_string();
-        Bytes::open(path, options.loading)
-            .and_then(|bytes| Self::load(bytes, &file, Some(path), options))
+        Self::open_files(path, &file, options)
             .map_err(|problem| CheckpointError::new(&file, problem))
     }
 
@@ -162,7 +168,7 @@ impl Checkpoint {
         name: &str,
         options: &CheckpointOptions,
     ) -> Result<Self, CheckpointError> {
-        Self::load(Bytes::Static(bytes), name, None, options)
+        Self::load_one(Bytes::Static(bytes), name, options)
             .map_err(|problem| CheckpointError::new(name, problem))
     }
 
@@ -177,7 +183,7 @@ impl Checkpoint {
         name: &str,
         options: &CheckpointOptions,
     ) -> Result<Self, CheckpointError> {
-        Self::load(Bytes::Owned(bytes), name, None, options)
+        Self::load_one(Bytes::Owned(bytes), name, options)
             .map_err(|problem| CheckpointError::new(name, problem))
     }
 
@@ -226,8 +232,9 @@ impl Checkpoint {
             })
         };
         let tensor = self.tensors.get(name).ok_or_else(absent)?;
-        let values = tensor.to_f32(&self.bytes).ok_or_else(absent)?;
-        self.bytes.release(tensor.start..tensor.start + tensor.len);
+        let file = file_of(tensor, &self.bytes, &self.shards).ok_or_else(absent)?;
+        let values = tensor.to_f32(file).ok_or_else(absent)?;
+        file.release(tensor.start..tensor.start + tensor.len);
         match tensor::first_not_finite(&values) {
             None => Ok(values),
             Some(index) => Err(fail(CheckpointProblem::NotFinite {
@@ -244,13 +251,46 @@ impl Checkpoint {
         inspect::inspect(self)
     }
 
-    fn load(
-        bytes: Bytes,
+    /// All its files: the index first, then the shards in the order of their names.
+    fn files(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&*self.bytes).chain(self.shards.iter().map(|shard| &**shard))
+    }
+
+    fn open_files(
+        path: &Path,
         file: &str,
-        path: Option<&Path>,
         options: &CheckpointOptions,
     ) -> Result<Self, CheckpointProblem> {
-        let Contents { format, tensors, metadata, wrappers, beside } = container::read(&bytes)?;
+        let bytes = Bytes::open(path, options.loading)?;
+        let mut paths = vec![path.to_owned()];
+        let (shards, contents) = if shards::is_index(&bytes) {
+            let sharded = shards::open(&bytes, path, options.loading)?;
+            paths.extend(sharded.paths);
+            (sharded.files, sharded.contents)
+        } else {
+            (Vec::new(), container::read(&bytes)?)
+        };
+        Self::load(bytes, shards, contents, file, paths, options)
+    }
+
+    fn load_one(
+        bytes: Bytes,
+        name: &str,
+        options: &CheckpointOptions,
+    ) -> Result<Self, CheckpointProblem> {
+        let contents = container::read(&bytes)?;
+        Self::load(bytes, Vec::new(), contents, name, Vec::new(), options)
+    }
+
+    fn load(
+        bytes: Bytes,
+        shards: Vec<Bytes>,
+        contents: Contents,
+        file: &str,
+        paths: Vec<PathBuf>,
+        options: &CheckpointOptions,
+    ) -> Result<Self, CheckpointProblem> {
+        let Contents { format, tensors, metadata, wrappers, beside } = contents;
         let names = || tensors.iter().map(|(name, _)| name.as_str());
         let looks_like = lookalike::guess(names());
         let Some(prefix) = names::find_prefix(names())? else {
@@ -279,7 +319,7 @@ impl Checkpoint {
         };
         let shapes = infer::shapes(&found.inside)
             .map_err(|mismatch| describe(CheckpointProblem::Layout(Box::new(mismatch))))?;
-        let json = match path {
+        let json = match paths.first() {
             Some(path) => declared::from_json_beside(path)?,
             None => None,
         };
@@ -297,12 +337,15 @@ impl Checkpoint {
         let Verified { tensors, unused } =
             verify::verify(found, &expected, config.embed_dim, options.allow_unused)
                 .map_err(describe)?;
-        let bias = tensors.get(names::KEY_BIAS).and_then(|tensor| tensor.to_f32(&bytes));
+        let bias = tensors
+            .get(names::KEY_BIAS)
+            .and_then(|tensor| tensor.to_f32(file_of(tensor, &bytes, &shards)?));
         let calibration = Calibration::from_metadata(&metadata, bias.as_deref())?;
         Ok(Self {
             file: file.to_owned(),
-            path: path.map(Path::to_owned),
+            paths,
             bytes,
+            shards,
             tensors,
             settled,
             content: shapes.content,
@@ -315,4 +358,14 @@ impl Checkpoint {
     fn layout(&self) -> Vec<layout::Expected> {
         layout::tensors(self.config(), self.content, self.contains(names::KEY_BIAS))
     }
+}
+
+/// The file that holds a tensor, of a checkpoint's only file or of its shards.
+fn file_of<'a>(tensor: &TensorRef, bytes: &'a Bytes, shards: &'a [Bytes]) -> Option<&'a Bytes> {
+    if shards.is_empty() { Some(bytes) } else { shards.get(tensor.file) }
+}
+
+/// Whether `name` is a single path component that stays where it is.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0'])
 }

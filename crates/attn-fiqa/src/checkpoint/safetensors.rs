@@ -72,6 +72,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
             TensorRef {
                 dtype: stored_type(info.dtype),
                 shape: info.shape.clone(),
+                file: 0,
                 start: data_start + start,
                 len: end - start,
                 strides: None,

@@ -33,11 +33,13 @@ impl StoredType {
     }
 }
 
-/// A tensor's place in the file, checked against the file when it was made.
+/// A tensor's place in its file, checked against the file when it was made.
 #[derive(Debug, Clone)]
 pub(super) struct TensorRef {
     pub(super) dtype: StoredType,
     pub(super) shape: Vec<usize>,
+    /// The file's number: 0, or that of the shard.
+    pub(super) file: usize,
     /// Where its first element starts, in bytes from the start of the file.
     pub(super) start: usize,
     /// Bytes from there that belong to it.

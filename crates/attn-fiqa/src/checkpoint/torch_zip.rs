@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::container::{ContainerFormat, Contents};
 use super::error::CheckpointProblem;
+use super::is_plain_name;
 use super::message::shown;
 use super::pickle::{MAX_PICKLE_BYTES, PickleProblem, PickledTensor, StateDict, find_state_dict};
 use super::tensor::{StoredType, TensorRef, element_count};
@@ -52,7 +53,7 @@ fn folder(entries: &HashMap<String, Entry>) -> Result<String, CheckpointProblem>
     let mut folders: Vec<&str> = entries
         .keys()
         .filter_map(|name| name.strip_suffix("/data.pkl"))
-        .filter(|top| is_plain(top))
+        .filter(|top| is_plain_name(top))
         .collect();
     folders.sort_unstable();
     match folders.as_slice() {
@@ -75,11 +76,6 @@ fn folder(entries: &HashMap<String, Entry>) -> Result<String, CheckpointProblem>
             under: several.iter().map(|top| shown(top)).collect(),
         }),
     }
-}
-
-/// Whether `part` is a single path component that stays where it is.
-fn is_plain(part: &str) -> bool {
-    !part.is_empty() && part != "." && part != ".." && !part.contains(['/', '\\', ':', '\0'])
 }
 
 fn check_byte_order(
@@ -131,7 +127,7 @@ fn place(
     tensor: &PickledTensor<'_>,
 ) -> Result<TensorRef, Refusal> {
     let key = tensor.storage.key;
-    if !is_plain(key) || key.len() > MAX_KEY_BYTES {
+    if !is_plain_name(key) || key.len() > MAX_KEY_BYTES {
         return Err(Refusal::Tensor(format!(
             "has storage key `{}`, which is not a plain name",
             shown(key)
@@ -192,6 +188,7 @@ fn place(
         start: entry.start + offset * element.width,
         len: span * element.width,
         strides: (!contiguous).then_some(strides),
+        file: 0,
         shape,
     })
 }

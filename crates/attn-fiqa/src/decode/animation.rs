@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use image::codecs::gif::GifDecoder;
@@ -13,6 +12,7 @@ use image::{AnimationDecoder, ImageDecoder, ImageFormat, RgbaImage};
 use super::{
     DecodeLimits, broken, codec_limits, container, failure, memory, pixels, too_many_bytes,
 };
+use crate::panics::{catching, reported};
 use crate::picture::Picture;
 use crate::status::Failure;
 
@@ -46,8 +46,10 @@ pub(crate) fn each_frame(
     if let Some(format @ (ImageFormat::Gif | ImageFormat::WebP | ImageFormat::Png)) = format {
         memory::check_available(memory::needed_for_frames(format, bytes, limits)?)?;
     }
+    // What takes the frames is not a decoder.
+    let mut each = |picture, shown| reported(|| each(picture, shown));
     // As in `decode`: a panic of a decoder is a fault of the file.
-    catch_unwind(AssertUnwindSafe(|| match format {
+    catching(|| match format {
         Some(ImageFormat::Gif) => {
             let (width, height) = container::gif_size(bytes)?;
             limits.check_pixels(width, height)?;
@@ -68,7 +70,7 @@ pub(crate) fn each_frame(
             frames(decoder, &mut each)
         }
         _ => Err(broken("the file is no animation that is read: GIF, WebP and PNG are")),
-    }))
+    })
     .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
 }
 

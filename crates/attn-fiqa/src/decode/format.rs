@@ -14,6 +14,8 @@ pub(super) enum Format {
     Tiff,
     Jpeg2000,
     JpegXl,
+    #[cfg(feature = "heic")]
+    Heic,
     /// PGM and PPM.
     Pnm,
     Qoi,
@@ -38,6 +40,11 @@ pub const VIDEO_NOT_PICTURE: &str = "the file is a video, and a picture was expe
 
 const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI \
                         are read";
+
+#[cfg(feature = "heic")]
+const HEIC: Kind = Kind::Picture(Format::Heic);
+#[cfg(not(feature = "heic"))]
+const HEIC: Kind = Kind::Unread("HEIC");
 
 const CAMERA_RAW: &str = "a camera's raw";
 
@@ -130,7 +137,7 @@ fn of_brands(head: &[u8]) -> Kind {
     if has(b"avif") || has(b"avis") {
         Kind::Unread("AVIF")
     } else if HEIF.contains(&main) {
-        Kind::Unread("HEIC")
+        HEIC
     } else if main == b"crx " {
         Kind::Unread(CAMERA_RAW)
     } else {
@@ -177,8 +184,9 @@ pub(super) fn refusal(kind: Option<Kind>) -> Failure {
         Some(Kind::Unread(name)) => {
             let how = match name {
                 "HEIC" => {
-                    "convert it to JPEG, for instance by `heif-convert` or `magick`, or let the \
-                     phone export JPEG"
+                    "convert it to JPEG, for instance by `heif-convert` or `magick`, let the \
+                     phone export JPEG, or use a program that was built with the cargo feature \
+                     `heic`"
                 }
                 "AVIF" => "convert it to PNG, for instance by `avifdec` or `magick`",
                 CAMERA_RAW => {
@@ -224,7 +232,7 @@ mod tests {
         let avif = b"\0\0\0\x1Cftypmif1\0\0\0\0mif1avifmiaf";
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         assert_eq!(kind(avif), Some(Kind::Unread("AVIF")));
-        assert_eq!(kind(heic), Some(Kind::Unread("HEIC")));
+        assert_eq!(kind(heic), Some(HEIC));
         assert_eq!(kind(b"\0\0\0\x14ftypqt  \0\0\0\0qt  "), Some(Kind::Video));
         assert_eq!(kind(b"\0\0\0\x08ftyp\0\0\0\0"), Some(Kind::Video));
         assert_eq!(kind(b"P5\n# a comment\n3 2\n255\n"), Some(Kind::Picture(Format::Pnm)));

@@ -17,7 +17,7 @@ struct Size {
     height: u64,
     components: u64,
     tiles: u64,
-    /// Samples of a code-block at least: they may be as small as 4×4 (A.6.1).
+    /// Samples of a code-block at least: 4×4 (A.6.1), and fewer where precincts are smaller.
     code_block: u64,
 }
 
@@ -52,10 +52,68 @@ fn codestream(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn size(bytes: &[u8]) -> Option<Size> {
+/// The samples of the smallest code-block by the main header and those of all tile-parts,
+/// which may state other coding styles (A.6.1, A.6.2).
+fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
     const COD: u16 = 0xFF52;
     const COC: u16 = 0xFF53;
     const TILE_PART: u16 = 0xFF90;
+    const DATA: u16 = 0xFF93;
+    const END: u16 = 0xFFD9;
+    let mut smallest = 1 << 12;
+    // After SIZ, whose marker follows that of the codestream.
+    let mut at = CODESTREAM.len() + usize::from(u16_at(stream, CODESTREAM.len(), false)?);
+    // Where the data of a tile-part end.
+    let mut end_of_part = None;
+    while let Some(marker) = u16_at(stream, at, false) {
+        let block = match marker {
+            COD => style(stream, at + 4, at + 9),
+            COC => {
+                let index = if components < 257 { 1 } else { 2 };
+                style(stream, at + 4 + index, at + 5 + index)
+            }
+            TILE_PART => {
+                let length = u32_at(stream, at + 6, false)? as usize;
+                // Zero is the rest of the file.
+                end_of_part = (length > 0).then(|| at.saturating_add(length));
+                None
+            }
+            DATA => match end_of_part.take() {
+                Some(end) if end > at => {
+                    at = end;
+                    continue;
+                }
+                _ => break,
+            },
+            END => break,
+            _ => None,
+        };
+        smallest = block.unwrap_or(smallest).min(smallest);
+        at += 2 + usize::from(u16_at(stream, at + 2, false)?.max(2));
+    }
+    Some(smallest)
+}
+
+/// The samples of the smallest code-block by a coding style: its first byte, and where the
+/// number of levels and what follows it stand. Precincts bound code-blocks (B.7).
+fn style(stream: &[u8], style_at: usize, levels_at: usize) -> Option<u64> {
+    const MOST_LEVELS: u8 = 32;
+    let own_precincts = stream.get(style_at)? & 1 == 1;
+    let &[levels, width, height] = stream.get(levels_at..levels_at + 3)? else { return None };
+    let (mut width, mut height) = (width.min(8) + 2, height.min(8) + 2);
+    if own_precincts {
+        let sizes = (levels_at + 5)..(levels_at + 6 + usize::from(levels.min(MOST_LEVELS)));
+        for (level, size) in stream.get(sizes)?.iter().enumerate() {
+            // Those of the bands of all levels but the first have half of the sides.
+            let halved = u8::from(level > 0);
+            width = width.min((size & 15).saturating_sub(halved));
+            height = height.min((size >> 4).saturating_sub(halved));
+        }
+    }
+    Some(1 << (width + height))
+}
+
+fn size(bytes: &[u8]) -> Option<Size> {
     let stream = codestream(bytes)?;
     let number = |at| u32_at(stream, at, false).map(u64::from);
     let (right, bottom) = (number(8)?, number(12)?);
@@ -64,21 +122,7 @@ fn size(bytes: &[u8]) -> Option<Size> {
     let (tiles_left, tiles_top) = (number(32)?, number(36)?);
     let tiles = |end: u64, start: u64, side: u64| end.saturating_sub(start).div_ceil(side);
     let components = u64::from(u16_at(stream, 40, false)?);
-    let mut code_block = 1 << 12;
-    let mut at = 4;
-    // Further markers, up to the first tile.
-    at += usize::from(u16_at(stream, at, false)?);
-    while let Some(marker) = u16_at(stream, at, false).filter(|&marker| marker != TILE_PART) {
-        let exponents_at = match marker {
-            COD => Some(at + 10),
-            COC => Some(at + if components < 257 { 7 } else { 8 }),
-            _ => None,
-        };
-        if let Some(&[width, height]) = exponents_at.and_then(|at| stream.get(at..at + 2)) {
-            code_block = code_block.min(1 << (width.min(8) + height.min(8) + 4));
-        }
-        at += 2 + usize::from(u16_at(stream, at + 2, false)?.max(2));
-    }
+    let code_block = smallest_code_block(stream, components)?;
     Some(Size {
         width: right.saturating_sub(left),
         height: bottom.saturating_sub(top),

@@ -70,6 +70,8 @@ pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Res
         },
         Format::Jpeg2000 => jpeg2000::needs(bytes).ok_or_else(super::cut)?,
         Format::JpegXl => jpeg_xl::needs(bytes).ok_or_else(super::cut)?,
+        #[cfg(feature = "heic")]
+        Format::Heic => super::heic::needs(bytes, limits)?,
         Format::Pnm => pnm::needs(bytes).ok_or_else(super::cut)?,
         Format::Qoi => {
             let (width, height) = container::qoi_size(bytes)?;

@@ -1,6 +1,5 @@
 //! A network from an ONNX file, ready to run.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -12,6 +11,7 @@ use super::error::{OnnxError, OnnxProblem, shown};
 use super::estimate::{self, Described};
 use super::graph::{self, Graph};
 use super::tensor::{Dim, Port, Tensor, list_of_ports};
+use crate::panics::catching;
 use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::threads::Threads;
 
@@ -282,7 +282,7 @@ fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
 /// Turns a panic inside `rten` into an error. What it may leave half done is dropped:
 /// the network being built, or the values of one run.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, OnnxProblem> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+    catching(work).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         OnnxProblem::Panicked(shown(text.unwrap_or("without a reason")))

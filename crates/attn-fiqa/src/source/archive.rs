@@ -1,4 +1,4 @@
-//! The images of a tar archive, read in place and in its order.
+//! The images of a tar or zip archive, read in place and in its order.
 
 use std::fmt;
 use std::fs::File;
@@ -10,6 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::tally::{Tally, Uncounted};
 use super::tar_links::Links;
 use super::tar_reader::{Kind, Member, TarReader};
+use super::zip_reader::{self, ZipReader};
 use super::{Context, ImageData, SourceItem, Step, file, list, name};
 use crate::decode::{starts_as_picture, too_many_bytes};
 use crate::regular_file::open_regular_file;
@@ -24,10 +25,20 @@ const GZIP: &[u8] = b"\x1F\x8B";
 const OTHER_COMPRESSIONS: [(&[u8], &str); 3] =
     [(b"BZh", "bzip2"), (b"\xFD7zXZ\0", "xz"), (b"\x28\xB5\x2F\xFD", "zstd")];
 
-/// Whether a regular file is a tar archive: by its name, or, where the name
-/// does not say that it is an image, by its content.
+/// Whether a regular file is an archive: by its name, or, where the name does not say that
+/// it is an image, by its content.
 pub(super) fn is_archive(path: &Path) -> bool {
-    name::is_archive(path) || (!name::is_image(path) && starts_as_tar(path).unwrap_or(false))
+    let by_content =
+        |path: &Path| starts_as_tar(path).unwrap_or(false) || zip_reader::starts_as_zip(path);
+    name::is_archive(path) || (!name::is_image(path) && by_content(path))
+}
+
+/// Whether a file is a tar archive by its content, or compressed, as tar archives are.
+fn may_be_tar(path: &Path) -> bool {
+    let head = file::head(path);
+    let compressions = OTHER_COMPRESSIONS.iter().map(|(magic, _)| *magic);
+    compressions.chain([GZIP]).any(|magic| head.starts_with(magic))
+        || starts_as_tar(path).unwrap_or(false)
 }
 
 fn starts_as_tar(path: &Path) -> io::Result<bool> {
@@ -51,7 +62,8 @@ pub(super) struct Archive {
 
 enum State {
     Closed,
-    Open(TarReader<Box<dyn Read + Send>>),
+    Tar(TarReader<Box<dyn Read + Send>>),
+    Zip(Box<ZipReader>),
     Ended,
 }
 
@@ -93,11 +105,40 @@ impl Archive {
     /// The next member that is an image; `Err` ends the archive.
     fn next_image(&mut self, context: &Context) -> Result<Option<SourceItem>, Failure> {
         if let State::Closed = self.state {
-            self.state = State::Open(TarReader::new(open(&self.path)?.into_stream()));
+            self.state = if zip_reader::is_zip(&self.path, may_be_tar) {
+                State::Zip(Box::new(ZipReader::open(&self.path)?))
+            } else {
+                State::Tar(TarReader::new(open(&self.path)?.into_stream()))
+            };
         }
-        let State::Open(reader) = &mut self.state else {
-            return Ok(None);
-        };
+        match &self.state {
+            State::Zip(_) => Ok(self.next_of_zip(context)),
+            State::Tar(_) => self.next_of_tar(context),
+            State::Closed | State::Ended => Ok(None),
+        }
+    }
+
+    /// The next image of a zip archive: one file that cannot be read says nothing of others.
+    fn next_of_zip(&mut self, context: &Context) -> Option<SourceItem> {
+        let State::Zip(reader) = &mut self.state else { return None };
+        while let Some(entry) = reader.next_entry() {
+            let inside = inside(&entry.name, context);
+            let is_image = |inside: &PathBuf| {
+                context.options.takes(inside) || starts_as_picture(&reader.head(&entry))
+            };
+            let Some(inside) = inside.filter(is_image) else {
+                context.tally.add_passed_over(1);
+                continue;
+            };
+            let bytes = reader.read(&entry, context.options.max_bytes);
+            return Some(self.item(&entry.name, &inside, bytes));
+        }
+        self.state = State::Ended;
+        None
+    }
+
+    fn next_of_tar(&mut self, context: &Context) -> Result<Option<SourceItem>, Failure> {
+        let State::Tar(reader) = &mut self.state else { return Ok(None) };
         loop {
             let Some(member) = reader.next_member().map_err(broken)? else {
                 self.state = State::Ended;
@@ -107,10 +148,7 @@ impl Archive {
                 continue;
             }
             let options = &context.options;
-            let inside = list::path_from(&member.name).filter(|path| !name::is_companion(path));
-            // A video can only be read from a file.
-            let inside = inside.filter(|path| options.video(path).is_none());
-            let Some(inside) = inside else {
+            let Some(inside) = inside(&member.name, context) else {
                 context.tally.add_passed_over(1);
                 continue;
             };
@@ -136,15 +174,27 @@ impl Archive {
                 context.tally.add_passed_over(1);
                 continue;
             }
-            let shown = name::shown_bytes(&member.name);
-            let shown = shown.strip_prefix("./").unwrap_or(&shown);
-            return Ok(Some(SourceItem {
-                path: format!("{}/{shown}", name::shown(&self.path)),
-                relative: self.base.join(name::safe_relative(&inside)),
-                image: bytes.map(ImageData::Encoded),
-            }));
+            return Ok(Some(self.item(&member.name, &inside, bytes)));
         }
     }
+
+    /// The row of a file inside.
+    fn item(&self, stored: &[u8], inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
+        let shown = name::shown_bytes(stored);
+        let shown = shown.strip_prefix("./").unwrap_or(&shown);
+        SourceItem {
+            path: format!("{}/{shown}", name::shown(&self.path)),
+            relative: self.base.join(name::safe_relative(inside)),
+            image: bytes.map(ImageData::Encoded),
+        }
+    }
+}
+
+/// The path of a file inside, by its stored name; `None` for what is passed over by it.
+fn inside(stored: &[u8], context: &Context) -> Option<PathBuf> {
+    let inside = list::path_from(stored).filter(|path| !name::is_companion(path));
+    // A video can only be read from a file.
+    inside.filter(|path| context.options.video(path).is_none())
 }
 
 /// A member's bytes. The outer failure is the archive's, the inner the member's.

@@ -1,4 +1,5 @@
-//! Where images come from: files, folders, patterns, lists and tar archives,
+//! Where images come from: files, folders, patterns, lists, tar and zip
+//! archives,
 //! and on request animations and videos.
 //!
 //! [`Sources`] is an iterator over images. It holds one image
@@ -18,6 +19,7 @@ mod pattern;
 mod tally;
 mod tar_links;
 mod tar_reader;
+mod zip_reader;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ use tally::Uncounted;
 /// One thing that a user named as holding images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), or, where
+    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, where
     /// nothing of that name exists, a pattern with `*`, `?` or `[…]`.
     Path(PathBuf),
     /// A list of image files, one path per line, in UTF-8 or in UTF-16 with a byte order mark.
@@ -278,6 +280,9 @@ impl Iterator for Sources {
 
 impl Context {
     fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
+        if path == Path::new("-") && fs::symlink_metadata(path).is_err() {
+            return Err(SourceError::PicturesFromStandardInput);
+        }
         if fs::symlink_metadata(path).is_err()
             && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))
         {

@@ -17,8 +17,10 @@ pub(super) const EXTENSIONS_SHOWN: &str = "jpg, png, webp, gif, bmp, tif, jp2, j
 
 /// Endings of tar archives. The compressed ones that are not read are known
 /// here so that they can be refused by name.
-const ARCHIVE_ENDINGS: [&str; 9] =
+const TAR_ENDINGS: [&str; 9] =
     [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
+
+const ZIP_ENDING: &str = ".zip";
 
 /// Whether a file's extension, in any case, is an image's.
 pub(super) fn is_image(name: &Path) -> bool {
@@ -35,11 +37,17 @@ pub(super) fn is_companion(path: &Path) -> bool {
         || path.components().any(|part| part.as_os_str() == "__MACOSX")
 }
 
-/// Whether a file's name ends, in any case, as a tar archive's.
+/// Whether a file's name ends, in any case, as an archive's.
 pub(super) fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_ascii_lowercase();
-    ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending))
+    is_zip(path) || TAR_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether a file's name ends, in any case, as a zip archive's.
+pub(super) fn is_zip(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.to_ascii_lowercase().ends_with(ZIP_ENDING)
 }
 
 /// A path as rows show it: its own text, with each byte that is not UTF-8 as `\xNN` in

@@ -1,6 +1,8 @@
 //! Where the expected values lie, and how to read them.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own share")]
 
+pub mod pictures;
+
 use std::path::PathBuf;
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};

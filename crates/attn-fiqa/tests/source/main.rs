@@ -7,6 +7,7 @@ mod files;
 mod films;
 mod hostile_archives;
 mod lists;
+mod zips;
 
 use std::fs;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};

@@ -12,6 +12,7 @@ use attn_fiqa::threads::Threads;
 
 use crate::args::{DetectArgs, FormatChoice};
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::output::{self, Columns, Record, Sink};
 use crate::report::Report;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &DetectArgs) -> anyhow::Result<Exit> {
         ),
         format => format,
     };
+    interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut sink = output::open(format, args.output.as_deref(), Columns::of_faces())?;
@@ -71,7 +73,7 @@ fn find(
         keep_photo,
     };
     let stream = args.input.stream(args.batch);
-    find_faces(sources, threads, detector, &options, &stream, |row| {
+    find_faces(interrupt::until_asked(sources), threads, detector, &options, &stream, |row| {
         report.count_faces(&row);
         sink(row, &mut report)
     })?;

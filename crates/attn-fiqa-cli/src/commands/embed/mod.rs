@@ -16,6 +16,7 @@ use attn_fiqa::threads::Threads;
 
 use crate::args::EmbedArgs;
 use crate::exit::Exit;
+use crate::interrupt::{self, until_asked};
 use crate::report::Report;
 use writer::Writer;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
     if args.faces.wants_best() {
         bail!("--best chooses by a quality score, and nothing is scored here; use --largest");
     }
+    interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut writer = Writer::open(&args.output, !args.faces.aligned)?;
@@ -38,10 +40,18 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
     report.say_in_detail(&model.describe());
     let embed = |crop: &Crop| assess(&model, crop, args.flip, args.normalise);
     let stream = args.input.stream(args.run.batch);
-    embed_faces(sources, model.threads(), model.side(), &options, &stream, embed, |row| {
-        report.count(&row);
-        writer.write(row, &mut report)
-    })?;
+    embed_faces(
+        until_asked(sources),
+        model.threads(),
+        model.side(),
+        &options,
+        &stream,
+        embed,
+        |row| {
+            report.count(&row);
+            writer.write(row, &mut report)
+        },
+    )?;
     if report.is_empty() {
         bail!("the inputs hold no image");
     }

@@ -11,7 +11,7 @@ use attn_fiqa::pipeline::Row;
 use attn_fiqa::status::Status;
 
 use super::npy;
-use crate::args::Column;
+use crate::args::{Column, FormatChoice};
 use crate::output::{self, ColumnChoice, Columns, NewFile, Record, Sink, printable};
 use crate::report::Report;
 
@@ -29,18 +29,16 @@ impl Writer {
         if output.is_dir() {
             return Folder::open(output).map(Self::Folder);
         }
+        if output::is_stdout(output) {
+            // A reader downstream is a program, and a matrix has its names in a second file.
+            return rows(FormatChoice::Csv, output, faces).map(Self::Rows);
+        }
         match ending.as_deref() {
             None => Folder::open(output).map(Self::Folder),
             Some("npy") => Matrix::open(output).map(Self::Matrix),
             Some("csv" | "jsonl" | "ndjson" | "parquet") => {
-                let columns = Columns::new(&ColumnChoice {
-                    methods: &[],
-                    on_request: &[Column::Embedding],
-                    faces,
-                    jitter: false,
-                });
                 let format = output::choose_format(None, Some(output))?;
-                Ok(Self::Rows(output::open(format, Some(output), columns)?))
+                rows(format, output, faces).map(Self::Rows)
             }
             Some(_) => bail!(
                 "'{}' is neither a folder nor ends in .npy, .csv, .jsonl or .parquet",
@@ -64,6 +62,17 @@ impl Writer {
             Self::Rows(sink) => sink.finish(),
         }
     }
+}
+
+/// A row a face, the embedding in a column.
+fn rows(format: FormatChoice, output: &Path, faces: bool) -> anyhow::Result<Box<dyn Sink>> {
+    let columns = Columns::new(&ColumnChoice {
+        methods: &[],
+        on_request: &[Column::Embedding],
+        faces,
+        jitter: false,
+    });
+    output::open(format, Some(output), columns)
 }
 
 fn embedding_of(row: &Row) -> Option<&[f32]> {
@@ -148,7 +157,7 @@ impl Matrix {
         numbers.rewind()?;
         self.matrix.write_all(&npy::header(&[self.rows, self.dim]))?;
         io::copy(&mut numbers, &mut self.matrix)?;
-        self.matrix.finish()?;
-        self.names.finish()
+        self.matrix.finish_run()?;
+        self.names.finish_run()
     }
 }

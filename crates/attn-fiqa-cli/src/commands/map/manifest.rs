@@ -107,6 +107,6 @@ impl Manifest {
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        self.writer.into_inner().map_err(|error| error.into_error())?.finish()
+        self.writer.into_inner().map_err(|error| error.into_error())?.finish_run()
     }
 }

@@ -21,6 +21,7 @@ use attn_fiqa::status::Status;
 use super::session::Session;
 use crate::args::{AttentionChoice, MapArgs};
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::report::Report;
 use manifest::{Manifest, with_ending};
 use painter::{Painter, SetRange};
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     let options = ScoreOptions { best_only: args.faces.wants_best(), ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
 
+    interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;

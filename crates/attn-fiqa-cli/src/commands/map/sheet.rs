@@ -60,7 +60,7 @@ pub(super) fn write(
     let png = encode_png(&page.rgb, page.width, page.height)?;
     let mut output = NewFile::create(file)?;
     output.write_all(&png).with_context(|| format!("cannot write '{}'", file.display()))?;
-    output.finish()
+    output.finish_run()
 }
 
 /// At most `count` of the ranks, first and last among them, evenly apart.

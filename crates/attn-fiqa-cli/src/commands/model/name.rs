@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use attn_fiqa::checkpoint::{Checkpoint, ContainerFormat};
 
 use crate::args::ModelOptions;
 use crate::models::{Accepted, BUILT_IN, Entry, Registry, pull as fetch, registry_folder};
@@ -51,7 +52,7 @@ pub(super) fn add(
         bail!("a model '{name}' was added before; choose another --name, or --replace it");
     }
     let typed = options.checkpoint_options();
-    let found = attn_fiqa::checkpoint::Checkpoint::open(file, &typed)?.inspect();
+    let found = Checkpoint::open(file, &typed)?.inspect();
     let mut entry = Entry {
         name: name.clone(),
         path: Some(std::path::absolute(file)?),
@@ -61,11 +62,19 @@ pub(super) fn add(
         allow_unused: typed.allow_unused,
         licence: how.licence,
         sha256: Some(found.sha256),
-        size: Some(found.file_size),
+        // Of a checkpoint in shards the index alone: opening it checks the shards.
+        size: Some(std::fs::metadata(file)?.len()),
         ..Entry::default()
     };
     entry.check().map_err(anyhow::Error::msg)?;
     if how.copy {
+        if found.format == ContainerFormat::SafetensorsShards {
+            bail!(
+                "--copy copies one file, and '{}' is the index of several; add it without \
+                 --copy, or make one file of it with `model convert`",
+                file.display()
+            );
+        }
         entry.path = Some(copy(file, &name)?);
     }
     let path = entry.path.clone().unwrap_or_default();

@@ -1,0 +1,108 @@
+//! Ctrl-C: what was done until then is kept, and no unfinished file stays behind.
+//!
+//! A command that can end early says so. Interrupted, it takes no further image, finishes
+//! those at work, and its output appears under its name with `.part` behind it, since it is
+//! not the whole. Other commands, and every command at the second Ctrl-C, end at once;
+//! files that are being written are removed.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::report::say;
+
+/// The exit status that shells expect of a program that SIGINT ended.
+const STATUS: u8 = 130;
+
+/// Whether the command ends by itself when it is asked to.
+static ENDS_EARLY: AtomicBool = AtomicBool::new(false);
+/// Whether it was asked to.
+static ASKED: AtomicBool = AtomicBool::new(false);
+/// Files that are being written, under names of their own.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Outputs that hold a part of what was asked for.
+static PARTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// From now on Ctrl-C is handled here.
+pub(crate) fn handle() {
+    // Where the system has no such thing, Ctrl-C ends the program as ever.
+    let _ = ctrlc::set_handler(on_interrupt);
+}
+
+fn on_interrupt() {
+    let first = !ASKED.swap(true, Ordering::SeqCst);
+    if first && ENDS_EARLY.load(Ordering::SeqCst) {
+        say("interrupted: finishing the images at work; once more to end at once");
+        return;
+    }
+    for path in lock(&UNFINISHED).iter() {
+        let _ = fs::remove_file(path);
+    }
+    std::process::exit(STATUS.into());
+}
+
+fn lock(paths: &Mutex<Vec<PathBuf>>) -> MutexGuard<'_, Vec<PathBuf>> {
+    paths.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether Ctrl-C was pressed.
+pub(crate) fn asked() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}
+
+/// Says that this command ends by itself when its images are [`until_asked`], and that what
+/// it has done until then is worth keeping.
+pub(crate) fn end_early() {
+    ENDS_EARLY.store(true, Ordering::SeqCst);
+}
+
+/// The items until Ctrl-C is pressed.
+pub(crate) fn until_asked<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    items.take_while(|_| !asked())
+}
+
+/// A file that is being written and must not stay if it is not finished.
+pub(crate) struct Unfinished(PathBuf);
+
+impl Unfinished {
+    pub(crate) fn new(path: &Path) -> Self {
+        lock(&UNFINISHED).push(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        lock(&UNFINISHED).retain(|path| *path != self.0);
+    }
+}
+
+/// Where the output of the whole run belongs: its own name, or that of a part if the run was
+/// interrupted.
+pub(crate) fn place_of(output: PathBuf) -> PathBuf {
+    if !asked() {
+        return output;
+    }
+    let mut name: OsString = output.into_os_string();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    lock(&PARTS).push(part.clone());
+    part
+}
+
+/// Says what there is of an interrupted run.
+pub(crate) fn farewell() -> ExitCode {
+    let parts: Vec<String> =
+        lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();
+    match &parts[..] {
+        [] => say("interrupted before all images were done"),
+        [part] => say(&format!("interrupted: {part} holds what was done until then")),
+        parts => {
+            say(&format!("interrupted: {} hold what was done until then", parts.join(" and ")));
+        }
+    }
+    ExitCode::from(STATUS)
+}

@@ -1,0 +1,103 @@
+//! Ctrl-C: what was scored is kept as a part, and nothing hidden stays.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
+
+use support::{Table, Workplace};
+
+/// A run over a list on standard input, which has seen the first image.
+struct Run {
+    child: Child,
+    stdin: ChildStdin,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Run {
+    fn start(here: &Workplace, command: &str, output: &str) -> Self {
+        let args = [command, "--list", "-", "--verbose", "--output", output];
+        let mut command = here.command(&args);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(b"gone.png\n").expect("a line");
+        let stderr = BufReader::new(child.stderr.take().expect("its messages"));
+        let mut run = Self { child, stdin, stderr };
+        run.wait_for("gone.png: not-found");
+        run
+    }
+
+    /// Reads messages until one holds this.
+    #[track_caller]
+    fn wait_for(&mut self, part: &str) {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            let read = self.stderr.read_line(&mut line).expect("a message");
+            assert!(read > 0, "it ended without saying '{part}'");
+        }
+    }
+
+    fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    }
+
+    fn status(&mut self) -> Option<i32> {
+        self.child.wait().expect("its end").code()
+    }
+}
+
+fn files(here: &Workplace) -> Vec<String> {
+    let entries = std::fs::read_dir(here.path(".")).expect("a folder");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<String> =
+        entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_done_is_kept_as_a_part() {
+    for (command, output) in [("score", "scores.csv"), ("detect", "faces.csv")] {
+        let here = Workplace::with_faces(&["blur-1.png"]);
+        here.write(output, "the result of an earlier run\n");
+        let mut run = Run::start(&here, command, output);
+        run.interrupt();
+        run.wait_for("finishing the images at work");
+        // A picture that comes after it is no longer looked at.
+        let _ = run.stdin.write_all(b"blur-1.png\nblur-1.png\n");
+        run.wait_for(&format!("'{output}.part' holds what was done until then"));
+        assert_eq!(run.status(), Some(130));
+        let part = format!("{output}.part");
+        assert_eq!(files(&here), ["blur-1.png", output, part.as_str()]);
+        assert_eq!(here.read_text(output), "the result of an earlier run\n");
+        let table = Table::parse(&here.read_text(&part));
+        assert_eq!(table.column("path"), ["gone.png"]);
+    }
+}
+
+#[test]
+fn a_second_one_ends_at_once_and_leaves_nothing() {
+    let here = Workplace::new();
+    let mut run = Run::start(&here, "score", "scores.csv");
+    assert_eq!(files(&here).len(), 1, "the rows so far");
+    run.interrupt();
+    run.wait_for("once more to end at once");
+    run.interrupt();
+    assert_eq!(run.status(), Some(130));
+    assert!(files(&here).is_empty(), "{:?}", files(&here));
+}
+
+/// `best` says something of all images together.
+#[test]
+fn what_needs_all_images_ends_at_once() {
+    let here = Workplace::new();
+    let mut run = Run::start(&here, "best", "best.csv");
+    run.interrupt();
+    assert_eq!(run.status(), Some(130));
+    assert!(files(&here).is_empty(), "{:?}", files(&here));
+}

@@ -1,0 +1,232 @@
+//! A checkpoint in several safetensors files, as Hugging Face's libraries write large ones:
+//! `model.safetensors.index.json` says in which file each tensor lies.
+//!
+//! The index is a stranger's file. It may name files of its own folder only, and what it says
+//! of them must be true of every tensor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+
+use super::Loading;
+use super::bytes::Bytes;
+use super::container::{ContainerFormat, Contents};
+use super::error::CheckpointProblem;
+use super::message::shown;
+use super::{is_plain_name, safetensors};
+
+/// Longest index that is parsed: 250 bytes for each name.
+const MOST_INDEX: usize = 16 << 20;
+
+/// Most names that are kept, as of one file.
+const MOST_NAMES: usize = 1 << 16;
+
+/// Most files; each stays open.
+const MOST_SHARDS: usize = 512;
+
+/// The shards' bytes, their paths and what they hold together.
+pub(super) struct Sharded {
+    pub(super) files: Vec<Bytes>,
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) contents: Contents,
+}
+
+/// Whether a file is JSON, and no safetensors file.
+pub(super) fn is_index(file: &[u8]) -> bool {
+    let text = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file).trim_ascii_start();
+    text.starts_with(b"{") && !safetensors::is_safetensors(file)
+}
+
+/// Whether a JSON file has the key that makes it an index.
+pub(super) fn names_shards(file: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"weight_map\"";
+    is_index(file) && file.windows(KEY.len()).any(|part| part == KEY)
+}
+
+/// Opens the files that an index names, beside it.
+pub(super) fn open(
+    index: &[u8],
+    path: &Path,
+    loading: Loading,
+) -> Result<Sharded, CheckpointProblem> {
+    let WeightMap(places) = parse(index)?;
+    let names: BTreeSet<&str> = places.values().map(String::as_str).collect();
+    if names.len() > MOST_SHARDS {
+        return Err(CheckpointProblem::Oversized {
+            what: "number of shards",
+            found: names.len() as u64,
+            unit: "files",
+            limit: MOST_SHARDS as u64,
+        });
+    }
+    if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
+        return Err(unusable(format!(
+            "it names the file `{}`, and shards must be files of its own folder",
+            shown(name)
+        )));
+    }
+    let mut sharded = Sharded {
+        files: Vec::new(),
+        paths: Vec::new(),
+        contents: Contents {
+            format: ContainerFormat::SafetensorsShards,
+            tensors: Vec::new(),
+            metadata: BTreeMap::new(),
+            wrappers: Vec::new(),
+            beside: Vec::new(),
+        },
+    };
+    for name in names {
+        let shard = path.with_file_name(name);
+        let (bytes, contents) = open_shard(&shard, loading).map_err(|problem| match problem {
+            CheckpointProblem::Io(error) if error.kind() == ErrorKind::NotFound => {
+                CheckpointProblem::ShardMissing { shard: shown(name) }
+            }
+            problem => CheckpointProblem::Shard { shard: shown(name), problem: Box::new(problem) },
+        })?;
+        add(&mut sharded, name, contents, &places)?;
+        sharded.files.push(bytes);
+        sharded.paths.push(shard);
+    }
+    check_complete(&sharded, &places)?;
+    sharded.contents.tensors.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(sharded)
+}
+
+fn open_shard(path: &Path, loading: Loading) -> Result<(Bytes, Contents), CheckpointProblem> {
+    let bytes = Bytes::open(path, loading)?;
+    if !safetensors::is_safetensors(&bytes) {
+        return Err(CheckpointProblem::ForeignFormat {
+            what: "no safetensors file",
+            advice: "the shards of an index are; fetch it again",
+        });
+    }
+    let contents = safetensors::read(&bytes)?;
+    Ok((bytes, contents))
+}
+
+/// Adds what a shard holds, each tensor of which must be placed there by the index.
+fn add(
+    sharded: &mut Sharded,
+    name: &str,
+    shard: Contents,
+    places: &BTreeMap<String, String>,
+) -> Result<(), CheckpointProblem> {
+    for (tensor, mut place) in shard.tensors {
+        let expected = places.get(&tensor);
+        if expected.is_none_or(|expected| expected != name) {
+            return Err(CheckpointProblem::ShardTensor {
+                tensor: shown(&tensor),
+                found: format!("is in shard `{}`", shown(name)),
+                expected: match expected {
+                    Some(other) => format!("in `{}`", shown(other)),
+                    None => "nowhere".to_owned(),
+                },
+            });
+        }
+        place.file = sharded.files.len();
+        sharded.contents.tensors.push((tensor, place));
+    }
+    for (key, value) in shard.metadata {
+        let before = sharded.contents.metadata.insert(key.clone(), value.clone());
+        if let Some(before) = before.filter(|before| *before != value) {
+            return Err(CheckpointProblem::Shard {
+                shard: shown(name),
+                problem: Box::new(CheckpointProblem::SafetensorsHeader {
+                    detail: format!(
+                        "its metadata `{}` are `{}`, and another shard's are `{}`",
+                        shown(&key),
+                        shown(&value),
+                        shown(&before)
+                    ),
+                }),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Every tensor of the index must have been found.
+fn check_complete(
+    sharded: &Sharded,
+    places: &BTreeMap<String, String>,
+) -> Result<(), CheckpointProblem> {
+    let found: BTreeSet<&str> =
+        sharded.contents.tensors.iter().map(|(name, _)| name.as_str()).collect();
+    match places.iter().find(|(tensor, _)| !found.contains(tensor.as_str())) {
+        Some((tensor, shard)) => Err(CheckpointProblem::ShardTensor {
+            tensor: shown(tensor),
+            found: "is missing".to_owned(),
+            expected: format!("in `{}`", shown(shard)),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn unusable(detail: String) -> CheckpointProblem {
+    CheckpointProblem::ShardIndex { detail }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: WeightMap,
+}
+
+/// The file that each tensor lies in. A map of serde's own would keep one of two equal names
+/// in silence.
+struct WeightMap(BTreeMap<String, String>);
+
+fn parse(index: &[u8]) -> Result<WeightMap, CheckpointProblem> {
+    if index.len() > MOST_INDEX {
+        return Err(CheckpointProblem::Oversized {
+            what: "index of shards",
+            found: index.len() as u64,
+            unit: "bytes",
+            limit: MOST_INDEX as u64,
+        });
+    }
+    let text = index.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(index);
+    let Index { weight_map } =
+        serde_json::from_slice(text).map_err(|error| unusable(shown(&error.to_string())))?;
+    if weight_map.0.is_empty() {
+        return Err(unusable("its `weight_map` names no tensor".to_owned()));
+    }
+    Ok(weight_map)
+}
+
+impl<'de> Deserialize<'de> for WeightMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Places;
+
+        impl<'de> Visitor<'de> for Places {
+            type Value = BTreeMap<String, String>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors and file names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut places = BTreeMap::new();
+                while let Some((tensor, shard)) = map.next_entry::<String, String>()? {
+                    if places.len() == MOST_NAMES {
+                        return Err(A::Error::custom("it names too many tensors"));
+                    }
+                    if places.contains_key(&tensor) {
+                        return Err(A::Error::custom(format!(
+                            "it names tensor `{}` twice",
+                            shown(&tensor)
+                        )));
+                    }
+                    places.insert(tensor, shard);
+                }
+                Ok(places)
+            }
+        }
+
+        deserializer.deserialize_map(Places).map(WeightMap)
+    }
+}

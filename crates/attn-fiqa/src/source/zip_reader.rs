@@ -1,0 +1,263 @@
+//! The entries of a zip archive, by the directory at its end.
+//!
+//! Sizes that an archive states are compared with the limit before anything is unpacked, and
+//! again while it is: a small archive may claim, or unpack to, any size.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::vec;
+
+use flate2::read::DeflateDecoder;
+use rawzip::{
+    CompressionMethod, ErrorKind, FileReader, RECOMMENDED_BUFFER_SIZE, ZipArchive,
+    ZipArchiveEntryWayfinder, ZipFileHeaderRecord,
+};
+
+use super::{file, name};
+use crate::decode::{HEAD, too_many_bytes};
+use crate::regular_file::open_regular_file;
+use crate::status::{Failure, Status};
+
+/// A file's header, or the end of an archive without files.
+const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+/// Most bytes of names that are kept: those of a million files.
+const MOST_NAME_BYTES: usize = 64 << 20;
+
+/// Counted for each file besides its name.
+const ENTRY_BYTES: usize = 64;
+
+/// Deflate makes nothing more than so many times smaller.
+const MOST_DEFLATED: u64 = 1032;
+
+/// An archive and what its directory names.
+pub(super) struct ZipReader {
+    archive: ZipArchive<FileReader>,
+    entries: vec::IntoIter<Entry>,
+}
+
+/// A file of the archive.
+pub(super) struct Entry {
+    /// Its name as it is stored.
+    pub(super) name: Box<[u8]>,
+    place: ZipArchiveEntryWayfinder,
+    stored: Stored,
+}
+
+/// How an entry is stored.
+#[derive(Debug, Clone, Copy)]
+enum Stored {
+    Plainly,
+    Deflated,
+    /// In a way that is not read, and why.
+    Otherwise(Unread),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Unread {
+    Encrypted,
+    Link,
+    Special,
+    Compressed(CompressionMethod),
+}
+
+/// Whether a file begins as a zip archive does.
+pub(super) fn starts_as_zip(path: &Path) -> bool {
+    let head = file::head(path);
+    MAGICS.iter().any(|magic| head.starts_with(magic))
+}
+
+fn broken(message: impl Into<String>) -> Failure {
+    Failure::new(Status::BrokenArchive, message)
+}
+
+/// The failure for a directory that is not there or does not hold together.
+fn unreadable_directory(error: &rawzip::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::IO(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
+        }
+        _ => broken(
+            "the zip archive has no whole directory at its end: it is cut or damaged; copy or \
+             download it again",
+        ),
+    }
+}
+
+impl ZipReader {
+    /// Reads the directory of the archive at `path`.
+    ///
+    /// # Errors
+    ///
+    /// For a file that cannot be opened and an archive that is cut, damaged or names more
+    /// files than are kept.
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        let (file, _) = open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
+        let starts_with_entry = starts_with_entry(&file);
+        let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+        let archive = ZipArchive::from_file(file, &mut buffer)
+            .map_err(|error| unreadable_directory(&error))?;
+        let mut entries = Vec::new();
+        let mut kept = 0;
+        let mut found = 0_u64;
+        let mut first = archive.directory_offset();
+        let mut directory = archive.entries(&mut buffer);
+        while let Some(record) =
+            directory.next_entry().map_err(|error| unreadable_directory(&error))?
+        {
+            found += 1;
+            first = first.min(record.local_header_offset());
+            if is_folder(&record) {
+                continue;
+            }
+            let name: Box<[u8]> = record.file_path().as_bytes().into();
+            kept += name.len() + ENTRY_BYTES;
+            if kept > MOST_NAME_BYTES {
+                return Err(broken(
+                    "the zip archive names more files than are kept in memory, about a million: \
+                     unpack it, or pack it as a tar archive",
+                ));
+            }
+            entries.push(Entry { name, place: record.wayfinder(), stored: stored(&record) });
+        }
+        // Old programs count to 65,535 and start again.
+        let declared = archive.entries_hint();
+        if declared != found && declared != found % (1 << 16) {
+            return Err(broken(format!(
+                "the zip archive's directory should name {declared} files and names {found}: it \
+                 is damaged; copy or download it again"
+            )));
+        }
+        // Of a cut archive the end may be that of a whole archive inside of it.
+        if starts_with_entry && first != 0 {
+            return Err(broken(
+                "the zip archive's directory does not name the file at its start: it is cut or \
+                 damaged; copy or download it again",
+            ));
+        }
+        Ok(Self { archive, entries: entries.into_iter() })
+    }
+
+    /// The next file, in the order of the directory.
+    pub(super) fn next_entry(&mut self) -> Option<Entry> {
+        self.entries.next()
+    }
+
+    /// A file's first bytes, as far as they can be read.
+    pub(super) fn head(&self, entry: &Entry) -> Vec<u8> {
+        let mut head = Vec::new();
+        if let Ok(mut unpacked) = self.unpack(entry) {
+            // What was read before an error counts.
+            let _ = unpacked.by_ref().take(HEAD as u64).read_to_end(&mut head);
+        }
+        head
+    }
+
+    /// A file's bytes, at most `max_bytes`, whose checksum fits.
+    pub(super) fn read(&self, entry: &Entry, max_bytes: u64) -> Result<Vec<u8>, Failure> {
+        let size = entry.place.uncompressed_size_hint();
+        let unpacked = self.unpack(entry)?;
+        if size > max_bytes {
+            return Err(too_many_bytes(size, max_bytes));
+        }
+        let mut bytes = Vec::new();
+        let packed = entry.place.compressed_size_hint();
+        // Memory for what the file's own bytes can unpack to, and not for any claim.
+        if size <= packed.saturating_mul(MOST_DEFLATED)
+            && !usize::try_from(size).is_ok_and(|size| bytes.try_reserve_exact(size).is_ok())
+        {
+            return Err(Failure::new(
+                Status::TooLarge,
+                format!("the file's {size} bytes do not fit in memory"),
+            ));
+        }
+        let read = unpacked.take(size.saturating_add(1)).read_to_end(&mut bytes);
+        if read.is_err() || bytes.len() as u64 != size {
+            return Err(Failure::new(
+                Status::Unreadable,
+                "the archive holds damaged data of this file: copy or download the archive again",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes of a file as it was before it was packed; a wrong length or checksum is an
+    /// error at its end.
+    fn unpack(&self, entry: &Entry) -> Result<Box<dyn Read + '_>, Failure> {
+        let place = self.archive.get_entry(entry.place).map_err(|_| {
+            Failure::new(
+                Status::Unreadable,
+                "the archive has no file where its directory says: copy or download the archive \
+                 again",
+            )
+        })?;
+        let packed = place.reader();
+        match entry.stored {
+            Stored::Plainly => Ok(Box::new(place.verifying_reader(packed))),
+            Stored::Deflated => Ok(Box::new(place.verifying_reader(DeflateDecoder::new(packed)))),
+            Stored::Otherwise(unread) => Err(refusal(unread)),
+        }
+    }
+}
+
+fn starts_with_entry(mut file: &File) -> bool {
+    let mut magic = [0; 4];
+    file.read_exact(&mut magic).is_ok() && magic == MAGICS[0]
+}
+
+fn is_folder(record: &ZipFileHeaderRecord<'_>) -> bool {
+    // Some programs of Windows separate folders in their own way.
+    record.is_dir() || record.file_path().as_bytes().ends_with(b"\\")
+}
+
+fn stored(record: &ZipFileHeaderRecord<'_>) -> Stored {
+    /// Of the kinds of files of Unix: those that have bytes of their own, or say nothing.
+    const KIND: u32 = 0o170_000;
+    const REGULAR: [u32; 2] = [0o100_000, 0];
+
+    let flags = record.flags();
+    let mode = record.mode();
+    if flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked() {
+        Stored::Otherwise(Unread::Encrypted)
+    } else if mode.is_symlink() {
+        Stored::Otherwise(Unread::Link)
+    } else if !REGULAR.contains(&(mode.value() & KIND)) {
+        Stored::Otherwise(Unread::Special)
+    } else {
+        match record.compression_method() {
+            CompressionMethod::STORE => Stored::Plainly,
+            CompressionMethod::DEFLATE => Stored::Deflated,
+            other => Stored::Otherwise(Unread::Compressed(other)),
+        }
+    }
+}
+
+fn refusal(unread: Unread) -> Failure {
+    let message = match unread {
+        Unread::Encrypted => "the archive holds this file encrypted: unpack it with its password \
+                              and give the files"
+            .to_owned(),
+        Unread::Link => "this is a symbolic link, and links in zip archives are not followed: \
+                         pack the file that it leads to"
+            .to_owned(),
+        Unread::Special => {
+            "this is a pipe, a device or the like, and a file was expected".to_owned()
+        }
+        Unread::Compressed(method) => format!(
+            "the archive holds this file compressed by {}, and stored and deflated files are \
+             read: pack it again, or unpack it and give the files",
+            match method.name() {
+                Some(name) => name.to_owned(),
+                None => format!("method {}", method.as_u16()),
+            }
+        ),
+    };
+    Failure::new(Status::Unreadable, message)
+}
+
+/// Whether a file is read as a zip archive: by its content, or by its name where the content
+/// is not that of another archive.
+pub(super) fn is_zip(path: &Path, other_archive: impl FnOnce(&Path) -> bool) -> bool {
+    starts_as_zip(path) || (name::is_zip(path) && !other_archive(path))
+}

@@ -306,12 +306,12 @@ fn bands_tell_the_errors_of_each() {
     let args = ["verify", "--pairs", "pairs.txt", "--fmr", "0.01", "--bands", "q.csv"];
     let ran = here.run(&args).ended_with(0);
     let found = ran.table();
-    assert_eq!(found.column("band"), ["failed", "unusable", "poor", "fair", "good"]);
-    assert_eq!(found.column("quality"), ["-1", "0-19", "20-39", "40-59", "60-100"]);
-    assert_eq!(found.column("pictures"), ["1", "10", "0", "0", "389"]);
-    assert_eq!(found.column("mated"), ["0", "10", "0", "0", "90"]);
-    assert_eq!(found.column("non_mated"), ["1", "0", "0", "0", "99"]);
-    assert_eq!(found.column("fnmr"), ["", "1", "", "", "0"]);
+    assert_eq!(found.column("band"), ["failed", "unusable", "poor", "fair", "good", "excellent"]);
+    assert_eq!(found.column("quality"), ["-1", "0-19", "20-39", "40-59", "60-79", "80-100"]);
+    assert_eq!(found.column("pictures"), ["1", "10", "0", "0", "189", "200"]);
+    assert_eq!(found.column("mated"), ["0", "10", "0", "0", "90", "0"]);
+    assert_eq!(found.column("non_mated"), ["1", "0", "0", "0", "99", "0"]);
+    assert_eq!(found.column("fnmr"), ["", "1", "", "", "0", ""]);
     assert!(found.column("fnmr_low")[1].parse::<f64>().expect("a number") > 0.7);
     assert!(ran.stderr.contains("400 qualities matched"), "{}", ran.stderr);
     here.run(&["verify", "--pairs", "pairs.txt", "--bands", "q.csv:score"])

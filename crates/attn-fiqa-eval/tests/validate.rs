@@ -43,7 +43,7 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
         assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
         // By quality, in which faces that are all beyond use are alike.
         let qualities: Vec<f64> =
-            series.iter().map(|&score| f64::from(map.quality(score as f32))).collect();
+            series.iter().map(|&score| f64::from(map.quality(score))).collect();
         let falling: Vec<f64> = (0..6).map(|step| -f64::from(step)).collect();
         let found = spearman(&qualities, &falling).expect("varies");
         assert!(found >= 0.9, "{} {found}: {qualities:?}\n{}", row.kind, report.join("\n"));

@@ -172,10 +172,12 @@ fn describe_target(recognition: &Recognition) -> String {
 /// What the qualities mean, and whether that is kept on faces held out.
 pub(super) fn tell_scale(outcome: &Outcome, report: &Report) {
     let Some(scale) = &outcome.scale else {
-        report.say(
-            "quality is the rank in the set, one half of which is clean: the score says too \
-             little on matches for a scale that means more",
-        );
+        let reason = match &outcome.recognition {
+            Ok(_) => "the score says too little on matches for a scale that means more",
+            Err(_) => "matches give no scale",
+        };
+        report
+            .say(&format!("quality is the rank in the set, one half of which is clean: {reason}"));
         return;
     };
     for anchor in &scale.anchors {

@@ -29,12 +29,12 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
-            let read = |extension: &std::ffi::OsStr| match extension.to_str() {
-                Some("py" | "gz") => false,
-                Some("heic") => cfg!(feature = "heic"),
-                _ => true,
+            let skipped = |extension: &std::ffi::OsStr| {
+                extension == "py"
+                    || extension == "gz"
+                    || (extension == "heic" && !cfg!(feature = "heic"))
             };
-            path.extension().is_some_and(read)
+            path.extension().is_some_and(|extension| !skipped(extension))
         })
         .map(|path| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();

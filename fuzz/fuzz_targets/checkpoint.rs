@@ -9,21 +9,14 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use libfuzzer_sys::fuzz_target;
 
-const PARTS: [&str; 4] = [
-    "pos_embed",
-    "norm.weight",
-    "feature.0.weight",
-    "blocks.0.attn.qkv.weight",
-];
+const PARTS: [&str; 4] =
+    ["pos_embed", "norm.weight", "feature.0.weight", "blocks.0.attn.qkv.weight"];
 
 fuzz_target!(|bytes: &[u8]| {
     // Heads that divide the width of each seed.
     for heads in [None, Some(1), Some(4), Some(5), Some(6)] {
-        let options = CheckpointOptions {
-            heads,
-            allow_unused: true,
-            ..CheckpointOptions::default()
-        };
+        let options =
+            CheckpointOptions { heads, allow_unused: true, ..CheckpointOptions::default() };
         match Checkpoint::from_bytes(bytes.to_vec(), "fuzz", &options) {
             Ok(checkpoint) => {
                 for name in PARTS {

@@ -6,10 +6,7 @@ use attn_fiqa::decode::{DecodeLimits, decode, memory_needed};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = DecodeLimits {
-        max_pixels: 1 << 20,
-        ..DecodeLimits::default()
-    };
+    let limits = DecodeLimits { max_pixels: 1 << 20, ..DecodeLimits::default() };
     // Without the net that is under the decoders.
     let _ = memory_needed(bytes, &limits);
     if let Ok(decoded) = decode(bytes, &limits) {

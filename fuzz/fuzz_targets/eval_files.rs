@@ -3,7 +3,7 @@
 #![no_main]
 
 use attn_fiqa_eval::benchmark::parse_insightface_bin;
-use attn_fiqa_eval::files::{Failed, PairList, QualityFile, npy};
+use attn_fiqa_eval::files::{Failed, Missing, PairList, QualityFile, npy};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(qualities) = QualityFile::parse("fuzz", bytes) {
         assert_eq!(qualities.names.len(), qualities.values.len());
-        if let Ok(matched) = qualities.for_images(&qualities.names, Failed::Lowest) {
+        if let Ok(matched) = qualities.for_images(&qualities.names, Failed::Lowest, Missing::Fail) {
             assert_eq!(matched.by_path, qualities.names.len());
         }
     }

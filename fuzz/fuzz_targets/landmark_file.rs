@@ -6,10 +6,7 @@ use attn_fiqa::align::landmark_file::{Found, LandmarkFile, LandmarkFileLimits};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = LandmarkFileLimits {
-        max_faces: 100,
-        max_line: 500,
-    };
+    let limits = LandmarkFileLimits { max_faces: 100, max_line: 500 };
     let Ok(file) = LandmarkFile::read(bytes, "fuzzed", &limits) else {
         return;
     };

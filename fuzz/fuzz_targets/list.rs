@@ -43,15 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
 fn read(root: &Path, nul_separated: bool, text: &[u8]) {
     let list = root.join("list");
     fs::write(&list, text).expect("the list");
-    let input = Input::List {
-        path: ListFrom::File(list),
-        root: Some(root.to_owned()),
-    };
-    let options = SourceOptions {
-        nul_separated,
-        max_bytes: 1 << 16,
-        ..SourceOptions::default()
-    };
+    let input = Input::List { path: ListFrom::File(list), root: Some(root.to_owned()) };
+    let options = SourceOptions { nul_separated, max_bytes: 1 << 16, ..SourceOptions::default() };
     let sources = Sources::open(&[input], &options).expect("a list that is there");
     let separator = if nul_separated { 0 } else { b'\n' };
     // Those of UTF-16 hold the same byte.

@@ -29,13 +29,7 @@ fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
         .concat();
         let offset = (file.len() as u32).to_le_bytes();
         file.extend([b"PK\x03\x04", &header[..], name.as_bytes(), data].concat());
-        let entry = [
-            b"PK\x01\x02\x14\x00",
-            &header[..],
-            &[0; 10],
-            &offset,
-            name.as_bytes(),
-        ];
+        let entry = [b"PK\x01\x02\x14\x00", &header[..], &[0; 10], &offset, name.as_bytes()];
         directory.extend(entry.concat());
     }
     let start = (file.len() as u32).to_le_bytes();

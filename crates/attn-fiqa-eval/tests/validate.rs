@@ -5,7 +5,6 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use attn_fiqa_eval::degrade::{Degradation, Level};
-use attn_fiqa_eval::statistics::spearman;
 use attn_fiqa_eval::validate::{Plan, Study, fall, falls_with_every_step};
 
 fn astronaut() -> Crop {
@@ -42,11 +41,10 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
         let series = study.series(0, 0, kind);
         assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
         // By quality, in which faces that are all beyond use are alike.
-        let qualities: Vec<f64> =
-            series.iter().map(|&score| f64::from(map.quality(score))).collect();
-        let falling: Vec<f64> = (0..6).map(|step| -f64::from(step)).collect();
-        let found = spearman(&qualities, &falling).expect("varies");
-        assert!(found >= 0.9, "{} {found}: {qualities:?}\n{}", row.kind, report.join("\n"));
+        let qualities: Vec<i8> = series.iter().map(|&score| map.quality(score)).collect();
+        let falls = qualities.windows(2).all(|pair| pair[1] <= pair[0] + 2);
+        let shown = format!("{} {qualities:?}\n{}", row.kind, report.join("\n"));
+        assert!(falls && qualities[5] + 40 <= qualities[0], "{shown}");
     }
 }
 

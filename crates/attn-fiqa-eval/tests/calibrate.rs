@@ -87,7 +87,15 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert!(all.published.expect("varies") < -0.8, "{all:?}");
     assert!(all.calibrated.expect("varies") > 0.95, "{all:?}");
     let judged = found.judged.expect("a threshold");
-    assert!(judged.fitted.pauc < 0.98 * judged.published.pauc, "{judged:?}");
+    // Nothing can leave fewer errors than discarding them first: of a share e of errors that
+    // is the integral of (e − d)/(1 − d) over 0 … 0.3.
+    let held_out = |pair: &&MatedPair| found.held_out[measured.pictures[pair.a as usize].face];
+    let own: Vec<&MatedPair> = measured.pairs.iter().filter(held_out).collect();
+    let errors = own.iter().filter(|pair| pair.cosine <= 0.3).count();
+    let share = errors as f64 / own.len() as f64;
+    let ideal = 0.3 - (1.0 - share) * (1.0f64 / 0.7).ln();
+    assert!(judged.fitted.pauc < 1.02 * ideal, "{ideal} {judged:?}");
+    assert!(judged.published.pauc > judged.fitted.pauc, "{judged:?}");
     assert!(judged.fitted.brier < 0.5 * judged.published.brier, "{judged:?}");
     assert!(found.helps() && found.tried.iter().all(|tried| tried.errors.is_some()));
     assert_eq!(found.agreement.len(), 6);
@@ -160,7 +168,9 @@ fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
     // What matches half of the time has the norm of the threshold, clean or not.
     let half = 10.0 + found.threshold.atanh();
     let clean = Picture { norm: half, ..measured.pictures[0].clone() };
-    assert!((found.target(&clean) - 0.5).abs() < 0.25, "{}", found.target(&clean));
+    // Here the norm tells matches from the others perfectly.
+    let at = |norm| found.target(&Picture { norm, ..clean.clone() });
+    assert!(at(half - 0.2) < 0.05 && at(half + 0.2) > 0.95, "{}", found.target(&clean));
     let longer = Picture { norm: half + 1.0, ..clean.clone() };
     assert!(found.target(&longer) > found.target(&clean));
 

@@ -95,7 +95,7 @@ impl<'a> Judge<'a> {
     /// Scores and outcomes of the degraded pictures.
     pub(super) fn outcomes(&self, scores: &[f64]) -> (Vec<f64>, Vec<bool>) {
         let degraded = self.pictures.iter().zip(scores).filter(|(p, _)| p.kind.is_some());
-        degraded.map(|(picture, &score)| (score, picture.cosine >= self.threshold)).unzip()
+        degraded.map(|(picture, &score)| (score, picture.matches(self.threshold))).unzip()
     }
 
     /// Both measures, with a law that was fitted elsewhere.

@@ -15,9 +15,9 @@ mod fit;
 mod logistic;
 mod measure;
 mod moments;
-mod promise;
 mod rank;
 mod recognition;
+mod reliability;
 mod scale;
 
 use attn_fiqa::engine::RequestError;
@@ -29,9 +29,9 @@ pub use errors::Errors;
 pub use fit::{FitOptions, fit};
 pub use logistic::Logistic;
 pub use measure::{Face, Recogniser, Sampling, measure};
-pub use promise::Reliability;
 pub use rank::quality_map;
 pub use recognition::{NoRecognition, Recognition};
+pub use reliability::Reliability;
 pub use scale::quality_scale;
 
 /// One picture of a face, as a fit sees it.
@@ -54,6 +54,13 @@ pub struct Picture {
     pub cosine: f64,
     /// Length of the recogniser's embedding.
     pub norm: f64,
+}
+
+impl Picture {
+    /// Whether the recogniser knows the clean face again, at a threshold of cosines.
+    pub fn matches(&self, threshold: f64) -> bool {
+        self.cosine >= threshold
+    }
 }
 
 /// Two pictures of one face and how alike the recogniser finds them.

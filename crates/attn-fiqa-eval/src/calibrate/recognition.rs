@@ -6,6 +6,8 @@
 //! match, and it has a meaning on clean and turned faces too; so the target of all
 //! pictures is the probability of a match at their norm (definitions §2, second form).
 
+use rayon::prelude::*;
+
 use super::{Logistic, Measured, Picture};
 use crate::statistics::spearman;
 
@@ -16,6 +18,9 @@ const FALSE_MATCHES: f64 = 3.0;
 /// The least rank correlation of norm and cosine over damaged pictures at which the norm
 /// is taken to mean something.
 const LEAST_AGREEMENT: f64 = 0.6;
+
+/// Faces that are compared with each other: with 4,000, eight million comparisons.
+const MOST_FACES: usize = 4000;
 
 /// How likely pictures are to be known again, carried over by the norm.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +42,7 @@ pub enum NoRecognition {
     /// The threshold of the FMR would rest on chance.
     #[error(
         "{comparisons} comparisons between clean faces are too few for an FMR of {fmr}; \
-         {needed} are needed"
+         {needed} are needed: give more faces or a higher false match rate"
     )]
     FewComparisons {
         /// Non-mated comparisons between clean faces.
@@ -80,7 +85,7 @@ impl Recognition {
         let damaged: Vec<&Picture> =
             measured.pictures.iter().filter(|picture| picture.kind.is_some()).collect();
         let outcomes: Vec<bool> =
-            damaged.iter().map(|picture| picture.cosine >= threshold).collect();
+            damaged.iter().map(|picture| picture.matches(threshold)).collect();
         let matches = outcomes.iter().filter(|&&outcome| outcome).count();
         let norms: Vec<f64> = damaged.iter().map(|picture| picture.norm).collect();
         let cosines: Vec<f64> = damaged.iter().map(|picture| picture.cosine).collect();
@@ -128,8 +133,6 @@ impl Measured {
 /// to length 1, and the highest of their cosines in falling order: those that may match at
 /// `fmr`, and the next.
 pub(super) fn between_faces(units: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
-    use rayon::prelude::*;
-
     let units = &units[..units.len().min(MOST_FACES)];
     let comparisons = units.len() * units.len().saturating_sub(1) / 2;
     let keep = (comparisons as f64 * fmr) as usize + 1;
@@ -146,9 +149,6 @@ pub(super) fn between_faces(units: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
     cosines.sort_unstable_by(falling);
     (comparisons, cosines)
 }
-
-/// Faces that are compared with each other: with 4,000, eight million comparisons.
-const MOST_FACES: usize = 4000;
 
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()

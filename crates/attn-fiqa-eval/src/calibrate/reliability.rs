@@ -64,6 +64,6 @@ impl Recognition {
         score: impl Fn(&Picture) -> f64,
     ) -> (Vec<f64>, Vec<bool>) {
         let degraded = measured.pictures.iter().filter(|p| p.kind.is_some() && chosen(p.face));
-        degraded.map(|picture| (score(picture), picture.cosine >= self.threshold)).unzip()
+        degraded.map(|picture| (score(picture), picture.matches(self.threshold))).unzip()
     }
 }

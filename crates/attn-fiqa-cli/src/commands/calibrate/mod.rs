@@ -3,6 +3,8 @@
 mod faces;
 mod outcome;
 
+use std::path::Path;
+
 use attn_fiqa::checkpoint::{Calibration, Checkpoint, KEY_BIAS, write_calibrated};
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa::onnx::OnnxModel;
@@ -121,10 +123,8 @@ impl Outcome {
         found: &Fit,
         stored: &Stored,
     ) -> Self {
-        let name = |path: &std::path::Path| {
-            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-        };
-        let recogniser = args.recogniser.as_deref().map_or("the model itself".to_owned(), name);
+        let recogniser =
+            args.recogniser.as_deref().map_or("the model itself".to_owned(), file_name);
         let score = |picture: &Picture| stored.score(picture);
         let (mut scale, mut reliability) = (None, Vec::new());
         if let Ok(recognition) = &recognition
@@ -140,6 +140,11 @@ impl Outcome {
         };
         Self { recogniser, recognition, scale, reliability }
     }
+}
+
+/// The last part of a path, as it stands in the file's record.
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// What becomes of the score.

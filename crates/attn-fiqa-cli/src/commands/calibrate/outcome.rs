@@ -10,7 +10,7 @@ use attn_fiqa_eval::calibrate::{
 use attn_fiqa_eval::degrade::{Degradation, Level};
 use attn_fiqa_eval::statistics::quantile;
 
-use super::{Outcome, Stored, kinds};
+use super::{Outcome, Stored, file_name, kinds};
 use crate::args::CalibrateArgs;
 use crate::output::PlainTable;
 use crate::report::Report;
@@ -202,9 +202,6 @@ pub(super) fn record(
     stored: &Stored,
     outcome: &Outcome,
 ) -> BTreeMap<String, String> {
-    let name = |path: &std::path::Path| {
-        path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-    };
     let kinds: Vec<&str> = kinds(args).into_iter().map(Degradation::name).collect();
     let overall = found.overall();
     let number = |value: Option<f64>| value.map(|v| format!("{v:.4}")).unwrap_or_default();
@@ -215,7 +212,7 @@ pub(super) fn record(
     };
     let mut entries = vec![
         ("program", concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")).to_owned()),
-        ("faces", name(&args.faces)),
+        ("faces", file_name(&args.faces)),
         ("faces_fitted", found.faces_fitted.to_string()),
         ("faces_held_out", found.faces_held_out.to_string()),
         ("pictures", measured.pictures.len().to_string()),

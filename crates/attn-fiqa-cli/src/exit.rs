@@ -1,7 +1,6 @@
 //! The exit status, which scripts read.
 
 use std::io::ErrorKind;
-use std::process::ExitCode;
 
 use crate::hint;
 use crate::report::say;
@@ -28,12 +27,6 @@ impl From<anyhow::Result<Exit>> for Exit {
                 Self::NotDone
             }
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
     }
 }
 

@@ -8,7 +8,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -94,7 +93,7 @@ pub(crate) fn place_of(output: PathBuf) -> PathBuf {
 }
 
 /// Says what there is of an interrupted run.
-pub(crate) fn farewell() -> ExitCode {
+pub(crate) fn farewell() -> u8 {
     let parts: Vec<String> =
         lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();
     match &parts[..] {
@@ -104,5 +103,5 @@ pub(crate) fn farewell() -> ExitCode {
             say(&format!("interrupted: {} hold what was done until then", parts.join(" and ")));
         }
     }
-    ExitCode::from(STATUS)
+    STATUS
 }

@@ -1,58 +1,6 @@
-//! The `attn-fiqa` command line.
-//!
-//! `args` is what was typed, `commands` what is done, `models` which models have
-//! names, `output` how rows are written. Standard output carries data only; everything said to a person goes
-//! to standard error through `report`.
-
-mod args;
-mod commands;
-mod exit;
-mod hint;
-mod interrupt;
-mod models;
-mod output;
-mod report;
-
-use clap::Parser;
-
-use args::{Cli, Command};
-use exit::Exit;
+//! The `attn-fiqa` program; all of it is in the library of the same crate, so that the Python
+//! package has the same command line.
 
 fn main() -> std::process::ExitCode {
-    keep_caught_panics_quiet();
-    interrupt::handle();
-    let outcome = match Cli::parse().command {
-        Command::Score(args) => commands::score::run(&args),
-        Command::Detect(args) => commands::detect::run(&args),
-        Command::Crop(args) => commands::crop::run(&args),
-        Command::Best(args) => commands::best::run(&args),
-        Command::Embed(args) => commands::embed::run(&args),
-        Command::Map(args) => commands::map::run(&args),
-        Command::Degrade(args) => commands::degrade::run(&args),
-        Command::Calibrate(args) => commands::calibrate::run(&args),
-        Command::Validate(args) => commands::validate::run(&args),
-        Command::Verify(args) => commands::verify::run(&args),
-        Command::Edc(args) => commands::edc::run(&args),
-        Command::Advise(args) => commands::advise::run(&args),
-        Command::Groups(args) => commands::groups::run(&args),
-        Command::Benchmark(args) => commands::benchmark::run(&args),
-        Command::Report(args) => commands::report::run(&args),
-        Command::Model(args) => commands::model::run(&args),
-        Command::Completions(args) => commands::shell::completions(&args),
-        Command::Man(args) => commands::shell::man(&args),
-    };
-    let failed = outcome.is_err();
-    let exit = Exit::from(outcome);
-    if interrupt::asked() && !failed { interrupt::farewell() } else { exit.into() }
-}
-
-/// A file on which a decoder gives up is a row, and what the decoder says to its authors is
-/// not for the person who reads standard error.
-fn keep_caught_panics_quiet() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !attn_fiqa::panics::is_caught() {
-            report(panic);
-        }
-    }));
+    attn_fiqa_cli::run(std::env::args_os()).into()
 }

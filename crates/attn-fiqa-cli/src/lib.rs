@@ -1,0 +1,63 @@
+//! The `attn-fiqa` command line.
+//!
+//! `args` is what was typed, `commands` what is done, `models` which models have
+//! names, `output` how rows are written. Standard output carries data only; everything said to a person goes
+//! to standard error through `report`.
+
+mod args;
+mod commands;
+mod exit;
+mod hint;
+mod interrupt;
+mod models;
+mod output;
+mod report;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::Exit;
+
+/// Runs the command line `args`, whose first is the program's name, and returns the exit
+/// status: 0 if everything was done, 1 if some images failed, 2 if the run could not start or
+/// its output not be written, 130 after Ctrl-C. Wrong arguments and `--help` end the process.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    keep_caught_panics_quiet();
+    interrupt::handle();
+    let outcome = match Cli::parse_from(args).command {
+        Command::Score(args) => commands::score::run(&args),
+        Command::Detect(args) => commands::detect::run(&args),
+        Command::Crop(args) => commands::crop::run(&args),
+        Command::Best(args) => commands::best::run(&args),
+        Command::Embed(args) => commands::embed::run(&args),
+        Command::Map(args) => commands::map::run(&args),
+        Command::Degrade(args) => commands::degrade::run(&args),
+        Command::Calibrate(args) => commands::calibrate::run(&args),
+        Command::Validate(args) => commands::validate::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Edc(args) => commands::edc::run(&args),
+        Command::Advise(args) => commands::advise::run(&args),
+        Command::Groups(args) => commands::groups::run(&args),
+        Command::Benchmark(args) => commands::benchmark::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Model(args) => commands::model::run(&args),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man(args) => commands::shell::man(&args),
+    };
+    let failed = outcome.is_err();
+    let exit = Exit::from(outcome);
+    if interrupt::asked() && !failed { interrupt::farewell() } else { exit as u8 }
+}
+
+/// A file on which a decoder gives up is a row, and what the decoder says to its authors is
+/// not for the person who reads standard error.
+fn keep_caught_panics_quiet() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !attn_fiqa::panics::is_caught() {
+            report(panic);
+        }
+    }));
+}

@@ -1,4 +1,4 @@
-//! Any bytes must decode to a whole picture or to a failure.
+//! Any bytes must decode to a whole image or to a failure.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     // Without the net that is under the decoders.
     let _ = memory_needed(bytes, &limits);
     if let Ok(decoded) = decode(bytes, &limits) {
-        let picture = decoded.picture;
-        assert_eq!(picture.rgb().len(), picture.width() * picture.height() * 3);
+        let image = decoded.image;
+        assert_eq!(image.rgb().len(), image.width() * image.height() * 3);
     }
 });

@@ -1,5 +1,5 @@
 //! Any bytes as an ONNX file: a network that is run, a recogniser that embeds a crop, and a
-//! detector that looks at a picture. Whatever the file asks for, each is quick or refused.
+//! detector that looks at an image. Whatever the file asks for, each is quick or refused.
 #![no_main]
 
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::detect::Detector;
 use attn_fiqa::measure::QualityNetwork;
 use attn_fiqa::onnx::{OnnxModel, Tensor};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use attn_fiqa::recognise::{Recogniser, RecogniserPreset};
 use attn_fiqa::threads::Threads;
 use libfuzzer_sys::fuzz_target;
@@ -44,8 +44,8 @@ fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
     }
     match Detector::from_bytes(bytes.to_vec(), "fuzz", threads) {
         Ok(detector) => {
-            let picture = Picture::from_rgb(40, 33, vec![90; 40 * 33 * 3]).expect("a picture");
-            let _ = detector.detect(&picture, 0.5);
+            let image = Image::from_rgb(40, 33, vec![90; 40 * 33 * 3]).expect("an image");
+            let _ = detector.detect(&image, 0.5);
         }
         Err(error) => check(&error.to_string()),
     }

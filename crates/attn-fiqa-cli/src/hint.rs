@@ -2,7 +2,7 @@
 //! which keys of its description.
 
 use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
-use attn_fiqa::decode::VIDEO_NOT_PICTURE;
+use attn_fiqa::decode::VIDEO_NOT_IMAGE;
 use attn_fiqa::engine::RequestError;
 use attn_fiqa::measure::QualityNetworkError;
 use attn_fiqa::recognise::RecogniserError;
@@ -17,7 +17,7 @@ pub(crate) fn message_of(failure: &Failure) -> String {
     let flags = match status {
         Status::WrongSize => "without --aligned faces are found and aligned, with --resize resized",
         Status::TooLarge => "--max-pixels, --max-bytes and --max-memory are the limits",
-        Status::NotAnImage if message == VIDEO_NOT_PICTURE => "`best` reads videos frame by frame",
+        Status::NotAnImage if message == VIDEO_NOT_IMAGE => "`best` reads videos frame by frame",
         _ => return message.clone(),
     };
     format!("{message} ({flags})")

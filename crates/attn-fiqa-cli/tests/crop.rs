@@ -83,7 +83,7 @@ fn size_format_and_landmarks_are_as_asked_for() {
     );
     let args = ["--landmarks", "points.txt", "--side", "64", "--format", "jpg", "--output", "out"];
     let ran = here.run(&[&["crop", "photo.png"], &args[..]].concat()).ended_with(1);
-    assert!(ran.said().contains("1 of 1 pictures found (1 by path)"), "{}", ran.stderr);
+    assert!(ran.said().contains("1 of 1 images found (1 by path)"), "{}", ran.stderr);
     assert_eq!(here.files("out"), ["manifest.csv", "photo.png.face-0.jpg"]);
     assert_eq!(size(&here.read("out/photo.png.face-0.jpg")), (64, 64));
     let manifest = Table::parse(&here.read_text("out/manifest.csv"));

@@ -50,7 +50,7 @@ fn rows_have_box_and_landmarks_and_no_face_is_no_failure() {
     assert_eq!(ran.said(), "4 faces in 2 images\n");
 
     let ran = here.run(&["detect", "a.png", "--detector", "none.onnx"]).ended_with(0);
-    assert_eq!(ran.table().outcomes(), [["a.png", "no-face", "no face was found in the picture"]]);
+    assert_eq!(ran.table().outcomes(), [["a.png", "no-face", "no face was found in the image"]]);
     let ran = here.run(&["detect", "a.png", "gone.png", "--detector", "none.onnx"]).ended_with(1);
     assert_eq!(ran.table().column("status"), ["no-face", "not-found"]);
 }

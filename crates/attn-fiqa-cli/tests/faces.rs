@@ -118,7 +118,7 @@ fn a_picture_without_a_face_is_a_row_that_says_so() {
     let table = ran.table();
     assert_eq!(
         table.outcomes(),
-        [["photo.png", "no-face", "no face was found in the picture"], ["blur-1.png", "ok", ""],]
+        [["photo.png", "no-face", "no face was found in the image"], ["blur-1.png", "ok", ""],]
     );
     assert_eq!(table.column("face"), ["", "0"]);
     assert_eq!(table.column("way"), ["", "aligned"]);

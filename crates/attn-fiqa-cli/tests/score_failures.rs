@@ -72,11 +72,8 @@ fn bad_files() {
     let table = here.run(&["score", "cut.jpg", "flipped.png"]).ended_with(1).table();
     assert_eq!(table.column("status"), ["broken-image", "broken-image"]);
     let messages = table.column("message");
-    assert!(
-        messages[0].starts_with("the file ends before the picture is complete"),
-        "{messages:?}"
-    );
-    assert!(messages[1].starts_with("the picture's data are damaged: "), "{messages:?}");
+    assert!(messages[0].starts_with("the file ends before the image is complete"), "{messages:?}");
+    assert!(messages[1].starts_with("the image's data are damaged: "), "{messages:?}");
 }
 
 #[test]

@@ -240,7 +240,7 @@ fn quality_is_rank_in_the_reference_set() {
 fn example(name: &str) -> Crop {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/");
     let bytes = std::fs::read(format!("{folder}{name}")).expect("an example face");
-    let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture").picture;
+    let picture = decode(&bytes, &DecodeLimits::default()).expect("an image").image;
     Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
 }
 

@@ -10,7 +10,7 @@ use attn_fiqa_eval::validate::{Plan, Study, fall, falls_with_every_step};
 fn astronaut() -> Crop {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/astronaut.png");
     let bytes = std::fs::read(path).expect("the example face");
-    let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture").picture;
+    let picture = decode(&bytes, &DecodeLimits::default()).expect("an image").image;
     Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
 }
 

@@ -1,6 +1,6 @@
 //! What a convolution reads.
 
-/// Features of a picture's cells inside a slice, `[row, column, channel]`.
+/// Features of an image's cells inside a slice, `[row, column, channel]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Features<'a> {
     pub(crate) values: &'a [f32],

@@ -1,4 +1,4 @@
-//! Sums of a picture's rows.
+//! Sums of an image's rows.
 
 use crate::isa::for_every_isa;
 

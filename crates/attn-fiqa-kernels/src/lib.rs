@@ -10,9 +10,9 @@
 //! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work on rows.
 //! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for what a score is read from.
 //! 7. [`Depthwise`] filters each channel of [`Features`] on its own, and [`patches()`]
-//!    makes a picture's pixels the rows of a product. A convolution of 1×1 is
+//!    makes an image's pixels the rows of a product. A convolution of 1×1 is
 //!    [`PackedWeights::apply`] on the cells.
-//! 8. [`add_levels`] sums a picture's rows, for shrinking.
+//! 8. [`add_levels`] sums an image's rows, for shrinking.
 //!
 //! # Invariant
 //!

@@ -1,8 +1,8 @@
-//! A picture's pixels as the rows of a product.
+//! An image's pixels as the rows of a product.
 
 use crate::isa::for_every_isa;
 
-/// The windows of a convolution over a picture: square, from the edge on, so many pixels
+/// The windows of a convolution over an image: square, from the edge on, so many pixels
 /// apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatchShape {
@@ -10,7 +10,7 @@ pub struct PatchShape {
     pub side: usize,
     /// Pixels from one patch to the next.
     pub stride: usize,
-    /// Pixels by which the first patch begins before the picture, above and to the left.
+    /// Pixels by which the first patch begins before the image, above and to the left.
     pub padding: usize,
 }
 
@@ -25,9 +25,9 @@ for_every_isa! {
     /// One row of patches, as numbers 0 … 255: `out` is `[patch, row, column, colour]`,
     /// `shape.levels()` numbers a patch.
     ///
-    /// `rgb` is a picture `[row, column, colour]` of `width` pixels a row. The patches begin
+    /// `rgb` is an image `[row, column, colour]` of `width` pixels a row. The patches begin
     /// at its row `stride · patch_row − padding`, the first at column `−padding`, and there
-    /// are as many as `out` holds. What lies beyond the picture is 0.
+    /// are as many as `out` holds. What lies beyond the image is 0.
     ///
     /// # Panics
     ///
@@ -35,7 +35,7 @@ for_every_isa! {
     pub fn patches(
         rgb: &[u8], width: usize, shape: PatchShape, patch_row: usize, out: &mut [f32],
     ) {
-        assert!(width > 0 && rgb.len().is_multiple_of(3 * width), "a picture is whole rows");
+        assert!(width > 0 && rgb.len().is_multiple_of(3 * width), "an image is whole rows");
         assert!(out.len().is_multiple_of(shape.levels()), "whole patches");
         match shape.side {
             3 => fill::<9, 27>(rgb, 3 * width, shape, patch_row, out),
@@ -56,7 +56,7 @@ fn fill<const ROW: usize, const PATCH: usize>(
 ) {
     let (patches, _) = out.as_chunks_mut::<PATCH>();
     let (step, before) = (3 * shape.stride, 3 * shape.padding);
-    // The patches that lie within a row of the picture.
+    // The patches that lie within a row of the image.
     let first = before.div_ceil(step).min(patches.len());
     let beyond = (length + before).checked_sub(ROW).map_or(0, |last| last / step + 1);
     let beyond = beyond.clamp(first, patches.len());

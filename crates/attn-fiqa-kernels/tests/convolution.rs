@@ -94,7 +94,7 @@ fn rows_that_do_not_exist_are_refused() {
 }
 
 #[test]
-fn patches_are_the_pictures_pixels_and_zeros_beyond() {
+fn patches_are_the_images_pixels_and_zeros_beyond() {
     let shapes = [(4, 4, 0), (3, 2, 1), (3, 1, 1), (4, 2, 3)];
     let sizes = [(1, 1), (2, 2), (4, 4), (5, 3), (16, 9), (23, 8)];
     for (shape, (width, height)) in shapes.iter().flat_map(|s| sizes.map(|size| (s, size))) {

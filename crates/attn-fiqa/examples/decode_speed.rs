@@ -1,4 +1,4 @@
-//! Seconds that decoding one picture takes, for `benches/peers/jpeg.py`: reads a file's name
+//! Seconds that decoding one image takes, for `benches/peers/jpeg.py`: reads a file's name
 //! and a way to decode from each line of standard input and writes a number back.
 #![allow(clippy::print_stdout, reason = "the answer is for the program that asks")]
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         let sum = match way {
             // With all that is checked.
-            "ours" => decode(&bytes, &DecodeLimits::default())?.picture.rgb().len(),
+            "ours" => decode(&bytes, &DecodeLimits::default())?.image.rgb().len(),
             // The decoder that ordinary files go to, alone.
             "alone" => {
                 let decoder = JpegDecoder::new(Cursor::new(&bytes))?;

@@ -1,6 +1,6 @@
-//! Times detectors on one picture that is decoded already, in alternating rounds.
+//! Times detectors on one image that is decoded already, in alternating rounds.
 //!
-//! `detect_speed PICTURE THREADS ROUNDS [FILE.onnx …]`: the built-in detector with and
+//! `detect_speed IMAGE THREADS ROUNDS [FILE.onnx …]`: the built-in detector with and
 //! without its second look at each face, then each file's. For each the median and the
 //! least of the milliseconds, and how many faces it found.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
@@ -16,10 +16,10 @@ use attn_fiqa::threads::Threads;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [picture, threads, rounds, files @ ..] = &arguments[..] else {
-        return Err("usage: detect_speed PICTURE THREADS ROUNDS [FILE.onnx …]".into());
+    let [image, threads, rounds, files @ ..] = &arguments[..] else {
+        return Err("usage: detect_speed IMAGE THREADS ROUNDS [FILE.onnx …]".into());
     };
-    let picture = decode(&std::fs::read(picture)?, &DecodeLimits::default())?.picture;
+    let image = decode(&std::fs::read(image)?, &DecodeLimits::default())?.image;
     let threads = Threads::new(Some(threads.parse()?))?;
     let rounds: usize = rounds.parse::<usize>()?.max(1);
     let mut detectors = vec![
@@ -34,12 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..rounds {
         for (index, (_, detector)) in detectors.iter().enumerate() {
             let start = Instant::now();
-            let found = black_box(detector.detect(&picture, DEFAULT_MIN_CONFIDENCE)?);
+            let found = black_box(detector.detect(&image, DEFAULT_MIN_CONFIDENCE)?);
             times[index].push(start.elapsed().as_secs_f64() * 1e3);
             faces[index] = found.len();
         }
     }
-    println!("{} × {} pixels, {} threads", picture.width(), picture.height(), threads.count());
+    println!("{} × {} pixels, {} threads", image.width(), image.height(), threads.count());
     for (((name, _), times), faces) in detectors.iter().zip(&mut times).zip(faces) {
         times.sort_by(f64::total_cmp);
         let median = times[times.len() / 2];

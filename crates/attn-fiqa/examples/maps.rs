@@ -1,4 +1,4 @@
-//! Which patches of an aligned face carry its score, drawn in characters and as a picture.
+//! Which patches of an aligned face carry its score, drawn in characters and as an image.
 //!
 //! `cargo run --release -p attn-fiqa --example maps -- examples/faces/occlude-3.png map.png`
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
@@ -13,11 +13,11 @@ use attn_fiqa::paint::{MapStyle, PatchGrid, RangeOverSet, encode_png, overlay};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("usage: maps IMAGE [PICTURE.png]")?;
+    let path = arguments.next().ok_or("usage: maps IMAGE [IMAGE.png]")?;
     let engine = Engine::new(&builtin()?, &EngineOptions::default())?;
     let side = engine.config().image_size;
-    let picture = decode(&std::fs::read(&path)?, &DecodeLimits::default())?.picture;
-    let crop = Crop::from_rgb(side, picture.into_rgb()).ok_or("not the network's size")?;
+    let image = decode(&std::fs::read(&path)?, &DecodeLimits::default())?.image;
+    let crop = Crop::from_rgb(side, image.into_rgb()).ok_or("not the network's size")?;
 
     let request = Request { received: true, ..Request::new(engine.default_method()) };
     let assessment = engine.assess(std::slice::from_ref(&crop), &request)?.remove(0)?;

@@ -16,9 +16,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let paths: Vec<String> = std::env::args().skip(1).collect();
     let mut crops = Vec::new();
     for path in &paths {
-        let picture = decode(&std::fs::read(path)?, &DecodeLimits::default())?.picture;
+        let image = decode(&std::fs::read(path)?, &DecodeLimits::default())?.image;
         // RGB bytes, `[row, column, channel]`, from wherever they come.
-        let crop = Crop::from_rgb(side, picture.into_rgb());
+        let crop = Crop::from_rgb(side, image.into_rgb());
         crops.push(crop.ok_or_else(|| format!("'{path}' is not {side}×{side} pixels"))?);
     }
     let request = Request::new(engine.default_method());

@@ -1,7 +1,7 @@
-//! The network's input: a square RGB picture of exactly the right size.
+//! The network's input: a square RGB image of exactly the right size.
 
 use crate::decode::Note;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::resize::resize_bilinear;
 use crate::status::{Failure, Status};
 
@@ -44,18 +44,18 @@ impl Crop {
     }
 }
 
-/// How a picture becomes a crop.
+/// How an image becomes a crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CropOptions {
     /// The side of the network's input, in pixels.
     pub side: usize,
-    /// What to do with a picture of another size.
+    /// What to do with an image of another size.
     pub fit: Fit,
     /// The order in which the file holds its colours.
     pub channels: ChannelOrder,
 }
 
-/// What to do with a picture whose size is not the network's.
+/// What to do with an image whose size is not the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fit {
     /// Refuse it. An unaligned photograph is the usual reason, and its score
@@ -77,32 +77,29 @@ pub enum ChannelOrder {
     Swapped,
 }
 
-/// Makes the network's input of a picture, with notes on what was changed.
+/// Makes the network's input of an image, with notes on what was changed.
 ///
-/// A picture of another size is a [`Status::WrongSize`] failure under
+/// An image of another size is a [`Status::WrongSize`] failure under
 /// [`Fit::Exact`]; under [`Fit::Resize`] it is resized as OpenCV does, both
-/// sides on their own, so that a picture that is not square changes its
+/// sides on their own, so that an image that is not square changes its
 /// aspect ratio.
-pub fn crop_from_picture(
-    picture: Picture,
-    options: &CropOptions,
-) -> Result<(Crop, Vec<Note>), Failure> {
+pub fn crop_from_image(image: Image, options: &CropOptions) -> Result<(Crop, Vec<Note>), Failure> {
     let side = options.side;
-    let from = (picture.width(), picture.height());
+    let from = (image.width(), image.height());
     let to = (side, side);
     let mut notes = Vec::new();
-    let picture = if from == to {
-        picture
+    let image = if from == to {
+        image
     } else {
         match options.fit {
             Fit::Exact => return Err(wrong_size(from, side)),
             Fit::Resize => {
                 notes.push(Note::Resized { from, to });
-                resize_bilinear(&picture, side, side).ok_or_else(|| wrong_size(from, side))?
+                resize_bilinear(&image, side, side).ok_or_else(|| wrong_size(from, side))?
             }
         }
     };
-    let mut rgb = picture.into_rgb();
+    let mut rgb = image.into_rgb();
     if options.channels == ChannelOrder::Swapped {
         notes.push(Note::ChannelsSwapped);
         for pixel in rgb.chunks_exact_mut(3) {
@@ -117,7 +114,7 @@ fn wrong_size((width, height): (usize, usize), side: usize) -> Failure {
     Failure::new(
         Status::WrongSize,
         format!(
-            "the picture is {width}×{height} pixels and the network takes {side}×{side}: have \
+            "the image is {width}×{height} pixels and the network takes {side}×{side}: have \
              its faces found and aligned or, if it is an aligned face already, have it resized"
         ),
     )

@@ -3,7 +3,7 @@
 //! The `image` crate does the decoding. This module stands around it: it tells
 //! the format by content, reads the declared size and checks it against the
 //! limits, refuses what would come out with wrong colours or with part of the
-//! picture made up, and notes what was ignored on the way.
+//! image made up, and notes what was ignored on the way.
 
 mod animation;
 mod container;
@@ -34,20 +34,20 @@ use image::metadata::Orientation;
 use image::{ImageDecoder, Limits};
 
 use crate::panics::catching;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::{Failure, Status};
 
 pub(crate) use animation::{each_frame, is_animation};
-pub use format::VIDEO_NOT_PICTURE;
-pub(crate) use format::{HEAD, starts_as_picture};
+pub use format::VIDEO_NOT_IMAGE;
+pub(crate) use format::{HEAD, starts_as_image};
 pub use note::Note;
 
 use format::{Format, Kind};
 
-/// What a picture may cost before it is refused.
+/// What an image may cost before it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// The most bytes of an encoded picture.
+    /// The most bytes of an encoded image.
     pub max_bytes: u64,
     /// The most pixels, width · height, that a file may declare.
     pub max_pixels: u64,
@@ -59,7 +59,7 @@ impl DecodeLimits {
     /// 100 megapixels: the largest common camera sensor.
     pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
 
-    /// The memory that a decoder may take: two copies of the picture at the
+    /// The memory that a decoder may take: two copies of the image at the
     /// widest sample layout, RGBA of 16 bits.
     fn max_alloc(&self) -> u64 {
         const BYTES_PER_PIXEL: u64 = 2 * 4 * 2;
@@ -70,7 +70,7 @@ impl DecodeLimits {
     pub(crate) fn check_pixels(&self, width: u64, height: u64) -> Result<(), Failure> {
         if width == 0 || height == 0 {
             return Err(broken(format!(
-                "the picture has no pixels: its file declares {width}×{height}"
+                "the image has no pixels: its file declares {width}×{height}"
             )));
         }
         let pixels = width.saturating_mul(height);
@@ -78,7 +78,7 @@ impl DecodeLimits {
             return Err(Failure::new(
                 Status::TooLarge,
                 format!(
-                    "the picture is {width}×{height} = {pixels} pixels and the limit is {}: \
+                    "the image is {width}×{height} = {pixels} pixels and the limit is {}: \
                      make it smaller or raise the limit on pixels",
                     self.max_pixels
                 ),
@@ -94,23 +94,23 @@ impl Default for DecodeLimits {
     }
 }
 
-/// A decoded picture and what was ignored or changed on the way.
+/// A decoded image and what was ignored or changed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
     /// The pixels, upright and in the order red, green, blue.
-    pub picture: Picture,
+    pub image: Image,
     /// In the order in which things were done.
     pub notes: Vec<Note>,
 }
 
-/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI picture,
+/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI image,
 /// or the one in a face image record of ISO/IEC 19794-5, recognised by content; with the
 /// crate's feature `heic` also HEIC.
 ///
 /// Grey becomes three equal channels; alpha is dropped, as by OpenCV's `imread`;
 /// of 16-bit samples the upper 8 bits are kept, as OpenCV does for PNG; the EXIF
 /// orientation is applied; a colour profile is ignored; of an animation or a
-/// document the first picture is taken. Each of these but the first leaves a
+/// document the first image is taken. Each of these but the first leaves a
 /// [`Note`].
 ///
 /// # Examples
@@ -120,7 +120,7 @@ pub struct Decoded {
 ///
 /// # let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/astronaut.png");
 /// let decoded = decode(&std::fs::read(photo)?, &DecodeLimits::default())?;
-/// assert_eq!((decoded.picture.width(), decoded.picture.height()), (512, 512));
+/// assert_eq!((decoded.image.width(), decoded.image.height()), (512, 512));
 /// assert_eq!(decoded.notes, [Note::IccIgnored]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -128,9 +128,9 @@ pub struct Decoded {
 /// # Errors
 ///
 /// [`Status::TooLarge`] before anything is decoded, [`Status::NotAnImage`] for
-/// bytes of no known picture format, [`Status::BrokenImage`] for damaged or cut
+/// bytes of no known image format, [`Status::BrokenImage`] for damaged or cut
 /// data even where a decoder would fill the rest with grey, and
-/// [`Status::UnsupportedImage`] for valid pictures that cannot be decoded to
+/// [`Status::UnsupportedImage`] for valid images that cannot be decoded to
 /// the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Admitted { format, bytes, mut notes } = admit(bytes, limits)?;
@@ -144,11 +144,11 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     })
     .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))?;
     notes.extend(decoded.notes);
-    Ok(Decoded { picture: decoded.picture, notes })
+    Ok(Decoded { image: decoded.image, notes })
 }
 
 /// The most bytes of memory that [`decode`] takes at once for this file: the decoder's
-/// buffers, the picture and copies of parts of the file, but not `bytes` itself. For
+/// buffers, the image and copies of parts of the file, but not `bytes` itself. For
 /// budgets of memory.
 ///
 /// It is read from the file's header, which is cheap, and errs upwards: up to about twice
@@ -175,10 +175,10 @@ pub fn memory_needed(bytes: &[u8], limits: &DecodeLimits) -> Result<u64, Failure
     memory::needed(format, bytes, limits)
 }
 
-/// A picture that may be decoded.
+/// An image that may be decoded.
 struct Admitted<'a> {
     format: Format,
-    /// The file, or the part of it that is the picture.
+    /// The file, or the part of it that is the image.
     bytes: &'a [u8],
     notes: Vec<Note>,
 }
@@ -193,13 +193,13 @@ fn admit<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Admitted<'a>, Fai
         return Err(too_many_bytes(length, limits.max_bytes));
     }
     match format::kind(bytes) {
-        Some(Kind::Picture(format)) => Ok(Admitted { format, bytes, notes: Vec::new() }),
+        Some(Kind::Image(format)) => Ok(Admitted { format, bytes, notes: Vec::new() }),
         Some(Kind::FaceRecord) => {
-            let (picture, faces) = face_record::picture(bytes)?;
+            let (image, faces) = face_record::image(bytes)?;
             let notes = if faces > 1 { vec![Note::FirstOfRecord] } else { Vec::new() };
-            match format::kind(picture) {
-                Some(Kind::Picture(format @ (Format::Jpeg | Format::Jpeg2000))) => {
-                    Ok(Admitted { format, bytes: picture, notes })
+            match format::kind(image) {
+                Some(Kind::Image(format @ (Format::Jpeg | Format::Jpeg2000))) => {
+                    Ok(Admitted { format, bytes: image, notes })
                 }
                 _ => Err(broken("the face image record holds neither JPEG nor JPEG 2000")),
             }
@@ -226,17 +226,17 @@ fn unsupported(message: impl Into<String>) -> Failure {
 
 /// The failure for data that end too early.
 fn cut() -> Failure {
-    broken("the file ends before the picture is complete: copy or download it again")
+    broken("the file ends before the image is complete: copy or download it again")
 }
 
 fn damaged() -> Failure {
-    broken("the picture's data are damaged: copy or download it again")
+    broken("the image's data are damaged: copy or download it again")
 }
 
-/// The failure for a kind of picture that the decoder of its format does not take.
+/// The failure for a kind of image that the decoder of its format does not take.
 fn not_handled() -> Failure {
     unsupported(
-        "the picture is stored in a rare way, which is not read: convert it to PNG or to 8-bit \
+        "the image is stored in a rare way, which is not read: convert it to PNG or to 8-bit \
          RGB",
     )
 }
@@ -345,7 +345,7 @@ fn finish_turned(
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width), u64::from(height))?;
     decoder.set_limits(codec_limits(limits)).map_err(failure)?;
-    // Metadata that cannot be read is no reason to lose the picture.
+    // Metadata that cannot be read is no reason to lose the image.
     let has_profile = matches!(decoder.icc_profile(), Ok(Some(profile)) if !profile.is_empty());
     let orientation =
         orientation.unwrap_or_else(|| decoder.orientation().unwrap_or(Orientation::NoTransforms));
@@ -363,9 +363,9 @@ fn finish_turned(
     if has_profile {
         notes.push(Note::IccIgnored);
     }
-    let picture = pixels::to_rgb(samples, layout, (width, height), &mut notes)?;
-    let picture = pixels::turn(picture, orientation, &mut notes)?;
-    Ok(Decoded { picture, notes })
+    let image = pixels::to_rgb(samples, layout, (width, height), &mut notes)?;
+    let image = pixels::turn(image, orientation, &mut notes)?;
+    Ok(Decoded { image, notes })
 }
 
 fn failure(error: ImageError) -> Failure {
@@ -374,7 +374,7 @@ fn failure(error: ImageError) -> Failure {
             LimitErrorKind::Unsupported { .. } => not_handled(),
             _ => Failure::new(
                 Status::TooLarge,
-                "the picture needs more memory to decode than the limit on pixels allows",
+                "the image needs more memory to decode than the limit on pixels allows",
             ),
         },
         // The decoders' own words speak to their authors.

@@ -9,7 +9,7 @@ use crate::detect::{Face, FaceBox};
 /// How a crop came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// The picture was taken for an aligned face and scored as it is.
+    /// The image was taken for an aligned face and scored as it is.
     Aligned,
     /// The face was found by the detector and aligned by its landmarks.
     Detected,
@@ -37,13 +37,13 @@ impl fmt::Display for Way {
     }
 }
 
-/// Which face of its picture a row is about; coordinates are pixels of the
-/// upright picture, the centre of its top-left pixel being (0, 0).
+/// Which face of its image a row is about; coordinates are pixels of the
+/// upright image, the centre of its top-left pixel being (0, 0).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceInfo {
     /// How its crop came to be.
     pub way: Way,
-    /// Its number in the picture, 0 being the largest, by the box or, where only
+    /// Its number in the image, 0 being the largest, by the box or, where only
     /// landmarks are given, by the distance between the eyes.
     pub index: usize,
     /// The detector's box.
@@ -77,7 +77,7 @@ impl FaceInfo {
         }
     }
 
-    /// A picture that was taken for a face.
+    /// An image that was taken for a face.
     pub fn aligned() -> Self {
         Self { way: Way::Aligned, index: 0, bounds: None, landmarks: None, confidence: None }
     }

@@ -49,7 +49,7 @@
 pub mod source;
 
 pub mod decode;
-pub mod picture;
+pub mod pixels;
 pub mod resize;
 
 pub mod align;

@@ -3,9 +3,9 @@
 //! Pixel centres lie at half-integers, so output column `x` looks at input
 //! column `(x + 0.5) · in / out − 0.5`; beyond the border the edge is repeated.
 //! There is no smoothing before shrinking: the networks were trained on
-//! pictures made this way, and a smoother one would score differently.
+//! images made this way, and a smoother one would score differently.
 
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 pub use area::shrink_area;
 
@@ -43,21 +43,21 @@ fn mix(a: f32, b: f32, weight: f32) -> f32 {
 ///
 /// Levels are rounded to the nearest integer and lie within one level of
 /// OpenCV's `INTER_LINEAR`, which rounds its weights to 11 bits.
-/// Returns `None` when a side is zero or the picture would not fit in memory's
+/// Returns `None` when a side is zero or the image would not fit in memory's
 /// address range.
-pub fn resize_bilinear(picture: &Picture, width: usize, height: usize) -> Option<Picture> {
+pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Option<Image> {
     let length = width.checked_mul(height)?.checked_mul(CHANNELS)?;
     if length == 0 || isize::try_from(length).is_err() {
         return None;
     }
-    if (width, height) == (picture.width(), picture.height()) {
-        return Some(picture.clone());
+    if (width, height) == (image.width(), image.height()) {
+        return Some(image.clone());
     }
-    let columns = taps(picture.width(), width);
-    let row_length = picture.width() * CHANNELS;
-    let row = |index: usize| &picture.rgb()[index * row_length..][..row_length];
+    let columns = taps(image.width(), width);
+    let row_length = image.width() * CHANNELS;
+    let row = |index: usize| &image.rgb()[index * row_length..][..row_length];
     let mut rgb = Vec::with_capacity(length);
-    for vertical in taps(picture.height(), height) {
+    for vertical in taps(image.height(), height) {
         let (upper, lower) = (row(vertical.near), row(vertical.far));
         for column in &columns {
             for channel in 0..CHANNELS {
@@ -71,7 +71,7 @@ pub fn resize_bilinear(picture: &Picture, width: usize, height: usize) -> Option
             }
         }
     }
-    Picture::from_rgb(width, height, rgb)
+    Image::from_rgb(width, height, rgb)
 }
 
 /// Resizes a grid of one number a cell, row-major, from `(rows, columns)` to

@@ -14,19 +14,19 @@ pub enum Status {
     Unreadable,
     /// More bytes or pixels than the limits allow; nothing was decoded.
     TooLarge,
-    /// Not a picture in a known format.
+    /// Not an image in a known format.
     NotAnImage,
-    /// A picture in a known format whose data is damaged or cut short.
+    /// An image in a known format whose data is damaged or cut short.
     BrokenImage,
-    /// A valid picture of a kind that the decoder does not handle.
+    /// A valid image of a kind that the decoder does not handle.
     UnsupportedImage,
-    /// The detector could not be run on the picture.
+    /// The detector could not be run on the image.
     DetectorFailed,
-    /// A picture in which no face was found, or none of those asked for.
+    /// An image in which no face was found, or none of those asked for.
     NoFace,
-    /// A landmark file was given and says nothing about this picture.
+    /// A landmark file was given and says nothing about this image.
     NoLandmarks,
-    /// Landmarks that are not those of a face in the picture.
+    /// Landmarks that are not those of a face in the image.
     BadLandmarks,
     /// A crop whose size is not the network's, and nobody asked for resizing.
     WrongSize,
@@ -98,10 +98,10 @@ impl fmt::Display for Status {
 /// use attn_fiqa::decode::{DecodeLimits, decode};
 /// use attn_fiqa::status::Status;
 ///
-/// let failure = decode(b"a text", &DecodeLimits::default()).expect_err("not a picture");
+/// let failure = decode(b"a text", &DecodeLimits::default()).expect_err("not an image");
 /// assert_eq!(failure.status, Status::NotAnImage);
 /// assert_eq!(failure.status.name(), "not-an-image");
-/// assert!(failure.message.contains("not a picture in a known format"));
+/// assert!(failure.message.contains("not an image in a known format"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -52,7 +52,7 @@ pub enum ThreadsError {
 }
 
 impl Threads {
-    /// The most worker threads: each needs a stack and may hold a decoded picture.
+    /// The most worker threads: each needs a stack and may hold a decoded image.
     pub const MOST: usize = 512;
 
     /// Starts threads; `None` is one for every core. They compute with the instruction set

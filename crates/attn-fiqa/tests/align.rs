@@ -1,4 +1,4 @@
-//! Alignment against OpenCV's pictures, against a naive solver and by its algebra.
+//! Alignment against OpenCV's images, against a naive solver and by its algebra.
 
 #![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
@@ -9,12 +9,12 @@ use attn_fiqa::align::{
     LandmarkError, Landmarks, Similarity, TEMPLATE_112, align, similarity_to_template, warp,
 };
 use attn_fiqa::decode::{DecodeLimits, decode};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use proptest::prelude::*;
 
-fn read(path: &Path) -> Picture {
+fn read(path: &Path) -> Image {
     let bytes = std::fs::read(path).unwrap();
-    decode(&bytes, &DecodeLimits::default()).unwrap().picture
+    decode(&bytes, &DecodeLimits::default()).unwrap().image
 }
 
 #[test]
@@ -85,8 +85,8 @@ fn naive_fit(from: &[[f64; 2]; 5], to: &[[f64; 2]; 5]) -> [f64; 4] {
     std::array::from_fn(|i| system[i][4] / system[i][i])
 }
 
-/// A picture of noise.
-fn noise(width: usize, height: usize, seed: u32) -> Picture {
+/// An image of noise.
+fn noise(width: usize, height: usize, seed: u32) -> Image {
     let mut state = seed | 1;
     let mut level = || {
         state ^= state << 13;
@@ -94,20 +94,20 @@ fn noise(width: usize, height: usize, seed: u32) -> Picture {
         state ^= state << 5;
         (state >> 24) as u8
     };
-    Picture::from_rgb(width, height, (0..width * height * 3).map(|_| level()).collect()).unwrap()
+    Image::from_rgb(width, height, (0..width * height * 3).map(|_| level()).collect()).unwrap()
 }
 
 /// A level of the crop by definition: the four pixels around the place, black outside.
-fn naive_level(picture: &Picture, [x, y]: [f64; 2], channel: usize) -> f64 {
+fn naive_level(image: &Image, [x, y]: [f64; 2], channel: usize) -> f64 {
     let level = |column: f64, row: f64| {
         let inside = column >= 0.0
             && row >= 0.0
-            && column < picture.width() as f64
-            && row < picture.height() as f64;
+            && column < image.width() as f64
+            && row < image.height() as f64;
         if !inside {
             return 0.0;
         }
-        f64::from(picture.rgb()[(row as usize * picture.width() + column as usize) * 3 + channel])
+        f64::from(image.rgb()[(row as usize * image.width() + column as usize) * 3 + channel])
     };
     let (left, top) = (x.floor(), y.floor());
     let (across, down) = (x - left, y - top);
@@ -163,17 +163,17 @@ proptest! {
 
     #[test]
     fn every_level_follows_the_definition(seed in any::<u32>(), width in 1..40_usize, height in 1..40_usize, scale in 0.51..3.0_f64, angle in -3.0..3.0_f64) {
-        let picture = noise(width, height, seed);
+        let image = noise(width, height, seed);
         let (a, b) = (scale * angle.cos(), scale * angle.sin());
-        // About the picture's middle, so that picture and crop meet.
+        // About the image's middle, so that image and crop meet.
         let (mx, my) = (width as f64 / 2.0, height as f64 / 2.0);
         let to_crop = Similarity { a, b, shift: [10.0 - a * mx + b * my, 10.0 - b * mx - a * my] };
         let side = 20;
-        let crop = warp(&picture, &to_crop, side);
+        let crop = warp(&image, &to_crop, side);
         let from_crop = to_crop.inverse().unwrap();
         for (at, &found) in crop.rgb().iter().enumerate() {
             let (x, y) = ((at / 3 % side) as f64, (at / 3 / side) as f64);
-            let expected = naive_level(&picture, from_crop.apply([x, y]), at % 3);
+            let expected = naive_level(&image, from_crop.apply([x, y]), at % 3);
             prop_assert!((f64::from(found) - expected).abs() <= 0.51, "{found} ≠ {expected}");
         }
     }
@@ -194,9 +194,9 @@ proptest! {
 
     #[test]
     fn no_landmark_and_no_similarity_breaks_anything(points in prop::array::uniform5(prop::array::uniform2(any::<f32>())), a in any::<f64>(), b in any::<f64>(), x in any::<f64>(), y in any::<f64>()) {
-        let picture = noise(9, 7, 3);
-        let _ = align(&picture, &Landmarks(points), 16);
-        let _ = warp(&picture, &Similarity { a, b, shift: [x, y] }, 5);
+        let image = noise(9, 7, 3);
+        let _ = align(&image, &Landmarks(points), 16);
+        let _ = warp(&image, &Similarity { a, b, shift: [x, y] }, 5);
     }
 }
 
@@ -241,7 +241,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
     for period in [2, 3, 5, 7, 11] {
         let stripe = |i: usize| if (i % side + i / side) % period < period / 2 { 0 } else { 250 };
         let rgb = (0..side * side).flat_map(|i| [stripe(i); 3]).collect();
-        let picture = Picture::from_rgb(side, side, rgb).unwrap();
+        let image = Image::from_rgb(side, side, rgb).unwrap();
         let expected = 250.0 * (period - period / 2) as f64 / period as f64;
         for degrees in [0.0_f64, 20.0, 45.0] {
             let (sine, cosine) = degrees.to_radians().sin_cos();
@@ -249,7 +249,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
             let (a, b) = (cosine / 12.4, sine / 12.4);
             let shift = [28.0 - a * middle + b * middle, 28.0 - b * middle - a * middle];
             let to_crop = Similarity { a, b, shift };
-            let (mean, deviation) = spread(warp(&picture, &to_crop, 56).rgb(), 56);
+            let (mean, deviation) = spread(warp(&image, &to_crop, 56).rgb(), 56);
             assert!((mean - expected).abs() < 2.0, "{period}: mean {mean}, not {expected}");
             assert!(deviation < 12.0, "{period}, {degrees}°: a pattern of {deviation} levels");
 
@@ -257,7 +257,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
             let from_crop = to_crop.inverse().unwrap();
             let plain = (0..56 * 56 * 3).map(|at| {
                 let place = [(at / 3 % 56) as f64, (at / 3 / 56) as f64];
-                naive_level(&picture, from_crop.apply(place), at % 3).round() as u8
+                naive_level(&image, from_crop.apply(place), at % 3).round() as u8
             });
             let (_, aliased) = spread(&plain.collect::<Vec<_>>(), 56);
             assert!(aliased > 40.0, "{period}: the pattern of this test does not alias: {aliased}");
@@ -268,19 +268,19 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
 /// Levels follow a plane: block means and bilinear taps are exact on it, so
 /// that any shift of half a pixel between the two ways shows.
 #[test]
-fn a_reduced_picture_lies_where_the_picture_does() {
+fn a_reduced_image_lies_where_the_image_does() {
     let (width, height) = (700, 600);
     let level = |x: f64, y: f64| 20.0 + 0.2 * x + 0.11 * y;
     let rgb = (0..width * height)
         .flat_map(|i| [level((i % width) as f64, (i / width) as f64).round() as u8; 3])
         .collect();
-    let picture = Picture::from_rgb(width, height, rgb).unwrap();
+    let image = Image::from_rgb(width, height, rgb).unwrap();
     for shrink in [1.0, 1.9, 2.0, 2.7, 3.0, 4.2, 5.9] {
         let (a, b) = (0.95 / shrink, -f64::sqrt(1.0 - 0.95 * 0.95) / shrink);
         let shift = [28.0 - a * 350.0 + b * 300.0, 28.0 - b * 350.0 - a * 300.0];
         let to_crop = Similarity { a, b, shift };
         let from_crop = to_crop.inverse().unwrap();
-        let crop = warp(&picture, &to_crop, 56);
+        let crop = warp(&image, &to_crop, 56);
         for (at, &found) in crop.rgb().iter().enumerate() {
             let [x, y] = from_crop.apply([(at / 3 % 56) as f64, (at / 3 / 56) as f64]);
             let expected = level(x, y);
@@ -291,11 +291,11 @@ fn a_reduced_picture_lies_where_the_picture_does() {
 
 #[test]
 fn a_face_beyond_the_edge_is_black_there() {
-    let picture = Picture::from_rgb(400, 400, vec![200; 400 * 400 * 3]).unwrap();
+    let image = Image::from_rgb(400, 400, vec![200; 400 * 400 * 3]).unwrap();
     for (scale, shift) in [(1.0, 40.0), (3.0, 150.0)] {
         // The crop's left part lies outside.
         let points = TEMPLATE_112.map(|[x, y]| [scale * x - shift, scale * y]);
-        let crop = align(&picture, &as_landmarks(points), 112).unwrap().crop;
+        let crop = align(&image, &as_landmarks(points), 112).unwrap().crop;
         let row: Vec<u8> =
             crop.rgb().chunks_exact(3).skip(56 * 112).take(112).map(|p| p[0]).collect();
         let edge = (shift / scale) as usize;
@@ -306,19 +306,19 @@ fn a_face_beyond_the_edge_is_black_there() {
 
 #[test]
 fn landmarks_that_are_no_faces_are_refused() {
-    let picture = Picture::from_rgb(120, 112, vec![9; 120 * 112 * 3]).unwrap();
+    let image = Image::from_rgb(120, 112, vec![9; 120 * 112 * 3]).unwrap();
     let good = as_landmarks(TEMPLATE_112);
-    assert!(align(&picture, &good, 112).is_ok());
+    assert!(align(&image, &good, 112).is_ok());
     let refused = |change: &dyn Fn(&mut [[f32; 2]; 5])| {
         let mut points = good.0;
         change(&mut points);
-        align(&picture, &Landmarks(points), 112).unwrap_err()
+        align(&image, &Landmarks(points), 112).unwrap_err()
     };
     let error = refused(&|points| points[2][1] = f32::NAN);
     assert!(matches!(error, LandmarkError::NotFinite { name: "nose", .. }), "{error}");
     let error = refused(&|points| *points = [[50.0, 50.0]; 5]);
     assert!(matches!(error, LandmarkError::Coincident { .. }), "{error}");
-    // Shares of the picture instead of pixels: all points in the first pixel.
+    // Shares of the image instead of pixels: all points in the first pixel.
     let error = refused(&|points| *points = points.map(|[x, y]| [x / 112.0, y / 112.0]));
     assert!(matches!(error, LandmarkError::Coincident { .. }), "{error}");
     let error = refused(&|points| points[4] = [9000.0, 3.0]);

@@ -140,7 +140,7 @@ fn every_instruction_set_runs_whole_networks_and_agrees() {
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");
     let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/astronaut.png");
     let photo = std::fs::read(photo).expect("the example");
-    let photo = decode(&photo, &DecodeLimits::default()).expect("a photo").picture;
+    let photo = decode(&photo, &DecodeLimits::default()).expect("a photo").image;
     let crops = crops(3);
     let everything = Request {
         methods: ["attn-calibrated", "attn-median", "attn@block=3", "norm", "vitnt"]

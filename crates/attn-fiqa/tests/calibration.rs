@@ -22,12 +22,12 @@ fn engine(checkpoint: &Checkpoint) -> Engine {
     Engine::new(checkpoint, &options).expect("an engine")
 }
 
-/// Pictures with something in them, 112×112.
+/// Images with something in them, 112×112.
 fn crops() -> Vec<Crop> {
-    let level = |picture: usize, i: usize| ((i * (picture + 3) / 7) ^ (i / 336)) as u8;
+    let level = |image: usize, i: usize| ((i * (image + 3) / 7) ^ (i / 336)) as u8;
     (0..3)
-        .map(|picture| {
-            let rgb = (0..112 * 112 * 3).map(|i| level(picture, i)).collect();
+        .map(|image| {
+            let rgb = (0..112 * 112 * 3).map(|i| level(image, i)).collect();
             Crop::from_rgb(112, rgb).expect("a crop")
         })
         .collect()

@@ -11,14 +11,14 @@ mod common;
 use std::io::Cursor;
 
 use attn_fiqa::decode::{DecodeLimits, Decoded, Note, decode};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use attn_fiqa::status::{Failure, Status};
-use common::pictures::{HEIGHT, WIDTH, fixture, gradient, gradient_image};
+use common::images::{HEIGHT, WIDTH, fixture, gradient, gradient_image};
 use image::{DynamicImage, ImageFormat};
 
-fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).unwrap();
+    image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
@@ -37,15 +37,15 @@ fn refused(bytes: &[u8]) -> Failure {
     decode(bytes, &DecodeLimits::default()).unwrap_err()
 }
 
-/// Asserts every level against a formula of the upright picture.
+/// Asserts every level against a formula of the upright image.
 fn assert_levels(
-    picture: &Picture,
+    image: &Image,
     (width, height): (u32, u32),
     tolerance: i32,
     expected: impl Fn(u32, u32) -> [i32; 3],
 ) {
-    assert_eq!((picture.width() as u32, picture.height() as u32), (width, height));
-    for (at, pixel) in picture.rgb().chunks_exact(3).enumerate() {
+    assert_eq!((image.width() as u32, image.height() as u32), (width, height));
+    for (at, pixel) in image.rgb().chunks_exact(3).enumerate() {
         let (x, y) = (at as u32 % width, at as u32 / width);
         let expected = expected(x, y);
         for (&found, expected) in pixel.iter().zip(expected) {
@@ -57,15 +57,15 @@ fn assert_levels(
 
 fn assert_gradient(bytes: &[u8], tolerance: i32, notes: &[Note]) {
     let found = decoded(bytes);
-    assert_levels(&found.picture, (WIDTH, HEIGHT), tolerance, gradient);
+    assert_levels(&found.image, (WIDTH, HEIGHT), tolerance, gradient);
     assert_eq!(found.notes, notes);
 }
 
 #[test]
 fn every_format_gives_the_right_pixels() {
-    let picture = DynamicImage::ImageRgb8(gradient_image());
+    let image = DynamicImage::ImageRgb8(gradient_image());
     for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP] {
-        assert_gradient(&encoded(&picture, format), 0, &[]);
+        assert_gradient(&encoded(&image, format), 0, &[]);
     }
     assert_gradient(&jpeg(), 6, &[]);
     assert_gradient(&fixture("progressive.jpg"), 10, &[]);
@@ -74,7 +74,7 @@ fn every_format_gives_the_right_pixels() {
 }
 
 #[test]
-fn first_pictures_are_taken_and_noted() {
+fn first_images_are_taken_and_noted() {
     assert_gradient(&fixture("animated.png"), 0, &[Note::FirstFrame]);
     assert_gradient(&fixture("animated.webp"), 0, &[Note::FirstFrame]);
     assert_gradient(&fixture("pages.tiff"), 0, &[Note::FirstPage]);
@@ -85,7 +85,7 @@ fn grey_alpha_and_wide_samples_are_brought_to_rgb() {
     let colour = DynamicImage::ImageRgb8(gradient_image());
     let grey = encoded(&DynamicImage::ImageLuma8(colour.to_luma8()), ImageFormat::Png);
     let found = decoded(&grey);
-    assert!(found.picture.rgb().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+    assert!(found.image.rgb().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
     assert_eq!(found.notes, []);
 
     let mut translucent = colour.to_rgba8();
@@ -129,7 +129,7 @@ fn inks_become_the_colours_that_they_print() {
     };
     for (name, tolerance) in [("cmyk.jpg", 5), ("cmyk.tiff", 1)] {
         let found = decoded(&fixture(name));
-        assert_levels(&found.picture, (WIDTH, HEIGHT), tolerance, expected);
+        assert_levels(&found.image, (WIDTH, HEIGHT), tolerance, expected);
         assert_eq!(found.notes, [Note::CmykConverted]);
     }
     // The inverted inks are stored as Y, Cb, Cr of what is to be inverted.
@@ -140,7 +140,7 @@ fn inks_become_the_colours_that_they_print() {
         printed(inks.map(|ink| ink.round().clamp(0.0, 255.0) as i32), black)
     };
     let found = decoded(&fixture("ycck.jpg"));
-    assert_levels(&found.picture, (WIDTH, HEIGHT), 8, from_luma_and_chroma);
+    assert_levels(&found.image, (WIDTH, HEIGHT), 8, from_luma_and_chroma);
 
     // Without Adobe's marker inks are inverted too, as OpenCV and Pillow take them.
     let adobe = fixture("cmyk.jpg");
@@ -148,7 +148,7 @@ fn inks_become_the_colours_that_they_print() {
     let length = usize::from(u16::from_be_bytes([adobe[at + 2], adobe[at + 3]]));
     let unmarked = [&adobe[..at], &adobe[at + 2 + length..]].concat();
     let found = decoded(&unmarked);
-    assert_levels(&found.picture, (WIDTH, HEIGHT), 5, expected);
+    assert_levels(&found.image, (WIDTH, HEIGHT), 5, expected);
     assert_eq!(found.notes, [Note::CmykConverted]);
 }
 
@@ -167,10 +167,9 @@ fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
             bytes[at + first + step * component] = *name;
         }
     }
-    let as_rgb = decoded(&bytes).picture;
+    let as_rgb = decoded(&bytes).image;
     // What was luma is red: the grey of each pixel.
-    for (rgb, stored) in as_colours.picture.rgb().chunks_exact(3).zip(as_rgb.rgb().chunks_exact(3))
-    {
+    for (rgb, stored) in as_colours.image.rgb().chunks_exact(3).zip(as_rgb.rgb().chunks_exact(3)) {
         let [r, g, b] = [0, 1, 2].map(|colour| f64::from(rgb[colour]));
         let luma = 0.299 * r + 0.587 * g + 0.114 * b;
         assert!((luma - f64::from(stored[0])).abs() < 6.0, "{rgb:?} {stored:?}");
@@ -211,7 +210,7 @@ fn upright(orientation: u8, (x, y): (u32, u32), (width, height): (u32, u32)) -> 
 
 #[test]
 fn all_orientations_of_a_jpeg_are_applied() {
-    let stored = decoded(&jpeg()).picture;
+    let stored = decoded(&jpeg()).image;
     for orientation in 1..=8 {
         let found = decoded(&with_segment(&jpeg(), 0xE1, &exif(orientation)));
         let (width, height) = if orientation < 5 { (WIDTH, HEIGHT) } else { (HEIGHT, WIDTH) };
@@ -221,20 +220,20 @@ fn all_orientations_of_a_jpeg_are_applied() {
             let (x, y) = upright(orientation, place, (WIDTH, HEIGHT));
             expected[3 * (y * width + x) as usize..][..3].copy_from_slice(pixel);
         }
-        let expected = Picture::from_rgb(width as usize, height as usize, expected).unwrap();
-        assert!(found.picture == expected, "orientation {orientation}");
+        let expected = Image::from_rgb(width as usize, height as usize, expected).unwrap();
+        assert!(found.image == expected, "orientation {orientation}");
         let noted = found.notes.contains(&Note::OrientationApplied(orientation));
         assert_eq!(noted, orientation > 1);
     }
-    // Not an orientation: the picture is left as it is.
-    assert_eq!(decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).picture, stored);
+    // Not an orientation: the image is left as it is.
+    assert_eq!(decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).image, stored);
 }
 
 #[test]
 fn orientation_is_applied_in_other_formats() {
     for name in ["orientation6.png", "orientation6.webp", "orientation6.tiff"] {
         let found = decoded(&fixture(name));
-        assert_levels(&found.picture, (HEIGHT, WIDTH), 0, |x, y| gradient(y, HEIGHT - 1 - x));
+        assert_levels(&found.image, (HEIGHT, WIDTH), 0, |x, y| gradient(y, HEIGHT - 1 - x));
         assert_eq!(found.notes, [Note::OrientationApplied(6)], "{name}");
     }
 }
@@ -278,7 +277,7 @@ fn gif(frames: &[image::RgbaImage]) -> Vec<u8> {
 }
 
 #[test]
-fn of_a_gif_the_first_picture_is_taken() {
+fn of_a_gif_the_first_image_is_taken() {
     let other = image::RgbaImage::from_pixel(WIDTH, HEIGHT, image::Rgba([1, 2, 3, 255]));
     for (frames, alpha, notes) in
         [(1, 255, &[][..]), (2, 255, &[Note::FirstFrame][..]), (1, 0, &[Note::AlphaDropped][..])]
@@ -287,15 +286,15 @@ fn of_a_gif_the_first_picture_is_taken() {
         let bytes = gif(&[first.clone(), other.clone()][..frames]);
         let found = decoded(&bytes);
         assert_eq!(found.notes, notes);
-        let pixels = found.picture.rgb().chunks_exact(3).zip(first.pixels());
+        let pixels = found.image.rgb().chunks_exact(3).zip(first.pixels());
         for (found, expected) in pixels.filter(|(_, expected)| expected[3] == 255) {
             assert_eq!(found, &expected.0[..3]);
         }
-        // Cut anywhere inside the first picture it is broken, behind it whole.
-        let whole = found.picture;
+        // Cut anywhere inside the first image it is broken, behind it whole.
+        let whole = found.image;
         for length in 0..bytes.len() {
             if let Ok(cut) = decode(&bytes[..length], &DecodeLimits::default()) {
-                assert_eq!(cut.picture, whole, "cut to {length} of {}", bytes.len());
+                assert_eq!(cut.image, whole, "cut to {length} of {}", bytes.len());
             }
         }
     }

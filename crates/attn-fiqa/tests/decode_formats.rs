@@ -8,10 +8,10 @@ mod common;
 
 use std::io::Cursor;
 
-use attn_fiqa::decode::{DecodeLimits, Decoded, Note, VIDEO_NOT_PICTURE, decode, memory_needed};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::decode::{DecodeLimits, Decoded, Note, VIDEO_NOT_IMAGE, decode, memory_needed};
+use attn_fiqa::pixels::Image;
 use attn_fiqa::status::{Failure, Status};
-use common::pictures::{HEIGHT, WIDTH, fixture, gradient, gradient_image};
+use common::images::{HEIGHT, WIDTH, fixture, gradient, gradient_image};
 use image::{DynamicImage, ImageFormat};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +29,7 @@ fn refused(bytes: &[u8]) -> Failure {
     decode(bytes, &DecodeLimits::default()).unwrap_err()
 }
 
-fn assert_picture(
+fn assert_image(
     name: &str,
     bytes: &[u8],
     tolerance: i32,
@@ -37,9 +37,9 @@ fn assert_picture(
     expected: impl Fn(u32, u32) -> [i32; 3],
 ) {
     let found = decoded(bytes).unwrap_or_else(|failure| panic!("{name}: {failure}"));
-    let picture = found.picture;
-    assert_eq!((picture.width() as u32, picture.height() as u32), (WIDTH, HEIGHT), "{name}");
-    for (at, pixel) in picture.rgb().chunks_exact(3).enumerate() {
+    let image = found.image;
+    assert_eq!((image.width() as u32, image.height() as u32), (WIDTH, HEIGHT), "{name}");
+    for (at, pixel) in image.rgb().chunks_exact(3).enumerate() {
         let (x, y) = (at as u32 % WIDTH, at as u32 / WIDTH);
         for (&found, expected) in pixel.iter().zip(expected(x, y)) {
             let difference = (i32::from(found) - expected).abs();
@@ -60,7 +60,7 @@ fn jpeg_2000_and_jpeg_xl_give_the_right_pixels() {
         ("lossy.jxl", 20, &[]),
         ("alpha.jxl", 0, &[Note::AlphaDropped]),
     ] {
-        assert_picture(name, &fixture(name), tolerance, notes, gradient);
+        assert_image(name, &fixture(name), tolerance, notes, gradient);
     }
     // Samples of 16 bits that are declared as linear light become those of sRGB.
     let from_linear = |x, y| {
@@ -70,9 +70,9 @@ fn jpeg_2000_and_jpeg_xl_give_the_right_pixels() {
         })
     };
     let notes = [Note::SixteenBitReduced];
-    assert_picture("wide.jxl", &fixture("wide.jxl"), 1, &notes, from_linear);
+    assert_image("wide.jxl", &fixture("wide.jxl"), 1, &notes, from_linear);
     for name in ["grey.jp2", "grey.jxl"] {
-        assert_picture(name, &fixture(name), 0, &[], grey);
+        assert_image(name, &fixture(name), 0, &[], grey);
     }
 }
 
@@ -86,13 +86,13 @@ fn tiff_of_every_kind_gives_the_right_pixels() {
         ("lzw16.tiff", 0, &[Note::SixteenBitReduced]),
         ("ycbcr-jpeg.tiff", 8, &[]),
     ] {
-        assert_picture(name, &fixture(name), tolerance, notes, gradient);
+        assert_image(name, &fixture(name), tolerance, notes, gradient);
     }
     let colours = |x, y| {
         let k = (x / 8 + 4 * (y / 6)) as i32;
         [k * 16, 255 - k * 9, k * k]
     };
-    assert_picture("palette.tiff", &fixture("palette.tiff"), 0, &[], colours);
+    assert_image("palette.tiff", &fixture("palette.tiff"), 0, &[], colours);
 }
 
 #[test]
@@ -100,37 +100,37 @@ fn netpbm_and_qoi_give_the_right_pixels() {
     let rgb = gradient_image();
     let head = |letter, depth| format!("P{letter}\n# made up\n{WIDTH} {HEIGHT}\n{depth}\n");
     let binary = [head(6, 255).as_bytes(), rgb.as_raw()].concat();
-    assert_picture("P6", &binary, 0, &[], gradient);
+    assert_image("P6", &binary, 0, &[], gradient);
     let numbers: Vec<String> = rgb.as_raw().iter().map(ToString::to_string).collect();
     let text = format!("{}{}\n", head(3, 255), numbers.join(" "));
-    assert_picture("P3", text.as_bytes(), 0, &[], gradient);
+    assert_image("P3", text.as_bytes(), 0, &[], gradient);
     let levels: Vec<u8> = rgb.pixels().map(|pixel| pixel.0[1]).collect();
-    assert_picture("P5", &[head(5, 255).as_bytes(), &levels].concat(), 0, &[], grey);
+    assert_image("P5", &[head(5, 255).as_bytes(), &levels].concat(), 0, &[], grey);
 
     let mut qoi = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(rgb.clone()).write_to(&mut qoi, ImageFormat::Qoi).unwrap();
     let qoi = qoi.into_inner();
-    assert_picture("QOI", &qoi, 0, &[], gradient);
+    assert_image("QOI", &qoi, 0, &[], gradient);
 
     for whole in [binary, text.into_bytes(), qoi] {
         for length in 0..whole.len() {
             if let Ok(cut) = decode(&whole[..length], &DecodeLimits::default()) {
-                assert!(cut.picture.rgb() == rgb.as_raw().as_slice(), "cut to {length}");
+                assert!(cut.image.rgb() == rgb.as_raw().as_slice(), "cut to {length}");
             }
         }
     }
 }
 
-/// A face image record of ISO/IEC 19794-5:2005 that holds one picture.
-fn face_record(picture: &[u8], points: u16) -> Vec<u8> {
-    let block = 20 + 8 * usize::from(points) + 12 + picture.len();
+/// A face image record of ISO/IEC 19794-5:2005 that holds one image.
+fn face_record(image: &[u8], points: u16) -> Vec<u8> {
+    let block = 20 + 8 * usize::from(points) + 12 + image.len();
     let mut record = b"FAC\x00010\0".to_vec();
     record.extend((14 + block as u32).to_be_bytes());
     record.extend([0, 1]);
     record.extend((block as u32).to_be_bytes());
     record.extend(points.to_be_bytes());
     record.extend(vec![0; 14 + 8 * usize::from(points) + 12]);
-    record.extend_from_slice(picture);
+    record.extend_from_slice(image);
     record
 }
 
@@ -141,15 +141,15 @@ fn object(tag: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_face_record_is_the_picture_that_it_holds() {
+fn a_face_record_is_the_image_that_it_holds() {
     for name in ["lossless.jp2", "lossless.j2k"] {
         for points in [0, 3] {
             let record = face_record(&fixture(name), points);
-            assert_picture(name, &record, 0, &[], gradient);
+            assert_image(name, &record, 0, &[], gradient);
             let template = [object(&[0xA1], b"\x80\x02\x01\x01"), object(&[0x5F, 0x2E], &record)];
             let templates = [b"\x02\x01\x01".to_vec(), object(&[0x7F, 0x60], &template.concat())];
             let group = object(&[0x75], &object(&[0x7F, 0x61], &templates.concat()));
-            assert_picture("a passport's data group 2", &group, 0, &[], gradient);
+            assert_image("a passport's data group 2", &group, 0, &[], gradient);
             for whole in [record, group] {
                 for length in (1..whole.len()).step_by(7) {
                     let cut = refused(&whole[..length]);
@@ -164,7 +164,7 @@ fn a_face_record_is_the_picture_that_it_holds() {
     }
     let mut two = face_record(&fixture("lossless.jp2"), 0);
     two[13] = 2;
-    assert_picture("two faces", &two, 0, &[Note::FirstOfRecord], gradient);
+    assert_image("two faces", &two, 0, &[Note::FirstOfRecord], gradient);
     let mut other = face_record(b"\x89PNG\r\n\x1A\n", 0);
     assert_eq!(refused(&other).status, Status::BrokenImage);
     other[4..7].copy_from_slice(b"030");
@@ -188,14 +188,14 @@ fn bmp_files_of_os_2_are_read() {
         bytes.extend_from_slice(pixels);
         bytes
     };
-    assert_picture("64", &with_header(64, &windows[18..54]), 0, &[], gradient);
-    assert_picture("16", &with_header(16, &windows[18..30]), 0, &[], gradient);
+    assert_image("64", &with_header(64, &windows[18..54]), 0, &[], gradient);
+    assert_image("16", &with_header(16, &windows[18..30]), 0, &[], gradient);
     let short = [WIDTH as u16, HEIGHT as u16, 1, 24].map(u16::to_le_bytes).concat();
-    assert_picture("12", &with_header(12, &short), 0, &[], gradient);
+    assert_image("12", &with_header(12, &short), 0, &[], gradient);
 }
 
 #[test]
-fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_picture() {
+fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_image() {
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(gradient_image()).write_to(&mut bytes, ImageFormat::Tiff).unwrap();
     let mut bytes = bytes.into_inner();
@@ -236,7 +236,7 @@ fn formats_that_are_not_read_are_named_with_a_way_out() {
         }
     }
     let failure = refused(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2");
-    assert_eq!((failure.status, failure.message.as_str()), (Status::NotAnImage, VIDEO_NOT_PICTURE));
+    assert_eq!((failure.status, failure.message.as_str()), (Status::NotAnImage, VIDEO_NOT_IMAGE));
 }
 
 /// Messages are for people: no name of a type or a field of a decoder.
@@ -293,15 +293,15 @@ fn the_cases_are_read() {
     let heic = std::fs::read(cases.join("heic-passed-over/IMG_0001.HEIC")).unwrap();
     if cfg!(feature = "heic") {
         // The means of its quarters as libheif decodes it.
-        let picture = decoded(&heic).unwrap().picture;
-        assert_eq!((picture.width(), picture.height()), (190, 256));
+        let image = decoded(&heic).unwrap().image;
+        assert_eq!((image.width(), image.height()), (190, 256));
         for (place, expected) in [
             ((0, 0), [184.5, 175.9, 169.1]),
             ((3, 1), [168.1, 162.5, 160.9]),
             ((0, 2), [217.7, 103.0, 70.2]),
             ((3, 3), [27.5, 26.6, 26.6]),
         ] {
-            for (found, expected) in mean_of_sixteenth(&picture, place).iter().zip(expected) {
+            for (found, expected) in mean_of_sixteenth(&image, place).iter().zip(expected) {
                 assert!((found - expected).abs() < 1.0, "{place:?}: {found} is not {expected}");
             }
         }
@@ -311,14 +311,14 @@ fn the_cases_are_read() {
 }
 
 /// The mean colour of the part in this column and row of four by four.
-fn mean_of_sixteenth(picture: &Picture, (column, row): (usize, usize)) -> [f64; 3] {
-    let (width, height) = (picture.width(), picture.height());
+fn mean_of_sixteenth(image: &Image, (column, row): (usize, usize)) -> [f64; 3] {
+    let (width, height) = (image.width(), image.height());
     let mut sums = [0.0; 3];
     let (columns, rows) =
         (width * column / 4..width * (column + 1) / 4, height * row / 4..height * (row + 1) / 4);
     for y in rows.clone() {
         for x in columns.clone() {
-            for (sum, &level) in sums.iter_mut().zip(&picture.rgb()[3 * (y * width + x)..]) {
+            for (sum, &level) in sums.iter_mut().zip(&image.rgb()[3 * (y * width + x)..]) {
                 *sum += f64::from(level);
             }
         }
@@ -330,7 +330,7 @@ fn mean_of_sixteenth(picture: &Picture, (column, row): (usize, usize)) -> [f64; 
 #[test]
 fn the_tiff_cases_have_the_right_pixels() {
     let Some(cases) = attn_fiqa_testing::shared("cases/tiff") else { return };
-    let picture = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap()).unwrap().picture;
+    let image = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap()).unwrap().image;
     for (name, expected) in [
         ("planar-tiles.tif", "a516563a2bd93cc0bba3067e789139eece9bb13be9337baf6c4ff26ff3d08e97"),
         (
@@ -340,12 +340,12 @@ fn the_tiff_cases_have_the_right_pixels() {
         ("big.tif", "a516563a2bd93cc0bba3067e789139eece9bb13be9337baf6c4ff26ff3d08e97"),
         ("palette.tif", "b222c6ee89c516aa4d7451c51fc9de10ce9e418120a8910aab5cd30659829328"),
     ] {
-        let hash = Sha256::digest(picture(name).rgb());
+        let hash = Sha256::digest(image(name).rgb());
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hash, expected, "{name}");
     }
     // Compressed with loss, and in colours of its own.
-    let lossy = picture("ycbcr-jpeg.tif");
+    let lossy = image("ycbcr-jpeg.tif");
     for (place, expected) in [
         ((0, 0), [239.3, 138.8, 250.9]),
         ((3, 1), [185.0, 132.9, 186.9]),
@@ -365,11 +365,11 @@ mod heic {
 
     #[test]
     fn heic_gives_the_right_pixels_upright() {
-        assert_picture("lossy", &fixture("lossy.heic"), 4, &[], gradient);
-        assert_picture("alpha", &fixture("alpha.heic"), 4, &[Note::AlphaDropped], gradient);
+        assert_image("lossy", &fixture("lossy.heic"), 4, &[], gradient);
+        assert_image("alpha", &fixture("alpha.heic"), 4, &[Note::AlphaDropped], gradient);
         // Its EXIF data say the same turn once more.
         let notes = [Note::OrientationApplied(6)];
-        assert_picture("rotated", &fixture("rotated.heic"), 6, &notes, gradient);
+        assert_image("rotated", &fixture("rotated.heic"), 6, &notes, gradient);
     }
 
     #[test]

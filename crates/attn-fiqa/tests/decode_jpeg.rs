@@ -32,10 +32,10 @@ fn decoded(bytes: &[u8]) -> Result<Decoded, Failure> {
 }
 
 fn assert_pixels(name: &str, found: &Decoded, expected: &[u8]) {
-    let (width, height) = (found.picture.width(), found.picture.height());
+    let (width, height) = (found.image.width(), found.image.height());
     let header = format!("P6\n{width} {height}\n255\n");
     let expected = expected.strip_prefix(header.as_bytes()).unwrap();
-    let off = found.picture.rgb().iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
+    let off = found.image.rgb().iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
     let off: Vec<u8> = off.collect();
     let mean = off.iter().map(|&off| f64::from(off)).sum::<f64>() / off.len() as f64;
     let most = off.into_iter().max().unwrap();
@@ -89,7 +89,7 @@ fn frames_of_webcams_without_tables_take_the_standard_ones() {
         let (bare, whole) = (without(file, 0xC4), decoded(file).unwrap());
         if name.contains("one") {
             assert!(bare.len() < file.len());
-            assert_eq!(decoded(&bare).unwrap().picture, whole.picture);
+            assert_eq!(decoded(&bare).unwrap().image, whole.image);
             assert_pixels(name, &whole, pixels);
         }
     }
@@ -105,7 +105,7 @@ fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
             let mut bare = file[..file.len() - 2].to_vec();
             bare.extend(trailer);
             let found = decoded(&bare).unwrap();
-            assert_eq!(found.picture, whole.picture, "{name}");
+            assert_eq!(found.image, whole.image, "{name}");
             assert_eq!(found.notes, [Note::NoEndMarker], "{name}");
         }
         for left_out in [12, 40, file.len() / 3] {
@@ -118,7 +118,7 @@ fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
 #[test]
 fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
     let file = &fixtures()["2x1 one -.jpg"];
-    let upright = decoded(file).unwrap().picture;
+    let upright = decoded(file).unwrap().image;
     let with = |bodies: &[&[u8]]| {
         let mut bytes = file[..2].to_vec();
         for body in bodies {
@@ -135,9 +135,9 @@ fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
     for bodies in [&[&long[..]][..], &[&empty[..], &long[..]], &[&empty[..], &xmp[..]]] {
         let found = with(bodies);
         assert_eq!(found.notes, [Note::OrientationApplied(6)]);
-        assert_eq!((found.picture.width(), found.picture.height()), (19, 21));
-        // The picture's lower left pixel is the upper left one.
-        assert_eq!(found.picture.rgb()[..3], upright.rgb()[3 * 21 * 18..][..3]);
+        assert_eq!((found.image.width(), found.image.height()), (19, 21));
+        // The image's lower left pixel is the upper left one.
+        assert_eq!(found.image.rgb()[..3], upright.rgb()[3 * 21 * 18..][..3]);
     }
 }
 
@@ -146,9 +146,9 @@ fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
 fn real_files_are_decoded_or_refused_as_other_programs_do() {
     let Some(cases) = shared("cases") else { return };
     let read = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap());
-    let one = read("jpeg-baseline-multiscan/one-scan-420.jpg").unwrap().picture;
+    let one = read("jpeg-baseline-multiscan/one-scan-420.jpg").unwrap().image;
     for name in ["y-cb-cr-420", "y-cbcr-420", "ycb-cr-420", "cb-cr-y-420"] {
-        let found = read(&format!("jpeg-baseline-multiscan/{name}.jpg")).unwrap().picture;
+        let found = read(&format!("jpeg-baseline-multiscan/{name}.jpg")).unwrap().image;
         let off = found.rgb().iter().zip(one.rgb()).map(|(a, b)| u64::from(a.abs_diff(*b)));
         let mean = off.sum::<u64>() as f64 / one.rgb().len() as f64;
         assert!(mean < 1.0, "{name}: off by {mean}");

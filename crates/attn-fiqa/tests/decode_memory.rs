@@ -79,9 +79,9 @@ fn colour() -> DynamicImage {
     }))
 }
 
-fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    image.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
     bytes
 }
 
@@ -135,7 +135,7 @@ const FIXTURES: &str = "progressive.jpg cmyk.jpg ycck.jpg restarts.jpg lossy.web
                         palette.tiff";
 
 /// Every kind that the `image` crate can write.
-fn pictures() -> Vec<(String, Vec<u8>)> {
+fn images() -> Vec<(String, Vec<u8>)> {
     let rgba = colour();
     let layouts = [
         ("grey", DynamicImage::ImageLuma8(rgba.to_luma8())),
@@ -147,20 +147,20 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
         ("rgba-16", DynamicImage::ImageRgba16(rgba.to_rgba16())),
     ];
     let mut found = Vec::new();
-    for (name, picture) in &layouts {
-        found.push((format!("{name}.png"), encoded(picture, ImageFormat::Png)));
+    for (name, image) in &layouts {
+        found.push((format!("{name}.png"), encoded(image, ImageFormat::Png)));
         if *name != "grey-alpha" {
-            found.push((format!("{name}.tiff"), encoded(picture, ImageFormat::Tiff)));
+            found.push((format!("{name}.tiff"), encoded(image, ImageFormat::Tiff)));
         }
         if !name.ends_with("16") {
-            found.push((format!("{name}.bmp"), encoded(picture, ImageFormat::Bmp)));
+            found.push((format!("{name}.bmp"), encoded(image, ImageFormat::Bmp)));
         }
         if name.starts_with("rgb") && !name.ends_with("16") {
-            found.push((format!("{name}.qoi"), encoded(picture, ImageFormat::Qoi)));
-            found.push((format!("{name}.webp"), encoded(picture, ImageFormat::WebP)));
+            found.push((format!("{name}.qoi"), encoded(image, ImageFormat::Qoi)));
+            found.push((format!("{name}.webp"), encoded(image, ImageFormat::WebP)));
         }
         if matches!(*name, "grey" | "rgb") {
-            let jpeg = encoded(picture, ImageFormat::Jpeg);
+            let jpeg = encoded(image, ImageFormat::Jpeg);
             found.push((format!("turned-{name}.jpg"), with_exif(&jpeg)));
             found.push((format!("{name}.jpg"), jpeg));
         }
@@ -179,7 +179,7 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
         found.push((format!("netpbm-{letter}"), netpbm));
     }
     found.push(("whole.gif".to_owned(), gif(rgba.to_rgba8(), 0)));
-    // A first frame that begins beside the left side of the picture.
+    // A first frame that begins beside the left side of the image.
     let mut beside = gif(rgba.to_rgba8(), 1);
     beside[6..8].copy_from_slice(&(WIDTH as u16 + 1).to_le_bytes());
     found.push(("beside.gif".to_owned(), beside));
@@ -199,10 +199,10 @@ fn measure(name: &str, bytes: &[u8]) -> (usize, usize) {
 /// One test: the allocator counts for the whole process.
 #[test]
 fn decoding_takes_no_more_memory_than_its_header_says() {
-    for (name, bytes) in pictures() {
+    for (name, bytes) in images() {
         let (needed, used) = measure(&name, &bytes);
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
-        // Tables and rows do not count so much in larger pictures.
+        // Tables and rows do not count so much in larger images.
         assert!(needed <= 2 * used + (3 << 20), "{name}: {needed} bytes said, and {used} used");
     }
     // Small ones of kinds that nothing here writes.
@@ -295,7 +295,7 @@ fn a_profile_is_not_unpacked() {
 fn a_header_that_is_refused_is_refused_here_too() {
     let limits = DecodeLimits { max_pixels: 99, max_bytes: 1 << 20 };
     let refused = |bytes: &[u8]| memory_needed(bytes, &limits).unwrap_err().status;
-    let picture = DynamicImage::ImageRgb8(image::RgbImage::new(10, 10));
+    let image = DynamicImage::ImageRgb8(image::RgbImage::new(10, 10));
     for format in [
         ImageFormat::Png,
         ImageFormat::Jpeg,
@@ -304,9 +304,9 @@ fn a_header_that_is_refused_is_refused_here_too() {
         ImageFormat::Tiff,
         ImageFormat::WebP,
     ] {
-        assert_eq!(refused(&encoded(&picture, format)), Status::TooLarge, "{format:?}");
+        assert_eq!(refused(&encoded(&image, format)), Status::TooLarge, "{format:?}");
     }
     assert_eq!(refused(b""), Status::BrokenImage);
-    assert_eq!(refused(b"no picture"), Status::NotAnImage);
+    assert_eq!(refused(b"no image"), Status::NotAnImage);
     assert_eq!(refused(&vec![0; 2 << 20]), Status::TooLarge);
 }

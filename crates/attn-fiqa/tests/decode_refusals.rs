@@ -1,4 +1,4 @@
-//! Decoding of what is too large, cut, damaged or no picture at all.
+//! Decoding of what is too large, cut, damaged or no image at all.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,10 +15,10 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use proptest::prelude::*;
 
 fn jpeg() -> Vec<u8> {
-    let picture =
+    let image =
         RgbImage::from_fn(48, 40, |x, y| Rgb([(x * 5) as u8, (y * 6) as u8, (x * y % 251) as u8]));
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(picture).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    DynamicImage::ImageRgb8(image).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
     bytes.into_inner()
 }
 
@@ -88,14 +88,14 @@ fn other_content_is_told_apart() {
 fn a_cut_file_is_never_decoded_to_other_pixels() {
     let limits = DecodeLimits::default();
     for (name, bytes) in samples() {
-        let whole = decode(&bytes, &limits).map(|decoded| decoded.picture);
+        let whole = decode(&bytes, &limits).map(|decoded| decoded.image);
         for length in 0..bytes.len() {
             match decode(&bytes[..length], &limits) {
                 // What was lost was behind the pixels.
                 Ok(cut) => {
                     let lost_its_end = cut.notes.contains(&Note::NoEndMarker);
                     assert!(!name.ends_with(".jpg") || lost_its_end, "{name} cut to {length}");
-                    assert_eq!(Ok(cut.picture), whole, "{name} cut to {length}");
+                    assert_eq!(Ok(cut.image), whole, "{name} cut to {length}");
                 }
                 Err(failure) => assert!(
                     matches!(
@@ -196,7 +196,7 @@ fn limits_hold_for_every_format() {
 }
 
 #[test]
-fn a_picture_without_pixels_is_broken() {
+fn an_image_without_pixels_is_broken() {
     let mut bytes = jpeg();
     let at = marker(&bytes, 0xC0);
     bytes[at + 5..at + 7].copy_from_slice(&[0, 0]);
@@ -233,7 +233,7 @@ fn rare_kinds_of_jpeg_are_unsupported_not_broken() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever happens to the bytes, there is an answer, and a picture is whole.
+    /// Whatever happens to the bytes, there is an answer, and an image is whole.
     #[test]
     fn changed_bytes_never_panic(
         which in any::<prop::sample::Index>(),
@@ -247,8 +247,8 @@ proptest! {
         }
         let limits = DecodeLimits { max_pixels: 1 << 20, ..DecodeLimits::default() };
         if let Ok(decoded) = decode(&bytes, &limits) {
-            let picture = decoded.picture;
-            prop_assert_eq!(picture.rgb().len(), picture.width() * picture.height() * 3);
+            let image = decoded.image;
+            prop_assert_eq!(image.rgb().len(), image.width() * image.height() * 3);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Faces in groups, close-ups, masks and pictures that lie on their side: every face once.
+//! Faces in groups, close-ups, masks and images that lie on their side: every face once.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 #![cfg(feature = "builtin-model")]
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector, Face};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::{resize_bilinear, shrink_area};
 use attn_fiqa::threads::{Isa, Threads};
 use attn_fiqa_testing::shared;
@@ -15,30 +15,30 @@ fn detector() -> Detector {
     Detector::builtin(&Threads::new(None).unwrap()).unwrap()
 }
 
-fn read(path: &Path) -> Picture {
-    decode(&std::fs::read(path).unwrap(), &DecodeLimits::default()).unwrap().picture
+fn read(path: &Path) -> Image {
+    decode(&std::fs::read(path).unwrap(), &DecodeLimits::default()).unwrap().image
 }
 
-fn portrait() -> Picture {
+fn portrait() -> Image {
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/astronaut.png"))
 }
 
-fn found(picture: &Picture) -> Vec<Face> {
-    detector().detect(picture, DEFAULT_MIN_CONFIDENCE).unwrap()
+fn found(image: &Image) -> Vec<Face> {
+    detector().detect(image, DEFAULT_MIN_CONFIDENCE).unwrap()
 }
 
-fn sized(picture: &Picture, side: usize) -> Picture {
-    shrink_area(Isa::widest(), picture, side, side)
-        .or_else(|| resize_bilinear(picture, side, side))
+fn sized(image: &Image, side: usize) -> Image {
+    shrink_area(Isa::widest(), image, side, side)
+        .or_else(|| resize_bilinear(image, side, side))
         .unwrap()
 }
 
 /// The portrait `across × down` times, each `side` pixels on a side.
-fn group(side: usize, across: usize, down: usize) -> Picture {
+fn group(side: usize, across: usize, down: usize) -> Image {
     let one = sized(&portrait(), side);
     let lines: Vec<u8> =
         one.rgb().chunks_exact(3 * side).flat_map(|line| line.repeat(across)).collect();
-    Picture::from_rgb(side * across, side * down, lines.repeat(down)).unwrap()
+    Image::from_rgb(side * across, side * down, lines.repeat(down)).unwrap()
 }
 
 /// The portrait's face is 0.21 of its side wide: 38, 25 and 19 pixels.
@@ -66,7 +66,7 @@ fn a_masked_face_is_found() {
     for (y, x) in (122..172).flat_map(|y| (190..260).map(move |x| (y, x))) {
         rgb[3 * (y * width + x)..][..3].copy_from_slice(&[200, 215, 225]);
     }
-    let faces = found(&Picture::from_rgb(width, 512, rgb).unwrap());
+    let faces = found(&Image::from_rgb(width, 512, rgb).unwrap());
     assert_eq!(faces.len(), 1);
     let bounds = faces[0].bounds;
     assert!((bounds.x..bounds.x + bounds.width).contains(&224.0), "{bounds:?}");
@@ -74,7 +74,7 @@ fn a_masked_face_is_found() {
 }
 
 #[test]
-fn a_picture_on_its_side_is_turned() {
+fn an_image_on_its_side_is_turned() {
     let portrait = portrait();
     let side = portrait.width();
     let at = |x: usize, y: usize| &portrait.rgb()[3 * (y * side + x)..][..3];
@@ -91,7 +91,7 @@ fn a_picture_on_its_side_is_turned() {
             let (x, y) = source(x, y, side - 1);
             rgb.extend_from_slice(at(x, y));
         }
-        let turned = Picture::from_rgb(side, side, rgb).unwrap();
+        let turned = Image::from_rgb(side, side, rgb).unwrap();
         let faces = found(&turned);
         assert_eq!(faces.len(), 1, "{degrees}°");
         let roll = faces[0].landmarks.pose().roll;

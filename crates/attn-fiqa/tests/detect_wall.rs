@@ -1,4 +1,4 @@
-//! A picture full of faces: every face, or a note of what limits them.
+//! An image full of faces: every face, or a note of what limits them.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 #![cfg(feature = "builtin-model")]
 
@@ -6,18 +6,18 @@ use std::path::Path;
 
 use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use attn_fiqa::threads::Threads;
 
 /// The same aligned face, beside and below itself.
-fn wall(across: usize, down: usize) -> Picture {
+fn wall(across: usize, down: usize) -> Image {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/faces/astronaut.png");
     let bytes = std::fs::read(path).unwrap();
-    let face = decode(&bytes, &DecodeLimits::default()).unwrap().picture;
+    let face = decode(&bytes, &DecodeLimits::default()).unwrap().image;
     let row = face.width() * 3;
     let lines: Vec<u8> =
         face.rgb().chunks_exact(row).flat_map(|line| line.repeat(across)).collect();
-    Picture::from_rgb(face.width() * across, face.height() * down, lines.repeat(down)).unwrap()
+    Image::from_rgb(face.width() * across, face.height() * down, lines.repeat(down)).unwrap()
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_wall_of_faces_gives_them_all() {
 #[test]
 fn what_limits_faces_is_a_note() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
-    let notes = |wall: &Picture| {
+    let notes = |wall: &Image| {
         let found = detector.detect(wall, DEFAULT_MIN_CONFIDENCE).unwrap();
         (found.len(), detector.notes(wall, &found))
     };

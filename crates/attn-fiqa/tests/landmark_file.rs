@@ -1,4 +1,4 @@
-//! Landmark files: what is understood, how pictures are found, what is refused.
+//! Landmark files: what is understood, how images are found, what is refused.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -97,7 +97,7 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
     assert!(matches!(file.find("xa/1.jpg"), Found::Ambiguous { paths: 2 }));
     assert_eq!(
         file.report().to_string(),
-        "7 of 10 pictures found (4 by path, 2 by file name, 1 by file name without ending), \
+        "7 of 10 images found (4 by path, 2 by file name, 1 by file name without ending), \
          2 not told apart from others of the same name; 1 listed paths not used"
     );
 }

@@ -11,8 +11,8 @@ use attn_fiqa::paint::{
 use proptest::prelude::*;
 
 fn load_rgb(path: &Path) -> (usize, Vec<u8>) {
-    let picture = image::open(path).unwrap().to_rgb8();
-    (picture.width() as usize, picture.into_raw())
+    let image = image::open(path).unwrap().to_rgb8();
+    (image.width() as usize, image.into_raw())
 }
 
 fn style(low: f32, high: f32, colormap: Colormap, alpha: f32, side: usize) -> MapStyle {
@@ -146,7 +146,7 @@ fn a_flat_map_has_the_middle_colour_everywhere() {
 }
 
 #[test]
-fn rows_of_the_grid_are_rows_of_the_picture() {
+fn rows_of_the_grid_are_rows_of_the_image() {
     let values = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     let grid = PatchGrid::new(&values, 2, 3).unwrap();
     let painted = paint_map(&grid, &style(0.0, 1.0, Colormap::Viridis, 0.4, 6)).unwrap();
@@ -157,7 +157,7 @@ fn rows_of_the_grid_are_rows_of_the_picture() {
 }
 
 #[test]
-fn maps_that_have_no_picture_are_refused_with_what_was_found() {
+fn maps_that_have_no_image_are_refused_with_what_was_found() {
     let values = [0.0, f32::NAN, 0.0, 0.0];
     let refused = PatchGrid::new(&values, 2, 2).unwrap_err();
     assert!(matches!(refused, PaintError::NonFinitePatch { row: 0, col: 1, .. }));
@@ -172,7 +172,7 @@ fn maps_that_have_no_picture_are_refused_with_what_was_found() {
     assert!(matches!(paint(f32::NAN, 8), Err(PaintError::Alpha { .. })));
     assert!(matches!(paint(1.1, 8), Err(PaintError::Alpha { .. })));
     for side in [0, 10_001, usize::MAX] {
-        assert!(matches!(paint(0.4, side), Err(PaintError::PictureSize { .. })), "{side}");
+        assert!(matches!(paint(0.4, side), Err(PaintError::ImageSize { .. })), "{side}");
     }
     let crop = Crop::from_rgb(4, vec![0; 48]).unwrap();
     let refused = overlay(&crop, &grid, &style(0.0, 1.0, Colormap::Jet, 0.4, 8)).unwrap_err();

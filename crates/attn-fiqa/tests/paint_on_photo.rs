@@ -5,16 +5,16 @@
 use attn_fiqa::align::{Similarity, warp};
 use attn_fiqa::crop::Crop;
 use attn_fiqa::paint::{ColorRange, MapOnPhoto, MapStyle, PatchGrid, overlay, overlay_on_photo};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 
 const SIDE: usize = 56;
 
-fn photo(width: usize, height: usize) -> Picture {
+fn photo(width: usize, height: usize) -> Image {
     let level = |i: usize| {
         let (x, y) = (i % width, i / width);
         [(x / 2) as u8, (y / 2) as u8, ((x + y) / 4) as u8]
     };
-    Picture::from_rgb(width, height, (0..width * height).flat_map(level).collect()).unwrap()
+    Image::from_rgb(width, height, (0..width * height).flat_map(level).collect()).unwrap()
 }
 
 fn values() -> Vec<f32> {
@@ -60,7 +60,7 @@ fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
     let grid = PatchGrid::new(&values, 4, 4).unwrap();
     let painted =
         overlay_on_photo(&photo, &[MapOnPhoto { to_crop, grid, style: style() }]).unwrap();
-    let painted = Picture::from_rgb(painted.width, painted.height, painted.rgb).unwrap();
+    let painted = Image::from_rgb(painted.width, painted.height, painted.rgb).unwrap();
     let again: Crop = warp(&painted, &to_crop, SIDE);
     let expected = overlay(&warp(&photo, &to_crop, SIDE), &grid, &style()).unwrap();
     let inner = |at: usize| {

@@ -33,7 +33,7 @@ fn pixel(painted: &Painted, x: usize, y: usize) -> [u8; 3] {
     painted.rgb[at..at + 3].try_into().unwrap()
 }
 
-/// Whether a block of a sheet is exactly this square picture.
+/// Whether a block of a sheet is exactly this square image.
 fn holds(sheet: &Painted, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
     (0..side).all(|row| {
         let from = ((y + row) * sheet.width + x) * 3;

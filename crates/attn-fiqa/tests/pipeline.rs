@@ -1,4 +1,4 @@
-//! The library's door: one picture, crops or a stream in, faces out.
+//! The library's door: one image, crops or a stream in, faces out.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use attn_fiqa::crop::{Crop, Fit};
 use attn_fiqa::detect::Detector;
 use attn_fiqa::engine::{Engine, EngineOptions, Request, RequestError};
 use attn_fiqa::measure::Measure;
-use attn_fiqa::picture::{ColourOrder, Picture};
 use attn_fiqa::pipeline::{
     FaceChoice, FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, ScoredImage, Scorer,
     StreamOptions, Way,
 };
+use attn_fiqa::pixels::{ColourOrder, Image};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::{ImageData, Input, SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Status;
@@ -56,13 +56,13 @@ fn bytes_and_pixels_in_either_order_give_the_same_face() {
     assert_eq!(face.info.way, Way::Refined);
     assert_eq!(face.outcome.as_ref().unwrap().embedding.as_ref().unwrap().len(), 128);
 
-    let picture = attn_fiqa::decode::decode(&photo, &Default::default()).unwrap().picture;
-    let (width, height) = (picture.width(), picture.height());
-    let rgb = picture.into_rgb();
+    let image = attn_fiqa::decode::decode(&photo, &Default::default()).unwrap().image;
+    let (width, height) = (image.width(), image.height());
+    let rgb = image.into_rgb();
     let bgr = rgb.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
     for (pixels, order) in [(rgb, ColourOrder::Rgb), (bgr, ColourOrder::Bgr)] {
-        let picture = Picture::from_pixels(width, height, pixels, order).unwrap();
-        assert_eq!(bits(&pipeline.score(picture)), bits(&from_bytes), "{order:?}");
+        let image = Image::from_pixels(width, height, pixels, order).unwrap();
+        assert_eq!(bits(&pipeline.score(image)), bits(&from_bytes), "{order:?}");
     }
 }
 
@@ -93,7 +93,7 @@ fn what_is_wrong_with_an_image_is_in_its_answer() {
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let pipeline = FacePipeline::new(engine, aligned, Method::ATTN).unwrap();
     let status = |image: ImageData| pipeline.score(image).faces.unwrap_err().status;
-    assert_eq!(status(b"no picture".to_vec().into()), Status::NotAnImage);
+    assert_eq!(status(b"no image".to_vec().into()), Status::NotAnImage);
     assert_eq!(status(Vec::new().into()), Status::BrokenImage);
     assert_eq!(status(example("astronaut.png").into()), Status::WrongSize);
     let cut = example("astronaut.png")[..5000].to_vec();
@@ -243,13 +243,13 @@ fn small_faces_are_left_out_by_choice() {
 }
 
 #[test]
-fn a_large_picture_without_a_face_names_what_limits_the_search() {
+fn a_large_image_without_a_face_names_what_limits_the_search() {
     let engine = engine(false);
     let pipeline =
         FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
-    let wall = Picture::from_rgb(3000, 500, vec![90; 3000 * 500 * 3]).unwrap();
+    let wall = Image::from_rgb(3000, 500, vec![90; 3000 * 500 * 3]).unwrap();
     let failure = pipeline.score(wall).faces.unwrap_err();
     assert_eq!(failure.status, Status::NoFace);
-    assert!(failure.message.starts_with("no face was found in the picture; "), "{failure}");
+    assert!(failure.message.starts_with("no face was found in the image; "), "{failure}");
     assert!(failure.message.contains("1920×320"), "{failure}");
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use attn_fiqa::best::{DEFAULT_SAME_IDENTITY, DEFAULT_SAME_PICTURE};
+use attn_fiqa::best::{DEFAULT_SAME_IDENTITY, DEFAULT_SAME_IMAGE};
 use attn_fiqa::score::Method;
 use clap::ValueEnum;
 
@@ -39,7 +39,7 @@ pub(crate) struct BestArgs {
 
     /// Leave out faces whose 16×16 grey thumbnail correlates with that of a better one of
     /// their group by at least this; above 1 nothing is left out.
-    #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_PICTURE, value_parser = number, help_heading = "Choice")]
+    #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_IMAGE, value_parser = number, help_heading = "Choice")]
     pub(crate) same_picture: f32,
 
     /// Cosine of embeddings from which on a face is taken for a person's (--group-by

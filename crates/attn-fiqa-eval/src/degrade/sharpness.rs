@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::resize_bilinear;
 
 use super::random::Random;
@@ -129,7 +129,7 @@ pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
         }
     }
     let rgb = means.into_iter().map(|level| level.round() as u8).collect();
-    let small = Picture::from_rgb(small, small, rgb);
+    let small = Image::from_rgb(small, small, rgb);
     let enlarged = small.and_then(|small| resize_bilinear(&small, side, side));
     let enlarged = enlarged.expect("a reduced picture has pixels: this is a bug");
     Crop::from_rgb(side, enlarged.into_rgb()).expect("enlarged to its own size: this is a bug")

@@ -96,7 +96,7 @@ pub(super) fn find(
             let point = |n: usize| [points[2 * n], points[2 * n + 1]];
             dataset.benchmark.images[index].landmarks = Some(std::array::from_fn(point));
         } else if what == NO_FACE {
-            failed.push((index, Failure::new(Status::NoFace, "no face was found in the picture")));
+            failed.push((index, Failure::new(Status::NoFace, "no face was found in the image")));
         }
     }
     dataset.faceless.extend(failed);

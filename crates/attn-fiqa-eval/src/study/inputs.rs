@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use attn_fiqa::align::{Landmarks, align};
-use attn_fiqa::crop::{Crop, CropOptions, Fit, crop_from_picture};
+use attn_fiqa::crop::{Crop, CropOptions, Fit, crop_from_image};
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::status::{Failure, Status};
 use rayon::prelude::*;
@@ -52,7 +52,7 @@ impl<'c> Dataset<'c> {
             return Ok(());
         }
         let size = |index: usize| {
-            let picture = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.picture;
+            let picture = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.image;
             Some((index, picture.width(), picture.height()))
         };
         match (0..self.benchmark.images.len()).find_map(size) {
@@ -125,7 +125,7 @@ impl<'c> Dataset<'c> {
             return Err(failure.clone());
         }
         let bytes = self.read(index)?;
-        let picture = decode(&bytes, &DecodeLimits::default())?.picture;
+        let picture = decode(&bytes, &DecodeLimits::default())?.image;
         let fit = if self.config.resize { Fit::Resize } else { Fit::Exact };
         let options = CropOptions { side, fit, channels: self.config.channels };
         match self.benchmark.images[index].landmarks {
@@ -134,11 +134,11 @@ impl<'c> Dataset<'c> {
                 let aligned =
                     aligned.map_err(|error| Failure::new(Status::WrongSize, error.to_string()))?;
                 let rgb = aligned.crop.rgb().to_vec();
-                let picture = attn_fiqa::picture::Picture::from_rgb(side, side, rgb)
+                let picture = attn_fiqa::pixels::Image::from_rgb(side, side, rgb)
                     .expect("a crop is a picture: this is a bug");
-                Ok(crop_from_picture(picture, &options)?.0)
+                Ok(crop_from_image(picture, &options)?.0)
             }
-            None => Ok(crop_from_picture(picture, &options)?.0),
+            None => Ok(crop_from_image(picture, &options)?.0),
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
         let config = two_loose_images(folder.path(), POINTS);
         let crop = Dataset::open(&config, Missing::Fail).unwrap().crop(0, 112).unwrap();
         let bytes = fs::read(folder.path().join("loose_crop/1.png")).unwrap();
-        let picture = decode(&bytes, &DecodeLimits::default()).unwrap().picture;
+        let picture = decode(&bytes, &DecodeLimits::default()).unwrap().image;
         let expected = align(&picture, &Landmarks(POINTS), 112).unwrap().crop;
         assert!(crop.rgb() == expected.rgb(), "not what its landmarks give");
         assert!(crop.rgb() != picture.rgb(), "taken as it is");

@@ -2,7 +2,7 @@
 
 use crate::status::{Failure, Status};
 
-/// Landmarks that are not those of a face in the picture.
+/// Landmarks that are not those of a face in the image.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LandmarkError {
@@ -27,10 +27,10 @@ pub enum LandmarkError {
         /// The least that is accepted.
         minimum: f64,
     },
-    /// A point is far from the picture, or none lies in it.
+    /// A point is far from the image, or none lies in it.
     #[error(
-        "{name} is at ({x}, {y}), outside of the picture of {width}×{height} pixels; expected \
-         pixels of the upright picture, not shares of it or pixels of another size"
+        "{name} is at ({x}, {y}), outside of the image of {width}×{height} pixels; expected \
+         pixels of the upright image, not shares of it or pixels of another size"
     )]
     Outside {
         /// Which of the five.
@@ -39,15 +39,15 @@ pub enum LandmarkError {
         x: f32,
         /// Its row.
         y: f32,
-        /// The picture's width.
+        /// The image's width.
         width: usize,
-        /// The picture's height.
+        /// The image's height.
         height: usize,
     },
     /// The points fit a mirrored face better.
     #[error(
         "the landmarks fit a mirrored face better; expected left eye, right eye, nose tip, left and \
-         right mouth corner, in this order, where left is the left of the picture (the person's \
+         right mouth corner, in this order, where left is the left of the image (the person's \
          right)"
     )]
     Mirrored,

@@ -2,12 +2,12 @@
 
 use super::LandmarkError;
 
-/// Five points of a face: the eye on the picture's left (the person's right),
-/// the other eye, the tip of the nose, the mouth corner on the picture's left,
+/// Five points of a face: the eye on the image's left (the person's right),
+/// the other eye, the tip of the nose, the mouth corner on the image's left,
 /// the other mouth corner; each `[x, y]`.
 ///
-/// In pixels of the upright picture: the centre of the top-left pixel is (0, 0),
-/// x grows to the right and y downwards. A point may lie outside of the picture,
+/// In pixels of the upright image: the centre of the top-left pixel is (0, 0),
+/// x grows to the right and y downwards. A point may lie outside of the image,
 /// where a face is cut by its edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Landmarks(pub [[f32; 2]; 5]);
@@ -15,11 +15,11 @@ pub struct Landmarks(pub [[f32; 2]; 5]);
 /// How a head is held, in degrees, as far as five points in a plane can tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadPose {
-    /// Rotation in the picture's plane, −180 to 180: 0 is upright, positive is
-    /// clockwise as seen in the picture (the eye on the right is the lower one).
+    /// Rotation in the image's plane, −180 to 180: 0 is upright, positive is
+    /// clockwise as seen in the image (the eye on the right is the lower one).
     pub roll: f32,
     /// Turn about the neck, −90 to 90: 0 faces the camera, positive has the nose
-    /// towards the picture's right. A coarse estimate from an average head.
+    /// towards the image's right. A coarse estimate from an average head.
     pub yaw: f32,
 }
 
@@ -58,8 +58,8 @@ impl Landmarks {
         HeadPose { roll: roll as f32, yaw: yaw as f32 }
     }
 
-    /// Whether these can be a face's landmarks in a picture of this size: at
-    /// least one point lies in the picture, and none farther from it than its
+    /// Whether these can be a face's landmarks in an image of this size: at
+    /// least one point lies in the image, and none farther from it than its
     /// longer side.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod template;
 mod warp;
 
 use crate::crop::Crop;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 pub use error::LandmarkError;
 pub use landmarks::{HeadPose, Landmarks};
@@ -27,23 +27,23 @@ pub use warp::warp;
 pub struct Aligned {
     /// The network's input.
     pub crop: Crop,
-    /// From pixels of the picture to pixels of the crop.
+    /// From pixels of the image to pixels of the crop.
     pub to_crop: Similarity,
 }
 
-/// Takes a face out of an upright picture, `side` pixels on a side.
+/// Takes a face out of an upright image, `side` pixels on a side.
 ///
 /// # Errors
 ///
-/// When the landmarks are not those of a face in this picture: see [`LandmarkError`].
+/// When the landmarks are not those of a face in this image: see [`LandmarkError`].
 ///
 /// # Examples
 ///
 /// ```
 /// use attn_fiqa::align::{Landmarks, TEMPLATE_112, align};
-/// use attn_fiqa::picture::Picture;
+/// use attn_fiqa::pixels::Image;
 ///
-/// let photo = Picture::from_rgb(400, 300, vec![90; 400 * 300 * 3]).ok_or("wrong size")?;
+/// let photo = Image::from_rgb(400, 300, vec![90; 400 * 300 * 3]).ok_or("wrong size")?;
 /// // A face twice the template's size, 100 pixels from the photo's left edge.
 /// let landmarks = Landmarks(TEMPLATE_112.map(|[x, y]| [(2.0 * x + 100.0) as f32, 2.0 * y as f32]));
 /// let aligned = align(&photo, &landmarks, 112)?;
@@ -51,12 +51,8 @@ pub struct Aligned {
 /// assert!((aligned.to_crop.scale() - 0.5).abs() < 1e-6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn align(
-    picture: &Picture,
-    landmarks: &Landmarks,
-    side: usize,
-) -> Result<Aligned, LandmarkError> {
-    landmarks.check_within(picture.width(), picture.height())?;
+pub fn align(image: &Image, landmarks: &Landmarks, side: usize) -> Result<Aligned, LandmarkError> {
+    landmarks.check_within(image.width(), image.height())?;
     let to_crop = similarity_to_template(landmarks, side)?;
-    Ok(Aligned { crop: warp(picture, &to_crop, side), to_crop })
+    Ok(Aligned { crop: warp(image, &to_crop, side), to_crop })
 }

@@ -1,12 +1,12 @@
-//! The part of a picture that a crop covers, shrunk by averaging blocks.
+//! The part of an image that a crop covers, shrunk by averaging blocks.
 
 use super::Similarity;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 const CHANNELS: usize = 3;
 
-/// Means of square blocks of pixels over the part of a picture that a crop
-/// covers. What lies outside of the picture counts as black.
+/// Means of square blocks of pixels over the part of an image that a crop
+/// covers. What lies outside of the image counts as black.
 #[derive(Debug)]
 pub(super) struct Reduced {
     columns: usize,
@@ -21,14 +21,9 @@ impl Reduced {
     /// Averages blocks of `factor × factor` pixels, as many as a crop of `side`
     /// pixels takes its levels from.
     ///
-    /// `from_crop` leads from the crop's pixels to the picture's and enlarges
+    /// `from_crop` leads from the crop's pixels to the image's and enlarges
     /// by at least `factor`, so that there are at most about `(2·√2·side)²` blocks.
-    pub(super) fn new(
-        picture: &Picture,
-        from_crop: &Similarity,
-        side: usize,
-        factor: usize,
-    ) -> Self {
+    pub(super) fn new(image: &Image, from_crop: &Similarity, side: usize, factor: usize) -> Self {
         let last = side.saturating_sub(1) as f64;
         let corners = [[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]];
         let corners = corners.map(|corner| from_crop.apply(corner));
@@ -36,8 +31,8 @@ impl Reduced {
         let (y, rows) = blocks(corners.map(|corner| corner[1]), factor);
 
         let step = factor as i64;
-        let across = inside(x, columns, step, picture.width());
-        let down = inside(y, rows, step, picture.height());
+        let across = inside(x, columns, step, image.width());
+        let down = inside(y, rows, step, image.height());
         let mut levels = vec![0.0_f32; columns * rows * CHANNELS];
         let weight = (factor as f32).powi(-2);
         let mut sums = vec![0_u64; columns * CHANNELS];
@@ -45,8 +40,8 @@ impl Reduced {
             sums.fill(0);
             let first = y + row as i64 * step;
             for line in first.max(down.0)..(first + step).min(down.1) {
-                let line = line as usize * picture.width();
-                let pixels = &picture.rgb()[(line + across.0 as usize) * CHANNELS..]
+                let line = line as usize * image.width();
+                let pixels = &image.rgb()[(line + across.0 as usize) * CHANNELS..]
                     [..(across.1 - across.0) as usize * CHANNELS];
                 add_line(&mut sums, pixels, (across.0 - x) as usize, factor);
             }
@@ -79,7 +74,7 @@ impl Reduced {
 }
 
 /// The first pixel and the number of blocks along one axis, one block more than
-/// needed on either side. Blocks begin at the crop and not at the picture's
+/// needed on either side. Blocks begin at the crop and not at the image's
 /// edge, so that a face moved by whole pixels gives the same crop.
 fn blocks(positions: [f64; 4], factor: usize) -> (i64, usize) {
     let least = positions.iter().copied().fold(f64::INFINITY, f64::min);
@@ -89,7 +84,7 @@ fn blocks(positions: [f64; 4], factor: usize) -> (i64, usize) {
     (first, count)
 }
 
-/// The pixels, from … to, that both the blocks and the picture have.
+/// The pixels, from … to, that both the blocks and the image have.
 fn inside(first: i64, count: usize, step: i64, length: usize) -> (i64, i64) {
     let length = length as i64;
     let from = first.clamp(0, length);
@@ -116,15 +111,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_depends_on_the_crop_and_not_on_the_picture() {
-        let picture = Picture::from_rgb(900, 700, vec![200; 900 * 700 * 3]).expect("a picture");
+    fn what_is_kept_depends_on_the_crop_and_not_on_the_image() {
+        let image = Image::from_rgb(900, 700, vec![200; 900 * 700 * 3]).expect("an image");
         for (angle, shrink) in [(0.0_f64, 2.0), (0.7, 2.99), (0.8, 5.5), (2.0, 60.0)] {
             let from_crop = Similarity {
                 a: shrink * angle.cos(),
                 b: shrink * angle.sin(),
                 shift: [100.0, 100.0],
             };
-            let reduced = Reduced::new(&picture, &from_crop, 112, shrink as usize);
+            let reduced = Reduced::new(&image, &from_crop, 112, shrink as usize);
             // Turned by half a right angle and left with a 1.5-fold shrink.
             let most = (112.0 * 1.5 * f64::sqrt(2.0)) as usize + 4;
             assert!(reduced.columns <= most && reduced.rows <= most, "{shrink}: {reduced:?}");
@@ -135,15 +130,15 @@ mod tests {
     fn a_face_moved_by_whole_pixels_has_the_same_blocks() {
         let (width, height) = (300, 260);
         let noise = |x: usize, y: usize| ((x * 7919 + y * 104_729 + x * y) % 251) as u8;
-        let picture = |dx: usize, dy: usize| {
+        let image = |dx: usize, dy: usize| {
             let pixels = (0..width * height)
                 .flat_map(|i| [noise(i % width + 10 - dx, i / width + 10 - dy); CHANNELS]);
-            Picture::from_rgb(width, height, pixels.collect()).expect("a picture")
+            Image::from_rgb(width, height, pixels.collect()).expect("an image")
         };
         let reduced = |dx: usize, dy: usize| {
             let shift = [40.3 + dx as f64, 35.8 + dy as f64];
             let from_crop = Similarity { a: 3.3, b: 0.4, shift };
-            Reduced::new(&picture(dx, dy), &from_crop, 40, 3).levels
+            Reduced::new(&image(dx, dy), &from_crop, 40, 3).levels
         };
         assert_eq!(reduced(0, 0), reduced(7, 4));
     }

@@ -28,7 +28,7 @@ const MIN_CORRELATION: f64 = 0.5;
 /// in a profile the two are nearly equal.
 const MIRRORED: f64 = 1.5;
 
-/// The least-squares similarity from a picture's pixels to those of a crop of
+/// The least-squares similarity from an image's pixels to those of a crop of
 /// `side` pixels (Umeyama 1991); for another side than 112 the template's
 /// coordinates are multiplied by `side / 112`, as the field's scripts do.
 ///

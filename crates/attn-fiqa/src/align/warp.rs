@@ -1,15 +1,15 @@
-//! The pixels of a crop, taken from a picture through a similarity.
+//! The pixels of a crop, taken from an image through a similarity.
 
 use super::Similarity;
 use super::reduce::Reduced;
 use crate::crop::Crop;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 const CHANNELS: usize = 3;
 
 /// Where the low-pass begins: a similarity that shrinks less than this many
 /// times is a plain bilinear warp, as OpenCV's `warpAffine` computes it and as
-/// the field's training crops were made. From here on the part of the picture
+/// the field's training crops were made. From here on the part of the image
 /// that the crop covers is first reduced by averaging whole blocks of pixels, so
 /// that what remains to be shrunk is less than this again.
 ///
@@ -18,25 +18,25 @@ const CHANNELS: usize = 3;
 /// false patterns.
 const REDUCE_FROM: f64 = 2.0;
 
-/// No picture reaches as far: a crop that does is black.
+/// No image reaches as far: a crop that does is black.
 const REACH: f64 = (1_u64 << 31) as f64;
 
-/// Warps a picture into a crop of `side × side` pixels: bilinear, black outside
-/// of the picture, levels rounded to the nearest integer.
+/// Warps an image into a crop of `side × side` pixels: bilinear, black outside
+/// of the image, levels rounded to the nearest integer.
 ///
 /// A crop pixel's centre `(x, y)` takes its level from `to_crop`'s inverse at
 /// `(x, y)`. Where `to_crop` shrinks twofold or more, the covered part of the
-/// picture is first reduced by the integer factor `⌊1 / scale⌋`, each block's
-/// mean; memory does not depend on the picture and time only on the covered
+/// image is first reduced by the integer factor `⌊1 / scale⌋`, each block's
+/// mean; memory does not depend on the image and time only on the covered
 /// part. A similarity that cannot be inverted gives a black crop.
-pub fn warp(picture: &Picture, to_crop: &Similarity, side: usize) -> Crop {
+pub fn warp(image: &Image, to_crop: &Similarity, side: usize) -> Crop {
     let mut rgb = vec![0_u8; side * side * CHANNELS];
     if let Some(from_crop) = to_crop.inverse().filter(|from_crop| within_reach(from_crop, side)) {
         let factor = reduction(from_crop.scale());
         if factor == 1 {
-            fill(&mut rgb, side, &from_crop, |x, y| pixel(picture, x, y));
+            fill(&mut rgb, side, &from_crop, |x, y| pixel(image, x, y));
         } else {
-            let reduced = Reduced::new(picture, &from_crop, side, factor);
+            let reduced = Reduced::new(image, &from_crop, side, factor);
             fill(&mut rgb, side, &reduced.from_crop, |x, y| reduced.block(x, y));
         }
     }
@@ -56,13 +56,13 @@ fn reduction(shrink: f64) -> usize {
 }
 
 /// A pixel's levels; black outside.
-fn pixel(picture: &Picture, x: i64, y: i64) -> [f32; CHANNELS] {
+fn pixel(image: &Image, x: i64, y: i64) -> [f32; CHANNELS] {
     let inside = |value: i64, length: usize| usize::try_from(value).ok().filter(|&v| v < length);
-    let (Some(x), Some(y)) = (inside(x, picture.width()), inside(y, picture.height())) else {
+    let (Some(x), Some(y)) = (inside(x, image.width()), inside(y, image.height())) else {
         return [0.0; CHANNELS];
     };
-    let at = (y * picture.width() + x) * CHANNELS;
-    std::array::from_fn(|channel| f32::from(picture.rgb()[at + channel]))
+    let at = (y * image.width() + x) * CHANNELS;
+    std::array::from_fn(|channel| f32::from(image.rgb()[at + channel]))
 }
 
 fn fill(

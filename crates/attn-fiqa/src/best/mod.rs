@@ -11,7 +11,7 @@ mod thumbnail;
 
 pub use identity::{DEFAULT_SAME_IDENTITY, group_by_identity};
 pub use select::{Candidate, Pick, SelectOptions, select};
-pub use thumbnail::{DEFAULT_SAME_PICTURE, Thumbnail};
+pub use thumbnail::{DEFAULT_SAME_IMAGE, Thumbnail};
 
 use std::cmp::Ordering;
 

@@ -22,7 +22,7 @@ pub struct SelectOptions {
     pub top: usize,
     /// Faces whose thumbnails are at least this similar count as one; more than
     /// 1 takes duplicates too.
-    pub same_picture: f32,
+    pub same_image: f32,
 }
 
 /// A face that was taken.
@@ -69,7 +69,7 @@ fn select_of_one(
     for index in members {
         let look = &candidates[index].thumbnail;
         let same = picks.iter().position(|pick: &Pick| {
-            candidates[pick.index].thumbnail.similarity(look) >= options.same_picture
+            candidates[pick.index].thumbnail.similarity(look) >= options.same_image
         });
         match same {
             Some(same) => picks[same].duplicates += 1,
@@ -87,9 +87,9 @@ mod tests {
     use super::*;
     use crate::crop::Crop;
 
-    /// A face whose picture is one of a few that have nothing in common.
-    fn face(group: usize, score: f32, eye_distance: f32, picture: usize) -> Candidate {
-        let level = |i: usize| if ((i % 16) >> picture) & 1 == 1 { 220 } else { 30 };
+    /// A face whose image is one of a few that have nothing in common.
+    fn face(group: usize, score: f32, eye_distance: f32, image: usize) -> Candidate {
+        let level = |i: usize| if ((i % 16) >> image) & 1 == 1 { 220 } else { 30 };
         let rgb = (0..16 * 16).flat_map(|i| [level(i); 3]).collect();
         let thumbnail = Thumbnail::of(&Crop::from_rgb(16, rgb).expect("a crop"));
         Candidate { group, score, eye_distance, thumbnail }
@@ -98,9 +98,9 @@ mod tests {
     fn picks(
         candidates: &[Candidate],
         top: usize,
-        same_picture: f32,
+        same_image: f32,
     ) -> Vec<(usize, usize, usize, usize)> {
-        let picks = select(candidates, &SelectOptions { top, same_picture });
+        let picks = select(candidates, &SelectOptions { top, same_image });
         picks.iter().map(|pick| (pick.index, pick.rank, pick.of, pick.duplicates)).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Enough of a crop to tell whether two are nearly the same picture.
+//! Enough of a crop to tell whether two are nearly the same image.
 
 use crate::crop::Crop;
 
@@ -6,15 +6,15 @@ use crate::crop::Crop;
 const CELLS: usize = 16;
 
 /// Thumbnails that correlate by at least this much are of nearly the same
-/// picture, unless told otherwise.
-pub const DEFAULT_SAME_PICTURE: f32 = 0.95;
+/// image, unless told otherwise.
+pub const DEFAULT_SAME_IMAGE: f32 = 0.95;
 
 /// A face in 16×16 grey levels, without its mean brightness and contrast.
 ///
 /// It sees how light falls, pose, expression and background, so that two
-/// pictures of one person taken on different days differ and neighbouring frames
+/// images of one person taken on different days differ and neighbouring frames
 /// of a film do not. No network is asked: a face recogniser is made to find all
-/// pictures of a person alike.
+/// images of a person alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thumbnail {
     /// `[row, column]`; mean 0 and norm 1, or all 0 of a crop of one grey.
@@ -43,7 +43,7 @@ impl Thumbnail {
         Self { cells: means.iter().map(|level| ((level - mean) * scale) as f32).collect() }
     }
 
-    /// Correlation with another, −1 to 1; 1 is the same picture up to brightness
+    /// Correlation with another, −1 to 1; 1 is the same image up to brightness
     /// and contrast. A crop of one grey is like another such and like nothing else.
     pub fn similarity(&self, other: &Self) -> f32 {
         let flat = |thumbnail: &Self| thumbnail.cells.iter().all(|&cell| cell == 0.0);

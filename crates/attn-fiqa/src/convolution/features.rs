@@ -10,7 +10,7 @@ use rayon::prelude::*;
 /// cache, and enough rows for the product's tiles.
 const BAND_CELLS: usize = 256;
 
-/// Features of a picture's cells, `[row, column, channel]`. Its memory is kept when it
+/// Features of an image's cells, `[row, column, channel]`. Its memory is kept when it
 /// takes another shape.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FeatureMap {

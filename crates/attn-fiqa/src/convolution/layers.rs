@@ -4,11 +4,11 @@ use attn_fiqa_kernels::{Depthwise, Finish, Isa, PackedWeights, PatchShape, Preci
 
 use super::features::FeatureMap;
 use super::weights::{Weights, WeightsError};
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 const COLOURS: usize = 3;
 
-/// A convolution of a picture's pixels, then `max(x, 0)`: `NAME.weight`
+/// A convolution of an image's pixels, then `max(x, 0)`: `NAME.weight`
 /// `[output, colour, row, column]` on levels 0 … 255, and `NAME.bias`.
 pub(crate) struct Stem {
     weights: PackedWeights,
@@ -39,10 +39,10 @@ impl Stem {
     }
 
     /// One cell for each `stride × stride` pixels of `width × height`, in whose upper left
-    /// corner the picture lies; the rest is black.
+    /// corner the image lies; the rest is black.
     pub(crate) fn apply(
         &self,
-        picture: &Picture,
+        image: &Image,
         (width, height): (usize, usize),
         out: &mut FeatureMap,
     ) {
@@ -51,7 +51,7 @@ impl Stem {
         out.reshape([height.div_ceil(stride), columns, self.weights.outputs()]);
         out.fill_in_bands(patch, |rows, pixels, out| {
             for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * patch)) {
-                patches(self.isa, picture.rgb(), picture.width(), self.shape, row, pixels);
+                patches(self.isa, image.rgb(), image.width(), self.shape, row, pixels);
             }
             self.weights.apply(pixels, out, Finish::Relu);
         });

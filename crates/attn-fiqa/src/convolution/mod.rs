@@ -1,7 +1,7 @@
 //! Small convolutional networks of our own: the layers that they are made of.
 //!
 //! The blocks are those of `training/detector/network.py`, batch norms folded into the
-//! convolutions before them: a [`Stem`] from a picture's pixels, [`Separable`]
+//! convolutions before them: a [`Stem`] from an image's pixels, [`Separable`]
 //! convolutions, which make up a [`Sequence`], and [`Pointwise`] ones. A linear layer is
 //! a [`Pointwise`] on a map of one cell.
 //!

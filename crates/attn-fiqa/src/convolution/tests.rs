@@ -4,7 +4,7 @@ use attn_fiqa_kernels::{Isa, PatchShape};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::*;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 fn values(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -100,16 +100,16 @@ fn assert_near(
 }
 
 #[test]
-fn a_stem_is_a_convolution_of_the_pictures_pixels() {
+fn a_stem_is_a_convolution_of_the_images_pixels() {
     for (side, stride, padding) in [(4, 4, 0), (3, 2, 1)] {
         let bytes = file(&[("in.weight", &[5, 3, side, side]), ("in.bias", &[5])]);
         let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
         let stem = Stem::load(&weights, "in", 5, PatchShape { side, stride, padding }).unwrap();
         let (width, height) = (37, 70);
         let rgb: Vec<u8> = (0..3 * width * height).map(|i| (i * 37 % 251) as u8).collect();
-        let picture = Picture::from_rgb(width, height, rgb.clone()).unwrap();
+        let image = Image::from_rgb(width, height, rgb.clone()).unwrap();
         let mut out = FeatureMap::default();
-        stem.apply(&picture, (64, 96), &mut out);
+        stem.apply(&image, (64, 96), &mut out);
 
         let mut pixels = FeatureMap::default();
         pixels.reshape([96, 64, 3]);

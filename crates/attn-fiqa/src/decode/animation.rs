@@ -13,7 +13,7 @@ use super::{
     DecodeLimits, broken, codec_limits, container, failure, memory, pixels, too_many_bytes,
 };
 use crate::panics::{catching, reported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 /// Whether a file holds an animation: any GIF, and a WebP or PNG that says so.
@@ -29,7 +29,7 @@ pub(crate) fn is_animation(bytes: &[u8]) -> bool {
 /// Decodes frame after frame, each as it is seen, and hands it on with the time
 /// that it is shown for, until `each` breaks.
 ///
-/// Transparency is dropped, as of single pictures.
+/// Transparency is dropped, as of single images.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub(crate) fn is_animation(bytes: &[u8]) -> bool {
 pub(crate) fn each_frame(
     bytes: &[u8],
     limits: &DecodeLimits,
-    mut each: impl FnMut(Picture, Duration) -> ControlFlow<()>,
+    mut each: impl FnMut(Image, Duration) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     if bytes.len() as u64 > limits.max_bytes {
         return Err(too_many_bytes(bytes.len() as u64, limits.max_bytes));
@@ -47,7 +47,7 @@ pub(crate) fn each_frame(
         memory::check_available(memory::needed_for_frames(format, bytes, limits)?)?;
     }
     // What takes the frames is not a decoder.
-    let mut each = |picture, shown| reported(|| each(picture, shown));
+    let mut each = |image, shown| reported(|| each(image, shown));
     // As in `decode`: a panic of a decoder is a fault of the file.
     catching(|| match format {
         Some(ImageFormat::Gif) => {
@@ -77,7 +77,7 @@ pub(crate) fn each_frame(
 fn hand_on<'a>(
     mut decoder: impl ImageDecoder + AnimationDecoder<'a>,
     limits: &DecodeLimits,
-    each: &mut impl FnMut(Picture, Duration) -> ControlFlow<()>,
+    each: &mut impl FnMut(Image, Duration) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width), u64::from(height))?;
@@ -87,7 +87,7 @@ fn hand_on<'a>(
 
 fn frames<'a>(
     decoder: impl AnimationDecoder<'a>,
-    each: &mut impl FnMut(Picture, Duration) -> ControlFlow<()>,
+    each: &mut impl FnMut(Image, Duration) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     for frame in decoder.into_frames() {
         let frame = frame.map_err(failure)?;
@@ -99,9 +99,9 @@ fn frames<'a>(
     Ok(())
 }
 
-fn opaque(frame: RgbaImage) -> Result<Picture, Failure> {
+fn opaque(frame: RgbaImage) -> Result<Image, Failure> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let mut rgb = frame.into_raw();
     pixels::drop_alpha(&mut rgb);
-    Picture::from_rgb(width, height, rgb).ok_or_else(|| broken("a frame holds no pixels"))
+    Image::from_rgb(width, height, rgb).ok_or_else(|| broken("a frame holds no pixels"))
 }

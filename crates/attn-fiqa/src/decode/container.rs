@@ -39,7 +39,7 @@ pub(super) fn gif_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
 
 /// The declared `(width, height)` of a BMP, `None` where the file ends before.
 ///
-/// It is read here because the decoder calls a picture without pixels too large.
+/// It is read here because the decoder calls an image without pixels too large.
 pub(super) fn bmp_size(bytes: &[u8]) -> Option<(u64, u64)> {
     const HEADER_LENGTH_AT: usize = 14;
     /// OS/2's header, with sides of 16 bits.
@@ -92,7 +92,7 @@ pub(super) fn bmp_with_header_of_windows(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(changed)
 }
 
-/// The declared `(width, height)` of a QOI picture.
+/// The declared `(width, height)` of a QOI image.
 pub(super) fn qoi_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     match u32_at(bytes, 4, false).zip(u32_at(bytes, 8, false)) {
         Some((width, height)) => Ok((u64::from(width), u64::from(height))),
@@ -111,13 +111,13 @@ fn gif_colours(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
-/// Whether a GIF holds more than one picture, once the blocks of the first are
-/// known to be whole: the decoder takes a cut picture for a complete one.
-pub(super) fn gif_has_second_picture(bytes: &[u8]) -> Result<bool, Failure> {
+/// Whether a GIF holds more than one image, once the blocks of the first are
+/// known to be whole: the decoder takes a cut image for a complete one.
+pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
     const EXTENSION: u8 = 0x21;
-    const PICTURE: u8 = 0x2c;
+    const IMAGE: u8 = 0x2c;
     const TRAILER: u8 = 0x3b;
-    let cut = || broken("the file ends before the picture is complete: copy or download it again");
+    let cut = || broken("the file ends before the image is complete: copy or download it again");
     let byte = |at: usize| bytes.get(at).copied().ok_or_else(cut);
     let table = gif_colours;
     let after_blocks = |mut at: usize| loop {
@@ -127,22 +127,22 @@ pub(super) fn gif_has_second_picture(bytes: &[u8]) -> Result<bool, Failure> {
         }
     };
     let mut at = gif_blocks_at(byte(10)?);
-    let mut pictures = 0;
+    let mut images = 0;
     loop {
-        // A file without its end mark is whole once it has a picture.
+        // A file without its end mark is whole once it has an image.
         let Some(&introducer) = bytes.get(at) else {
-            return if pictures > 0 { Ok(false) } else { Err(cut()) };
+            return if images > 0 { Ok(false) } else { Err(cut()) };
         };
         match introducer {
             EXTENSION => at = after_blocks(at + 2)?,
-            PICTURE if pictures > 0 => return Ok(true),
-            PICTURE => {
-                pictures += 1;
+            IMAGE if images > 0 => return Ok(true),
+            IMAGE => {
+                images += 1;
                 // Place, size and flags, the table, and the width of the first code.
                 at = after_blocks(at + 10 + table(byte(at + 9)?) + 1)?;
             }
-            TRAILER if pictures > 0 => return Ok(false),
-            TRAILER => return Err(broken("the GIF file holds no picture")),
+            TRAILER if images > 0 => return Ok(false),
+            TRAILER => return Err(broken("the GIF file holds no image")),
             _ => return Err(broken("the GIF file's blocks are damaged")),
         }
     }
@@ -205,10 +205,10 @@ pub(super) fn png_without_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(kept)
 }
 
-/// Left side and width of a GIF's first picture, `None` where the file ends before it.
+/// Left side and width of a GIF's first image, `None` where the file ends before it.
 pub(super) fn gif_first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
     const EXTENSION: u8 = 0x21;
-    const PICTURE: u8 = 0x2c;
+    const IMAGE: u8 = 0x2c;
     let mut at = gif_blocks_at(*bytes.get(10)?);
     loop {
         match *bytes.get(at)? {
@@ -222,7 +222,7 @@ pub(super) fn gif_first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
                     }
                 }
             }
-            PICTURE => {
+            IMAGE => {
                 let number = |at| u16_at(bytes, at, true).map(u64::from);
                 return number(at + 1).zip(number(at + 5));
             }
@@ -238,7 +238,7 @@ pub(super) struct WebpHeader {
     pub(super) kind: WebpKind,
 }
 
-/// How a WebP's picture is stored.
+/// How a WebP's image is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WebpKind {
     Lossy,
@@ -279,11 +279,11 @@ pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
 /// Checks that every chunk that a WebP file declares lies inside the file.
 ///
 /// The decoder takes memory for some chunks by their declared sizes, and a cut
-/// lossy picture would be completed with grey.
+/// lossy image would be completed with grey.
 pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
     const CHUNK_HEADER: u64 = 8;
     const RIFF_HEADER: u64 = 12;
-    let cut = || broken("the file ends before the picture is complete: copy or download it again");
+    let cut = || broken("the file ends before the image is complete: copy or download it again");
     let length = bytes.len() as u64;
     let declared = u32_at(bytes, 4, true).ok_or_else(cut)?;
     let end = u64::from(declared) + CHUNK_HEADER;

@@ -15,9 +15,9 @@ pub(super) struct FrameComponent {
     vertical: usize,
     /// Blocks in a row of the component, filled up to whole MCUs.
     row_blocks: usize,
-    /// Blocks that lie on the picture, across and down.
+    /// Blocks that lie on the image, across and down.
     own_blocks: (usize, usize),
-    /// For each block of a progressive picture, the coefficients known to be
+    /// For each block of a progressive image, the coefficients known to be
     /// non-zero, a bit each: a refining scan has one more bit for each of them.
     non_zero: Vec<u64>,
     /// Whether a scan has brought the component's first coefficients.
@@ -43,7 +43,7 @@ impl FrameComponent {
     }
 }
 
-/// A frame: the picture's size and components.
+/// A frame: the image's size and components.
 pub(super) struct Frame {
     pub(super) size: (usize, usize),
     pub(super) progressive: bool,
@@ -105,7 +105,7 @@ impl Frame {
         Self { size: (width, height), progressive, mcus, components }
     }
 
-    /// Whether every component has its first coefficients: there is a picture.
+    /// Whether every component has its first coefficients: there is an image.
     pub(super) fn is_seen(&self) -> bool {
         self.components.iter().all(|component| component.seen)
     }

@@ -1,4 +1,4 @@
-//! The picture in a face image record of ISO/IEC 19794-5, alone or in a passport.
+//! The image in a face image record of ISO/IEC 19794-5, alone or in a passport.
 //!
 //! Records of the first edition (2005, version `010`), as ICAO 9303-10 has them in data group
 //! 2: a header of 14 bytes, then for each face a block of facial information (20 bytes), its
@@ -9,8 +9,8 @@ use super::container::{u16_at, u32_at};
 use super::{broken, unsupported};
 use crate::status::Failure;
 
-/// The first face's picture and how many faces there are.
-pub(super) fn picture(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
+/// The first face's image and how many faces there are.
+pub(super) fn image(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
     const HEADER: usize = 14;
     const FACIAL_INFORMATION: usize = 20;
     const FEATURE_POINT: usize = 8;
@@ -21,7 +21,7 @@ pub(super) fn picture(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
         Some(_) => {
             return Err(unsupported(
                 "the face image record is of another edition than ISO/IEC 19794-5:2005: extract \
-                 the picture that it holds",
+                 the image that it holds",
             ));
         }
         None => return Err(cut()),
@@ -44,7 +44,7 @@ pub(super) fn picture(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
 }
 
 fn cut() -> Failure {
-    broken("the face image record ends before its picture is complete: read it again")
+    broken("the face image record ends before its image is complete: read it again")
 }
 
 /// The first record in the templates of a passport's data group 2, by its tags in BER-TLV:

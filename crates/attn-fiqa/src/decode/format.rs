@@ -24,25 +24,25 @@ pub(super) enum Format {
 /// What a file is by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    Picture(Format),
-    /// ISO/IEC 19794-5, perhaps in a passport's data group 2: it holds a picture.
+    Image(Format),
+    /// ISO/IEC 19794-5, perhaps in a passport's data group 2: it holds an image.
     FaceRecord,
-    /// A picture in a format of this name, which is not read.
+    /// An image in a format of this name, which is not read.
     Unread(&'static str),
     Video,
 }
 
-/// So many first bytes of a file are enough for [`starts_as_picture`].
+/// So many first bytes of a file are enough for [`starts_as_image`].
 pub(crate) const HEAD: usize = 256;
 
-/// The message of a failure that a video is where a picture was expected.
-pub const VIDEO_NOT_PICTURE: &str = "the file is a video, and a picture was expected";
+/// The message of a failure that a video is where an image was expected.
+pub const VIDEO_NOT_IMAGE: &str = "the file is a video, and an image was expected";
 
 const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI \
                         are read";
 
 #[cfg(feature = "heic")]
-const HEIC: Kind = Kind::Picture(Format::Heic);
+const HEIC: Kind = Kind::Image(Format::Heic);
 #[cfg(not(feature = "heic"))]
 const HEIC: Kind = Kind::Unread("HEIC");
 
@@ -50,20 +50,20 @@ const CAMERA_RAW: &str = "a camera's raw";
 
 /// Formats by what stands at the start.
 const SIGNATURES: [(&[u8], Kind); 31] = [
-    (b"\xFF\xD8\xFF", Kind::Picture(Format::Jpeg)),
-    (b"\x89PNG\r\n\x1A\n", Kind::Picture(Format::Png)),
-    (b"GIF87a", Kind::Picture(Format::Gif)),
-    (b"GIF89a", Kind::Picture(Format::Gif)),
-    (b"BM", Kind::Picture(Format::Bmp)),
-    (b"II*\0", Kind::Picture(Format::Tiff)),
-    (b"MM\0*", Kind::Picture(Format::Tiff)),
-    (b"II+\0\x08\0\0\0", Kind::Picture(Format::Tiff)),
-    (b"MM\0+\0\x08\0\0", Kind::Picture(Format::Tiff)),
-    (b"\0\0\0\x0CjP  \r\n\x87\n", Kind::Picture(Format::Jpeg2000)),
-    (b"\xFF\x4F\xFF\x51", Kind::Picture(Format::Jpeg2000)),
-    (b"\0\0\0\x0CJXL \r\n\x87\n", Kind::Picture(Format::JpegXl)),
-    (b"\xFF\x0A", Kind::Picture(Format::JpegXl)),
-    (b"qoif", Kind::Picture(Format::Qoi)),
+    (b"\xFF\xD8\xFF", Kind::Image(Format::Jpeg)),
+    (b"\x89PNG\r\n\x1A\n", Kind::Image(Format::Png)),
+    (b"GIF87a", Kind::Image(Format::Gif)),
+    (b"GIF89a", Kind::Image(Format::Gif)),
+    (b"BM", Kind::Image(Format::Bmp)),
+    (b"II*\0", Kind::Image(Format::Tiff)),
+    (b"MM\0*", Kind::Image(Format::Tiff)),
+    (b"II+\0\x08\0\0\0", Kind::Image(Format::Tiff)),
+    (b"MM\0+\0\x08\0\0", Kind::Image(Format::Tiff)),
+    (b"\0\0\0\x0CjP  \r\n\x87\n", Kind::Image(Format::Jpeg2000)),
+    (b"\xFF\x4F\xFF\x51", Kind::Image(Format::Jpeg2000)),
+    (b"\0\0\0\x0CJXL \r\n\x87\n", Kind::Image(Format::JpegXl)),
+    (b"\xFF\x0A", Kind::Image(Format::JpegXl)),
+    (b"qoif", Kind::Image(Format::Qoi)),
     (b"FAC\0", Kind::FaceRecord),
     (b"8BPS", Kind::Unread("Photoshop")),
     (b"\x76\x2F\x31\x01", Kind::Unread("OpenEXR")),
@@ -83,7 +83,7 @@ const SIGNATURES: [(&[u8], Kind); 31] = [
     (b"OggS", Kind::Video),
 ];
 
-/// What a file is, by its first bytes; `None` for whatever is neither picture nor video.
+/// What a file is, by its first bytes; `None` for whatever is neither image nor video.
 pub(super) fn kind(head: &[u8]) -> Option<Kind> {
     const CANON: &[u8] = b"II*\0\x10\0\0\0CR";
     if head.starts_with(CANON) {
@@ -94,7 +94,7 @@ pub(super) fn kind(head: &[u8]) -> Option<Kind> {
     }
     match head.get(4..12) {
         Some([.., b'W', b'E', b'B', b'P']) if head.starts_with(b"RIFF") => {
-            return Some(Kind::Picture(Format::WebP));
+            return Some(Kind::Image(Format::WebP));
         }
         Some([.., b'A', b'V', b'I', b' ']) if head.starts_with(b"RIFF") => {
             return Some(Kind::Video);
@@ -111,17 +111,17 @@ pub(super) fn kind(head: &[u8]) -> Option<Kind> {
     netpbm(head)
 }
 
-/// Whether a file whose name does not say so is a picture by its first [`HEAD`] bytes, of a
+/// Whether a file whose name does not say so is an image by its first [`HEAD`] bytes, of a
 /// format that is read or not.
 ///
 /// Where a signature is as short as two letters, more must fit.
-pub(crate) fn starts_as_picture(head: &[u8]) -> bool {
+pub(crate) fn starts_as_image(head: &[u8]) -> bool {
     match kind(head) {
-        Some(Kind::Picture(Format::Bmp)) => {
+        Some(Kind::Image(Format::Bmp)) => {
             // The lengths of the headers that there are.
             matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
         }
-        Some(Kind::Picture(_) | Kind::FaceRecord | Kind::Unread(_)) => true,
+        Some(Kind::Image(_) | Kind::FaceRecord | Kind::Unread(_)) => true,
         Some(Kind::Video) | None => false,
     }
 }
@@ -158,12 +158,12 @@ fn is_passport_group(head: &[u8]) -> bool {
     head.get(after_length..).is_some_and(|rest| rest.starts_with(b"\x7F\x61"))
 }
 
-/// Two letters that many a text begins with, too: only a whole header is taken for a
-/// picture's.
+/// Two letters that many a text begins with, too: only a whole header is taken for an
+/// image's.
 fn netpbm(head: &[u8]) -> Option<Kind> {
     match head {
         [b'P', b'2' | b'3' | b'5' | b'6', ..] => {
-            super::pnm::header(head).map(|_| Kind::Picture(Format::Pnm))
+            super::pnm::header(head).map(|_| Kind::Image(Format::Pnm))
         }
         [b'P', b'1' | b'4', b'\n' | b'\r' | b'#', ..] => {
             super::pnm::two_numbers(head).map(|_| Kind::Unread("PBM"))
@@ -173,14 +173,14 @@ fn netpbm(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// The failure for what is no picture that is read.
+/// The failure for what is no image that is read.
 pub(super) fn refusal(kind: Option<Kind>) -> Failure {
     match kind {
         None => Failure::new(
             Status::NotAnImage,
-            format!("the file is not a picture in a known format: {READABLE}"),
+            format!("the file is not an image in a known format: {READABLE}"),
         ),
-        Some(Kind::Video) => Failure::new(Status::NotAnImage, VIDEO_NOT_PICTURE),
+        Some(Kind::Video) => Failure::new(Status::NotAnImage, VIDEO_NOT_IMAGE),
         Some(Kind::Unread(name)) => {
             let how = match name {
                 "HEIC" => {
@@ -195,10 +195,10 @@ pub(super) fn refusal(kind: Option<Kind>) -> Failure {
                 }
                 _ => "convert it to PNG or JPEG, for instance by `magick`",
             };
-            unsupported(format!("the picture is in {name} format, which is not read: {how}"))
+            unsupported(format!("the image is in {name} format, which is not read: {how}"))
         }
         // Not reached: both are read.
-        Some(Kind::Picture(_) | Kind::FaceRecord) => broken("the picture cannot be read"),
+        Some(Kind::Image(_) | Kind::FaceRecord) => broken("the image cannot be read"),
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_other_files_are_no_pictures() {
+    fn texts_and_other_files_are_no_images() {
         let others: [&[u8]; 11] = [
             b"",
             b"P",
@@ -222,9 +222,9 @@ mod tests {
             b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
         ];
         for other in others {
-            assert!(!starts_as_picture(other), "{}", String::from_utf8_lossy(other));
+            assert!(!starts_as_image(other), "{}", String::from_utf8_lossy(other));
         }
-        assert!(!starts_as_picture(b"\0\0\0\x18ftypisom\0\0\0\0isom"));
+        assert!(!starts_as_image(b"\0\0\0\x18ftypisom\0\0\0\0isom"));
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(kind(heic), Some(HEIC));
         assert_eq!(kind(b"\0\0\0\x14ftypqt  \0\0\0\0qt  "), Some(Kind::Video));
         assert_eq!(kind(b"\0\0\0\x08ftyp\0\0\0\0"), Some(Kind::Video));
-        assert_eq!(kind(b"P5\n# a comment\n3 2\n255\n"), Some(Kind::Picture(Format::Pnm)));
+        assert_eq!(kind(b"P5\n# a comment\n3 2\n255\n"), Some(Kind::Image(Format::Pnm)));
         assert_eq!(kind(b"P4\n3 2\n\0"), Some(Kind::Unread("PBM")));
         assert_eq!(kind(b"\x75\x82\x40\x00\x7F\x61\x82"), Some(Kind::FaceRecord));
         for cut in 0..heic.len() {

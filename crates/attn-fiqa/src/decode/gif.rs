@@ -1,4 +1,4 @@
-//! The first picture of a GIF file.
+//! The first image of a GIF file.
 
 use std::io::Cursor;
 
@@ -8,10 +8,10 @@ use image::codecs::gif::GifDecoder;
 use super::{
     DecodeLimits, Decoded, Note, broken, codec_limits, container, failure, memory, pixels,
 };
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
-/// Decodes the first picture, with a note where there are more.
+/// Decodes the first image, with a note where there are more.
 ///
 /// The decoder gives every GIF an alpha channel; only where a pixel is
 /// transparent is one dropped.
@@ -19,15 +19,15 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     let (width, height) = container::gif_size(bytes)?;
     limits.check_pixels(width, height)?;
     let mut notes = Vec::new();
-    if container::gif_has_second_picture(bytes)? {
+    if container::gif_has_second_image(bytes)? {
         notes.push(Note::FirstFrame);
     }
     let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(failure)?;
     decoder.set_limits(codec_limits(limits)).map_err(failure)?;
     let length = width.saturating_mul(height).saturating_mul(4);
-    let length = usize::try_from(length).map_err(|_| broken("the picture does not fit"))?;
+    let length = usize::try_from(length).map_err(|_| broken("the image does not fit"))?;
     if decoder.total_bytes() != length as u64 {
-        return Err(broken("the picture's size is not what the GIF header declares"));
+        return Err(broken("the image's size is not what the GIF header declares"));
     }
     let mut samples = memory::zeros(length)?;
     decoder.read_image(&mut samples).map_err(failure)?;
@@ -35,8 +35,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         notes.push(Note::AlphaDropped);
     }
     pixels::drop_alpha(&mut samples);
-    // A picture within the limits has sides that fit.
-    let picture = Picture::from_rgb(width as usize, height as usize, samples)
+    // An image within the limits has sides that fit.
+    let image = Image::from_rgb(width as usize, height as usize, samples)
         .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
-    Ok(Decoded { picture, notes })
+    Ok(Decoded { image, notes })
 }

@@ -1,7 +1,7 @@
-//! HEIC, the pictures of phones: HEVC in the container of HEIF, by `heifer`.
+//! HEIC, the images of phones: HEVC in the container of HEIF, by `heifer`.
 //!
 //! Its container is read here first, so that what the decoder takes of memory is known: a
-//! coded picture or a grid of them is decoded, overlays of pictures are not.
+//! coded image or a grid of them is decoded, overlays of images are not.
 
 use heifer::heifer_isobmff::boxes::{ColorInfo, Property};
 use heifer::heifer_isobmff::{HeifFile, ItemId};
@@ -9,18 +9,18 @@ use heifer::{Error, Options};
 
 use super::memory::{Needs, times};
 use super::{DecodeLimits, Decoded, Note, broken, pixels, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
-/// Sides of coded pictures are multiples of the coding block's, which is this at most.
+/// Sides of coded images are multiples of the coding block's, which is this at most.
 const LARGEST_BLOCK: u32 = 64;
 
-/// What the container says of the picture.
+/// What the container says of the image.
 struct Facts {
     /// Before it is cut and turned.
     width: u32,
     height: u32,
-    /// Pixels of the largest picture that is coded as one, or of the whole.
+    /// Pixels of the largest image that is coded as one, or of the whole.
     largest: u64,
     /// Whether width and height are exchanged by a turn.
     turned: bool,
@@ -70,7 +70,7 @@ fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<Facts, Failure> {
         }
         _ => return Err(super::not_handled()),
     }
-    // Transparency is decoded beside the picture.
+    // Transparency is decoded beside the image.
     let mut transparent = false;
     for mask in file.referencing_items(primary, b"auxl") {
         transparent = true;
@@ -87,7 +87,7 @@ fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<Facts, Failure> {
         match property {
             Property::Color(ColorInfo::Nclx { transfer: 16 | 18, .. }) => {
                 return Err(unsupported(
-                    "the picture has a high dynamic range, which 8 bits do not hold: convert it \
+                    "the image has a high dynamic range, which 8 bits do not hold: convert it \
                      to 8-bit RGB",
                 ));
             }
@@ -139,7 +139,7 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Facts { width, height, largest, turned, cut, mut notes, .. } = facts(bytes, limits)?;
-    // The threads of a run are its own; and no coded picture is larger than was counted.
+    // The threads of a run are its own; and no coded image is larger than was counted.
     let options = Options { max_threads: 1, max_pixels: largest };
     let image = heifer::decode_rgba8(bytes, &options).map_err(failure)?;
     let (whole_width, whole_height) = if turned { (height, width) } else { (width, height) };
@@ -158,9 +158,9 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     }
     let mut samples = image.data;
     pixels::drop_alpha(&mut samples);
-    let picture = Picture::from_rgb(width as usize, height as usize, samples)
-        .ok_or_else(|| broken("the picture holds no pixels"))?;
-    Ok(Decoded { picture, notes })
+    let image = Image::from_rgb(width as usize, height as usize, samples)
+        .ok_or_else(|| broken("the image holds no pixels"))?;
+    Ok(Decoded { image, notes })
 }
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn turns_and_mirrors_have_the_numbers_of_exif() {
-        // Marks at (x, y) of a picture of 3×2, and where a viewer puts them.
+        // Marks at (x, y) of an image of 3×2, and where a viewer puts them.
         let place = |number: u8, (x, y): (i32, i32)| match number {
             1 => (x, y),
             2 => (2 - x, y),

@@ -27,7 +27,7 @@ const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 
-/// As many as the decoder accepts; each costs a pass over the whole picture.
+/// As many as the decoder accepts; each costs a pass over the whole image.
 const MAX_SCANS: usize = 100;
 
 /// How the samples of a JPEG are colours, by the rules of libjpeg.
@@ -112,20 +112,20 @@ struct Walk<'a> {
     any_table: bool,
     /// Whether the file uses the standard Huffman tables without defining them.
     standard_tables: bool,
-    /// Whether a scan of a sequential picture left out a component.
+    /// Whether a scan of a sequential image left out a component.
     several_scans: bool,
     no_end_marker: bool,
 }
 
 fn cut() -> Failure {
     broken(
-        "the file ends before the picture is complete (no end-of-image marker): \
+        "the file ends before the image is complete (no end-of-image marker): \
          copy or download it again",
     )
 }
 
 fn damaged(what: &str) -> Failure {
-    broken(format!("the picture's data are damaged: {what}"))
+    broken(format!("the image's data are damaged: {what}"))
 }
 
 impl<'a> Walk<'a> {

@@ -1,11 +1,11 @@
 //! JPEG 2000, in JP2 files and as a bare codestream.
 
-use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
+use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext};
 
 use super::container::{u16_at, u32_at};
 use super::memory::{Needs, times};
 use super::{DecodeLimits, Decoded, Note, broken, memory, pixels, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 const CODESTREAM: &[u8] = b"\xFF\x4F\xFF\x51";
@@ -164,7 +164,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     limits.check_pixels(size.width, size.height)?;
     if size.components > MOST_COMPONENTS {
         return Err(unsupported(format!(
-            "the picture has {} channels, and at most {MOST_COMPONENTS} are read: convert it to \
+            "the image has {} channels, and at most {MOST_COMPONENTS} are read: convert it to \
              8-bit RGB",
             size.components
         )));
@@ -174,7 +174,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     }
     // Otherwise half a file would be decoded without a word.
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
-    let image = Image::new(bytes, &settings).map_err(failure)?;
+    let image = hayro_jpeg2000::Image::new(bytes, &settings).map_err(failure)?;
     if (u64::from(image.width()), u64::from(image.height())) != (size.width, size.height) {
         return Err(broken("the file declares two sizes"));
     }
@@ -188,7 +188,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         }
         ColorSpace::CMYK | ColorSpace::Icc { .. } | ColorSpace::Unknown { .. } => {
             return Err(unsupported(
-                "the picture's colours are neither grey nor red, green and blue: convert it to \
+                "the image's colours are neither grey nor red, green and blue: convert it to \
                  8-bit RGB",
             ));
         }
@@ -202,7 +202,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         || components.iter().any(|component| component.samples().len() as u64 != pixel_count)
     {
         return Err(unsupported(
-            "the picture's channels are not as its colours need them: convert it to 8-bit RGB",
+            "the image's channels are not as its colours need them: convert it to 8-bit RGB",
         ));
     }
     if components.iter().any(|component| component.bit_depth() > 8) {
@@ -222,9 +222,9 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
             samples
         }
     };
-    let picture = Picture::from_rgb(size.width as usize, size.height as usize, rgb)
+    let image = Image::from_rgb(size.width as usize, size.height as usize, rgb)
         .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
-    Ok(Decoded { picture, notes })
+    Ok(Decoded { image, notes })
 }
 
 fn failure(error: hayro_jpeg2000::DecodeError) -> Failure {

@@ -6,7 +6,7 @@ use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, PixelFormat, Renderi
 use super::container::u32_at;
 use super::memory::{Needs, times};
 use super::{DecodeLimits, Decoded, Note, broken, memory, pixels, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 const CODESTREAM: &[u8] = b"\xFF\x0A";
@@ -59,7 +59,7 @@ impl Bits<'_> {
         Some(value)
     }
 
-    /// A side of a picture that is not small.
+    /// A side of an image that is not small.
     fn side(&mut self) -> Option<u64> {
         let count = [9, 13, 18, 30][self.next(2)? as usize];
         Some(1 + self.next(count)?)
@@ -85,7 +85,7 @@ fn size(bytes: &[u8]) -> Option<(u64, u64)> {
     Some((width, height))
 }
 
-/// What the decoder may take of memory for a picture of so many pixels: samples of 32 bits,
+/// What the decoder may take of memory for an image of so many pixels: samples of 32 bits,
 /// of the frame that is decoded, the one that is shown and copies between their stages.
 fn allowance(width: u64, height: u64) -> u64 {
     const SAMPLES: u64 = 4 * 12;
@@ -126,7 +126,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     );
     if image.hdr_type().is_some() {
         return Err(unsupported(
-            "the picture has a high dynamic range, which 8 bits do not hold: convert it to 8-bit \
+            "the image has a high dynamic range, which 8 bits do not hold: convert it to 8-bit \
              RGB",
         ));
     }
@@ -142,7 +142,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         PixelFormat::Gray | PixelFormat::Graya => 1,
         PixelFormat::Rgb | PixelFormat::Rgba => 3,
         PixelFormat::Cmyk | PixelFormat::Cmyka => {
-            return Err(unsupported("the picture holds ink amounts: convert it to 8-bit RGB"));
+            return Err(unsupported("the image holds ink amounts: convert it to 8-bit RGB"));
         }
     };
     let (width, height) = (image.width() as usize, image.height() as usize);
@@ -170,14 +170,14 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     if image.pixel_format().has_alpha() {
         notes.push(Note::AlphaDropped);
     }
-    // The decoder has turned the picture; EXIF data beside it must not turn it again.
+    // The decoder has turned the image; EXIF data beside it must not turn it again.
     if let Some(orientation) = u8::try_from(orientation).ok().filter(|&turn| turn > 1) {
         notes.push(Note::OrientationApplied(orientation));
     }
     let rgb = if channels == 1 { pixels::grey_to_rgb(&samples)? } else { samples };
-    let picture = Picture::from_rgb(width, height, rgb)
-        .ok_or_else(|| broken("the picture holds no pixels"))?;
-    Ok(Decoded { picture, notes })
+    let image =
+        Image::from_rgb(width, height, rgb).ok_or_else(|| broken("the image holds no pixels"))?;
+    Ok(Decoded { image, notes })
 }
 
 /// The decoder's errors are of many types, and their words speak to its authors.

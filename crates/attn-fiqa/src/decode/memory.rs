@@ -1,8 +1,8 @@
-//! How much memory a picture will take to decode, known from its header.
+//! How much memory an image will take to decode, known from its header.
 //!
 //! The figures are bytes per pixel of what each decoder holds at once, format by format;
-//! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: a
-//! picture must not take more than it was admitted for.
+//! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: an
+//! image must not take more than it was admitted for.
 
 use image::ImageFormat;
 
@@ -11,7 +11,7 @@ use super::format::Format;
 use super::{DecodeLimits, broken, container, jpeg, jpeg_xl, jpeg2000, pnm, tiff};
 use crate::status::{Failure, Status};
 
-/// Tables of a decoder, whatever the picture.
+/// Tables of a decoder, whatever the image.
 const TABLES: u64 = 1 << 20;
 
 /// Rows that decoders keep, in bytes for each column: the most is JPEG's, two rows of
@@ -28,9 +28,9 @@ pub(super) struct Needs {
     pub(super) height: u64,
     /// Bytes while the decoder works, its result included.
     pub(super) decoding: u64,
-    /// Bytes that do not grow with the picture: copies of what the file holds.
+    /// Bytes that do not grow with the image: copies of what the file holds.
     pub(super) copies: u64,
-    /// Whether the picture may have to be turned afterwards, which takes a second one.
+    /// Whether the image may have to be turned afterwards, which takes a second one.
     pub(super) turned: bool,
 }
 
@@ -128,8 +128,8 @@ fn does_not_fit(needed: u64) -> Failure {
     Failure::new(
         Status::TooLarge,
         format!(
-            "the picture takes {needed} bytes of memory to decode, which are not available: make \
-             it smaller, or decode fewer pictures at once"
+            "the image takes {needed} bytes of memory to decode, which are not available: make \
+             it smaller, or decode fewer images at once"
         ),
     )
 }
@@ -181,7 +181,7 @@ fn png(bytes: &[u8]) -> Result<Needs, Failure> {
 }
 
 /// RGBA, made into RGB in place, and once more where the first frame is not the whole
-/// picture.
+/// image.
 fn gif(bytes: &[u8]) -> Result<Needs, Failure> {
     let (width, height) = container::gif_size(bytes)?;
     let whole = container::gif_first_frame(bytes)
@@ -204,7 +204,7 @@ fn bmp(bytes: &[u8]) -> Option<Needs> {
 fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
     const ALPHA: u8 = 0x10;
     let header = container::webp_header(bytes)
-        .ok_or_else(|| broken("the file ends before the picture is complete"))?;
+        .ok_or_else(|| broken("the file ends before the image is complete"))?;
     let halves = match header.kind {
         // Luma, chroma at half of both sides, and RGB.
         WebpKind::Lossy => 2 + 1 + 2 * RGB,
@@ -213,15 +213,15 @@ fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
         WebpKind::Lossless { alpha: false } => 2 * (4 + RGB) + 1,
         // The canvas, a frame and the result, in RGBA.
         WebpKind::Extended { animated: true, .. } => 2 * 12 + 1,
-        // Alpha is a lossless picture of its own, beside a lossy one and the result.
+        // Alpha is a lossless image of its own, beside a lossy one and the result.
         WebpKind::Extended { flags, .. } if flags & ALPHA != 0 => 2 * (4 + 1 + 4) + 3 + 1,
         WebpKind::Extended { .. } => 2 * (4 + RGB) + 1,
     };
-    // Lossy pictures consist of blocks of 16×16.
+    // Lossy images consist of blocks of 16×16.
     let blocks = |side: u64| side.next_multiple_of(16);
     let decoding = times(blocks(header.width), blocks(header.height), halves) / 2;
-    // A chunk, and a lossy picture's parts of it as words; how an extended file holds its
-    // picture is said further on.
+    // A chunk, and a lossy image's parts of it as words; how an extended file holds its
+    // image is said further on.
     let copies = match header.kind {
         WebpKind::Lossy => 3,
         WebpKind::Extended { .. } => 2,

@@ -1,4 +1,4 @@
-//! What was done to a picture on its way that a careful reader wants to know.
+//! What was done to an image on its way that a careful reader wants to know.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub enum Note {
     /// The file holds an ICC colour profile. Pixels are taken as they are
     /// stored, as the scripts of the field do.
     IccIgnored,
-    /// The picture was turned or mirrored as its EXIF orientation (2 … 8) asks.
+    /// The image was turned or mirrored as its EXIF orientation (2 … 8) asks.
     OrientationApplied(u8),
     /// Transparency was dropped; the colours under it are used as stored.
     AlphaDropped,
@@ -19,34 +19,34 @@ pub enum Note {
     SixteenBitReduced,
     /// Ink amounts were turned into RGB by multiplication, without a profile.
     CmykConverted,
-    /// The file ends without its end marker, but every block of the picture is there.
+    /// The file ends without its end marker, but every block of the image is there.
     NoEndMarker,
-    /// The file is an animation and only its first picture is used.
+    /// The file is an animation and only its first image is used.
     FirstFrame,
     /// The file has several pages and only the first is used.
     FirstPage,
-    /// The face image record holds several faces' pictures and only the first is used.
+    /// The face image record holds several faces' images and only the first is used.
     FirstOfRecord,
-    /// The picture was resized; both sizes are `(width, height)` in pixels.
+    /// The image was resized; both sizes are `(width, height)` in pixels.
     Resized {
-        /// The size of the file's picture.
+        /// The size of the file's image.
         from: (usize, usize),
         /// The size of the network's input.
         to: (usize, usize),
     },
     /// Red and blue were exchanged back, as the caller asked.
     ChannelsSwapped,
-    /// Faces were looked for in a smaller picture than the file's.
+    /// Faces were looked for in a smaller image than the file's.
     FacesLookedForReduced {
         /// Its size, `(width, height)` in pixels.
         to: (usize, usize),
-        /// The side of a face, in pixels of the file's picture, below which the detector
+        /// The side of a face, in pixels of the file's image, below which the detector
         /// often misses one; `None` where that is not known of a detector.
         often_missed_below: Option<usize>,
     },
-    /// So many faces were found, which is the most of one picture: there may be more.
+    /// So many faces were found, which is the most of one image: there may be more.
     MostFaces(usize),
-    /// Every face is turned clockwise by about 90, 180 or 270 degrees: the picture was
+    /// Every face is turned clockwise by about 90, 180 or 270 degrees: the image was
     /// probably not stored upright.
     FacesTurned(u16),
 }
@@ -68,10 +68,10 @@ impl fmt::Display for Note {
             Self::AlphaDropped => f.write_str("alpha channel dropped"),
             Self::SixteenBitReduced => f.write_str("16-bit samples reduced to 8"),
             Self::CmykConverted => f.write_str("CMYK converted to RGB"),
-            Self::NoEndMarker => f.write_str("no end marker, the picture is complete"),
+            Self::NoEndMarker => f.write_str("no end marker, the image is complete"),
             Self::FirstFrame => f.write_str("first frame of an animation"),
             Self::FirstPage => f.write_str("first page of several"),
-            Self::FirstOfRecord => f.write_str("first picture of the face image record"),
+            Self::FirstOfRecord => f.write_str("first image of the face image record"),
             Self::Resized { from, to } => {
                 write!(f, "resized from {}×{} to {}×{}", from.0, from.1, to.0, to.1)?;
                 let same_aspect = from.0 as u128 * to.1 as u128 == from.1 as u128 * to.0 as u128;
@@ -86,10 +86,10 @@ impl fmt::Display for Note {
                 }
             }
             Self::MostFaces(most) => {
-                write!(f, "{most} faces found, the most of one picture, there may be more")
+                write!(f, "{most} faces found, the most of one image, there may be more")
             }
             Self::FacesTurned(degrees) => {
-                write!(f, "faces are turned by {degrees}°, the picture is probably not upright")
+                write!(f, "faces are turned by {degrees}°, the image is probably not upright")
             }
         }
     }

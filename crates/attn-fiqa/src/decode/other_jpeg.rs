@@ -1,11 +1,11 @@
 //! JPEG files that the decoder of ordinary ones gets wrong, by `jpeg-decoder`: sequential
-//! pictures in several scans, and colours that only libjpeg's rules tell.
+//! images in several scans, and colours that only libjpeg's rules tell.
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
 use super::jpeg::{Colours, JpegFacts};
 use super::{DecodeLimits, Decoded, Note, broken, pixels, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 pub(super) fn decode(
@@ -37,10 +37,10 @@ pub(super) fn decode(
     if has_profile {
         notes.push(Note::IccIgnored);
     }
-    let picture = Picture::from_rgb(usize::from(info.width), usize::from(info.height), rgb)
+    let image = Image::from_rgb(usize::from(info.width), usize::from(info.height), rgb)
         .ok_or_else(|| broken("the decoder gave another number of pixels than declared"))?;
-    let picture = pixels::turn(picture, facts.orientation, &mut notes)?;
-    Ok(Decoded { picture, notes })
+    let image = pixels::turn(image, facts.orientation, &mut notes)?;
+    Ok(Decoded { image, notes })
 }
 
 /// The light that an ink and black leave.
@@ -54,7 +54,7 @@ fn failure(error: Error) -> Failure {
         Error::Unsupported(_) => unsupported(
             "the JPEG uses a feature that is not read: save it as an ordinary JPEG or as PNG",
         ),
-        Error::Format(what) => broken(format!("the picture's data are damaged: {what}")),
-        _ => broken("the picture's data are damaged"),
+        Error::Format(what) => broken(format!("the image's data are damaged: {what}")),
+        _ => broken("the image's data are damaged"),
     }
 }

@@ -4,7 +4,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ExtendedColorType, RgbImage};
 
 use super::{Note, broken, memory, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 /// Refuses sample layouts that have no certain 8-bit meaning, before decoding.
@@ -26,7 +26,7 @@ pub(super) fn check_layout(
         | ColorType::Rgb16
         | ColorType::Rgba16 => Ok(()),
         _ => Err(unsupported(
-            "the picture holds floating-point samples, whose range is not known: convert it to \
+            "the image holds floating-point samples, whose range is not known: convert it to \
              8-bit RGB",
         )),
     }
@@ -39,7 +39,7 @@ pub(super) fn to_rgb(
     layout: ColorType,
     (width, height): (u32, u32),
     notes: &mut Vec<Note>,
-) -> Result<Picture, Failure> {
+) -> Result<Image, Failure> {
     let channels = usize::from(layout.channel_count());
     let wide = usize::from(layout.bytes_per_pixel()) == 2 * channels;
     if wide {
@@ -59,12 +59,12 @@ pub(super) fn to_rgb(
             samples
         }
     };
-    // A picture within the limits has sides that fit.
-    Picture::from_rgb(width as usize, height as usize, rgb)
+    // An image within the limits has sides that fit.
+    Image::from_rgb(width as usize, height as usize, rgb)
         .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))
 }
 
-/// Of samples of 16 bits, in place: a second picture would cost as much memory again.
+/// Of samples of 16 bits, in place: a second image would cost as much memory again.
 fn keep_upper_bytes(samples: &mut Vec<u8>) {
     let count = samples.len() / 2;
     for at in 0..count {
@@ -99,24 +99,24 @@ pub(super) fn grey_to_rgb(samples: &[u8]) -> Result<Vec<u8>, Failure> {
     three_times_the_first(samples, 1)
 }
 
-/// Turns and mirrors a picture as its EXIF orientation asks.
+/// Turns and mirrors an image as its EXIF orientation asks.
 pub(super) fn turn(
-    picture: Picture,
+    image: Image,
     orientation: Orientation,
     notes: &mut Vec<Note>,
-) -> Result<Picture, Failure> {
+) -> Result<Image, Failure> {
     if orientation == Orientation::NoTransforms {
-        return Ok(picture);
+        return Ok(image);
     }
     notes.push(Note::OrientationApplied(orientation.to_exif()));
-    let sides = u32::try_from(picture.width()).ok().zip(u32::try_from(picture.height()).ok());
+    let sides = u32::try_from(image.width()).ok().zip(u32::try_from(image.height()).ok());
     sides
-        .and_then(|(width, height)| RgbImage::from_raw(width, height, picture.into_rgb()))
+        .and_then(|(width, height)| RgbImage::from_raw(width, height, image.into_rgb()))
         .and_then(|stored| {
             let mut upright = DynamicImage::ImageRgb8(stored);
             upright.apply_orientation(orientation);
             let (width, height) = (upright.width() as usize, upright.height() as usize);
-            Picture::from_rgb(width, height, upright.into_rgb8().into_raw())
+            Image::from_rgb(width, height, upright.into_rgb8().into_raw())
         })
-        .ok_or_else(|| broken("the picture cannot be turned upright"))
+        .ok_or_else(|| broken("the image cannot be turned upright"))
 }

@@ -1,4 +1,4 @@
-//! Netpbm's grey and colour pictures: PGM (P2, P5) and PPM (P3, P6).
+//! Netpbm's grey and colour images: PGM (P2, P5) and PPM (P3, P6).
 //!
 //! A library's decoder does not scale samples whose greatest value is not 255, and takes a
 //! cut number for a whole one; the format is a page long (netpbm.sourceforge.net/doc/pgm.html
@@ -6,7 +6,7 @@
 
 use super::memory::{Needs, times};
 use super::{DecodeLimits, Decoded, Note, broken, memory, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 /// What stands before the samples.
@@ -103,7 +103,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     let header = header(bytes).ok_or_else(|| broken("the header is not a PPM's or PGM's"))?;
     limits.check_pixels(header.width, header.height)?;
     let count = times(header.width, header.height, header.channels as u64);
-    let count = usize::try_from(count).map_err(|_| unsupported("the picture is too large"))?;
+    let count = usize::try_from(count).map_err(|_| unsupported("the image is too large"))?;
     let stored = &bytes[header.samples_at..];
     let fewest = if header.text || header.max < 256 { count } else { 2 * count };
     // Each number takes a digit at least: nothing is allocated for samples that are not there.
@@ -123,10 +123,10 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         }
     }
     let rgb = if header.channels == 1 { super::pixels::grey_to_rgb(&samples)? } else { samples };
-    let picture = Picture::from_rgb(header.width as usize, header.height as usize, rgb)
-        .ok_or_else(|| broken("the picture's size does not fit its samples"))?;
+    let image = Image::from_rgb(header.width as usize, header.height as usize, rgb)
+        .ok_or_else(|| broken("the image's size does not fit its samples"))?;
     let notes = if header.max < 256 { Vec::new() } else { vec![Note::SixteenBitReduced] };
-    Ok(Decoded { picture, notes })
+    Ok(Decoded { image, notes })
 }
 
 fn read_text(bytes: &[u8], header: &Header, samples: &mut [u8]) -> Result<(), Failure> {
@@ -160,7 +160,7 @@ mod tests {
 
     fn pixels(bytes: &[u8]) -> Result<Vec<u8>, String> {
         let decoded = decode(bytes, &DecodeLimits::default());
-        decoded.map(|decoded| decoded.picture.into_rgb()).map_err(|failure| failure.message)
+        decoded.map(|decoded| decoded.image.into_rgb()).map_err(|failure| failure.message)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use self::directory::Directory;
 use super::format::Format;
 use super::memory::{Needs, times};
 use super::{DecodeLimits, Decoded, Note, broken, memory, pixels, unsupported};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::{Failure, Status};
 
 const NONE: u64 = 1;
@@ -26,7 +26,7 @@ const RGB: u64 = 2;
 const PALETTE: u64 = 3;
 const LUMA_AND_CHROMA: u64 = 6;
 
-/// What decoding needs: the decoder's own picture and a copy of it, which becomes RGB in
+/// What decoding needs: the decoder's own image and a copy of it, which becomes RGB in
 /// place, or, of grey, in a third one.
 pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     const INKS: u64 = 4;
@@ -42,7 +42,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     let jpeg = directory.one(directory::COMPRESSION, NONE) == JPEG;
     let strip = if jpeg { 2 * decoded } else { 0 };
     let chunk = match directory.chunk() {
-        // A tile may be larger than the picture.
+        // A tile may be larger than the image.
         Some((wide, high)) if directory.is_tiled() => times(wide, high, decoded + strip),
         _ => 0,
     };
@@ -68,7 +68,7 @@ pub(super) fn has_second_page(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// Also for what that crate would decode to something else than the picture.
+/// Also for what that crate would decode to something else than the image.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decoded, Failure>> {
     let directory = Directory::read(bytes)?;
     let (width, height) = directory.size();
@@ -77,7 +77,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decod
     }
     if directory.is_camera_raw() {
         return Some(Err(unsupported(
-            "the file is a camera's raw picture, and only a preview of it could be read: export \
+            "the file is a camera's raw image, and only a preview of it could be read: export \
              it as JPEG or TIFF from a raw converter",
         )));
     }
@@ -89,7 +89,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decod
     }
 }
 
-/// How the picture of a kind that is read here is stored.
+/// How the image of a kind that is read here is stored.
 struct Plan {
     width: usize,
     height: usize,
@@ -168,7 +168,7 @@ impl Plan {
         let planes = if self.planes { self.samples } else { 1 };
         let mut chunks = directory.chunks().ok_or_else(super::damaged)?;
         if chunks.len() < across * down * planes {
-            return Err(broken("the file lists fewer strips or tiles than the picture has"));
+            return Err(broken("the file lists fewer strips or tiles than the image has"));
         }
         // Planes of what is no colour are not needed.
         chunks.truncate(across * down * planes.min(if self.photometric == RGB { 3 } else { 1 }));
@@ -199,13 +199,13 @@ impl Plan {
         if directory.has(directory::PROFILE) {
             notes.push(Note::IccIgnored);
         }
-        let picture = Picture::from_rgb(self.width, self.height, rgb)
-            .ok_or_else(|| broken("the picture holds no pixels"))?;
+        let image = Image::from_rgb(self.width, self.height, rgb)
+            .ok_or_else(|| broken("the image holds no pixels"))?;
         let orientation = u8::try_from(directory.one(directory::ORIENTATION, 1)).ok();
         let orientation = orientation.and_then(image::metadata::Orientation::from_exif);
         let orientation = orientation.unwrap_or(image::metadata::Orientation::NoTransforms);
-        let picture = pixels::turn(picture, orientation, &mut notes)?;
-        Ok(Decoded { picture, notes })
+        let image = pixels::turn(image, orientation, &mut notes)?;
+        Ok(Decoded { image, notes })
     }
 
     /// Unpacks a strip or tile and puts its pixels where they belong.
@@ -272,13 +272,13 @@ impl Plan {
         let decoded = super::decode_as(Format::Jpeg, &file, &limits).map_err(|failure| {
             if failure.status == Status::TooLarge { super::damaged() } else { failure }
         })?;
-        let picture = decoded.picture;
+        let image = decoded.image;
         let pixels = self.chunk.0.min(self.width - x);
-        if picture.width() < pixels || picture.height() < rows.min(self.height - y) {
+        if image.width() < pixels || image.height() < rows.min(self.height - y) {
             return Err(super::damaged());
         }
         for row in 0..rows.min(self.height - y) {
-            let from = &picture.rgb()[3 * row * picture.width()..][..3 * pixels];
+            let from = &image.rgb()[3 * row * image.width()..][..3 * pixels];
             rgb[3 * ((y + row) * self.width + x)..][..3 * pixels].copy_from_slice(from);
         }
         Ok(())

@@ -18,9 +18,9 @@ pub enum DetectorError {
     /// The file cannot be read, or is no network that can be run.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// The network does not take one picture.
+    /// The network does not take one image.
     #[error(
-        "{name}: a detector takes one picture [1, 3, height, width], but this network takes {found}"
+        "{name}: a detector takes one image [1, 3, height, width], but this network takes {found}"
     )]
     BadInput {
         /// The file.
@@ -29,7 +29,7 @@ pub enum DetectorError {
         found: String,
     },
     /// The first run failed.
-    #[error("{name}: the network cannot be run on a blank picture: {what}")]
+    #[error("{name}: the network cannot be run on a blank image: {what}")]
     DoesNotRun {
         /// The file.
         name: String,

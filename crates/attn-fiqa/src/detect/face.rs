@@ -2,9 +2,9 @@
 
 use crate::align::Landmarks;
 
-/// An upright rectangle in pixels of the upright picture, in the coordinates of
+/// An upright rectangle in pixels of the upright image, in the coordinates of
 /// [`Landmarks`]: the centre of the top-left pixel is (0, 0). It may reach
-/// beyond the picture where a face does.
+/// beyond the image where a face does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceBox {
     /// Left edge.
@@ -50,7 +50,7 @@ pub struct Face {
 }
 
 impl Face {
-    /// From the coordinates of a picture `factor` times smaller to those of the
+    /// From the coordinates of an image `factor` times smaller to those of the
     /// larger one: both have their outer edges in common, not their first
     /// pixels' centres.
     pub(super) fn enlarged(&self, (horizontal, vertical): (f32, f32)) -> Self {

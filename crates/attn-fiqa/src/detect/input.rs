@@ -1,12 +1,12 @@
-//! A picture's pixels as a network's input.
+//! An image's pixels as a network's input.
 
 use super::format::{InputPixels, InputSize};
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// Sides are multiples of this: the largest stride.
 pub(super) const ALIGNMENT: usize = 32;
 
-/// The smallest input that holds a picture.
+/// The smallest input that holds an image.
 pub(super) fn input_size(width: usize, height: usize) -> InputSize {
     InputSize {
         width: width.next_multiple_of(ALIGNMENT),
@@ -14,15 +14,15 @@ pub(super) fn input_size(width: usize, height: usize) -> InputSize {
     }
 }
 
-/// `[1, 3, row, column]`: the picture in the upper left corner, black elsewhere.
-pub(super) fn planes(picture: &Picture, size: InputSize, pixels: InputPixels) -> Vec<f32> {
+/// `[1, 3, row, column]`: the image in the upper left corner, black elsewhere.
+pub(super) fn planes(image: &Image, size: InputSize, pixels: InputPixels) -> Vec<f32> {
     let InputPixels { blue_first, mean, scale } = pixels;
     let level: [f32; 256] = std::array::from_fn(|level| (level as f32 - mean) * scale);
     let plane_length = size.width * size.height;
     let mut planes = vec![level[0]; 3 * plane_length];
     for (plane, out) in planes.chunks_exact_mut(plane_length).enumerate() {
         let channel = if blue_first { 2 - plane } else { plane };
-        let rows = picture.rgb().chunks_exact(3 * picture.width());
+        let rows = image.rgb().chunks_exact(3 * image.width());
         for (row, out) in rows.zip(out.chunks_exact_mut(size.width)) {
             for (pixel, out) in row.chunks_exact(3).zip(out) {
                 *out = level[usize::from(pixel[channel])];
@@ -39,12 +39,12 @@ mod tests {
     #[test]
     fn planes_are_red_green_blue_or_the_other_way_and_padded_with_black() {
         let rgb: Vec<u8> = (0..2 * 3 * 3).collect();
-        let picture = Picture::from_rgb(3, 2, rgb).unwrap();
+        let image = Image::from_rgb(3, 2, rgb).unwrap();
         let size = input_size(3, 2);
         assert_eq!((size.width, size.height), (32, 32));
         for blue_first in [false, true] {
             let pixels = InputPixels { blue_first, mean: 127.5, scale: 1.0 / 128.0 };
-            let planes = planes(&picture, size, pixels);
+            let planes = planes(&image, size, pixels);
             assert_eq!(planes.len(), 3 * 32 * 32);
             for plane in 0..3 {
                 for row in 0..32 {

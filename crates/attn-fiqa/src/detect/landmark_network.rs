@@ -14,7 +14,7 @@ use crate::convolution::{
     FeatureMap, Pointwise, Separable, SeparableShape, Sequence, Stem, Weights, WeightsError,
 };
 use crate::lent::Pool;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// Pixels on a side of a view.
 pub(super) const VIEW: usize = 80;
@@ -92,7 +92,7 @@ impl LandmarkNetwork {
     }
 
     /// The points of the face in a view of [`VIEW`]×[`VIEW`] pixels, in its pixels.
-    pub(super) fn points(&self, view: &Picture) -> Landmarks {
+    pub(super) fn points(&self, view: &Image) -> Landmarks {
         let mut space = self.workspaces.take(Workspace::default);
         self.heat(view, &mut space);
         let points = std::array::from_fn(|point| centre_of_heat(&space.heat, point));
@@ -100,7 +100,7 @@ impl LandmarkNetwork {
         Landmarks(points)
     }
 
-    fn heat(&self, view: &Picture, space: &mut Workspace) {
+    fn heat(&self, view: &Image, space: &mut Workspace) {
         let Workspace { stem, stages: [x4, x8, x16], pyramid: [p4, p8, p16], spare, heat } = space;
         self.stem.apply(view, (VIEW, VIEW), stem);
         let [to_4, to_8, to_16] = &self.stages;

@@ -7,7 +7,7 @@ use super::landmark_network::{LandmarkNetwork, VIEW};
 use super::refine::refined;
 use crate::align::{Landmarks, Similarity};
 use crate::decode::{DecodeLimits, decode};
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// The portrait's landmarks as YuNet gives them.
 const PORTRAIT: Landmarks =
@@ -29,11 +29,11 @@ fn network() -> LandmarkNetwork {
     LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, attn_fiqa_kernels::Isa::widest()).unwrap()
 }
 
-fn example(bytes: &[u8]) -> Picture {
-    decode(bytes, &DecodeLimits::default()).unwrap().picture
+fn example(bytes: &[u8]) -> Image {
+    decode(bytes, &DecodeLimits::default()).unwrap().image
 }
 
-fn portrait() -> Picture {
+fn portrait() -> Image {
     example(include_bytes!("../../../../examples/astronaut.png"))
 }
 
@@ -65,7 +65,7 @@ fn points_are_those_that_onnx_runtime_gives() {
     let edge = (crop.width() - VIEW) / 2;
     let rows = crop.rgb().chunks_exact(3 * crop.width()).skip(edge).take(VIEW);
     let rgb = rows.flat_map(|row| row[3 * edge..3 * (edge + VIEW)].to_vec()).collect();
-    let found = network().points(&Picture::from_rgb(VIEW, VIEW, rgb).unwrap());
+    let found = network().points(&Image::from_rgb(VIEW, VIEW, rgb).unwrap());
     for (found, expected) in found.0.iter().flatten().zip(GOLDEN.0.iter().flatten()) {
         assert!((found - expected).abs() < GOLDEN_TOLERANCE, "{found} {expected}");
     }
@@ -73,8 +73,8 @@ fn points_are_those_that_onnx_runtime_gives() {
 
 #[test]
 fn a_wrong_start_ends_at_the_same_points() {
-    let (network, picture) = (network(), portrait());
-    let exact = refined(&network, &picture, &PORTRAIT).unwrap();
+    let (network, image) = (network(), portrait());
+    let exact = refined(&network, &image, &PORTRAIT).unwrap();
     assert!(error(&exact, &PORTRAIT) < 0.06, "off by {}", error(&exact, &PORTRAIT));
     for (degrees, scale, shift) in [
         (0.0, 1.0, [0.1, 0.0]),
@@ -85,7 +85,7 @@ fn a_wrong_start_ends_at_the_same_points() {
         (4.0, 1.12, [-0.08, 0.04]),
     ] {
         let rough = moved(&exact, &about_the_face(degrees, scale, shift));
-        let found = refined(&network, &picture, &rough).unwrap();
+        let found = refined(&network, &image, &rough).unwrap();
         let (before, after) = (error(&rough, &exact), error(&found, &exact));
         assert!(after < 0.02 && after < before / 3.0, "{degrees}° {scale} {shift:?}: {after}");
     }
@@ -93,8 +93,8 @@ fn a_wrong_start_ends_at_the_same_points() {
 
 #[test]
 fn points_move_with_the_face() {
-    let (network, picture) = (network(), portrait());
-    let exact = refined(&network, &picture, &PORTRAIT).unwrap();
+    let (network, image) = (network(), portrait());
+    let exact = refined(&network, &image, &PORTRAIT).unwrap();
     for (degrees, scale, shift) in [
         (0.0, 1.0, [1.3, 0.4]),
         (20.0, 1.0, [0.0, 0.0]),
@@ -103,16 +103,16 @@ fn points_move_with_the_face() {
     ] {
         let by = about_the_face(degrees, scale, shift);
         let back = by.inverse().unwrap();
-        let there = drawn_through(&picture, &back);
+        let there = drawn_through(&image, &back);
         let expected = moved(&exact, &by);
         let found = refined(&network, &there, &expected).unwrap();
         assert!(error(&found, &expected) < 0.02, "{degrees}° {scale} {shift:?}");
     }
-    let width = picture.width();
-    let pixels: Vec<&[u8]> = picture.rgb().chunks_exact(3).collect();
+    let width = image.width();
+    let pixels: Vec<&[u8]> = image.rgb().chunks_exact(3).collect();
     let rows = pixels.chunks_exact(width);
     let rgb = rows.flat_map(|row| row.iter().rev().flat_map(|pixel| pixel.to_vec())).collect();
-    let in_mirror = Picture::from_rgb(width, picture.height(), rgb).unwrap();
+    let in_mirror = Image::from_rgb(width, image.height(), rgb).unwrap();
     let mirror = |points: &Landmarks| {
         Landmarks([1, 0, 2, 4, 3].map(|index: usize| {
             let [x, y] = points.0[index];
@@ -123,13 +123,13 @@ fn points_move_with_the_face() {
     assert!(error(&found, &mirror(&exact)) < 0.005, "{}", error(&found, &mirror(&exact)));
 }
 
-/// A picture of the same size, each pixel taken bilinearly from where `back` says.
-fn drawn_through(picture: &Picture, back: &Similarity) -> Picture {
-    let (width, height) = (picture.width(), picture.height());
+/// An image of the same size, each pixel taken bilinearly from where `back` says.
+fn drawn_through(image: &Image, back: &Similarity) -> Image {
+    let (width, height) = (image.width(), image.height());
     let level = |x: f64, y: f64, channel: usize| {
         let inside = x >= 0.0 && y >= 0.0 && x < width as f64 && y < height as f64;
         if inside {
-            f64::from(picture.rgb()[(y as usize * width + x as usize) * 3 + channel])
+            f64::from(image.rgb()[(y as usize * width + x as usize) * 3 + channel])
         } else {
             0.0
         }
@@ -146,5 +146,5 @@ fn drawn_through(picture: &Picture, back: &Similarity) -> Picture {
             rgb.push((above * (1.0 - v) + below * v).round() as u8);
         }
     }
-    Picture::from_rgb(width, height, rgb).unwrap()
+    Image::from_rgb(width, height, rgb).unwrap()
 }

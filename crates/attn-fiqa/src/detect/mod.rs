@@ -1,6 +1,6 @@
-//! Faces in a picture of any size: boxes, five landmarks each, and how sure.
+//! Faces in an image of any size: boxes, five landmarks each, and how sure.
 //!
-//! A picture goes through the network at a few sizes (`pyramid`); `format`
+//! An image goes through the network at a few sizes (`pyramid`); `format`
 //! turns outputs into candidates, one trait for every family of detectors,
 //! `suppress` leaves one candidate a face, and `refine` looks at each face again,
 //! with a network of its own, for exacter landmarks.
@@ -26,7 +26,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::decode::Note;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
@@ -43,7 +43,7 @@ pub use face::{Face, FaceBox};
 /// How sure a detector must be of a face by default.
 ///
 /// At 0.7 the built-in one finds 88 to 95 % of the faces above 24 pixels that YuNet is sure
-/// of, with 3.7 boxes too many in 100 pictures; at 0.6 there are 12 (`models/detector.md`).
+/// of, with 3.7 boxes too many in 100 images; at 0.6 there are 12 (`models/detector.md`).
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
 /// Boxes that overlap by more (intersection over union) are one face.
@@ -58,7 +58,7 @@ pub const BUILTIN_DETECTOR: &str = "built-in";
 
 /// A network that finds faces. `Send + Sync`; share it freely.
 ///
-/// What it finds depends neither on the number of threads nor on the pictures
+/// What it finds depends neither on the number of threads nor on the images
 /// that go through beside.
 ///
 /// # Examples
@@ -66,11 +66,11 @@ pub const BUILTIN_DETECTOR: &str = "built-in";
 /// ```
 /// # #[cfg(feature = "builtin-model")] {
 /// use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
-/// use attn_fiqa::picture::Picture;
+/// use attn_fiqa::pixels::Image;
 /// use attn_fiqa::threads::Threads;
 ///
 /// let detector = Detector::builtin(&Threads::new(None)?)?;
-/// let wall = Picture::from_rgb(320, 240, vec![90; 320 * 240 * 3]).ok_or("wrong size")?;
+/// let wall = Image::from_rgb(320, 240, vec![90; 320 * 240 * 3]).ok_or("wrong size")?;
 /// assert!(detector.detect(&wall, DEFAULT_MIN_CONFIDENCE)?.is_empty());
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -80,7 +80,7 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     threads: Threads,
-    /// Whether a picture without a sure upright face is looked at in its other quarter turns.
+    /// Whether an image without a sure upright face is looked at in its other quarter turns.
     turns: bool,
     /// What looks at each face again, if anything does.
     #[cfg(feature = "builtin-model")]
@@ -101,7 +101,7 @@ impl Detector {
                 name: format!("{name} detector"),
                 what: what.to_string(),
             })?;
-        let blank = Picture::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
+        let blank = Image::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
         let outputs = network.run(&blank, input::input_size(1, 1));
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let (network, format) = (Network::Own(Box::new(network)), Box::new(format.ours()));
@@ -109,7 +109,7 @@ impl Detector {
     }
 
     /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
-    /// the outputs of a run on a blank picture.
+    /// the outputs of a run on a blank image.
     ///
     /// YuNet files take blue first, levels 0 … 255; SCRFD files take red first,
     /// `(x − 127.5) / 128`; so do these, whoever trained them. The
@@ -144,7 +144,7 @@ impl Detector {
             _ => format::recognise(&outputs, input)
                 .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?,
         };
-        // A first decoding, so that a file that cannot work is refused before any picture.
+        // A first decoding, so that a file that cannot work is refused before any image.
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
@@ -182,7 +182,7 @@ impl Detector {
         Ok(Self { again: Some(Box::new(network)), ..self })
     }
 
-    /// The same, looking at each picture only as it stands.
+    /// The same, looking at each image only as it stands.
     #[must_use]
     pub fn upright_only(self) -> Self {
         Self { turns: false, ..self }
@@ -214,41 +214,41 @@ impl Detector {
     }
 
     /// Every face of at least `min_confidence`, the largest box first, in pixels
-    /// of the picture.
+    /// of the image.
     ///
-    /// The picture is looked at with its longer side at most 1920 pixels, and at
+    /// The image is looked at with its longer side at most 1920 pixels, and at
     /// a third and a ninth of that for faces that are large there, so that faces
     /// from about a hundredth of the longer side to all of it are within reach. A face that
     /// is large at one of these sizes must be seen, if only half as surely, at the next
     /// smaller one too: what is a face only when looked at from very near is none.
-    /// Networks of a fixed input size see the picture once, at that size.
+    /// Networks of a fixed input size see the image once, at that size.
     ///
-    /// Where no face is found, or only doubtful ones, the picture is looked at in its three
+    /// Where no face is found, or only doubtful ones, the image is looked at in its three
     /// other quarter turns too, unless the detector is [`upright_only`](Self::upright_only),
     /// and the faces of the turn with the surest face are given, in the coordinates of the
-    /// picture as it stands. A face must be surer there: a third of the doubt is not allowed.
+    /// image as it stands. A face must be surer there: a third of the doubt is not allowed.
     ///
     /// # Errors
     ///
-    /// [`Status::DetectorFailed`] when the network cannot be run on this picture
+    /// [`Status::DetectorFailed`] when the network cannot be run on this image
     /// or gives no finite numbers.
-    pub fn detect(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
-        self.threads.install(|| self.detect_here(picture, min_confidence))
+    pub fn detect(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        self.threads.install(|| self.detect_here(image, min_confidence))
     }
 
     /// On the threads of the current pool.
-    fn detect_here(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
-        let mut faces = self.upright_faces(picture, min_confidence)?;
+    fn detect_here(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        let mut faces = self.upright_faces(image, min_confidence)?;
         // A face on its side can pass for a doubtful upright one.
         if self.turns && surest(&faces) < confidence_in_turned(min_confidence) {
-            let turned = self.turned_faces(picture, min_confidence)?;
+            let turned = self.turned_faces(image, min_confidence)?;
             if surest(&turned) > surest(&faces) {
                 faces = turned;
             }
         }
         #[cfg(feature = "builtin-model")]
         if let Some(network) = &self.again {
-            faces.par_iter_mut().for_each(|face| look_again(network, picture, face));
+            faces.par_iter_mut().for_each(|face| look_again(network, image, face));
         }
         let mut faces = suppress::without_shared_landmarks(faces);
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
@@ -256,11 +256,11 @@ impl Detector {
     }
 
     /// The faces of the other quarter turn with the surest face.
-    fn turned_faces(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
-        let level = pyramid::at_size(self.threads.isa(), picture, self.levels(picture)[0]);
+    fn turned_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+        let level = pyramid::at_size(self.threads.isa(), image, self.levels(image)[0]);
         let scale = (
-            picture.width() as f32 / level.width() as f32,
-            picture.height() as f32 / level.height() as f32,
+            image.width() as f32 / level.width() as f32,
+            image.height() as f32 / level.height() as f32,
         );
         let mut best = Vec::new();
         for turn in QuarterTurn::ALL {
@@ -274,17 +274,16 @@ impl Detector {
         Ok(best)
     }
 
-    /// Faces of a picture as it stands, with the detector's own landmarks, surest first.
-    fn upright_faces(&self, picture: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+    /// Faces of an image as it stands, with the detector's own landmarks, surest first.
+    fn upright_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut levels = Vec::new();
-        let mut finer: Option<Picture> = None;
-        for (index, size) in self.levels(picture).into_iter().enumerate() {
-            // Each level is made from the one before: the large picture is read once.
-            let level =
-                pyramid::at_size(self.threads.isa(), finer.as_ref().unwrap_or(picture), size);
+        let mut finer: Option<Image> = None;
+        for (index, size) in self.levels(image).into_iter().enumerate() {
+            // Each level is made from the one before: the large image is read once.
+            let level = pyramid::at_size(self.threads.isa(), finer.as_ref().unwrap_or(image), size);
             let scale = (
-                picture.width() as f32 / level.width() as f32,
-                picture.height() as f32 / level.height() as f32,
+                image.width() as f32 / level.width() as f32,
+                image.height() as f32 / level.height() as f32,
             );
             // Less sure ones in a coarser level confirm those of the finer.
             let floor =
@@ -301,14 +300,14 @@ impl Detector {
         Ok(suppress::suppress(candidates, SAME_FACE))
     }
 
-    /// What to know of the faces that [`Detector::detect`] found in a picture, for its row: that
-    /// the picture was looked at reduced, and so small faces may be missing, that there
+    /// What to know of the faces that [`Detector::detect`] found in an image, for its row: that
+    /// the image was looked at reduced, and so small faces may be missing, that there
     /// were more than are kept, and that they lie on their side or stand on their head.
-    pub fn notes(&self, picture: &Picture, faces: &[Face]) -> Vec<Note> {
+    pub fn notes(&self, image: &Image, faces: &[Face]) -> Vec<Note> {
         let mut notes = Vec::new();
-        let to = self.levels(picture)[0];
-        if to.0 < picture.width() || to.1 < picture.height() {
-            let scale = picture.width().max(picture.height()) as f64 / to.0.max(to.1) as f64;
+        let to = self.levels(image)[0];
+        if to.0 < image.width() || to.1 < image.height() {
+            let scale = image.width().max(image.height()) as f64 / to.0.max(to.1) as f64;
             let weak = (OFTEN_MISSED * scale).round() as usize;
             let often_missed_below = self.network.is_builtin().then_some(weak);
             notes.push(Note::FacesLookedForReduced { to, often_missed_below });
@@ -320,8 +319,8 @@ impl Detector {
         notes
     }
 
-    fn levels(&self, picture: &Picture) -> Vec<(usize, usize)> {
-        let (width, height) = (picture.width(), picture.height());
+    fn levels(&self, image: &Image) -> Vec<(usize, usize)> {
+        let (width, height) = (image.width(), image.height());
         let Some(fixed) = self.network.fixed_size() else {
             return pyramid::levels(width, height, pyramid::WORKING_SIDE);
         };
@@ -331,7 +330,7 @@ impl Detector {
         vec![(scaled(width), scaled(height))]
     }
 
-    fn candidates(&self, level: &Picture, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+    fn candidates(&self, level: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let size = self
             .network
             .fixed_size()
@@ -345,12 +344,12 @@ impl Detector {
     fn failed(&self, what: &dyn std::fmt::Display) -> Failure {
         Failure::new(
             Status::DetectorFailed,
-            format!("the detector '{}' failed on this picture: {what}", self.name),
+            format!("the detector '{}' failed on this image: {what}", self.name),
         )
     }
 }
 
-/// How sure of a face a turned picture must be: only two thirds of the doubt are allowed
+/// How sure of a face a turned image must be: only two thirds of the doubt are allowed
 /// there, since three more looks are three more chances of a false face.
 fn confidence_in_turned(min_confidence: f32) -> f32 {
     1.0 - (1.0 - min_confidence) * 2.0 / 3.0
@@ -373,8 +372,8 @@ fn quarter_turn_of(faces: &[Face]) -> Option<u16> {
 /// Exacter landmarks from a second look, each face alone, so that its points depend on no
 /// other face.
 #[cfg(feature = "builtin-model")]
-fn look_again(network: &LandmarkNetwork, picture: &Picture, face: &mut Face) {
-    if let Some(landmarks) = refine::refined(network, picture, &face.landmarks) {
+fn look_again(network: &LandmarkNetwork, image: &Image, face: &mut Face) {
+    if let Some(landmarks) = refine::refined(network, image, &face.landmarks) {
         face.landmarks = landmarks;
         face.refined = true;
     }

@@ -1,7 +1,7 @@
-//! One picture at several sizes, so that a network that knows faces of some
+//! One image at several sizes, so that a network that knows faces of some
 //! sizes finds those of any.
 //!
-//! The network is trained on faces of about 12 to 400 pixels. Large pictures are
+//! The network is trained on faces of about 12 to 400 pixels. Large images are
 //! first brought down to a working size; every further level is three times
 //! smaller than the one before, which costs a ninth of it and moves faces that
 //! are too large into reach.
@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use super::Face;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use attn_fiqa_kernels::Isa;
 
 use crate::resize::{resize_bilinear, shrink_area};
@@ -19,7 +19,7 @@ use crate::resize::{resize_bilinear, shrink_area};
 pub(super) const WORKING_SIDE: usize = 1920;
 /// From one level to the next.
 const STEP: usize = 3;
-/// A level this small shows even a face that fills the picture at a size that
+/// A level this small shows even a face that fills the image at a size that
 /// the network knows.
 const SMALL_ENOUGH: usize = 320;
 /// The least side of a face, the root of its box's area, that a level after the
@@ -32,7 +32,7 @@ const LEAST_IN_COARSER: f32 = 100.0;
 const TO_CONFIRM: f32 = 200.0;
 /// How sure of a face, as a share of what is asked for, the coarser level must be.
 pub(super) const CONFIRMING: f32 = 0.5;
-/// Smaller pictures are doubled: a face of 8 pixels is then one of 16.
+/// Smaller images are doubled: a face of 8 pixels is then one of 16.
 const TINY: usize = 128;
 
 /// What one level shows of a face.
@@ -40,7 +40,7 @@ const TINY: usize = 128;
 pub(super) struct Seen {
     /// The root of its box's area, in pixels of the level.
     pub(super) side: f32,
-    /// The face in pixels of the picture.
+    /// The face in pixels of the image.
     pub(super) face: Face,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) 
     candidates
 }
 
-/// Width and height of each level of a picture, finest first.
+/// Width and height of each level of an image, finest first.
 pub(super) fn levels(width: usize, height: usize, finest: usize) -> Vec<(usize, usize)> {
     let longer = width.max(height);
     let mut side = if longer <= TINY { longer * 2 } else { longer.min(finest) };
@@ -83,17 +83,13 @@ pub(super) fn levels(width: usize, height: usize, finest: usize) -> Vec<(usize, 
     }
 }
 
-/// A picture at another size, by averaging where it shrinks.
-pub(super) fn at_size(
-    isa: Isa,
-    picture: &Picture,
-    (width, height): (usize, usize),
-) -> Cow<'_, Picture> {
-    if (width, height) == (picture.width(), picture.height()) {
-        return Cow::Borrowed(picture);
+/// An image at another size, by averaging where it shrinks.
+pub(super) fn at_size(isa: Isa, image: &Image, (width, height): (usize, usize)) -> Cow<'_, Image> {
+    if (width, height) == (image.width(), image.height()) {
+        return Cow::Borrowed(image);
     }
-    let resized = shrink_area(isa, picture, width, height)
-        .or_else(|| resize_bilinear(picture, width, height))
+    let resized = shrink_area(isa, image, width, height)
+        .or_else(|| resize_bilinear(image, width, height))
         .expect("a level without pixels: this is a bug");
     Cow::Owned(resized)
 }

@@ -10,7 +10,7 @@
 use super::landmark_network::{LandmarkNetwork, VIEW};
 use crate::align::{Landmarks, Similarity, TEMPLATE_112, similarity_to_template, warp};
 use crate::crop::Crop;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::recognise::mirrored;
 
 /// Pixels between the eyes of a face that fits the template: the network was trained on
@@ -30,55 +30,55 @@ const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 /// The landmarks of a second look at a face, by rough ones; `None` where those should stay.
 pub(super) fn refined(
     network: &LandmarkNetwork,
-    picture: &Picture,
+    image: &Image,
     rough: &Landmarks,
 ) -> Option<Landmarks> {
     let mut points = *rough;
     for look in 1..=LOOKS.1 {
-        let found = View::of(picture, &points)?.landmarks(|view| network.points(view));
+        let found = View::of(image, &points)?.landmarks(|view| network.points(view));
         let before = std::mem::replace(&mut points, found);
         if look >= LOOKS.0 && way(&before, &points).is_some_and(|way| way < SETTLED) {
             break;
         }
     }
-    believable(rough, &points, picture).then_some(points)
+    believable(rough, &points, image).then_some(points)
 }
 
 /// Where a face is looked at again.
 struct View {
-    to_picture: Similarity,
+    to_image: Similarity,
     pixels: Crop,
 }
 
 impl View {
     /// The upright view of a face by its rough landmarks; `None` where they are no face's.
-    fn of(picture: &Picture, rough: &Landmarks) -> Option<Self> {
+    fn of(image: &Image, rough: &Landmarks) -> Option<Self> {
         let to_view = in_view(&similarity_to_template(rough, 112).ok()?);
-        let to_picture = to_view.inverse()?;
-        Some(Self { to_picture, pixels: warp(picture, &to_view, VIEW) })
+        let to_image = to_view.inverse()?;
+        Some(Self { to_image, pixels: warp(image, &to_view, VIEW) })
     }
 
-    /// What `find` finds in the view and in its mirror image, averaged, in the picture.
-    fn landmarks(&self, find: impl Fn(&Picture) -> Landmarks) -> Landmarks {
-        let plain = find(&picture_of(&self.pixels));
-        let in_mirror = mirror(&find(&picture_of(&mirrored(&self.pixels))));
+    /// What `find` finds in the view and in its mirror image, averaged, in the image.
+    fn landmarks(&self, find: impl Fn(&Image) -> Landmarks) -> Landmarks {
+        let plain = find(&image_of(&self.pixels));
+        let in_mirror = mirror(&find(&image_of(&mirrored(&self.pixels))));
         Landmarks(std::array::from_fn(|point| {
             let mean = |axis: usize| {
                 (f64::from(plain.0[point][axis]) + f64::from(in_mirror.0[point][axis])) / 2.0
             };
-            self.to_picture.apply([mean(0), mean(1)]).map(|value| value as f32)
+            self.to_image.apply([mean(0), mean(1)]).map(|value| value as f32)
         }))
     }
 }
 
-fn picture_of(crop: &Crop) -> Picture {
-    Picture::from_rgb(VIEW, VIEW, crop.rgb().to_vec()).expect("a crop is a picture: this is a bug")
+fn image_of(crop: &Crop) -> Image {
+    Image::from_rgb(VIEW, VIEW, crop.rgb().to_vec()).expect("a crop is an image: this is a bug")
 }
 
-/// Whether points are a face's in the picture and near enough to where it was found.
-fn believable(rough: &Landmarks, found: &Landmarks, picture: &Picture) -> bool {
+/// Whether points are a face's in the image and near enough to where it was found.
+fn believable(rough: &Landmarks, found: &Landmarks, image: &Image) -> bool {
     similarity_to_template(found, 112).is_ok()
-        && found.check_within(picture.width(), picture.height()).is_ok()
+        && found.check_within(image.width(), image.height()).is_ok()
         && way(rough, found).is_some_and(|way| way <= TOO_FAR)
 }
 
@@ -96,7 +96,7 @@ fn template_eyes() -> f64 {
     (rx - lx).hypot(ry - ly)
 }
 
-/// From a picture to a view: the template's pixels scaled, the middle of its points in
+/// From an image to a view: the template's pixels scaled, the middle of its points in
 /// the middle of the view.
 fn in_view(to_template: &Similarity) -> Similarity {
     let scale = EYES / template_eyes();
@@ -130,9 +130,9 @@ mod tests {
         Landmarks(TEMPLATE_112.map(|[x, y]| [x as f32, y as f32]))
     }
 
-    /// A picture, black but for a white square of three pixels a side on each landmark: a
+    /// An image, black but for a white square of three pixels a side on each landmark: a
     /// view may leave out single pixels.
-    fn marked(points: &Landmarks, side: usize) -> Picture {
+    fn marked(points: &Landmarks, side: usize) -> Image {
         let mut rgb = vec![0; side * side * 3];
         for [x, y] in points.0 {
             for row in y.round() as usize - 1..=y.round() as usize + 1 {
@@ -140,10 +140,10 @@ mod tests {
                 rgb[at..at + 9].fill(255);
             }
         }
-        Picture::from_rgb(side, side, rgb).unwrap()
+        Image::from_rgb(side, side, rgb).unwrap()
     }
 
-    fn is_bright_near(view: &Picture, [x, y]: [f64; 2]) -> bool {
+    fn is_bright_near(view: &Image, [x, y]: [f64; 2]) -> bool {
         let near = |at: f64| (at.round() as usize - 1)..=(at.round() as usize + 1);
         near(y).any(|y| near(x).any(|x| view.rgb()[(y * VIEW + x) * 3] > 60))
     }
@@ -154,15 +154,15 @@ mod tests {
         let eyes = (upright[1][0] - upright[0][0]).hypot(upright[1][1] - upright[0][1]);
         assert!((eyes - EYES).abs() < 1e-9);
         for (turn, scale) in [(0.0, 1.0), (0.6, 1.3), (-0.9, 1.2), (3.0, 0.9)] {
-            // Around the middle of the picture.
+            // Around the middle of the image.
             let by = turned(turn, scale, [0.0; 2]);
             let [x, y] = by.apply([56.0, 72.0]);
             let by = Similarity { shift: [150.0 - x, 150.0 - y], ..by };
             let points = moved(&template(), &by);
             let view = View::of(&marked(&points, 300), &points).unwrap();
-            let in_mirror = picture_of(&mirrored(&view.pixels));
+            let in_mirror = image_of(&mirrored(&view.pixels));
             for [x, y] in upright {
-                assert!(is_bright_near(&picture_of(&view.pixels), [x, y]), "{turn} {scale}");
+                assert!(is_bright_near(&image_of(&view.pixels), [x, y]), "{turn} {scale}");
                 let far_side = VIEW as f64 - 1.0 - x;
                 assert!(is_bright_near(&in_mirror, [far_side, y]), "{turn} {scale}");
             }
@@ -170,17 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_in_a_view_is_mapped_back_to_the_picture() {
+    fn what_is_found_in_a_view_is_mapped_back_to_the_image() {
         let points = moved(&template(), &turned(0.4, 1.7, [120.0, 30.0]));
-        let picture = marked(&points, 400);
+        let image = marked(&points, 400);
         // Rough landmarks: turned, shrunk and moved a little.
         let rough = moved(&points, &turned(0.1, 0.9, [15.0, 25.0]));
-        let view = View::of(&picture, &rough).unwrap();
-        let to_view = view.to_picture.inverse().unwrap();
+        let view = View::of(&image, &rough).unwrap();
+        let to_view = view.to_image.inverse().unwrap();
         let found = moved(&points, &to_view);
         let in_mirror = mirror(&found);
-        assert!(in_mirror.0[0][0] < in_mirror.0[1][0], "left and right are the picture's");
-        let plain = picture_of(&view.pixels);
+        assert!(in_mirror.0[0][0] < in_mirror.0[1][0], "left and right are the image's");
+        let plain = image_of(&view.pixels);
         let close = |found: Landmarks, in_mirror: Landmarks| {
             let seen = view.landmarks(|view| if *view == plain { found } else { in_mirror });
             let pairs = seen.0.into_iter().zip(points.0);
@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn points_far_from_the_rough_ones_or_of_no_face_are_not_believed() {
-        let picture = Picture::from_rgb(200, 200, vec![0; 200 * 200 * 3]).unwrap();
+        let image = Image::from_rgb(200, 200, vec![0; 200 * 200 * 3]).unwrap();
         let rough = template();
-        assert!(believable(&rough, &moved(&rough, &turned(0.0, 1.0, [18.0, 18.0])), &picture));
-        assert!(!believable(&rough, &moved(&rough, &turned(0.0, 1.0, [19.0, 19.0])), &picture));
-        assert!(!believable(&rough, &Landmarks([[56.0, 72.0]; 5]), &picture));
+        assert!(believable(&rough, &moved(&rough, &turned(0.0, 1.0, [18.0, 18.0])), &image));
+        assert!(!believable(&rough, &moved(&rough, &turned(0.0, 1.0, [19.0, 19.0])), &image));
+        assert!(!believable(&rough, &Landmarks([[56.0, 72.0]; 5]), &image));
         let mut broken = rough;
         broken.0[2][0] = f32::NAN;
-        assert!(!believable(&rough, &broken, &picture));
+        assert!(!believable(&rough, &broken, &image));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Face;
 
-/// The most faces of one picture, the surest ones: more than any photo has. Each candidate
+/// The most faces of one image, the surest ones: more than any photo has. Each candidate
 /// is compared with all of them, and a detector that finds one everywhere must not take
 /// hours.
 pub(super) const MAX_FACES: usize = 4096;

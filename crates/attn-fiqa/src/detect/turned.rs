@@ -1,11 +1,11 @@
-//! Pictures that lie on their side or stand on their head: quarter turns, and the faces of a
-//! turned picture back in the picture itself.
+//! Images that lie on their side or stand on their head: quarter turns, and the faces of a
+//! turned image back in the image itself.
 
 use super::{Face, FaceBox};
 use crate::align::Landmarks;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
-/// A clockwise turn of the picture.
+/// A clockwise turn of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QuarterTurn {
     By90,
@@ -16,22 +16,22 @@ pub(super) enum QuarterTurn {
 impl QuarterTurn {
     pub(super) const ALL: [Self; 3] = [Self::By90, Self::By270, Self::By180];
 
-    /// The picture turned.
-    pub(super) fn apply(self, picture: &Picture) -> Picture {
-        let (width, height) = (picture.width(), picture.height());
+    /// The image turned.
+    pub(super) fn apply(self, image: &Image) -> Image {
+        let (width, height) = (image.width(), image.height());
         let (turned_width, turned_height) = match self {
             Self::By180 => (width, height),
             Self::By90 | Self::By270 => (height, width),
         };
-        let mut rgb = Vec::with_capacity(picture.rgb().len());
+        let mut rgb = Vec::with_capacity(image.rgb().len());
         for y in 0..turned_height {
             for x in 0..turned_width {
                 let (x, y) = self.source(x, y, width, height);
                 let at = 3 * (y * width + x);
-                rgb.extend_from_slice(&picture.rgb()[at..at + 3]);
+                rgb.extend_from_slice(&image.rgb()[at..at + 3]);
             }
         }
-        Picture::from_rgb(turned_width, turned_height, rgb)
+        Image::from_rgb(turned_width, turned_height, rgb)
             .expect("as many pixels as before: this is a bug")
     }
 
@@ -43,7 +43,7 @@ impl QuarterTurn {
         }
     }
 
-    /// A face of the turned picture in the picture itself, whose sides these are.
+    /// A face of the turned image in the image itself, whose sides these are.
     pub(super) fn undo(self, face: &Face, width: usize, height: usize) -> Face {
         let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
         let back = |[x, y]: [f32; 2]| match self {
@@ -70,16 +70,16 @@ impl QuarterTurn {
 mod tests {
     use super::*;
 
-    /// A landmark on a bright pixel of the turned picture lies on that pixel's place in the
-    /// picture itself.
+    /// A landmark on a bright pixel of the turned image lies on that pixel's place in the
+    /// image itself.
     #[test]
     fn faces_come_back_to_where_their_pixels_were() {
         let (width, height) = (5, 3);
         for (turn, (x, y)) in QuarterTurn::ALL.iter().flat_map(|t| [(t, (4, 0)), (t, (1, 2))]) {
             let mut rgb = vec![0; 3 * width * height];
             rgb[3 * (y * width + x)] = 255;
-            let picture = Picture::from_rgb(width, height, rgb).expect("a picture");
-            let turned = turn.apply(&picture);
+            let image = Image::from_rgb(width, height, rgb).expect("an image");
+            let turned = turn.apply(&image);
             let bright = turned.rgb().iter().position(|&level| level == 255).expect("a pixel") / 3;
             let place = [bright % turned.width(), bright / turned.width()].map(|v| v as f32);
             let bounds = FaceBox { x: place[0] - 1.0, y: place[1] - 2.0, width: 2.0, height: 4.0 };

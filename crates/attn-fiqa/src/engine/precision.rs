@@ -110,7 +110,7 @@ pub(super) fn probes(side: usize) -> Vec<Crop> {
     const FACE: &[u8] = include_bytes!("../../../../examples/faces/astronaut.png");
     let face = decode::decode(FACE, &decode::DecodeLimits::default())
         .ok()
-        .and_then(|decoded| resize_bilinear(&decoded.picture, side, side))
+        .and_then(|decoded| resize_bilinear(&decoded.image, side, side))
         .expect("the embedded portrait: this is a bug")
         .into_rgb();
     let versions = [
@@ -124,7 +124,7 @@ pub(super) fn probes(side: usize) -> Vec<Crop> {
     versions.into_iter().filter_map(|rgb| Crop::from_rgb(side, rgb)).collect()
 }
 
-/// The mean over a square of `2·radius + 1` pixels, within the picture.
+/// The mean over a square of `2·radius + 1` pixels, within the image.
 fn blurred(rgb: &[u8], side: usize, radius: usize) -> Vec<u8> {
     let near = |at: usize| at.saturating_sub(radius)..(at + radius + 1).min(side);
     let mut out = Vec::with_capacity(rgb.len());

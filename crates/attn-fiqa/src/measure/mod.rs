@@ -114,7 +114,7 @@ impl Measure {
     }
 
     /// The value for one face; NaN where this face has none, such as the distance
-    /// between the eyes of a picture that was taken for a crop.
+    /// between the eyes of an image that was taken for a crop.
     ///
     /// # Errors
     ///

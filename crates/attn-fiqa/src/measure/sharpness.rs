@@ -13,7 +13,7 @@ pub fn sharpness(crop: &Crop) -> f32 {
         0.299 * r + 0.587 * g + 0.114 * b
     };
     let grey: Vec<f64> = crop.rgb().chunks_exact(3).map(luma).collect();
-    // The neighbours' places; a picture of one pixel has none but itself.
+    // The neighbours' places; an image of one pixel has none but itself.
     let before = |at: usize| if at == 0 { 1.min(side - 1) } else { at - 1 };
     let after = |at: usize| if at + 1 == side { side.saturating_sub(2) } else { at + 1 };
     let (mut sum, mut squares) = (0.0, 0.0);

@@ -1,4 +1,4 @@
-//! A white page that rectangles, pictures and letters are put on.
+//! A white page that rectangles, images and letters are put on.
 
 /// RGB pixels, `[row, column, channel]`, white at first. What would fall outside
 /// is not drawn.
@@ -53,8 +53,8 @@ impl Canvas {
         }
     }
 
-    /// Puts down a picture of RGB pixels, `width` to a row.
-    pub(super) fn picture(&mut self, at: At, rgb: &[u8], width: usize) {
+    /// Puts down an image of RGB pixels, `width` to a row.
+    pub(super) fn image(&mut self, at: At, rgb: &[u8], width: usize) {
         for (row, pixels) in rgb.chunks_exact(width * 3).enumerate() {
             let y = at.y + row;
             if y >= self.height || at.x >= self.width {

@@ -1,4 +1,4 @@
-//! What can keep a picture from being painted.
+//! What can keep an image from being painted.
 
 use super::MAX_PIXELS;
 
@@ -56,11 +56,11 @@ pub enum PaintError {
         /// Side of the crop in pixels.
         crop: usize,
     },
-    /// A picture would have no pixels, or more than [`MAX_PIXELS`].
+    /// An image would have no pixels, or more than [`MAX_PIXELS`].
     #[error(
-        "a picture of {width}×{height} pixels cannot be made: expected 1 to {MAX_PIXELS} pixels"
+        "an image of {width}×{height} pixels cannot be made: expected 1 to {MAX_PIXELS} pixels"
     )]
-    PictureSize {
+    ImageSize {
         /// Width in pixels.
         width: usize,
         /// Height in pixels.
@@ -83,9 +83,9 @@ pub enum PaintError {
     /// A sheet needs at least one column.
     #[error("a sheet needs at least one column, found 0")]
     NoColumns,
-    /// The number of bytes does not fit the size of the picture.
+    /// The number of bytes does not fit the size of the image.
     #[error(
-        "an RGB picture of {width}×{height} pixels needs width · height · 3 bytes, found {found}"
+        "an RGB image of {width}×{height} pixels needs width · height · 3 bytes, found {found}"
     )]
     PixelCount {
         /// Width in pixels.
@@ -95,7 +95,7 @@ pub enum PaintError {
         /// Bytes that were given.
         found: usize,
     },
-    /// The PNG encoder refused the picture.
-    #[error("the picture could not be encoded as PNG")]
+    /// The PNG encoder refused the image.
+    #[error("the image could not be encoded as PNG")]
     Png(#[from] image::ImageError),
 }

@@ -2,7 +2,7 @@
 
 use crate::align::Landmarks;
 use crate::detect::{Face, FaceBox};
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// The box.
 const BOX: [u8; 3] = [0, 230, 60];
@@ -16,7 +16,7 @@ const POINTS: [[u8; 3]; 5] =
 /// Lines are two thousandths of the photo's longer side wide, at least a pixel.
 /// The left eye is red, the right eye blue, the nose tip yellow, the left mouth
 /// corner pink and the right one turquoise.
-pub fn draw_faces(photo: &Picture, faces: &[Face]) -> Picture {
+pub fn draw_faces(photo: &Image, faces: &[Face]) -> Image {
     let (width, height) = (photo.width(), photo.height());
     let mut drawing = Drawing { width, height, rgb: photo.rgb().to_vec() };
     let line = (width.max(height) as f32 / 500.0).max(1.0);
@@ -24,7 +24,7 @@ pub fn draw_faces(photo: &Picture, faces: &[Face]) -> Picture {
         drawing.frame(bounds, line);
         drawing.points(landmarks, line);
     }
-    Picture::from_rgb(width, height, drawing.rgb).expect("a photo of its own size: this is a bug")
+    Image::from_rgb(width, height, drawing.rgb).expect("a photo of its own size: this is a bug")
 }
 
 struct Drawing {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn each_landmark_has_its_colour_at_its_pixel_and_the_inside_stays() {
-        let photo = Picture::from_rgb(200, 150, vec![7; 200 * 150 * 3]).unwrap();
+        let photo = Image::from_rgb(200, 150, vec![7; 200 * 150 * 3]).unwrap();
         let face = face(20.0, 10.0, 100.0);
         let drawn = draw_faces(&photo, &[face]);
         let pixel = |x: f32, y: f32| {
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn faces_beyond_the_edges_are_drawn_where_there_are_pixels() {
-        let photo = Picture::from_rgb(30, 20, vec![7; 30 * 20 * 3]).unwrap();
+        let photo = Image::from_rgb(30, 20, vec![7; 30 * 20 * 3]).unwrap();
         for face in [face(-50.0, -50.0, 400.0), face(-300.0, 0.0, 10.0), face(1e30, 0.0, 1e30)] {
             let drawn = draw_faces(&photo, &[face]);
             assert_eq!((drawn.width(), drawn.height()), (30, 20));

@@ -7,9 +7,9 @@ use super::{MAX_PIXELS, PaintError, SheetStyle, text};
 
 /// White around the page, in pixels.
 pub(super) const MARGIN: usize = 16;
-/// Between the three pictures of a face.
+/// Between the three images of a face.
 pub(super) const GAP: usize = 4;
-/// Between the pictures and the line below them.
+/// Between the images and the line below them.
 pub(super) const CAPTION_GAP: usize = 3;
 /// Between one face and the next, clearly more than within a face.
 const CELL_GAP: usize = 20;

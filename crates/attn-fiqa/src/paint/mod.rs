@@ -1,8 +1,8 @@
-//! Pictures of maps: colour scales, overlays and the contact sheet.
+//! Images of maps: colour scales, overlays and the contact sheet.
 //!
 //! A map is a grid of patch values ([`PatchGrid`]). It is brought to 0…1 by a
 //! [`ColorRange`], enlarged to the size of the crop, coloured by a [`Colormap`]
-//! and laid over the crop. One range has to serve all pictures that are looked
+//! and laid over the crop. One range has to serve all images that are looked
 //! at side by side: gather it with [`RangeOverSet`] before painting.
 
 mod canvas;
@@ -26,6 +26,6 @@ pub use png::{encode_jpeg, encode_png};
 pub use range::{ColorRange, RangeOverSet};
 pub use sheet::{SheetCell, SheetStyle, paint_sheet, sheet_size};
 
-/// Most pixels a picture may have: 100 megapixels are 300 MB of RGB, and few
+/// Most pixels an image may have: 100 megapixels are 300 MB of RGB, and few
 /// viewers open more.
 pub const MAX_PIXELS: usize = 100_000_000;

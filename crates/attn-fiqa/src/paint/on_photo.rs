@@ -3,7 +3,7 @@
 use super::overlay::blend;
 use super::{MAX_PIXELS, MapStyle, PaintError, Painted, PatchGrid};
 use crate::align::Similarity;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// A face's map and where the face is.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +22,12 @@ pub struct MapOnPhoto<'a> {
 /// map lies above.
 ///
 /// # Errors
-/// As [`paint_map`](super::paint_map); [`PaintError::PictureSize`] also for a
+/// As [`paint_map`](super::paint_map); [`PaintError::ImageSize`] also for a
 /// photo of more than [`MAX_PIXELS`].
-pub fn overlay_on_photo(photo: &Picture, maps: &[MapOnPhoto<'_>]) -> Result<Painted, PaintError> {
+pub fn overlay_on_photo(photo: &Image, maps: &[MapOnPhoto<'_>]) -> Result<Painted, PaintError> {
     let (width, height) = (photo.width(), photo.height());
     if width.saturating_mul(height) > MAX_PIXELS {
-        return Err(PaintError::PictureSize { width, height });
+        return Err(PaintError::ImageSize { width, height });
     }
     let mut painted = Painted { rgb: photo.rgb().to_vec(), width, height, clipped: 0 };
     for map in maps {

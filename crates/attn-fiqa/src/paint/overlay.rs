@@ -69,7 +69,7 @@ pub struct MapStyle {
     pub colormap: Colormap,
     /// Share of the map in an overlay: 0 is only the face, 1 only the map.
     pub alpha: f32,
-    /// Side of the picture in pixels; for an overlay, the side of the crop.
+    /// Side of the image in pixels; for an overlay, the side of the crop.
     pub side: usize,
 }
 
@@ -86,12 +86,12 @@ impl MapStyle {
         }
         match side.checked_mul(side) {
             Some(1..=MAX_PIXELS) => Ok(()),
-            _ => Err(PaintError::PictureSize { width: side, height: side }),
+            _ => Err(PaintError::ImageSize { width: side, height: side }),
         }
     }
 }
 
-/// A finished picture.
+/// A finished image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Painted {
     /// Pixels, `[row, column, channel]`, RGB, 8 bits.
@@ -109,12 +109,12 @@ pub struct Painted {
 /// `style.side` (OpenCV's `INTER_LINEAR`: half-pixel centres, edges continued),
 /// times 255, cut to an integer, coloured. Its `alpha` is not used.
 ///
-/// The grid is spread over the whole picture. A network whose patches leave a
+/// The grid is spread over the whole image. A network whose patches leave a
 /// margin of the crop unread (patch 9 on 112 pixels) has its map stretched by
 /// that margin.
 ///
 /// # Errors
-/// [`PaintError::Alpha`] or [`PaintError::PictureSize`] if the style is not valid.
+/// [`PaintError::Alpha`] or [`PaintError::ImageSize`] if the style is not valid.
 pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, PaintError> {
     style.check()?;
     let &PatchGrid { values, rows, cols } = grid;
@@ -144,7 +144,7 @@ pub fn overlay(crop: &Crop, grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Pa
     Ok(painted)
 }
 
-/// Mixes two pictures of the same size, `alpha` of the second.
+/// Mixes two images of the same size, `alpha` of the second.
 pub(super) fn blend(below: &[u8], above: &[u8], alpha: f32) -> Vec<u8> {
     let mix = |below: u8, above: u8| {
         let mixed = (1.0 - alpha) * f32::from(below) + alpha * f32::from(above);

@@ -1,4 +1,4 @@
-//! Pictures as PNG and JPEG files.
+//! Images as PNG and JPEG files.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -9,14 +9,14 @@ use super::PaintError;
 /// The bytes of a PNG file of 8-bit RGB pixels, `[row, column, channel]`.
 ///
 /// # Errors
-/// [`PaintError::PictureSize`] if a side is 0 or too large for PNG,
+/// [`PaintError::ImageSize`] if a side is 0 or too large for PNG,
 /// [`PaintError::PixelCount`] unless there are `width · height · 3` bytes,
 /// [`PaintError::Png`] if the encoder fails.
 pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, PaintError> {
     let found = rgb.len();
     let (Ok(png_width @ 1..), Ok(png_height @ 1..)) = (u32::try_from(width), u32::try_from(height))
     else {
-        return Err(PaintError::PictureSize { width, height });
+        return Err(PaintError::ImageSize { width, height });
     };
     let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
     if expected != Some(found) {
@@ -39,7 +39,7 @@ pub fn encode_jpeg(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, P
     let (Ok(jpeg_width @ 1..), Ok(jpeg_height @ 1..)) =
         (u16::try_from(width), u16::try_from(height))
     else {
-        return Err(PaintError::PictureSize { width, height });
+        return Err(PaintError::ImageSize { width, height });
     };
     if width * height * 3 != rgb.len() {
         return Err(PaintError::PixelCount { width, height, found: rgb.len() });
@@ -62,9 +62,9 @@ mod tests {
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
         let fails = |len, w, h| encode_png(&vec![0; len], w, h).unwrap_err();
-        assert!(matches!(fails(0, 0, 4), PaintError::PictureSize { .. }));
+        assert!(matches!(fails(0, 0, 4), PaintError::ImageSize { .. }));
         assert!(matches!(fails(11, 2, 2), PaintError::PixelCount { found: 11, .. }));
-        assert!(matches!(fails(12, usize::MAX, 2), PaintError::PictureSize { .. }));
+        assert!(matches!(fails(12, usize::MAX, 2), PaintError::ImageSize { .. }));
         assert!(matches!(fails(12, 4_000_000_000, 4_000_000_000), PaintError::PixelCount { .. }));
     }
 

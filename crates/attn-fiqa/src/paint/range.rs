@@ -11,7 +11,7 @@ pub struct ColorRange {
 }
 
 impl ColorRange {
-    /// A fixed range, for pictures that are to be compared across sets.
+    /// A fixed range, for images that are to be compared across sets.
     ///
     /// # Errors
     /// [`PaintError::Range`] if an end is not finite or low > high.

@@ -59,7 +59,7 @@ pub fn sheet_size(faces: usize, style: &SheetStyle<'_>) -> Result<(usize, usize)
 /// [`PaintError::EmptySheet`] without cells, [`PaintError::NoColumns`] for 0
 /// columns, [`PaintError::SheetTooLarge`] if they would take more than
 /// [`MAX_PIXELS`](super::MAX_PIXELS), [`PaintError::Side`] if a crop's side is not
-/// `style.map.side`, [`PaintError::Alpha`] and [`PaintError::PictureSize`] if the
+/// `style.map.side`, [`PaintError::Alpha`] and [`PaintError::ImageSize`] if the
 /// style is not valid.
 pub fn paint_sheet(cells: &[SheetCell<'_>], style: &SheetStyle<'_>) -> Result<Painted, PaintError> {
     let layout = Layout::new(cells.len(), style)?;
@@ -92,7 +92,7 @@ fn draw_cell(
     let mixed = blend(cell.crop.rgb(), &map.rgb, style.alpha);
     for (place, rgb) in [cell.crop.rgb(), &map.rgb, &mixed].into_iter().enumerate() {
         let x = at.x + place * (side + GAP);
-        canvas.picture(At { x, y: at.y }, rgb, side);
+        canvas.image(At { x, y: at.y }, rgb, side);
     }
     let y = at.y + side + CAPTION_GAP;
     let (name, score) = layout.caption(cell.name, cell.score);

@@ -1,17 +1,17 @@
-//! Which of a picture's faces are taken.
+//! Which of an image's faces are taken.
 
 use crate::align::landmark_file::ListedFace;
 use crate::detect::{DEFAULT_MIN_CONFIDENCE, Face, FaceBox};
 use crate::status::{Failure, Status};
 
-/// Which of a picture's faces are taken; all of them by default.
+/// Which of an image's faces are taken; all of them by default.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceChoice {
     /// How sure the detector must be, 0 to 1.
     pub min_confidence: f32,
-    /// The least distance between the eyes, in pixels of the picture.
+    /// The least distance between the eyes, in pixels of the image.
     pub min_eye_distance: f32,
-    /// The most faces of one picture, the largest ones; `None` is all.
+    /// The most faces of one image, the largest ones; `None` is all.
     pub max_faces: Option<usize>,
 }
 
@@ -28,7 +28,7 @@ impl FaceChoice {
     ///
     /// [`Status::NoFace`] with the reason when none stays.
     pub(super) fn choose(&self, faces: Vec<Face>) -> Result<Vec<Face>, Failure> {
-        let none = "no face was found in the picture";
+        let none = "no face was found in the image";
         self.choose_by(faces, none, |face| face.landmarks.eye_distance())
     }
 
@@ -41,7 +41,7 @@ impl FaceChoice {
         let eyes = |face: &ListedFace| face.landmarks.eye_distance();
         faces.retain(|face| face.confidence.is_none_or(|sure| sure >= self.min_confidence));
         faces.sort_by(|a, b| eyes(b).total_cmp(&eyes(a)));
-        let none = "the landmark file lists no face of this picture that is sure enough";
+        let none = "the landmark file lists no face of this image that is sure enough";
         self.choose_by(faces, none, eyes)
     }
 
@@ -75,12 +75,12 @@ impl FaceChoice {
     }
 }
 
-/// The face that a picture was taken of, by position: the one with the largest area of its
-/// box less twice the squared distance of its centre from the picture's, in pixels. A large
+/// The face that an image was taken of, by position: the one with the largest area of its
+/// box less twice the squared distance of its centre from the image's, in pixels. A large
 /// face at the edge so loses to a smaller one in the middle, as in the usual preparation of
-/// verification sets, whose pictures are centred on their person. `None` without a face.
+/// verification sets, whose images are centred on their person. `None` without a face.
 ///
-/// `size` is the width and height of the picture.
+/// `size` is the width and height of the image.
 pub fn main_face(faces: &[FaceBox], size: (usize, usize)) -> Option<usize> {
     let middle = [size.0 as f32 / 2.0, size.1 as f32 / 2.0];
     let weight = |face: &FaceBox| {

@@ -29,7 +29,7 @@ use crate::threads::Threads;
 /// let photos = Sources::open(&[Input::Path(photo.into())], &SourceOptions::default())?;
 /// let (stream, mut crops) = (StreamOptions::default(), Vec::new());
 /// cut_faces(photos, &threads, 112, &faces, &stream, |row| row.crop, |crop| {
-///     // Here a picture without a face ends the run.
+///     // Here an image without a face ends the run.
 ///     crop.map(|crop| crops.push(crop))
 /// })?;
 /// assert_eq!(crops.len(), 1);

@@ -48,7 +48,7 @@ pub(super) fn drive<P: Send, R: Send, E>(
 }
 
 /// As many items at once as there are threads and memory for, and no more, since each may
-/// hold a large picture while it waits for its own parts to be done. In order.
+/// hold a large image while it waits for its own parts to be done. In order.
 fn in_waves<P: Send>(
     items: Vec<SourceItem>,
     budget: &Budget,

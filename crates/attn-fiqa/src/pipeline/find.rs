@@ -17,7 +17,7 @@ pub struct FindOptions {
     pub limits: DecodeLimits,
     /// The order in which files hold their colours.
     pub channels: ChannelOrder,
-    /// Which of a picture's faces are taken.
+    /// Which of an image's faces are taken.
     pub choice: FaceChoice,
     /// Whether rows hold the upright photo.
     pub keep_photo: bool,

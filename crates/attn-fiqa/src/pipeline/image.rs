@@ -6,20 +6,20 @@ use crate::crop::Crop;
 use crate::decode::Note;
 use crate::engine::Assessment;
 use crate::face::FaceInfo;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 /// One image and its faces.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ScoredImage {
-    /// Width and height of the upright picture in pixels, when it was decoded.
+    /// Width and height of the upright image in pixels, when it was decoded.
     pub size: Option<(usize, usize)>,
     /// What was ignored or changed on the way.
     pub notes: Vec<Note>,
     /// The upright photo, where [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo)
     /// asks for it.
-    pub photo: Option<Arc<Picture>>,
+    pub photo: Option<Arc<Image>>,
     /// The faces, the largest first and at least one, or why there is none.
     pub faces: Result<Vec<ScoredFace>, Failure>,
 }

@@ -8,7 +8,7 @@ use super::prepare::{PreparedFace, crop_by};
 use crate::align::Landmarks;
 use crate::crop::Crop;
 use crate::engine::{Engine, Request};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::random::{STEP, split_mix};
 use crate::score::Method;
 
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 32;
 /// The noise is the same in every run and for every face, so that the answer depends on
 /// the face alone.
 pub(super) fn measure(
-    photo: &Picture,
+    photo: &Image,
     faces: &mut [PreparedFace],
     engine: &Engine,
     method: Method,

@@ -1,6 +1,6 @@
 //! One budget of memory for everything that a stream of images holds at once.
 //!
-//! Encoded bytes that wait, encoded bytes of the batch in work, decoded pictures with their
+//! Encoded bytes that wait, encoded bytes of the batch in work, decoded images with their
 //! decoders and detectors, and photos that rows keep each have a share. An image is
 //! admitted to decoding by what its header says that it needs, before anything is
 //! allocated; images that fit together are decoded at once, and one that does not fit
@@ -14,7 +14,7 @@ use crate::decode::{DecodeLimits, memory_needed};
 use crate::source::{ImageData, SourceItem};
 use crate::status::{Failure, Status};
 
-/// What finding faces in one picture takes besides the picture: it is looked at with its
+/// What finding faces in one image takes besides the image: it is looked at with its
 /// longer side at most 1920 pixels.
 const DETECTION_BYTES: u64 = 96 << 20;
 
@@ -57,7 +57,7 @@ fn soft_address_space_limit(limits: &str) -> Option<u64> {
 pub(super) struct Budget {
     max_memory: u64,
     limits: DecodeLimits,
-    /// What finding faces takes besides the picture.
+    /// What finding faces takes besides the image.
     detection: u64,
     keep_photo: bool,
 }
@@ -88,7 +88,7 @@ impl Budget {
         self.max_memory / 8
     }
 
-    /// Pictures being decoded, and their decoders.
+    /// Images being decoded, and their decoders.
     fn decoding(&self) -> u64 {
         self.max_memory / 2
     }
@@ -138,7 +138,7 @@ impl Budget {
         Failure::new(
             Status::TooLarge,
             format!(
-                "decoding the picture needs {needed} MiB, more than half of the {limit} MiB of \
+                "decoding the image needs {needed} MiB, more than half of the {limit} MiB of \
                  memory that this run may use: make it smaller or raise the limit on memory"
             ),
         )
@@ -164,9 +164,9 @@ mod tests {
 
     fn png(side: u32) -> SourceItem {
         let mut bytes = Vec::new();
-        let picture = image::RgbImage::new(side, side);
+        let image = image::RgbImage::new(side, side);
         let mut file = std::io::Cursor::new(&mut bytes);
-        picture.write_to(&mut file, image::ImageFormat::Png).expect("a picture");
+        image.write_to(&mut file, image::ImageFormat::Png).expect("an image");
         SourceItem {
             path: "a.png".into(),
             relative: "a.png".into(),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_decoded_together_as_far_as_memory_reaches() {
+    fn images_are_decoded_together_as_far_as_memory_reaches() {
         let stream = |max_memory| StreamOptions { max_memory, ..StreamOptions::default() };
         let budget = |max_memory| Budget::new(&stream(max_memory), DecodeLimits::default(), false);
         let one = budget(1 << 30).needed(&png(400));

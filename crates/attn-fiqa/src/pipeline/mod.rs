@@ -63,7 +63,7 @@ use score::ScoreSource;
 ///
 /// use attn_fiqa::detect::Detector;
 /// use attn_fiqa::engine::{Engine, EngineOptions};
-/// use attn_fiqa::picture::{ColourOrder, Picture};
+/// use attn_fiqa::pixels::{ColourOrder, Image};
 /// use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource};
 /// use attn_fiqa::status::Status;
 ///
@@ -82,7 +82,7 @@ use score::ScoreSource;
 /// }
 ///
 /// // … or decoded pixels, here those of a grey wall from a camera that gives blue first.
-/// let wall = Picture::from_pixels(320, 240, vec![90; 320 * 240 * 3], ColourOrder::Bgr)
+/// let wall = Image::from_pixels(320, 240, vec![90; 320 * 240 * 3], ColourOrder::Bgr)
 ///     .ok_or("wrong size")?;
 /// let failure = pipeline.score(wall).faces.err().ok_or("a face in a wall")?;
 /// assert_eq!(failure.status, Status::NoFace);
@@ -144,8 +144,8 @@ impl FacePipeline {
         &self.options
     }
 
-    /// One image to its faces: an encoded file's bytes, or decoded pixels as a
-    /// [`Picture`](crate::picture::Picture). What is wrong with the image is in the answer.
+    /// One image to its faces: an encoded file's bytes, or decoded pixels as an
+    /// [`Image`](crate::pixels::Image). What is wrong with the image is in the answer.
     ///
     /// How much memory decoding will take is known from
     /// [`memory_needed`](crate::decode::memory_needed) beforehand.
@@ -154,7 +154,7 @@ impl FacePipeline {
     }
 
     /// One image whose faces are aligned by these landmarks, in pixels of the upright
-    /// picture, instead of being looked for. The answer has the face with the widest eyes
+    /// image, instead of being looked for. The answer has the face with the widest eyes
     /// first.
     pub fn score_with_landmarks(
         &self,
@@ -214,11 +214,11 @@ impl FacePipeline {
 
     fn prepare(&self, image: Result<ImageData, Failure>, given: Given<'_>) -> Prepared {
         let side = self.engine.config().image_size;
-        prepare(image, given, side, &self.faces, |picture, faces| {
+        prepare(image, given, side, &self.faces, |image, faces| {
             if let (1.., Some(&method)) =
                 (self.options.jitter, self.options.request.methods.first())
             {
-                jitter::measure(picture, faces, &self.engine, method, self.options.jitter);
+                jitter::measure(image, faces, &self.engine, method, self.options.jitter);
             }
         })
     }

@@ -12,18 +12,18 @@ use crate::engine::Request;
 use crate::measure::Measure;
 use crate::score::Method;
 
-/// How pictures become crops.
+/// How images become crops.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum FaceSource {
-    /// Every picture is an aligned face already. One of another size than the
+    /// Every image is an aligned face already. One of another size than the
     /// network's is treated as `Fit` says.
     Aligned(Fit),
-    /// Faces are found and aligned; a picture of exactly the network's size is
+    /// Faces are found and aligned; an image of exactly the network's size is
     /// taken for an aligned face and scored as it is.
     Detected(Arc<Detector>),
     /// Faces are aligned by landmarks that somebody else found, whatever the
-    /// picture's size. They are looked up by the path of a [`SourceItem`], so they serve
+    /// image's size. They are looked up by the path of a [`SourceItem`], so they serve
     /// streams; a single image takes its landmarks by
     /// [`FacePipeline::score_with_landmarks`].
     ///
@@ -39,9 +39,9 @@ pub struct FaceOptions {
     pub limits: DecodeLimits,
     /// The order in which files hold their colours.
     pub channels: ChannelOrder,
-    /// How pictures become crops.
+    /// How images become crops.
     pub faces: FaceSource,
-    /// Which of a picture's faces are taken.
+    /// Which of an image's faces are taken.
     pub choice: FaceChoice,
     /// Whether results hold the upright photo.
     pub keep_photo: bool,
@@ -130,7 +130,7 @@ pub struct StreamOptions {
     /// Images that are decoded and assessed together; at least one. Scores do not depend
     /// on it.
     pub batch: usize,
-    /// The memory, in bytes, that encoded images, decoded pictures and their decoders hold
+    /// The memory, in bytes, that encoded images, decoded images and their decoders hold
     /// at once. What an image needs is known from its header; one that needs more than
     /// half of this is a [`TooLarge`](crate::status::Status::TooLarge) failure.
     pub max_memory: u64,

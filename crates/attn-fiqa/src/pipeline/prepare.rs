@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{FaceOptions, FaceSource, FindOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
-use crate::crop::{ChannelOrder, Crop, CropOptions, Fit, crop_from_picture};
+use crate::crop::{ChannelOrder, Crop, CropOptions, Fit, crop_from_image};
 use crate::decode::{DecodeLimits, Decoded, Note};
 use crate::detect::{Detector, Face};
 use crate::face::FaceInfo;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::source::ImageData;
 use crate::status::{Failure, Status};
 
@@ -17,7 +17,7 @@ use crate::status::{Failure, Status};
 pub(super) struct Prepared {
     pub(super) size: Option<(usize, usize)>,
     pub(super) notes: Vec<Note>,
-    pub(super) photo: Option<Arc<Picture>>,
+    pub(super) photo: Option<Arc<Image>>,
     pub(super) faces: Result<Vec<PreparedFace>, Failure>,
 }
 
@@ -51,38 +51,38 @@ fn open(
     limits: &DecodeLimits,
     channels: ChannelOrder,
 ) -> Result<Decoded, Failure> {
-    let Decoded { mut picture, mut notes } = image?.decode(limits)?;
+    let Decoded { mut image, mut notes } = image?.decode(limits)?;
     if channels == ChannelOrder::Swapped {
         notes.push(Note::ChannelsSwapped);
-        picture = picture.with_red_and_blue_exchanged();
+        image = image.with_red_and_blue_exchanged();
     }
-    Ok(Decoded { picture, notes })
+    Ok(Decoded { image, notes })
 }
 
 /// Decodes an image and cuts out its faces, `side` pixels each. `look` sees the faces with
-/// the upright picture, which is kept only where the options say so.
+/// the upright image, which is kept only where the options say so.
 pub(super) fn prepare(
     image: Result<ImageData, Failure>,
     given: Given<'_>,
     side: usize,
     options: &FaceOptions,
-    look: impl FnOnce(&Picture, &mut [PreparedFace]),
+    look: impl FnOnce(&Image, &mut [PreparedFace]),
 ) -> Prepared {
-    let Decoded { picture, mut notes } = match open(image, &options.limits, options.channels) {
+    let Decoded { image, mut notes } = match open(image, &options.limits, options.channels) {
         Ok(decoded) => decoded,
         Err(failure) => return Prepared::failed(failure),
     };
-    let mut faces = crops_of(&picture, &mut notes, given, side, options);
+    let mut faces = crops_of(&image, &mut notes, given, side, options);
     if let Ok(faces) = &mut faces {
-        look(&picture, faces);
+        look(&image, faces);
     }
-    let size = Some((picture.width(), picture.height()));
-    let photo = options.keep_photo.then(|| Arc::new(picture));
+    let size = Some((image.width(), image.height()));
+    let photo = options.keep_photo.then(|| Arc::new(image));
     Prepared { size, notes, photo, faces }
 }
 
 fn crops_of(
-    picture: &Picture,
+    image: &Image,
     notes: &mut Vec<Note>,
     given: Given<'_>,
     side: usize,
@@ -91,12 +91,12 @@ fn crops_of(
     if let Given::Landmarks(faces) = given {
         let faces =
             faces.iter().map(|&landmarks| ListedFace { line: 0, landmarks, confidence: None });
-        return listed(picture, faces.collect(), side, options);
+        return listed(image, faces.collect(), side, options);
     }
-    let is_crop = (picture.width(), picture.height()) == (side, side);
+    let is_crop = (image.width(), image.height()) == (side, side);
     match &options.faces {
-        FaceSource::Aligned(fit) => as_it_is(picture, side, *fit, notes),
-        FaceSource::Detected(_) if is_crop => as_it_is(picture, side, Fit::Exact, notes),
+        FaceSource::Aligned(fit) => as_it_is(image, side, *fit, notes),
+        FaceSource::Detected(_) if is_crop => as_it_is(image, side, Fit::Exact, notes),
         FaceSource::Landmarks(file) => {
             let Given::Path(path) = given else {
                 return Err(Failure::new(
@@ -105,25 +105,25 @@ fn crops_of(
                      none; give the landmarks with the image",
                 ));
             };
-            listed(picture, listed_faces(file, path)?, side, options)
+            listed(image, listed_faces(file, path)?, side, options)
         }
         FaceSource::Detected(detector) => {
-            let found = detector.detect(picture, options.choice.min_confidence)?;
-            let limits = detector.notes(picture, &found);
+            let found = detector.detect(image, options.choice.min_confidence)?;
+            let limits = detector.notes(image, &found);
             let chosen = options.choice.choose(found);
             let chosen = chosen.map_err(|failure| with_limits(failure, &limits));
             notes.extend(limits);
             let faces = chosen?.into_iter().enumerate();
             let aligned = faces.map(|(index, face): (usize, Face)| {
                 let info = FaceInfo::detected(index, &face);
-                aligned(picture, info, &face.landmarks, side)
+                aligned(image, info, &face.landmarks, side)
             });
             Ok(aligned.collect())
         }
     }
 }
 
-/// A picture without a face says in the same sentence what limits the search.
+/// An image without a face says in the same sentence what limits the search.
 fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
     let mut message = failure.message;
     for limit in limits {
@@ -134,15 +134,16 @@ fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
 
 /// Faces by landmarks that were given.
 fn listed(
-    picture: &Picture,
+    image: &Image,
     faces: Vec<ListedFace>,
     side: usize,
     options: &FaceOptions,
 ) -> Result<Vec<PreparedFace>, Failure> {
     let faces = options.choice.choose_listed(faces)?;
-    let aligned = faces.iter().enumerate().map(|(index, face)| {
-        aligned(picture, FaceInfo::listed(index, face), &face.landmarks, side)
-    });
+    let aligned = faces
+        .iter()
+        .enumerate()
+        .map(|(index, face)| aligned(image, FaceInfo::listed(index, face), &face.landmarks, side));
     Ok(aligned.collect())
 }
 
@@ -150,7 +151,7 @@ fn listed(
 pub(super) struct FoundFaces {
     pub(super) size: Option<(usize, usize)>,
     pub(super) notes: Vec<Note>,
-    pub(super) photo: Option<Arc<Picture>>,
+    pub(super) photo: Option<Arc<Image>>,
     pub(super) faces: Result<Vec<Face>, Failure>,
 }
 
@@ -160,61 +161,57 @@ pub(super) fn find_in(
     detector: &Detector,
     options: &FindOptions,
 ) -> FoundFaces {
-    let Decoded { picture, mut notes } = match open(image, &options.limits, options.channels) {
+    let Decoded { image, mut notes } = match open(image, &options.limits, options.channels) {
         Ok(decoded) => decoded,
         Err(failure) => {
             return FoundFaces { size: None, notes: Vec::new(), photo: None, faces: Err(failure) };
         }
     };
-    let found = detector.detect(&picture, options.choice.min_confidence);
-    let found = found.inspect(|found| notes.extend(detector.notes(&picture, found)));
+    let found = detector.detect(&image, options.choice.min_confidence);
+    let found = found.inspect(|found| notes.extend(detector.notes(&image, found)));
     let faces = match found.and_then(|found| options.choice.choose(found)) {
         Err(failure) if failure.status == Status::NoFace => Ok(Vec::new()),
         chosen => chosen,
     };
-    let size = Some((picture.width(), picture.height()));
-    let photo = options.keep_photo.then(|| Arc::new(picture));
+    let size = Some((image.width(), image.height()));
+    let photo = options.keep_photo.then(|| Arc::new(image));
     FoundFaces { size, notes, photo, faces }
 }
 
-/// The faces that a landmark file lists for a picture.
+/// The faces that a landmark file lists for an image.
 fn listed_faces(file: &LandmarkFile, path: &str) -> Result<Vec<ListedFace>, Failure> {
     let no_landmarks = |message| Err(Failure::new(Status::NoLandmarks, message));
     match file.find(path) {
         Found::Faces { faces, .. } => Ok(faces.to_vec()),
         Found::Missing => {
-            no_landmarks("the landmark file says nothing about this picture".to_owned())
+            no_landmarks("the landmark file says nothing about this image".to_owned())
         }
         Found::Ambiguous { paths } => no_landmarks(format!(
-            "{paths} paths of the landmark file have this picture's name, and none of them its \
-             path; write paths as the pictures are named in the run"
+            "{paths} paths of the landmark file have this image's name, and none of them its \
+             path; write paths as the images are named in the run"
         )),
     }
 }
 
-/// The whole picture as one face.
+/// The whole image as one face.
 fn as_it_is(
-    picture: &Picture,
+    image: &Image,
     side: usize,
     fit: Fit,
     notes: &mut Vec<Note>,
 ) -> Result<Vec<PreparedFace>, Failure> {
     let options = CropOptions { side, fit, channels: ChannelOrder::Rgb };
-    let (crop, made) = crop_from_picture(picture.clone(), &options)?;
+    let (crop, made) = crop_from_image(image.clone(), &options)?;
     notes.extend(made);
     let info = FaceInfo::aligned();
     Ok(vec![PreparedFace { info, crop: Ok(crop), jitter_std: None }])
 }
 
-fn aligned(picture: &Picture, info: FaceInfo, landmarks: &Landmarks, side: usize) -> PreparedFace {
-    PreparedFace { info, crop: crop_by(picture, landmarks, side), jitter_std: None }
+fn aligned(image: &Image, info: FaceInfo, landmarks: &Landmarks, side: usize) -> PreparedFace {
+    PreparedFace { info, crop: crop_by(image, landmarks, side), jitter_std: None }
 }
 
 /// The crop that landmarks ask for.
-pub(super) fn crop_by(
-    picture: &Picture,
-    landmarks: &Landmarks,
-    side: usize,
-) -> Result<Crop, Failure> {
-    Ok(align(picture, landmarks, side)?.crop)
+pub(super) fn crop_by(image: &Image, landmarks: &Landmarks, side: usize) -> Result<Crop, Failure> {
+    Ok(align(image, landmarks, side)?.crop)
 }

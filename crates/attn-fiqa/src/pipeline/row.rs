@@ -9,7 +9,7 @@ use crate::decode::Note;
 use crate::detect::Face;
 use crate::engine::Assessment;
 use crate::face::FaceInfo;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 /// One face, or an image without one. Every image that goes in comes out as one
@@ -20,7 +20,7 @@ pub struct Row {
     pub path: String,
     /// The name inside its input, for files to be written.
     pub relative: PathBuf,
-    /// Width and height of the picture in its file, upright, when it was decoded.
+    /// Width and height of the image in its file, upright, when it was decoded.
     pub size: Option<(usize, usize)>,
     /// What was ignored or changed on the way.
     pub notes: Vec<Note>,
@@ -29,7 +29,7 @@ pub struct Row {
     /// The face, when there is one.
     pub face: Option<FaceInfo>,
     /// The upright photo, where [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo) asks for it.
-    pub photo: Option<Arc<Picture>>,
+    pub photo: Option<Arc<Image>>,
     /// The network's input, when there is one.
     pub crop: Option<Crop>,
     /// What was found out, or why nothing was.
@@ -85,7 +85,7 @@ pub struct CropRow {
     pub path: String,
     /// The name inside its input, for files to be written.
     pub relative: PathBuf,
-    /// Width and height of the picture in its file, upright, when it was decoded.
+    /// Width and height of the image in its file, upright, when it was decoded.
     pub size: Option<(usize, usize)>,
     /// What was ignored or changed on the way.
     pub notes: Vec<Note>,
@@ -105,12 +105,12 @@ pub struct FacesRow {
     pub path: String,
     /// The name inside its input, for files to be written.
     pub relative: PathBuf,
-    /// Width and height of the picture in its file, upright, when it was decoded.
+    /// Width and height of the image in its file, upright, when it was decoded.
     pub size: Option<(usize, usize)>,
     /// What was ignored or changed on the way.
     pub notes: Vec<Note>,
     /// The upright photo, where [`super::FindOptions::keep_photo`] asks for it.
-    pub photo: Option<Arc<Picture>>,
+    pub photo: Option<Arc<Image>>,
     /// What was found.
     pub faces: Result<Vec<Face>, Failure>,
 }

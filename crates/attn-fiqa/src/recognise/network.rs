@@ -54,7 +54,7 @@ pub enum RecogniserError {
     Onnx(#[from] OnnxError),
     /// It takes something else than one face.
     #[error(
-        "a recogniser takes one colour picture and nothing else, and this network takes {found}: '{file}'"
+        "a recogniser takes one colour image and nothing else, and this network takes {found}: '{file}'"
     )]
     NotAFace {
         /// The file.
@@ -62,9 +62,9 @@ pub enum RecogniserError {
         /// Its inputs.
         found: String,
     },
-    /// It takes larger pictures than any recogniser.
+    /// It takes larger images than any recogniser.
     #[error(
-        "the network takes pictures of {side}×{side} pixels, and a face at most \
+        "the network takes images of {side}×{side} pixels, and a face at most \
          {LONGEST_SIDE}×{LONGEST_SIDE}: '{file}'"
     )]
     TooLarge {

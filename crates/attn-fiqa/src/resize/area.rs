@@ -5,7 +5,7 @@ use attn_fiqa_kernels::{Isa, add_levels};
 use rayon::prelude::*;
 
 use super::CHANNELS;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// The input positions `first..first + weights.len()` that an output position
 /// covers, with the share of each; the shares add up to one.
@@ -33,24 +33,24 @@ fn footprints(input: usize, output: usize) -> Vec<Footprint> {
 ///
 /// Rows are shared among the threads of the current pool; the answer does not
 /// depend on how many there are, nor on the instruction set. Returns `None` when a side is zero or larger
-/// than the picture's: averaging does not enlarge.
-pub fn shrink_area(isa: Isa, picture: &Picture, width: usize, height: usize) -> Option<Picture> {
-    if width == 0 || height == 0 || width > picture.width() || height > picture.height() {
+/// than the image's: averaging does not enlarge.
+pub fn shrink_area(isa: Isa, image: &Image, width: usize, height: usize) -> Option<Image> {
+    if width == 0 || height == 0 || width > image.width() || height > image.height() {
         return None;
     }
-    if (width, height) == (picture.width(), picture.height()) {
-        return Some(picture.clone());
+    if (width, height) == (image.width(), image.height()) {
+        return Some(image.clone());
     }
-    let columns = footprints(picture.width(), width);
-    let rows = footprints(picture.height(), height);
-    let row_length = picture.width() * CHANNELS;
+    let columns = footprints(image.width(), width);
+    let rows = footprints(image.height(), height);
+    let row_length = image.width() * CHANNELS;
     let mut rgb = vec![0; width * height * CHANNELS];
     let out_rows = rgb.par_chunks_exact_mut(width * CHANNELS).zip(&rows);
     out_rows.for_each_init(
         || vec![0.0f32; row_length],
         |sum, (out, footprint)| {
             sum.fill(0.0);
-            let input = &picture.rgb()[footprint.first * row_length..];
+            let input = &image.rgb()[footprint.first * row_length..];
             for (row, weight) in input.chunks_exact(row_length).zip(&footprint.weights) {
                 add_levels(isa, row, *weight, sum);
             }
@@ -68,7 +68,7 @@ pub fn shrink_area(isa: Isa, picture: &Picture, width: usize, height: usize) -> 
             }
         },
     );
-    Picture::from_rgb(width, height, rgb)
+    Image::from_rgb(width, height, rgb)
 }
 
 #[cfg(test)]
@@ -77,30 +77,25 @@ mod tests {
 
     use super::*;
 
-    fn picture(width: usize, height: usize, seed: u32) -> Picture {
+    fn image(width: usize, height: usize, seed: u32) -> Image {
         let levels = 0..(width * height * CHANNELS) as u32;
         let rgb = levels.map(|i| ((i ^ seed).wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        Picture::from_rgb(width, height, rgb).unwrap()
+        Image::from_rgb(width, height, rgb).unwrap()
     }
 
-    /// The mean over a footprint by its definition: every pixel of the picture, weighted by
+    /// The mean over a footprint by its definition: every pixel of the image, weighted by
     /// the area that it shares with the output pixel.
-    fn naive_mean(
-        picture: &Picture,
-        (out_w, out_h): (usize, usize),
-        x: usize,
-        y: usize,
-    ) -> [f64; 3] {
-        let (width, height) = (picture.width(), picture.height());
+    fn naive_mean(image: &Image, (out_w, out_h): (usize, usize), x: usize, y: usize) -> [f64; 3] {
+        let (width, height) = (image.width(), image.height());
         // The length that a pixel and the output pixel at `position` have in common along
-        // one axis, in pixels of the picture.
+        // one axis, in pixels of the image.
         let common = |pixel: usize, position: usize, input: usize, output: usize| {
             let edge = |position: usize| (position * input) as f64 / output as f64;
             let end = edge(position + 1).min((pixel + 1) as f64);
             (end - edge(position).max(pixel as f64)).max(0.0)
         };
         let mut sum = [0.0; 3];
-        for (at, levels) in picture.rgb().chunks_exact(CHANNELS).enumerate() {
+        for (at, levels) in image.rgb().chunks_exact(CHANNELS).enumerate() {
             let area = common(at % width, x, width, out_w) * common(at / width, y, height, out_h);
             for (sum, level) in sum.iter_mut().zip(levels) {
                 *sum += f64::from(*level) * area;
@@ -117,7 +112,7 @@ mod tests {
             shares in (0.05f64..=1.0, 0.05f64..=1.0),
             seed: u32,
         ) {
-            let input = picture(width, height, seed);
+            let input = image(width, height, seed);
             let out = |length: usize, share: f64| ((length as f64 * share) as usize).max(1);
             let size = (out(width, shares.0), out(height, shares.1));
             let shrunk = shrink_area(Isa::widest(), &input, size.0, size.1).unwrap();
@@ -136,7 +131,7 @@ mod tests {
 
         #[test]
         fn whole_factors_give_exact_means(columns in 1usize..6, rows in 1usize..6, seed: u32) {
-            let input = picture(columns * 3, rows * 2, seed);
+            let input = image(columns * 3, rows * 2, seed);
             let shrunk = shrink_area(Isa::widest(), &input, columns, rows).unwrap();
             for (at, &found) in shrunk.rgb().iter().enumerate() {
                 let (channel, column, row) = (at % 3, at / 3 % columns, at / 3 / columns);
@@ -154,7 +149,7 @@ mod tests {
         let stripes: Vec<u8> =
             (0..900 * 30).flat_map(|i| [if i % 2 == 0 { 0 } else { 255 }; 3]).collect();
         let shrunk =
-            shrink_area(Isa::widest(), &Picture::from_rgb(900, 30, stripes).unwrap(), 300, 10)
+            shrink_area(Isa::widest(), &Image::from_rgb(900, 30, stripes).unwrap(), 300, 10)
                 .unwrap();
         // Three columns are one: a white one of three, then two of three.
         let expected = (0..300 * 10).flat_map(|i| [if i % 2 == 0 { 85 } else { 170 }; 3]);
@@ -163,7 +158,7 @@ mod tests {
 
     #[test]
     fn nothing_is_enlarged() {
-        let input = picture(4, 4, 7);
+        let input = image(4, 4, 7);
         assert_eq!(shrink_area(Isa::widest(), &input, 5, 4), None);
         assert_eq!(shrink_area(Isa::widest(), &input, 0, 4), None);
         assert_eq!(shrink_area(Isa::widest(), &input, 4, 4), Some(input));

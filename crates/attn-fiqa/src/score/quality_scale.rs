@@ -2,11 +2,11 @@
 
 use super::{Method, QualityMap, QualityMapError};
 
-/// What is true of pictures of one quality.
+/// What is true of images of one quality.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Meaning {
-    /// They match a clean picture of the same face with this probability, 0 … 1.
+    /// They match a clean image of the same face with this probability, 0 … 1.
     Matched(f64),
     /// This share, 0 … 1, of ordinary clean faces has a lower score.
     CleanFaces(f64),
@@ -23,7 +23,7 @@ pub struct Anchor {
     pub meaning: Meaning,
 }
 
-/// The probability of a match with a clean picture of the same face, as a logistic
+/// The probability of a match with a clean image of the same face, as a logistic
 /// function of the raw score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatchProbability {

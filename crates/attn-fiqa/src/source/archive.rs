@@ -12,7 +12,7 @@ use super::tar_links::Links;
 use super::tar_reader::{Kind, Member, TarReader};
 use super::zip_reader::{self, ZipReader};
 use super::{Context, ImageData, SourceItem, Step, file, list, name};
-use crate::decode::{starts_as_picture, too_many_bytes};
+use crate::decode::{starts_as_image, too_many_bytes};
 use crate::regular_file::open_regular_file;
 use crate::status::{Failure, Status};
 
@@ -124,7 +124,7 @@ impl Archive {
         while let Some(entry) = reader.next_entry() {
             let inside = inside(&entry.name, context);
             let is_image = |inside: &PathBuf| {
-                context.options.takes(inside) || starts_as_picture(&reader.head(&entry))
+                context.options.takes(inside) || starts_as_image(&reader.head(&entry))
             };
             let Some(inside) = inside.filter(is_image) else {
                 context.tally.add_passed_over(1);
@@ -169,7 +169,7 @@ impl Archive {
                 }
                 _ => bytes_of(&member, reader, options.max_bytes)?,
             };
-            let is_image = |bytes: &Vec<u8>| starts_as_picture(bytes);
+            let is_image = |bytes: &Vec<u8>| starts_as_image(bytes);
             if !named_as_image && !bytes.as_ref().is_ok_and(is_image) {
                 context.tally.add_passed_over(1);
                 continue;

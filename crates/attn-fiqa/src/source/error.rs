@@ -15,12 +15,12 @@ pub enum SourceError {
     /// Two lists were to be read from standard input.
     #[error("two lists from standard input: only one can be read from there")]
     StandardInputTwice,
-    /// A picture or an archive was to be read from standard input.
+    /// An image or an archive was to be read from standard input.
     #[error(
-        "-: pictures and archives are not read from standard input, where a zip archive's \
+        "-: images and archives are not read from standard input, where a zip archive's \
          directory could not be reached: name a file; only a list of paths may come from there"
     )]
-    PicturesFromStandardInput,
+    ImagesFromStandardInput,
     /// A pattern fits no file.
     #[error("{pattern}: no file of that name, and nothing matches it as a pattern")]
     NoMatch {

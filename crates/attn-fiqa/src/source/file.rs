@@ -47,9 +47,9 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// Whether a regular file is a picture by its first bytes. What cannot be read is none.
-pub(super) fn starts_as_picture(path: &Path) -> bool {
-    decode::starts_as_picture(&head(path))
+/// Whether a regular file is an image by its first bytes. What cannot be read is none.
+pub(super) fn starts_as_image(path: &Path) -> bool {
+    decode::starts_as_image(&head(path))
 }
 
 /// A regular file's first bytes, as far as they can be read.

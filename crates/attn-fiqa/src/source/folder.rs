@@ -33,7 +33,7 @@ enum Kind {
     Other,
 }
 
-/// By its name, or, where that does not say that it is an image, by its content: no picture
+/// By its name, or, where that does not say that it is an image, by its content: no image
 /// is passed over. A pipe, a device or a link to no file whose name is an image's becomes a
 /// row that says so. A link to a folder may lead back up and is no folder here.
 fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
@@ -47,7 +47,7 @@ fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
         (true, false) => Kind::Folder,
         (true, true) => Kind::FolderNamedAsImage,
         (false, true) => Kind::Image,
-        (false, false) if file::starts_as_picture(&path) => Kind::Image,
+        (false, false) if file::starts_as_image(&path) => Kind::Image,
         (false, false) => Kind::Other,
     }
 }

@@ -1,7 +1,7 @@
 //! What a source hands over: an encoded image, or a frame that is decoded already.
 
 use crate::decode::{DecodeLimits, Decoded, decode, memory_needed};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 /// One image as it comes from its source.
@@ -10,7 +10,7 @@ pub enum ImageData {
     /// An image file's bytes, still encoded.
     Encoded(Vec<u8>),
     /// Decoded pixels, upright: a frame of an animation or a video.
-    Pixels(Picture),
+    Pixels(Image),
 }
 
 impl ImageData {
@@ -18,7 +18,7 @@ impl ImageData {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Encoded(bytes) => bytes.capacity(),
-            Self::Pixels(picture) => picture.rgb().len(),
+            Self::Pixels(image) => image.rgb().len(),
         }
     }
 
@@ -35,7 +35,7 @@ impl ImageData {
         }
     }
 
-    /// The picture: encoded bytes are decoded within `limits`; pixels are taken as
+    /// The image: encoded bytes are decoded within `limits`; pixels are taken as
     /// they are, without a note, since they were checked when they were decoded.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl ImageData {
     pub fn decode(self, limits: &DecodeLimits) -> Result<Decoded, Failure> {
         match self {
             Self::Encoded(bytes) => decode(&bytes, limits),
-            Self::Pixels(picture) => Ok(Decoded { picture, notes: Vec::new() }),
+            Self::Pixels(image) => Ok(Decoded { image, notes: Vec::new() }),
         }
     }
 }
@@ -55,8 +55,8 @@ impl From<Vec<u8>> for ImageData {
     }
 }
 
-impl From<Picture> for ImageData {
-    fn from(picture: Picture) -> Self {
-        Self::Pixels(picture)
+impl From<Image> for ImageData {
+    fn from(image: Image) -> Self {
+        Self::Pixels(image)
     }
 }

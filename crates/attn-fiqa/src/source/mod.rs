@@ -76,7 +76,7 @@ pub struct SourceOptions {
     /// The most bytes of one encoded image.
     pub max_bytes: u64,
     /// Whether animations and videos are read frame by frame; otherwise of an
-    /// animation the first picture is taken and videos are passed over.
+    /// animation the first image is taken and videos are passed over.
     pub films: Option<FilmOptions>,
     /// Whether the paths of lists are separated by zero bytes, as `find -print0` writes
     /// them, and not by line ends. Then a path may hold any other character, and labels after it
@@ -86,7 +86,7 @@ pub struct SourceOptions {
 
 impl SourceOptions {
     /// Whether a file in a folder or archive is taken, by its name. Where it is not, its
-    /// content may still say that it is a picture.
+    /// content may still say that it is an image.
     fn takes(&self, path: &Path) -> bool {
         name::is_image(path) || self.video(path).is_some()
     }
@@ -281,7 +281,7 @@ impl Iterator for Sources {
 impl Context {
     fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
         if path == Path::new("-") && fs::symlink_metadata(path).is_err() {
-            return Err(SourceError::PicturesFromStandardInput);
+            return Err(SourceError::ImagesFromStandardInput);
         }
         if fs::symlink_metadata(path).is_err()
             && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// Extensions of images, in lower case. Whatever looks like a picture is never passed over:
+/// Extensions of images, in lower case. Whatever looks like an image is never passed over:
 /// those that are not read are here so that a row says so.
 const IMAGE_EXTENSIONS: [&str; 49] = [
     "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp", "png", "apng", "webp", "gif",
@@ -30,7 +30,7 @@ pub(super) fn is_image(name: &Path) -> bool {
 }
 
 /// Whether a name is that of what macOS puts beside a file for its own use: `._NAME`, or
-/// anything in a folder `__MACOSX`. Such a file has the ending of a picture and is none.
+/// anything in a folder `__MACOSX`. Such a file has the ending of an image and is none.
 pub(super) fn is_companion(path: &Path) -> bool {
     let own = path.file_name().unwrap_or_default();
     own.to_string_lossy().starts_with("._")

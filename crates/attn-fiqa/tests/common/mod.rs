@@ -1,7 +1,7 @@
 //! Where the expected values lie, and how to read them.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own share")]
 
-pub mod pictures;
+pub mod images;
 
 use std::path::PathBuf;
 

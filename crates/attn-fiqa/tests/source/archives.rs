@@ -343,7 +343,7 @@ fn what_macos_puts_beside_members_is_passed_over() {
 }
 
 #[test]
-fn a_member_that_is_a_picture_by_its_content_is_an_image() {
+fn a_member_that_is_an_image_by_its_content_is_an_image() {
     let folder = tree(&[]);
     let archive = folder.path().join("mixed.tar");
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";

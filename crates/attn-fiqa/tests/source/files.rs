@@ -235,7 +235,7 @@ fn a_folder_that_goes_away_is_a_row() {
 }
 
 #[test]
-fn content_makes_a_picture_of_a_file_without_its_ending() {
+fn content_makes_an_image_of_a_file_without_its_ending() {
     let folder = tree(&["a.jpg", "notes.txt", "._a.jpg", "__MACOSX/a.jpg", "empty.bin"]);
     let at = |name: &str| folder.path().join(name);
     fs::write(at("empty.bin"), b"").unwrap();

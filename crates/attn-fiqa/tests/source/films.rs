@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use attn_fiqa::decode::{DecodeLimits, decode};
-use attn_fiqa::picture::Picture;
+use attn_fiqa::pixels::Image;
 use attn_fiqa::source::{FilmOptions, ImageData, Input, SourceItem, SourceOptions, Sources, Take};
 use attn_fiqa::status::Status;
 use image::codecs::gif::GifEncoder;
@@ -42,19 +42,19 @@ fn every(step: u32) -> Option<Take> {
     NonZeroU32::new(step).map(Take::Every)
 }
 
-/// An item's picture.
-fn picture(item: &SourceItem) -> Picture {
+/// An item's image.
+fn image(item: &SourceItem) -> Image {
     let image = item.image.clone().unwrap();
-    image.decode(&DecodeLimits::default()).unwrap().picture
+    image.decode(&DecodeLimits::default()).unwrap().image
 }
 
-/// What follows the last `/` of each name, and the level of its picture.
+/// What follows the last `/` of each name, and the level of its image.
 fn levels(items: &[SourceItem]) -> Vec<(String, String, u8)> {
     let level = |item: &SourceItem| {
-        let picture = picture(item);
-        assert_eq!((picture.width(), picture.height()), (SIDE as usize, SIDE as usize));
-        let first = picture.rgb()[0];
-        assert!(picture.rgb().iter().all(|&level| level == first));
+        let image = image(item);
+        assert_eq!((image.width(), image.height()), (SIDE as usize, SIDE as usize));
+        let first = image.rgb()[0];
+        assert!(image.rgb().iter().all(|&level| level == first));
         first
     };
     let name = |path: &str| path.rsplit(['/', '\\']).next().unwrap().to_owned();
@@ -89,7 +89,7 @@ fn every_frame_of_an_animation_is_an_image() {
 }
 
 #[test]
-fn animations_are_found_in_folders_beside_pictures() {
+fn animations_are_found_in_folders_beside_images() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("b.GIF"), gif(&[1, 2])).unwrap();
     let png = image::DynamicImage::ImageRgba8(grey(7)).to_rgb8();
@@ -103,7 +103,7 @@ fn animations_are_found_in_folders_beside_pictures() {
             row("b.GIF#1", "b.GIF.frame-000001", 2),
         ]
     );
-    // Unless films are asked for, of a GIF the first picture is taken.
+    // Unless films are asked for, of a GIF the first image is taken.
     let still = [row("a.png", "a.png", 7), row("b.GIF", "b.GIF", 1)];
     assert_eq!(levels(&read(folder.path(), None)), still);
 }
@@ -116,10 +116,10 @@ fn animated_webp_and_png_are_animations_too() {
         let frames = read(&path, every(1));
         assert!(frames.len() > 1, "{name} has {} frame", frames.len());
         assert!(matches!(frames[0].image, Ok(ImageData::Pixels(_))), "{name}");
-        let first = picture(&frames[0]);
+        let first = image(&frames[0]);
         let whole = std::fs::read(&path).unwrap();
         let expected = decode(&whole, &DecodeLimits::default()).unwrap();
-        assert_eq!(first, expected.picture, "{name}");
+        assert_eq!(first, expected.image, "{name}");
         assert_eq!(read(&path, None).len(), 1);
     }
 }

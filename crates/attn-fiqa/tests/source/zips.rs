@@ -89,7 +89,7 @@ fn files_come_in_the_order_of_the_directory() {
         File::deflated("download", b"\xFF\xD8\xFF\xE0 without an ending"),
         File::new("__MACOSX/faces/._1.png", mac),
         File::new("faces/._1.png", mac),
-        File::new("clip.mp4", b"no picture"),
+        File::new("clip.mp4", b"no image"),
         File::new("z.jpg", b"a second of that name"),
     ]);
     let names = ["z.jpg", "faces/é/1.PNG", "download", "z.jpg"];
@@ -247,7 +247,7 @@ fn a_cut_archive_is_refused() {
 #[test]
 fn standard_input_is_refused() {
     let refused = open(&[path("-")], false);
-    assert!(matches!(refused, Err(SourceError::PicturesFromStandardInput)));
+    assert!(matches!(refused, Err(SourceError::ImagesFromStandardInput)));
 }
 
 proptest! {

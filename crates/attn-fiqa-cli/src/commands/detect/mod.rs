@@ -88,7 +88,7 @@ fn write_rows(row: FacesRow, sink: &mut dyn Sink) -> anyhow::Result<()> {
     match faces {
         Err(failure) => sink.write(&Record::without_face(path, failure)),
         Ok(faces) if faces.is_empty() => {
-            let mut message = "no face was found in the picture".to_owned();
+            let mut message = "no face was found in the image".to_owned();
             for limit in notes.iter().filter(|note| note.limits_faces()) {
                 message = format!("{message}; {limit}");
             }

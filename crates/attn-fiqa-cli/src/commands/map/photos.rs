@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use attn_fiqa::align::{Similarity, similarity_to_template};
 use attn_fiqa::paint::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
-use attn_fiqa::picture::Picture;
 use attn_fiqa::pipeline::{Row, Way};
+use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::shrink_area;
 use attn_fiqa::threads::Isa;
 use rayon::ThreadPool;
@@ -103,7 +103,7 @@ impl Photos {
         }))
     }
 
-    fn put_aside(&mut self, name: PathBuf, photo: &Picture) -> anyhow::Result<usize> {
+    fn put_aside(&mut self, name: PathBuf, photo: &Image) -> anyhow::Result<usize> {
         let longer = photo.width().max(photo.height());
         let factor = (longer as f64 / self.max_side as f64).max(1.0);
         let shrunk = |length: usize| ((length as f64 / factor).round() as usize).max(1);
@@ -152,11 +152,11 @@ impl Photos {
         Ok(())
     }
 
-    fn read(&mut self, photo: &Photo) -> anyhow::Result<Picture> {
+    fn read(&mut self, photo: &Photo) -> anyhow::Result<Image> {
         let mut rgb = vec![0; photo.width * photo.height * 3];
         self.file.seek(SeekFrom::Start(photo.place))?;
         self.file.read_exact(&mut rgb)?;
-        Picture::from_rgb(photo.width, photo.height, rgb).context("a photo without pixels")
+        Image::from_rgb(photo.width, photo.height, rgb).context("a photo without pixels")
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Layout {
     /// How many fields a line has; any of these.
     pub(super) fields: std::ops::RangeInclusive<usize>,
     /// Whether a heading gave the places. Rows without any landmark are then
-    /// pictures without a face.
+    /// images without a face.
     pub(super) named: bool,
 }
 

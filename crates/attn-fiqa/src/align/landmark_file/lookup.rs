@@ -1,11 +1,11 @@
-//! Finding a picture's faces by its path.
+//! Finding an image's faces by its path.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{LandmarkFile, ListedFace};
 
-/// How a picture's path and a listed one agree.
+/// How an image's path and a listed one agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchedBy {
     /// One is the other, or its end from a folder's name on.
@@ -16,17 +16,17 @@ pub enum MatchedBy {
     Stem,
 }
 
-/// What a landmark file says of a picture.
+/// What a landmark file says of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Found<'a> {
-    /// The picture is listed; without a face where a detector found none.
+    /// The image is listed; without a face where a detector found none.
     Faces {
         /// In the order of the file.
         faces: &'a [ListedFace],
-        /// How the picture was found.
+        /// How the image was found.
         by: MatchedBy,
     },
-    /// The picture is not listed.
+    /// The image is not listed.
     Missing,
     /// Several listed paths have this file name, and none is this path's end.
     Ambiguous {
@@ -35,23 +35,23 @@ pub enum Found<'a> {
     },
 }
 
-/// How many pictures were looked up and found.
+/// How many images were looked up and found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MatchReport {
-    /// Pictures looked up.
-    pub pictures: u64,
+    /// Images looked up.
+    pub images: u64,
     /// Found by path, by file name, by file name without ending.
     pub by: [u64; 3],
-    /// Pictures whose file name several listed paths have.
+    /// Images whose file name several listed paths have.
     pub ambiguous: u64,
-    /// Listed paths that no picture was looked up for.
+    /// Listed paths that no image was looked up for.
     pub unused: u64,
 }
 
 impl fmt::Display for MatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found: u64 = self.by.iter().sum();
-        write!(f, "{found} of {} pictures found", self.pictures)?;
+        write!(f, "{found} of {} images found", self.images)?;
         let ways = ["by path", "by file name", "by file name without ending"];
         let ways = ways.iter().zip(self.by).filter(|(_, count)| *count > 0);
         let ways: Vec<String> = ways.map(|(way, count)| format!("{count} {way}")).collect();
@@ -85,7 +85,7 @@ impl Tally {
 }
 
 impl LandmarkFile {
-    /// The faces of a picture: the listed path that is `path`, or that one of
+    /// The faces of an image: the listed path that is `path`, or that one of
     /// them ends with the other; else the only one of its file name, with or
     /// without ending.
     pub fn find(&self, path: &str) -> Found<'_> {
@@ -138,7 +138,7 @@ impl LandmarkFile {
         let ambiguous = count(ambiguous);
         let used = used.iter().filter(|used| used.load(Ordering::Relaxed)).count();
         MatchReport {
-            pictures: by.iter().sum::<u64>() + count(missing) + ambiguous,
+            images: by.iter().sum::<u64>() + count(missing) + ambiguous,
             by,
             ambiguous,
             unused: (self.listed.len() - used) as u64,

@@ -54,7 +54,7 @@ impl Default for LandmarkFileLimits {
     }
 }
 
-/// A landmark file that was read: faces by the path of their picture.
+/// A landmark file that was read: faces by the path of their image.
 ///
 /// # Examples
 ///
@@ -64,7 +64,7 @@ impl Default for LandmarkFileLimits {
 /// let text = "faces/ada.jpg,38,52,74,52,56,72,42,92,71,92\n";
 /// let file = LandmarkFile::read(text.as_bytes(), "points.csv", &LandmarkFileLimits::default())?;
 /// assert!(matches!(file.find("photos/ada.jpg"), Found::Faces { faces, .. } if faces.len() == 1));
-/// assert_eq!(file.report().to_string(), "1 of 1 pictures found (1 by file name)");
+/// assert_eq!(file.report().to_string(), "1 of 1 images found (1 by file name)");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -127,7 +127,7 @@ impl<'a> Directory<'a> {
         self.bytes.get(values.at..values.at + values.count * size(values.kind)?)
     }
 
-    /// Width and height of the picture.
+    /// Width and height of the image.
     pub(super) fn size(&self) -> (u64, u64) {
         (self.one(WIDTH, 0), self.one(HEIGHT, 0))
     }
@@ -170,7 +170,7 @@ impl<'a> Directory<'a> {
         )
     }
 
-    /// Whether the first picture is a preview of raw sensor data or such data themselves.
+    /// Whether the first image is a preview of raw sensor data or such data themselves.
     pub(super) fn is_camera_raw(&self) -> bool {
         const SUB_DIRECTORIES: u16 = 330;
         const COLOUR_FILTERS: u64 = 32_803;

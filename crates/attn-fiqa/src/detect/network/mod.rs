@@ -1,4 +1,4 @@
-//! The detector's network: one picture in, named outputs out.
+//! The detector's network: one image in, named outputs out.
 
 mod onnx;
 #[cfg(feature = "builtin-model")]
@@ -8,7 +8,7 @@ mod tests;
 
 use super::format::{InputPixels, InputSize, Output};
 use super::input;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 pub(super) use onnx::OnnxNetwork;
 #[cfg(feature = "builtin-model")]
@@ -42,18 +42,18 @@ impl Network {
         }
     }
 
-    /// Every output for a picture in the upper left corner of an input of `size`, black
+    /// Every output for an image in the upper left corner of an input of `size`, black
     /// elsewhere, or what the runtime says.
     pub(super) fn run(
         &self,
-        picture: &Picture,
+        image: &Image,
         size: InputSize,
         pixels: InputPixels,
     ) -> Result<Vec<Output>, String> {
         match self {
-            Self::Onnx(network) => network.run(input::planes(picture, size, pixels), size),
+            Self::Onnx(network) => network.run(input::planes(image, size, pixels), size),
             #[cfg(feature = "builtin-model")]
-            Self::Own(network) => Ok(network.run(picture, size)),
+            Self::Own(network) => Ok(network.run(image, size)),
         }
     }
 }

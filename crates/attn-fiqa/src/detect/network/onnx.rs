@@ -80,7 +80,7 @@ impl OnnxNetwork {
         self.builtin
     }
 
-    /// What comes out for a black picture.
+    /// What comes out for a black image.
     pub(in crate::detect) fn try_out(&self) -> Result<(Vec<Output>, InputSize), DetectorError> {
         let input = self.fixed.unwrap_or(TRIAL);
         let black = vec![0.0; 3 * input.width * input.height];

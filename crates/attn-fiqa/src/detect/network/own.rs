@@ -1,7 +1,7 @@
 //! The network of the built-in detector (`training/detector/network.py`) through our own
 //! layers.
 //!
-//! 1. The stem and three stages bring the picture down to strides of 8, 16 and 32.
+//! 1. The stem and three stages bring the image down to strides of 8, 16 and 32.
 //! 2. From the coarsest on, each stage's features and the doubled coarser ones are added
 //!    up: the pyramid.
 //! 3. A head at each level gives 15 numbers a cell: score, box and five points.
@@ -13,11 +13,11 @@ use crate::convolution::{
 };
 use crate::detect::format::{InputSize, Output};
 use crate::lent::Pool;
-use crate::picture::Picture;
+use crate::pixels::Image;
 
 /// Pixels on a side of a cell of each level.
 const STRIDES: [usize; 3] = [8, 16, 32];
-/// Channels of the stem, which halves the picture's sides.
+/// Channels of the stem, which halves the image's sides.
 const STEM: usize = 16;
 /// 3×3 pixels at a stride of 2.
 const STEM_PATCHES: PatchShape = PatchShape { side: 3, stride: 2, padding: 1 };
@@ -29,7 +29,7 @@ const PYRAMID: usize = 64;
 /// What a head says of a cell, as outputs of these names and widths.
 const OUTPUTS: [(&str, usize); 3] = [("cls", 1), ("bbox", 4), ("kps", 10)];
 const OUTPUT_NUMBERS: usize = 15;
-/// Features that are kept for the next picture at most, in bytes: one of 640×480 needs
+/// Features that are kept for the next image at most, in bytes: one of 640×480 needs
 /// thirteen million. A photo's are let go.
 const KEPT_BYTES: usize = 16 << 20;
 
@@ -47,7 +47,7 @@ struct Head {
     out: Pointwise,
 }
 
-/// The features of one picture on its way.
+/// The features of one image on its way.
 #[derive(Default)]
 struct Workspace {
     stem: FeatureMap,
@@ -100,14 +100,14 @@ impl OwnNetwork {
         })
     }
 
-    /// Outputs named and meant as YuNet's, for a picture in the upper left corner of an
+    /// Outputs named and meant as YuNet's, for an image in the upper left corner of an
     /// input of `size`, whose sides are multiples of 32; black elsewhere.
     ///
     /// One trained score stands for both of YuNet's, so that the root of their product is
     /// the score.
-    pub(in crate::detect) fn run(&self, picture: &Picture, size: InputSize) -> Vec<Output> {
+    pub(in crate::detect) fn run(&self, image: &Image, size: InputSize) -> Vec<Output> {
         let mut space = self.workspaces.take(Workspace::default);
-        self.bring_down(picture, size, &mut space);
+        self.bring_down(image, size, &mut space);
         let mut outputs = Vec::with_capacity(4 * STRIDES.len());
         for ((level, head), stride) in space.pyramid.iter().zip(&self.heads).zip(STRIDES) {
             head.mix.apply(level, &mut space.mixed);
@@ -120,12 +120,12 @@ impl OwnNetwork {
         outputs
     }
 
-    /// From the picture to the pyramid.
-    fn bring_down(&self, picture: &Picture, size: InputSize, space: &mut Workspace) {
+    /// From the image to the pyramid.
+    fn bring_down(&self, image: &Image, size: InputSize, space: &mut Workspace) {
         let Workspace {
             stem, stage4, stages: [x8, x16, x32], pyramid: [p8, p16, p32], mixed, ..
         } = space;
-        self.stem.apply(picture, (size.width, size.height), stem);
+        self.stem.apply(image, (size.width, size.height), stem);
         let [to_8, to_16, to_32] = &self.stages;
         self.stage4.apply(stem, stage4, mixed);
         to_8.apply(stage4, x8, mixed);

@@ -5,14 +5,14 @@
 use super::{InputPixels, InputSize, Network, OnnxNetwork, OwnNetwork};
 use crate::detect::format::Output;
 use crate::detect::input::input_size;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::threads::{Isa, Threads};
 
 const ONNX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/detector.onnx");
 const PIXELS: InputPixels = InputPixels { blue_first: false, mean: 0.0, scale: 1.0 };
 
 /// Smooth shades with noise on them.
-fn picture(width: usize, height: usize) -> Picture {
+fn image(width: usize, height: usize) -> Image {
     let mut state = (width * 31 + height) as u32;
     let mut rgb = Vec::with_capacity(3 * width * height);
     for y in 0..height {
@@ -25,7 +25,7 @@ fn picture(width: usize, height: usize) -> Picture {
             }
         }
     }
-    Picture::from_rgb(width, height, rgb).unwrap()
+    Image::from_rgb(width, height, rgb).unwrap()
 }
 
 fn networks() -> (Network, Network) {
@@ -47,10 +47,10 @@ fn every_output_is_what_rten_computes() {
     for (width, height) in
         [(1, 1), (32, 32), (33, 90), (128, 128), (250, 250), (331, 97), (640, 480)]
     {
-        let picture = picture(width, height);
+        let image = image(width, height);
         let size = input_size(width, height);
-        let found = sorted(own.run(&picture, size, PIXELS).unwrap());
-        let expected = sorted(onnx.run(&picture, size, PIXELS).unwrap());
+        let found = sorted(own.run(&image, size, PIXELS).unwrap());
+        let expected = sorted(onnx.run(&image, size, PIXELS).unwrap());
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!((&found.name, &found.shape), (&expected.name, &expected.shape));
@@ -67,9 +67,8 @@ fn every_output_is_what_rten_computes() {
 #[test]
 fn a_run_leaves_nothing_behind_for_the_next() {
     let (own, _) = networks();
-    let run = |width, height| {
-        own.run(&picture(width, height), input_size(width, height), PIXELS).unwrap()
-    };
+    let run =
+        |width, height| own.run(&image(width, height), input_size(width, height), PIXELS).unwrap();
     let bits = |outputs: &[Output]| {
         let values = outputs.iter().flat_map(|output| &output.values);
         values.map(|value| value.to_bits()).collect::<Vec<u32>>()
@@ -83,11 +82,11 @@ fn a_run_leaves_nothing_behind_for_the_next() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let (own, _) = networks();
-    let picture = picture(333, 190);
+    let image = image(333, 190);
     let size = InputSize { width: 352, height: 192 };
     let values = |threads: usize| {
         let threads = Threads::new(std::num::NonZeroUsize::new(threads)).unwrap();
-        let outputs = threads.install(|| own.run(&picture, size, PIXELS).unwrap());
+        let outputs = threads.install(|| own.run(&image, size, PIXELS).unwrap());
         outputs.into_iter().flat_map(|output| output.values).map(f32::to_bits).collect::<Vec<_>>()
     };
     assert_eq!(values(1), values(3));

@@ -24,7 +24,7 @@ const SMALLER: u32 = if cfg!(fuzzing) { 10 } else { 0 };
 const MOST_IN_ONE: u64 = 1 << (28 - SMALLER);
 
 /// Numbers of all tensors that are computed: 4 GB, if none were freed. SCRFD-10G takes half
-/// of it on a picture of 1920×1920 pixels, ViT-L on a face a tenth.
+/// of it on an image of 1920×1920 pixels, ViT-L on a face a tenth.
 const MOST_IN_ALL: u64 = 1 << (30 - SMALLER);
 
 /// Multiplications, or steps that take as long: some ten to thirty seconds on two cores.

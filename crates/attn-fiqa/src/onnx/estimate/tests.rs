@@ -135,7 +135,7 @@ fn network(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn windows_over_pictures() {
+fn windows_over_images() {
     let x = [1, 4, 17, 23];
     let weight = constant("w", &[6, 2, 3, 5], None);
     let group = || ("group", Number(2));
@@ -242,7 +242,7 @@ fn shapes_made_over() {
     agrees(&network(&[vector("s", &[3]), top]), &x);
 }
 
-/// The way in which exporters double a picture of any size.
+/// The way in which exporters double an image of any size.
 #[test]
 fn shapes_that_are_computed() {
     let parts = [

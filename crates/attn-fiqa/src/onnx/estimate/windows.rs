@@ -1,4 +1,4 @@
-//! Convolutions, pooling, and what else goes over pictures.
+//! Convolutions, pooling, and what else goes over images.
 
 use super::count;
 use super::shape::{Call, Outcome};

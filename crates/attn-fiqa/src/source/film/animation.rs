@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{FilmOptions, Names, Take};
 use crate::decode::{DecodeLimits, each_frame};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::source::{ImageData, SourceItem, Step, Tally};
 use crate::status::{Failure, Status};
 
@@ -20,7 +20,7 @@ pub(in crate::source) struct Animation {
     names: Names,
     /// Asks for the next frame.
     requests: SyncSender<()>,
-    frames: Receiver<Result<(u64, Picture), Failure>>,
+    frames: Receiver<Result<(u64, Image), Failure>>,
     any: bool,
 }
 
@@ -42,8 +42,8 @@ impl Animation {
             let handed_on = |frame| sender.send(frame).is_ok() && requested.recv().is_ok();
             let read = image.and_then(|image| match image {
                 ImageData::Encoded(bytes) => {
-                    each_frame(&bytes, &limits, |picture, shown| match choice.next(shown) {
-                        Some(number) if !handed_on(Ok((number, picture))) => ControlFlow::Break(()),
+                    each_frame(&bytes, &limits, |image, shown| match choice.next(shown) {
+                        Some(number) if !handed_on(Ok((number, image))) => ControlFlow::Break(()),
                         _ => ControlFlow::Continue(()),
                     })
                 }
@@ -66,7 +66,7 @@ impl Animation {
         // Who has ended needs no request, and what was sent before is still there.
         let _ = self.requests.send(());
         let item = match self.frames.recv() {
-            Ok(Ok((number, picture))) => self.names.frame(number, picture),
+            Ok(Ok((number, image))) => self.names.frame(number, image),
             Ok(Err(failure)) => self.names.film(failure),
             // The end, or a thread that was lost: what is there was handed on.
             Err(_) if self.any => return Step::Done,

@@ -1,18 +1,18 @@
-//! Pictures from a stream of BMP files, as ffmpeg writes them.
+//! Images from a stream of BMP files, as ffmpeg writes them.
 //!
 //! BMP is only the format of the pipe: each file says its own size, so that frames
-//! may change theirs. The pixels are read straight into a [`Picture`].
+//! may change theirs. The pixels are read straight into an [`Image`].
 
 use std::io::{self, Read};
 
 use crate::decode::DecodeLimits;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::{Failure, Status};
 
-/// The file header and the oldest picture header that holds a 32-bit size.
+/// The file header and the oldest image header that holds a 32-bit size.
 const HEADERS: usize = 14 + 40;
 
-/// The most bytes between the headers and the pixels: longer picture headers.
+/// The most bytes between the headers and the pixels: longer image headers.
 const MAX_GAP: u64 = 1 << 10;
 
 fn broken(message: impl Into<String>) -> Failure {
@@ -20,20 +20,20 @@ fn broken(message: impl Into<String>) -> Failure {
 }
 
 fn not_bmp() -> Failure {
-    broken("what it sent is no picture in BMP format of 24 bits a pixel")
+    broken("what it sent is no image in BMP format of 24 bits a pixel")
 }
 
-/// The next picture of the stream; `None` at its end.
+/// The next image of the stream; `None` at its end.
 ///
 /// # Errors
 ///
-/// [`Status::TooLarge`] for a picture above the limit on pixels or one that memory
+/// [`Status::TooLarge`] for an image above the limit on pixels or one that memory
 /// does not hold, [`Status::BrokenImage`] when what follows is no BMP file of 24 bits a
 /// pixel or the stream ends inside of it.
 pub(super) fn read_next(
     stream: &mut impl Read,
     limits: &DecodeLimits,
-) -> Result<Option<Picture>, Failure> {
+) -> Result<Option<Image>, Failure> {
     let mut head = [0; HEADERS];
     let read = read_fully(stream, &mut head).map_err(|error| broken(error.to_string()))?;
     if read == 0 {
@@ -53,7 +53,7 @@ pub(super) fn read_next(
     for pixel in rgb.chunks_exact_mut(3) {
         pixel.swap(0, 2);
     }
-    Picture::from_rgb(width as usize, height.unsigned_abs() as usize, rgb)
+    Image::from_rgb(width as usize, height.unsigned_abs() as usize, rgb)
         .ok_or_else(not_bmp)
         .map(Some)
 }
@@ -112,18 +112,18 @@ fn read_fully(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    fn picture(width: usize, height: usize) -> Picture {
+    fn image(width: usize, height: usize) -> Image {
         let rgb = (0..width * height * 3).map(|i| (i * 37 % 251) as u8).collect();
-        Picture::from_rgb(width, height, rgb).expect("a picture")
+        Image::from_rgb(width, height, rgb).expect("an image")
     }
 
-    fn encoded(picture: &Picture) -> Vec<u8> {
+    fn encoded(image: &Image) -> Vec<u8> {
         let mut file = Vec::new();
         image::codecs::bmp::BmpEncoder::new(&mut file)
             .encode(
-                picture.rgb(),
-                picture.width() as u32,
-                picture.height() as u32,
+                image.rgb(),
+                image.width() as u32,
+                image.height() as u32,
                 image::ExtendedColorType::Rgb8,
             )
             .expect("a file");
@@ -135,20 +135,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_read_picture_by_picture_whatever_their_sizes() {
+    fn a_stream_is_read_image_by_image_whatever_their_sizes() {
         let sizes = [(1, 1), (2, 3), (3, 2), (4, 4), (5, 1), (7, 9)];
-        let pictures = sizes.map(|(width, height)| picture(width, height));
-        let stream: Vec<u8> = pictures.iter().flat_map(encoded).collect();
+        let images = sizes.map(|(width, height)| image(width, height));
+        let stream: Vec<u8> = images.iter().flat_map(encoded).collect();
         let mut from = stream.as_slice();
-        for picture in pictures {
-            assert_eq!(read_next(&mut from, &limits(100)), Ok(Some(picture)));
+        for image in images {
+            assert_eq!(read_next(&mut from, &limits(100)), Ok(Some(image)));
         }
         assert_eq!(read_next(&mut from, &limits(100)), Ok(None));
     }
 
     #[test]
-    fn a_picture_whose_upper_row_comes_first_is_not_turned() {
-        let upright = picture(4, 3);
+    fn an_image_whose_upper_row_comes_first_is_not_turned() {
+        let upright = image(4, 3);
         let mut file = encoded(&upright);
         let headers = file.len() - upright.rgb().len();
         let rows: Vec<u8> = file[headers..].chunks(12).rev().flatten().copied().collect();
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        let file = encoded(&picture(5, 5));
+        let file = encoded(&image(5, 5));
         let refused = |bytes: &[u8], max_pixels| {
-            read_next(&mut &*bytes, &limits(max_pixels)).expect_err("no picture").status
+            read_next(&mut &*bytes, &limits(max_pixels)).expect_err("no image").status
         };
         assert_eq!(refused(&file, 24), Status::TooLarge);
         for cut in 1..file.len() {

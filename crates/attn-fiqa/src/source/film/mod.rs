@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::{ImageData, SourceItem};
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::status::Failure;
 
 pub(super) use animation::Animation;
@@ -54,13 +54,13 @@ struct Names {
 impl Names {
     /// A frame, by its number from 0: `clip.gif#12`, and for files that are
     /// written `clip.gif.frame-000012`.
-    fn frame(&self, number: u64, picture: Picture) -> SourceItem {
+    fn frame(&self, number: u64, image: Image) -> SourceItem {
         let mut name = OsString::from(self.relative.file_name().unwrap_or_default());
         name.push(format!(".frame-{number:06}"));
         SourceItem {
             path: format!("{}#{number}", self.path),
             relative: self.relative.with_file_name(name),
-            image: Ok(ImageData::Pixels(picture)),
+            image: Ok(ImageData::Pixels(image)),
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{FilmOptions, Names, STREAM_EXTENSIONS, Take, VIDEO_EXTENSIONS, bmp, has_extension};
 use crate::decode::DecodeLimits;
-use crate::picture::Picture;
+use crate::pixels::Image;
 use crate::regular_file::open_regular_file;
 use crate::source::{Step, Tally, file, name};
 use crate::status::{Failure, Status};
@@ -57,7 +57,7 @@ enum State {
 #[derive(Debug)]
 struct Running {
     program: Child,
-    pictures: BufReader<ChildStdout>,
+    images: BufReader<ChildStdout>,
     /// What it says goes to a file, so that it never waits for a reader.
     said: File,
 }
@@ -87,12 +87,12 @@ impl Video {
             return Step::Done;
         }
         let item = match self.next_frame() {
-            Ok(Some(picture)) => {
+            Ok(Some(image)) => {
                 let step = match self.options.take {
                     Take::Every(step) => u64::from(step.get()),
                     Take::PerSecond(_) => 1,
                 };
-                self.names.frame(self.frames * step, picture)
+                self.names.frame(self.frames * step, image)
             }
             Ok(None) => {
                 self.state = State::Ended;
@@ -111,7 +111,7 @@ impl Video {
         Step::Item(item)
     }
 
-    fn next_frame(&mut self) -> Result<Option<Picture>, Failure> {
+    fn next_frame(&mut self) -> Result<Option<Image>, Failure> {
         if let State::Closed = self.state {
             self.state = State::Running(start(&self.path, &self.options)?);
         }
@@ -120,8 +120,8 @@ impl Video {
         };
         let limits =
             DecodeLimits { max_pixels: self.options.max_pixels, ..DecodeLimits::default() };
-        match bmp::read_next(&mut running.pictures, &limits) {
-            Ok(Some(picture)) => Ok(Some(picture)),
+        match bmp::read_next(&mut running.images, &limits) {
+            Ok(Some(image)) => Ok(Some(image)),
             Ok(None) => running.end(self.frames).map(|()| None),
             Err(failure) if failure.status == Status::BrokenImage => {
                 Err(running.failed(&failure.message))
@@ -183,6 +183,6 @@ fn start(path: &Path, options: &FilmOptions) -> Result<Running, Failure> {
         ErrorKind::NotFound => Failure::new(Status::UnsupportedImage, NOT_INSTALLED),
         _ => Failure::new(Status::UnsupportedImage, format!("cannot start ffmpeg: {error}")),
     })?;
-    let pictures = program.stdout.take().expect("its output is piped: this is a bug");
-    Ok(Running { program, pictures: BufReader::with_capacity(1 << 18, pictures), said })
+    let images = program.stdout.take().expect("its output is piped: this is a bug");
+    Ok(Running { program, images: BufReader::with_capacity(1 << 18, images), said })
 }

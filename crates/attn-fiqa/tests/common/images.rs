@@ -1,4 +1,4 @@
-//! The picture that fixtures of decoders hold.
+//! The image that fixtures of decoders hold.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ pub const WIDTH: u32 = 32;
 /// The height that belongs to it.
 pub const HEIGHT: u32 = 24;
 
-/// The levels of red, green and blue of the upright picture.
+/// The levels of red, green and blue of the upright image.
 pub fn gradient(x: u32, y: u32) -> [i32; 3] {
     let (x, y) = (x as i32, y as i32);
     [20 + 6 * x, 30 + 8 * y, 220 - 3 * x - 2 * y]

@@ -1,27 +1,27 @@
-//! A decoded picture of any size: what a file held, before it becomes a crop.
+//! A decoded image of any size: what a file held, before it becomes a crop.
 
 pub use crate::recognise::ColourOrder;
 
-/// An RGB picture: `[row, column, channel]`, 8 bits a channel, at least one pixel.
+/// An RGB image: `[row, column, channel]`, 8 bits a channel, at least one pixel.
 ///
 /// # Examples
 ///
 /// ```
-/// use attn_fiqa::picture::{ColourOrder, Picture};
+/// use attn_fiqa::pixels::{ColourOrder, Image};
 ///
 /// // One blue pixel as OpenCV holds it.
-/// let picture = Picture::from_pixels(1, 1, vec![255, 0, 0], ColourOrder::Bgr);
-/// assert_eq!(picture.ok_or("wrong size")?.rgb(), [0, 0, 255]);
+/// let image = Image::from_pixels(1, 1, vec![255, 0, 0], ColourOrder::Bgr);
+/// assert_eq!(image.ok_or("wrong size")?.rgb(), [0, 0, 255]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
 }
 
-impl Picture {
+impl Image {
     /// Wraps pixels laid out `[row, column, channel]` in the order red, green, blue.
     ///
     /// Returns `None` unless both sides are positive and there are exactly
@@ -42,10 +42,10 @@ impl Picture {
         pixels: Vec<u8>,
         order: ColourOrder,
     ) -> Option<Self> {
-        let picture = Self::from_rgb(width, height, pixels)?;
+        let image = Self::from_rgb(width, height, pixels)?;
         Some(match order {
-            ColourOrder::Rgb => picture,
-            ColourOrder::Bgr => picture.with_red_and_blue_exchanged(),
+            ColourOrder::Rgb => image,
+            ColourOrder::Bgr => image.with_red_and_blue_exchanged(),
         })
     }
 
@@ -69,7 +69,7 @@ impl Picture {
         self.rgb
     }
 
-    /// The same picture with the first and the third channel exchanged.
+    /// The same image with the first and the third channel exchanged.
     pub fn with_red_and_blue_exchanged(mut self) -> Self {
         for pixel in self.rgb.chunks_exact_mut(3) {
             pixel.swap(0, 2);

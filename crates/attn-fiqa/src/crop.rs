@@ -1,7 +1,7 @@
 //! The network's input: a square RGB image of exactly the right size.
 
 use crate::decode::Note;
-use crate::pixels::Image;
+use crate::pixels::{ChannelOrder, Image};
 use crate::resize::resize_bilinear;
 use crate::status::{Failure, Status};
 
@@ -66,17 +66,6 @@ pub enum Fit {
     Resize,
 }
 
-/// The order in which a file holds its colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ChannelOrder {
-    /// Red, green, blue: every ordinary file.
-    #[default]
-    Rgb,
-    /// Red and blue exchanged, as in the files that the CR-FIQA extraction
-    /// scripts write; they are exchanged back.
-    Swapped,
-}
-
 /// Makes the network's input of an image, with notes on what was changed.
 ///
 /// An image of another size is a [`Status::WrongSize`] failure under
@@ -100,7 +89,7 @@ pub fn crop_from_image(image: Image, options: &CropOptions) -> Result<(Crop, Vec
         }
     };
     let mut rgb = image.into_rgb();
-    if options.channels == ChannelOrder::Swapped {
+    if options.channels == ChannelOrder::Bgr {
         notes.push(Note::ChannelsSwapped);
         for pixel in rgb.chunks_exact_mut(3) {
             pixel.swap(0, 2);

@@ -1,16 +1,26 @@
 //! A decoded image of any size: what a file held, before it becomes a crop.
 
-pub use crate::recognise::ColourOrder;
+/// The order of the three colour channels of a pixel, in an array, a file or a network's
+/// input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChannelOrder {
+    /// Red, green, blue: every ordinary file, PIL and scikit-image.
+    #[default]
+    Rgb,
+    /// Blue, green, red: arrays of OpenCV, and the files that the extraction scripts of
+    /// CR-FIQA write.
+    Bgr,
+}
 
 /// An RGB image: `[row, column, channel]`, 8 bits a channel, at least one pixel.
 ///
 /// # Examples
 ///
 /// ```
-/// use attn_fiqa::pixels::{ColourOrder, Image};
+/// use attn_fiqa::pixels::{ChannelOrder, Image};
 ///
 /// // One blue pixel as OpenCV holds it.
-/// let image = Image::from_pixels(1, 1, vec![255, 0, 0], ColourOrder::Bgr);
+/// let image = Image::from_pixels(1, 1, vec![255, 0, 0], ChannelOrder::Bgr);
 /// assert_eq!(image.ok_or("wrong size")?.rgb(), [0, 0, 255]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -40,12 +50,12 @@ impl Image {
         width: usize,
         height: usize,
         pixels: Vec<u8>,
-        order: ColourOrder,
+        order: ChannelOrder,
     ) -> Option<Self> {
         let image = Self::from_rgb(width, height, pixels)?;
         Some(match order {
-            ColourOrder::Rgb => image,
-            ColourOrder::Bgr => image.with_red_and_blue_exchanged(),
+            ChannelOrder::Rgb => image,
+            ChannelOrder::Bgr => image.with_red_and_blue_exchanged(),
         })
     }
 

@@ -10,7 +10,7 @@ use attn_fiqa::pipeline::{
     FaceChoice, FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, ScoredImage, Scorer,
     StreamOptions, Way,
 };
-use attn_fiqa::pixels::{ColourOrder, Image};
+use attn_fiqa::pixels::{ChannelOrder, Image};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::{ImageData, Input, SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Status;
@@ -60,7 +60,7 @@ fn bytes_and_pixels_in_either_order_give_the_same_face() {
     let (width, height) = (image.width(), image.height());
     let rgb = image.into_rgb();
     let bgr = rgb.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
-    for (pixels, order) in [(rgb, ColourOrder::Rgb), (bgr, ColourOrder::Bgr)] {
+    for (pixels, order) in [(rgb, ChannelOrder::Rgb), (bgr, ChannelOrder::Bgr)] {
         let image = Image::from_pixels(width, height, pixels, order).unwrap();
         assert_eq!(bits(&pipeline.score(image)), bits(&from_bytes), "{order:?}");
     }

@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::decode::DecodeLimits;
 use attn_fiqa::pipeline::StreamOptions;
+use attn_fiqa::pixels::ChannelOrder;
 use attn_fiqa::source::{FilmOptions, Input, ListFrom, SourceOptions, Sources};
 
 use crate::output::same_file;
@@ -128,6 +128,6 @@ impl InputArgs {
 
     /// The order in which the files hold their colours.
     pub(crate) fn channels(&self) -> ChannelOrder {
-        if self.swapped_channels { ChannelOrder::Swapped } else { ChannelOrder::Rgb }
+        if self.swapped_channels { ChannelOrder::Bgr } else { ChannelOrder::Rgb }
     }
 }

@@ -196,7 +196,7 @@ mod tests {
             kind: BenchmarkKind::IjbC,
             path: folder.to_owned(),
             pairs: None,
-            channels: attn_fiqa::crop::ChannelOrder::Rgb,
+            channels: attn_fiqa::pixels::ChannelOrder::Rgb,
             resize: false,
             align: false,
         }

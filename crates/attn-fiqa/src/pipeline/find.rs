@@ -4,9 +4,9 @@ use super::driver::drive;
 use super::memory::Budget;
 use super::prepare::{FoundFaces, find_in};
 use super::{FaceChoice, FacesRow, StreamOptions};
-use crate::crop::ChannelOrder;
 use crate::decode::DecodeLimits;
 use crate::detect::Detector;
+use crate::pixels::ChannelOrder;
 use crate::source::SourceItem;
 use crate::threads::Threads;
 

@@ -63,7 +63,7 @@ use score::ScoreSource;
 ///
 /// use attn_fiqa::detect::Detector;
 /// use attn_fiqa::engine::{Engine, EngineOptions};
-/// use attn_fiqa::pixels::{ColourOrder, Image};
+/// use attn_fiqa::pixels::{ChannelOrder, Image};
 /// use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource};
 /// use attn_fiqa::status::Status;
 ///
@@ -82,7 +82,7 @@ use score::ScoreSource;
 /// }
 ///
 /// // … or decoded pixels, here those of a grey wall from a camera that gives blue first.
-/// let wall = Image::from_pixels(320, 240, vec![90; 320 * 240 * 3], ColourOrder::Bgr)
+/// let wall = Image::from_pixels(320, 240, vec![90; 320 * 240 * 3], ChannelOrder::Bgr)
 ///     .ok_or("wrong size")?;
 /// let failure = pipeline.score(wall).faces.err().ok_or("a face in a wall")?;
 /// assert_eq!(failure.status, Status::NoFace);

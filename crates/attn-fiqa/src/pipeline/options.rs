@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::FaceChoice;
 use super::memory::default_max_memory;
 use crate::align::landmark_file::LandmarkFile;
-use crate::crop::{ChannelOrder, Fit};
+use crate::crop::Fit;
 use crate::decode::DecodeLimits;
 use crate::detect::Detector;
 use crate::engine::Request;
 use crate::measure::Measure;
+use crate::pixels::ChannelOrder;
 use crate::score::Method;
 
 /// How images become crops.

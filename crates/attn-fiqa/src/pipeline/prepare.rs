@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{FaceOptions, FaceSource, FindOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
-use crate::crop::{ChannelOrder, Crop, CropOptions, Fit, crop_from_image};
+use crate::crop::{Crop, CropOptions, Fit, crop_from_image};
 use crate::decode::{DecodeLimits, Decoded, Note};
 use crate::detect::{Detector, Face};
 use crate::face::FaceInfo;
-use crate::pixels::Image;
+use crate::pixels::{ChannelOrder, Image};
 use crate::source::ImageData;
 use crate::status::{Failure, Status};
 
@@ -52,7 +52,7 @@ fn open(
     channels: ChannelOrder,
 ) -> Result<Decoded, Failure> {
     let Decoded { mut image, mut notes } = image?.decode(limits)?;
-    if channels == ChannelOrder::Swapped {
+    if channels == ChannelOrder::Bgr {
         notes.push(Note::ChannelsSwapped);
         image = image.with_red_and_blue_exchanged();
     }

@@ -3,21 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The order of a network's input channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColourOrder {
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
+use crate::pixels::ChannelOrder;
 
 /// What becomes of each pixel: `(level − mean) / std` with levels of 0 to 255, in the
 /// network's order of channels. Size and layout are read off the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputSpec {
     /// The order of the channels.
-    pub order: ColourOrder,
+    pub order: ChannelOrder,
     /// Subtracted, in levels of 0 to 255; a number for each channel in the order above.
     pub mean: [f32; 3],
     /// Divided by; never 0.
@@ -66,10 +59,12 @@ impl RecogniserPreset {
 
     /// What it does to pixels.
     pub fn spec(self) -> InputSpec {
-        let rgb = |mean, std| InputSpec { order: ColourOrder::Rgb, mean, std };
+        let rgb = |mean, std| InputSpec { order: ChannelOrder::Rgb, mean, std };
         match self {
             Self::ArcFace | Self::ElasticFace | Self::CurricularFace => rgb([127.5; 3], [127.5; 3]),
-            Self::MagFace => InputSpec { order: ColourOrder::Bgr, mean: [0.0; 3], std: [255.0; 3] },
+            Self::MagFace => {
+                InputSpec { order: ChannelOrder::Bgr, mean: [0.0; 3], std: [255.0; 3] }
+            }
             Self::SFace => rgb([0.0; 3], [1.0; 3]),
             Self::MobileFaceNet => rgb(
                 [0.485, 0.456, 0.406].map(|m| m * 255.0),
@@ -107,8 +102,8 @@ impl FromStr for InputSpec {
 fn parse(text: &str) -> Option<InputSpec> {
     let mut parts = text.split(':');
     let order = match parts.next()? {
-        "rgb" => ColourOrder::Rgb,
-        "bgr" => ColourOrder::Bgr,
+        "rgb" => ChannelOrder::Rgb,
+        "bgr" => ChannelOrder::Bgr,
         _ => return None,
     };
     let (mean, std) = (numbers(parts.next()?)?, numbers(parts.next()?)?);
@@ -129,8 +124,8 @@ fn numbers(text: &str) -> Option<[f32; 3]> {
 impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let order = match self.order {
-            ColourOrder::Rgb => "RGB",
-            ColourOrder::Bgr => "BGR",
+            ChannelOrder::Rgb => "RGB",
+            ChannelOrder::Bgr => "BGR",
         };
         write!(f, "{order}, (level − {:?}) / {:?}", self.mean, self.std)
     }
@@ -143,7 +138,7 @@ mod tests {
     #[test]
     fn specifications_are_read() {
         let spec: InputSpec = "bgr:1/2/3:4".parse().expect("a specification");
-        let expected = InputSpec { order: ColourOrder::Bgr, mean: [1.0, 2.0, 3.0], std: [4.0; 3] };
+        let expected = InputSpec { order: ChannelOrder::Bgr, mean: [1.0, 2.0, 3.0], std: [4.0; 3] };
         assert_eq!(spec, expected);
         for preset in RecogniserPreset::ALL {
             assert_eq!(preset.name().parse(), Ok(preset.spec()));

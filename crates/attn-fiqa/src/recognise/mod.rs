@@ -10,5 +10,5 @@ mod input;
 mod network;
 
 pub use embedding::{joined_with_mirror, mirrored, norm, normalised};
-pub use input::{ColourOrder, InputSpec, InputSpecError, RecogniserPreset};
+pub use input::{InputSpec, InputSpecError, RecogniserPreset};
 pub use network::{Recogniser, RecogniserError};

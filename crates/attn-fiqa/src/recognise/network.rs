@@ -1,8 +1,9 @@
 //! An ONNX network as a recogniser: a crop in, an embedding out.
 
-use super::input::{ColourOrder, InputSpec, RecogniserPreset, names};
+use super::input::{InputSpec, RecogniserPreset, names};
 use crate::crop::Crop;
 use crate::onnx::{OnnxError, OnnxModel, Tensor, list_of_ports};
+use crate::pixels::ChannelOrder;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
@@ -218,8 +219,8 @@ impl Recogniser {
         let InputSpec { order, mean, std } = self.spec;
         let channel = |pixel: &[u8], channel: usize| {
             let level = match order {
-                ColourOrder::Rgb => pixel[channel],
-                ColourOrder::Bgr => pixel[2 - channel],
+                ChannelOrder::Rgb => pixel[channel],
+                ChannelOrder::Bgr => pixel[2 - channel],
             };
             (f32::from(level) - mean[channel]) / std[channel]
         };

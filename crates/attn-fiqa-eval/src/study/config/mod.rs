@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::onnx::is_onnx;
+use attn_fiqa::pixels::ChannelOrder;
 use attn_fiqa::score::Method;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};

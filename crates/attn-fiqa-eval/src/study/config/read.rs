@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::checkpoint::Preset;
-use attn_fiqa::crop::ChannelOrder;
 use attn_fiqa::measure::MeasureName;
+use attn_fiqa::pixels::ChannelOrder;
 use attn_fiqa::recognise::InputSpec;
 use attn_fiqa::score::Method;
 use serde::Deserialize;
@@ -162,7 +162,7 @@ impl Reader<'_> {
             }
             let channels = match raw.channels.as_ref().map(|channels| channels.get_ref().as_str()) {
                 None | Some("rgb") => ChannelOrder::Rgb,
-                Some("swapped") => ChannelOrder::Swapped,
+                Some("swapped") => ChannelOrder::Bgr,
                 Some(other) => {
                     let message = format!("channels is 'rgb' or 'swapped', not '{other}'");
                     return self.refuse(raw.channels.as_ref().map(Spanned::span), message);

@@ -9,7 +9,7 @@ use attn_fiqa::checkpoint::builtin;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
-use attn_fiqa::paint::{MapStyle, PatchGrid, RangeOverSet, encode_png, overlay};
+use attn_fiqa::visualize::{MapStyle, PatchGrid, RangeOverSet, encode_png, overlay};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -77,8 +77,8 @@ pub mod pipeline;
 
 pub mod best;
 mod lent;
-pub mod paint;
 pub mod panics;
 mod regular_file;
 pub mod status;
 pub mod threads;
+pub mod visualize;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use attn_fiqa::paint::Colormap;
 use attn_fiqa::score::Method;
+use attn_fiqa::visualize::Colormap;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -53,7 +53,7 @@ pub(crate) struct MapArgs {
     pub(crate) colormap: Colormap,
 
     /// Weight of the map over the face in an overlay, from 0 to 1.
-    #[arg(long, default_value_t = attn_fiqa::paint::DEFAULT_ALPHA, value_parser = alpha, help_heading = "Picture")]
+    #[arg(long, default_value_t = attn_fiqa::visualize::DEFAULT_ALPHA, value_parser = alpha, help_heading = "Picture")]
     pub(crate) alpha: f32,
 
     /// Which attention: received by a patch from all, or paid by it to all.

@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::crop::Crop;
-use attn_fiqa::paint::{encode_jpeg, encode_png};
 use attn_fiqa::status::{Failure, Status};
+use attn_fiqa::visualize::{encode_jpeg, encode_png};
 
 use crate::args::PictureFormat;
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::Note;
-use attn_fiqa::paint::encode_png;
 use attn_fiqa::pipeline::{CropRow, cut_faces};
 use attn_fiqa::source::SourceItem;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
+use attn_fiqa::visualize::encode_png;
 use attn_fiqa_eval::degrade::{Degradation, Level, drawn, seed_for};
 
 use crate::args::DegradeArgs;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attn_fiqa::paint::encode_png;
+use attn_fiqa::visualize::encode_png;
 use tiny_skia::{
     Color, FillRule, Paint as Ink, Path, PathBuilder, Pixmap, Stroke, StrokeDash, Transform,
 };

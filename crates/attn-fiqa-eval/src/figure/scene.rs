@@ -49,7 +49,7 @@ pub enum FigureError {
 /// What the PNG encoder said.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct PngError(#[from] pub(super) attn_fiqa::paint::PaintError);
+pub struct PngError(#[from] pub(super) attn_fiqa::visualize::VisualizeError);
 
 impl PartialEq for PngError {
     fn eq(&self, other: &Self) -> bool {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::Request;
-use attn_fiqa::paint::{ColorRange, MapStyle, PatchGrid, RangeOverSet, overlay};
 use attn_fiqa::score::Method;
+use attn_fiqa::visualize::{ColorRange, MapStyle, PatchGrid, RangeOverSet, overlay};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 

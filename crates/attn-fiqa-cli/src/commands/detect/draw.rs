@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use attn_fiqa::paint::{draw_faces, encode_png};
 use attn_fiqa::pipeline::FacesRow;
 use attn_fiqa::status::{Failure, Status};
+use attn_fiqa::visualize::{draw_faces, encode_png};
 
 use crate::report::Report;
 

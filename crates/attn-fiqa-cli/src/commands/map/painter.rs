@@ -1,11 +1,11 @@
 //! The colours of a run: the range of the set and the style asked for.
 
-use attn_fiqa::paint::{ColorRange, Colormap, MapStyle, PaintError, RangeOverSet};
+use attn_fiqa::visualize::{ColorRange, Colormap, MapStyle, RangeOverSet, VisualizeError};
 
 use crate::args::{MapArgs, RangeChoice};
 
 /// Refuses a range that no colours can show, before any work.
-pub(super) fn check(range: RangeChoice) -> Result<(), PaintError> {
+pub(super) fn check(range: RangeChoice) -> Result<(), VisualizeError> {
     match range {
         RangeChoice::Fixed { low, high } => ColorRange::new(low, high).map(drop),
         RangeChoice::Set | RangeChoice::PerImage => Ok(()),

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::align::{Similarity, similarity_to_template};
-use attn_fiqa::paint::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
 use attn_fiqa::pipeline::{Row, Way};
 use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::shrink_area;
 use attn_fiqa::threads::Isa;
+use attn_fiqa::visualize::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
 use rayon::ThreadPool;
 
 use super::manifest::with_ending;

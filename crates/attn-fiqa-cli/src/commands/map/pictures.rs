@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attn_fiqa::paint::{PatchGrid, encode_png, overlay, paint_map};
+use attn_fiqa::visualize::{PatchGrid, encode_png, overlay, render_map};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow:
         let side = values.len().isqrt();
         let grid = PatchGrid::new(values, side, side)?;
         let style = painter.style(values, image.crop.side(), head.is_some())?;
-        let map = paint_map(&grid, &style)?;
+        let map = render_map(&grid, &style)?;
         clipped += map.clipped;
         write_file(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;
         let over = overlay(&image.crop, &grid, &style)?;

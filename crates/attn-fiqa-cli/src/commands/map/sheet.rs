@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use attn_fiqa::paint::{PatchGrid, SheetCell, SheetStyle, encode_png, paint_sheet};
+use attn_fiqa::visualize::{PatchGrid, SheetCell, SheetStyle, encode_png, render_sheet};
 
 use super::painter::{self, Painter};
 use super::spool::Spool;
@@ -53,7 +53,7 @@ pub(super) fn write(
     let own = if painter.is_per_image() { ", colours per image" } else { "" };
     let title = format!("{title}: {shown}{own}");
     let style = SheetStyle { title: &title, columns: None, map };
-    let page = paint_sheet(&cells, &style)?;
+    let page = render_sheet(&cells, &style)?;
     if page.clipped > 0 && args.output.is_none() {
         report.say(&painter::describe_clipped(page.clipped, "the sheet"));
     }

@@ -1,6 +1,6 @@
 //! The values that the two ends of a colour scale stand for.
 
-use super::PaintError;
+use super::VisualizeError;
 
 /// The patch values shown in the first and in the last colour, in the units of
 /// the score. Both finite, low ≤ high.
@@ -14,12 +14,12 @@ impl ColorRange {
     /// A fixed range, for images that are to be compared across sets.
     ///
     /// # Errors
-    /// [`PaintError::Range`] if an end is not finite or low > high.
-    pub fn new(low: f32, high: f32) -> Result<Self, PaintError> {
+    /// [`VisualizeError::Range`] if an end is not finite or low > high.
+    pub fn new(low: f32, high: f32) -> Result<Self, VisualizeError> {
         if low.is_finite() && high.is_finite() && low <= high {
             Ok(Self { low, high })
         } else {
-            Err(PaintError::Range { low, high })
+            Err(VisualizeError::Range { low, high })
         }
     }
 
@@ -65,7 +65,7 @@ pub struct RangeOverSet {
 
 impl RangeOverSet {
     /// Widens the range to hold these values. Infinite ones and NaN are left out,
-    /// since painting refuses them.
+    /// since rendering refuses them.
     pub fn include(&mut self, values: &[f32]) {
         for &value in values.iter().filter(|value| value.is_finite()) {
             let (low, high) = self.ends.unwrap_or((value, value));
@@ -100,7 +100,7 @@ mod tests {
     fn ends_that_make_no_range_are_refused() {
         for (low, high) in [(1.0, 0.0), (f32::NAN, 1.0), (0.0, f32::INFINITY)] {
             let refused = ColorRange::new(low, high);
-            assert!(matches!(refused, Err(PaintError::Range { .. })), "{low} … {high}");
+            assert!(matches!(refused, Err(VisualizeError::Range { .. })), "{low} … {high}");
         }
     }
 

@@ -3,7 +3,9 @@
 use super::canvas::{At, Canvas};
 use super::layout::{CAPTION_GAP, GAP, Layout, MARGIN};
 use super::overlay::blend;
-use super::{ColorRange, Colormap, MapStyle, PaintError, Painted, PatchGrid, paint_map, text};
+use super::{
+    ColorRange, Colormap, MapStyle, PatchGrid, Rendered, VisualizeError, render_map, text,
+};
 use crate::crop::Crop;
 
 /// One face of a sheet.
@@ -21,7 +23,7 @@ pub struct SheetCell<'a> {
     pub range: Option<ColorRange>,
 }
 
-/// How a sheet is painted.
+/// How a sheet is rendered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SheetStyle<'a> {
     /// Printed on top, broken into lines where it has to be: what a reader needs
@@ -30,7 +32,7 @@ pub struct SheetStyle<'a> {
     /// Faces side by side; `None` for about the shape of a screen, 4:3. More
     /// columns than faces stay out.
     pub columns: Option<usize>,
-    /// How the maps and overlays are painted; the range is shown on the sheet,
+    /// How the maps and overlays are rendered; the range is shown on the sheet,
     /// unless a face has one of its own: then the ends are only `low` and `high`.
     pub map: MapStyle,
 }
@@ -42,8 +44,8 @@ const GREY: [u8; 3] = [96; 3];
 /// faces are scored.
 ///
 /// # Errors
-/// As [`paint_sheet`] for reasons of size and style.
-pub fn sheet_size(faces: usize, style: &SheetStyle<'_>) -> Result<(usize, usize), PaintError> {
+/// As [`render_sheet`] for reasons of size and style.
+pub fn sheet_size(faces: usize, style: &SheetStyle<'_>) -> Result<(usize, usize), VisualizeError> {
     let layout = Layout::new(faces, style)?;
     Ok((layout.width, layout.height))
 }
@@ -56,16 +58,19 @@ pub fn sheet_size(faces: usize, style: &SheetStyle<'_>) -> Result<(usize, usize)
 /// to the caller.
 ///
 /// # Errors
-/// [`PaintError::EmptySheet`] without cells, [`PaintError::NoColumns`] for 0
-/// columns, [`PaintError::SheetTooLarge`] if they would take more than
-/// [`MAX_PIXELS`](super::MAX_PIXELS), [`PaintError::Side`] if a crop's side is not
-/// `style.map.side`, [`PaintError::Alpha`] and [`PaintError::ImageSize`] if the
+/// [`VisualizeError::EmptySheet`] without cells, [`VisualizeError::NoColumns`] for 0
+/// columns, [`VisualizeError::SheetTooLarge`] if they would take more than
+/// [`MAX_PIXELS`](super::MAX_PIXELS), [`VisualizeError::Side`] if a crop's side is not
+/// `style.map.side`, [`VisualizeError::Alpha`] and [`VisualizeError::Size`] if the
 /// style is not valid.
-pub fn paint_sheet(cells: &[SheetCell<'_>], style: &SheetStyle<'_>) -> Result<Painted, PaintError> {
+pub fn render_sheet(
+    cells: &[SheetCell<'_>],
+    style: &SheetStyle<'_>,
+) -> Result<Rendered, VisualizeError> {
     let layout = Layout::new(cells.len(), style)?;
     let side = style.map.side;
     if let Some(cell) = cells.iter().find(|cell| cell.crop.side() != side) {
-        return Err(PaintError::Side { map: side, crop: cell.crop.side() });
+        return Err(VisualizeError::Side { map: side, crop: cell.crop.side() });
     }
     let mut canvas = Canvas::white(layout.width, layout.height);
     let own_ranges = cells.iter().any(|cell| cell.range.is_some());
@@ -75,7 +80,7 @@ pub fn paint_sheet(cells: &[SheetCell<'_>], style: &SheetStyle<'_>) -> Result<Pa
     for (index, cell) in cells.iter().enumerate() {
         clipped += draw_cell(&mut canvas, layout.cell(index), &layout, cell, &style.map)?;
     }
-    Ok(Painted { rgb: canvas.into_rgb(), width: layout.width, height: layout.height, clipped })
+    Ok(Rendered { rgb: canvas.into_rgb(), width: layout.width, height: layout.height, clipped })
 }
 
 /// Draws a face and returns how many of its patch values were clipped.
@@ -85,10 +90,10 @@ fn draw_cell(
     layout: &Layout,
     cell: &SheetCell<'_>,
     style: &MapStyle,
-) -> Result<usize, PaintError> {
+) -> Result<usize, VisualizeError> {
     let side = style.side;
     let style = MapStyle { range: cell.range.unwrap_or(style.range), ..*style };
-    let map = paint_map(&cell.grid, &style)?;
+    let map = render_map(&cell.grid, &style)?;
     let mixed = blend(cell.crop.rgb(), &map.rgb, style.alpha);
     for (place, rgb) in [cell.crop.rgb(), &map.rgb, &mixed].into_iter().enumerate() {
         let x = at.x + place * (side + GAP);

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa::paint::{
-    ColorRange, Colormap, MapStyle, PaintError, PatchGrid, RangeOverSet, overlay, paint_map,
+use attn_fiqa::visualize::{
+    ColorRange, Colormap, MapStyle, PatchGrid, RangeOverSet, VisualizeError, overlay, render_map,
 };
 use proptest::prelude::*;
 
@@ -39,12 +39,12 @@ fn jet_overlays_are_those_of_opencv_to_the_pixel() {
         let crop = Crop::from_rgb(side, pixels).unwrap();
         let grid = PatchGrid::new(&values, grid.len(), grid[0].len()).unwrap();
         let style = style(ends[0], ends[1], Colormap::Jet, alpha, side);
-        let painted = overlay(&crop, &grid, &style).unwrap();
+        let rendered = overlay(&crop, &grid, &style).unwrap();
 
-        let differing = painted.rgb.iter().zip(&expected).filter(|(a, b)| a != b).count();
-        assert_eq!((painted.rgb.len(), differing), (expected.len(), 0), "{name}");
+        let differing = rendered.rgb.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        assert_eq!((rendered.rgb.len(), differing), (expected.len(), 0), "{name}");
         let outside = values.iter().filter(|&&v| v < ends[0] || v > ends[1]).count();
-        assert_eq!(painted.clipped, outside, "{name}");
+        assert_eq!(rendered.clipped, outside, "{name}");
     }
 }
 
@@ -89,8 +89,8 @@ proptest! {
         range.include(&values);
         let (low, high) = (range.range().unwrap().low(), range.range().unwrap().high());
         let grid = PatchGrid::new(&values, rows, cols).unwrap();
-        let painted = paint_map(&grid, &style(low, high, Colormap::Viridis, 0.4, side)).unwrap();
-        prop_assert_eq!(painted.clipped, 0);
+        let rendered = render_map(&grid, &style(low, high, Colormap::Viridis, 0.4, side)).unwrap();
+        prop_assert_eq!(rendered.clipped, 0);
         for y in 0..side {
             for x in 0..side {
                 let value = naive_value((rows, cols, &values), side, y, x);
@@ -103,7 +103,7 @@ proptest! {
                 let near = [fraction - 1e-5, fraction + 1e-5]
                     .map(|f| Colormap::Viridis.color((f * 255.0).clamp(0.0, 255.0) as u8));
                 let at = (y * side + x) * 3;
-                let found: [u8; 3] = painted.rgb[at..at + 3].try_into().unwrap();
+                let found: [u8; 3] = rendered.rgb[at..at + 3].try_into().unwrap();
                 prop_assert!(near.contains(&found), "({y}, {x}): {found:?}, expected {near:?}");
             }
         }
@@ -115,7 +115,7 @@ proptest! {
     ) {
         let grid = PatchGrid::new(&values, rows, cols).unwrap();
         let at = |alpha| style(-1.5, -0.5, Colormap::Jet, alpha, 12);
-        let map = paint_map(&grid, &at(0.3)).unwrap();
+        let map = render_map(&grid, &at(0.3)).unwrap();
         prop_assert_eq!(&overlay(&crop, &grid, &at(0.0)).unwrap().rgb, crop.rgb());
         prop_assert_eq!(overlay(&crop, &grid, &at(1.0)).unwrap(), map);
     }
@@ -126,10 +126,10 @@ proptest! {
     ) {
         let far: Vec<f32> = values.iter().map(|v| v + shift).collect();
         let grid = PatchGrid::new(&far, rows, cols).unwrap();
-        let painted = paint_map(&grid, &style(-2.0, 0.0, Colormap::Jet, 0.4, 5)).unwrap();
-        prop_assert_eq!(painted.clipped, rows * cols);
+        let rendered = render_map(&grid, &style(-2.0, 0.0, Colormap::Jet, 0.4, 5)).unwrap();
+        prop_assert_eq!(rendered.clipped, rows * cols);
         let end = Colormap::Jet.color(if shift < 0.0 { 0 } else { 255 });
-        prop_assert!(painted.rgb.chunks(3).all(|pixel| pixel == end));
+        prop_assert!(rendered.rgb.chunks(3).all(|pixel| pixel == end));
     }
 }
 
@@ -139,18 +139,18 @@ fn a_flat_map_has_the_middle_colour_everywhere() {
     let mut range = RangeOverSet::default();
     range.include(&values);
     let style = MapStyle::new(range.range().unwrap());
-    let painted = paint_map(&PatchGrid::new(&values, 12, 12).unwrap(), &style).unwrap();
-    assert_eq!((painted.width, painted.height), (112, 112));
+    let rendered = render_map(&PatchGrid::new(&values, 12, 12).unwrap(), &style).unwrap();
+    assert_eq!((rendered.width, rendered.height), (112, 112));
     let middle = Colormap::Viridis.color(127);
-    assert!(painted.rgb.chunks(3).all(|pixel| pixel == middle));
+    assert!(rendered.rgb.chunks(3).all(|pixel| pixel == middle));
 }
 
 #[test]
 fn rows_of_the_grid_are_rows_of_the_image() {
     let values = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     let grid = PatchGrid::new(&values, 2, 3).unwrap();
-    let painted = paint_map(&grid, &style(0.0, 1.0, Colormap::Viridis, 0.4, 6)).unwrap();
-    let green = |y: usize, x: usize| painted.rgb[(y * 6 + x) * 3 + 1];
+    let rendered = render_map(&grid, &style(0.0, 1.0, Colormap::Viridis, 0.4, 6)).unwrap();
+    let green = |y: usize, x: usize| rendered.rgb[(y * 6 + x) * 3 + 1];
     for elsewhere in [green(5, 2), green(5, 3), green(0, 0), green(0, 5)] {
         assert!(green(0, 2) > elsewhere && green(0, 3) > elsewhere);
     }
@@ -160,21 +160,21 @@ fn rows_of_the_grid_are_rows_of_the_image() {
 fn maps_that_have_no_image_are_refused_with_what_was_found() {
     let values = [0.0, f32::NAN, 0.0, 0.0];
     let refused = PatchGrid::new(&values, 2, 2).unwrap_err();
-    assert!(matches!(refused, PaintError::NonFinitePatch { row: 0, col: 1, .. }));
+    assert!(matches!(refused, VisualizeError::NonFinitePatch { row: 0, col: 1, .. }));
     for (rows, cols) in [(2, 3), (0, 0), (usize::MAX, 2)] {
         let refused = PatchGrid::new(&[0.0; 4], rows, cols).unwrap_err();
-        assert!(matches!(refused, PaintError::GridShape { found: 4, .. }), "{rows}×{cols}");
+        assert!(matches!(refused, VisualizeError::GridShape { found: 4, .. }), "{rows}×{cols}");
     }
     assert!(PatchGrid::new(&[], 0, 0).is_err());
 
     let grid = PatchGrid::new(&[0.0; 4], 2, 2).unwrap();
-    let paint = |alpha, side| paint_map(&grid, &style(0.0, 1.0, Colormap::Jet, alpha, side));
-    assert!(matches!(paint(f32::NAN, 8), Err(PaintError::Alpha { .. })));
-    assert!(matches!(paint(1.1, 8), Err(PaintError::Alpha { .. })));
+    let render = |alpha, side| render_map(&grid, &style(0.0, 1.0, Colormap::Jet, alpha, side));
+    assert!(matches!(render(f32::NAN, 8), Err(VisualizeError::Alpha { .. })));
+    assert!(matches!(render(1.1, 8), Err(VisualizeError::Alpha { .. })));
     for side in [0, 10_001, usize::MAX] {
-        assert!(matches!(paint(0.4, side), Err(PaintError::ImageSize { .. })), "{side}");
+        assert!(matches!(render(0.4, side), Err(VisualizeError::Size { .. })), "{side}");
     }
     let crop = Crop::from_rgb(4, vec![0; 48]).unwrap();
     let refused = overlay(&crop, &grid, &style(0.0, 1.0, Colormap::Jet, 0.4, 8)).unwrap_err();
-    assert!(matches!(refused, PaintError::Side { map: 8, crop: 4 }), "{refused}");
+    assert!(matches!(refused, VisualizeError::Side { map: 8, crop: 4 }), "{refused}");
 }

@@ -3,7 +3,7 @@
 //! A map is a grid of patch values ([`PatchGrid`]). It is brought to 0…1 by a
 //! [`ColorRange`], enlarged to the size of the crop, coloured by a [`Colormap`]
 //! and laid over the crop. One range has to serve all images that are looked
-//! at side by side: gather it with [`RangeOverSet`] before painting.
+//! at side by side: gather it with [`RangeOverSet`] before rendering.
 
 mod canvas;
 mod colormap;
@@ -18,13 +18,15 @@ mod sheet;
 mod text;
 
 pub use colormap::Colormap;
-pub use error::PaintError;
+pub use error::VisualizeError;
 pub use faces::draw_faces;
 pub use on_photo::{MapOnPhoto, overlay_on_photo};
-pub use overlay::{DEFAULT_ALPHA, DEFAULT_SIDE, MapStyle, Painted, PatchGrid, overlay, paint_map};
+pub use overlay::{
+    DEFAULT_ALPHA, DEFAULT_SIDE, MapStyle, PatchGrid, Rendered, overlay, render_map,
+};
 pub use png::{encode_jpeg, encode_png};
 pub use range::{ColorRange, RangeOverSet};
-pub use sheet::{SheetCell, SheetStyle, paint_sheet, sheet_size};
+pub use sheet::{SheetCell, SheetStyle, render_sheet, sheet_size};
 
 /// Most pixels an image may have: 100 megapixels are 300 MB of RGB, and few
 /// viewers open more.

@@ -4,8 +4,10 @@
 
 use attn_fiqa::align::{Similarity, warp};
 use attn_fiqa::crop::Crop;
-use attn_fiqa::paint::{ColorRange, MapOnPhoto, MapStyle, PatchGrid, overlay, overlay_on_photo};
 use attn_fiqa::pixels::Image;
+use attn_fiqa::visualize::{
+    ColorRange, MapOnPhoto, MapStyle, PatchGrid, overlay, overlay_on_photo,
+};
 
 const SIDE: usize = 56;
 
@@ -32,13 +34,13 @@ fn where_nothing_is_turned_or_scaled_it_is_the_crops_overlay() {
     let values = values();
     let grid = PatchGrid::new(&values, 4, 4).unwrap();
     let map = MapOnPhoto { to_crop, grid, style: style() };
-    let painted = overlay_on_photo(&photo, &[map]).unwrap();
+    let rendered = overlay_on_photo(&photo, &[map]).unwrap();
     let crop = warp(&photo, &to_crop, SIDE);
     let expected = overlay(&crop, &grid, &style()).unwrap();
     for row in 0..photo.height() {
         for column in 0..photo.width() {
             let at = (row * photo.width() + column) * 3;
-            let found = &painted.rgb[at..at + 3];
+            let found = &rendered.rgb[at..at + 3];
             let inside = (20..20 + SIDE).contains(&column) && (30..30 + SIDE).contains(&row);
             let expected = if inside {
                 &expected.rgb[((row - 30) * SIDE + column - 20) * 3..][..3]
@@ -58,10 +60,10 @@ fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
         Similarity { a, b, shift: [28.0 - 200.0 * a + 180.0 * b, 28.0 - 200.0 * b - 180.0 * a] };
     let values = values();
     let grid = PatchGrid::new(&values, 4, 4).unwrap();
-    let painted =
+    let rendered =
         overlay_on_photo(&photo, &[MapOnPhoto { to_crop, grid, style: style() }]).unwrap();
-    let painted = Image::from_rgb(painted.width, painted.height, painted.rgb).unwrap();
-    let again: Crop = warp(&painted, &to_crop, SIDE);
+    let rendered = Image::from_rgb(rendered.width, rendered.height, rendered.rgb).unwrap();
+    let again: Crop = warp(&rendered, &to_crop, SIDE);
     let expected = overlay(&warp(&photo, &to_crop, SIDE), &grid, &style()).unwrap();
     let inner = |at: usize| {
         let (x, y) = (at / 3 % SIDE, at / 3 / SIDE);
@@ -73,7 +75,7 @@ fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
     // Colours are resampled once more: steep changes may differ a little.
     assert!(far * 100 < expected.rgb.len(), "{far} of {} levels differ", expected.rgb.len());
     // Outside of the square nothing changes.
-    assert_eq!(painted.rgb()[..30], photo.rgb()[..30]);
+    assert_eq!(rendered.rgb()[..30], photo.rgb()[..30]);
 }
 
 #[test]
@@ -84,8 +86,8 @@ fn a_face_beyond_the_edge_is_painted_as_far_as_it_is_there() {
     for shift in [[30.0, 20.0], [-40.0, -30.0], [1e12, 0.0], [f64::NAN, 0.0]] {
         let to_crop = Similarity { a: 1.0, b: 0.0, shift };
         let map = MapOnPhoto { to_crop, grid, style: style() };
-        let painted = overlay_on_photo(&photo, &[map]).unwrap();
-        let changed = painted.rgb != photo.rgb();
+        let rendered = overlay_on_photo(&photo, &[map]).unwrap();
+        let changed = rendered.rgb != photo.rgb();
         assert_eq!(changed, shift[0].abs() < 100.0, "{shift:?}");
     }
     let nowhere = Similarity { a: 0.0, b: 0.0, shift: [0.0; 2] };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::canvas::At;
-use super::{MAX_PIXELS, PaintError, SheetStyle, text};
+use super::{MAX_PIXELS, SheetStyle, VisualizeError, text};
 
 /// White around the page, in pixels.
 pub(super) const MARGIN: usize = 16;
@@ -40,10 +40,10 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(faces: usize, style: &SheetStyle<'_>) -> Result<Self, PaintError> {
+    pub(super) fn new(faces: usize, style: &SheetStyle<'_>) -> Result<Self, VisualizeError> {
         style.map.check()?;
         if faces == 0 {
-            return Err(PaintError::EmptySheet);
+            return Err(VisualizeError::EmptySheet);
         }
         let side = style.map.side;
         let cell_width = (3 * side + 2 * GAP).max(CAPTION_LETTERS * text::LETTER);
@@ -51,13 +51,13 @@ impl Layout {
         // The faces alone are counted first, so that nothing below is done for,
         // or overflows with, a number of them that cannot be shown.
         let most = MAX_PIXELS / ((cell_width + CELL_GAP) * (cell_height + CELL_GAP));
-        let too_large = PaintError::SheetTooLarge { faces, most };
+        let too_large = VisualizeError::SheetTooLarge { faces, most };
         if faces > most {
             return Err(too_large);
         }
         let plan = |columns: usize| Self::plan(faces, columns, (cell_width, cell_height), style);
         let layout = match style.columns {
-            Some(0) => return Err(PaintError::NoColumns),
+            Some(0) => return Err(VisualizeError::NoColumns),
             Some(columns) => plan(columns.min(faces)),
             None => {
                 // The title breaks into more lines on a narrow page; its height is

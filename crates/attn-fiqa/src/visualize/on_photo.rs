@@ -1,7 +1,7 @@
 //! Maps drawn back onto the photo that their faces were taken from.
 
 use super::overlay::blend;
-use super::{MAX_PIXELS, MapStyle, PaintError, Painted, PatchGrid};
+use super::{MAX_PIXELS, MapStyle, PatchGrid, Rendered, VisualizeError};
 use crate::align::Similarity;
 use crate::pixels::Image;
 
@@ -12,33 +12,36 @@ pub struct MapOnPhoto<'a> {
     pub to_crop: Similarity,
     /// The map over the crop.
     pub grid: PatchGrid<'a>,
-    /// How it is painted; `side` is the crop's.
+    /// How it is rendered; `side` is the crop's.
     pub style: MapStyle,
 }
 
 /// The photo with each map over the square that its crop was taken from, as
-/// [`overlay`](super::overlay()) paints it over the crop: a photo's pixel takes
+/// [`overlay`](super::overlay()) renders it over the crop: a photo's pixel takes
 /// its colour from where it falls in the crop. Where squares overlap the later
 /// map lies above.
 ///
 /// # Errors
-/// As [`paint_map`](super::paint_map); [`PaintError::ImageSize`] also for a
+/// As [`render_map`](super::render_map); [`VisualizeError::Size`] also for a
 /// photo of more than [`MAX_PIXELS`].
-pub fn overlay_on_photo(photo: &Image, maps: &[MapOnPhoto<'_>]) -> Result<Painted, PaintError> {
+pub fn overlay_on_photo(
+    photo: &Image,
+    maps: &[MapOnPhoto<'_>],
+) -> Result<Rendered, VisualizeError> {
     let (width, height) = (photo.width(), photo.height());
     if width.saturating_mul(height) > MAX_PIXELS {
-        return Err(PaintError::ImageSize { width, height });
+        return Err(VisualizeError::Size { width, height });
     }
-    let mut painted = Painted { rgb: photo.rgb().to_vec(), width, height, clipped: 0 };
+    let mut rendered = Rendered { rgb: photo.rgb().to_vec(), width, height, clipped: 0 };
     for map in maps {
         map.style.check()?;
-        painted.clipped += map.grid.clipped(map.style.range);
-        lay_over(&mut painted, map);
+        rendered.clipped += map.grid.clipped(map.style.range);
+        lay_over(&mut rendered, map);
     }
-    Ok(painted)
+    Ok(rendered)
 }
 
-fn lay_over(photo: &mut Painted, map: &MapOnPhoto<'_>) {
+fn lay_over(photo: &mut Rendered, map: &MapOnPhoto<'_>) {
     let MapOnPhoto { to_crop, grid, style } = map;
     let Some(from_crop) = to_crop.inverse() else { return };
     let side = style.side as f64;

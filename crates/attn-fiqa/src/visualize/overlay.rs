@@ -1,6 +1,6 @@
 //! One map in colours, alone and laid over its face.
 
-use super::{ColorRange, Colormap, MAX_PIXELS, PaintError};
+use super::{ColorRange, Colormap, MAX_PIXELS, VisualizeError};
 use crate::crop::Crop;
 use crate::resize::resize_bilinear_grid;
 
@@ -10,7 +10,7 @@ pub const DEFAULT_ALPHA: f32 = 0.4;
 /// Side in pixels of the crops that the published networks take.
 pub const DEFAULT_SIDE: usize = 112;
 
-/// A map before painting: finite patch values, `[row, column]`, in the order of
+/// A map before rendering: finite patch values, `[row, column]`, in the order of
 /// the network's tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct PatchGrid<'a> {
@@ -23,16 +23,16 @@ impl<'a> PatchGrid<'a> {
     /// Wraps `rows · cols` values, row by row.
     ///
     /// # Errors
-    /// [`PaintError::GridShape`] if there are more or fewer values, or none;
-    /// [`PaintError::NonFinitePatch`] if one is infinite or not a number.
-    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Result<Self, PaintError> {
+    /// [`VisualizeError::GridShape`] if there are more or fewer values, or none;
+    /// [`VisualizeError::NonFinitePatch`] if one is infinite or not a number.
+    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Result<Self, VisualizeError> {
         let found = values.len();
         if found == 0 || rows.checked_mul(cols) != Some(found) {
-            return Err(PaintError::GridShape { rows, cols, found });
+            return Err(VisualizeError::GridShape { rows, cols, found });
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let (row, col, value) = (at / cols, at % cols, values[at]);
-            return Err(PaintError::NonFinitePatch { row, col, value });
+            return Err(VisualizeError::NonFinitePatch { row, col, value });
         }
         Ok(Self { values, rows, cols })
     }
@@ -44,7 +44,7 @@ impl<'a> PatchGrid<'a> {
 
     /// The map's value between 0 and 1 at a place in the crop, whose left and
     /// upper edges are at 0 and right and lower ones at 1: between the patches'
-    /// centres bilinear, beyond the outermost continued, as in [`paint_map`].
+    /// centres bilinear, beyond the outermost continued, as in [`render_map`].
     pub(super) fn fraction_at(&self, x: f64, y: f64, range: ColorRange) -> f32 {
         let tap = |place: f64, cells: usize| {
             let centre = (place * cells as f64 - 0.5).clamp(0.0, (cells - 1) as f64);
@@ -59,7 +59,7 @@ impl<'a> PatchGrid<'a> {
     }
 }
 
-/// How maps are painted.
+/// How maps are rendered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapStyle {
     /// Values of the first and the last colour: the same for all maps that are
@@ -79,21 +79,21 @@ impl MapStyle {
         Self { range, colormap: Colormap::default(), alpha: DEFAULT_ALPHA, side: DEFAULT_SIDE }
     }
 
-    pub(super) fn check(&self) -> Result<(), PaintError> {
+    pub(super) fn check(&self) -> Result<(), VisualizeError> {
         let (alpha, side) = (self.alpha, self.side);
         if !(0.0..=1.0).contains(&alpha) {
-            return Err(PaintError::Alpha { alpha });
+            return Err(VisualizeError::Alpha { alpha });
         }
         match side.checked_mul(side) {
             Some(1..=MAX_PIXELS) => Ok(()),
-            _ => Err(PaintError::ImageSize { width: side, height: side }),
+            _ => Err(VisualizeError::Size { width: side, height: side }),
         }
     }
 }
 
 /// A finished image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Painted {
+pub struct Rendered {
     /// Pixels, `[row, column, channel]`, RGB, 8 bits.
     pub rgb: Vec<u8>,
     /// Width in pixels.
@@ -101,7 +101,7 @@ pub struct Painted {
     /// Height in pixels.
     pub height: usize,
     /// Patch values outside the range, shown in the colour of its nearer end.
-    /// Always 0 when the range was gathered over the maps that are painted.
+    /// Always 0 when the range was gathered over the maps that are rendered.
     pub clipped: usize,
 }
 
@@ -114,8 +114,8 @@ pub struct Painted {
 /// that margin.
 ///
 /// # Errors
-/// [`PaintError::Alpha`] or [`PaintError::ImageSize`] if the style is not valid.
-pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, PaintError> {
+/// [`VisualizeError::Alpha`] or [`VisualizeError::Size`] if the style is not valid.
+pub fn render_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Rendered, VisualizeError> {
     style.check()?;
     let &PatchGrid { values, rows, cols } = grid;
     let &MapStyle { range, side, .. } = style;
@@ -126,22 +126,26 @@ pub fn paint_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, Pain
         .into_iter()
         .flat_map(|fraction| table[usize::from((fraction * 255.0) as u8)])
         .collect();
-    Ok(Painted { rgb, width: side, height: side, clipped })
+    Ok(Rendered { rgb, width: side, height: side, clipped })
 }
 
 /// The map over the face: `(1 − α) · crop + α · map`, rounded to the nearest
 /// integer, ties to the even one.
 ///
 /// # Errors
-/// As [`paint_map`], and [`PaintError::Side`] if the crop's side is not
+/// As [`render_map`], and [`VisualizeError::Side`] if the crop's side is not
 /// `style.side`.
-pub fn overlay(crop: &Crop, grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Painted, PaintError> {
+pub fn overlay(
+    crop: &Crop,
+    grid: &PatchGrid<'_>,
+    style: &MapStyle,
+) -> Result<Rendered, VisualizeError> {
     if crop.side() != style.side {
-        return Err(PaintError::Side { map: style.side, crop: crop.side() });
+        return Err(VisualizeError::Side { map: style.side, crop: crop.side() });
     }
-    let mut painted = paint_map(grid, style)?;
-    painted.rgb = blend(crop.rgb(), &painted.rgb, style.alpha);
-    Ok(painted)
+    let mut rendered = render_map(grid, style)?;
+    rendered.rgb = blend(crop.rgb(), &rendered.rgb, style.alpha);
+    Ok(rendered)
 }
 
 /// Mixes two images of the same size, `alpha` of the second.

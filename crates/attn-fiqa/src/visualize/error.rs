@@ -1,11 +1,11 @@
-//! What can keep an image from being painted.
+//! What can keep an image from being rendered.
 
 use super::MAX_PIXELS;
 
 /// Why a map, an overlay or a sheet was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PaintError {
+pub enum VisualizeError {
     /// The number of values does not fill the grid, or the grid has no patch.
     #[error(
         "a map of {rows}×{cols} patches needs rows · columns values and at least one, found {found}"
@@ -48,7 +48,7 @@ pub enum PaintError {
     },
     /// A crop and the map to be laid over it differ in size.
     #[error(
-        "the map is painted {map}×{map} pixels, the crop is {crop}×{crop}: paint at the crop's side"
+        "the map is rendered {map}×{map} pixels, the crop is {crop}×{crop}: render at the crop's side"
     )]
     Side {
         /// Side of the map in pixels.
@@ -60,7 +60,7 @@ pub enum PaintError {
     #[error(
         "an image of {width}×{height} pixels cannot be made: expected 1 to {MAX_PIXELS} pixels"
     )]
-    ImageSize {
+    Size {
         /// Width in pixels.
         width: usize,
         /// Height in pixels.

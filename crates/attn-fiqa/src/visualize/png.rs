@@ -4,23 +4,23 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-use super::PaintError;
+use super::VisualizeError;
 
 /// The bytes of a PNG file of 8-bit RGB pixels, `[row, column, channel]`.
 ///
 /// # Errors
-/// [`PaintError::ImageSize`] if a side is 0 or too large for PNG,
-/// [`PaintError::PixelCount`] unless there are `width · height · 3` bytes,
-/// [`PaintError::Png`] if the encoder fails.
-pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, PaintError> {
+/// [`VisualizeError::Size`] if a side is 0 or too large for PNG,
+/// [`VisualizeError::PixelCount`] unless there are `width · height · 3` bytes,
+/// [`VisualizeError::Png`] if the encoder fails.
+pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, VisualizeError> {
     let found = rgb.len();
     let (Ok(png_width @ 1..), Ok(png_height @ 1..)) = (u32::try_from(width), u32::try_from(height))
     else {
-        return Err(PaintError::ImageSize { width, height });
+        return Err(VisualizeError::Size { width, height });
     };
     let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
     if expected != Some(found) {
-        return Err(PaintError::PixelCount { width, height, found });
+        return Err(VisualizeError::PixelCount { width, height, found });
     }
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes).write_image(rgb, png_width, png_height, ExtendedColorType::Rgb8)?;
@@ -35,14 +35,14 @@ const JPEG_QUALITY: u8 = 95;
 ///
 /// # Errors
 /// As [`encode_png`], with 65,535 pixels as the longest side.
-pub fn encode_jpeg(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, PaintError> {
+pub fn encode_jpeg(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, VisualizeError> {
     let (Ok(jpeg_width @ 1..), Ok(jpeg_height @ 1..)) =
         (u16::try_from(width), u16::try_from(height))
     else {
-        return Err(PaintError::ImageSize { width, height });
+        return Err(VisualizeError::Size { width, height });
     };
     if width * height * 3 != rgb.len() {
-        return Err(PaintError::PixelCount { width, height, found: rgb.len() });
+        return Err(VisualizeError::PixelCount { width, height, found: rgb.len() });
     }
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).write_image(
@@ -62,10 +62,13 @@ mod tests {
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
         let fails = |len, w, h| encode_png(&vec![0; len], w, h).unwrap_err();
-        assert!(matches!(fails(0, 0, 4), PaintError::ImageSize { .. }));
-        assert!(matches!(fails(11, 2, 2), PaintError::PixelCount { found: 11, .. }));
-        assert!(matches!(fails(12, usize::MAX, 2), PaintError::ImageSize { .. }));
-        assert!(matches!(fails(12, 4_000_000_000, 4_000_000_000), PaintError::PixelCount { .. }));
+        assert!(matches!(fails(0, 0, 4), VisualizeError::Size { .. }));
+        assert!(matches!(fails(11, 2, 2), VisualizeError::PixelCount { found: 11, .. }));
+        assert!(matches!(fails(12, usize::MAX, 2), VisualizeError::Size { .. }));
+        assert!(matches!(
+            fails(12, 4_000_000_000, 4_000_000_000),
+            VisualizeError::PixelCount { .. }
+        ));
     }
 
     proptest! {

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa::paint::{
-    ColorRange, MAX_PIXELS, MapStyle, PaintError, Painted, PatchGrid, SheetCell, SheetStyle,
-    overlay, paint_map, paint_sheet, sheet_size,
+use attn_fiqa::visualize::{
+    ColorRange, MAX_PIXELS, MapStyle, PatchGrid, Rendered, SheetCell, SheetStyle, VisualizeError,
+    overlay, render_map, render_sheet, sheet_size,
 };
 use proptest::prelude::*;
 
@@ -20,21 +20,21 @@ fn crop(side: usize) -> Crop {
     Crop::from_rgb(side, rgb).unwrap()
 }
 
-fn sheet(faces: usize, name: &str, score: &str, style: &SheetStyle<'_>) -> Painted {
+fn sheet(faces: usize, name: &str, score: &str, style: &SheetStyle<'_>) -> Rendered {
     let crop = crop(style.map.side);
     let values = [-1.0, -0.7, -0.3, 0.0];
     let grid = PatchGrid::new(&values, 2, 2).unwrap();
     let cells = vec![SheetCell { name, score, crop: &crop, grid, range: None }; faces];
-    paint_sheet(&cells, style).unwrap()
+    render_sheet(&cells, style).unwrap()
 }
 
-fn pixel(painted: &Painted, x: usize, y: usize) -> [u8; 3] {
-    let at = (y * painted.width + x) * 3;
-    painted.rgb[at..at + 3].try_into().unwrap()
+fn pixel(rendered: &Rendered, x: usize, y: usize) -> [u8; 3] {
+    let at = (y * rendered.width + x) * 3;
+    rendered.rgb[at..at + 3].try_into().unwrap()
 }
 
 /// Whether a block of a sheet is exactly this square image.
-fn holds(sheet: &Painted, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
+fn holds(sheet: &Rendered, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
     (0..side).all(|row| {
         let from = ((y + row) * sheet.width + x) * 3;
         sheet.rgb[from..from + side * 3] == rgb[row * side * 3..][..side * 3]
@@ -44,17 +44,17 @@ fn holds(sheet: &Painted, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
 #[test]
 fn a_face_stands_beside_its_map_and_overlay() {
     let style = SheetStyle { title: "one", columns: None, map: map_style(112) };
-    let painted = sheet(1, "a.png", "-0.5", &style);
+    let rendered = sheet(1, "a.png", "-0.5", &style);
     let crop = crop(112);
     let grid = PatchGrid::new(&[-1.0, -0.7, -0.3, 0.0], 2, 2).unwrap();
-    let map = paint_map(&grid, &style.map).unwrap().rgb;
+    let map = render_map(&grid, &style.map).unwrap().rgb;
     let mixed = overlay(&crop, &grid, &style.map).unwrap().rgb;
     let tops: Vec<usize> =
-        (0..painted.height - 112).filter(|&y| holds(&painted, 16, y, crop.rgb(), 112)).collect();
+        (0..rendered.height - 112).filter(|&y| holds(&rendered, 16, y, crop.rgb(), 112)).collect();
     assert_eq!(tops.len(), 1);
-    assert!(holds(&painted, 16 + 116, tops[0], &map, 112));
-    assert!(holds(&painted, 16 + 232, tops[0], &mixed, 112));
-    assert_eq!(painted.width, 16 + 344 + 16);
+    assert!(holds(&rendered, 16 + 116, tops[0], &map, 112));
+    assert!(holds(&rendered, 16 + 232, tops[0], &mixed, 112));
+    assert_eq!(rendered.width, 16 + 344 + 16);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn too_many_faces_are_refused_before_any_is_painted() {
     for columns in [None, Some(1), Some(usize::MAX)] {
         for faces in [2_000, usize::MAX] {
             let refused = sheet_size(faces, &style(columns)).unwrap_err();
-            assert!(matches!(refused, PaintError::SheetTooLarge { .. }), "{refused}");
+            assert!(matches!(refused, VisualizeError::SheetTooLarge { .. }), "{refused}");
         }
     }
     // The largest that are allowed are within the limit.
@@ -98,13 +98,13 @@ fn too_many_faces_are_refused_before_any_is_painted() {
 #[test]
 fn sheets_without_faces_columns_or_fitting_crops_are_refused() {
     let style = SheetStyle { title: "t", columns: Some(0), map: map_style(8) };
-    assert!(matches!(paint_sheet(&[], &style), Err(PaintError::EmptySheet)));
-    assert!(matches!(sheet_size(3, &style), Err(PaintError::NoColumns)));
+    assert!(matches!(render_sheet(&[], &style), Err(VisualizeError::EmptySheet)));
+    assert!(matches!(sheet_size(3, &style), Err(VisualizeError::NoColumns)));
     let style = SheetStyle { columns: None, ..style };
     let (crop, grid) = (crop(9), PatchGrid::new(&[0.0], 1, 1).unwrap());
     let cell = SheetCell { name: "n", score: "0", crop: &crop, grid, range: None };
-    let refused = paint_sheet(&[cell], &style);
-    assert!(matches!(refused, Err(PaintError::Side { map: 8, crop: 9 })));
+    let refused = render_sheet(&[cell], &style);
+    assert!(matches!(refused, Err(VisualizeError::Side { map: 8, crop: 9 })));
 }
 
 #[test]
@@ -132,25 +132,25 @@ proptest! {
         let mut map = map_style(side);
         map.range = ColorRange::new(low, low.max(0.0)).unwrap();
         let style = SheetStyle { title: &title, columns, map };
-        let painted = sheet(faces, &name, &score, &style);
-        prop_assert_eq!((painted.width, painted.height), sheet_size(faces, &style).unwrap());
-        prop_assert_eq!(painted.rgb.len(), painted.width * painted.height * 3);
-        let (width, height) = (painted.width, painted.height);
+        let rendered = sheet(faces, &name, &score, &style);
+        prop_assert_eq!((rendered.width, rendered.height), sheet_size(faces, &style).unwrap());
+        prop_assert_eq!(rendered.rgb.len(), rendered.width * rendered.height * 3);
+        let (width, height) = (rendered.width, rendered.height);
         for y in 0..height {
             for x in (0..16).chain(width - 16..width) {
-                prop_assert_eq!(pixel(&painted, x, y), WHITE, "({}, {})", x, y);
+                prop_assert_eq!(pixel(&rendered, x, y), WHITE, "({}, {})", x, y);
             }
         }
         for x in 0..width {
             for y in (0..16).chain(height - 16..height) {
-                prop_assert_eq!(pixel(&painted, x, y), WHITE, "({}, {})", x, y);
+                prop_assert_eq!(pixel(&rendered, x, y), WHITE, "({}, {})", x, y);
             }
         }
         // The gap after the first column of faces, over the last row of faces.
         let cell = (3 * side + 8).max(224);
         for y in height - 16 - 19 - side..height {
             for x in 16 + cell..(16 + cell + 20).min(width) {
-                prop_assert_eq!(pixel(&painted, x, y), WHITE, "({}, {})", x, y);
+                prop_assert_eq!(pixel(&rendered, x, y), WHITE, "({}, {})", x, y);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use attn_fiqa::decode::Note;
 use attn_fiqa::pipeline::{CropRow, FacesRow, Row};
-use attn_fiqa::source::Tally;
+use attn_fiqa::source::Progress;
 use attn_fiqa::status::{Failure, Status};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -64,7 +64,7 @@ pub(crate) struct Report {
     last_line: Instant,
     /// Whether the bar shows how much is left.
     total_known: bool,
-    tally: Tally,
+    tally: Progress,
     started: Instant,
     /// Images that came by, and those of them with a face that was scored.
     images: u64,
@@ -78,7 +78,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// A progress bar is drawn only for a person: on a terminal and unless quiet.
-    pub(crate) fn start(args: &RunArgs, tally: Tally) -> Self {
+    pub(crate) fn start(args: &RunArgs, tally: Progress) -> Self {
         Self::start_doing(args.quiet, args.verbose, Doing::Scoring, tally)
     }
 
@@ -88,17 +88,17 @@ impl Report {
         quiet: bool,
         verbose: bool,
         done: &'static str,
-        tally: Tally,
+        tally: Progress,
     ) -> Self {
         Self::start_doing(quiet, verbose, Doing::Other(done), tally)
     }
 
     /// The same for a run that finds faces and scores none.
-    pub(crate) fn start_finding(quiet: bool, verbose: bool, tally: Tally) -> Self {
+    pub(crate) fn start_finding(quiet: bool, verbose: bool, tally: Progress) -> Self {
         Self::start_doing(quiet, verbose, Doing::Finding, tally)
     }
 
-    fn start_doing(quiet: bool, verbose: bool, doing: Doing, tally: Tally) -> Self {
+    fn start_doing(quiet: bool, verbose: bool, doing: Doing, tally: Progress) -> Self {
         let visible = !quiet && std::io::stderr().is_terminal();
         let target = if visible {
             ProgressDrawTarget::stderr_with_hz(10)
@@ -270,7 +270,7 @@ impl Report {
         for (note, count) in &self.notes {
             self.say(&format!("note: {count} × {note}"));
         }
-        let passed_over = self.tally.passed_over();
+        let passed_over = self.tally.skipped();
         if passed_over > 0 {
             let files =
                 if passed_over == 1 { "file that is no image" } else { "files that are no images" };

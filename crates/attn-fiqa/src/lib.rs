@@ -4,7 +4,7 @@
 //! # The crate on one page
 //!
 //! ```text
-//!  a file's bytes, or pixels          a folder, list, archive, film
+//!  a file's bytes, or pixels          a folder, list, archive, video
 //!   ImageData                          source::Sources
 //!      │                                  │ SourceItem …
 //!      ▼                                  ▼

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use attn_fiqa::source::{FilmOptions, Take};
+use attn_fiqa::source::{FrameSampling, VideoOptions};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FilmArgs {
@@ -16,9 +16,9 @@ pub(crate) struct FilmArgs {
 }
 
 impl FilmArgs {
-    pub(crate) fn options(&self, max_pixels: u64) -> FilmOptions {
-        let take = self.fps.map_or(Take::Every(self.every), Take::PerSecond);
-        FilmOptions { take, max_pixels }
+    pub(crate) fn options(&self, max_pixels: u64) -> VideoOptions {
+        let sampling = self.fps.map_or(FrameSampling::Every(self.every), FrameSampling::PerSecond);
+        VideoOptions { sampling, max_pixels }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use attn_fiqa::decode::DecodeLimits;
 use attn_fiqa::pipeline::StreamOptions;
 use attn_fiqa::pixels::ChannelOrder;
-use attn_fiqa::source::{FilmOptions, Input, ListFrom, SourceOptions, Sources};
+use attn_fiqa::source::{Input, ListFrom, SourceOptions, Sources, VideoOptions};
 
 use crate::output::same_file;
 
@@ -74,11 +74,11 @@ impl InputArgs {
     }
 
     /// The same, with the frames of animations and videos as images.
-    pub(crate) fn open_with_films(&self, films: FilmOptions) -> anyhow::Result<Sources> {
+    pub(crate) fn open_with_films(&self, films: VideoOptions) -> anyhow::Result<Sources> {
         self.open_all(Some(films))
     }
 
-    fn open_all(&self, films: Option<FilmOptions>) -> anyhow::Result<Sources> {
+    fn open_all(&self, films: Option<VideoOptions>) -> anyhow::Result<Sources> {
         let mut inputs: Vec<Input> = self.inputs.iter().cloned().map(Input::Path).collect();
         if let Some(list) = &self.list {
             let path = match list.as_os_str() == "-" {
@@ -90,7 +90,7 @@ impl InputArgs {
         let options = SourceOptions {
             recursive: self.recursive,
             max_bytes: self.max_bytes,
-            films,
+            videos: films,
             nul_separated: self.null,
         };
         Ok(Sources::open(&inputs, &options)?)

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     manifest.write_record(heading.chain(["message".to_owned()]))?;
 
     let mut of_image = Vec::new();
-    let tally = sources.found_so_far();
+    let tally = sources.progress();
     let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);
     let stream = args.input.stream(args.batch);
     cut_faces(

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     let threads = Threads::new(args.jobs)?;
     let sources = args.input.open()?;
     let mut manifest = Manifest::create(&args.output)?;
-    let tally = sources.found_so_far();
+    let tally = sources.progress();
     let mut report = Report::start_other(args.quiet, args.verbose, "degraded", tally);
     let plan = Plan {
         folder: args.output.clone(),

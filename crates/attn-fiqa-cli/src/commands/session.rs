@@ -94,7 +94,7 @@ impl Session {
         count: impl Fn(&mut Report, &Row),
         mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
     ) -> anyhow::Result<Report> {
-        let mut report = Report::start(run, sources.found_so_far());
+        let mut report = Report::start(run, sources.progress());
         let config = self.engine.config();
         report.say_in_detail(&format!(
             "model {}: {} blocks, {} heads, patch {}, method {}, {} on {}",

@@ -13,7 +13,7 @@ pub const DEFAULT_SAME_IMAGE: f32 = 0.95;
 ///
 /// It sees how light falls, pose, expression and background, so that two
 /// images of one person taken on different days differ and neighbouring frames
-/// of a film do not. No network is asked: a face recogniser is made to find all
+/// of a video do not. No network is asked: a face recogniser is made to find all
 /// images of a person alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thumbnail {

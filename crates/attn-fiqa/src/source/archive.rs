@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::tally::{Tally, Uncounted};
+use super::progress::{Progress, Uncounted};
 use super::tar_links::Links;
 use super::tar_reader::{Kind, Member, TarReader};
 use super::zip_reader::{self, ZipReader};
@@ -74,8 +74,14 @@ impl fmt::Debug for Archive {
 }
 
 impl Archive {
-    pub(super) fn new(path: PathBuf, base: PathBuf, tally: &Tally) -> Self {
-        Self { path, base, state: State::Closed, links: None, _uncounted: tally.start_uncounted() }
+    pub(super) fn new(path: PathBuf, base: PathBuf, progress: &Progress) -> Self {
+        Self {
+            path,
+            base,
+            state: State::Closed,
+            links: None,
+            _uncounted: progress.start_uncounted(),
+        }
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
@@ -87,7 +93,7 @@ impl Archive {
                 self.own_item(failure)
             }
         };
-        context.tally.add_known(1);
+        context.progress.add_known(1);
         Step::Item(item)
     }
 
@@ -127,7 +133,7 @@ impl Archive {
                 context.options.takes(inside) || starts_as_image(&reader.head(&entry))
             };
             let Some(inside) = inside.filter(is_image) else {
-                context.tally.add_passed_over(1);
+                context.progress.add_skipped(1);
                 continue;
             };
             let bytes = reader.read(&entry, context.options.max_bytes);
@@ -149,14 +155,14 @@ impl Archive {
             }
             let options = &context.options;
             let Some(inside) = inside(&member.name, context) else {
-                context.tally.add_passed_over(1);
+                context.progress.add_skipped(1);
                 continue;
             };
             let named_as_image = options.takes(&inside);
             // Of what is not named as an image, only a regular file's content can say it is one.
             let readable = member.kind == Kind::Regular && member.size <= options.max_bytes;
             if !named_as_image && !readable {
-                context.tally.add_passed_over(1);
+                context.progress.add_skipped(1);
                 continue;
             }
             let bytes = match member.kind {
@@ -171,7 +177,7 @@ impl Archive {
             };
             let is_image = |bytes: &Vec<u8>| starts_as_image(bytes);
             if !named_as_image && !bytes.as_ref().is_ok_and(is_image) {
-                context.tally.add_passed_over(1);
+                context.progress.add_skipped(1);
                 continue;
             }
             return Ok(Some(self.item(&member.name, &inside, bytes)));

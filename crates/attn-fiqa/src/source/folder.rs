@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use super::film::Video;
-use super::tally::{Tally, Uncounted};
+use super::progress::{Progress, Uncounted};
+use super::video::Video;
 use super::{Context, ImageData, SourceError, SourceItem, SourceOptions, Stage, Step, file, name};
 use crate::status::{Failure, Status};
 
@@ -81,14 +81,14 @@ pub(super) fn check_holds_image(root: &Path, options: &SourceOptions) -> Result<
 }
 
 impl Folder {
-    pub(super) fn new(root: PathBuf, base: PathBuf, tally: &Tally) -> Self {
+    pub(super) fn new(root: PathBuf, base: PathBuf, progress: &Progress) -> Self {
         Self {
             root,
             base,
             to_open: vec![PathBuf::new()],
             current: PathBuf::new(),
             images: Vec::new().into_iter(),
-            uncounted: Some(tally.start_uncounted()),
+            uncounted: Some(progress.start_uncounted()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Folder {
             if let Err(error) = opened {
                 let failure =
                     Failure::new(Status::Unreadable, format!("the folder cannot be read: {error}"));
-                context.tally.add_known(1);
+                context.progress.add_known(1);
                 return Step::Item(self.item(&path, &self.current, Err(failure)));
             }
         }
@@ -140,7 +140,7 @@ impl Folder {
     fn read_names(&mut self, path: &Path, folder: &Path, context: &Context) -> io::Result<()> {
         let mut images = Vec::new();
         let mut folders = Vec::new();
-        let mut passed_over = 0;
+        let mut skipped = 0;
         let read = fs::read_dir(path).and_then(|mut entries| {
             entries.try_for_each(|entry| {
                 let entry = entry?;
@@ -150,15 +150,15 @@ impl Folder {
                         images.push(entry.file_name());
                     }
                     Kind::Folder | Kind::FolderNamedAsImage => folders.push(entry.file_name()),
-                    Kind::Other => passed_over += 1,
+                    Kind::Other => skipped += 1,
                 }
                 Ok(())
             })
         });
         images.sort_unstable();
         folders.sort_unstable();
-        context.tally.add_known(images.len() as u64);
-        context.tally.add_passed_over(passed_over);
+        context.progress.add_known(images.len() as u64);
+        context.progress.add_skipped(skipped);
         self.images = images.into_iter();
         if context.options.recursive {
             self.to_open.extend(folders.into_iter().rev().map(|name| folder.join(name)));

@@ -11,8 +11,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::film::Video;
-use super::tally::{Tally, Uncounted};
+use super::progress::{Progress, Uncounted};
+use super::video::Video;
 use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Stage, Step, file, name};
 use crate::status::{Failure, Status};
 
@@ -69,7 +69,7 @@ impl List {
         from: &ListFrom,
         root: Option<&Path>,
         nul_separated: bool,
-        tally: &Tally,
+        progress: &Progress,
     ) -> Result<Self, SourceError> {
         if let Some(root) = root
             && !root.is_dir()
@@ -91,7 +91,7 @@ impl List {
             }
         };
         let separator = if nul_separated { Separator::Nul } else { Separator::Line };
-        Ok(Self::new(lines, shown, root, separator, tally))
+        Ok(Self::new(lines, shown, root, separator, progress))
     }
 
     fn new(
@@ -99,7 +99,7 @@ impl List {
         shown: String,
         root: Option<&Path>,
         separator: Separator,
-        tally: &Tally,
+        progress: &Progress,
     ) -> Self {
         Self {
             lines,
@@ -109,7 +109,7 @@ impl List {
             separator,
             line_number: 0,
             ended: false,
-            _uncounted: tally.start_uncounted(),
+            _uncounted: progress.start_uncounted(),
         }
     }
 
@@ -119,7 +119,7 @@ impl List {
             Some(Ok(listed)) => {
                 let listed = self.without_label(listed);
                 if let Some(options) = context.options.video(&listed) {
-                    context.tally.add_known(1);
+                    context.progress.add_known(1);
                     let relative = name::safe_relative(&listed);
                     let video = Video::new(self.path_of(&listed), &listed, relative, options);
                     return Step::Enter(Stage::Video(video));
@@ -135,7 +135,7 @@ impl List {
                 image: Err(failure),
             },
         };
-        context.tally.add_known(1);
+        context.progress.add_known(1);
         Step::Item(item)
     }
 
@@ -343,7 +343,7 @@ mod tests {
     fn names(bytes: &[u8]) -> Vec<Result<String, String>> {
         let lines = Box::new(BufReader::with_capacity(7, Cursor::new(bytes.to_vec())));
         let separator = Separator::Line;
-        let mut list = List::new(lines, "list".to_owned(), None, separator, &Tally::default());
+        let mut list = List::new(lines, "list".to_owned(), None, separator, &Progress::default());
         std::iter::from_fn(|| list.next_path())
             .map(|path| path.map(|p| p.to_string_lossy().into_owned()).map_err(|f| f.message))
             .collect()

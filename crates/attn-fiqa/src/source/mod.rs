@@ -10,15 +10,15 @@
 mod archive;
 mod error;
 mod file;
-mod film;
 mod folder;
 mod image_data;
 mod list;
 mod name;
 mod pattern;
-mod tally;
+mod progress;
 mod tar_links;
 mod tar_reader;
+mod video;
 mod zip_reader;
 
 use std::fs;
@@ -28,17 +28,17 @@ use crate::decode::{DecodeLimits, is_animation};
 use crate::status::Failure;
 
 use archive::Archive;
-use film::{Animation, Video};
 use folder::Folder;
 use list::List;
 use pattern::Matches;
+use video::{Animation, Video};
 
 pub use error::SourceError;
-pub use film::{FilmOptions, Take};
 pub use image_data::ImageData;
-pub use tally::{Counts, Tally};
+pub use progress::{Progress, ProgressCount};
+pub use video::{FrameSampling, VideoOptions};
 
-use tally::Uncounted;
+use progress::Uncounted;
 
 /// One thing that a user named as holding images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +76,8 @@ pub struct SourceOptions {
     /// The most bytes of one encoded image.
     pub max_bytes: u64,
     /// Whether animations and videos are read frame by frame; otherwise of an
-    /// animation the first image is taken and videos are passed over.
-    pub films: Option<FilmOptions>,
+    /// animation the first image is read and videos are skipped.
+    pub videos: Option<VideoOptions>,
     /// Whether the paths of lists are separated by zero bytes, as `find -print0` writes
     /// them, and not by line ends. Then a path may hold any other character, and labels after it
     /// are not looked for.
@@ -92,8 +92,8 @@ impl SourceOptions {
     }
 
     /// How to read a file that is a video by its name and is read as one.
-    fn video(&self, path: &Path) -> Option<FilmOptions> {
-        self.films.filter(|_| film::is_video(path))
+    fn video(&self, path: &Path) -> Option<VideoOptions> {
+        self.videos.filter(|_| video::is_video(path))
     }
 }
 
@@ -102,7 +102,7 @@ impl Default for SourceOptions {
         Self {
             recursive: false,
             max_bytes: DecodeLimits::DEFAULT_MAX_BYTES,
-            films: None,
+            videos: None,
             nul_separated: false,
         }
     }
@@ -148,14 +148,14 @@ pub struct Sources {
     /// What is still to be read; the last comes next.
     stages: Vec<Stage>,
     context: Context,
-    /// While films may be among the images, their number is not known.
+    /// While videos may be among the images, their number is not known.
     uncounted: Option<Uncounted>,
 }
 
 #[derive(Debug)]
 struct Context {
     options: SourceOptions,
-    tally: Tally,
+    progress: Progress,
 }
 
 /// An input that is being read.
@@ -200,33 +200,33 @@ impl Sources {
         if inputs.iter().filter(from_stdin).count() > 1 {
             return Err(SourceError::StandardInputTwice);
         }
-        let context = Context { options: *options, tally: Tally::default() };
+        let context = Context { options: *options, progress: Progress::default() };
         let mut stages = inputs
             .iter()
             .map(|input| match input {
                 Input::Path(path) => context.open_path(path),
                 Input::List { path, root } => {
-                    List::open(path, root.as_deref(), options.nul_separated, &context.tally)
+                    List::open(path, root.as_deref(), options.nul_separated, &context.progress)
                         .map(Stage::List)
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
         stages.reverse();
-        let uncounted = options.films.map(|_| context.tally.start_uncounted());
+        let uncounted = options.videos.map(|_| context.progress.start_uncounted());
         Ok(Self { stages, context, uncounted })
     }
 
-    /// How many images are known of so far, and how many files were passed
+    /// How many images are known of so far, and how many files were skipped
     /// over: a handle that stays up to date while the iterator runs elsewhere.
-    pub fn found_so_far(&self) -> Tally {
-        self.context.tally.clone()
+    pub fn progress(&self) -> Progress {
+        self.context.progress.clone()
     }
 
     /// Entries of folders and archives, so far, that were passed over: whatever is an image
     /// neither by its extension nor by its content and is no folder, and what macOS puts
     /// beside files (`._NAME`, `__MACOSX`).
-    pub fn passed_over(&self) -> u64 {
-        self.context.tally.passed_over()
+    pub fn skipped(&self) -> u64 {
+        self.context.progress.skipped()
     }
 }
 
@@ -250,12 +250,12 @@ impl Iterator for Sources {
                 Stage::Matches(matches) => matches.step(context),
                 Stage::List(list) => list.step(context),
                 Stage::Archive(archive) => archive.step(context),
-                // Their frames are images and no further films.
-                Stage::Animation(animation) => match animation.step(&context.tally) {
+                // Their frames are images and no further videos.
+                Stage::Animation(animation) => match animation.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
                     step => step,
                 },
-                Stage::Video(video) => match video.step(&context.tally) {
+                Stage::Video(video) => match video.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
                     step => step,
                 },
@@ -286,7 +286,7 @@ impl Context {
         if fs::symlink_metadata(path).is_err()
             && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))
         {
-            return Matches::open(pattern, &self.tally).map(Stage::Matches);
+            return Matches::open(pattern, &self.progress).map(Stage::Matches);
         }
         if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
             folder::check_holds_image(path, &self.options)?;
@@ -300,12 +300,12 @@ impl Context {
     /// of what it holds otherwise.
     fn stage_for(&self, path: PathBuf, file_name: PathBuf, base: PathBuf) -> Stage {
         match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => Stage::Folder(Folder::new(path, base, &self.tally)),
+            Ok(found) if found.is_dir() => Stage::Folder(Folder::new(path, base, &self.progress)),
             Ok(found) if found.is_file() && archive::is_archive(&path) => {
-                Stage::Archive(Archive::new(path, base, &self.tally))
+                Stage::Archive(Archive::new(path, base, &self.progress))
             }
             _ => {
-                self.tally.add_known(1);
+                self.progress.add_known(1);
                 if let Some(options) = self.options.video(&path) {
                     return Stage::Video(Video::new(path.clone(), &path, file_name, options));
                 }
@@ -317,11 +317,11 @@ impl Context {
 
 impl Context {
     /// How to read an image that is an animation and is read as one.
-    fn animation_options(&self, item: &SourceItem) -> Option<FilmOptions> {
+    fn animation_options(&self, item: &SourceItem) -> Option<VideoOptions> {
         let Ok(ImageData::Encoded(bytes)) = &item.image else {
             return None;
         };
-        self.options.films.filter(|_| is_animation(bytes))
+        self.options.videos.filter(|_| is_animation(bytes))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
-use super::tally::{Tally, Uncounted};
+use super::progress::{Progress, Uncounted};
 use super::{Context, SourceError, SourceItem, Step, name};
 use crate::status::{Failure, Status};
 
@@ -32,7 +32,7 @@ impl fmt::Debug for Matches {
 }
 
 impl Matches {
-    pub(super) fn open(pattern: &str, tally: &Tally) -> Result<Self, SourceError> {
+    pub(super) fn open(pattern: &str, progress: &Progress) -> Result<Self, SourceError> {
         let matches = glob::glob(pattern)
             .map_err(|source| SourceError::BadPattern { pattern: pattern.to_owned(), source })?;
         let mut matches = matches.peekable();
@@ -46,7 +46,7 @@ impl Matches {
         Ok(Self {
             matches,
             fixed: name::ordinary_parts(&fixed),
-            _uncounted: tally.start_uncounted(),
+            _uncounted: progress.start_uncounted(),
         })
     }
 
@@ -58,7 +58,7 @@ impl Matches {
                 Step::Enter(context.stage_for(path, relative.clone(), relative))
             }
             Some(Err(error)) => {
-                context.tally.add_known(1);
+                context.progress.add_known(1);
                 Step::Item(SourceItem {
                     path: name::shown(error.path()),
                     relative: self.relative(error.path()),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use attn_fiqa::source::Counts;
+use attn_fiqa::source::ProgressCount;
 use attn_fiqa::status::Status;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -78,7 +78,7 @@ fn members_come_in_the_order_of_the_archive() {
         assert_eq!([&stored[0], &stored[2], &stored[3]], ["z.jpg", "a.webp", "z.jpg"]);
         assert_eq!(relatives(&found), ["z.jpg", "b/é.PNG", "a.webp", "z.jpg"]);
         assert_eq!(found[1].path, format!("{}/b/é.PNG", archive.display()));
-        assert_eq!(sources.passed_over(), 1);
+        assert_eq!(sources.skipped(), 1);
     }
 }
 
@@ -88,7 +88,7 @@ fn an_archive_in_a_folder_is_passed_over() {
     write(&folder.path().join("set.tar"), &packed(&["b.jpg"]));
     let mut sources = open(&[path(folder.path())], false).unwrap();
     assert_eq!(sources.by_ref().count(), 1);
-    assert_eq!(sources.passed_over(), 1);
+    assert_eq!(sources.skipped(), 1);
     // A pattern's match counts as named; relative names tell archives apart.
     let found = items(&[path(folder.path().join("*.tar"))], false);
     assert_eq!(relatives(&found), ["set.tar/b.jpg"]);
@@ -145,7 +145,7 @@ fn only_regular_files_are_read_and_the_others_are_rows_that_say_so() {
     assert_eq!(contents(&found[5..]), ["real"]);
     assert_eq!(relatives(&found[5..]), ["real.jpg"]);
     // Folders are no files that could have been images.
-    assert_eq!(sources.passed_over(), 5);
+    assert_eq!(sources.skipped(), 5);
 }
 
 #[test]
@@ -199,11 +199,11 @@ fn a_count_is_exact_only_behind_the_last_member() {
     let archive = folder.path().join("set.tar");
     write(&archive, &packed(&["a.jpg", "b.jpg"]));
     let mut sources = open(&[path(&archive)], false).unwrap();
-    let tally = sources.found_so_far();
+    let progress = sources.progress();
     assert!(sources.next().is_some());
-    assert_eq!(tally.counts(), Counts { known: 1, exact: false });
+    assert_eq!(progress.counts(), ProgressCount { known: 1, exact: false });
     assert_eq!(sources.count(), 1);
-    assert_eq!(tally.counts(), Counts { known: 2, exact: true });
+    assert_eq!(progress.counts(), ProgressCount { known: 2, exact: true });
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn what_macos_puts_beside_members_is_passed_over() {
     write(&archive, &packed(&["faces/._1.png", "faces/1.png", "__MACOSX/faces/1.png", "._a.jpg"]));
     let mut sources = open(&[path(&archive)], false).unwrap();
     assert_eq!(relatives(&sources.by_ref().collect::<Vec<_>>()), ["faces/1.png"]);
-    assert_eq!(sources.passed_over(), 3);
+    assert_eq!(sources.skipped(), 3);
 }
 
 #[test]
@@ -359,5 +359,5 @@ fn a_member_that_is_an_image_by_its_content_is_an_image() {
     let mut sources = open(&[path(&archive)], false).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
     assert_eq!(relatives(&found), ["download", "phone.bin", "b.HEIC"]);
-    assert_eq!(sources.passed_over(), 2);
+    assert_eq!(sources.skipped(), 2);
 }

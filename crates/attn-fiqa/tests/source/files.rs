@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use attn_fiqa::source::{Counts, SourceError, SourceOptions, Sources};
+use attn_fiqa::source::{ProgressCount, SourceError, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 
 use super::{contents, items, open, path, relatives, status, tree};
@@ -74,7 +74,7 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
                 item.relative.ends_with("real.jpg") || item.relative.ends_with("link.jpg");
             assert_eq!(item.image.is_ok(), is_image, "{}", item.path);
         }
-        assert_eq!(sources.passed_over(), 1);
+        assert_eq!(sources.skipped(), 1);
     }
 }
 
@@ -98,7 +98,7 @@ fn a_folder_gives_its_images_in_name_order() {
     assert_eq!(contents(&found), expected);
     assert_eq!(relatives(&found), expected);
     assert_eq!(found[0].path, folder.path().join("a.jpeg").to_string_lossy());
-    assert_eq!(sources.passed_over(), 2);
+    assert_eq!(sources.skipped(), 2);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn links_to_folders_are_not_followed() {
     let mut sources = open(&[path(folder.path())], true).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
     assert_eq!(contents(&found), ["<unreadable>", "a/1.jpg"]);
-    assert_eq!(sources.passed_over(), 1);
+    assert_eq!(sources.skipped(), 1);
     // As an input of its own, a link to a folder is that folder.
     let found = items(&[path(folder.path().join("same.jpg"))], false);
     assert_eq!(contents(&found), ["a/1.jpg"]);
@@ -156,16 +156,16 @@ fn counts_grow_as_folders_are_opened() {
     let folder = tree(&["1.jpg", "2.jpg", "a/3.jpg"]);
     let file = folder.path().join("1.jpg");
     let mut sources = open(&[path(&file), path(folder.path())], true).unwrap();
-    let tally = sources.found_so_far();
-    let counts = |known, exact| Counts { known, exact };
-    assert_eq!(tally.counts(), counts(1, false));
+    let progress = sources.progress();
+    let counts = |known, exact| ProgressCount { known, exact };
+    assert_eq!(progress.counts(), counts(1, false));
     sources.by_ref().take(2).for_each(drop);
-    assert_eq!(tally.counts(), counts(3, false));
+    assert_eq!(progress.counts(), counts(3, false));
     sources.by_ref().for_each(drop);
-    assert_eq!(tally.counts(), counts(4, true));
+    assert_eq!(progress.counts(), counts(4, true));
 
     let files_only = open(&[path(&file), path(&file)], false).unwrap();
-    assert_eq!(files_only.found_so_far().counts(), counts(2, true));
+    assert_eq!(files_only.progress().counts(), counts(2, true));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn content_makes_an_image_of_a_file_without_its_ending() {
         ];
         assert_eq!(relatives(&found), expected);
         // Notes, an empty file, a table, and the two of macOS.
-        assert_eq!(sources.passed_over(), 5);
+        assert_eq!(sources.skipped(), 5);
     }
 }
 

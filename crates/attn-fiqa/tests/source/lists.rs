@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attn_fiqa::source::{Counts, Input, ListFrom, SourceError, SourceOptions, Sources};
+use attn_fiqa::source::{Input, ListFrom, ProgressCount, SourceError, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 
 use super::{contents, items, open, relatives, status, tree, write};
@@ -100,12 +100,12 @@ fn a_count_is_exact_only_at_the_end_of_the_list() {
     let file = folder.path().join("list.txt");
     write(&file, b"a.jpg\na.jpg\n");
     let mut sources = open(&list(&file, Some(folder.path())), false).unwrap();
-    let tally = sources.found_so_far();
-    assert_eq!(tally.counts(), Counts { known: 0, exact: false });
+    let progress = sources.progress();
+    assert_eq!(progress.counts(), ProgressCount { known: 0, exact: false });
     assert!(sources.next().is_some() && sources.next().is_some());
-    assert_eq!(tally.counts(), Counts { known: 2, exact: false });
+    assert_eq!(progress.counts(), ProgressCount { known: 2, exact: false });
     assert!(sources.next().is_none());
-    assert_eq!(tally.counts(), Counts { known: 2, exact: true });
+    assert_eq!(progress.counts(), ProgressCount { known: 2, exact: true });
 }
 
 #[cfg(unix)]

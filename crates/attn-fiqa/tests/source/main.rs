@@ -4,9 +4,9 @@
 
 mod archives;
 mod files;
-mod films;
 mod hostile_archives;
 mod lists;
+mod videos;
 mod zips;
 
 use std::fs;
@@ -82,9 +82,9 @@ fn sources_can_move_to_another_thread() {
     let folder = tree(&["a.jpg"]);
     let sources = open(&[path(folder.path())], false).unwrap();
     needs_send(&sources);
-    let tally = sources.found_so_far();
+    let progress = sources.progress();
     let read = std::thread::spawn(move || sources.count()).join().unwrap();
-    assert_eq!((read, tally.counts().known), (1, 1));
+    assert_eq!((read, progress.counts().known), (1, 1));
 }
 
 #[test]

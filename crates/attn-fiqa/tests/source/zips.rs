@@ -104,7 +104,7 @@ fn files_come_in_the_order_of_the_directory() {
         let stored = contents(&found);
         assert_eq!([&stored[0], &stored[1], &stored[3]], ["z", "one", "a second of that name"]);
         assert!(stored[2].ends_with("without an ending"));
-        assert_eq!(sources.passed_over(), 4);
+        assert_eq!(sources.skipped(), 4);
         std::fs::remove_file(archive).unwrap();
     }
     // And one that is no zip archive but is called so.

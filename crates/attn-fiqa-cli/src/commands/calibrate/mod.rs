@@ -44,12 +44,8 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let existing = existing_key_bias(args, &checkpoint)?;
     let chosen = faces::choose(args)?;
     let sources = faces::open(args)?;
-    let mut report = Report::start_other(
-        args.run.quiet,
-        args.run.verbose,
-        "faces measured",
-        sources.found_so_far(),
-    );
+    let mut report =
+        Report::start_other(args.run.quiet, args.run.verbose, "faces measured", sources.progress());
     let faces = faces::load(&engine, sources, &chosen, &mut report);
     let sampling = Sampling { kinds: kinds(args), degraded: args.pictures, seed: args.seed };
     let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);

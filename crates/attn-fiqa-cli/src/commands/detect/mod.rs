@@ -58,7 +58,7 @@ fn find(
     detector: &Detector,
     mut sink: impl FnMut(FacesRow, &mut Report) -> anyhow::Result<()>,
 ) -> anyhow::Result<Report> {
-    let mut report = Report::start_finding(args.quiet, args.verbose, sources.found_so_far());
+    let mut report = Report::start_finding(args.quiet, args.verbose, sources.progress());
     report.say_in_detail(&format!(
         "detector {}: outputs as {}'s, {} landmarks",
         detector.name(),

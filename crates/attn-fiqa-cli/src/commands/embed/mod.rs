@@ -36,7 +36,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
     let sources = args.input.open()?;
     let mut writer = Writer::open(&args.output, !args.faces.aligned)?;
     let mut report =
-        Report::start_other(args.run.quiet, args.run.verbose, "embedded", sources.found_so_far());
+        Report::start_other(args.run.quiet, args.run.verbose, "embedded", sources.progress());
     report.say_in_detail(&model.describe());
     let embed = |crop: &Crop| assess(&model, crop, args.flip, args.normalise);
     let stream = args.input.stream(args.run.batch);

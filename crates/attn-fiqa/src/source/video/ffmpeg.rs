@@ -6,11 +6,13 @@ use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::{FilmOptions, Names, STREAM_EXTENSIONS, Take, VIDEO_EXTENSIONS, bmp, has_extension};
+use super::{
+    FrameSampling, Names, STREAM_EXTENSIONS, VIDEO_EXTENSIONS, VideoOptions, bmp, has_extension,
+};
 use crate::decode::DecodeLimits;
 use crate::pixels::Image;
 use crate::regular_file::open_regular_file;
-use crate::source::{Step, Tally, file, name};
+use crate::source::{Progress, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Bytes of what ffmpeg said that a message repeats: its last words.
@@ -40,7 +42,7 @@ fn is_transport_stream(head: &[u8]) -> bool {
 pub(in crate::source) struct Video {
     names: Names,
     path: PathBuf,
-    options: FilmOptions,
+    options: VideoOptions,
     state: State,
     /// Frames so far.
     frames: u64,
@@ -76,21 +78,21 @@ impl Video {
         path: PathBuf,
         shown: &Path,
         relative: PathBuf,
-        options: FilmOptions,
+        options: VideoOptions,
     ) -> Self {
         let names = Names { path: name::shown(shown), relative };
         Self { names, path, options, state: State::Closed, frames: 0 }
     }
 
-    pub(in crate::source) fn step(&mut self, tally: &Tally) -> Step {
+    pub(in crate::source) fn step(&mut self, progress: &Progress) -> Step {
         if matches!(self.state, State::Ended) {
             return Step::Done;
         }
         let item = match self.next_frame() {
             Ok(Some(image)) => {
-                let step = match self.options.take {
-                    Take::Every(step) => u64::from(step.get()),
-                    Take::PerSecond(_) => 1,
+                let step = match self.options.sampling {
+                    FrameSampling::Every(step) => u64::from(step.get()),
+                    FrameSampling::PerSecond(_) => 1,
                 };
                 self.names.frame(self.frames * step, image)
             }
@@ -100,12 +102,12 @@ impl Video {
             }
             Err(failure) => {
                 self.state = State::Ended;
-                self.names.film(failure)
+                self.names.video(failure)
             }
         };
         // The file itself was counted as one image.
         if self.frames > 0 {
-            tally.add_known(1);
+            progress.add_known(1);
         }
         self.frames += 1;
         Step::Item(item)
@@ -158,16 +160,16 @@ impl Running {
 }
 
 /// Starts ffmpeg so that it writes one BMP file after the other, upright.
-fn start(path: &Path, options: &FilmOptions) -> Result<Running, Failure> {
+fn start(path: &Path, options: &VideoOptions) -> Result<Running, Failure> {
     let unreadable = |error: std::io::Error| Failure::new(Status::Unreadable, error.to_string());
     open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
     // With its protocol named, no file name is taken for another one.
     let mut input = OsString::from("file:");
     input.push(std::path::absolute(path).map_err(unreadable)?);
-    let filter = match options.take {
+    let filter = match options.sampling {
         // New time stamps, or gaps would be filled with copies.
-        Take::Every(step) => format!("select=not(mod(n\\,{step})),setpts=N/FRAME_RATE/TB"),
-        Take::PerSecond(rate) => format!("fps={rate}"),
+        FrameSampling::Every(step) => format!("select=not(mod(n\\,{step})),setpts=N/FRAME_RATE/TB"),
+        FrameSampling::PerSecond(rate) => format!("fps={rate}"),
     };
     let said = tempfile::tempfile().map_err(unreadable)?;
     let mut command = Command::new("ffmpeg");

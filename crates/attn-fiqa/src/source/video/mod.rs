@@ -4,7 +4,7 @@
 
 mod animation;
 mod bmp;
-mod video;
+mod ffmpeg;
 
 use std::ffi::OsString;
 use std::num::NonZeroU32;
@@ -15,7 +15,7 @@ use crate::pixels::Image;
 use crate::status::Failure;
 
 pub(super) use animation::Animation;
-pub(super) use video::{Video, is_video};
+pub(super) use ffmpeg::{Video, is_video};
 
 /// Extensions of videos, in lower case.
 const VIDEO_EXTENSIONS: [&str; 16] = [
@@ -28,23 +28,23 @@ const STREAM_EXTENSIONS: [&str; 3] = ["ts", "mts", "m2ts"];
 
 /// How animations and videos are read.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FilmOptions {
+pub struct VideoOptions {
     /// Which frames are taken.
-    pub take: Take,
+    pub sampling: FrameSampling,
     /// The most pixels that a frame may have.
     pub max_pixels: u64,
 }
 
-/// Which frames of a film are taken. The first one always is.
+/// Which frames of a video are taken. The first one always is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Take {
+pub enum FrameSampling {
     /// Every Nth frame.
     Every(NonZeroU32),
-    /// So many frames for each second that the film lasts; positive.
+    /// So many frames for each second that the video lasts; positive.
     PerSecond(f64),
 }
 
-/// A film's own name in rows and files, and the names of its frames.
+/// A video's own name in rows and files, and the names of its frames.
 #[derive(Debug, Clone)]
 struct Names {
     path: String,
@@ -64,8 +64,8 @@ impl Names {
         }
     }
 
-    /// The film itself, which cannot be read or not be read further.
-    fn film(&self, failure: Failure) -> SourceItem {
+    /// The video itself, which cannot be read or not be read further.
+    fn video(&self, failure: Failure) -> SourceItem {
         SourceItem { path: self.path.clone(), relative: self.relative.clone(), image: Err(failure) }
     }
 }

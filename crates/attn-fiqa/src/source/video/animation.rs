@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use super::{FilmOptions, Names, Take};
+use super::{FrameSampling, Names, VideoOptions};
 use crate::decode::{DecodeLimits, each_frame};
 use crate::pixels::Image;
-use crate::source::{ImageData, SourceItem, Step, Tally};
+use crate::source::{ImageData, Progress, SourceItem, Step};
 use crate::status::{Failure, Status};
 
 /// An animation that is being read.
@@ -26,7 +26,7 @@ pub(in crate::source) struct Animation {
 
 impl Animation {
     /// The animation that an image turned out to be; its bytes are there.
-    pub(in crate::source) fn new(item: SourceItem, options: FilmOptions, max_bytes: u64) -> Self {
+    pub(in crate::source) fn new(item: SourceItem, options: VideoOptions, max_bytes: u64) -> Self {
         let SourceItem { path, relative, image } = item;
         let (requests, requested) = sync_channel(1);
         let (sender, frames) = sync_channel(1);
@@ -37,7 +37,7 @@ impl Animation {
                 return;
             }
             let limits = DecodeLimits { max_bytes, max_pixels: options.max_pixels };
-            let mut choice = Choice::new(options.take);
+            let mut choice = Choice::new(options.sampling);
             // Whoever stops reading hangs up on both.
             let handed_on = |frame| sender.send(frame).is_ok() && requested.recv().is_ok();
             let read = image.and_then(|image| match image {
@@ -62,21 +62,21 @@ impl Animation {
         Self { names: Names { path, relative }, requests, frames, any: false }
     }
 
-    pub(in crate::source) fn step(&mut self, tally: &Tally) -> Step {
+    pub(in crate::source) fn step(&mut self, progress: &Progress) -> Step {
         // Who has ended needs no request, and what was sent before is still there.
         let _ = self.requests.send(());
         let item = match self.frames.recv() {
             Ok(Ok((number, image))) => self.names.frame(number, image),
-            Ok(Err(failure)) => self.names.film(failure),
+            Ok(Err(failure)) => self.names.video(failure),
             // The end, or a thread that was lost: what is there was handed on.
             Err(_) if self.any => return Step::Done,
             Err(_) => {
-                self.names.film(Failure::new(Status::BrokenImage, "the animation holds no frame"))
+                self.names.video(Failure::new(Status::BrokenImage, "the animation holds no frame"))
             }
         };
         // The file itself was counted as one image.
         if self.any {
-            tally.add_known(1);
+            progress.add_known(1);
         }
         self.any = true;
         Step::Item(item)
@@ -85,24 +85,24 @@ impl Animation {
 
 /// Decides frame by frame what is taken.
 struct Choice {
-    take: Take,
+    sampling: FrameSampling,
     number: u64,
     taken: u64,
     time: Duration,
 }
 
 impl Choice {
-    fn new(take: Take) -> Self {
-        Self { take, number: 0, taken: 0, time: Duration::ZERO }
+    fn new(sampling: FrameSampling) -> Self {
+        Self { sampling, number: 0, taken: 0, time: Duration::ZERO }
     }
 
     /// The number of the next frame, which is shown for so long, if it is taken.
     fn next(&mut self, shown: Duration) -> Option<u64> {
         let number = self.number;
-        let due = match self.take {
-            Take::Every(step) => number.is_multiple_of(u64::from(step.get())),
+        let due = match self.sampling {
+            FrameSampling::Every(step) => number.is_multiple_of(u64::from(step.get())),
             // A frame that is still shown when the next one is due is that one.
-            Take::PerSecond(rate) => {
+            FrameSampling::PerSecond(rate) => {
                 (self.time + shown).as_secs_f64() * rate > self.taken as f64 || self.taken == 0
             }
         };
@@ -111,7 +111,7 @@ impl Choice {
         if !due {
             return None;
         }
-        if let Take::PerSecond(rate) = self.take {
+        if let FrameSampling::PerSecond(rate) = self.sampling {
             // A long frame answers for all that fall due while it is shown.
             self.taken = (self.time.as_secs_f64() * rate).ceil().max(1.0) as u64;
         }
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use std::num::NonZeroU32;
 
-    fn taken(take: Take, shown: &[u64]) -> Vec<u64> {
-        let mut choice = Choice::new(take);
+    fn taken(sampling: FrameSampling, shown: &[u64]) -> Vec<u64> {
+        let mut choice = Choice::new(sampling);
         shown.iter().filter_map(|&ms| choice.next(Duration::from_millis(ms))).collect()
     }
 
@@ -143,13 +143,14 @@ mod tests {
             relative: "a.gif".into(),
             image: Ok(ImageData::Encoded(gif)),
         };
-        let take = Take::Every(NonZeroU32::MIN);
-        let mut animation = Animation::new(item, FilmOptions { take, max_pixels: 25 }, 1 << 20);
+        let sampling = FrameSampling::Every(NonZeroU32::MIN);
+        let mut animation =
+            Animation::new(item, VideoOptions { sampling, max_pixels: 25 }, 1 << 20);
         let mut frames = 0;
         loop {
             std::thread::sleep(Duration::from_millis(50));
             assert!(animation.frames.try_recv().is_err(), "frame {frames} was decoded ahead");
-            if matches!(animation.step(&Tally::default()), Step::Done) {
+            if matches!(animation.step(&Progress::default()), Step::Done) {
                 break;
             }
             frames += 1;
@@ -159,13 +160,13 @@ mod tests {
 
     #[test]
     fn frames_are_taken_by_number_or_by_time() {
-        let every = |step| Take::Every(NonZeroU32::new(step).expect("positive"));
+        let every = |step| FrameSampling::Every(NonZeroU32::new(step).expect("positive"));
         assert_eq!(taken(every(1), &[10; 4]), [0, 1, 2, 3]);
         assert_eq!(taken(every(3), &[10; 8]), [0, 3, 6]);
         // Ten frames a second, two wanted: every fifth.
-        assert_eq!(taken(Take::PerSecond(2.0), &[100; 12]), [0, 5, 10]);
+        assert_eq!(taken(FrameSampling::PerSecond(2.0), &[100; 12]), [0, 5, 10]);
         // A second frame that lasts three seconds stands for them all.
-        assert_eq!(taken(Take::PerSecond(1.0), &[100, 3000, 100, 800, 200]), [0, 1, 4]);
-        assert_eq!(taken(Take::PerSecond(5.0), &[0, 0, 0]), [0]);
+        assert_eq!(taken(FrameSampling::PerSecond(1.0), &[100, 3000, 100, 800, 200]), [0, 1, 4]);
+        assert_eq!(taken(FrameSampling::PerSecond(5.0), &[0, 0, 0]), [0]);
     }
 }

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::pixels::Image;
-use attn_fiqa::source::{FilmOptions, ImageData, Input, SourceItem, SourceOptions, Sources, Take};
+use attn_fiqa::source::{
+    FrameSampling, ImageData, Input, SourceItem, SourceOptions, Sources, VideoOptions,
+};
 use attn_fiqa::status::Status;
 use image::codecs::gif::GifEncoder;
 use image::{Delay, Frame, Rgba, RgbaImage};
@@ -27,19 +29,19 @@ fn gif(levels: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn read(path: &std::path::Path, take: Option<Take>) -> Vec<SourceItem> {
-    let films = take.map(|take| FilmOptions { take, max_pixels: 1000 });
-    let options = SourceOptions { films, ..SourceOptions::default() };
+fn read(path: &std::path::Path, sampling: Option<FrameSampling>) -> Vec<SourceItem> {
+    let videos = sampling.map(|sampling| VideoOptions { sampling, max_pixels: 1000 });
+    let options = SourceOptions { videos, ..SourceOptions::default() };
     let sources = Sources::open(&[Input::Path(path.to_owned())], &options).unwrap();
-    let tally = sources.found_so_far();
+    let progress = sources.progress();
     let items: Vec<SourceItem> = sources.collect();
-    let counts = tally.counts();
+    let counts = progress.counts();
     assert_eq!((counts.known, counts.exact), (items.len() as u64, true));
     items
 }
 
-fn every(step: u32) -> Option<Take> {
-    NonZeroU32::new(step).map(Take::Every)
+fn every(step: u32) -> Option<FrameSampling> {
+    NonZeroU32::new(step).map(FrameSampling::Every)
 }
 
 /// An item's image.
@@ -84,7 +86,7 @@ fn every_frame_of_an_animation_is_an_image() {
     let third = levels(&read(&path, every(3)));
     assert_eq!(third.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 90]);
     // Shown for a tenth of a second each; five a second are every second one.
-    let timed = levels(&read(&path, Some(Take::PerSecond(5.0))));
+    let timed = levels(&read(&path, Some(FrameSampling::PerSecond(5.0))));
     assert_eq!(timed.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 200]);
 }
 
@@ -103,7 +105,7 @@ fn animations_are_found_in_folders_beside_images() {
             row("b.GIF#1", "b.GIF.frame-000001", 2),
         ]
     );
-    // Unless films are asked for, of a GIF the first image is taken.
+    // Unless videos are asked for, of a GIF the first image is taken.
     let still = [row("a.png", "a.png", 7), row("b.GIF", "b.GIF", 1)];
     assert_eq!(levels(&read(folder.path(), None)), still);
 }
@@ -153,8 +155,8 @@ fn who_stops_reading_an_animation_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.gif");
     std::fs::write(&path, gif(&[5; 40])).unwrap();
-    let films = every(1).map(|take| FilmOptions { take, max_pixels: 1000 });
-    let options = SourceOptions { films, ..SourceOptions::default() };
+    let videos = every(1).map(|sampling| VideoOptions { sampling, max_pixels: 1000 });
+    let options = SourceOptions { videos, ..SourceOptions::default() };
     let mut sources = Sources::open(&[Input::Path(path)], &options).unwrap();
     assert!(sources.next().is_some());
     drop(sources);

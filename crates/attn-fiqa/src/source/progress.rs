@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many images there are, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
+pub struct ProgressCount {
     /// Images that were read or are known to come.
     pub known: u64,
     /// Whether there will be no more: `false` while folders are still to be
@@ -15,41 +15,41 @@ pub struct Counts {
 
 /// A handle on the counts of a [`Sources`](super::Sources); cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Shared>);
+pub struct Progress(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     known: AtomicU64,
-    passed_over: AtomicU64,
+    skipped: AtomicU64,
     /// Inputs whose number of images is not known yet.
     uncounted: AtomicU64,
 }
 
 /// Stands for one uncounted input until it is dropped.
 #[derive(Debug)]
-pub(super) struct Uncounted(Tally);
+pub(super) struct Uncounted(Progress);
 
-impl Tally {
+impl Progress {
     /// How many images there are, as far as is known now.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ProgressCount {
         // Read in this order, so that an exact count is a complete one: images
         // are added before their input is marked as counted.
         let exact = self.0.uncounted.load(Ordering::Acquire) == 0;
         let known = self.0.known.load(Ordering::Acquire);
-        Counts { known, exact }
+        ProgressCount { known, exact }
     }
 
     /// Files and the like that are images neither by name nor by content, so far.
-    pub fn passed_over(&self) -> u64 {
-        self.0.passed_over.load(Ordering::Relaxed)
+    pub fn skipped(&self) -> u64 {
+        self.0.skipped.load(Ordering::Relaxed)
     }
 
     pub(super) fn add_known(&self, images: u64) {
         self.0.known.fetch_add(images, Ordering::AcqRel);
     }
 
-    pub(super) fn add_passed_over(&self, files: u64) {
-        self.0.passed_over.fetch_add(files, Ordering::Relaxed);
+    pub(super) fn add_skipped(&self, files: u64) {
+        self.0.skipped.fetch_add(files, Ordering::Relaxed);
     }
 
     pub(super) fn start_uncounted(&self) -> Uncounted {

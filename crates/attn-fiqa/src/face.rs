@@ -8,7 +8,7 @@ use crate::detect::{Face, FaceBox};
 
 /// How a crop came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Way {
+pub enum CropOrigin {
     /// The image was taken for an aligned face and scored as it is.
     Aligned,
     /// The face was found by the detector and aligned by its landmarks.
@@ -19,7 +19,7 @@ pub enum Way {
     Landmarks,
 }
 
-impl Way {
+impl CropOrigin {
     /// The name in output files.
     pub fn name(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Way {
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for CropOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Way {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceInfo {
     /// How its crop came to be.
-    pub way: Way,
+    pub crop_origin: CropOrigin,
     /// Its number in the image, 0 being the largest, by the box or, where only
     /// landmarks are given, by the distance between the eyes.
     pub index: usize,
@@ -58,7 +58,7 @@ impl FaceInfo {
     /// A face that the detector found.
     pub fn detected(index: usize, face: &Face) -> Self {
         Self {
-            way: if face.refined { Way::Refined } else { Way::Detected },
+            crop_origin: if face.refined { CropOrigin::Refined } else { CropOrigin::Detected },
             index,
             bounds: Some(face.bounds),
             landmarks: Some(face.landmarks),
@@ -69,7 +69,7 @@ impl FaceInfo {
     /// A face of a landmark file.
     pub fn listed(index: usize, face: &ListedFace) -> Self {
         Self {
-            way: Way::Landmarks,
+            crop_origin: CropOrigin::Landmarks,
             index,
             bounds: None,
             landmarks: Some(face.landmarks),
@@ -79,6 +79,12 @@ impl FaceInfo {
 
     /// An image that was taken for a face.
     pub fn aligned() -> Self {
-        Self { way: Way::Aligned, index: 0, bounds: None, landmarks: None, confidence: None }
+        Self {
+            crop_origin: CropOrigin::Aligned,
+            index: 0,
+            bounds: None,
+            landmarks: None,
+            confidence: None,
+        }
     }
 }

@@ -28,7 +28,7 @@
 //! | aligned crops | [`Engine::assess`](engine::Engine::assess) |
 //! | any number of images | [`FacePipeline::run`](pipeline::FacePipeline::run) over [`Sources`](source::Sources) |
 //! | a wish for maps or embeddings | a [`Request`](engine::Request) that asks for them |
-//! | only the faces, or only crops | [`find_faces`](pipeline::find_faces), [`cut_faces`](pipeline::cut_faces) |
+//! | only the faces, or only crops | [`find_faces`](pipeline::find_faces), [`crop_faces`](pipeline::crop_faces) |
 //!
 //! Programs that do each of these stand in the folder `examples`: `score_photo`,
 //! `score_crops`, `stream_folder`, `maps`, `embeddings`.
@@ -76,7 +76,7 @@ pub mod engine;
 pub mod pipeline;
 
 pub mod best;
-mod lent;
+mod buffer_pool;
 pub mod panics;
 mod regular_file;
 pub mod status;

@@ -7,8 +7,8 @@ use attn_fiqa::detect::Detector;
 use attn_fiqa::engine::{Engine, EngineOptions, Request, RequestError};
 use attn_fiqa::measure::Measure;
 use attn_fiqa::pipeline::{
-    FaceChoice, FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, ScoredImage, Scorer,
-    StreamOptions, Way,
+    CropOrigin, FaceChoice, FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, ScoredImage,
+    Scorer, StreamOptions,
 };
 use attn_fiqa::pixels::{ChannelOrder, Image};
 use attn_fiqa::score::Method;
@@ -53,7 +53,7 @@ fn bytes_and_pixels_in_either_order_give_the_same_face() {
     let from_bytes = pipeline.score(photo.clone());
     assert_eq!(from_bytes.size, Some((512, 512)));
     let face = &from_bytes.faces.as_ref().unwrap()[0];
-    assert_eq!(face.info.way, Way::Refined);
+    assert_eq!(face.info.crop_origin, CropOrigin::Refined);
     assert_eq!(face.outcome.as_ref().unwrap().embedding.as_ref().unwrap().len(), 128);
 
     let image = attn_fiqa::decode::decode(&photo, &Default::default()).unwrap().image;
@@ -78,7 +78,7 @@ fn known_landmarks_take_the_place_of_the_detector() {
         FacePipeline::new(Arc::clone(&engine), aligned, engine.default_method()).unwrap();
     let given = without_detector.score_with_landmarks(example("astronaut.png"), &[landmarks]);
     assert_eq!(bits(&given), bits(&found));
-    assert_eq!(given.faces.unwrap()[0].info.way, Way::Landmarks);
+    assert_eq!(given.faces.unwrap()[0].info.crop_origin, CropOrigin::Landmarks);
     let none = without_detector.score_with_landmarks(example("astronaut.png"), &[]);
     assert_eq!(none.faces.unwrap_err().status, Status::NoFace);
     let not_numbers = attn_fiqa::align::Landmarks([[f32::NAN; 2]; 5]);
@@ -159,7 +159,10 @@ fn a_stream_gives_what_its_images_give_alone() {
                     let [face] = &faces[..] else { panic!("{} faces", faces.len()) };
                     assert_eq!(row.outcome.as_ref(), face.outcome.as_ref());
                     assert_eq!(row.jitter_std, face.jitter_std);
-                    assert_eq!(row.jitter_std.is_some(), face.info.way != Way::Aligned);
+                    assert_eq!(
+                        row.jitter_std.is_some(),
+                        face.info.crop_origin != CropOrigin::Aligned
+                    );
                     assert_eq!(row.outcome.unwrap().scores.len(), 2);
                 }
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use attn_fiqa::align::Landmarks;
 use attn_fiqa::detect::FaceBox;
-use attn_fiqa::pipeline::{CropRow, FaceSource, cut_faces, main_face};
+use attn_fiqa::pipeline::{CropRow, FaceSource, crop_faces, main_face};
 use attn_fiqa::status::Status;
 use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::files::stem;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
     let tally = sources.progress();
     let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);
     let stream = args.input.stream(args.batch);
-    cut_faces(
+    crop_faces(
         until_asked(sources),
         &threads,
         args.side.into(),
@@ -191,7 +191,7 @@ fn cells(row: &CropRow, file: String) -> Vec<String> {
         text(row.face.map(|face| face.index)),
         status.to_string(),
         file,
-        text(row.face.map(|face| face.way)),
+        text(row.face.map(|face| face.crop_origin)),
         text(bounds.map(|bounds| bounds.x)),
         text(bounds.map(|bounds| bounds.y)),
         text(bounds.map(|bounds| bounds.width)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::Note;
-use attn_fiqa::pipeline::{CropRow, cut_faces};
+use attn_fiqa::pipeline::{CropRow, crop_faces};
 use attn_fiqa::source::SourceItem;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     });
     let (aligned, stream) = (args.faces(), args.input.stream(BATCH));
     let work = |row| plan.make(row);
-    cut_faces(items, &threads, args.side, &aligned, &stream, work, |degraded| {
+    crop_faces(items, &threads, args.side, &aligned, &stream, work, |degraded| {
         let degraded = degraded?;
         report.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
         manifest.enter(&degraded)

@@ -279,7 +279,7 @@ impl Record {
             What::Quality => Cell::Whole(self.quality.map(i64::from)),
             What::Band => Cell::Word(self.quality.and_then(Band::of).map(Band::name)),
             What::MatchProbability => Cell::Number(self.match_probability),
-            What::Way => Cell::Word(self.face.map(|face| face.way.name())),
+            What::Way => Cell::Word(self.face.map(|face| face.crop_origin.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
             What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),
             What::BoxWidth => Cell::Number(bounds.map(|bounds| bounds.width)),

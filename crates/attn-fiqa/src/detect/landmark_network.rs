@@ -10,10 +10,10 @@ use attn_fiqa_kernels::{Isa, PatchShape};
 
 use super::DetectorError;
 use crate::align::Landmarks;
+use crate::buffer_pool::BufferPool;
 use crate::convolution::{
     FeatureMap, Pointwise, Separable, SeparableShape, Sequence, Stem, Weights, WeightsError,
 };
-use crate::lent::Pool;
 use crate::pixels::Image;
 
 /// Pixels on a side of a view.
@@ -38,7 +38,7 @@ pub(super) struct LandmarkNetwork {
     laterals: [Pointwise; 3],
     mix: Separable,
     out: Pointwise,
-    workspaces: Pool<Workspace>,
+    workspaces: BufferPool<Workspace>,
 }
 
 /// The features of one view on its way.
@@ -87,16 +87,16 @@ impl LandmarkNetwork {
             laterals: [lateral(0)?, lateral(1)?, lateral(2)?],
             mix: Separable::load(&weights, "mix", same(PYRAMID))?,
             out: Pointwise::load(&weights, "out", PYRAMID, POINTS)?,
-            workspaces: Pool::new(),
+            workspaces: BufferPool::new(),
         })
     }
 
     /// The points of the face in a view of [`VIEW`]×[`VIEW`] pixels, in its pixels.
     pub(super) fn points(&self, view: &Image) -> Landmarks {
-        let mut space = self.workspaces.take(Workspace::default);
+        let mut space = self.workspaces.acquire(Workspace::default);
         self.heat(view, &mut space);
         let points = std::array::from_fn(|point| centre_of_heat(&space.heat, point));
-        self.workspaces.give_back(space);
+        self.workspaces.release(space);
         Landmarks(points)
     }
 

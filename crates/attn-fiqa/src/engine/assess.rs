@@ -62,7 +62,7 @@ impl Engine {
         outcomes: &mut Vec<Result<Assessment, Failure>>,
     ) {
         let dim = self.config().embed_dim;
-        let mut mean_tokens = self.mean_tokens.take(Vec::new);
+        let mut mean_tokens = self.mean_tokens.acquire(Vec::new);
         mean_tokens.resize(crops.len() * dim, 0.0);
         match self.backend.forward(crops, &mut mean_tokens) {
             Ok(()) => {
@@ -71,7 +71,7 @@ impl Engine {
             }
             Err(error) => outcomes.extend(crops.iter().map(|_| Err(not_run(&error)))),
         }
-        self.mean_tokens.give_back(mean_tokens);
+        self.mean_tokens.release(mean_tokens);
     }
 
     fn assess_mean(&self, mean_token: &[f64], request: &Request) -> Result<Assessment, Failure> {

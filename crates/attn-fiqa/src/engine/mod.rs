@@ -14,9 +14,9 @@ pub use attn_fiqa_kernels::Precision;
 
 use crate::backend::{Backend, BackendError, BackendLoader, LoadError};
 
+use crate::buffer_pool::BufferPool;
 use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
-use crate::lent::Pool;
 use crate::map::PatchMap;
 use crate::score::{MatchProbability, Method, QualityMap};
 use crate::status::Failure;
@@ -135,7 +135,7 @@ pub struct Engine {
     precision: ChosenPrecision,
     threads: Threads,
     /// Mean tokens `[crop, dim]` of one batch.
-    mean_tokens: Pool<Vec<f64>>,
+    mean_tokens: BufferPool<Vec<f64>>,
 }
 
 impl Engine {
@@ -192,7 +192,7 @@ impl Engine {
                 .and_then(|found| Some(found.scale.as_ref()?.match_probability)),
             precision: ChosenPrecision { precision, moved: None },
             threads: threads.clone(),
-            mean_tokens: Pool::new(),
+            mean_tokens: BufferPool::new(),
         };
         if options.precision == PrecisionChoice::Auto {
             engine.choose_precision(&options.methods, &loader.faster_than_f32(), load)?;

@@ -10,11 +10,11 @@
 //! It is built once and shared by many threads; every call runs on the engine's threads and
 //! starts none of its own, except that a stream has one that waits for bytes.
 //!
-//! [`find_faces`], [`cut_faces`] and [`embed_faces`] send streams through the same loop
+//! [`find_faces`], [`crop_faces`] and [`embed_faces`] send streams through the same loop
 //! without scores.
 
 mod choice;
-mod cut;
+mod crop;
 mod driver;
 mod embed;
 mod find;
@@ -35,9 +35,9 @@ use crate::engine::{Assessment, Engine, RequestError};
 use crate::source::{ImageData, SourceItem};
 use crate::status::Failure;
 
-pub use crate::face::{FaceInfo, Way};
+pub use crate::face::{CropOrigin, FaceInfo};
 pub use choice::{FaceChoice, main_face};
-pub use cut::cut_faces;
+pub use crop::crop_faces;
 pub use embed::embed_faces;
 pub use find::{FindOptions, find_faces};
 pub use image::{ScoredFace, ScoredImage};

@@ -40,8 +40,8 @@ use config::VitConfig;
 use patch_embed::PatchEmbed;
 
 use crate::backend::{ForwardOptions, ForwardOutput};
+use crate::buffer_pool::BufferPool;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::lent::Pool;
 use layer_norm::Standardise;
 use weights::Weights;
 use workspace::Workspace;
@@ -69,11 +69,11 @@ pub(crate) struct Vit {
     last_block: Option<Block>,
     /// Of every block but the last; cut out when first asked for.
     query_keys: Vec<OnceLock<QueryKey>>,
-    workspaces: Pool<Workspace>,
+    workspaces: BufferPool<Workspace>,
     /// Buffers of `[token, dim]`.
-    token_buffers: Pool<Vec<f32>>,
+    token_buffers: BufferPool<Vec<f32>>,
     /// Empty lists with room for [`ForwardOutput::block_inputs`].
-    lists: Pool<BlockInputs>,
+    lists: BufferPool<BlockInputs>,
 }
 
 /// Of blocks, ascending: the index and the input `[token, dim]`.
@@ -104,9 +104,9 @@ impl Vit {
             last_norm: Standardise { dim: config.embed_dim, eps: config.layer_norm_eps, isa },
             last_block: through_last.then(|| Block::load(&weights, &config, last)).transpose()?,
             query_keys: (0..last).map(|_| OnceLock::new()).collect(),
-            workspaces: Pool::new(),
-            token_buffers: Pool::new(),
-            lists: Pool::new(),
+            workspaces: BufferPool::new(),
+            token_buffers: BufferPool::new(),
+            lists: BufferPool::new(),
             config,
             precision,
             isa,
@@ -136,7 +136,7 @@ impl Vit {
     ///
     /// `rgb` is `[row, column, channel]`, `image_size` on a side.
     fn mean_token(&self, rgb: &[u8], mean: &mut [f64]) {
-        let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
+        let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
         self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
         for block in &self.blocks {
@@ -144,8 +144,8 @@ impl Vit {
         }
         let token = &mut workspace.rows[..self.config.embed_dim];
         self.last_norm.mean(&tokens, token, mean);
-        self.token_buffers.give_back(tokens);
-        self.workspaces.give_back(workspace);
+        self.token_buffers.release(tokens);
+        self.workspaces.release(workspace);
     }
 
     /// One image through the network, as far as it is needed.
@@ -159,10 +159,10 @@ impl Vit {
         let &ForwardOptions { block_inputs: inputs_of, last_output, dropout_passes } = wanted;
         let through_last = last_output || dropout_passes > 0;
         let stop = if through_last { last } else { inputs_of.last().copied().unwrap_or(0) };
-        let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
+        let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
         self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
-        let mut block_inputs = self.lists.take(Vec::new);
+        let mut block_inputs = self.lists.acquire(Vec::new);
         let keep = |block_inputs: &mut BlockInputs, index, tokens: &[f32]| {
             if inputs_of.contains(&index) {
                 let mut kept = self.token_buffer();
@@ -183,9 +183,9 @@ impl Vit {
             output.dropout_outputs = passes
                 .map(|pass| {
                     let mut tokens = tokens.clone();
-                    let mut workspace = self.workspaces.take(|| Workspace::new(&self.config));
+                    let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
                     block.forward_with_dropout(&mut tokens, &mut workspace, pass);
-                    self.workspaces.give_back(workspace);
+                    self.workspaces.release(workspace);
                     tokens
                 })
                 .collect();
@@ -194,13 +194,13 @@ impl Vit {
         } else {
             block_inputs.push((stop, tokens));
         }
-        self.workspaces.give_back(workspace);
+        self.workspaces.release(workspace);
         output.block_inputs = block_inputs;
         output
     }
 
     fn token_buffer(&self) -> Vec<f32> {
-        self.token_buffers.take(|| vec![0.0; self.config.tokens() * self.config.embed_dim])
+        self.token_buffers.acquire(|| vec![0.0; self.config.tokens() * self.config.embed_dim])
     }
 
     /// Keeps the buffers of an answer for the next images.
@@ -210,8 +210,8 @@ impl Vit {
         let length = self.config.tokens() * self.config.embed_dim;
         tokens
             .filter(|tokens| tokens.len() == length)
-            .for_each(|tokens| self.token_buffers.give_back(tokens));
+            .for_each(|tokens| self.token_buffers.release(tokens));
         drop(dropout_outputs);
-        self.lists.give_back(block_inputs);
+        self.lists.release(block_inputs);
     }
 }

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, Precision, gemm, matrix_vector};
 
+use crate::buffer_pool::BufferPool;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::lent::Pool;
 
 use super::config::VitConfig;
 use super::layer_norm::Standardise;
@@ -30,7 +30,7 @@ pub struct QueryKey {
     heads: usize,
     head_dim: usize,
     scale: f64,
-    buffers: Pool<Buffers>,
+    buffers: BufferPool<Buffers>,
 }
 
 /// What a reading writes into, kept for the next image.
@@ -94,7 +94,7 @@ impl QueryKey {
             heads: config.num_heads,
             head_dim: config.head_dim(),
             scale: f64::from(config.scale()),
-            buffers: Pool::new(),
+            buffers: BufferPool::new(),
         }
     }
 
@@ -127,7 +127,7 @@ impl QueryKey {
 
     fn buffers(&self) -> Buffers {
         let dim = self.heads * self.head_dim;
-        self.buffers.take(|| Buffers {
+        self.buffers.acquire(|| Buffers {
             token: vec![0.0; dim],
             mean: vec![0.0; dim],
             bias: vec![0.0; 2 * dim],
@@ -155,7 +155,7 @@ pub(crate) struct MeanReading<'a> {
 
 impl Drop for MeanReading<'_> {
     fn drop(&mut self) {
-        self.of.buffers.give_back(std::mem::take(&mut self.buffers));
+        self.of.buffers.release(std::mem::take(&mut self.buffers));
     }
 }
 

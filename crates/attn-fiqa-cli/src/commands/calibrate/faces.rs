@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use attn_fiqa::crop::Fit as CropFit;
 use attn_fiqa::engine::Engine;
-use attn_fiqa::pipeline::{CropRow, FaceOptions, FaceSource, StreamOptions, cut_faces};
+use attn_fiqa::pipeline::{CropRow, FaceOptions, FaceSource, StreamOptions, crop_faces};
 use attn_fiqa::source::{Input, SourceOptions, Sources};
 use attn_fiqa_eval::calibrate::Face;
 use attn_fiqa_eval::degrade::seed_for;
@@ -57,7 +57,7 @@ pub(super) fn load(
         Ok(())
     };
     let outcome: Result<(), Infallible> =
-        cut_faces(items, engine.threads(), side, &aligned, &stream, |row| row, keep);
+        crop_faces(items, engine.threads(), side, &aligned, &stream, |row| row, keep);
     match outcome {
         Ok(()) => faces,
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
-use attn_fiqa::pipeline::{FaceOptions, Row, ScoreOptions, Way};
+use attn_fiqa::pipeline::{CropOrigin, FaceOptions, Row, ScoreOptions};
 use attn_fiqa::status::Status;
 
 use super::session::Session;
@@ -109,7 +109,7 @@ fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
 /// the number of the face if it was cut out of the picture.
 fn file_stem(row: &Row) -> PathBuf {
     match row.face {
-        Some(face) if face.way != Way::Aligned => {
+        Some(face) if face.crop_origin != CropOrigin::Aligned => {
             with_ending(&row.relative, &format!("face-{}", face.index))
         }
         _ => row.relative.clone(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::align::{Similarity, similarity_to_template};
-use attn_fiqa::pipeline::{Row, Way};
+use attn_fiqa::pipeline::{CropOrigin, Row};
 use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::shrink_area;
 use attn_fiqa::threads::Isa;
@@ -76,7 +76,8 @@ impl Photos {
         let (Some(photo), Some(face), Some(crop)) = (&row.photo, row.face, &row.crop) else {
             return Ok(None);
         };
-        let Some(landmarks) = face.landmarks.filter(|_| face.way != Way::Aligned) else {
+        let Some(landmarks) = face.landmarks.filter(|_| face.crop_origin != CropOrigin::Aligned)
+        else {
             return Ok(None);
         };
         let Ok(to_crop) = similarity_to_template(&landmarks, crop.side()) else {

@@ -8,11 +8,11 @@
 
 use attn_fiqa_kernels::{Isa, PatchShape};
 
+use crate::buffer_pool::BufferPool;
 use crate::convolution::{
     FeatureMap, Pointwise, Separable, SeparableShape, Sequence, Stem, Weights, WeightsError,
 };
 use crate::detect::format::{InputSize, Output};
-use crate::lent::Pool;
 use crate::pixels::Image;
 
 /// Pixels on a side of a cell of each level.
@@ -39,7 +39,7 @@ pub(in crate::detect) struct OwnNetwork {
     stages: [Sequence; 3],
     laterals: [Pointwise; 3],
     heads: [Head; 3],
-    workspaces: Pool<Workspace>,
+    workspaces: BufferPool<Workspace>,
 }
 
 struct Head {
@@ -96,7 +96,7 @@ impl OwnNetwork {
             ],
             laterals: [lateral(0)?, lateral(1)?, lateral(2)?],
             heads: [head(0)?, head(1)?, head(2)?],
-            workspaces: Pool::new(),
+            workspaces: BufferPool::new(),
         })
     }
 
@@ -106,7 +106,7 @@ impl OwnNetwork {
     /// One trained score stands for both of YuNet's, so that the root of their product is
     /// the score.
     pub(in crate::detect) fn run(&self, image: &Image, size: InputSize) -> Vec<Output> {
-        let mut space = self.workspaces.take(Workspace::default);
+        let mut space = self.workspaces.acquire(Workspace::default);
         self.bring_down(image, size, &mut space);
         let mut outputs = Vec::with_capacity(4 * STRIDES.len());
         for ((level, head), stride) in space.pyramid.iter().zip(&self.heads).zip(STRIDES) {
@@ -115,7 +115,7 @@ impl OwnNetwork {
             outputs.extend(as_outputs(space.numbers.values(), stride));
         }
         if space.bytes() <= KEPT_BYTES {
-            self.workspaces.give_back(space);
+            self.workspaces.release(space);
         }
         outputs
     }

@@ -18,7 +18,7 @@ use crate::threads::Threads;
 /// use std::sync::Arc;
 ///
 /// use attn_fiqa::detect::Detector;
-/// use attn_fiqa::pipeline::{FaceOptions, FaceSource, StreamOptions, cut_faces};
+/// use attn_fiqa::pipeline::{FaceOptions, FaceSource, StreamOptions, crop_faces};
 /// use attn_fiqa::source::{Input, SourceOptions, Sources};
 /// use attn_fiqa::threads::Threads;
 ///
@@ -28,7 +28,7 @@ use crate::threads::Threads;
 /// let faces = FaceOptions::new(FaceSource::Detected(detector));
 /// let photos = Sources::open(&[Input::Path(photo.into())], &SourceOptions::default())?;
 /// let (stream, mut crops) = (StreamOptions::default(), Vec::new());
-/// cut_faces(photos, &threads, 112, &faces, &stream, |row| row.crop, |crop| {
+/// crop_faces(photos, &threads, 112, &faces, &stream, |row| row.crop, |crop| {
 ///     // Here an image without a face ends the run.
 ///     crop.map(|crop| crops.push(crop))
 /// })?;
@@ -40,7 +40,7 @@ use crate::threads::Threads;
 /// # Errors
 ///
 /// Those of `sink`: reading then stops and the remaining images are dropped.
-pub fn cut_faces<R: Send, E>(
+pub fn crop_faces<R: Send, E>(
     items: impl Iterator<Item = SourceItem> + Send,
     threads: &Threads,
     side: usize,
@@ -51,7 +51,7 @@ pub fn cut_faces<R: Send, E>(
 ) -> Result<(), E> {
     let budget = Budget::new(stream, options.limits, options.keep_photo);
     let budget = budget.with_detection(&options.faces);
-    let cut = |SourceItem { path, relative, image }| {
+    let crop = |SourceItem { path, relative, image }| {
         let prepared = prepare(image, Given::Path(&path), side, options, |_, _| ());
         let Prepared { size, notes, faces, .. } = prepared;
         let row = |is_first, face, crop| {
@@ -72,7 +72,7 @@ pub fn cut_faces<R: Send, E>(
         threads,
         stream,
         &budget,
-        cut,
+        crop,
         |rows| rows,
         |rows: Vec<R>| rows.into_iter().try_for_each(&mut sink),
     )

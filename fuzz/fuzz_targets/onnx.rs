@@ -24,8 +24,8 @@ fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
         Err(error) => return check(&error.to_string()),
     };
     let image = Tensor::new(&[1, 3, 4, 4], vec![0.5; 48]).expect("a tensor");
-    let inputs: Vec<_> = network.inputs().map(|port| (port.name.as_str(), &image)).collect();
-    let outputs: Vec<_> = network.outputs().map(|port| port.name.as_str()).collect();
+    let inputs: Vec<_> = network.inputs().map(|input| (input.name.as_str(), &image)).collect();
+    let outputs: Vec<_> = network.outputs().map(|output| output.name.as_str()).collect();
     if let Err(error) = network.run(&inputs, &outputs, threads) {
         check(&error.to_string());
     }

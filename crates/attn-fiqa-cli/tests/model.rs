@@ -143,8 +143,8 @@ fn files_that_are_no_model_are_refused_by_name() {
     here.write("folder/x", "");
     for (file, part) in [
         ("text.safetensors", "is a text file; expected a .safetensors file"),
-        ("cut.safetensors", "the file may be cut short or damaged"),
-        ("short.safetensors", "the file may be cut short or damaged"),
+        ("cut.safetensors", "the file may be truncated or damaged"),
+        ("short.safetensors", "the file may be truncated or damaged"),
         ("empty.safetensors", "is empty"),
         ("net.onnx", "is an ONNX model"),
         ("old.pth", "is "),

@@ -242,8 +242,8 @@ fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
     let here = workplace();
     let (archive, last) = tar(&OUTCOMES);
     let cut = &archive[..last + 1000];
-    let message = "the archive ends in or behind wide.png, without its end marker: it was cut \
-                   short; copy or download it again";
+    let message = "the archive ends in or after wide.png, without its end marker: it is \
+                   truncated; copy or download it again";
     for (name, bytes) in [("pack.tar", cut.to_vec()), ("pack.tar.gz", gzip(cut))] {
         here.write(name, bytes);
         let mut outcomes = below(&format!("{name}/"));
@@ -257,7 +257,7 @@ fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
     let table = here.run(&["score", "pack.tar.gz"]).ended_with(1).table();
     let last = table.outcomes().pop().unwrap();
     assert_eq!(last[..2], ["pack.tar.gz", "broken-archive"]);
-    assert!(last[2].contains("cut short"), "{}", last[2]);
+    assert!(last[2].contains("truncated"), "{}", last[2]);
     let paths = table.column("path");
     assert_eq!(paths.iter().filter(|path| **path == "pack.tar.gz").count(), 1);
 }

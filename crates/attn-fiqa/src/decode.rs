@@ -128,7 +128,7 @@ pub struct Decoded {
 /// # Errors
 ///
 /// [`Status::TooLarge`] before anything is decoded, [`Status::NotAnImage`] for
-/// bytes of no known image format, [`Status::BrokenImage`] for damaged or cut
+/// bytes of no known image format, [`Status::BrokenImage`] for damaged or truncated
 /// data even where a decoder would fill the rest with grey, and
 /// [`Status::UnsupportedImage`] for valid images that cannot be decoded to
 /// the right colours.
@@ -225,7 +225,7 @@ fn unsupported(message: impl Into<String>) -> Failure {
 }
 
 /// The failure for data that end too early.
-fn cut() -> Failure {
+fn truncated() -> Failure {
     broken("the file ends before the image is complete: copy or download it again")
 }
 
@@ -379,7 +379,9 @@ fn failure(error: ImageError) -> Failure {
         },
         // The decoders' own words speak to their authors.
         ImageError::Unsupported(_) => not_handled(),
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => cut(),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            truncated()
+        }
         _ => damaged(),
     }
 }

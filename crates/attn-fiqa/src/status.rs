@@ -16,7 +16,7 @@ pub enum Status {
     TooLarge,
     /// Not an image in a known format.
     NotAnImage,
-    /// An image in a known format whose data is damaged or cut short.
+    /// An image in a known format whose data is damaged or truncated.
     BrokenImage,
     /// A valid image of a kind that the decoder does not handle.
     UnsupportedImage,

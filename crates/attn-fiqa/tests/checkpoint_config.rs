@@ -223,7 +223,7 @@ fn presets_give_heads_and_are_held_to_the_shapes() {
     let report = checkpoint.inspect();
     assert_eq!(report.preset, Some(Preset::InsightfaceVitT));
     assert_eq!(report.parameters, report.parameters_for_quality);
-    assert_eq!(report.share_not_needed(), 0.0);
+    assert_eq!(report.fraction_not_needed(), 0.0);
 
     let wrong = [
         (Preset::CvlfaceVitS, "patch size is 9", "8"),

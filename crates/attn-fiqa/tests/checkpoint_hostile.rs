@@ -23,7 +23,7 @@ fn a_file_cut_anywhere_is_refused() {
     for whole in [to_safetensors(&small, &[("num_heads", "2")]), to_torch(&small, &[])] {
         for len in 0..whole.len() {
             let text = read(whole[..len].to_vec()).unwrap_err().to_string();
-            let is_about_the_cut = ["empty", "cut short", "format", "text", "JSON", "zip"]
+            let is_about_the_cut = ["empty", "truncated", "format", "text", "JSON", "zip"]
                 .iter()
                 .any(|part| text.contains(part));
             assert!(is_about_the_cut, "{len}: {text}");

@@ -45,7 +45,7 @@ fn what_does_not_fit_is_refused_by_name() {
     let data = ramp(&[1, 3, 4, 4]);
     for (input, output) in [("image", "means"), ("data", "embedding")] {
         let error = network.run(&[(input, &data)], &[output], &threads).expect_err("no such name");
-        assert!(matches!(error.problem, OnnxProblem::NoSuchPort { .. }), "{error}");
+        assert!(matches!(error.problem, OnnxProblem::NoSuchTensor { .. }), "{error}");
     }
     assert!(network.run(&[], &["means"], &threads).is_err(), "an input is missing");
 }

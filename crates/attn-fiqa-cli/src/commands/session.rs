@@ -22,7 +22,7 @@ pub(super) struct Session {
 impl Session {
     /// With all that `methods`, and an embedding if it is asked for, need of the model.
     pub(super) fn open(run: &RunArgs, methods: &[Method], embedding: bool) -> anyhow::Result<Self> {
-        let whole = methods.iter().any(|method| method.reads_whole_network());
+        let whole = methods.iter().any(|method| method.needs_full_forward());
         let embedding = embedding || whole;
         let checkpoint = run.model_options.open(run.model.as_ref())?;
         let options = EngineOptions {

@@ -404,7 +404,7 @@ fn open_networks(
         match &method.from {
             ScoresFrom::Attention(model, method) => {
                 let whole = &mut wanted.entry(model.clone()).or_default().whole;
-                *whole |= method.reads_whole_network();
+                *whole |= method.needs_full_forward();
             }
             ScoresFrom::Network(model) => {
                 wanted.entry(model.clone()).or_default().quality = true;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
-use super::message::shown;
 use super::provenance::Provenance;
 use crate::score::QualityMapError;
 use crate::score::{Anchor, MatchProbability, Meaning, Method, QualityMap, QualityScale};
@@ -230,7 +230,7 @@ fn identifier(
 fn bad(key: &'static str, found: &str, expected: &str) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
-        found: format!("`{}`", shown(found)),
+        found: format!("`{}`", sanitized(found)),
         from: Provenance::Metadata,
         expected: expected.to_owned(),
     }

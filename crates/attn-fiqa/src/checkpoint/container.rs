@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::CheckpointProblem;
 use super::tensor::TensorRef;
-use super::{foreign, safetensors, torch_zip};
+use super::{safetensors, torch_zip, unsupported_format};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,5 +53,5 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     if torch_zip::is_zip(file) {
         return torch_zip::read(file);
     }
-    Err(foreign::recognise(file))
+    Err(unsupported_format::identify(file))
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use half::{bf16, f16};
 
-use super::declared::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
 use super::error::{CheckpointError, CheckpointProblem};
 use super::layout::{self, Content, Expected};
+use super::metadata::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
 use super::names::{KEY_BIAS, qk};
 use super::tensor::StoredType;
 use super::{Calibration, Checkpoint, VitConfig};

@@ -1,6 +1,6 @@
 //! What can be wrong with a checkpoint, said so that a person can act on it.
 
-use super::message::{
+use super::diagnostics::{
     Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted, one_line,
 };
 use super::pickle::PickleProblem;
@@ -75,7 +75,7 @@ pub enum CheckpointProblem {
 
     /// The bytes are those of a format that is not read.
     #[error("is {what}; {advice}")]
-    ForeignFormat {
+    UnsupportedFormat {
         /// The format recognised, or that none was.
         what: &'static str,
         /// How to get a file that can be read.
@@ -84,7 +84,7 @@ pub enum CheckpointProblem {
 
     /// The header of a safetensors file does not describe its bytes.
     #[error(
-        "has an invalid safetensors header: {detail}; the file may be cut short or damaged, so \
+        "has an invalid safetensors header: {detail}; the file may be truncated or damaged, so \
          fetch it again"
     )]
     SafetensorsHeader {
@@ -94,7 +94,7 @@ pub enum CheckpointProblem {
 
     /// The zip directory cannot be read.
     #[error(
-        "has an unreadable zip directory: {detail}; the file may be cut short or damaged, so \
+        "has an unreadable zip directory: {detail}; the file may be truncated or damaged, so \
          fetch it again"
     )]
     Zip {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::layout::Content;
-use super::message::{LayoutMismatch, Misshapen};
 use super::names::{KEY_BIAS, block_index, qk};
 use super::tensor::TensorRef;
 
@@ -41,12 +41,12 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
     let kernel = "patch_embed.proj.weight";
     let [embed_dim, channels, patch_size, width] = dims(found, kernel, what)?;
     if channels != 3 || patch_size != width {
-        return Err(misshapen(found, kernel, what));
+        return Err(shape_mismatch(found, kernel, what));
     }
     let [batch, positions, dim] = dims(found, "pos_embed", "[1, N, D]")?;
     if batch != 1 || dim != embed_dim {
         let expected = format!("[1, N, {embed_dim}]");
-        return Err(misshapen(found, "pos_embed", &expected));
+        return Err(shape_mismatch(found, "pos_embed", &expected));
     }
 
     let last_block = found.keys().filter_map(|name| block_index(name)).max();
@@ -104,7 +104,7 @@ fn dims<const RANK: usize>(
     let tensor = found.get(name).ok_or_else(|| missing(name))?;
     match <[usize; RANK]>::try_from(tensor.shape.as_slice()) {
         Ok(dims) if !dims.contains(&0) => Ok(dims),
-        _ => Err(misshapen(found, name, expected)),
+        _ => Err(shape_mismatch(found, name, expected)),
     }
 }
 
@@ -113,9 +113,9 @@ fn missing(name: &str) -> LayoutMismatch {
 }
 
 /// The error for one tensor of another shape.
-pub(super) fn misshapen(found: &Tensors, name: &str, expected: &str) -> LayoutMismatch {
+pub(super) fn shape_mismatch(found: &Tensors, name: &str, expected: &str) -> LayoutMismatch {
     LayoutMismatch {
-        misshapen: vec![Misshapen {
+        shape_mismatches: vec![ShapeMismatch {
             tensor: name.to_owned(),
             expected: expected.to_owned(),
             found: found.get(name).map(|tensor| tensor.shape.clone()).unwrap_or_default(),

@@ -8,7 +8,7 @@ use super::container::ContainerFormat;
 use super::layout::{self, Content};
 use super::names::KEY_BIAS;
 use super::preset::Preset;
-use super::settle::ConfigValue;
+use super::resolve::ConfigValue;
 
 /// A report on a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ pub struct Inspection {
 
 impl Inspection {
     /// The share of parameters that a score does not need, from 0 to 1.
-    pub fn share_not_needed(&self) -> f64 {
+    pub fn fraction_not_needed(&self) -> f64 {
         match self.parameters {
             0 => 0.0,
             total => 1.0 - self.parameters_for_quality as f64 / total as f64,
@@ -87,7 +87,7 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
         beside: origin.beside.clone(),
         prefix: origin.prefix.clone(),
         dtypes,
-        config: checkpoint.settled.values.clone(),
+        config: checkpoint.resolved.values.clone(),
         preset,
         content: checkpoint.content,
         parameters: parameters.total,

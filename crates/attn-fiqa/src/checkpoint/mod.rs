@@ -5,31 +5,31 @@
 //! before a weight is read. Nothing in the file is executed. Names, shapes and
 //! presets are those of `definitions.md` §1.
 
-mod agree;
 #[cfg(feature = "builtin-model")]
 mod builtin;
 mod bytes;
 mod calibration;
+mod consistency;
 mod container;
 mod convert;
-mod declared;
+mod diagnostics;
 mod error;
-mod foreign;
+mod guess_architecture;
 mod infer;
 mod inspect;
 mod layout;
 mod limits;
-mod lookalike;
-mod message;
+mod metadata;
 mod names;
 mod pickle;
 mod preset;
 mod provenance;
+mod resolve;
 mod safetensors;
-mod settle;
 mod shards;
 mod tensor;
 mod torch_zip;
+mod unsupported_format;
 mod verify;
 mod zip_entries;
 
@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use container::Contents;
-use settle::{Settled, Sources};
+use resolve::{ResolvedConfig, Sources};
 use tensor::TensorRef;
 use verify::{Found, Verified};
 
@@ -51,14 +51,14 @@ pub use builtin::{BUILTIN_NAME, builtin};
 pub use calibration::Calibration;
 pub use container::ContainerFormat;
 pub use convert::{ConvertOptions, WeightDtype, write_calibrated, write_canonical};
+pub use diagnostics::{LayoutMismatch, ShapeMismatch};
 pub use error::{CheckpointError, CheckpointProblem};
 pub use inspect::Inspection;
 pub use layout::Content;
-pub use message::{LayoutMismatch, Misshapen};
 pub use pickle::PickleProblem;
 pub use preset::Preset;
 pub use provenance::Provenance;
-pub use settle::ConfigValue;
+pub use resolve::ConfigValue;
 
 /// What the caller knows about a checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -120,7 +120,7 @@ pub struct Checkpoint {
     /// The files that hold the tensors, where `bytes` are an index of them.
     shards: Vec<Bytes>,
     tensors: BTreeMap<String, TensorRef>,
-    settled: Settled,
+    resolved: ResolvedConfig,
     content: Content,
     calibration: Option<Calibration>,
     origin: Origin,
@@ -189,12 +189,12 @@ impl Checkpoint {
 
     /// The network's configuration.
     pub fn config(&self) -> &VitConfig {
-        &self.settled.config
+        &self.resolved.config
     }
 
     /// Every value of the configuration and where it comes from.
     pub fn config_values(&self) -> &[ConfigValue] {
-        &self.settled.values
+        &self.resolved.values
     }
 
     /// Whether the file holds only what a score needs.
@@ -292,11 +292,11 @@ impl Checkpoint {
     ) -> Result<Self, CheckpointProblem> {
         let Contents { format, tensors, metadata, wrappers, beside } = contents;
         let names = || tensors.iter().map(|(name, _)| name.as_str());
-        let looks_like = lookalike::guess(names());
+        let looks_like = guess_architecture::guess(names());
         let Some(prefix) = names::find_prefix(names())? else {
             return Err(CheckpointProblem::NoNetwork {
                 count: tensors.len(),
-                examples: names().take(3).map(message::shown).collect(),
+                examples: names().take(3).map(diagnostics::sanitized).collect(),
                 looks_like,
             });
         };
@@ -320,17 +320,17 @@ impl Checkpoint {
         let shapes = infer::shapes(&found.inside)
             .map_err(|mismatch| describe(CheckpointProblem::Layout(Box::new(mismatch))))?;
         let json = match paths.first() {
-            Some(path) => declared::from_json_beside(path)?,
+            Some(path) => metadata::from_json_beside(path)?,
             None => None,
         };
-        let settled = settle::settle(&Sources {
+        let resolved = resolve::resolve_config(&Sources {
             options,
-            metadata: &declared::from_metadata(&metadata)?,
+            metadata: &metadata::from_metadata(&metadata)?,
             json: json.as_ref(),
             shapes,
         })
         .map_err(describe)?;
-        let config = &settled.config;
+        let config = &resolved.config;
         limits::check(config)?;
         let key_bias = shapes.key_bias_heads.is_some();
         let expected = layout::tensors(config, shapes.content, key_bias);
@@ -347,7 +347,7 @@ impl Checkpoint {
             bytes,
             shards,
             tensors,
-            settled,
+            resolved,
             content: shapes.content,
             calibration,
             origin: Origin { format, prefix, wrappers, beside, unused },

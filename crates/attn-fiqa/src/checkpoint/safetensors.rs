@@ -8,8 +8,8 @@ use safetensors::tensor::Metadata;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::container::{ContainerFormat, Contents};
+use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
-use super::message::shown;
 use super::tensor::{StoredType, TensorRef};
 
 /// Bytes of the little-endian header length at the start of the file.
@@ -96,7 +96,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
 }
 
 fn invalid(detail: String) -> CheckpointProblem {
-    CheckpointProblem::SafetensorsHeader { detail: shown(&detail) }
+    CheckpointProblem::SafetensorsHeader { detail: sanitized(&detail) }
 }
 
 fn stored_type(dtype: Dtype) -> StoredType {
@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
                 map.next_value::<IgnoredAny>()?;
             }
             if let Some(key) = seen.replace(key) {
-                *self.refusal = Some(CheckpointProblem::DuplicateName { name: shown(&key) });
+                *self.refusal = Some(CheckpointProblem::DuplicateName { name: sanitized(&key) });
                 return Err(A::Error::custom("duplicate name"));
             }
             if seen.len() > MOST_NAMES {

@@ -15,8 +15,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use super::Loading;
 use super::bytes::Bytes;
 use super::container::{ContainerFormat, Contents};
+use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
-use super::message::shown;
 use super::{is_plain_name, safetensors};
 
 /// Longest index that is parsed: 250 bytes for each name.
@@ -66,7 +66,7 @@ pub(super) fn open(
     if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
         return Err(unusable(format!(
             "it names the file `{}`, and shards must be files of its own folder",
-            shown(name)
+            sanitized(name)
         )));
     }
     let mut sharded = Sharded {
@@ -84,9 +84,11 @@ pub(super) fn open(
         let shard = path.with_file_name(name);
         let (bytes, contents) = open_shard(&shard, loading).map_err(|problem| match problem {
             CheckpointProblem::Io(error) if error.kind() == ErrorKind::NotFound => {
-                CheckpointProblem::ShardMissing { shard: shown(name) }
+                CheckpointProblem::ShardMissing { shard: sanitized(name) }
             }
-            problem => CheckpointProblem::Shard { shard: shown(name), problem: Box::new(problem) },
+            problem => {
+                CheckpointProblem::Shard { shard: sanitized(name), problem: Box::new(problem) }
+            }
         })?;
         add(&mut sharded, name, contents, &places)?;
         sharded.files.push(bytes);
@@ -100,7 +102,7 @@ pub(super) fn open(
 fn open_shard(path: &Path, loading: Loading) -> Result<(Bytes, Contents), CheckpointProblem> {
     let bytes = Bytes::open(path, loading)?;
     if !safetensors::is_safetensors(&bytes) {
-        return Err(CheckpointProblem::ForeignFormat {
+        return Err(CheckpointProblem::UnsupportedFormat {
             what: "no safetensors file",
             advice: "the shards of an index are; fetch it again",
         });
@@ -120,10 +122,10 @@ fn add(
         let expected = places.get(&tensor);
         if expected.is_none_or(|expected| expected != name) {
             return Err(CheckpointProblem::ShardTensor {
-                tensor: shown(&tensor),
-                found: format!("is in shard `{}`", shown(name)),
+                tensor: sanitized(&tensor),
+                found: format!("is in shard `{}`", sanitized(name)),
                 expected: match expected {
-                    Some(other) => format!("in `{}`", shown(other)),
+                    Some(other) => format!("in `{}`", sanitized(other)),
                     None => "nowhere".to_owned(),
                 },
             });
@@ -135,13 +137,13 @@ fn add(
         let before = sharded.contents.metadata.insert(key.clone(), value.clone());
         if let Some(before) = before.filter(|before| *before != value) {
             return Err(CheckpointProblem::Shard {
-                shard: shown(name),
+                shard: sanitized(name),
                 problem: Box::new(CheckpointProblem::SafetensorsHeader {
                     detail: format!(
                         "its metadata `{}` are `{}`, and another shard's are `{}`",
-                        shown(&key),
-                        shown(&value),
-                        shown(&before)
+                        sanitized(&key),
+                        sanitized(&value),
+                        sanitized(&before)
                     ),
                 }),
             });
@@ -159,9 +161,9 @@ fn check_complete(
         sharded.contents.tensors.iter().map(|(name, _)| name.as_str()).collect();
     match places.iter().find(|(tensor, _)| !found.contains(tensor.as_str())) {
         Some((tensor, shard)) => Err(CheckpointProblem::ShardTensor {
-            tensor: shown(tensor),
+            tensor: sanitized(tensor),
             found: "is missing".to_owned(),
-            expected: format!("in `{}`", shown(shard)),
+            expected: format!("in `{}`", sanitized(shard)),
         }),
         None => Ok(()),
     }
@@ -191,7 +193,7 @@ fn parse(index: &[u8]) -> Result<WeightMap, CheckpointProblem> {
     }
     let text = index.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(index);
     let Index { weight_map } =
-        serde_json::from_slice(text).map_err(|error| unusable(shown(&error.to_string())))?;
+        serde_json::from_slice(text).map_err(|error| unusable(sanitized(&error.to_string())))?;
     if weight_map.0.is_empty() {
         return Err(unusable("its `weight_map` names no tensor".to_owned()));
     }
@@ -218,7 +220,7 @@ impl<'de> Deserialize<'de> for WeightMap {
                     if places.contains_key(&tensor) {
                         return Err(A::Error::custom(format!(
                             "it names tensor `{}` twice",
-                            shown(&tensor)
+                            sanitized(&tensor)
                         )));
                     }
                     places.insert(tensor, shard);

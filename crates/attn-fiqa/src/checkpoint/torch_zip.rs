@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::container::{ContainerFormat, Contents};
+use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::is_plain_name;
-use super::message::shown;
 use super::pickle::{MAX_PICKLE_BYTES, PickleProblem, PickledTensor, StateDict, find_state_dict};
 use super::tensor::{StoredType, TensorRef, element_count};
 use super::zip_entries::{Entry, entries, entry_problem, usable};
@@ -34,7 +34,9 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     let mut tensors = Vec::new();
     for (name, tensor) in &pickled {
         let placed = place(&entries, &folder, tensor).map_err(|reason| match reason {
-            Refusal::Tensor(reason) => CheckpointProblem::Storage { tensor: shown(name), reason },
+            Refusal::Tensor(reason) => {
+                CheckpointProblem::Storage { tensor: sanitized(name), reason }
+            }
             Refusal::Entry(entry, reason) => entry_problem(&entry, reason),
         })?;
         tensors.push(((*name).to_owned(), placed));
@@ -59,7 +61,7 @@ fn folder(entries: &HashMap<String, Entry>) -> Result<String, CheckpointProblem>
     match folders.as_slice() {
         &[top] => {
             if entries.contains_key(&format!("{top}/constants.pkl")) {
-                return Err(CheckpointProblem::ForeignFormat {
+                return Err(CheckpointProblem::UnsupportedFormat {
                     what: "a TorchScript archive",
                     advice: "load it with torch.jit.load and save its state_dict() with \
                              torch.save or safetensors.torch.save_file",
@@ -67,13 +69,13 @@ fn folder(entries: &HashMap<String, Entry>) -> Result<String, CheckpointProblem>
             }
             Ok(top.to_owned())
         }
-        [] => Err(CheckpointProblem::ForeignFormat {
+        [] => Err(CheckpointProblem::UnsupportedFormat {
             what: "a zip file without `<folder>/data.pkl`",
             advice: "torch.save writes one; if the checkpoint is inside, unpack the zip file and \
                      give the .safetensors, .pt or .pth file",
         }),
         several => Err(CheckpointProblem::SeveralNetworks {
-            under: several.iter().map(|top| shown(top)).collect(),
+            under: several.iter().map(|top| sanitized(top)).collect(),
         }),
     }
 }
@@ -130,14 +132,14 @@ fn place(
     if !is_plain_name(key) || key.len() > MAX_KEY_BYTES {
         return Err(Refusal::Tensor(format!(
             "has storage key `{}`, which is not a plain name",
-            shown(key)
+            sanitized(key)
         )));
     }
     let name = format!("{folder}/data/{key}");
     let Some(entry) = entries.get(&name) else {
         return Err(Refusal::Tensor(format!(
             "needs zip entry `{}`, which is missing",
-            shown(&name)
+            sanitized(&name)
         )));
     };
     if let Some(reason) = entry.unusable {
@@ -151,7 +153,7 @@ fn place(
             "has a storage of {} {} elements, but zip entry `{}` has {} bytes",
             tensor.storage.elements,
             element.name,
-            shown(&name),
+            sanitized(&name),
             entry.len
         )));
     }

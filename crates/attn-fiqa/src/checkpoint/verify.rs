@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::diagnostics::{LayoutMismatch, ShapeMismatch, sanitized};
 use super::error::CheckpointProblem;
 use super::layout::Expected;
-use super::message::{LayoutMismatch, Misshapen, shown};
 use super::names::{BOOKKEEPING, MASK_TOKEN, is_classifier};
 use super::tensor::TensorRef;
 
@@ -39,11 +39,13 @@ pub(super) fn verify(
     for Expected { name, shape, .. } in expected {
         match inside.remove_entry(name) {
             None => mismatch.missing.push(name.clone()),
-            Some((_, tensor)) if tensor.shape != *shape => mismatch.misshapen.push(Misshapen {
-                tensor: name.clone(),
-                expected: format!("{shape:?}"),
-                found: tensor.shape,
-            }),
+            Some((_, tensor)) if tensor.shape != *shape => {
+                mismatch.shape_mismatches.push(ShapeMismatch {
+                    tensor: name.clone(),
+                    expected: format!("{shape:?}"),
+                    found: tensor.shape,
+                })
+            }
             Some((name, tensor)) => {
                 tensors.insert(name, tensor);
             }
@@ -56,17 +58,17 @@ pub(super) fn verify(
             continue;
         }
         if name == MASK_TOKEN && tensor.shape == [1, 1, embed_dim] {
-            unused.push(shown(name));
+            unused.push(sanitized(name));
         } else if is_classifier(name) {
-            harmless.push(shown(name));
+            harmless.push(sanitized(name));
         } else {
-            mismatch.unexpected.push(shown(name));
+            mismatch.unexpected.push(sanitized(name));
         }
     }
     for name in &outside {
         match is_classifier(name) {
-            true => harmless.push(shown(name)),
-            false => mismatch.unexpected.push(shown(name)),
+            true => harmless.push(sanitized(name)),
+            false => mismatch.unexpected.push(sanitized(name)),
         }
     }
     match allow_unused {

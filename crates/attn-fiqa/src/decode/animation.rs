@@ -47,7 +47,7 @@ pub(crate) fn each_frame(
         memory::check_available(memory::needed_for_frames(format, bytes, limits)?)?;
     }
     // What takes the frames is not a decoder.
-    let mut each = |image, shown| reported(|| each(image, shown));
+    let mut each = |image, duration| reported(|| each(image, duration));
     // As in `decode`: a panic of a decoder is a fault of the file.
     catching(|| match format {
         Some(ImageFormat::Gif) => {
@@ -91,8 +91,8 @@ fn frames<'a>(
 ) -> Result<(), Failure> {
     for frame in decoder.into_frames() {
         let frame = frame.map_err(failure)?;
-        let shown = Duration::from(frame.delay());
-        if each(opaque(frame.into_buffer())?, shown).is_break() {
+        let duration = Duration::from(frame.delay());
+        if each(opaque(frame.into_buffer())?, duration).is_break() {
             break;
         }
     }

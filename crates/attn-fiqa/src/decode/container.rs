@@ -112,13 +112,14 @@ fn gif_colours(flags: u8) -> usize {
 }
 
 /// Whether a GIF holds more than one image, once the blocks of the first are
-/// known to be whole: the decoder takes a cut image for a complete one.
+/// known to be whole: the decoder takes a truncated image for a complete one.
 pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
     const EXTENSION: u8 = 0x21;
     const IMAGE: u8 = 0x2c;
     const TRAILER: u8 = 0x3b;
-    let cut = || broken("the file ends before the image is complete: copy or download it again");
-    let byte = |at: usize| bytes.get(at).copied().ok_or_else(cut);
+    let truncated =
+        || broken("the file ends before the image is complete: copy or download it again");
+    let byte = |at: usize| bytes.get(at).copied().ok_or_else(truncated);
     let table = gif_colours;
     let after_blocks = |mut at: usize| loop {
         match usize::from(byte(at)?) {
@@ -131,7 +132,7 @@ pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
     loop {
         // A file without its end mark is whole once it has an image.
         let Some(&introducer) = bytes.get(at) else {
-            return if images > 0 { Ok(false) } else { Err(cut()) };
+            return if images > 0 { Ok(false) } else { Err(truncated()) };
         };
         match introducer {
             EXTENSION => at = after_blocks(at + 2)?,
@@ -278,25 +279,26 @@ pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
 
 /// Checks that every chunk that a WebP file declares lies inside the file.
 ///
-/// The decoder takes memory for some chunks by their declared sizes, and a cut
+/// The decoder takes memory for some chunks by their declared sizes, and a truncated
 /// lossy image would be completed with grey.
 pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
     const CHUNK_HEADER: u64 = 8;
     const RIFF_HEADER: u64 = 12;
-    let cut = || broken("the file ends before the image is complete: copy or download it again");
+    let truncated =
+        || broken("the file ends before the image is complete: copy or download it again");
     let length = bytes.len() as u64;
-    let declared = u32_at(bytes, 4, true).ok_or_else(cut)?;
+    let declared = u32_at(bytes, 4, true).ok_or_else(truncated)?;
     let end = u64::from(declared) + CHUNK_HEADER;
     if end > length {
-        return Err(cut());
+        return Err(truncated());
     }
     let mut at = RIFF_HEADER;
     while at + CHUNK_HEADER <= end {
-        let size_at = usize::try_from(at + 4).map_err(|_| cut())?;
-        let size = u64::from(u32_at(bytes, size_at, true).ok_or_else(cut)?);
+        let size_at = usize::try_from(at + 4).map_err(|_| truncated())?;
+        let size = u64::from(u32_at(bytes, size_at, true).ok_or_else(truncated)?);
         at += CHUNK_HEADER + size;
         if at > end {
-            return Err(cut());
+            return Err(truncated());
         }
         // Chunks start at even places.
         at += size & 1;

@@ -134,7 +134,7 @@ impl Frame {
         let walked = self.walk_blocks(scan, &mut bits);
         match walked {
             Ok(()) => ScanEnd::Complete { used: bits.skip_to_marker() },
-            // A marker that comes too early is damage; the file's end is a cut.
+            // A marker that comes too early is damage; the end of the file is truncation.
             Err(Stop::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
             Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before all of its blocks"),
             Err(Stop::Damaged(what)) => ScanEnd::Damaged(what),

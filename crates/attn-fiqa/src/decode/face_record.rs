@@ -24,18 +24,18 @@ pub(super) fn image(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
                  the image that it holds",
             ));
         }
-        None => return Err(cut()),
+        None => return Err(truncated()),
     }
-    let number = |at| u32_at(record, at, false).map(|number| number as usize).ok_or_else(cut);
+    let number = |at| u32_at(record, at, false).map(|number| number as usize).ok_or_else(truncated);
     let length = number(8)?;
-    let record = record.get(..length).ok_or_else(cut)?;
-    let faces = u16_at(record, 12, false).ok_or_else(cut)?;
+    let record = record.get(..length).ok_or_else(truncated)?;
+    let faces = u16_at(record, 12, false).ok_or_else(truncated)?;
     if faces == 0 {
         return Err(broken("the face image record holds no face"));
     }
     let block = number(HEADER)?;
-    let block = record.get(HEADER..HEADER.saturating_add(block)).ok_or_else(cut)?;
-    let points = usize::from(u16_at(block, 4, false).ok_or_else(cut)?);
+    let block = record.get(HEADER..HEADER.saturating_add(block)).ok_or_else(truncated)?;
+    let points = usize::from(u16_at(block, 4, false).ok_or_else(truncated)?);
     let image_at = FACIAL_INFORMATION + points * FEATURE_POINT + IMAGE_INFORMATION;
     match block.get(image_at..) {
         Some(image) if !image.is_empty() => Ok((image, faces)),
@@ -43,7 +43,7 @@ pub(super) fn image(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
     }
 }
 
-fn cut() -> Failure {
+fn truncated() -> Failure {
     broken("the face image record ends before its image is complete: read it again")
 }
 
@@ -65,27 +65,28 @@ fn biometric_data(bytes: &[u8]) -> Result<&[u8], Failure> {
 /// The content of the first child whose tag is wanted.
 fn child(mut bytes: &[u8], wanted: impl Fn(u32) -> bool) -> Result<&[u8], Failure> {
     loop {
-        let &first = bytes.first().ok_or_else(cut)?;
+        let &first = bytes.first().ok_or_else(truncated)?;
         let mut at = 1;
         let mut tag = u32::from(first);
         // The lower five bits all set: the tag goes on, here in one byte more.
         if first & 0x1F == 0x1F {
-            tag = tag << 8 | u32::from(*bytes.get(at).ok_or_else(cut)?);
+            tag = tag << 8 | u32::from(*bytes.get(at).ok_or_else(truncated)?);
             at += 1;
         }
-        let short = *bytes.get(at).ok_or_else(cut)?;
+        let short = *bytes.get(at).ok_or_else(truncated)?;
         at += 1;
         let mut length = usize::from(short);
         if short > 0x80 {
             let count = usize::from(short & 0x7F);
-            let digits = bytes.get(at..at + count).ok_or_else(cut)?;
+            let digits = bytes.get(at..at + count).ok_or_else(truncated)?;
             if count > 4 {
                 return Err(broken("a length in the passport's data group is out of range"));
             }
             length = digits.iter().fold(0, |value, &digit| value << 8 | usize::from(digit));
             at += count;
         }
-        let content = at.checked_add(length).and_then(|end| bytes.get(at..end)).ok_or_else(cut)?;
+        let content =
+            at.checked_add(length).and_then(|end| bytes.get(at..end)).ok_or_else(truncated)?;
         if wanted(tag) {
             return Ok(content);
         }

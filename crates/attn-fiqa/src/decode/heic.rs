@@ -41,7 +41,7 @@ fn failure(error: Error) -> Failure {
     }
 }
 
-/// Reads the container. A file that is cut or damaged there is refused.
+/// Reads the container. A file that is truncated or damaged there is refused.
 fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<Facts, Failure> {
     let file = HeifFile::parse(bytes).map_err(container)?;
     let primary = file.primary_id;

@@ -1,6 +1,6 @@
 //! A JPEG's markers, read before decoding (ITU-T T.81, annex B).
 //!
-//! The decoder completes damaged or cut data with grey and guesses colour
+//! The decoder completes damaged or truncated data with grey and guesses colour
 //! models. A half-grey face must not be scored as if it were whole, nor one in
 //! wrong colours, so the markers and the entropy-coded data are walked here
 //! first, and what is not certain is refused.
@@ -117,7 +117,7 @@ struct Walk<'a> {
     no_end_marker: bool,
 }
 
-fn cut() -> Failure {
+fn truncated() -> Failure {
     broken(
         "the file ends before the image is complete (no end-of-image marker): \
          copy or download it again",
@@ -194,8 +194,10 @@ impl<'a> Walk<'a> {
     /// every decoder does.
     fn next_marker(&mut self) -> Result<u8, Failure> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let found =
-            rest.windows(2).position(|pair| pair[0] == 0xFF && is_code(pair[1])).ok_or_else(cut)?;
+        let found = rest
+            .windows(2)
+            .position(|pair| pair[0] == 0xFF && is_code(pair[1]))
+            .ok_or_else(truncated)?;
         let marker = rest[found + 1];
         self.at += found + 2;
         Ok(marker)
@@ -203,13 +205,13 @@ impl<'a> Walk<'a> {
 
     /// The body of a segment, without its two bytes of length.
     fn segment(&mut self) -> Result<&'a [u8], Failure> {
-        let length = self.bytes.get(self.at..self.at + 2).ok_or_else(cut)?;
+        let length = self.bytes.get(self.at..self.at + 2).ok_or_else(truncated)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
         if length < 2 {
             return Err(damaged("a segment's length is less than its own two bytes"));
         }
         let end = self.at + length;
-        let body = self.bytes.get(self.at + 2..end).ok_or_else(cut)?;
+        let body = self.bytes.get(self.at + 2..end).ok_or_else(truncated)?;
         self.at = end;
         Ok(body)
     }
@@ -340,7 +342,7 @@ impl<'a> Walk<'a> {
                 self.at += used;
                 Ok(())
             }
-            ScanEnd::OutOfData => Err(cut()),
+            ScanEnd::OutOfData => Err(truncated()),
             ScanEnd::Damaged(what) => Err(damaged(what)),
         }
     }

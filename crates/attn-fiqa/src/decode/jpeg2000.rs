@@ -160,7 +160,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     const MOST_TILES: u64 = 65_535;
     const MOST_COMPONENTS: u64 = 5;
-    let size = size(bytes).ok_or_else(super::cut)?;
+    let size = size(bytes).ok_or_else(super::truncated)?;
     limits.check_pixels(size.width, size.height)?;
     if size.components > MOST_COMPONENTS {
         return Err(unsupported(format!(
@@ -233,7 +233,7 @@ fn failure(error: hayro_jpeg2000::DecodeError) -> Failure {
         DecodeError::Format(FormatError::Unsupported)
         | DecodeError::Marker(MarkerError::Unsupported) => super::not_handled(),
         DecodeError::Format(FormatError::MissingCodestream)
-        | DecodeError::Decoding(DecodingError::UnexpectedEof) => super::cut(),
+        | DecodeError::Decoding(DecodingError::UnexpectedEof) => super::truncated(),
         _ => super::damaged(),
     }
 }

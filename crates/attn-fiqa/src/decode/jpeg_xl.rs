@@ -106,7 +106,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
-    let (width, height) = size(bytes).ok_or_else(super::cut)?;
+    let (width, height) = size(bytes).ok_or_else(super::truncated)?;
     limits.check_pixels(width, height)?;
     let allowance = usize::try_from(allowance(width, height)).unwrap_or(usize::MAX);
     let mut image = JxlImage::builder()
@@ -115,7 +115,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         .map_err(failure)?;
     // A file may end anywhere and still be shown in part.
     if !image.is_loading_done() {
-        return Err(super::cut());
+        return Err(super::truncated());
     }
     let mut notes = Vec::new();
     let metadata = &image.image_header().metadata;
@@ -184,7 +184,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
 fn failure(error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
     let text = error.to_string().to_ascii_lowercase();
     if text.contains("unexpected end") || text.contains("reader ended") || text.contains("eof") {
-        super::cut()
+        super::truncated()
     } else if text.contains("support") || text.contains("memory") || text.contains("alloc") {
         super::not_handled()
     } else {

@@ -68,11 +68,11 @@ pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Res
             Some(needs) => needs,
             None => return Ok(TABLES.saturating_add(length)),
         },
-        Format::Jpeg2000 => jpeg2000::needs(bytes).ok_or_else(super::cut)?,
-        Format::JpegXl => jpeg_xl::needs(bytes).ok_or_else(super::cut)?,
+        Format::Jpeg2000 => jpeg2000::needs(bytes).ok_or_else(super::truncated)?,
+        Format::JpegXl => jpeg_xl::needs(bytes).ok_or_else(super::truncated)?,
         #[cfg(feature = "heic")]
         Format::Heic => super::heic::needs(bytes, limits)?,
-        Format::Pnm => pnm::needs(bytes).ok_or_else(super::cut)?,
+        Format::Pnm => pnm::needs(bytes).ok_or_else(super::truncated)?,
         Format::Qoi => {
             let (width, height) = container::qoi_size(bytes)?;
             // The decoder reads the file whole.

@@ -108,7 +108,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     let fewest = if header.text || header.max < 256 { count } else { 2 * count };
     // Each number takes a digit at least: nothing is allocated for samples that are not there.
     if stored.len() < fewest {
-        return Err(super::cut());
+        return Err(super::truncated());
     }
     let mut samples = memory::zeros(count)?;
     if header.text {
@@ -135,11 +135,15 @@ fn read_text(bytes: &[u8], header: &Header, samples: &mut [u8]) -> Result<(), Fa
     for sample in samples {
         let Some((value, digits)) = numbers.next() else {
             let ended = bytes[numbers.at..].iter().all(u8::is_ascii_whitespace);
-            return Err(if ended { super::cut() } else { broken("a sample is not a number") });
+            return Err(if ended {
+                super::truncated()
+            } else {
+                broken("a sample is not a number")
+            });
         };
         // A number at the very end may have lost digits.
         if numbers.at == bytes.len() && digits < most_digits {
-            return Err(super::cut());
+            return Err(super::truncated());
         }
         *sample = to_8_bits(value, header.max)?;
     }

@@ -178,7 +178,7 @@ impl Plan {
                 .ok()
                 .zip(usize::try_from(length).ok())
                 .and_then(|(at, length)| directory.bytes.get(at..at.checked_add(length)?))
-                .ok_or_else(super::cut)?;
+                .ok_or_else(super::truncated)?;
             let (plane, place) = (number / (across * down), number % (across * down));
             let (x, y) = (place % across * wide, place / across * high);
             // The last strip has the rows that are left; tiles are always whole.

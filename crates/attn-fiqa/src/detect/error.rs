@@ -1,7 +1,7 @@
 //! Why a file is no detector.
 
 use super::format::{InputSize, Output};
-use crate::onnx::{OnnxError, shown};
+use crate::onnx::{OnnxError, sanitized};
 
 /// A file that cannot be used as a detector.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +66,13 @@ impl DetectorError {
     pub(super) fn unknown_format(name: &str, outputs: &[Output], input: InputSize) -> Self {
         let found: Vec<String> = outputs
             .iter()
-            .map(|output| format!("{} {:?}", shown(&output.name), output.shape))
+            .map(|output| format!("{} {:?}", sanitized(&output.name), output.shape))
             .collect();
         Self::UnknownFormat {
             name: name.to_owned(),
             width: input.width,
             height: input.height,
-            found: shown(&found.join(", ")),
+            found: sanitized(&found.join(", ")),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An image goes through the network at a few sizes (`pyramid`); `format`
 //! turns outputs into candidates, one trait for every family of detectors,
-//! `suppress` leaves one candidate a face, and `refine` looks at each face again,
+//! `nms` leaves one candidate a face, and `refine` looks at each face again,
 //! with a network of its own, for exacter landmarks.
 
 mod error;
@@ -14,10 +14,10 @@ mod landmark_network;
 #[cfg(all(test, feature = "builtin-model"))]
 mod landmark_tests;
 mod network;
+mod nms;
 mod pyramid;
 #[cfg(feature = "builtin-model")]
 mod refine;
-mod suppress;
 mod turned;
 
 use std::path::Path;
@@ -84,7 +84,7 @@ pub struct Detector {
     turns: bool,
     /// What looks at each face again, if anything does.
     #[cfg(feature = "builtin-model")]
-    again: Option<Box<LandmarkNetwork>>,
+    refiner: Option<Box<LandmarkNetwork>>,
 }
 
 impl Detector {
@@ -96,7 +96,7 @@ impl Detector {
     #[cfg(feature = "builtin-model")]
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
         let name = BUILTIN_DETECTOR.to_owned();
-        let network = network::OwnNetwork::load(attn_fiqa_models::DETECTOR, threads.isa())
+        let network = network::BuiltinNetwork::load(attn_fiqa_models::DETECTOR, threads.isa())
             .map_err(|what| DetectorError::BadWeights {
                 name: format!("{name} detector"),
                 what: what.to_string(),
@@ -104,7 +104,7 @@ impl Detector {
         let blank = Image::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
         let outputs = network.run(&blank, input::input_size(1, 1));
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
-        let (network, format) = (Network::Own(Box::new(network)), Box::new(format.ours()));
+        let (network, format) = (Network::Builtin(Box::new(network)), Box::new(format.builtin()));
         Self::of(name, network, format, threads).with_refined_landmarks()
     }
 
@@ -140,7 +140,7 @@ impl Detector {
         let threads = network.threads().clone();
         let (outputs, input) = network.try_out()?;
         let format: Box<dyn OutputFormat> = match YuNet::recognise(&outputs) {
-            Some(format) if network.is_builtin() => Box::new(format.ours()),
+            Some(format) if network.is_builtin() => Box::new(format.builtin()),
             _ => format::recognise(&outputs, input)
                 .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?,
         };
@@ -164,7 +164,7 @@ impl Detector {
             threads: threads.clone(),
             turns: true,
             #[cfg(feature = "builtin-model")]
-            again: None,
+            refiner: None,
         }
     }
 
@@ -179,7 +179,7 @@ impl Detector {
     #[cfg(feature = "builtin-model")]
     pub fn with_refined_landmarks(self) -> Result<Self, DetectorError> {
         let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, self.threads.isa())?;
-        Ok(Self { again: Some(Box::new(network)), ..self })
+        Ok(Self { refiner: Some(Box::new(network)), ..self })
     }
 
     /// The same, looking at each image only as it stands.
@@ -192,13 +192,13 @@ impl Detector {
     #[cfg(feature = "builtin-model")]
     #[must_use]
     pub fn with_own_landmarks(self) -> Self {
-        Self { again: None, ..self }
+        Self { refiner: None, ..self }
     }
 
     /// Whether each face is looked at a second time for its landmarks.
     pub fn refines_landmarks(&self) -> bool {
         #[cfg(feature = "builtin-model")]
-        return self.again.is_some();
+        return self.refiner.is_some();
         #[cfg(not(feature = "builtin-model"))]
         return false;
     }
@@ -247,10 +247,10 @@ impl Detector {
             }
         }
         #[cfg(feature = "builtin-model")]
-        if let Some(network) = &self.again {
+        if let Some(network) = &self.refiner {
             faces.par_iter_mut().for_each(|face| look_again(network, image, face));
         }
-        let mut faces = suppress::without_shared_landmarks(faces);
+        let mut faces = nms::without_shared_landmarks(faces);
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
     }
@@ -297,7 +297,7 @@ impl Detector {
             }
         }
         let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
-        Ok(suppress::suppress(candidates, SAME_FACE))
+        Ok(nms::nms(candidates, SAME_FACE))
     }
 
     /// What to know of the faces that [`Detector::detect`] found in an image, for its row: that
@@ -312,8 +312,8 @@ impl Detector {
             let often_missed_below = self.network.is_builtin().then_some(weak);
             notes.push(Note::FacesLookedForReduced { to, often_missed_below });
         }
-        if faces.len() >= suppress::MAX_FACES {
-            notes.push(Note::MostFaces(suppress::MAX_FACES));
+        if faces.len() >= nms::MAX_FACES {
+            notes.push(Note::MostFaces(nms::MAX_FACES));
         }
         notes.extend(quarter_turn_of(faces).map(Note::FacesTurned));
         notes

@@ -10,9 +10,9 @@ use crate::crop::Crop;
 use crate::map::PatchMap;
 use crate::score::{Aggregation, Method, inverse_std, lower_median, maximum};
 use crate::status::{Failure, Status};
-use crate::vit::{Direction, QueryKey, Reading};
+use crate::vit::{AttentionStatistics, Direction, QueryKey};
 
-use super::whole::DROPOUT_PASSES;
+use super::full_forward::DROPOUT_PASSES;
 use super::{Assessment, AttentionMap, Engine, Request};
 
 /// Images whose token matrices are held at once: enough for the embedding head to read
@@ -76,13 +76,14 @@ impl Engine {
 
     fn assess_mean(&self, mean_token: &[f64], request: &Request) -> Result<Assessment, Failure> {
         let score = |method: &Method| {
-            let reading = self.query_key.of_mean(mean_token, self.key_bias_of(*method));
-            reading.score(self.heads_of(*method)) as f32
+            let statistics = self.query_key.mean_statistics(mean_token, self.key_bias_of(*method));
+            statistics.score(self.heads_of(*method)) as f32
         };
         let scores = request.methods.iter().map(score).collect::<Vec<f32>>();
         check_finite(&scores, &request.methods)?;
-        let mean_query =
-            request.mean_query.then(|| self.query_key.of_mean(mean_token, None).mean_query());
+        let mean_query = request
+            .mean_query
+            .then(|| self.query_key.mean_statistics(mean_token, None).mean_query());
         let mean_token = request.mean_token.then(|| mean_token.to_vec());
         Ok(Assessment { scores, mean_query, mean_token, ..Assessment::default() })
     }
@@ -97,7 +98,7 @@ impl Engine {
         let dropout = |method: &Method| method.aggregation() == Aggregation::Dropout;
         let wanted = ForwardOptions {
             block_inputs: blocks,
-            last_output: request.reads_whole_network(),
+            last_output: request.needs_full_forward(),
             dropout_passes: if request.methods.iter().any(dropout) { DROPOUT_PASSES } else { 0 },
         };
         let mut outputs = match self.backend.forward_with(crops, &wanted) {
@@ -107,7 +108,7 @@ impl Engine {
         let assessed: Vec<Result<Assessed, Failure>> =
             outputs.par_iter_mut().map(|output| self.assess_output(output, request)).collect();
         self.backend.recycle(outputs);
-        if !request.reads_whole_network() {
+        if !request.needs_full_forward() {
             return assessed.into_iter().map(|outcome| Ok(outcome?.0)).collect();
         }
         self.with_embeddings(assessed, request)
@@ -168,23 +169,24 @@ impl Engine {
         request: &Request,
     ) -> Result<Assessed, Failure> {
         let config = self.config();
-        let mut scores = self.whole_network_scores(output, request);
+        let mut scores = self.full_forward_scores(output, request);
         for (block, input) in &output.block_inputs {
             let query_key = self.query_key_of(*block);
-            // Most requests need one reading only, with or without the key bias.
+            // Most requests need one statistics only, with or without the key bias.
             let plain = OnceCell::new();
-            let plain = || plain.get_or_init(|| query_key.read(input, None));
+            let plain = || plain.get_or_init(|| query_key.statistics(input, None));
             // The full matrix is made at most once a block.
             let mut logits: Option<Vec<f32>> = None;
             for (score, &method) in scores.iter_mut().zip(&request.methods) {
-                if self.block_of(method) != *block || method.reads_whole_network() {
+                if self.block_of(method) != *block || method.needs_full_forward() {
                     continue;
                 }
                 let heads = self.heads_of(method);
                 *score = match method.aggregation() {
                     Aggregation::Mean => plain().mean.score(heads) as f32,
                     Aggregation::CalibratedMean => {
-                        query_key.read(input, self.key_bias_of(method)).mean.score(heads) as f32
+                        query_key.statistics(input, self.key_bias_of(method)).mean.score(heads)
+                            as f32
                     }
                     Aggregation::Median | Aggregation::Max | Aggregation::InverseStd => {
                         let all = logits.get_or_insert_with(|| plain().logits(0..config.num_heads));
@@ -210,7 +212,7 @@ impl Engine {
         if request.mean_query || request.mean_token {
             let last = config.depth - 1;
             let input = input_of(last, &output.block_inputs);
-            let mean = self.query_key.read(input, None).mean;
+            let mean = self.query_key.statistics(input, None).mean;
             mean_query = request.mean_query.then(|| mean.mean_query());
             mean_token = request.mean_token.then(|| mean.mean_token());
         }
@@ -231,8 +233,8 @@ impl Engine {
         let method = request.methods[0];
         let block = self.block_of(method);
         let input = input_of(block, block_inputs);
-        let reading = self.query_key_of(block).read(input, self.key_bias_of(method));
-        let map = |direction| self.attention_map(&reading, direction, method, request.per_head);
+        let statistics = self.query_key_of(block).statistics(input, self.key_bias_of(method));
+        let map = |direction| self.attention_map(&statistics, direction, method, request.per_head);
         (
             request.received.then(|| map(Direction::Received)),
             request.paid.then(|| map(Direction::Paid)),
@@ -241,14 +243,14 @@ impl Engine {
 
     fn attention_map(
         &self,
-        reading: &Reading<'_>,
+        statistics: &AttentionStatistics<'_>,
         direction: Direction,
         method: Method,
         per_head: bool,
     ) -> AttentionMap {
         let config = self.config();
         let patch_map = |heads: Range<usize>| {
-            let mut values = reading.per_token(direction, heads);
+            let mut values = statistics.per_token(direction, heads);
             values.drain(..usize::from(config.class_token));
             PatchMap::new(config.grid(), values)
         };

@@ -4,9 +4,9 @@
 //! this one type. What runs the network is a [`Backend`].
 
 mod assess;
+mod full_forward;
 mod precision;
 mod request;
-mod whole;
 
 use std::num::NonZeroUsize;
 
@@ -36,7 +36,7 @@ pub struct EngineOptions {
     /// `ATTN_FIQA_ISA` names, or else the widest of the machine.
     pub isa: Option<Isa>,
     /// Load what an embedding needs: half of a ViT-S, and nothing that an attention
-    /// score reads. See also [`Method::reads_whole_network`].
+    /// score reads. See also [`Method::needs_full_forward`].
     pub embedding: bool,
     /// How finely the blocks multiply.
     pub precision: PrecisionChoice,

@@ -67,8 +67,8 @@ impl Request {
     }
 
     /// Whether anything after the last block's attention is needed.
-    pub(crate) fn reads_whole_network(&self) -> bool {
-        self.embedding || self.methods.iter().any(|m| m.reads_whole_network())
+    pub(crate) fn needs_full_forward(&self) -> bool {
+        self.embedding || self.methods.iter().any(|m| m.needs_full_forward())
     }
 }
 
@@ -175,7 +175,7 @@ impl Engine {
         if !request.is_read_off_mean_token() && !self.backend.gives_tokens() {
             return Err(RequestError::MeanTokensOnly { backend: self.backend.name() });
         }
-        if request.reads_whole_network() {
+        if request.needs_full_forward() {
             if config.embedding_head.is_none() {
                 return Err(RequestError::NoEmbeddingHead);
             }

@@ -5,7 +5,7 @@ const LONGEST_REASON: usize = 800;
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: '{}'", cut(&.problem.to_string(), LONGEST_REASON), one_line(.file))]
+#[error("{}: '{}'", truncated(&.problem.to_string(), LONGEST_REASON), one_line(.file))]
 pub struct OnnxError {
     /// The file, or the name that stands for embedded bytes.
     pub file: String,
@@ -54,7 +54,7 @@ pub enum OnnxProblem {
     },
     /// An input or output by this name is not there.
     #[error("there is no {side} '{name}'; the network has {known}")]
-    NoSuchPort {
+    NoSuchTensor {
         /// `input` or `output`.
         side: &'static str,
         /// The name asked for.
@@ -98,18 +98,18 @@ impl OnnxError {
 
 /// Text from a stranger's file as a line of a message can take it: without control
 /// characters, and not endless.
-pub(crate) fn shown(text: &str) -> String {
-    cut(text, 300)
+pub(crate) fn sanitized(text: &str) -> String {
+    truncated(text, 300)
 }
 
 /// Text on one line, cut after `longest` characters.
-fn cut(text: &str, longest: usize) -> String {
+fn truncated(text: &str, longest: usize) -> String {
     let mut chars = text.chars();
-    let mut cut = one_line(&chars.by_ref().take(longest).collect::<String>());
+    let mut line = one_line(&chars.by_ref().take(longest).collect::<String>());
     if chars.next().is_some() {
-        cut.push('…');
+        line.push('…');
     }
-    cut
+    line
 }
 
 fn one_line(text: &str) -> String {

@@ -35,7 +35,7 @@ pub(super) const MOST_AXES: usize = 8;
 /// Constants of up to so many numbers may be shapes, and their numbers are kept.
 pub(super) const MOST_CONTENT: usize = 1024;
 
-const DAMAGED: &str = "its bytes are damaged or cut short";
+const DAMAGED: &str = "its bytes are damaged or truncated";
 
 /// A graph whose values are numbered.
 #[derive(Debug, Default)]

@@ -41,11 +41,11 @@ mod wire;
 
 pub use error::{OnnxError, OnnxProblem};
 pub use model::OnnxModel;
-pub use tensor::{Dim, Port, Tensor};
+pub use tensor::{Dim, Tensor, TensorInfo};
 
-pub(crate) use error::shown;
+pub(crate) use error::sanitized;
 pub(crate) use model::read_file;
-pub(crate) use tensor::list_of_ports;
+pub(crate) use tensor::list_tensors;
 
 /// Whether a file's name says that it is an ONNX network, rather than a checkpoint of
 /// ours.

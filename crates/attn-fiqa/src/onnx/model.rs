@@ -7,10 +7,10 @@ use rten::{
     DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ValueOrView, ValueType, ValueView,
 };
 
-use super::error::{OnnxError, OnnxProblem, shown};
+use super::error::{OnnxError, OnnxProblem, sanitized};
 use super::estimate::{self, Described};
 use super::graph::{self, Graph};
-use super::tensor::{Dim, Port, Tensor, list_of_ports};
+use super::tensor::{Dim, Tensor, TensorInfo, list_tensors};
 use crate::panics::catching;
 use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::threads::Threads;
@@ -25,8 +25,8 @@ const MOST_REMEMBERED: usize = 64;
 pub struct OnnxModel {
     file: String,
     model: Model,
-    inputs: Vec<(NodeId, Port)>,
-    outputs: Vec<(NodeId, Port)>,
+    inputs: Vec<(NodeId, TensorInfo)>,
+    outputs: Vec<(NodeId, TensorInfo)>,
     graph: Graph,
     /// Shapes of the inputs with which the network was found to take no more than it may.
     checked: Mutex<Vec<Vec<Option<Vec<u64>>>>>,
@@ -93,14 +93,16 @@ impl OnnxModel {
             None => load(&options),
         };
         let model = guarded(load).map_err(fail)?.map_err(|error| {
-            let (opset, detail) = (estimate::opset_text(graph.opset), shown(&error.to_string()));
+            let (opset, detail) =
+                (estimate::opset_text(graph.opset), sanitized(&error.to_string()));
             fail(OnnxProblem::Load { opset, detail })
         })?;
-        let ports = |ids: &[NodeId]| ids.iter().map(|&id| (id, port(&model, id))).collect();
+        let tensors =
+            |ids: &[NodeId]| ids.iter().map(|&id| (id, tensor_info(&model, id))).collect();
         Ok(Self {
             file: name.to_owned(),
-            inputs: ports(model.input_ids()),
-            outputs: ports(model.output_ids()),
+            inputs: tensors(model.input_ids()),
+            outputs: tensors(model.output_ids()),
             model,
             graph,
             checked: Mutex::new(Vec::new()),
@@ -113,13 +115,13 @@ impl OnnxModel {
     }
 
     /// What goes in, in the file's order.
-    pub fn inputs(&self) -> impl ExactSizeIterator<Item = &Port> {
-        self.inputs.iter().map(|(_, port)| port)
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
+        self.inputs.iter().map(|(_, tensor)| tensor)
     }
 
     /// What comes out, in the file's order.
-    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Port> {
-        self.outputs.iter().map(|(_, port)| port)
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
+        self.outputs.iter().map(|(_, tensor)| tensor)
     }
 
     /// Number of weights.
@@ -158,12 +160,12 @@ impl OnnxModel {
         let options = RunOptions::default().with_thread_pool(Some(threads.pool()));
         let values = guarded(|| self.model.run(given, &wanted, Some(options)))
             .map_err(fail)?
-            .map_err(|error| fail(OnnxProblem::Run(shown(&error.to_string()))))?;
+            .map_err(|error| fail(OnnxProblem::Run(sanitized(&error.to_string()))))?;
         let tensors = values.into_iter().zip(outputs).map(|(value, name)| {
             let found = value.dtype().to_string();
             let tensor: rten_tensor::Tensor<f32> = value
                 .into_tensor()
-                .ok_or(OnnxProblem::NotF32 { name: shown(name), found })
+                .ok_or(OnnxProblem::NotF32 { name: sanitized(name), found })
                 .map_err(fail)?;
             let shape = rten_tensor::Layout::shape(&tensor).to_vec();
             Ok(Tensor::new(&shape, tensor.into_data())
@@ -199,13 +201,13 @@ impl OnnxModel {
         name: &str,
         tensor: &'a Tensor,
     ) -> Result<(NodeId, ValueOrView<'a>), OnnxProblem> {
-        let (id, port) = find(&self.inputs, "input", name)?;
+        let (id, info) = find(&self.inputs, "input", name)?;
         let wrong = || OnnxProblem::WrongShape {
-            name: shown(name),
-            expected: port.shape_text(),
+            name: sanitized(name),
+            expected: info.shape_text(),
             found: tensor.shape().to_vec(),
         };
-        if !port.takes(tensor.shape()) {
+        if !info.takes(tensor.shape()) {
             return Err(wrong());
         }
         let view = ValueView::from_shape(tensor.shape(), tensor.values()).map_err(|_| wrong())?;
@@ -214,19 +216,19 @@ impl OnnxModel {
 }
 
 fn find<'a>(
-    ports: &'a [(NodeId, Port)],
+    tensors: &'a [(NodeId, TensorInfo)],
     side: &'static str,
     name: &str,
-) -> Result<(NodeId, &'a Port), OnnxProblem> {
-    let found = ports.iter().find(|(_, port)| port.name == name);
-    found.map(|(id, port)| (*id, port)).ok_or_else(|| OnnxProblem::NoSuchPort {
+) -> Result<(NodeId, &'a TensorInfo), OnnxProblem> {
+    let found = tensors.iter().find(|(_, tensor)| tensor.name == name);
+    found.map(|(id, tensor)| (*id, tensor)).ok_or_else(|| OnnxProblem::NoSuchTensor {
         side,
-        name: shown(name),
-        known: list_of_ports(ports.iter().map(|(_, port)| port)),
+        name: sanitized(name),
+        known: list_tensors(tensors.iter().map(|(_, tensor)| tensor)),
     })
 }
 
-fn port(model: &Model, id: NodeId) -> Port {
+fn tensor_info(model: &Model, id: NodeId) -> TensorInfo {
     let info = model.node_info(id);
     let shape = info.as_ref().and_then(|info| info.shape()).map(|axes| {
         let dim = |axis| match axis {
@@ -236,7 +238,7 @@ fn port(model: &Model, id: NodeId) -> Port {
         axes.into_iter().map(dim).collect()
     });
     let dtype = info.as_ref().and_then(|info| info.dtype());
-    Port {
+    TensorInfo {
         name: info.as_ref().and_then(|info| info.name()).unwrap_or_default().to_owned(),
         shape,
         is_f32: dtype.is_none_or(|dtype| dtype == ValueType::Tensor(DataType::Float)),
@@ -285,6 +287,6 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, OnnxProblem> {
     catching(work).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        OnnxProblem::Panicked(shown(text.unwrap_or("without a reason")))
+        OnnxProblem::Panicked(sanitized(text.unwrap_or("without a reason")))
     })
 }

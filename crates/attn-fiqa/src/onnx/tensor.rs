@@ -53,7 +53,7 @@ impl Dim {
 
 /// An input or output of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
+pub struct TensorInfo {
     /// The name by which it is addressed.
     pub name: String,
     /// Its axes; `None` where the file does not even say how many there are.
@@ -62,7 +62,7 @@ pub struct Port {
     pub is_f32: bool,
 }
 
-impl Port {
+impl TensorInfo {
     /// Whether a tensor of this shape may go in.
     pub fn takes(&self, shape: &[usize]) -> bool {
         self.shape.as_ref().is_none_or(|axes| {
@@ -78,25 +78,29 @@ impl Port {
             .iter()
             .map(|dim| match dim {
                 Dim::Fixed(length) => length.to_string(),
-                Dim::Named(name) => super::error::shown(name),
+                Dim::Named(name) => super::error::sanitized(name),
             })
             .collect();
         format!("[{}]", axes.join(", "))
     }
 }
 
-impl fmt::Display for Port {
+impl fmt::Display for TensorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' {}", super::error::shown(&self.name), self.shape_text())
+        write!(f, "'{}' {}", super::error::sanitized(&self.name), self.shape_text())
     }
 }
 
 /// Inputs or outputs as a message can take them.
-pub(crate) fn list_of_ports<'a>(ports: impl Iterator<Item = &'a Port>) -> String {
+pub(crate) fn list_tensors<'a>(tensors: impl Iterator<Item = &'a TensorInfo>) -> String {
     /// A detector has up to twelve outputs.
     const MOST: usize = 16;
-    let mut ports = ports.map(ToString::to_string);
-    let mut listed: Vec<String> = ports.by_ref().take(MOST).collect();
-    listed.extend(ports.next().map(|_| "…".to_owned()));
-    if listed.is_empty() { "nothing".to_owned() } else { super::error::shown(&listed.join(", ")) }
+    let mut tensors = tensors.map(ToString::to_string);
+    let mut listed: Vec<String> = tensors.by_ref().take(MOST).collect();
+    listed.extend(tensors.next().map(|_| "…".to_owned()));
+    if listed.is_empty() {
+        "nothing".to_owned()
+    } else {
+        super::error::sanitized(&listed.join(", "))
+    }
 }

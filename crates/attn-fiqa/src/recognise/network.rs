@@ -2,7 +2,7 @@
 
 use super::input::{InputSpec, RecogniserPreset, names};
 use crate::crop::Crop;
-use crate::onnx::{OnnxError, OnnxModel, Tensor, list_of_ports};
+use crate::onnx::{OnnxError, OnnxModel, Tensor, list_tensors};
 use crate::pixels::ChannelOrder;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
@@ -114,13 +114,13 @@ impl Recogniser {
         threads: &Threads,
     ) -> Result<Self, RecogniserError> {
         let file = model.file().to_owned();
-        let inputs = || list_of_ports(model.inputs());
+        let inputs = || list_tensors(model.inputs());
         let not_a_face = || RecogniserError::NotAFace { file: file.clone(), found: inputs() };
-        let port = match (model.inputs().next(), model.inputs().len()) {
-            (Some(port), 1) if port.is_f32 => port.clone(),
+        let input = match (model.inputs().next(), model.inputs().len()) {
+            (Some(input), 1) if input.is_f32 => input.clone(),
             _ => return Err(not_a_face()),
         };
-        let axes: Vec<Option<usize>> = match &port.shape {
+        let axes: Vec<Option<usize>> = match &input.shape {
             Some(axes) => axes.iter().map(|axis| axis.fixed()).collect(),
             None => vec![None; 4],
         };
@@ -136,9 +136,9 @@ impl Recogniser {
         if side > LONGEST_SIDE {
             return Err(RecogniserError::TooLarge { file, side });
         }
-        let output = model.outputs().next().map(|port| port.name.clone()).unwrap_or_default();
-        let spec = spec.or_else(|| known(&model, &port.name)).ok_or_else(|| {
-            let outputs = list_of_ports(model.outputs());
+        let output = model.outputs().next().map(|input| input.name.clone()).unwrap_or_default();
+        let spec = spec.or_else(|| known(&model, &input.name)).ok_or_else(|| {
+            let outputs = list_tensors(model.outputs());
             RecogniserError::NoSpec {
                 file: file.clone(),
                 found: format!("{}, gives {outputs}", inputs()),
@@ -150,7 +150,7 @@ impl Recogniser {
             spec,
             side,
             channels_last,
-            input: port.name,
+            input: input.name,
             output,
             dim: 0,
         };

@@ -75,7 +75,7 @@ impl Aggregation {
     /// can be named: the last block in full and what comes behind it, so
     /// that the engine must be built with
     /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
-    pub fn reads_whole_network(self) -> bool {
+    pub fn needs_full_forward(self) -> bool {
         matches!(
             self,
             Self::Stability | Self::WeightedStability | Self::EmbeddingNorm | Self::Dropout
@@ -143,7 +143,7 @@ impl Method {
 
     fn checked(self) -> Result<Self, MethodError> {
         let error = |reason| Err(MethodError { name: self.to_string(), reason });
-        if self.aggregation.reads_whole_network() && (self.block.is_some() || self.head.is_some()) {
+        if self.aggregation.needs_full_forward() && (self.block.is_some() || self.head.is_some()) {
             return error("a block or head, although the whole network is read,");
         }
         if self.aggregation == Aggregation::CalibratedMean && self.block.is_some() {
@@ -169,8 +169,8 @@ impl Method {
 
     /// Whether the score needs the last block in full, so that the engine must be built
     /// with [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
-    pub fn reads_whole_network(self) -> bool {
-        self.aggregation.reads_whole_network()
+    pub fn needs_full_forward(self) -> bool {
+        self.aggregation.needs_full_forward()
     }
 }
 
@@ -245,7 +245,7 @@ mod tests {
                     continue;
                 }
                 for head in [None, Some(0)] {
-                    if aggregation.reads_whole_network() && (block.is_some() || head.is_some()) {
+                    if aggregation.needs_full_forward() && (block.is_some() || head.is_some()) {
                         continue;
                     }
                     let method = Method { aggregation, block, head };

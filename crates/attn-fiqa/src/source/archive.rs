@@ -102,7 +102,7 @@ impl Archive {
         let file_name = Path::new(self.path.file_name().unwrap_or_default());
         let relative = if self.base.as_os_str().is_empty() { file_name } else { &self.base };
         SourceItem {
-            path: name::shown(&self.path),
+            path: name::escaped(&self.path),
             relative: name::safe_relative(relative),
             image: Err(failure),
         }
@@ -186,10 +186,10 @@ impl Archive {
 
     /// The row of a file inside.
     fn item(&self, stored: &[u8], inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
-        let shown = name::shown_bytes(stored);
+        let shown = name::escaped_bytes(stored);
         let shown = shown.strip_prefix("./").unwrap_or(&shown);
         SourceItem {
-            path: format!("{}/{shown}", name::shown(&self.path)),
+            path: format!("{}/{shown}", name::escaped(&self.path)),
             relative: self.base.join(name::safe_relative(inside)),
             image: bytes.map(ImageData::Encoded),
         }

@@ -130,7 +130,7 @@ impl Folder {
 
     fn item(&self, path: &Path, inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
         SourceItem {
-            path: name::shown(path),
+            path: name::escaped(path),
             relative: name::safe_relative(&self.base.join(inside)),
             image: bytes.map(ImageData::Encoded),
         }

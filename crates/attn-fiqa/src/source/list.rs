@@ -44,7 +44,7 @@ enum Separator {
 /// A list that is being read.
 pub(super) struct List {
     lines: Box<dyn BufRead + Send>,
-    shown: String,
+    name: String,
     root: Option<PathBuf>,
     encoding: Encoding,
     separator: Separator,
@@ -57,7 +57,7 @@ pub(super) struct List {
 impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("List")
-            .field("shown", &self.shown)
+            .field("name", &self.name)
             .field("root", &self.root)
             .field("line_number", &self.line_number)
             .finish_non_exhaustive()
@@ -76,7 +76,7 @@ impl List {
         {
             return Err(SourceError::RootNotAFolder { root: root.to_owned() });
         }
-        let (lines, shown): (Box<dyn BufRead + Send>, _) = match from {
+        let (lines, name): (Box<dyn BufRead + Send>, _) = match from {
             ListFrom::Stdin => (Box::new(BufReader::new(io::stdin())), "standard input".to_owned()),
             ListFrom::File(path) => {
                 let unreadable =
@@ -91,19 +91,19 @@ impl List {
             }
         };
         let separator = if nul_separated { Separator::Nul } else { Separator::Line };
-        Ok(Self::new(lines, shown, root, separator, progress))
+        Ok(Self::new(lines, name, root, separator, progress))
     }
 
     fn new(
         lines: Box<dyn BufRead + Send>,
-        shown: String,
+        name: String,
         root: Option<&Path>,
         separator: Separator,
         progress: &Progress,
     ) -> Self {
         Self {
             lines,
-            shown,
+            name,
             root: root.map(Path::to_owned),
             encoding: Encoding::Bytes,
             separator,
@@ -128,8 +128,8 @@ impl List {
             }
             Some(Err(failure)) => SourceItem {
                 path: match self.separator {
-                    Separator::Line => format!("{}, line {}", self.shown, self.line_number),
-                    Separator::Nul => format!("{}, entry {}", self.shown, self.line_number),
+                    Separator::Line => format!("{}, line {}", self.name, self.line_number),
+                    Separator::Nul => format!("{}, entry {}", self.name, self.line_number),
                 },
                 relative: PathBuf::from(format!("line-{}", self.line_number)),
                 image: Err(failure),
@@ -161,7 +161,7 @@ impl List {
             bytes = Err(Failure::new(Status::NotFound, message));
         }
         SourceItem {
-            path: name::shown(listed),
+            path: name::escaped(listed),
             relative: name::safe_relative(listed),
             image: bytes.map(ImageData::Encoded),
         }

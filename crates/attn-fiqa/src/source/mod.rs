@@ -328,7 +328,7 @@ impl Context {
 impl NamedFile {
     fn read(&mut self, context: &Context) -> SourceItem {
         SourceItem {
-            path: name::shown(&self.path),
+            path: name::escaped(&self.path),
             relative: std::mem::take(&mut self.relative),
             image: file::read(&self.path, context.options.max_bytes).map(ImageData::Encoded),
         }

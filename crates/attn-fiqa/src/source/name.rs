@@ -57,34 +57,34 @@ pub(super) fn is_zip(path: &Path) -> bool {
 /// escape: there the backslash is written as `\x5c`. Replacing every `\xNN` by its byte
 /// gives the path back.
 #[cfg(unix)]
-pub(super) fn shown(path: &Path) -> String {
+pub(super) fn escaped(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
-    shown_bytes(path.as_os_str().as_bytes())
+    escaped_bytes(path.as_os_str().as_bytes())
 }
 
 /// A path as rows show it. Where a path is no Unicode, what is none is replaced.
 #[cfg(not(unix))]
-pub(super) fn shown(path: &Path) -> String {
+pub(super) fn escaped(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
 /// The same of a name in an archive, whatever the system.
-pub(super) fn shown_bytes(bytes: &[u8]) -> String {
-    let mut shown = String::with_capacity(bytes.len());
+pub(super) fn escaped_bytes(bytes: &[u8]) -> String {
+    let mut escaped = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         let text = chunk.valid();
         let mut from = 0;
         for (at, _) in text.match_indices('\\').filter(|&(at, _)| is_escape(&text[at..])) {
-            shown.push_str(&text[from..at]);
-            shown.push_str(r"\x5c");
+            escaped.push_str(&text[from..at]);
+            escaped.push_str(r"\x5c");
             from = at + 1;
         }
-        shown.push_str(&text[from..]);
+        escaped.push_str(&text[from..]);
         for byte in chunk.invalid() {
-            shown.push_str(&format!(r"\x{byte:02x}"));
+            escaped.push_str(&format!(r"\x{byte:02x}"));
         }
     }
-    shown
+    escaped
 }
 
 fn is_escape(text: &str) -> bool {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_names_differ_where_names_do_and_lead_back() {
+    fn escaped_names_differ_where_names_do_and_lead_back() {
         let names: [&[u8]; 9] = [
             b"a.jpg",
             b"a\xFF.jpg",
@@ -124,24 +124,26 @@ mod tests {
             b"\xC3",
             b"\xFF\xC3\xA9\xFF",
         ];
-        let shown = names.map(shown_bytes);
-        assert_eq!(shown[1], r"a\xff.jpg");
-        assert_eq!(shown[3], r"a\x5cxff.jpg");
-        assert_eq!([&shown[5], &shown[6]], [r"a\b\xg0\x1", "\u{fffd}é"]);
-        for (name, shown) in names.iter().zip(&shown) {
-            assert_eq!(&named(shown), name, "{shown}");
+        let escaped = names.map(escaped_bytes);
+        assert_eq!(escaped[1], r"a\xff.jpg");
+        assert_eq!(escaped[3], r"a\x5cxff.jpg");
+        assert_eq!([&escaped[5], &escaped[6]], [r"a\b\xg0\x1", "\u{fffd}é"]);
+        for (name, escaped) in names.iter().zip(&escaped) {
+            assert_eq!(&named(escaped), name, "{escaped}");
         }
     }
 
-    /// The name that is shown so.
-    fn named(mut shown: &str) -> Vec<u8> {
+    /// The name that is escaped so.
+    fn named(mut escaped: &str) -> Vec<u8> {
         let mut name = Vec::new();
-        while let Some(at) = (0..shown.len()).find(|&at| is_escape(shown.get(at..).unwrap_or(""))) {
-            name.extend_from_slice(&shown.as_bytes()[..at]);
-            name.push(u8::from_str_radix(&shown[at + 2..at + 4], 16).expect("two digits"));
-            shown = &shown[at + 4..];
+        while let Some(at) =
+            (0..escaped.len()).find(|&at| is_escape(escaped.get(at..).unwrap_or("")))
+        {
+            name.extend_from_slice(&escaped.as_bytes()[..at]);
+            name.push(u8::from_str_radix(&escaped[at + 2..at + 4], 16).expect("two digits"));
+            escaped = &escaped[at + 4..];
         }
-        name.extend_from_slice(shown.as_bytes());
+        name.extend_from_slice(escaped.as_bytes());
         name
     }
 }

@@ -60,7 +60,7 @@ impl Matches {
             Some(Err(error)) => {
                 context.progress.add_known(1);
                 Step::Item(SourceItem {
-                    path: name::shown(error.path()),
+                    path: name::escaped(error.path()),
                     relative: self.relative(error.path()),
                     image: Err(Failure::new(
                         Status::Unreadable,

@@ -101,7 +101,7 @@ impl Links {
         if place.size > max_bytes {
             return Err(too_many_bytes(place.size, max_bytes));
         }
-        let target = name::shown_bytes(link.target.as_deref().unwrap_or_default());
+        let target = name::escaped_bytes(link.target.as_deref().unwrap_or_default());
         let mut bytes = Vec::new();
         let read = self.stream_at(place.at)?.take(place.size).read_to_end(&mut bytes);
         if let Some(Again::Decompressed(_, at)) = &mut self.input {
@@ -116,7 +116,7 @@ impl Links {
 
     /// The regular file at the end of a chain of links.
     fn follow(&self, link: &Member) -> Result<Place, Failure> {
-        let shown = name::shown_bytes(link.target.as_deref().unwrap_or_default());
+        let shown = name::escaped_bytes(link.target.as_deref().unwrap_or_default());
         let mut from = link.name.clone();
         let mut link =
             Place { kind: link.kind, at: link.data_at, size: 0, target: link.target.clone() };

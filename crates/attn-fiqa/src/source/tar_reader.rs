@@ -110,7 +110,7 @@ impl<R: Read> TarReader<R> {
         self.data -= bytes.len() as u64;
         self.at += bytes.len() as u64;
         if self.data > 0 {
-            return Err(self.cut());
+            return Err(self.truncated());
         }
         Ok(bytes)
     }
@@ -156,10 +156,10 @@ impl<R: Read> TarReader<R> {
         }
         match filled {
             0 if self.members == 0 => return Err("the archive is empty".to_owned()),
-            0 => return Err(self.cut()),
+            0 => return Err(self.truncated()),
             BLOCK => {}
             _ if self.members == 0 => return Err(NOT_TAR.to_owned()),
-            _ => return Err(self.cut()),
+            _ => return Err(self.truncated()),
         }
         self.at += BLOCK as u64;
         if block.iter().all(|&byte| byte == 0) {
@@ -207,27 +207,27 @@ impl<R: Read> TarReader<R> {
             let passed = (self.skip)(&mut self.input, left).map_err(|error| self.failed(&error))?;
             self.at += passed;
             if passed < left {
-                return Err(self.cut());
+                return Err(self.truncated());
             }
         }
         (self.data, self.padding) = (0, 0);
         Ok(())
     }
 
-    fn cut(&self) -> String {
+    fn truncated(&self) -> String {
         let place = match self.name.as_str() {
             "" => String::new(),
-            name => format!(" in or behind {name}"),
+            name => format!(" in or after {name}"),
         };
         format!(
-            "the archive ends{place}, without its end marker: it was cut short; \
+            "the archive ends{place}, without its end marker: it is truncated; \
              copy or download it again"
         )
     }
 
     fn failed(&self, error: &io::Error) -> String {
         match error.kind() {
-            ErrorKind::UnexpectedEof => self.cut(),
+            ErrorKind::UnexpectedEof => self.truncated(),
             _ if self.members == 0 => format!("the archive cannot be read: {error}"),
             _ => format!("the archive cannot be read behind {}: {error}", self.name),
         }
@@ -236,7 +236,7 @@ impl<R: Read> TarReader<R> {
 
 impl TarReader<BufReader<File>> {
     /// Reads headers only. Seeking does not notice where a file ends, so the last member of
-    /// an archive that was cut may be incomplete.
+    /// a truncated archive may be incomplete.
     pub(super) fn seekable(input: BufReader<File>) -> Self {
         Self::with_skip(input, |input, count| match i64::try_from(count) {
             Ok(offset) => input.seek_relative(offset).map(|()| count),

@@ -79,7 +79,7 @@ fn unreadable_directory(error: &rawzip::Error) -> Failure {
             Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
         }
         _ => broken(
-            "the zip archive has no whole directory at its end: it is cut or damaged; copy or \
+            "the zip archive has no whole directory at its end: it is truncated or damaged; copy or \
              download it again",
         ),
     }
@@ -129,7 +129,7 @@ impl ZipReader {
                  is damaged; copy or download it again"
             )));
         }
-        // Of a cut archive the end may be that of a whole archive inside of it.
+        // Of a truncated archive the end may be that of a whole archive inside of it.
         if starts_with_entry && first != 0 {
             return Err(broken(
                 "the zip archive's directory does not name the file at its start: it is cut or \

@@ -8,7 +8,7 @@ use crate::checkpoint::CheckpointError;
 use super::config::VitConfig;
 use super::layer_norm::Standardise;
 use super::linear::Linear;
-use super::sensitive;
+use super::mixed_precision;
 use super::weights::Weights;
 
 pub(super) struct Attention {
@@ -28,9 +28,9 @@ impl Attention {
         block: usize,
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm1"), format!("blocks.{block}.attn.qkv"));
-        let precision = sensitive::of_qkv(weights, block, config.depth);
+        let precision = mixed_precision::of_qkv(weights, block, config.depth);
         let (norm1, qkv) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
-        let precision = sensitive::of_proj_and_fc1(weights, config.embed_dim);
+        let precision = mixed_precision::of_proj_and_fc1(weights, config.embed_dim);
         let proj = weights.in_precision(precision);
         let attention = Self {
             qkv,

@@ -69,9 +69,9 @@ impl BackendLoader for Threads {
         &self,
         checkpoint: &Checkpoint,
         precision: Precision,
-        whole: bool,
+        through_last: bool,
     ) -> Result<Box<dyn Backend>, LoadError> {
-        let vit = self.install(|| Vit::load(checkpoint, precision, whole, self.isa()))?;
+        let vit = self.install(|| Vit::load(checkpoint, precision, through_last, self.isa()))?;
         Ok(Box::new(vit))
     }
 }

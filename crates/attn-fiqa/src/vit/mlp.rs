@@ -8,7 +8,7 @@ use super::config::{Activation, VitConfig};
 use super::dropout::drop_out;
 use super::layer_norm::Standardise;
 use super::linear::Linear;
-use super::sensitive;
+use super::mixed_precision;
 use super::weights::Weights;
 
 pub(super) struct Mlp {
@@ -25,7 +25,7 @@ impl Mlp {
         block: usize,
     ) -> Result<(Standardise, Self), CheckpointError> {
         let (norm, name) = (format!("blocks.{block}.norm2"), format!("blocks.{block}.mlp.fc1"));
-        let precision = sensitive::of_proj_and_fc1(weights, config.embed_dim);
+        let precision = mixed_precision::of_proj_and_fc1(weights, config.embed_dim);
         let (norm2, fc1) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
         let fc2 = weights.linear(&format!("blocks.{block}.mlp.fc2"), config.mlp_dim)?;
         Ok((norm2, Self { fc1, fc2, activation: config.activation }))

@@ -19,16 +19,16 @@ mod dropout;
 mod embedding_head;
 mod layer_norm;
 mod linear;
+mod mixed_precision;
 mod mlp;
 mod patch_embed;
 mod query_key;
-mod sensitive;
 mod weights;
 mod workspace;
 
 pub(crate) use embedding_head::EmbeddingHead;
 pub use query_key::QueryKey;
-pub(crate) use query_key::{Direction, Reading};
+pub(crate) use query_key::{AttentionStatistics, Direction};
 
 use std::sync::OnceLock;
 

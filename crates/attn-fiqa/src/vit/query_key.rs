@@ -33,7 +33,7 @@ pub struct QueryKey {
     buffers: BufferPool<Buffers>,
 }
 
-/// What a reading writes into, kept for the next image.
+/// What a statistics writes into, kept for the next image.
 #[derive(Default)]
 struct Buffers {
     /// `[dim]`: one token, normalised.
@@ -63,7 +63,7 @@ impl QueryKey {
         Self::new(norm1, weight, &qkv.bias()[..outputs], config)
     }
 
-    /// The last block's, without reading anything else of that block: what a score is
+    /// The last block's, without statistics anything else of that block: what a score is
     /// read off. Always in f32: the score itself is never rounded to the precision of the
     /// blocks before it.
     ///
@@ -104,25 +104,25 @@ impl QueryKey {
     /// softmax, and with it the embedding, does not see (definitions §2).
     ///
     /// [`Backend::forward`]: crate::backend::Backend::forward
-    pub(crate) fn of_mean<'a>(
+    pub(crate) fn mean_statistics<'a>(
         &'a self,
         mean_token: &[f64],
         key_bias: Option<&[f32]>,
-    ) -> MeanReading<'a> {
+    ) -> MeanStatistics<'a> {
         let mut buffers = self.buffers();
         buffers.mean.copy_from_slice(mean_token);
         self.finish(buffers, key_bias)
     }
 
     /// Normalises the block's input `[token, dim]` and takes the mean query and key.
-    pub(crate) fn read<'a>(
+    pub(crate) fn statistics<'a>(
         &'a self,
         block_input: &'a [f32],
         key_bias: Option<&[f32]>,
-    ) -> Reading<'a> {
+    ) -> AttentionStatistics<'a> {
         let mut buffers = self.buffers();
         self.norm1.mean(block_input, &mut buffers.token, &mut buffers.mean);
-        Reading { mean: self.finish(buffers, key_bias), block_input }
+        AttentionStatistics { mean: self.finish(buffers, key_bias), block_input }
     }
 
     fn buffers(&self) -> Buffers {
@@ -135,7 +135,7 @@ impl QueryKey {
         })
     }
 
-    fn finish(&self, mut buffers: Buffers, key_bias: Option<&[f32]>) -> MeanReading<'_> {
+    fn finish(&self, mut buffers: Buffers, key_bias: Option<&[f32]>) -> MeanStatistics<'_> {
         let dim = self.heads * self.head_dim;
         let Buffers { mean, bias, mean_query_key, .. } = &mut buffers;
         bias.copy_from_slice(&self.bias);
@@ -143,30 +143,30 @@ impl QueryKey {
             bias[dim..].iter_mut().zip(key_bias).for_each(|(bias, &c)| *bias += f64::from(c));
         }
         matrix_vector(self.norm1.isa, &self.weight, mean, bias, mean_query_key);
-        MeanReading { of: self, buffers }
+        MeanStatistics { of: self, buffers }
     }
 }
 
 /// One image at one block, by its mean token alone: the scores that are means.
-pub(crate) struct MeanReading<'a> {
+pub(crate) struct MeanStatistics<'a> {
     of: &'a QueryKey,
     buffers: Buffers,
 }
 
-impl Drop for MeanReading<'_> {
+impl Drop for MeanStatistics<'_> {
     fn drop(&mut self) {
         self.of.buffers.release(std::mem::take(&mut self.buffers));
     }
 }
 
 /// One image at one block: everything the attention statistics need.
-pub(crate) struct Reading<'a> {
-    pub(crate) mean: MeanReading<'a>,
+pub(crate) struct AttentionStatistics<'a> {
+    pub(crate) mean: MeanStatistics<'a>,
     /// `[token, dim]`.
     block_input: &'a [f32],
 }
 
-impl MeanReading<'_> {
+impl MeanStatistics<'_> {
     fn dim(&self) -> usize {
         self.of.heads * self.of.head_dim
     }
@@ -196,7 +196,7 @@ impl MeanReading<'_> {
     }
 }
 
-impl Reading<'_> {
+impl AttentionStatistics<'_> {
     /// The block's input without mean and deviation, `[token, dim]`; only what goes beyond
     /// a score needs it.
     fn normed(&self) -> Vec<f32> {
@@ -207,7 +207,7 @@ impl Reading<'_> {
 
     /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D).
     pub(crate) fn per_token(&self, direction: Direction, heads: Range<usize>) -> Vec<f32> {
-        let MeanReading { of, buffers } = &self.mean;
+        let MeanStatistics { of, buffers } = &self.mean;
         let (dim, width) = (self.mean.dim(), of.head_dim);
         let outputs = heads.start * width..heads.end * width;
         // The side that is averaged, and the side that stays a token's own.
@@ -237,7 +237,7 @@ impl Reading<'_> {
 
     /// The whole matrix `A` of `heads`, `[head, query token, key token]`.
     pub(crate) fn logits(&self, heads: Range<usize>) -> Vec<f32> {
-        let MeanReading { of, buffers } = &self.mean;
+        let MeanStatistics { of, buffers } = &self.mean;
         let (dim, width) = (self.mean.dim(), of.head_dim);
         let normed = self.normed();
         let tokens = normed.len() / dim;
@@ -326,10 +326,10 @@ mod tests {
             let qk = QueryKey::new(norm1, random(dim * 2 * dim, &mut seed), &bias, &config);
             let key_bias = has_key_bias.then(|| random(dim, &mut seed));
             let input = random(tokens * dim, &mut seed);
-            let reading = qk.read(&input, key_bias.as_deref());
+            let statistics = qk.statistics(&input, key_bias.as_deref());
 
-            let matrix = reading.logits(0..heads);
-            let normed = reading.normed();
+            let matrix = statistics.logits(0..heads);
+            let normed = statistics.normed();
             let mut score = 0.0;
             let mut received = vec![0.0; tokens];
             let mut paid = vec![0.0; tokens];
@@ -346,9 +346,9 @@ mod tests {
                     }
                 }
             }
-            prop_assert!((reading.mean.score(0..heads) - score).abs() < 1e-6);
+            prop_assert!((statistics.mean.score(0..heads) - score).abs() < 1e-6);
             for (direction, expected) in [(Direction::Received, received), (Direction::Paid, paid)] {
-                let found = reading.per_token(direction, 0..heads);
+                let found = statistics.per_token(direction, 0..heads);
                 let mean = found.iter().map(|&v| f64::from(v)).sum::<f64>() / tokens as f64;
                 prop_assert!((mean - score).abs() < 1e-5, "the map's mean is the score");
                 for (found, expected) in found.iter().zip(expected) {

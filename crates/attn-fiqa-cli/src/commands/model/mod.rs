@@ -101,7 +101,7 @@ fn describe(inspection: &Inspection) -> String {
             inspection.parameters as f64 / 1e6,
             inspection.parameters_for_quality,
             inspection.parameters_for_quality as f64 / 1e6,
-            100.0 * inspection.share_not_needed(),
+            100.0 * inspection.fraction_not_needed(),
         ),
     ));
     if !inspection.unused.is_empty() {

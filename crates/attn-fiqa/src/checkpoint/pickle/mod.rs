@@ -13,7 +13,7 @@ mod state_dict;
 
 pub(super) use state_dict::{StateDict, find_state_dict};
 
-use super::message::shown;
+use super::diagnostics::sanitized;
 
 /// Largest `data.pkl` that is read. A state dict of a thousand tensors needs
 /// about 100 KiB.
@@ -177,7 +177,7 @@ fn resolve(module: &str, name: &str) -> Result<Callable, PickleProblem> {
 }
 
 fn forbidden(module: &str, name: &str) -> PickleProblem {
-    PickleProblem::ForbiddenGlobal(shown(&format!("{module}.{name}")))
+    PickleProblem::ForbiddenGlobal(sanitized(&format!("{module}.{name}")))
 }
 
 fn storage_element(class: &str) -> Option<Element> {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::machine;
 use super::{Arena, Node, NodeId, PickledTensor, not_a_state_dict};
+use crate::checkpoint::diagnostics::sanitized;
 use crate::checkpoint::error::CheckpointProblem;
-use crate::checkpoint::message::shown;
 
 /// Keys under which training programs put the state dict: those of timm and Lightning, of
 /// PyTorch's tutorial, and of InsightFace, whose classifier stands beside it.
@@ -54,7 +54,10 @@ pub(in crate::checkpoint) fn find_state_dict(
                     )));
                 }
                 beside.extend(
-                    entries.iter().filter(|(key, _)| *key != wrapper).map(|(key, _)| shown(key)),
+                    entries
+                        .iter()
+                        .filter(|(key, _)| *key != wrapper)
+                        .map(|(key, _)| sanitized(key)),
                 );
                 wrappers.push(wrapper.to_owned());
                 entries = dict_entries(&arena, value)?;
@@ -95,7 +98,7 @@ fn dict_entries<'a>(
             ));
         };
         if !seen.insert(key) {
-            return Err(CheckpointProblem::DuplicateName { name: shown(key) });
+            return Err(CheckpointProblem::DuplicateName { name: sanitized(key) });
         }
         entries.push((key, value));
     }
@@ -118,7 +121,7 @@ fn collect<'a>(
         return Ok(tensors);
     }
     let keys: Vec<String> =
-        others.iter().take(NAMED_KEYS).map(|key| format!("`{}`", shown(key))).collect();
+        others.iter().take(NAMED_KEYS).map(|key| format!("`{}`", sanitized(key))).collect();
     let keys = keys.join(", ");
     Err(problem(if others.contains(&"param_groups") {
         "is the state of an optimizer; give the checkpoint of the network".to_owned()

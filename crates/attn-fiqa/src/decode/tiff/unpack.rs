@@ -3,10 +3,10 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{LZW, NONE, PACK_BITS};
-use crate::decode::{cut, damaged};
+use crate::decode::{damaged, truncated};
 use crate::status::Failure;
 
-/// Fills `unpacked`; data that end before are cut.
+/// Fills `unpacked`; data that end before are truncated.
 pub(super) fn unpack(compression: u64, stored: &[u8], unpacked: &mut [u8]) -> Result<(), Failure> {
     let whole = match compression {
         NONE => match stored.get(..unpacked.len()) {
@@ -20,7 +20,7 @@ pub(super) fn unpack(compression: u64, stored: &[u8], unpacked: &mut [u8]) -> Re
         PACK_BITS => pack_bits(stored, unpacked),
         _ => deflate(stored, unpacked)?,
     };
-    if whole { Ok(()) } else { Err(cut()) }
+    if whole { Ok(()) } else { Err(truncated()) }
 }
 
 /// Whether all was filled. An end code is not asked for: some writers leave it out.

@@ -170,7 +170,7 @@ proptest! {
     #[test]
     fn our_own_network_takes_red_first_and_counts_from_the_corner(faces in planted(1)) {
         let outputs = yunet(&faces);
-        let format = YuNet::recognise(&outputs).expect("YuNet's outputs").ours();
+        let format = YuNet::recognise(&outputs).expect("YuNet's outputs").builtin();
         prop_assert!(!format.pixels().blue_first);
         let mut faces = faces;
         for face in &mut faces {

@@ -71,7 +71,7 @@ impl YuNet {
     }
 
     /// The same outputs from the network that ships with the library.
-    pub(in crate::detect) fn ours(self) -> Self {
+    pub(in crate::detect) fn builtin(self) -> Self {
         Self { pixels: Pixels::Ours, ..self }
     }
 }

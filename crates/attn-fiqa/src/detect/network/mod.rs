@@ -1,8 +1,8 @@
 //! The detector's network: one image in, named outputs out.
 
-mod onnx;
 #[cfg(feature = "builtin-model")]
-mod own;
+mod builtin;
+mod onnx;
 #[cfg(test)]
 mod tests;
 
@@ -10,9 +10,9 @@ use super::format::{InputPixels, InputSize, Output};
 use super::input;
 use crate::pixels::Image;
 
-pub(super) use onnx::OnnxNetwork;
 #[cfg(feature = "builtin-model")]
-pub(super) use own::OwnNetwork;
+pub(super) use builtin::BuiltinNetwork;
+pub(super) use onnx::OnnxNetwork;
 
 /// Who does the arithmetic.
 pub(super) enum Network {
@@ -20,7 +20,7 @@ pub(super) enum Network {
     Onnx(Box<OnnxNetwork>),
     /// The built-in weights, by our own layers.
     #[cfg(feature = "builtin-model")]
-    Own(Box<OwnNetwork>),
+    Builtin(Box<BuiltinNetwork>),
 }
 
 impl Network {
@@ -29,7 +29,7 @@ impl Network {
         match self {
             Self::Onnx(network) => network.fixed_size(),
             #[cfg(feature = "builtin-model")]
-            Self::Own(_) => None,
+            Self::Builtin(_) => None,
         }
     }
 
@@ -38,7 +38,7 @@ impl Network {
         match self {
             Self::Onnx(network) => network.is_builtin(),
             #[cfg(feature = "builtin-model")]
-            Self::Own(_) => true,
+            Self::Builtin(_) => true,
         }
     }
 
@@ -53,7 +53,7 @@ impl Network {
         match self {
             Self::Onnx(network) => network.run(input::planes(image, size, pixels), size),
             #[cfg(feature = "builtin-model")]
-            Self::Own(network) => Ok(network.run(image, size)),
+            Self::Builtin(network) => Ok(network.run(image, size)),
         }
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::detect::DetectorError;
 use crate::detect::format::{InputSize, Output};
-use crate::onnx::{OnnxModel, Tensor, list_of_ports};
+use crate::onnx::{OnnxModel, Tensor, list_tensors};
 use crate::threads::Threads;
 
 /// Width and height of the first run, where the network leaves them open. Not
@@ -40,7 +40,7 @@ impl OnnxNetwork {
         let model = OnnxModel::from_bytes(bytes, name)?;
         let bad_input = || DetectorError::BadInput {
             name: name.to_owned(),
-            found: list_of_ports(model.inputs()),
+            found: list_tensors(model.inputs()),
         };
         let (Some(input), 1) = (model.inputs().next(), model.inputs().len()) else {
             return Err(bad_input());
@@ -61,7 +61,7 @@ impl OnnxNetwork {
             _ => None,
         };
         let input = input.name.clone();
-        let outputs = model.outputs().map(|port| port.name.clone()).collect();
+        let outputs = model.outputs().map(|output| output.name.clone()).collect();
         Ok(Self { model, input, outputs, fixed, builtin, threads: threads.clone() })
     }
 

@@ -2,7 +2,7 @@
 //! weights.
 #![cfg(feature = "builtin-model")]
 
-use super::{InputPixels, InputSize, Network, OnnxNetwork, OwnNetwork};
+use super::{BuiltinNetwork, InputPixels, InputSize, Network, OnnxNetwork};
 use crate::detect::format::Output;
 use crate::detect::input::input_size;
 use crate::pixels::Image;
@@ -32,8 +32,8 @@ fn networks() -> (Network, Network) {
     let threads = Threads::new(None).unwrap();
     let onnx = OnnxNetwork::open(ONNX.as_ref(), &threads).unwrap();
     assert!(onnx.is_builtin(), "models/src/lib.rs names another detector.onnx");
-    let own = OwnNetwork::load(attn_fiqa_models::DETECTOR, Isa::widest()).unwrap();
-    (Network::Own(Box::new(own)), Network::Onnx(Box::new(onnx)))
+    let own = BuiltinNetwork::load(attn_fiqa_models::DETECTOR, Isa::widest()).unwrap();
+    (Network::Builtin(Box::new(own)), Network::Onnx(Box::new(onnx)))
 }
 
 fn sorted(mut outputs: Vec<Output>) -> Vec<Output> {
@@ -95,11 +95,11 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn other_weights_are_refused_by_name() {
     let bytes = attn_fiqa_models::DETECTOR;
-    let broken = OwnNetwork::load(&bytes[..bytes.len() - 1], Isa::widest());
+    let broken = BuiltinNetwork::load(&bytes[..bytes.len() - 1], Isa::widest());
     assert!(broken.is_err_and(|error| error.to_string() == "the weights cannot be read"));
     let mut renamed = bytes.to_vec();
     let at = renamed.windows(11).position(|name| name == b"stem.weight").unwrap();
     renamed[at..at + 4].copy_from_slice(b"stam");
-    let error = OwnNetwork::load(&renamed, Isa::widest()).err().unwrap().to_string();
+    let error = BuiltinNetwork::load(&renamed, Isa::widest()).err().unwrap().to_string();
     assert_eq!(error, "the tensor 'stem.weight' is not there, expected f32 [16, 3, 3, 3]");
 }

@@ -13,7 +13,7 @@ mod shape;
 mod tests;
 mod windows;
 
-use super::error::{OnnxProblem, shown};
+use super::error::{OnnxProblem, sanitized};
 use super::graph::{Constant, Content, Graph, MOST_AXES, MOST_CONTENT, Node, as_stored};
 use shape::{Call, Outcome};
 
@@ -96,7 +96,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
     }
     for node in nodes {
         let about = |what: String| {
-            let (name, operator) = (shown(&node.name), shown(&node.operator));
+            let (name, operator) = (sanitized(&node.name), sanitized(&node.operator));
             OnnxProblem::TooCostly { detail: format!("the node '{name}' ({operator}) {what}") }
         };
         let mut given = Vec::with_capacity(node.inputs.len());
@@ -123,8 +123,8 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
             detail: format!(
                 "the node '{}' uses the operator {}, which is not one of those that face networks \
                  are made of",
-                shown(&node.name),
-                shown(&node.operator)
+                sanitized(&node.name),
+                sanitized(&node.operator)
             ),
         })?;
         let read: u64 = known.filter_map(|value| value.axes.as_deref()).map(count).fold(0, add);
@@ -134,7 +134,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
             Some(axes) => {
                 for _ in node.outputs.iter().flatten() {
                     total.add(
-                        &format!("the node '{}'", shown(&node.name)),
+                        &format!("the node '{}'", sanitized(&node.name)),
                         axes,
                         outcome.operations,
                     )?;

@@ -42,7 +42,7 @@ impl Animation {
             let handed_on = |frame| sender.send(frame).is_ok() && requested.recv().is_ok();
             let read = image.and_then(|image| match image {
                 ImageData::Encoded(bytes) => {
-                    each_frame(&bytes, &limits, |image, shown| match choice.next(shown) {
+                    each_frame(&bytes, &limits, |image, duration| match choice.next(duration) {
                         Some(number) if !handed_on(Ok((number, image))) => ControlFlow::Break(()),
                         _ => ControlFlow::Continue(()),
                     })
@@ -97,17 +97,17 @@ impl Choice {
     }
 
     /// The number of the next frame, which is shown for so long, if it is taken.
-    fn next(&mut self, shown: Duration) -> Option<u64> {
+    fn next(&mut self, duration: Duration) -> Option<u64> {
         let number = self.number;
         let due = match self.sampling {
             FrameSampling::Every(step) => number.is_multiple_of(u64::from(step.get())),
             // A frame that is still shown when the next one is due is that one.
             FrameSampling::PerSecond(rate) => {
-                (self.time + shown).as_secs_f64() * rate > self.taken as f64 || self.taken == 0
+                (self.time + duration).as_secs_f64() * rate > self.taken as f64 || self.taken == 0
             }
         };
         self.number += 1;
-        self.time += shown;
+        self.time += duration;
         if !due {
             return None;
         }
@@ -124,9 +124,9 @@ mod tests {
     use super::*;
     use std::num::NonZeroU32;
 
-    fn taken(sampling: FrameSampling, shown: &[u64]) -> Vec<u64> {
+    fn taken(sampling: FrameSampling, duration: &[u64]) -> Vec<u64> {
         let mut choice = Choice::new(sampling);
-        shown.iter().filter_map(|&ms| choice.next(Duration::from_millis(ms))).collect()
+        duration.iter().filter_map(|&ms| choice.next(Duration::from_millis(ms))).collect()
     }
 
     /// A decoder that works ahead would be one busy thread more than the run has.

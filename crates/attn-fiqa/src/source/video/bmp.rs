@@ -75,14 +75,14 @@ fn read_rows(
         let at = row * if upside_down { height - 1 - place } else { place };
         let read = read_fully(stream, &mut rows[at..at + row]);
         if read.map_err(|error| broken(error.to_string()))? < row {
-            return Err(cut());
+            return Err(truncated());
         }
         skip(stream, padding as u64)?;
     }
     Ok(rows)
 }
 
-fn cut() -> Failure {
+fn truncated() -> Failure {
     broken("it ended inside a frame")
 }
 
@@ -90,7 +90,7 @@ fn skip(stream: &mut impl Read, count: u64) -> Result<(), Failure> {
     let skipped = io::copy(&mut stream.take(count), &mut io::sink());
     match skipped.map_err(|error| broken(error.to_string()))? {
         skipped if skipped == count => Ok(()),
-        _ => Err(cut()),
+        _ => Err(truncated()),
     }
 }
 

@@ -80,7 +80,7 @@ impl Video {
         relative: PathBuf,
         options: VideoOptions,
     ) -> Self {
-        let names = Names { path: name::shown(shown), relative };
+        let names = Names { path: name::escaped(shown), relative };
         Self { names, path, options, state: State::Closed, frames: 0 }
     }
 

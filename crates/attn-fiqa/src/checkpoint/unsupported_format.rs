@@ -21,10 +21,10 @@ const EXPORT: &str = "it holds a program and not a state dict; give the .safeten
 const OTHER: &str = "expected a .safetensors file or a PyTorch .pt or .pth file in the zip format";
 
 /// The error for a file that is neither safetensors nor zip.
-pub(super) fn recognise(file: &[u8]) -> CheckpointProblem {
+pub(super) fn identify(file: &[u8]) -> CheckpointProblem {
     let (what, advice) =
         binary(file).or_else(|| text(file)).unwrap_or(("of an unknown format", OTHER));
-    CheckpointProblem::ForeignFormat { what, advice }
+    CheckpointProblem::UnsupportedFormat { what, advice }
 }
 
 fn binary(file: &[u8]) -> Option<(&'static str, &'static str)> {

@@ -5,13 +5,13 @@
 //! with the most authority.
 
 use super::CheckpointOptions;
-use super::agree::{agree, check_metadata, check_positions, check_preset};
-use super::declared::Declared;
+use super::consistency::{check_metadata, check_positions, check_preset, consistent};
+use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
 use super::infer::{HeadShape, Shapes};
 use super::layout::head_input;
 use super::limits::MOST_MLP_RATIO;
-use super::message::{LayoutMismatch, Misshapen};
+use super::metadata::DeclaredConfig;
 use super::names::KEY_BIAS;
 use super::preset::Preset;
 use super::provenance::Provenance;
@@ -29,8 +29,8 @@ const PLAUSIBLE_HEAD_DIMS: std::ops::RangeInclusive<usize> = 8..=128;
 /// Everything that may speak about the network.
 pub(super) struct Sources<'a> {
     pub(super) options: &'a CheckpointOptions,
-    pub(super) metadata: &'a Declared,
-    pub(super) json: Option<&'a (Declared, Provenance)>,
+    pub(super) metadata: &'a DeclaredConfig,
+    pub(super) json: Option<&'a (DeclaredConfig, Provenance)>,
     pub(super) shapes: Shapes,
 }
 
@@ -47,19 +47,20 @@ pub struct ConfigValue {
 
 /// A configuration with its sources.
 #[derive(Debug)]
-pub(super) struct Settled {
+pub(super) struct ResolvedConfig {
     pub(super) config: VitConfig,
     pub(super) values: Vec<ConfigValue>,
 }
 
-pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem> {
+pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, CheckpointProblem> {
     let Sources { options, metadata, json, shapes } = *sources;
     check_metadata(metadata, &shapes)?;
-    let declared: Vec<(&Declared, Provenance)> = std::iter::once((metadata, Provenance::Metadata))
-        .chain(json.map(|(declared, from)| (declared, from.clone())))
-        .collect();
+    let declared: Vec<(&DeclaredConfig, Provenance)> =
+        std::iter::once((metadata, Provenance::Metadata))
+            .chain(json.map(|(declared, from)| (declared, from.clone())))
+            .collect();
 
-    let (image_size, image_size_from) = agree(
+    let (image_size, image_size_from) = consistent(
         "image_size",
         declared.iter().filter_map(|(one, from)| Some((one.image_size?, from.clone()))),
         ToString::to_string,
@@ -72,7 +73,7 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
         check_preset(preset, &shapes, mlp_dim)?;
     }
     let (num_heads, num_heads_from) = heads(sources, &declared, mlp_dim)?;
-    let (activation, activation_from) = agree(
+    let (activation, activation_from) = consistent(
         "activation",
         std::iter::once((options.activation, Provenance::Option))
             .chain(declared.iter().map(|(one, from)| (one.activation, from.clone())))
@@ -80,7 +81,7 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
         |activation| activation.name().to_owned(),
     )?
     .unwrap_or((Activation::Relu6, Provenance::Assumed));
-    let (layer_norm_eps, layer_norm_eps_from) = agree(
+    let (layer_norm_eps, layer_norm_eps_from) = consistent(
         "layer_norm_eps",
         declared.iter().filter_map(|(one, from)| Some((one.layer_norm_eps?, from.clone()))),
         |eps| format!("{eps:e}"),
@@ -127,12 +128,15 @@ pub(super) fn settle(sources: &Sources<'_>) -> Result<Settled, CheckpointProblem
         let last = Provenance::Shape("feature.2.weight");
         add("embedding_dim", head.dim.to_string(), last);
     }
-    Ok(Settled { config, values })
+    Ok(ResolvedConfig { config, values })
 }
 
 /// The width of the MLP. A quality-only file of one block has none, and says
 /// it in its metadata.
-fn mlp_dim(metadata: &Declared, shapes: &Shapes) -> Result<(usize, Provenance), CheckpointProblem> {
+fn mlp_dim(
+    metadata: &DeclaredConfig,
+    shapes: &Shapes,
+) -> Result<(usize, Provenance), CheckpointProblem> {
     let declared = metadata.mlp_ratio.map(|ratio| ratio * shapes.embed_dim as f64);
     match (shapes.mlp_dim, declared) {
         // The ratio may have been rounded to a few decimals when written.
@@ -167,7 +171,7 @@ fn mlp_dim(metadata: &Declared, shapes: &Shapes) -> Result<(usize, Provenance), 
 
 fn heads(
     sources: &Sources<'_>,
-    declared: &[(&Declared, Provenance)],
+    declared: &[(&DeclaredConfig, Provenance)],
     mlp_dim: usize,
 ) -> Result<(usize, Provenance), CheckpointProblem> {
     let Sources { options, shapes, .. } = *sources;
@@ -177,7 +181,7 @@ fn heads(
     let calibrated = shapes.key_bias_heads.map(|heads| (heads, Provenance::Shape(KEY_BIAS)));
     let written = declared.iter().filter_map(|(one, from)| Some((one.num_heads?, from.clone())));
     let candidates = given.into_iter().chain(named).chain(written).chain(calibrated);
-    let Some((heads, from)) = agree("num_heads", candidates, ToString::to_string)? else {
+    let Some((heads, from)) = consistent("num_heads", candidates, ToString::to_string)? else {
         let plausible = PLAUSIBLE_HEAD_DIMS
             .rev()
             .filter(|dim| embed_dim.is_multiple_of(*dim))
@@ -213,7 +217,7 @@ fn embedding_head(
         let lengths: Vec<String> =
             choices.iter().map(|&tokens| head_input(config, tokens).to_string()).collect();
         CheckpointProblem::Layout(Box::new(LayoutMismatch {
-            misshapen: vec![Misshapen {
+            shape_mismatches: vec![ShapeMismatch {
                 tensor: "feature.0.weight".to_owned(),
                 expected: format!("[hidden, {}]", lengths.join(" or ")),
                 found: vec![head.hidden, head.input],

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::layout::Content;
-use super::message::shown;
 use super::provenance::Provenance;
 use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::vit::config::Activation;
@@ -30,7 +30,7 @@ pub(super) const COLOR: &str = "RGB";
 
 /// Values that one source declares; any may be absent.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Declared {
+pub(super) struct DeclaredConfig {
     pub(super) num_heads: Option<usize>,
     pub(super) activation: Option<Activation>,
     pub(super) image_size: Option<usize>,
@@ -47,7 +47,7 @@ pub(super) struct Declared {
 /// ours are left alone.
 pub(super) fn from_metadata(
     metadata: &BTreeMap<String, String>,
-) -> Result<Declared, CheckpointProblem> {
+) -> Result<DeclaredConfig, CheckpointProblem> {
     let from = Provenance::Metadata;
     let text = |key: &'static str| metadata.get(key).map(|value| (key, value.as_str()));
     if let Some((key, value)) = text(FORMAT_KEY)
@@ -61,7 +61,7 @@ pub(super) fn from_metadata(
         return Err(bad(key, value, &from, COLOR));
     }
     let whole = |key| text(key).map(|(key, value)| whole(key, value, &from)).transpose();
-    Ok(Declared {
+    Ok(DeclaredConfig {
         num_heads: whole("num_heads")?,
         activation: text("activation")
             .map(|(key, value)| activation(key, value, &from))
@@ -88,24 +88,24 @@ pub(super) fn from_metadata(
 /// that file's path.
 pub(super) fn from_json_beside(
     checkpoint: &Path,
-) -> Result<Option<(Declared, Provenance)>, CheckpointProblem> {
+) -> Result<Option<(DeclaredConfig, Provenance)>, CheckpointProblem> {
     let candidates = [checkpoint.with_extension("json"), checkpoint.with_file_name("config.json")];
     for path in candidates {
         if path == checkpoint {
             continue;
         }
-        let shown_path = path.display().to_string();
-        if let Some(declared) = read_json(&path, &shown_path)? {
-            return Ok(Some((declared, Provenance::Json(shown_path))));
+        let display_path = path.display().to_string();
+        if let Some(declared) = read_json(&path, &display_path)? {
+            return Ok(Some((declared, Provenance::Json(display_path))));
         }
     }
     Ok(None)
 }
 
 /// `None` if there is no such file.
-fn read_json(path: &Path, shown_path: &str) -> Result<Option<Declared>, CheckpointProblem> {
+fn read_json(path: &Path, display_path: &str) -> Result<Option<DeclaredConfig>, CheckpointProblem> {
     let unusable =
-        |detail: String| CheckpointProblem::JsonConfig { path: shown_path.to_owned(), detail };
+        |detail: String| CheckpointProblem::JsonConfig { path: display_path.to_owned(), detail };
     let bytes = match read_regular_file(path, MAX_JSON_BYTES) {
         Ok(bytes) => bytes,
         Err(ReadError::Open(OpenError::Folder | OpenError::Special)) => return Ok(None),
@@ -129,7 +129,7 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Option<Declared>, Checkpoi
         return Err(unusable("is not a JSON object of keys and values".to_owned()));
     };
 
-    let from = Provenance::Json(shown_path.to_owned());
+    let from = Provenance::Json(display_path.to_owned());
     let text = |key: &'static str| match object.get(key) {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some((key, text.clone())),
@@ -142,7 +142,7 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Option<Declared>, Checkpoi
     {
         return Err(unusable(format!("says both `num_heads` {one} and `heads` {other}")));
     }
-    Ok(Some(Declared {
+    Ok(Some(DeclaredConfig {
         num_heads: num_heads.or(heads),
         activation: text("activation")
             .map(|(key, value)| activation(key, &value, &from))
@@ -151,14 +151,14 @@ fn read_json(path: &Path, shown_path: &str) -> Result<Option<Declared>, Checkpoi
         layer_norm_eps: text("layer_norm_eps")
             .map(|(key, value)| epsilon(key, &value, &from))
             .transpose()?,
-        ..Declared::default()
+        ..DeclaredConfig::default()
     }))
 }
 
 fn bad(key: &'static str, found: &str, from: &Provenance, expected: &str) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
-        found: format!("`{}`", shown(found)),
+        found: format!("`{}`", sanitized(found)),
         from: from.clone(),
         expected: expected.to_owned(),
     }

@@ -1,14 +1,14 @@
 //! Checks that what is said about a network agrees with its shapes.
 
-use super::declared::Declared;
+use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
 use super::infer::Shapes;
-use super::message::{LayoutMismatch, Misshapen};
+use super::metadata::DeclaredConfig;
 use super::preset::Preset;
 use super::provenance::Provenance;
 
 /// The first value, if all that follow are equal to it.
-pub(super) fn agree<T: PartialEq>(
+pub(super) fn consistent<T: PartialEq>(
     what: &'static str,
     candidates: impl Iterator<Item = (T, Provenance)>,
     text: impl Fn(&T) -> String,
@@ -34,7 +34,7 @@ pub(super) fn agree<T: PartialEq>(
 
 /// Metadata may repeat what shapes say, and must not deny it.
 pub(super) fn check_metadata(
-    metadata: &Declared,
+    metadata: &DeclaredConfig,
     shapes: &Shapes,
 ) -> Result<(), CheckpointProblem> {
     let kernel = "patch_embed.proj.weight";
@@ -52,13 +52,13 @@ pub(super) fn check_metadata(
     for (what, declared, found, tensor) in checks {
         if let (Some(declared), Some(found)) = (declared, found) {
             let sources = [(declared, Provenance::Metadata), (found, Provenance::Shape(tensor))];
-            agree(what, sources.into_iter(), ToString::to_string)?;
+            consistent(what, sources.into_iter(), ToString::to_string)?;
         }
     }
     if let Some(content) = metadata.content {
         let sources =
             [(content, Provenance::Metadata), (shapes.content, Provenance::Shape("blocks.*"))];
-        agree("content", sources.into_iter(), |content| content.name().to_owned())?;
+        consistent("content", sources.into_iter(), |content| content.name().to_owned())?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(super) fn check_positions(
     };
     let tokens = tokens.map_or_else(|| "N".to_owned(), |tokens| tokens.to_string());
     Err(CheckpointProblem::Layout(Box::new(LayoutMismatch {
-        misshapen: vec![Misshapen {
+        shape_mismatches: vec![ShapeMismatch {
             tensor: "pos_embed".to_owned(),
             expected: format!(
                 "[1, {tokens}, {embed_dim}] for a {image_size}×{image_size} image ({from}) in \

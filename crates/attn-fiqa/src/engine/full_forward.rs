@@ -11,7 +11,7 @@ pub(super) const DROPOUT_PASSES: u64 = 16;
 impl Engine {
     /// The scores of the request that are read off the whole network; NaN in the
     /// places of all others, and of the embedding's length, which comes with it.
-    pub(super) fn whole_network_scores(
+    pub(super) fn full_forward_scores(
         &self,
         output: &ForwardOutput,
         request: &Request,
@@ -51,7 +51,7 @@ impl Engine {
     fn attention_on_patches(&self, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
         let (_, input) = output.block_inputs.last().expect("no block's input: this is a bug");
-        let logits = self.query_key.read(input, None).logits(0..config.num_heads);
+        let logits = self.query_key.statistics(input, None).logits(0..config.num_heads);
         let tokens = input.len() / config.embed_dim;
         let mut received = vec![0.0f64; tokens];
         for row in logits.chunks_exact(tokens) {

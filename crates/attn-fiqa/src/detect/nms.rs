@@ -12,7 +12,7 @@ pub(super) const MAX_FACES: usize = 4096;
 ///
 /// Of equally sure ones the earlier is kept, so that the answer does not depend
 /// on how a sort breaks ties.
-pub(super) fn suppress(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
+pub(super) fn nms(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
     candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut kept: Vec<Face> = Vec::new();
     for candidate in candidates {
@@ -95,8 +95,8 @@ mod tests {
             let one = |i: usize| face((i / each * 20) as f32, 0.0, 10.0, 10.0, 1.0);
             (0..faces * each).map(one).collect::<Vec<_>>()
         };
-        assert_eq!(suppress(row_of(60, 100), 0.3).len(), 60);
-        assert_eq!(suppress(row_of(MAX_FACES + 5, 1), 0.3).len(), MAX_FACES);
+        assert_eq!(nms(row_of(60, 100), 0.3).len(), 60);
+        assert_eq!(nms(row_of(MAX_FACES + 5, 1), 0.3).len(), MAX_FACES);
     }
 
     /// ProgressCount the cells of a fine grid instead of using a formula.
@@ -126,7 +126,7 @@ mod tests {
         #[test]
         fn what_is_kept_is_apart_and_what_goes_is_near_something_surer(candidates in faces()) {
             let threshold = 0.3;
-            let kept = suppress(candidates.clone(), threshold);
+            let kept = nms(candidates.clone(), threshold);
             for (index, face) in kept.iter().enumerate() {
                 prop_assert!(candidates.contains(face));
                 for other in &kept[..index] {
@@ -142,8 +142,8 @@ mod tests {
 
         #[test]
         fn doing_it_twice_changes_nothing(candidates in faces()) {
-            let once = suppress(candidates, 0.4);
-            prop_assert_eq!(suppress(once.clone(), 0.4), once);
+            let once = nms(candidates, 0.4);
+            prop_assert_eq!(nms(once.clone(), 0.4), once);
         }
     }
 }

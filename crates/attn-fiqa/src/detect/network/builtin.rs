@@ -33,7 +33,7 @@ const OUTPUT_NUMBERS: usize = 15;
 /// thirteen million. A photo's are let go.
 const KEPT_BYTES: usize = 16 << 20;
 
-pub(in crate::detect) struct OwnNetwork {
+pub(in crate::detect) struct BuiltinNetwork {
     stem: Stem,
     stage4: Sequence,
     stages: [Sequence; 3],
@@ -58,7 +58,7 @@ struct Workspace {
     numbers: FeatureMap,
 }
 
-impl OwnNetwork {
+impl BuiltinNetwork {
     /// # Errors
     ///
     /// When the bytes are not this network's.

@@ -18,7 +18,7 @@ pub struct LayoutMismatch {
     /// Names in the file that should not be there.
     pub unexpected: Vec<String>,
     /// Tensors of another shape than the rest of the file implies.
-    pub misshapen: Vec<Misshapen>,
+    pub shape_mismatches: Vec<ShapeMismatch>,
     /// Tensors that do no harm but were not allowed for.
     pub harmless: Vec<String>,
     /// What the file looks like instead.
@@ -27,7 +27,7 @@ pub struct LayoutMismatch {
 
 /// A tensor of another shape than expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misshapen {
+pub struct ShapeMismatch {
     /// Canonical name.
     pub tensor: String,
     /// The shape expected, with letters for what is free.
@@ -39,16 +39,16 @@ pub struct Misshapen {
 impl fmt::Display for LayoutMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        if !self.misshapen.is_empty() {
+        if !self.shape_mismatches.is_empty() {
             let shapes: Vec<String> = self
-                .misshapen
+                .shape_mismatches
                 .iter()
                 .take(NAMED_TENSORS)
                 .map(|one| {
                     format!("`{}` expected {}, found {:?}", one.tensor, one.expected, one.found)
                 })
                 .collect();
-            let count = self.misshapen.len();
+            let count = self.shape_mismatches.len();
             parts.push(format!(
                 "{} of another shape: {}{}",
                 tensors(count),
@@ -67,8 +67,9 @@ impl fmt::Display for LayoutMismatch {
         }
         write!(f, "is not a face ViT as expected: {}", parts.join("; "))?;
         if !self.harmless.is_empty() {
-            let only =
-                self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty();
+            let only = self.missing.is_empty()
+                && self.unexpected.is_empty()
+                && self.shape_mismatches.is_empty();
             write!(
                 f,
                 "; {} from training and harmless: {} can be allowed for{}",
@@ -82,7 +83,7 @@ impl fmt::Display for LayoutMismatch {
 }
 
 /// A name from a file, escaped and cut so that it can stand in a message.
-pub(super) fn shown(name: &str) -> String {
+pub(super) fn sanitized(name: &str) -> String {
     let mut escaped = name.chars().flat_map(char::escape_debug);
     let mut text: String = escaped.by_ref().take(SHOWN_CHARS).collect();
     if escaped.next().is_some() {

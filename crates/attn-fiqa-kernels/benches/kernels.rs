@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use attn_fiqa_kernels::{
-    AttentionShape, Finish, Isa, PackedWeights, Precision, attention, gelu, matrix_vector, relu6,
+    AttentionShape, Epilogue, Isa, PackedWeights, Precision, attention, gelu, matrix_vector, relu6,
     softmax, standardise,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -43,7 +43,7 @@ fn linears(c: &mut Criterion) {
             let (x, mut out) = (values(ROWS * inputs), vec![0.0; ROWS * outputs]);
             group.throughput(Throughput::Elements((2 * ROWS * inputs * outputs) as u64));
             group.bench_function(name, |b| {
-                b.iter(|| layer.apply(black_box(&x), &mut out, Finish::Overwrite));
+                b.iter(|| layer.apply(black_box(&x), &mut out, Epilogue::Overwrite));
             });
         }
         group.finish();

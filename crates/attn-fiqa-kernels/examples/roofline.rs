@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use attn_fiqa_kernels::{
-    AttentionShape, Finish, Isa, PackedWeights, Precision, attention, peak_operations,
+    AttentionShape, Epilogue, Isa, PackedWeights, Precision, attention, peak_operations,
 };
 
 const ROUNDS: usize = 60;
@@ -45,7 +45,7 @@ fn main() {
             peaks.push(operations / start.elapsed().as_secs_f64() / 1e9);
             let start = Instant::now();
             for ((layer, x), out) in layers.iter().zip(&inputs).zip(&mut outs) {
-                layer.apply(black_box(x), out, Finish::Overwrite);
+                layer.apply(black_box(x), out, Epilogue::Overwrite);
             }
             let products: usize = LINEARS.iter().map(|(i, o)| i * o * rows).sum();
             rates.push(2.0 * products as f64 / start.elapsed().as_secs_f64() / 1e9);

@@ -9,10 +9,10 @@ use std::cell::RefCell;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::isa::Kind;
-use crate::packed::{PackedWeights, Rows, as_words};
+use crate::packed::{PackedWeights, Rows, as_bits};
+use crate::quantize::to_bf16;
 use crate::softmax::{powers, scale_rows};
-use crate::words::bf16_words;
-use crate::{Accumulate, Finish, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
+use crate::{Accumulate, Epilogue, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
 
 /// Queries that go through together: one tile of the packed product.
 const QUERIES: usize = 14;
@@ -139,7 +139,7 @@ impl Scratch {
         for (words, query) in self.query_words.chunks_exact_mut(self.keys.row_words()).zip(queries)
         {
             if self.keys.precision() == Precision::Bf16 {
-                bf16_words(isa, query, head_dim, words);
+                to_bf16(isa, query, head_dim, words);
             } else {
                 let scaled = query.iter().map(|query| (query * scale).to_bits());
                 words.iter_mut().zip(scaled).for_each(|(word, query)| *word = query);
@@ -157,19 +157,19 @@ impl Scratch {
         for (words, out) in query_words.zip(out.chunks_mut(QUERIES * head_dim)) {
             let count = out.len() / head_dim;
             let logits = &mut self.logits[..count * tokens];
-            self.keys.multiply(Rows { words, scales: &[], count }, logits, Finish::Overwrite);
+            self.keys.multiply(Rows { words, params: &[], count }, logits, Epilogue::Overwrite);
             if !bf16 {
                 softmax(isa, logits, tokens);
-                let rows = Rows { words: as_words(logits), scales: &[], count };
-                self.values.multiply(rows, out, Finish::Overwrite);
+                let rows = Rows { words: as_bits(logits), params: &[], count };
+                self.values.multiply(rows, out, Epilogue::Overwrite);
                 continue;
             }
             self.probabilities.resize(count * self.values.row_words(), 0);
             let mut inverses = [0.0; QUERIES];
             let inverses = &mut inverses[..count];
             powers(isa, logits, tokens, self.scale, &mut self.probabilities, inverses);
-            let rows = Rows { words: &self.probabilities, scales: &[], count };
-            self.values.multiply(rows, out, Finish::Overwrite);
+            let rows = Rows { words: &self.probabilities, params: &[], count };
+            self.values.multiply(rows, out, Epilogue::Overwrite);
             scale_rows(isa, out, head_dim, inverses);
         }
     }

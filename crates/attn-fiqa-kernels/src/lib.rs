@@ -37,8 +37,8 @@ mod packed;
 mod patches;
 mod peak;
 mod precision;
+mod quantize;
 mod softmax;
-mod words;
 
 pub use activation::{gelu, relu6};
 pub use attention::{AttentionShape, attention};
@@ -53,5 +53,5 @@ pub use matrix::{Matrix, MatrixMut};
 pub use packed::PackedWeights;
 pub use patches::{PatchShape, patches};
 pub use peak::peak_operations;
-pub use precision::{Finish, Precision};
+pub use precision::{Epilogue, Precision};
 pub use softmax::softmax;

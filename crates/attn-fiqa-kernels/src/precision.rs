@@ -30,20 +30,20 @@ impl Precision {
 
 /// What is done with a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum Epilogue {
     /// The product and the bias replace what was there.
     Overwrite,
     /// The product and the bias are added to what was there: a residual connection.
     Add,
-    /// As [`Finish::Overwrite`], then `max(x, 0)`. NaN stays NaN.
+    /// As [`Epilogue::Overwrite`], then `max(x, 0)`. NaN stays NaN.
     Relu,
-    /// As [`Finish::Add`], then `max(x, 0)`. NaN stays NaN.
+    /// As [`Epilogue::Add`], then `max(x, 0)`. NaN stays NaN.
     AddRelu,
-    /// As [`Finish::Overwrite`], then `min(max(x, 0), 6)`. NaN stays NaN.
+    /// As [`Epilogue::Overwrite`], then `min(max(x, 0), 6)`. NaN stays NaN.
     Relu6,
 }
 
-impl Finish {
+impl Epilogue {
     /// Whether the product is added to what was there.
     pub(crate) fn adds(self) -> bool {
         matches!(self, Self::Add | Self::AddRelu)

@@ -1,12 +1,12 @@
 //! Row-wise softmax.
 
 #[cfg(target_arch = "x86_64")]
-mod wide;
+mod avx512;
 
 use crate::Isa;
 use crate::isa::for_every_isa;
 use crate::layer_norm::lane_sum;
-use crate::words::{BF16_PER_WORD, bf16_words};
+use crate::quantize::{BF16_PER_WORD, to_bf16};
 
 for_every_isa! {
     /// Replaces every row of `[rows, cols]` by its softmax.
@@ -50,13 +50,13 @@ pub(crate) fn powers(
         for ((row, words), inverse) in rows.zip(inverses) {
             // SAFETY: an `Isa` with this dot product exists only where AVX-512F and its
             // bf16 part were detected.
-            *inverse = unsafe { wide::powers(row, scale, words) };
+            *inverse = unsafe { avx512::powers(row, scale, words) };
         }
         return;
     }
     logits.iter_mut().for_each(|logit| *logit *= scale);
     softmax(isa, logits, cols);
-    bf16_words(isa, logits, cols, &mut words[..logits.len() / cols * row_words]);
+    to_bf16(isa, logits, cols, &mut words[..logits.len() / cols * row_words]);
     inverses.fill(1.0);
 }
 
@@ -116,7 +116,7 @@ fn exp(x: f32) -> f32 {
 mod tests {
     use super::{exp, powers};
     use crate::Isa;
-    use crate::words::bf16_value;
+    use crate::quantize::bf16_value;
 
     #[test]
     fn powers_are_a_softmax_in_two_halves_on_every_isa() {

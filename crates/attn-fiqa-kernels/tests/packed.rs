@@ -3,7 +3,7 @@
 
 mod numbers;
 
-use attn_fiqa_kernels::{Finish, Isa, PackedWeights, Precision};
+use attn_fiqa_kernels::{Epilogue, Isa, PackedWeights, Precision};
 use numbers::{nearest_bf16, values};
 
 /// A row as bytes stand for it: 255 equal steps over its range, zero among them.
@@ -24,13 +24,13 @@ fn seen(precision: Precision, x: &[f32], inputs: usize) -> Vec<f32> {
     }
 }
 
-fn finished(finish: Finish, before: f32, sum: f64) -> f64 {
-    match finish {
-        Finish::Overwrite => sum,
-        Finish::Add => f64::from(before) + sum,
-        Finish::Relu => sum.max(0.0),
-        Finish::AddRelu => (f64::from(before) + sum).max(0.0),
-        Finish::Relu6 => sum.clamp(0.0, 6.0),
+fn finished(epilogue: Epilogue, before: f32, sum: f64) -> f64 {
+    match epilogue {
+        Epilogue::Overwrite => sum,
+        Epilogue::Add => f64::from(before) + sum,
+        Epilogue::Relu => sum.max(0.0),
+        Epilogue::AddRelu => (f64::from(before) + sum).max(0.0),
+        Epilogue::Relu6 => sum.clamp(0.0, 6.0),
     }
 }
 
@@ -47,18 +47,18 @@ fn products_match_nested_loops_on_awkward_sizes() {
                 for precision in Precision::ALL {
                     let x_seen = seen(precision, &x, inputs);
                     for isa in Isa::available() {
-                        for (bias, finish) in [
-                            (Some(&bias), Finish::Overwrite),
-                            (Some(&bias), Finish::Relu6),
-                            (Some(&bias), Finish::Relu),
-                            (Some(&bias), Finish::Add),
-                            (Some(&bias), Finish::AddRelu),
-                            (None, Finish::Add),
+                        for (bias, epilogue) in [
+                            (Some(&bias), Epilogue::Overwrite),
+                            (Some(&bias), Epilogue::Relu6),
+                            (Some(&bias), Epilogue::Relu),
+                            (Some(&bias), Epilogue::Add),
+                            (Some(&bias), Epilogue::AddRelu),
+                            (None, Epilogue::Add),
                         ] {
                             let bias = bias.map(|bias| &bias[..]);
                             let packed = PackedWeights::new(isa, precision, &weight, bias, inputs);
                             let mut out = before.clone();
-                            packed.apply(&x, &mut out, finish);
+                            packed.apply(&x, &mut out, epilogue);
                             for output in 0..outputs {
                                 let weight = packed.row(output);
                                 for row in 0..rows {
@@ -71,7 +71,7 @@ fn products_match_nested_loops_on_awkward_sizes() {
                                     let sum =
                                         sum + bias.map_or(0.0, |bias| f64::from(bias[output]));
                                     let at = row * outputs + output;
-                                    let expected = finished(finish, before[at], sum);
+                                    let expected = finished(epilogue, before[at], sum);
                                     // A byte on the border between two steps may fall to
                                     // either side: one step of 2/255, times a weight.
                                     let allowed = match precision {
@@ -80,7 +80,7 @@ fn products_match_nested_loops_on_awkward_sizes() {
                                     };
                                     assert!(
                                         (f64::from(out[at]) - expected).abs() < allowed,
-                                        "{} on {}, {finish:?}: [{rows}, {inputs}] × [{outputs}, \
+                                        "{} on {}, {epilogue:?}: [{rows}, {inputs}] × [{outputs}, \
                                          {inputs}]ᵀ at {at}: {} is not {expected}",
                                         precision.name(),
                                         isa.name(),
@@ -104,10 +104,10 @@ fn a_row_gives_the_same_bits_in_any_company() {
         for isa in Isa::available() {
             let packed = PackedWeights::new(isa, precision, &weight, None, inputs);
             let mut together = vec![0.0; rows * outputs];
-            packed.apply(&x, &mut together, Finish::Overwrite);
+            packed.apply(&x, &mut together, Epilogue::Overwrite);
             for (x, together) in x.chunks_exact(inputs).zip(together.chunks_exact(outputs)) {
                 let mut alone = vec![0.0; outputs];
-                packed.apply(x, &mut alone, Finish::Overwrite);
+                packed.apply(x, &mut alone, Epilogue::Overwrite);
                 assert_eq!(alone, together);
             }
         }
@@ -119,18 +119,18 @@ fn bytes_give_the_same_bits_on_every_instruction_set() {
     let (inputs, outputs, rows) = (77, 45, 17);
     let (x, weight) = (values(rows * inputs, 6), values(outputs * inputs, 7));
     let bias = values(outputs, 8);
-    for finish in [Finish::Overwrite, Finish::Add, Finish::Relu6] {
+    for epilogue in [Epilogue::Overwrite, Epilogue::Add, Epilogue::Relu6] {
         let results: Vec<Vec<f32>> = Isa::available()
             .into_iter()
             .map(|isa| {
                 let bias = Some(&bias[..]);
                 let packed = PackedWeights::new(isa, Precision::Int8, &weight, bias, inputs);
                 let mut out = values(rows * outputs, 9);
-                packed.apply(&x, &mut out, finish);
+                packed.apply(&x, &mut out, epilogue);
                 out
             })
             .collect();
-        assert!(results.iter().all(|result| *result == results[0]), "{finish:?}");
+        assert!(results.iter().all(|result| *result == results[0]), "{epilogue:?}");
     }
 }
 
@@ -141,7 +141,7 @@ fn the_largest_bytes_do_not_overflow() {
     for isa in Isa::available() {
         let packed = PackedWeights::new(isa, Precision::Int8, &weight, None, inputs);
         let mut out = [0.0];
-        packed.apply(&x, &mut out, Finish::Overwrite);
+        packed.apply(&x, &mut out, Epilogue::Overwrite);
         assert!((out[0] + inputs as f32).abs() < 0.5, "{} on {}", out[0], isa.name());
     }
 }
@@ -152,11 +152,11 @@ fn what_is_not_a_number_is_not_hidden() {
     for precision in Precision::ALL {
         for isa in Isa::available() {
             let packed = PackedWeights::new(isa, precision, &weight, None, 20);
-            for finish in [Finish::Overwrite, Finish::Add, Finish::Relu6] {
+            for epilogue in [Epilogue::Overwrite, Epilogue::Add, Epilogue::Relu6] {
                 let mut x = vec![0.1; 20];
                 x[13] = f32::NAN;
                 let mut out = [0.0; 3];
-                packed.apply(&x, &mut out, finish);
+                packed.apply(&x, &mut out, epilogue);
                 let all = out.iter().all(|value| value.is_nan());
                 assert!(all, "{} on {}: {out:?}", precision.name(), isa.name());
             }

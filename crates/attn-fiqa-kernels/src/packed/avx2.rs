@@ -2,18 +2,18 @@
 
 use std::arch::x86_64::*;
 
-use super::Step;
-use super::small_tile::{BYTE_ROWS, FLOAT_ROWS, SmallTile, WIDTH};
+use super::KStep;
+use super::micro_tile::{MR_F32, MR_INT8, MicroTile, TILE_NR};
 
 /// Values of one AVX2 register.
 const LANES: usize = 8;
 
 /// f32 by fused multiply–adds.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn single(tile: &mut SmallTile<'_, f32, FLOAT_ROWS>) {
+pub(super) fn multiply_f32(tile: &mut MicroTile<'_, f32, MR_F32>) {
     check(tile);
-    let mut sums = [[_mm256_setzero_ps(); 2]; FLOAT_ROWS];
-    for (step, Step(weights)) in tile.steps.iter().enumerate() {
+    let mut sums = [[_mm256_setzero_ps(); 2]; MR_F32];
+    for (step, KStep(weights)) in tile.steps.iter().enumerate() {
         let weights = load(weights, tile.first).map(|words| _mm256_castsi256_ps(words));
         for (sums, x) in sums.iter_mut().zip(tile.x) {
             // SAFETY: `check` found a word for every step in every row.
@@ -34,11 +34,11 @@ pub(super) fn single(tile: &mut SmallTile<'_, f32, FLOAT_ROWS>) {
 /// of two products to 16 bits, which 2·255·127 does not fit; so the even and the odd
 /// bytes of a word are widened to 16 bits and multiplied apart.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn bytes(tile: &mut SmallTile<'_, i32, BYTE_ROWS>) {
+pub(super) fn multiply_int8(tile: &mut MicroTile<'_, i32, MR_INT8>) {
     check(tile);
     let low = _mm256_set1_epi16(0xff);
-    let mut sums = [[_mm256_setzero_si256(); 2]; BYTE_ROWS];
-    for (step, Step(weights)) in tile.steps.iter().enumerate() {
+    let mut sums = [[_mm256_setzero_si256(); 2]; MR_INT8];
+    for (step, KStep(weights)) in tile.steps.iter().enumerate() {
         let words = load(weights, tile.first);
         let even = words.map(|words| _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(words)));
         let odd = words.map(|words| _mm256_srai_epi16::<8>(words));
@@ -67,14 +67,14 @@ pub(super) fn bytes(tile: &mut SmallTile<'_, i32, BYTE_ROWS>) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(weights: &[u32], first: usize) -> [__m256i; 2] {
-    let words = &weights[first..first + WIDTH];
+    let words = &weights[first..first + TILE_NR];
     [0, LANES].map(|from| {
         // SAFETY: sixteen words were just found.
         unsafe { _mm256_loadu_si256(words.as_ptr().add(from).cast()) }
     })
 }
 
-fn check<T, const ROWS: usize>(tile: &SmallTile<'_, T, ROWS>) {
+fn check<T, const ROWS: usize>(tile: &MicroTile<'_, T, ROWS>) {
     let steps = tile.steps.len();
     assert!(tile.x.iter().all(|row| row.len() >= steps), "a row ends before its steps");
 }

@@ -1,31 +1,31 @@
 //! The words of a panel's rows brought together step by step: a transpose.
 
-use super::{PANEL, Step};
+use super::{KStep, NR};
 use crate::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Kind;
 use crate::isa::for_every_isa;
 
 /// Rows `[lane, step]` to steps of one word a lane.
-pub(super) fn interleave(isa: Isa, rows: &[u32], panel: &mut [Step]) {
-    assert_eq!(rows.len(), PANEL * panel.len(), "a row for every lane: this is a bug");
+pub(super) fn interleave(isa: Isa, rows: &[u32], panel: &mut [KStep]) {
+    assert_eq!(rows.len(), NR * panel.len(), "a row for every lane: this is a bug");
     #[cfg(target_arch = "x86_64")]
     if isa.0 >= Kind::Avx512 {
         // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
-        return unsafe { wide::interleave(rows, panel) };
+        return unsafe { avx512::interleave(rows, panel) };
     }
     plain(isa, rows, panel);
 }
 
 for_every_isa! {
-    fn plain(rows: &[u32], panel: &mut [Step]) {
+    fn plain(rows: &[u32], panel: &mut [KStep]) {
         /// A cache line of every row: what is read of it is used before it is gone.
         const BLOCK: usize = 16;
         let steps = panel.len();
         for (block, panel) in panel.chunks_mut(BLOCK).enumerate() {
             for (lane, row) in rows.chunks_exact(steps).enumerate() {
                 let row = &row[block * BLOCK..];
-                for (Step(words), word) in panel.iter_mut().zip(row) {
+                for (KStep(words), word) in panel.iter_mut().zip(row) {
                     words[lane] = *word;
                 }
             }
@@ -34,20 +34,20 @@ for_every_isa! {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod wide {
+mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::super::{PANEL, Step};
+    use super::super::{KStep, NR};
     use crate::lanes::{LANES, mask};
 
     #[target_feature(enable = "avx512f")]
-    pub(super) fn interleave(rows: &[u32], panel: &mut [Step]) {
+    pub(super) fn interleave(rows: &[u32], panel: &mut [KStep]) {
         let steps = panel.len();
-        for first_lane in (0..PANEL).step_by(LANES) {
+        for first_lane in (0..NR).step_by(LANES) {
             for (block, panel) in panel.chunks_mut(LANES).enumerate() {
                 let from = first_lane * steps + block * LANES;
                 let words = std::array::from_fn(|row| load(&rows[from + row * steps..], panel));
-                for (Step(lanes), words) in panel.iter_mut().zip(transpose(words)) {
+                for (KStep(lanes), words) in panel.iter_mut().zip(transpose(words)) {
                     let place = &mut lanes[first_lane..first_lane + LANES];
                     // SAFETY: the place holds a register's words.
                     unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), words) };
@@ -59,7 +59,7 @@ mod wide {
     /// As many words of a row as there are steps in a block, and zeros.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn load(row: &[u32], block: &[Step]) -> __m512i {
+    fn load(row: &[u32], block: &[KStep]) -> __m512i {
         let row = &row[..block.len()];
         // SAFETY: lanes behind the row's end are not read.
         unsafe { _mm512_maskz_loadu_epi32(mask(row.len()), row.as_ptr().cast()) }
@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn every_word_finds_its_step_and_lane_on_every_isa() {
         for steps in [1usize, 3, 15, 16, 17, 40] {
-            let rows: Vec<u32> = (0..PANEL * steps).map(|word| word as u32).collect();
+            let rows: Vec<u32> = (0..NR * steps).map(|word| word as u32).collect();
             for isa in Isa::available() {
-                let mut panel = vec![Step([u32::MAX; PANEL]); steps];
+                let mut panel = vec![KStep([u32::MAX; NR]); steps];
                 interleave(isa, &rows, &mut panel);
-                for (step, Step(lanes)) in panel.iter().enumerate() {
+                for (step, KStep(lanes)) in panel.iter().enumerate() {
                     for (lane, word) in lanes.iter().enumerate() {
                         assert_eq!(*word as usize, lane * steps + step, "{}", isa.name());
                     }

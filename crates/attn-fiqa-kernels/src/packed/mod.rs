@@ -2,13 +2,13 @@
 //!
 //! The weights of 32 outputs lie together as `[step, 32 outputs]`, two AVX-512
 //! registers a step, where a step is one 32-bit word: one f32, two bf16 or four
-//! bytes (`words`). All precisions share this layout, so they share the loop
-//! (`tile`) and differ in one instruction.
+//! bytes (`quantize`). All precisions share this layout, so they share the loop
+//! (`avx512`) and differ in one instruction.
 //!
 //! 1. `pack` lays the weights out, quantising them if asked.
 //! 2. `PackedWeights::apply` turns the input's rows into words.
-//! 3. `tile` (AVX-512), `small_tile` (AVX2 and NEON, in `avx2` and `neon`) or
-//!    `portable` (everywhere) multiplies, and finishes each sum with bias, residual or
+//! 3. `avx512` (AVX-512), `micro_tile` (AVX2 and NEON, in `avx2` and `neon`) or
+//!    `reference` (everywhere) multiplies, and finishes each sum with bias, residual or
 //!    ReLU6 before it is stored.
 //!
 //! Where the machine has no dot product of bf16, or a slow one, the input's rows are
@@ -17,31 +17,31 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod interleave;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod micro_tile;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
-mod portable;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod small_tile;
-#[cfg(target_arch = "x86_64")]
-mod tile;
+mod reference;
 
 use std::cell::RefCell;
 
 use crate::Isa;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::isa::Kind;
-use crate::precision::{Finish, Precision};
-use crate::words::{BF16_PER_WORD, RowScale, bf16_rounded, bf16_words, byte_words};
+use crate::precision::{Epilogue, Precision};
+use crate::quantize::{BF16_PER_WORD, QuantParams, quantize_rows, round_to_bf16, to_bf16};
 
 /// Outputs of a panel: two AVX-512 registers.
-pub(crate) const PANEL: usize = 32;
+pub(crate) const NR: usize = 32;
 
 /// The weights of 32 outputs for one word of the input, on a cache line's boundary.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Step(pub(crate) [u32; PANEL]);
+pub(crate) struct KStep(pub(crate) [u32; NR]);
 
 /// Weights `[output, input]` in panels of 32 outputs, the last one padded with zeros.
 #[derive(Debug, Clone)]
@@ -53,14 +53,14 @@ pub struct PackedWeights {
     /// Words of an input row.
     steps: usize,
     /// `[panel, step]`.
-    panels: Vec<Step>,
+    panels: Vec<KStep>,
     /// `[panel · 32]`; zeros where the layer has none.
     bias: Vec<f32>,
     /// For bytes only, `[panel · 32]`: what one step of an output's weights is worth.
     scales: Vec<f32>,
     /// For bytes only, `[panel · 32]`: the sum of an output's bytes, which takes the
     /// inputs' zero point out of the product.
-    byte_sums: Vec<i32>,
+    weight_sums: Vec<i32>,
 }
 
 /// Rows of the input as words.
@@ -69,7 +69,7 @@ pub(crate) struct Rows<'a> {
     /// `[row, step · words a step]`.
     pub(crate) words: &'a [u32],
     /// For bytes only, one a row.
-    pub(crate) scales: &'a [RowScale],
+    pub(crate) params: &'a [QuantParams],
     pub(crate) count: usize,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Rows<'a> {
 #[derive(Default)]
 struct Scratch {
     words: Vec<u32>,
-    scales: Vec<RowScale>,
+    params: Vec<QuantParams>,
 }
 
 thread_local! {
@@ -126,7 +126,7 @@ impl PackedWeights {
         (self.isa, self.precision, self.inputs, self.outputs) == (isa, precision, inputs, outputs)
     }
 
-    /// `out = finish(x · weightᵀ + bias)`; `x` is `[row, input]`, `out` `[row, output]`.
+    /// `out = epilogue(x · weightᵀ + bias)`; `x` is `[row, input]`, `out` `[row, output]`.
     ///
     /// A row gives the same bits in any company. Bytes give the same sums on every
     /// instruction set; f32 and bf16 sums differ in their last digits.
@@ -134,15 +134,15 @@ impl PackedWeights {
     /// # Panics
     ///
     /// When `x` and `out` are not the same number of whole rows.
-    pub fn apply(&self, x: &[f32], out: &mut [f32], finish: Finish) {
+    pub fn apply(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         let rows = x.len() / self.inputs;
         assert_eq!(rows * self.inputs, x.len(), "x is not whole rows");
         assert_eq!(rows * self.outputs, out.len(), "out has another number of rows than x");
         if self.precision == Precision::F32 {
-            let words = as_words(x);
-            return self.multiply(Rows { words, scales: &[], count: rows }, out, finish);
+            let words = as_bits(x);
+            return self.multiply(Rows { words, params: &[], count: rows }, out, epilogue);
         }
-        SCRATCH.with_borrow_mut(|Scratch { words, scales }| {
+        SCRATCH.with_borrow_mut(|Scratch { words, params }| {
             // Grown only: a smaller layer between two large ones would have it cleared anew.
             let needed = rows * self.row_words();
             if words.len() < needed {
@@ -151,77 +151,75 @@ impl PackedWeights {
             let words = &mut words[..needed];
             match self.precision {
                 Precision::Int8 => {
-                    scales.resize(rows, RowScale::default());
-                    byte_words(self.isa, x, self.inputs, words, scales);
+                    params.resize(rows, QuantParams::default());
+                    quantize_rows(self.isa, x, self.inputs, words, params);
                 }
-                _ if self.isa.has_bf16_dot() => bf16_words(self.isa, x, self.inputs, words),
-                _ => bf16_rounded(self.isa, x, self.inputs, words),
+                _ if self.isa.has_bf16_dot() => to_bf16(self.isa, x, self.inputs, words),
+                _ => round_to_bf16(self.isa, x, self.inputs, words),
             }
-            self.multiply(Rows { words, scales, count: rows }, out, finish);
+            self.multiply(Rows { words, params, count: rows }, out, epilogue);
         });
     }
 
     /// As [`Self::apply`], of rows that are words already.
-    pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+    pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], epilogue: Epilogue) {
         #[cfg(target_arch = "x86_64")]
         match (self.precision, self.isa.0) {
             (Precision::F32, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => {
                 // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
-                return unsafe { tile::single(self, rows, out, finish) };
+                return unsafe { avx512::multiply_f32(self, rows, out, epilogue) };
             }
             (Precision::Bf16, Kind::Avx512 | Kind::Avx512Vnni) => {
                 // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
-                return unsafe { tile::widened(self, rows, out, finish) };
+                return unsafe { avx512::multiply_bf16_widened(self, rows, out, epilogue) };
             }
             (Precision::Bf16, Kind::Avx512Bf16) => {
                 // SAFETY: this kind exists only where AVX-512F and its bf16 part were detected.
-                return unsafe { tile::bf16(self, rows, out, finish) };
+                return unsafe { avx512::multiply_bf16(self, rows, out, epilogue) };
             }
             (Precision::Int8, Kind::Avx512Vnni | Kind::Avx512Bf16) => {
                 // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
-                return unsafe { tile::bytes(self, rows, out, finish) };
+                return unsafe { avx512::multiply_int8(self, rows, out, epilogue) };
             }
             (Precision::F32 | Precision::Bf16, Kind::Avx2) => {
                 // SAFETY: this kind exists only where AVX2 and FMA were detected, as do
                 // all that stand behind it.
-                let run = |tile: &mut small_tile::SmallTile<
-                    '_,
-                    f32,
-                    { small_tile::FLOAT_ROWS },
-                >| unsafe { avx2::single(tile) };
-                return small_tile::floats(self, rows, out, finish, run);
+                let run = |tile: &mut micro_tile::MicroTile<'_, f32, { micro_tile::MR_F32 }>| unsafe {
+                    avx2::multiply_f32(tile)
+                };
+                return micro_tile::f32_tiles(self, rows, out, epilogue, run);
             }
             (Precision::Int8, Kind::Avx2 | Kind::Avx512) => {
                 // SAFETY: as above.
-                let run = |tile: &mut small_tile::SmallTile<'_, i32, { small_tile::BYTE_ROWS }>| unsafe {
-                    avx2::bytes(tile)
+                let run = |tile: &mut micro_tile::MicroTile<'_, i32, { micro_tile::MR_INT8 }>| unsafe {
+                    avx2::multiply_int8(tile)
                 };
-                return small_tile::bytes(self, rows, out, finish, run);
+                return micro_tile::int8_tiles(self, rows, out, epilogue, run);
             }
             (_, Kind::Baseline) => {}
         }
         #[cfg(target_arch = "aarch64")]
         match (self.precision, self.isa.0) {
             (Precision::F32 | Precision::Bf16, Kind::Neon) => {
-                return small_tile::floats(self, rows, out, finish, neon::single);
+                return micro_tile::f32_tiles(self, rows, out, epilogue, neon::multiply_f32);
             }
             _ => {}
         }
-        portable::multiply(self, rows, out, finish);
+        reference::multiply(self, rows, out, epilogue);
     }
 
     /// The steps of one panel.
-    fn panel(&self, panel: usize) -> &[Step] {
+    fn panel(&self, panel: usize) -> &[KStep] {
         &self.panels[panel * self.steps..][..self.steps]
     }
 }
 
 /// Steps of two bf16 to twice as many of one f32, in the front of `wide`.
 #[inline(always)]
-pub(crate) fn widen<'a>(steps: &[Step], wide: &'a mut [Step]) -> &'a [Step] {
+pub(crate) fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
     let wide = &mut wide[..BF16_PER_WORD * steps.len()];
     let (pairs, _) = wide.as_chunks_mut::<BF16_PER_WORD>();
-    for (Step(words), [low, high]) in steps.iter().zip(pairs) {
+    for (KStep(words), [low, high]) in steps.iter().zip(pairs) {
         low.0.iter_mut().zip(words).for_each(|(low, word)| *low = word << 16);
         high.0.iter_mut().zip(words).for_each(|(high, word)| *high = word & 0xffff_0000);
     }
@@ -229,7 +227,7 @@ pub(crate) fn widen<'a>(steps: &[Step], wide: &'a mut [Step]) -> &'a [Step] {
 }
 
 /// The bits of f32 values.
-pub(crate) fn as_words(values: &[f32]) -> &[u32] {
+pub(crate) fn as_bits(values: &[f32]) -> &[u32] {
     // SAFETY: f32 and u32 have one size and alignment, and every pattern is a u32.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }

@@ -2,20 +2,20 @@
 
 use std::arch::aarch64::*;
 
-use super::Step;
-use super::small_tile::{FLOAT_ROWS, SmallTile, WIDTH};
+use super::KStep;
+use super::micro_tile::{MR_F32, MicroTile, TILE_NR};
 
 /// Values of one NEON register.
 const LANES: usize = 4;
-const REGISTERS: usize = WIDTH / LANES;
+const REGISTERS: usize = TILE_NR / LANES;
 
-type Sums = [[float32x4_t; REGISTERS]; FLOAT_ROWS];
+type Sums = [[float32x4_t; REGISTERS]; MR_F32];
 
 /// f32 by fused multiply–adds.
-pub(super) fn single(tile: &mut SmallTile<'_, f32, FLOAT_ROWS>) {
+pub(super) fn multiply_f32(tile: &mut MicroTile<'_, f32, MR_F32>) {
     check(tile);
     let mut sums = zeros();
-    for (step, Step(weights)) in tile.steps.iter().enumerate() {
+    for (step, KStep(weights)) in tile.steps.iter().enumerate() {
         let words = load(weights, tile.first);
         // SAFETY: every aarch64 machine of this target has NEON.
         let weights = words.map(|words| unsafe { vreinterpretq_f32_u32(words) });
@@ -28,7 +28,7 @@ pub(super) fn single(tile: &mut SmallTile<'_, f32, FLOAT_ROWS>) {
 #[inline(always)]
 fn add_products(
     sums: &mut Sums,
-    x: &[&[u32]; FLOAT_ROWS],
+    x: &[&[u32]; MR_F32],
     word: usize,
     weights: [float32x4_t; REGISTERS],
 ) {
@@ -46,13 +46,13 @@ fn add_products(
 #[inline(always)]
 fn zeros() -> Sums {
     // SAFETY: every aarch64 machine of this target has NEON.
-    [[unsafe { vdupq_n_f32(0.0) }; REGISTERS]; FLOAT_ROWS]
+    [[unsafe { vdupq_n_f32(0.0) }; REGISTERS]; MR_F32]
 }
 
 /// The tile's sixteen words of one step.
 #[inline(always)]
 fn load(weights: &[u32], first: usize) -> [uint32x4_t; REGISTERS] {
-    let words = &weights[first..first + WIDTH];
+    let words = &weights[first..first + TILE_NR];
     std::array::from_fn(|index| {
         // SAFETY: sixteen words were just found, and every aarch64 machine has NEON.
         unsafe { vld1q_u32(words.as_ptr().add(index * LANES)) }
@@ -60,7 +60,7 @@ fn load(weights: &[u32], first: usize) -> [uint32x4_t; REGISTERS] {
 }
 
 #[inline(always)]
-fn store(sums: &Sums, tile: &mut SmallTile<'_, f32, FLOAT_ROWS>) {
+fn store(sums: &Sums, tile: &mut MicroTile<'_, f32, MR_F32>) {
     for (out, sums) in tile.sums.iter_mut().zip(sums) {
         for (index, &sum) in sums.iter().enumerate() {
             // SAFETY: a row of sums holds four registers, and every aarch64 has NEON.
@@ -69,7 +69,7 @@ fn store(sums: &Sums, tile: &mut SmallTile<'_, f32, FLOAT_ROWS>) {
     }
 }
 
-fn check(tile: &SmallTile<'_, f32, FLOAT_ROWS>) {
+fn check(tile: &MicroTile<'_, f32, MR_F32>) {
     let steps = tile.steps.len();
     assert!(tile.x.iter().all(|row| row.len() >= steps), "a row ends before its steps");
 }

@@ -1,8 +1,8 @@
 //! Weights from `[output, input]` into panels, and back.
 
 use super::interleave::interleave;
-use super::{PANEL, PackedWeights, SCRATCH, Scratch, Step, as_words};
-use crate::words::{BF16_PER_WORD, BYTES_PER_WORD, bf16_pairs, bf16_value, bf16_words};
+use super::{KStep, NR, PackedWeights, SCRATCH, Scratch, as_bits};
+use crate::quantize::{BF16_PER_WORD, BYTES_PER_WORD, bf16_value, to_bf16, to_bf16_pairs};
 use crate::{Isa, Precision};
 
 /// Products of a byte and a signed byte that surely fit in an i32 together.
@@ -11,7 +11,7 @@ const LARGEST_BYTE: f32 = 127.0;
 
 /// One output's weights as words of four signed bytes; what a step of them is worth,
 /// and their sum.
-fn signed_bytes(row: &[f32], words: &mut [u32]) -> (f32, i32) {
+fn quantize_weights(row: &[f32], words: &mut [u32]) -> (f32, i32) {
     let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let scale = largest / LARGEST_BYTE;
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
@@ -66,7 +66,7 @@ impl PackedWeights {
                 BYTES_PER_WORD
             }
         };
-        let padded = outputs.next_multiple_of(PANEL);
+        let padded = outputs.next_multiple_of(NR);
         let steps = inputs.div_ceil(per_word);
         let bytes = if precision == Precision::Int8 { padded } else { 0 };
         Self {
@@ -75,10 +75,10 @@ impl PackedWeights {
             inputs,
             outputs,
             steps,
-            panels: vec![Step([0; PANEL]); padded / PANEL * steps],
+            panels: vec![KStep([0; NR]); padded / NR * steps],
             bias: vec![0.0; padded],
             scales: vec![0.0; bytes],
-            byte_sums: vec![0; bytes],
+            weight_sums: vec![0; bytes],
         }
     }
 
@@ -87,21 +87,21 @@ impl PackedWeights {
         let (precision, isa, inputs, steps) = (self.precision, self.isa, self.inputs, self.steps);
         let mut rows = rows.fuse();
         SCRATCH.with_borrow_mut(|Scratch { words: scratch, .. }| {
-            scratch.resize(PANEL * steps, 0);
-            for panel in 0..self.outputs.div_ceil(PANEL) {
-                let first = panel * PANEL;
+            scratch.resize(NR * steps, 0);
+            for panel in 0..self.outputs.div_ceil(NR) {
+                let first = panel * NR;
                 for (lane, words) in scratch.chunks_exact_mut(steps).enumerate() {
                     let Some(row) = rows.next() else {
                         words.fill(0);
                         continue;
                     };
                     match precision {
-                        Precision::F32 => words.copy_from_slice(as_words(row)),
-                        Precision::Bf16 => bf16_words(isa, row, inputs, words),
+                        Precision::F32 => words.copy_from_slice(as_bits(row)),
+                        Precision::Bf16 => to_bf16(isa, row, inputs, words),
                         Precision::Int8 => {
-                            let (scale, sum) = signed_bytes(row, words);
+                            let (scale, sum) = quantize_weights(row, words);
                             self.scales[first + lane] = scale;
-                            self.byte_sums[first + lane] = sum;
+                            self.weight_sums[first + lane] = sum;
                         }
                     }
                 }
@@ -118,15 +118,14 @@ impl PackedWeights {
             let Some(row) = rows.next() else { return };
             // An odd number of inputs leaves the last high halves zero.
             let other = if self.precision == Precision::Bf16 { rows.next() } else { None };
-            for (panel, values) in row.chunks(PANEL).enumerate() {
+            for (panel, values) in row.chunks(NR).enumerate() {
                 let words = &mut self.panels[panel * steps + step].0[..values.len()];
                 match self.precision {
-                    Precision::F32 => words.copy_from_slice(as_words(values)),
+                    Precision::F32 => words.copy_from_slice(as_bits(values)),
                     Precision::Bf16 => {
-                        let zeros = &[0.0; PANEL][..values.len()];
-                        let other =
-                            other.map_or(zeros, |row| &row[panel * PANEL..][..values.len()]);
-                        bf16_pairs(isa, values, other, words);
+                        let zeros = &[0.0; NR][..values.len()];
+                        let other = other.map_or(zeros, |row| &row[panel * NR..][..values.len()]);
+                        to_bf16_pairs(isa, values, other, words);
                     }
                     Precision::Int8 => {
                         unreachable!("bytes are packed by output: this is a bug")
@@ -144,7 +143,7 @@ impl PackedWeights {
     /// When there is no such output.
     pub fn row(&self, output: usize) -> Vec<f32> {
         assert!(output < self.outputs, "output {output} of {}", self.outputs);
-        let words = self.panel(output / PANEL).iter().map(|step| step.0[output % PANEL]);
+        let words = self.panel(output / NR).iter().map(|step| step.0[output % NR]);
         let mut row: Vec<f32> = match self.precision {
             Precision::F32 => words.map(f32::from_bits).collect(),
             Precision::Bf16 => {

@@ -1,6 +1,6 @@
 //! The layers, each with the numbers that it was loaded with.
 
-use attn_fiqa_kernels::{Depthwise, Finish, Isa, PackedWeights, PatchShape, Precision, patches};
+use attn_fiqa_kernels::{Depthwise, Epilogue, Isa, PackedWeights, PatchShape, Precision, patches};
 
 use super::features::FeatureMap;
 use super::weights::{Weights, WeightsError};
@@ -53,7 +53,7 @@ impl Stem {
             for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * patch)) {
                 patches(self.isa, image.rgb(), image.width(), self.shape, row, pixels);
             }
-            self.weights.apply(pixels, out, Finish::Relu);
+            self.weights.apply(pixels, out, Epilogue::Relu);
         });
     }
 }
@@ -102,9 +102,9 @@ impl Separable {
             self.depthwise.apply(x.features(), rows.clone(), filtered);
             if self.residual {
                 out.copy_from_slice(x.rows(rows));
-                self.pointwise.apply(filtered, out, Finish::AddRelu);
+                self.pointwise.apply(filtered, out, Epilogue::AddRelu);
             } else {
-                self.pointwise.apply(filtered, out, Finish::Relu);
+                self.pointwise.apply(filtered, out, Epilogue::Relu);
             }
         });
     }
@@ -153,25 +153,25 @@ impl Pointwise {
 
     /// The product and nothing else.
     pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap) {
-        self.run(x, None, Finish::Overwrite, out);
+        self.run(x, None, Epilogue::Overwrite, out);
     }
 
     /// Then `max(x, 0)`.
     pub(crate) fn apply_relu(&self, x: &FeatureMap, out: &mut FeatureMap) {
-        self.run(x, None, Finish::Relu, out);
+        self.run(x, None, Epilogue::Relu, out);
     }
 
     /// To the product are added the features of a map of half as many rows and columns,
     /// each cell standing for four, and then `max(x, 0)`.
     pub(crate) fn apply_onto(&self, x: &FeatureMap, coarser: &FeatureMap, out: &mut FeatureMap) {
-        self.run(x, Some(coarser), Finish::AddRelu, out);
+        self.run(x, Some(coarser), Epilogue::AddRelu, out);
     }
 
     fn run(
         &self,
         x: &FeatureMap,
         coarser: Option<&FeatureMap>,
-        finish: Finish,
+        epilogue: Epilogue,
         out: &mut FeatureMap,
     ) {
         let ([rows, columns, _], outputs) = (x.shape(), self.0.outputs());
@@ -189,7 +189,7 @@ impl Pointwise {
                     }
                 }
             }
-            self.0.apply(x.rows(rows), out, finish);
+            self.0.apply(x.rows(rows), out, epilogue);
         });
     }
 }

@@ -1,6 +1,6 @@
 //! One transformer block: `x += attn(norm1(x))`, then `x += mlp(norm2(x))`.
 
-use attn_fiqa_kernels::Finish;
+use attn_fiqa_kernels::Epilogue;
 use rayon::prelude::*;
 
 use crate::checkpoint::CheckpointError;
@@ -65,7 +65,7 @@ impl Block {
         let chunks = tokens.par_chunks(chunk_len * dim).zip(rows.par_chunks_mut(chunk_len * dim));
         chunks.zip(qkv.par_chunks_mut(chunk_len * 3 * dim)).for_each(|((tokens, rows), qkv)| {
             self.norm1.forward(tokens, rows);
-            self.attn.qkv.forward(rows, qkv, Finish::Overwrite);
+            self.attn.qkv.forward(rows, qkv, Epilogue::Overwrite);
         });
         self.attn.mix(qkv, mixed);
         let chunks =
@@ -75,10 +75,10 @@ impl Block {
             self.attn.gather(mixed, chunk * chunk_len, rows);
             let seed = pass.map(|pass| 2 * (pass << 16 | chunk as u64));
             match seed {
-                None => self.attn.proj.forward(rows, tokens, Finish::Add),
+                None => self.attn.proj.forward(rows, tokens, Epilogue::Add),
                 Some(seed) => {
                     let mut added = vec![0.0; tokens.len()];
-                    self.attn.proj.forward(rows, &mut added, Finish::Overwrite);
+                    self.attn.proj.forward(rows, &mut added, Epilogue::Overwrite);
                     drop_out(&mut added, seed);
                     tokens.iter_mut().zip(&added).for_each(|(token, added)| *token += added);
                 }

@@ -1,7 +1,7 @@
 //! A linear layer, `y = x·Wᵀ + b`.
 
 use attn_fiqa_kernels::{
-    Accumulate, Finish, Isa, Matrix, MatrixMut, PackedWeights, Precision, gemm, relu6,
+    Accumulate, Epilogue, Isa, Matrix, MatrixMut, PackedWeights, Precision, gemm, relu6,
 };
 
 pub(super) enum Linear {
@@ -61,24 +61,26 @@ impl Linear {
         }
     }
 
-    /// `out = finish(x·Wᵀ + b)`; `x` is `[row, in]` and `out` `[row, out]`.
-    pub(super) fn forward(&self, x: &[f32], out: &mut [f32], finish: Finish) {
+    /// `out = epilogue(x·Wᵀ + b)`; `x` is `[row, in]` and `out` `[row, out]`.
+    pub(super) fn forward(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         match self {
-            Self::Packed(packed) => packed.apply(x, out, finish),
-            Self::Plain(plain) => plain.forward(x, out, finish),
+            Self::Packed(packed) => packed.apply(x, out, epilogue),
+            Self::Plain(plain) => plain.forward(x, out, epilogue),
         }
     }
 }
 
 impl Plain {
-    fn forward(&self, x: &[f32], out: &mut [f32], finish: Finish) {
+    fn forward(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         let (rows, outputs) = (x.len() / self.inputs, self.bias.len());
         for row in out.chunks_exact_mut(outputs) {
-            match finish {
-                Finish::Add | Finish::AddRelu => {
+            match epilogue {
+                Epilogue::Add | Epilogue::AddRelu => {
                     row.iter_mut().zip(&self.bias).for_each(|(out, b)| *out += b);
                 }
-                Finish::Overwrite | Finish::Relu | Finish::Relu6 => row.copy_from_slice(&self.bias),
+                Epilogue::Overwrite | Epilogue::Relu | Epilogue::Relu6 => {
+                    row.copy_from_slice(&self.bias)
+                }
             }
         }
         gemm(
@@ -89,12 +91,12 @@ impl Plain {
             1.0,
             Accumulate::Add,
         );
-        match finish {
-            Finish::Overwrite | Finish::Add => {}
-            Finish::Relu | Finish::AddRelu => {
+        match epilogue {
+            Epilogue::Overwrite | Epilogue::Add => {}
+            Epilogue::Relu | Epilogue::AddRelu => {
                 out.iter_mut().filter(|out| **out < 0.0).for_each(|out| *out = 0.0);
             }
-            Finish::Relu6 => relu6(self.isa, out),
+            Epilogue::Relu6 => relu6(self.isa, out),
         }
     }
 }
@@ -118,11 +120,11 @@ mod tests {
                 assert_eq!(layer.bias(), bias.clone().unwrap_or(vec![0.0; outputs]));
                 // What was there before must not show through.
                 let mut plain = vec![f32::NAN; rows * outputs];
-                layer.forward(&x, &mut plain, Finish::Overwrite);
+                layer.forward(&x, &mut plain, Epilogue::Overwrite);
                 let mut clipped = vec![f32::NAN; rows * outputs];
-                layer.forward(&x, &mut clipped, Finish::Relu6);
+                layer.forward(&x, &mut clipped, Epilogue::Relu6);
                 let mut added = residual.clone();
-                layer.forward(&x, &mut added, Finish::Add);
+                layer.forward(&x, &mut added, Epilogue::Add);
                 for index in 0..rows * outputs {
                     let (row, output) = (index / outputs, index % outputs);
                     let products = (0..inputs).map(|i| {

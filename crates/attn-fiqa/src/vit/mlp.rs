@@ -1,6 +1,6 @@
 //! The two-layer perceptron of a block: `mlp.fc1` and `mlp.fc2`.
 
-use attn_fiqa_kernels::{Finish, gelu};
+use attn_fiqa_kernels::{Epilogue, gelu};
 
 use crate::checkpoint::CheckpointError;
 
@@ -41,15 +41,15 @@ impl Mlp {
         dropout: Option<u64>,
     ) {
         match self.activation {
-            Activation::Relu6 => self.fc1.forward(x, hidden, Finish::Relu6),
+            Activation::Relu6 => self.fc1.forward(x, hidden, Epilogue::Relu6),
             Activation::Gelu => {
-                self.fc1.forward(x, hidden, Finish::Overwrite);
+                self.fc1.forward(x, hidden, Epilogue::Overwrite);
                 gelu(hidden);
             }
         }
         if let Some(seed) = dropout {
             drop_out(hidden, seed);
         }
-        self.fc2.forward(hidden, out, Finish::Add);
+        self.fc2.forward(hidden, out, Epilogue::Add);
     }
 }

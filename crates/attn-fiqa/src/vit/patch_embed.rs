@@ -1,6 +1,6 @@
 //! Pixels to tokens: `patch_embed.proj`, `cls_token` and `pos_embed`.
 
-use attn_fiqa_kernels::{Finish, Precision};
+use attn_fiqa_kernels::{Epilogue, Precision};
 use rayon::prelude::*;
 
 use crate::checkpoint::CheckpointError;
@@ -61,7 +61,7 @@ impl PatchEmbed {
                 for (row, pixels) in pixels.chunks_exact_mut(patch_len).enumerate() {
                     self.gather(rgb, chunk * chunk_len + row, pixels);
                 }
-                self.proj.forward(pixels, tokens, Finish::Add);
+                self.proj.forward(pixels, tokens, Epilogue::Add);
             },
         );
     }

@@ -111,7 +111,7 @@ impl QueryKey {
     ) -> MeanStatistics<'a> {
         let mut buffers = self.buffers();
         buffers.mean.copy_from_slice(mean_token);
-        self.finish(buffers, key_bias)
+        self.project_mean(buffers, key_bias)
     }
 
     /// Normalises the block's input `[token, dim]` and takes the mean query and key.
@@ -122,7 +122,7 @@ impl QueryKey {
     ) -> AttentionStatistics<'a> {
         let mut buffers = self.buffers();
         self.norm1.mean(block_input, &mut buffers.token, &mut buffers.mean);
-        AttentionStatistics { mean: self.finish(buffers, key_bias), block_input }
+        AttentionStatistics { mean: self.project_mean(buffers, key_bias), block_input }
     }
 
     fn buffers(&self) -> Buffers {
@@ -135,7 +135,7 @@ impl QueryKey {
         })
     }
 
-    fn finish(&self, mut buffers: Buffers, key_bias: Option<&[f32]>) -> MeanStatistics<'_> {
+    fn project_mean(&self, mut buffers: Buffers, key_bias: Option<&[f32]>) -> MeanStatistics<'_> {
         let dim = self.heads * self.head_dim;
         let Buffers { mean, bias, mean_query_key, .. } = &mut buffers;
         bias.copy_from_slice(&self.bias);

@@ -7,21 +7,21 @@
 
 use std::arch::x86_64::*;
 
-use super::{PANEL, PackedWeights, Rows, Step};
+use super::{KStep, NR, PackedWeights, Rows};
 use crate::lanes::{LANES, mask};
-use crate::precision::Finish;
-use crate::words::{BF16_PER_WORD, RowScale};
+use crate::precision::Epilogue;
+use crate::quantize::{BF16_PER_WORD, QuantParams};
 
 /// Rows of a tile: 28 sums, two weights and one input fill the 32 registers. Seven
 /// tiles make the 98 rows that the published networks are split into.
-const TILE: usize = 14;
+const MR: usize = 14;
 /// Steps of f32 and bf16 passed in one go: the panel's part, 64 KiB, and the
 /// tile's, 28 KiB, then stay in the second- and first-level cache.
-const DEPTH: usize = 512;
+const KC: usize = 512;
 /// Steps between two fetches ahead.
-const GROUP: usize = 8;
+const PREFETCH_STEPS: usize = 8;
 /// Bytes of a cache line.
-const LINE: usize = 64;
+const CACHE_LINE: usize = 64;
 
 /// Where one tile reads and writes.
 #[derive(Clone, Copy)]
@@ -41,23 +41,23 @@ struct Tile {
 /// first tile of a panel would otherwise wait for memory at every step.
 #[derive(Clone, Copy)]
 struct Ahead {
-    next: *const Step,
-    /// Bytes to fetch with every [`GROUP`] of steps.
+    next: *const KStep,
+    /// Bytes to fetch with every [`PREFETCH_STEPS`] of steps.
     bytes: usize,
 }
 
 /// The loop that all precisions share: `sums[row] = dot(sums[row], x[row], weights)`
 /// for every step. Expanded in place, so that the sums stay in registers.
-macro_rules! run_down {
+macro_rules! k_loop {
     ($tile:ident, $steps:ident, $sums:ident, $dot:expr) => {
         let mut ahead = $tile.ahead.next.cast::<i8>();
-        for (group, steps) in $steps.chunks(GROUP).enumerate() {
-            for line in (0..$tile.ahead.bytes).step_by(LINE) {
+        for (group, steps) in $steps.chunks(PREFETCH_STEPS).enumerate() {
+            for line in (0..$tile.ahead.bytes).step_by(CACHE_LINE) {
                 _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(line));
             }
             ahead = ahead.wrapping_add($tile.ahead.bytes);
-            for (step, Step(weights)) in steps.iter().enumerate() {
-                let step = group * GROUP + step;
+            for (step, KStep(weights)) in steps.iter().enumerate() {
+                let step = group * PREFETCH_STEPS + step;
                 let left = _mm512_load_si512(weights.as_ptr().cast());
                 let right = _mm512_load_si512(weights.as_ptr().add(LANES).cast());
                 for (row, sums) in $sums.iter_mut().enumerate() {
@@ -93,7 +93,7 @@ macro_rules! for_rows {
     };
 }
 
-/// A product whose sums are f32: passes of `DEPTH` steps, with the sums waiting in
+/// A product whose sums are f32: passes of `KC` steps, with the sums waiting in
 /// `out` between two of them.
 macro_rules! float_kernel {
     ($(#[$doc:meta])* $name:ident, $tile_name:ident, $features:literal, $dot:expr) => {
@@ -103,19 +103,19 @@ macro_rules! float_kernel {
             weights: &PackedWeights,
             rows: Rows<'_>,
             out: &mut [f32],
-            finish: Finish,
+            epilogue: Epilogue,
         ) {
             check(weights, rows, out);
-            for from in (0..weights.steps).step_by(DEPTH) {
-                let to = weights.steps.min(from + DEPTH);
-                let pass = Pass { first: from == 0, last: to == weights.steps, finish };
-                for panel in 0..weights.bias.len() / PANEL {
+            for from in (0..weights.steps).step_by(KC) {
+                let to = weights.steps.min(from + KC);
+                let pass = Pass { first: from == 0, last: to == weights.steps, epilogue };
+                for panel in 0..weights.bias.len() / NR {
                     let steps = &weights.panel(panel)[from..to];
-                    let bias = &weights.bias[panel * PANEL..][..PANEL];
-                    for first_row in (0..rows.count).step_by(TILE) {
+                    let bias = &weights.bias[panel * NR..][..NR];
+                    for first_row in (0..rows.count).step_by(MR) {
                         let ahead = Ahead::new(weights, [panel, from, to], [first_row, rows.count]);
                         let tile = Tile::new(weights, rows, out, [first_row, panel, from], ahead);
-                        let count = TILE.min(rows.count - first_row);
+                        let count = MR.min(rows.count - first_row);
                         // SAFETY: `check` and `Tile::new` keep every row and output
                         // of the tile within `rows` and `out`.
                         unsafe { for_rows!(count, $tile_name(tile, steps, bias, pass)) };
@@ -132,7 +132,7 @@ macro_rules! float_kernel {
         #[target_feature(enable = $features)]
         unsafe fn $tile_name<const ROWS: usize>(
             tile: Tile,
-            steps: &[Step],
+            steps: &[KStep],
             bias: &[f32],
             pass: Pass,
         ) {
@@ -142,7 +142,7 @@ macro_rules! float_kernel {
                 let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
                 for (row, sums) in sums.iter_mut().enumerate() {
                     for half in 0..2 {
-                        let start = match (pass.first, pass.finish.adds()) {
+                        let start = match (pass.first, pass.epilogue.adds()) {
                             (true, false) => bias[half],
                             (true, true) => _mm512_add_ps(tile.load(row, half), bias[half]),
                             (false, _) => tile.load(row, half),
@@ -150,12 +150,12 @@ macro_rules! float_kernel {
                         sums[half] = _mm512_castps_si512(start);
                     }
                 }
-                run_down!(tile, steps, sums, $dot);
+                k_loop!(tile, steps, sums, $dot);
                 for (row, sums) in sums.iter().enumerate() {
                     for half in 0..2 {
                         let mut sum = _mm512_castsi512_ps(sums[half]);
                         if pass.last {
-                            sum = clipped(sum, pass.finish);
+                            sum = activate(sum, pass.epilogue);
                         }
                         tile.store(row, half, sum);
                     }
@@ -170,12 +170,12 @@ macro_rules! float_kernel {
 struct Pass {
     first: bool,
     last: bool,
-    finish: Finish,
+    epilogue: Epilogue,
 }
 
 float_kernel! {
     /// f32 by fused multiply–adds.
-    single, single_tile, "avx512f",
+    multiply_f32, tile_f32, "avx512f",
     |sum, x, weight| _mm512_castps_si512(_mm512_fmadd_ps(
         _mm512_castsi512_ps(x), _mm512_castsi512_ps(weight), _mm512_castsi512_ps(sum),
     ))
@@ -183,7 +183,7 @@ float_kernel! {
 
 float_kernel! {
     /// bf16 by dot products of two, summed in f32.
-    bf16, bf16_tile, "avx512f,avx512bf16",
+    multiply_bf16, tile_bf16, "avx512f,avx512bf16",
     |sum, x: __m512i, weight: __m512i| _mm512_castps_si512(_mm512_dpbf16_ps(
         _mm512_castsi512_ps(sum), as_bf16(x), as_bf16(weight),
     ))
@@ -192,12 +192,12 @@ float_kernel! {
 /// [`super::widen()`] in registers: left to itself the compiler, in some builds, gathers and
 /// scatters single words, which costs a fifth of the product's time.
 #[target_feature(enable = "avx512f")]
-fn widen<'a>(steps: &[Step], wide: &'a mut [Step]) -> &'a [Step] {
+fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
     let wide = &mut wide[..BF16_PER_WORD * steps.len()];
     let (pairs, _) = wide.as_chunks_mut::<BF16_PER_WORD>();
-    for (Step(words), [low, high]) in steps.iter().zip(pairs) {
-        for first in (0..PANEL).step_by(LANES) {
-            // SAFETY: `first` and the LANES words from there lie within the step's PANEL.
+    for (KStep(words), [low, high]) in steps.iter().zip(pairs) {
+        for first in (0..NR).step_by(LANES) {
+            // SAFETY: `first` and the LANES words from there lie within the step's NR.
             unsafe {
                 let both = _mm512_loadu_si512(words.as_ptr().add(first).cast());
                 let upper = _mm512_and_si512(both, _mm512_set1_epi32(0xffff_0000_u32 as i32));
@@ -214,22 +214,27 @@ fn widen<'a>(steps: &[Step], wide: &'a mut [Step]) -> &'a [Step] {
 
 /// bf16 by fused multiply–adds of f32: a panel's part is widened once and meets all rows.
 #[target_feature(enable = "avx512f")]
-pub(super) fn widened(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+pub(super) fn multiply_bf16_widened(
+    weights: &PackedWeights,
+    rows: Rows<'_>,
+    out: &mut [f32],
+    epilogue: Epilogue,
+) {
     check(weights, rows, out);
-    let mut wide = [Step([0; PANEL]); DEPTH];
-    for from in (0..weights.steps).step_by(DEPTH / BF16_PER_WORD) {
-        let to = weights.steps.min(from + DEPTH / BF16_PER_WORD);
-        let pass = Pass { first: from == 0, last: to == weights.steps, finish };
-        for panel in 0..weights.bias.len() / PANEL {
+    let mut wide = [KStep([0; NR]); KC];
+    for from in (0..weights.steps).step_by(KC / BF16_PER_WORD) {
+        let to = weights.steps.min(from + KC / BF16_PER_WORD);
+        let pass = Pass { first: from == 0, last: to == weights.steps, epilogue };
+        for panel in 0..weights.bias.len() / NR {
             let wide = widen(&weights.panel(panel)[from..to], &mut wide);
-            let bias = &weights.bias[panel * PANEL..][..PANEL];
-            for first_row in (0..rows.count).step_by(TILE) {
+            let bias = &weights.bias[panel * NR..][..NR];
+            for first_row in (0..rows.count).step_by(MR) {
                 let ahead = Ahead::new(weights, [panel, from, to], [first_row, rows.count]);
                 let tile = Tile::new(weights, rows, out, [first_row, panel, from], ahead);
-                let count = TILE.min(rows.count - first_row);
+                let count = MR.min(rows.count - first_row);
                 // SAFETY: `check` and `Tile::new` keep every row and output of the tile
                 // within `rows` and `out`.
-                unsafe { for_rows!(count, single_tile(tile, wide, bias, pass)) };
+                unsafe { for_rows!(count, tile_f32(tile, wide, bias, pass)) };
             }
         }
     }
@@ -237,65 +242,70 @@ pub(super) fn widened(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], 
 
 /// Bytes by dot products of four, summed in i32, over all steps at once.
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) fn bytes(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+pub(super) fn multiply_int8(
+    weights: &PackedWeights,
+    rows: Rows<'_>,
+    out: &mut [f32],
+    epilogue: Epilogue,
+) {
     check(weights, rows, out);
-    assert_eq!(rows.scales.len(), rows.count, "one scale a row: this is a bug");
-    for panel in 0..weights.bias.len() / PANEL {
-        for first_row in (0..rows.count).step_by(TILE) {
+    assert_eq!(rows.params.len(), rows.count, "one scale a row: this is a bug");
+    for panel in 0..weights.bias.len() / NR {
+        for first_row in (0..rows.count).step_by(MR) {
             let ahead = Ahead::new(weights, [panel, 0, weights.steps], [first_row, rows.count]);
             let tile = Tile::new(weights, rows, out, [first_row, panel, 0], ahead);
-            let count = TILE.min(rows.count - first_row);
-            let scales = &rows.scales[first_row..][..count];
-            let limits = limits(finish);
+            let count = MR.min(rows.count - first_row);
+            let params = &rows.params[first_row..][..count];
+            let limits = limits(epilogue);
             // SAFETY: `check` and `Tile::new` keep every row and output of the tile
             // within `rows` and `out`, and there is a scale for every row.
             unsafe {
-                if finish.adds() {
-                    for_rows!(count, bytes_tile_adding(tile, weights, panel, scales, limits));
+                if epilogue.adds() {
+                    for_rows!(count, tile_int8_adding(tile, weights, panel, params, limits));
                 } else {
-                    for_rows!(count, bytes_tile_replacing(tile, weights, panel, scales, limits));
+                    for_rows!(count, tile_int8_replacing(tile, weights, panel, params, limits));
                 }
             }
         }
     }
 }
 
-macro_rules! bytes_tile {
+macro_rules! tile_int8 {
     ($name:ident, $adds:literal) => {
         /// # Safety
         ///
         /// `ROWS` rows of all steps must be readable at the tile's `x`, as many rows of the
-        /// masked outputs writable at its `out`, and `scales` must hold `ROWS` values.
+        /// masked outputs writable at its `out`, and `params` must hold `ROWS` values.
         #[target_feature(enable = "avx512f,avx512vnni")]
         unsafe fn $name<const ROWS: usize>(
             tile: Tile,
             weights: &PackedWeights,
             panel: usize,
-            scales: &[RowScale],
+            params: &[QuantParams],
             limits: [f32; 2],
         ) {
             let steps = weights.panel(panel);
-            let halves = [0, LANES].map(|half| panel * PANEL + half);
-            // SAFETY: by the contract above; `bias`, `scales` and `byte_sums` hold whole
+            let halves = [0, LANES].map(|half| panel * NR + half);
+            // SAFETY: by the contract above; `bias`, `scales` and `weight_sums` hold whole
             // panels, and masked lanes are neither read nor written.
             unsafe {
                 // The inputs' zero point is taken out beforehand, which leaves the sums in
                 // their registers to the end.
                 let less = halves.map(|from| {
-                    let sums = _mm512_loadu_si512(weights.byte_sums.as_ptr().add(from).cast());
+                    let sums = _mm512_loadu_si512(weights.weight_sums.as_ptr().add(from).cast());
                     _mm512_sub_epi32(_mm512_setzero_si512(), sums)
                 });
                 let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let zero = _mm512_set1_epi32(scales.get_unchecked(row).zero);
-                    *sums = less.map(|less| _mm512_mullo_epi32(less, zero));
+                    let zero_point = _mm512_set1_epi32(params.get_unchecked(row).zero_point);
+                    *sums = less.map(|less| _mm512_mullo_epi32(less, zero_point));
                 }
-                run_down!(tile, steps, sums, |sum, x, weight| _mm512_dpbusd_epi32(sum, x, weight));
+                k_loop!(tile, steps, sums, |sum, x, weight| _mm512_dpbusd_epi32(sum, x, weight));
                 for half in 0..2 {
                     let bias = _mm512_loadu_ps(weights.bias.as_ptr().add(halves[half]));
                     let weight_scale = _mm512_loadu_ps(weights.scales.as_ptr().add(halves[half]));
                     for (row, sums) in sums.iter().enumerate() {
-                        let scale = _mm512_set1_ps(scales.get_unchecked(row).scale);
+                        let scale = _mm512_set1_ps(params.get_unchecked(row).scale);
                         let factor = _mm512_mul_ps(scale, weight_scale);
                         let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[half]), factor);
                         let mut sum = _mm512_add_ps(sum, bias);
@@ -312,16 +322,16 @@ macro_rules! bytes_tile {
     };
 }
 
-bytes_tile!(bytes_tile_replacing, false);
-bytes_tile!(bytes_tile_adding, true);
+tile_int8!(tile_int8_replacing, false);
+tile_int8!(tile_int8_adding, true);
 
-/// Between which values a finish brings what it stores: [`clipped`] for the bytes' tiles,
-/// whose sums a look at the finish would drive out of their registers.
-fn limits(finish: Finish) -> [f32; 2] {
-    match finish {
-        Finish::Overwrite | Finish::Add => [f32::NEG_INFINITY, f32::INFINITY],
-        Finish::Relu | Finish::AddRelu => [0.0, f32::INFINITY],
-        Finish::Relu6 => [0.0, 6.0],
+/// Between which values an epilogue brings what it stores: [`activate`] for the bytes' tiles,
+/// whose sums a look at the epilogue would drive out of their registers.
+fn limits(epilogue: Epilogue) -> [f32; 2] {
+    match epilogue {
+        Epilogue::Overwrite | Epilogue::Add => [f32::NEG_INFINITY, f32::INFINITY],
+        Epilogue::Relu | Epilogue::AddRelu => [0.0, f32::INFINITY],
+        Epilogue::Relu6 => [0.0, 6.0],
     }
 }
 
@@ -333,15 +343,15 @@ impl Ahead {
         [panel, from, to]: [usize; 3],
         [row, rows]: [usize; 2],
     ) -> Self {
-        let size = (to - from) * size_of::<Step>();
-        let tiles = rows.div_ceil(TILE);
-        let share = size.div_ceil(tiles).next_multiple_of(LINE);
-        let groups = (to - from).div_ceil(GROUP);
+        let size = (to - from) * size_of::<KStep>();
+        let tiles = rows.div_ceil(MR);
+        let share = size.div_ceil(tiles).next_multiple_of(CACHE_LINE);
+        let groups = (to - from).div_ceil(PREFETCH_STEPS);
         let next = (panel + 1) * weights.steps + from;
         let there = next < weights.panels.len();
         Self {
-            next: weights.panels.as_ptr().wrapping_add(next).wrapping_byte_add(row / TILE * share),
-            bytes: if there { share.div_ceil(groups).next_multiple_of(LINE) } else { 0 },
+            next: weights.panels.as_ptr().wrapping_add(next).wrapping_byte_add(row / MR * share),
+            bytes: if there { share.div_ceil(groups).next_multiple_of(CACHE_LINE) } else { 0 },
         }
     }
 }
@@ -357,11 +367,11 @@ impl Tile {
     ) -> Self {
         let (row_words, outputs) = (weights.row_words(), weights.outputs);
         let step_words = row_words / weights.steps;
-        let width = PANEL.min(outputs - panel * PANEL);
+        let width = NR.min(outputs - panel * NR);
         Self {
             x: rows.words[row * row_words + step * step_words..].as_ptr(),
             x_stride: row_words,
-            out: out[row * outputs + panel * PANEL..].as_mut_ptr(),
+            out: out[row * outputs + panel * NR..].as_mut_ptr(),
             out_stride: outputs,
             masks: [mask(width), mask(width.saturating_sub(LANES))],
             ahead,
@@ -397,15 +407,15 @@ fn check(weights: &PackedWeights, rows: Rows<'_>, out: &[f32]) {
     assert!(out.len() >= rows.count * weights.outputs, "rows end behind out");
 }
 
-/// What a finish does last. Of two operands these instructions give the second where
+/// What a epilogue does last. Of two operands these instructions give the second where
 /// either is NaN.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn clipped(values: __m512, finish: Finish) -> __m512 {
-    match finish {
-        Finish::Overwrite | Finish::Add => values,
-        Finish::Relu | Finish::AddRelu => _mm512_max_ps(_mm512_setzero_ps(), values),
-        Finish::Relu6 => {
+fn activate(values: __m512, epilogue: Epilogue) -> __m512 {
+    match epilogue {
+        Epilogue::Overwrite | Epilogue::Add => values,
+        Epilogue::Relu | Epilogue::AddRelu => _mm512_max_ps(_mm512_setzero_ps(), values),
+        Epilogue::Relu6 => {
             _mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_setzero_ps(), values))
         }
     }

@@ -4,7 +4,7 @@
 //! output's weights, so all precisions share one layout and one loop.
 
 #[cfg(target_arch = "x86_64")]
-mod wide;
+mod avx512;
 
 use crate::Isa;
 #[cfg(target_arch = "x86_64")]
@@ -34,22 +34,22 @@ pub(crate) fn bf16_value(bits: u32) -> f32 {
 /// Rows `[row, inputs]` to words of two bf16, an odd row's last word padded with zero.
 ///
 /// What is too small for a bf16 with all its digits may become zero.
-pub(crate) fn bf16_words(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
+pub(crate) fn to_bf16(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     if isa.has_bf16_dot() {
         let steps = inputs.div_ceil(BF16_PER_WORD);
         for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)) {
             // SAFETY: an `Isa` with this dot product exists only where AVX-512F and its
             // bf16 part were detected.
-            unsafe { wide::bf16_row(row, words) };
+            unsafe { avx512::to_bf16_row(row, words) };
         }
         return;
     }
-    plain_bf16_words(isa, x, inputs, words);
+    plain_to_bf16(isa, x, inputs, words);
 }
 
 for_every_isa! {
-    fn plain_bf16_words(x: &[f32], inputs: usize, words: &mut [u32]) {
+    fn plain_to_bf16(x: &[f32], inputs: usize, words: &mut [u32]) {
         let steps = inputs.div_ceil(BF16_PER_WORD);
         for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)) {
             let pairs = row.chunks_exact(BF16_PER_WORD);
@@ -65,7 +65,7 @@ for_every_isa! {
 
 for_every_isa! {
     /// Words of two bf16, one from each of two rows of the same length.
-    pub(crate) fn bf16_pairs(low: &[f32], high: &[f32], words: &mut [u32]) {
+    pub(crate) fn to_bf16_pairs(low: &[f32], high: &[f32], words: &mut [u32]) {
         for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
             *word = bf16_bits(low) | bf16_bits(high) << 16;
         }
@@ -74,7 +74,7 @@ for_every_isa! {
 
 for_every_isa! {
     /// Rows `[row, inputs]` to f32 that are the nearest bf16, an odd row padded with zero.
-    pub(crate) fn bf16_rounded(x: &[f32], inputs: usize, words: &mut [u32]) {
+    pub(crate) fn round_to_bf16(x: &[f32], inputs: usize, words: &mut [u32]) {
         let width = inputs.next_multiple_of(BF16_PER_WORD);
         for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(width)) {
             words[width - 1] = 0;
@@ -87,67 +87,70 @@ for_every_isa! {
 
 /// How a row's bytes stand for numbers: `value = scale · (byte − zero)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct RowScale {
+pub(crate) struct QuantParams {
     pub(crate) scale: f32,
-    pub(crate) zero: i32,
+    pub(crate) zero_point: i32,
 }
 
 /// Rows `[row, inputs]` to words of four unsigned bytes, padded with zero bytes,
 /// each row by the range that it spans. A row that holds NaN or infinity gets
 /// the scale NaN, so that it is seen in the result.
-pub(crate) fn byte_words(
+pub(crate) fn quantize_rows(
     isa: Isa,
     x: &[f32],
     inputs: usize,
     words: &mut [u32],
-    scales: &mut [RowScale],
+    params: &mut [QuantParams],
 ) {
     #[cfg(target_arch = "x86_64")]
     if isa.0 >= Kind::Avx512 {
         let steps = inputs.div_ceil(BYTES_PER_WORD);
-        let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(scales);
-        for ((row, words), row_scale) in rows {
+        let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(params);
+        for ((row, words), quant_params) in rows {
             // SAFETY: an `Isa` of these kinds exists only where AVX-512F and BW were
             // detected.
-            *row_scale = unsafe { wide::byte_row(row, words) };
+            *quant_params = unsafe { avx512::quantize_row(row, words) };
         }
         return;
     }
-    plain_byte_words(isa, x, inputs, words, scales);
+    plain_quantize_rows(isa, x, inputs, words, params);
 }
 
 /// A row's scale and zero point and the factor that its values are brought to steps by,
 /// from the range that it spans; `Err` where it is all zeros or holds what is no number.
 #[inline(always)]
-fn row_scale(row: &[f32], (low, high): (f32, f32)) -> Result<(RowScale, f32, f32), RowScale> {
+fn quant_params(
+    row: &[f32],
+    (low, high): (f32, f32),
+) -> Result<(QuantParams, f32, f32), QuantParams> {
     let scale = (high - low) / 255.0;
     if !(scale.is_finite() && scale > 0.0) {
         let scale = if row.iter().all(|&value| value == 0.0) { 0.0 } else { f32::NAN };
-        return Err(RowScale { scale, zero: 0 });
+        return Err(QuantParams { scale, zero_point: 0 });
     }
     let inverse = 1.0 / scale;
     let zero = (-low * inverse).round();
-    Ok((RowScale { scale, zero: zero as i32 }, inverse, zero))
+    Ok((QuantParams { scale, zero_point: zero as i32 }, inverse, zero))
 }
 
 for_every_isa! {
-    fn plain_byte_words(
-        x: &[f32], inputs: usize, words: &mut [u32], scales: &mut [RowScale],
+    fn plain_quantize_rows(
+        x: &[f32], inputs: usize, words: &mut [u32], params: &mut [QuantParams],
     ) {
         /// Adding 1.5·2²³ rounds to the nearest integer and leaves it in the low bits.
         const ROUND: f32 = 12_582_912.0;
         let steps = inputs.div_ceil(BYTES_PER_WORD);
-        let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(scales);
-        for ((row, words), row_scale_of) in rows {
-            let (found, inverse, zero) = match row_scale(row, range_with_zero(row)) {
+        let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(params);
+        for ((row, words), params_of) in rows {
+            let (found, inverse, zero) = match quant_params(row, range_with_zero(row)) {
                 Ok((found, inverse, zero)) => (found, inverse, zero),
                 Err(found) => {
                     words.fill(0);
-                    *row_scale_of = found;
+                    *params_of = found;
                     continue;
                 }
             };
-            *row_scale_of = found;
+            *params_of = found;
             let byte = |value: f32| {
                 let placed = value * inverse + zero;
                 let placed = if placed > 0.0 { placed } else { 0.0 };
@@ -227,7 +230,7 @@ mod tests {
             row[0] = f32::INFINITY;
             for isa in Isa::available() {
                 let mut words = vec![u32::MAX; 2 * inputs.div_ceil(2)];
-                bf16_words(isa, &row, inputs, &mut words);
+                to_bf16(isa, &row, inputs, &mut words);
                 for (row, words) in row.chunks(inputs).zip(words.chunks(inputs.div_ceil(2))) {
                     for (i, word) in words.iter().enumerate() {
                         let high = row.get(2 * i + 1).map_or(0, |&value| bf16_bits(value));
@@ -237,7 +240,7 @@ mod tests {
                 }
                 let (low, high) = row.split_at(inputs);
                 let mut words = vec![u32::MAX; inputs];
-                bf16_pairs(isa, low, high, &mut words);
+                to_bf16_pairs(isa, low, high, &mut words);
                 for (i, word) in words.iter().enumerate() {
                     assert_eq!(*word, bf16_bits(low[i]) | bf16_bits(high[i]) << 16);
                 }
@@ -251,12 +254,12 @@ mod tests {
             let row: Vec<f32> = (0..inputs).map(|i| ((i * 37 % 101) as f32 - 20.0) / 9.0).collect();
             for isa in Isa::available() {
                 let mut words = vec![u32::MAX; inputs.div_ceil(4)];
-                let mut scales = [RowScale::default()];
-                byte_words(isa, &row, inputs, &mut words, &mut scales);
-                let [RowScale { scale, zero }] = scales;
+                let mut params = [QuantParams::default()];
+                quantize_rows(isa, &row, inputs, &mut words, &mut params);
+                let [QuantParams { scale, zero_point }] = params;
                 for (i, &value) in row.iter().enumerate() {
                     let byte = (words[i / 4] >> (8 * (i % 4)) & 0xff) as i32;
-                    let found = scale * (byte - zero) as f32;
+                    let found = scale * (byte - zero_point) as f32;
                     assert!((found - value).abs() <= 0.501 * scale, "{value} became {found}");
                 }
             }
@@ -271,9 +274,9 @@ mod tests {
                 let row: Vec<f32> = (0..inputs).map(value).collect();
                 let found = Isa::available().into_iter().map(|isa| {
                     let mut words = vec![u32::MAX; inputs.div_ceil(4)];
-                    let mut scales = [RowScale::default()];
-                    byte_words(isa, &row, inputs, &mut words, &mut scales);
-                    (words, scales)
+                    let mut params = [QuantParams::default()];
+                    quantize_rows(isa, &row, inputs, &mut words, &mut params);
+                    (words, params)
                 });
                 let found: Vec<_> = found.collect();
                 assert!(found.iter().all(|one| *one == found[0]), "{inputs} inputs");
@@ -287,11 +290,11 @@ mod tests {
             for (inputs, place) in [(18usize, 17), (70, 0), (70, 69)] {
                 for isa in Isa::available() {
                     let mut words = vec![7; inputs.div_ceil(4)];
-                    let mut scales = [RowScale::default()];
+                    let mut params = [QuantParams::default()];
                     let mut row = vec![1.0; inputs];
                     row[place] = bad;
-                    byte_words(isa, &row, inputs, &mut words, &mut scales);
-                    assert!(scales[0].scale.is_nan(), "{bad} on {}", isa.name());
+                    quantize_rows(isa, &row, inputs, &mut words, &mut params);
+                    assert!(params[0].scale.is_nan(), "{bad} on {}", isa.name());
                 }
             }
         }

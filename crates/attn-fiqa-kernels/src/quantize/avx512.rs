@@ -3,17 +3,17 @@
 
 use std::arch::x86_64::*;
 
-use super::{RowScale, row_scale};
+use super::{QuantParams, quant_params};
 use crate::lanes::{LANES, load, mask};
 
 /// Values that become one register of bytes.
 const BYTES: usize = 64;
 
-/// One row of [`super::byte_words`].
+/// One row of [`super::quantize_rows`].
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn byte_row(row: &[f32], words: &mut [u32]) -> RowScale {
+pub(super) fn quantize_row(row: &[f32], words: &mut [u32]) -> QuantParams {
     assert!(row.len() <= 4 * words.len(), "a row ends behind its words");
-    let (found, inverse, zero) = match row_scale(row, range_with_zero(row)) {
+    let (found, inverse, zero) = match quant_params(row, range_with_zero(row)) {
         Ok(found) => found,
         Err(found) => {
             words.fill(0);
@@ -36,7 +36,7 @@ pub(super) fn byte_row(row: &[f32], words: &mut [u32]) -> RowScale {
         let packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
         let packed = _mm512_permutexvar_epi32(order, packed);
         // SAFETY: a byte is written for each of the chunk's values, and the row's bytes
-        // lie within `words` by the assertion above.
+        // lie within `quantize` by the assertion above.
         unsafe { _mm512_storeu_si512(bytes.add(index * BYTES).cast(), packed) };
     }
     for (index, chunk) in rest.chunks(LANES).enumerate() {
@@ -48,9 +48,9 @@ pub(super) fn byte_row(row: &[f32], words: &mut [u32]) -> RowScale {
     found
 }
 
-/// One row of [`super::bf16_words`].
+/// One row of [`super::to_bf16`].
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) fn bf16_row(row: &[f32], words: &mut [u32]) {
+pub(super) fn to_bf16_row(row: &[f32], words: &mut [u32]) {
     assert!(row.len() <= 2 * words.len(), "a row ends behind its words");
     let pairs = row.chunks(2 * LANES).zip(words.chunks_mut(LANES));
     for (values, words) in pairs {

@@ -3,70 +3,75 @@
 
 use std::ops::Range;
 
-use super::{PANEL, PackedWeights, Rows, Step};
+use super::{KStep, NR, PackedWeights, Rows};
 use crate::isa::for_every_isa;
-use crate::precision::{Finish, Precision};
-use crate::words::{BF16_PER_WORD, RowScale, bf16_value};
+use crate::precision::{Epilogue, Precision};
+use crate::quantize::{BF16_PER_WORD, QuantParams, bf16_value};
 
-pub(super) fn multiply(weights: &PackedWeights, rows: Rows<'_>, out: &mut [f32], finish: Finish) {
+pub(super) fn multiply(
+    weights: &PackedWeights,
+    rows: Rows<'_>,
+    out: &mut [f32],
+    epilogue: Epilogue,
+) {
     let isa = weights.isa;
     for row in 0..rows.count {
         let words = &rows.words[row * weights.row_words()..][..weights.row_words()];
         let out = &mut out[row * weights.outputs..][..weights.outputs];
-        for (panel, out) in out.chunks_mut(PANEL).enumerate() {
-            let lanes = panel * PANEL..(panel + 1) * PANEL;
+        for (panel, out) in out.chunks_mut(NR).enumerate() {
+            let lanes = panel * NR..(panel + 1) * NR;
             let steps = weights.panel(panel);
-            let mut product = [0.0; PANEL];
+            let mut product = [0.0; NR];
             match weights.precision {
-                Precision::F32 => single(isa, words, steps, &mut product),
-                Precision::Bf16 => bf16(isa, words, steps, &mut product),
+                Precision::F32 => multiply_f32(isa, words, steps, &mut product),
+                Precision::Bf16 => multiply_bf16(isa, words, steps, &mut product),
                 Precision::Int8 => {
-                    let mut sums = [0; PANEL];
-                    bytes(isa, words, steps, &mut sums);
-                    unscale(weights, lanes.clone(), rows.scales[row], &sums, &mut product);
+                    let mut sums = [0; NR];
+                    multiply_int8(isa, words, steps, &mut sums);
+                    dequantize(weights, lanes.clone(), rows.params[row], &sums, &mut product);
                 }
             }
-            finish_with(finish, &product, &weights.bias[lanes], out);
+            apply_epilogue(epilogue, &product, &weights.bias[lanes], out);
         }
     }
 }
 
 /// Sums of bytes to the numbers that they stand for; `lanes` are the outputs.
-pub(super) fn unscale(
+pub(super) fn dequantize(
     weights: &PackedWeights,
     lanes: Range<usize>,
-    row: RowScale,
+    row: QuantParams,
     sums: &[i32],
     product: &mut [f32],
 ) {
     let scales = weights.scales[lanes.clone()].iter();
-    let byte_sums = weights.byte_sums[lanes].iter();
-    for (((product, sum), scale), byte_sum) in
-        product.iter_mut().zip(sums).zip(scales).zip(byte_sums)
+    let weight_sums = weights.weight_sums[lanes].iter();
+    for (((product, sum), scale), weight_sum) in
+        product.iter_mut().zip(sums).zip(scales).zip(weight_sums)
     {
-        let sum = sum.wrapping_sub(row.zero.wrapping_mul(*byte_sum));
+        let sum = sum.wrapping_sub(row.zero_point.wrapping_mul(*weight_sum));
         *product = sum as f32 * (row.scale * scale);
     }
 }
 
 /// Stores as many products as `out` has room for.
-pub(super) fn finish_with(finish: Finish, product: &[f32], bias: &[f32], out: &mut [f32]) {
+pub(super) fn apply_epilogue(epilogue: Epilogue, product: &[f32], bias: &[f32], out: &mut [f32]) {
     for ((out, product), bias) in out.iter_mut().zip(product).zip(bias) {
         let sum = product + bias;
-        let sum = if finish.adds() { *out + sum } else { sum };
+        let sum = if epilogue.adds() { *out + sum } else { sum };
         let positive = if sum < 0.0 { 0.0 } else { sum };
-        *out = match finish {
-            Finish::Overwrite | Finish::Add => sum,
-            Finish::Relu | Finish::AddRelu => positive,
-            Finish::Relu6 if positive > 6.0 => 6.0,
-            Finish::Relu6 => positive,
+        *out = match epilogue {
+            Epilogue::Overwrite | Epilogue::Add => sum,
+            Epilogue::Relu | Epilogue::AddRelu => positive,
+            Epilogue::Relu6 if positive > 6.0 => 6.0,
+            Epilogue::Relu6 => positive,
         };
     }
 }
 
 for_every_isa! {
-    fn single(words: &[u32], steps: &[Step], sums: &mut [f32; PANEL]) {
-        for (word, Step(weights)) in words.iter().zip(steps) {
+    fn multiply_f32(words: &[u32], steps: &[KStep], sums: &mut [f32; NR]) {
+        for (word, KStep(weights)) in words.iter().zip(steps) {
             let x = f32::from_bits(*word);
             for (sum, &weight) in sums.iter_mut().zip(weights) {
                 *sum += x * f32::from_bits(weight);
@@ -76,8 +81,8 @@ for_every_isa! {
 }
 
 for_every_isa! {
-    fn bf16(words: &[u32], steps: &[Step], sums: &mut [f32; PANEL]) {
-        for (pair, Step(weights)) in words.chunks_exact(BF16_PER_WORD).zip(steps) {
+    fn multiply_bf16(words: &[u32], steps: &[KStep], sums: &mut [f32; NR]) {
+        for (pair, KStep(weights)) in words.chunks_exact(BF16_PER_WORD).zip(steps) {
             let (low, high) = (f32::from_bits(pair[0]), f32::from_bits(pair[1]));
             for (sum, &weight) in sums.iter_mut().zip(weights) {
                 *sum += low * bf16_value(weight & 0xffff);
@@ -88,8 +93,8 @@ for_every_isa! {
 }
 
 for_every_isa! {
-    fn bytes(words: &[u32], steps: &[Step], sums: &mut [i32; PANEL]) {
-        for (word, Step(weights)) in words.iter().zip(steps) {
+    fn multiply_int8(words: &[u32], steps: &[KStep], sums: &mut [i32; NR]) {
+        for (word, KStep(weights)) in words.iter().zip(steps) {
             for byte in 0..4 {
                 let x = (word >> (8 * byte) & 0xff) as i32;
                 for (sum, &weight) in sums.iter_mut().zip(weights) {

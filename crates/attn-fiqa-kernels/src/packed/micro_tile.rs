@@ -4,54 +4,54 @@
 
 use std::cell::RefCell;
 
-use super::portable::finish_with;
+use super::reference::apply_epilogue;
 #[cfg(target_arch = "x86_64")]
-use super::portable::unscale;
-use super::{PANEL, PackedWeights, Rows, Step, widen};
-use crate::precision::{Finish, Precision};
+use super::reference::dequantize;
+use super::{KStep, NR, PackedWeights, Rows, widen};
+use crate::precision::{Epilogue, Precision};
 
 /// Rows of a tile of f32: twelve AVX2 registers of sums, or 24 of NEON.
-pub(super) const FLOAT_ROWS: usize = 6;
+pub(super) const MR_F32: usize = 6;
 /// Rows of a tile of bytes, which needs more registers for the weights.
 #[cfg(target_arch = "x86_64")]
-pub(super) const BYTE_ROWS: usize = 4;
+pub(super) const MR_INT8: usize = 4;
 /// Outputs of a tile.
-pub(super) const WIDTH: usize = 16;
+pub(super) const TILE_NR: usize = 16;
 
 /// What a kernel multiplies, `sums[row] += x[row] · weights`.
-pub(super) struct SmallTile<'a, T, const ROWS: usize> {
+pub(super) struct MicroTile<'a, T, const ROWS: usize> {
     /// The words of each row, as many as there are steps; behind the last row it is
     /// repeated.
     pub(super) x: [&'a [u32]; ROWS],
-    pub(super) steps: &'a [Step],
+    pub(super) steps: &'a [KStep],
     /// The first of the tile's outputs within the panel.
     pub(super) first: usize,
-    pub(super) sums: [[T; WIDTH]; ROWS],
+    pub(super) sums: [[T; TILE_NR]; ROWS],
 }
 
 thread_local! {
     /// A widened panel; kept by every thread, so that a steady run allocates nothing here.
-    static WIDE: RefCell<Vec<Step>> = const { RefCell::new(Vec::new()) };
+    static WIDE: RefCell<Vec<KStep>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A product whose sums are f32. Steps of bf16 are widened for the kernel.
-pub(super) fn floats(
+pub(super) fn f32_tiles(
     weights: &PackedWeights,
     rows: Rows<'_>,
     out: &mut [f32],
-    finish: Finish,
-    run: impl Fn(&mut SmallTile<'_, f32, FLOAT_ROWS>),
+    epilogue: Epilogue,
+    run: impl Fn(&mut MicroTile<'_, f32, MR_F32>),
 ) {
     let bf16 = weights.precision == Precision::Bf16;
     WIDE.with_borrow_mut(|wide| {
         if bf16 {
-            wide.resize(weights.row_words(), Step([0; PANEL]));
+            wide.resize(weights.row_words(), KStep([0; NR]));
         }
-        for panel in 0..weights.bias.len() / PANEL {
+        for panel in 0..weights.bias.len() / NR {
             let steps = weights.panel(panel);
             let steps = if bf16 { widen(steps, wide) } else { steps };
             let store = |_, outputs, product: &[f32], out: &mut [f32]| {
-                finish_with(finish, product, &weights.bias[outputs..], out);
+                apply_epilogue(epilogue, product, &weights.bias[outputs..], out);
             };
             one_panel(weights, rows, out, (panel, steps), &run, store);
         }
@@ -60,18 +60,18 @@ pub(super) fn floats(
 
 /// A product of bytes.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn bytes(
+pub(super) fn int8_tiles(
     weights: &PackedWeights,
     rows: Rows<'_>,
     out: &mut [f32],
-    finish: Finish,
-    run: impl Fn(&mut SmallTile<'_, i32, BYTE_ROWS>),
+    epilogue: Epilogue,
+    run: impl Fn(&mut MicroTile<'_, i32, MR_INT8>),
 ) {
-    for panel in 0..weights.bias.len() / PANEL {
+    for panel in 0..weights.bias.len() / NR {
         let store = |row: usize, outputs, sums: &[i32], out: &mut [f32]| {
-            let mut product = [0.0; WIDTH];
-            unscale(weights, outputs..outputs + WIDTH, rows.scales[row], sums, &mut product);
-            finish_with(finish, &product, &weights.bias[outputs..], out);
+            let mut product = [0.0; TILE_NR];
+            dequantize(weights, outputs..outputs + TILE_NR, rows.params[row], sums, &mut product);
+            apply_epilogue(epilogue, &product, &weights.bias[outputs..], out);
         };
         one_panel(weights, rows, out, (panel, weights.panel(panel)), &run, store);
     }
@@ -83,22 +83,22 @@ fn one_panel<T: Copy + Default, const ROWS: usize>(
     weights: &PackedWeights,
     rows: Rows<'_>,
     out: &mut [f32],
-    (panel, steps): (usize, &[Step]),
-    run: impl Fn(&mut SmallTile<'_, T, ROWS>),
+    (panel, steps): (usize, &[KStep]),
+    run: impl Fn(&mut MicroTile<'_, T, ROWS>),
     store: impl Fn(usize, usize, &[T], &mut [f32]),
 ) {
     let width = weights.row_words();
-    for first in (0..PANEL).step_by(WIDTH) {
-        let outputs = panel * PANEL + first;
+    for first in (0..NR).step_by(TILE_NR) {
+        let outputs = panel * NR + first;
         if outputs >= weights.outputs {
             continue;
         }
-        let count = WIDTH.min(weights.outputs - outputs);
+        let count = TILE_NR.min(weights.outputs - outputs);
         for first_row in (0..rows.count).step_by(ROWS) {
             let last = rows.count - 1;
             let x = |row: usize| &rows.words[(first_row + row).min(last) * width..][..width];
-            let sums = [[T::default(); WIDTH]; ROWS];
-            let mut tile = SmallTile { x: std::array::from_fn(x), steps, first, sums };
+            let sums = [[T::default(); TILE_NR]; ROWS];
+            let mut tile = MicroTile { x: std::array::from_fn(x), steps, first, sums };
             run(&mut tile);
             for (row, sums) in (first_row..rows.count).zip(&tile.sums) {
                 let out = &mut out[row * weights.outputs + outputs..][..count];

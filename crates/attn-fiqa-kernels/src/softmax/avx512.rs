@@ -35,7 +35,7 @@ pub(super) fn powers(logits: &[f32], scale: f32, words: &mut [u32]) -> f32 {
         let powers = halves(pair).map(|logits| power(_mm512_fmsub_ps(logits, scale, high)));
         sums = [_mm512_add_ps(sums[0], powers[0]), _mm512_add_ps(sums[1], powers[1])];
         // SAFETY: the place holds a register's words.
-        unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), bf16_pairs(powers)) };
+        unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), to_bf16_pairs(powers)) };
     }
     if !last.is_empty() {
         let powers = rest.map(|exponents| power(_mm512_sub_ps(exponents, high)));
@@ -44,7 +44,7 @@ pub(super) fn powers(logits: &[f32], scale: f32, words: &mut [u32]) -> f32 {
         // SAFETY: no more words are written than `last` holds.
         unsafe {
             let place = last.as_mut_ptr().cast();
-            _mm512_mask_storeu_epi32(place, mask(last.len()), bf16_pairs(powers));
+            _mm512_mask_storeu_epi32(place, mask(last.len()), to_bf16_pairs(powers));
         }
     }
     1.0 / _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1]))
@@ -68,7 +68,7 @@ fn power(x: __m512) -> __m512 {
 /// Words of two bf16: the first register's values, then the second's.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn bf16_pairs([lower, upper]: [__m512; 2]) -> __m512i {
+fn to_bf16_pairs([lower, upper]: [__m512; 2]) -> __m512i {
     let bf16 = _mm512_cvtne2ps_pbh(upper, lower);
     // SAFETY: both are 512 bits without invalid patterns.
     unsafe { std::mem::transmute(bf16) }

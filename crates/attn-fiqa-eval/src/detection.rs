@@ -122,7 +122,7 @@ fn share(part: usize, whole: usize) -> Option<f64> {
 fn landmark_error(expected: &Face, found: &Face) -> f32 {
     let points = expected.landmarks.0.iter().zip(&found.landmarks.0);
     let distances = points.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]));
-    distances.sum::<f32>() / 5.0 / expected.landmarks.eye_distance()
+    distances.sum::<f32>() / 5.0 / expected.landmarks.inter_eye_distance()
 }
 
 #[cfg(test)]

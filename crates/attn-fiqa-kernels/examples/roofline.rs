@@ -21,7 +21,7 @@ fn main() {
     let rows: usize = std::env::args().nth(1).map_or(98, |rows| rows.parse().expect("rows"));
     let isa = Isa::from_env().expect("an instruction set of this machine");
     println!("instruction set {}, {rows} rows, one thread", isa.name());
-    println!("precision  peak Gop/s  kernels Gop/s  share  attention Gop/s");
+    println!("precision  peak Gop/s  kernels Gop/s  ratio  attention Gop/s");
     for precision in Precision::ALL {
         let layers: Vec<_> = LINEARS
             .iter()

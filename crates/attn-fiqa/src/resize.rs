@@ -17,7 +17,7 @@ const CHANNELS: usize = 3;
 struct Tap {
     near: usize,
     far: usize,
-    /// The share of `far`, in 0 … 1.
+    /// The fraction of `far`, in 0 … 1.
     weight: f32,
 }
 

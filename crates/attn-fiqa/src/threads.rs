@@ -35,7 +35,7 @@ pub struct Threads {
 #[non_exhaustive]
 pub enum ThreadsError {
     /// More threads than any machine has cores.
-    #[error("{wanted} worker threads were asked for, and at most {} can be started", Threads::MOST)]
+    #[error("{wanted} worker threads were asked for, and at most {} can be started", Threads::MAX)]
     TooMany {
         /// The number asked for.
         wanted: usize,
@@ -53,7 +53,7 @@ pub enum ThreadsError {
 
 impl Threads {
     /// The most worker threads: each needs a stack and may hold a decoded image.
-    pub const MOST: usize = 512;
+    pub const MAX: usize = 512;
 
     /// Starts threads; `None` is one for every core. They compute with the instruction set
     /// that the environment variable `ATTN_FIQA_ISA` names, or else the widest of the
@@ -61,7 +61,7 @@ impl Threads {
     ///
     /// # Errors
     ///
-    /// When there are more than [`Threads::MOST`], the operating system gives none, or
+    /// When there are more than [`Threads::MAX`], the operating system gives none, or
     /// the variable names an instruction set that the machine lacks.
     pub fn new(threads: Option<NonZeroUsize>) -> Result<Self, ThreadsError> {
         Self::with_isa(threads, Isa::from_env()?)
@@ -71,10 +71,10 @@ impl Threads {
     ///
     /// # Errors
     ///
-    /// When there are more than [`Threads::MOST`], or the operating system gives none.
+    /// When there are more than [`Threads::MAX`], or the operating system gives none.
     pub fn with_isa(threads: Option<NonZeroUsize>, isa: Isa) -> Result<Self, ThreadsError> {
         let wanted = threads.map_or(0, NonZeroUsize::get);
-        if wanted > Self::MOST {
+        if wanted > Self::MAX {
             return Err(ThreadsError::TooMany { wanted });
         }
         // The pool of `rten` is the one that can be handed to it; it runs what it

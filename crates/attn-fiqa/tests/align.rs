@@ -188,8 +188,8 @@ proptest! {
         let difference = f64::from(pose.roll - upright.roll) - angle;
         prop_assert!(((difference + 540.0).rem_euclid(360.0) - 180.0).abs() < 0.01, "{difference}");
         prop_assert!((pose.yaw - upright.yaw).abs() < 0.01);
-        let eyes = f64::from(as_landmarks(TEMPLATE_112).eye_distance());
-        prop_assert!((f64::from(landmarks.eye_distance()) / (eyes * scale) - 1.0).abs() < 1e-4);
+        let eyes = f64::from(as_landmarks(TEMPLATE_112).inter_eye_distance());
+        prop_assert!((f64::from(landmarks.inter_eye_distance()) / (eyes * scale) - 1.0).abs() < 1e-4);
     }
 
     #[test]

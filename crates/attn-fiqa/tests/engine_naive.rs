@@ -132,8 +132,8 @@ fn patch_stability(stages: &[Vec<Vec<f64>>], first: usize) -> Vec<f64> {
 /// What a token receives after softmax, mean over heads and queries.
 fn softmax_received(logits: &[Vec<Vec<f64>>], token: usize) -> f64 {
     let rows: Vec<&Vec<f64>> = logits.iter().flatten().collect();
-    let share = |row: &&Vec<f64>| row[token].exp() / row.iter().map(|v| v.exp()).sum::<f64>();
-    rows.iter().map(share).sum::<f64>() / rows.len() as f64
+    let fraction = |row: &&Vec<f64>| row[token].exp() / row.iter().map(|v| v.exp()).sum::<f64>();
+    rows.iter().map(fraction).sum::<f64>() / rows.len() as f64
 }
 
 #[test]

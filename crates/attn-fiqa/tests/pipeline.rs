@@ -237,7 +237,7 @@ fn what_cannot_be_done_is_refused_before_any_image() {
 #[test]
 fn small_faces_are_left_out_by_choice() {
     let engine = engine(false);
-    let choice = FaceChoice { min_eye_distance: 500.0, ..FaceChoice::default() };
+    let choice = FaceChoice { min_inter_eye_distance: 500.0, ..FaceChoice::default() };
     let faces = FaceOptions { choice, ..detected(&engine) };
     let pipeline = FacePipeline::new(Arc::clone(&engine), faces, engine.default_method()).unwrap();
     let failure = pipeline.score(example("astronaut.png")).faces.unwrap_err();

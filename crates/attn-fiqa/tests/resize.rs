@@ -43,11 +43,11 @@ fn naive(image: &Image, x: usize, y: usize, channel: usize, size: (usize, usize)
         f64::from(image.rgb()[(row * image.width() + column) * 3 + channel])
     };
     let (left, top) = (u.floor(), v.floor());
-    let (right_share, lower_share) = (u - left, v - top);
-    (1.0 - lower_share) * (1.0 - right_share) * level(left, top)
-        + (1.0 - lower_share) * right_share * level(left + 1.0, top)
-        + lower_share * (1.0 - right_share) * level(left, top + 1.0)
-        + lower_share * right_share * level(left + 1.0, top + 1.0)
+    let (right_fraction, lower_fraction) = (u - left, v - top);
+    (1.0 - lower_fraction) * (1.0 - right_fraction) * level(left, top)
+        + (1.0 - lower_fraction) * right_fraction * level(left + 1.0, top)
+        + lower_fraction * (1.0 - right_fraction) * level(left, top + 1.0)
+        + lower_fraction * right_fraction * level(left + 1.0, top + 1.0)
 }
 
 fn images() -> impl Strategy<Value = Image> {

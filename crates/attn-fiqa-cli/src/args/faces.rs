@@ -118,7 +118,7 @@ impl DetectorArgs {
     pub(crate) fn choice(&self) -> FaceChoice {
         FaceChoice {
             min_confidence: self.min_confidence,
-            min_eye_distance: self.min_size,
+            min_inter_eye_distance: self.min_size,
             max_faces: self.max_faces.map(|count| count as usize),
         }
     }

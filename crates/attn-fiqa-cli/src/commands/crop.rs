@@ -197,7 +197,7 @@ fn cells(row: &CropRow, file: String) -> Vec<String> {
         text(bounds.map(|bounds| bounds.width)),
         text(bounds.map(|bounds| bounds.height)),
         text(row.face.and_then(|face| face.confidence)),
-        text(landmarks.map(|landmarks| landmarks.eye_distance())),
+        text(landmarks.map(|landmarks| landmarks.inter_eye_distance())),
         text(pose.map(|pose| pose.roll)),
         text(pose.map(|pose| pose.yaw)),
     ];

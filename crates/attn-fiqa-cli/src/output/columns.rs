@@ -285,7 +285,9 @@ impl Record {
             What::BoxWidth => Cell::Number(bounds.map(|bounds| bounds.width)),
             What::BoxHeight => Cell::Number(bounds.map(|bounds| bounds.height)),
             What::Confidence => Cell::Number(self.face.and_then(|face| face.confidence)),
-            What::EyeDistance => Cell::Number(landmarks.map(|landmarks| landmarks.eye_distance())),
+            What::EyeDistance => {
+                Cell::Number(landmarks.map(|landmarks| landmarks.inter_eye_distance()))
+            }
             What::Roll => Cell::Number(landmarks.map(|landmarks| landmarks.pose().roll)),
             What::Yaw => Cell::Number(landmarks.map(|landmarks| landmarks.pose().yaw)),
             What::JitterStd => Cell::Number(self.jitter_std),

@@ -345,13 +345,13 @@ impl Ahead {
     ) -> Self {
         let size = (to - from) * size_of::<KStep>();
         let tiles = rows.div_ceil(MR);
-        let share = size.div_ceil(tiles).next_multiple_of(CACHE_LINE);
+        let portion = size.div_ceil(tiles).next_multiple_of(CACHE_LINE);
         let groups = (to - from).div_ceil(PREFETCH_STEPS);
         let next = (panel + 1) * weights.steps + from;
         let there = next < weights.panels.len();
         Self {
-            next: weights.panels.as_ptr().wrapping_add(next).wrapping_byte_add(row / MR * share),
-            bytes: if there { share.div_ceil(groups).next_multiple_of(CACHE_LINE) } else { 0 },
+            next: weights.panels.as_ptr().wrapping_add(next).wrapping_byte_add(row / MR * portion),
+            bytes: if there { portion.div_ceil(groups).next_multiple_of(CACHE_LINE) } else { 0 },
         }
     }
 }

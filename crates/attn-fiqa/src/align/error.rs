@@ -30,7 +30,7 @@ pub enum LandmarkError {
     /// A point is far from the image, or none lies in it.
     #[error(
         "{name} is at ({x}, {y}), outside of the image of {width}×{height} pixels; expected \
-         pixels of the upright image, not shares of it or pixels of another size"
+         pixels of the upright image, not fractions of it or pixels of another size"
     )]
     Outside {
         /// Which of the five.

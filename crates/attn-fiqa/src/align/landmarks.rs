@@ -29,7 +29,7 @@ impl Landmarks {
         ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
 
     /// Distance between the two eyes, in pixels: the usual measure of a face's size.
-    pub fn eye_distance(&self) -> f32 {
+    pub fn inter_eye_distance(&self) -> f32 {
         let [left, right, ..] = self.0;
         (right[0] - left[0]).hypot(right[1] - left[1])
     }

@@ -10,7 +10,7 @@ pub struct Candidate {
     /// Its score; higher is better.
     pub score: f32,
     /// Pixels between its eyes, 0 if not known; decides between equal scores.
-    pub eye_distance: f32,
+    pub inter_eye_distance: f32,
     /// What it looks like.
     pub thumbnail: Thumbnail,
 }
@@ -62,7 +62,7 @@ fn select_of_one(
     mut members: Vec<usize>,
     options: &SelectOptions,
 ) -> Vec<Pick> {
-    let key = |index: usize| (candidates[index].score, candidates[index].eye_distance, index);
+    let key = |index: usize| (candidates[index].score, candidates[index].inter_eye_distance, index);
     members.sort_by(|&a, &b| best_first(key(a), key(b)));
     let of = members.len();
     let mut picks: Vec<Pick> = Vec::new();
@@ -88,11 +88,11 @@ mod tests {
     use crate::crop::Crop;
 
     /// A face whose image is one of a few that have nothing in common.
-    fn face(group: usize, score: f32, eye_distance: f32, image: usize) -> Candidate {
+    fn face(group: usize, score: f32, inter_eye_distance: f32, image: usize) -> Candidate {
         let level = |i: usize| if ((i % 16) >> image) & 1 == 1 { 220 } else { 30 };
         let rgb = (0..16 * 16).flat_map(|i| [level(i); 3]).collect();
         let thumbnail = Thumbnail::of(&Crop::from_rgb(16, rgb).expect("a crop"));
-        Candidate { group, score, eye_distance, thumbnail }
+        Candidate { group, score, inter_eye_distance, thumbnail }
     }
 
     fn picks(

@@ -155,7 +155,7 @@ fn scale(metadata: &BTreeMap<String, String>) -> Result<Option<QualityScale>, Ch
         let text = metadata.get(key).map_or("", String::as_str);
         if text.len() <= MAX_TEXT { text } else { "" }
     };
-    let expected = "`quality score matched|clean share` of each, separated by semicolons";
+    let expected = "`quality score matched|clean fraction` of each, separated by semicolons";
     let read = (anchors.len() <= MAX_TEXT)
         .then(|| anchors.split(';').map(anchor).collect::<Option<Vec<_>>>())
         .flatten()
@@ -177,25 +177,25 @@ fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Reads `quality score matched|clean share`.
+/// Reads `quality score matched|clean fraction`.
 fn anchor(text: &str) -> Option<Anchor> {
     let parts: Vec<&str> = text.split(' ').collect();
-    let &[quality, score, kind, share] = parts.as_slice() else { return None };
-    let share = finite(share).filter(|share| (0.0..=1.0).contains(share))?;
+    let &[quality, score, kind, fraction] = parts.as_slice() else { return None };
+    let fraction = finite(fraction).filter(|fraction| (0.0..=1.0).contains(fraction))?;
     let meaning = match kind {
-        "matched" => Meaning::Matched(share),
-        "clean" => Meaning::CleanFaces(share),
+        "matched" => Meaning::Matched(fraction),
+        "clean" => Meaning::CleanFaces(fraction),
         _ => return None,
     };
     Some(Anchor { quality: quality.parse().ok()?, score: score.parse().ok()?, meaning })
 }
 
 fn written(anchor: &Anchor) -> String {
-    let (kind, share) = match anchor.meaning {
-        Meaning::Matched(share) => ("matched", share),
-        Meaning::CleanFaces(share) => ("clean", share),
+    let (kind, fraction) = match anchor.meaning {
+        Meaning::Matched(fraction) => ("matched", fraction),
+        Meaning::CleanFaces(fraction) => ("clean", fraction),
     };
-    format!("{} {} {kind} {share}", anchor.quality, anchor.score)
+    format!("{} {} {kind} {fraction}", anchor.quality, anchor.score)
 }
 
 fn scale_to_metadata(scale: &QualityScale) -> [(String, String); 4] {

@@ -50,7 +50,7 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// The share of parameters that a score does not need, from 0 to 1.
+    /// The fraction of parameters that a score does not need, from 0 to 1.
     pub fn fraction_not_needed(&self) -> f64 {
         match self.parameters {
             0 => 0.0,

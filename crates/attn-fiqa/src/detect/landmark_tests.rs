@@ -37,20 +37,20 @@ fn portrait() -> Image {
     example(include_bytes!("../../../../examples/astronaut.png"))
 }
 
-/// Mean distance of points, as a share of the distance between the eyes of the second.
+/// Mean distance of points, as a fraction of the distance between the eyes of the second.
 fn error(found: &Landmarks, expected: &Landmarks) -> f32 {
     let pairs = found.0.iter().zip(&expected.0);
     let sum: f32 = pairs.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1])).sum();
-    sum / 5.0 / expected.eye_distance()
+    sum / 5.0 / expected.inter_eye_distance()
 }
 
-/// Turned by degrees and scaled about the face's middle, then moved by shares of the
+/// Turned by degrees and scaled about the face's middle, then moved by fractions of the
 /// distance between the eyes.
 fn about_the_face(degrees: f64, scale: f64, shift: [f64; 2]) -> Similarity {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (a, b) = (scale * cos, scale * sin);
     let [x, y] = [224.4, 124.5];
-    let eyes = f64::from(PORTRAIT.eye_distance());
+    let eyes = f64::from(PORTRAIT.inter_eye_distance());
     let shift = [x - (a * x - b * y) + shift[0] * eyes, y - (b * x + a * y) + shift[1] * eyes];
     Similarity { a, b, shift }
 }

@@ -324,9 +324,9 @@ impl Detector {
         let Some(fixed) = self.network.fixed_size() else {
             return pyramid::levels(width, height, pyramid::WORKING_SIDE);
         };
-        let share = (fixed.width as f64 / width as f64).min(fixed.height as f64 / height as f64);
-        let share = share.min(1.0);
-        let scaled = |length: usize| ((length as f64 * share) as usize).max(1);
+        let fraction = (fixed.width as f64 / width as f64).min(fixed.height as f64 / height as f64);
+        let fraction = fraction.min(1.0);
+        let scaled = |length: usize| ((length as f64 * fraction) as usize).max(1);
         vec![(scaled(width), scaled(height))]
     }
 

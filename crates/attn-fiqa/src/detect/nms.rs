@@ -26,7 +26,7 @@ pub(super) fn nms(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
     kept
 }
 
-/// Mean distance of the five landmarks of two faces, as a share of the larger distance
+/// Mean distance of the five landmarks of two faces, as a fraction of the larger distance
 /// between the eyes, below which they are one face's.
 const SHARED_LANDMARKS: f32 = 0.35;
 
@@ -47,7 +47,7 @@ pub(super) fn without_shared_landmarks(mut faces: Vec<Face>) -> Vec<Face> {
 fn share_landmarks(a: &Face, b: &Face) -> bool {
     let pairs = a.landmarks.0.iter().zip(&b.landmarks.0);
     let sum: f32 = pairs.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1])).sum();
-    let eyes = a.landmarks.eye_distance().max(b.landmarks.eye_distance());
+    let eyes = a.landmarks.inter_eye_distance().max(b.landmarks.inter_eye_distance());
     sum / 5.0 < SHARED_LANDMARKS * eyes
 }
 

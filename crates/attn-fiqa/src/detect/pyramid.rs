@@ -30,7 +30,7 @@ const LEAST_IN_COARSER: f32 = 100.0;
 /// a third of it: plenty. The network takes blurred folds and badges that fill hundreds of
 /// pixels for faces; with their surroundings it does not.
 const TO_CONFIRM: f32 = 200.0;
-/// How sure of a face, as a share of what is asked for, the coarser level must be.
+/// How sure of a face, as a fraction of what is asked for, the coarser level must be.
 pub(super) const CONFIRMING: f32 = 0.5;
 /// Smaller images are doubled: a face of 8 pixels is then one of 16.
 const TINY: usize = 128;

@@ -18,10 +18,10 @@ use crate::recognise::mirrored;
 const EYES: f64 = 27.0;
 /// How many views a face is shown in, one by the points of the other: at least and at most.
 const LOOKS: (usize, usize) = (2, 4);
-/// Mean way of the points from one look to the next, as a share of the distance between
+/// Mean way of the points from one look to the next, as a fraction of the distance between
 /// the eyes, below which there is no further look.
 const SETTLED: f64 = 0.05;
-/// Mean way of the five points, as a share of the distance between the eyes of the
+/// Mean way of the five points, as a fraction of the distance between the eyes of the
 /// template laid on the face, from which on the new points are not believed.
 const TOO_FAR: f64 = 0.75;
 /// Mirroring exchanges the eyes and the corners of the mouth.
@@ -82,7 +82,7 @@ fn believable(rough: &Landmarks, found: &Landmarks, image: &Image) -> bool {
         && way(rough, found).is_some_and(|way| way <= TOO_FAR)
 }
 
-/// Mean distance of the points from where they were, as a share of the distance between
+/// Mean distance of the points from where they were, as a fraction of the distance between
 /// the eyes of the template laid on those; `None` where those are no face's.
 fn way(before: &Landmarks, after: &Landmarks) -> Option<f64> {
     let eyes = template_eyes() / similarity_to_template(before, 112).ok()?.scale();

@@ -24,7 +24,7 @@ use crate::threads::{Isa, Threads, ThreadsError};
 use crate::vit::config::VitConfig;
 use crate::vit::{EmbeddingHead, QueryKey};
 
-pub use precision::{ChosenPrecision, MOST_MOVED, PrecisionChoice};
+pub use precision::{ChosenPrecision, MAX_SCORE_SHIFT, PrecisionChoice};
 pub use request::{Request, RequestError};
 
 /// How an [`Engine`] is built.
@@ -226,8 +226,8 @@ impl Engine {
             let faster = load(candidate)?;
             let reference = std::mem::replace(&mut self.backend, faster);
             let found = scores(self);
-            match precision::most_moved(&exact, &found) {
-                Some(moved) if moved <= MOST_MOVED => {
+            match precision::max_shift(&exact, &found) {
+                Some(moved) if moved <= MAX_SCORE_SHIFT => {
                     self.precision = ChosenPrecision { precision: candidate, moved: Some(moved) };
                     break;
                 }

@@ -19,20 +19,20 @@ pub enum PrecisionChoice {
     /// As named.
     Fixed(Precision),
     /// The fastest one of this machine with which no probe's score moves by more than
-    /// [`MOST_MOVED`] of the probes' range; f32 where there is none.
+    /// [`MAX_SCORE_SHIFT`] of the probes' range; f32 where there is none.
     Auto,
 }
 
-/// How far `auto` lets the score of a probe move, as a share of the range that the
+/// How far `auto` lets the score of a probe move, as a fraction of the range that the
 /// probes' scores span, from a clean face to ruined ones.
-pub const MOST_MOVED: f32 = 0.02;
+pub const MAX_SCORE_SHIFT: f32 = 0.02;
 
 /// What was chosen, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChosenPrecision {
     /// What the blocks multiply in.
     pub precision: Precision,
-    /// For [`PrecisionChoice::Auto`], the most that a probe's score moved as a share of
+    /// For [`PrecisionChoice::Auto`], the most that a probe's score moved as a fraction of
     /// the probes' range; zero for f32.
     pub moved: Option<f32>,
 }
@@ -73,34 +73,34 @@ impl fmt::Display for ChosenPrecision {
                 f,
                 " (auto: no faster precision of this machine was seen to keep probes within \
                  {:.0} % of their range)",
-                100.0 * MOST_MOVED
+                100.0 * MAX_SCORE_SHIFT
             ),
             Some(moved) => write!(
                 f,
                 " (auto: probes moved by {:.2} % of their range, at most {:.0} % allowed)",
                 100.0 * moved,
-                100.0 * MOST_MOVED
+                100.0 * MAX_SCORE_SHIFT
             ),
         }
     }
 }
 
-/// The most that any method's scores moved, by [`share_moved`]; `None` where one of them
+/// The most that any method's scores moved, by [`relative_shift`]; `None` where one of them
 /// has none.
-pub(super) fn most_moved(exact: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f32> {
-    let moved = exact.iter().zip(found).map(|(exact, found)| share_moved(exact, found));
+pub(super) fn max_shift(exact: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f32> {
+    let moved = exact.iter().zip(found).map(|(exact, found)| relative_shift(exact, found));
     moved.collect::<Option<Vec<f32>>>()?.into_iter().reduce(f32::max)
 }
 
-/// The most that a score moved, as a share of the range of the exact ones; `None` where
+/// The most that a score moved, as a fraction of the range of the exact ones; `None` where
 /// that is no number or there is no range.
-fn share_moved(exact: &[f32], found: &[f32]) -> Option<f32> {
+fn relative_shift(exact: &[f32], found: &[f32]) -> Option<f32> {
     let highest = exact.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let lowest = exact.iter().copied().fold(f32::INFINITY, f32::min);
-    let shares = exact.iter().zip(found).map(|(e, f)| (e - f).abs() / (highest - lowest));
-    let shares: Vec<f32> = shares.collect();
-    let finite = !shares.is_empty() && shares.iter().all(|share| share.is_finite());
-    finite.then(|| shares.into_iter().fold(0.0, f32::max))
+    let shifts = exact.iter().zip(found).map(|(e, f)| (e - f).abs() / (highest - lowest));
+    let shifts: Vec<f32> = shifts.collect();
+    let finite = !shifts.is_empty() && shifts.iter().all(|shift| shift.is_finite());
+    finite.then(|| shifts.into_iter().fold(0.0, f32::max))
 }
 
 /// A face, aligned and of good quality, and what blur, darkness, noise and a cover make
@@ -161,11 +161,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_is_of_the_exact_scores_range() {
-        assert_eq!(share_moved(&[1.0, 3.0], &[1.5, 3.0]), Some(0.25));
-        assert_eq!(share_moved(&[1.0, 1.0], &[1.0, 1.0]), None);
-        assert_eq!(share_moved(&[1.0, 2.0], &[f32::NAN, 2.0]), None);
-        assert_eq!(share_moved(&[], &[]), None);
+    fn a_shift_is_relative_to_the_exact_scores_range() {
+        assert_eq!(relative_shift(&[1.0, 3.0], &[1.5, 3.0]), Some(0.25));
+        assert_eq!(relative_shift(&[1.0, 1.0], &[1.0, 1.0]), None);
+        assert_eq!(relative_shift(&[1.0, 2.0], &[f32::NAN, 2.0]), None);
+        assert_eq!(relative_shift(&[], &[]), None);
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
     fn every_method_is_judged() {
         let exact = [vec![0.0, 1.0], vec![0.0, 10.0]];
         let found = [vec![0.0, 1.0], vec![5.0, 10.0]];
-        assert_eq!(most_moved(&exact, &found), Some(0.5));
-        assert_eq!(most_moved(&exact, &[vec![0.0, 1.0], vec![f32::NAN, 10.0]]), None);
+        assert_eq!(max_shift(&exact, &found), Some(0.5));
+        assert_eq!(max_shift(&exact, &[vec![0.0, 1.0], vec![f32::NAN, 10.0]]), None);
     }
 }

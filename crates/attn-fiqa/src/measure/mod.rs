@@ -119,10 +119,12 @@ impl Measure {
     /// # Errors
     ///
     /// When a network cannot judge the crop.
-    pub fn take(&self, info: &FaceInfo, crop: &Crop) -> Result<f32, Failure> {
+    pub fn compute(&self, info: &FaceInfo, crop: &Crop) -> Result<f32, Failure> {
         Ok(match self {
             Self::Laplacian => sharpness(crop),
-            Self::EyeDistance => info.landmarks.map_or(f32::NAN, |found| found.eye_distance()),
+            Self::EyeDistance => {
+                info.landmarks.map_or(f32::NAN, |found| found.inter_eye_distance())
+            }
             Self::DetectorScore => info.confidence.unwrap_or(f32::NAN),
             Self::Network(network) => network.score(crop)?,
         })

@@ -10,14 +10,18 @@ pub struct FaceChoice {
     /// How sure the detector must be, 0 to 1.
     pub min_confidence: f32,
     /// The least distance between the eyes, in pixels of the image.
-    pub min_eye_distance: f32,
+    pub min_inter_eye_distance: f32,
     /// The most faces of one image, the largest ones; `None` is all.
     pub max_faces: Option<usize>,
 }
 
 impl Default for FaceChoice {
     fn default() -> Self {
-        Self { min_confidence: DEFAULT_MIN_CONFIDENCE, min_eye_distance: 0.0, max_faces: None }
+        Self {
+            min_confidence: DEFAULT_MIN_CONFIDENCE,
+            min_inter_eye_distance: 0.0,
+            max_faces: None,
+        }
     }
 }
 
@@ -29,7 +33,7 @@ impl FaceChoice {
     /// [`Status::NoFace`] with the reason when none stays.
     pub(super) fn choose(&self, faces: Vec<Face>) -> Result<Vec<Face>, Failure> {
         let none = "no face was found in the image";
-        self.choose_by(faces, none, |face| face.landmarks.eye_distance())
+        self.choose_by(faces, none, |face| face.landmarks.inter_eye_distance())
     }
 
     /// The same of faces that come without a box: first the one whose eyes are
@@ -38,7 +42,7 @@ impl FaceChoice {
         &self,
         mut faces: Vec<ListedFace>,
     ) -> Result<Vec<ListedFace>, Failure> {
-        let eyes = |face: &ListedFace| face.landmarks.eye_distance();
+        let eyes = |face: &ListedFace| face.landmarks.inter_eye_distance();
         faces.retain(|face| face.confidence.is_none_or(|sure| sure >= self.min_confidence));
         faces.sort_by(|a, b| eyes(b).total_cmp(&eyes(a)));
         let none = "the landmark file lists no face of this image that is sure enough";
@@ -57,10 +61,10 @@ impl FaceChoice {
         }
         let widest = faces.iter().map(&eyes).fold(0.0, f32::max);
         // Landmarks that are no numbers are for the alignment to refuse by name.
-        let wide = |eyes: f32| eyes >= self.min_eye_distance || eyes.is_nan();
+        let wide = |eyes: f32| eyes >= self.min_inter_eye_distance || eyes.is_nan();
         faces.retain(|face| wide(eyes(face)));
         if faces.is_empty() {
-            let least = self.min_eye_distance;
+            let least = self.min_inter_eye_distance;
             let faces = if found == 1 { "1 face was" } else { &format!("{found} faces were") };
             return Err(Failure::new(
                 Status::NoFace,

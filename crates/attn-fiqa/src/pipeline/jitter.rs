@@ -12,7 +12,7 @@ use crate::pixels::Image;
 use crate::random::{STEP, split_mix};
 use crate::score::Method;
 
-/// Standard deviation of the noise on each coordinate, as a share of the
+/// Standard deviation of the noise on each coordinate, as a fraction of the
 /// distance between the eyes: what good detectors differ by.
 const NOISE: f64 = 0.02;
 
@@ -81,7 +81,7 @@ impl Noise {
     }
 
     fn applied_to(&mut self, landmarks: &Landmarks) -> Landmarks {
-        let size = NOISE * f64::from(landmarks.eye_distance());
+        let size = NOISE * f64::from(landmarks.inter_eye_distance());
         Landmarks(landmarks.0.map(|point| {
             point.map(|coordinate| (f64::from(coordinate) + size * self.normal()) as f32)
         }))

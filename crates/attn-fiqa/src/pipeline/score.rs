@@ -66,7 +66,7 @@ impl FacePipeline {
                 let mut assessment = outcome?;
                 let score = |source: &ScoreSource| match source {
                     ScoreSource::Network(place) => Ok(assessment.scores[*place]),
-                    ScoreSource::Measure(measure) => measure.take(info, crop),
+                    ScoreSource::Measure(measure) => measure.compute(info, crop),
                 };
                 assessment.scores = self.sources.iter().map(score).collect::<Result<_, _>>()?;
                 Ok(assessment)

@@ -8,7 +8,7 @@ use super::CHANNELS;
 use crate::pixels::Image;
 
 /// The input positions `first..first + weights.len()` that an output position
-/// covers, with the share of each; the shares add up to one.
+/// covers, with the fraction of each; the fractions add up to one.
 struct Footprint {
     first: usize,
     weights: Vec<f32>,
@@ -109,12 +109,12 @@ mod tests {
         #[test]
         fn pixels_are_means_of_what_they_cover(
             (width, height) in (1usize..24, 1usize..24),
-            shares in (0.05f64..=1.0, 0.05f64..=1.0),
+            fractions in (0.05f64..=1.0, 0.05f64..=1.0),
             seed: u32,
         ) {
             let input = image(width, height, seed);
-            let out = |length: usize, share: f64| ((length as f64 * share) as usize).max(1);
-            let size = (out(width, shares.0), out(height, shares.1));
+            let out = |length: usize, fraction: f64| ((length as f64 * fraction) as usize).max(1);
+            let size = (out(width, fractions.0), out(height, fractions.1));
             let shrunk = shrink_area(Isa::widest(), &input, size.0, size.1).unwrap();
             for y in 0..size.1 {
                 for x in 0..size.0 {

@@ -75,8 +75,8 @@ impl QualityMap {
         let reached = self.scores.partition_point(|&knot| knot <= score);
         let Some(below) = reached.checked_sub(1) else { return 0 };
         let Some(&next) = self.scores.get(reached) else { return 100 };
-        let share = (score - self.scores[below]) / (next - self.scores[below]);
-        (below as f32 + share).round() as i8
+        let fraction = (score - self.scores[below]) / (next - self.scores[below]);
+        (below as f32 + fraction).round() as i8
     }
 }
 

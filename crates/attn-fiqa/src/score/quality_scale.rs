@@ -8,7 +8,7 @@ use super::{Method, QualityMap, QualityMapError};
 pub enum Meaning {
     /// They match a clean image of the same face with this probability, 0 … 1.
     Matched(f64),
-    /// This share, 0 … 1, of ordinary clean faces has a lower score.
+    /// This fraction, 0 … 1, of ordinary clean faces has a lower score.
     CleanFaces(f64),
 }
 
@@ -106,10 +106,10 @@ impl QualityScale {
             if above == 0 {
                 return high.score;
             }
-            let share =
+            let fraction =
                 (quality as f64 - f64::from(low.quality)) / f64::from(high.quality - low.quality);
             let (low, high) = (f64::from(low.score), f64::from(high.score));
-            (low + (high - low) * share) as f32
+            (low + (high - low) * fraction) as f32
         };
         QualityMap::new(method, (0..QualityMap::KNOTS).map(score).collect())
     }
@@ -117,21 +117,21 @@ impl QualityScale {
     /// What an anchor of this scale means, in words.
     pub fn describe(&self, anchor: &Anchor) -> String {
         match anchor.meaning {
-            Meaning::Matched(share) => format!(
+            Meaning::Matched(fraction) => format!(
                 "known again {} % of the time at FMR {} by {}",
-                percent(share),
+                percent(fraction),
                 rate(self.fmr),
                 self.recogniser
             ),
-            Meaning::CleanFaces(share) => {
-                format!("{} % of ordinary clean faces score lower", percent(share))
+            Meaning::CleanFaces(fraction) => {
+                format!("{} % of ordinary clean faces score lower", percent(fraction))
             }
         }
     }
 }
 
-fn percent(share: f64) -> f64 {
-    (share * 1e4).round() / 100.0
+fn percent(fraction: f64) -> f64 {
+    (fraction * 1e4).round() / 100.0
 }
 
 /// A false match rate as the papers write it: `1e-3`.
@@ -184,9 +184,9 @@ mod tests {
         assert_eq!(said[3], "known again 95 % of the time at FMR 1e-3 by net");
         assert_eq!(said[4], "50 % of ordinary clean faces score lower");
         let probability = scale.match_probability;
-        for share in [0.02, 0.5, 0.95] {
-            let found = probability.of(probability.score_at(share) as f32);
-            assert!((f64::from(found) - share).abs() < 1e-6, "{found} ≠ {share}");
+        for fraction in [0.02, 0.5, 0.95] {
+            let found = probability.of(probability.score_at(fraction) as f32);
+            assert!((f64::from(found) - fraction).abs() < 1e-6, "{found} ≠ {fraction}");
         }
     }
 }

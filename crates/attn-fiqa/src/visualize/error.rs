@@ -38,12 +38,12 @@ pub enum VisualizeError {
         /// The high end that was given.
         high: f32,
     },
-    /// The share of the map in an overlay is outside 0…1.
+    /// The fraction of the map in an overlay is outside 0…1.
     #[error(
-        "the share of the map in an overlay (alpha) has to lie between 0, only the face, and 1, only the map, found {alpha}"
+        "the fraction of the map in an overlay (alpha) has to lie between 0, only the face, and 1, only the map, found {alpha}"
     )]
     Alpha {
-        /// The share that was given.
+        /// The fraction that was given.
         alpha: f32,
     },
     /// A crop and the map to be laid over it differ in size.

@@ -59,7 +59,7 @@ impl Drawing {
 
     /// Squares around the points, small enough for the face.
     fn points(&mut self, landmarks: &Landmarks, line: f32) {
-        let half = (line * 1.5).min(landmarks.eye_distance() / 16.0).max(0.5);
+        let half = (line * 1.5).min(landmarks.inter_eye_distance() / 16.0).max(0.5);
         for (&[x, y], color) in landmarks.0.iter().zip(POINTS) {
             // The centre of pixel 0 is 0, its edges −0.5 and 0.5.
             let (x, y) = (x + 0.5, y + 0.5);

@@ -4,7 +4,7 @@ use super::{ColorRange, Colormap, MAX_PIXELS, VisualizeError};
 use crate::crop::Crop;
 use crate::resize::resize_bilinear_grid;
 
-/// Share of the map in the paper's overlays.
+/// Fraction of the map in the paper's overlays.
 pub const DEFAULT_ALPHA: f32 = 0.4;
 
 /// Side in pixels of the crops that the published networks take.
@@ -53,7 +53,7 @@ impl<'a> PatchGrid<'a> {
         };
         let ((left, right, across), (top, bottom, down)) = (tap(x, self.cols), tap(y, self.rows));
         let at = |row: usize, col: usize| range.fraction(self.values[row * self.cols + col]);
-        let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+        let mix = |a: f32, b: f32, fraction: f32| a + (b - a) * fraction;
         let upper = mix(at(top, left), at(top, right), across);
         mix(upper, mix(at(bottom, left), at(bottom, right), across), down)
     }
@@ -67,7 +67,7 @@ pub struct MapStyle {
     pub range: ColorRange,
     /// The colours.
     pub colormap: Colormap,
-    /// Share of the map in an overlay: 0 is only the face, 1 only the map.
+    /// Fraction of the map in an overlay: 0 is only the face, 1 only the map.
     pub alpha: f32,
     /// Side of the image in pixels; for an overlay, the side of the crop.
     pub side: usize,

@@ -2,7 +2,7 @@
 
 use crate::random::{STEP, split_mix};
 
-/// Share of the numbers that are dropped.
+/// Fraction of the numbers that are dropped.
 const RATE: f32 = 0.2;
 
 /// Sets a fifth of `values` to zero and scales the rest so that the sum stays the same

@@ -339,10 +339,10 @@ mod tests {
                         let value = naive_logits(&qk, &normed, key_bias.as_deref(), [head, i, j]);
                         let found = f64::from(matrix[(head * tokens + i) * tokens + j]);
                         prop_assert!((found - value).abs() < 1e-4, "logit {found} is not {value}");
-                        let share = value / (heads * tokens) as f64;
-                        score += share / tokens as f64;
-                        received[j] += share;
-                        paid[i] += share;
+                        let fraction = value / (heads * tokens) as f64;
+                        score += fraction / tokens as f64;
+                        received[j] += fraction;
+                        paid[i] += fraction;
                     }
                 }
             }

@@ -69,14 +69,14 @@ impl Golden {
     }
 }
 
-/// Asserts that values agree within `share` of the largest expected magnitude.
-pub fn assert_close(what: &str, found: &[f32], expected: &[f32], share: f32) {
+/// Asserts that values agree within `fraction` of the largest expected magnitude.
+pub fn assert_close(what: &str, found: &[f32], expected: &[f32], fraction: f32) {
     assert_eq!(found.len(), expected.len(), "{what}: number of values");
     let scale = expected.iter().fold(0.0f32, |scale, value| scale.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs();
         assert!(
-            error <= share * scale,
+            error <= fraction * scale,
             "{what}[{index}]: {found} is not {expected} (off by {error:e} at scale {scale})"
         );
     }

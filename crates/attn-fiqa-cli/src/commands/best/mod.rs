@@ -138,7 +138,9 @@ fn candidates(faces: &[ScoredFace]) -> Vec<Candidate> {
             Candidate {
                 group,
                 score: face.score,
-                eye_distance: face.landmarks.map_or(0.0, |landmarks| landmarks.eye_distance()),
+                inter_eye_distance: face
+                    .landmarks
+                    .map_or(0.0, |landmarks| landmarks.inter_eye_distance()),
                 thumbnail: face.thumbnail.clone(),
             }
         })

@@ -105,7 +105,7 @@ fn values(winner: &Winner<'_>) -> [Value; COLUMNS.len()] {
         json!(face.path),
         json!(face.index),
         number(face.score),
-        optional(face.landmarks.map(|landmarks| landmarks.eye_distance())),
+        optional(face.landmarks.map(|landmarks| landmarks.inter_eye_distance())),
         optional(pose.map(|pose| pose.roll)),
         optional(pose.map(|pose| pose.yaw)),
         optional(face.confidence),
@@ -125,7 +125,7 @@ fn why(face: &ScoredFace, pick: &Pick) -> String {
     let mut reasons = vec![format!("{place} of {}", pick.of)];
     if let Some(landmarks) = face.landmarks {
         let pose = landmarks.pose();
-        reasons.push(format!("{:.0} pixels between the eyes", landmarks.eye_distance()));
+        reasons.push(format!("{:.0} pixels between the eyes", landmarks.inter_eye_distance()));
         reasons.push(format!("roll {:.0}°, yaw {:.0}°", pose.roll, pose.yaw));
     }
     match pick.duplicates {

@@ -1,7 +1,7 @@
 //! Confidence intervals: the same curve on sets drawn from the set.
 
-use super::drawn::{Drawn, Weights};
-use super::workers::numbered;
+use super::resampled::{ResampledSet, Weights};
+use super::workers::parallel_map;
 use super::{Discard, Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, grid};
 use crate::comparisons::Comparisons;
 use crate::error::{EvalError, check_rate};
@@ -74,7 +74,7 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Self::curves`], and if there is no replicate, the level is no share, or
+    /// As [`Self::curves`], and if there is no replicate, the confidence level is not between 0 and 1, or
     /// there is not one pair of identities a comparison.
     pub fn bootstrap(
         &self,
@@ -110,10 +110,10 @@ impl Evaluator<'_> {
             (fnmr, curve.pauc(bootstrap.limit), curve.auc())
         };
         // Replicate, ranking, target.
-        let drawn: Vec<Vec<Vec<Replicate>>> = numbered(
+        let drawn: Vec<Vec<Vec<Replicate>>> = parallel_map(
             bootstrap.replicates as u64,
-            Drawn::bytes(self.comparisons().len()),
-            Drawn::default,
+            ResampledSet::bytes(self.comparisons().len()),
+            ResampledSet::default,
             |drawn, replicate| {
                 drawn.draw(self.comparisons(), bootstrap, replicate);
                 let weights = Weights::Each(drawn);
@@ -177,8 +177,8 @@ impl Bootstrap<'_> {
 pub(crate) fn interval(values: impl Iterator<Item = f64>, level: f64) -> Option<Interval> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    let quantile = |share: f64| {
-        let position = values.len().checked_sub(1)? as f64 * share;
+    let quantile = |fraction: f64| {
+        let position = values.len().checked_sub(1)? as f64 * fraction;
         let low = *values.get(position.floor() as usize)?;
         let high = *values.get(position.ceil() as usize)?;
         Some(low + (high - low) * position.fract())

@@ -193,13 +193,16 @@ impl StudyConfig {
     /// If the file cannot be read or anything in it is not understood.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let whole = |message: String| ConfigError { file: file.clone(), line: None, message };
-        let size = fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        let file_error = |message: String| ConfigError { file: file.clone(), line: None, message };
+        let size =
+            fs::metadata(path).map_err(|error| file_error(format!("cannot be read: {error}")))?;
         if size.len() > MAX_BYTES {
-            return Err(whole(format!("is larger than {MAX_BYTES} bytes, more than any study")));
+            return Err(file_error(format!(
+                "is larger than {MAX_BYTES} bytes, more than any study"
+            )));
         }
-        let text =
-            fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        let text = fs::read_to_string(path)
+            .map_err(|error| file_error(format!("cannot be read: {error}")))?;
         Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
     }
 

@@ -134,7 +134,7 @@ impl Reader<'_> {
         } else if settings.protocols.is_empty() || has_twice(&settings.protocols) {
             "protocols needs each of crfiqa, iso and nist at most once, and one at least"
         } else if !rate(&settings.limit) || !rate(&settings.level) {
-            "limit and level are shares between 0 and 1"
+            "limit and level are fractions between 0 and 1"
         } else if settings.replicates > 100_000
             || settings.random_orders > 10_000
             || settings.tie_orders > 10_000

@@ -130,7 +130,7 @@ pub fn advise(
     let mut level = 0.0;
     if let Some(bootstrap) = bootstrap {
         bootstrap.check(comparisons)?;
-        level = bootstrap.level;
+        level = bootstrap.confidence_level;
         let drawn: Vec<[Option<f64>; 2]> = parallel_map(
             bootstrap.replicates as u64,
             ResampledSet::bytes(comparisons.len()),

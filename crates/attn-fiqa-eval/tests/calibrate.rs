@@ -244,8 +244,8 @@ fn quality_is_rank_in_the_reference_set() {
 fn example(name: &str) -> Crop {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/");
     let bytes = std::fs::read(format!("{folder}{name}")).expect("an example face");
-    let sample = decode(&bytes, &DecodeLimits::default()).expect("a sample").sample;
-    Crop::from_rgb(112, sample.into_rgb()).expect("a crop")
+    let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture").picture;
+    Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
 }
 
 /// Crops that differ as faces of different people would not, but differ.

@@ -174,7 +174,13 @@ pub(crate) fn bootstrap<'a>(
 ) -> Option<Bootstrap<'a>> {
     let resample = identities.map_or(Resample::Pairs, Resample::Identities);
     let BootstrapArgs { bootstrap: replicates, seed, level, .. } = *args;
-    (replicates > 0).then_some(Bootstrap { resample, replicates, seed, level, limit })
+    (replicates > 0).then_some(Bootstrap {
+        resample,
+        replicates,
+        seed,
+        confidence_level: level,
+        max_discard: limit,
+    })
 }
 
 /// `[NAME=]FILE[:COLUMN]`.

@@ -29,15 +29,21 @@ pub struct Bootstrap<'a> {
     /// two qualities can be subtracted one by one.
     pub seed: u64,
     /// Confidence level, such as 0.95.
-    pub level: f64,
-    /// Up to which discard fraction areas are taken.
-    pub limit: f64,
+    pub confidence_level: f64,
+    /// Discard fraction up to which pAUC is computed.
+    pub max_discard: f64,
 }
 
 impl Default for Bootstrap<'_> {
     fn default() -> Self {
         let resample = Resample::Pairs;
-        Self { resample, replicates: 1000, seed: 0, level: 0.95, limit: PAUC_LIMIT }
+        Self {
+            resample,
+            replicates: 1000,
+            seed: 0,
+            confidence_level: 0.95,
+            max_discard: PAUC_LIMIT,
+        }
     }
 }
 
@@ -107,7 +113,7 @@ impl Evaluator<'_> {
         let points = grid();
         let summary = |curve: &super::Curve| {
             let fnmr = points.iter().map(|&discard| curve.fnmr_at(discard)).collect();
-            (fnmr, curve.pauc(bootstrap.limit), curve.auc())
+            (fnmr, curve.pauc(bootstrap.max_discard), curve.auc())
         };
         // Replicate, ranking, target.
         let drawn: Vec<Vec<Vec<Replicate>>> = parallel_map(
@@ -124,7 +130,7 @@ impl Evaluator<'_> {
         let intervals = |ranking: usize, target: usize| {
             let of = |value: &dyn Fn(&Replicate) -> Option<f64>| {
                 let replicates = drawn.iter().filter_map(|drawn| value(&drawn[ranking][target]));
-                interval(replicates, bootstrap.level)
+                interval(replicates, bootstrap.confidence_level)
             };
             CurveIntervals {
                 discard: points.to_vec(),
@@ -155,7 +161,7 @@ pub fn paired_interval(of: &[Option<f64>], from: &[Option<f64>], level: f64) -> 
 
 impl Bootstrap<'_> {
     pub(crate) fn check(&self, comparisons: &Comparisons) -> Result<(), EvalError> {
-        check_rate("the confidence level", self.level)?;
+        check_rate("the confidence level", self.confidence_level)?;
         if self.replicates == 0 {
             return Err(EvalError::Empty { what: "bootstrap replicate" });
         }

@@ -74,7 +74,7 @@ pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Fig
     }
     let (recogniser, protocol) = (&summary.recogniser, summary.protocol);
     let title = format!("{recogniser}, FMR {}, protocol {protocol}", rate(summary.fmr));
-    let limit = results.settings.limit;
+    let limit = results.settings.max_discard;
     let axis = match single {
         true => format!("pAUC-EDC ×1000 up to {limit}"),
         false => format!("pAUC-EDC up to {limit} relative to random, mean over data sets"),
@@ -111,7 +111,7 @@ pub(super) fn edc(
         recognisers => recognisers,
     };
     let title = format!("Error versus discard at FMR {}, protocol {protocol}", rate(fmr));
-    edc_grid(&title, &panels, columns, Some(results.settings.limit)).map(Some)
+    edc_grid(&title, &panels, columns, Some(results.settings.max_discard)).map(Some)
 }
 
 /// A curve as far as it has rates.

@@ -28,7 +28,7 @@ fn table(results: &Results, summaries: &[&Summary]) -> String {
         "% {}; needs \\usepackage{{booktabs}}.\n% pAUC-EDC x1000 up to a discard fraction of {}, \
          FMR {}, protocol {};\n% relative to discarding at random, mean over the sets.\n\\begin{{tabular}}{{l{columns}rr}}\n\\toprule\nMethod",
         results.program,
-        results.settings.limit,
+        results.settings.max_discard,
         rate(first.fmr),
         first.protocol,
     );

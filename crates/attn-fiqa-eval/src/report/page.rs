@@ -73,20 +73,20 @@ fn ranking(results: &Results) -> Result<String, ReportError> {
          lower is better. <em>Random</em> is the mean of {} random orders, <em>theoretical best</em> discards \
          by each comparison's own error. Differences between methods are of the same drawn sets; \
          their intervals say more than whether two intervals overlap. {}{}</p>\n",
-        settings.limit,
-        settings.random_orders,
+        settings.max_discard,
+        settings.orders,
         match results.datasets.len() {
             0 | 1 => "",
             _ =>
                 "<em>Relative</em> is the mean over the data sets of each area divided by that \
                   of random, since areas themselves are on a scale of their own in each set. ",
         },
-        match settings.replicates {
+        match settings.bootstrap {
             0 => "No confidence intervals were asked for.".to_owned(),
             count => format!(
                 "In brackets: {}&nbsp;% confidence intervals from {count} bootstrap replicates{}; \
                  of random, the range of its orders.",
-                settings.level * 100.0,
+                settings.confidence_level * 100.0,
                 match results.datasets.iter().all(|dataset| dataset.by_identity) {
                     true => " over persons",
                     false => " over pairs, or over persons where a data set names them",

@@ -316,10 +316,11 @@ impl<'a> RecogniserEvaluation<'a> {
     /// By what a method's curve is kept: all that it depends on, and nothing that is
     /// only printed.
     fn curve_key(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> ImageHash {
-        let Settings { limit, replicates, level, seed, tie_orders, .. } = *self.settings;
+        let Settings { max_discard, bootstrap, confidence_level, seed, orders, .. } =
+            *self.settings;
         let how = format!(
-            "curve {protocol} fmr={fmr} limit={limit} replicates={replicates} level={level} \
-             seed={seed} tie_orders={tie_orders}"
+            "curve {protocol} fmr={fmr} max_discard={max_discard} bootstrap={bootstrap} \
+             confidence_level={confidence_level} seed={seed} orders={orders}"
         );
         let key = Sha256::new_with_prefix(self.key).chain_update(how).chain_update(qualities);
         key.finalize().into()
@@ -337,14 +338,16 @@ impl<'a> RecogniserEvaluation<'a> {
         if fmr.is_empty() {
             return Ok(vec![Vec::new(); rankings.len()]);
         }
-        let Settings { limit, replicates, level, seed, tie_orders, .. } = *self.settings;
+        let Settings { max_discard, bootstrap, confidence_level, seed, orders, .. } =
+            *self.settings;
         let targets: Vec<Target> = fmr.iter().copied().map(Target::Fmr).collect();
-        let intervals = if replicates > 0 {
+        let intervals = if bootstrap > 0 {
             let resample = match &self.identities {
                 Some(identities) => Resample::Identities(identities),
                 None => Resample::Pairs,
             };
-            let bootstrap = Bootstrap { resample, replicates, seed, level, limit };
+            let bootstrap =
+                Bootstrap { resample, replicates: bootstrap, seed, confidence_level, max_discard };
             let rankings: Vec<&Ranking> = rankings.iter().collect();
             evaluator
                 .bootstrap_each(&rankings, protocol, &targets, &bootstrap)
@@ -356,7 +359,7 @@ impl<'a> RecogniserEvaluation<'a> {
         for (ranking, intervals) in rankings.iter().zip(intervals) {
             let curves = evaluator.curves(ranking, protocol, &targets).map_err(self.error())?;
             let ties = evaluator
-                .tie_sensitivity(ranking, protocol, &targets, limit, tie_orders, seed)
+                .tie_sensitivity(ranking, protocol, &targets, max_discard, orders, seed)
                 .map_err(self.error())?;
             let mut records = Vec::with_capacity(curves.len());
             for (index, curve) in curves.iter().enumerate() {
@@ -384,10 +387,10 @@ impl<'a> RecogniserEvaluation<'a> {
         &self,
         evaluator: &Evaluator<'_>,
     ) -> Result<Vec<CurveRecord>, StudyError> {
-        let Settings { random_orders, seed, limit, .. } = *self.settings;
+        let Settings { orders, seed, max_discard, .. } = *self.settings;
         let key = |protocol: Protocol, fmr: f64| -> ImageHash {
             let how = format!(
-                "baselines {protocol} fmr={fmr} limit={limit} seed={seed} random_orders={random_orders}"
+                "baselines {protocol} fmr={fmr} max_discard={max_discard} seed={seed} orders={orders}"
             );
             Sha256::new_with_prefix(self.key).chain_update(how).finalize().into()
         };
@@ -401,7 +404,7 @@ impl<'a> RecogniserEvaluation<'a> {
                 (0..found.len()).filter(|&target| found[target].is_none()).collect();
             let target = |&target: &usize| Target::Fmr(self.settings.fmr[target]);
             let targets: Vec<Target> = lacking.iter().map(target).collect();
-            let orders = if targets.is_empty() { 0 } else { random_orders };
+            let orders = if targets.is_empty() { 0 } else { orders };
             let random = evaluator.random_curves(protocol, &targets, orders, seed);
             let random = random.map_err(self.error())?;
             for ((index, &target), curves) in lacking.into_iter().zip(&targets).zip(random) {
@@ -480,9 +483,9 @@ impl<'a> RecogniserEvaluation<'a> {
             steps,
             points,
             realised,
-            pauc: curve.pauc(self.settings.limit),
+            pauc: curve.pauc(self.settings.max_discard),
             pauc_interval: None,
-            above_ideal: curve.above_ideal(self.settings.limit),
+            above_ideal: curve.above_ideal(self.settings.max_discard),
             auc: curve.auc(),
             band: Vec::new(),
             replicates: Vec::new(),

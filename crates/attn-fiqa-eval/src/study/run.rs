@@ -298,7 +298,7 @@ fn run_dataset(
         let evaluator = evaluation.evaluator();
         results.baselines.push(evaluation.baseline(&evaluator, failures)?);
         let mut curves = evaluation.methods(&evaluator, &of_methods, |more| at(done + more))?;
-        results.differences.extend(differences(&curves, config.settings.level));
+        results.differences.extend(differences(&curves, config.settings.confidence_level));
         curves.iter_mut().for_each(|curve| curve.replicates.clear());
         results.curves.extend(curves);
         done += config.methods.len();

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::value::{Arena, Bytes, Element, Id, Known, Value};
-use crate::files::shown;
+use crate::files::sanitized;
 
 /// Most instructions that are followed; an image needs about 20.
 const MAX_INSTRUCTIONS: usize = 4 << 20;
@@ -176,7 +176,7 @@ impl<'a> Machine<'a> {
 
     fn name(&mut self, module: &str, name: &str) -> Result<(), String> {
         let known = Known::of(module, name).ok_or_else(|| {
-            let name = shown(&format!("{module}.{name}"));
+            let name = sanitized(&format!("{module}.{name}"));
             format!(
                 "it refers to `{name}`, and this program refuses to call that: a set of images \
                  holds only bytes, arrays of bytes and labels"

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Benchmark, BenchmarkImage, ImageAt};
+use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::comparisons::Pair;
 use crate::files::lines::open;
 use crate::files::{FileError, FileProblem, check_classes};
@@ -67,10 +67,10 @@ pub fn parse_insightface_bin(
         let problem = FileProblem::Count { what, found, against, expected: 2 * labels.len() };
         return Err(FileError::new(file, problem));
     }
-    let whole = Arc::new(bytes);
+    let file_bytes = Arc::new(bytes);
     let place = |part: Bytes| match part {
-        Bytes::Inside(range) => ImageAt::Packed { bytes: Arc::clone(&whole), range },
-        Bytes::Owned(bytes) => ImageAt::Packed { range: 0..bytes.len(), bytes },
+        Bytes::Inside(range) => ImageSource::Packed { bytes: Arc::clone(&file_bytes), range },
+        Bytes::Owned(bytes) => ImageSource::Packed { range: 0..bytes.len(), bytes },
     };
     let images = parts.into_iter().enumerate();
     let images =

@@ -14,7 +14,9 @@ mod output;
 mod report;
 
 use std::ffi::OsString;
+use std::path::Path;
 
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, builtin};
 use clap::Parser;
 
 use args::{Cli, Command};
@@ -49,6 +51,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let failed = outcome.is_err();
     let exit = Exit::from(outcome);
     if interrupt::asked() && !failed { interrupt::farewell() } else { exit as u8 }
+}
+
+/// Opens a model by what `--model` takes: a file, or the name of a model that was fetched, added
+/// or is built in. `options` say what the file does not.
+///
+/// # Errors
+///
+/// When there is neither such a file nor such a name, the model was not fetched yet, or its file
+/// cannot be loaded.
+pub fn open_model(model: &Path, options: CheckpointOptions) -> anyhow::Result<Checkpoint> {
+    let located = models::locate(model)?;
+    match &located {
+        models::Located::File(file, _) => Ok(Checkpoint::open(file, &located.complete(options))?),
+        models::Located::BuiltIn => Ok(builtin()?),
+    }
 }
 
 /// A file on which a decoder gives up is a row, and what the decoder says to its authors is

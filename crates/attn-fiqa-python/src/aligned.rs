@@ -87,8 +87,9 @@ impl<'py> Crops<'py> {
     pub(crate) fn copied(&self, from: usize, to: usize) -> Vec<Crop> {
         let array = self.array.readonly();
         let size = self.side * self.side * 3;
-        let whole = array.as_slice().ok();
         let view = array.as_array();
+        // Only in C order.
+        let whole = view.as_slice();
         let crop = |index: usize| {
             let mut pixels = match whole {
                 Some(slice) => slice[index * size..][..size].to_vec(),

@@ -7,7 +7,10 @@ use attn_fiqa::pixels::Image;
 use attn_fiqa::visualize::{
     ColorRange, Colormap, MapStyle, PatchGrid, draw_faces, overlay as overlay_map,
 };
-use numpy::{PyArray1, PyArray3, PyArrayDyn, PyArrayMethods, PyReadonlyArray2};
+use numpy::{
+    PyArray1, PyArray3, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArray2,
+    PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -15,11 +18,14 @@ use crate::args::{color as color_of, one_of, within};
 use crate::error::{bad_landmarks, bad_request, failed};
 use crate::face::{Face, State};
 use crate::guard::detached;
-use crate::image::{Input, in_order};
+use crate::image::{Input, dtype, in_order, tuple};
 use crate::landmarks::landmarks as landmarks_of;
 
 /// The largest side of a crop, in pixels.
 const MAX_SIZE: i64 = 2048;
+
+/// The most rows and columns of a map.
+const MAX_GRID: usize = 4096;
 
 /// See `__init__.pyi`.
 #[pyfunction]
@@ -150,12 +156,17 @@ fn map_values(map: &Bound<'_, PyAny>) -> PyResult<(usize, usize, Vec<f32>)> {
         return Err(bad_request(format!("{expected}, and found None; score with maps=True")));
     }
     let numpy = py.import(intern!(py, "numpy"))?;
-    let array = numpy
-        .call_method1(intern!(py, "array"), (map, "float32"))
-        .map_err(|error| bad_request(format!("{expected}; found something else ({error})")))?;
-    let array: PyReadonlyArray2<'_, f32> = array
-        .extract()
-        .map_err(|error| bad_request(format!("{expected}; found something else ({error})")))?;
+    let other = |error: PyErr| bad_request(format!("{expected}; found something else ({error})"));
+    let array = numpy.call_method1(intern!(py, "asarray"), (map,)).map_err(other)?;
+    let array = array.cast::<PyUntypedArray>().map_err(PyErr::from)?;
+    let is_number = matches!(array.dtype().kind(), b'f' | b'i' | b'u');
+    // Before it is copied: what is broadcast may be larger than its memory.
+    if !is_number || !matches!(array.shape(), &[1..=MAX_GRID, 1..=MAX_GRID]) {
+        let found = format!("{} of shape {}", dtype(array), tuple(array.shape()));
+        return Err(bad_request(format!("{expected}, and found {found}")));
+    }
+    let array: PyReadonlyArray2<'_, f32> =
+        array.call_method1(intern!(py, "astype"), ("float32",))?.extract()?;
     let view = array.as_array();
     let (rows, columns) = view.dim();
     Ok((rows, columns, view.iter().copied().collect()))

@@ -42,18 +42,17 @@ fn pooled<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<
 
 /// Numbers of one dimension.
 fn numbers(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
-    let (shape, values) = array(name, "numbers of shape (comparisons,)", given)?;
-    match shape[..] {
-        [_] => Ok(values),
-        _ => Err(bad_request(format!(
-            "expected {name} as numbers of one dimension, and found shape {}",
-            tuple(&shape)
-        ))),
-    }
+    Ok(array(name, "numbers of shape (comparisons,)", given, |shape| matches!(shape, [_]))?.1)
 }
 
-/// Numbers of any shape, in C order.
-fn array(name: &str, expected: &str, given: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Vec<f64>)> {
+/// Numbers of a shape that is as expected, in C order. The shape is looked at first: what is
+/// broadcast may be larger than its memory.
+fn array(
+    name: &str,
+    expected: &str,
+    given: &Bound<'_, PyAny>,
+    is_expected: impl Fn(&[usize]) -> bool,
+) -> PyResult<(Vec<usize>, Vec<f64>)> {
     let py = given.py();
     let bad =
         |found: &str| bad_request(format!("expected {name} as {expected}, and found {found}"));
@@ -61,10 +60,10 @@ fn array(name: &str, expected: &str, given: &Bound<'_, PyAny>) -> PyResult<(Vec<
     let array = numpy.call_method1(intern!(py, "asarray"), (given,));
     let array = array.map_err(|error| bad(&format!("something else ({error})")))?;
     let array = array.cast::<PyUntypedArray>().map_err(PyErr::from)?;
-    if !matches!(array.dtype().kind(), b'f' | b'i' | b'u' | b'b') {
-        return Err(bad(&dtype(array)));
-    }
     let shape = array.shape().to_vec();
+    if !matches!(array.dtype().kind(), b'f' | b'i' | b'u' | b'b') || !is_expected(&shape) {
+        return Err(bad(&format!("{} of shape {}", dtype(array), tuple(&shape))));
+    }
     let array: PyReadonlyArrayDyn<'_, f64> =
         array.call_method1(intern!(py, "astype"), ("float64",))?.extract()?;
     Ok((shape, array.as_array().iter().copied().collect()))
@@ -113,22 +112,17 @@ pub(crate) fn edc(
     let scale = one_of("scale", scale, &SCALES)?;
     let target = target(fmr, fnmr, threshold)?;
     let expected = "numbers of shape (comparisons,) or (comparisons, 2)";
-    let (shape, qualities) = array("qualities", expected, qualities)?;
+    let (shape, qualities) =
+        array("qualities", expected, qualities, |shape| matches!(shape, [_] | [_, 2]))?;
     let qualities = match shape[..] {
         [_] => qualities,
         // The lower one of the two images.
-        [_, 2] => {
+        _ => {
             let lower = |pair: &[f64]| match pair.iter().any(|quality| quality.is_nan()) {
                 true => f64::NAN,
                 false => pair[0].min(pair[1]),
             };
             qualities.chunks_exact(2).map(lower).collect()
-        }
-        _ => {
-            let shape = tuple(&shape);
-            return Err(bad_request(format!(
-                "expected qualities as {expected}, and found {shape}"
-            )));
         }
     };
     let (similarities, mated) = (numbers("similarities", similarities)?, labels(mated)?);
@@ -247,11 +241,7 @@ pub(crate) fn advise(
     let qualities = numbers("qualities", qualities)?;
     let (similarities, mated) = (numbers("similarities", similarities)?, labels(mated)?);
     let expected = "whole numbers of shape (comparisons, 2)";
-    let (shape, indices) = array("pairs", expected, pairs)?;
-    if !matches!(shape[..], [_, 2]) {
-        let shape = tuple(&shape);
-        return Err(bad_request(format!("expected pairs as {expected}, and found {shape}")));
-    }
+    let (shape, indices) = array("pairs", expected, pairs, |shape| matches!(shape, [_, 2]))?;
     if shape[0] != mated.len() {
         return Err(bad_request(format!(
             "{} pairs, but {} labels in mated; each comparison needs exactly one",

@@ -211,9 +211,11 @@ pub(crate) fn tuple(shape: &[usize]) -> String {
 /// The bytes of an array in C order, whatever its strides.
 fn copied(array: &Bound<'_, PyArray3<u8>>) -> Vec<u8> {
     let array = array.readonly();
-    match array.as_slice() {
-        Ok(slice) => slice.to_vec(),
-        Err(_) => array.as_array().iter().copied().collect(),
+    let view = array.as_array();
+    // That of NumPy's own crate takes Fortran's order for contiguous too.
+    match view.as_slice() {
+        Some(slice) => slice.to_vec(),
+        None => view.iter().copied().collect(),
     }
 }
 

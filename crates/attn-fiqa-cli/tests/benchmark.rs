@@ -212,7 +212,7 @@ fn onnx_networks_and_sharpness_are_measured_too() {
     refused(
         "name = \"laplacian\"",
         "name = \"detector-score\"",
-        "attn-fiqa score --method detector-score",
+        "attn-fiqa score --method detection-score",
     );
     refused("onnx:quality.onnx", "onnx:gone.onnx", "cannot be read");
 }

@@ -10,8 +10,8 @@ use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
 use super::painter::{self, Painter};
 use super::spool::{Spool, Spooled};
 use super::write_file;
-use crate::args::{GridFormat, MapArgs};
-use crate::report::Report;
+use crate::args::GridFormat;
+use crate::log;
 
 /// Images painted together; what is in memory at once.
 const BATCH: usize = 64;
@@ -20,14 +20,13 @@ pub(super) fn write(
     spool: &mut Spool,
     folder: &Path,
     painter: &Painter,
-    args: &MapArgs,
+    format: GridFormat,
     first_head: usize,
-    report: &Report,
+    threads: usize,
 ) -> anyhow::Result<()> {
-    let threads = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let (mut clipped, mut touched) = (0, 0);
-    let files = Files { folder, format: args.grid, first_head };
+    let files = Files { folder, format, first_head };
     let numbers: Vec<usize> = (0..spool.len()).collect();
     for numbers in numbers.chunks(BATCH) {
         let images =
@@ -41,7 +40,7 @@ pub(super) fn write(
     }
     if clipped > 0 {
         let images = if touched == 1 { "image" } else { "images" };
-        report.say(&painter::describe_clipped(clipped, &format!("{touched} {images}")));
+        log::info(painter::describe_clipped(clipped, &format!("{touched} {images}")));
     }
     Ok(())
 }

@@ -421,7 +421,7 @@ impl Reader<'_> {
             Ok(MeasureName::Laplacian) => {
                 return self.refuse(span, "'laplacian' reads the crop as it is; it has no input");
             }
-            Ok(name @ (MeasureName::EyeDistance | MeasureName::DetectorScore)) => {
+            Ok(name @ (MeasureName::InterEyeDistance | MeasureName::DetectionScore)) => {
                 let message = format!(
                     "'{name}' belongs to faces found in photos, and a benchmark has crops; write \
                      it with `attn-fiqa score --method {name} --output FILE.csv` and name that \

@@ -62,6 +62,8 @@ pub mod crop;
 
 pub mod backend;
 pub mod checkpoint;
+#[doc(hidden)]
+pub mod pickle;
 pub mod vit;
 
 pub mod measure;

@@ -68,7 +68,7 @@ pub mod vit;
 
 pub mod measure;
 pub mod onnx;
-mod random;
+pub mod random;
 pub mod recognise;
 
 pub mod map;

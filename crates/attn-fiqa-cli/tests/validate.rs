@@ -17,7 +17,7 @@ fn a_face_made_worse_scores_lower_and_the_files_agree() {
     assert!(kinds.numbers("spearman").iter().all(|&fall| fall >= 0.8), "{}", ran.stdout());
     assert_eq!(here.read_text("out/kinds.csv"), ran.stdout());
 
-    let share = kinds.numbers("falling_share");
+    let share = kinds.numbers("monotonic_fraction");
     assert_eq!(share[2], (share[0] + share[1]) / 2.0);
 
     let levels = Table::parse(&here.read_text("out/levels.csv"));

@@ -30,7 +30,7 @@ const DIM: usize = 512;
 
 const STUDY: &str = r#"
 [settings]
-replicates = 100
+bootstrap = 100
 faces = 0
 
 [[dataset]]

@@ -12,7 +12,7 @@ pub struct BandErrors {
     /// `None` for pictures whose quality could not be computed.
     pub band: Option<Band>,
     /// Pictures of the band that some comparison shows.
-    pub pictures: usize,
+    pub images: usize,
     /// Mated comparisons.
     pub mated: usize,
     /// Those of them that did not match.
@@ -24,14 +24,14 @@ pub struct BandErrors {
 }
 
 impl BandErrors {
-    /// Share of the mated comparisons that did not match; `None` without any.
+    /// Fraction of the mated comparisons that did not match; `None` without any.
     pub fn fnmr(&self) -> Option<f64> {
-        share(self.false_non_matches, self.mated)
+        fraction(self.false_non_matches, self.mated)
     }
 
-    /// Share of the non-mated comparisons that matched; `None` without any.
+    /// Fraction of the non-mated comparisons that matched; `None` without any.
     pub fn fmr(&self) -> Option<f64> {
-        share(self.false_matches, self.non_mated)
+        fraction(self.false_matches, self.non_mated)
     }
 
     /// The 95 % interval of the FNMR for independent comparisons.
@@ -40,17 +40,17 @@ impl BandErrors {
     }
 }
 
-pub(crate) fn share(part: usize, of: usize) -> Option<f64> {
+pub(crate) fn fraction(part: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
 /// The normal deviate with 2.5 % above it.
 pub(crate) const Z: f64 = 1.959_963_984_540_054;
 
-/// The 95 % score interval of a share (Wilson 1927): also sensible where none or all
+/// The 95 % score interval of a fraction (Wilson 1927): also sensible where none or all
 /// of a few comparisons fail.
 pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
-    let found = share(part, of)?;
+    let found = fraction(part, of)?;
     let n = of as f64;
     let shrink = 1.0 + Z * Z / n;
     let middle = (found + Z * Z / (2.0 * n)) / shrink;
@@ -89,17 +89,17 @@ pub fn by_band(
         .chain(Band::ALL.map(Some))
         .map(|band| BandErrors {
             band,
-            pictures: 0,
+            images: 0,
             mated: 0,
             false_non_matches: 0,
             non_mated: 0,
             false_matches: 0,
         })
         .collect();
-    let mut shown = vec![false; qualities.len()];
+    let mut seen = vec![false; qualities.len()];
     for (index, pair) in pairs.iter().enumerate() {
         let of = [pair.a, pair.b].map(|image| image as usize);
-        of.iter().for_each(|&image| shown[image] = true);
+        of.iter().for_each(|&image| seen[image] = true);
         let row = &mut rows[place(Band::of(qualities[of[0]].min(qualities[of[1]])))];
         let is_match = point.threshold.accepts(comparisons, index);
         if pair.mated {
@@ -110,10 +110,10 @@ pub fn by_band(
             row.false_matches += usize::from(is_match);
         }
     }
-    for (&quality, _) in qualities.iter().zip(&shown).filter(|(_, shown)| **shown) {
-        rows[place(Band::of(quality))].pictures += 1;
+    for (&quality, _) in qualities.iter().zip(&seen).filter(|(_, seen)| **seen) {
+        rows[place(Band::of(quality))].images += 1;
     }
-    if rows[0].pictures == 0 {
+    if rows[0].images == 0 {
         rows.remove(0);
     }
     Ok(rows)
@@ -145,7 +145,7 @@ mod tests {
         let point = operating_points(&evaluator, &[Target::Fmr(0.01)]).expect("a point")[0];
         let rows = by_band(&set, &pairs, &qualities, &point).expect("bands");
         assert_eq!(rows.iter().map(|row| row.band).collect::<Vec<_>>(), Band::ALL.map(Some));
-        assert_eq!(rows.iter().map(|row| row.pictures).collect::<Vec<_>>(), [20, 20, 20, 20, 21]);
+        assert_eq!(rows.iter().map(|row| row.images).collect::<Vec<_>>(), [20, 20, 20, 20, 21]);
         assert_eq!(rows.iter().map(|row| row.mated).collect::<Vec<_>>(), [20, 20, 20, 20, 20]);
         let failed: usize = rows.iter().map(|row| row.false_non_matches).sum();
         assert!((failed as f64 / 100.0 - point.fnmr).abs() < 1e-12);
@@ -154,7 +154,7 @@ mod tests {
         let mut failed = qualities.clone();
         failed[100] = -1;
         let rows = by_band(&set, &pairs, &failed, &point).expect("bands");
-        assert_eq!((rows[0].band, rows[0].pictures, rows[0].mated), (None, 1, 100));
+        assert_eq!((rows[0].band, rows[0].images, rows[0].mated), (None, 1, 100));
         assert!(by_band(&set, &pairs[1..], &qualities, &point).is_err());
     }
 

@@ -102,7 +102,7 @@ impl Comparisons {
     /// As [`Self::new`], and if a pair refers to an image that has no embedding.
     pub fn from_embeddings(embeddings: &Embeddings, pairs: &[Pair]) -> Result<Self, EvalError> {
         for (index, pair) in pairs.iter().enumerate() {
-            ends(index, pair, embeddings.len())?;
+            image_indices(index, pair, embeddings.len())?;
         }
         let norms: Vec<f64> = (0..embeddings.len()).map(|index| embeddings.norm(index)).collect();
         let mut values = vec![0.0; pairs.len()];
@@ -195,13 +195,13 @@ pub fn pair_qualities(qualities: &[f64], pairs: &[Pair]) -> Result<Vec<f64>, Eva
         quality => Ok(quality),
     };
     let lower = |(index, pair)| {
-        let [a, b] = ends(index, pair, qualities.len())?;
+        let [a, b] = image_indices(index, pair, qualities.len())?;
         Ok(quality(a)?.min(quality(b)?))
     };
     pairs.iter().enumerate().map(lower).collect()
 }
 
-fn ends(index: usize, pair: &Pair, images: usize) -> Result<[usize; 2], EvalError> {
+fn image_indices(index: usize, pair: &Pair, images: usize) -> Result<[usize; 2], EvalError> {
     for image in [pair.a, pair.b] {
         if image as usize >= images {
             return Err(EvalError::NoSuchImage { index, image, images });

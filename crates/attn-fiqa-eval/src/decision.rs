@@ -3,8 +3,8 @@
 //! One rule for every measurement but the papers' protocol
 //! ([`Protocol::Crfiqa`](crate::edc::Protocol::Crfiqa)), which has its own: a
 //! comparison is a match where its distance is at most the threshold, and it is a
-//! match or none for both error rates. The FMR is the share of non-mated comparisons
-//! that match, the FNMR the share of mated ones that do not.
+//! match or none for both error rates. The FMR is the fraction of non-mated comparisons
+//! that match, the FNMR the fraction of mated ones that do not.
 
 use crate::comparisons::{Comparisons, ScoreScale};
 use crate::edc::{Evaluator, Weights};
@@ -145,8 +145,8 @@ pub(crate) fn decide(
     };
     let [mated, non_mated] = weights.totals(comparisons);
     let [matched, falsely] = matches(evaluator, threshold, weights);
-    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-    let (fmr, fnmr) = (share(falsely, non_mated), share(mated - matched, mated));
+    let fraction = |part: u64, total: u64| (total > 0).then(|| part as f64 / total as f64);
+    let (fmr, fnmr) = (fraction(falsely, non_mated), fraction(mated - matched, mated));
     Some(Decision { threshold, fmr, fnmr })
 }
 
@@ -217,10 +217,10 @@ fn matches(evaluator: &Evaluator<'_>, threshold: Threshold, weights: Weights<'_>
 fn linear_quantile(
     ascending: impl Iterator<Item = (f64, u64)>,
     count: u64,
-    share: f64,
+    fraction: f64,
 ) -> Option<f64> {
     let last = count.checked_sub(1)?;
-    let position = last as f64 * share;
+    let position = last as f64 * fraction;
     let below = position.floor() as u64;
     let above = (below + 1).min(last);
     let (mut before, mut low) = (0, None);
@@ -246,8 +246,8 @@ mod tests {
     fn quantiles_are_those_of_the_written_out_list() {
         let weighted = [(0.5, 0), (1.0, 2), (2.0, 1), (5.0, 3)];
         // Of 1 1 2 5 5 5.
-        for (share, expected) in [(0.0, 1.0), (0.2, 1.0), (0.3, 1.5), (0.5, 3.5), (1.0, 5.0)] {
-            assert_eq!(linear_quantile(weighted.into_iter(), 6, share), Some(expected));
+        for (fraction, expected) in [(0.0, 1.0), (0.2, 1.0), (0.3, 1.5), (0.5, 3.5), (1.0, 5.0)] {
+            assert_eq!(linear_quantile(weighted.into_iter(), 6, fraction), Some(expected));
         }
         assert_eq!(linear_quantile(std::iter::empty(), 0, 0.5), None);
     }

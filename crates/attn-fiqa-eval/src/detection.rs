@@ -4,14 +4,14 @@
 use attn_fiqa::detect::Face;
 
 /// Boxes that overlap by at least this (intersection over union) are one face.
-pub const SAME_FACE: f32 = 0.5;
+pub const MATCH_IOU: f32 = 0.5;
 
 /// Edges of the classes of a face's width, in pixels, by which recall is given.
-pub const WIDTHS: [f32; 7] = [12.0, 16.0, 24.0, 40.0, 64.0, 100.0, 200.0];
+pub const WIDTH_EDGES: [f32; 7] = [12.0, 16.0, 24.0, 40.0, 64.0, 100.0, 200.0];
 
 /// Faces of the reference of one class of width.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OfWidth {
+pub struct WidthBin {
     /// Faces of the reference.
     pub expected: usize,
     /// Of these, faces that were found.
@@ -20,27 +20,27 @@ pub struct OfWidth {
 
 /// What was found in a set of pictures against what should have been.
 #[derive(Debug, Clone, Default)]
-pub struct Agreement {
+pub struct DetectionAccuracy {
     /// Pictures compared.
-    pub pictures: usize,
+    pub images: usize,
     /// Pictures that hold a face of the reference.
-    pub pictures_with_faces: usize,
+    pub images_with_faces: usize,
     /// Of these, pictures in which at least one face of the reference was not found.
-    pub pictures_missed: usize,
+    pub images_missed: usize,
     /// Faces of the reference.
     pub expected: usize,
     /// Faces found, in the reference or not.
     pub found: usize,
     /// Faces found that match no face of the reference, not even a doubtful one.
     pub extra: usize,
-    /// By width: below the first of [`WIDTHS`], between each and the next, above the last.
-    pub by_width: [OfWidth; WIDTHS.len() + 1],
+    /// By width: below the first of [`WIDTH_EDGES`], between each and the next, above the last.
+    pub by_width: [WidthBin; WIDTH_EDGES.len() + 1],
     /// Of each matched face the mean distance of its five landmarks from the
-    /// reference's, as a share of the reference's distance between the eyes.
+    /// reference's, as a fraction of the reference's distance between the eyes.
     errors: Vec<f32>,
 }
 
-impl Agreement {
+impl DetectionAccuracy {
     /// Compares one picture's faces and returns how many of the reference were missed.
     ///
     /// The surest face found chooses first, the face of the reference that it
@@ -55,21 +55,21 @@ impl Agreement {
         }
         for face in &surest {
             let known = expected.iter().chain(doubtful);
-            let seen = known.into_iter().any(|other| other.bounds.iou(&face.bounds) >= SAME_FACE);
+            let seen = known.into_iter().any(|other| other.bounds.iou(&face.bounds) >= MATCH_IOU);
             self.extra += usize::from(!seen);
         }
         for face in surest {
             let overlaps = left.iter().map(|other| other.bounds.iou(&face.bounds)).enumerate();
             let Some((index, overlap)) = overlaps.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
-            if overlap >= SAME_FACE {
+            if overlap >= MATCH_IOU {
                 let matched = left.swap_remove(index);
                 self.by_width[width_class(matched)].matched += 1;
                 self.errors.push(landmark_error(matched, face));
             }
         }
-        self.pictures += 1;
-        self.pictures_with_faces += usize::from(!expected.is_empty());
-        self.pictures_missed += usize::from(!left.is_empty());
+        self.images += 1;
+        self.images_with_faces += usize::from(!expected.is_empty());
+        self.images_missed += usize::from(!left.is_empty());
         self.expected += expected.len();
         self.found += found.len();
         left.len()
@@ -80,23 +80,23 @@ impl Agreement {
         self.errors.len()
     }
 
-    /// Share of the reference's faces that were found, 0 to 1; `None` without any.
+    /// Fraction of the reference's faces that were found, 0 to 1; `None` without any.
     pub fn recall(&self) -> Option<f64> {
-        share(self.matched(), self.expected)
+        fraction(self.matched(), self.expected)
     }
 
-    /// Share of the faces found that the reference has, 0 to 1; `None` without any.
+    /// Fraction of the faces found that the reference has, 0 to 1; `None` without any.
     pub fn precision(&self) -> Option<f64> {
-        share(self.matched(), self.found)
+        fraction(self.matched(), self.found)
     }
 
-    /// Share of the pictures with faces in which one was missed.
-    pub fn share_of_pictures_missed(&self) -> Option<f64> {
-        share(self.pictures_missed, self.pictures_with_faces)
+    /// Fraction of the pictures with faces in which one was missed.
+    pub fn missed_image_fraction(&self) -> Option<f64> {
+        fraction(self.images_missed, self.images_with_faces)
     }
 
     /// The landmark error that a `quantile` (0 to 1) of the matched faces do not
-    /// exceed, as a share of the distance between the eyes.
+    /// exceed, as a fraction of the distance between the eyes.
     pub fn landmark_error(&self, quantile: f64) -> Option<f64> {
         let mut errors = self.errors.clone();
         errors.sort_by(f32::total_cmp);
@@ -104,19 +104,19 @@ impl Agreement {
         errors.get(rank.max(1) - 1).map(|&error| f64::from(error))
     }
 
-    /// Share of the matched faces whose landmark error is at most `limit`.
+    /// Fraction of the matched faces whose landmark error is at most `limit`.
     pub fn landmarks_within(&self, limit: f32) -> Option<f64> {
         let within = self.errors.iter().filter(|&&error| error <= limit).count();
-        share(within, self.errors.len())
+        fraction(within, self.errors.len())
     }
 }
 
 fn width_class(face: &Face) -> usize {
-    WIDTHS.iter().take_while(|&&edge| face.bounds.width >= edge).count()
+    WIDTH_EDGES.iter().take_while(|&&edge| face.bounds.width >= edge).count()
 }
 
-fn share(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+fn fraction(part: usize, total: usize) -> Option<f64> {
+    (total > 0).then(|| part as f64 / total as f64)
 }
 
 fn landmark_error(expected: &Face, found: &Face) -> f32 {
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_faces_matched_once() {
-        let mut agreement = Agreement::default();
+        let mut agreement = DetectionAccuracy::default();
         // Two answers for the first face, one for none, none for the second.
         let expected = [face(0.0, 1.0, 0.0), face(300.0, 1.0, 0.0)];
         let found = [face(10.0, 0.6, 0.0), face(2.0, 0.9, -0.4), face(700.0, 0.8, 0.0)];
@@ -154,18 +154,18 @@ mod tests {
         assert_eq!(agreement.precision(), Some(1.0 / 4.0));
         // The second answer for the first face is one for something that the reference has.
         assert_eq!(agreement.extra, 1);
-        let hundred = WIDTHS.iter().position(|&width| width == 100.0).expect("an edge") + 1;
-        assert_eq!(agreement.by_width[hundred], OfWidth { expected: 2, matched: 1 });
+        let hundred = WIDTH_EDGES.iter().position(|&width| width == 100.0).expect("an edge") + 1;
+        assert_eq!(agreement.by_width[hundred], WidthBin { expected: 2, matched: 1 });
         assert_eq!(agreement.by_width.iter().map(|class| class.expected).sum::<usize>(), 2);
-        assert_eq!((agreement.pictures, agreement.pictures_with_faces), (2, 1));
-        assert_eq!(agreement.share_of_pictures_missed(), Some(1.0));
+        assert_eq!((agreement.images, agreement.images_with_faces), (2, 1));
+        assert_eq!(agreement.missed_image_fraction(), Some(1.0));
         let error = agreement.landmark_error(0.5).expect("a match");
         assert!((error - 1.6 / 40.0).abs() < 1e-6, "the surer answer counts: {error}");
     }
 
     #[test]
     fn quantiles_of_the_landmark_error() {
-        let mut agreement = Agreement::default();
+        let mut agreement = DetectionAccuracy::default();
         for shift in 1..=20 {
             agreement.add(&[face(0.0, 1.0, 0.0)], &[], &[face(0.0, 1.0, shift as f32)]);
         }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn nothing_to_tell_by_is_no_number() {
-        let empty = Agreement::default();
+        let empty = DetectionAccuracy::default();
         assert_eq!(empty.recall(), None);
         assert_eq!(empty.precision(), None);
         assert_eq!(empty.landmark_error(0.5), None);

@@ -122,5 +122,5 @@ pub(crate) fn check_rate(what: &'static str, value: f64) -> Result<(), EvalError
     if (0.0..=1.0).contains(&value) {
         return Ok(());
     }
-    Err(EvalError::OutOfRange { what, value, expected: "a share between 0 and 1" })
+    Err(EvalError::OutOfRange { what, value, expected: "a fraction between 0 and 1" })
 }

@@ -4,27 +4,27 @@
 
 use attn_fiqa::score::Band;
 
-use crate::bands::{Z, share, wilson};
+use crate::bands::{Z, fraction, wilson};
 use crate::error::EvalError;
 
 /// Images of a group out of all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Part {
+pub struct Proportion {
     /// How many.
     pub count: usize,
     /// Out of how many.
-    pub of: usize,
+    pub total: usize,
 }
 
-impl Part {
-    /// Their share, 0 to 1; `None` of an empty group.
-    pub fn share(self) -> Option<f64> {
-        share(self.count, self.of)
+impl Proportion {
+    /// Their fraction, 0 to 1; `None` of an empty group.
+    pub fn fraction(self) -> Option<f64> {
+        fraction(self.count, self.total)
     }
 
-    /// The 95 % score interval of the share (Wilson 1927), for independent images.
+    /// The 95 % score interval of the fraction (Wilson 1927), for independent images.
     pub fn interval(self) -> Option<[f64; 2]> {
-        wilson(self.count, self.of)
+        wilson(self.count, self.total)
     }
 }
 
@@ -36,16 +36,16 @@ pub struct GroupQualities {
     /// Its images.
     pub images: usize,
     /// Those whose quality could not be computed.
-    pub failed: Part,
+    pub failed: Proportion,
     /// The median of the qualities that could be, 0 to 100.
     pub median: Option<f64>,
     /// Its 95 % interval, from order statistics: it assumes independent images and no
     /// distribution.
     pub median_interval: Option<[f64; 2]>,
     /// Images in each band, the worst first.
-    pub bands: [Part; Band::ALL.len()],
+    pub bands: [Proportion; Band::ALL.len()],
     /// Images that are rejected: of a quality below the threshold, or without one.
-    pub rejected: Part,
+    pub rejected: Proportion,
 }
 
 /// The qualities of all images and of each group, with what is rejected below a quality.
@@ -73,9 +73,9 @@ pub fn by_group(
         let inside = |place: &usize| group.is_none_or(|group| group_of[*place] as usize == group);
         let own: Vec<i8> =
             (0..qualities.len()).filter(inside).map(|place| qualities[place]).collect();
-        let part = |keep: &dyn Fn(i8) -> bool| Part {
+        let part = |keep: &dyn Fn(i8) -> bool| Proportion {
             count: own.iter().filter(|&&quality| keep(quality)).count(),
-            of: own.len(),
+            total: own.len(),
         };
         let mut computed: Vec<f64> =
             own.iter().filter(|&&quality| quality >= 0).map(|&quality| quality.into()).collect();
@@ -117,9 +117,12 @@ mod tests {
         let [all, a, b, none] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!((all.images, all.failed.count, all.rejected.count), (7, 1, 3));
         assert_eq!(all.bands.map(|part| part.count), [1, 1, 1, 1, 2]);
-        assert_eq!((a.median, a.rejected), (Some(20.0), Part { count: 3, of: 3 }));
-        assert_eq!((b.median, b.rejected.share()), (Some(80.0), Some(0.0)));
-        assert_eq!((none.median, none.median_interval, none.rejected.share()), (None, None, None));
+        assert_eq!((a.median, a.rejected), (Some(20.0), Proportion { count: 3, total: 3 }));
+        assert_eq!((b.median, b.rejected.fraction()), (Some(80.0), Some(0.0)));
+        assert_eq!(
+            (none.median, none.median_interval, none.rejected.fraction()),
+            (None, None, None)
+        );
         assert!(by_group(&qualities, (&groups, &[0]), 40).is_err());
         assert!(by_group(&[], (&groups, &[]), 40).is_err());
     }

@@ -6,7 +6,7 @@
 
 use crate::comparisons::{Comparisons, Pair};
 use crate::decision::{Decision, Target, decide};
-use crate::edc::{Bootstrap, Drawn, Evaluator, Interval, Weights, interval, numbered};
+use crate::edc::{Bootstrap, Evaluator, Interval, ResampledSet, Weights, interval, parallel_map};
 use crate::error::{EvalError, check_rate};
 
 /// Which images are rejected.
@@ -14,9 +14,9 @@ use crate::error::{EvalError, check_rate};
 pub enum Reject {
     /// Those of a quality below this.
     Below(f64),
-    /// As many of the lowest quality as can be without exceeding this share of all
+    /// As many of the lowest quality as can be without exceeding this fraction of all
     /// images; images of equal quality stay or go together.
-    Share(f64),
+    Fraction(f64),
 }
 
 impl Reject {
@@ -24,7 +24,7 @@ impl Reject {
     ///
     /// # Errors
     ///
-    /// If a quality is not a number or the share not between 0 and 1.
+    /// If a quality is not a number or the fraction not between 0 and 1.
     pub fn threshold(self, qualities: &[f64]) -> Result<f64, EvalError> {
         if let Some(index) = qualities.iter().position(|quality| quality.is_nan()) {
             return Err(EvalError::NoQuality { what: "image", index });
@@ -34,11 +34,11 @@ impl Reject {
                 Err(EvalError::NotFinite { what: "threshold", index: 0, value: threshold })
             }
             Self::Below(threshold) => Ok(threshold),
-            Self::Share(share) => {
-                check_rate("the share of images to reject", share)?;
+            Self::Fraction(fraction) => {
+                check_rate("the fraction of images to reject", fraction)?;
                 let mut sorted = qualities.to_vec();
                 sorted.sort_unstable_by(f64::total_cmp);
-                let rejected = (share * sorted.len() as f64).floor() as usize;
+                let rejected = (fraction * sorted.len() as f64).floor() as usize;
                 Ok(sorted.get(rejected).copied().unwrap_or(f64::INFINITY))
             }
         }
@@ -57,7 +57,7 @@ pub struct Advice {
     /// What fixes the threshold of comparisons.
     pub target: Target,
     /// Mated and non-mated comparisons left.
-    pub left: [u64; 2],
+    pub retained: [u64; 2],
     /// Before any rejection: FMR realised and FNMR.
     pub before: [f64; 2],
     /// Interval of the FNMR before.
@@ -71,7 +71,7 @@ pub struct Advice {
     /// rejection helps for sure at that level.
     pub gain_interval: Option<Interval>,
     /// FNMR after it, with the threshold of comparisons left where it was.
-    pub after_at_old_threshold: Option<f64>,
+    pub after_at_fixed_threshold: Option<f64>,
     /// Whether the target is less than one false match among the non-mated
     /// comparisons before or after.
     pub unresolved: bool,
@@ -85,9 +85,9 @@ impl std::fmt::Display for Advice {
             Some(Interval { low, high }) => format!(" [{}, {}]", percent(*low), percent(*high)),
             None => String::new(),
         };
-        let share = percent(self.rejected as f64 / self.images as f64);
+        let fraction = percent(self.rejected as f64 / self.images as f64);
         let target = self.target;
-        write!(f, "reject below {}: {share} of images go, ", self.reject_below)?;
+        write!(f, "reject below {}: {fraction} of images go, ", self.reject_below)?;
         let before = percent(self.before[1]) + &within(&self.before_interval);
         match self.after {
             None => write!(f, "and too few comparisons are left to tell the FNMR at {target}"),
@@ -106,7 +106,7 @@ impl std::fmt::Display for Advice {
 /// # Errors
 ///
 /// If there is not one pair a comparison or a pair's image has no quality, or a
-/// share or rate is not between 0 and 1.
+/// fraction or rate is not between 0 and 1.
 pub fn advise(
     evaluator: &Evaluator<'_>,
     pairs: &[Pair],
@@ -123,18 +123,18 @@ pub fn advise(
     let decide = |weights: Weights<'_>| decide(evaluator, target, weights);
     let rates = |found: Option<Decision>| Some([found?.fmr?, found?.fnmr?]);
     let before = decide(Weights::One);
-    let left = Drawn::once(comparisons, stays.iter().copied());
+    let left = ResampledSet::once(comparisons, stays.iter().copied());
     let after = rates(decide(Weights::Each(&left)));
     let left = Weights::Each(&left).totals(comparisons);
     let [mut befores, mut afters, mut gains] = [const { Vec::new() }; 3];
     let mut level = 0.0;
     if let Some(bootstrap) = bootstrap {
         bootstrap.check(comparisons)?;
-        level = bootstrap.level;
-        let drawn: Vec<[Option<f64>; 2]> = numbered(
+        level = bootstrap.confidence_level;
+        let drawn: Vec<[Option<f64>; 2]> = parallel_map(
             bootstrap.replicates as u64,
-            Drawn::bytes(comparisons.len()),
-            Drawn::default,
+            ResampledSet::bytes(comparisons.len()),
+            ResampledSet::default,
             |drawn, replicate| {
                 drawn.draw(comparisons, bootstrap, replicate);
                 let before = decide(Weights::Each(drawn));
@@ -151,7 +151,7 @@ pub fn advise(
     let before = before.expect(both);
     let missed = |index: &usize| !before.threshold.accepts(comparisons, *index);
     let mated_left = || (0..pairs.len()).filter(|&i| stays[i] && comparisons.is_mated(i));
-    let after_at_old_threshold =
+    let after_at_fixed_threshold =
         (left[0] > 0).then(|| mated_left().filter(missed).count() as f64 / left[0] as f64);
     let fewest = left[1].min(comparisons.non_mated_count() as u64);
     Ok(Advice {
@@ -159,13 +159,13 @@ pub fn advise(
         images: qualities.len(),
         rejected: qualities.iter().filter(|&&quality| quality < reject_below).count(),
         target,
-        left,
+        retained: left,
         before: rates(Some(before)).expect(both),
         before_interval: interval(befores.into_iter(), level),
         after,
         after_interval: interval(afters.into_iter(), level),
         gain_interval: interval(gains.into_iter(), level),
-        after_at_old_threshold,
+        after_at_fixed_threshold,
         unresolved: target.is_unresolved(fewest),
     })
 }
@@ -182,7 +182,7 @@ pub struct GroupRow {
     /// Mated and non-mated comparisons within the group.
     pub comparisons: [usize; 2],
     /// Those left after the rejection.
-    pub left: [usize; 2],
+    pub retained: [usize; 2],
     /// FMR before and after; absent without a non-mated comparison.
     pub fmr: [Option<f64>; 2],
     /// FNMR before and after; absent without a mated comparison.
@@ -242,7 +242,7 @@ pub fn fairness(
             images: images().count(),
             rejected: images().filter(|&image| qualities[image] < reject_below).count(),
             comparisons: counts[0].map(|[all, _]| all),
-            left: counts[1].map(|[all, _]| all),
+            retained: counts[1].map(|[all, _]| all),
             fmr: [0, 1].map(|stage| rate(stage, 1)),
             fnmr: [0, 1].map(|stage| rate(stage, 0)),
         }

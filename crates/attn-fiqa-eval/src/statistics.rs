@@ -45,11 +45,11 @@ fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     (aa > 0.0 && bb > 0.0).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// The quantile at `share` in 0 … 1 of ascending values, linear between them
+/// The quantile at `fraction` in 0 … 1 of ascending values, linear between them
 /// (NumPy's default); `None` of nothing.
-pub fn quantile(ascending: &[f64], share: f64) -> Option<f64> {
+pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
     let last = ascending.len().checked_sub(1)?;
-    let place = share.clamp(0.0, 1.0) * last as f64;
+    let place = fraction.clamp(0.0, 1.0) * last as f64;
     let below = (place as usize).min(last);
     let above = (below + 1).min(last);
     let (low, high) = (ascending[below], ascending[above]);
@@ -87,7 +87,7 @@ impl BoxPlot {
             return None;
         }
         values.sort_unstable_by(f64::total_cmp);
-        let at = |share| quantile(&values, share);
+        let at = |fraction| quantile(&values, fraction);
         let (lower_quartile, median, upper_quartile) = (at(0.25)?, at(0.5)?, at(0.75)?);
         let reach = 1.5 * (upper_quartile - lower_quartile);
         let inside =

@@ -23,7 +23,7 @@ pub enum ThresholdGrid {
 /// One fold.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Fold {
-    /// Share of its comparisons that were decided rightly.
+    /// Fraction of its comparisons that were decided rightly.
     pub accuracy: f64,
     /// The threshold from the other folds: a squared Euclidean distance with
     /// [`ThresholdGrid::InsightFace`], else a distance.

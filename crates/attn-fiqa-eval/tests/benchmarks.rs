@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use attn_fiqa_eval::benchmark::{Benchmark, BenchmarkKind, ImageAt, adience};
+use attn_fiqa_eval::benchmark::{Benchmark, BenchmarkKind, ImageSource, adience};
 use attn_fiqa_eval::comparisons::Pair;
 use attn_fiqa_eval::embeddings::Embeddings;
 use attn_fiqa_eval::files::{FileError, Missing};
@@ -218,19 +218,19 @@ fn ijbc_folder() -> Folder {
 fn ijbc_templates_are_means_over_media_and_as_good_as_their_worst_image() {
     let folder = ijbc_folder();
     let ijbc = open(BenchmarkKind::IjbC, folder.path()).expect("complete");
-    assert_eq!((ijbc.images.len(), ijbc.units()), (4, 2));
+    assert_eq!((ijbc.images.len(), ijbc.template_count()), (4, 2));
     assert_eq!(ijbc.pairs[0], Pair { a: 1, b: 0, mated: true });
     assert_eq!(ijbc.images[0].landmarks.map(|points| points[4]), Some([9.0, 10.0]));
-    assert!(matches!(ijbc.images[0].at, ImageAt::Nowhere));
+    assert!(matches!(ijbc.images[0].source, ImageSource::Unavailable));
 
     let embeddings = Embeddings::new(2, vec![1.0, 0.0, 0.0, 4.0, 0.0, 8.0, 3.0, 3.0]).expect("it");
-    let templates = ijbc.unit_embeddings(&embeddings).expect("templates");
+    let templates = ijbc.template_embeddings(&embeddings).expect("templates");
     assert_eq!(templates.row(1), [1.0, 6.0]);
     assert_eq!(templates.row(0), [3.0, 3.0]);
     let cosine = ijbc.comparisons(&embeddings).expect("comparisons").similarity(0);
     assert!((cosine - 21.0 / (37.0_f64 * 18.0).sqrt()).abs() < 1e-12);
     let quality = [0.4, 0.9, 0.2, 0.6];
-    assert_eq!(ijbc.unit_qualities(&quality).expect("qualities"), [0.6, 0.2]);
+    assert_eq!(ijbc.template_qualities(&quality).expect("qualities"), [0.6, 0.2]);
     assert_eq!(ijbc.pair_qualities(&quality).expect("qualities"), [0.2, 0.2]);
     assert!(ijbc.pair_qualities(&quality[..3]).is_err());
     assert!(ijbc.pair_qualities(&[0.4, f64::NAN, 0.2, 0.6]).is_err());

@@ -10,8 +10,8 @@ use attn_fiqa::score::Meaning;
 use attn_fiqa::score::{Method, QualityMap};
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::calibrate::{
-    CalibrateError, Face, Fit, FitOptions, MatedPair, Measured, NoRecognition, Picture, Recogniser,
-    Recognition, Sampling, fit, measure, quality_map, quality_scale,
+    CalibrateError, Face, Fit, FitOptions, MatedPair, Measurements, Recogniser, RecognitionError,
+    RecognitionTarget, Sample, Sampling, fit, measure, quality_map, quality_scale,
 };
 use attn_fiqa_eval::degrade::Degradation;
 
@@ -26,17 +26,17 @@ fn identity(dim: usize) -> Vec<f64> {
     (0..dim * dim).map(|place| f64::from(u8::from(place % (dim + 1) == 0))).collect()
 }
 
-fn picture(face: usize, kind: Option<Degradation>, score: f32) -> Picture {
+fn sample(face: usize, kind: Option<Degradation>, score: f32) -> Sample {
     let (utility, cosine, norm, level) = (0.0, 0.0, 1.0, 0.4);
-    Picture { face, kind, level, score, mean_query: Vec::new(), utility, cosine, norm }
+    Sample { face, kind, level, score, mean_query: Vec::new(), utility, cosine, norm }
 }
 
-/// Pictures whose utility is `weights·q̄` and a little noise; the published score has
+/// Samples whose utility is `weights·q̄` and a little noise; the published score has
 /// a part of `q̄` in it that points the wrong way. The recogniser's cosine rises with the
-/// utility, and a comparison is as good as the worse picture.
-fn made_up(faces: usize, weights: &[f64]) -> Measured {
+/// utility, and a comparison is as good as the worse sample.
+fn made_up(faces: usize, weights: &[f64]) -> Measurements {
     let (mut seed, middle) = (5, 3.0 * weights.iter().sum::<f64>());
-    let (mut pictures, mut pairs) = (Vec::new(), Vec::new());
+    let (mut samples, mut pairs) = (Vec::new(), Vec::new());
     for face in 0..faces {
         for number in 0..6 {
             let query: Vec<f64> =
@@ -44,18 +44,18 @@ fn made_up(faces: usize, weights: &[f64]) -> Measured {
             let useful: f64 = query.iter().zip(weights).map(|(q, w)| q * w).sum();
             let score = 0.3 * noise(&mut seed) - 0.5 * useful;
             let utility = useful - middle + 0.05 * noise(&mut seed);
-            pictures.push(Picture {
+            samples.push(Sample {
                 mean_query: query.iter().map(|&q| q as f32).collect(),
                 utility,
                 cosine: utility.tanh(),
                 norm: 10.0 + utility,
-                ..picture(face, (number > 0).then_some(Degradation::ALL[number]), score as f32)
+                ..sample(face, (number > 0).then_some(Degradation::ALL[number]), score as f32)
             });
         }
         let own = (face * 6..face * 6 + 6).collect::<Vec<_>>();
         for (place, &b) in own.iter().enumerate() {
             for &a in &own[..place] {
-                let cosine = pictures[a].cosine.min(pictures[b].cosine) as f32;
+                let cosine = samples[a].cosine.min(samples[b].cosine) as f32;
                 pairs.push(MatedPair { a: a as u32, b: b as u32, cosine });
             }
         }
@@ -63,14 +63,14 @@ fn made_up(faces: usize, weights: &[f64]) -> Measured {
     let penalty = identity(weights.len());
     // One comparison in a thousand reaches 0.3.
     let highest_non_mated = vec![0.9, 0.5, 0.4, 0.3];
-    Measured { pictures, pairs, fmr: 1e-3, non_mated: 3000, highest_non_mated, penalty }
+    Measurements { samples, pairs, fmr: 1e-3, non_mated: 3000, highest_non_mated, penalty }
 }
 
-fn utilities(measured: &Measured) -> Vec<f64> {
-    measured.pictures.iter().map(|picture| picture.utility).collect()
+fn utilities(measured: &Measurements) -> Vec<f64> {
+    measured.samples.iter().map(|sample| sample.utility).collect()
 }
 
-fn fitted(measured: &Measured, seed: u64) -> Fit {
+fn fitted(measured: &Measurements, seed: u64) -> Fit {
     let options = FitOptions { scale_over_heads: 0.05, existing: None, seed };
     fit(measured, &utilities(measured), options).expect("a fit")
 }
@@ -83,13 +83,13 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert_eq!((found.faces_fitted, found.faces_held_out), (48, 12));
     assert_eq!(found.held_out.iter().filter(|&&held_out| held_out).count(), 12);
     let all = found.overall();
-    assert_eq!((all.kind, all.pictures), ("all", 12 * 6));
+    assert_eq!((all.kind, all.samples), ("all", 12 * 6));
     assert!(all.published.expect("varies") < -0.8, "{all:?}");
     assert!(all.calibrated.expect("varies") > 0.95, "{all:?}");
-    let judged = found.judged.expect("a threshold");
-    // Nothing can leave fewer errors than discarding them first: of a share e of errors that
+    let judged = found.held_out_errors.expect("a threshold");
+    // Nothing can leave fewer errors than discarding them first: of a fraction e of errors that
     // is the integral of (e − d)/(1 − d) over 0 … 0.3.
-    let held_out = |pair: &&MatedPair| found.held_out[measured.pictures[pair.a as usize].face];
+    let held_out = |pair: &&MatedPair| found.held_out[measured.samples[pair.a as usize].face];
     let own: Vec<&MatedPair> = measured.pairs.iter().filter(held_out).collect();
     let errors = own.iter().filter(|pair| pair.cosine <= 0.3).count();
     let share = errors as f64 / own.len() as f64;
@@ -97,7 +97,7 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert!(judged.fitted.pauc < 1.02 * ideal, "{ideal} {judged:?}");
     assert!(judged.published.pauc > judged.fitted.pauc, "{judged:?}");
     assert!(judged.fitted.brier < 0.5 * judged.published.brier, "{judged:?}");
-    assert!(found.helps() && found.tried.iter().all(|tried| tried.errors.is_some()));
+    assert!(found.helps() && found.candidates.iter().all(|tried| tried.errors.is_some()));
     assert_eq!(found.agreement.len(), 6);
 
     // The same on every run, and another split for another seed.
@@ -116,14 +116,14 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert_eq!(zero.key_bias, found.key_bias);
     let own = beside(&found.key_bias.values);
     assert_eq!(own.overall().existing, found.overall().calibrated);
-    let judged = own.judged.expect("a threshold");
+    let judged = own.held_out_errors.expect("a threshold");
     assert_eq!(judged.existing, Some(judged.fitted));
 
     // The factor of the network goes into the key bias and not into the score.
     let options = FitOptions { scale_over_heads: 0.1, existing: None, seed: 3 };
     let other = fit(&measured, &utilities(&measured), options).expect("a fit");
-    for picture in &measured.pictures[..20] {
-        let (a, b) = (found.key_bias.score(picture), other.key_bias.score(picture));
+    for sample in &measured.samples[..20] {
+        let (a, b) = (found.key_bias.score(sample), other.key_bias.score(sample));
         assert!((a - b).abs() < 1e-3 * a.abs().max(1.0), "{a} ≠ {b}");
     }
 }
@@ -133,7 +133,10 @@ fn without_a_threshold_the_rank_correlation_decides() {
     let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     measured.non_mated = 2999;
     let found = fitted(&measured, 1);
-    assert!(found.judged.is_none() && found.tried.iter().all(|tried| tried.errors.is_none()));
+    assert!(
+        found.held_out_errors.is_none()
+            && found.candidates.iter().all(|tried| tried.errors.is_none())
+    );
     assert!(found.helps() && found.overall().calibrated > Some(0.9), "{:?}", found.overall());
 }
 
@@ -141,16 +144,16 @@ fn without_a_threshold_the_rank_correlation_decides() {
 fn no_truth_is_said_to_be_none() {
     let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     let mut seed = 77;
-    for picture in &mut measured.pictures {
-        picture.utility = noise(&mut seed);
+    for sample in &mut measured.samples {
+        sample.utility = noise(&mut seed);
     }
     let found = fitted(&measured, 1);
     assert!(found.overall().calibrated.expect("varies").abs() < 0.4, "{:?}", found.overall());
 
     let options = FitOptions { scale_over_heads: 0.1, existing: None, seed: 1 };
-    let flat = vec![0.5; measured.pictures.len()];
+    let flat = vec![0.5; measured.samples.len()];
     assert!(matches!(fit(&measured, &flat, options), Err(CalibrateError::NothingToFit)));
-    measured.pictures.truncate(6 * 19);
+    measured.samples.truncate(6 * 19);
     measured.pairs.clear();
     let error = fit(&measured, &flat[..6 * 19], options).expect_err("too few").to_string();
     assert!(error.contains("19 usable faces"), "{error}");
@@ -159,53 +162,54 @@ fn no_truth_is_said_to_be_none() {
 #[test]
 fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
     let mut measured = made_up(60, &[0.3, -0.2, 0.1]);
-    let found = Recognition::of(&measured).expect("the norm follows the cosine");
+    let found = RecognitionTarget::of(&measured).expect("the norm follows the cosine");
     assert!(found.threshold > 0.3 && found.threshold < 0.300_001, "{}", found.threshold);
-    let damaged = || measured.pictures.iter().filter(|picture| picture.kind.is_some());
-    let matches = damaged().filter(|picture| picture.cosine >= found.threshold).count();
+    let damaged = || measured.samples.iter().filter(|sample| sample.kind.is_some());
+    let matches = damaged().filter(|sample| sample.cosine >= found.threshold).count();
     assert_eq!(found.matches, [matches, damaged().count()]);
     assert!(found.agreement > 0.99, "{found:?}");
     // What matches half of the time has the norm of the threshold, clean or not.
     let half = 10.0 + found.threshold.atanh();
-    let clean = Picture { norm: half, ..measured.pictures[0].clone() };
+    let clean = Sample { norm: half, ..measured.samples[0].clone() };
     // Here the norm tells matches from the others perfectly.
-    let at = |norm| found.target(&Picture { norm, ..clean.clone() });
+    let at = |norm| found.target(&Sample { norm, ..clean.clone() });
     assert!(at(half - 0.2) < 0.05 && at(half + 0.2) > 0.95, "{}", found.target(&clean));
-    let longer = Picture { norm: half + 1.0, ..clean.clone() };
+    let longer = Sample { norm: half + 1.0, ..clean.clone() };
     assert!(found.target(&longer) > found.target(&clean));
 
     // A law of a score that is the cosine itself keeps its promise.
-    let law = found.law(&measured, |_| true, |picture| picture.cosine).expect("both outcomes");
-    let rows = found.reliability(&measured, law, |_| true, |picture| picture.cosine);
-    assert_eq!(rows.iter().map(|row| row.pictures).sum::<usize>(), damaged().count());
-    let broken = rows.iter().map(|row| row.pictures as f64 * (row.expected - row.matched).abs());
+    let law =
+        found.match_model(&measured, |_| true, |sample| sample.cosine).expect("both outcomes");
+    let rows = found.reliability(&measured, law, |_| true, |sample| sample.cosine);
+    assert_eq!(rows.iter().map(|row| row.samples).sum::<usize>(), damaged().count());
+    let broken = rows.iter().map(|row| row.samples as f64 * (row.expected - row.matched).abs());
     assert!(broken.sum::<f64>() < 0.05 * damaged().count() as f64, "{rows:?}");
 
     // Norms that say nothing, or the opposite, and too few comparisons are refused.
-    measured.pictures.iter_mut().for_each(|picture| picture.norm = 1.0);
-    let refusal = Recognition::of(&measured).expect_err("refused");
-    assert!(matches!(refusal, NoRecognition::NormWithoutMeaning { agreement: 0.0, .. }));
-    for picture in &mut measured.pictures {
-        picture.norm = 10.0 - picture.utility;
+    measured.samples.iter_mut().for_each(|sample| sample.norm = 1.0);
+    let refusal = RecognitionTarget::of(&measured).expect_err("refused");
+    assert!(matches!(refusal, RecognitionError::UninformativeNorm { agreement: 0.0, .. }));
+    for sample in &mut measured.samples {
+        sample.norm = 10.0 - sample.utility;
     }
-    let refusal = Recognition::of(&measured).expect_err("refused").to_string();
+    let refusal = RecognitionTarget::of(&measured).expect_err("refused").to_string();
     assert!(refusal.contains("rank correlation -1.00"), "{refusal}");
     measured.non_mated = 1225;
-    let refusal = Recognition::of(&measured).expect_err("refused").to_string();
+    let refusal = RecognitionTarget::of(&measured).expect_err("refused").to_string();
     assert!(refusal.contains("1225 comparisons") && refusal.contains("3000"), "{refusal}");
 }
 
 #[test]
 fn a_scale_has_its_anchors_where_they_are_true() {
     let measured = made_up(60, &[0.3, -0.2, 0.1]);
-    let recognition = Recognition::of(&measured).expect("a threshold");
-    // Damaged pictures that match half of the time score 0, clean ones 10 … 69.
-    let score = |picture: &Picture| match picture.kind {
-        None => 10.0 + picture.face as f64,
-        Some(_) => picture.cosine - recognition.threshold,
+    let recognition = RecognitionTarget::of(&measured).expect("a threshold");
+    // Damaged samples that match half of the time score 0, clean ones 10 … 69.
+    let score = |sample: &Sample| match sample.kind {
+        None => 10.0 + sample.face as f64,
+        Some(_) => sample.cosine - recognition.threshold,
     };
-    let law = recognition.law(&measured, |_| true, score).expect("both outcomes");
-    let scale = quality_scale(&measured.pictures, score, law, "net", 1e-3).expect("a scale");
+    let law = recognition.match_model(&measured, |_| true, score).expect("both outcomes");
+    let scale = quality_scale(&measured.samples, score, law, "net", 1e-3).expect("a scale");
     let expected = [0.02, 0.5, 0.8, 0.95];
     for (anchor, share) in scale.anchors.iter().zip(expected) {
         assert_eq!(anchor.meaning, Meaning::Matched(share));
@@ -216,24 +220,24 @@ fn a_scale_has_its_anchors_where_they_are_true() {
     let map = scale.map(Method::ATTN).expect("rises");
     assert_eq!((map.quality(39.5), map.quality(0.0)), (80, map.quality(0.0)));
     // Clean faces below what is known again 95 % of the time make no scale.
-    let weak = |picture: &Picture| if picture.kind.is_none() { 0.0 } else { score(picture) };
-    assert_eq!(quality_scale(&measured.pictures, weak, law, "net", 1e-3), None);
+    let weak = |sample: &Sample| if sample.kind.is_none() { 0.0 } else { score(sample) };
+    assert_eq!(quality_scale(&measured.samples, weak, law, "net", 1e-3), None);
 }
 
 #[test]
 fn quality_is_rank_in_the_reference_set() {
-    // One hundred faces that score 50 … 149, and nine hundred pictures below −100.
-    let clean = (0..100).map(|i| picture(i, None, 50.0 + i as f32));
-    let degraded = (0..900).map(|i| picture(i, Some(Degradation::Blur), -1000.0 + i as f32));
-    let pictures: Vec<Picture> = clean.chain(degraded).collect();
-    let map = quality_map(&pictures, Method::ATTN, |p| f64::from(p.score)).expect("a map");
+    // One hundred faces that score 50 … 149, and nine hundred samples below −100.
+    let clean = (0..100).map(|i| sample(i, None, 50.0 + i as f32));
+    let degraded = (0..900).map(|i| sample(i, Some(Degradation::Blur), -1000.0 + i as f32));
+    let samples: Vec<Sample> = clean.chain(degraded).collect();
+    let map = quality_map(&samples, Method::ATTN, |p| f64::from(p.score)).expect("a map");
     assert_eq!(map.method(), Method::ATTN);
     assert!((74..=75).contains(&map.quality(99.0)), "{}", map.quality(99.0));
     assert!((24..=26).contains(&map.quality(-550.0)), "{}", map.quality(-550.0));
     assert!((49..=51).contains(&map.quality(0.0)), "{}", map.quality(0.0));
     assert_eq!((map.quality(-2000.0), map.quality(149.0)), (0, 100));
     assert_eq!(map.scores().len(), QualityMap::KNOTS);
-    let flat: Vec<Picture> = (0..30).map(|i| picture(i, None, 1.0)).collect();
+    let flat: Vec<Sample> = (0..30).map(|i| sample(i, None, 1.0)).collect();
     assert!(quality_map(&flat, Method::ATTN, |p| f64::from(p.score)).is_err());
 }
 
@@ -274,15 +278,15 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
         assert_eq!(failure, None);
         heard += 1;
     });
-    let measured = measured.expect("pictures");
-    let pictures = &measured.pictures;
-    assert_eq!((heard, pictures.len()), (20, 20 * 4));
-    assert!(pictures.iter().all(|p| (p.kind.is_none()) == (p.utility == 1.0)));
-    assert!(pictures.iter().all(|p| p.norm > 0.0 && (p.kind.is_none()) == (p.level == 0.0)));
-    // Every two pictures of a face are compared, and every two clean faces.
+    let measured = measured.expect("samples");
+    let samples = &measured.samples;
+    assert_eq!((heard, samples.len()), (20, 20 * 4));
+    assert!(samples.iter().all(|p| (p.kind.is_none()) == (p.utility == 1.0)));
+    assert!(samples.iter().all(|p| p.norm > 0.0 && (p.kind.is_none()) == (p.level == 0.0)));
+    // Every two samples of a face are compared, and every two clean faces.
     assert_eq!((measured.pairs.len(), measured.non_mated), (20 * 6, 190));
     for pair in &measured.pairs {
-        let [a, b] = [pair.a, pair.b].map(|place| &pictures[place as usize]);
+        let [a, b] = [pair.a, pair.b].map(|place| &samples[place as usize]);
         assert_eq!(a.face, b.face);
         assert!(a.kind.is_some() || (f64::from(pair.cosine) - b.cosine).abs() < 1e-6);
     }
@@ -290,7 +294,7 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
     let scale_over_heads = f64::from(config.scale()) / config.num_heads as f64;
     let options = FitOptions { scale_over_heads, existing: None, seed: 1 };
     let found = fit(&measured, &utilities(&measured), options).expect("a fit");
-    let map = quality_map(pictures, Method::ATTN_CALIBRATED, |p| found.key_bias.score(p));
+    let map = quality_map(samples, Method::ATTN_CALIBRATED, |p| found.key_bias.score(p));
     let bias = found.key_bias.values.clone();
     let calibration = Calibration::new(map.expect("a map"), Default::default(), Some(&bias));
     let folder = tempfile::tempdir().expect("a folder");
@@ -301,9 +305,9 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
     let calibrated = Engine::new(&calibrated, &with_embedding).expect("an engine");
     let crops: Vec<Crop> = faces.iter().map(|face| face.crop.clone()).collect();
     let scored = calibrated.assess(&crops, &Request::new(Method::ATTN_CALIBRATED));
-    let clean = pictures.iter().filter(|picture| picture.kind.is_none());
-    for (picture, scored) in clean.zip(scored.expect("a request")) {
-        let (expected, score) = (found.key_bias.score(picture), scored.expect("scored").scores[0]);
+    let clean = samples.iter().filter(|sample| sample.kind.is_none());
+    for (sample, scored) in clean.zip(scored.expect("a request")) {
+        let (expected, score) = (found.key_bias.score(sample), scored.expect("scored").scores[0]);
         assert!((expected - f64::from(score)).abs() < 1e-4 * expected.abs().max(1.0));
     }
 }
@@ -326,9 +330,9 @@ fn another_recogniser_decides_utility() {
     let model = builtin().expect("the built-in model");
     let engine = Engine::new(&model, &EngineOptions::default()).expect("an engine");
     let sampling = Sampling { kinds: vec![Degradation::Contrast], degraded: 2, seed: 1 };
-    let pictures = measure(&engine, Some(&MeanGrey), &faces(2), &sampling, 1e-3, |_, _| ());
+    let samples = measure(&engine, Some(&MeanGrey), &faces(2), &sampling, 1e-3, |_, _| ());
     // Contrast does not change the mean grey, which is all that this one sees.
-    assert!(pictures.expect("pictures").pictures.iter().all(|picture| picture.utility > 0.9));
+    assert!(samples.expect("samples").samples.iter().all(|sample| sample.utility > 0.9));
     let without = measure(&engine, None, &faces(2), &sampling, 1e-3, |_, _| ());
     assert!(matches!(without, Err(CalibrateError::Request(_))), "no embedding was loaded");
 }

@@ -12,29 +12,29 @@ use support::{Set, naive};
 const TARGET: Target = Target::Fmr(0.01);
 
 #[test]
-fn a_quality_lies_between_the_oracle_and_chance() {
+fn a_quality_lies_between_the_theoretical_best_and_chance() {
     let set = Set::made_up(11, 6_000, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     for protocol in Protocol::ALL {
-        let oracle = evaluator.oracle_curve(protocol, TARGET).expect("a curve");
+        let best = evaluator.theoretical_best_curve(protocol, TARGET).expect("a curve");
         let quality = &evaluator.curves(&ranking, protocol, &[TARGET]).expect("a curve")[0];
         let random = evaluator.random_curves(protocol, &[TARGET], 5, 1).expect("curves");
         let pauc = |curve: &attn_fiqa_eval::edc::Curve| curve.pauc(0.3).expect("an area");
         let mean = random[0].iter().map(pauc).sum::<f64>() / 5.0;
-        assert!(pauc(&oracle) < pauc(quality), "{protocol}");
+        assert!(pauc(&best) < pauc(quality), "{protocol}");
         assert!(pauc(quality) < mean, "{protocol}");
         // Chance leaves the rate where it was.
-        let start = oracle.start().expect("a rate");
+        let start = best.start().expect("a rate");
         assert!((mean / 0.3 - start).abs() < 0.03, "{protocol}: {mean} {start}");
     }
 }
 
 #[test]
-fn the_oracle_of_a_fixed_threshold_falls_as_fast_as_can_be() {
+fn the_theoretical_best_at_a_fixed_threshold_falls_with_slope_one() {
     let set = Set::made_up(12, 2_000, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
-    let curve = evaluator.oracle_curve(Protocol::Nist, TARGET).expect("a curve");
+    let curve = evaluator.theoretical_best_curve(Protocol::Nist, TARGET).expect("a curve");
     let start = curve.start().expect("a rate");
     let mated = set.comparisons.mated_count() as f64;
     for point in &curve.points {
@@ -222,18 +222,18 @@ fn rankings_that_share_their_sets_are_measured_as_each_alone() {
 }
 
 #[test]
-fn the_area_above_the_ideal_is_least_for_an_oracle() {
+fn the_area_above_the_ideal_is_least_for_the_theoretical_best() {
     let set = Set::made_up(13, 4_000, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let target = Target::Fmr(0.1);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     for protocol in [Protocol::Iso, Protocol::Nist] {
-        let oracle = evaluator.oracle_curve(protocol, target).expect("a curve");
-        let start = oracle.start().expect("a rate");
+        let best = evaluator.theoretical_best_curve(protocol, target).expect("a curve");
+        let start = best.start().expect("a rate");
         // Below the limit within the triangle, and with all of it.
         for limit in [start / 2.0, (start + 1.0) / 2.0] {
-            let below = oracle.pauc(limit).expect("an area");
-            let above = oracle.above_ideal(limit).expect("an area");
+            let below = best.pauc(limit).expect("an area");
+            let above = best.above_ideal(limit).expect("an area");
             let ideal = start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0;
             assert!((below - ideal - above).abs() < 1e-15);
             let curve = &evaluator.curves(&ranking, protocol, &[target]).expect("a curve")[0];
@@ -241,8 +241,8 @@ fn the_area_above_the_ideal_is_least_for_an_oracle() {
         }
     }
     // That of the papers' protocol moves its threshold.
-    let oracle = evaluator.oracle_curve(Protocol::Crfiqa, target).expect("a curve");
-    assert_eq!(oracle.above_ideal(0.3), None);
+    let best = evaluator.theoretical_best_curve(Protocol::Crfiqa, target).expect("a curve");
+    assert_eq!(best.above_ideal(0.3), None);
 }
 
 #[test]

@@ -143,7 +143,7 @@ proptest! {
                     // With the threshold fixed no discard removes more errors than comparisons.
                     // The grid may drop up to one comparison less than its fraction says.
                     let slack = 1.0 / set.comparisons.mated_count() as f64;
-                    let best = curve.best_pauc(limit).expect("a start");
+                    let best = curve.ideal_pauc(limit).expect("a start");
                     prop_assert!(area >= best - slack, "{} {}", area, best);
                 }
             }

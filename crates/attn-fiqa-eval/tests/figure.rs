@@ -26,7 +26,7 @@ fn panel(title: &str, methods: usize) -> EdcPanel {
         .map(|n| falling(&format!("method-{n}"), EdcRole::Method, 0.05, 1.0 + n as f64))
         .collect();
     series.push(falling("random", EdcRole::Random, 0.05, 0.0));
-    series.push(falling("oracle", EdcRole::Oracle, 0.05, 30.0));
+    series.push(falling("theoretical best", EdcRole::TheoreticalBest, 0.05, 30.0));
     EdcPanel { title: title.to_owned(), series, steps: false }
 }
 

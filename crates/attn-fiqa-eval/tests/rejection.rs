@@ -130,7 +130,7 @@ fn advice_is_what_is_left_when_the_images_are_gone() {
     let give = |reject| {
         advise(&evaluator, &pairs, &qualities, reject, Target::Fmr(0.05), None).expect("advice")
     };
-    let advice = give(Reject::Share(0.2));
+    let advice = give(Reject::Fraction(0.2));
     let rejected = qualities.iter().filter(|&&quality| quality < advice.reject_below).count();
     assert_eq!((advice.rejected, advice.images), (rejected, 300));
     assert!((50..=60).contains(&rejected), "ties stay: {rejected}");
@@ -142,14 +142,14 @@ fn advice_is_what_is_left_when_the_images_are_gone() {
     assert_eq!(Some(advice.before), fnmr.map(|fnmr| [fmr, fnmr]));
     let mated: Vec<usize> = left.iter().copied().filter(|&i| set.comparisons.is_mated(i)).collect();
     let missed = mated.iter().filter(|&&i| set.comparisons.distance(i) > old).count();
-    assert_eq!(advice.after_at_old_threshold, Some(missed as f64 / mated.len() as f64));
-    assert_eq!(advice.left, [mated.len() as u64, (left.len() - mated.len()) as u64]);
+    assert_eq!(advice.after_at_fixed_threshold, Some(missed as f64 / mated.len() as f64));
+    assert_eq!(advice.retained, [mated.len() as u64, (left.len() - mated.len()) as u64]);
 
     let same = give(Reject::Below(advice.reject_below));
     assert_eq!(same, advice);
     let none = give(Reject::Below(f64::NEG_INFINITY));
     assert_eq!((none.rejected, none.after), (0, Some(none.before)));
-    let all = give(Reject::Share(1.0));
+    let all = give(Reject::Fraction(1.0));
     assert_eq!((all.rejected, all.after), (300, None));
     assert!(all.to_string().ends_with("too few comparisons are left to tell the FNMR at FMR 0.05"));
 }
@@ -165,7 +165,7 @@ fn advice_has_intervals_that_hold_it_and_says_it_in_a_sentence() {
     let evaluator = Evaluator::new(&set.comparisons);
     let bootstrap = Bootstrap { replicates: 200, seed: 3, ..Bootstrap::default() };
     let give = || {
-        let reject = Reject::Share(0.2);
+        let reject = Reject::Fraction(0.2);
         advise(&evaluator, &pairs, &qualities, reject, Target::Fmr(0.01), Some(&bootstrap))
             .expect("advice")
     };
@@ -213,7 +213,7 @@ fn groups_are_measured_at_one_threshold() {
             let missed = missed.count();
             let expected = (!mated.is_empty()).then(|| missed as f64 / mated.len() as f64);
             assert_eq!(row.fnmr[stage], expected);
-            let counts = if stage == 0 { row.comparisons } else { row.left };
+            let counts = if stage == 0 { row.comparisons } else { row.retained };
             assert_eq!(counts, [mated.len(), here.len() - mated.len()]);
         }
     }
@@ -236,7 +236,7 @@ fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
     let none = Reject::Below(f64::NEG_INFINITY);
     let advice = advise(&evaluator, &pairs, &[1.0, 1.0], none, target, None).expect("advice");
     assert_eq!((advice.before, advice.after), ([third; 2], Some([third; 2])));
-    assert_eq!(advice.after_at_old_threshold, Some(third));
+    assert_eq!(advice.after_at_fixed_threshold, Some(third));
     let groups = (&["all".to_owned()][..], &[0, 0][..]);
     let rows = fairness(&evaluator, &pairs, &[1.0, 1.0], groups, none, target).expect("rows");
     assert_eq!((rows[1].fmr[0], rows[1].fnmr[0]), (Some(third), Some(third)));
@@ -257,10 +257,10 @@ fn what_does_not_belong_together_is_refused() {
     let give = |pairs: &[Pair], qualities: &[f64], reject, fmr| {
         advise(&evaluator, pairs, qualities, reject, Target::Fmr(fmr), None)
     };
-    let share = Reject::Share(0.1);
+    let share = Reject::Fraction(0.1);
     assert!(give(&pairs[1..], &qualities, share, 0.1).is_err());
     assert!(give(&pairs, &qualities[1..], share, 0.1).is_err());
-    assert!(give(&pairs, &qualities, Reject::Share(1.5), 0.1).is_err());
+    assert!(give(&pairs, &qualities, Reject::Fraction(1.5), 0.1).is_err());
     assert!(give(&pairs, &qualities, Reject::Below(f64::NAN), 0.1).is_err());
     assert!(give(&pairs, &qualities, share, 1.5).is_err());
     let mut bad = qualities.clone();

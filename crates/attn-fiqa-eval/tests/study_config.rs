@@ -62,12 +62,26 @@ fn parse(text: &str) -> Result<StudyConfig, String> {
 }
 
 #[test]
+fn old_names_of_settings_are_still_read() {
+    let settings = |text: &str| {
+        let text = GOOD.replacen("fmr = [1e-3]", &format!("fmr = [1e-3]\n{text}"), 1);
+        parse(&text).map(|config| config.settings)
+    };
+    let new = "max_discard = 0.2\nbootstrap = 7\nconfidence_level = 0.9\norders = 5";
+    let old = "limit = 0.2\nreplicates = 7\nlevel = 0.9\ntie_orders = 5";
+    assert_eq!(settings(old), settings(new));
+    let found = settings(new).expect("settings");
+    assert_eq!((found.max_discard, found.bootstrap, found.orders), (0.2, 7, 5));
+    assert!(settings("orders = 5\ntie_orders = 6").unwrap_err().contains("orders"));
+}
+
+#[test]
 fn a_description_is_read() {
     let folder = place();
     let config = StudyConfig::parse("study.toml", GOOD.to_owned(), folder.path()).expect("good");
     let here = |name: &str| -> PathBuf { folder.path().join(name) };
     assert_eq!(config.settings.fmr, [1e-3]);
-    assert_eq!((config.settings.limit, config.settings.replicates), (0.3, 200));
+    assert_eq!((config.settings.max_discard, config.settings.bootstrap), (0.3, 200));
     let dataset = &config.datasets[0];
     assert_eq!((dataset.kind, &dataset.path), (BenchmarkKind::Pairs, &here("set")));
     let EmbeddingsFrom::Files(files) = &config.recognisers[0].from else { panic!("no files") };

@@ -5,7 +5,7 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use attn_fiqa_eval::degrade::{Degradation, Level};
-use attn_fiqa_eval::validate::{Plan, Study, fall, falls_with_every_step};
+use attn_fiqa_eval::validate::{DegradationStudy, Plan, is_strictly_decreasing, monotonicity};
 
 fn astronaut() -> Crop {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/astronaut.png");
@@ -25,7 +25,7 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
     let request = Request::new(engine.default_method());
     let map = engine.quality_map().expect("the built-in model is calibrated");
     let plan = Plan { kinds: Degradation::ALL.to_vec(), levels: Level::grid(6) };
-    let mut study = Study::new(plan.clone(), vec!["score".to_owned()]);
+    let mut study = DegradationStudy::new(plan.clone(), vec!["score".to_owned()]);
     let response = plan.respond(&engine, &request, &astronaut(), None, 1).expect("a request");
     study.add(&response.expect("scores"));
     let report: Vec<String> = study
@@ -56,7 +56,8 @@ fn each_score_stands_where_its_kind_and_level_say() {
     let kinds = vec![Degradation::Contrast, Degradation::Blur];
     let plan = Plan { kinds, levels: Level::grid(3) };
     let crop = astronaut();
-    let mut study = Study::new(plan.clone(), vec!["score".to_owned(), "head".to_owned()]);
+    let mut study =
+        DegradationStudy::new(plan.clone(), vec!["score".to_owned(), "head".to_owned()]);
     let response = plan.respond(&engine, &request, &crop, None, 4).expect("a request");
     let response = response.expect("scores");
     let again = plan.respond(&engine, &request, &crop, Some(&[7.0, 8.0]), 4).expect("a request");
@@ -88,9 +89,9 @@ fn each_score_stands_where_its_kind_and_level_say() {
 
 #[test]
 fn falling_is_told_from_rising_and_standing() {
-    assert_eq!(fall(&[3.0, 2.0, 1.0]), Some(1.0));
-    assert_eq!(fall(&[1.0, 2.0, 3.0]), Some(-1.0));
-    assert_eq!(fall(&[1.0, 1.0]), None);
-    assert!(falls_with_every_step(&[3.0, 2.0, 1.0]));
-    assert!(!falls_with_every_step(&[3.0, 3.0, 1.0]));
+    assert_eq!(monotonicity(&[3.0, 2.0, 1.0]), Some(1.0));
+    assert_eq!(monotonicity(&[1.0, 2.0, 3.0]), Some(-1.0));
+    assert_eq!(monotonicity(&[1.0, 1.0]), None);
+    assert!(is_strictly_decreasing(&[3.0, 2.0, 1.0]));
+    assert!(!is_strictly_decreasing(&[3.0, 3.0, 1.0]));
 }

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
     let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), PAUC_LIMIT);
     let evaluator = Evaluator::new(&compared.comparisons);
     let rejects: Vec<Reject> = match args.below.as_slice() {
-        [] => args.reject.iter().copied().map(Reject::Share).collect(),
+        [] => args.reject.iter().copied().map(Reject::Fraction).collect(),
         below => below.iter().copied().map(Reject::Below).collect(),
     };
     let mut table = PlainTable::new(&[
@@ -79,8 +79,8 @@ fn row(advice: &Advice) -> Vec<String> {
         advice.images.to_string(),
         advice.rejected.to_string(),
         (advice.rejected as f64 / advice.images as f64).to_string(),
-        advice.left[0].to_string(),
-        advice.left[1].to_string(),
+        advice.retained[0].to_string(),
+        advice.retained[1].to_string(),
         advice.target.to_string(),
         advice.before[0].to_string(),
         advice.before[1].to_string(),
@@ -92,6 +92,6 @@ fn row(advice: &Advice) -> Vec<String> {
         high(&advice.after_interval),
         low(&advice.gain_interval),
         high(&advice.gain_interval),
-        cell(advice.after_at_old_threshold),
+        cell(advice.after_at_fixed_threshold),
     ]
 }

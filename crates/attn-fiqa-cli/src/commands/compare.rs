@@ -7,7 +7,7 @@ use attn_fiqa_eval::benchmark::person;
 use attn_fiqa_eval::comparisons::{Comparisons, Pair, ScoreScale};
 use attn_fiqa_eval::edc::{Bootstrap, Resample};
 use attn_fiqa_eval::files::{
-    EmbeddingFile, Failed, GroupFile, MatchedRows, Missing, PairList, QualityFile, named,
+    EmbeddingFile, Failed, GroupFile, MatchedRows, Missing, PairList, QualityFile, first_names,
     quality_columns,
 };
 
@@ -74,7 +74,7 @@ impl Compared {
             let mut line =
                 format!("{file}: {found} {what} matched, {by_path} by path and {by_stem} by stem");
             if !absent.is_empty() {
-                let names = named(absent.iter().map(|&image| list.names[image].as_str()));
+                let names = first_names(absent.iter().map(|&image| list.names[image].as_str()));
                 line += &format!(", {} missing ({names})", absent.len());
             }
             missing.extend(absent);
@@ -174,7 +174,13 @@ pub(crate) fn bootstrap<'a>(
 ) -> Option<Bootstrap<'a>> {
     let resample = identities.map_or(Resample::Pairs, Resample::Identities);
     let BootstrapArgs { bootstrap: replicates, seed, level, .. } = *args;
-    (replicates > 0).then_some(Bootstrap { resample, replicates, seed, level, limit })
+    (replicates > 0).then_some(Bootstrap {
+        resample,
+        replicates,
+        seed,
+        confidence_level: level,
+        max_discard: limit,
+    })
 }
 
 /// `[NAME=]FILE[:COLUMN]`.

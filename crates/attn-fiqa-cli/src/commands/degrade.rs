@@ -12,7 +12,7 @@ use attn_fiqa::source::SourceItem;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
 use attn_fiqa::visualize::encode_png;
-use attn_fiqa_eval::degrade::{Degradation, Level, drawn, seed_for};
+use attn_fiqa_eval::degrade::{Degradation, Level, sample_degradation, seed_for};
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
@@ -97,7 +97,7 @@ impl Plan {
         let name = relative.with_extension("png");
         let seed = seed_for(self.seed, &slashed(relative));
         if let Some(share) = self.mixed {
-            let drawn = drawn(&self.kinds, share, seed);
+            let drawn = sample_degradation(&self.kinds, share, seed);
             let (kind, level) = drawn.map_or((None, Level::NONE), |(k, level)| (Some(k), level));
             let picture = kind.map(|kind| kind.apply(crop, level, seed));
             self.write(&name, picture.as_ref().unwrap_or(crop))?;

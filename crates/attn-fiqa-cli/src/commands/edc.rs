@@ -46,7 +46,7 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
     }
     let sources = args.quality.iter().map(|text| Source::parse_all(text));
     let sources: Vec<Source> = sources.collect::<anyhow::Result<Vec<_>>>()?.concat();
-    let mut names = BTreeSet::from(["random", "oracle"]);
+    let mut names = BTreeSet::from(["random", "theoretical-best"]);
     if let Some(twice) = sources.iter().find(|source| !names.insert(&source.name)) {
         bail!("two rows would be called '{}'; name one with NAME=FILE", twice.name);
     }
@@ -136,7 +136,7 @@ fn measure(
     Ok(())
 }
 
-/// The rows `random`, the mean over its orders, and `oracle`.
+/// The rows `random`, the mean over its orders, and `theoretical-best`.
 fn ends(
     evaluator: &Evaluator<'_>,
     protocol: Protocol,
@@ -163,9 +163,9 @@ fn ends(
         measured.push(Measured { method, curve, range, pauc, above_ideal, auc, intervals: None });
     }
     for &target in targets {
-        let curve = evaluator.oracle_curve(protocol, target)?;
+        let curve = evaluator.theoretical_best_curve(protocol, target)?;
         let (pauc, above_ideal) = (curve.pauc(args.limit), curve.above_ideal(args.limit));
-        let (method, auc) = ("oracle".to_owned(), curve.auc());
+        let (method, auc) = ("theoretical-best".to_owned(), curve.auc());
         let (range, intervals) = (None, None);
         measured.push(Measured { method, curve, range, pauc, above_ideal, auc, intervals });
     }
@@ -386,7 +386,7 @@ fn groups(
     let mut found = Vec::new();
     for (source, qualities) in sources.iter().zip(&compared.qualities) {
         for target in args.targets.targets() {
-            let (pairs, reject) = (&compared.list.pairs, Reject::Share(args.reject));
+            let (pairs, reject) = (&compared.list.pairs, Reject::Fraction(args.reject));
             let of = (groups.as_slice(), group_of.as_slice());
             let rows = fairness(evaluator, pairs, qualities, of, reject, target)?;
             found.push((source.name.clone(), target, rows));

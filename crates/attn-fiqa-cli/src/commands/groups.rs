@@ -1,8 +1,8 @@
 //! `attn-fiqa groups`: quality, bands and rejection by group.
 
 use attn_fiqa::score::Band;
-use attn_fiqa_eval::files::{GroupFile, MatchedRows, QualityFile, named};
-use attn_fiqa_eval::groups::{GroupQualities, Part, by_group};
+use attn_fiqa_eval::files::{GroupFile, MatchedRows, QualityFile, first_names};
+use attn_fiqa_eval::groups::{GroupQualities, Proportion, by_group};
 
 use super::compare::{Source, cell};
 use super::verify::whole_qualities;
@@ -84,13 +84,13 @@ fn cells(by: &str, row: &GroupQualities) -> Vec<String> {
         let interval = part.interval();
         let ends = [interval.map(|[low, _]| low), interval.map(|[_, high]| high)];
         let short = |share: Option<f64>| share.map_or(String::new(), |share| format!("{share:.4}"));
-        cells.extend([part.share(), ends[0], ends[1]].map(short));
+        cells.extend([part.fraction(), ends[0], ends[1]].map(short));
     }
     cells
 }
 
 fn missing(names: &[String], found: &MatchedRows) -> String {
-    let first = named(found.missing.iter().map(|&image| names[image].as_str()));
+    let first = first_names(found.missing.iter().map(|&image| names[image].as_str()));
     format!(
         "note: {} of {} images have no label and are left out: {first}",
         found.missing.len(),
@@ -100,13 +100,13 @@ fn missing(names: &[String], found: &MatchedRows) -> String {
 
 /// From the group that is rejected least to the one rejected most.
 fn sentence(by: &str, rows: &[GroupQualities], below: i8) -> Option<String> {
-    let shares = || rows.iter().filter_map(|row| Some((row.rejected.share()?, row)));
+    let shares = || rows.iter().filter_map(|row| Some((row.rejected.fraction()?, row)));
     let (least, few) = shares().min_by(|a, b| a.0.total_cmp(&b.0))?;
     let (most, many) = shares().max_by(|a, b| a.0.total_cmp(&b.0))?;
     let one = |row: &GroupQualities, share: f64| {
-        let Part { count, of } = row.rejected;
+        let Proportion { count, total } = row.rejected;
         let name = row.group.as_deref().unwrap_or_default();
-        format!("{:.2} % ({name}, {count} of {of})", 100.0 * share)
+        format!("{:.2} % ({name}, {count} of {total})", 100.0 * share)
     };
     let times = if least > 0.0 { format!(", {:.2} times", most / least) } else { String::new() };
     let (few, many) = (one(few, least), one(many, most));

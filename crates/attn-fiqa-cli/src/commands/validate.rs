@@ -10,7 +10,7 @@ use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::degrade::seed_for;
 use attn_fiqa_eval::figure::SvgColours;
-use attn_fiqa_eval::validate::{Plan, Study, fall};
+use attn_fiqa_eval::validate::{DegradationStudy, Plan, monotonicity};
 use serde_json::json;
 
 use super::session::Session;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     }
 
     let plan = Plan { kinds: args.kinds.kinds(), levels: args.kinds.levels() };
-    let mut study = Study::new(plan.clone(), names);
+    let mut study = DegradationStudy::new(plan.clone(), names);
     let mut paths = Vec::new();
     let report = session.run(sources, &pipeline, &args.input, &args.run, |row, report| {
         let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
@@ -66,14 +66,14 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     Ok(report.finish())
 }
 
-fn kinds_table(study: &Study) -> PlainTable {
+fn kinds_table(study: &DegradationStudy) -> PlainTable {
     let mut table = PlainTable::new(&[
         "method",
         "kind",
         "faces",
         "spearman",
-        "spearman_lowest_tenth",
-        "falling_share",
+        "spearman_p10",
+        "monotonic_fraction",
     ]);
     for row in study.kinds() {
         table.push(vec![
@@ -81,14 +81,14 @@ fn kinds_table(study: &Study) -> PlainTable {
             row.kind.to_owned(),
             row.faces.to_string(),
             format!("{:.4}", row.spearman),
-            format!("{:.4}", row.spearman_lowest_tenth),
-            format!("{:.4}", row.falling_share),
+            format!("{:.4}", row.spearman_p10),
+            format!("{:.4}", row.monotonic_fraction),
         ]);
     }
     table
 }
 
-fn levels_table(study: &Study) -> PlainTable {
+fn levels_table(study: &DegradationStudy) -> PlainTable {
     let mut table = PlainTable::new(&[
         "method",
         "kind",
@@ -132,7 +132,7 @@ fn levels_table(study: &Study) -> PlainTable {
 }
 
 /// One row a method, face and kind: how it falls, and its score at every level.
-fn images_table(study: &Study, paths: &[String]) -> PlainTable {
+fn images_table(study: &DegradationStudy, paths: &[String]) -> PlainTable {
     let levels: Vec<String> =
         study.plan().levels.iter().map(|level| format!("score@{:.2}", level.get())).collect();
     let mut heading = vec!["path", "method", "kind", "spearman"];
@@ -142,7 +142,8 @@ fn images_table(study: &Study, paths: &[String]) -> PlainTable {
         for (method, name) in study.methods().iter().enumerate() {
             for (kind, degradation) in study.plan().kinds.iter().enumerate() {
                 let series = study.series(face, method, kind);
-                let spearman = fall(series).map(|fall| fall.to_string()).unwrap_or_default();
+                let spearman =
+                    monotonicity(series).map(|fall| fall.to_string()).unwrap_or_default();
                 let mut row =
                     vec![path.clone(), name.clone(), degradation.name().to_owned(), spearman];
                 row.extend(series.iter().map(f32::to_string));
@@ -154,7 +155,7 @@ fn images_table(study: &Study, paths: &[String]) -> PlainTable {
 }
 
 /// A figure a method, as SVG and as PNG.
-fn save_figures(study: &Study, folder: &Path) -> anyhow::Result<()> {
+fn save_figures(study: &DegradationStudy, folder: &Path) -> anyhow::Result<()> {
     for (method, name) in study.methods().iter().enumerate() {
         let figure = study.figure(method)?;
         // '@' and '=' of a method's name are awkward in some shells.
@@ -169,7 +170,12 @@ fn save_figures(study: &Study, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn save_json(study: &Study, model: &str, args: &ValidateArgs, path: &Path) -> anyhow::Result<()> {
+fn save_json(
+    study: &DegradationStudy,
+    model: &str,
+    args: &ValidateArgs,
+    path: &Path,
+) -> anyhow::Result<()> {
     let mut file = NewFile::create(path)?;
     let value = json!({
         "model": model,

@@ -119,7 +119,7 @@ fn bands_table(
                 range,
                 point.target.to_string(),
                 point.distance.to_string(),
-                row.pictures.to_string(),
+                row.images.to_string(),
                 row.mated.to_string(),
                 row.non_mated.to_string(),
                 cell(row.fnmr()),

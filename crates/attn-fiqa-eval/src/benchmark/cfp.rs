@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::folder::{complete, identities_by};
-use super::{Benchmark, BenchmarkImage, ImageAt};
+use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::files::lines::Lines;
-use crate::files::{FileError, Missing, PairBuilder, shown};
+use crate::files::{FileError, Missing, PairBuilder, sanitized};
 
 /// Folds of the protocol.
 const FOLDS: u16 = 10;
@@ -63,7 +63,7 @@ pub fn cfp(
             absent.push(name.as_str());
             folder.join(name)
         });
-        images.push(BenchmarkImage::new(name.clone(), ImageAt::File(path)));
+        images.push(BenchmarkImage::new(name.clone(), ImageSource::File(path)));
     }
     complete(name, folder, absent.into_iter(), names.len(), missing)?;
     // `…/001/frontal/01.jpg` shows person 001.
@@ -98,7 +98,7 @@ fn read_list(path: &Path) -> Result<HashMap<u32, String>, FileError> {
                 &file,
                 number,
                 "a path below CFP's folder",
-                &shown(&path),
+                &sanitized(&path),
             ));
         }
         if images.insert(image, path).is_some() {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{BenchmarkImage, ImageAt};
+use super::{BenchmarkImage, ImageSource};
 use crate::files::names::{join, without_ending};
-use crate::files::{FileError, FileProblem, Missing, named};
+use crate::files::{FileError, FileProblem, Missing, first_names};
 
 /// Deepest nesting of folders.
 const MAX_DEPTH: usize = 16;
@@ -55,7 +55,7 @@ pub(super) fn find_images(
     let image = |(name, found): (&String, &Option<_>)| {
         let found: &Option<crate::files::names::Found> = found;
         let path = found.map_or(name, |found| &files[found.index]);
-        BenchmarkImage::new(name.clone(), ImageAt::File(folder.join(path)))
+        BenchmarkImage::new(name.clone(), ImageSource::File(folder.join(path)))
     };
     let images = names.iter().zip(&found).map(image).collect();
     let absent = names.iter().zip(&found).filter(|(_, found)| found.is_none());
@@ -75,8 +75,8 @@ pub(super) fn complete<'n>(
     if count == 0 || missing == Missing::Skip && count < total {
         return Ok(());
     }
-    let (benchmark, named) = (benchmark.to_owned(), named(absent));
-    let problem = FileProblem::Incomplete { benchmark, missing: count, total, named };
+    let (benchmark, examples) = (benchmark.to_owned(), first_names(absent));
+    let problem = FileProblem::Incomplete { benchmark, missing: count, total, examples };
     Err(FileError::new(&folder.to_string_lossy(), problem))
 }
 

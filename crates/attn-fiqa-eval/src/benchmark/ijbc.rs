@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::folder::complete;
-use super::{Benchmark, BenchmarkImage, ImageAt, Template};
+use super::{Benchmark, BenchmarkImage, ImageSource, Template};
 use crate::comparisons::{Comparisons, Pair};
 use crate::files::lines::Lines;
-use crate::files::{FileError, FileProblem, Missing, check_classes, shown};
+use crate::files::{FileError, FileProblem, Missing, check_classes, sanitized};
 
 /// IJB-C in InsightFace's layout: below `meta`, `ijbc_face_tid_mid.txt` (image,
 /// template, media), `ijbc_template_pair_label.txt` (template, template, 1|0) and
@@ -36,7 +36,7 @@ pub fn ijbc(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, Fi
             if !path.is_file() {
                 absent.push(image.name.clone());
             }
-            image.at = ImageAt::File(path);
+            image.source = ImageSource::File(path);
         }
         complete(name, &crops, absent.iter().map(String::as_str), total, missing)?;
     }
@@ -63,7 +63,10 @@ fn read_points(path: &Path) -> Result<(Vec<BenchmarkImage>, HashMap<String, u32>
             return Err(FileError::unexpected(&file, number, "each image once", name));
         }
         let landmarks = Some([[ax, ay], [bx, by], [cx, cy], [dx, dy], [ex, ey]]);
-        images.push(BenchmarkImage { landmarks, ..BenchmarkImage::new(name, ImageAt::Nowhere) });
+        images.push(BenchmarkImage {
+            landmarks,
+            ..BenchmarkImage::new(name, ImageSource::Unavailable)
+        });
     }
     Ok((images, by_name))
 }
@@ -110,7 +113,7 @@ fn read_pairs(path: &Path, templates: &[Template]) -> Result<Vec<Pair>, FileErro
         let template = |cell: &str| {
             let id: u32 = cell.parse().map_err(|_| unexpected())?;
             indices.get(&id).copied().ok_or_else(|| {
-                let found = format!("template {}, which has no image", shown(cell));
+                let found = format!("template {}, which has no image", sanitized(cell));
                 FileError::unexpected(&file, number, "templates that have images", &found)
             })
         };

@@ -53,7 +53,7 @@ pub struct BenchmarkImage {
     /// Its name, distinct within the benchmark: quality and embedding files use it.
     pub name: String,
     /// Where its bytes are.
-    pub at: ImageAt,
+    pub source: ImageSource,
     /// The person, where the set tells: equal numbers are one person.
     pub identity: Option<u32>,
     /// Eyes, nose tip and mouth corners (x, y) in pixels, image left to right, where
@@ -64,22 +64,22 @@ pub struct BenchmarkImage {
 impl BenchmarkImage {
     /// Whether its bytes are there to be read.
     pub(crate) fn is_there(&self) -> bool {
-        match &self.at {
-            ImageAt::File(path) => path.is_file(),
-            ImageAt::Packed { .. } => true,
-            ImageAt::Nowhere => false,
+        match &self.source {
+            ImageSource::File(path) => path.is_file(),
+            ImageSource::Packed { .. } => true,
+            ImageSource::Unavailable => false,
         }
     }
 
     /// An image of which only name and place are known.
-    pub(crate) fn new(name: impl Into<String>, at: ImageAt) -> Self {
-        Self { name: name.into(), at, identity: None, landmarks: None }
+    pub(crate) fn new(name: impl Into<String>, source: ImageSource) -> Self {
+        Self { name: name.into(), source, identity: None, landmarks: None }
     }
 }
 
 /// Where an image's bytes are.
 #[derive(Debug, Clone)]
-pub enum ImageAt {
+pub enum ImageSource {
     /// A file.
     File(PathBuf),
     /// A part of a file that is in memory.
@@ -89,8 +89,8 @@ pub enum ImageAt {
         /// The part that is this image, still encoded.
         range: Range<usize>,
     },
-    /// Nowhere: the list of pairs was read without a folder of images.
-    Nowhere,
+    /// Unavailable: the list of pairs was read without a folder of images.
+    Unavailable,
 }
 
 /// Images of one person that are compared as one.
@@ -105,7 +105,7 @@ pub struct Template {
 
 impl Benchmark {
     /// How many things are compared: templates, else images.
-    pub fn units(&self) -> usize {
+    pub fn template_count(&self) -> usize {
         self.templates.as_ref().map_or(self.images.len(), Vec::len)
     }
 
@@ -124,10 +124,10 @@ impl Benchmark {
     ///
     /// If there is no such image.
     pub fn read_image(&self, index: usize) -> io::Result<Vec<u8>> {
-        match &self.images[index].at {
-            ImageAt::File(path) => fs::read(path),
-            ImageAt::Packed { bytes, range } => Ok(bytes[range.clone()].to_vec()),
-            ImageAt::Nowhere => Err(io::Error::new(
+        match &self.images[index].source {
+            ImageSource::File(path) => fs::read(path),
+            ImageSource::Packed { bytes, range } => Ok(bytes[range.clone()].to_vec()),
+            ImageSource::Unavailable => Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "the list of pairs was read without a folder of images",
             )),
@@ -139,7 +139,7 @@ impl Benchmark {
     /// # Errors
     ///
     /// If there is not one quality an image.
-    pub fn unit_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
+    pub fn template_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
         self.check_count("qualities", images.len())?;
         let Some(templates) = &self.templates else { return Ok(images.to_vec()) };
         let lowest = |template: &Template| {
@@ -158,7 +158,7 @@ impl Benchmark {
     ///
     /// If there is not one quality an image, or one is NaN.
     pub fn pair_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
-        pair_qualities(&self.unit_qualities(images)?, &self.pairs)
+        pair_qualities(&self.template_qualities(images)?, &self.pairs)
     }
 
     /// The embeddings of what is compared: an image's own; a template's is the sum
@@ -168,7 +168,7 @@ impl Benchmark {
     /// # Errors
     ///
     /// If there is not one embedding an image, or a template's comes to zero.
-    pub fn unit_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
+    pub fn template_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
         self.check_count("embeddings", images.len())?;
         if self.templates.is_none() {
             return Ok(images.clone());
@@ -188,13 +188,13 @@ impl Benchmark {
         dim: usize,
         mut read: impl FnMut(u32, &mut [f32]) -> Result<bool, E>,
     ) -> Result<Embeddings, E> {
-        let mut values = vec![0.0; self.units() * dim];
+        let mut values = vec![0.0; self.template_count() * dim];
         let mut rows = values.chunks_exact_mut(dim);
         match &self.templates {
             None => {
                 for (row, image) in rows.by_ref().zip(0..) {
                     if !read(image, row)? {
-                        stand_in(row);
+                        unused_placeholder(row);
                     }
                 }
             }
@@ -216,7 +216,7 @@ impl Benchmark {
                     }
                     row.iter_mut().zip(&sum).for_each(|(value, &sum)| *value = sum as f32);
                     if members.is_empty() {
-                        stand_in(row);
+                        unused_placeholder(row);
                     }
                 }
             }
@@ -234,18 +234,18 @@ impl Benchmark {
             self.check_count("embeddings", images.len())?;
             return Comparisons::from_embeddings(images, &self.pairs);
         }
-        Comparisons::from_embeddings(&self.unit_embeddings(images)?, &self.pairs)
+        Comparisons::from_embeddings(&self.template_embeddings(images)?, &self.pairs)
     }
 
     /// The two identities of each pair, numbered from 0, for intervals over persons;
     /// `None` where the set does not tell them all.
     pub fn pair_identities(&self) -> Option<Vec<[u32; 2]>> {
-        let identity = |unit: u32| match &self.templates {
+        let identity = |template: u32| match &self.templates {
             Some(templates) => {
-                let (image, _) = *templates[unit as usize].images.first()?;
+                let (image, _) = *templates[template as usize].images.first()?;
                 self.images[image as usize].identity
             }
-            None => self.images[unit as usize].identity,
+            None => self.images[template as usize].identity,
         };
         self.pairs.iter().map(|pair| Some([identity(pair.a)?, identity(pair.b)?])).collect()
     }
@@ -260,7 +260,7 @@ impl Benchmark {
 }
 
 /// An embedding for what no comparison refers to.
-fn stand_in(row: &mut [f32]) {
+fn unused_placeholder(row: &mut [f32]) {
     row.fill(0.0);
     row.iter_mut().take(1).for_each(|value| *value = 1.0);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::folder::find_images;
-use super::{Benchmark, BenchmarkImage, ImageAt};
+use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::files::{FileError, Missing, PairList};
 
 /// A benchmark from a list of pairs (`a b 1|0` a line) and, if images are needed, the
@@ -23,7 +23,8 @@ pub fn pair_list(
     let images = match images {
         Some(folder) => find_images(name, folder, &list.names, missing)?,
         None => {
-            let nowhere = |name: &String| BenchmarkImage::new(name.clone(), ImageAt::Nowhere);
+            let nowhere =
+                |name: &String| BenchmarkImage::new(name.clone(), ImageSource::Unavailable);
             list.names.iter().map(nowhere).collect()
         }
     };

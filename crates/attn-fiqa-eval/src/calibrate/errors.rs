@@ -2,58 +2,58 @@
 
 use rayon::prelude::*;
 
-use super::{Logistic, MatedPair, Picture};
+use super::{Logistic, MatedPair, Sample};
 
-/// Comparisons count in which no picture is degraded as strongly as this: what is beyond
+/// Comparisons count in which no sample is degraded as strongly as this: what is beyond
 /// use fails under every score, and would hide all else.
 const STRONG: f64 = 0.5;
 
-/// The largest share of comparisons that is discarded.
+/// The largest fraction of comparisons that is discarded.
 const DISCARDED: f64 = 0.3;
 
 /// A score judged by the recogniser's errors; lower is better for both.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Errors {
+pub struct ErrorMetrics {
     /// Area under the error-versus-discard curve up to a discard of 0.3: false non-matches
-    /// at the fixed threshold among comparisons of pictures of one face, none of them
+    /// at the fixed threshold among comparisons of samples of one face, none of them
     /// degraded to a level of 0.5 or more, those with the lowest scores discarded first, as
     /// in the protocol `iso`. 0 … 0.3.
     pub pauc: f64,
-    /// Mean square of the difference between a match (0 or 1) of a degraded picture with
+    /// Mean square of the difference between a match (0 or 1) of a degraded sample with
     /// its clean face and its probability by the score (Brier 1950). 0 … 1.
     pub brier: f64,
 }
 
-impl Errors {
+impl ErrorMetrics {
     /// The mean of the two measures in units of other ones.
     pub fn relative_to(self, other: Self) -> f64 {
-        let share = |own: f64, other: f64| if other > 0.0 { own / other } else { 1.0 };
-        f64::midpoint(share(self.pauc, other.pauc), share(self.brier, other.brier))
+        let ratio = |own: f64, other: f64| if other > 0.0 { own / other } else { 1.0 };
+        f64::midpoint(ratio(self.pauc, other.pauc), ratio(self.brier, other.brier))
     }
 }
 
 /// Judges scores by the outcomes of comparisons at one threshold.
-pub(super) struct Judge<'a> {
-    pictures: Vec<&'a Picture>,
-    /// Places in `pictures` and whether the comparison is a false non-match.
+pub(super) struct ScoreEvaluator<'a> {
+    samples: Vec<&'a Sample>,
+    /// Places in `samples` and whether the comparison is a false non-match.
     pairs: Vec<(u32, u32, bool)>,
     threshold: f64,
 }
 
-impl<'a> Judge<'a> {
-    /// Of the pictures for which `chosen` holds by their faces.
+impl<'a> ScoreEvaluator<'a> {
+    /// Of the samples for which `chosen` holds by their faces.
     pub(super) fn new(
-        all: &'a [Picture],
+        all: &'a [Sample],
         pairs: &[MatedPair],
         threshold: f64,
         chosen: impl Fn(usize) -> bool,
     ) -> Self {
         let mut places = vec![u32::MAX; all.len()];
-        let mut pictures = Vec::new();
-        for (place, picture) in places.iter_mut().zip(all) {
-            if chosen(picture.face) {
-                *place = pictures.len() as u32;
-                pictures.push(picture);
+        let mut samples = Vec::new();
+        for (place, sample) in places.iter_mut().zip(all) {
+            if chosen(sample.face) {
+                *place = samples.len() as u32;
+                samples.push(sample);
             }
         }
         let own = |pair: &MatedPair| {
@@ -61,11 +61,11 @@ impl<'a> Judge<'a> {
             let mild = [pair.a, pair.b].iter().all(|&place| all[place as usize].level < STRONG);
             (a != u32::MAX && mild).then_some((a, b, f64::from(pair.cosine) < threshold))
         };
-        Self { pictures, pairs: pairs.iter().filter_map(own).collect(), threshold }
+        Self { samples, pairs: pairs.iter().filter_map(own).collect(), threshold }
     }
 
-    pub(super) fn pictures(&self) -> &[&'a Picture] {
-        &self.pictures
+    pub(super) fn samples(&self) -> &[&'a Sample] {
+        &self.samples
     }
 
     /// `None` where there is no comparison.
@@ -92,28 +92,29 @@ impl<'a> Judge<'a> {
         (count > 0).then_some(area)
     }
 
-    /// Scores and outcomes of the degraded pictures.
+    /// Scores and outcomes of the degraded samples.
     pub(super) fn outcomes(&self, scores: &[f64]) -> (Vec<f64>, Vec<bool>) {
-        let degraded = self.pictures.iter().zip(scores).filter(|(p, _)| p.kind.is_some());
-        degraded.map(|(picture, &score)| (score, picture.matches(self.threshold))).unzip()
+        let degraded = self.samples.iter().zip(scores).filter(|(p, _)| p.kind.is_some());
+        degraded.map(|(sample, &score)| (score, sample.matches(self.threshold))).unzip()
     }
 
     /// Both measures, with a law that was fitted elsewhere.
-    pub(super) fn errors(&self, scores: &[f64], law: Logistic) -> Option<Errors> {
+    pub(super) fn errors(&self, scores: &[f64], model: Logistic) -> Option<ErrorMetrics> {
         let (values, outcomes) = self.outcomes(scores);
-        Some(Errors { pauc: self.pauc(scores)?, brier: brier(&values, &outcomes, law)? })
+        Some(ErrorMetrics { pauc: self.pauc(scores)?, brier: brier(&values, &outcomes, model)? })
     }
 
     /// The law of matches by a score.
-    pub(super) fn law(&self, scores: &[f64]) -> Option<Logistic> {
+    pub(super) fn match_model(&self, scores: &[f64]) -> Option<Logistic> {
         let (values, outcomes) = self.outcomes(scores);
         Logistic::fit(&values, &outcomes)
     }
 }
 
-fn brier(values: &[f64], outcomes: &[bool], law: Logistic) -> Option<f64> {
-    let square =
-        |(&value, &outcome): (&f64, &bool)| (law.of(value) - f64::from(u8::from(outcome))).powi(2);
+fn brier(values: &[f64], outcomes: &[bool], model: Logistic) -> Option<f64> {
+    let square = |(&value, &outcome): (&f64, &bool)| {
+        (model.of(value) - f64::from(u8::from(outcome))).powi(2)
+    };
     let sum: f64 = values.iter().zip(outcomes).map(square).sum();
     (!values.is_empty()).then(|| sum / values.len() as f64)
 }
@@ -123,39 +124,39 @@ mod tests {
     use super::*;
     use crate::degrade::Degradation;
 
-    fn picture(face: usize, kind: Option<Degradation>, cosine: f64) -> Picture {
+    fn sample(face: usize, kind: Option<Degradation>, cosine: f64) -> Sample {
         let (score, utility, norm) = (0.0, cosine, 1.0);
-        Picture { face, kind, level: 0.4, score, mean_query: Vec::new(), utility, cosine, norm }
+        Sample { face, kind, level: 0.4, score, mean_query: Vec::new(), utility, cosine, norm }
     }
 
     #[test]
     fn the_area_is_that_of_the_steps() {
-        // Ten pairs of two pictures; the three of the lowest scores are errors.
-        let pictures: Vec<Picture> = (0..20).map(|i| picture(i / 2, None, 1.0)).collect();
+        // Ten pairs of two samples; the three of the lowest scores are errors.
+        let samples: Vec<Sample> = (0..20).map(|i| sample(i / 2, None, 1.0)).collect();
         let pair =
             |i: u32| MatedPair { a: 2 * i, b: 2 * i + 1, cosine: if i < 3 { 0.1 } else { 0.9 } };
         let pairs: Vec<MatedPair> = (0..10).map(pair).collect();
-        let judge = Judge::new(&pictures, &pairs, 0.5, |_| true);
+        let evaluator = ScoreEvaluator::new(&samples, &pairs, 0.5, |_| true);
         let rising: Vec<f64> = (0..20).map(|i| f64::from(i / 2)).collect();
         let expected = 0.1 * (3.0 / 10.0 + 2.0 / 9.0 + 1.0 / 8.0);
-        assert!((judge.pauc(&rising).expect("pairs") - expected).abs() < 1e-12);
+        assert!((evaluator.pauc(&rising).expect("pairs") - expected).abs() < 1e-12);
         let falling: Vec<f64> = rising.iter().map(|score| -score).collect();
         let expected = 0.1 * (3.0 / 10.0 + 3.0 / 9.0 + 3.0 / 8.0);
-        assert!((judge.pauc(&falling).expect("pairs") - expected).abs() < 1e-12);
+        assert!((evaluator.pauc(&falling).expect("pairs") - expected).abs() < 1e-12);
         // A score that tells nothing discards nothing before everything.
-        assert!((judge.pauc(&[1.0; 20]).expect("pairs") - 0.3 * 0.3).abs() < 1e-12);
-        let none = Judge::new(&pictures, &pairs, 0.5, |_| false);
+        assert!((evaluator.pauc(&[1.0; 20]).expect("pairs") - 0.3 * 0.3).abs() < 1e-12);
+        let none = ScoreEvaluator::new(&samples, &pairs, 0.5, |_| false);
         assert_eq!(none.pauc(&[]), None);
     }
 
     #[test]
     fn brier_scores_count_degraded_pictures_alone() {
         let blur = Some(Degradation::Blur);
-        let pictures = [picture(0, None, 1.0), picture(0, blur, 0.9), picture(0, blur, 0.1)];
+        let samples = [sample(0, None, 1.0), sample(0, blur, 0.9), sample(0, blur, 0.1)];
         let pairs = [MatedPair { a: 0, b: 1, cosine: 0.9 }];
-        let judge = Judge::new(&pictures, &pairs, 0.5, |_| true);
+        let evaluator = ScoreEvaluator::new(&samples, &pairs, 0.5, |_| true);
         let even = Logistic { slope: 0.0, intercept: 0.0 };
-        let found = judge.errors(&[0.0; 3], even).expect("pictures");
+        let found = evaluator.errors(&[0.0; 3], even).expect("samples");
         assert_eq!(found.brier, 0.25);
     }
 }

@@ -1,16 +1,18 @@
 //! The key bias with which a score prevents the most errors of a recogniser.
 //!
-//! `y − βQ` is regressed on `q̄` (definitions §2), `y` being the target of each picture:
+//! `y − βQ` is regressed on `q̄` (definitions §2), `y` being the target of each sample:
 //! with weights `w`, the sum `βQ + w·q̄` predicts `y`, and so does `Q + (w/β)·q̄`, which is
 //! the score under the key bias `c = (w/β)·H/scale`. Ridge and β are chosen by
-//! cross-validation over faces (pictures of one face are never on both sides), by the
+//! cross-validation over faces (samples of one face are never on both sides), by the
 //! errors that discarding by the score prevents.
 
 use rayon::prelude::*;
 
-use super::errors::{Errors, Judge};
-use super::moments::{Aimed, Moments, Weights, centre};
-use super::{Agreement, CalibrateError, Fit, Judged, KeyBias, Measured, Picture, Tried};
+use super::errors::{ErrorMetrics, ScoreEvaluator};
+use super::moments::{Moments, Weights, WithTarget, centre};
+use super::{
+    Agreement, CalibrateError, Candidate, Fit, HeldOutErrors, KeyBias, Measurements, Sample,
+};
 use crate::degrade::{Degradation, Random};
 use crate::statistics::spearman;
 
@@ -26,10 +28,10 @@ const MIN_FACES: usize = 20;
 /// Strengths of the ridge, in units of the variances of the mean token's elements.
 const RIDGES: [f64; 10] = [1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
 
-/// Shares of the published score, in units of the target's deviation over its own.
+/// Fractions of the published score, in units of the target's deviation over its own.
 const BETAS: [f64; 6] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
-/// Of choices whose errors are within this share of the fewest, the better founded one is
+/// Of choices whose errors are within this fraction of the fewest, the better founded one is
 /// taken.
 const SAME_ERRORS: f64 = 0.002;
 
@@ -41,13 +43,13 @@ const SAME_CORRELATION: f64 = 5e-4;
 pub struct FitOptions<'a> {
     /// `scale/H` of the network.
     pub scale_over_heads: f64,
-    /// A key bias `[head, head_dim]` to judge beside the fitted one.
+    /// A key bias `[head, head_dim]` to evaluate beside the fitted one.
     pub existing: Option<&'a [f32]>,
     /// Fixes which faces are held out and how the others are divided.
     pub seed: u64,
 }
 
-/// Fits a key bias to measured pictures, `targets` being one a picture.
+/// Fits a key bias to measured samples, `targets` being one a sample.
 ///
 /// # Errors
 ///
@@ -56,15 +58,15 @@ pub struct FitOptions<'a> {
 ///
 /// # Panics
 ///
-/// Unless there is one target a picture.
+/// Unless there is one target a sample.
 pub fn fit(
-    measured: &Measured,
+    measured: &Measurements,
     targets: &[f64],
     options: FitOptions<'_>,
 ) -> Result<Fit, CalibrateError> {
-    let pictures = &measured.pictures;
-    assert_eq!(pictures.len(), targets.len(), "one target a picture");
-    let faces = pictures.iter().map(|picture| picture.face + 1).max().unwrap_or(0);
+    let samples = &measured.samples;
+    assert_eq!(samples.len(), targets.len(), "one target a sample");
+    let faces = samples.iter().map(|sample| sample.face + 1).max().unwrap_or(0);
     if faces < MIN_FACES {
         return Err(CalibrateError::TooFewFaces { found: faces, needed: MIN_FACES });
     }
@@ -77,20 +79,20 @@ pub fn fit(
         part_of[face] = position % FOLDS;
     }
     let threshold = measured.threshold().ok();
-    let aimed: Vec<Aimed<'_>> = pictures.iter().zip(targets.iter().copied()).collect();
+    let with_targets: Vec<WithTarget<'_>> = samples.iter().zip(targets.iter().copied()).collect();
     let part = |number: usize| {
         let own = |face: usize| part_of[face] == number;
         Part {
-            aimed: aimed.iter().copied().filter(|(picture, _)| own(picture.face)).collect(),
-            judge: threshold.map(|t| Judge::new(pictures, &measured.pairs, t, own)),
+            samples: with_targets.iter().copied().filter(|(sample, _)| own(sample.face)).collect(),
+            evaluator: threshold.map(|t| ScoreEvaluator::new(samples, &measured.pairs, t, own)),
         }
     };
     let parts: Vec<Part<'_>> = (0..=FOLDS).map(part).collect();
     let (of_folds, tested) = parts.split_at(FOLDS);
 
-    let centre = centre(&aimed);
+    let centre = centre(&with_targets);
     let folds: Vec<Moments> =
-        of_folds.par_iter().map(|fold| Moments::of(&fold.aimed, &centre)).collect();
+        of_folds.par_iter().map(|fold| Moments::of(&fold.samples, &centre)).collect();
     let all = Moments::sum(folds.iter()).ok_or(CalibrateError::NothingToFit)?;
     let unit = all.target_per_score();
     if !(unit.is_finite() && unit > 0.0) {
@@ -99,9 +101,9 @@ pub fn fit(
 
     let validation =
         Validation { folds: &folds, parts: of_folds, unit, penalty: &measured.penalty };
-    let tried: Vec<Tried> =
+    let candidates: Vec<Candidate> =
         RIDGES.par_iter().flat_map_iter(|&ridge| validation.of_ridge(ridge)).collect();
-    let Tried { ridge, beta, .. } = choose(&tried).ok_or(CalibrateError::NothingToFit)?;
+    let Candidate { ridge, beta, .. } = choose(&candidates).ok_or(CalibrateError::NothingToFit)?;
     let weights = all.weights(ridge, &measured.penalty).ok_or(CalibrateError::NothingToFit)?;
     let beta_in_units = beta * unit;
     let values = combine(&weights, beta_in_units)
@@ -111,49 +113,51 @@ pub fn fit(
     let key_bias = KeyBias { values, scale_over_heads };
     let existing =
         options.existing.map(|values| KeyBias { values: values.to_vec(), scale_over_heads });
-    let judged = threshold.and_then(|threshold| {
-        let fitted = Judge::new(pictures, &measured.pairs, threshold, |face| part_of[face] < FOLDS);
-        judged(&fitted, tested[0].judge.as_ref()?, &key_bias, existing.as_ref())
+    let held_out_errors = threshold.and_then(|threshold| {
+        let fitted =
+            ScoreEvaluator::new(samples, &measured.pairs, threshold, |face| part_of[face] < FOLDS);
+        held_out_errors(&fitted, tested[0].evaluator.as_ref()?, &key_bias, existing.as_ref())
     });
-    let tested: Vec<&Picture> = tested[0].aimed.iter().map(|(picture, _)| *picture).collect();
+    let tested: Vec<&Sample> = tested[0].samples.iter().map(|(sample, _)| *sample).collect();
     Ok(Fit {
         agreement: agreement(&tested, &key_bias, existing.as_ref()),
         key_bias,
         ridge,
         beta,
-        tried,
+        candidates,
         faces_fitted: faces - held_out,
         faces_held_out: held_out,
-        judged,
+        held_out_errors,
         held_out: part_of.iter().map(|&part| part == FOLDS).collect(),
     })
 }
 
-/// Pictures of some of the faces.
+/// Samples of some of the faces.
 struct Part<'a> {
-    aimed: Vec<Aimed<'a>>,
-    judge: Option<Judge<'a>>,
+    samples: Vec<WithTarget<'a>>,
+    evaluator: Option<ScoreEvaluator<'a>>,
 }
 
 /// Of all choices as good as the best: the most of the published score, then the
 /// most ridge, both being better founded.
-fn choose(tried: &[Tried]) -> Option<Tried> {
-    let errors = || tried.iter().filter_map(|tried| tried.errors);
-    let least = |of: fn(&Errors) -> f64| errors().map(|e| of(&e)).min_by(f64::total_cmp);
+fn choose(candidates: &[Candidate]) -> Option<Candidate> {
+    let errors = || candidates.iter().filter_map(|candidate| candidate.errors);
+    let least = |of: fn(&ErrorMetrics) -> f64| errors().map(|e| of(&e)).min_by(f64::total_cmp);
     let least = least(|e| e.pauc).zip(least(|e| e.brier));
-    let relative = |tried: &Tried| {
-        let ((pauc, brier), errors) = (least?, tried.errors?);
-        Some(errors.relative_to(Errors { pauc, brier }))
+    let relative = |candidate: &Candidate| {
+        let ((pauc, brier), errors) = (least?, candidate.errors?);
+        Some(errors.relative_to(ErrorMetrics { pauc, brier }))
     };
-    let fewest = tried.iter().filter_map(relative).min_by(f64::total_cmp);
-    let best = tried.iter().map(|tried| tried.agreement).max_by(f64::total_cmp)?;
-    let as_good = |tried: &&Tried| match fewest {
-        Some(fewest) => relative(tried).is_some_and(|e| e <= fewest * (1.0 + SAME_ERRORS)),
-        None => tried.agreement >= best - SAME_CORRELATION,
+    let fewest = candidates.iter().filter_map(relative).min_by(f64::total_cmp);
+    let best = candidates.iter().map(|candidate| candidate.agreement).max_by(f64::total_cmp)?;
+    let as_good = |candidate: &&Candidate| match fewest {
+        Some(fewest) => relative(candidate).is_some_and(|e| e <= fewest * (1.0 + SAME_ERRORS)),
+        None => candidate.agreement >= best - SAME_CORRELATION,
     };
-    let founded =
-        |a: &&Tried, b: &&Tried| a.beta.total_cmp(&b.beta).then(a.ridge.total_cmp(&b.ridge));
-    tried.iter().filter(as_good).max_by(founded).copied()
+    let founded = |a: &&Candidate, b: &&Candidate| {
+        a.beta.total_cmp(&b.beta).then(a.ridge.total_cmp(&b.ridge))
+    };
+    candidates.iter().filter(as_good).max_by(founded).copied()
 }
 
 /// The weights of `y − βQ`.
@@ -172,10 +176,11 @@ struct Validation<'a> {
 impl Validation<'_> {
     /// For one ridge and every β the means over the folds; nothing where one of them
     /// cannot be told.
-    fn of_ridge(&self, ridge: f64) -> Vec<Tried> {
+    fn of_ridge(&self, ridge: f64) -> Vec<Candidate> {
         let count = self.folds.len() as f64;
-        let none = Some(Errors { pauc: 0.0, brier: 0.0 });
-        let mut sums = BETAS.map(|beta| Some(Tried { ridge, beta, agreement: 0.0, errors: none }));
+        let none = Some(ErrorMetrics { pauc: 0.0, brier: 0.0 });
+        let mut sums =
+            BETAS.map(|beta| Some(Candidate { ridge, beta, agreement: 0.0, errors: none }));
         for (left_out, part) in self.parts.iter().enumerate() {
             let others = self.folds.iter().enumerate().filter(|(fold, _)| *fold != left_out);
             let others = Moments::sum(others.map(|(_, moments)| moments));
@@ -183,29 +188,29 @@ impl Validation<'_> {
                 return Vec::new();
             };
             let projected = |weights: &[f64]| -> Vec<f64> {
-                part.aimed.iter().map(|(picture, _)| product(weights, picture)).collect()
+                part.samples.iter().map(|(sample, _)| product(weights, sample)).collect()
             };
             let (by_target, by_score) = (projected(&weights.target), projected(&weights.score));
-            let targets: Vec<f64> = part.aimed.iter().map(|(_, target)| *target).collect();
+            let targets: Vec<f64> = part.samples.iter().map(|(_, target)| *target).collect();
             for sum in &mut sums {
                 *sum = sum.and_then(|sum| {
                     let factor = sum.beta * self.unit;
                     let predicted: Vec<f64> = (0..targets.len())
                         .map(|i| {
-                            let score = f64::from(part.aimed[i].0.score);
+                            let score = f64::from(part.samples[i].0.score);
                             by_target[i] + factor * (score - by_score[i])
                         })
                         .collect();
-                    let found = part.judge.as_ref().and_then(|judge| {
+                    let found = part.evaluator.as_ref().and_then(|evaluator| {
                         // Two numbers make the law: the fold's own is as good as another's.
-                        judge.errors(&predicted, judge.law(&predicted)?)
+                        evaluator.errors(&predicted, evaluator.match_model(&predicted)?)
                     });
-                    let errors = sum.errors.zip(found).map(|(sum, found)| Errors {
+                    let errors = sum.errors.zip(found).map(|(sum, found)| ErrorMetrics {
                         pauc: sum.pauc + found.pauc / count,
                         brier: sum.brier + found.brier / count,
                     });
                     let agreement = sum.agreement + spearman(&predicted, &targets)? / count;
-                    Some(Tried { agreement, errors, ..sum })
+                    Some(Candidate { agreement, errors, ..sum })
                 });
             }
         }
@@ -213,59 +218,59 @@ impl Validation<'_> {
     }
 }
 
-fn product(weights: &[f64], picture: &Picture) -> f64 {
-    weights.iter().zip(&picture.mean_query).map(|(w, &q)| w * f64::from(q)).sum()
+fn product(weights: &[f64], sample: &Sample) -> f64 {
+    weights.iter().zip(&sample.mean_query).map(|(w, &q)| w * f64::from(q)).sum()
 }
 
 /// By the errors on faces held out, with laws of matches from the faces that were fitted.
-fn judged(
-    fitted_on: &Judge<'_>,
-    held_out: &Judge<'_>,
+fn held_out_errors(
+    fitted_on: &ScoreEvaluator<'_>,
+    held_out: &ScoreEvaluator<'_>,
     key_bias: &KeyBias,
     existing: Option<&KeyBias>,
-) -> Option<Judged> {
-    let of = |score: &dyn Fn(&Picture) -> f64| {
-        let scores = |judge: &Judge<'_>| -> Vec<f64> {
-            judge.pictures().iter().map(|picture| score(picture)).collect()
+) -> Option<HeldOutErrors> {
+    let of = |score: &dyn Fn(&Sample) -> f64| {
+        let scores = |evaluator: &ScoreEvaluator<'_>| -> Vec<f64> {
+            evaluator.samples().iter().map(|sample| score(sample)).collect()
         };
-        held_out.errors(&scores(held_out), fitted_on.law(&scores(fitted_on))?)
+        held_out.errors(&scores(held_out), fitted_on.match_model(&scores(fitted_on))?)
     };
-    Some(Judged {
-        published: of(&|picture| f64::from(picture.score))?,
-        fitted: of(&|picture| key_bias.score(picture))?,
-        existing: existing.and_then(|existing| of(&|picture| existing.score(picture))),
+    Some(HeldOutErrors {
+        published: of(&|sample| f64::from(sample.score))?,
+        fitted: of(&|sample| key_bias.score(sample))?,
+        existing: existing.and_then(|existing| of(&|sample| existing.score(sample))),
     })
 }
 
 impl KeyBias {
-    /// The score of a picture under this key bias.
-    pub fn score(&self, picture: &Picture) -> f64 {
+    /// The score of a sample under this key bias.
+    pub fn score(&self, sample: &Sample) -> f64 {
         let product: f64 = self
             .values
             .iter()
-            .zip(&picture.mean_query)
+            .zip(&sample.mean_query)
             .map(|(&c, &q)| f64::from(c) * f64::from(q))
             .sum();
-        f64::from(picture.score) + self.scale_over_heads * product
+        f64::from(sample.score) + self.scale_over_heads * product
     }
 }
 
-/// Before and after, for all pictures and for those of each kind.
+/// Before and after, for all samples and for those of each kind.
 fn agreement(
-    pictures: &[&Picture],
+    samples: &[&Sample],
     key_bias: &KeyBias,
     existing: Option<&KeyBias>,
 ) -> Vec<Agreement> {
-    let of = |kind: &'static str, wanted: &dyn Fn(&Picture) -> bool| {
-        let chosen: Vec<&Picture> = pictures.iter().copied().filter(|p| wanted(p)).collect();
-        let utility: Vec<f64> = chosen.iter().map(|picture| picture.utility).collect();
+    let of = |kind: &'static str, wanted: &dyn Fn(&Sample) -> bool| {
+        let chosen: Vec<&Sample> = samples.iter().copied().filter(|p| wanted(p)).collect();
+        let utility: Vec<f64> = chosen.iter().map(|sample| sample.utility).collect();
         let published: Vec<f64> = chosen.iter().map(|p| f64::from(p.score)).collect();
         let under = |key_bias: &KeyBias| -> Vec<f64> {
-            chosen.iter().map(|picture| key_bias.score(picture)).collect()
+            chosen.iter().map(|sample| key_bias.score(sample)).collect()
         };
         Agreement {
             kind,
-            pictures: chosen.len(),
+            samples: chosen.len(),
             published: spearman(&published, &utility),
             calibrated: spearman(&under(key_bias), &utility),
             existing: existing.and_then(|existing| spearman(&under(existing), &utility)),
@@ -273,8 +278,8 @@ fn agreement(
     };
     let mut rows: Vec<Agreement> = Degradation::ALL
         .into_iter()
-        .map(|kind| of(kind.name(), &|picture| picture.kind == Some(kind)))
-        .filter(|row| row.pictures > 0)
+        .map(|kind| of(kind.name(), &|sample| sample.kind == Some(kind)))
+        .filter(|row| row.samples > 0)
         .collect();
     rows.push(of("all", &|_| true));
     rows
@@ -286,20 +291,20 @@ mod tests {
 
     #[test]
     fn of_choices_as_good_the_best_founded_is_taken() {
-        let tried = |ridge, beta, agreement| Tried { ridge, beta, agreement, errors: None };
+        let candidate = |ridge, beta, agreement| Candidate { ridge, beta, agreement, errors: None };
         let mut choices = [
-            tried(1e-4, 0.01, 0.8002),
-            tried(1e-2, 0.01, 0.8001),
-            tried(1e-4, 0.1, 0.8),
-            tried(1e-2, 0.1, 0.79),
-            tried(1.0, 1.0, 0.5),
+            candidate(1e-4, 0.01, 0.8002),
+            candidate(1e-2, 0.01, 0.8001),
+            candidate(1e-4, 0.1, 0.8),
+            candidate(1e-2, 0.1, 0.79),
+            candidate(1.0, 1.0, 0.5),
         ];
         assert_eq!(choose(&choices), Some(choices[2]));
         assert_eq!(choose(&choices[..2]), Some(choices[1]));
         assert_eq!(choose(&[]), None);
         // Errors count for more than the correlation.
         for (choice, pauc) in choices.iter_mut().zip([0.2, 0.1999, 0.19, 0.18, 0.3]) {
-            choice.errors = Some(Errors { pauc, brier: 0.1 });
+            choice.errors = Some(ErrorMetrics { pauc, brier: 0.1 });
         }
         assert_eq!(choose(&choices), Some(choices[3]));
     }

@@ -1,4 +1,4 @@
-//! Pictures of faces, their scores, and what a recogniser makes of them.
+//! Samples of faces, their scores, and what a recogniser makes of them.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Engine, Request, RequestError};
@@ -7,14 +7,14 @@ use attn_fiqa::status::Failure;
 use rayon::prelude::*;
 
 use super::recognition::{between_faces, dot};
-use super::{CalibrateError, MatedPair, Measured, Picture};
+use super::{CalibrateError, MatedPair, Measurements, Sample};
 use crate::degrade::{Degradation, Level, Random, seed_for};
 
-/// Pictures of one face that are compared with each other: each further one has as many
+/// Samples of one face that are compared with each other: each further one has as many
 /// comparisons as there are before it.
 const COMPARED: usize = 12;
 
-/// Faces whose pictures are made and assessed together.
+/// Faces whose samples are made and assessed together.
 const FACES_AT_ONCE: usize = 16;
 
 /// A network that tells people apart, whoever made it.
@@ -39,12 +39,12 @@ pub struct Face {
     pub crop: Crop,
 }
 
-/// What pictures are made of every face.
+/// What samples are made of every face.
 #[derive(Debug, Clone)]
 pub struct Sampling {
     /// Ways of degrading, each as likely as the others.
     pub kinds: Vec<Degradation>,
-    /// Degraded pictures of a face, besides the face as it is. Each has a kind and
+    /// Degraded samples of a face, besides the face as it is. Each has a kind and
     /// a level of its own, the level being uniform in 0 … 1.
     pub degraded: usize,
     /// Fixes kinds, levels and what is random in them.
@@ -57,19 +57,19 @@ struct Assessed {
     mean_query: Vec<f32>,
     mean_token: Vec<f64>,
     /// Of length 1, or all zeros.
-    unit: Vec<f32>,
+    unit_embedding: Vec<f32>,
     norm: f64,
 }
 
 /// Assesses crops with the model and embeds them with the recogniser.
-struct Eyes<'a> {
+struct Assessor<'a> {
     engine: &'a Engine,
     recogniser: Option<&'a dyn Recogniser>,
     request: Request,
 }
 
-impl Eyes<'_> {
-    fn look(&self, crops: &[Crop]) -> Result<Vec<Result<Assessed, Failure>>, RequestError> {
+impl Assessor<'_> {
+    fn assess(&self, crops: &[Crop]) -> Result<Vec<Result<Assessed, Failure>>, RequestError> {
         let assessed = self.engine.assess(crops, &self.request)?;
         let embeddings = match self.recogniser {
             Some(recogniser) => {
@@ -91,7 +91,7 @@ impl Eyes<'_> {
                 score: assessment.scores[0],
                 mean_query: assessment.mean_query.expect("asked for: this is a bug"),
                 mean_token: assessment.mean_token.expect("asked for: this is a bug"),
-                unit: embedding.iter().map(|&v| (f64::from(v) * factor) as f32).collect(),
+                unit_embedding: embedding.iter().map(|&v| (f64::from(v) * factor) as f32).collect(),
                 norm,
             })
         });
@@ -99,14 +99,14 @@ impl Eyes<'_> {
     }
 }
 
-/// Makes and assesses the pictures of every face: the face as it is and its degraded
+/// Makes and assesses the samples of every face: the face as it is and its degraded
 /// versions, compared with it and with each other by the recogniser.
 ///
 /// Without a `recogniser` the engine's own embedding is taken; it must have been
 /// built with it. `fmr` is the false match rate between clean faces at which the
 /// recogniser's threshold lies. `done` hears of every face, in order, and of what was
-/// wrong with it: such a face has no pictures. The pictures' faces are numbered in order
-/// of `faces`, those without pictures left out.
+/// wrong with it: such a face has no samples. The samples' faces are numbered in order
+/// of `faces`, those without samples left out.
 ///
 /// # Errors
 ///
@@ -118,24 +118,26 @@ pub fn measure(
     sampling: &Sampling,
     fmr: f64,
     mut done: impl FnMut(&Face, Option<&Failure>),
-) -> Result<Measured, CalibrateError> {
+) -> Result<Measurements, CalibrateError> {
     let request = Request {
         mean_query: true,
         mean_token: true,
         embedding: recogniser.is_none(),
         ..Request::new(Method::ATTN)
     };
-    let eyes = Eyes { engine, recogniser, request };
+    let assessor = Assessor { engine, recogniser, request };
 
     let mut clean = Vec::with_capacity(faces.len());
     for faces in faces.chunks(FACES_AT_ONCE) {
         let crops: Vec<Crop> = faces.iter().map(|face| face.crop.clone()).collect();
-        clean.extend(eyes.look(&crops)?);
+        clean.extend(assessor.assess(&crops)?);
     }
-    let mut album = Album {
-        mean: mean(clean.iter().filter_map(|face| Some(face.as_ref().ok()?.unit.as_slice()))),
+    let mut collector = SampleCollector {
+        mean: mean(
+            clean.iter().filter_map(|face| Some(face.as_ref().ok()?.unit_embedding.as_slice())),
+        ),
         tokens: Spread::new(engine.config().embed_dim),
-        pictures: Vec::new(),
+        samples: Vec::new(),
         pairs: Vec::new(),
         faces: 0,
     };
@@ -148,50 +150,50 @@ pub fn measure(
             });
             made.collect()
         });
-        let mut degraded = wanted.iter().zip(eyes.look(&crops)?);
+        let mut degraded = wanted.iter().zip(assessor.assess(&crops)?);
         for (face, clean) in faces.iter().zip(clean) {
             let own: Vec<_> = degraded.by_ref().take(sampling.degraded).collect();
-            match album.add(clean, own) {
+            match collector.add(clean, own) {
                 Ok(()) => done(face, None),
                 Err(failure) => done(face, Some(&failure)),
             }
         }
     }
-    let units: Vec<Vec<f32>> =
-        clean.into_iter().filter_map(|face| face.ok().map(|face| face.unit)).collect();
-    let (non_mated, highest_non_mated) = engine.install(|| between_faces(&units, fmr));
-    let penalty = album.tokens.penalty(engine.query_weight());
-    let Album { pictures, pairs, .. } = album;
-    Ok(Measured { pictures, pairs, fmr, non_mated, highest_non_mated, penalty })
+    let embeddings: Vec<Vec<f32>> =
+        clean.into_iter().filter_map(|face| face.ok().map(|face| face.unit_embedding)).collect();
+    let (non_mated, highest_non_mated) = engine.install(|| between_faces(&embeddings, fmr));
+    let penalty = collector.tokens.penalty(engine.query_weight());
+    let SampleCollector { samples, pairs, .. } = collector;
+    Ok(Measurements { samples, pairs, fmr, non_mated, highest_non_mated, penalty })
 }
 
 impl Sampling {
-    /// Kind and level of each degraded picture of a face.
+    /// Kind and level of each degraded sample of a face.
     fn of<'a>(&self, face: &'a Face) -> Vec<(&'a Face, Degradation, Level)> {
         let mut random = Random::new(seed_for(self.seed, &face.name), "calibrate");
-        let mut picture = |_| {
+        let mut sample = |_| {
             let kind = self.kinds[random.below(self.kinds.len())];
             let level = Level::new(1.0 - random.uniform()).expect("in 0 … 1: this is a bug");
             (face, kind, level)
         };
-        (0..self.degraded).map(&mut picture).collect()
+        (0..self.degraded).map(&mut sample).collect()
     }
 }
 
 type Made<'a> = (&'a (&'a Face, Degradation, Level), Result<Assessed, Failure>);
 
-/// The pictures so far.
-struct Album {
+/// The samples so far.
+struct SampleCollector {
     /// The mean of the clean faces' embeddings of length 1.
     mean: Vec<f64>,
     tokens: Spread,
-    pictures: Vec<Picture>,
+    samples: Vec<Sample>,
     pairs: Vec<MatedPair>,
     faces: usize,
 }
 
-impl Album {
-    /// The pictures of one face; all of them or none.
+impl SampleCollector {
+    /// The samples of one face; all of them or none.
     fn add(
         &mut self,
         clean: &Result<Assessed, Failure>,
@@ -202,23 +204,23 @@ impl Album {
             .into_iter()
             .map(|((_, kind, level), assessed)| Ok((*kind, *level, assessed?)))
             .collect::<Result<Vec<_>, Failure>>()?;
-        let first = self.pictures.len();
+        let first = self.samples.len();
         let number = self.faces;
         self.faces += 1;
-        self.pictures.push(picture(number, None, clean, clean, &self.mean));
+        self.samples.push(sample(number, None, clean, clean, &self.mean));
         self.tokens.add(&clean.mean_token);
         for (kind, level, assessed) in &degraded {
             let kind = Some((*kind, *level));
-            self.pictures.push(picture(number, kind, assessed, clean, &self.mean));
+            self.samples.push(sample(number, kind, assessed, clean, &self.mean));
             self.tokens.add(&assessed.mean_token);
         }
-        let units: Vec<&[f32]> = std::iter::once(clean)
+        let embeddings: Vec<&[f32]> = std::iter::once(clean)
             .chain(degraded.iter().map(|(_, _, assessed)| assessed))
             .take(COMPARED)
-            .map(|assessed| assessed.unit.as_slice())
+            .map(|assessed| assessed.unit_embedding.as_slice())
             .collect();
-        for (b, unit) in units.iter().enumerate() {
-            self.pairs.extend(units[..b].iter().enumerate().map(|(a, other)| MatedPair {
+        for (b, unit) in embeddings.iter().enumerate() {
+            self.pairs.extend(embeddings[..b].iter().enumerate().map(|(a, other)| MatedPair {
                 a: (first + a) as u32,
                 b: (first + b) as u32,
                 cosine: dot(other, unit),
@@ -228,22 +230,30 @@ impl Album {
     }
 }
 
-fn picture(
+fn sample(
     face: usize,
     kind: Option<(Degradation, Level)>,
     assessed: &Assessed,
     clean: &Assessed,
     mean: &[f64],
-) -> Picture {
+) -> Sample {
     let is_clean = kind.is_none();
-    Picture {
+    Sample {
         face,
         kind: kind.map(|(kind, _)| kind),
         level: kind.map_or(0.0, |(_, level)| level.get()),
         score: assessed.score,
         mean_query: assessed.mean_query.clone(),
-        utility: if is_clean { 1.0 } else { centred_cosine(&assessed.unit, &clean.unit, mean) },
-        cosine: if is_clean { 1.0 } else { f64::from(dot(&assessed.unit, &clean.unit)) },
+        utility: if is_clean {
+            1.0
+        } else {
+            centred_cosine(&assessed.unit_embedding, &clean.unit_embedding, mean)
+        },
+        cosine: if is_clean {
+            1.0
+        } else {
+            f64::from(dot(&assessed.unit_embedding, &clean.unit_embedding))
+        },
         norm: assessed.norm,
     }
 }
@@ -269,7 +279,7 @@ impl Spread {
         }
     }
 
-    /// [`Measured::penalty`] for the weights `[out, in]` of the query.
+    /// [`Measurements::penalty`] for the weights `[out, in]` of the query.
     fn penalty(&self, weight: &[f32]) -> Vec<f64> {
         let dim = self.mean.len();
         let rows: Vec<Vec<f64>> = weight
@@ -290,9 +300,9 @@ impl Spread {
     }
 }
 
-fn mean<'a>(units: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
+fn mean<'a>(embeddings: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
     let (mut sum, mut count) = (Vec::new(), 0.0);
-    for unit in units {
+    for unit in embeddings {
         sum.resize(unit.len(), 0.0);
         sum.iter_mut().zip(unit).for_each(|(sum, &value)| *sum += f64::from(value));
         count += 1.0;

@@ -1,9 +1,9 @@
 //! Fitting what recognition never determined of a score to being recognised, and bringing
 //! the score to 0–100.
 //!
-//! 1. [`measure`]: pictures of faces, clean and degraded; the published score, the
-//!    mean query, and what a recogniser makes of each picture.
-//! 2. [`Recognition`]: how likely the recogniser is to know each picture again.
+//! 1. [`measure`]: samples of faces, clean and degraded; the published score, the
+//!    mean query, and what a recogniser makes of each sample.
+//! 2. [`RecognitionTarget`]: how likely the recogniser is to know each sample again.
 //! 3. [`fit`]: the key bias, by ridge regression, chosen and judged by the recogniser's
 //!    errors on faces held out.
 //! 4. [`quality_scale`]: 0–100 by what is known again; [`quality_map`]: by rank, where
@@ -12,7 +12,7 @@
 mod cholesky;
 mod errors;
 mod fit;
-mod logistic;
+mod logistic_fit;
 mod measure;
 mod moments;
 mod rank;
@@ -25,19 +25,19 @@ use serde::Serialize;
 
 use crate::degrade::Degradation;
 
-pub use errors::Errors;
+pub use errors::ErrorMetrics;
 pub use fit::{FitOptions, fit};
-pub use logistic::Logistic;
+pub use logistic_fit::Logistic;
 pub use measure::{Face, Recogniser, Sampling, measure};
 pub use rank::quality_map;
-pub use recognition::{NoRecognition, Recognition};
+pub use recognition::{RecognitionError, RecognitionTarget};
 pub use reliability::Reliability;
 pub use scale::quality_scale;
 
-/// One picture of a face, as a fit sees it.
+/// One sample of a face, as a fit sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picture {
-    /// Whose picture: faces are numbered from 0.
+pub struct Sample {
+    /// Whose sample: faces are numbered from 0.
     pub face: usize,
     /// How it was degraded; `None` for the face as it is.
     pub kind: Option<Degradation>,
@@ -50,23 +50,23 @@ pub struct Picture {
     /// How much of the face a recogniser still sees: the cosine to the clean face, both
     /// less the mean embedding of clean faces, 1 for the face as it is.
     pub utility: f64,
-    /// The cosine of the recogniser's embeddings of this picture and the clean face.
+    /// The cosine of the recogniser's embeddings of this sample and the clean face.
     pub cosine: f64,
     /// Length of the recogniser's embedding.
     pub norm: f64,
 }
 
-impl Picture {
+impl Sample {
     /// Whether the recogniser knows the clean face again, at a threshold of cosines.
     pub fn matches(&self, threshold: f64) -> bool {
         self.cosine >= threshold
     }
 }
 
-/// Two pictures of one face and how alike the recogniser finds them.
+/// Two samples of one face and how alike the recogniser finds them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatedPair {
-    /// Index of the one picture.
+    /// Index of the one sample.
     pub a: u32,
     /// Index of the other.
     pub b: u32,
@@ -74,12 +74,12 @@ pub struct MatedPair {
     pub cosine: f32,
 }
 
-/// Pictures of faces and how a recogniser compares them.
+/// Samples of faces and how a recogniser compares them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// All pictures, those of one face side by side, its clean one first.
-    pub pictures: Vec<Picture>,
-    /// Comparisons of pictures of one face, none of them clean with clean.
+pub struct Measurements {
+    /// All samples, those of one face side by side, its clean one first.
+    pub samples: Vec<Sample>,
+    /// Comparisons of samples of one face, none of them clean with clean.
     pub pairs: Vec<MatedPair>,
     /// The false match rate of the threshold.
     pub fmr: f64,
@@ -88,7 +88,7 @@ pub struct Measured {
     /// The highest cosines of those, falling: more than match at `fmr`.
     pub highest_non_mated: Vec<f32>,
     /// `Cov` of a mean query whose mean token has independent elements of the variance that
-    /// they have in the pictures: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
+    /// they have in the samples: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
     pub penalty: Vec<f64>,
 }
 
@@ -112,41 +112,41 @@ pub struct Fit {
     /// deviation over the score's.
     pub beta: f64,
     /// Everything that was tried for the choice.
-    pub tried: Vec<Tried>,
+    pub candidates: Vec<Candidate>,
     /// Faces that the key bias was fitted on.
     pub faces_fitted: usize,
     /// Faces that neither the choice nor the fit saw.
     pub faces_held_out: usize,
-    /// On the faces held out: one row for each kind, the last for all pictures.
+    /// On the faces held out: one row for each kind, the last for all samples.
     pub agreement: Vec<Agreement>,
     /// By the recogniser's errors on the faces held out, where it has a threshold.
-    pub judged: Option<Judged>,
+    pub held_out_errors: Option<HeldOutErrors>,
     /// Of each face, whether it was held out.
     pub held_out: Vec<bool>,
 }
 
 /// Scores before and after a fit, by the recogniser's errors on faces held out.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
+pub struct HeldOutErrors {
     /// The published score.
-    pub published: Errors,
+    pub published: ErrorMetrics,
     /// The fitted one.
-    pub fitted: Errors,
+    pub fitted: ErrorMetrics,
     /// The score under the key bias that was there before, if there was one.
-    pub existing: Option<Errors>,
+    pub existing: Option<ErrorMetrics>,
 }
 
 impl Fit {
-    /// Over all pictures of the faces held out.
+    /// Over all samples of the faces held out.
     pub fn overall(&self) -> &Agreement {
-        self.agreement.last().expect("a fit has a row for all pictures: this is a bug")
+        self.agreement.last().expect("a fit has a row for all samples: this is a bug")
     }
 
     /// Whether the fitted score has fewer errors than the published one on faces held out
-    /// ([`Errors::relative_to`]); where none could be counted, whether it follows utility
+    /// ([`ErrorMetrics::relative_to`]); where none could be counted, whether it follows utility
     /// better.
     pub fn helps(&self) -> bool {
-        if let Some(Judged { published, fitted, .. }) = &self.judged {
+        if let Some(HeldOutErrors { published, fitted, .. }) = &self.held_out_errors {
             return fitted.relative_to(*published) < 1.0;
         }
         let Agreement { published, calibrated, .. } = self.overall();
@@ -154,9 +154,9 @@ impl Fit {
     }
 }
 
-/// One choice of ridge and share, and how well it did on folds that were left out.
+/// One choice of ridge and β, and how well it did on folds that were left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tried {
+pub struct Candidate {
     /// As [`Fit::ridge`].
     pub ridge: f64,
     /// As [`Fit::beta`].
@@ -164,7 +164,7 @@ pub struct Tried {
     /// The mean rank correlation with the target over the folds.
     pub agreement: f64,
     /// The means of the recogniser's errors over the folds, where it has a threshold.
-    pub errors: Option<Errors>,
+    pub errors: Option<ErrorMetrics>,
 }
 
 /// The rank correlation of scores with utility, before and after the fit; `None`
@@ -173,8 +173,8 @@ pub struct Tried {
 pub struct Agreement {
     /// The degradation's name, or `all`.
     pub kind: &'static str,
-    /// Pictures.
-    pub pictures: usize,
+    /// Samples.
+    pub samples: usize,
     /// Of the published score.
     pub published: Option<f64>,
     /// Of the fitted score.
@@ -192,15 +192,15 @@ pub enum CalibrateError {
     Request(#[from] RequestError),
     /// Too few faces to hold some out.
     #[error(
-        "{found} usable faces are too few to fit on some and judge on others; give at least {needed}"
+        "{found} usable faces are too few to fit on some and evaluate on others; give at least {needed}"
     )]
     TooFewFaces {
-        /// Faces with pictures.
+        /// Faces with samples.
         found: usize,
         /// The fewest.
         needed: usize,
     },
-    /// Every picture is like every other.
-    #[error("all pictures have the same score or the same target, so there is nothing to fit")]
+    /// Every sample is like every other.
+    #[error("all samples have the same score or the same target, so there is nothing to fit")]
     NothingToFit,
 }

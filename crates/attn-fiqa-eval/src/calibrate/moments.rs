@@ -1,6 +1,6 @@
-//! Sums over pictures, from which every ridge regression follows in closed form.
+//! Sums over samples, from which every ridge regression follows in closed form.
 
-use super::Picture;
+use super::Sample;
 use super::cholesky::Cholesky;
 
 /// Sums of products of the columns `[q̄ (D), Q, y]`, `y` the target, each less a centre that is the
@@ -14,7 +14,7 @@ pub(super) struct Moments {
 }
 
 /// Penalty on the weights themselves, in units of the mean variance of the columns.
-const SHORTEN: f64 = 1e-6;
+const WEIGHT_PENALTY: f64 = 1e-6;
 
 /// Two ridge regressions on `q̄`: of the target and of the published score. That
 /// of `y − βQ` is the first less β times the second.
@@ -23,33 +23,33 @@ pub(super) struct Weights {
     pub(super) score: Vec<f64>,
 }
 
-/// A picture and its target.
-pub(super) type Aimed<'a> = (&'a Picture, f64);
+/// A sample and its target.
+pub(super) type WithTarget<'a> = (&'a Sample, f64);
 
-/// The columns of one picture.
-fn columns<'a>((picture, target): Aimed<'a>) -> impl Iterator<Item = f64> + 'a {
-    let query = picture.mean_query.iter().map(|&value| f64::from(value));
-    query.chain([f64::from(picture.score), target])
+/// The columns of one sample.
+fn columns<'a>((sample, target): WithTarget<'a>) -> impl Iterator<Item = f64> + 'a {
+    let query = sample.mean_query.iter().map(|&value| f64::from(value));
+    query.chain([f64::from(sample.score), target])
 }
 
 /// The means of the columns.
-pub(super) fn centre(pictures: &[Aimed<'_>]) -> Vec<f64> {
-    let mut means = vec![0.0; pictures.first().map_or(0, |&picture| columns(picture).count())];
-    for &picture in pictures {
-        means.iter_mut().zip(columns(picture)).for_each(|(mean, value)| *mean += value);
+pub(super) fn centre(samples: &[WithTarget<'_>]) -> Vec<f64> {
+    let mut means = vec![0.0; samples.first().map_or(0, |&sample| columns(sample).count())];
+    for &sample in samples {
+        means.iter_mut().zip(columns(sample)).for_each(|(mean, value)| *mean += value);
     }
-    means.iter_mut().for_each(|mean| *mean /= pictures.len() as f64);
+    means.iter_mut().for_each(|mean| *mean /= samples.len() as f64);
     means
 }
 
 impl Moments {
-    pub(super) fn of(pictures: &[Aimed<'_>], centre: &[f64]) -> Self {
+    pub(super) fn of(samples: &[WithTarget<'_>], centre: &[f64]) -> Self {
         let size = centre.len();
         let mut moments =
             Self { count: 0.0, sums: vec![0.0; size], products: vec![0.0; size * size] };
         let mut row = vec![0.0; size];
-        for &picture in pictures {
-            let values = columns(picture).zip(centre);
+        for &sample in samples {
+            let values = columns(sample).zip(centre);
             row.iter_mut().zip(values).for_each(|(cell, (value, centre))| *cell = value - centre);
             moments.count += 1.0;
             for (index, &value) in row.iter().enumerate() {
@@ -91,12 +91,12 @@ impl Moments {
     }
 
     /// Ridge regression with the weights' length measured on the mean token, in units of
-    /// its elements' deviations, by `penalty` ([`Measured::penalty`]): so `ridge` means the
+    /// its elements' deviations, by `penalty` ([`Measurements::penalty`]): so `ridge` means the
     /// same for every network.
     ///
-    /// `None` if the system cannot be solved: too few pictures for too little ridge.
+    /// `None` if the system cannot be solved: too few samples for too little ridge.
     ///
-    /// [`Measured::penalty`]: super::Measured::penalty
+    /// [`Measurements::penalty`]: super::Measurements::penalty
     pub(super) fn weights(&self, ridge: f64, penalty: &[f64]) -> Option<Weights> {
         let dim = self.size() - 2;
         let mut system = vec![0.0; dim * dim];
@@ -109,7 +109,7 @@ impl Moments {
         // What the mean token hardly moves must not make the key bias long: coarse
         // precisions would suffer.
         let trace: f64 = (0..dim).map(|index| system[index * dim + index]).sum();
-        let least = SHORTEN * trace / dim as f64;
+        let least = WEIGHT_PENALTY * trace / dim as f64;
         (0..dim).for_each(|index| system[index * dim + index] += least);
         let solved = Cholesky::of(&system, dim)?;
         let right =

@@ -2,34 +2,34 @@
 
 use attn_fiqa::score::{Method, QualityMap};
 
-use super::{CalibrateError, Picture};
+use super::{CalibrateError, Sample};
 
 /// The map under which quality is rank in a reference set: quality `q` is the score
 /// that `q` percent of the set stay below.
 ///
 /// Of the set's weight the faces as they are have one half, and their degraded
-/// pictures the other, however many there are: 50 is what tells one half from the
+/// samples the other, however many there are: 50 is what tells one half from the
 /// other where a score tells them apart.
 ///
 /// # Errors
 ///
 /// [`CalibrateError::NothingToFit`] where all scores are the same.
 pub fn quality_map(
-    pictures: &[Picture],
+    samples: &[Sample],
     method: Method,
-    score: impl Fn(&Picture) -> f64,
+    score: impl Fn(&Sample) -> f64,
 ) -> Result<QualityMap, CalibrateError> {
-    let clean = pictures.iter().filter(|picture| picture.kind.is_none()).count();
-    let degraded = pictures.len() - clean;
-    let weight = |picture: &Picture| {
-        let of_its_sort = if picture.kind.is_none() { clean } else { degraded };
+    let clean = samples.iter().filter(|sample| sample.kind.is_none()).count();
+    let degraded = samples.len() - clean;
+    let weight = |sample: &Sample| {
+        let of_its_sort = if sample.kind.is_none() { clean } else { degraded };
         0.5 / of_its_sort as f64
     };
     let mut weighted: Vec<(f64, f64)> =
-        pictures.iter().map(|picture| (score(picture), weight(picture))).collect();
+        samples.iter().map(|sample| (score(sample), weight(sample))).collect();
     weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
-    // Each picture stands in the middle of its own weight.
+    // Each sample stands in the middle of its own weight.
     let mut below = 0.0;
     let places: Vec<(f64, f64)> = weighted
         .iter()
@@ -45,13 +45,13 @@ pub fn quality_map(
     QualityMap::new(method, scores).map_err(|_| CalibrateError::NothingToFit)
 }
 
-/// The score at a share of the weight, on straight lines between `(share, score)`.
-fn at(places: &[(f64, f64)], share: f64) -> Option<f64> {
-    let above = places.partition_point(|&(place, _)| place < share);
+/// The score at a fraction of the weight, on straight lines between `(fraction, score)`.
+fn at(places: &[(f64, f64)], fraction: f64) -> Option<f64> {
+    let above = places.partition_point(|&(place, _)| place < fraction);
     let (&(low, below), &(high, next)) =
         (places.get(above.saturating_sub(1))?, places.get(above).or(places.last())?);
     if high <= low {
         return Some(next);
     }
-    Some(below + (next - below) * ((share - low) / (high - low)).clamp(0.0, 1.0))
+    Some(below + (next - below) * ((fraction - low) / (high - low)).clamp(0.0, 1.0))
 }

@@ -19,20 +19,20 @@ pub(super) fn rotate(crop: &Crop, degrees: f64, seed: u64) -> Crop {
     })
 }
 
-/// Moved by `share` of its side in a direction that the seed chooses; black where
+/// Moved by `fraction` of its side in a direction that the seed chooses; black where
 /// nothing was.
-pub(super) fn shift(crop: &Crop, share: f64, seed: u64) -> Crop {
+pub(super) fn shift(crop: &Crop, fraction: f64, seed: u64) -> Crop {
     let angle = 2.0 * std::f64::consts::PI * Random::new(seed, "shift").uniform();
-    let distance = share * crop.side() as f64;
+    let distance = fraction * crop.side() as f64;
     let (dx, dy) = (distance * libm::cos(angle), distance * libm::sin(angle));
     warp(crop, |column, row| (column - dx, row - dy))
 }
 
-/// Covered with one colour over `share` of its side, from the edge that the seed
+/// Covered with one colour over `fraction` of its side, from the edge that the seed
 /// chooses; the colour is the seed's too, so that no one colour means cover.
-pub(super) fn occlude(crop: &Crop, share: f64, seed: u64) -> Crop {
+pub(super) fn occlude(crop: &Crop, fraction: f64, seed: u64) -> Crop {
     let side = crop.side();
-    let covered = (share * side as f64).round() as usize;
+    let covered = (fraction * side as f64).round() as usize;
     let mut random = Random::new(seed, "occlusion");
     let edge = random.below(4);
     let colour: [u8; CHANNELS] = std::array::from_fn(|_| random.below(256) as u8);

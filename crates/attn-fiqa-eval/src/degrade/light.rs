@@ -11,17 +11,17 @@ use super::raster::crop_of;
 /// Deviation of a sensor's read noise, in grey levels of 255.
 const READ_NOISE: f64 = 1.5;
 
-/// `share` of the light on the same sensor, whose noise stays as large.
+/// `fraction` of the light on the same sensor, whose noise stays as large.
 ///
 /// Darkening shrinks the noise that the picture holds already; what is added is
-/// the rest, of variance `σ²·(1 − share²)`, so that all the light adds nothing.
-pub(super) fn darken(crop: &Crop, share: f64, seed: u64) -> Crop {
+/// the rest, of variance `σ²·(1 − fraction²)`, so that all the light adds nothing.
+pub(super) fn darken(crop: &Crop, fraction: f64, seed: u64) -> Crop {
     let mut random = Random::new(seed, "darkness");
-    let deviation = READ_NOISE * libm::sqrt(1.0 - share * share);
+    let deviation = READ_NOISE * libm::sqrt(1.0 - fraction * fraction);
     let levels = crop.rgb().iter();
     crop_of(
         crop.side(),
-        levels.map(|&level| (f64::from(level) * share + random.normal() * deviation) as f32),
+        levels.map(|&level| (f64::from(level) * fraction + random.normal() * deviation) as f32),
     )
 }
 
@@ -30,12 +30,12 @@ pub(super) fn expose(crop: &Crop, gain: f64) -> Crop {
     crop_of(crop.side(), crop.rgb().iter().map(|&level| (f64::from(level) * gain) as f32))
 }
 
-/// Differences from the crop's mean grey, shrunk to `share` of what they are.
-pub(super) fn flatten(crop: &Crop, share: f64) -> Crop {
+/// Differences from the crop's mean grey, shrunk to `fraction` of what they are.
+pub(super) fn flatten(crop: &Crop, fraction: f64) -> Crop {
     let sum: u64 = crop.rgb().iter().map(|&level| u64::from(level)).sum();
     let mean = sum as f64 / crop.rgb().len() as f64;
     let levels = crop.rgb().iter();
-    crop_of(crop.side(), levels.map(|&level| (mean + (f64::from(level) - mean) * share) as f32))
+    crop_of(crop.side(), levels.map(|&level| (mean + (f64::from(level) - mean) * fraction) as f32))
 }
 
 /// Gaussian noise of `deviation` grey levels on every channel of every pixel; one

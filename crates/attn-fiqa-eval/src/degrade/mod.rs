@@ -129,16 +129,16 @@ impl Degradation {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Blur => "sigma, pixels",
-            Self::Downsample => "pixels a side",
+            Self::Downsample => "pixels per side",
             Self::Jpeg => "quality",
             Self::Noise => "sigma, grey levels",
-            Self::Darkness => "share of the light",
+            Self::Darkness => "fraction of the light",
             Self::Overexposure => "gain",
-            Self::Contrast => "share of the contrast",
-            Self::Occlusion => "share of the side",
+            Self::Contrast => "fraction of the contrast",
+            Self::Occlusion => "fraction of the side",
             Self::Motion => "length, pixels",
             Self::Rotation | Self::Yaw => "degrees",
-            Self::Shift => "share of the side",
+            Self::Shift => "fraction of the side",
         }
     }
 
@@ -187,11 +187,15 @@ impl Degradation {
 }
 
 /// What happens to one picture of a mixed set, by its own seed: with the chance
-/// `share` one of `kinds`, each as likely, at a level that is uniform in 0 … 1; else
+/// `fraction` one of `kinds`, each as likely, at a level that is uniform in 0 … 1; else
 /// nothing.
-pub fn drawn(kinds: &[Degradation], share: f64, seed: u64) -> Option<(Degradation, Level)> {
+pub fn sample_degradation(
+    kinds: &[Degradation],
+    fraction: f64,
+    seed: u64,
+) -> Option<(Degradation, Level)> {
     let mut random = Random::new(seed, "mixed");
-    if kinds.is_empty() || random.uniform() >= share {
+    if kinds.is_empty() || random.uniform() >= fraction {
         return None;
     }
     let kind = kinds[random.below(kinds.len())];

@@ -29,8 +29,8 @@ pub(super) fn warp(crop: &Crop, place: impl Fn(f64, f64) -> (f64, f64)) -> Crop 
 fn bilinear(crop: &Crop, x: f64, y: f64) -> [f32; CHANNELS] {
     let (left, top) = (x.floor(), y.floor());
     let (right_share, lower_share) = ((x - left) as f32, (y - top) as f32);
-    let mix = |a: [f32; 3], b: [f32; 3], share: f32| {
-        std::array::from_fn(|channel| a[channel] + (b[channel] - a[channel]) * share)
+    let mix = |a: [f32; 3], b: [f32; 3], weight: f32| {
+        std::array::from_fn(|channel| a[channel] + (b[channel] - a[channel]) * weight)
     };
     let row = |y| mix(pixel(crop, left, y), pixel(crop, left + 1.0, y), right_share);
     mix(row(top), row(top + 1.0), lower_share)

@@ -116,16 +116,16 @@ pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
         crop.rgb().chunks_exact(side * CHANNELS).zip(across.chunks_exact_mut(small * CHANNELS))
     {
         for (area, mean) in areas.iter().zip(means.chunks_exact_mut(CHANNELS)) {
-            for &(column, share) in area {
+            for &(column, weight) in area {
                 let pixel = &pixels[column * CHANNELS..][..CHANNELS];
-                mean.iter_mut().zip(pixel).for_each(|(m, &level)| *m += share * f32::from(level));
+                mean.iter_mut().zip(pixel).for_each(|(m, &level)| *m += weight * f32::from(level));
             }
         }
     }
     let mut means = vec![0.0f32; small * small * CHANNELS];
     for (area, row) in areas.iter().zip(means.chunks_exact_mut(small * CHANNELS)) {
-        for &(from, share) in area {
-            add(row, &across[from * small * CHANNELS..][..small * CHANNELS], share);
+        for &(from, weight) in area {
+            add(row, &across[from * small * CHANNELS..][..small * CHANNELS], weight);
         }
     }
     let rgb = means.into_iter().map(|level| level.round() as u8).collect();
@@ -136,7 +136,7 @@ pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
 }
 
 /// For each of `small` equal parts of `side` pixels, the pixels in it and their
-/// shares of it.
+/// fractions of it.
 fn areas(side: usize, small: usize) -> Vec<Vec<(usize, f32)>> {
     let length = side as f64 / small as f64;
     (0..small)

@@ -71,13 +71,13 @@ fn height(x: f64, y: f64) -> f64 {
 
 /// Squares of the distances from the middle, in half axes.
 fn across(x: f64) -> f64 {
-    let share = (x - CENTRE[0]) / HALF_AXES[0];
-    share * share
+    let offset = (x - CENTRE[0]) / HALF_AXES[0];
+    offset * offset
 }
 
 fn down(y: f64) -> f64 {
-    let share = (y - CENTRE[1]) / HALF_AXES[1];
-    share * share
+    let offset = (y - CENTRE[1]) / HALF_AXES[1];
+    offset * offset
 }
 
 fn ellipsoid(across: f64, down: f64) -> f64 {
@@ -116,11 +116,11 @@ impl Surface {
                 && (last_place.min(place)..=last_place.max(place)).contains(&x)
                 && place != last_place
             {
-                let share = (x - last_place) / (place - last_place);
-                let height = last_height + (height - last_height) * share;
+                let fraction = (x - last_place) / (place - last_place);
+                let height = last_height + (height - last_height) * fraction;
                 if height > nearest {
                     nearest = height;
-                    found = Some(last_column + (column - last_column) * share);
+                    found = Some(last_column + (column - last_column) * fraction);
                 }
             }
             before = Some((column, place, height));

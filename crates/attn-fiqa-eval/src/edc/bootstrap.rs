@@ -1,7 +1,7 @@
 //! Confidence intervals: the same curve on sets drawn from the set.
 
-use super::drawn::{Drawn, Weights};
-use super::workers::numbered;
+use super::resampled::{ResampledSet, Weights};
+use super::workers::parallel_map;
 use super::{Discard, Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, grid};
 use crate::comparisons::Comparisons;
 use crate::error::{EvalError, check_rate};
@@ -29,15 +29,21 @@ pub struct Bootstrap<'a> {
     /// two qualities can be subtracted one by one.
     pub seed: u64,
     /// Confidence level, such as 0.95.
-    pub level: f64,
-    /// Up to which discard fraction areas are taken.
-    pub limit: f64,
+    pub confidence_level: f64,
+    /// Discard fraction up to which pAUC is computed.
+    pub max_discard: f64,
 }
 
 impl Default for Bootstrap<'_> {
     fn default() -> Self {
         let resample = Resample::Pairs;
-        Self { resample, replicates: 1000, seed: 0, level: 0.95, limit: PAUC_LIMIT }
+        Self {
+            resample,
+            replicates: 1000,
+            seed: 0,
+            confidence_level: 0.95,
+            max_discard: PAUC_LIMIT,
+        }
     }
 }
 
@@ -74,7 +80,7 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Self::curves`], and if there is no replicate, the level is no share, or
+    /// As [`Self::curves`], and if there is no replicate, the confidence level is not between 0 and 1, or
     /// there is not one pair of identities a comparison.
     pub fn bootstrap(
         &self,
@@ -107,13 +113,13 @@ impl Evaluator<'_> {
         let points = grid();
         let summary = |curve: &super::Curve| {
             let fnmr = points.iter().map(|&discard| curve.fnmr_at(discard)).collect();
-            (fnmr, curve.pauc(bootstrap.limit), curve.auc())
+            (fnmr, curve.pauc(bootstrap.max_discard), curve.auc())
         };
         // Replicate, ranking, target.
-        let drawn: Vec<Vec<Vec<Replicate>>> = numbered(
+        let drawn: Vec<Vec<Vec<Replicate>>> = parallel_map(
             bootstrap.replicates as u64,
-            Drawn::bytes(self.comparisons().len()),
-            Drawn::default,
+            ResampledSet::bytes(self.comparisons().len()),
+            ResampledSet::default,
             |drawn, replicate| {
                 drawn.draw(self.comparisons(), bootstrap, replicate);
                 let weights = Weights::Each(drawn);
@@ -124,7 +130,7 @@ impl Evaluator<'_> {
         let intervals = |ranking: usize, target: usize| {
             let of = |value: &dyn Fn(&Replicate) -> Option<f64>| {
                 let replicates = drawn.iter().filter_map(|drawn| value(&drawn[ranking][target]));
-                interval(replicates, bootstrap.level)
+                interval(replicates, bootstrap.confidence_level)
             };
             CurveIntervals {
                 discard: points.to_vec(),
@@ -155,7 +161,7 @@ pub fn paired_interval(of: &[Option<f64>], from: &[Option<f64>], level: f64) -> 
 
 impl Bootstrap<'_> {
     pub(crate) fn check(&self, comparisons: &Comparisons) -> Result<(), EvalError> {
-        check_rate("the confidence level", self.level)?;
+        check_rate("the confidence level", self.confidence_level)?;
         if self.replicates == 0 {
             return Err(EvalError::Empty { what: "bootstrap replicate" });
         }
@@ -177,8 +183,8 @@ impl Bootstrap<'_> {
 pub(crate) fn interval(values: impl Iterator<Item = f64>, level: f64) -> Option<Interval> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    let quantile = |share: f64| {
-        let position = values.len().checked_sub(1)? as f64 * share;
+    let quantile = |fraction: f64| {
+        let position = values.len().checked_sub(1)? as f64 * fraction;
         let low = *values.get(position.floor() as usize)?;
         let high = *values.get(position.ceil() as usize)?;
         Some(low + (high - low) * position.fract())

@@ -1,6 +1,6 @@
 //! The protocol of the CR-FIQA code.
 
-use super::{Curve, CurvePoint, Evaluator, Kept, Protocol, Shape, Target, Weights};
+use super::{Curve, CurvePoint, Evaluator, Interpolation, Protocol, Retained, Target, Weights};
 use super::{grid, sweep};
 
 /// One curve a target; `order` and its inverse `places` hold every comparison.
@@ -11,20 +11,20 @@ pub(super) fn curves(
     weights: Weights<'_>,
 ) -> Vec<Curve> {
     let discards = grid();
-    let kept = Kept::new(evaluator, (order, places), &discards, weights);
+    let retained = Retained::new(evaluator, (order, places), &discards, weights);
     let rates: Vec<f64> = targets.iter().map(|target| target.value()).collect();
-    let found = sweep(evaluator, &kept, &rates);
+    let found = sweep(evaluator, &retained, &rates);
     let curve = |(&target, operating): (&Target, Vec<_>)| {
         let points = discards.iter().zip(operating).enumerate();
         let points = points.map(|(point, (&discard, operating))| {
             let super::sweep::Operating { threshold, fmr, fnmr } = operating;
-            let (mated, non_mated) = (kept.mated[point], kept.non_mated[point]);
+            let (mated, non_mated) = (retained.mated[point], retained.non_mated[point]);
             CurvePoint { discard, threshold, fmr, fnmr, mated, non_mated }
         });
         Curve {
             protocol: Protocol::Crfiqa,
             target,
-            shape: Shape::Lines,
+            interpolation: Interpolation::Linear,
             points: points.collect(),
             warnings: Vec::new(),
         }

@@ -5,19 +5,19 @@ use super::{Protocol, Target};
 /// How a curve runs between two of its points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Shape {
+pub enum Interpolation {
     /// In a straight line.
-    Lines,
+    Linear,
     /// Level until the next point.
-    Steps,
+    Step,
 }
 
-/// The error rates after one share of the comparisons was discarded.
+/// The error rates at one discard fraction.
 ///
 /// A rate is absent where no comparison is left to measure it on.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct CurvePoint {
-    /// Share of comparisons discarded: of all under [`Protocol::Crfiqa`], of the
+    /// Fraction of comparisons discarded: of all under [`Protocol::Crfiqa`], of the
     /// mated ones otherwise.
     pub discard: f64,
     /// The threshold in force: a distance, except under [`Protocol::Iso`] a
@@ -87,7 +87,7 @@ pub struct Curve {
     /// Where the threshold was put.
     pub target: Target,
     /// How it runs between its points.
-    pub shape: Shape,
+    pub interpolation: Interpolation,
     /// By ascending discard fraction; the first is 0.
     pub points: Vec<CurvePoint>,
     /// What must be said beside it.
@@ -103,17 +103,17 @@ impl Curve {
         self.points.first().and_then(|point| point.fnmr)
     }
 
-    /// The FNMR at a discard fraction, between points as the shape says; `None`
+    /// The FNMR at a discard fraction, between points as the interpolation says; `None`
     /// beyond the last point and where a rate is absent.
     pub fn fnmr_at(&self, discard: f64) -> Option<f64> {
         let after = self.points.partition_point(|point| point.discard <= discard + SNAP);
         let before = self.points.get(after.checked_sub(1)?)?;
-        if (before.discard - discard).abs() <= SNAP || self.shape == Shape::Steps {
+        if (before.discard - discard).abs() <= SNAP || self.interpolation == Interpolation::Step {
             return before.fnmr;
         }
         let next = self.points.get(after)?;
-        let share = (discard - before.discard) / (next.discard - before.discard);
-        Some(before.fnmr? + share * (next.fnmr? - before.fnmr?))
+        let fraction = (discard - before.discard) / (next.discard - before.discard);
+        Some(before.fnmr? + fraction * (next.fnmr? - before.fnmr?))
     }
 
     /// The area under the whole curve: to 0.95 on the papers' grid, to 1 under
@@ -123,7 +123,7 @@ impl Curve {
     }
 
     /// The area under the curve up to a discard fraction, not normalised: by
-    /// trapezoids or by steps, as the shape says. Papers print it ×1000. `None`
+    /// trapezoids or by steps, as the interpolation says. Papers print it ×1000. `None`
     /// if a point below the limit has no rate, or the curve ends below it.
     pub fn pauc(&self, limit: f64) -> Option<f64> {
         let mut area = 0.0;
@@ -133,33 +133,33 @@ impl Curve {
                 return Some(area);
             }
             let inside = to.discard <= limit + SNAP;
-            let end = match (inside, self.shape) {
-                (true, Shape::Lines) => to.discard,
+            let end = match (inside, self.interpolation) {
+                (true, Interpolation::Linear) => to.discard,
                 _ => to.discard.min(limit),
             };
             area += (end - from.discard)
-                * match self.shape {
-                    Shape::Steps => from.fnmr?,
-                    Shape::Lines if inside => (from.fnmr? + to.fnmr?) / 2.0,
-                    Shape::Lines => (from.fnmr? + self.fnmr_at(limit)?) / 2.0,
+                * match self.interpolation {
+                    Interpolation::Step => from.fnmr?,
+                    Interpolation::Linear if inside => (from.fnmr? + to.fnmr?) / 2.0,
+                    Interpolation::Linear => (from.fnmr? + self.fnmr_at(limit)?) / 2.0,
                 };
         }
         (self.points.last()?.discard >= limit - SNAP).then_some(area)
     }
 
     /// The area between the curve and the ideal one, up to a limit:
-    /// [`Self::pauc`] − [`Self::best_pauc`]. `None` under [`Protocol::Crfiqa`] too, which
+    /// [`Self::pauc`] − [`Self::ideal_pauc`]. `None` under [`Protocol::Crfiqa`] too, which
     /// moves its threshold, so that the ideal curve is another.
     pub fn above_ideal(&self, limit: f64) -> Option<f64> {
         if self.protocol == Protocol::Crfiqa {
             return None;
         }
-        Some(self.pauc(limit)? - self.best_pauc(limit)?)
+        Some(self.pauc(limit)? - self.ideal_pauc(limit)?)
     }
 
     /// The area under the best possible curve, `max(0, e₀ − d)`, up to a limit:
     /// what no quality can go below, `e₀²/2 − max(0, e₀ − limit)²/2`.
-    pub fn best_pauc(&self, limit: f64) -> Option<f64> {
+    pub fn ideal_pauc(&self, limit: f64) -> Option<f64> {
         let start = self.start()?;
         Some(start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0)
     }

@@ -1,6 +1,6 @@
 //! The protocol in the style of ISO/IEC 29794-1.
 
-use super::{Curve, CurvePoint, Evaluator, Protocol, Ranking, Shape, Target, Weights};
+use super::{Curve, CurvePoint, Evaluator, Interpolation, Protocol, Ranking, Target, Weights};
 use crate::decision::decide;
 
 /// The curve of a ranking of the mated comparisons.
@@ -45,6 +45,12 @@ pub(super) fn curve(
     }
     // The end that the reference appends: nothing left, no error.
     points.push(CurvePoint { discard: 1.0, threshold, fmr, fnmr: Some(0.0), mated: 0, non_mated });
-    Curve { protocol: Protocol::Iso, target, shape: Shape::Steps, points, warnings: Vec::new() }
-        .with_warnings()
+    Curve {
+        protocol: Protocol::Iso,
+        target,
+        interpolation: Interpolation::Step,
+        points,
+        warnings: Vec::new(),
+    }
+    .with_warnings()
 }

@@ -27,7 +27,7 @@
 //! by quality, ascending and stable. At each discard fraction `u` of 0, 0.05, …, 0.95 the
 //! first `⌊u·n⌋` are dropped and the threshold is found anew on the rest: of all remaining
 //! distances, mated or not, the one whose FMR is nearest the target, on ties the largest.
-//! `FMR(t)` is the share of non-mated distances `≤ t`, and
+//! `FMR(t)` is the fraction of non-mated distances `≤ t`, and
 //! `FNMR = 1 − #(mated distances < t)/#mated`. Note the asymmetry, and that the FMR may
 //! exceed its target: this rule belongs to this protocol alone.
 //!
@@ -37,7 +37,7 @@
 //! Comparisons of equal quality leave together, and the curve is a step function that ends
 //! at (1, 0).
 //!
-//! **`nist`** (Grother and Tabassi, 2007). FNMR against the rejected share of mated
+//! **`nist`** (Grother and Tabassi, 2007). FNMR against the rejected fraction of mated
 //! comparisons, at a threshold that is fixed with nothing rejected.
 //!
 //! # Areas
@@ -51,15 +51,15 @@
 //! With `n` non-mated comparisons an FMR below `1/n` cannot be measured: 3,000 of them, as in
 //! the usual protocols, say nothing at 1e-4. A [`Warning`] says so with the curve.
 
+mod baselines;
 mod bootstrap;
 mod crfiqa;
 mod curve;
-mod drawn;
-mod ends;
 mod iso;
-mod kept;
 mod nist;
 mod ranking;
+mod resampled;
+mod retained;
 mod sweep;
 mod ties;
 mod workers;
@@ -71,15 +71,15 @@ use crate::error::EvalError;
 
 pub use crate::decision::Target;
 pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample, paired_interval};
-pub use curve::{Curve, CurvePoint, Shape, Warning};
+pub use curve::{Curve, CurvePoint, Interpolation, Warning};
 pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};
 
 pub(crate) use bootstrap::interval;
-pub(crate) use drawn::{Drawn, Weights};
-pub(crate) use workers::numbered;
+pub(crate) use resampled::{ResampledSet, Weights};
+pub(crate) use workers::parallel_map;
 
-use kept::Kept;
+use retained::Retained;
 use sweep::sweep;
 
 /// The limit up to which the papers integrate: 30 % discarded.
@@ -103,8 +103,8 @@ pub fn grid() -> [f64; GRID_POINTS] {
 pub enum Protocol {
     /// As the CR-FIQA code draws it, and with it the papers. All comparisons are
     /// discarded alike, on 20 points, and the threshold is found again each time:
-    /// of all remaining distances the one whose FMR (share of non-mated distances
-    /// ≤ t) is nearest the target, the largest of several. FNMR is the share of
+    /// of all remaining distances the one whose FMR (fraction of non-mated distances
+    /// ≤ t) is nearest the target, the largest of several. FNMR is the fraction of
     /// mated distances that are not < t.
     Crfiqa,
     /// In the style of ISO/IEC 29794-1, as the dasec reference code draws it. Mated
@@ -112,7 +112,7 @@ pub enum Protocol {
     /// a similarity < t; equal qualities leave together; a step function with (1, 0)
     /// appended.
     Iso,
-    /// FNMR against the share of mated comparisons rejected (Grother and Tabassi,
+    /// FNMR against the fraction of mated comparisons rejected (Grother and Tabassi,
     /// 2007): the threshold ([`crate::decision`]) at zero discard is kept, and mated
     /// comparisons alone are discarded, on the same 20 points.
     Nist,

@@ -1,7 +1,9 @@
-//! FNMR against the share of mated comparisons rejected, at a fixed threshold.
+//! FNMR against the fraction of mated comparisons rejected, at a fixed threshold.
 
-use super::kept::dropped;
-use super::{Curve, CurvePoint, Evaluator, Protocol, Ranking, Shape, Target, Weights, grid};
+use super::retained::dropped;
+use super::{
+    Curve, CurvePoint, Evaluator, Interpolation, Protocol, Ranking, Target, Weights, grid,
+};
 use crate::decision::decide;
 
 /// The curve of a ranking of the mated comparisons.
@@ -44,6 +46,6 @@ pub(super) fn curve(
             non_mated,
         });
     }
-    let (protocol, shape) = (Protocol::Nist, Shape::Lines);
-    Curve { protocol, target, shape, points, warnings: Vec::new() }.with_warnings()
+    let (protocol, interpolation) = (Protocol::Nist, Interpolation::Linear);
+    Curve { protocol, target, interpolation, points, warnings: Vec::new() }.with_warnings()
 }

@@ -1,6 +1,6 @@
 //! The thresholds of the CR-FIQA code, at all points of a curve at once.
 
-use super::{Evaluator, Kept};
+use super::{Evaluator, Retained};
 
 /// A threshold and the error rates that it realises by the rule of
 /// [`Protocol::Crfiqa`](super::Protocol::Crfiqa).
@@ -8,9 +8,9 @@ use super::{Evaluator, Kept};
 pub(crate) struct Operating {
     /// A distance; absent where there is no non-mated comparison.
     pub(crate) threshold: Option<f64>,
-    /// Share of non-mated distances ≤ threshold.
+    /// Fraction of non-mated distances ≤ threshold.
     pub(crate) fmr: Option<f64>,
-    /// Share of mated distances not < threshold.
+    /// Fraction of mated distances not < threshold.
     pub(crate) fnmr: Option<f64>,
 }
 
@@ -35,14 +35,14 @@ struct Search {
 /// its target, and one pass by ascending distance serves all of them.
 pub(crate) fn sweep(
     evaluator: &Evaluator<'_>,
-    kept: &Kept<'_>,
+    retained: &Retained<'_>,
     targets: &[f64],
 ) -> Vec<Vec<Operating>> {
     let comparisons = evaluator.comparisons();
-    let points = kept.points();
+    let points = retained.points();
     let mut searches: Vec<Vec<Search>> = (0..points)
         .map(|point| {
-            let closed = kept.non_mated[point] == 0;
+            let closed = retained.non_mated[point] == 0;
             let open = |&target| Search {
                 target,
                 best: f64::INFINITY,
@@ -69,10 +69,10 @@ pub(crate) fn sweep(
                 true => &mut matched,
                 false => &mut false_matched,
             };
-            points_here = points_here.max(kept.add_copies(index, counts));
+            points_here = points_here.max(retained.add_copies(index, counts));
         }
         for (point, searches) in searches.iter_mut().enumerate().take(points_here) {
-            let fmr = false_matched[point] as f64 / kept.non_mated[point] as f64;
+            let fmr = false_matched[point] as f64 / retained.non_mated[point] as f64;
             for search in searches.iter_mut().filter(|search| !search.closed) {
                 let off = (fmr - search.target).abs();
                 if off <= search.best {
@@ -86,12 +86,12 @@ pub(crate) fn sweep(
         }
     }
 
-    let operating = |point: usize, search: &Search| match kept.non_mated[point] {
+    let operating = |point: usize, search: &Search| match retained.non_mated[point] {
         0 => Operating::default(),
         _ => Operating {
             threshold: Some(comparisons.distance(search.at as usize)),
             fmr: Some(search.fmr),
-            fnmr: share_left(search.accepted, kept.mated[point]),
+            fnmr: fraction_left(search.accepted, retained.mated[point]),
         },
     };
     (0..targets.len())
@@ -102,7 +102,7 @@ pub(crate) fn sweep(
         .collect()
 }
 
-/// `1 − part/whole`, in the order in which the reference computes it.
-fn share_left(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| 1.0 - part as f64 / whole as f64)
+/// `1 − part/total`, in the order in which the reference computes it.
+fn fraction_left(part: u64, total: u64) -> Option<f64> {
+    (total > 0).then(|| 1.0 - part as f64 / total as f64)
 }

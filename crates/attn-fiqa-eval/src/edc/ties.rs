@@ -1,7 +1,7 @@
 //! How much of a curve depends on the order of comparisons of equal quality.
 
-use super::kept::dropped;
-use super::workers::numbered;
+use super::retained::dropped;
+use super::workers::parallel_map;
 use super::{Curve, Discard, Evaluator, Protocol, Ranking, Target, Weights, crfiqa, grid};
 use crate::error::EvalError;
 use crate::random::Random;
@@ -49,10 +49,10 @@ impl Evaluator<'_> {
         let orders = if tied == 0 || protocol == Protocol::Iso { 0 } else { orders };
         let mut drawn: Vec<Vec<Curve>> = match self.discard(ranking, protocol) {
             Discard::All { order, places } => {
-                let cut = self.cut_ties(ranking);
+                let split = self.split_ties(ranking);
                 let shuffled = |places: &mut Vec<u32>, number| {
                     let mut random = Random::new(seed, number);
-                    for tie in &cut {
+                    for tie in &split {
                         let mut members = order[tie.clone()].to_vec();
                         random.shuffle(&mut members);
                         for (member, place) in members.into_iter().zip(tie.clone()) {
@@ -62,14 +62,14 @@ impl Evaluator<'_> {
                     crfiqa::curves(self, (order, places), targets, Weights::One)
                 };
                 let bytes = 2 * size_of_val(places);
-                numbered(orders as u64, bytes, || places.to_vec(), shuffled)
+                parallel_map(orders as u64, bytes, || places.to_vec(), shuffled)
             }
             Discard::Mated(mated) => {
                 let shuffled = |(): &mut (), number| {
                     let mated = mated.shuffled_ties(&mut Random::new(seed, number));
                     self.weighted_curves(&Discard::Mated(mated), protocol, targets, Weights::One)
                 };
-                numbered(orders as u64, 5 * mated.len(), || (), shuffled)
+                parallel_map(orders as u64, 5 * mated.len(), || (), shuffled)
             }
         };
         drawn.push(given);
@@ -89,13 +89,13 @@ impl Evaluator<'_> {
 
     /// The ties within which a point of the curve lies: the order of others changes
     /// nothing.
-    fn cut_ties(&self, ranking: &Ranking) -> Vec<std::ops::Range<usize>> {
-        let cuts = dropped(&grid(), self.comparisons().len() as u64);
-        let is_cut = |tie: &std::ops::Range<usize>| {
-            let next = cuts.partition_point(|&cut| cut <= tie.start as u64);
-            cuts.get(next).is_some_and(|&cut| cut < tie.end as u64)
+    fn split_ties(&self, ranking: &Ranking) -> Vec<std::ops::Range<usize>> {
+        let cutoffs = dropped(&grid(), self.comparisons().len() as u64);
+        let is_split = |tie: &std::ops::Range<usize>| {
+            let next = cutoffs.partition_point(|&cutoff| cutoff <= tie.start as u64);
+            cutoffs.get(next).is_some_and(|&cutoff| cutoff < tie.end as u64)
         };
-        ranking.ties().filter(is_cut).collect()
+        ranking.ties().filter(is_split).collect()
     }
 }
 

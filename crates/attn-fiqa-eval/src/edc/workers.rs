@@ -10,7 +10,7 @@ const SCRATCH_BYTES: usize = 1 << 29;
 
 /// The results of the pieces 0, 1, … in their order; `scratch_bytes` is about what
 /// `scratch` makes and `work` fills.
-pub(crate) fn numbered<S, T: Send>(
+pub(crate) fn parallel_map<S, T: Send>(
     pieces: u64,
     scratch_bytes: usize,
     scratch: impl Fn() -> S + Sync,
@@ -47,11 +47,11 @@ mod tests {
             *seen += 1;
             (piece * piece, *seen)
         };
-        let found = numbered(100, 1, || 0, count);
+        let found = parallel_map(100, 1, || 0, count);
         assert!(found.iter().zip(0..).all(|(&(square, _), piece)| square == piece * piece));
-        assert!(numbered(0, 1, || (), |(), piece| piece).is_empty());
+        assert!(parallel_map(0, 1, || (), |(), piece| piece).is_empty());
         // Memory for one only: it serves every piece.
-        let found = numbered(10, usize::MAX, || 0, count);
+        let found = parallel_map(10, usize::MAX, || 0, count);
         assert_eq!(found.last(), Some(&(81, 10)));
     }
 }

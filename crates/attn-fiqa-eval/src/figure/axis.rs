@@ -44,8 +44,9 @@ impl Axis {
             Scale::Log10 => value.log10(),
         };
         let (low, high) = (spread(self.low), spread(self.high));
-        let share = ((spread(value.clamp(self.low, self.high)) - low) / (high - low)).clamp(0., 1.);
-        self.from + share * (self.to - self.from)
+        let fraction =
+            ((spread(value.clamp(self.low, self.high)) - low) / (high - low)).clamp(0., 1.);
+        self.from + fraction * (self.to - self.from)
     }
 }
 
@@ -102,25 +103,25 @@ fn power_label(power: i32) -> String {
 mod tests {
     use super::*;
 
-    fn words(axis: &Axis) -> Vec<&str> {
-        axis.ticks.iter().map(|(_, word)| word.as_str()).collect()
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|(_, label)| label.as_str()).collect()
     }
 
     #[test]
     fn ticks_are_round_numbers_within_the_range() {
         let axis = Axis::linear((0.0, 0.95), 5, (0.0, 95.0));
-        assert_eq!(words(&axis), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(labels(&axis), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
         assert!((axis.at(0.2) - 20.0).abs() < 1e-9);
         let axis = Axis::linear((-1.0, 1.0), 4, (0.0, 1.0));
-        assert_eq!(words(&axis), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(labels(&axis), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
         let axis = Axis::linear((0.0, 3000.0), 3, (0.0, 1.0));
-        assert_eq!(words(&axis), ["0", "1000", "2000", "3000"]);
+        assert_eq!(labels(&axis), ["0", "1000", "2000", "3000"]);
     }
 
     #[test]
     fn powers_of_ten_are_equally_far_apart() {
         let axis = Axis::log10((2e-4, 0.5), (0.0, 100.0));
-        assert_eq!(words(&axis), ["1e−4", "1e−3", "0.01", "0.1", "1"]);
+        assert_eq!(labels(&axis), ["1e−4", "1e−3", "0.01", "0.1", "1"]);
         assert!((axis.at(1e-2) - 50.0).abs() < 1e-9);
         assert_eq!(axis.at(1e-9), 0.0);
     }

@@ -17,7 +17,7 @@ pub struct Bar {
     pub interval: Option<(f64, f64)>,
     /// What is written at its end.
     pub text: String,
-    /// Whether it is a reference (random, oracle) and no competitor.
+    /// Whether it is a reference (random, theoretical best) and no competitor.
     pub reference: bool,
 }
 

@@ -45,7 +45,7 @@ impl BoxGroup {
         }
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let quartiles = [0.25, 0.5, 0.75].map(|share| quantile(&sorted, share));
+        let quartiles = [0.25, 0.5, 0.75].map(|fraction| quantile(&sorted, fraction));
         let reach = 1.5 * (quartiles[2] - quartiles[0]);
         let (low, high) = (quartiles[0] - reach, quartiles[2] + reach);
         let inside = |value: &&f64| (low..=high).contains(*value);
@@ -58,10 +58,10 @@ impl BoxGroup {
     }
 }
 
-/// The value below which a share of the sorted values lies, between neighbours in
+/// The value below which a fraction of the sorted values lies, between neighbours in
 /// a straight line.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let at = share * (sorted.len() - 1) as f64;
+fn quantile(sorted: &[f64], fraction: f64) -> f64 {
+    let at = fraction * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     below + (above - below) * at.fract()
 }
@@ -84,8 +84,8 @@ pub fn box_plots(
     for panel in panels {
         not_empty(title, "box in one of its panels", panel.groups.len())?;
         for group in &panel.groups {
-            let ends = group.whiskers.iter().chain(&group.quartiles).chain(&group.outliers);
-            for &value in ends {
+            let extent = group.whiskers.iter().chain(&group.quartiles).chain(&group.outliers);
+            for &value in extent {
                 let value = finite(title, &panel.title, value)?;
                 (low, high) = (low.min(value), high.max(value));
             }
@@ -127,11 +127,11 @@ fn draw_boxes(figure: &mut Figure, panel: &BoxPanel, plot: &Plot, (x, y): (&Axis
         let outline =
             vec![(left, lower), (left, upper), (right, upper), (right, lower), (left, lower)];
         figure.line(outline, paint, 1.25);
-        // Every so-manieth, so that both the nearest and the farthest are among them.
+        // Evenly spaced, including the nearest and the farthest.
         let count = group.outliers.len();
-        let shown = count.min(OUTLIERS);
-        for number in 0..shown {
-            let value = group.outliers[number * (count - 1) / (shown - 1).max(1)];
+        let drawn = count.min(OUTLIERS);
+        for number in 0..drawn {
+            let value = group.outliers[number * (count - 1) / (drawn - 1).max(1)];
             figure.shapes.push(Shape::Circle { x: at, y: y.at(value), radius: 1.3, paint });
         }
         let below = plot.y + plot.height + 16.0;

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, rounded_out};
 use super::colour::Paint;
-use super::panel::{Key, Layout, Look, draw_axes};
+use super::panel::{Key, Layout, Marker, draw_axes};
 use super::scene::{Figure, FigureError, Shape, finite, not_empty};
 
 /// Bars of a histogram: enough for the shape of a distribution, few enough for a
@@ -46,8 +46,8 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
-    /// The share of scores in each part.
-    fn shares(&self) -> impl Iterator<Item = f64> {
+    /// The fraction of scores in each part.
+    fn fractions(&self) -> impl Iterator<Item = f64> {
         let total = self.total().max(1) as f64;
         self.counts.iter().map(move |&count| count as f64 / total)
     }
@@ -96,7 +96,7 @@ pub fn score_distributions(
     let key = |(number, name): (usize, &&str)| Key {
         name: (*name).to_owned(),
         paint: Paint::Series(number),
-        look: Look::Filled,
+        marker: Marker::Filled,
     };
     // The legend of a single group would repeat the title.
     let legend: Vec<Key> =
@@ -116,10 +116,10 @@ pub fn score_distributions(
             not_empty(title, "score in one of its groups", group.scores.total() as usize)?;
         }
         let highest =
-            panel.groups.iter().flat_map(|group| group.scores.shares()).fold(0.0, f64::max);
+            panel.groups.iter().flat_map(|group| group.scores.fractions()).fold(0.0, f64::max);
         let x = Axis::linear((low, high), 5, plot.across());
         let y = Axis::linear((0.0, rounded_out(0.0, highest, 3).1), 3, plot.upwards());
-        draw_axes(&mut figure, plot, &panel.title, (&x, &panel.x_title), (&y, "share"));
+        draw_axes(&mut figure, plot, &panel.title, (&x, &panel.x_title), (&y, "fraction"));
         for group in &panel.groups {
             let number = names.iter().position(|name| *name == group.name).unwrap_or(0);
             let paint = Paint::Series(number);
@@ -127,8 +127,8 @@ pub fn score_distributions(
             let bins = counts.len();
             let edge = |bin: usize| x.at(low + (high - low) * bin as f64 / bins as f64);
             let mut points = vec![(edge(0), y.at(0.0))];
-            for (bin, share) in group.scores.shares().enumerate() {
-                points.extend([(edge(bin), y.at(share)), (edge(bin + 1), y.at(share))]);
+            for (bin, fraction) in group.scores.fractions().enumerate() {
+                points.extend([(edge(bin), y.at(fraction)), (edge(bin + 1), y.at(fraction))]);
             }
             points.push((edge(bins), y.at(0.0)));
             figure.shapes.push(Shape::Area { points: points.clone(), paint, opacity: 0.3 });
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!((*low, *high, histograms[0].total()), (0.0, 1.0, 4));
         assert_eq!((counts[0], counts[15], counts[30], counts[59]), (1, 1, 1, 1));
         assert_eq!((histograms[1].low, histograms[1].counts[30]), (0.0, 1));
-        assert_eq!(histograms[0].shares().sum::<f64>(), 1.0);
+        assert_eq!(histograms[0].fractions().sum::<f64>(), 1.0);
         assert_eq!(Histogram::of(&[&[], &[]]), None);
         assert_eq!(Histogram::of(&[&[f64::NAN]]), None);
     }

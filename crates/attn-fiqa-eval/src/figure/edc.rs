@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, rounded_out};
 use super::colour::Paint;
-use super::panel::{Key, Layout, Look, Plot, draw_axes, series_dashes};
+use super::panel::{Key, Layout, Marker, Plot, draw_axes, series_dashes};
 use super::scene::{Dashes, Figure, FigureError, Shape, finite, not_empty};
 
 /// What a curve stands for.
@@ -10,10 +10,10 @@ use super::scene::{Dashes, Figure, FigureError, Shape, finite, not_empty};
 pub enum EdcRole {
     /// A quality method; one of the same name has the same colour in every panel.
     Method,
-    /// Discarding at random: the upper end of what a quality should do.
+    /// Discarding at random: the upper bound of a useful quality.
     Random,
-    /// Discarding by the comparison's own error: the lower end of what any can do.
-    Oracle,
+    /// Discarding by the comparison's own error: the lower bound of any quality.
+    TheoreticalBest,
 }
 
 /// One curve and how sure it is.
@@ -41,9 +41,9 @@ pub struct EdcPanel {
 }
 
 const RANDOM: Dashes = &[5.0, 4.0];
-const ORACLE: Dashes = &[1.5, 3.0];
+const THEORETICAL_BEST: Dashes = &[1.5, 3.0];
 
-/// Curves of FNMR against the share of comparisons discarded, in panels of
+/// Curves of FNMR against the discard fraction, in panels of
 /// `columns` a row. Panels have their own vertical range, beginning at 0; the
 /// area up to `limit`, in which the papers' figure is taken, is marked.
 ///
@@ -59,23 +59,23 @@ pub fn edc_grid(
 ) -> Result<Figure, FigureError> {
     not_empty(title, "panel", panels.len())?;
     let mut methods: Vec<&str> = Vec::new();
-    let mut ends: Vec<Key> = Vec::new();
+    let mut baselines: Vec<Key> = Vec::new();
     for series in panels.iter().flat_map(|panel| &panel.series) {
         match series.role {
             EdcRole::Method if !methods.contains(&series.name.as_str()) => {
                 methods.push(&series.name);
             }
             EdcRole::Method => {}
-            EdcRole::Random | EdcRole::Oracle => {
-                let key = end_key(series);
-                if !ends.contains(&key) {
-                    ends.push(key);
+            EdcRole::Random | EdcRole::TheoreticalBest => {
+                let key = baseline_key(series);
+                if !baselines.contains(&key) {
+                    baselines.push(key);
                 }
             }
         }
     }
     let keys = methods.iter().enumerate().map(|(number, name)| Key::series(number, name));
-    let legend: Vec<Key> = keys.chain(ends).collect();
+    let legend: Vec<Key> = keys.chain(baselines).collect();
     let plot = if panels.len() == 1 { (460.0, 280.0) } else { (250.0, 180.0) };
     let layout = Layout { columns, plot, left: 66.0 };
     let (mut figure, plots) = layout.lay_out(title, panels.len(), &legend);
@@ -85,12 +85,12 @@ pub fn edc_grid(
     Ok(figure)
 }
 
-fn end_key(series: &EdcSeries) -> Key {
+fn baseline_key(series: &EdcSeries) -> Key {
     let (paint, dashes) = match series.role {
         EdcRole::Random => (Paint::Muted, RANDOM),
-        _ => (Paint::Ink, ORACLE),
+        _ => (Paint::Ink, THEORETICAL_BEST),
     };
-    Key { name: series.name.clone(), paint, look: Look::Line { width: 1.5, dashes } }
+    Key { name: series.name.clone(), paint, marker: Marker::Line { width: 1.5, dashes } }
 }
 
 fn draw_panel(
@@ -127,7 +127,7 @@ fn draw_panel(
             opacity: 0.35,
         });
     }
-    draw_axes(figure, plot, &panel.title, (&x, "share discarded"), (&y, "FNMR"));
+    draw_axes(figure, plot, &panel.title, (&x, "discard fraction"), (&y, "FNMR"));
     let path = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
         let mut path: Vec<(f64, f64)> = Vec::with_capacity(points.len());
         for &(value, rate) in points {
@@ -139,7 +139,7 @@ fn draw_panel(
         }
         path
     };
-    // Bands lie below all lines, and the two ends below the methods.
+    // Bands lie below all lines, and the baselines below the methods.
     for series in &panel.series {
         if let EdcRole::Method = series.role {
             let low: Vec<_> = series.band.iter().map(|&(x, low, _)| (x, low)).collect();
@@ -153,8 +153,8 @@ fn draw_panel(
         }
     }
     for series in panel.series.iter().filter(|series| series.role != EdcRole::Method) {
-        let Key { paint, look, .. } = end_key(series);
-        if let Look::Line { width, dashes } = look {
+        let Key { paint, marker, .. } = baseline_key(series);
+        if let Marker::Line { width, dashes } = marker {
             figure.shapes.push(Shape::Line { points: path(&series.points), paint, width, dashes });
         }
     }

@@ -26,13 +26,13 @@ fn advance(letter: char) -> f64 {
     f64::from(face().glyph_hor_advance(glyph(letter)).unwrap_or(0))
 }
 
-fn units() -> f64 {
+fn units_per_em() -> f64 {
     f64::from(face().units_per_em())
 }
 
 /// Width of words in pixels.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    text.chars().map(advance).sum::<f64>() * size / units()
+    text.chars().map(advance).sum::<f64>() * size / units_per_em()
 }
 
 /// The words, cut with an ellipsis where they are wider than `limit` pixels.
@@ -42,11 +42,11 @@ pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
     }
     let mut room = limit - width("…", size);
     let fits = |letter: &char| {
-        room -= advance(*letter) * size / units();
+        room -= advance(*letter) * size / units_per_em();
         room >= 0.0
     };
-    let cut: String = text.chars().take_while(fits).collect();
-    format!("{}…", cut.trim_end())
+    let fitting: String = text.chars().take_while(fits).collect();
+    format!("{}…", fitting.trim_end())
 }
 
 /// Hands every letter's outline to `outline`, with its offset from the start of
@@ -58,7 +58,7 @@ pub(super) fn outlines<B: OutlineBuilder>(
     mut place: impl FnMut(&mut B, f64, f64),
 ) {
     let mut x = 0.0;
-    let scale = size / units();
+    let scale = size / units_per_em();
     for letter in text.chars() {
         place(outline, x, scale);
         let _ = face().outline_glyph(glyph(letter), outline);
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn long_words_are_cut_to_fit() {
-        let cut = fitted("a very long name of a method", 12.0, 80.0);
-        assert!(cut.ends_with('…') && width(&cut, 12.0) <= 80.0, "{cut}");
+        let short = fitted("a very long name of a method", 12.0, 80.0);
+        assert!(short.ends_with('…') && width(&short, 12.0) <= 80.0, "{short}");
         assert_eq!(fitted("short", 12.0, 80.0), "short");
         assert_eq!(fitted("wide", 12.0, 1.0), "…");
     }

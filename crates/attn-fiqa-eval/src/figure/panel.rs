@@ -95,22 +95,22 @@ pub(super) fn draw_axes(
     let (left, right) = plot.across();
     let (bottom, top) = plot.upwards();
     draw_panel_title(figure, plot, title);
-    for (value, word) in &y.ticks {
+    for (value, label) in &y.ticks {
         let at = y.at(*value);
         figure.line(vec![(left, at), (right, at)], Paint::Rule, 1.0);
-        figure.text_in((left - 6.0, at + 4.0), SMALL, Anchor::End, Paint::Muted, word);
+        figure.text_in((left - 6.0, at + 4.0), SMALL, Anchor::End, Paint::Muted, label);
     }
-    for (value, word) in &x.ticks {
+    for (value, label) in &x.ticks {
         let at = x.at(*value);
         figure.line(vec![(at, bottom), (at, bottom + 4.0)], Paint::Muted, 1.0);
-        figure.text_in((at, bottom + 16.0), SMALL, Anchor::Middle, Paint::Muted, word);
+        figure.text_in((at, bottom + 16.0), SMALL, Anchor::Middle, Paint::Muted, label);
     }
     figure.line(vec![(left, top), (left, bottom), (right, bottom)], Paint::Muted, 1.0);
     let middle = left + plot.width / 2.0;
     let x_title = font::fitted(x_title, TEXT, plot.width + 40.0);
     figure.text((middle, bottom + 32.0), TEXT, Anchor::Middle, &x_title);
     if !y_title.is_empty() {
-        let widest = y.ticks.iter().map(|(_, word)| font::width(word, SMALL)).fold(0.0, f64::max);
+        let widest = y.ticks.iter().map(|(_, label)| font::width(label, SMALL)).fold(0.0, f64::max);
         let at = (left - widest - 14.0, top + plot.height / 2.0);
         figure.text_upwards(at, TEXT, &font::fitted(y_title, TEXT, plot.height + 30.0));
     }
@@ -133,12 +133,12 @@ pub(super) fn series_dashes(number: usize) -> Dashes {
 pub(super) struct Key {
     pub(super) name: String,
     pub(super) paint: Paint,
-    pub(super) look: Look,
+    pub(super) marker: Marker,
 }
 
 /// How the data of a legend's entry are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Look {
+pub(super) enum Marker {
     Line { width: f64, dashes: Dashes },
     Filled,
 }
@@ -149,8 +149,8 @@ impl Key {
 
     /// An entry for a method's line.
     pub(super) fn series(number: usize, name: &str) -> Self {
-        let look = Look::Line { width: 2.0, dashes: series_dashes(number) };
-        Self { name: name.to_owned(), paint: Paint::Series(number), look }
+        let marker = Marker::Line { width: 2.0, dashes: series_dashes(number) };
+        Self { name: name.to_owned(), paint: Paint::Series(number), marker }
     }
 
     /// Entries in lines no wider than `limit`, with the offset of each.
@@ -174,12 +174,12 @@ impl Key {
 
     fn draw(&self, figure: &mut Figure, x: f64, y: f64) {
         let paint = self.paint;
-        figure.shapes.push(match self.look {
-            Look::Line { width, dashes } => {
+        figure.shapes.push(match self.marker {
+            Marker::Line { width, dashes } => {
                 let points = vec![(x, y), (x + Self::SAMPLE, y)];
                 Shape::Line { points, paint, width, dashes }
             }
-            Look::Filled => {
+            Marker::Filled => {
                 let (width, height, opacity) = (Self::SAMPLE, 10.0, 0.6);
                 Shape::Rect { x, y: y - 5.0, width, height, paint, opacity }
             }

@@ -7,7 +7,7 @@ use parquet::record::Field;
 
 use super::lines::Lines;
 use super::names::{MatchedRows, Missing, matched};
-use super::{FileError, FileProblem, error::shown, npy, table};
+use super::{FileError, FileProblem, error::sanitized, npy, table};
 use crate::embeddings::Embeddings;
 
 /// Deepest nesting of folders of `.npy` files.
@@ -127,7 +127,8 @@ impl Rows {
                 | crate::EvalError::ZeroEmbedding { index } => self.names.get(index),
                 _ => None,
             };
-            let image = row.map(|name| format!(" (image '{}')", shown(name))).unwrap_or_default();
+            let image =
+                row.map(|name| format!(" (image '{}')", sanitized(name))).unwrap_or_default();
             FileError::new(file, FileProblem::Damaged(format!("{error}{image}")))
         })?;
         Ok(EmbeddingFile { file: file.to_owned(), names: self.names, embeddings })

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 /// Longest text out of a file that a message repeats.
-const SHOWN: usize = 80;
+const MAX_SHOWN: usize = 80;
 
 /// A file that was refused, where, and why.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub enum FileProblem {
         other: String,
     },
     /// Entries are missing.
-    #[error("has no {what} for {missing} of {total} images: {named}")]
+    #[error("has no {what} for {missing} of {total} images: {examples}")]
     Missing {
         /// What is missing.
         what: &'static str,
@@ -101,11 +101,11 @@ pub enum FileProblem {
         /// How many were needed.
         total: usize,
         /// The first few, quoted.
-        named: String,
+        examples: String,
     },
     /// A benchmark lacks images.
     #[error(
-        "{benchmark}: {} of {} images missing: {named}; complete the folder before measuring",
+        "{benchmark}: {} of {} images missing: {examples}; complete the folder before measuring",
         Thousands(*.missing), Thousands(*.total)
     )]
     Incomplete {
@@ -116,7 +116,7 @@ pub enum FileProblem {
         /// How many it has.
         total: usize,
         /// The first few that are missing, quoted.
-        named: String,
+        examples: String,
     },
     /// All pairs are of one kind.
     #[error("all {count} pairs are {kind}; both mated (1) and non-mated (0) ones are needed")]
@@ -203,18 +203,18 @@ impl std::fmt::Display for Thousands {
 }
 
 /// Text from a file as a message may repeat it: without control characters, short.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text
+pub(crate) fn sanitized(text: &str) -> String {
+    let mut short: String = text
         .chars()
-        .take(SHOWN)
+        .take(MAX_SHOWN)
         .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
         .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        short.push('…');
     }
-    shown
+    short
 }
 
 pub(crate) fn quoted(text: &str) -> String {
-    format!("'{}'", shown(text))
+    format!("'{}'", sanitized(text))
 }

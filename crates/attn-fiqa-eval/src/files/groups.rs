@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::lines::Lines;
 use super::names::{Missing, matched};
-use super::{FileError, FileProblem, MatchedRows, error::shown, table};
+use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 
 /// One group an image, as a file gave them.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl GroupFile {
             let earlier = *first.entry(name.as_str()).or_insert(index);
             if groups[earlier] != groups[index] {
                 let (what, first) = ("group", numbers[earlier]);
-                let problem = FileProblem::Contradiction { name: shown(name), what, first };
+                let problem = FileProblem::Contradiction { name: sanitized(name), what, first };
                 return Err(FileError::at(&file, numbers[index], problem));
             }
         }

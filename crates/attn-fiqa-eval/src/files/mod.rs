@@ -15,9 +15,9 @@ mod table;
 pub use embeddings::{EmbeddingFile, MatchedEmbeddings};
 pub use error::{FileError, FileProblem};
 pub use groups::GroupFile;
-pub use names::{MatchedRows, Missing, named, stem};
+pub use names::{MatchedRows, Missing, first_names, stem};
 pub use pairs::PairList;
 pub use quality::{Failed, MatchedQualities, QualityFile, SCORE, quality_columns};
 
-pub(crate) use error::shown;
+pub(crate) use error::sanitized;
 pub(crate) use pairs::{PairBuilder, check_classes};

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::error::{quoted, shown};
+use super::error::{quoted, sanitized};
 use super::{FileError, FileProblem};
 
 /// Endings that are no part of a stem.
@@ -36,7 +36,7 @@ pub fn stem(name: &str) -> &str {
 pub(crate) struct Found {
     pub(crate) index: usize,
     /// By its whole path; otherwise by its stem and whatever stands before it.
-    pub(crate) whole: bool,
+    pub(crate) exact: bool,
 }
 
 /// Which entry belongs to which image.
@@ -78,7 +78,7 @@ pub(crate) fn matched(
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<MatchedRows, FileError> {
     let found = join(file, entries, images, same)?;
-    let count = |whole| found.iter().flatten().filter(|found| found.whole == whole).count();
+    let count = |exact| found.iter().flatten().filter(|found| found.exact == exact).count();
     let matched = MatchedRows {
         by_path: count(true),
         by_stem: count(false),
@@ -86,9 +86,9 @@ pub(crate) fn matched(
         rows: found.iter().map(|found| Some((*found)?.index)).collect(),
     };
     if missing == Missing::Fail && !matched.missing.is_empty() {
-        let named = named(matched.missing.iter().map(|&image| images[image].as_str()));
+        let examples = first_names(matched.missing.iter().map(|&image| images[image].as_str()));
         let (missing, total) = (matched.missing.len(), images.len());
-        let problem = FileProblem::Missing { what, missing, total, named };
+        let problem = FileProblem::Missing { what, missing, total, examples };
         return Err(FileError::new(file, problem));
     }
     Ok(matched)
@@ -98,7 +98,7 @@ pub(crate) fn matched(
 const NAMED: usize = 3;
 
 /// The first of some names, quoted, for a message.
-pub fn named<'n>(names: impl Iterator<Item = &'n str>) -> String {
+pub fn first_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut names = names.map(quoted);
     let first: Vec<String> = names.by_ref().take(NAMED).collect();
     let more = if names.next().is_some() { ", …" } else { "" };
@@ -113,7 +113,7 @@ struct Ending {
 }
 
 /// The ends of a name, the stem first, each one part longer, as hashes.
-fn ends(name: &str) -> impl Iterator<Item = u64> {
+fn suffixes(name: &str) -> impl Iterator<Item = u64> {
     let mut hash = DefaultHasher::new();
     parts(name).map(move |part| {
         part.hash(&mut hash);
@@ -125,7 +125,7 @@ fn ends(name: &str) -> impl Iterator<Item = u64> {
 #[derive(Default)]
 struct Endings {
     any: HashMap<u64, Ending>,
-    whole: HashMap<u64, Ending>,
+    exact: HashMap<u64, Ending>,
 }
 
 impl Endings {
@@ -134,11 +134,11 @@ impl Endings {
             map.entry(end).or_insert(Ending { first: index, count: 0 }).count += 1;
         };
         let mut last = None;
-        for end in ends(name) {
+        for end in suffixes(name) {
             count(&mut self.any, end);
             last = Some(end);
         }
-        last.into_iter().for_each(|end| count(&mut self.whole, end));
+        last.into_iter().for_each(|end| count(&mut self.exact, end));
     }
 }
 
@@ -166,9 +166,9 @@ pub(crate) fn join(
     }
     let exact: Vec<Option<usize>> =
         images.iter().map(|image| by_path.get(image.as_str()).copied()).collect();
-    let whole = |index: usize| Some(Found { index, whole: true });
+    let as_exact = |index: usize| Some(Found { index, exact: true });
     if exact.iter().all(Option::is_some) {
-        return Ok(exact.into_iter().map(|index| whole(index?)).collect());
+        return Ok(exact.into_iter().map(|index| as_exact(index?)).collect());
     }
     let (mut of_entries, mut of_images) = (Endings::default(), Endings::default());
     let mut distinct: Vec<usize> = by_path.into_values().collect();
@@ -177,15 +177,18 @@ pub(crate) fn join(
     distinct.iter().for_each(|&index| of_entries.add(index, &entries[index]));
     images.iter().enumerate().for_each(|(index, name)| of_images.add(index, name));
     let ambiguous = |what, name: &str, names: &[String], of: [usize; 2]| {
-        let [one, other] = of.map(|index| shown(&names[index]));
-        Err(FileError::new(file, FileProblem::Ambiguous { name: shown(name), what, one, other }))
+        let [one, other] = of.map(|index| sanitized(&names[index]));
+        Err(FileError::new(
+            file,
+            FileProblem::Ambiguous { name: sanitized(name), what, one, other },
+        ))
     };
     let find = |(image, exact): (&String, Option<usize>)| {
         if let Some(index) = exact {
-            return Ok(whole(index));
+            return Ok(as_exact(index));
         }
         let ends: Vec<u64> =
-            ends(image).take_while(|end| of_entries.any.contains_key(end)).collect();
+            suffixes(image).take_while(|end| of_entries.any.contains_key(end)).collect();
         let Some(deepest) = ends.last() else { return Ok(None) };
         let depth = ends.len();
         let agrees = |index: usize, depth: usize| {
@@ -193,11 +196,11 @@ pub(crate) fn join(
         };
         let found = |index: usize, depth: usize| {
             // Two ends of one hash are none of the same image.
-            agrees(index, depth).then_some(Found { index, whole: false })
+            agrees(index, depth).then_some(Found { index, exact: false })
         };
         // The image's path is the end of an entry's.
         if depth == parts(image).count() {
-            let fits = of_entries.whole.get(deepest).filter(|whole| whole.count == 1);
+            let fits = of_entries.exact.get(deepest).filter(|exact| exact.count == 1);
             let fits = fits.unwrap_or(&of_entries.any[deepest]);
             if fits.count > 1 {
                 let mut all = distinct.iter().copied().filter(|&index| agrees(index, depth));
@@ -211,17 +214,17 @@ pub(crate) fn join(
         }
         // An entry's path is the end of the image's.
         for (depth, end) in ends.iter().enumerate().rev() {
-            let Some(fits) = of_entries.whole.get(end) else { continue };
+            let Some(fits) = of_entries.exact.get(end) else { continue };
             let of_end = of_images.any[end];
             if of_end.count > 1 {
                 let mut others = (0..images.len())
-                    .filter(|&other| self::ends(&images[other]).any(|e| e == *end));
+                    .filter(|&other| self::suffixes(&images[other]).any(|e| e == *end));
                 let pair =
                     [others.next(), others.next()].map(|other| other.unwrap_or(of_end.first));
                 return ambiguous("images", &entries[fits.first], images, pair);
             }
-            let whole = |index: &usize| parts(&entries[*index]).count() == depth + 1;
-            let mut all = distinct.iter().copied().filter(whole);
+            let exact = |index: &usize| parts(&entries[*index]).count() == depth + 1;
+            let mut all = distinct.iter().copied().filter(exact);
             let differs = |&index: &usize| {
                 agrees(index, depth + 1) && index != fits.first && !same(fits.first, index)
             };
@@ -254,17 +257,17 @@ mod tests {
         let found = |names: &[&str], name| find(names, name).expect("no doubt");
         assert_eq!(
             found(&["a/x.jpg", "b/x.jpg"], "b/x.jpg"),
-            Some(Found { index: 1, whole: true })
+            Some(Found { index: 1, exact: true })
         );
-        assert_eq!(found(&["lfw.tar/x.jpg"], "x"), Some(Found { index: 0, whole: false }));
+        assert_eq!(found(&["lfw.tar/x.jpg"], "x"), Some(Found { index: 0, exact: false }));
         let cfp = ["cfp/001/frontal/01.jpg", "cfp/001/profile/01.jpg", "cfp/002/profile/01.jpg"];
-        assert_eq!(found(&cfp, "001/profile/01"), Some(Found { index: 1, whole: false }));
-        assert_eq!(found(&["x.y.jpg"], "x.y"), Some(Found { index: 0, whole: false }));
+        assert_eq!(found(&cfp, "001/profile/01"), Some(Found { index: 1, exact: false }));
+        assert_eq!(found(&["x.y.jpg"], "x.y"), Some(Found { index: 0, exact: false }));
         assert_eq!(found(&["x.y.jpg"], "x"), None);
         assert_eq!(found(&cfp, "q/01"), None, "three are as near");
         let error = find(&cfp, "01").expect_err("three fit").to_string();
         assert!(error.contains("'01' fits several entries"), "{error}");
-        assert_eq!(found(&["01.jpg", "a/01.jpg"], "01"), Some(Found { index: 0, whole: false }));
+        assert_eq!(found(&["01.jpg", "a/01.jpg"], "01"), Some(Found { index: 0, exact: false }));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::lines::{Lines, columns};
-use super::{FileError, FileProblem, error::shown};
+use super::{FileError, FileProblem, error::sanitized};
 use crate::comparisons::{Comparisons, Pair};
 
 const EXPECTED: &str = "`a b 1|0`, or `a b 1|0 score`, with the same columns on every line (names \
@@ -194,7 +194,8 @@ impl PairBuilder {
             if (a, b) == (other_a, other_b) && mated != other_mated {
                 let mut at = [lines[pair[0] as usize], lines[pair[1] as usize]];
                 at.sort_unstable();
-                let name = format!("{} {}", shown(&names[a as usize]), shown(&names[b as usize]));
+                let name =
+                    format!("{} {}", sanitized(&names[a as usize]), sanitized(&names[b as usize]));
                 let problem = FileProblem::Contradiction { name, what: "label", first: at[0] };
                 return Err(FileError::at(&file, at[1], problem));
             }

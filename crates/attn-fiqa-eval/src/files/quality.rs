@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::lines::Lines;
 use super::names::{Missing, matched};
-use super::{FileError, FileProblem, MatchedRows, error::shown, table};
+use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 
 /// The column of a table that is read unless another is named.
 pub const SCORE: &str = "score";
@@ -148,7 +148,7 @@ impl QualityFile {
             if !self.same(earlier, index) {
                 let first = self.lines[earlier];
                 let problem =
-                    FileProblem::Contradiction { name: shown(name), what: "quality", first };
+                    FileProblem::Contradiction { name: sanitized(name), what: "quality", first };
                 return Err(FileError::at(&self.file, self.lines[index], problem));
             }
         }
@@ -197,7 +197,7 @@ impl QualityFile {
                 if failed == Failed::Refuse {
                     let expected = "a quality (an image without one can count as the lowest)";
                     let expected = expected.to_owned();
-                    let none = format!("none for '{}'", shown(image));
+                    let none = format!("none for '{}'", sanitized(image));
                     let problem = FileProblem::Unexpected { expected, found: none };
                     return Err(match self.lines[row] {
                         0 => FileError::new(&self.file, problem),

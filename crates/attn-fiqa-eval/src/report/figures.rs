@@ -5,7 +5,7 @@ use crate::figure::{
     Bar, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcRole, EdcSeries, Figure, FigureError,
     ScoreGroup, bars, det_curves, edc_grid, score_distributions,
 };
-use crate::study::results::{CurveRecord, Line, Results};
+use crate::study::results::{CurveRecord, Results, Series};
 use crate::study::summary::{Summary, summaries};
 
 use super::{rate, times_thousand};
@@ -65,7 +65,7 @@ pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Fig
                 true => format!("{}{rank}", times_thousand(row.pauc[0])),
                 false => format!("{:.3}{rank}", row.mean_relative.unwrap_or(0.0)),
             },
-            reference: row.line != Line::Method,
+            reference: row.series != Series::Method,
         }
     };
     let all: Vec<Bar> = rows.iter().map(bar).collect();
@@ -74,7 +74,7 @@ pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Fig
     }
     let (recogniser, protocol) = (&summary.recogniser, summary.protocol);
     let title = format!("{recogniser}, FMR {}, protocol {protocol}", rate(summary.fmr));
-    let limit = results.settings.limit;
+    let limit = results.settings.max_discard;
     let axis = match single {
         true => format!("pAUC-EDC ×1000 up to {limit}"),
         false => format!("pAUC-EDC up to {limit} relative to random, mean over data sets"),
@@ -111,7 +111,7 @@ pub(super) fn edc(
         recognisers => recognisers,
     };
     let title = format!("Error versus discard at FMR {}, protocol {protocol}", rate(fmr));
-    edc_grid(&title, &panels, columns, Some(results.settings.limit)).map(Some)
+    edc_grid(&title, &panels, columns, Some(results.settings.max_discard)).map(Some)
 }
 
 /// A curve as far as it has rates.
@@ -127,10 +127,10 @@ fn edc_series(curve: &CurveRecord, bands: bool) -> Option<EdcSeries> {
     });
     Some(EdcSeries {
         name: curve.method.clone(),
-        role: match curve.line {
-            Line::Method => EdcRole::Method,
-            Line::Random => EdcRole::Random,
-            Line::Oracle => EdcRole::Oracle,
+        role: match curve.series {
+            Series::Method => EdcRole::Method,
+            Series::Random => EdcRole::Random,
+            Series::TheoreticalBest => EdcRole::TheoreticalBest,
         },
         points,
         band: if bands { band.collect() } else { Vec::new() },

@@ -39,7 +39,7 @@ impl Cell {
         Self::Number(value.to_string(), Some(value as f64))
     }
 
-    /// A share, in percent.
+    /// A fraction, in percent.
     pub(super) fn percent(value: Option<f64>) -> Self {
         let shown = value.map_or("–".to_owned(), |value| format!("{:.2} %", value * 100.0));
         Self::Number(shown, value)

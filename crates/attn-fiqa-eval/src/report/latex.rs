@@ -1,7 +1,7 @@
 //! The papers' tables for LaTeX, with `booktabs`.
 
 use crate::study::Results;
-use crate::study::results::Line;
+use crate::study::results::Series;
 use crate::study::summary::{Summary, SummaryRow, summaries};
 
 use super::{rate, times_thousand};
@@ -28,7 +28,7 @@ fn table(results: &Results, summaries: &[&Summary]) -> String {
         "% {}; needs \\usepackage{{booktabs}}.\n% pAUC-EDC x1000 up to a discard fraction of {}, \
          FMR {}, protocol {};\n% relative to discarding at random, mean over the sets.\n\\begin{{tabular}}{{l{columns}rr}}\n\\toprule\nMethod",
         results.program,
-        results.settings.limit,
+        results.settings.max_discard,
         rate(first.fmr),
         first.protocol,
     );
@@ -52,9 +52,9 @@ fn table(results: &Results, summaries: &[&Summary]) -> String {
 fn line(row: &SummaryRow) -> String {
     let bold =
         |text: String| if row.rank == Some(1) { format!("\\textbf{{{text}}}") } else { text };
-    let mut line = match row.line {
-        Line::Method => escaped(&row.method),
-        Line::Random | Line::Oracle => format!("\\emph{{{}}}", escaped(&row.method)),
+    let mut line = match row.series {
+        Series::Method => escaped(&row.method),
+        Series::Random | Series::TheoreticalBest => format!("\\emph{{{}}}", escaped(&row.method)),
     };
     for &value in &row.pauc {
         line += &format!(" & {}", number(value));

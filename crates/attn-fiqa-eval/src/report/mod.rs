@@ -42,13 +42,13 @@ pub enum ReportError {
 /// If a file cannot be written.
 pub fn write_tables_and_figures(folder: &Path, results: &Results) -> Result<(), ReportError> {
     for (name, csv) in tables::all(results)? {
-        crate::study::write_whole(&folder.join("tables").join(name), &csv)?;
+        crate::study::write_atomic(&folder.join("tables").join(name), &csv)?;
     }
     for figure in figures::all(results)? {
         let path = |ending| folder.join("figures").join(format!("{}.{ending}", figure.name));
         let svg = figure.figure.svg(SvgColours::Fixed);
-        crate::study::write_whole(&path("svg"), svg.as_bytes())?;
-        crate::study::write_whole(&path("png"), &figure.figure.png(PNG_SCALE)?)?;
+        crate::study::write_atomic(&path("svg"), svg.as_bytes())?;
+        crate::study::write_atomic(&path("png"), &figure.figure.png(PNG_SCALE)?)?;
     }
     Ok(())
 }
@@ -61,10 +61,10 @@ pub fn write_tables_and_figures(folder: &Path, results: &Results) -> Result<(), 
 /// If a file cannot be written.
 pub fn write_page_and_latex(folder: &Path, results: &Results) -> Result<(), ReportError> {
     for (name, tex) in latex::all(results) {
-        crate::study::write_whole(&folder.join("tables").join(name), tex.as_bytes())?;
+        crate::study::write_atomic(&folder.join("tables").join(name), tex.as_bytes())?;
     }
     let page = page::page(folder, results)?;
-    crate::study::write_whole(&folder.join(PAGE_FILE), page.as_bytes())?;
+    crate::study::write_atomic(&folder.join(PAGE_FILE), page.as_bytes())?;
     Ok(())
 }
 

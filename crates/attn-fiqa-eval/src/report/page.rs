@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use crate::figure::{Figure, SvgColours, page_css};
 use crate::study::results::{
-    Against, Baseline, DifferenceRecord, FaceRecord, Line, MissingRecord, QualityRecord, Results,
+    Against, Baseline, DifferenceRecord, FaceRecord, MissingRecord, QualityRecord, Results, Series,
 };
 use crate::study::summary::{Summary, summaries};
 
@@ -70,23 +70,23 @@ fn ranking(results: &Results) -> Result<String, ReportError> {
     let settings = &results.settings;
     let mut html = format!(
         "<p>The area under the error-versus-discard curve up to a discard fraction of {}, ×1000; \
-         lower is better. <em>Random</em> is the mean of {} random orders, <em>oracle</em> discards \
+         lower is better. <em>Random</em> is the mean of {} random orders, <em>theoretical best</em> discards \
          by each comparison's own error. Differences between methods are of the same drawn sets; \
          their intervals say more than whether two intervals overlap. {}{}</p>\n",
-        settings.limit,
-        settings.random_orders,
+        settings.max_discard,
+        settings.orders,
         match results.datasets.len() {
             0 | 1 => "",
             _ =>
                 "<em>Relative</em> is the mean over the data sets of each area divided by that \
                   of random, since areas themselves are on a scale of their own in each set. ",
         },
-        match settings.replicates {
+        match settings.bootstrap {
             0 => "No confidence intervals were asked for.".to_owned(),
             count => format!(
                 "In brackets: {}&nbsp;% confidence intervals from {count} bootstrap replicates{}; \
                  of random, the range of its orders.",
-                settings.level * 100.0,
+                settings.confidence_level * 100.0,
                 match results.datasets.iter().all(|dataset| dataset.by_identity) {
                     true => " over persons",
                     false => " over pairs, or over persons where a data set names them",
@@ -121,7 +121,7 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> String {
     }
     heading.extend(["Rank".to_owned(), "Tied pairs".to_owned()]);
     let lowest = |column: usize| {
-        let methods = summary.rows.iter().filter(|row| row.line == Line::Method);
+        let methods = summary.rows.iter().filter(|row| row.series == Series::Method);
         methods.filter_map(|row| row.pauc[column]).fold(f64::INFINITY, f64::min)
     };
     let rows = summary.rows.iter().map(|row| {
@@ -131,7 +131,7 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> String {
             if let Some([low, high]) = interval {
                 shown += &format!(" [{:.2}, {:.2}]", low * 1000.0, high * 1000.0);
             }
-            let best = row.line == Line::Method && pauc == Some(lowest(column));
+            let best = row.series == Series::Method && pauc == Some(lowest(column));
             cells.push(if best { Cell::Best(shown, pauc) } else { Cell::Number(shown, pauc) });
         }
         if several {
@@ -148,8 +148,8 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> String {
         let rank = row.rank;
         let shown = rank.map_or("–".to_owned(), |rank| rank.to_string());
         cells.push(Cell::Number(shown, rank.map(|rank| rank as f64)));
-        cells.push(ties(results, summary, &row.method, row.line));
-        (row.line != Line::Method, cells)
+        cells.push(ties(results, summary, &row.method, row.series));
+        (row.series != Series::Method, cells)
     });
     table(&format!("pAUC-EDC ×1000: {title}"), &heading, &rows.collect::<Vec<_>>())
 }
@@ -196,29 +196,29 @@ fn difference_tables(results: &Results, summary: &Summary, title: &str) -> Strin
     html
 }
 
-/// How many comparisons are tied, and how far the area hangs on their order.
-fn ties(results: &Results, summary: &Summary, method: &str, line: Line) -> Cell {
+/// How many comparisons are tied, and how far the area depends on their order.
+fn ties(results: &Results, summary: &Summary, method: &str, series: Series) -> Cell {
     let curves = summary.datasets.iter().flat_map(|dataset| {
         let Summary { recogniser, protocol, fmr, .. } = summary;
         results.curves_of(dataset, recogniser, *protocol, *fmr)
     });
-    let of_method = curves.filter(|curve| curve.line == line && curve.method == method);
+    let of_method = curves.filter(|curve| curve.series == series && curve.method == method);
     let (mut tied, mut widest) = (0, 0.0_f64);
     for curve in of_method {
         tied += curve.tied;
         widest = widest.max(curve.pauc_ties.map_or(0.0, |[low, high]| high - low));
     }
-    let shown = match (line, tied) {
-        (Line::Method, 0) => "0".to_owned(),
-        (Line::Method, _) => format!("{tied} (pAUC moves by {:.2})", widest * 1000.0),
+    let shown = match (series, tied) {
+        (Series::Method, 0) => "0".to_owned(),
+        (Series::Method, _) => format!("{tied} (pAUC moves by {:.2})", widest * 1000.0),
         _ => "–".to_owned(),
     };
-    Cell::Number(shown, (line == Line::Method).then_some(tied as f64))
+    Cell::Number(shown, (series == Series::Method).then_some(tied as f64))
 }
 
 fn curves(results: &Results) -> Result<String, ReportError> {
     let mut html = "<p>The shaded part is the one in which the area is taken. A good method falls \
-                    steeply from the left, between random (above) and oracle (below).</p>\n"
+                    steeply from the left, between random (above) and the theoretical best (below).</p>\n"
         .to_owned();
     for &protocol in &results.settings.protocols {
         for &fmr in &results.settings.fmr {
@@ -270,16 +270,16 @@ fn verification(results: &Results) -> Result<String, ReportError> {
                 escaped(&dataset.name),
                 dataset.without_face,
                 dataset.images,
-                escaped(&dataset.without_face_named)
+                escaped(&dataset.without_face_examples)
             );
         }
-        for MissingRecord { of, images, named } in &dataset.missing {
+        for MissingRecord { of, images, examples } in &dataset.missing {
             html += &format!(
                 "<p class=\"warning\">{}, {}: {images} images are missing in its file, and their \
                  comparisons are left out for every method: {}</p>\n",
                 escaped(&dataset.name),
                 escaped(of),
-                escaped(named)
+                escaped(examples)
             );
         }
     }

@@ -37,8 +37,8 @@ fn cell(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-fn ends(interval: Option<[f64; 2]>) -> [String; 2] {
-    interval.map_or_else(Default::default, |ends| ends.map(|end| end.to_string()))
+fn bounds(interval: Option<[f64; 2]>) -> [String; 2] {
+    interval.map_or_else(Default::default, |bounds| bounds.map(|bound| bound.to_string()))
 }
 
 /// One row a protocol, recogniser, target, method and data set; `mean` stands for
@@ -67,7 +67,7 @@ fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
             let of_sets = of_sets.zip(row.above_ideal.iter().zip(&row.relative));
             for (((dataset, &value), &interval), (&above, &relative)) in of_sets {
                 let (protocol, recogniser, fmr, method) = key();
-                let [low, high] = ends(interval);
+                let [low, high] = bounds(interval);
                 let (dataset, rank) = (dataset.clone(), String::new());
                 let (value, above, relative) = (cell(value), cell(above), cell(relative));
                 table.push([
@@ -110,7 +110,7 @@ fn differences(results: &Results) -> Result<Vec<u8>, csv::Error> {
         "high",
     ])?;
     for record in &results.differences {
-        let [low, high] = ends(record.interval);
+        let [low, high] = bounds(record.interval);
         table.push([
             record.protocol.to_string(),
             record.recogniser.clone(),
@@ -146,7 +146,7 @@ fn curves(results: &Results) -> Result<Vec<u8>, csv::Error> {
     for curve in &results.curves {
         for (index, &(discard, fnmr)) in curve.points.iter().enumerate() {
             let near = |band: &&(f64, _)| (band.0 - discard).abs() < 1e-9;
-            let [low, high] = ends(curve.band.iter().find(near).and_then(|band| band.1));
+            let [low, high] = bounds(curve.band.iter().find(near).and_then(|band| band.1));
             table.push([
                 curve.protocol.to_string(),
                 curve.recogniser.clone(),
@@ -180,7 +180,7 @@ fn baselines(results: &Results) -> Result<Vec<u8>, csv::Error> {
         "fnmr",
     ])?;
     for baseline in &results.baselines {
-        let [accuracy, deviation] = ends(baseline.accuracy);
+        let [accuracy, deviation] = bounds(baseline.accuracy);
         for target in &baseline.targets {
             table.push([
                 baseline.dataset.clone(),

@@ -52,7 +52,7 @@ impl Table {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let problem = "another run is writing it; wait for that run or end it".to_owned();
-                return Err(StudyError::Foreign { path, problem });
+                return Err(StudyError::UnexpectedContent { path, problem });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(StudyError::io(&path, "cannot be locked")(error));
@@ -68,14 +68,14 @@ impl Table {
             // A header that was cut off is the whole file.
             if !header.as_bytes().starts_with(&found) {
                 let problem = "its first line names something else; delete it".to_owned();
-                return Err(StudyError::Foreign { path: table.path, problem });
+                return Err(StudyError::UnexpectedContent { path: table.path, problem });
             }
-            table.cut(0)?;
+            table.truncate(0)?;
             table.write(header.as_bytes())?;
             return Ok(table);
         }
         table.index().map_err(StudyError::io(&table.path.clone(), "cannot be read"))?;
-        table.cut(table.place(table.count))?;
+        table.truncate(table.place(table.count))?;
         Ok(table)
     }
 
@@ -148,9 +148,10 @@ impl Table {
         self.start + u64::from(row) * self.row_bytes()
     }
 
-    fn cut(&mut self, length: u64) -> Result<(), StudyError> {
-        let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
-        cut.map(drop).map_err(StudyError::io(&self.path, "cannot be written"))
+    fn truncate(&mut self, length: u64) -> Result<(), StudyError> {
+        let truncated =
+            self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
+        truncated.map(drop).map_err(StudyError::io(&self.path, "cannot be written"))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StudyError> {
@@ -192,33 +193,36 @@ impl RowReader<'_> {
 }
 
 /// A value that was kept by `key`, if there is one.
-pub(super) fn recall<T: serde::de::DeserializeOwned>(folder: &Path, key: &ImageHash) -> Option<T> {
-    serde_json::from_slice(&fs::read(kept_at(folder, key)).ok()?).ok()
+pub(super) fn load_stored<T: serde::de::DeserializeOwned>(
+    folder: &Path,
+    key: &ImageHash,
+) -> Option<T> {
+    serde_json::from_slice(&fs::read(stored_at(folder, key)).ok()?).ok()
 }
 
 /// Keeps a value by `key` and gives it as the next run will read it, to the last bit of
 /// every number. The file appears whole or not at all.
-pub(super) fn keep<T: serde::Serialize + serde::de::DeserializeOwned>(
+pub(super) fn store<T: serde::Serialize + serde::de::DeserializeOwned>(
     folder: &Path,
     key: &ImageHash,
     value: &T,
 ) -> Result<T, StudyError> {
-    let path = kept_at(folder, key);
-    let foreign = |error: serde_json::Error| StudyError::Foreign {
+    let path = stored_at(folder, key);
+    let unexpected = |error: serde_json::Error| StudyError::UnexpectedContent {
         path: path.clone(),
         problem: error.to_string(),
     };
-    let json = serde_json::to_vec(value).map_err(foreign)?;
-    write_whole(&path, &json)?;
-    serde_json::from_slice(&json).map_err(foreign)
+    let json = serde_json::to_vec(value).map_err(unexpected)?;
+    write_atomic(&path, &json)?;
+    serde_json::from_slice(&json).map_err(unexpected)
 }
 
-fn kept_at(folder: &Path, key: &ImageHash) -> PathBuf {
+fn stored_at(folder: &Path, key: &ImageHash) -> PathBuf {
     folder.join(format!("{}.json", hex(&key[..16])))
 }
 
 /// Writes a file that appears whole or not at all, and the folders it lies in.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot be made"))?;
     let mut builder = tempfile::Builder::new();
@@ -280,16 +284,16 @@ mod tests {
         let open = || Table::open(folder.path(), "network", 2).unwrap();
         append(&mut open(), &[(1, 0.5), (2, 0.25)]);
         let path = open().path;
-        let whole = fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
+        let complete = fs::read(&path).unwrap();
+        for length in 0..complete.len() {
+            fs::write(&path, &complete[..length]).unwrap();
             let mut table = open();
             assert!(!table.contains(&image(2)), "at {length}");
             append(&mut table, &[(1, 0.5), (2, 0.25)]);
             drop(table);
-            assert_eq!(fs::read(&path).unwrap(), whole, "at {length}");
+            assert_eq!(fs::read(&path).unwrap(), complete, "at {length}");
         }
-        let mut damaged = whole.clone();
+        let mut damaged = complete.clone();
         let last = damaged.len() - CHECK - 1;
         damaged[last] ^= 1;
         fs::write(&path, &damaged).unwrap();

@@ -82,7 +82,7 @@ pub(super) fn attention_scores(
     network: &Network,
     methods: &[Method],
     cache: &Path,
-    tell: &dyn Fn(Progress),
+    on_progress: &dyn Fn(Progress),
 ) -> Result<Vec<Column>, StudyError> {
     let crop = dataset.crop_description();
     let mut tables = Vec::new();
@@ -97,7 +97,7 @@ pub(super) fn attention_scores(
         let split = |scores: Vec<f32>| scores.into_iter().map(|score| vec![score]).collect();
         outcomes.map(|outcome| Ok(split(outcome?.scores))).collect()
     };
-    let filled = fill(dataset, &mut tables, network.side(), &step, tell, assess)?;
+    let filled = fill(dataset, &mut tables, network.side(), &step, on_progress, assess)?;
     tables.iter().map(|table| column(table, &filled)).collect()
 }
 
@@ -109,7 +109,7 @@ pub(super) fn embeddings(
     network: &Network,
     flip: bool,
     cache: &Path,
-    tell: &dyn Fn(Progress),
+    on_progress: &dyn Fn(Progress),
 ) -> Result<ImageEmbeddings, StudyError> {
     let one = Crop::from_rgb(network.side(), vec![128; network.side() * network.side() * 3])
         .expect("a grey crop: this is a bug");
@@ -131,7 +131,7 @@ pub(super) fn embeddings(
         let rows = embed(network, crops, flip).into_iter();
         rows.map(|row| Ok(vec![row?])).collect()
     };
-    let filled = fill(dataset, &mut tables, network.side(), &step, tell, assess)?;
+    let filled = fill(dataset, &mut tables, network.side(), &step, on_progress, assess)?;
     let ([table], Filled { keys, failures, from_cache }) = (tables, filled);
     Ok(ImageEmbeddings { table, keys, width, failures, from_cache })
 }
@@ -141,10 +141,10 @@ pub(super) fn quality_scores(
     dataset: &mut Dataset<'_>,
     network: &Network,
     cache: &Path,
-    tell: &dyn Fn(Progress),
+    on_progress: &dyn Fn(Progress),
 ) -> Result<Column, StudyError> {
     let ImageEmbeddings { table, keys, failures, from_cache, .. } =
-        embeddings(dataset, network, false, cache, tell)?;
+        embeddings(dataset, network, false, cache, on_progress)?;
     column(&table, &Filled { keys, failures, from_cache })
 }
 
@@ -152,7 +152,7 @@ pub(super) fn quality_scores(
 pub(super) fn sharpness_of_crops(
     dataset: &mut Dataset<'_>,
     cache: &Path,
-    tell: &dyn Fn(Progress),
+    on_progress: &dyn Fn(Progress),
 ) -> Result<Column, StudyError> {
     let what = format!("v{VERSION} laplacian {CROP_SIDE} {}", dataset.crop_description());
     let mut tables = [Table::open(cache, &what, 1)?];
@@ -160,7 +160,7 @@ pub(super) fn sharpness_of_crops(
     let assess = |crops: &[Crop], _: &[usize]| -> Vec<RowOfEach> {
         crops.par_iter().map(|crop| Ok(vec![vec![sharpness(crop)]])).collect()
     };
-    let filled = fill(dataset, &mut tables, CROP_SIDE, &step, tell, assess)?;
+    let filled = fill(dataset, &mut tables, CROP_SIDE, &step, on_progress, assess)?;
     column(&tables[0], &filled)
 }
 
@@ -209,7 +209,7 @@ fn fill(
     tables: &mut [Table],
     side: usize,
     step: &str,
-    tell: &dyn Fn(Progress),
+    on_progress: &dyn Fn(Progress),
     assess: impl Fn(&[Crop], &[usize]) -> Vec<RowOfEach>,
 ) -> Result<Filled, StudyError> {
     let keys = dataset.keys();
@@ -230,7 +230,7 @@ fn fill(
     }
     let from_cache = total - missing.values().map(Vec::len).sum::<usize>();
     let mut done = from_cache;
-    tell(Progress { step: step.to_owned(), done, total });
+    on_progress(Progress { step: step.to_owned(), done, total });
     let batches = missing.iter().flat_map(|(lacking, indices)| {
         indices.chunks(BATCH).map(move |batch| (lacking.as_slice(), batch))
     });
@@ -259,7 +259,7 @@ fn fill(
             tables[table].append(keyed)?;
         }
         done += batch.len();
-        tell(Progress { step: step.to_owned(), done, total });
+        on_progress(Progress { step: step.to_owned(), done, total });
     }
     failed.sort_by_key(|(index, _)| *index);
     let name = |index: usize| dataset.benchmark.images[index].name.clone();

@@ -1,12 +1,12 @@
 //! Paired differences between methods: the same sets drawn for both.
 
-use super::results::{Against, CurveRecord, DifferenceRecord, Line};
+use super::results::{Against, CurveRecord, DifferenceRecord, Series};
 use crate::edc::paired_interval;
 
 /// The differences of all methods' areas from the first's and from the best's. `curves` are
 /// of one data set and one recogniser, the methods in the order of the description.
 pub(super) fn differences(curves: &[CurveRecord], level: f64) -> Vec<DifferenceRecord> {
-    let methods = || curves.iter().filter(|curve| curve.line == Line::Method);
+    let methods = || curves.iter().filter(|curve| curve.series == Series::Method);
     let mut found = Vec::new();
     for (at, first) in methods().enumerate() {
         let same =

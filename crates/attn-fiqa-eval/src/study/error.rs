@@ -37,7 +37,7 @@ pub enum StudyError {
     },
     /// A file of the run's own that holds something else.
     #[error("'{}' is not what this program wrote: {problem}", path.display())]
-    Foreign {
+    UnexpectedContent {
         /// The file.
         path: PathBuf,
         /// What is wrong, and what to do.

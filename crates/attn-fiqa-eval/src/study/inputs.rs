@@ -13,9 +13,9 @@ use super::StudyError;
 use super::cache::ImageHash;
 use super::config::DatasetConfig;
 use super::hash::hex;
-use crate::benchmark::{Benchmark, BenchmarkImage, BenchmarkKind, ImageAt, pair_list};
+use crate::benchmark::{Benchmark, BenchmarkImage, BenchmarkKind, ImageSource, pair_list};
 use crate::comparisons::Pair;
-use crate::files::{Missing, shown};
+use crate::files::{Missing, sanitized};
 
 /// A data set of a study.
 pub(super) struct Dataset<'c> {
@@ -24,7 +24,7 @@ pub(super) struct Dataset<'c> {
     /// Hash of each image's bytes, once they were needed.
     hashes: Vec<Result<ImageHash, Failure>>,
     /// Images whose faces were looked for in vain, by position, and why.
-    pub(super) faceless: BTreeMap<usize, Failure>,
+    pub(super) without_face: BTreeMap<usize, Failure>,
 }
 
 impl<'c> Dataset<'c> {
@@ -36,12 +36,12 @@ impl<'c> Dataset<'c> {
             }
             _ => config.kind.open(&config.name, &config.path, missing)?,
         };
-        Ok(Self { config, benchmark, hashes: Vec::new(), faceless: BTreeMap::new() })
+        Ok(Self { config, benchmark, hashes: Vec::new(), without_face: BTreeMap::new() })
     }
 
     /// Whether there are images, and not only names.
     pub(super) fn has_images(&self) -> bool {
-        !self.benchmark.images.iter().any(|image| matches!(image.at, ImageAt::Nowhere))
+        !self.benchmark.images.iter().any(|image| matches!(image.source, ImageSource::Unavailable))
     }
 
     /// An error where the first image that can be read is no aligned crop, and the
@@ -61,7 +61,7 @@ impl<'c> Dataset<'c> {
                  crop of {side}×{side}; set align = true in its [[dataset]] to have the face of \
                  each picture found and aligned, or resize = true if the images are aligned faces \
                  of another size",
-                shown(&self.benchmark.images[index].name)
+                sanitized(&self.benchmark.images[index].name)
             )),
             _ => Ok(()),
         }
@@ -82,7 +82,7 @@ impl<'c> Dataset<'c> {
         self.hashes();
         let key =
             |(index, (hash, image)): (usize, (&Result<ImageHash, Failure>, &BenchmarkImage))| {
-                if let Some(failure) = self.faceless.get(&index) {
+                if let Some(failure) = self.without_face.get(&index) {
                     return Err(failure.clone());
                 }
                 let hash = hash.clone()?;
@@ -121,7 +121,7 @@ impl<'c> Dataset<'c> {
     /// The network's input: the face aligned by the set's own landmarks where it has
     /// some, whatever the size of the picture, else the picture.
     pub(super) fn crop(&self, index: usize, side: usize) -> Result<Crop, Failure> {
-        if let Some(failure) = self.faceless.get(&index) {
+        if let Some(failure) = self.without_face.get(&index) {
             return Err(failure.clone());
         }
         let bytes = self.read(index)?;

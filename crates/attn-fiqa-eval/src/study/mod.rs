@@ -3,8 +3,8 @@
 //!
 //! 1. [`config`]: what is to be measured, from a TOML file.
 //! 2. `cache`: what was computed before, by content.
-//! 3. `finding`: faces of images that are pictures and not crops; `network` and `compute`: scores and embeddings of images.
-//! 4. `measure`: curves, areas and baselines of one set and recogniser.
+//! 3. `find_faces`: faces of images that are pictures and not crops; `network` and `compute`: scores and embeddings of images.
+//! 4. `evaluation`: curves, areas and baselines of one set and recogniser.
 //! 5. [`results`] and [`summary`]: the record of it all, and its tables.
 //! 6. [`run`]: the steps in order.
 
@@ -16,11 +16,11 @@ mod cache;
 mod compute;
 mod differences;
 mod error;
-mod faces;
-mod finding;
+mod evaluation;
+mod examples;
+mod find_faces;
 mod hash;
 mod inputs;
-mod measure;
 mod network;
 mod run;
 
@@ -30,4 +30,4 @@ pub use error::StudyError;
 pub use results::Results;
 pub use run::{Event, RESULTS_FILE, RunOptions, load, run};
 
-pub(crate) use cache::write_whole;
+pub(crate) use cache::write_atomic;

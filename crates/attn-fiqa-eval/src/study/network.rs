@@ -22,9 +22,9 @@ pub(super) const CROP_SIDE: usize = 112;
 
 /// What a study asks a network for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Wanted {
+pub(super) struct Required {
     /// Embeddings, or methods that read the whole network.
-    pub(super) whole: bool,
+    pub(super) full_forward: bool,
     /// One number a face, of an ONNX network.
     pub(super) quality: bool,
 }
@@ -52,12 +52,12 @@ enum Kind {
 impl Network {
     pub(super) fn open(
         model: &ModelConfig,
-        wanted: Wanted,
+        required: Required,
         threads: Option<NonZeroUsize>,
     ) -> Result<Self, StudyError> {
         match &model.file {
-            Some(file) if model.is_onnx() => Self::open_onnx(file, model, wanted, threads),
-            _ => Self::open_vit(model, wanted.whole, threads),
+            Some(file) if model.is_onnx() => Self::open_onnx(file, model, required, threads),
+            _ => Self::open_vit(model, required.full_forward, threads),
         }
     }
 
@@ -82,14 +82,14 @@ impl Network {
     fn open_onnx(
         file: &Path,
         model: &ModelConfig,
-        wanted: Wanted,
+        required: Required,
         threads: Option<NonZeroUsize>,
     ) -> Result<Self, StudyError> {
         let (name, sha256) = hash_files(std::iter::once(&file.to_owned()))?;
         // The configuration was checked when it was read.
         let spec: Option<InputSpec> = model.input.as_ref().and_then(|input| input.parse().ok());
         let (network, threads) = (OnnxModel::open(file)?, Threads::new(threads)?);
-        let kind = if wanted.quality {
+        let kind = if required.quality {
             let network = QualityNetwork::new(network, spec, CROP_SIDE, &threads)?;
             Kind::Quality(Box::new(network))
         } else {

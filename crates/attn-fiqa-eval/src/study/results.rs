@@ -8,7 +8,7 @@ use crate::edc::Protocol;
 use crate::figure::Histogram;
 
 /// Raised when the record changes its form.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Results {
     pub methods: Vec<MethodRecord>,
     /// One a data set and recogniser.
     pub baselines: Vec<Baseline>,
-    /// One a data set, recogniser, protocol, target and line.
+    /// One a data set, recogniser, protocol, target and series.
     pub curves: Vec<CurveRecord>,
     /// What each method's area is above that of the first and that of the best.
     pub differences: Vec<DifferenceRecord>,
@@ -69,7 +69,7 @@ pub struct DatasetRecord {
     /// Images in which a face was to be found, and could not be.
     pub without_face: usize,
     /// The first few of those, quoted.
-    pub without_face_named: String,
+    pub without_face_examples: String,
 }
 
 /// Images that a file of scores or embeddings lacks. Their comparisons are left out, for
@@ -81,7 +81,7 @@ pub struct MissingRecord {
     /// How many images it lacks.
     pub images: usize,
     /// The first few, quoted.
-    pub named: String,
+    pub examples: String,
 }
 
 /// A recognition model.
@@ -155,16 +155,16 @@ pub struct TargetRecord {
     pub warnings: Vec<String>,
 }
 
-/// Which line a curve is.
+/// What a curve shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Line {
+#[serde(rename_all = "kebab-case")]
+pub enum Series {
     /// A quality method.
     Method,
     /// The mean over random orders.
     Random,
     /// Discarding by the comparison's own error.
-    Oracle,
+    TheoreticalBest,
 }
 
 /// An error-versus-discard curve.
@@ -174,10 +174,10 @@ pub struct CurveRecord {
     pub dataset: String,
     /// Name of the recogniser.
     pub recogniser: String,
-    /// Name of the method; `random` or `oracle` of the two ends.
+    /// Name of the method; `random` or `theoretical-best` for the baselines.
     pub method: String,
-    /// Which line it is.
-    pub line: Line,
+    /// What it shows.
+    pub series: Series,
     /// The protocol.
     pub protocol: Protocol,
     /// The FMR aimed at.

@@ -10,25 +10,25 @@ use attn_fiqa::score::Method;
 use attn_fiqa::threads::Threads;
 
 use super::StudyError;
-use super::cache::write_whole;
+use super::cache::write_atomic;
 use super::compute::{self, Column, Progress};
 use super::config::{
     ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
     StudyConfig,
 };
 use super::differences::differences;
-use super::faces::{Mapped, extremes};
-use super::finding;
+use super::evaluation::{RecogniserEvaluation, TemplateEmbeddings};
+use super::examples::{MapSource, extremes};
+use super::find_faces;
 use super::hash::hash_files;
 use super::inputs::Dataset;
-use super::measure::{Judge, Units};
-use super::network::{CROP_SIDE, Network, Wanted, embedding, scores};
+use super::network::{CROP_SIDE, Network, Required, embedding, scores};
 use super::results::{
     CorrelationRecord, DatasetRecord, FORMAT, MethodRecord, MissingRecord, QualityRecord,
     RecogniserRecord, Results,
 };
 use crate::figure::Histogram;
-use crate::files::{EmbeddingFile, Failed, MatchedRows, QualityFile, named};
+use crate::files::{EmbeddingFile, Failed, MatchedRows, QualityFile, first_names};
 use crate::statistics::spearman;
 
 /// The record, below a run's folder.
@@ -73,7 +73,7 @@ struct Scored {
 /// Does a study and writes its record, the scores of every image, and pictures of
 /// the best and worst.
 ///
-/// Everything that is wrong with the inputs as a whole is found before anything is
+/// Everything that is wrong with the inputs as a full_forward is found before anything is
 /// computed. What was computed before, by an earlier or a killed run, is used
 /// again.
 ///
@@ -84,7 +84,7 @@ struct Scored {
 pub fn run(
     config: &StudyConfig,
     options: &RunOptions,
-    tell: &dyn Fn(Event),
+    on_event: &dyn Fn(Event),
 ) -> Result<Results, StudyError> {
     let mut datasets = Vec::new();
     for dataset in &config.datasets {
@@ -117,18 +117,19 @@ pub fn run(
     for (number, (dataset, missing)) in datasets.iter_mut().zip(missing).enumerate() {
         if dataset.config.align && dataset.has_images() {
             let threads = Threads::new(options.threads)?;
-            let progress = |progress| tell(Event::Progress(progress));
-            finding::find(dataset, &threads, cache, &progress)?;
-            note_faceless(dataset, tell);
+            let progress = |progress| on_event(Event::Progress(progress));
+            find_faces::find_main_faces(dataset, &threads, cache, &progress)?;
+            note_without_face(dataset, on_event);
         }
         let dataset = (dataset, missing);
-        run_dataset(config, dataset, number, &networks, (cache, output), tell, &mut results)?;
+        run_dataset(config, dataset, number, &networks, (cache, output), on_event, &mut results)?;
     }
-    let json = serde_json::to_vec_pretty(&results).map_err(|error| StudyError::Foreign {
-        path: output.join(RESULTS_FILE),
-        problem: error.to_string(),
-    })?;
-    write_whole(&output.join(RESULTS_FILE), &json)?;
+    let json =
+        serde_json::to_vec_pretty(&results).map_err(|error| StudyError::UnexpectedContent {
+            path: output.join(RESULTS_FILE),
+            problem: error.to_string(),
+        })?;
+    write_atomic(&output.join(RESULTS_FILE), &json)?;
     Ok(results)
 }
 
@@ -140,16 +141,17 @@ pub fn run(
 pub fn load(folder: &Path) -> Result<Results, StudyError> {
     let path = folder.join(RESULTS_FILE);
     let file = File::open(&path).map_err(StudyError::io(&path, "cannot be read"))?;
-    let foreign = |problem: String| StudyError::Foreign { path: path.clone(), problem };
+    let unexpected =
+        |problem: String| StudyError::UnexpectedContent { path: path.clone(), problem };
     let size = file.metadata().map_err(StudyError::io(&path, "cannot be read"))?.len();
     if size > MAX_RESULTS_BYTES {
-        return Err(foreign(format!("it is larger than {MAX_RESULTS_BYTES} bytes")));
+        return Err(unexpected(format!("it is larger than {MAX_RESULTS_BYTES} bytes")));
     }
     let results: Results = serde_json::from_reader(BufReader::new(file))
-        .map_err(|error| foreign(format!("{error}; run `attn-fiqa benchmark` again")))?;
+        .map_err(|error| unexpected(format!("{error}; run `attn-fiqa benchmark` again")))?;
     if results.format != FORMAT {
         let found = results.format;
-        return Err(foreign(format!(
+        return Err(unexpected(format!(
             "its format is {found}, not {FORMAT}; run `attn-fiqa benchmark` again"
         )));
     }
@@ -162,16 +164,16 @@ fn run_dataset(
     number: usize,
     networks: &Networks,
     (cache, output): (&Path, &Path),
-    tell: &dyn Fn(Event),
+    on_event: &dyn Fn(Event),
     results: &mut Results,
 ) -> Result<(), StudyError> {
     let name = dataset.config.name.as_str();
-    let progress = |progress| tell(Event::Progress(progress));
+    let progress = |progress| on_event(Event::Progress(progress));
     let names = dataset.benchmark.names();
-    for MissingRecord { of, images, named } in &missing.records {
-        tell(Event::Note(format!(
+    for MissingRecord { of, images, examples } in &missing.records {
+        on_event(Event::Note(format!(
             "{name}, {of}: {images} of {} images are missing in its file, and their comparisons \
-             are left out for every method: {named}",
+             are left out for every method: {examples}",
             names.len()
         )));
     }
@@ -188,19 +190,20 @@ fn run_dataset(
     for (index, recogniser) in config.recognisers.iter().enumerate() {
         let wants_norms = config.methods.iter().any(|m| m.from == ScoresFrom::EmbeddingNorm(index));
         let what = format!("dataset '{name}', recogniser '{}'", recogniser.name);
-        let (units, failures) = match &recogniser.from {
+        let (templates, failures) = match &recogniser.from {
             EmbeddingsFrom::Model(model) => {
                 let network = &networks[&without_flip(model)];
                 let found = compute::embeddings(dataset, network, model.flip, cache, &progress)?;
                 let step = format!("embeddings of {name} by {}", recogniser.name);
-                note_cached(tell, &step, found.from_cache, names.len());
+                note_cached(on_event, &step, found.from_cache, names.len());
                 if wants_norms {
                     norms.insert(index, lengths(names.len(), found.width, found.reader()?)?);
                 }
                 let (benchmark, read) = (&dataset.benchmark, found.reader()?);
                 let present = listed(found.present());
-                let units = Units::gather(benchmark, present, found.width, what, read)?;
-                (units, name_failures(&found.failures))
+                let templates =
+                    TemplateEmbeddings::gather(benchmark, present, found.width, what, read)?;
+                (templates, name_failures(&found.failures))
             }
             EmbeddingsFrom::Files(files) => {
                 let (file, list) = &files[name];
@@ -216,23 +219,26 @@ fn run_dataset(
                     norms.insert(index, lengths(names.len(), dim, read)?);
                 }
                 let present = listed(rows.iter().map(Option::is_some).collect());
-                (Units::gather(&dataset.benchmark, present, dim, what, read)?, Vec::new())
+                (
+                    TemplateEmbeddings::gather(&dataset.benchmark, present, dim, what, read)?,
+                    Vec::new(),
+                )
             }
         };
-        embedded.push((units, failures));
+        embedded.push((templates, failures));
     }
 
     let mut scored = Vec::new();
     for (index, method) in config.methods.iter().enumerate() {
         let of_method = match &method.from {
             ScoresFrom::Attention(..) => {
-                scored_by(attention.remove(&index).expect("scores of each: this is a bug"))
+                scored_from(attention.remove(&index).expect("scores of each: this is a bug"))
             }
             ScoresFrom::Network(model) => {
-                scored_by(compute::quality_scores(dataset, &networks[model], cache, &progress)?)
+                scored_from(compute::quality_scores(dataset, &networks[model], cache, &progress)?)
             }
             ScoresFrom::Laplacian => {
-                scored_by(compute::sharpness_of_crops(dataset, cache, &progress)?)
+                scored_from(compute::sharpness_of_crops(dataset, cache, &progress)?)
             }
             ScoresFrom::EmbeddingNorm(recogniser) => {
                 let scores = norms[recogniser].clone();
@@ -251,7 +257,7 @@ fn run_dataset(
         };
         if of_method.failed > 0 {
             let (failed, of) = (of_method.failed, names.len());
-            tell(Event::Note(format!(
+            on_event(Event::Note(format!(
                 "{name}, {}: {failed} of {of} images have no score and count as the lowest",
                 method.name
             )));
@@ -270,47 +276,48 @@ fn run_dataset(
     let mut by_identity = false;
     let at = |done| progress(Progress { step: format!("curves of {name}"), done, total });
     // One recogniser's comparisons at a time.
-    for (recogniser, (units, failures)) in config.recognisers.iter().zip(embedded) {
+    for (recogniser, (templates, failures)) in config.recognisers.iter().zip(embedded) {
         let who = (name, recogniser.name.as_str());
-        let absent = units.missing();
-        let judge = Judge::new(who, &config.settings, &dataset.benchmark, units, cache)?;
-        if judge.left_out > 0 {
-            let left_out = judge.left_out;
-            tell(Event::Note(format!(
+        let absent = templates.missing();
+        let evaluation =
+            RecogniserEvaluation::new(who, &config.settings, &dataset.benchmark, templates, cache)?;
+        if evaluation.left_out > 0 {
+            let left_out = evaluation.left_out;
+            on_event(Event::Note(format!(
                 "{name}, {}: {left_out} comparisons are left out, because {} images are missing or \
                  have no embedding{}",
                 recogniser.name,
                 absent.len(),
                 match failures.is_empty() {
-                    true => format!(": {}", named(absent.iter().map(|&i| names[i].as_str()))),
+                    true => format!(": {}", first_names(absent.iter().map(|&i| names[i].as_str()))),
                     false => format!("; the first of those that failed: {}", failures.join("; ")),
                 }
             )));
         }
-        by_identity |= judge.has_identities();
-        let evaluator = judge.evaluator();
-        results.baselines.push(judge.baseline(&evaluator, failures)?);
-        let mut curves = judge.methods(&evaluator, &of_methods, |more| at(done + more))?;
-        results.differences.extend(differences(&curves, config.settings.level));
+        by_identity |= evaluation.has_identities();
+        let evaluator = evaluation.evaluator();
+        results.baselines.push(evaluation.baseline(&evaluator, failures)?);
+        let mut curves = evaluation.methods(&evaluator, &of_methods, |more| at(done + more))?;
+        results.differences.extend(differences(&curves, config.settings.confidence_level));
         curves.iter_mut().for_each(|curve| curve.replicates.clear());
         results.curves.extend(curves);
         done += config.methods.len();
-        results.curves.extend(judge.ends(&evaluator)?);
+        results.curves.extend(evaluation.baselines(&evaluator)?);
         done += 1;
         at(done);
     }
 
     for (index, (method, scored)) in config.methods.iter().zip(&scored).enumerate() {
-        let mapped = match &method.from {
+        let map_source = match &method.from {
             ScoresFrom::Attention(model, method) if method.aggregation().has_map() => {
-                Some(Mapped { network: &networks[model], method: *method })
+                Some(MapSource { network: &networks[model], method: *method })
             }
             _ => None,
         };
         let tag = format!("{number}-{index}");
         let count = config.settings.faces;
         let (worst, best) =
-            extremes(dataset, &scored.scores, count, mapped.as_ref(), (output, &tag))?;
+            extremes(dataset, &scored.scores, count, map_source.as_ref(), (output, &tag))?;
         let finite: Vec<f64> = scored.scores.iter().copied().filter(|s| s.is_finite()).collect();
         results.qualities.push(QualityRecord {
             dataset: name.to_owned(),
@@ -336,14 +343,14 @@ fn run_dataset(
         sha256: dataset.sha256(),
         by_identity,
         missing: missing.records,
-        without_face: dataset.faceless.len(),
-        without_face_named: name_faceless(dataset),
+        without_face: dataset.without_face.len(),
+        without_face_examples: list_without_face(dataset),
     });
     Ok(())
 }
 
 /// A column as scores.
-fn scored_by(found: Column) -> Scored {
+fn scored_from(found: Column) -> Scored {
     Scored {
         failures: name_failures(&found.failures),
         failed: found.scores.iter().filter(|score| !score.is_finite()).count(),
@@ -399,24 +406,24 @@ fn open_networks(
     config: &StudyConfig,
     threads: Option<NonZeroUsize>,
 ) -> Result<Networks, StudyError> {
-    let mut wanted: BTreeMap<ModelConfig, Wanted> = BTreeMap::new();
+    let mut required: BTreeMap<ModelConfig, Required> = BTreeMap::new();
     for method in &config.methods {
         match &method.from {
             ScoresFrom::Attention(model, method) => {
-                let whole = &mut wanted.entry(model.clone()).or_default().whole;
-                *whole |= method.needs_full_forward();
+                let full_forward = &mut required.entry(model.clone()).or_default().full_forward;
+                *full_forward |= method.needs_full_forward();
             }
             ScoresFrom::Network(model) => {
-                wanted.entry(model.clone()).or_default().quality = true;
+                required.entry(model.clone()).or_default().quality = true;
             }
             ScoresFrom::Laplacian | ScoresFrom::EmbeddingNorm(_) | ScoresFrom::Files(..) => {}
         }
     }
     for recogniser in &config.recognisers {
         if let EmbeddingsFrom::Model(model) = &recogniser.from {
-            let wanted = wanted.entry(without_flip(model)).or_default();
-            wanted.whole = true;
-            if wanted.quality {
+            let required = required.entry(without_flip(model)).or_default();
+            required.full_forward = true;
+            if required.quality {
                 let message = format!(
                     "'{}' is named as a recogniser and as a quality method",
                     model.file.as_ref().map_or_else(String::new, |file| file.display().to_string())
@@ -426,8 +433,8 @@ fn open_networks(
         }
     }
     let mut networks = Networks::new();
-    for (model, wanted) in wanted {
-        networks.insert(model.clone(), Network::open(&model, wanted, threads)?);
+    for (model, required) in required {
+        networks.insert(model.clone(), Network::open(&model, required, threads)?);
     }
     for method in &config.methods {
         if let ScoresFrom::Attention(model, of) = &method.from {
@@ -442,19 +449,19 @@ fn open_networks(
     Ok(networks)
 }
 
-fn name_faceless(dataset: &Dataset<'_>) -> String {
+fn list_without_face(dataset: &Dataset<'_>) -> String {
     let name = |&index: &usize| dataset.benchmark.images[index].name.as_str();
-    named(dataset.faceless.keys().map(name))
+    first_names(dataset.without_face.keys().map(name))
 }
 
-fn note_faceless(dataset: &Dataset<'_>, tell: &dyn Fn(Event)) {
-    if !dataset.faceless.is_empty() {
-        tell(Event::Note(format!(
+fn note_without_face(dataset: &Dataset<'_>, on_event: &dyn Fn(Event)) {
+    if !dataset.without_face.is_empty() {
+        on_event(Event::Note(format!(
             "{}: no face was found in {} of {} images, which are failures to acquire: {}",
             dataset.config.name,
-            dataset.faceless.len(),
+            dataset.without_face.len(),
             dataset.benchmark.images.len(),
-            name_faceless(dataset)
+            list_without_face(dataset)
         )));
     }
 }
@@ -532,9 +539,9 @@ fn check_files(
             if rows.missing.is_empty() {
                 return;
             }
-            let named = named(rows.missing.iter().map(|&image| names[image].as_str()));
+            let examples = first_names(rows.missing.iter().map(|&image| names[image].as_str()));
             let (of, images) = (of.to_owned(), rows.missing.len());
-            missing.records.push(MissingRecord { of, images, named });
+            missing.records.push(MissingRecord { of, images, examples });
             if is_score {
                 rows.missing.iter().for_each(|&image| missing.images[image] = true);
             }
@@ -619,13 +626,13 @@ fn record_methods(
 }
 
 fn name_failures(failures: &[(String, attn_fiqa::status::Failure)]) -> Vec<String> {
-    let named = failures.iter().take(FAILURES_NAMED);
-    named.map(|(name, failure)| format!("{name}: {}: {failure}", failure.status)).collect()
+    let first = failures.iter().take(FAILURES_NAMED);
+    first.map(|(name, failure)| format!("{name}: {}: {failure}", failure.status)).collect()
 }
 
-fn note_cached(tell: &dyn Fn(Event), step: &str, known: usize, total: usize) {
+fn note_cached(on_event: &dyn Fn(Event), step: &str, known: usize, total: usize) {
     if known > 0 && known < total {
-        tell(Event::Note(format!("{step}: {known} of {total} were there from an earlier run")));
+        on_event(Event::Note(format!("{step}: {known} of {total} were there from an earlier run")));
     }
 }
 
@@ -673,23 +680,23 @@ fn write_scores(
     scored: &[Scored],
 ) -> Result<(), StudyError> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    let foreign = |error: csv::Error| StudyError::Foreign {
+    let unexpected = |error: csv::Error| StudyError::UnexpectedContent {
         path: path.to_owned(),
         problem: error.to_string(),
     };
     let heading = std::iter::once("path").chain(methods.iter().map(|m| m.name.as_str()));
-    csv.write_record(heading).map_err(foreign)?;
+    csv.write_record(heading).map_err(unexpected)?;
     for (index, name) in names.iter().enumerate() {
         let score = |scored: &Scored| match scored.scores[index] {
             score if score.is_finite() => score.to_string(),
             _ => String::new(),
         };
         let row = std::iter::once(name.clone()).chain(scored.iter().map(score));
-        csv.write_record(row).map_err(foreign)?;
+        csv.write_record(row).map_err(unexpected)?;
     }
-    let bytes = csv.into_inner().map_err(|error| StudyError::Foreign {
+    let bytes = csv.into_inner().map_err(|error| StudyError::UnexpectedContent {
         path: path.to_owned(),
         problem: error.to_string(),
     })?;
-    write_whole(path, &bytes)
+    write_atomic(path, &bytes)
 }

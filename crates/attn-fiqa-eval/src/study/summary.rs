@@ -6,7 +6,7 @@
 //! discarding at random on the same set, which makes 1 of a quality that knows nothing, and
 //! only these are averaged; different recognisers, targets and protocols never are.
 
-use super::results::{CurveRecord, Line, Results};
+use super::results::{CurveRecord, Results, Series};
 use crate::edc::Protocol;
 
 /// One table: a protocol, a recogniser and a target.
@@ -20,7 +20,7 @@ pub struct Summary {
     pub fmr: f64,
     /// Names of the data sets, in columns.
     pub datasets: Vec<String>,
-    /// The methods in the order of the description, then the two ends.
+    /// The methods in the order of the description, then the baselines.
     pub rows: Vec<SummaryRow>,
     /// What must be said beside it, each once.
     pub warnings: Vec<String>,
@@ -31,8 +31,8 @@ pub struct Summary {
 pub struct SummaryRow {
     /// Its name.
     pub method: String,
-    /// Whether it competes; the two ends do not.
-    pub line: Line,
+    /// Whether it competes; the baselines do not.
+    pub series: Series,
     /// pAUC, not normalised, by data set.
     pub pauc: Vec<Option<f64>>,
     /// Their confidence intervals.
@@ -65,27 +65,28 @@ pub fn summaries(results: &Results) -> Vec<Summary> {
 
 fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) -> Summary {
     let datasets: Vec<String> = results.datasets.iter().map(|d| d.name.clone()).collect();
-    let methods = results.methods.iter().map(|method| (method.name.as_str(), Line::Method));
-    let lines = methods.chain([("random", Line::Random), ("oracle", Line::Oracle)]);
-    let curve = |dataset: &str, method: &str, line: Line| -> Option<&CurveRecord> {
+    let methods = results.methods.iter().map(|method| (method.name.as_str(), Series::Method));
+    let all =
+        methods.chain([("random", Series::Random), ("theoretical-best", Series::TheoreticalBest)]);
+    let curve = |dataset: &str, method: &str, series: Series| -> Option<&CurveRecord> {
         let mut of_set = results.curves_of(dataset, recogniser, protocol, fmr);
-        of_set.find(|curve| curve.line == line && curve.method == method)
+        of_set.find(|curve| curve.series == series && curve.method == method)
     };
     let mut warnings: Vec<String> = Vec::new();
-    let mut rows: Vec<SummaryRow> = lines
-        .map(|(method, line)| {
+    let mut rows: Vec<SummaryRow> = all
+        .map(|(method, series)| {
             let curves: Vec<Option<&CurveRecord>> =
-                datasets.iter().map(|dataset| curve(dataset, method, line)).collect();
+                datasets.iter().map(|dataset| curve(dataset, method, series)).collect();
             for curve in curves.iter().flatten() {
                 for warning in &curve.warnings {
                     let warning = format!("{}: {warning}", curve.dataset);
-                    if line == Line::Random && !warnings.contains(&warning) {
+                    if series == Series::Random && !warnings.contains(&warning) {
                         warnings.push(warning);
                     }
                 }
             }
             let pauc: Vec<Option<f64>> = curves.iter().map(|curve| (*curve)?.pauc).collect();
-            let of_random = |dataset: &String| curve(dataset, "random", Line::Random)?.pauc;
+            let of_random = |dataset: &String| curve(dataset, "random", Series::Random)?.pauc;
             let random: Vec<Option<f64>> = datasets.iter().map(of_random).collect();
             let ratio = |(&pauc, &random): (&Option<f64>, &Option<f64>)| {
                 let (pauc, random) = (pauc?, random?);
@@ -98,7 +99,7 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
             let all = all.filter(|all| !all.is_empty());
             SummaryRow {
                 method: method.to_owned(),
-                line,
+                series,
                 intervals: curves.iter().map(|curve| (*curve)?.pauc_interval).collect(),
                 above_ideal: curves.iter().map(|curve| (*curve)?.above_ideal).collect(),
                 mean_relative: all.map(|all| all.iter().sum::<f64>() / all.len() as f64),
@@ -127,7 +128,7 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
 }
 
 fn competing(row: &SummaryRow, value: Option<f64>) -> Option<f64> {
-    value.filter(|_| row.line == Line::Method)
+    value.filter(|_| row.series == Series::Method)
 }
 
 /// 1 plus how many are lower.

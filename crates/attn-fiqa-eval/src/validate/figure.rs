@@ -1,13 +1,13 @@
 //! The paper's Figure 1: how a score falls from level to level of each kind.
 
-use super::Study;
+use super::DegradationStudy;
 use crate::degrade::{Degradation, Level};
 use crate::figure::{BoxGroup, BoxPanel, Figure, FigureError, box_plots};
 
 /// Panels beside each other.
 const COLUMNS: usize = 3;
 
-impl Study {
+impl DegradationStudy {
     /// Box plots of one method's scores: a panel a kind, a box a level, over all faces.
     /// Below each box stands the level's strength, 0 being the face as it is.
     ///

@@ -82,14 +82,14 @@ impl Plan {
 
 /// The responses of a set of faces to a plan.
 #[derive(Debug, Clone)]
-pub struct Study {
+pub struct DegradationStudy {
     plan: Plan,
     methods: Vec<String>,
     /// Face after face, each `[method, kind, level]`.
     scores: Vec<f32>,
 }
 
-impl Study {
+impl DegradationStudy {
     /// No face yet; `methods` are the names of the request's methods, in order.
     pub fn new(plan: Plan, methods: Vec<String>) -> Self {
         Self { plan, methods, scores: Vec::new() }
@@ -138,13 +138,13 @@ impl Study {
 /// The rank correlation of a series of scores with the steps of getting worse,
 /// turned round: 1 if the score falls with every step, −1 if it rises with every
 /// one. `None` if the score does not change.
-pub fn fall(series: &[f32]) -> Option<f64> {
+pub fn monotonicity(series: &[f32]) -> Option<f64> {
     let steps: Vec<f64> = (0..series.len()).map(|step| -(step as f64)).collect();
     let scores: Vec<f64> = series.iter().map(|&score| f64::from(score)).collect();
     crate::statistics::spearman(&steps, &scores)
 }
 
 /// Whether every score is lower than the one before it.
-pub fn falls_with_every_step(series: &[f32]) -> bool {
+pub fn is_strictly_decreasing(series: &[f32]) -> bool {
     series.windows(2).all(|pair| pair[1] < pair[0])
 }

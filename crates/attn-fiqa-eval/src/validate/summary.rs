@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Study, fall, falls_with_every_step};
+use super::{DegradationStudy, is_strictly_decreasing, monotonicity};
 use crate::statistics::{BoxPlot, quantile};
 
 /// The distribution of scores at one level of one kind.
@@ -37,12 +37,12 @@ pub struct KindSummary {
     /// change count as 0.
     pub spearman: f64,
     /// The tenth of the faces with the lowest correlation lies below this.
-    pub spearman_lowest_tenth: f64,
-    /// The share of faces whose score is lower at every level than at the one before.
-    pub falling_share: f64,
+    pub spearman_p10: f64,
+    /// The fraction of faces whose score is lower at every level than at the one before.
+    pub monotonic_fraction: f64,
 }
 
-impl Study {
+impl DegradationStudy {
     /// One row a method, kind and level, in the order of the plan.
     pub fn levels(&self) -> Vec<LevelSummary> {
         let mut rows = Vec::new();
@@ -82,8 +82,8 @@ impl Study {
                     kind: "all",
                     faces: self.faces(),
                     spearman: mean(|row| row.spearman),
-                    spearman_lowest_tenth: mean(|row| row.spearman_lowest_tenth),
-                    falling_share: mean(|row| row.falling_share),
+                    spearman_p10: mean(|row| row.spearman_p10),
+                    monotonic_fraction: mean(|row| row.monotonic_fraction),
                 });
             }
             let before_all = rows.len() - usize::from(of_kinds.len() > 1);
@@ -94,17 +94,18 @@ impl Study {
 
     fn kind(&self, method: usize, name: &str, kind: usize) -> Option<KindSummary> {
         let series = |face| self.series(face, method, kind);
-        let mut falls: Vec<f64> =
-            (0..self.faces()).map(|face| fall(series(face)).unwrap_or(0.0)).collect();
-        let falling = (0..self.faces()).filter(|&face| falls_with_every_step(series(face))).count();
-        falls.sort_unstable_by(f64::total_cmp);
+        let mut monotonicities: Vec<f64> =
+            (0..self.faces()).map(|face| monotonicity(series(face)).unwrap_or(0.0)).collect();
+        let falling =
+            (0..self.faces()).filter(|&face| is_strictly_decreasing(series(face))).count();
+        monotonicities.sort_unstable_by(f64::total_cmp);
         Some(KindSummary {
             method: name.to_owned(),
             kind: self.plan.kinds[kind].name(),
             faces: self.faces(),
-            spearman: falls.iter().sum::<f64>() / falls.len() as f64,
-            spearman_lowest_tenth: quantile(&falls, 0.1)?,
-            falling_share: falling as f64 / self.faces() as f64,
+            spearman: monotonicities.iter().sum::<f64>() / monotonicities.len() as f64,
+            spearman_p10: quantile(&monotonicities, 0.1)?,
+            monotonic_fraction: falling as f64 / self.faces() as f64,
         })
     }
 }

@@ -11,8 +11,8 @@ use attn_fiqa::onnx::OnnxModel;
 use attn_fiqa::recognise::Recogniser;
 use attn_fiqa::score::{Method, QualityScale};
 use attn_fiqa_eval::calibrate::{
-    Face, Fit, FitOptions, KeyBias, Measured, NoRecognition, Picture, Recogniser as Embeds,
-    Recognition, Reliability, Sampling, fit, measure, quality_map, quality_scale,
+    Face, Fit, FitOptions, KeyBias, Measurements, Recogniser as Embeds, RecognitionError,
+    RecognitionTarget, Reliability, Sample, Sampling, fit, measure, quality_map, quality_scale,
 };
 use attn_fiqa_eval::degrade::Degradation;
 
@@ -55,16 +55,16 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let measured = measure(&engine, other, &faces, &sampling, args.fmr, counted)?;
     drop(faces);
 
-    let recognition = Recognition::of(&measured);
+    let recognition = RecognitionTarget::of(&measured);
     if let (Some(TargetChoice::Recognition), Err(reason)) = (args.target, &recognition) {
         anyhow::bail!("{reason}; leave out --target or fit to --target cosine");
     }
     let by_match = args.target != Some(TargetChoice::Cosine);
     let targets: Vec<f64> = match &recognition {
         Ok(recognition) if by_match => {
-            measured.pictures.iter().map(|p| recognition.target(p)).collect()
+            measured.samples.iter().map(|p| recognition.target(p)).collect()
         }
-        _ => measured.pictures.iter().map(|picture| picture.utility).collect(),
+        _ => measured.samples.iter().map(|picture| picture.utility).collect(),
     };
     let config = engine.config();
     let fit_options = FitOptions {
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let calibration = match &outcome.scale {
         Some(scale) => Calibration::with_scale(scale.clone(), method, record, key_bias.as_deref())?,
         None => {
-            let map = quality_map(&measured.pictures, method, |picture| stored.score(picture))?;
+            let map = quality_map(&measured.samples, method, |picture| stored.score(picture))?;
             Calibration::new(map, record, key_bias.as_deref())
         }
     };
@@ -104,7 +104,7 @@ struct Outcome {
     /// The recogniser's name.
     recogniser: String,
     /// What the score was fitted to, or why to the cosine instead.
-    recognition: Result<Recognition, String>,
+    recognition: Result<RecognitionTarget, String>,
     /// The meaning of 0–100, where it has one.
     scale: Option<QualityScale>,
     /// Of the scale, on faces held out.
@@ -114,19 +114,20 @@ struct Outcome {
 impl Outcome {
     fn of(
         args: &CalibrateArgs,
-        recognition: Result<Recognition, NoRecognition>,
-        measured: &Measured,
+        recognition: Result<RecognitionTarget, RecognitionError>,
+        measured: &Measurements,
         found: &Fit,
         stored: &Stored,
     ) -> Self {
         let recogniser =
             args.recogniser.as_deref().map_or("the model itself".to_owned(), file_name);
-        let score = |picture: &Picture| stored.score(picture);
+        let score = |picture: &Sample| stored.score(picture);
         let (mut scale, mut reliability) = (None, Vec::new());
         if let Ok(recognition) = &recognition
-            && let Some(law) = recognition.law(measured, |face| !found.held_out[face], score)
+            && let Some(law) =
+                recognition.match_model(measured, |face| !found.held_out[face], score)
         {
-            scale = quality_scale(&measured.pictures, score, law, &recogniser, measured.fmr);
+            scale = quality_scale(&measured.samples, score, law, &recogniser, measured.fmr);
             reliability =
                 recognition.reliability(measured, law, |face| found.held_out[face], score);
         }
@@ -178,7 +179,7 @@ impl Stored {
         if self.key_bias().is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
     }
 
-    fn score(&self, picture: &Picture) -> f64 {
+    fn score(&self, picture: &Sample) -> f64 {
         self.key_bias().map_or(f64::from(picture.score), |bias| bias.score(picture))
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use attn_fiqa::score::QualityMap;
 use attn_fiqa_eval::calibrate::{
-    Agreement, Errors, Fit, Judged, Measured, Picture, Recognition, Reliability,
+    Agreement, ErrorMetrics, Fit, HeldOutErrors, Measurements, RecognitionTarget, Reliability,
+    Sample,
 };
 use attn_fiqa_eval::degrade::{Degradation, Level};
 use attn_fiqa_eval::statistics::quantile;
@@ -21,7 +22,7 @@ const YAW_STEP: f64 = 15.0;
 /// One row for each kind, further ones for clean faces and for turned ones by their
 /// angle, the last for all pictures of the faces held out.
 pub(super) fn table(
-    measured: &Measured,
+    measured: &Measurements,
     found: &Fit,
     stored: &Stored,
     map: &QualityMap,
@@ -31,9 +32,9 @@ pub(super) fn table(
     heading.extend(existing.then_some("spearman_existing"));
     heading.push("median_quality");
     let mut table = PlainTable::new(&heading);
-    let held_out: Vec<&Picture> =
-        measured.pictures.iter().filter(|picture| found.held_out[picture.face]).collect();
-    let median = |wanted: &dyn Fn(&Picture) -> bool| {
+    let held_out: Vec<&Sample> =
+        measured.samples.iter().filter(|picture| found.held_out[picture.face]).collect();
+    let median = |wanted: &dyn Fn(&Sample) -> bool| {
         let chosen = held_out.iter().filter(|picture| wanted(picture));
         let mut qualities: Vec<f64> =
             chosen.map(|p| f64::from(map.quality(stored.score(p) as f32))).collect();
@@ -43,7 +44,7 @@ pub(super) fn table(
     let number = |value: Option<f64>| value.map(|value| format!("{value:.4}")).unwrap_or_default();
     let quality = |value: Option<f64>| value.map(|value| format!("{value:.0}")).unwrap_or_default();
     let empty = vec![String::new(); 2 + usize::from(existing)];
-    let push_median = |table: &mut PlainTable, name: &str, wanted: &dyn Fn(&Picture) -> bool| {
+    let push_median = |table: &mut PlainTable, name: &str, wanted: &dyn Fn(&Sample) -> bool| {
         let (pictures, median) = median(wanted);
         if pictures > 0 {
             let ends = [vec![name.to_owned(), pictures.to_string()], vec![quality(median)]];
@@ -56,17 +57,17 @@ pub(super) fn table(
         if is_all {
             for step in 0..5 {
                 let from = f64::from(step) * YAW_STEP;
-                let within = |picture: &Picture| {
+                let within = |picture: &Sample| {
                     yaw(picture).is_some_and(|yaw| yaw >= from && yaw < from + YAW_STEP)
                 };
                 push_median(&mut table, &format!("yaw {from}-{}", from + YAW_STEP), &within);
             }
         }
         let own =
-            |picture: &Picture| is_all || picture.kind.is_some_and(|kind| kind.name() == row.kind);
+            |picture: &Sample| is_all || picture.kind.is_some_and(|kind| kind.name() == row.kind);
         let mut cells = vec![
             row.kind.to_owned(),
-            row.pictures.to_string(),
+            row.samples.to_string(),
             number(row.published),
             number(row.calibrated),
         ];
@@ -78,14 +79,14 @@ pub(super) fn table(
 }
 
 /// Degrees by which a synthetic face is turned.
-fn yaw(picture: &Picture) -> Option<f64> {
+fn yaw(picture: &Sample) -> Option<f64> {
     let level = Level::new(picture.level)?;
     (picture.kind? == Degradation::Yaw).then(|| Degradation::Yaw.parameter(level))
 }
 
 pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Report) {
-    for tried in &found.tried {
-        let errors = tried.errors.map(|Errors { pauc, brier }| {
+    for tried in &found.candidates {
+        let errors = tried.errors.map(|ErrorMetrics { pauc, brier }| {
             format!(", pAUC-EDC ×1000 {:.2}, Brier score {brier:.4}", 1e3 * pauc)
         });
         report.say_in_detail(&format!(
@@ -111,7 +112,7 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
             "the fit does not help, so no key bias is stored and the published score is kept"
         }
     };
-    let Agreement { published, calibrated, existing, pictures, .. } = found.overall();
+    let Agreement { published, calibrated, existing, samples: pictures, .. } = found.overall();
     let (before, after) = (published.unwrap_or(0.0), calibrated.unwrap_or(0.0));
     let of_file =
         existing.map(|rho| format!(", {rho:.3} by the key bias of the file")).unwrap_or_default();
@@ -120,8 +121,9 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
          published, {after:.3} fitted{of_file}",
         found.faces_held_out
     ));
-    if let Some(Judged { published, fitted, existing }) = &found.judged {
-        let shown = |errors: &Errors| format!("{:.2} / {:.4}", 1e3 * errors.pauc, errors.brier);
+    if let Some(HeldOutErrors { published, fitted, existing }) = &found.held_out_errors {
+        let shown =
+            |errors: &ErrorMetrics| format!("{:.2} / {:.4}", 1e3 * errors.pauc, errors.brier);
         let of_file = existing
             .map(|errors| format!(", {} by the key bias of the file", shown(&errors)))
             .unwrap_or_default();
@@ -133,8 +135,8 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
         ));
     }
     report.say(verdict);
-    let better = match &found.judged {
-        Some(Judged { fitted, existing: Some(existing), .. }) => {
+    let better = match &found.held_out_errors {
+        Some(HeldOutErrors { fitted, existing: Some(existing), .. }) => {
             fitted.relative_to(*existing) < 1.0
         }
         Some(_) => return,
@@ -155,7 +157,7 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
     }
 }
 
-fn describe_target(recognition: &Recognition) -> String {
+fn describe_target(recognition: &RecognitionTarget) -> String {
     let [matches, pictures] = recognition.matches;
     let law = recognition.by_norm;
     format!(
@@ -197,7 +199,7 @@ fn reliability(rows: &[Reliability]) -> String {
 /// What the file says about its calibration.
 pub(super) fn record(
     args: &CalibrateArgs,
-    measured: &Measured,
+    measured: &Measurements,
     found: &Fit,
     stored: &Stored,
     outcome: &Outcome,
@@ -215,7 +217,7 @@ pub(super) fn record(
         ("faces", file_name(&args.faces)),
         ("faces_fitted", found.faces_fitted.to_string()),
         ("faces_held_out", found.faces_held_out.to_string()),
-        ("pictures", measured.pictures.len().to_string()),
+        ("pictures", measured.samples.len().to_string()),
         ("degraded_pictures_per_face", args.pictures.to_string()),
         ("kinds", kinds.join(",")),
         ("seed", args.seed.to_string()),
@@ -234,8 +236,8 @@ pub(super) fn record(
         }
         Err(_) => entries.push(("target", "cosine with the clean face".to_owned())),
     }
-    if let Some(Judged { published, fitted, existing }) = &found.judged {
-        let area = |errors: &Errors| format!("{:.6}", errors.pauc);
+    if let Some(HeldOutErrors { published, fitted, existing }) = &found.held_out_errors {
+        let area = |errors: &ErrorMetrics| format!("{:.6}", errors.pauc);
         entries.push(("held_out_pauc_attn", area(published)));
         entries.push(("held_out_pauc_fitted", area(fitted)));
         entries.extend(existing.as_ref().map(|errors| ("held_out_pauc_existing", area(errors))));

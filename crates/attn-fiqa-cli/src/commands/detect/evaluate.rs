@@ -5,7 +5,7 @@ use std::io::Write;
 use attn_fiqa::detect::{Detector, Face};
 use attn_fiqa::pipeline::FacesRow;
 use attn_fiqa::threads::Threads;
-use attn_fiqa_eval::detection::{Agreement, SAME_FACE, WIDTHS};
+use attn_fiqa_eval::detection::{DetectionAccuracy, MATCH_IOU, WIDTH_EDGES};
 
 use super::truth::Truth;
 use crate::args::DetectArgs;
@@ -37,7 +37,7 @@ pub(super) fn run(
     };
     let sources = args.input.open()?;
     let mut output = Destination::open(args.output.as_deref())?;
-    let mut agreement = Agreement::default();
+    let mut agreement = DetectionAccuracy::default();
     let mut missed = Vec::new();
     let mut unknown = 0;
     let report = super::find(args, sources, threads, detector, |row, report| {
@@ -88,17 +88,17 @@ impl Reference {
 }
 
 /// Label and value on every line, for eyes and for `grep`.
-fn describe(agreement: &Agreement) -> String {
+fn describe(agreement: &DetectionAccuracy) -> String {
     let share = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
         None => "none to tell by".to_owned(),
     };
     let of = |part: usize, whole: usize| format!("{part} of {whole}");
     let lines = [
-        ("pictures", agreement.pictures.to_string()),
+        ("pictures", agreement.images.to_string()),
         ("reference faces", agreement.expected.to_string()),
         ("found faces", agreement.found.to_string()),
-        ("matched", format!("{} at IoU {SAME_FACE}", agreement.matched())),
+        ("matched", format!("{} at IoU {MATCH_IOU}", agreement.matched())),
         ("recall", share(agreement.recall())),
         ("precision", share(agreement.precision())),
         (
@@ -106,15 +106,15 @@ fn describe(agreement: &Agreement) -> String {
             format!(
                 "{} ({:.1} per 100 pictures)",
                 agreement.extra,
-                100.0 * agreement.extra as f64 / agreement.pictures.max(1) as f64
+                100.0 * agreement.extra as f64 / agreement.images.max(1) as f64
             ),
         ),
         (
             "pictures missed",
             format!(
                 "{} ({})",
-                of(agreement.pictures_missed, agreement.pictures_with_faces),
-                share(agreement.share_of_pictures_missed())
+                of(agreement.images_missed, agreement.images_with_faces),
+                share(agreement.missed_image_fraction())
             ),
         ),
         ("landmark error, median", share(agreement.landmark_error(0.5))),
@@ -133,7 +133,7 @@ fn describe(agreement: &Agreement) -> String {
 
 /// Pixels of a class of width.
 fn width_class(class: usize) -> String {
-    match (class.checked_sub(1).map(|below| WIDTHS[below]), WIDTHS.get(class)) {
+    match (class.checked_sub(1).map(|below| WIDTH_EDGES[below]), WIDTH_EDGES.get(class)) {
         (None, to) => format!("below {} px", to.copied().unwrap_or_default()),
         (Some(from), None) => format!("{from} px and more"),
         (Some(from), Some(to)) => format!("{from}-{to} px"),

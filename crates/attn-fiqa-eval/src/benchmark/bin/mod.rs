@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use attn_fiqa::pickle::{self, Id, Limits, Refusal, Value};
 
-use super::{Benchmark, BenchmarkImage, ImageAt};
+use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::comparisons::Pair;
 use crate::files::lines::open;
-use crate::files::{FileError, FileProblem, check_classes, shown};
+use crate::files::{FileError, FileProblem, check_classes, sanitized};
 use vocabulary::{Bytes, ImageSetValues, ImageSetVocabulary, Object, bytes_of};
 
 /// Larger than any `.bin` of the field.
@@ -73,10 +73,10 @@ pub fn parse_insightface_bin(
         let problem = FileProblem::Count { what, found, against, expected: 2 * labels.len() };
         return Err(FileError::new(file, problem));
     }
-    let whole = Arc::new(bytes);
+    let file_bytes = Arc::new(bytes);
     let place = |part: Bytes| match part {
-        Bytes::Inside(range) => ImageAt::Packed { bytes: Arc::clone(&whole), range },
-        Bytes::Owned(bytes) => ImageAt::Packed { range: 0..bytes.len(), bytes },
+        Bytes::Inside(range) => ImageSource::Packed { bytes: Arc::clone(&file_bytes), range },
+        Bytes::Owned(bytes) => ImageSource::Packed { range: 0..bytes.len(), bytes },
     };
     let images = parts.into_iter().enumerate();
     let images =
@@ -97,7 +97,7 @@ fn describe(refusal: Refusal<'_>) -> String {
         Refusal::ForbiddenGlobal { module, name } => format!(
             "it refers to `{}`, and this program refuses to call that: a set of images holds \
              only bytes, arrays of bytes and labels",
-            shown(&format!("{module}.{name}"))
+            sanitized(&format!("{module}.{name}"))
         ),
         Refusal::Malformed { at, what } => format!("at byte {at}: {what}"),
         Refusal::UnknownProtocol { found } => {

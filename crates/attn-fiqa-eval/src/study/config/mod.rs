@@ -63,18 +63,21 @@ pub struct Settings {
     pub protocols: Vec<Protocol>,
     /// False match rates at which thresholds are put.
     pub fmr: Vec<f64>,
-    /// Discard fraction up to which areas are taken.
-    pub limit: f64,
-    /// Sets drawn for the confidence intervals; 0 for none.
-    pub replicates: usize,
+    /// Discard fraction up to which pAUC is computed.
+    #[serde(alias = "limit")]
+    pub max_discard: f64,
+    /// Bootstrap replicates for the confidence intervals; 0 for none.
+    #[serde(alias = "replicates")]
+    pub bootstrap: usize,
     /// Confidence level of the intervals.
-    pub level: f64,
+    #[serde(alias = "level")]
+    pub confidence_level: f64,
     /// Seed of everything that is drawn.
     pub seed: u64,
-    /// Random orders behind the line of discarding at random.
-    pub random_orders: usize,
-    /// Random orders of comparisons of equal quality.
-    pub tie_orders: usize,
+    /// Random orders: of all comparisons, for the baseline `random`, and of comparisons of
+    /// equal quality, for the range of ties.
+    #[serde(alias = "random_orders", alias = "tie_orders")]
+    pub orders: usize,
     /// How many of the best and of the worst images are shown for each method.
     pub faces: usize,
     /// What images come to that are in the lists of pairs, but not in a data set's folder,
@@ -87,12 +90,11 @@ impl Default for Settings {
         Self {
             protocols: vec![Protocol::Crfiqa],
             fmr: FMR_TARGETS.to_vec(),
-            limit: PAUC_LIMIT,
-            replicates: 200,
-            level: 0.95,
+            max_discard: PAUC_LIMIT,
+            bootstrap: 200,
+            confidence_level: 0.95,
             seed: 0,
-            random_orders: 20,
-            tie_orders: 20,
+            orders: 20,
             faces: 6,
             missing: Missing::Fail,
         }
@@ -193,13 +195,16 @@ impl StudyConfig {
     /// If the file cannot be read or anything in it is not understood.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let whole = |message: String| ConfigError { file: file.clone(), line: None, message };
-        let size = fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        let file_error = |message: String| ConfigError { file: file.clone(), line: None, message };
+        let size =
+            fs::metadata(path).map_err(|error| file_error(format!("cannot be read: {error}")))?;
         if size.len() > MAX_BYTES {
-            return Err(whole(format!("is larger than {MAX_BYTES} bytes, more than any study")));
+            return Err(file_error(format!(
+                "is larger than {MAX_BYTES} bytes, more than any study"
+            )));
         }
-        let text =
-            fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        let text = fs::read_to_string(path)
+            .map_err(|error| file_error(format!("cannot be read: {error}")))?;
         Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
     }
 

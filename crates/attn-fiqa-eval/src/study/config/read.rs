@@ -133,16 +133,12 @@ impl Reader<'_> {
             "fmr names a rate twice"
         } else if settings.protocols.is_empty() || has_twice(&settings.protocols) {
             "protocols needs each of crfiqa, iso and nist at most once, and one at least"
-        } else if !rate(&settings.limit) || !rate(&settings.level) {
-            "limit and level are shares between 0 and 1"
-        } else if settings.replicates > 100_000
-            || settings.random_orders > 10_000
-            || settings.tie_orders > 10_000
-            || settings.faces > 100
-        {
-            "at most 100000 replicates, 10000 random_orders and tie_orders, and 100 faces"
-        } else if settings.random_orders == 0 {
-            "random_orders is at least 1"
+        } else if !rate(&settings.max_discard) || !rate(&settings.confidence_level) {
+            "max_discard and confidence_level are fractions between 0 and 1"
+        } else if settings.bootstrap > 100_000 || settings.orders > 10_000 || settings.faces > 100 {
+            "at most bootstrap = 100000, orders = 10000 and faces = 100"
+        } else if settings.orders == 0 {
+            "orders is at least 1"
         } else {
             return Ok(settings);
         };

@@ -3,8 +3,10 @@
 use rayon::prelude::*;
 
 use super::ranking::{invert, random_order};
-use super::workers::numbered;
-use super::{Curve, Discard, Evaluator, Kept, Protocol, Ranking, Target, Weights, crfiqa, sweep};
+use super::workers::parallel_map;
+use super::{
+    Curve, Discard, Evaluator, Protocol, Ranking, Retained, Target, Weights, crfiqa, sweep,
+};
 use crate::decision::decide;
 use crate::error::EvalError;
 
@@ -41,7 +43,7 @@ impl Evaluator<'_> {
                 }
             }
         };
-        let drawn = numbered(orders as u64, 8 * comparisons.len(), Default::default, curves);
+        let drawn = parallel_map(orders as u64, 8 * comparisons.len(), Default::default, curves);
         let mut by_target = vec![Vec::with_capacity(orders); targets.len()];
         for (target, curve) in drawn.into_iter().flat_map(|curves| curves.into_iter().enumerate()) {
             by_target[target].push(curve);
@@ -56,7 +58,11 @@ impl Evaluator<'_> {
     /// # Errors
     ///
     /// If a rate is not between 0 and 1 or the protocol does not know such a target.
-    pub fn oracle_curve(&self, protocol: Protocol, target: Target) -> Result<Curve, EvalError> {
+    pub fn theoretical_best_curve(
+        &self,
+        protocol: Protocol,
+        target: Target,
+    ) -> Result<Curve, EvalError> {
         super::check_targets(protocol, &[target])?;
         let comparisons = self.comparisons();
         let missing = "comparisons hold mated and non-mated ones: this is a bug";
@@ -66,8 +72,8 @@ impl Evaluator<'_> {
                 decision.threshold.distance(comparisons.scale())
             }
             Protocol::Crfiqa => {
-                let kept = Kept::everything(self, Weights::One);
-                sweep(self, &kept, &[target.value()])[0][0].threshold.expect(missing)
+                let retained = Retained::everything(self, Weights::One);
+                sweep(self, &retained, &[target.value()])[0][0].threshold.expect(missing)
             }
         };
         let margin = |index: usize| match comparisons.is_mated(index) {

@@ -1,15 +1,15 @@
 //! Which comparisons are still there at each point of a curve.
 
 use super::Evaluator;
-use super::drawn::Weights;
+use super::resampled::Weights;
 
 /// Most blocks of a ranking whose weights are summed, so that their sums stay in the
 /// processor's cache.
 const BLOCKS: usize = 1 << 15;
 
-/// Where a point of a curve cuts the ranking: what stands before is gone.
+/// Where a point of a curve cuts the ranking: what comes before is discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cut {
+struct Cutoff {
     /// The first place of which a copy is left.
     place: u32,
     /// Copies at that place that are gone: fewer than there are.
@@ -19,22 +19,28 @@ struct Cut {
 /// What is left at each point. Points discard ever more, so a comparison is there at
 /// the first few points and then no longer.
 #[derive(Debug)]
-pub(crate) struct Kept<'a> {
+pub(crate) struct Retained<'a> {
     weights: Weights<'a>,
     /// The place of each comparison in the ranking; `None` where nothing is dropped.
     places: Option<&'a [u32]>,
-    cuts: Vec<Cut>,
+    cutoffs: Vec<Cutoff>,
     /// Mated comparisons at each point.
     pub(crate) mated: Vec<u64>,
     /// Non-mated comparisons at each point.
     pub(crate) non_mated: Vec<u64>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> Retained<'a> {
     /// Drops nothing: a single point.
     pub(crate) fn everything(evaluator: &Evaluator<'_>, weights: Weights<'a>) -> Self {
         let [mated, non_mated] = weights.totals(evaluator.comparisons()).map(|count| vec![count]);
-        Self { weights, places: None, cuts: vec![Cut { place: 0, gone: 0 }], mated, non_mated }
+        Self {
+            weights,
+            places: None,
+            cutoffs: vec![Cutoff { place: 0, gone: 0 }],
+            mated,
+            non_mated,
+        }
     }
 
     /// Drops the first `⌊u·n⌋` comparisons of `order` at each discard fraction `u`,
@@ -47,27 +53,32 @@ impl<'a> Kept<'a> {
     ) -> Self {
         let total: u64 = weights.totals(evaluator.comparisons()).iter().sum();
         let dropped = dropped(discards, total);
-        let cuts = match weights {
+        let cutoffs = match weights {
             Weights::One => {
-                dropped.iter().map(|&gone| Cut { place: gone as u32, gone: 0 }).collect()
+                dropped.iter().map(|&gone| Cutoff { place: gone as u32, gone: 0 }).collect()
             }
-            Weights::Each(drawn) => cuts(order, places, drawn.weights(), &dropped),
+            Weights::Each(drawn) => cutoffs(order, places, drawn.weights(), &dropped),
         };
-        let mut kept =
-            Self { weights, places: Some(places), cuts, mated: Vec::new(), non_mated: Vec::new() };
+        let mut retained = Self {
+            weights,
+            places: Some(places),
+            cutoffs,
+            mated: Vec::new(),
+            non_mated: Vec::new(),
+        };
         let mut mated = vec![0; dropped.len()];
         for &index in evaluator.mated() {
-            kept.add_copies(index, &mut mated);
+            retained.add_copies(index, &mut mated);
         }
         let left = dropped.iter().map(|dropped| total - dropped);
-        kept.non_mated = left.zip(&mated).map(|(left, mated)| left - mated).collect();
-        kept.mated = mated;
-        kept
+        retained.non_mated = left.zip(&mated).map(|(left, mated)| left - mated).collect();
+        retained.mated = mated;
+        retained
     }
 
     /// How many points there are.
     pub(crate) fn points(&self) -> usize {
-        self.cuts.len()
+        self.cutoffs.len()
     }
 
     /// Adds the copies of a comparison to the count of each point that has any, and
@@ -78,10 +89,10 @@ impl<'a> Kept<'a> {
             return 0;
         }
         let place = self.places.map_or(0, |places| places[index as usize]);
-        let mut points = self.cuts.partition_point(|cut| cut.place < place);
+        let mut points = self.cutoffs.partition_point(|cutoff| cutoff.place < place);
         counts[..points].iter_mut().for_each(|count| *count += weight);
-        while let Some(cut) = self.cuts.get(points).filter(|cut| cut.place == place) {
-            counts[points] += weight - cut.gone;
+        while let Some(cutoff) = self.cutoffs.get(points).filter(|cutoff| cutoff.place == place) {
+            counts[points] += weight - cutoff.gone;
             points += 1;
         }
         points
@@ -93,11 +104,11 @@ pub(super) fn dropped(discards: &[f64], total: u64) -> Vec<u64> {
     discards.iter().map(|discard| (discard * total as f64).floor() as u64).collect()
 }
 
-/// The cuts before which `dropped` copies stand, which ascend.
+/// The cutoffs before which `dropped` copies stand, which ascend.
 ///
 /// Only sums over blocks of places need every weight, and those are read in the order
-/// in which they lie in memory; the ranking itself is read around the cuts alone.
-fn cuts(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> Vec<Cut> {
+/// in which they lie in memory; the ranking itself is read around the cutoffs alone.
+fn cutoffs(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> Vec<Cutoff> {
     let mut block_bits = 0;
     while places.len() >> block_bits >= BLOCKS {
         block_bits += 1;
@@ -107,7 +118,7 @@ fn cuts(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> Vec<
         sums[(place >> block_bits) as usize] += u32::from(weight);
     }
     let (mut block, mut before) = (0, 0_u64);
-    let cut = |&gone: &u64| {
+    let cutoff = |&gone: &u64| {
         while let Some(&sum) = sums.get(block)
             && before + u64::from(sum) <= gone
         {
@@ -119,14 +130,14 @@ fn cuts(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> Vec<
         for (place, &index) in order.iter().enumerate().skip(start) {
             let weight = u64::from(weights[index as usize]);
             if at + weight > gone {
-                return Cut { place: place as u32, gone: gone - at };
+                return Cutoff { place: place as u32, gone: gone - at };
             }
             at += weight;
         }
         // Nothing is left, or was there.
-        Cut { place: order.len() as u32, gone: 0 }
+        Cutoff { place: order.len() as u32, gone: 0 }
     };
-    dropped.iter().map(cut).collect()
+    dropped.iter().map(cutoff).collect()
 }
 
 #[cfg(test)]
@@ -143,13 +154,13 @@ mod tests {
         let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
         let dropped: Vec<u64> =
             [0.0, 0.1, 0.1001, 0.5, 0.95].map(|u| (u * total as f64) as u64).into();
-        for (cut, &gone) in cuts(&order, &places, &weights, &dropped).iter().zip(&dropped) {
+        for (cutoff, &gone) in cutoffs(&order, &places, &weights, &dropped).iter().zip(&dropped) {
             let weight = |place: usize| u64::from(weights[order[place] as usize]);
-            let before: u64 = (0..cut.place as usize).map(weight).sum();
-            assert_eq!(before + cut.gone, gone);
-            assert!(cut.gone < weight(cut.place as usize));
+            let before: u64 = (0..cutoff.place as usize).map(weight).sum();
+            assert_eq!(before + cutoff.gone, gone);
+            assert!(cutoff.gone < weight(cutoff.place as usize));
         }
-        let nothing = Cut { place: count as u32, gone: 0 };
-        assert_eq!(cuts(&order, &places, &vec![0; count], &[0]), [nothing]);
+        let nothing = Cutoff { place: count as u32, gone: 0 };
+        assert_eq!(cutoffs(&order, &places, &vec![0; count], &[0]), [nothing]);
     }
 }

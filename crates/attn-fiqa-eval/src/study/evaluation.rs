@@ -7,15 +7,15 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::StudyError;
-use super::cache::{ImageHash, keep, recall};
+use super::cache::{ImageHash, load_stored, store};
 use super::config::Settings;
 use super::inputs::hash_pairs;
-use super::results::{Baseline, CurveRecord, Line, TargetRecord};
+use super::results::{Baseline, CurveRecord, Series, TargetRecord};
 use crate::benchmark::Benchmark;
 use crate::comparisons::{Comparisons, pair_qualities};
 use crate::edc::{
-    Bootstrap, Curve, CurveIntervals, Evaluator, Interval, Protocol, Ranking, Resample, Shape,
-    Target,
+    Bootstrap, Curve, CurveIntervals, Evaluator, Interpolation, Interval, Protocol, Ranking,
+    Resample, Target,
 };
 use crate::embeddings::Embeddings;
 use crate::figure::Histogram;
@@ -33,13 +33,13 @@ const STEP_POINTS: usize = 200;
 const RANKING_BYTES: usize = 1 << 29;
 
 /// What a recogniser made of a data set: embeddings of what is compared.
-pub(super) struct Units {
+pub(super) struct TemplateEmbeddings {
     /// Which images have an embedding.
     present: Vec<bool>,
     embeddings: Embeddings,
 }
 
-impl Units {
+impl TemplateEmbeddings {
     /// Reads embeddings of `dim` numbers one by one; `read` copies that of an image and
     /// says whether it has one, as `present` does.
     pub(super) fn gather(
@@ -77,7 +77,7 @@ impl From<crate::EvalError> for GatherError {
 }
 
 /// The comparisons of one data set by one recogniser.
-pub(super) struct Judge<'a> {
+pub(super) struct RecogniserEvaluation<'a> {
     pub(super) dataset: &'a str,
     pub(super) recogniser: &'a str,
     settings: &'a Settings,
@@ -95,8 +95,8 @@ fn without_missing<'b>(benchmark: &'b Benchmark, present: &[bool]) -> (Cow<'b, B
     if present.iter().all(|&present| present) {
         return (Cow::Borrowed(benchmark), 0);
     }
-    let mut kept = benchmark.clone();
-    let usable: Vec<bool> = match &mut kept.templates {
+    let mut usable_benchmark = benchmark.clone();
+    let usable: Vec<bool> = match &mut usable_benchmark.templates {
         None => present.to_vec(),
         Some(templates) => {
             for template in templates.iter_mut() {
@@ -111,24 +111,24 @@ fn without_missing<'b>(benchmark: &'b Benchmark, present: &[bool]) -> (Cow<'b, B
         .map(|pair| usable[pair.a as usize] && usable[pair.b as usize])
         .collect();
     let mut at = keep.iter();
-    kept.pairs.retain(|_| at.next() == Some(&true));
-    if let Some(folds) = &mut kept.folds {
+    usable_benchmark.pairs.retain(|_| at.next() == Some(&true));
+    if let Some(folds) = &mut usable_benchmark.folds {
         let mut at = keep.iter();
         folds.retain(|_| at.next() == Some(&true));
     }
-    let left_out = benchmark.pairs.len() - kept.pairs.len();
-    (Cow::Owned(kept), left_out)
+    let left_out = benchmark.pairs.len() - usable_benchmark.pairs.len();
+    (Cow::Owned(usable_benchmark), left_out)
 }
 
-impl<'a> Judge<'a> {
+impl<'a> RecogniserEvaluation<'a> {
     pub(super) fn new(
         (dataset, recogniser): (&'a str, &'a str),
         settings: &'a Settings,
         benchmark: &'a Benchmark,
-        units: Units,
+        templates: TemplateEmbeddings,
         cache: &'a Path,
     ) -> Result<Self, StudyError> {
-        let Units { present, embeddings } = units;
+        let TemplateEmbeddings { present, embeddings } = templates;
         let (benchmark, left_out) = without_missing(benchmark, &present);
         let comparisons = Comparisons::from_embeddings(&embeddings, &benchmark.pairs);
         let what = format!("dataset '{dataset}', recogniser '{recogniser}'");
@@ -246,8 +246,8 @@ impl<'a> Judge<'a> {
         let Settings { protocols, fmr, .. } = self.settings;
         let mut qualities = Vec::with_capacity(methods.len());
         for &(method, images) in methods {
-            let of_units = self.benchmark.unit_qualities(images);
-            qualities.push(of_units.map_err(self.method_error(method))?);
+            let of_templates = self.benchmark.template_qualities(images);
+            qualities.push(of_templates.map_err(self.method_error(method))?);
         }
         // By method, protocol and target; and the methods by what they lack.
         let mut found: Vec<Vec<Vec<Option<CurveRecord>>>> = Vec::new();
@@ -255,7 +255,7 @@ impl<'a> Judge<'a> {
         for (method, qualities) in qualities.iter().enumerate() {
             let of_qualities = hash_of(qualities.iter().copied());
             let known = |&protocol: &Protocol| {
-                let known = |&fmr: &f64| self.recalled(protocol, fmr, &of_qualities);
+                let known = |&fmr: &f64| self.stored(protocol, fmr, &of_qualities);
                 fmr.iter().map(known).collect::<Vec<Option<CurveRecord>>>()
             };
             let known: Vec<_> = protocols.iter().map(known).collect();
@@ -290,7 +290,7 @@ impl<'a> Judge<'a> {
                             let key =
                                 self.curve_key(protocols[protocol], fmr[target], &of_qualities);
                             found[method][protocol][target] =
-                                Some(keep(self.cache, &key, &record)?);
+                                Some(store(self.cache, &key, &record)?);
                         }
                     }
                 }
@@ -298,28 +298,29 @@ impl<'a> Judge<'a> {
             }
         }
         advance(done);
-        let named = |(found, &(method, _)): (Vec<_>, &(&str, &[f64]))| {
+        let labelled = |(found, &(method, _)): (Vec<_>, &(&str, &[f64]))| {
             let records = found.into_iter().flatten().flatten();
-            records.map(|record| self.named(record, method)).collect::<Vec<CurveRecord>>()
+            records.map(|record| self.labelled(record, method)).collect::<Vec<CurveRecord>>()
         };
-        Ok(found.into_iter().zip(methods).flat_map(named).collect())
+        Ok(found.into_iter().zip(methods).flat_map(labelled).collect())
     }
 
     fn method_error(&self, method: &str) -> impl FnOnce(crate::EvalError) -> StudyError {
         StudyError::measure(format!("dataset '{}', method '{method}'", self.dataset))
     }
 
-    fn recalled(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> Option<CurveRecord> {
-        recall(self.cache, &self.curve_key(protocol, fmr, qualities))
+    fn stored(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> Option<CurveRecord> {
+        load_stored(self.cache, &self.curve_key(protocol, fmr, qualities))
     }
 
     /// By what a method's curve is kept: all that it depends on, and nothing that is
     /// only printed.
     fn curve_key(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> ImageHash {
-        let Settings { limit, replicates, level, seed, tie_orders, .. } = *self.settings;
+        let Settings { max_discard, bootstrap, confidence_level, seed, orders, .. } =
+            *self.settings;
         let how = format!(
-            "curve {protocol} fmr={fmr} limit={limit} replicates={replicates} level={level} \
-             seed={seed} tie_orders={tie_orders}"
+            "curve {protocol} fmr={fmr} max_discard={max_discard} bootstrap={bootstrap} \
+             confidence_level={confidence_level} seed={seed} orders={orders}"
         );
         let key = Sha256::new_with_prefix(self.key).chain_update(how).chain_update(qualities);
         key.finalize().into()
@@ -337,14 +338,16 @@ impl<'a> Judge<'a> {
         if fmr.is_empty() {
             return Ok(vec![Vec::new(); rankings.len()]);
         }
-        let Settings { limit, replicates, level, seed, tie_orders, .. } = *self.settings;
+        let Settings { max_discard, bootstrap, confidence_level, seed, orders, .. } =
+            *self.settings;
         let targets: Vec<Target> = fmr.iter().copied().map(Target::Fmr).collect();
-        let intervals = if replicates > 0 {
+        let intervals = if bootstrap > 0 {
             let resample = match &self.identities {
                 Some(identities) => Resample::Identities(identities),
                 None => Resample::Pairs,
             };
-            let bootstrap = Bootstrap { resample, replicates, seed, level, limit };
+            let bootstrap =
+                Bootstrap { resample, replicates: bootstrap, seed, confidence_level, max_discard };
             let rankings: Vec<&Ranking> = rankings.iter().collect();
             evaluator
                 .bootstrap_each(&rankings, protocol, &targets, &bootstrap)
@@ -356,20 +359,20 @@ impl<'a> Judge<'a> {
         for (ranking, intervals) in rankings.iter().zip(intervals) {
             let curves = evaluator.curves(ranking, protocol, &targets).map_err(self.error())?;
             let ties = evaluator
-                .tie_sensitivity(ranking, protocol, &targets, limit, tie_orders, seed)
+                .tie_sensitivity(ranking, protocol, &targets, max_discard, orders, seed)
                 .map_err(self.error())?;
             let mut records = Vec::with_capacity(curves.len());
             for (index, curve) in curves.iter().enumerate() {
-                let mut record = self.record(Line::Method, curve);
+                let mut record = self.record(Series::Method, curve);
                 record.tied = ties.tied;
                 record.pauc_ties = if ties.orders > 0 { ties.ranges[index].pauc } else { None };
                 if let Some(CurveIntervals { discard, fnmr, pauc, replicates, .. }) =
                     intervals.get(index)
                 {
                     record.replicates.clone_from(replicates);
-                    let ends = |interval: &Interval| [interval.low, interval.high];
-                    record.pauc_interval = pauc.as_ref().map(ends);
-                    let fnmr = fnmr.iter().map(|interval| interval.as_ref().map(ends));
+                    let bounds = |interval: &Interval| [interval.low, interval.high];
+                    record.pauc_interval = pauc.as_ref().map(bounds);
+                    let fnmr = fnmr.iter().map(|interval| interval.as_ref().map(bounds));
                     record.band = discard.iter().copied().zip(fnmr).collect();
                 }
                 records.push(record);
@@ -379,44 +382,53 @@ impl<'a> Judge<'a> {
         Ok(all)
     }
 
-    /// The two ends of every plot.
-    pub(super) fn ends(&self, evaluator: &Evaluator<'_>) -> Result<Vec<CurveRecord>, StudyError> {
-        let Settings { random_orders, seed, limit, .. } = *self.settings;
+    /// The baselines of every plot.
+    pub(super) fn baselines(
+        &self,
+        evaluator: &Evaluator<'_>,
+    ) -> Result<Vec<CurveRecord>, StudyError> {
+        let Settings { orders, seed, max_discard, .. } = *self.settings;
         let key = |protocol: Protocol, fmr: f64| -> ImageHash {
             let how = format!(
-                "ends {protocol} fmr={fmr} limit={limit} seed={seed} random_orders={random_orders}"
+                "baselines {protocol} fmr={fmr} max_discard={max_discard} seed={seed} orders={orders}"
             );
             Sha256::new_with_prefix(self.key).chain_update(how).finalize().into()
         };
         let mut all = Vec::new();
         for &protocol in &self.settings.protocols {
-            let known = |&fmr: &f64| recall::<Vec<CurveRecord>>(self.cache, &key(protocol, fmr));
+            let known =
+                |&fmr: &f64| load_stored::<Vec<CurveRecord>>(self.cache, &key(protocol, fmr));
             let mut found: Vec<Option<Vec<CurveRecord>>> =
                 self.settings.fmr.iter().map(known).collect();
             let lacking: Vec<usize> =
                 (0..found.len()).filter(|&target| found[target].is_none()).collect();
             let target = |&target: &usize| Target::Fmr(self.settings.fmr[target]);
             let targets: Vec<Target> = lacking.iter().map(target).collect();
-            let orders = if targets.is_empty() { 0 } else { random_orders };
+            let orders = if targets.is_empty() { 0 } else { orders };
             let random = evaluator.random_curves(protocol, &targets, orders, seed);
             let random = random.map_err(self.error())?;
             for ((index, &target), curves) in lacking.into_iter().zip(&targets).zip(random) {
-                let oracle = evaluator.oracle_curve(protocol, target).map_err(self.error())?;
+                let best =
+                    evaluator.theoretical_best_curve(protocol, target).map_err(self.error())?;
                 let mut records: Vec<CurveRecord> = self.mean(&curves).into_iter().collect();
-                records.push(self.record(Line::Oracle, &oracle));
+                records.push(self.record(Series::TheoreticalBest, &best));
                 let key = key(protocol, target.value());
-                found[index] = Some(keep(self.cache, &key, &records)?);
+                found[index] = Some(store(self.cache, &key, &records)?);
             }
             all.extend(found.into_iter().flatten().flatten().map(|record| {
-                let name = if record.line == Line::Oracle { "oracle" } else { "random" };
-                self.named(record, name)
+                let name = if record.series == Series::TheoreticalBest {
+                    "theoretical-best"
+                } else {
+                    "random"
+                };
+                self.labelled(record, name)
             }));
         }
         Ok(all)
     }
 
     /// A kept record under the names of this study.
-    fn named(&self, record: CurveRecord, method: &str) -> CurveRecord {
+    fn labelled(&self, record: CurveRecord, method: &str) -> CurveRecord {
         CurveRecord {
             dataset: self.dataset.to_owned(),
             recogniser: self.recogniser.to_owned(),
@@ -428,7 +440,7 @@ impl<'a> Judge<'a> {
     /// The mean line of some curves, and the range of their areas.
     fn mean(&self, curves: &[Curve]) -> Option<CurveRecord> {
         let records: Vec<CurveRecord> =
-            curves.iter().map(|curve| self.record(Line::Random, curve)).collect();
+            curves.iter().map(|curve| self.record(Series::Random, curve)).collect();
         let mut mean = records.first()?.clone();
         let average = |values: &dyn Fn(&CurveRecord) -> Option<f64>| {
             let all: Option<Vec<f64>> = records.iter().map(values).collect();
@@ -448,11 +460,12 @@ impl<'a> Judge<'a> {
     }
 
     /// A curve without the names, which are not kept.
-    fn record(&self, line: Line, curve: &Curve) -> CurveRecord {
-        let steps = curve.shape == Shape::Steps;
+    fn record(&self, series: Series, curve: &Curve) -> CurveRecord {
+        let steps = curve.interpolation == Interpolation::Step;
         let (points, realised) = if curve.points.len() > STEP_POINTS {
-            let share = |index: usize| index as f64 / STEP_POINTS as f64;
-            let points = (0..=STEP_POINTS).map(|n| (share(n), curve.fnmr_at(share(n)))).collect();
+            let discard = |index: usize| index as f64 / STEP_POINTS as f64;
+            let points =
+                (0..=STEP_POINTS).map(|n| (discard(n), curve.fnmr_at(discard(n)))).collect();
             let first = curve.points.first().and_then(|point| point.fmr);
             // A step function's threshold is fixed, and so is its FMR.
             (points, vec![first; STEP_POINTS + 1])
@@ -464,15 +477,15 @@ impl<'a> Judge<'a> {
             dataset: String::new(),
             recogniser: String::new(),
             method: String::new(),
-            line,
+            series,
             protocol: curve.protocol,
             fmr: curve.target.value(),
             steps,
             points,
             realised,
-            pauc: curve.pauc(self.settings.limit),
+            pauc: curve.pauc(self.settings.max_discard),
             pauc_interval: None,
-            above_ideal: curve.above_ideal(self.settings.limit),
+            above_ideal: curve.above_ideal(self.settings.max_discard),
             auc: curve.auc(),
             band: Vec::new(),
             replicates: Vec::new(),

@@ -31,11 +31,11 @@ const CROP: f32 = 2.0;
 
 /// Finds the main face of every image that has no landmarks, and notes its landmarks, by
 /// which it is aligned from then on. Images without a face are noted as such.
-pub(super) fn find(
+pub(super) fn find_main_faces(
     dataset: &mut Dataset<'_>,
     threads: &Threads,
     cache: &Path,
-    tell: &dyn Fn(Progress),
+    on_progress: &dyn Fn(Progress),
 ) -> Result<(), StudyError> {
     let detector = Detector::builtin(threads)?;
     let channels = dataset.config.channels;
@@ -51,7 +51,7 @@ pub(super) fn find(
         .filter(|(_, key)| !table.contains(key))
         .collect();
     let (step, total) = (format!("faces of {}", dataset.config.name), keys.len());
-    let at = |done: usize| tell(Progress { step: step.clone(), done, total });
+    let at = |done: usize| on_progress(Progress { step: step.clone(), done, total });
     let before = total - lacking.len();
     at(before);
 
@@ -99,7 +99,7 @@ pub(super) fn find(
             failed.push((index, Failure::new(Status::NoFace, "no face was found in the image")));
         }
     }
-    dataset.faceless.extend(failed);
+    dataset.without_face.extend(failed);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
 use super::StudyError;
-use super::cache::write_whole;
+use super::cache::write_atomic;
 use super::hash::hex;
 use super::inputs::Dataset;
 use super::network::Network;
@@ -23,26 +23,26 @@ const JPEG_QUALITY: u8 = 88;
 const SIDE: usize = 112;
 
 /// A method's network, where its score has a map.
-pub(super) struct Mapped<'n> {
+pub(super) struct MapSource<'n> {
     pub(super) network: &'n Network,
     pub(super) method: Method,
 }
 
 /// The images of the lowest and of the highest finite scores, with pictures below
-/// `folder/faces`; `tag` tells the maps of one method from another's.
+/// `folder/faces`; `tag` distinguishes the maps of the methods.
 pub(super) fn extremes(
     dataset: &mut Dataset<'_>,
     scores: &[f64],
     count: usize,
-    mapped: Option<&Mapped<'_>>,
+    map_source: Option<&MapSource<'_>>,
     (folder, tag): (&Path, &str),
 ) -> Result<(Vec<FaceRecord>, Vec<FaceRecord>), StudyError> {
     let mut order: Vec<usize> = (0..scores.len()).filter(|&i| scores[i].is_finite()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
     let worst: Vec<usize> = order.iter().copied().take(count).collect();
     let best: Vec<usize> = order.iter().rev().copied().take(count).collect();
-    let shown: Vec<usize> = worst.iter().chain(&best).copied().collect();
-    let mut records: Vec<FaceRecord> = shown
+    let chosen: Vec<usize> = worst.iter().chain(&best).copied().collect();
+    let mut records: Vec<FaceRecord> = chosen
         .iter()
         .map(|&index| FaceRecord {
             image: dataset.benchmark.images[index].name.clone(),
@@ -52,27 +52,27 @@ pub(super) fn extremes(
         })
         .collect();
     if dataset.has_images() {
-        paint(dataset, &shown, mapped, (folder, tag), &mut records)?;
+        draw_examples(dataset, &chosen, map_source, (folder, tag), &mut records)?;
     }
     let best = records.split_off(worst.len());
     Ok((records, best))
 }
 
-fn paint(
+fn draw_examples(
     dataset: &mut Dataset<'_>,
-    shown: &[usize],
-    mapped: Option<&Mapped<'_>>,
+    chosen: &[usize],
+    map_source: Option<&MapSource<'_>>,
     (folder, tag): (&Path, &str),
     records: &mut [FaceRecord],
 ) -> Result<(), StudyError> {
-    let side = mapped.map_or(SIDE, |mapped| mapped.network.side());
+    let side = map_source.map_or(SIDE, |map_source| map_source.network.side());
     let names: Vec<Option<String>> = {
         let hashes = dataset.hashes();
         let name = |&index: &usize| hashes[index].as_ref().ok().map(|hash| hex(&hash[..8]));
-        shown.iter().map(name).collect()
+        chosen.iter().map(name).collect()
     };
     let crops: Vec<Option<Crop>> =
-        shown.iter().map(|&index| dataset.crop(index, side).ok()).collect();
+        chosen.iter().map(|&index| dataset.crop(index, side).ok()).collect();
     for ((crop, name), record) in crops.iter().zip(&names).zip(records.iter_mut()) {
         if let (Some(crop), Some(name)) = (crop, name) {
             let file = format!("faces/{name}.jpg");
@@ -80,7 +80,7 @@ fn paint(
             record.face = Some(file);
         }
     }
-    let Some(Mapped { network, method }) = mapped else { return Ok(()) };
+    let Some(MapSource { network, method }) = map_source else { return Ok(()) };
     let good: Vec<Crop> = crops.iter().flatten().cloned().collect();
     let request = Request { received: true, ..Request::new(*method) };
     let mut maps = network.assess(&good, &request).into_iter();
@@ -120,7 +120,7 @@ fn write_jpeg(path: &Path, rgb: &[u8], side: usize) -> Result<(), StudyError> {
     let mut encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
     let side = side as u32;
     encoder.encode(rgb, side, side, ExtendedColorType::Rgb8).map_err(|error| {
-        StudyError::Foreign { path: path.to_owned(), problem: error.to_string() }
+        StudyError::UnexpectedContent { path: path.to_owned(), problem: error.to_string() }
     })?;
-    write_whole(path, &bytes)
+    write_atomic(path, &bytes)
 }

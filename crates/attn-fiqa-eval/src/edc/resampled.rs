@@ -10,7 +10,7 @@ pub(crate) enum Weights<'a> {
     /// Once.
     One,
     /// As often as it was drawn.
-    Each(&'a Drawn),
+    Each(&'a ResampledSet),
 }
 
 impl Weights<'_> {
@@ -38,14 +38,14 @@ impl Weights<'_> {
 /// A comparison or person drawn 256 times would count as drawn 255 times; the
 /// probability of that is below 10⁻⁵⁰⁰.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Drawn {
+pub(crate) struct ResampledSet {
     weights: Vec<u16>,
     totals: [u64; 2],
     /// Draws of each comparison of a kind, or of each person.
     counts: Vec<u8>,
 }
 
-impl Drawn {
+impl ResampledSet {
     /// Bytes that a drawn set of so many comparisons takes.
     pub(crate) fn bytes(comparisons: usize) -> usize {
         3 * comparisons

@@ -13,7 +13,7 @@ pub struct Logistic {
 /// perfectly no number would.
 const STEPS: usize = 50;
 
-/// Penalty on the square of the standardised slope, a picture: keeps it finite where the
+/// Penalty on the square of the standardised slope, a sample: keeps it finite where the
 /// outcomes can be told apart perfectly.
 const RIDGE: f64 = 1e-6;
 
@@ -29,8 +29,8 @@ impl Logistic {
         if !(deviation.is_finite() && deviation > 0.0) || happened == 0.0 || happened == count {
             return None;
         }
-        let share = happened / count;
-        let (mut slope, mut intercept) = (0.0, (share / (1.0 - share)).ln());
+        let fraction = happened / count;
+        let (mut slope, mut intercept) = (0.0, (fraction / (1.0 - fraction)).ln());
         for _ in 0..STEPS {
             let mut gradient = [RIDGE * count * slope, 0.0];
             let mut hessian = [RIDGE * count, 0.0, 0.0];

@@ -117,7 +117,18 @@ pub enum EvalError {
     },
 }
 
-/// The rate in `[0, 1]`, or which one is not.
+/// That two lists which belong together are of one length.
+pub(crate) fn check_count(
+    (what, found): (&'static str, usize),
+    (against, expected): (&'static str, usize),
+) -> Result<(), EvalError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(EvalError::Count { what, found, against, expected }),
+    }
+}
+
+/// That a rate lies in `[0, 1]`.
 pub(crate) fn check_rate(what: &'static str, value: f64) -> Result<(), EvalError> {
     if (0.0..=1.0).contains(&value) {
         return Ok(());

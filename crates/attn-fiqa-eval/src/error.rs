@@ -1,5 +1,7 @@
 //! What can be wrong with a set of comparisons before anything is measured.
 
+use crate::fraction::Fraction;
+
 /// A set of comparisons or qualities that cannot be measured, and why.
 ///
 /// Positions count from 0, in the order in which the values were given. What is
@@ -130,8 +132,6 @@ pub(crate) fn check_count(
 
 /// That a rate lies in `[0, 1]`.
 pub(crate) fn check_rate(what: &'static str, value: f64) -> Result<(), EvalError> {
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(EvalError::OutOfRange { what, value, expected: "a fraction between 0 and 1" })
+    let expected = "a fraction from 0 to 1";
+    Fraction::new(value).map(drop).ok_or(EvalError::OutOfRange { what, value, expected })
 }

@@ -47,6 +47,8 @@ pub mod report;
 pub mod study;
 
 mod error;
+mod fraction;
 mod random;
 
 pub use error::EvalError;
+pub use fraction::{Fraction, NotAFraction};

@@ -17,6 +17,7 @@ use super::{
     ConfigError, DatasetConfig, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig,
     ScoresFrom, Settings,
 };
+use crate::Fraction;
 use crate::benchmark::BenchmarkKind;
 use crate::files::quality_columns;
 
@@ -126,7 +127,7 @@ impl Reader<'_> {
         let Some(settings) = settings else { return Ok(Settings::default()) };
         let span = settings.span();
         let settings = settings.into_inner();
-        let rate = |value: &f64| *value > 0.0 && *value < 1.0;
+        let rate = |value: &f64| Fraction::new(*value).is_some_and(Fraction::is_inside);
         let problem = if settings.fmr.is_empty() || !settings.fmr.iter().all(rate) {
             "fmr needs rates between 0 and 1, such as [1e-2, 1e-3]"
         } else if has_twice(&settings.fmr) {

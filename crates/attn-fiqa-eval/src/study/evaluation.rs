@@ -383,7 +383,7 @@ impl<'a> RecogniserEvaluation<'a> {
     }
 
     /// The baselines of every plot.
-    pub(super) fn baselines(
+    pub(super) fn baseline_curves(
         &self,
         evaluator: &Evaluator<'_>,
     ) -> Result<Vec<CurveRecord>, StudyError> {

@@ -105,7 +105,7 @@ fn median_interval(ascending: &[f64]) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::stream::Stream;
 
     #[test]
     fn groups_add_up_and_failures_are_rejected() {
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn intervals_hold_the_truth_as_often_as_they_say() {
         // Qualities uniform on 0 to 100: the median is 50, and 40 % are below 40.
-        let mut random = Random::new(5, 0);
+        let mut random = Stream::new(5, 0);
         let groups = ["one".to_owned()];
         let (mut median, mut rejected) = (0, 0);
         for _ in 0..400 {

@@ -48,7 +48,7 @@ pub mod study;
 
 mod error;
 mod fraction;
-mod random;
+mod stream;
 
 pub use error::EvalError;
 pub use fraction::{Fraction, NotAFraction};

@@ -61,7 +61,7 @@ pub(super) fn fit_logistic(values: &[f64], outcomes: &[bool]) -> Option<MatchPro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::degrade::Random;
+    use attn_fiqa::random::Random;
 
     #[test]
     fn the_model_that_generated_the_outcomes_is_found() {

@@ -56,8 +56,8 @@ pub(crate) struct BestArgs {
     ///
     /// The 16×16 grey thumbnail of a face is compared with those of better faces of its group;
     /// above 1 nothing is left out.
-    #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_IMAGE, value_parser = finite_f32, hide_short_help = true, help_heading = "Choice")]
-    pub(crate) same_picture: f32,
+    #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_IMAGE, value_parser = finite_f32, hide_short_help = true, alias = "same-picture", help_heading = "Choice")]
+    pub(crate) same_image: f32,
 
     /// Least cosine of two embeddings of one person, with --group-by identity
     ///
@@ -67,7 +67,7 @@ pub(crate) struct BestArgs {
     pub(crate) same_identity: f32,
 
     /// Method to rank by [default: the model's calibrated one, else attn]
-    #[arg(long, value_name = "NAME", help_heading = "Choice")]
+    #[arg(long, value_name = "NAME", hide_short_help = true, help_heading = "Choice")]
     pub(crate) method: Option<Method>,
 
     /// Also write the crops of the chosen faces into this folder
@@ -83,7 +83,13 @@ pub(crate) struct BestArgs {
     /// csv or jsonl [default: by --output]
     ///
     /// Without --output: a table on a terminal, else csv.
-    #[arg(long, value_enum, hide_possible_values = true, help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
     pub(crate) format: Option<BestFormat>,
 
     /// Write to this file, which appears only when it is complete

@@ -87,7 +87,7 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     }
     let picks = select(
         &candidates(&faces),
-        &SelectOptions { top: args.top.get(), same_image: args.same_picture },
+        &SelectOptions { top: args.top.get(), same_image: args.same_image },
     );
     let mut not_written = 0_u64;
     for pick in &picks {

@@ -1,6 +1,5 @@
 //! `attn-fiqa embed`: faces to the numbers by which they are compared.
 
-mod npy;
 mod writer;
 
 use anyhow::bail;

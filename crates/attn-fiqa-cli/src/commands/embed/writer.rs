@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use attn_fiqa::pipeline::Row;
 use attn_fiqa::status::Status;
+use attn_fiqa_eval::files::npy;
 
-use super::npy;
 use crate::args::{Column, FormatChoice};
 use crate::output::{self, ColumnChoice, Columns, NewFile, Record, Sink, printable};
 use crate::summary::Summary;

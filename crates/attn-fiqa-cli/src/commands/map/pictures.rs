@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use attn_fiqa::visualize::{PatchGrid, encode_png, overlay, render_map};
+use attn_fiqa_eval::files::npy;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -75,7 +76,7 @@ fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow:
         write_file(&file(OVERLAY), &encode_png(&over.rgb, over.width, over.height)?)?;
         let raw = match files.format {
             GridFormat::Json => grid_json(image, head, values, side),
-            GridFormat::Npy => grid_npy(values, side),
+            GridFormat::Npy => npy::to_bytes(&[side, side], values),
         };
         write_file(&file(grid_ending(files.format)), &raw)?;
     }
@@ -91,21 +92,4 @@ fn grid_json(image: &Spooled, head: Option<usize>, values: &[f32], side: usize) 
         "grid": rows,
     });
     format!("{object}\n").into_bytes()
-}
-
-/// NumPy's format, version 1.0: magic, header length, a Python literal padded so
-/// that the data start at a multiple of 64, then the values `[row, column]`.
-fn grid_npy(values: &[f32], side: usize) -> Vec<u8> {
-    const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
-    const ALIGNMENT: usize = 64;
-    let literal =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({side}, {side}), }}");
-    let before_padding = MAGIC.len() + size_of::<u16>() + literal.len() + 1;
-    let padding = before_padding.next_multiple_of(ALIGNMENT) - before_padding;
-    let header = format!("{literal}{:padding$}\n", "");
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
 }

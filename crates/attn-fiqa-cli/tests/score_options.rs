@@ -67,7 +67,7 @@ fn more_pixels_than_the_limit_are_too_large() {
             [
                 "wide.png",
                 "too-large",
-                "the picture is 512×512 = 262144 pixels and the limit is 12544: make it smaller or \
+                "the image is 512×512 = 262144 pixels and the limit is 12544: make it smaller or \
                  raise the limit on pixels (--max-pixels, --max-bytes and --max-memory are the \
                  limits)",
             ],

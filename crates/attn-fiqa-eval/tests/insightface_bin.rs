@@ -108,6 +108,11 @@ fn nothing_is_called_that_a_set_of_images_does_not_need() {
     assert!(error.contains("refers to `posix.system`, and this program refuses"), "{error}");
     let hostile = b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x01x\x85R.";
     assert!(read(hostile).expect_err("refused").contains("`builtins.eval`"));
+    // DUP, dictionaries, floats, persistent ids and objects, which a state dict may hold.
+    for opcode in *b"2}dsuGQ\x81\x8a" {
+        let error = read(&[0x80, 2, opcode, b'.']).expect_err("refused");
+        assert!(error.contains(&format!("at byte 2: instruction 0x{opcode:02x}")), "{error}");
+    }
 }
 
 #[test]

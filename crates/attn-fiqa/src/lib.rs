@@ -62,11 +62,13 @@ pub mod crop;
 
 pub mod backend;
 pub mod checkpoint;
+#[doc(hidden)]
+pub mod pickle;
 pub mod vit;
 
 pub mod measure;
 pub mod onnx;
-mod random;
+pub mod random;
 pub mod recognise;
 
 pub mod map;

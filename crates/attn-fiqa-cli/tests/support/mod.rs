@@ -15,8 +15,8 @@ use tempfile::TempDir;
 pub(crate) const SCORE_TOLERANCE: f32 = 1e-3;
 
 /// The first heading of every run without further columns.
-pub(crate) const HEADING: &str = "path,face,status,score,quality,way,box_x,box_y,box_width,box_height,\
-                                  confidence,eye_distance,roll,yaw,message";
+pub(crate) const HEADING: &str = "path,face,status,score,quality,crop_origin,box_x,box_y,box_width,box_height,\
+                                  detection_score,inter_eye_distance,roll,yaw,message";
 
 /// The heading with `--aligned`.
 pub(crate) const ALIGNED_HEADING: &str = "path,status,score,quality,message";
@@ -26,7 +26,7 @@ pub(crate) const CUT: &str =
     "the file ends before the image is complete: copy or download it again";
 pub(crate) const MISSING: &str = "no such file";
 pub(crate) const NOT_AN_IMAGE: &str = "the file is not an image in a known format: JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI are read";
-pub(crate) const WRONG_SIZE: &str = "the picture is 512×512 pixels and the network takes 112×112: have its faces found and \
+pub(crate) const WRONG_SIZE: &str = "the image is 512×512 pixels and the network takes 112×112: have its faces found and \
      aligned or, if it is an aligned face already, have it resized (without --aligned faces are \
      found and aligned, with --resize resized)";
 

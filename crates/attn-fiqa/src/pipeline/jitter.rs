@@ -9,7 +9,7 @@ use crate::align::Landmarks;
 use crate::crop::Crop;
 use crate::engine::{Engine, Request};
 use crate::pixels::Image;
-use crate::random::{STEP, split_mix};
+use crate::random::Random;
 use crate::score::Method;
 
 /// Standard deviation of the noise on each coordinate, as a fraction of the
@@ -60,19 +60,17 @@ fn sample_std(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Normally distributed numbers by Box and Muller's transform of SplitMix64.
-struct Noise(u64);
+/// Normally distributed numbers by Box and Muller's transform.
+struct Noise(Random);
 
 impl Noise {
     fn new() -> Self {
-        Self(0x6a77_1773)
+        Self(Random::from_state(0x6a77_1773))
     }
 
     /// Between 0 and 1, never 0.
     fn uniform(&mut self) -> f64 {
-        let mixed = split_mix(self.0);
-        self.0 = self.0.wrapping_add(STEP);
-        ((mixed >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        ((self.0.bits() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
     fn normal(&mut self) -> f64 {

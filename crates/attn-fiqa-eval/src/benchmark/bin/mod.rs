@@ -1,24 +1,28 @@
 //! InsightFace's `.bin`: a pickle of `(list of encoded images, list of bool)`.
 //!
-//! Pair `i` is images `2i` and `2i + 1`. The pickle is followed as data by a machine
-//! that knows only what such files hold; nothing in it is executed.
+//! Pair `i` is images `2i` and `2i + 1`. The pickle is read as data by the library's
+//! [machine](attn_fiqa::pickle) with the `vocabulary` of such files; nothing in it is executed.
 
-mod machine;
-mod value;
+mod vocabulary;
 
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use attn_fiqa::pickle::{self, Id, Limits, Refusal, Value};
+
 use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::comparisons::Pair;
 use crate::files::lines::open;
-use crate::files::{FileError, FileProblem, check_classes};
-use value::{Arena, Bytes, Value};
+use crate::files::{FileError, FileProblem, check_classes, sanitized};
+use vocabulary::{Bytes, ImageSetValues, ImageSetVocabulary, Object, bytes_of};
 
 /// Larger than any `.bin` of the field.
 const MAX_BYTES: u64 = 4 << 30;
+
+/// An image needs about 20 instructions, and module paths are far shorter than 256 bytes.
+const LIMITS: Limits = Limits { bytes: usize::MAX, instructions: 4 << 20, name: 256 };
 
 /// Reads a `.bin` file. Images are named by their number, `00000` and so on, as the
 /// CR-FIQA extraction names them.
@@ -58,8 +62,10 @@ pub fn parse_insightface_bin(
 ) -> Result<Benchmark, FileError> {
     let damaged = |what: String| FileError::new(file, FileProblem::Damaged(what));
     let (parts, labels) = {
-        let arena = machine::run(&bytes).map_err(damaged)?;
-        contents(&arena).map_err(damaged)?
+        let mut vocabulary = ImageSetVocabulary { encodable: bytes.len() };
+        let read = pickle::run(&bytes, &mut vocabulary, LIMITS);
+        let (values, root) = read.map_err(|refusal| damaged(describe(refusal)))?;
+        contents(&values, root).map_err(damaged)?
     };
     if parts.len() != 2 * labels.len() {
         let (what, found) = ("images", parts.len());
@@ -85,23 +91,55 @@ pub fn parse_insightface_bin(
     Ok(Benchmark { name, images, templates: None, pairs, folds: None })
 }
 
+/// Why a pickle is not a set of images.
+fn describe(refusal: Refusal<'_>) -> String {
+    match refusal {
+        Refusal::ForbiddenGlobal { module, name } => format!(
+            "it refers to `{}`, and this program refuses to call that: a set of images holds \
+             only bytes, arrays of bytes and labels",
+            sanitized(&format!("{module}.{name}"))
+        ),
+        Refusal::Malformed { at, what } => format!("at byte {at}: {what}"),
+        Refusal::UnknownProtocol { found } => {
+            format!("it is written in pickle protocol {found}; expected one of 2 to 5")
+        }
+        Refusal::UnknownInstruction { at, opcode } => {
+            format!("at byte {at}: instruction 0x{opcode:02x} is not one that sets of images need")
+        }
+        Refusal::Truncated { at } => {
+            format!("at byte {at}: the file ends in the middle of a value")
+        }
+        Refusal::TooLarge { limit, unit } => {
+            format!("it has more than {limit} {unit}, more than any set of images")
+        }
+        _ => "it is not a pickle that is read".to_owned(),
+    }
+}
+
 /// The images and labels in what a pickle made.
-fn contents(arena: &Arena<'_>) -> Result<(Vec<Bytes>, Vec<bool>), String> {
+fn contents(values: &ImageSetValues<'_>, root: Id) -> Result<(Vec<Bytes>, Vec<bool>), String> {
     const EXPECTED: &str = "expected a pair of lists, images and labels";
-    let (Value::Tuple(parts) | Value::List(parts)) = arena.get(arena.root) else {
+    let (Value::Tuple(parts) | Value::List(parts)) = values.get(root) else {
         return Err(EXPECTED.to_owned());
     };
     let &[images, labels] = parts.as_slice() else { return Err(EXPECTED.to_owned()) };
-    let list = |id| match arena.get(id) {
+    let list = |id| match values.get(id) {
         Value::List(items) | Value::Tuple(items) => Ok(items),
         _ => Err(EXPECTED.to_owned()),
     };
-    let image = |(index, &id): (usize, &value::Id)| match arena.get(id) {
-        Value::Bytes(bytes) | Value::Array(Some(bytes)) if !bytes.is_empty() => Ok(bytes.clone()),
-        Value::Bytes(_) | Value::Array(_) => Err(format!("image {index} has no bytes")),
-        _ => Err(format!("image {index} is neither bytes nor an array of bytes")),
+    let image = |(index, &id): (usize, &Id)| {
+        let bytes = match values.get(id) {
+            Value::Object(Object::Array(bytes)) => bytes.clone(),
+            value => match bytes_of(value) {
+                Some(bytes) => Some(bytes),
+                None => {
+                    return Err(format!("image {index} is neither bytes nor an array of bytes"));
+                }
+            },
+        };
+        bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(|| format!("image {index} has no bytes"))
     };
-    let label = |(index, &id): (usize, &value::Id)| match arena.get(id) {
+    let label = |(index, &id): (usize, &Id)| match values.get(id) {
         Value::Bool(mated) => Ok(*mated),
         Value::Int(0) => Ok(false),
         Value::Int(1) => Ok(true),

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::machine;
-use super::{Arena, Node, NodeId, PickledTensor, not_a_state_dict};
+use super::vocabulary::{Object, StateDictValues, StateDictVocabulary};
+use super::{LIMITS, PickleProblem, PickledTensor, not_a_state_dict};
 use crate::checkpoint::diagnostics::sanitized;
 use crate::checkpoint::error::CheckpointProblem;
+use crate::pickle::{Id, Value, run};
 
 /// Keys under which training programs put the state dict: those of timm and Lightning, of
 /// PyTorch's tutorial, and of InsightFace, whose classifier stands beside it.
@@ -32,16 +33,17 @@ pub(in crate::checkpoint) struct StateDict<'a> {
 pub(in crate::checkpoint) fn find_state_dict(
     pickle: &[u8],
 ) -> Result<StateDict<'_>, CheckpointProblem> {
-    let arena = machine::run(pickle).map_err(CheckpointProblem::Pickle)?;
+    let (values, root) = run(pickle, &mut StateDictVocabulary, LIMITS)
+        .map_err(|refusal| CheckpointProblem::Pickle(PickleProblem::from(refusal)))?;
     let mut wrappers = Vec::new();
     let mut beside = Vec::new();
-    let mut entries = dict_entries(&arena, arena.root)?;
+    let mut entries = dict_entries(&values, root)?;
     loop {
-        let inside: Vec<(&str, NodeId)> = entries
+        let inside: Vec<(&str, Id)> = entries
             .iter()
             .copied()
             .filter(|(key, value)| {
-                WRAPPERS.contains(key) && matches!(arena.get(*value), Node::Dict(_))
+                WRAPPERS.contains(key) && matches!(values.get(*value), Value::Dict(_))
             })
             .collect();
         match inside.as_slice() {
@@ -60,7 +62,7 @@ pub(in crate::checkpoint) fn find_state_dict(
                         .map(|(key, _)| sanitized(key)),
                 );
                 wrappers.push(wrapper.to_owned());
-                entries = dict_entries(&arena, value)?;
+                entries = dict_entries(&values, value)?;
             }
             several => {
                 return Err(CheckpointProblem::SeveralNetworks {
@@ -69,18 +71,18 @@ pub(in crate::checkpoint) fn find_state_dict(
             }
         }
     }
-    Ok(StateDict { tensors: collect(&arena, &entries)?, wrappers, beside })
+    Ok(StateDict { tensors: collect(&values, &entries)?, wrappers, beside })
 }
 
 /// The entries of a dictionary, whose keys must be distinct texts.
 fn dict_entries<'a>(
-    arena: &Arena<'a>,
-    id: NodeId,
-) -> Result<Vec<(&'a str, NodeId)>, CheckpointProblem> {
-    let Node::Dict(pairs) = arena.get(id) else {
-        let found = match arena.get(id) {
-            Node::Tensor(_) => "a single tensor",
-            Node::List(_) | Node::Tuple(_) => "a list",
+    values: &StateDictValues<'a>,
+    id: Id,
+) -> Result<Vec<(&'a str, Id)>, CheckpointProblem> {
+    let Value::Dict(pairs) = values.get(id) else {
+        let found = match values.get(id) {
+            Value::Object(Object::Tensor(_)) => "a single tensor",
+            Value::List(_) | Value::Tuple(_) => "a list",
             _ => "a single value",
         };
         return Err(problem(format!(
@@ -90,7 +92,7 @@ fn dict_entries<'a>(
     let mut seen = HashSet::new();
     let mut entries = Vec::new();
     for &(key, value) in pairs {
-        let Node::Text(key) = *arena.get(key) else {
+        let Value::Text(key) = *values.get(key) else {
             return Err(problem(
                 "holds a dictionary whose keys are not texts; expected a dictionary of tensors, \
                  as model.state_dict() gives"
@@ -106,14 +108,14 @@ fn dict_entries<'a>(
 }
 
 fn collect<'a>(
-    arena: &Arena<'a>,
-    entries: &[(&'a str, NodeId)],
+    values: &StateDictValues<'a>,
+    entries: &[(&'a str, Id)],
 ) -> Result<Vec<(&'a str, PickledTensor<'a>)>, CheckpointProblem> {
     let mut tensors = Vec::new();
     let mut others = Vec::new();
     for &(key, value) in entries {
-        match arena.get(value) {
-            Node::Tensor(tensor) => tensors.push((key, tensor.as_ref().clone())),
+        match values.get(value) {
+            Value::Object(Object::Tensor(tensor)) => tensors.push((key, tensor.as_ref().clone())),
             _ => others.push(key),
         }
     }

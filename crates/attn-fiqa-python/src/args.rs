@@ -38,6 +38,15 @@ pub(crate) fn count(
     }
 }
 
+/// A whole number from 0 to `high`.
+pub(crate) fn whole(name: &str, given: &Bound<'_, PyAny>, high: u64) -> PyResult<u64> {
+    let number = given.extract::<u64>().ok().filter(|&number| number <= high);
+    number.ok_or_else(|| {
+        let found = repr(given);
+        bad_request(format!("{name} is {found}; expected a whole number from 0 to {high}"))
+    })
+}
+
 /// A number from `low` to `high`.
 pub(crate) fn within(name: &str, number: f32, low: f32, high: f32) -> PyResult<f32> {
     if (low..=high).contains(&number) {

@@ -11,7 +11,7 @@ use numpy::{
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::args::one_of;
+use crate::args::{one_of, whole};
 use crate::error::{AttnFiqaError, bad_request};
 use crate::guard::detached;
 use crate::image::{dtype, tuple};
@@ -24,6 +24,9 @@ const SCALES: [(&str, ScoreScale); 3] = [
     ("similarity", ScoreScale::Similarity),
     ("distance", ScoreScale::Distance),
 ];
+
+/// Each replicate leaves three numbers.
+const MAX_REPLICATES: u64 = 1_000_000;
 
 /// The threads of evaluations; those of `rayon`'s own pool would not survive a fork.
 static POOL: PerProcess<rayon::ThreadPool> = PerProcess::new();
@@ -224,9 +227,11 @@ pub(crate) fn advise(
     fnmr: Option<f64>,
     threshold: Option<f64>,
     scale: &str,
-    bootstrap: usize,
-    seed: u64,
+    bootstrap: &Bound<'_, PyAny>,
+    seed: &Bound<'_, PyAny>,
 ) -> PyResult<Advice> {
+    let replicates = whole("bootstrap", bootstrap, MAX_REPLICATES)? as usize;
+    let seed = whole("seed", seed, u64::MAX)?;
     let scale = one_of("scale", scale, &SCALES)?;
     let target = target(fmr, fnmr, threshold)?;
     let reject = match (reject, below) {
@@ -263,8 +268,8 @@ pub(crate) fn advise(
         pair_qualities(&qualities, &pairs)?;
         let comparisons = Comparisons::new(similarities, mated, scale)?;
         let evaluator = Evaluator::new(&comparisons);
-        let drawn = Bootstrap { replicates: bootstrap, seed, ..Bootstrap::default() };
-        let drawn = (bootstrap > 0).then_some(&drawn);
+        let drawn = Bootstrap { replicates, seed, ..Bootstrap::default() };
+        let drawn = (replicates > 0).then_some(&drawn);
         rejection::advise(&evaluator, &pairs, &qualities, reject, target, drawn)
     })?;
     advice.map(Advice).map_err(bad_request)

@@ -220,7 +220,7 @@ impl Scorer {
         }
     }
 
-    #[pyo3(signature = (crops, *, color=None, maps=false, embeddings=false))]
+    #[pyo3(signature = (crops, *, color, maps=false, embeddings=false))]
     fn score_aligned(
         &self,
         py: Python<'_>,

@@ -1,6 +1,6 @@
 """Face image quality from the attention of a face-recognition Vision Transformer."""
 
-from . import evaluation, models
+from . import evaluation, models, types
 from ._calibrate import calibrate
 from ._errors import (
     AttnFiqaError,
@@ -43,4 +43,5 @@ __all__ = [
     "evaluation",
     "models",
     "overlay",
+    "types",
 ]

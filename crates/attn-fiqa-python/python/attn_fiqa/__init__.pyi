@@ -12,16 +12,15 @@ insightface, uniface). Coordinates are pixels of the upright image; the centre o
 pixel is (0, 0).
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import CapsuleType
-from typing import IO, Any, Literal, Protocol, TypeAlias, final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import evaluation as evaluation
 from . import models as models
+from . import types as types
 from ._calibrate import calibrate as calibrate
 from ._errors import AttnFiqaError as AttnFiqaError
 from ._errors import AttnFiqaWarning as AttnFiqaWarning
@@ -29,34 +28,32 @@ from ._errors import ImageError as ImageError
 from ._errors import ModelError as ModelError
 from ._errors import NoFaceError as NoFaceError
 from ._errors import RequestError as RequestError
+from .types import Band, Color, CropOrigin, Image, Path, Pixels, PilImage, Precision
+
+__all__ = [
+    "AlignedScores",
+    "ArrowTable",
+    "AttnFiqaError",
+    "AttnFiqaWarning",
+    "Face",
+    "FileScore",
+    "FileScores",
+    "ImageError",
+    "ModelError",
+    "NoFaceError",
+    "RequestError",
+    "Scorer",
+    "__version__",
+    "align",
+    "calibrate",
+    "draw",
+    "evaluation",
+    "models",
+    "overlay",
+    "types",
+]
 
 __version__: str
-__all__: list[str]
-
-class SupportsArrayInterface(Protocol):
-    @property
-    def __array_interface__(self) -> dict[str, Any]: ...
-
-class SupportsDLPack(Protocol):
-    def __dlpack__(self, *, stream: Any = ...) -> Any: ...
-    def __dlpack_device__(self) -> tuple[Any, Any]: ...
-
-class SupportsPilImage(Protocol):
-    """A ``PIL.Image.Image``."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    def convert(self, mode: str) -> Any: ...
-
-Color: TypeAlias = Literal["rgb", "bgr"]
-Precision: TypeAlias = Literal["f32", "bf16", "int8", "auto"]
-Band: TypeAlias = Literal["unusable", "poor", "fair", "good", "excellent"]
-CropOrigin: TypeAlias = Literal["aligned", "detected", "refined", "landmarks"]
-Path: TypeAlias = str | os.PathLike[str]
-Pixels: TypeAlias = NDArray[np.uint8] | SupportsArrayInterface | SupportsDLPack
-Image: TypeAlias = Path | bytes | bytearray | memoryview | IO[bytes] | SupportsPilImage | Pixels
 
 @final
 class Scorer:
@@ -94,6 +91,7 @@ class Scorer:
         heads: int | None = None,
         activation: Literal["relu6", "gelu"] | None = None,
     ) -> Scorer: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[Path | None], dict[str, Any]]: ...
     @property
     def model(self) -> str:
         """The model's file, or the name of the built-in model."""
@@ -184,7 +182,7 @@ class Scorer:
         max_faces: int | None = None,
         min_confidence: float | None = None,
         min_inter_eye_distance: float = 0.0,
-        batch: int = 32,
+        batch: int | None = None,
         max_memory: int | None = None,
         progress: bool = False,
     ) -> FileScores:
@@ -195,7 +193,8 @@ class Scorer:
             or an `ImageError`.
         :param recursive: whether folders inside folders are searched.
         :param aligned: whether every image is an aligned face already.
-        :param batch: images that are worked on together; scores do not depend on it.
+        :param batch: images that are worked on together, 32 if ``None``; scores do not depend on
+            it.
         :param max_memory: bytes that images may hold at once; ``None`` is half of what the
             process may use.
         :param progress: whether a progress bar is shown, by ``tqdm``, which must be installed.
@@ -288,6 +287,7 @@ class Face:
         """Everything but the crop, with plain lists in place of arrays."""
 
     def _repr_html_(self) -> str: ...
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]: ...
 
 @final
 class AlignedScores:
@@ -347,6 +347,8 @@ class FileScore:
     def to_dict(self) -> dict[str, Any]:
         """One row of a table, with the names of `FileScores.to_arrow`."""
 
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]: ...
+
 @final
 class FileScores(Iterator[FileScore]):
     """The rows of `Scorer.score_files`, in the order of the files."""
@@ -390,7 +392,7 @@ def draw(
     colours or in RGB."""
 
 def overlay(
-    crop: Pixels | SupportsPilImage,
+    crop: Pixels | PilImage,
     map: ArrayLike,
     *,
     color: Color | None = None,

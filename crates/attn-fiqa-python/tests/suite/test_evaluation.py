@@ -15,8 +15,10 @@ from attn_fiqa import evaluation
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(5)
-    pairs = rng.integers(0, 300, size=(3000, 2))
-    pairs[pairs[:, 0] == pairs[:, 1], 1] = 301
+    # Each pair once.
+    first, second = np.triu_indices(302, 1)
+    chosen = rng.choice(len(first), 3000, replace=False)
+    pairs = np.stack([first[chosen], second[chosen]], axis=1)
     qualities = rng.uniform(0, 100, size=302).round(1)
     mated = np.arange(3000) % 2 == 0
     noise = rng.normal(0, 0.15, size=3000)
@@ -117,7 +119,7 @@ def test_wrong_arrays_are_named(data):
     ]:
         with pytest.raises(attn_fiqa.RequestError, match=says):
             evaluation.edc(*arguments)
-    with pytest.raises(attn_fiqa.RequestError, match="image 300"):
+    with pytest.raises(attn_fiqa.RequestError, match="but there are 300 images"):
         evaluation.advise(qualities[:300], pairs, similarities, mated, reject=0.1)
     with pytest.raises(attn_fiqa.RequestError, match="give one of the two"):
         evaluation.advise(qualities, pairs, similarities, mated)

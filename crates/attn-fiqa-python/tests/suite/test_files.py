@@ -84,7 +84,9 @@ def test_a_table_goes_to_every_package(scorer, folder):
     assert np.float32(frame["score"][0]) == np.float32(scorer.score(PHOTO)[0].score)
     pandas = pd.DataFrame.from_arrow(own)
     assert list(pandas["path"]) == frame["path"].to_list()
-    assert duckdb.sql("select count(*) from arrow where quality >= 0").fetchone() == (2,)
+    assert duckdb.sql("select path from arrow where quality >= 0").fetchall() == [
+        (path,) for path, quality in zip(arrow["path"].to_pylist(), [1, None, 1]) if quality
+    ]
     assert "map" not in table().column_names
     rows = [row.to_dict() for row in scorer.score_files(folder)]
     assert [row["status"] for row in rows] == arrow["status"].to_pylist()
@@ -98,10 +100,9 @@ def test_a_table_without_rows_has_columns(scorer, folder):
     assert len(pl.DataFrame(scorer.score_files(folder / "b.jpg").to_arrow())) == 1
 
 
-def test_a_table_of_many_rows_has_them_all(scorer, crops, tmp_path):
+def test_a_table_of_many_rows_has_them_all(scorer, tmp_path):
     """More than one record batch."""
-    path = FACES / "blur-5.png"
-    table = attn_fiqa.Scorer(methods=["attn"]).score_files([path] * 4100, max_faces=1).to_arrow()
+    table = scorer.score_files([tmp_path / "missing.png"] * 4100).to_arrow()
     assert len(table) == len(pl.DataFrame(table)) == pa.table(table).num_rows == 4100
 
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use attn_fiqa::align::align;
 use attn_fiqa::checkpoint::{BUILTIN_NAME, CheckpointOptions, Preset};
@@ -28,8 +29,11 @@ use crate::loaded::{Arguments, Loaded, Wanted};
 use crate::process::PerProcess;
 use crate::suspicion::{LOOKED_AT, Suspicion, of_alignment};
 
-/// Crops that are copied and scored before signals are looked for.
-const CROPS_AT_ONCE: usize = 64;
+/// Crops that are copied and scored before signals are looked for: at first, and at most where
+/// the model is fast.
+const CROPS_AT_ONCE: (usize, usize) = (32, 512);
+/// Time without a look for signals, from which on no more crops are taken at once.
+const LONG: Duration = Duration::from_millis(300);
 
 const PRECISIONS: [(&str, PrecisionChoice); 4] = [
     ("f32", PrecisionChoice::Fixed(Precision::F32)),
@@ -240,8 +244,11 @@ impl Scorer {
         let grid = config.image_size / config.patch_size;
         let dim = config.embedding_head.as_ref().map_or(0, |head| head.dim);
         let mut collected = Collected::new(&context, wanted, grid, dim);
-        for from in (0..crops.len()).step_by(CROPS_AT_ONCE) {
-            let batch = crops.copied(from, crops.len().min(from + CROPS_AT_ONCE));
+        let (mut done, mut at_once) = (0, CROPS_AT_ONCE.0);
+        while done < crops.len() {
+            let start = Instant::now();
+            let batch = crops.copied(done, crops.len().min(done + at_once));
+            done += batch.len();
             let pixels = batch.iter().map(|crop| (crop.side(), crop.rgb()));
             if let Some(text) = self.suspicion.of_colors(pixels, crops.order()) {
                 warn(py, text)?;
@@ -257,6 +264,9 @@ impl Scorer {
             let outcomes = detached(py, || engine.assess(&batch, &request))?.map_err(refused)?;
             outcomes.into_iter().for_each(|outcome| collected.push(&context, outcome));
             py.check_signals()?;
+            if start.elapsed() < LONG {
+                at_once = (2 * at_once).min(CROPS_AT_ONCE.1);
+            }
         }
         collected.into_arrays(py, &context)
     }

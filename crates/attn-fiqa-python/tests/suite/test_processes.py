@@ -36,6 +36,19 @@ def of_files(scorer: attn_fiqa.Scorer) -> int:
     return len(scorer.score_files(FACES).to_arrow())
 
 
+class Photos:
+    """A data set of PyTorch."""
+
+    def __init__(self) -> None:
+        self.scorer = attn_fiqa.Scorer(threads=1)
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> float:
+        return self.scorer.score(PHOTO)[0].score
+
+
 def area(seed: int) -> float | None:
     rng = np.random.default_rng(seed)
     mated = rng.random(1000) < 0.5
@@ -185,26 +198,14 @@ def test_a_sub_interpreter_is_refused():
     "ATTN_FIQA_TORCH" not in os.environ,
     reason="ATTN_FIQA_TORCH is not set: PyTorch is large, so its DataLoader is tested on request",
 )
-def test_workers_of_a_data_loader():
-    from torch.utils.data import DataLoader, Dataset
-
-    class Photos(Dataset):
-        scorer = attn_fiqa.Scorer(threads=1)
-
-        def __len__(self):
-            return 8
-
-        def __getitem__(self, index):
-            return self.scorer.score(PHOTO)[0].score
-
-    expected = Photos.scorer.score(PHOTO)[0].score
-    for context in ("fork", "forkserver"):
-        if context == "fork":
-            loader = DataLoader(Photos(), batch_size=2, num_workers=2, multiprocessing_context=context)
-            found = [value for batch in loader for value in batch.tolist()]
-            assert np.float32(found).tolist() == [np.float32(expected)] * 8
-
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_a_data_loader(method):
     import torch
+    from torch.utils.data import DataLoader
 
+    expected = np.float32(INHERITED.score(PHOTO)[0].score)
+    loader = DataLoader(Photos(), batch_size=2, num_workers=2, multiprocessing_context=method)
+    found = [value for batch in loader for value in batch.tolist()]
+    assert np.float32(found).tolist() == [expected] * 8
     tensor = torch.from_numpy(np.stack([INHERITED.score(PHOTO)[0].crop]))
     assert INHERITED.score_aligned(tensor, color="rgb").score[0] == expected

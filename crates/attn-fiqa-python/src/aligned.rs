@@ -16,7 +16,7 @@ use crate::face::Context;
 use crate::image::{as_array, dtype, tuple};
 use crate::loaded::Wanted;
 
-/// Aligned faces as they came, each of the network's size.
+/// The caller's array of aligned faces.
 pub(crate) struct Crops<'py> {
     array: Bound<'py, PyArray4<u8>>,
     side: usize,
@@ -104,7 +104,7 @@ impl<'py> Crops<'py> {
     }
 }
 
-/// Results of crops, as they come in.
+/// Results, collected batch by batch.
 pub(crate) struct Collected {
     methods: Vec<Vec<f32>>,
     quality: Option<Vec<f32>>,

@@ -98,7 +98,7 @@ pub(crate) fn draw<'py>(
     pixels(py, picture)
 }
 
-/// A face that has a place in its image; without a box only its landmarks are drawn.
+/// A face with landmarks; without a box only those are drawn.
 fn drawable(face: &State) -> Option<DetectedFace> {
     let landmarks = Landmarks(face.landmarks?);
     let [left, top, right, bottom] = face.bbox.unwrap_or_default();
@@ -160,7 +160,7 @@ fn map_values(map: &Bound<'_, PyAny>) -> PyResult<(usize, usize, Vec<f32>)> {
     let array = numpy.call_method1(intern!(py, "asarray"), (map,)).map_err(other)?;
     let array = array.cast::<PyUntypedArray>().map_err(PyErr::from)?;
     let is_number = matches!(array.dtype().kind(), b'f' | b'i' | b'u');
-    // Before it is copied: what is broadcast may be larger than its memory.
+    // Checked before copying: a broadcast array may exceed the memory.
     if !is_number || !matches!(array.shape(), &[1..=MAX_GRID, 1..=MAX_GRID]) {
         let found = format!("{} of shape {}", dtype(array), tuple(array.shape()));
         return Err(bad_request(format!("{expected}, and found {found}")));

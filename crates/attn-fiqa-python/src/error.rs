@@ -49,7 +49,7 @@ pub(crate) fn refused(error: EngineRequestError) -> PyErr {
     bad_request(error)
 }
 
-/// Tells the caller what they probably did not mean.
+/// Issues an `AttnFiqaWarning`.
 pub(crate) fn warn(py: Python<'_>, text: String) -> PyResult<()> {
     let text = CString::new(text).expect("no zero byte: this is a bug");
     PyErr::warn(py, &py.get_type::<AttnFiqaWarning>(), &text, 1)

@@ -28,7 +28,7 @@ const SCALES: [(&str, ScoreScale); 3] = [
 /// Each replicate leaves three numbers.
 const MAX_REPLICATES: u64 = 1_000_000;
 
-/// The threads of evaluations; those of `rayon`'s own pool would not survive a fork.
+/// The threads of evaluations: rayon's global pool does not survive a fork.
 static POOL: PerProcess<rayon::ThreadPool> = PerProcess::new();
 
 fn pooled<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
@@ -48,8 +48,8 @@ fn numbers(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
     Ok(array(name, "numbers of shape (comparisons,)", given, |shape| matches!(shape, [_]))?.1)
 }
 
-/// Numbers of a shape that is as expected, in C order. The shape is looked at first: what is
-/// broadcast may be larger than its memory.
+/// Numbers of an expected shape, in C order. The shape is checked before copying, since a
+/// broadcast array may exceed the memory.
 fn array(
     name: &str,
     expected: &str,
@@ -264,7 +264,7 @@ pub(crate) fn advise(
         pairs.map(|(pair, &mated)| Ok(Pair { a: index(pair[0])?, b: index(pair[1])?, mated }));
     let pairs: Vec<Pair> = pairs.collect::<PyResult<_>>()?;
     let advice = pooled(py, || {
-        // Says which image has no quality before anything is measured.
+        // Names an image without a quality before anything is measured.
         pair_qualities(&qualities, &pairs)?;
         let comparisons = Comparisons::new(similarities, mated, scale)?;
         let evaluator = Evaluator::new(&comparisons);

@@ -1,7 +1,7 @@
 //! Files to rows, in bounded memory.
 //!
-//! The run has a thread of its own, which hands rows over by a channel that holds a few. The
-//! thread that asks for a row waits in short slices, so that Ctrl-C is heard.
+//! The run has its own thread, which sends rows through a bounded channel. The thread that asks
+//! for a row waits in short slices, so that Ctrl-C takes effect.
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
@@ -28,9 +28,9 @@ use crate::face::{Context, Face, Packed, State, described};
 use crate::guard::{catching, detached};
 use crate::loaded::Wanted;
 
-/// Rows that wait to be asked for.
+/// Rows that are buffered.
 const ROWS_AHEAD: usize = 64;
-/// How long Ctrl-C may go unheard.
+/// The longest delay until Ctrl-C takes effect.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// What becomes of an image without a score.
@@ -96,7 +96,7 @@ impl RowState {
     }
 }
 
-/// A run at work.
+/// A running stream.
 struct Run {
     rows: Receiver<Result<RowState, String>>,
     worker: JoinHandle<()>,
@@ -105,7 +105,7 @@ struct Run {
 /// The rows of files.
 #[pyclass(frozen, module = "attn_fiqa")]
 pub(crate) struct FileScores {
-    /// The process whose threads are at work.
+    /// The process that the worker thread belongs to.
     pid: u32,
     run: Mutex<Option<Run>>,
     stop: Arc<AtomicBool>,
@@ -117,7 +117,7 @@ pub(crate) struct FileScores {
     bar: Option<Py<PyAny>>,
 }
 
-/// What came of a wait.
+/// The outcome of one wait.
 enum Event {
     Row(Box<RowState>),
     Panic(String),
@@ -236,7 +236,7 @@ impl FileScores {
         self.stop.store(true, Ordering::Relaxed);
         py.detach(|| {
             if let Some(Run { rows, worker }) = self.lock().take() {
-                // A worker that waits for room in the channel goes on, and ends.
+                // Unblocks a worker that waits for room in the channel.
                 drop(rows);
                 let _ = worker.join();
             }
@@ -248,7 +248,7 @@ impl FileScores {
     }
 }
 
-/// The run, on its own thread.
+/// The body of the run's thread.
 fn work(
     pipeline: &FacePipeline,
     sources: Sources,
@@ -311,7 +311,7 @@ impl Drop for FileScores {
         self.stop.store(true, Ordering::Relaxed);
         let run = self.run.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if self.pid != process::id() {
-            // Its thread is the parent's.
+            // The thread belongs to the parent.
             std::mem::forget(run);
         }
     }

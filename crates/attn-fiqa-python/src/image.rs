@@ -1,4 +1,4 @@
-//! What a caller calls an image.
+//! Python objects that are taken as images.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use crate::args::{path, type_name};
 use crate::error::{bad_request, failed, warn};
 
-/// An image, copied out of whatever Python object it was.
+/// An image copied out of a Python object.
 pub(crate) struct Input {
     pixels: Pixels,
-    /// Of an array, the order in which its colours were.
+    /// The channel order of an array; `None` for everything else.
     pub(crate) order: Option<ChannelOrder>,
 }
 
@@ -94,7 +94,7 @@ impl Input {
         let array = image_array(array)?;
         let [height, width, _] = array.dims().into_pattern();
         let limit = DecodeLimits::DEFAULT_MAX_PIXELS;
-        // Before it is copied: an array can be larger than its memory.
+        // Checked before copying: a broadcast array may exceed the memory.
         if (height as u64).saturating_mul(width as u64) > limit {
             let failure = Failure::new(
                 Status::TooLarge,
@@ -135,7 +135,7 @@ fn read_file(path: &Path) -> Result<ImageData, Failure> {
     read_image(path, DecodeLimits::DEFAULT_MAX_BYTES)
 }
 
-/// Pixels for Python, in the order in which an array had its own.
+/// The image in the channel order that the caller's array had.
 pub(crate) fn in_order(picture: Image, order: Option<ChannelOrder>) -> Image {
     match order {
         Some(ChannelOrder::Bgr) => picture.with_red_and_blue_exchanged(),
@@ -143,7 +143,7 @@ pub(crate) fn in_order(picture: Image, order: Option<ChannelOrder>) -> Image {
     }
 }
 
-/// A NumPy array, or what gives one without a copy; `None` if the object is no array.
+/// A NumPy array, or an object that exposes one; `None` for everything else.
 pub(crate) fn as_array<'py>(
     object: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
@@ -212,7 +212,7 @@ pub(crate) fn tuple(shape: &[usize]) -> String {
 fn copied(array: &Bound<'_, PyArray3<u8>>) -> Vec<u8> {
     let array = array.readonly();
     let view = array.as_array();
-    // That of NumPy's own crate takes Fortran's order for contiguous too.
+    // `PyReadonlyArray::as_slice` would also accept Fortran order.
     match view.as_slice() {
         Some(slice) => slice.to_vec(),
         None => view.iter().copied().collect(),
@@ -226,7 +226,7 @@ const PIL_MODES: [&str; 11] =
 /// A PIL image in the mode RGB; `None` if the object is none.
 fn pil_pixels<'py>(image: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = image.py();
-    // Where the module was never imported, nothing is an image of it.
+    // If PIL was never imported, this is no PIL image.
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
     let module = modules.call_method1(intern!(py, "get"), (intern!(py, "PIL.Image"),))?;
     if module.is_none() || !image.is_instance(&module.getattr(intern!(py, "Image"))?)? {
@@ -245,7 +245,7 @@ fn pil_pixels<'py>(image: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAn
     };
     warn_of_orientation(py, orientation(image).map_err(broken)?)?;
     if mode == "RGB" {
-        // Reads the file, if that is still to be done.
+        // PIL reads files lazily.
         image.call_method0(intern!(py, "load")).map_err(broken)?;
         return Ok(Some(image.clone()));
     }
@@ -256,7 +256,7 @@ fn pil_pixels<'py>(image: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAn
 fn orientation(image: &Bound<'_, PyAny>) -> PyResult<u16> {
     const ORIENTATION: u16 = 0x0112;
     let py = image.py();
-    // What was made of another image has none that is still to be applied.
+    // Only an image that came from a file can have one that was not applied.
     if image.getattr_opt(intern!(py, "filename"))?.is_none() {
         return Ok(1);
     }
@@ -265,7 +265,7 @@ fn orientation(image: &Bound<'_, PyAny>) -> PyResult<u16> {
     Ok(found.extract().unwrap_or(1))
 }
 
-/// PIL leaves the orientation to its caller, who often does not know of it.
+/// PIL does not apply the orientation, which callers often overlook.
 fn warn_of_orientation(py: Python<'_>, orientation: u16) -> PyResult<()> {
     if !(2..=8).contains(&orientation) {
         return Ok(());

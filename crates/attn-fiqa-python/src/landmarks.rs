@@ -11,7 +11,7 @@ use crate::image::{dtype, tuple};
 /// The landmarks of one face or of several.
 pub(crate) struct Given {
     pub(crate) faces: Vec<Landmarks>,
-    /// Whether they came as one face, and not as an array of faces.
+    /// Whether the shape was that of one face.
     pub(crate) is_one: bool,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn landmarks(given: &Bound<'_, PyAny>) -> PyResult<Given> {
         return Err(bad_request(format!("{EXPECTED}; found {found}")));
     }
     let is_one = shape.len() == 2;
-    // `astype` copies, and so nobody else writes to it.
+    // `astype` copies, so no other thread writes to it.
     let array = array.call_method1(intern!(py, "astype"), ("float32",))?;
     let array: PyReadonlyArrayDyn<'_, f32> = array.extract()?;
     let values: Vec<f32> = array.as_array().iter().copied().collect();

@@ -1,7 +1,6 @@
 //! attn-fiqa for Python: the module `attn_fiqa._native`.
 //!
-//! The package's face is `python/attn_fiqa/__init__.pyi`; its classes are here, in the order of
-//! a call: [`scorer`] takes arguments and an [`image`], [`loaded`] holds what one process has
+//! The interface is documented in `python/attn_fiqa/__init__.pyi`. In the order of a call: [`scorer`] takes arguments and an [`image`], [`loaded`] holds what one process has
 //! loaded, and a [`face`], arrays ([`aligned`]) or a stream of rows ([`files`], [`arrow`]) come
 //! out.
 //!
@@ -23,12 +22,12 @@ mod face;
 mod files;
 mod guard;
 mod image;
+mod input_checks;
 mod landmarks;
 mod loaded;
 mod notebook;
 mod process;
 mod scorer;
-mod suspicion;
 
 use std::ffi::OsString;
 
@@ -70,7 +69,7 @@ fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
     py.detach(|| {
         let name = std::iter::once(OsString::from("attn-fiqa"));
         let status = attn_fiqa_cli::run(name.chain(args));
-        // Nothing else flushes it: this is no Rust program's end.
+        // Rust flushes it at the end of a Rust program only.
         let _ = std::io::Write::flush(&mut std::io::stdout());
         status
     })

@@ -81,7 +81,7 @@ impl Loaded {
         let whole = Mutex::new(whole.then(|| Arc::clone(&engine)));
         let loaded = Self { arguments, methods, engine, whole, detector: Mutex::new(None) };
         if loaded.arguments.detector.is_some() {
-            // What is wrong with a file is said when it is named.
+            // A bad file is reported when the scorer is built.
             loaded.detector()?;
         }
         Ok(loaded)

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::Python;
 
-/// At most one value, of the process that it was put in by. In a forked child it is absent, and
-/// what the parent had is neither used nor dropped: dropping a pool would wait for its threads.
+/// At most one value, which belongs to the process that stored it. In a forked child it is absent,
+/// and the parent's value is neither used nor dropped: dropping a pool may wait for its threads.
 ///
 /// The lock is only taken while the interpreter is held and nothing is computed under it. A
 /// thread that forks holds the interpreter too, so that a child never inherits a taken lock.
@@ -34,7 +34,7 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// Puts a value in; if another thread was faster, its value is given instead.
+    /// Stores a value; if another thread was faster, returns that thread's value.
     pub(crate) fn put(&self, attached: Python<'_>, value: T) -> Arc<T> {
         if let Some(found) = self.get(attached) {
             return found;

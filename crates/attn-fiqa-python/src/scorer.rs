@@ -1,4 +1,4 @@
-//! The class that users make one of.
+//! The class `Scorer`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,15 +24,14 @@ use crate::face::{Context, Face, described};
 use crate::files::{FileScores, Files};
 use crate::guard::detached;
 use crate::image::Input;
+use crate::input_checks::{CHECKED, InputChecks, check_alignment};
 use crate::landmarks::landmarks as landmarks_of;
 use crate::loaded::{Arguments, Loaded, Wanted};
 use crate::process::PerProcess;
-use crate::suspicion::{LOOKED_AT, Suspicion, of_alignment};
 
-/// Crops that are copied and scored before signals are looked for: at first, and at most where
-/// the model is fast.
+/// Crops that are copied and scored between two checks for signals: at first, and at most.
 const CROPS_AT_ONCE: (usize, usize) = (32, 512);
-/// Time without a look for signals, from which on no more crops are taken at once.
+/// The number of crops grows while a batch takes less than this.
 const LONG: Duration = Duration::from_millis(300);
 
 const PRECISIONS: [(&str, PrecisionChoice); 4] = [
@@ -50,12 +49,11 @@ const ACTIVATIONS: [(&str, Activation); 2] =
 pub(crate) struct Scorer {
     arguments: Arguments,
     loaded: PerProcess<Loaded>,
-    suspicion: Suspicion,
+    input_checks: InputChecks,
 }
 
 impl Scorer {
-    /// What this process has loaded; loads it where that is a child of the process that made
-    /// the scorer.
+    /// What this process has loaded; a child process loads it at its first call.
     fn loaded(&self, py: Python<'_>) -> PyResult<Arc<Loaded>> {
         if let Some(loaded) = self.loaded.get(py) {
             return Ok(loaded);
@@ -111,7 +109,8 @@ impl Scorer {
             methods: methods_of(methods)?,
             checkpoint,
         };
-        let scorer = Self { arguments, loaded: PerProcess::new(), suspicion: Suspicion::new() };
+        let scorer =
+            Self { arguments, loaded: PerProcess::new(), input_checks: InputChecks::new() };
         scorer.loaded(py)?;
         Ok(scorer)
     }
@@ -213,7 +212,7 @@ impl Scorer {
                 if let Some(order) = order {
                     let crops = faces.iter().filter_map(|face| face.0.crop.as_ref());
                     let crops = crops.map(|(side, rgb)| (*side, &rgb[..]));
-                    if let Some(text) = self.suspicion.of_colors(crops, order) {
+                    if let Some(text) = self.input_checks.check_colors(crops, order) {
                         warn(py, text)?;
                     }
                 }
@@ -250,14 +249,14 @@ impl Scorer {
             let batch = crops.copied(done, crops.len().min(done + at_once));
             done += batch.len();
             let pixels = batch.iter().map(|crop| (crop.side(), crop.rgb()));
-            if let Some(text) = self.suspicion.of_colors(pixels, crops.order()) {
+            if let Some(text) = self.input_checks.check_colors(pixels, crops.order()) {
                 warn(py, text)?;
             }
-            if self.suspicion.wants_alignment() {
-                let looked_at = &batch[..batch.len().min(LOOKED_AT)];
+            if self.input_checks.wants_alignment() {
+                let checked = &batch[..batch.len().min(CHECKED)];
                 let said = detached(py, || {
                     let detector = loaded.builtin_detector()?;
-                    Ok::<_, PyErr>(of_alignment(&detector, looked_at))
+                    Ok::<_, PyErr>(check_alignment(&detector, checked))
                 })??;
                 said.map_or(Ok(()), |text| warn(py, text))?;
             }
@@ -327,7 +326,8 @@ fn choice(
     })
 }
 
-/// A file's path that holds in any working directory; a name stays as it is.
+/// An absolute path if the file exists, so that a pickled scorer finds it from any working
+/// directory; the name of a model stays as it is.
 fn lasting(path: PathBuf) -> PathBuf {
     if !path.is_file() {
         return path;
@@ -335,7 +335,7 @@ fn lasting(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-/// Names of methods, each once.
+/// Methods by name, each at most once.
 fn methods_of(given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Method>> {
     let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(Vec::new()) };
     let expected = "expected a list of names such as ['attn', 'attn-max@block=3'], or None";

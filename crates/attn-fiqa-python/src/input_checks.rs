@@ -1,8 +1,7 @@
-//! What users of arrays get wrong most, and how it shows.
+//! Warnings for the most common mistakes with arrays.
 //!
-//! A scorer that is given faces with red and blue exchanged, or faces that are not aligned,
-//! gives numbers that look like any others. Both can be told from a few faces, though not from
-//! one.
+//! Faces with red and blue exchanged, and crops that are not aligned, get scores that look
+//! plausible. Both mistakes show in a few faces, though not in one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,19 +11,19 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::detect::Detector;
 use attn_fiqa::pixels::{ChannelOrder, Image};
 
-/// Faces from which the order of colours is judged.
+/// Faces needed to judge the order of colours.
 const FACES: u64 = 8;
-/// Levels by which red must be below blue on average, in the middle of faces, to say that the
-/// two are exchanged.
+/// The order is doubted if the middle of faces is bluer than red by this many levels on average.
+/// Measured on groups of eight aligned faces of LFW and FairFace: red exceeds blue by at least 39.
 const BLUER: f64 = 8.0;
-/// Crops that are looked at for their alignment.
-pub(crate) const LOOKED_AT: usize = 8;
+/// Crops whose alignment is checked.
+pub(crate) const CHECKED: usize = 8;
 /// Mean distance of the landmarks found from the template's, as a share of the distance between
 /// the template's eyes, from which on a crop counts as not aligned.
 const FAR: f64 = 0.25;
 
-/// What a scorer has seen so far, in one process.
-pub(crate) struct Suspicion {
+/// What a scorer has seen so far.
+pub(crate) struct InputChecks {
     colors: Mutex<Colors>,
     alignment_checked: AtomicBool,
 }
@@ -34,23 +33,23 @@ struct Colors {
     faces: u64,
     /// Sum over faces of mean red − mean blue.
     redness: f64,
-    said: bool,
+    warned: bool,
 }
 
-impl Suspicion {
+impl InputChecks {
     pub(crate) const fn new() -> Self {
-        let colors = Colors { faces: 0, redness: 0.0, said: false };
+        let colors = Colors { faces: 0, redness: 0.0, warned: false };
         Self { colors: Mutex::new(colors), alignment_checked: AtomicBool::new(false) }
     }
 
-    /// Takes note of faces that came in `order`; a warning, once, when they are blue on average.
-    pub(crate) fn of_colors<'a>(
+    /// Adds faces that came in `order`; returns a warning, once, if they are blue on average.
+    pub(crate) fn check_colors<'a>(
         &self,
         crops: impl Iterator<Item = (usize, &'a [u8])>,
         order: ChannelOrder,
     ) -> Option<String> {
         let mut colors = self.colors.lock().unwrap_or_else(PoisonError::into_inner);
-        if colors.said {
+        if colors.warned {
             return None;
         }
         for (side, rgb) in crops {
@@ -61,7 +60,7 @@ impl Suspicion {
         if colors.faces < FACES || mean > -BLUER {
             return None;
         }
-        colors.said = true;
+        colors.warned = true;
         let (given, other) = match order {
             ChannelOrder::Rgb => ("rgb", "bgr"),
             ChannelOrder::Bgr => ("bgr", "rgb"),
@@ -73,7 +72,7 @@ impl Suspicion {
         ))
     }
 
-    /// Whether the alignment of crops is still to be looked at; asks once.
+    /// Whether the alignment still has to be checked: true once.
     pub(crate) fn wants_alignment(&self) -> bool {
         !self.alignment_checked.swap(true, Ordering::Relaxed)
     }
@@ -92,7 +91,7 @@ fn redness(side: usize, rgb: &[u8]) -> f64 {
 }
 
 /// A warning when most of these crops are not aligned faces.
-pub(crate) fn of_alignment(detector: &Detector, crops: &[Crop]) -> Option<String> {
+pub(crate) fn check_alignment(detector: &Detector, crops: &[Crop]) -> Option<String> {
     let off = crops.iter().filter(|crop| !is_aligned(detector, crop)).count();
     (2 * off > crops.len()).then(|| {
         format!(

@@ -31,7 +31,7 @@ pub use measure::{Face, Recogniser, Sampling, measure};
 pub use rank::quality_map;
 pub use recognition::{RecognitionError, RecognitionTarget};
 pub use reliability::Reliability;
-pub use scale::quality_scale;
+pub use scale::{ScaleInput, fit_scale, quality_scale};
 
 /// One sample of a face, as a fit sees it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,20 +1,8 @@
 //! Error versus discard: how recognition errors fall as the comparisons of the
 //! lowest quality are left out.
 //!
-//! ```
-//! use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
-//! use attn_fiqa_eval::edc::{Evaluator, Protocol, Ranking, Target};
-//!
-//! let mated = vec![true, true, true, false, false, false];
-//! let cosines = vec![0.9, 0.8, 0.1, 0.3, 0.2, 0.0];
-//! let comparisons = Comparisons::new(cosines, mated, ScoreScale::Cosine)?;
-//! let ranking = Ranking::new(&[0.9, 0.8, 0.1, 0.7, 0.6, 0.5])?;
-//! let evaluator = Evaluator::new(&comparisons);
-//! let curves = evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fmr(1e-3)])?;
-//! let start = curves[0].start().expect("mated comparisons");
-//! assert!(curves[0].pauc(0.3).expect("an area") < 0.3 * start);
-//! # Ok::<(), attn_fiqa_eval::EvalError>(())
-//! ```
+//! [`evaluate`] computes the curves of one quality; an [`Evaluator`] serves many of them,
+//! with baselines, intervals and the effect of ties.
 //!
 //! # The protocols
 //!
@@ -55,6 +43,7 @@ mod baselines;
 mod bootstrap;
 mod crfiqa;
 mod curve;
+mod evaluate;
 mod iso;
 mod nist;
 mod ranking;
@@ -72,6 +61,7 @@ use crate::error::{EvalError, check_count};
 pub use crate::decision::Target;
 pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample, paired_interval};
 pub use curve::{Curve, CurvePoint, Interpolation, Warning};
+pub use evaluate::{EdcCurve, EdcInput, EdcOptions, evaluate};
 pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};
 
@@ -146,6 +136,19 @@ impl std::str::FromStr for Protocol {
         let known = Self::ALL.into_iter().find(|protocol| protocol.name() == text);
         known.ok_or_else(|| format!("no protocol '{text}'; expected crfiqa, iso or nist"))
     }
+}
+
+/// What a curve among others shows: a quality method, or one of the baselines between which
+/// a useful quality lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Series {
+    /// Discarding by a quality method.
+    Method,
+    /// The mean of discarding in random orders: the upper bound of a useful quality.
+    Random,
+    /// Discarding by each comparison's own error: the lower bound of any quality.
+    TheoreticalBest,
 }
 
 /// Comparisons sorted once, ready to be judged by any number of qualities.

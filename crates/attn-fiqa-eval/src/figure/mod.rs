@@ -32,6 +32,6 @@ pub use boxes::{BoxGroup, BoxPanel, box_plots};
 pub use colour::page_css;
 pub use det::{DetPanel, DetSeries, det_curves};
 pub use distribution::{DistributionPanel, Histogram, ScoreGroup, score_distributions};
-pub use edc::{EdcPanel, EdcRole, EdcSeries, edc_grid};
+pub use edc::{EdcPanel, EdcSeries, edc_grid};
 pub use scene::{Figure, FigureError};
 pub use svg::SvgColours;

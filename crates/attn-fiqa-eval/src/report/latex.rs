@@ -1,7 +1,7 @@
 //! The papers' tables for LaTeX, with `booktabs`.
 
+use crate::edc::Series;
 use crate::study::Results;
-use crate::study::results::Series;
 use crate::study::summary::{Summary, SummaryRow, summaries};
 
 use super::{rate, times_thousand};

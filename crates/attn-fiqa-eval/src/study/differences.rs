@@ -1,7 +1,7 @@
 //! Paired differences between methods: the same sets drawn for both.
 
-use super::results::{Against, CurveRecord, DifferenceRecord, Series};
-use crate::edc::paired_interval;
+use super::results::{Against, CurveRecord, DifferenceRecord};
+use crate::edc::{Series, paired_interval};
 
 /// The differences of all methods' areas from the first's and from the best's. `curves` are
 /// of one data set and one recogniser, the methods in the order of the description.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Settings;
-use crate::edc::Protocol;
+use crate::edc::{Protocol, Series};
 use crate::figure::Histogram;
 
 /// Raised when the record changes its form.
@@ -153,18 +153,6 @@ pub struct TargetRecord {
     pub fnmr: Option<f64>,
     /// What must be said beside it.
     pub warnings: Vec<String>,
-}
-
-/// What a curve shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Series {
-    /// A quality method.
-    Method,
-    /// The mean over random orders.
-    Random,
-    /// Discarding by the comparison's own error.
-    TheoreticalBest,
 }
 
 /// An error-versus-discard curve.

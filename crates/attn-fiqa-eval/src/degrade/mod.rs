@@ -54,6 +54,7 @@ impl Level {
 
 /// A way in which a face picture gets worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Degradation {
     /// Out of focus: a Gaussian, sigma 0 … 8 pixels (`8·level`).
     Blur,

@@ -132,6 +132,7 @@ pub struct RecogniserConfig {
 
 /// Where a recogniser's embeddings come from.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum EmbeddingsFrom {
     /// A network.
     Model(ModelConfig),
@@ -174,6 +175,7 @@ pub struct MethodConfig {
 
 /// Where a method's scores come from.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ScoresFrom {
     /// A network's attention.
     Attention(ModelConfig, Method),

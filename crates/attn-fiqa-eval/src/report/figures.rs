@@ -13,7 +13,7 @@ use super::{rate, times_thousand};
 /// More methods' bands than this hide each other.
 const BANDS: usize = 4;
 
-/// Panels a row, where nothing else says how many.
+/// Panels per row, where nothing else says how many.
 const COLUMNS: usize = 3;
 
 /// A figure and the name of its file.

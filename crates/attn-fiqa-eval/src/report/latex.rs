@@ -6,7 +6,7 @@ use crate::study::summary::{Summary, SummaryRow, summaries};
 
 use super::{rate, times_thousand};
 
-/// Name and text of each file: one a protocol and target.
+/// Name and text of each file: one per protocol and target.
 pub(super) fn all(results: &Results) -> Vec<(String, String)> {
     let tables = summaries(results);
     let mut files = Vec::new();

@@ -25,7 +25,7 @@ pub(super) const CROP_SIDE: usize = 112;
 pub(super) struct Required {
     /// Embeddings, or methods that read the whole network.
     pub(super) full_forward: bool,
-    /// One number a face, of an ONNX network.
+    /// One number per face, of an ONNX network.
     pub(super) quality: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Network {
 }
 
 enum Kind {
-    /// A Vision Transformer of ours.
+    /// A Vision Transformer.
     Vit(Box<Engine>),
     /// An ONNX recogniser.
     Recogniser(Box<Recogniser>),

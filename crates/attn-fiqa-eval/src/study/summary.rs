@@ -20,9 +20,9 @@ pub struct Summary {
     pub fmr: f64,
     /// Names of the data sets, in columns.
     pub datasets: Vec<String>,
-    /// The methods in the order of the description, then the baselines.
+    /// The methods in the order of the configuration, then the baselines.
     pub rows: Vec<SummaryRow>,
-    /// What must be said beside it, each once.
+    /// Warnings, each once.
     pub warnings: Vec<String>,
 }
 

@@ -1,8 +1,8 @@
 //! The file that says what is to be measured.
 //!
-//! Strict: what is not understood is an error with its line, since a misspelt
-//! setting would otherwise silently measure something else. Here is what it can say;
-//! `read` understands it.
+//! Strict: an unknown key is an error with its line, since a misspelt
+//! setting would otherwise silently measure something else. This module holds what it can say;
+//! `read` parses it.
 
 mod read;
 
@@ -30,7 +30,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct ConfigError {
     /// The file as it was named.
     pub file: String,
-    /// The line, from 1, where there is one to blame.
+    /// The line, from 1, where one is to blame.
     pub line: Option<usize>,
     /// What was expected, what was found and what to do.
     pub message: String,
@@ -80,7 +80,7 @@ pub struct Settings {
     pub orders: usize,
     /// How many of the best and of the worst images are shown for each method.
     pub faces: usize,
-    /// What images come to that are in the lists of pairs, but not in a data set's folder,
+    /// What to do about images that are in the lists of pairs, but not in a data set's folder,
     /// or not in a file of scores or embeddings.
     pub missing: Missing,
 }
@@ -136,7 +136,7 @@ pub struct RecogniserConfig {
 pub enum EmbeddingsFrom {
     /// A network.
     Model(ModelConfig),
-    /// Files made elsewhere, with their lists of names: by data set.
+    /// Files computed elsewhere, with their lists of names: by data set.
     Files(BTreeMap<String, (PathBuf, Option<PathBuf>)>),
 }
 
@@ -158,7 +158,7 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Whether the file is an ONNX network rather than a checkpoint of ours.
+    /// Whether the file is an ONNX network rather than a Vision Transformer checkpoint.
     pub fn is_onnx(&self) -> bool {
         self.file.as_deref().is_some_and(is_onnx)
     }
@@ -185,12 +185,12 @@ pub enum ScoresFrom {
     Laplacian,
     /// Length of a recogniser's embedding: its place in the list of recognisers.
     EmbeddingNorm(usize),
-    /// Files made elsewhere, by data set, and the column of those that are tables.
+    /// Files computed elsewhere, by data set, and the column of those that are tables.
     Files(BTreeMap<String, PathBuf>, Option<String>),
 }
 
 impl StudyConfig {
-    /// Reads and checks a description. Relative paths start from its own folder.
+    /// Reads and checks a configuration. Relative paths start from its own folder.
     ///
     /// # Errors
     ///
@@ -210,7 +210,7 @@ impl StudyConfig {
         Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// Checks a description's text; relative paths start from `folder`.
+    /// Checks a configuration's text; relative paths start from `folder`.
     ///
     /// # Errors
     ///

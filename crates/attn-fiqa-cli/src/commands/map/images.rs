@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
-use super::style::{self, MapStyles};
 use super::spool::{Spool, Spooled};
+use super::style::{self, MapStyles};
 use super::write_file;
 use crate::args::GridFormat;
 use crate::log;

@@ -4,12 +4,12 @@
 //! in a `spool` on disk; `images` then draws them one by one and
 //! `sheet` puts a choice of them on one page. Memory stays flat.
 
-mod manifest;
-mod style;
-mod photos;
 mod images;
+mod manifest;
+mod photos;
 mod sheet;
 mod spool;
+mod style;
 
 use std::path::{Path, PathBuf};
 
@@ -24,9 +24,9 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::summary::Summary;
 use manifest::{Manifest, with_ending};
-use style::{MapStyles, SetRange};
 use photos::Photos;
 use spool::{Spool, Spooled};
+use style::{MapStyles, SetRange};
 
 pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     style::check(args.range)?;

@@ -15,8 +15,8 @@ use attn_fiqa::visualize::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
 use rayon::ThreadPool;
 
 use super::manifest::with_ending;
-use super::style::MapStyles;
 use super::spool::Spool;
+use super::style::MapStyles;
 use super::write_file;
 
 /// The ending after an image's own name.

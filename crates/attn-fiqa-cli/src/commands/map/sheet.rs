@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context;
 use attn_fiqa::visualize::{PatchGrid, SheetCell, SheetStyle, encode_png, render_sheet};
 
-use super::style::{self, MapStyles};
 use super::spool::Spool;
+use super::style::{self, MapStyles};
 use crate::args::MapArgs;
 use crate::log;
 use crate::output::NewFile;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use crate::hint;
-use crate::report::say;
+use crate::log;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl From<anyhow::Result<Exit>> for Exit {
             Ok(exit) => exit,
             Err(error) if is_broken_pipe(&error) => Self::Done,
             Err(error) => {
-                say(&format!("error: {}", describe(&error)));
+                log::error(describe(&error));
                 Self::NotDone
             }
         }

@@ -38,7 +38,7 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
             };
         }
         if let Some(SourceError::NoImages { unsearched: true, .. }) = cause.downcast_ref() {
-            return Some("--recursive searches subfolders");
+            return Some("without --no-recursive they are searched");
         }
         if let Some(RequestError::NoEmbeddingHead) = cause.downcast_ref() {
             return Some("`model convert --quality-only` writes such files");

@@ -6,21 +6,12 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
+use attn_fiqa_eval::files::npy;
 use support::{Table, Workplace, onnx};
 
 /// A float32 matrix as a `.npy` file.
 fn npy(rows: &[[f32; 3]]) -> Vec<u8> {
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 3), }}", rows.len());
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(rows.iter().flatten().flat_map(|value| value.to_le_bytes()));
-    bytes
+    npy::to_bytes(&[rows.len(), 3], rows.as_flattened())
 }
 
 /// A PNG of a flat colour with one bright line: each is another file.
@@ -212,7 +203,7 @@ fn onnx_networks_and_sharpness_are_measured_too() {
     refused(
         "name = \"laplacian\"",
         "name = \"detector-score\"",
-        "attn-fiqa score --method detector-score",
+        "attn-fiqa score --method detection-score",
     );
     refused("onnx:quality.onnx", "onnx:gone.onnx", "cannot be read");
 }

@@ -4,19 +4,13 @@ mod support;
 
 use std::io::Read;
 
+use attn_fiqa_eval::files::npy;
 use support::Workplace;
 
-/// Shape and numbers of a float32 NumPy file.
+/// Shape and numbers of a NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
-    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
-    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let header = std::str::from_utf8(&bytes[10..start]).expect("a text");
-    assert!(header.contains("'descr': '<f4', 'fortran_order': False"), "{header}");
-    let sides = header.split_once('(').expect("a shape").1.split_once(')').expect("a shape").0;
-    let sides = sides.split(',').map(str::trim).filter(|side| !side.is_empty());
-    let shape = sides.map(|side| side.parse().expect("a length")).collect();
-    let values = bytes[start..].chunks_exact(4);
-    (shape, values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    let found = npy::parse("file", bytes, bytes.len() as u64).expect("an array");
+    (found.shape, found.values)
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
@@ -125,7 +119,7 @@ fn what_cannot_be_written_is_said() {
 
     here.run(&["embed", "a", "-o", "out.bin"]).refused_with("neither a folder nor ends in");
     let pixels = ["embed", "a", "-o", "o.npy", "--pixels", "arcface"];
-    here.run(&pixels).refused_with("--pixels is for ONNX models");
+    here.run(&pixels).refused_with("--preprocess is for ONNX models");
     here.write("list.txt", "a/face.png\n");
     here.run(&["embed", "--list", "list.txt", "-o", "list.npy"]).refused_with("is an input");
 }

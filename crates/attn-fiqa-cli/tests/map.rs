@@ -5,6 +5,7 @@
 mod support;
 
 use attn_fiqa::checkpoint::builtin;
+use attn_fiqa_eval::files::npy;
 use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_picture};
 
 const HEADING: [&str; 9] =
@@ -58,7 +59,7 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
         assert_eq!((&grid["path"], &grid["head"]), (&image.into(), &serde_json::Value::Null));
         let values: Vec<Vec<f32>> = serde_json::from_value(grid["grid"].clone()).unwrap();
         assert!(values.iter().all(|line| line.len() == values.len()), "a square");
-        assert_eq!(values.concat(), scores.table().lists("received")[row]);
+        assert_eq!(values.concat(), scores.table().lists("map")[row]);
         assert_near(
             grid["score"].as_f64().unwrap() as f32,
             manifest.column("score")[row].parse().unwrap(),
@@ -73,19 +74,10 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
     }
 }
 
-/// Reads a NumPy file of version 1.0 with little-endian float32 values in rows.
+/// Shape and numbers of a NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
-    assert_eq!(bytes[..8], *b"\x93NUMPY\x01\x00");
-    let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
-    assert_eq!((10 + length) % 64, 0, "values start at a multiple of 64");
-    assert!(header.starts_with('{') && header.ends_with('\n'), "{header:?}");
-    assert!(header.contains("'descr': '<f4'") && header.contains("'fortran_order': False"));
-    let (_, shape) = header.split_once("'shape': (").unwrap();
-    let (shape, _) = shape.split_once(')').unwrap();
-    let shape = shape.split(", ").map(|side| side.parse().unwrap()).collect();
-    let values = bytes[10 + length..].chunks(4);
-    (shape, values.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect())
+    let found = npy::parse("file", bytes, bytes.len() as u64).expect("an array");
+    (found.shape, found.values)
 }
 
 #[test]
@@ -96,7 +88,7 @@ fn npy_grids_hold_the_values_of_the_column_received() {
     here.run(&["map", "blur-4.png", "--output", "maps", "--grid", "npy"]).ended_with(0);
     let (shape, values) = npy(&here.read("maps/blur-4.png.grid.npy"));
     assert_eq!(shape, [grid, grid]);
-    assert_eq!(values, scores.lists("received")[0]);
+    assert_eq!(values, scores.lists("map")[0]);
     assert!(!here.path("maps/blur-4.png.grid.json").exists());
 }
 

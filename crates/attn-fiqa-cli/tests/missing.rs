@@ -2,6 +2,7 @@
 
 mod support;
 
+use attn_fiqa_eval::files::npy;
 use support::{Table, Workplace};
 
 /// Persons with a picture 01, 02 and 03 each.
@@ -49,24 +50,11 @@ fn workplace() -> Workplace {
             }
         }
         here.write(&format!("{file}.txt"), &names);
-        here.write(&format!("{file}.npy"), npy(numbers.len() / 2, &numbers));
+        here.write(&format!("{file}.npy"), npy::to_bytes(&[numbers.len() / 2, 2], &numbers));
         here.write(&format!("{file}-scores.txt"), scores);
         here.write(&format!("{file}-groups.csv"), groups);
     }
     here
-}
-
-fn npy(rows: usize, numbers: &[f32]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}");
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-    bytes
 }
 
 const LACKS: &str = "for 1 of 24 images: 'cfp/002/frontal/03.jpg'";
@@ -110,7 +98,7 @@ fn edc_and_advise_leave_out_what_any_table_lacks() {
         }
     }
     here.write("all.txt", names);
-    here.write("all.npy", npy(3 * PERSONS, &numbers));
+    here.write("all.npy", npy::to_bytes(&[3 * PERSONS, 2], &numbers));
     let common = ["--pairs", "pairs.txt", "--embeddings", "all.npy", "--names", "all.txt"];
     for command in ["edc", "advise"] {
         let mut args = [&[command][..], &common, &["--fmr", "0.1"]].concat();

@@ -18,6 +18,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use attn_fiqa_eval::files::npy;
 use attn_fiqa_eval::study::config::StudyConfig;
 use attn_fiqa_eval::study::summary::summaries;
 use attn_fiqa_eval::study::{Event, RunOptions, run};
@@ -161,7 +162,7 @@ fn make(folder: &Path, images: usize) -> io::Result<()> {
     let mut members = open(meta.join("ijbc_face_tid_mid.txt"))?;
     let mut names = open(folder.join("names.txt"))?;
     let mut embeddings = open(folder.join("embeddings.npy"))?;
-    embeddings.write_all(&npy_header(images))?;
+    embeddings.write_all(&npy::header(&[images, DIM]))?;
     let mut qualities = Vec::new();
     for (name, noise) in [("good", 0.1), ("fair", 0.5), ("poor", 2.0)] {
         qualities.push((open(folder.join(format!("{name}.txt")))?, noise));
@@ -204,18 +205,4 @@ fn make(folder: &Path, images: usize) -> io::Result<()> {
         file.flush()?;
     }
     Ok(())
-}
-
-/// The start of a `.npy` file with a matrix of float32 numbers.
-fn npy_header(rows: usize) -> Vec<u8> {
-    let mut text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {DIM}), }}");
-    while (10 + text.len() + 1) % 64 != 0 {
-        text.push(' ');
-    }
-    text.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((text.len() as u16).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes
 }

@@ -3,8 +3,9 @@
 use attn_fiqa::score::Band;
 
 use crate::comparisons::{Comparisons, Pair};
-use crate::error::EvalError;
+use crate::error::{EvalError, check_count};
 use crate::rates::OperatingPoint;
+use crate::statistics::ratio;
 
 /// The comparisons whose worse picture is in one band.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,12 +27,12 @@ pub struct BandErrors {
 impl BandErrors {
     /// Fraction of the mated comparisons that did not match; `None` without any.
     pub fn fnmr(&self) -> Option<f64> {
-        fraction(self.false_non_matches, self.mated)
+        ratio(self.false_non_matches, self.mated)
     }
 
     /// Fraction of the non-mated comparisons that matched; `None` without any.
     pub fn fmr(&self) -> Option<f64> {
-        fraction(self.false_matches, self.non_mated)
+        ratio(self.false_matches, self.non_mated)
     }
 
     /// The 95 % interval of the FNMR for independent comparisons.
@@ -40,17 +41,13 @@ impl BandErrors {
     }
 }
 
-pub(crate) fn fraction(part: usize, of: usize) -> Option<f64> {
-    (of > 0).then(|| part as f64 / of as f64)
-}
-
 /// The normal deviate with 2.5 % above it.
 pub(crate) const Z: f64 = 1.959_963_984_540_054;
 
 /// The 95 % score interval of a fraction (Wilson 1927): also sensible where none or all
 /// of a few comparisons fail.
 pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
-    let found = fraction(part, of)?;
+    let found = ratio(part, of)?;
     let n = of as f64;
     let shrink = 1.0 + Z * Z / n;
     let middle = (found + Z * Z / (2.0 * n)) / shrink;
@@ -76,14 +73,7 @@ pub fn by_band(
     qualities: &[i8],
     point: &OperatingPoint,
 ) -> Result<Vec<BandErrors>, EvalError> {
-    if pairs.len() != comparisons.len() {
-        return Err(EvalError::Count {
-            what: "pairs",
-            found: pairs.len(),
-            against: "comparisons",
-            expected: comparisons.len(),
-        });
-    }
+    check_count(("pairs", pairs.len()), ("comparisons", comparisons.len()))?;
     let place = |band: Option<Band>| band.map_or(0, |band| 1 + band as usize);
     let mut rows: Vec<BandErrors> = std::iter::once(None)
         .chain(Band::ALL.map(Some))

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::embeddings::Embeddings;
-use crate::error::EvalError;
+use crate::error::{EvalError, check_count};
 
 /// A value this little beyond ±1 is a cosine with rounding error.
 const COSINE_SLACK: f64 = 1e-5;
@@ -65,14 +65,7 @@ impl Comparisons {
     /// If the two lists differ in length, are empty, hold one kind of comparison
     /// only, or if a score is not finite or not of its scale.
     pub fn new(values: Vec<f64>, mated: Vec<bool>, scale: ScoreScale) -> Result<Self, EvalError> {
-        if values.len() != mated.len() {
-            return Err(EvalError::Count {
-                what: "scores",
-                found: values.len(),
-                against: "labels",
-                expected: mated.len(),
-            });
-        }
+        check_count(("scores", values.len()), ("labels", mated.len()))?;
         if values.is_empty() {
             return Err(EvalError::Empty { what: "comparison" });
         }

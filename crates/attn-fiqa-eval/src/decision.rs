@@ -9,6 +9,7 @@
 use crate::comparisons::{Comparisons, ScoreScale};
 use crate::edc::{Evaluator, Weights};
 use crate::error::{EvalError, check_rate};
+use crate::statistics::weighted_quantile;
 
 /// Distances this much beyond a threshold that is a similarity are looked at too:
 /// far more than the rounding of an arccosine.
@@ -184,7 +185,7 @@ fn starting_similarity(evaluator: &Evaluator<'_>, rate: f64, weights: Weights<'_
     let comparisons = evaluator.comparisons();
     let [mated, _] = weights.totals(comparisons);
     let similarity = |&index: &u32| (comparisons.similarity(index as usize), weights.of(index));
-    linear_quantile(evaluator.mated().iter().map(similarity), mated, rate)
+    weighted_quantile(evaluator.mated().iter().map(similarity), mated, rate)
 }
 
 /// Mated and non-mated comparisons that match.
@@ -212,45 +213,9 @@ fn matches(evaluator: &Evaluator<'_>, threshold: Threshold, weights: Weights<'_>
     matched
 }
 
-/// NumPy's linear quantile of ascending values that stand as often as their weights
-/// say, `count` in all.
-fn linear_quantile(
-    ascending: impl Iterator<Item = (f64, u64)>,
-    count: u64,
-    fraction: f64,
-) -> Option<f64> {
-    let last = count.checked_sub(1)?;
-    let position = last as f64 * fraction;
-    let below = position.floor() as u64;
-    let above = (below + 1).min(last);
-    let (mut before, mut low) = (0, None);
-    for (value, weight) in ascending {
-        before += weight;
-        if low.is_none() && before > below {
-            low = Some(value);
-        }
-        if let Some(low) = low
-            && before > above
-        {
-            return Some(low + (value - low) * (position - below as f64));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_those_of_the_written_out_list() {
-        let weighted = [(0.5, 0), (1.0, 2), (2.0, 1), (5.0, 3)];
-        // Of 1 1 2 5 5 5.
-        for (fraction, expected) in [(0.0, 1.0), (0.2, 1.0), (0.3, 1.5), (0.5, 3.5), (1.0, 5.0)] {
-            assert_eq!(linear_quantile(weighted.into_iter(), 6, fraction), Some(expected));
-        }
-        assert_eq!(linear_quantile(std::iter::empty(), 0, 0.5), None);
-    }
 
     /// Distances 0.1, 0.2, 0.2, 0.3, 0.4 of which the second 0.2 and 0.4 are non-mated.
     fn with_a_tie() -> Comparisons {

@@ -3,6 +3,8 @@
 
 use attn_fiqa::detect::Face;
 
+use crate::statistics::ratio;
+
 /// Boxes that overlap by at least this (intersection over union) are one face.
 pub const MATCH_IOU: f32 = 0.5;
 
@@ -82,17 +84,17 @@ impl DetectionAccuracy {
 
     /// Fraction of the reference's faces that were found, 0 to 1; `None` without any.
     pub fn recall(&self) -> Option<f64> {
-        fraction(self.matched(), self.expected)
+        ratio(self.matched(), self.expected)
     }
 
     /// Fraction of the faces found that the reference has, 0 to 1; `None` without any.
     pub fn precision(&self) -> Option<f64> {
-        fraction(self.matched(), self.found)
+        ratio(self.matched(), self.found)
     }
 
     /// Fraction of the pictures with faces in which one was missed.
     pub fn missed_image_fraction(&self) -> Option<f64> {
-        fraction(self.images_missed, self.images_with_faces)
+        ratio(self.images_missed, self.images_with_faces)
     }
 
     /// The landmark error that a `quantile` (0 to 1) of the matched faces do not
@@ -107,16 +109,12 @@ impl DetectionAccuracy {
     /// Fraction of the matched faces whose landmark error is at most `limit`.
     pub fn landmarks_within(&self, limit: f32) -> Option<f64> {
         let within = self.errors.iter().filter(|&&error| error <= limit).count();
-        fraction(within, self.errors.len())
+        ratio(within, self.errors.len())
     }
 }
 
 fn width_class(face: &Face) -> usize {
     WIDTH_EDGES.iter().take_while(|&&edge| face.bounds.width >= edge).count()
-}
-
-fn fraction(part: usize, total: usize) -> Option<f64> {
-    (total > 0).then(|| part as f64 / total as f64)
 }
 
 fn landmark_error(expected: &Face, found: &Face) -> f32 {

@@ -1,5 +1,7 @@
 //! What can be wrong with a set of comparisons before anything is measured.
 
+use crate::fraction::Fraction;
+
 /// A set of comparisons or qualities that cannot be measured, and why.
 ///
 /// Positions count from 0, in the order in which the values were given. What is
@@ -117,10 +119,19 @@ pub enum EvalError {
     },
 }
 
-/// The rate in `[0, 1]`, or which one is not.
-pub(crate) fn check_rate(what: &'static str, value: f64) -> Result<(), EvalError> {
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
+/// That two lists which belong together are of one length.
+pub(crate) fn check_count(
+    (what, found): (&'static str, usize),
+    (against, expected): (&'static str, usize),
+) -> Result<(), EvalError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(EvalError::Count { what, found, against, expected }),
     }
-    Err(EvalError::OutOfRange { what, value, expected: "a fraction between 0 and 1" })
+}
+
+/// That a rate lies in `[0, 1]`.
+pub(crate) fn check_rate(what: &'static str, value: f64) -> Result<(), EvalError> {
+    let expected = "a fraction from 0 to 1";
+    Fraction::new(value).map(drop).ok_or(EvalError::OutOfRange { what, value, expected })
 }

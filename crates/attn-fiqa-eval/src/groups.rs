@@ -4,8 +4,9 @@
 
 use attn_fiqa::score::Band;
 
-use crate::bands::{Z, fraction, wilson};
-use crate::error::EvalError;
+use crate::bands::{Z, wilson};
+use crate::error::{EvalError, check_count};
+use crate::statistics::{quantile, ratio};
 
 /// Images of a group out of all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -19,7 +20,7 @@ pub struct Proportion {
 impl Proportion {
     /// Their fraction, 0 to 1; `None` of an empty group.
     pub fn fraction(self) -> Option<f64> {
-        fraction(self.count, self.total)
+        ratio(self.count, self.total)
     }
 
     /// The 95 % score interval of the fraction (Wilson 1927), for independent images.
@@ -65,10 +66,7 @@ pub fn by_group(
     if qualities.is_empty() {
         return Err(EvalError::Empty { what: "image" });
     }
-    if group_of.len() != qualities.len() {
-        let (what, found, expected) = ("groups", group_of.len(), qualities.len());
-        return Err(EvalError::Count { what, found, against: "images", expected });
-    }
+    check_count(("groups", group_of.len()), ("images", qualities.len()))?;
     let row = |group: Option<usize>| {
         let inside = |place: &usize| group.is_none_or(|group| group_of[*place] as usize == group);
         let own: Vec<i8> =
@@ -84,7 +82,7 @@ pub fn by_group(
             group: group.map(|group| groups[group].clone()),
             images: own.len(),
             failed: part(&|quality| quality < 0),
-            median: crate::statistics::quantile(&computed, 0.5),
+            median: quantile(&computed, 0.5),
             median_interval: median_interval(&computed),
             bands: Band::ALL.map(|band| part(&|quality| Band::of(quality) == Some(band))),
             rejected: part(&|quality| quality < reject_below.max(0)),
@@ -107,7 +105,7 @@ fn median_interval(ascending: &[f64]) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::stream::Stream;
 
     #[test]
     fn groups_add_up_and_failures_are_rejected() {
@@ -130,7 +128,7 @@ mod tests {
     #[test]
     fn intervals_hold_the_truth_as_often_as_they_say() {
         // Qualities uniform on 0 to 100: the median is 50, and 40 % are below 40.
-        let mut random = Random::new(5, 0);
+        let mut random = Stream::new(5, 0);
         let groups = ["one".to_owned()];
         let (mut median, mut rejected) = (0, 0);
         for _ in 0..400 {

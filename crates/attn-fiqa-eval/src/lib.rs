@@ -47,6 +47,8 @@ pub mod report;
 pub mod study;
 
 mod error;
-mod random;
+mod fraction;
+mod stream;
 
 pub use error::EvalError;
+pub use fraction::{Fraction, NotAFraction};

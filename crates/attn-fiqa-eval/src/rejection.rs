@@ -7,7 +7,7 @@
 use crate::comparisons::{Comparisons, Pair};
 use crate::decision::{Decision, Target, decide};
 use crate::edc::{Bootstrap, Evaluator, Interval, ResampledSet, Weights, interval, parallel_map};
-use crate::error::{EvalError, check_rate};
+use crate::error::{EvalError, check_count, check_rate};
 
 /// Which images are rejected.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -208,10 +208,7 @@ pub fn fairness(
 ) -> Result<Vec<GroupRow>, EvalError> {
     let comparisons = evaluator.comparisons();
     check(comparisons, pairs, qualities)?;
-    if group_of.len() != qualities.len() {
-        let (what, found, expected) = ("groups", group_of.len(), qualities.len());
-        return Err(EvalError::Count { what, found, against: "images", expected });
-    }
+    check_count(("groups", group_of.len()), ("images", qualities.len()))?;
     let reject_below = reject.threshold(qualities)?;
     let stays = stays(pairs, qualities, reject_below);
     let threshold = crate::rates::operating_points(evaluator, &[target])?[0].threshold;
@@ -257,9 +254,6 @@ fn stays(pairs: &[Pair], qualities: &[f64], reject_below: f64) -> Vec<bool> {
 }
 
 fn check(comparisons: &Comparisons, pairs: &[Pair], qualities: &[f64]) -> Result<(), EvalError> {
-    if pairs.len() != comparisons.len() {
-        let (what, found, expected) = ("pairs", pairs.len(), comparisons.len());
-        return Err(EvalError::Count { what, found, against: "comparisons", expected });
-    }
+    check_count(("pairs", pairs.len()), ("comparisons", comparisons.len()))?;
     crate::comparisons::pair_qualities(qualities, pairs).map(drop)
 }

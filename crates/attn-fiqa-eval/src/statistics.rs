@@ -46,14 +46,49 @@ fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
 }
 
 /// The quantile at `fraction` in 0 … 1 of ascending values, linear between them
-/// (NumPy's default); `None` of nothing.
+/// (NumPy's default); `None` without values.
 pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
     let last = ascending.len().checked_sub(1)?;
-    let place = fraction.clamp(0.0, 1.0) * last as f64;
-    let below = (place as usize).min(last);
+    let (below, rest) = position(last as u64, fraction);
+    let (low, high) = (ascending[below as usize], ascending[(below as usize + 1).min(last)]);
+    Some(low + (high - low) * rest)
+}
+
+/// The same quantile of ascending values that occur as often as their weights say,
+/// `count` in all.
+pub(crate) fn weighted_quantile(
+    ascending: impl Iterator<Item = (f64, u64)>,
+    count: u64,
+    fraction: f64,
+) -> Option<f64> {
+    let last = count.checked_sub(1)?;
+    let (below, rest) = position(last, fraction);
     let above = (below + 1).min(last);
-    let (low, high) = (ascending[below], ascending[above]);
-    Some(low + (high - low) * (place - below as f64))
+    let (mut before, mut low) = (0, None);
+    for (value, weight) in ascending {
+        before += weight;
+        if low.is_none() && before > below {
+            low = Some(value);
+        }
+        if let Some(low) = low
+            && before > above
+        {
+            return Some(low + (value - low) * rest);
+        }
+    }
+    None
+}
+
+/// The index at or below a quantile, and how far it lies towards the next one, 0 … 1.
+fn position(last: u64, fraction: f64) -> (u64, f64) {
+    let position = fraction.clamp(0.0, 1.0) * last as f64;
+    let below = (position as u64).min(last);
+    (below, position - below as f64)
+}
+
+/// `part / total`; `None` where there is nothing to divide by.
+pub(crate) fn ratio(part: usize, total: usize) -> Option<f64> {
+    (total > 0).then(|| part as f64 / total as f64)
 }
 
 /// What a box plot shows of a set of values.
@@ -127,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn weighted_quantiles_are_those_of_the_written_out_list() {
+        let weighted = [(0.5, 0), (1.0, 2), (2.0, 1), (5.0, 3)];
+        // Of 1 1 2 5 5 5.
+        for (fraction, expected) in [(0.0, 1.0), (0.2, 1.0), (0.3, 1.5), (0.5, 3.5), (1.0, 5.0)] {
+            assert_eq!(weighted_quantile(weighted.into_iter(), 6, fraction), Some(expected));
+        }
+        assert_eq!(weighted_quantile(std::iter::empty(), 0, 0.5), None);
+    }
+
+    #[test]
     fn boxes_are_those_of_tukey() {
         let values = [10.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 40.0];
         let found = BoxPlot::of(values).expect("values");
@@ -136,5 +181,6 @@ mod tests {
         assert!((found.mean - 78.0 / 9.0).abs() < 1e-12);
         assert_eq!(BoxPlot::of([]), None);
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 1.0), Some(4.0));
     }
 }

@@ -2,7 +2,7 @@
 //! the accuracy measured on that one.
 
 use crate::comparisons::{Comparisons, ScoreScale};
-use crate::error::EvalError;
+use crate::error::{EvalError, check_count};
 
 /// Folds of the field's protocol.
 pub const FOLDS: usize = 10;
@@ -65,10 +65,7 @@ pub fn verification(
     grid: ThresholdGrid,
 ) -> Result<Verification, EvalError> {
     let count = comparisons.len();
-    if fold_of.len() != count {
-        let (what, found) = ("folds", fold_of.len());
-        return Err(EvalError::Count { what, found, against: "comparisons", expected: count });
-    }
+    check_count(("folds", fold_of.len()), ("comparisons", count))?;
     if grid == ThresholdGrid::InsightFace && comparisons.scale() != ScoreScale::Cosine {
         return Err(EvalError::NeedsCosines);
     }

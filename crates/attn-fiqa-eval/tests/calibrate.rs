@@ -178,9 +178,9 @@ fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
     assert!(found.target(&longer) > found.target(&clean));
 
     // A law of a score that is the cosine itself keeps its promise.
-    let law =
+    let model =
         found.match_model(&measured, |_| true, |sample| sample.cosine).expect("both outcomes");
-    let rows = found.reliability(&measured, law, |_| true, |sample| sample.cosine);
+    let rows = found.reliability(&measured, model, |_| true, |sample| sample.cosine);
     assert_eq!(rows.iter().map(|row| row.samples).sum::<usize>(), damaged().count());
     let broken = rows.iter().map(|row| row.samples as f64 * (row.expected - row.matched).abs());
     assert!(broken.sum::<f64>() < 0.05 * damaged().count() as f64, "{rows:?}");
@@ -208,12 +208,12 @@ fn a_scale_has_its_anchors_where_they_are_true() {
         None => 10.0 + sample.face as f64,
         Some(_) => sample.cosine - recognition.threshold,
     };
-    let law = recognition.match_model(&measured, |_| true, score).expect("both outcomes");
-    let scale = quality_scale(&measured.samples, score, law, "net", 1e-3).expect("a scale");
+    let model = recognition.match_model(&measured, |_| true, score).expect("both outcomes");
+    let scale = quality_scale(&measured.samples, score, model, "net", 1e-3).expect("a scale");
     let expected = [0.02, 0.5, 0.8, 0.95];
     for (anchor, share) in scale.anchors.iter().zip(expected) {
         assert_eq!(anchor.meaning, Meaning::Matched(share));
-        assert!((law.of(f64::from(anchor.score)) - share).abs() < 1e-4, "{anchor:?}");
+        assert!((model.at(f64::from(anchor.score)) - share).abs() < 1e-4, "{anchor:?}");
     }
     assert!((scale.anchors[4].score - 39.5).abs() < 1e-3);
     assert!((scale.anchors[5].score - 66.05).abs() < 1e-3);
@@ -221,7 +221,7 @@ fn a_scale_has_its_anchors_where_they_are_true() {
     assert_eq!((map.quality(39.5), map.quality(0.0)), (80, map.quality(0.0)));
     // Clean faces below what is known again 95 % of the time make no scale.
     let weak = |sample: &Sample| if sample.kind.is_none() { 0.0 } else { score(sample) };
-    assert_eq!(quality_scale(&measured.samples, weak, law, "net", 1e-3), None);
+    assert_eq!(quality_scale(&measured.samples, weak, model, "net", 1e-3), None);
 }
 
 #[test]

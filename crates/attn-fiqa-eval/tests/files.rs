@@ -6,7 +6,7 @@ use attn_fiqa_eval::comparisons::Pair;
 use attn_fiqa_eval::files::{
     EmbeddingFile, Failed, FileError, GroupFile, Missing, PairList, QualityFile, npy,
 };
-use support::folder::{Folder, npy as npy_bytes, npy_with_header};
+use support::folder::{Folder, npy_with_header};
 
 fn pairs(text: &str) -> Result<PairList, FileError> {
     PairList::parse("list", text.as_bytes())
@@ -194,8 +194,8 @@ fn a_column_of_a_table_is_read_by_name() {
 #[test]
 fn embeddings_come_from_a_folder_or_from_a_matrix_with_a_list() {
     let folder = Folder::new();
-    folder.write("e/b.npy", npy_bytes(&[1, 2], &[3.0, 4.0]));
-    folder.write("e/sub/a.npy", npy_bytes(&[2], &[1.0, 2.0]));
+    folder.write("e/b.npy", npy::to_bytes(&[1, 2], &[3.0, 4.0]));
+    folder.write("e/sub/a.npy", npy::to_bytes(&[2], &[1.0, 2.0]));
     let from_folder = EmbeddingFile::read(&folder.path().join("e"), None).expect("a folder");
     assert_eq!(from_folder.names, ["b.npy", "sub/a.npy"]);
     let found = from_folder.for_images(&names(&["x/a.jpg", "b"])).expect("both");
@@ -205,7 +205,7 @@ fn embeddings_come_from_a_folder_or_from_a_matrix_with_a_list() {
     );
     assert_eq!(found.by_stem, 2);
 
-    let matrix = folder.write("m.npy", npy_bytes(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
+    let matrix = folder.write("m.npy", npy::to_bytes(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
     let list = folder.write("list.txt", "one/a.jpg\none/b.jpg\n");
     let from_matrix = EmbeddingFile::read(&matrix, Some(&list)).expect("a matrix");
     let found = from_matrix.for_images(&names(&["one/b.jpg"])).expect("it");
@@ -217,7 +217,7 @@ fn embeddings_come_from_a_folder_or_from_a_matrix_with_a_list() {
 #[test]
 fn what_is_wrong_with_embeddings_is_said() {
     let folder = Folder::new();
-    let matrix = folder.write("m.npy", npy_bytes(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
+    let matrix = folder.write("m.npy", npy::to_bytes(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
     let short = folder.write("short.txt", "a\n");
     let refused = |path: &std::path::Path, list: Option<&std::path::Path>| {
         folder.said(&EmbeddingFile::read(path, list).expect_err("refused"))
@@ -226,15 +226,15 @@ fn what_is_wrong_with_embeddings_is_said() {
         refused(&matrix, Some(&short)).starts_with("short.txt: holds 1 names, but 2 rows are in")
     );
     assert!(refused(&matrix, None).contains("without the names of its images"));
-    let bad = folder.write("nan.npy", npy_bytes(&[2, 2], &[1.0, 2.0, f32::NAN, 4.0]));
+    let bad = folder.write("nan.npy", npy::to_bytes(&[2, 2], &[1.0, 2.0, f32::NAN, 4.0]));
     let list = folder.write("list.txt", "a\nb\n");
     let error = refused(&bad, Some(&list));
     assert!(error.contains("a number of embedding 1 is NaN"), "{error}");
     assert!(error.contains("(image 'b')"), "{error}");
-    let zero = folder.write("zero.npy", npy_bytes(&[2, 2], &[0.0, 0.0, 1.0, 4.0]));
+    let zero = folder.write("zero.npy", npy::to_bytes(&[2, 2], &[0.0, 0.0, 1.0, 4.0]));
     assert!(refused(&zero, Some(&list)).contains("embedding 0 is zero"));
-    folder.write("e/a.npy", npy_bytes(&[2], &[1.0, 2.0]));
-    folder.write("e/b.npy", npy_bytes(&[3], &[1.0, 2.0, 3.0]));
+    folder.write("e/a.npy", npy::to_bytes(&[2], &[1.0, 2.0]));
+    folder.write("e/b.npy", npy::to_bytes(&[3], &[1.0, 2.0, 3.0]));
     let error = refused(&folder.path().join("e"), None);
     assert_eq!(error, "e/b.npy: holds 3 numbers, but 2 in the first embedding");
     folder.write("empty/x.txt", "");
@@ -246,7 +246,7 @@ fn what_is_wrong_with_embeddings_is_said() {
 #[test]
 fn arrays_are_read_strictly() {
     let read = |bytes: &[u8]| npy::parse("a.npy", bytes, bytes.len() as u64);
-    let array = read(&npy_bytes(&[2, 1], &[1.5, -2.0])).expect("an array");
+    let array = read(&npy::to_bytes(&[2, 1], &[1.5, -2.0])).expect("an array");
     assert_eq!((array.shape, array.values), (vec![2, 1], vec![1.5, -2.0]));
     let header = |kind: &str, order: &str, shape: &str| {
         format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}")
@@ -268,7 +268,7 @@ fn arrays_are_read_strictly() {
     assert!(refused(&short).contains("needs 12 bytes of numbers, but there are 8"));
     let vast = npy_with_header(&header("<f4", "False", "(18446744073709551615, 9)"), &[0; 8]);
     assert!(refused(&vast).contains("too large"));
-    let mut cut = npy_bytes(&[1], &[1.0]);
+    let mut cut = npy::to_bytes(&[1], &[1.0]);
     cut.truncate(20);
     assert!(refused(&cut).contains("ends too early"));
     for broken in ["", "{}", "{'descr': '<f4'}", "{'x': 1}", "{'shape': (1)", "{'descr' '<f4'}"] {

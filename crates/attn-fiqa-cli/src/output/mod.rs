@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::bail;
 
 pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_notes, printable};
-pub(crate) use destination::{Destination, NewFile, folder_of, is_stdout, same_file};
+pub(crate) use destination::{Destination, NewFile, absolute, folder_of, is_stdout, same_file};
 pub(crate) use plain_table::PlainTable;
 
 use crate::args::FormatChoice;

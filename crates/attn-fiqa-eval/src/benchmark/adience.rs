@@ -7,7 +7,7 @@ use super::folder::{find_images, identities_by};
 use crate::comparisons::{Comparisons, Pair};
 use crate::files::lines::Lines;
 use crate::files::{FileError, FileProblem, Missing, check_classes};
-use crate::random::Random;
+use crate::stream::Stream;
 
 /// Folds of the distribution.
 const FOLDS: usize = 5;
@@ -94,7 +94,7 @@ pub fn adience(
             pairs.extend(of[first + 1..].iter().map(|&b| Pair { a, b, mated: true }));
         }
     }
-    let mut random = Random::new(seed, 0);
+    let mut random = Stream::new(seed, 0);
     while of_person.len() > 1 && pairs.len() < 2 * mated {
         let [a, b] = [(); 2].map(|()| random.below(images.len()) as u32);
         if person_of[a as usize] != person_of[b as usize] {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::comparisons::{Comparisons, Pair, pair_qualities};
 use crate::embeddings::Embeddings;
-use crate::error::EvalError;
+use crate::error::{EvalError, check_count};
 
 pub use adience::adience;
 pub use bin::{insightface_bin, parse_insightface_bin};
@@ -140,7 +140,7 @@ impl Benchmark {
     ///
     /// If there is not one quality an image.
     pub fn template_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
-        self.check_count("qualities", images.len())?;
+        check_count(("qualities", images.len()), ("images", self.images.len()))?;
         let Some(templates) = &self.templates else { return Ok(images.to_vec()) };
         let lowest = |template: &Template| {
             let of_images = template.images.iter().map(|&(image, _)| images[image as usize]);
@@ -169,7 +169,7 @@ impl Benchmark {
     ///
     /// If there is not one embedding an image, or a template's comes to zero.
     pub fn template_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
-        self.check_count("embeddings", images.len())?;
+        check_count(("embeddings", images.len()), ("images", self.images.len()))?;
         if self.templates.is_none() {
             return Ok(images.clone());
         }
@@ -231,7 +231,7 @@ impl Benchmark {
     /// If there is not one embedding an image, or all pairs are of one kind.
     pub fn comparisons(&self, images: &Embeddings) -> Result<Comparisons, EvalError> {
         if self.templates.is_none() {
-            self.check_count("embeddings", images.len())?;
+            check_count(("embeddings", images.len()), ("images", self.images.len()))?;
             return Comparisons::from_embeddings(images, &self.pairs);
         }
         Comparisons::from_embeddings(&self.template_embeddings(images)?, &self.pairs)
@@ -248,14 +248,6 @@ impl Benchmark {
             None => self.images[template as usize].identity,
         };
         self.pairs.iter().map(|pair| Some([identity(pair.a)?, identity(pair.b)?])).collect()
-    }
-
-    fn check_count(&self, what: &'static str, found: usize) -> Result<(), EvalError> {
-        let (against, expected) = ("images", self.images.len());
-        if found == expected {
-            return Ok(());
-        }
-        Err(EvalError::Count { what, found, against, expected })
     }
 }
 

@@ -54,7 +54,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::degrade::Random;
+    use attn_fiqa::random::Random;
 
     #[test]
     fn a_solution_solves_its_system() {

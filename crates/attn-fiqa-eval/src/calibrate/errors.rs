@@ -1,15 +1,14 @@
 //! How many recognition errors a score prevents.
 
-use rayon::prelude::*;
+use attn_fiqa::score::MatchProbability;
 
-use super::{Logistic, MatedPair, Sample};
+use super::logistic_fit::fit_logistic;
+use super::{MatedPair, Sample};
+use crate::edc::{FixedThreshold, PAUC_LIMIT, Ranking, Target, step_curve};
 
 /// Comparisons count in which no sample is degraded as strongly as this: what is beyond
 /// use fails under every score, and would hide all else.
 const STRONG: f64 = 0.5;
-
-/// The largest fraction of comparisons that is discarded.
-const DISCARDED: f64 = 0.3;
 
 /// A score judged by the recogniser's errors; lower is better for both.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -68,28 +67,15 @@ impl<'a> ScoreEvaluator<'a> {
         &self.samples
     }
 
-    /// `None` where there is no comparison.
+    /// `None` without a comparison, or where a score is NaN.
     pub(super) fn pauc(&self, scores: &[f64]) -> Option<f64> {
-        let mut worse: Vec<(f64, bool)> = self
-            .pairs
-            .iter()
-            .map(|&(a, b, error)| (scores[a as usize].min(scores[b as usize]), error))
-            .collect();
-        worse.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let count = worse.len();
-        let mut errors = worse.iter().filter(|(_, error)| *error).count();
-        let (mut area, mut discarded, mut start) = (0.0, 0.0, 0);
-        while start < count && discarded < DISCARDED {
-            // Comparisons of equal score leave together.
-            let score = worse[start].0;
-            let equal = worse[start..].iter().take_while(|(other, _)| *other == score).count();
-            let next = ((start + equal) as f64 / count as f64).min(DISCARDED);
-            area += (next - discarded) * errors as f64 / (count - start) as f64;
-            errors -= worse[start..][..equal].iter().filter(|(_, error)| *error).count();
-            discarded = next;
-            start += equal;
-        }
-        (count > 0).then_some(area)
+        let lower = |&(a, b, _): &(u32, u32, bool)| scores[a as usize].min(scores[b as usize]);
+        let qualities: Vec<f64> = self.pairs.iter().map(lower).collect();
+        let ranking = Ranking::new(&qualities).ok()?;
+        let (target, similarity) = (Target::Threshold(self.threshold), Some(self.threshold));
+        let at = FixedThreshold { target, similarity, fmr: None, non_mated: 0 };
+        let is_error = |pair: u32| self.pairs[pair as usize].2;
+        step_curve(&ranking, &at, |_| 1, is_error).pauc(PAUC_LIMIT)
     }
 
     /// Scores and outcomes of the degraded samples.
@@ -99,21 +85,21 @@ impl<'a> ScoreEvaluator<'a> {
     }
 
     /// Both measures, with a law that was fitted elsewhere.
-    pub(super) fn errors(&self, scores: &[f64], model: Logistic) -> Option<ErrorMetrics> {
+    pub(super) fn errors(&self, scores: &[f64], model: MatchProbability) -> Option<ErrorMetrics> {
         let (values, outcomes) = self.outcomes(scores);
         Some(ErrorMetrics { pauc: self.pauc(scores)?, brier: brier(&values, &outcomes, model)? })
     }
 
     /// The law of matches by a score.
-    pub(super) fn match_model(&self, scores: &[f64]) -> Option<Logistic> {
+    pub(super) fn match_model(&self, scores: &[f64]) -> Option<MatchProbability> {
         let (values, outcomes) = self.outcomes(scores);
-        Logistic::fit(&values, &outcomes)
+        fit_logistic(&values, &outcomes)
     }
 }
 
-fn brier(values: &[f64], outcomes: &[bool], model: Logistic) -> Option<f64> {
+fn brier(values: &[f64], outcomes: &[bool], model: MatchProbability) -> Option<f64> {
     let square = |(&value, &outcome): (&f64, &bool)| {
-        (model.of(value) - f64::from(u8::from(outcome))).powi(2)
+        (model.at(value) - f64::from(u8::from(outcome))).powi(2)
     };
     let sum: f64 = values.iter().zip(outcomes).map(square).sum();
     (!values.is_empty()).then(|| sum / values.len() as f64)
@@ -143,7 +129,7 @@ mod tests {
         let falling: Vec<f64> = rising.iter().map(|score| -score).collect();
         let expected = 0.1 * (3.0 / 10.0 + 3.0 / 9.0 + 3.0 / 8.0);
         assert!((evaluator.pauc(&falling).expect("pairs") - expected).abs() < 1e-12);
-        // A score that tells nothing discards nothing before everything.
+        // A constant score discards everything at once.
         assert!((evaluator.pauc(&[1.0; 20]).expect("pairs") - 0.3 * 0.3).abs() < 1e-12);
         let none = ScoreEvaluator::new(&samples, &pairs, 0.5, |_| false);
         assert_eq!(none.pauc(&[]), None);
@@ -155,7 +141,7 @@ mod tests {
         let samples = [sample(0, None, 1.0), sample(0, blur, 0.9), sample(0, blur, 0.1)];
         let pairs = [MatedPair { a: 0, b: 1, cosine: 0.9 }];
         let evaluator = ScoreEvaluator::new(&samples, &pairs, 0.5, |_| true);
-        let even = Logistic { slope: 0.0, intercept: 0.0 };
+        let even = MatchProbability { slope: 0.0, intercept: 0.0 };
         let found = evaluator.errors(&[0.0; 3], even).expect("samples");
         assert_eq!(found.brier, 0.25);
     }

@@ -6,6 +6,7 @@
 //! cross-validation over faces (samples of one face are never on both sides), by the
 //! errors that discarding by the score prevents.
 
+use attn_fiqa::random::Random;
 use rayon::prelude::*;
 
 use super::errors::{ErrorMetrics, ScoreEvaluator};
@@ -13,7 +14,7 @@ use super::moments::{Moments, Weights, WithTarget, centre};
 use super::{
     Agreement, CalibrateError, Candidate, Fit, HeldOutErrors, KeyBias, Measurements, Sample,
 };
-use crate::degrade::{Degradation, Random};
+use crate::degrade::Degradation;
 use crate::statistics::spearman;
 
 /// Faces that the fit never sees, for its report: one in so many.

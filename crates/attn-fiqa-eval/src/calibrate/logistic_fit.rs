@@ -1,106 +1,88 @@
 //! Logistic regression of an outcome on one number.
 
-/// `P(x) = 1 / (1 + exp(−(slope·x + intercept)))`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Logistic {
-    /// Of `x`.
-    pub slope: f64,
-    /// At `x = 0`.
-    pub intercept: f64,
-}
+use attn_fiqa::score::MatchProbability;
 
-/// Steps of Newton's method; few suffice, and where the outcomes can be told apart
-/// perfectly no number would.
+/// Steps of Newton's method; few suffice, and where the outcomes are perfectly
+/// separable no number would.
 const STEPS: usize = 50;
 
 /// Penalty on the square of the standardised slope, a sample: keeps it finite where the
-/// outcomes can be told apart perfectly.
+/// outcomes are perfectly separable.
 const RIDGE: f64 = 1e-6;
 
-impl Logistic {
-    /// Most likely for `outcomes` at `values`, of one length; `None` where there are not
-    /// both outcomes or the values do not vary.
-    pub(super) fn fit(values: &[f64], outcomes: &[bool]) -> Option<Self> {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-        let happened = outcomes.iter().filter(|&&outcome| outcome).count() as f64;
-        let deviation = variance.sqrt();
-        if !(deviation.is_finite() && deviation > 0.0) || happened == 0.0 || happened == count {
-            return None;
-        }
-        let fraction = happened / count;
-        let (mut slope, mut intercept) = (0.0, (fraction / (1.0 - fraction)).ln());
-        for _ in 0..STEPS {
-            let mut gradient = [RIDGE * count * slope, 0.0];
-            let mut hessian = [RIDGE * count, 0.0, 0.0];
-            for (&value, &outcome) in values.iter().zip(outcomes) {
-                let x = (value - mean) / deviation;
-                let p = sigmoid(slope * x + intercept);
-                let (error, weight) = (p - f64::from(u8::from(outcome)), p * (1.0 - p));
-                gradient[0] += error * x;
-                gradient[1] += error;
-                hessian[0] += weight * x * x;
-                hessian[1] += weight * x;
-                hessian[2] += weight;
-            }
-            let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
-            if !(determinant.is_finite() && determinant > 0.0) {
-                break;
-            }
-            let step = [
-                (hessian[2] * gradient[0] - hessian[1] * gradient[1]) / determinant,
-                (hessian[0] * gradient[1] - hessian[1] * gradient[0]) / determinant,
-            ];
-            // A full step may overshoot where nearly all outcomes are alike.
-            let length = step[0].abs().max(step[1].abs());
-            let shorten = if length > 4.0 { 4.0 / length } else { 1.0 };
-            slope -= shorten * step[0];
-            intercept -= shorten * step[1];
-            if length < 1e-10 {
-                break;
-            }
-        }
-        let slope = slope / deviation;
-        let intercept = intercept - slope * mean;
-        (slope.is_finite() && intercept.is_finite()).then_some(Self { slope, intercept })
+/// The maximum-likelihood probability of `outcomes` at `values`, of one length; `None`
+/// without both outcomes, or where the values do not vary.
+pub(super) fn fit_logistic(values: &[f64], outcomes: &[bool]) -> Option<MatchProbability> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    let happened = outcomes.iter().filter(|&&outcome| outcome).count() as f64;
+    let deviation = variance.sqrt();
+    if !(deviation.is_finite() && deviation > 0.0) || happened == 0.0 || happened == count {
+        return None;
     }
-
-    /// The probability at `x`.
-    pub fn of(self, x: f64) -> f64 {
-        sigmoid(self.slope * x + self.intercept)
+    let fraction = happened / count;
+    let (mut slope, mut intercept) = (0.0, (fraction / (1.0 - fraction)).ln());
+    for _ in 0..STEPS {
+        let mut gradient = [RIDGE * count * slope, 0.0];
+        let mut hessian = [RIDGE * count, 0.0, 0.0];
+        for (&value, &outcome) in values.iter().zip(outcomes) {
+            let x = (value - mean) / deviation;
+            let p = MatchProbability { slope, intercept }.at(x);
+            let (error, weight) = (p - f64::from(u8::from(outcome)), p * (1.0 - p));
+            gradient[0] += error * x;
+            gradient[1] += error;
+            hessian[0] += weight * x * x;
+            hessian[1] += weight * x;
+            hessian[2] += weight;
+        }
+        let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
+        if !(determinant.is_finite() && determinant > 0.0) {
+            break;
+        }
+        let step = [
+            (hessian[2] * gradient[0] - hessian[1] * gradient[1]) / determinant,
+            (hessian[0] * gradient[1] - hessian[1] * gradient[0]) / determinant,
+        ];
+        // A full step may overshoot where nearly all outcomes are alike.
+        let length = step[0].abs().max(step[1].abs());
+        let shorten = if length > 4.0 { 4.0 / length } else { 1.0 };
+        slope -= shorten * step[0];
+        intercept -= shorten * step[1];
+        if length < 1e-10 {
+            break;
+        }
     }
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
+    let slope = slope / deviation;
+    let intercept = intercept - slope * mean;
+    (slope.is_finite() && intercept.is_finite()).then_some(MatchProbability { slope, intercept })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::degrade::Random;
+    use attn_fiqa::random::Random;
 
     #[test]
-    fn the_law_that_made_the_outcomes_is_found() {
-        let truth = Logistic { slope: 0.9, intercept: -7.0 };
+    fn the_model_that_generated_the_outcomes_is_found() {
+        let truth = MatchProbability { slope: 0.9, intercept: -7.0 };
         let mut random = Random::new(3, "logistic");
         let values: Vec<f64> = (0..20_000).map(|_| 7.0 + 2.0 * random.normal()).collect();
         let outcomes: Vec<bool> =
-            values.iter().map(|&value| random.uniform() < truth.of(value)).collect();
-        let found = Logistic::fit(&values, &outcomes).expect("both outcomes");
+            values.iter().map(|&value| random.uniform() < truth.at(value)).collect();
+        let found = fit_logistic(&values, &outcomes).expect("both outcomes");
         assert!((found.slope - truth.slope).abs() < 0.04, "{found:?}");
         assert!((found.intercept - truth.intercept).abs() < 0.3, "{found:?}");
     }
 
     #[test]
-    fn what_is_told_apart_perfectly_has_a_steep_and_finite_law() {
+    fn what_is_separated_perfectly_gives_a_steep_and_finite_model() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
         let outcomes: Vec<bool> = values.iter().map(|&value| value >= 50.0).collect();
-        let found = Logistic::fit(&values, &outcomes).expect("both outcomes");
-        assert!(found.of(45.0) < 0.01 && found.of(55.0) > 0.99, "{found:?}");
-        assert_eq!(Logistic::fit(&values, &[true; 100]), None);
-        assert_eq!(Logistic::fit(&[1.0; 2], &[true, false]), None);
-        assert_eq!(Logistic::fit(&[], &[]), None);
+        let found = fit_logistic(&values, &outcomes).expect("both outcomes");
+        assert!(found.at(45.0) < 0.01 && found.at(55.0) > 0.99, "{found:?}");
+        assert_eq!(fit_logistic(&values, &[true; 100]), None);
+        assert_eq!(fit_logistic(&[1.0; 2], &[true, false]), None);
+        assert_eq!(fit_logistic(&[], &[]), None);
     }
 }

@@ -2,13 +2,14 @@
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Engine, Request, RequestError};
+use attn_fiqa::random::Random;
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use rayon::prelude::*;
 
 use super::recognition::{between_faces, dot};
 use super::{CalibrateError, MatedPair, Measurements, Sample};
-use crate::degrade::{Degradation, Level, Random, seed_for};
+use crate::degrade::{Degradation, Level, seed_for};
 
 /// Samples of one face that are compared with each other: each further one has as many
 /// comparisons as there are before it.

@@ -27,7 +27,6 @@ use crate::degrade::Degradation;
 
 pub use errors::ErrorMetrics;
 pub use fit::{FitOptions, fit};
-pub use logistic_fit::Logistic;
 pub use measure::{Face, Recogniser, Sampling, measure};
 pub use rank::quality_map;
 pub use recognition::{RecognitionError, RecognitionTarget};

@@ -6,9 +6,11 @@
 //! match, and it has a meaning on clean and turned faces too; so the target of all
 //! samples is the probability of a match at their norm (definitions §2, second form).
 
+use attn_fiqa::score::MatchProbability;
 use rayon::prelude::*;
 
-use super::{Logistic, Measurements, Sample};
+use super::logistic_fit::fit_logistic;
+use super::{Measurements, Sample};
 use crate::statistics::spearman;
 
 /// Non-mated comparisons that a threshold needs, in units of one over its FMR: fewer false
@@ -30,7 +32,7 @@ pub struct RecognitionTarget {
     /// Samples other than the clean ones that match their clean face, of how many.
     pub matches: [usize; 2],
     /// The probability of a match at a norm.
-    pub by_norm: Logistic,
+    pub by_norm: MatchProbability,
     /// Rank correlation of norm and cosine over the samples that are not clean.
     pub agreement: f64,
 }
@@ -92,7 +94,7 @@ impl RecognitionTarget {
             return Err(RecognitionError::SingleOutcome { matches, samples: damaged.len() });
         }
         let agreement = spearman(&norms, &cosines).unwrap_or(0.0);
-        let by_norm = Logistic::fit(&norms, &outcomes).filter(|model| model.slope > 0.0);
+        let by_norm = fit_logistic(&norms, &outcomes).filter(|model| model.slope > 0.0);
         match by_norm {
             Some(by_norm) if agreement >= LEAST_AGREEMENT => {
                 Ok(Self { threshold, matches: [matches, damaged.len()], by_norm, agreement })
@@ -103,7 +105,7 @@ impl RecognitionTarget {
 
     /// The target of a sample, clean or not.
     pub fn target(&self, sample: &Sample) -> f64 {
-        self.by_norm.of(sample.norm)
+        self.by_norm.at(sample.norm)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Whether the probability of a match that a score gives is kept.
 
-use super::{Logistic, Measurements, RecognitionTarget, Sample};
+use attn_fiqa::score::MatchProbability;
+
+use super::logistic_fit::fit_logistic;
+use super::{Measurements, RecognitionTarget, Sample};
 
 /// Degraded samples whose probabilities lie in one interval.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -24,9 +27,9 @@ impl RecognitionTarget {
         measured: &Measurements,
         chosen: impl Fn(usize) -> bool,
         score: impl Fn(&Sample) -> f64,
-    ) -> Option<Logistic> {
+    ) -> Option<MatchProbability> {
         let (scores, outcomes) = self.outcomes(measured, chosen, score);
-        Logistic::fit(&scores, &outcomes)
+        fit_logistic(&scores, &outcomes)
     }
 
     /// What the law says of the samples for whose faces `chosen` holds, and what is true,
@@ -34,14 +37,14 @@ impl RecognitionTarget {
     pub fn reliability(
         &self,
         measured: &Measurements,
-        model: Logistic,
+        model: MatchProbability,
         chosen: impl Fn(usize) -> bool,
         score: impl Fn(&Sample) -> f64,
     ) -> Vec<Reliability> {
         let mut sums = [(0, 0.0, 0); INTERVALS];
         let (scores, outcomes) = self.outcomes(measured, chosen, score);
         for (score, matches) in scores.into_iter().zip(outcomes) {
-            let expected = model.of(score);
+            let expected = model.at(score);
             let interval = ((expected * INTERVALS as f64) as usize).min(INTERVALS - 1);
             let (samples, sum, matched) = &mut sums[interval];
             *samples += 1;

@@ -2,8 +2,8 @@
 
 use attn_fiqa::crop::Crop;
 
-use super::random::Random;
 use super::raster::{CHANNELS, warp};
+use attn_fiqa::random::Random;
 
 /// Turned by `degrees` about the middle of the crop, clockwise or the other way as
 /// the seed chooses; black where nothing was.

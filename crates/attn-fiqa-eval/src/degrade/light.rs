@@ -5,8 +5,8 @@
 
 use attn_fiqa::crop::Crop;
 
-use super::random::Random;
 use super::raster::crop_of;
+use attn_fiqa::random::Random;
 
 /// Deviation of a sensor's read noise, in grey levels of 255.
 const READ_NOISE: f64 = 1.5;

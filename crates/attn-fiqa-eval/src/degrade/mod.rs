@@ -9,7 +9,6 @@
 mod compression;
 mod geometry;
 mod light;
-mod random;
 mod raster;
 mod sharpness;
 mod yaw;
@@ -18,9 +17,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use attn_fiqa::crop::Crop;
+use attn_fiqa::random::Random;
 
-pub(crate) use random::Random;
-pub use random::mix as seed_for;
+pub use attn_fiqa::random::mix as seed_for;
 
 /// The side, in pixels, for which strengths in pixels are given.
 const NOMINAL_SIDE: f64 = 112.0;

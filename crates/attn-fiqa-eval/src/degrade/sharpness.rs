@@ -6,8 +6,8 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::resize_bilinear;
 
-use super::random::Random;
 use super::raster::{CHANNELS, crop_of};
+use attn_fiqa::random::Random;
 
 /// Beyond four deviations a Gaussian holds less than a grey level.
 const REACH: f64 = 4.0;

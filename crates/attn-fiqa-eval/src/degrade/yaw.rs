@@ -7,8 +7,8 @@ use attn_fiqa::align::{Landmarks, TEMPLATE_112, similarity_to_template};
 use attn_fiqa::crop::Crop;
 
 use super::NOMINAL_SIDE;
-use super::random::Random;
 use super::raster::warp;
+use attn_fiqa::random::Random;
 
 /// Middle of the head, in pixels of a crop of 112×112, as all that follows.
 const CENTRE: [f64; 2] = [56.0, 66.0];

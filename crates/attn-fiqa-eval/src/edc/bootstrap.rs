@@ -4,7 +4,8 @@ use super::resampled::{ResampledSet, Weights};
 use super::workers::parallel_map;
 use super::{Discard, Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, grid};
 use crate::comparisons::Comparisons;
-use crate::error::{EvalError, check_rate};
+use crate::error::{EvalError, check_count, check_rate};
+use crate::statistics::quantile;
 
 /// What is drawn with replacement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -166,28 +167,19 @@ impl Bootstrap<'_> {
             return Err(EvalError::Empty { what: "bootstrap replicate" });
         }
         match self.resample {
-            Resample::Identities(identities) if identities.len() != comparisons.len() => {
-                Err(EvalError::Count {
-                    what: "pairs of identities",
-                    found: identities.len(),
-                    against: "comparisons",
-                    expected: comparisons.len(),
-                })
-            }
-            _ => Ok(()),
+            Resample::Identities(identities) => check_count(
+                ("pairs of identities", identities.len()),
+                ("comparisons", comparisons.len()),
+            ),
+            Resample::Pairs => Ok(()),
         }
     }
 }
 
-/// The central interval of a confidence level, by NumPy's linear quantiles.
+/// The central interval of a confidence level.
 pub(crate) fn interval(values: impl Iterator<Item = f64>, level: f64) -> Option<Interval> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    let quantile = |fraction: f64| {
-        let position = values.len().checked_sub(1)? as f64 * fraction;
-        let low = *values.get(position.floor() as usize)?;
-        let high = *values.get(position.ceil() as usize)?;
-        Some(low + (high - low) * position.fract())
-    };
-    Some(Interval { low: quantile((1.0 - level) / 2.0)?, high: quantile((1.0 + level) / 2.0)? })
+    let at = |fraction| quantile(&values, fraction);
+    Some(Interval { low: at((1.0 - level) / 2.0)?, high: at((1.0 + level) / 2.0)? })
 }

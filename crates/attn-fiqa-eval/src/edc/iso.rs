@@ -12,21 +12,46 @@ pub(super) fn curve(
 ) -> Curve {
     let comparisons = evaluator.comparisons();
     let decision = decide(evaluator, target, weights);
+    let [_, non_mated] = weights.totals(comparisons);
+    let at = FixedThreshold {
+        target,
+        similarity: decision.map(|found| found.threshold.similarity(comparisons.scale())),
+        fmr: decision.and_then(|found| found.fmr),
+        non_mated,
+    };
     let misses = |index: u32| {
         decision.is_some_and(|found| !found.threshold.accepts(comparisons, index as usize))
     };
-    let threshold = decision.map(|found| found.threshold.similarity(comparisons.scale()));
-    let fmr = decision.and_then(|found| found.fmr);
-    let [total, non_mated] = weights.totals(comparisons);
+    step_curve(mated, &at, |index| weights.of(index), misses)
+}
+
+/// What stays the same along a curve whose threshold does not move.
+pub(crate) struct FixedThreshold {
+    pub(crate) target: Target,
+    pub(crate) similarity: Option<f64>,
+    pub(crate) fmr: Option<f64>,
+    pub(crate) non_mated: u64,
+}
+
+/// The step curve of a ranking of mated comparisons: how often each occurs, and whether
+/// it is a false non-match.
+pub(crate) fn step_curve(
+    mated: &Ranking,
+    at: &FixedThreshold,
+    weight: impl Fn(u32) -> u64,
+    misses: impl Fn(u32) -> bool,
+) -> Curve {
+    let FixedThreshold { target, similarity: threshold, fmr, non_mated } = *at;
     let count = |indices: &[u32]| {
         let (mut all, mut missed) = (0, 0);
         for &index in indices {
-            all += weights.of(index);
-            missed += if misses(index) { weights.of(index) } else { 0 };
+            all += weight(index);
+            missed += if misses(index) { weight(index) } else { 0 };
         }
         (all, missed)
     };
     let (mut left, mut errors) = count(mated.order());
+    let total = left;
     let mut points = Vec::new();
     for tie in mated.ties() {
         let (leaving, errors_leaving) = count(&mated.order()[tie]);
@@ -43,14 +68,8 @@ pub(super) fn curve(
         left -= leaving;
         errors -= errors_leaving;
     }
-    // The end that the reference appends: nothing left, no error.
+    // The reference appends this point: nothing left, no error.
     points.push(CurvePoint { discard: 1.0, threshold, fmr, fnmr: Some(0.0), mated: 0, non_mated });
-    Curve {
-        protocol: Protocol::Iso,
-        target,
-        interpolation: Interpolation::Step,
-        points,
-        warnings: Vec::new(),
-    }
-    .with_warnings()
+    let (protocol, interpolation) = (Protocol::Iso, Interpolation::Step);
+    Curve { protocol, target, interpolation, points, warnings: Vec::new() }.with_warnings()
 }

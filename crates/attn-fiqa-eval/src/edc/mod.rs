@@ -67,7 +67,7 @@ mod workers;
 use rayon::prelude::*;
 
 use crate::comparisons::Comparisons;
-use crate::error::EvalError;
+use crate::error::{EvalError, check_count};
 
 pub use crate::decision::Target;
 pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample, paired_interval};
@@ -76,6 +76,7 @@ pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};
 
 pub(crate) use bootstrap::interval;
+pub(crate) use iso::{FixedThreshold, step_curve};
 pub(crate) use resampled::{ResampledSet, Weights};
 pub(crate) use workers::parallel_map;
 
@@ -268,14 +269,10 @@ impl<'a> Evaluator<'a> {
         protocol: Protocol,
         targets: &[Target],
     ) -> Result<(), EvalError> {
-        if ranking.len() != self.comparisons.len() {
-            return Err(EvalError::Count {
-                what: "qualities of pairs",
-                found: ranking.len(),
-                against: "comparisons",
-                expected: self.comparisons.len(),
-            });
-        }
+        check_count(
+            ("qualities of pairs", ranking.len()),
+            ("comparisons", self.comparisons.len()),
+        )?;
         check_targets(protocol, targets)
     }
 }

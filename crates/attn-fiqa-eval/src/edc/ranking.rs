@@ -6,7 +6,7 @@ use rayon::slice::ParallelSliceMut;
 
 use crate::comparisons::Comparisons;
 use crate::error::EvalError;
-use crate::random::Random;
+use crate::stream::Stream;
 
 /// Comparisons by ascending quality; those of equal quality in the order given.
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ impl Ranking {
     }
 
     /// The same order with comparisons of equal quality shuffled.
-    pub(super) fn shuffled_ties(&self, random: &mut Random) -> Self {
+    pub(super) fn shuffled_ties(&self, random: &mut Stream) -> Self {
         let mut order = self.order.clone();
         for tie in self.ties() {
             random.shuffle(&mut order[tie]);
@@ -141,7 +141,7 @@ impl Ranking {
 pub(super) fn random_order(order: &mut Vec<u32>, len: u32, seed: u64) {
     order.clear();
     order.extend(0..len);
-    Random::new(seed, 0).shuffle(order);
+    Stream::new(seed, 0).shuffle(order);
 }
 
 /// The place of each number in `order`.

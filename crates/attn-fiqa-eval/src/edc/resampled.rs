@@ -2,7 +2,7 @@
 
 use super::{Bootstrap, Resample};
 use crate::comparisons::Comparisons;
-use crate::random::Random;
+use crate::stream::Stream;
 
 /// How often each comparison stands in the set.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ impl ResampledSet {
         bootstrap: &Bootstrap<'_>,
         replicate: u64,
     ) {
-        let mut random = Random::new(bootstrap.seed, replicate);
+        let mut random = Stream::new(bootstrap.seed, replicate);
         self.weights.clear();
         match bootstrap.resample {
             Resample::Pairs => {
@@ -118,7 +118,7 @@ impl ResampledSet {
 }
 
 /// As many draws as there are counts.
-fn count_draws(counts: &mut [u8], random: &mut Random) {
+fn count_draws(counts: &mut [u8], random: &mut Stream) {
     for _ in 0..counts.len() {
         let count = &mut counts[random.below(counts.len())];
         *count = count.saturating_add(1);

@@ -4,7 +4,7 @@ use super::retained::dropped;
 use super::workers::parallel_map;
 use super::{Curve, Discard, Evaluator, Protocol, Ranking, Target, Weights, crfiqa, grid};
 use crate::error::EvalError;
-use crate::random::Random;
+use crate::stream::Stream;
 
 /// What comparisons of equal quality leave open.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -51,7 +51,7 @@ impl Evaluator<'_> {
             Discard::All { order, places } => {
                 let split = self.split_ties(ranking);
                 let shuffled = |places: &mut Vec<u32>, number| {
-                    let mut random = Random::new(seed, number);
+                    let mut random = Stream::new(seed, number);
                     for tie in &split {
                         let mut members = order[tie.clone()].to_vec();
                         random.shuffle(&mut members);
@@ -66,7 +66,7 @@ impl Evaluator<'_> {
             }
             Discard::Mated(mated) => {
                 let shuffled = |(): &mut (), number| {
-                    let mated = mated.shuffled_ties(&mut Random::new(seed, number));
+                    let mated = mated.shuffled_ties(&mut Stream::new(seed, number));
                     self.weighted_curves(&Discard::Mated(mated), protocol, targets, Weights::One)
                 };
                 parallel_map(orders as u64, 5 * mated.len(), || (), shuffled)

@@ -4,6 +4,7 @@ use super::axis::{Axis, rounded_out};
 use super::colour::Paint;
 use super::panel::{Layout, Plot, SMALL, draw_axes};
 use super::scene::{Anchor, Figure, FigureError, Shape, finite, not_empty};
+use crate::statistics::BoxPlot;
 
 /// Outlying values that are drawn of one group; more would only be ink.
 const OUTLIERS: usize = 200;
@@ -43,27 +44,28 @@ impl BoxGroup {
         for &value in values {
             finite(label, label, value)?;
         }
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let quartiles = [0.25, 0.5, 0.75].map(|fraction| quantile(&sorted, fraction));
-        let reach = 1.5 * (quartiles[2] - quartiles[0]);
-        let (low, high) = (quartiles[0] - reach, quartiles[2] + reach);
-        let inside = |value: &&f64| (low..=high).contains(*value);
-        let least = sorted.iter().find(inside).copied().unwrap_or(quartiles[0]);
-        let greatest = sorted.iter().rev().find(inside).copied().unwrap_or(quartiles[2]);
-        // Where values are few, interpolated quartiles can lie beyond the last one inside.
-        let whiskers = [least.min(quartiles[0]), greatest.max(quartiles[2])];
-        let outliers = sorted.into_iter().filter(|value| !(low..=high).contains(value)).collect();
-        Ok(Self { label: label.to_owned(), quartiles, whiskers, outliers })
+        let overflow = || FigureError::NotFinite {
+            title: label.to_owned(),
+            series: label.to_owned(),
+            value: f64::INFINITY,
+        };
+        let BoxPlot {
+            lower_whisker, lower_quartile, median, upper_quartile, upper_whisker, ..
+        } = BoxPlot::of(values.iter().copied()).ok_or_else(overflow)?;
+        let mut outliers: Vec<f64> = values
+            .iter()
+            .copied()
+            .filter(|value| !(lower_whisker..=upper_whisker).contains(value))
+            .collect();
+        outliers.sort_by(f64::total_cmp);
+        Ok(Self {
+            label: label.to_owned(),
+            quartiles: [lower_quartile, median, upper_quartile],
+            // Where values are few, interpolated quartiles can lie beyond the last one inside.
+            whiskers: [lower_whisker.min(lower_quartile), upper_whisker.max(upper_quartile)],
+            outliers,
+        })
     }
-}
-
-/// The value below which a fraction of the sorted values lies, between neighbours in
-/// a straight line.
-fn quantile(sorted: &[f64], fraction: f64) -> f64 {
-    let at = fraction * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    below + (above - below) * at.fract()
 }
 
 /// A box for every level, in panels of `columns` a row that share one vertical

@@ -116,20 +116,9 @@ fn number(value: f64) -> String {
 }
 
 /// Text that cannot end its element or attribute; control characters, which XML
-/// forbids, become the replacement sign.
+/// forbids, become the replacement character.
 fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            letter if letter.is_control() => safe.push('\u{fffd}'),
-            letter => safe.push(letter),
-        }
-    }
-    safe
+    let forbidden = |letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}');
+    let text = text.replace(forbidden, "\u{fffd}");
+    maud::html! { (text) }.into_string()
 }

@@ -1,4 +1,6 @@
-//! NumPy's `.npy`, strictly: one array of floating-point numbers, row by row.
+//! NumPy's `.npy` format: one array of floating-point numbers, row-major.
+//!
+//! Reading is strict; writing is version 1.0, float32.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -8,6 +10,8 @@ use super::lines::open;
 use super::{FileError, FileProblem, error::quoted};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// Where NumPy starts the numbers: at a multiple of this many bytes.
+const ALIGNMENT: usize = 64;
 /// Larger than any header of an array of numbers.
 const MAX_HEADER: usize = 64 << 10;
 /// Most dimensions; embeddings have one or two.
@@ -20,6 +24,42 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Its numbers, as many as the product of the shape.
     pub values: Vec<f32>,
+}
+
+/// The bytes of a file with an array of this shape, row-major.
+///
+/// # Panics
+///
+/// Unless there are as many values as the product of the shape.
+pub fn to_bytes(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    assert_eq!(shape.iter().product::<usize>(), values.len(), "values of another shape");
+    let mut bytes = header(shape);
+    bytes.extend(numbers(values));
+    bytes
+}
+
+/// Everything before the numbers: magic, version, length, and a Python literal that is
+/// padded so that the numbers are aligned.
+pub fn header(shape: &[usize]) -> Vec<u8> {
+    let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let literal = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{comma}), }}",
+        sizes.join(", ")
+    );
+    let before_padding = MAGIC.len() + 2 + size_of::<u16>() + literal.len() + 1;
+    let padding = before_padding.next_multiple_of(ALIGNMENT) - before_padding;
+    let header = format!("{literal}{:padding$}\n", "");
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([1, 0]);
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes
+}
+
+/// The numbers as they are stored.
+pub fn numbers(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// Reads an array of float16, float32 or float64 numbers, which become float32.
@@ -227,4 +267,31 @@ fn string(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let (value, rest) = text[1..].split_once(quote)?;
     (!value.contains('\\')).then_some((value, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_numpy() {
+        // numpy.save of float32 arrays, NumPy 2.4.
+        for (shape, literal) in [
+            (vec![2, 3], "'shape': (2, 3), }"),
+            (vec![4], "'shape': (4,), }"),
+            (vec![], "'shape': (), }"),
+        ] {
+            let values = vec![0.5; shape.iter().product()];
+            let mut expected = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+            expected.extend(b"{'descr': '<f4', 'fortran_order': False, ");
+            expected.extend(literal.as_bytes());
+            expected.resize(127, b' ');
+            expected.push(b'\n');
+            values.iter().for_each(|_| expected.extend([0, 0, 0, 0x3f]));
+            assert_eq!(to_bytes(&shape, &values), expected);
+            let length = expected.len() as u64;
+            let found = parse("a.npy", expected.as_slice(), length).expect("an array");
+            assert_eq!(found, Array { shape, values });
+        }
+    }
 }

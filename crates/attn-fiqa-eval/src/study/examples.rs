@@ -13,14 +13,11 @@ use super::StudyError;
 use super::cache::write_atomic;
 use super::hash::hex;
 use super::inputs::Dataset;
-use super::network::Network;
+use super::network::{CROP_SIDE, Network};
 use super::results::FaceRecord;
 
 /// Quality of the JPEG files: faces of 112 pixels in 5 kB.
 const JPEG_QUALITY: u8 = 88;
-
-/// Side of crops for methods without a network of their own.
-const SIDE: usize = 112;
 
 /// A method's network, where its score has a map.
 pub(super) struct MapSource<'n> {
@@ -28,14 +25,21 @@ pub(super) struct MapSource<'n> {
     pub(super) method: Method,
 }
 
-/// The images of the lowest and of the highest finite scores, with pictures below
-/// `folder/faces`; `tag` distinguishes the maps of the methods.
+/// Where pictures are written.
+pub(super) struct ExampleFiles<'a> {
+    /// They lie in `faces` below this folder.
+    pub(super) folder: &'a Path,
+    /// Distinguishes the maps of data sets and methods.
+    pub(super) tag: &'a str,
+}
+
+/// The images of the lowest and of the highest finite scores, with pictures.
 pub(super) fn extremes(
     dataset: &mut Dataset<'_>,
     scores: &[f64],
     count: usize,
     map_source: Option<&MapSource<'_>>,
-    (folder, tag): (&Path, &str),
+    files: &ExampleFiles<'_>,
 ) -> Result<(Vec<FaceRecord>, Vec<FaceRecord>), StudyError> {
     let mut order: Vec<usize> = (0..scores.len()).filter(|&i| scores[i].is_finite()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
@@ -52,7 +56,7 @@ pub(super) fn extremes(
         })
         .collect();
     if dataset.has_images() {
-        draw_examples(dataset, &chosen, map_source, (folder, tag), &mut records)?;
+        draw_examples(dataset, &chosen, map_source, files, &mut records)?;
     }
     let best = records.split_off(worst.len());
     Ok((records, best))
@@ -62,10 +66,11 @@ fn draw_examples(
     dataset: &mut Dataset<'_>,
     chosen: &[usize],
     map_source: Option<&MapSource<'_>>,
-    (folder, tag): (&Path, &str),
+    files: &ExampleFiles<'_>,
     records: &mut [FaceRecord],
 ) -> Result<(), StudyError> {
-    let side = map_source.map_or(SIDE, |map_source| map_source.network.side());
+    let ExampleFiles { folder, tag } = *files;
+    let side = map_source.map_or(CROP_SIDE, |map_source| map_source.network.side());
     let names: Vec<Option<String>> = {
         let hashes = dataset.hashes();
         let name = |&index: &usize| hashes[index].as_ref().ok().map(|hash| hex(&hash[..8]));

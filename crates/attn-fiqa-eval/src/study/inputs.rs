@@ -15,7 +15,7 @@ use super::config::DatasetConfig;
 use super::hash::hex;
 use crate::benchmark::{Benchmark, BenchmarkImage, BenchmarkKind, ImageSource, pair_list};
 use crate::comparisons::Pair;
-use crate::files::{Missing, sanitized};
+use crate::files::{Missing, first_names, sanitized};
 
 /// A data set of a study.
 pub(super) struct Dataset<'c> {
@@ -65,6 +65,12 @@ impl<'c> Dataset<'c> {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The first few images without a face, quoted.
+    pub(super) fn without_face_examples(&self) -> String {
+        let name = |&index: &usize| self.benchmark.images[index].name.as_str();
+        first_names(self.without_face.keys().map(name))
     }
 
     /// The hash of every image's bytes; the files are read the first time.

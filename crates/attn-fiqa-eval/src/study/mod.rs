@@ -14,6 +14,7 @@ pub mod summary;
 
 mod cache;
 mod compute;
+mod dataset_run;
 mod differences;
 mod error;
 mod evaluation;
@@ -21,13 +22,18 @@ mod examples;
 mod find_faces;
 mod hash;
 mod inputs;
+mod missing;
 mod network;
+mod networks;
+mod record;
 mod run;
+mod scores;
 
 pub use compute::Progress;
 pub use config::StudyConfig;
 pub use error::StudyError;
+pub use record::{RESULTS_FILE, load};
 pub use results::Results;
-pub use run::{Event, RESULTS_FILE, RunOptions, load, run};
+pub use run::{Event, RunOptions, run};
 
 pub(crate) use cache::write_atomic;

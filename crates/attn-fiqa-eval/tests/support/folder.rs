@@ -29,13 +29,6 @@ impl Folder {
     }
 }
 
-/// A `.npy` file of float32 numbers.
-pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}\n");
-    npy_with_header(&header, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
-}
-
 /// A `.npy` file with a header of one's own.
 pub fn npy_with_header(header: &str, numbers: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();

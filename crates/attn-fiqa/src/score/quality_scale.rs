@@ -36,7 +36,12 @@ pub struct MatchProbability {
 impl MatchProbability {
     /// `1 / (1 + exp(−(slope·score + intercept)))`, 0 … 1.
     pub fn of(self, score: f32) -> f32 {
-        (1.0 / (1.0 + (-(self.slope * f64::from(score) + self.intercept)).exp())) as f32
+        self.at(f64::from(score)) as f32
+    }
+
+    /// [`Self::of`] in double precision.
+    pub fn at(self, score: f64) -> f64 {
+        1.0 / (1.0 + (-(self.slope * score + self.intercept)).exp())
     }
 
     /// The raw score whose probability this is; `probability` lies strictly between 0 and 1.

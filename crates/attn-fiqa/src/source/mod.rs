@@ -15,6 +15,7 @@ mod list;
 mod name;
 mod pattern;
 mod progress;
+mod stdin;
 mod tar_links;
 mod tar_reader;
 #[cfg(feature = "video")]
@@ -47,7 +48,8 @@ use progress::Uncounted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, where
-    /// nothing of that name exists, a pattern with `*`, `?` or `[…]`.
+    /// nothing of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on
+    /// standard input, and `./-` a file of that name.
     Path(PathBuf),
     /// A list of image files, one path per line, in UTF-8 or in UTF-16 with a byte order mark.
     ///
@@ -163,6 +165,7 @@ struct Context {
 #[derive(Debug)]
 enum Stage {
     File(NamedFile),
+    Stdin,
     Folder(Folder),
     Matches(Matches),
     List(List),
@@ -198,8 +201,10 @@ impl Sources {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
         }
-        let from_stdin =
-            |input: &&Input| matches!(input, Input::List { path: ListFrom::Stdin, .. });
+        let from_stdin = |input: &&Input| match input {
+            Input::Path(path) => stdin::is_stdin(path),
+            Input::List { path, .. } => *path == ListFrom::Stdin,
+        };
         if inputs.iter().filter(from_stdin).count() > 1 {
             return Err(SourceError::StandardInputTwice);
         }
@@ -249,6 +254,10 @@ impl Iterator for Sources {
                     self.stages.pop();
                     Step::Item(item)
                 }
+                Stage::Stdin => {
+                    self.stages.pop();
+                    Step::Item(stdin::read(context.options.max_bytes))
+                }
                 Stage::Folder(folder) => folder.step(context),
                 Stage::Matches(matches) => matches.step(context),
                 Stage::List(list) => list.step(context),
@@ -281,8 +290,9 @@ impl Iterator for Sources {
 
 impl Context {
     fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
-        if path == Path::new("-") && fs::symlink_metadata(path).is_err() {
-            return Err(SourceError::ImagesFromStandardInput);
+        if stdin::is_stdin(path) {
+            self.progress.add_known(1);
+            return Ok(Stage::Stdin);
         }
         if fs::symlink_metadata(path).is_err()
             && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))

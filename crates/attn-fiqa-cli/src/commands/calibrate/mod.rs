@@ -17,18 +17,18 @@ use attn_fiqa_eval::calibrate::{
 use attn_fiqa_eval::degrade::Degradation;
 
 use super::model::refuse_overwriting;
-use crate::args::{CalibrateArgs, ModelOptions, TargetChoice};
+use crate::args::{CalibrateArgs, RunOptions, TargetChoice};
 use crate::exit::Exit;
-use crate::report::Report;
+use crate::log;
+use crate::summary::{Activity, Summary};
 
-pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
-    let input = args.run.model.as_deref().map(ModelOptions::file).transpose()?.flatten();
-    refuse_overwriting(&input.unwrap_or_default(), &args.output)?;
-    let checkpoint = args.run.model_options.open(args.run.model.as_ref())?;
+pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
+    refuse_overwriting(&args.model.file()?.unwrap_or_default(), &args.output)?;
+    let checkpoint = args.model.open()?;
     let options = EngineOptions {
-        threads: args.run.jobs,
+        threads: run.jobs,
         embedding: args.recogniser.is_none(),
-        precision: args.run.precision,
+        precision: args.model.precision,
         ..EngineOptions::default()
     };
     let engine = Engine::new(&checkpoint, &options)?;
@@ -37,20 +37,19 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         anyhow::bail!(
             "'{}' holds only what a score needs and gives no embeddings to fit to; \
              calibrate the full checkpoint, or name a --recogniser",
-            ModelOptions::name(args.run.model.as_ref())
+            args.model.name()
         );
     }
 
     let existing = existing_key_bias(args, &checkpoint)?;
     let chosen = faces::choose(args)?;
     let sources = faces::open(args)?;
-    let mut report =
-        Report::start_other(args.run.quiet, args.run.verbose, "faces measured", sources.progress());
-    let faces = faces::load(&engine, sources, &chosen, &mut report);
-    let sampling = Sampling { kinds: kinds(args), degraded: args.pictures, seed: args.seed };
+    let mut summary = Summary::start(Activity::Other("faces measured"), sources.progress());
+    let faces = faces::load(&engine, sources, &chosen, &mut summary);
+    let sampling = Sampling { kinds: kinds(args), degraded: args.variants, seed: args.seed };
     let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);
     let counted = |face: &Face, failure: Option<&attn_fiqa::status::Failure>| {
-        report.count_image(&face.name, &[], failure);
+        summary.count_image(&face.name, &[], failure);
     };
     let measured = measure(&engine, other, &faces, &sampling, args.fmr, counted)?;
     drop(faces);
@@ -88,15 +87,15 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     };
     let map = &calibration.quality;
     outcome::table(&measured, &found, &stored, map, existing.is_some()).print()?;
-    outcome::tell(&found, &stored, &outcome, &report);
-    outcome::tell_scale(&outcome, &report);
+    outcome::report(&found, &stored, &outcome);
+    outcome::report_scale(&outcome);
     write_calibrated(&checkpoint, &args.output, key_bias, &calibration)?;
-    report.say(&format!(
+    log::info(format!(
         "wrote '{}', calibration {}, qualities of {method}",
         args.output.display(),
         calibration.id()
     ));
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 /// What was found out about the score that is stored.
@@ -200,7 +199,7 @@ fn existing_key_bias(
 /// The recogniser that decides utility, where it is not the model itself.
 fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Recogniser>> {
     let Some(file) = &args.recogniser else { return Ok(None) };
-    let recogniser = Recogniser::new(OnnxModel::open(file)?, args.pixels, engine.threads())?;
+    let recogniser = Recogniser::new(OnnxModel::open(file)?, args.preprocess, engine.threads())?;
     let (needed, found) = (recogniser.side(), engine.config().image_size);
     if needed != found {
         anyhow::bail!(

@@ -13,8 +13,8 @@ use attn_fiqa_eval::statistics::quantile;
 
 use super::{Outcome, Stored, file_name, kinds};
 use crate::args::CalibrateArgs;
+use crate::log;
 use crate::output::PlainTable;
-use crate::report::Report;
 
 /// Rows of turned faces are this many degrees apart.
 const YAW_STEP: f64 = 15.0;
@@ -84,12 +84,12 @@ fn yaw(picture: &Sample) -> Option<f64> {
     (picture.kind? == Degradation::Yaw).then(|| Degradation::Yaw.parameter(level))
 }
 
-pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Report) {
+pub(super) fn report(found: &Fit, stored: &Stored, outcome: &Outcome) {
     for tried in &found.candidates {
         let errors = tried.errors.map(|ErrorMetrics { pauc, brier }| {
             format!(", pAUC-EDC ×1000 {:.2}, Brier score {brier:.4}", 1e3 * pauc)
         });
-        report.say_in_detail(&format!(
+        log::debug(format!(
             "tried ridge {}, share {}: rank correlation {:.4}{}",
             tried.ridge,
             tried.beta,
@@ -98,10 +98,10 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
         ));
     }
     match &outcome.recognition {
-        Ok(recognition) => report.say(&describe_target(recognition)),
-        Err(reason) => report.say(&format!("fitted to the cosine with the clean face: {reason}")),
+        Ok(recognition) => log::info(describe_target(recognition)),
+        Err(reason) => log::info(format!("fitted to the cosine with the clean face: {reason}")),
     }
-    report.say(&format!(
+    log::info(format!(
         "fitted on {} faces (ridge {}, share of the published score {})",
         found.faces_fitted, found.ridge, found.beta
     ));
@@ -116,7 +116,7 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
     let (before, after) = (published.unwrap_or(0.0), calibrated.unwrap_or(0.0));
     let of_file =
         existing.map(|rho| format!(", {rho:.3} by the key bias of the file")).unwrap_or_default();
-    report.say(&format!(
+    log::info(format!(
         "rank correlation with the cosine on {} faces held out ({pictures} pictures): {before:.3} \
          published, {after:.3} fitted{of_file}",
         found.faces_held_out
@@ -127,14 +127,14 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
         let of_file = existing
             .map(|errors| format!(", {} by the key bias of the file", shown(&errors)))
             .unwrap_or_default();
-        report.say(&format!(
+        log::info(format!(
             "errors on the same faces (pAUC-EDC ×1000 / Brier score): {} published, {} \
              fitted{of_file}",
             shown(published),
             shown(fitted)
         ));
     }
-    report.say(verdict);
+    log::info(verdict);
     let better = match &found.held_out_errors {
         Some(HeldOutErrors { fitted, existing: Some(existing), .. }) => {
             fitted.relative_to(*existing) < 1.0
@@ -146,12 +146,12 @@ pub(super) fn tell(found: &Fit, stored: &Stored, outcome: &Outcome, report: &Rep
         },
     };
     match stored {
-        Stored::Kept(_) if better => report.say(
-            "note: the fitted key bias does better than the one that is kept; leave out \
+        Stored::Kept(_) if better => log::note(
+            "the fitted key bias does better than the one that is kept; leave out \
              --keep-key-bias to store it",
         ),
         Stored::Fitted(_) | Stored::Published if !better => {
-            report.say("note: the key bias that the file had does better; --keep-key-bias keeps it")
+            log::note("the key bias that the file had does better; --keep-key-bias keeps it")
         }
         _ => {}
     }
@@ -172,20 +172,19 @@ fn describe_target(recognition: &RecognitionTarget) -> String {
 }
 
 /// What the qualities mean, and whether that is kept on faces held out.
-pub(super) fn tell_scale(outcome: &Outcome, report: &Report) {
+pub(super) fn report_scale(outcome: &Outcome) {
     let Some(scale) = &outcome.scale else {
         let reason = match &outcome.recognition {
             Ok(_) => "the score says too little on matches for a scale that means more",
             Err(_) => "matches give no scale",
         };
-        report
-            .say(&format!("quality is the rank in the set, one half of which is clean: {reason}"));
+        log::info(format!("quality is the rank in the set, one half of which is clean: {reason}"));
         return;
     };
     for anchor in &scale.anchors {
-        report.say(&format!("quality {:>3}: {}", anchor.quality, scale.describe(anchor)));
+        log::info(format!("quality {:>3}: {}", anchor.quality, scale.describe(anchor)));
     }
-    report.say(&format!(
+    log::info(format!(
         "chance of a match on faces held out, expected / found: {}",
         reliability(&outcome.reliability)
     ));
@@ -214,11 +213,11 @@ pub(super) fn record(
     };
     let mut entries = vec![
         ("program", concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")).to_owned()),
-        ("faces", file_name(&args.faces)),
+        ("faces", file_name(args.faces())),
         ("faces_fitted", found.faces_fitted.to_string()),
         ("faces_held_out", found.faces_held_out.to_string()),
         ("pictures", measured.samples.len().to_string()),
-        ("degraded_pictures_per_face", args.pictures.to_string()),
+        ("degraded_pictures_per_face", args.variants.to_string()),
         ("kinds", kinds.join(",")),
         ("seed", args.seed.to_string()),
         ("recogniser", outcome.recogniser.clone()),

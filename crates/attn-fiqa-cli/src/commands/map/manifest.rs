@@ -12,7 +12,7 @@ use super::{file_stem, refuse};
 use crate::args::GridFormat;
 use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
-use crate::report::Report;
+use crate::summary::Summary;
 
 /// The endings of an image's files, behind the image's own name.
 pub(super) const OVERLAY: &str = "overlay.png";
@@ -59,7 +59,7 @@ impl Manifest {
         row: &Row,
         grid: GridFormat,
         photo: impl FnOnce(&Row) -> anyhow::Result<Option<PathBuf>>,
-        report: &mut Report,
+        summary: &mut Summary,
     ) -> anyhow::Result<Option<PathBuf>> {
         let path = row.path.as_str();
         let face = row.face.map(|face| face.index.to_string()).unwrap_or_default();
@@ -74,7 +74,7 @@ impl Manifest {
         let mut hasher = DefaultHasher::new();
         stem.hash(&mut hasher);
         if !self.taken.insert(hasher.finish()) {
-            let (status, message) = refuse(report, row);
+            let (status, message) = refuse(summary, row);
             self.enter_failure(path, &face, status, &message)?;
             return Ok(None);
         }

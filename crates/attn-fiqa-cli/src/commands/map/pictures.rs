@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use attn_fiqa::visualize::{PatchGrid, encode_png, overlay, render_map};
+use attn_fiqa_eval::files::npy;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -10,8 +11,8 @@ use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
 use super::painter::{self, Painter};
 use super::spool::{Spool, Spooled};
 use super::write_file;
-use crate::args::{GridFormat, MapArgs};
-use crate::report::Report;
+use crate::args::GridFormat;
+use crate::log;
 
 /// Images painted together; what is in memory at once.
 const BATCH: usize = 64;
@@ -20,14 +21,13 @@ pub(super) fn write(
     spool: &mut Spool,
     folder: &Path,
     painter: &Painter,
-    args: &MapArgs,
+    format: GridFormat,
     first_head: usize,
-    report: &Report,
+    threads: usize,
 ) -> anyhow::Result<()> {
-    let threads = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let (mut clipped, mut touched) = (0, 0);
-    let files = Files { folder, format: args.grid, first_head };
+    let files = Files { folder, format, first_head };
     let numbers: Vec<usize> = (0..spool.len()).collect();
     for numbers in numbers.chunks(BATCH) {
         let images =
@@ -41,7 +41,7 @@ pub(super) fn write(
     }
     if clipped > 0 {
         let images = if touched == 1 { "image" } else { "images" };
-        report.say(&painter::describe_clipped(clipped, &format!("{touched} {images}")));
+        log::info(painter::describe_clipped(clipped, &format!("{touched} {images}")));
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow:
         write_file(&file(OVERLAY), &encode_png(&over.rgb, over.width, over.height)?)?;
         let raw = match files.format {
             GridFormat::Json => grid_json(image, head, values, side),
-            GridFormat::Npy => grid_npy(values, side),
+            GridFormat::Npy => npy::to_bytes(&[side, side], values),
         };
         write_file(&file(grid_ending(files.format)), &raw)?;
     }
@@ -92,21 +92,4 @@ fn grid_json(image: &Spooled, head: Option<usize>, values: &[f32], side: usize) 
         "grid": rows,
     });
     format!("{object}\n").into_bytes()
-}
-
-/// NumPy's format, version 1.0: magic, header length, a Python literal padded so
-/// that the data start at a multiple of 64, then the values `[row, column]`.
-fn grid_npy(values: &[f32], side: usize) -> Vec<u8> {
-    const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
-    const ALIGNMENT: usize = 64;
-    let literal =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({side}, {side}), }}");
-    let before_padding = MAGIC.len() + size_of::<u16>() + literal.len() + 1;
-    let padding = before_padding.next_multiple_of(ALIGNMENT) - before_padding;
-    let header = format!("{literal}{:padding$}\n", "");
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
 }

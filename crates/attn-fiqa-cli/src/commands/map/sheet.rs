@@ -9,8 +9,8 @@ use attn_fiqa::visualize::{PatchGrid, SheetCell, SheetStyle, encode_png, render_
 use super::painter::{self, Painter};
 use super::spool::Spool;
 use crate::args::MapArgs;
+use crate::log;
 use crate::output::NewFile;
-use crate::report::Report;
 
 pub(super) fn write(
     spool: &mut Spool,
@@ -18,10 +18,9 @@ pub(super) fn write(
     painter: &Painter,
     args: &MapArgs,
     title: &str,
-    report: &Report,
 ) -> anyhow::Result<()> {
     if spool.len() == 0 {
-        report.say("note: no image was scored, so there is no sheet");
+        log::note("no image was scored, so there is no sheet");
         return Ok(());
     }
     let mut ranked: Vec<(f32, usize)> = spool.scores().collect();
@@ -29,7 +28,7 @@ pub(super) fn write(
     let chosen = evenly(&ranked, args.sheet_faces);
     let shown = if chosen.len() < ranked.len() {
         let shown = format!("{} of {} faces, evenly over the ranks", chosen.len(), ranked.len());
-        report.say(&format!("note: the sheet shows {shown}; --sheet-faces sets how many"));
+        log::note(format!("the sheet shows {shown}; --sheet-faces sets how many"));
         shown
     } else {
         format!("{} faces", ranked.len())
@@ -55,7 +54,7 @@ pub(super) fn write(
     let style = SheetStyle { title: &title, columns: None, map };
     let page = render_sheet(&cells, &style)?;
     if page.clipped > 0 && args.output.is_none() {
-        report.say(&painter::describe_clipped(page.clipped, "the sheet"));
+        log::info(painter::describe_clipped(page.clipped, "the sheet"));
     }
     let png = encode_png(&page.rgb, page.width, page.height)?;
     let mut output = NewFile::create(file)?;

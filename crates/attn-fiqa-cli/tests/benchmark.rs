@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use attn_fiqa_eval::files::npy;
-use support::{Table, Workplace, onnx};
+use support::{Ran, Table, Workplace, onnx};
 
 /// A float32 matrix as a `.npy` file.
 fn npy(rows: &[[f32; 3]]) -> Vec<u8> {
@@ -206,6 +206,34 @@ fn onnx_networks_and_sharpness_are_measured_too() {
         "attn-fiqa score --method detection-score",
     );
     refused("onnx:quality.onnx", "onnx:gone.onnx", "cannot be read");
+}
+
+#[test]
+fn a_study_takes_models_by_name() {
+    let here = eight_faces();
+    let run = |args: &[&str]| {
+        let mut command = here.command(args);
+        command.env("ATTN_FIQA_HOME", here.path("home"));
+        Ran::from(command.output().expect("the program"))
+    };
+    here.run(&["model", "convert", "built-in", "m.safetensors"]).ended_with(0);
+    run(&["model", "add", "m.safetensors", "--name", "mine"]).ended_with(0);
+    let study = STUDY.split("[[recogniser]]").next().expect("a part");
+    let with = |model: &str| {
+        format!(
+            "{study}[[recogniser]]\nname = \"own\"\nmodel = \"{model}\"\n[[method]]\nname = \
+             \"attn\"\nmodel = \"{model}\"\n"
+        )
+    };
+    let table = |model: &str| {
+        here.write("named.toml", with(model));
+        run(&["benchmark", "named.toml", "--output", model]).ended_with(0).stdout().to_owned()
+    };
+    assert_eq!(table("mine"), table("built-in"));
+    here.write("named.toml", with("cvlface-vit-b"));
+    run(&["benchmark", "named.toml"]).refused_with("`attn-fiqa model pull cvlface-vit-b`");
+    here.write("named.toml", with("yours"));
+    run(&["benchmark", "named.toml"]).refused_with("yours' cannot be read");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-"""The faces that training never saw, as a tar: for the calibration of the model.
+"""Writes the held-out faces as a tar, for the calibration of the model.
 
-The same split as `train.py` and `evaluate.py` make of the same seed (`batches.split`).
+The split is that of `train.py` and `evaluate.py` for the same seed (`batches.split`).
 """
 
 import argparse

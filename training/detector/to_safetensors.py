@@ -1,7 +1,8 @@
 """Writes the weights of an exported detector under the names of `network.py`.
 
 The ONNX file is for other programs; this one, with the same weights, is embedded in
-the program. Batch norms and the factor on the input are already folded in, so every `conv_norm` is one weight and one bias.
+the program. Batch norms and the factor on the input are already folded in, so every
+`conv_norm` is one weight and one bias.
 """
 
 import argparse

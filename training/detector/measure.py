@@ -69,8 +69,8 @@ def main():
             table = "; ".join(f"{a}-{b}: {h}/{t} {100 * h / max(t, 1):.1f}%" for a, b, h, t in bins)
             people = len(pictures) - len(empty)
             print(
-                f"{path.name} at {threshold}: {table}; extra {extra} in {people} pictures "
-                f"({100 * extra / max(people, 1):.1f} per 100); no-face pictures {len(empty)}, with a false "
+                f"{path.name} at {threshold}: {table}; extra {extra} in {people} images "
+                f"({100 * extra / max(people, 1):.1f} per 100); images without a face {len(empty)}, with a false "
                 f"face {(empty > 0).sum()}, with more than one {(empty > 1).sum()}",
                 flush=True,
             )

@@ -26,7 +26,7 @@ from yunet import Teacher
 def within(name, value, limit):
     print(f"{name}: {value:.5f}, at most {limit}", flush=True)
     if not value <= limit:
-        raise SystemExit(f"{name} is off")
+        raise SystemExit(f"{name} deviates too much")
 
 
 def check_views(pictures, held):

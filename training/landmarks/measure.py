@@ -68,7 +68,7 @@ def error(found, reference):
 
 def looks(network, picture, rough):
     """The points by the name of the procedure."""
-    found = {"first look": rough}
+    found = {"the detector alone": rough}
     for with_mirror in (False, True):
         points = rough
         for number in range(PASSES):
@@ -96,7 +96,7 @@ def references(yunet, picture, number):
     single = central(yunet.detect(picture, 0.6), picture)
     if single is None:
         return None
-    points = {"YuNet's single look": single[5:].reshape(5, 2)}
+    points = {"one output of YuNet": single[5:].reshape(5, 2)}
     mean = averaged(yunet, picture)
     if mean is not None and iou(mean[1:5], single[None, 1:5])[0] > 0.3:
         points["YuNet over eight views"] = mean[5:].reshape(5, 2)
@@ -122,12 +122,12 @@ def on_lfw(network, detector, yunet, archive, every):
             continue
         rough = faces[np.argmax(overlaps), 5:].reshape(5, 2).astype(np.float64) - 0.5
         found = looks(network, picture, rough)
-        found["YuNet's single look"] = single[5:].reshape(5, 2) - 0.5
+        found["one output of YuNet"] = single[5:].reshape(5, 2) - 0.5
         for way, place in found.items():
             for name, reference in points.items():
                 if way != name:
                     errors.setdefault((way, name), []).append(error(place, reference))
-    show(f"LFW, every picture of {every}, central face", errors)
+    show(f"LFW, one image in {every}, central face", errors)
 
 
 def on_held_out(network, archive, made):

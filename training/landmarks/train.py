@@ -58,7 +58,7 @@ def sets_of(options, device, generator):
     """The training faces, as sets, and the held-out ones; writes their labels."""
     teacher = Teacher(options.teacher, device)
     names, pictures = read(options.archive, options.limit)
-    say(f"{len(names)} pictures read")
+    say(f"{len(names)} images read")
     pictures = Pictures(pictures, device)
     until = [BEGUN + share * options.seconds for share in LABELLED]
     labels = label(teacher, pictures, VIEWS[0], until[0], generator, "pictures")
@@ -168,7 +168,7 @@ def fastest(network, batches, steps=8):
                 begun = time.monotonic()
             trial.step(batches.next(), 1e-4, layout).item()
         spent[layout] = (time.monotonic() - begun) / steps
-    say("seconds a step:", {str(layout): round(value, 4) for layout, value in spent.items()})
+    say("seconds per step:", {str(layout): round(value, 4) for layout, value in spent.items()})
     return min(spent, key=spent.get)
 
 
@@ -212,7 +212,7 @@ def main():
     sets, aside = sets_of(options, device, generator)
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    say("faces:", *(len(faces) for faces in sets), f"to learn from, {len(aside)} held out")
+    say("faces:", *(len(faces) for faces in sets), f"for training, {len(aside)} held out")
 
     spoiler = Spoiler(device, generator)
     whole = round(options.batch * WHOLE)

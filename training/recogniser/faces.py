@@ -22,7 +22,7 @@ def decoded(tar: Path, work: Path) -> tuple[np.ndarray, list[str]]:
                 data = np.frombuffer(archive.extractfile(name).read(), np.uint8)
                 bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
                 if bgr is None or bgr.shape != (SIZE, SIZE, 3):
-                    raise SystemExit(f"{tar}: {name}: expected a {SIZE}x{SIZE} picture")
+                    raise SystemExit(f"{tar}: {name}: expected an image of {SIZE}x{SIZE} pixels")
                 out[row] = bgr[:, :, ::-1]
             out.flush()
         # Written last: its presence means that the array is complete.

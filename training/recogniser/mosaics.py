@@ -28,7 +28,7 @@ def unpacked(folder: Path):
     """The faces `[F, 112, 112, 3]` u8 RGB of a folder written by `main`."""
     mosaics = sorted(folder.glob("*.avif"))
     if not mosaics or not (folder / COUNT).exists():
-        raise SystemExit(f"{folder}: mosaics (*.avif) and '{COUNT}' were expected: make them by mosaics.py")
+        raise SystemExit(f"{folder}: expected mosaics (*.avif) and '{COUNT}'; run mosaics.py to make them")
 
     def cells(path):
         picture = np.asarray(Image.open(path).convert("RGB"))

@@ -42,7 +42,7 @@ class Sface:
                 if norm:
                     self.layers.append((after, self.put(scale, device), self.put(shift, device)))
             elif node.op_type != "BatchNormalization":
-                raise SystemExit(f"{path}: a teacher of convolutions was expected, '{node.op_type}' was found")
+                raise SystemExit(f"{path}: expected a teacher of convolutions, found '{node.op_type}'")
 
         self.format = torch.contiguous_format
         if device.type == "cuda":

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use crate::hint;
-use crate::report::say;
+use crate::log;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +23,14 @@ impl From<anyhow::Result<Exit>> for Exit {
             Ok(exit) => exit,
             Err(error) if is_broken_pipe(&error) => Self::Done,
             Err(error) => {
-                say(&format!("error: {}", describe(&error)));
+                log::error(describe(&error));
                 Self::NotDone
             }
         }
     }
 }
 
-/// An error and its causes, leaving out a cause that was already told.
+/// An error and its causes, without a cause that is already in the text.
 fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -38,7 +38,7 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
             };
         }
         if let Some(SourceError::NoImages { unsearched: true, .. }) = cause.downcast_ref() {
-            return Some("--recursive searches subfolders");
+            return Some("without --no-recursive they are searched");
         }
         if let Some(RequestError::NoEmbeddingHead) = cause.downcast_ref() {
             return Some("`model convert --quality-only` writes such files");
@@ -76,7 +76,7 @@ fn for_study(error: &StudyError) -> Option<&'static str> {
         StudyError::Recogniser(RecogniserError::NoSpec { .. })
         | StudyError::QualityNetwork(QualityNetworkError::Recogniser(RecogniserError::NoSpec {
             ..
-        })) => Some("input = \"NAME\" beside it"),
+        })) => Some("preprocess = \"NAME\" beside it"),
         StudyError::QualityNetwork(QualityNetworkError::NotOneNumber { .. }) => {
             Some("norm_of = \"RECOGNISER\" is that length")
         }

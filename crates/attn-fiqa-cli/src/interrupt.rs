@@ -1,7 +1,7 @@
-//! Ctrl-C: what was done until then is kept, and no unfinished file stays behind.
+//! Ctrl-C: what was done until then is kept, and no unfinished file remains.
 //!
 //! A command that can end early says so. Interrupted, it takes no further image, finishes
-//! those at work, and its output appears under its name with `.part` behind it, since it is
+//! those at work, and its output appears under its name with `.part` after it, since it is
 //! not the whole. Other commands, and every command at the second Ctrl-C, end at once;
 //! files that are being written are removed.
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::report::say;
+use crate::log;
 
 /// The exit status that shells expect of a program that SIGINT ended.
 const STATUS: u8 = 130;
@@ -34,7 +34,7 @@ pub(crate) fn handle() {
 fn on_interrupt() {
     let first = !ASKED.swap(true, Ordering::SeqCst);
     if first && ENDS_EARLY.load(Ordering::SeqCst) {
-        say("interrupted: finishing the images at work; once more to end at once");
+        log::info("interrupted: finishing the images at work; once more to end at once");
         return;
     }
     for path in lock(&UNFINISHED).iter() {
@@ -97,10 +97,13 @@ pub(crate) fn farewell() -> u8 {
     let parts: Vec<String> =
         lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();
     match &parts[..] {
-        [] => say("interrupted before all images were done"),
-        [part] => say(&format!("interrupted: {part} holds what was done until then")),
+        [] => log::info("interrupted before all images were done"),
+        [part] => log::info(format!("interrupted: {part} holds what was done until then")),
         parts => {
-            say(&format!("interrupted: {} hold what was done until then", parts.join(" and ")));
+            log::info(format!(
+                "interrupted: {} hold what was done until then",
+                parts.join(" and ")
+            ));
         }
     }
     STATUS

@@ -1,21 +1,21 @@
 //! The `attn-fiqa` command line.
 //!
-//! `args` is what was typed, `commands` what is done, `models` which models have
-//! names, `output` how rows are written. Standard output carries data only; everything said to a person goes
-//! to standard error through `report`.
+//! `args` is what was typed, `commands` what is done, `models` which models have names, `output`
+//! how rows are written. Standard output carries data only; `log` writes to standard error,
+//! where `progress` and `summary` say how a run goes.
 
 mod args;
 mod commands;
 mod exit;
 mod hint;
 mod interrupt;
+mod log;
 mod models;
 mod output;
-mod report;
+mod progress;
+mod summary;
 
 use std::ffi::OsString;
-
-use clap::Parser;
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -26,29 +26,40 @@ use exit::Exit;
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     keep_caught_panics_quiet();
     interrupt::handle();
-    let outcome = match Cli::parse_from(args).command {
-        Command::Score(args) => commands::score::run(&args),
-        Command::Detect(args) => commands::detect::run(&args),
-        Command::Crop(args) => commands::crop::run(&args),
-        Command::Best(args) => commands::best::run(&args),
-        Command::Embed(args) => commands::embed::run(&args),
-        Command::Map(args) => commands::map::run(&args),
-        Command::Degrade(args) => commands::degrade::run(&args),
-        Command::Calibrate(args) => commands::calibrate::run(&args),
-        Command::Validate(args) => commands::validate::run(&args),
-        Command::Verify(args) => commands::verify::run(&args),
-        Command::Edc(args) => commands::edc::run(&args),
-        Command::Advise(args) => commands::advise::run(&args),
-        Command::Groups(args) => commands::groups::run(&args),
-        Command::Benchmark(args) => commands::benchmark::run(&args),
-        Command::Report(args) => commands::report::run(&args),
-        Command::Model(args) => commands::model::run(&args),
-        Command::Completions(args) => commands::shell::completions(&args),
-        Command::Man(args) => commands::shell::man(&args),
-    };
+    let outcome = args::parse(args).and_then(|cli| run_command(&cli));
     let failed = outcome.is_err();
     let exit = Exit::from(outcome);
     if interrupt::asked() && !failed { interrupt::farewell() } else { exit as u8 }
+}
+
+fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
+    log::init(run);
+    if let Some(jobs) = run.jobs {
+        // Curves and intervals are computed on the global pool, networks on their own.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get());
+        // Another call in the same process may have made it.
+        let _ = pool.build_global();
+    }
+    match command {
+        Command::Score(args) => commands::score::run(args, run),
+        Command::Best(args) => commands::best::run(args, run),
+        Command::Map(args) => commands::map::run(args, run),
+        Command::Detect(args) => commands::detect::run(args, run),
+        Command::Crop(args) => commands::crop::run(args, run),
+        Command::Embed(args) => commands::embed::run(args, run),
+        Command::Edc(args) => commands::edc::run(args),
+        Command::Verify(args) => commands::verify::run(args),
+        Command::Advise(args) => commands::advise::run(args),
+        Command::Groups(args) => commands::groups::run(args),
+        Command::Benchmark(args) => commands::benchmark::run(args, run),
+        Command::Report(args) => commands::report::run(args),
+        Command::Degrade(args) => commands::degrade::run(args, run),
+        Command::Validate(args) => commands::validate::run(args, run),
+        Command::Calibrate(args) => commands::calibrate::run(args, run),
+        Command::Model(args) => commands::model::run(args),
+        Command::Completions(args) => commands::shell::completions(args),
+        Command::Man(args) => commands::shell::man(args),
+    }
 }
 
 /// A file on which a decoder gives up is a row, and what the decoder says to its authors is

@@ -146,7 +146,10 @@ fn winners_are_written_as_crops_and_rows_as_json() {
         rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["crop"], "a.best-1.png");
-    assert_eq!((&rows[0]["rank"], &rows[0]["eye_distance"]), (&1.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&rows[0]["rank"], &rows[0]["inter_eye_distance"]),
+        (&1.into(), &serde_json::Value::Null)
+    );
     let winner = rows[0]["path"].as_str().unwrap();
     let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().to_rgb8();
     assert_eq!(pixels(&here.read("out/a.best-1.png")), pixels(&here.read(winner)));

@@ -56,10 +56,11 @@ fn verify_tells_accuracy_and_error_rates() {
     assert!(ran.stderr.contains("warning: FMR 1e-3 cannot be resolved"), "{}", ran.stderr);
     let quiet = here.run(&["verify", "--pairs", "pairs.txt", "--quiet"]).ended_with(0);
     assert_eq!(quiet.stderr, "");
-    here.run(&["verify", "--pairs", "pairs.txt", "--scale", "distance"])
-        .refused_with("for cosines");
-    here.run(&["verify", "--pairs", "pairs.txt", "--scale", "similarity", "--thresholds", "exact"])
-        .ended_with(0);
+    let scaled = |more: &[&str]| here.run(&[&["verify", "--pairs", "pairs.txt"], more].concat());
+    let exact = scaled(&["--scale", "similarity"]).ended_with(0);
+    let asked = scaled(&["--threshold-grid", "exact"]).ended_with(0);
+    assert_eq!(exact.table().column("value")[0], asked.table().column("value")[0]);
+    scaled(&["--scale", "distance", "--threshold-grid", "insightface"]).refused_with("for cosines");
 }
 
 #[test]

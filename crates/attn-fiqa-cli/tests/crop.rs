@@ -43,10 +43,10 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(found[3], ["gone.png", "not-found", MISSING]);
     assert_eq!(manifest.column("file"), [crops[1], crops[0], "", ""]);
     assert_eq!(manifest.column("face"), ["0", "0", "", ""]);
-    assert_eq!(manifest.column("way"), ["refined", "refined", "", ""]);
+    assert_eq!(manifest.column("crop_origin"), ["refined", "refined", "", ""]);
     let number = |name: &str| manifest.column(name)[0].parse::<f32>().unwrap();
     assert!(number("left_eye_x") < number("right_eye_x"));
-    assert!(number("confidence") > 0.6 && number("eye_distance") > 20.0);
+    assert!(number("detection_score") > 0.6 && number("inter_eye_distance") > 20.0);
 
     for name in crops {
         assert_eq!(size(&here.read(&format!("out/{name}"))), (112, 112));
@@ -88,9 +88,9 @@ fn size_format_and_landmarks_are_as_asked_for() {
     assert_eq!(size(&here.read("out/photo.png.face-0.jpg")), (64, 64));
     let manifest = Table::parse(&here.read_text("out/manifest.csv"));
     assert_eq!(manifest.column("status"), ["ok", "bad-landmarks"]);
-    assert_eq!(manifest.column("way"), ["landmarks", "landmarks"]);
+    assert_eq!(manifest.column("crop_origin"), ["landmarks", "landmarks"]);
     assert_eq!(manifest.column("left_eye_x"), ["195", "10"]);
-    assert_eq!(manifest.column("confidence"), ["0.9", "0.8"]);
+    assert_eq!(manifest.column("detection_score"), ["0.9", "0.8"]);
 }
 
 #[test]
@@ -99,7 +99,9 @@ fn what_cannot_work_is_refused_before_any_work() {
     here.write("photo.png", wide_picture());
     here.write("points.csv", "photo.png,1,2,3\n");
     let crop = |args: &[&str]| here.run(&[&["crop", "photo.png"], args].concat());
-    crop(&["--output", "out", "--best"]).refused_with("--best needs scores");
+    crop(&["--output", "out", "--best"]).refused_with("unexpected argument '--best'");
+    here.run(&["crop", ".", "--output", "out"]).refused_with("inside the input '.', which is");
+    here.run(&["crop", ".", "--output", "."]).refused_with("inside the input '.', which is");
     crop(&["--output", "out", "--landmarks", "points.csv"])
         .refused_with("points.csv, line 1: expected a path and ten numbers");
     crop(&["--output", "photo.png"]).refused_with("cannot make the folder 'photo.png'");

@@ -38,7 +38,7 @@ fn rows_have_box_and_landmarks_and_no_face_is_no_failure() {
     assert_eq!(
         ran.stdout().lines().next(),
         Some(
-            "path,face,status,box_x,box_y,box_width,box_height,confidence,eye_distance,roll,yaw,\
+            "path,face,status,box_x,box_y,box_width,box_height,detection_score,inter_eye_distance,roll,yaw,\
              left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,left_mouth_x,\
              left_mouth_y,right_mouth_x,right_mouth_y,message"
         )
@@ -61,7 +61,7 @@ fn its_rows_are_landmarks_for_score() {
     here.run(&["detect", "a.png", "--detector", "two.onnx", "-o", "faces.csv"]).ended_with(0);
     let found = here.run(&["score", "a.png", "--landmarks", "faces.csv"]).ended_with(0).table();
     let expected = here.run(&["score", "a.png", "--detector", "two.onnx"]).ended_with(0).table();
-    assert_eq!(found.column("eye_distance"), expected.column("eye_distance"));
+    assert_eq!(found.column("inter_eye_distance"), expected.column("inter_eye_distance"));
     assert_eq!(found.column("score"), expected.column("score"));
 }
 

@@ -119,7 +119,7 @@ fn what_cannot_be_written_is_said() {
 
     here.run(&["embed", "a", "-o", "out.bin"]).refused_with("neither a folder nor ends in");
     let pixels = ["embed", "a", "-o", "o.npy", "--pixels", "arcface"];
-    here.run(&pixels).refused_with("--pixels is for ONNX models");
+    here.run(&pixels).refused_with("--preprocess is for ONNX models");
     here.write("list.txt", "a/face.png\n");
     here.run(&["embed", "--list", "list.txt", "-o", "list.npy"]).refused_with("is an input");
 }

@@ -47,7 +47,7 @@ fn a_row_a_face_the_largest_first_with_where_it_is() {
     let table = ran.table();
     assert_eq!(table.column("path"), ["photo.png"; 3]);
     assert_eq!(table.column("face"), ["0", "1", "2"]);
-    assert_eq!(table.column("way"), ["detected"; 3]);
+    assert_eq!(table.column("crop_origin"), ["detected"; 3]);
     let by_size = [faces()[1], faces()[0], faces()[2]];
     for (row, face) in by_size.iter().enumerate() {
         let cell = |name: &str| table.numbers(name)[row];
@@ -55,8 +55,8 @@ fn a_row_a_face_the_largest_first_with_where_it_is() {
         for (found, expected) in bounds.into_iter().zip(face.bounds) {
             assert_near(found, expected, 1e-2);
         }
-        assert_near(cell("confidence"), face.confidence, 1e-4);
-        assert_near(cell("eye_distance"), 0.4 * face.bounds[2], 1e-2);
+        assert_near(cell("detection_score"), face.confidence, 1e-4);
+        assert_near(cell("inter_eye_distance"), 0.4 * face.bounds[2], 1e-2);
         assert_near(cell("roll"), 0.0, 1e-2);
         assert_near(cell("yaw"), 0.0, 1e-2);
         let names = ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
@@ -84,7 +84,7 @@ fn a_detector_in_the_manner_of_scrfd_gives_the_same_rows() {
         ran.stderr
     );
     let found = ran.table();
-    for name in ["score", "box_x", "box_height", "eye_distance"] {
+    for name in ["score", "box_x", "box_height", "inter_eye_distance"] {
         for (found, expected) in found.numbers(name).into_iter().zip(expected.numbers(name)) {
             assert_near(found, expected, 0.05);
         }
@@ -97,7 +97,7 @@ fn faces_can_be_chosen() {
     let all = score(&here, &[]).table();
     let chosen = |args: &[&str]| -> Vec<String> {
         let table = score(&here, args).ended_with(0).table();
-        table.column("confidence").into_iter().map(|text| text[..3].to_owned()).collect()
+        table.column("detection_score").into_iter().map(|text| text[..3].to_owned()).collect()
     };
     assert_eq!(chosen(&["--largest"]), ["0.8"]);
     assert_eq!(chosen(&["--max-faces", "2"]), ["0.8", "0.9"]);
@@ -121,7 +121,7 @@ fn a_picture_without_a_face_is_a_row_that_says_so() {
         [["photo.png", "no-face", "no face was found in the image"], ["blur-1.png", "ok", ""],]
     );
     assert_eq!(table.column("face"), ["", "0"]);
-    assert_eq!(table.column("way"), ["", "aligned"]);
+    assert_eq!(table.column("crop_origin"), ["", "aligned"]);
     assert!(ran.said().contains("1 scored, 1 failed (1 no-face)\n"), "{}", ran.stderr);
     let table = score(&here, &["--min-size", "70"]).ended_with(1).table();
     assert_eq!(
@@ -141,7 +141,7 @@ fn a_picture_of_the_networks_size_is_scored_as_it_is() {
     let as_it_is = here.run(&["score", "blur-1.png", "--detector", "three.onnx"]).ended_with(0);
     let aligned = here.run(&["score", "blur-1.png", "--aligned"]).ended_with(0);
     assert_eq!(as_it_is.table().column("score"), aligned.table().column("score"));
-    assert_eq!(as_it_is.table().column("way"), ["aligned"]);
+    assert_eq!(as_it_is.table().column("crop_origin"), ["aligned"]);
     here.run(&["score", "photo.png", "--resize"]).refused_with("--aligned");
     let options: [&[&str]; 4] =
         [&["--best"], &["--largest"], &["--min-size", "3"], &["--detector", "three.onnx"]];
@@ -216,7 +216,7 @@ fn landmarks_from_a_file_take_the_place_of_the_detector() {
     here.write("points.csv", file);
     let ran = here.run(&["score", "photo.png", "blur-1.png", "--landmarks", "points.csv"]);
     let table = ran.ended_with(1).table();
-    assert_eq!(table.column("way"), ["landmarks", "landmarks", "landmarks", ""]);
+    assert_eq!(table.column("crop_origin"), ["landmarks", "landmarks", "landmarks", ""]);
     assert_eq!(table.column("status")[3], "no-landmarks");
     assert_eq!(table.column("box_x"), [""; 4]);
     for row in 0..3 {
@@ -247,7 +247,7 @@ fn a_larger_picture_is_seen_at_the_detectors_size_and_answered_in_its_own_pixels
     let face = faces()[1];
     assert_near(table.numbers("box_x")[0], (face.bounds[0] + 0.5) * 3.0 - 0.5, 0.05);
     assert_near(table.numbers("box_width")[0], face.bounds[2] * 3.0, 0.05);
-    assert_near(table.numbers("eye_distance")[0], 0.4 * face.bounds[2] * 3.0, 0.05);
+    assert_near(table.numbers("inter_eye_distance")[0], 0.4 * face.bounds[2] * 3.0, 0.05);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn scores_and_maps_are_as_expected(golden: &Path, name: &str, heads: &str) {
                 assert_near(found, expected, SCORE_TOLERANCE);
             }
         }
-        for (column, tensor) in [("received", "received_by_patch"), ("embedding", "embedding")] {
+        for (column, tensor) in [("map", "received_by_patch"), ("embedding", "embedding")] {
             let (found, expected) = (table.lists(column).concat(), values(&expected, tensor));
             assert_eq!(found.len(), expected.len(), "{column}");
             for (found, expected) in found.into_iter().zip(expected) {

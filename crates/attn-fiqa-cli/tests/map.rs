@@ -59,7 +59,7 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
         assert_eq!((&grid["path"], &grid["head"]), (&image.into(), &serde_json::Value::Null));
         let values: Vec<Vec<f32>> = serde_json::from_value(grid["grid"].clone()).unwrap();
         assert!(values.iter().all(|line| line.len() == values.len()), "a square");
-        assert_eq!(values.concat(), scores.table().lists("received")[row]);
+        assert_eq!(values.concat(), scores.table().lists("map")[row]);
         assert_near(
             grid["score"].as_f64().unwrap() as f32,
             manifest.column("score")[row].parse().unwrap(),
@@ -88,7 +88,7 @@ fn npy_grids_hold_the_values_of_the_column_received() {
     here.run(&["map", "blur-4.png", "--output", "maps", "--grid", "npy"]).ended_with(0);
     let (shape, values) = npy(&here.read("maps/blur-4.png.grid.npy"));
     assert_eq!(shape, [grid, grid]);
-    assert_eq!(values, scores.lists("received")[0]);
+    assert_eq!(values, scores.lists("map")[0]);
     assert!(!here.path("maps/blur-4.png.grid.json").exists());
 }
 

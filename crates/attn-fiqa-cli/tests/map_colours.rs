@@ -120,7 +120,7 @@ fn colours_and_their_weight_can_be_chosen() {
         }
     }
     here.run(&["map", "astronaut.png", "-o", "m", "--alpha", "1.5"])
-        .refused_with("invalid value '1.5' for '--alpha <ALPHA>': expected 0 to 1");
+        .refused_with("invalid value '1.5' for '--alpha <ALPHA>': expected a number from 0 to 1");
 }
 
 #[test]

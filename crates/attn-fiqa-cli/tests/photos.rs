@@ -59,7 +59,7 @@ fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
 
     let table =
         here.run(&["score", "photo.png", "astronaut.png", "--largest"]).ended_with(0).table();
-    assert_eq!(table.column("way"), ["refined", "aligned"]);
+    assert_eq!(table.column("crop_origin"), ["refined", "aligned"]);
     let scores = table.numbers("score");
     let blurred =
         here.run(&["score", support::examples().join("faces/blur-4.png").to_str().unwrap()]);
@@ -163,7 +163,10 @@ fn a_second_look_is_for_our_detector_or_on_demand() {
     let ours = ours.to_str().unwrap();
     let run = |args: &[&str]| {
         let ran = here.run(&[&["score", "photo.png"], args].concat()).ended_with(0);
-        (ran.table().column("way")[0].to_owned(), ran.table().numbers("eye_distance")[0])
+        (
+            ran.table().column("crop_origin")[0].to_owned(),
+            ran.table().numbers("inter_eye_distance")[0],
+        )
     };
     let (own, refined) = (run(&["--refine", "never"]), run(&[]));
     assert_eq!((own.0.as_str(), refined.0.as_str()), ("detected", "refined"));

@@ -21,17 +21,7 @@ fn columns_on_request_stand_between_score_and_message() {
     let table = ran.table();
     assert_eq!(
         table.heading,
-        [
-            "path",
-            "status",
-            "score",
-            "quality",
-            "width",
-            "height",
-            "received",
-            "embedding",
-            "message"
-        ]
+        ["path", "status", "score", "quality", "width", "height", "map", "embedding", "message"]
     );
     assert_eq!(table.column("width"), ["112", "512", "", "112"]);
     assert_eq!(table.column("height"), ["112", "512", "", "112"]);
@@ -40,7 +30,7 @@ fn columns_on_request_stand_between_score_and_message() {
     let quality = support::quality_of_failure();
     assert_eq!(table.rows[2][1..], ["not-found", "", quality, "", "", "", "", MISSING]);
 
-    let (maps, embeddings) = (table.lists("received"), table.lists("embedding"));
+    let (maps, embeddings) = (table.lists("map"), table.lists("embedding"));
     for row in [0, 3] {
         assert_eq!(maps[row].len(), config.patches());
         let mean = maps[row].iter().sum::<f32>() / maps[row].len() as f32;
@@ -58,7 +48,7 @@ fn the_map_belongs_to_the_first_method() {
     for method in ["attn", "attn-calibrated", "attn@block=2", "attn@head=1"] {
         let args = ["score", "astronaut.png", "--columns", "map", "--method", method];
         let table = here.run(&args).ended_with(0).table();
-        let map = &table.lists("received")[0];
+        let map = &table.lists("map")[0];
         let mean = map.iter().sum::<f32>() / map.len() as f32;
         assert_near(mean, table.numbers("score")[0], 1e-4);
     }
@@ -76,7 +66,7 @@ fn columns_are_in_jsonl_too() {
     let ran = here.run(&[&args[..], &["--format", "jsonl"]].concat()).ended_with(1);
     let objects: Vec<serde_json::Value> =
         ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for list in ["received", "embedding"] {
+    for list in ["map", "embedding"] {
         let values: Vec<f32> = serde_json::from_value(objects[0][list].clone()).unwrap();
         assert_eq!(values, table.lists(list)[0]);
         assert_eq!(objects[1][list], serde_json::Value::Null);
@@ -162,7 +152,7 @@ fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     let known = "expected one of attn, attn-calibrated, attn-median, attn-max, attn-inverse-std, \
                  vitnt, vitnt-weighted, norm, dropout, those of attn optionally with @block=N and \
-                 @head=N; or laplacian, eye-distance, detector-score, onnx:FILE[@input=SPEC]";
+                 @head=N; or laplacian, inter-eye-distance, detection-score, onnx:FILE[@preprocess=SPEC]";
     for (method, reason) in [
         ("atn", "unknown name"),
         ("attn@layer=1", "neither block nor head after '@'"),

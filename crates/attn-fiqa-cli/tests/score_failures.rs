@@ -109,12 +109,12 @@ fn folders_and_patterns_without_images_are_refused() {
     here.run(&["score", "texts"]).refused(
         "texts: no image in this folder (jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others)",
     );
-    here.run(&["score", "outer", "-r"]).refused(
+    here.run(&["score", "outer"]).refused(
         "outer: no image in this folder (jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others)",
     );
-    here.run(&["score", "bad/good.png", "outer"]).refused(
+    here.run(&["score", "bad/good.png", "outer", "--no-recursive"]).refused(
         "outer: no image in this folder (jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others); it has \
-         subfolders, which are searched only recursively (--recursive searches subfolders)",
+         subfolders, which are searched only recursively (without --no-recursive they are searched)",
     );
     here.run(&["score", "bad/*.jpg"])
         .refused("bad/*.jpg: no file of that name, and nothing matches it as a pattern");
@@ -299,7 +299,7 @@ fn a_folder_never_passes_over_a_picture_in_silence() {
     for row in rows {
         assert!(row.contains("unsupported-image") && row.contains("HEIC format"), "{row}");
     }
-    assert!(ran.said().contains("2 files that are no images passed over"), "{}", ran.said());
+    assert!(ran.said().contains("2 files that are no images skipped"), "{}", ran.said());
 }
 
 #[test]

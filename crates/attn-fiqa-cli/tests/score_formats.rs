@@ -165,11 +165,18 @@ fn an_unknown_ending_is_refused() {
 #[test]
 fn a_format_refuses_what_it_cannot_hold() {
     let here = Workplace::with_faces(&["blur-1.png"]);
-    for format in ["txt", "table"] {
-        here.run(&["score", "blur-1.png", "--format", format, "--columns", "size"]).refused(
-            &format!("--columns has no place in the format {format}; use csv, jsonl or parquet"),
-        );
-    }
+    let with = |format, columns| {
+        here.run(&["score", "blur-1.png", "--format", format, "--columns", columns])
+    };
+    with("txt", "size").refused("the format txt has no --columns; use csv, jsonl or parquet");
+    with("table", "band,map").refused(
+        "a table has no place for the columns map and embedding; use --format csv, jsonl or \
+         parquet",
+    );
+    let table = with("table", "band,size").ended_with(0);
+    let cells: Vec<&str> = table.stdout().split_whitespace().collect();
+    assert_eq!(cells[..6], ["path", "quality", "score", "band", "width", "height"]);
+    assert_eq!(cells[9..], ["excellent", "112", "112"]);
     here.run(&["score", "blur-1.png", "--format", "txt", "--method", "attn,attn-max"])
-        .refused("the format txt holds one score a line; name one --method or use csv");
+        .refused("the format txt holds one score per line; name one --method or use csv");
 }

@@ -94,19 +94,34 @@ fn files_come_as_named_and_as_often_as_named() {
 #[test]
 fn a_folder_gives_its_images_in_the_order_of_their_names() {
     let here = workplace();
-    assert_paths(&here, &["faces"], b"", &["faces/a.JPG", "faces/b.png"]);
+    let all = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
+    assert_paths(&here, &["faces"], b"", &all);
     let ran = here.run(&["score", "faces"]);
-    let note = "note: 1 file that is no image passed over\n";
-    assert_eq!(ran.said(), format!("2 scored\n{note}"));
+    let note = "note: 1 file that is no image skipped\n";
+    assert_eq!(ran.said(), format!("3 scored\n{note}"));
 }
 
 #[test]
-fn a_folder_is_searched_deeper_on_request() {
+fn an_image_on_standard_input_is_scored() {
     let here = workplace();
-    for option in ["--recursive", "-r"] {
-        let expected = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
-        assert_paths(&here, &["faces", option], b"", &expected);
-    }
+    let face = here.read("faces/b.png");
+    let ran = here.run_fed(&["score", "-"], &face).ended_with(0);
+    let file = here.run(&["score", "faces/b.png"]);
+    assert_eq!(ran.table().column("path"), ["-"]);
+    assert_eq!(ran.table().column("score"), file.table().column("score"));
+    let outcomes = |bytes: &[u8]| here.run_fed(&["score", "-"], bytes).ended_with(1).table();
+    assert_eq!(outcomes(b"").column("status"), ["unreadable"]);
+    assert_eq!(outcomes(b"no image").column("status"), ["not-an-image"]);
+    assert_eq!(outcomes(&here.read("pack.zip")).column("status"), ["not-an-image"]);
+    here.run_fed(&["score", "-", "-"], &face).refused_with("standard input was named twice");
+    here.run_fed(&["score", "-", "--list", "-"], &face).refused_with("named twice");
+}
+
+#[test]
+fn a_folder_is_searched_with_its_subfolders_by_default() {
+    let here = workplace();
+    let expected = ["faces/a.JPG", "faces/b.png"];
+    assert_paths(&here, &["faces", "--no-recursive"], b"", &expected);
 }
 
 #[test]
@@ -232,20 +247,19 @@ fn every_name_of_a_file_in_an_archive_is_scored() {
 }
 
 #[test]
-fn a_zip_archive_gives_its_pictures_and_cannot_come_from_standard_input() {
+fn a_zip_archive_gives_its_images() {
     let here = workplace();
     let paths = ["pack.zip/b.png", "pack.zip/a.JPG", "pack.zip/more/c.png"];
     assert_paths(&here, &["pack.zip"], b"", &paths);
     let ran = here.run(&["score", "pack.zip"]).ended_with(0);
-    assert!(ran.stderr.contains("1 file that is no image passed over"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 file that is no image skipped"), "{}", ran.stderr);
 
     let whole = here.read("pack.zip");
-    here.run_fed(&["score", "-"], &whole).refused_with("not read from standard input");
     here.write("cut.zip", &whole[..whole.len() - 30]);
     let ran = here.run(&["score", "cut.zip", "pack.zip"]).ended_with(1);
     let outcomes = ran.table();
     let outcomes = outcomes.outcomes();
     assert_eq!(outcomes[0][..2], ["cut.zip", "broken-archive"]);
-    assert!(outcomes[0][2].contains("cut or damaged"), "{}", outcomes[0][2]);
+    assert!(outcomes[0][2].contains("truncated or damaged"), "{}", outcomes[0][2]);
     assert!(outcomes[1..].iter().all(|[_, status, _]| *status == "ok"));
 }

@@ -36,15 +36,16 @@ fn measures_need_no_network() {
     here.write("quality.onnx", onnx::of_crops(&[0.25]));
     let args = ["score", "astronaut.png", "blur-4.png", "--method"];
     let with = |methods| here.run(&[&args[..], &[methods]].concat());
-    let table = with("laplacian,onnx:quality.onnx@input=sface,attn,eye-distance,detector-score");
+    let table =
+        with("laplacian,onnx:quality.onnx@input=sface,attn,inter-eye-distance,detection-score");
     let table = table.ended_with(0).table();
     let sharp = table.numbers("score");
     assert!(sharp[0] > 4.0 * sharp[1] && sharp[1] > 0.0, "{sharp:?}");
     assert_eq!(table.column("onnx:quality.onnx"), ["0.25", "0.25"]);
     assert_eq!(table.column("quality"), ["", ""], "the calibration is of another method");
     // Crops have neither eyes that were found nor a detector's word.
-    assert_eq!(table.column("eye-distance"), ["", ""]);
-    assert_eq!(table.column("detector-score"), ["", ""]);
+    assert_eq!(table.column("inter-eye-distance"), ["", ""]);
+    assert_eq!(table.column("detection-score"), ["", ""]);
     let alone = with("laplacian").ended_with(0).table();
     assert_eq!(alone.numbers("score"), sharp);
     let attn = with("attn").ended_with(0).table();
@@ -53,7 +54,7 @@ fn measures_need_no_network() {
     with("onnx:quality.onnx@input=sface,onnx:quality.onnx").refused_with("was named twice");
     with("onnx:two.onnx").refused_with("gives one number for a face");
     with("onnx:gone.onnx").refused_with("gone.onnx");
-    with("laplace").refused_with("laplacian, eye-distance, detector-score, onnx:FILE");
+    with("laplace").refused_with("laplacian, inter-eye-distance, detection-score, onnx:FILE");
     with("vitnt@block=1").refused_with("whole network is read");
 }
 
@@ -62,13 +63,13 @@ fn a_photo_has_eyes_and_a_detector() {
     let here = Workplace::new();
     let photo = support::examples().join("astronaut.png");
     let photo = photo.to_str().unwrap();
-    let args = ["score", photo, "--method", "detector-score,eye-distance", "--largest"];
+    let args = ["score", photo, "--method", "detection-score,inter-eye-distance", "--largest"];
     let table = here.run(&args).ended_with(0).table();
     let score = table.numbers("score")[0];
     assert!((0.7..=1.0).contains(&score), "{score}");
-    assert_eq!(table.column("score"), table.column("confidence"));
-    assert_eq!(table.column("eye-distance"), table.column("eye_distance"));
-    assert!(table.numbers("eye-distance")[0] > 20.0);
+    assert_eq!(table.column("score"), table.column("detection_score"));
+    assert_eq!(table.column("inter-eye-distance"), table.column("inter_eye_distance"));
+    assert!(table.numbers("inter-eye-distance")[0] > 20.0);
     let jitter = [&args[..], &["--jitter", "3"]].concat();
     here.run(&jitter).refused_with("--jitter measures the spread of the model's score");
 }

@@ -97,13 +97,18 @@ fn help_tells_the_exit_status() {
     let here = Workplace::new();
     for option in ["--help", "-h"] {
         let ran = here.run(&[option]).ended_with(0);
-        assert!(ran.stdout().contains("Usage: attn-fiqa <COMMAND>"), "{}", ran.stdout());
-        let text = ran.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(text.contains(
-            "Exit status: 0 if every image was scored, 1 if some failed (their rows say why), 2 \
-             if the run could not start or its output not be written."
-        ));
+        let help = ran.stdout();
+        assert!(help.contains("Usage: attn-fiqa [OPTIONS] <COMMAND>"), "{help}");
+        for group in ["Everyday:\n  score ", "Evaluation:\n  edc ", "Models:\n", "Shell:\n"] {
+            assert!(help.contains(group), "{help}");
+        }
     }
+    let long = here.run(&["--help"]).ended_with(0);
+    let text = long.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(
+        "Exit status: 0 if every image was processed, 1 if some failed (their rows say why), 2 if \
+         the run could not start or its output could not be written, 130 after Ctrl-C."
+    ));
     let version = here.run(&["--version"]).ended_with(0);
     assert_eq!(version.stdout(), concat!("attn-fiqa ", env!("CARGO_PKG_VERSION"), "\n"));
 }
@@ -114,5 +119,5 @@ fn what_is_not_known_is_refused() {
     here.run(&["rate"]).refused_with("unrecognized subcommand 'rate'");
     here.run(&["score", "--bogus"]).refused_with("unexpected argument '--bogus' found");
     let ran = here.run(&[]).ended_with(2);
-    assert!(ran.stderr.contains("Usage: attn-fiqa <COMMAND>") && ran.bytes.is_empty());
+    assert!(ran.stderr.contains("Usage: attn-fiqa [OPTIONS] <COMMAND>") && ran.bytes.is_empty());
 }

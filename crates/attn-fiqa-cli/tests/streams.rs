@@ -58,7 +58,7 @@ fn only_a_few_failures_are_told_one_by_one() {
     let summary = "1 scored, 8 failed (8 not-found)\n";
 
     let ran = here.run(&args).ended_with(1);
-    let rest = "further failures are in the rows; --verbose shows them all here\n";
+    let rest = "further failures are in the rows; --verbose reports all of them here\n";
     assert_eq!(ran.said(), format!("{}{rest}{summary}", told(5)));
 
     let verbose = here.run(&[&args[..], &["--verbose"]].concat()).ended_with(1);

@@ -4,6 +4,7 @@
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
+use attn_fiqa::status::Failure;
 use attn_fiqa_eval::degrade::{Degradation, Level};
 use attn_fiqa_eval::validate::{DegradationStudy, Plan, is_strictly_decreasing, monotonicity};
 
@@ -19,6 +20,11 @@ fn engine() -> Engine {
     Engine::new(&checkpoint, &EngineOptions::default()).expect("an engine")
 }
 
+fn scores(engine: &Engine, request: &Request, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>> {
+    let assessed = engine.assess(crops, request).expect("a request");
+    assessed.into_iter().map(|outcome| Ok(outcome?.scores)).collect()
+}
+
 #[test]
 fn the_built_in_models_score_falls_as_a_face_gets_worse() {
     let engine = engine();
@@ -26,7 +32,8 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
     let map = engine.quality_map().expect("the built-in model is calibrated");
     let plan = Plan { kinds: Degradation::ALL.to_vec(), levels: Level::grid(6) };
     let mut study = DegradationStudy::new(plan.clone(), vec!["score".to_owned()]);
-    let response = plan.respond(&engine, &request, &astronaut(), None, 1).expect("a request");
+    let score = |crops: &[Crop]| scores(&engine, &request, crops);
+    let response = plan.respond(&astronaut(), None, 1, score);
     study.add(&response.expect("scores"));
     let report: Vec<String> = study
         .kinds()
@@ -58,9 +65,10 @@ fn each_score_stands_where_its_kind_and_level_say() {
     let crop = astronaut();
     let mut study =
         DegradationStudy::new(plan.clone(), vec!["score".to_owned(), "head".to_owned()]);
-    let response = plan.respond(&engine, &request, &crop, None, 4).expect("a request");
+    let score = |crops: &[Crop]| scores(&engine, &request, crops);
+    let response = plan.respond(&crop, None, 4, score);
     let response = response.expect("scores");
-    let again = plan.respond(&engine, &request, &crop, Some(&[7.0, 8.0]), 4).expect("a request");
+    let again = plan.respond(&crop, Some(&[7.0, 8.0]), 4, score);
     study.add(&response);
     study.add(&again.expect("scores"));
 

@@ -5,6 +5,7 @@
 //! limits, refuses what would come out with wrong colours or with part of the
 //! image made up, and notes what was ignored on the way.
 
+#[cfg(feature = "video")]
 mod animation;
 mod container;
 mod entropy;
@@ -37,8 +38,10 @@ use crate::panics::catching;
 use crate::pixels::Image;
 use crate::status::{Failure, Status};
 
+#[cfg(feature = "video")]
 pub(crate) use animation::{each_frame, is_animation};
 pub use format::VIDEO_NOT_IMAGE;
+#[cfg(feature = "source")]
 pub(crate) use format::{HEAD, starts_as_image};
 pub use note::Note;
 

@@ -41,6 +41,7 @@ pub(crate) fn catching<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
 
 /// Does `work`, called from inside of [`catching`], as if nothing were caught: a panic of the
 /// caller's own code is to be seen.
+#[cfg(any(test, feature = "video"))]
 pub(crate) fn reported<T>(work: impl FnOnce() -> T) -> T {
     let _mark = Mark { before: CAUGHT.replace(false) };
     work()

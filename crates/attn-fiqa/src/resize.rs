@@ -78,6 +78,7 @@ pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Option<Ima
 /// `(rows, columns)`, with the geometry of [`resize_bilinear`].
 ///
 /// The caller owns both shapes: they are positive and `values` fills the first.
+#[cfg(feature = "visualize")]
 pub(crate) fn resize_bilinear_grid(
     values: &[f32],
     (rows, columns): (usize, usize),

@@ -7,68 +7,100 @@ use attn_fiqa::best::{DEFAULT_SAME_IDENTITY, DEFAULT_SAME_IMAGE};
 use attn_fiqa::score::Method;
 use clap::ValueEnum;
 
-use super::{FaceArgs, FilmArgs, InputArgs, PictureFormat, RunArgs};
+use super::numbers::finite_f32;
+use super::{BestFaceArgs, FaceArgs, ImageFormat, InputArgs, ModelArgs, VideoArgs};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct BestArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
     #[command(flatten)]
-    pub(crate) films: FilmArgs,
+    pub(crate) video: VideoArgs,
 
     #[command(flatten)]
     pub(crate) faces: FaceArgs,
 
     #[command(flatten)]
-    pub(crate) run: RunArgs,
+    pub(crate) best: BestFaceArgs,
 
-    /// Whose best faces: of each folder (or film), of each track of --tracks, or of each
-    /// person by the model's own embedding [default: folder, or track-file with --tracks].
-    #[arg(long, value_enum, value_name = "GROUP", help_heading = "Choice")]
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// Whose best faces: per folder (or video), track or person
+    ///
+    /// 'folder': each folder or video; 'track-file': each track of --tracks, the default with
+    /// that option; 'identity': each person, by the model's own embedding.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "GROUP",
+        hide_possible_values = true,
+        help_heading = "Choice"
+    )]
     group_by: Option<GroupBy>,
 
-    /// A CSV file with lines of path,track or path,face,track; a film's own path stands for
-    /// all of its frames, and without a face's number a line stands for all faces of a picture.
-    #[arg(long, value_name = "FILE.csv", help_heading = "Choice")]
+    /// CSV file of tracks: path,track or path,face,track
+    ///
+    /// A video's own path stands for all of its frames; without a face's number a line stands
+    /// for all faces of an image.
+    #[arg(long, value_name = "FILE.csv", hide_short_help = true, help_heading = "Choice")]
     pub(crate) tracks: Option<PathBuf>,
 
-    /// The most faces of each group.
+    /// At most K faces per group
     #[arg(long, value_name = "K", default_value = "1", help_heading = "Choice")]
     pub(crate) top: NonZeroUsize,
 
-    /// Leave out faces whose 16×16 grey thumbnail correlates with that of a better one of
-    /// their group by at least this; above 1 nothing is left out.
-    #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_IMAGE, value_parser = number, help_heading = "Choice")]
-    pub(crate) same_picture: f32,
+    /// Leave out near-duplicates: faces whose thumbnails correlate by at least R
+    ///
+    /// The 16×16 grey thumbnail of a face is compared with those of better faces of its group;
+    /// above 1 nothing is left out.
+    #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_IMAGE, value_parser = finite_f32, hide_short_help = true, alias = "same-picture", help_heading = "Choice")]
+    pub(crate) same_image: f32,
 
-    /// Cosine of embeddings from which on a face is taken for a person's (--group-by
-    /// identity): the best faces first, each joins the person whose mean is nearest, if
-    /// that is near enough, else it is a new person. Models differ in what fits.
-    #[arg(long, value_name = "COSINE", default_value_t = DEFAULT_SAME_IDENTITY, value_parser = number, allow_hyphen_values = true, help_heading = "Choice")]
+    /// Least cosine of two embeddings of one person, with --group-by identity
+    ///
+    /// The best faces first, each joins the person whose mean embedding is nearest, if that is
+    /// near enough; otherwise it starts a new person. The right value depends on the model.
+    #[arg(long, value_name = "COSINE", default_value_t = DEFAULT_SAME_IDENTITY, value_parser = finite_f32, allow_hyphen_values = true, hide_short_help = true, help_heading = "Choice")]
     pub(crate) same_identity: f32,
 
-    /// The score to rank by [default: attn-calibrated if the model was calibrated, else attn].
-    #[arg(long, value_name = "NAME", help_heading = "Choice")]
+    /// Method to rank by [default: the model's calibrated one, else attn]
+    #[arg(long, value_name = "NAME", hide_short_help = true, help_heading = "Choice")]
     pub(crate) method: Option<Method>,
 
-    /// Also write the crops of the faces chosen into this folder. Nothing in it is written over.
+    /// Also write the crops of the chosen faces into this folder
+    ///
+    /// Nothing in it is overwritten.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) crops: Option<PathBuf>,
 
-    /// File format of the crops; only png keeps every level.
-    #[arg(long, value_enum, default_value_t = PictureFormat::Png, requires = "crops", help_heading = "Output")]
-    pub(crate) crop_format: PictureFormat,
+    /// File format of the crops; png is lossless
+    #[arg(long, alias = "crop-format", value_enum, default_value_t = ImageFormat::Png, requires = "crops", hide_short_help = true, help_heading = "Output")]
+    pub(crate) image_format: ImageFormat,
 
-    /// How rows are written [default: by the ending of --output, else a table on a terminal
-    /// and csv elsewhere].
-    #[arg(long, value_enum, help_heading = "Output")]
+    /// csv or jsonl [default: by --output]
+    ///
+    /// Without --output: a table on a terminal, else csv.
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
     pub(crate) format: Option<BestFormat>,
 
-    /// Write to this file, which appears only when it is complete.
+    /// Write to this file, which appears only when it is complete
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa best people/ --crops best/
+  attn-fiqa best album/ --group-by identity --output best.csv";
 
 /// What makes a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,9 +113,9 @@ pub(crate) enum GroupBy {
 /// The formats of ranked faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BestFormat {
-    /// Comma-separated values with a heading.
+    /// Comma-separated values with a header.
     Csv,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
@@ -99,14 +131,9 @@ impl BestArgs {
                 )
             }
             (Some(GroupBy::Folder | GroupBy::Identity), Some(_)) => {
-                anyhow::bail!("--tracks has no place beside --group-by folder or identity")
+                anyhow::bail!("--tracks needs --group-by track-file, not folder or identity")
             }
             (Some(group_by), _) => Ok(group_by),
         }
     }
-}
-
-fn number(text: &str) -> Result<f32, String> {
-    let number: Option<f32> = text.parse().ok();
-    number.filter(|number| number.is_finite()).ok_or_else(|| "expected a number".to_owned())
 }

@@ -1,90 +1,119 @@
 //! Arguments of `attn-fiqa calibrate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attn_fiqa::recognise::InputSpec;
 use attn_fiqa_eval::degrade::Degradation;
 use clap::builder::RangedU64ValueParser;
 
-use super::RunArgs;
-use super::degrade::kinds;
+use super::ModelArgs;
+use super::degrade::{kinds, kinds_help};
+use super::numbers::false_match_rate;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXPLANATION)]
+#[command(after_help = EXAMPLES, after_long_help = super::join(EXPLANATION, EXAMPLES))]
 pub(crate) struct CalibrateArgs {
-    /// Aligned faces of the network's size: a folder (searched with the folders inside it) or
-    /// a tar archive. No labels are needed.
-    #[arg(long, value_name = "DIR|TAR", help_heading = "Input")]
-    pub(crate) faces: PathBuf,
+    /// Aligned crops of the network's size: a folder (with its subfolders) or a tar archive
+    ///
+    /// No labels are needed.
+    #[arg(value_name = "DIR|TAR", required_unless_present = "faces_option")]
+    faces: Option<PathBuf>,
+
+    /// The same.
+    #[arg(long = "faces", hide = true, conflicts_with = "faces")]
+    faces_option: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) run: RunArgs,
+    pub(crate) model: ModelArgs,
 
-    /// An ONNX recogniser whose embeddings decide what a picture is worth [default: the model
-    /// itself].
-    #[arg(long, value_name = "FILE.onnx", help_heading = "Model")]
+    /// ONNX recogniser whose matches the score is fitted to [default: the model itself]
+    #[arg(long, value_name = "FILE.onnx", help_heading = "Target")]
     pub(crate) recogniser: Option<PathBuf>,
 
-    /// What the recogniser wants done to pixels, as in `attn-fiqa embed`.
-    #[arg(long, value_name = "SPEC", requires = "recogniser", help_heading = "Model")]
-    pub(crate) pixels: Option<InputSpec>,
+    /// Preprocessing of the recogniser, as in `attn-fiqa embed`
+    #[arg(
+        long,
+        alias = "pixels",
+        value_name = "SPEC",
+        requires = "recogniser",
+        help_heading = "Target"
+    )]
+    pub(crate) preprocess: Option<InputSpec>,
 
-    /// What the score is fitted to [default: recognition where the norm of the recogniser's
-    /// embeddings says how likely a match is, else cosine].
-    #[arg(long, value_name = "TARGET", help_heading = "Model")]
+    /// What the score is fitted to: recognition or cosine
+    ///
+    /// 'recognition': the probability of a match, by the norm of the recogniser's embedding; the
+    /// default where the norm predicts it. 'cosine': the cosine between the embeddings of the
+    /// degraded and the clean image.
+    #[arg(long, value_name = "TARGET", hide_possible_values = true, help_heading = "Target")]
     pub(crate) target: Option<TargetChoice>,
 
-    /// False match rate between clean faces at which a match is decided.
-    #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = fmr, help_heading = "Model")]
+    /// False match rate between clean faces that decides a match
+    #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = false_match_rate, help_heading = "Target")]
     pub(crate) fmr: f64,
 
-    /// Keep the key bias that the checkpoint has and fit only the map to 0-100; the fitted one
-    /// is judged beside it all the same.
-    #[arg(long, help_heading = "Model")]
+    /// Keep the checkpoint's key bias and fit only the map to 0-100
+    ///
+    /// The fitted key bias is evaluated beside it all the same.
+    #[arg(long, hide_short_help = true, help_heading = "Target")]
     pub(crate) keep_key_bias: bool,
 
-    /// Write the calibrated checkpoint here.
+    /// Write the calibrated checkpoint here
     #[arg(long, short, value_name = "FILE.safetensors", help_heading = "Output")]
     pub(crate) output: PathBuf,
 
-    /// Take so many of the faces, chosen by their names and the seed; all are held in memory.
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = RangedU64ValueParser::<usize>::new().range(20..=200_000), help_heading = "Degradation")]
-    pub(crate) limit: usize,
+    /// Use N of the faces, drawn by their names and the seed; all are held in memory
+    #[arg(long, alias = "limit", value_name = "N", default_value = "2000", value_parser = RangedU64ValueParser::<usize>::new().range(20..=200_000), help_heading = "Degradation")]
+    pub(crate) sample: usize,
 
-    /// Degraded pictures of each face.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = RangedU64ValueParser::<usize>::new().range(1..=100), help_heading = "Degradation")]
-    pub(crate) pictures: usize,
+    /// Degraded images per face
+    #[arg(long, alias = "pictures", value_name = "N", default_value = "8", value_parser = RangedU64ValueParser::<usize>::new().range(1..=100), hide_short_help = true, help_heading = "Degradation")]
+    pub(crate) variants: usize,
 
-    /// Ways of degrading [default: all].
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = kinds(), help_heading = "Degradation")]
+    /// Kinds of degradation, such as blur,jpeg,yaw [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true, long_help = kinds_help(), hide_short_help = true, help_heading = "Degradation")]
     pub(crate) kinds: Vec<Degradation>,
 
-    /// Fixes which faces are taken, how they are degraded and which are held out.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Degradation")]
+    /// Seed of the sample, the degradations and the held-out faces
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_short_help = true,
+        help_heading = "Degradation"
+    )]
     pub(crate) seed: u64,
+}
+
+impl CalibrateArgs {
+    /// Where the faces are.
+    pub(crate) fn faces(&self) -> &Path {
+        let faces = self.faces.as_ref().or(self.faces_option.as_ref());
+        faces.expect("clap requires one of them: this is a bug")
+    }
 }
 
 /// What a score can be fitted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum TargetChoice {
-    /// The chance that the recogniser knows the face again, by the norm of its embedding
+    /// The probability of a match, by the norm of the recogniser's embedding
     Recognition,
-    /// The cosine between its embeddings of the picture and of the clean face
+    /// The cosine between its embeddings of the degraded and the clean image
     Cosine,
 }
 
-fn fmr(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && *rate <= 0.5);
-    rate.ok_or_else(|| "a false match rate is a number above 0 and up to 0.5".to_owned())
-}
-
 const EXPLANATION: &str = "\
-Faces are degraded and turned in seeded ways. A picture matches where the recogniser's cosine \
-between it and the clean face reaches the threshold of --fmr; the norm of the embedding tells \
-how likely that is, and that chance is what the score is fitted to, by a key bias that leaves \
-the model's embeddings as they are. Ridge and share of the published score are chosen, and the \
-fit is judged on the one face in five that is held out, by errors: false non-matches left when \
-the worst comparisons are discarded (pAUC-EDC), and the chance of a match (Brier score). A fit \
-that does not help there is not stored. Qualities then mean: 0, 20, 40 and 60 are known again \
-2, 50, 80 and 95 % of the time, 80 and 100 are the median and the 95th percentile of the clean \
-faces. --verbose lists every choice that the cross-validation tried.";
+Faces are degraded and turned by seeded draws. A degraded image matches where the recogniser's \
+cosine between it and the clean image reaches the threshold of --fmr; the probability of that, \
+predicted from the norm of its embedding, is what the score is fitted to, by a key bias that \
+leaves the model's embeddings unchanged. Ridge and weight of the published score are chosen by \
+cross-validation, and the fit is evaluated on the one face in five that is held out, by errors: \
+false non-matches that remain when the worst comparisons are discarded (pAUC of the EDC), and the \
+predicted probability of a match (Brier score). A fit that does not help there is not stored. \
+Then qualities of 0, 20, 40 and 60 mean 2, 50, 80 and 95 % of matches, 80 and 100 the median and \
+the 95th percentile of clean faces. --verbose lists everything that cross-validation tried.";
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa calibrate crops/ --output calibrated.safetensors
+  attn-fiqa calibrate crops/ --model vit.pt --recogniser sface.onnx --output new.safetensors";

@@ -1,7 +1,5 @@
-//! Arguments of `attn-fiqa degrade`, and the ways of degrading that other commands
-//! share with it.
+//! Arguments of `attn-fiqa degrade`, and the degradations that other commands share with it.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use attn_fiqa::crop::Fit;
@@ -10,26 +8,37 @@ use attn_fiqa_eval::degrade::{Degradation, Level};
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 
 use super::InputArgs;
+use super::numbers::fraction;
 
 /// Which degradations, how strong, and from which seed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct KindsArgs {
-    /// Ways of degrading [default: all].
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = kinds(), help_heading = "Degradation")]
+pub(crate) struct DegradationArgs {
+    /// Kinds of degradation, such as blur,jpeg,yaw [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true, long_help = kinds_help(), help_heading = "Degradation")]
     kinds: Vec<Degradation>,
 
-    /// Strengths of each, in equal steps from 0 (the face as it is) to 1 (beyond use).
+    /// Strengths per kind, from 0 (clean) to 1 (unusable)
+    ///
+    /// In equal steps.
     #[arg(long, value_name = "N", default_value = "11", value_parser = RangedU64ValueParser::<usize>::new().range(2..=101), help_heading = "Degradation")]
     levels: usize,
 
-    /// Fixes noise, colours and directions; the same seed gives the same pictures everywhere.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Degradation")]
+    /// Seed of noise, colours and directions
+    ///
+    /// The same seed gives the same images on every machine.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_short_help = true,
+        help_heading = "Degradation"
+    )]
     pub(crate) seed: u64,
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    let share: Option<f64> = text.parse().ok();
-    share.filter(|share| (0.0..=1.0).contains(share)).ok_or("expected a number from 0 to 1".into())
+pub(super) fn kinds_help() -> String {
+    let names = Degradation::ALL.map(Degradation::name).join(", ");
+    format!("Kinds of degradation [default: all]: {names}")
 }
 
 pub(super) fn kinds() -> impl TypedValueParser<Value = Degradation> {
@@ -37,7 +46,7 @@ pub(super) fn kinds() -> impl TypedValueParser<Value = Degradation> {
         .try_map(|name| name.parse::<Degradation>())
 }
 
-impl KindsArgs {
+impl DegradationArgs {
     /// The kinds asked for, each once, in the order of reports.
     pub(crate) fn kinds(&self) -> Vec<Degradation> {
         let wanted = |kind: &Degradation| self.kinds.is_empty() || self.kinds.contains(kind);
@@ -51,43 +60,41 @@ impl KindsArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DegradeArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
     #[command(flatten)]
-    pub(crate) kinds: KindsArgs,
+    pub(crate) degradation: DegradationArgs,
 
-    /// Write the pictures into this folder as KIND-LEVEL/NAME.png (level in percent; the faces
-    /// themselves under clean/), with a manifest.csv.
+    /// Write KIND-LEVEL/NAME.png, clean/NAME.png and a manifest.csv into this folder
+    ///
+    /// The level is in percent.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: PathBuf,
 
-    /// Instead, one picture of each face under its own name: so large a share of them, drawn by
-    /// the seed, degraded in one way at a strength that is uniform in 0-1, the rest as they are.
-    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "levels", help_heading = "Degradation")]
+    /// One image per face instead: this fraction is degraded, the rest stays clean
+    ///
+    /// The faces, the kind and a strength uniform in 0-1 are drawn by the seed; each image is
+    /// written under its own name.
+    #[arg(long, value_name = "FRACTION", value_parser = fraction, conflicts_with = "levels", help_heading = "Degradation")]
     pub(crate) mixed: Option<f64>,
 
-    /// Side of the face crops, in pixels.
-    #[arg(long, value_name = "PIXELS", default_value = "112", value_parser = RangedU64ValueParser::<usize>::new().range(16..=1024), help_heading = "Input")]
+    /// Side of the crops in pixels
+    #[arg(long, value_name = "PIXELS", default_value = "112", value_parser = RangedU64ValueParser::<usize>::new().range(16..=1024), hide_short_help = true, help_heading = "Input")]
     pub(crate) side: usize,
 
-    /// Resize crops of another size, as OpenCV's INTER_LINEAR does.
-    #[arg(long, help_heading = "Input")]
+    /// Resize crops of another size, as OpenCV's INTER_LINEAR does
+    #[arg(long, hide_short_help = true, help_heading = "Input")]
     resize: bool,
-
-    /// Worker threads [default: one for every core].
-    #[arg(long, short, value_name = "N", help_heading = "Run")]
-    pub(crate) jobs: Option<NonZeroUsize>,
-
-    /// Say nothing on standard error but why a run could not be done.
-    #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
-    pub(crate) quiet: bool,
-
-    /// Say on standard error every failure and note, not just a few.
-    #[arg(long, short, help_heading = "Run")]
-    pub(crate) verbose: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa degrade crops/ --output degraded/
+  attn-fiqa degrade crops/ --kinds blur,yaw --levels 5 --output degraded/
+  attn-fiqa degrade crops/ --mixed 0.5 --seed 7 --output mixed/";
 
 impl DegradeArgs {
     /// How images become faces: they are aligned already.

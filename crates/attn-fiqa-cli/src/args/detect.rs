@@ -1,13 +1,14 @@
 //! Arguments of `attn-fiqa detect`.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{DetectorArgs, FormatChoice, InputArgs, run};
+use super::numbers::fraction_f32;
+use super::{DetectorArgs, FormatChoice, InputArgs};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DetectArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -15,11 +16,11 @@ pub(crate) struct DetectArgs {
     #[command(flatten)]
     pub(crate) detector: DetectorArgs,
 
-    /// Compare with a reference instead of writing rows: recall, precision and landmark error.
+    /// Compare with a reference instead of writing rows: recall, precision, landmark error
     #[arg(long, requires = "expected", conflicts_with_all = ["format", "draw"], help_heading = "Evaluation")]
     pub(crate) evaluate: bool,
 
-    /// The reference is what this detector finds, as sure as --reference-confidence.
+    /// The reference is what this detector finds
     #[arg(
         long,
         value_name = "FILE.onnx",
@@ -29,17 +30,18 @@ pub(crate) struct DetectArgs {
     )]
     pub(crate) reference: Option<PathBuf>,
 
-    /// How sure the reference detector must be of a face.
-    #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = super::faces::share, help_heading = "Evaluation")]
+    /// Least detection score of a face of the reference detector
+    #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
     pub(crate) reference_confidence: f32,
 
-    /// A face found that the reference detector is at least as sure of as this is not extra.
-    #[arg(long, value_name = "P", default_value_t = 0.3, value_parser = super::faces::share, help_heading = "Evaluation")]
+    /// Detection score of the reference from which a further face is not counted as extra
+    #[arg(long, value_name = "P", default_value_t = 0.3, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
     pub(crate) reference_doubtful: f32,
 
-    /// The reference is this CSV file: path,x,y,width,height,lx1,ly1,…,lx5,ly5, one row a
-    /// face, or one that this command wrote; a picture without faces has one row with nothing
-    /// but its path.
+    /// The reference is this CSV file, such as one that this command wrote
+    ///
+    /// Columns path,x,y,width,height,lx1,ly1,…,lx5,ly5, one row per face; an image without faces
+    /// has one row with its path only.
     #[arg(
         long,
         value_name = "FILE.csv",
@@ -49,47 +51,36 @@ pub(crate) struct DetectArgs {
     )]
     pub(crate) truth: Option<PathBuf>,
 
-    /// Also list every picture in which a face of the reference was missed.
-    #[arg(long, requires = "evaluate", help_heading = "Evaluation")]
+    /// Also list every image in which a face of the reference was missed
+    #[arg(long, requires = "evaluate", hide_short_help = true, help_heading = "Evaluation")]
     pub(crate) missed: bool,
 
-    /// Write each picture with its boxes and landmarks drawn into this folder, as NAME.faces.png.
+    /// Draw boxes and landmarks: write NAME.faces.png into this folder
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) draw: Option<PathBuf>,
 
-    /// How rows are written [default: by the ending of --output, else csv].
-    #[arg(long, value_enum, help_heading = "Output")]
+    /// csv, jsonl or parquet [default: by --output, else csv]
+    #[arg(long, value_enum, hide_possible_values = true, help_heading = "Output")]
     pub(crate) format: Option<RowFormat>,
 
-    /// Write to this file, which appears only when it is complete.
+    /// Write to this file, which appears only when it is complete
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
-
-    /// Worker threads [default: one for every core].
-    #[arg(long, short, value_name = "N", help_heading = "Run")]
-    pub(crate) jobs: Option<NonZeroUsize>,
-
-    /// Images that are read together; what is found does not depend on it.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = run::batch, help_heading = "Run")]
-    pub(crate) batch: NonZeroUsize,
-
-    /// Say nothing on standard error but why a run could not be done.
-    #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
-    pub(crate) quiet: bool,
-
-    /// Say on standard error what was loaded and every failure and note, not just a few.
-    #[arg(long, short, help_heading = "Run")]
-    pub(crate) verbose: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa detect photos/ --draw found/ --output faces.csv
+  attn-fiqa detect photos/ --evaluate --truth faces.csv";
 
 /// The formats that hold rows without scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RowFormat {
-    /// Comma-separated values with a heading.
+    /// Comma-separated values with a header
     Csv,
-    /// A JSON object a line.
+    /// One JSON object per line
     Jsonl,
-    /// Apache Parquet.
+    /// Apache Parquet
     Parquet,
 }
 

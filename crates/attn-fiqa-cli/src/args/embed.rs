@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use attn_fiqa::recognise::InputSpec;
 
-use super::{FaceArgs, InputArgs, RunArgs};
+use super::{FaceArgs, InputArgs, ModelArgs};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct EmbedArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -15,28 +16,38 @@ pub(crate) struct EmbedArgs {
     pub(crate) faces: FaceArgs,
 
     #[command(flatten)]
-    pub(crate) run: RunArgs,
+    pub(crate) model: ModelArgs,
 
-    /// What an ONNX model wants done to pixels: arcface, elasticface, magface, curricularface,
-    /// sface, mobilefacenet, or rgb:MEAN:STD or bgr:MEAN:STD for levels of 0 to 255 [default:
-    /// known for SFace's and InsightFace's files].
-    #[arg(long, value_name = "SPEC", help_heading = "Model")]
-    pub(crate) pixels: Option<InputSpec>,
+    /// Preprocessing of an ONNX model: its name or rgb|bgr:MEAN:STD
+    ///
+    /// One of arcface, elasticface, magface, curricularface, sface, mobilefacenet, or
+    /// rgb:MEAN:STD or bgr:MEAN:STD for levels of 0 to 255. Known for SFace's and InsightFace's
+    /// files.
+    #[arg(long, alias = "pixels", value_name = "SPEC", help_heading = "Model")]
+    pub(crate) preprocess: Option<InputSpec>,
 
-    /// Put the embeddings of the face and of its mirror image one after the other, each at
-    /// length 1, as the CR-FIQA evaluation compares them.
+    /// Concatenate the embeddings of the face and of its mirror image
+    ///
+    /// Each has length 1, as the CR-FIQA evaluation compares them.
     #[arg(long, help_heading = "Output")]
     pub(crate) flip: bool,
 
-    /// Bring each embedding to length 1; without it (and --flip) they are as the network
-    /// gives them.
-    #[arg(long, conflicts_with = "flip", help_heading = "Output")]
+    /// Normalise each embedding to length 1
+    ///
+    /// Without it (and --flip) embeddings are as the network gives them.
+    #[arg(long, alias = "normalize", conflicts_with = "flip", help_heading = "Output")]
     pub(crate) normalise: bool,
 
-    /// FILE.npy: one float32 matrix, and FILE.txt beside it with a name a row. FILE.csv,
-    /// .jsonl or .parquet: a row a face, its column 'score' being the length of the embedding
-    /// before it was normalised. '-': such rows as CSV on standard output. DIR: STEM.npy for each
-    /// face.
+    /// FILE.npy, .csv, .jsonl, .parquet, '-' (CSV on standard output) or a folder
+    ///
+    /// FILE.npy: one float32 matrix, and FILE.txt beside it with one name per row. FILE.csv,
+    /// .jsonl or .parquet: one row per face; its column 'score' is the length of the embedding
+    /// before normalisation. DIR: STEM.npy for each face.
     #[arg(long, short, value_name = "DIR|FILE", help_heading = "Output")]
     pub(crate) output: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa embed photos/ --normalise --output embeddings.npy
+  attn-fiqa embed crops/ --aligned --model w600k_r50.onnx --output embeddings.parquet";

@@ -1,4 +1,4 @@
-//! Which faces of a picture are scored, and who finds them.
+//! Which faces of an image are used, and how they are found.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,88 +11,117 @@ use attn_fiqa::threads::Threads;
 use clap::ValueEnum;
 
 use super::InputArgs;
+use super::numbers::{fraction_f32, pixels};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FaceArgs {
-    /// Every picture is an aligned face: find nothing, and refuse other sizes than the
-    /// network's. Without it, pictures of exactly that size are scored as they are and
-    /// the faces of all others are found and aligned.
+    /// Every image is an aligned crop; no detection
+    ///
+    /// Other sizes than the network's are refused. Without it, images of exactly the network's size are used as they are, and the faces of
+    /// all others are detected and aligned.
     #[arg(
         long,
-        conflicts_with_all = ["detector", "refine", "turned", "min_confidence", "min_size", "max_faces"],
+        conflicts_with_all = ["detector", "refine", "turned", "min_confidence", "min_inter_eye_distance", "max_faces"],
         help_heading = "Faces"
     )]
     pub(crate) aligned: bool,
 
-    /// Resize aligned faces of another size to the network's, as OpenCV's INTER_LINEAR does.
-    #[arg(long, requires = "aligned", help_heading = "Faces")]
+    /// Resize aligned crops of another size to the network's, as OpenCV's INTER_LINEAR does
+    #[arg(long, requires = "aligned", hide_short_help = true, help_heading = "Faces")]
     resize: bool,
 
     #[command(flatten)]
     pub(crate) detector: DetectorArgs,
 
-    /// Landmarks that somebody else found: a path, ten numbers and perhaps a confidence a
-    /// line, a line a face (ijbc_name_5pts_score.txt is such a file). Every picture is aligned
-    /// by them, and the detector is not used.
-    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector", "refine", "turned"], help_heading = "Faces")]
+    /// Align by these landmarks instead of detecting faces
+    ///
+    /// One line per face: path, ten numbers and optionally a confidence
+    /// (ijbc_name_5pts_score.txt is such a file).
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector", "refine", "turned"], hide_short_help = true, help_heading = "Faces")]
     landmarks: Option<PathBuf>,
 
-    /// Only the largest face of each picture.
+    /// Only the largest face of each image
     #[arg(long, conflicts_with_all = ["max_faces", "aligned"], help_heading = "Faces")]
     largest: bool,
-
-    /// Only the face of each picture with the highest score.
-    #[arg(long, conflicts_with_all = ["largest", "aligned"], help_heading = "Faces")]
-    best: bool,
 }
 
-/// The detector and what it must find; also of commands that score nothing.
+/// The choice by score, for commands that score.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BestFaceArgs {
+    /// Only the face of each image with the highest score
+    #[arg(long, conflicts_with_all = ["largest", "aligned"], hide_short_help = true, help_heading = "Faces")]
+    pub(crate) best: bool,
+}
+
+/// The detector and which of its faces are used; also for commands that score nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DetectorArgs {
-    /// A face detector in ONNX, with outputs as YuNet's or SCRFD's [default: the built-in one].
-    #[arg(long, value_name = "FILE.onnx", help_heading = "Faces")]
+    /// A face detector in ONNX, with outputs like YuNet's or SCRFD's [default: built-in]
+    #[arg(long, value_name = "FILE.onnx", hide_short_help = true, help_heading = "Faces")]
     detector: Option<PathBuf>,
 
-    /// Look at each face a second time, upright, with a network of our own for exacter landmarks.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
+    /// Locate the landmarks of each face again with the built-in landmark network
+    ///
+    /// It sees the face upright and is more accurate than detectors are. 'auto': with the
+    /// built-in detector only; 'always': with any detector; 'never': the detector's own
+    /// landmarks.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_short_help = true,
+        hide_possible_values = true,
+        help_heading = "Faces"
+    )]
     refine: Refine,
 
-    /// Whether a picture without a sure upright face is looked at in its other quarter turns.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = "Faces")]
+    /// Whether images are also searched in their other quarter turns
+    ///
+    /// 'auto': where no upright face is certain; 'never': not at all.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_short_help = true,
+        hide_possible_values = true,
+        help_heading = "Faces"
+    )]
     turned: Turned,
 
-    /// How sure the detector must be of a face, from 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = share, help_heading = "Faces")]
+    /// Least detection score of a face, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = fraction_f32, help_heading = "Faces")]
     min_confidence: f32,
 
-    /// Leave out faces with fewer pixels than this between the eyes.
-    #[arg(long, value_name = "PIXELS", default_value_t = 0.0, value_parser = pixels, help_heading = "Faces")]
-    min_size: f32,
+    /// Least inter-eye distance of a face in pixels
+    #[arg(long, alias = "min-size", value_name = "PIXELS", default_value_t = 0.0, value_parser = pixels, hide_short_help = true, help_heading = "Faces")]
+    min_inter_eye_distance: f32,
 
-    /// The most faces of one picture, the largest ones.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Faces")]
+    /// At most N faces per image, the largest first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true, help_heading = "Faces")]
     max_faces: Option<u32>,
 }
 
 /// Whose landmarks a face is aligned by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Refine {
-    /// With the built-in detector only.
+    /// With the built-in detector only
     #[default]
     Auto,
-    /// With any detector.
+    /// With any detector
     Always,
-    /// Never: the detector's own landmarks.
+    /// The detector's own landmarks
     Never,
 }
 
-/// Whether faces are looked for in turned pictures.
+/// Whether images are searched in other orientations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Turned {
-    /// Where no face surely stands upright.
+    /// Where no upright face is certain
     #[default]
     Auto,
-    /// Never.
+    /// Not at all
     Never,
 }
 
@@ -114,11 +143,11 @@ impl DetectorArgs {
         })
     }
 
-    /// Which of the faces found are taken.
+    /// Which of the faces found are used.
     pub(crate) fn choice(&self) -> FaceChoice {
         FaceChoice {
             min_confidence: self.min_confidence,
-            min_inter_eye_distance: self.min_size,
+            min_inter_eye_distance: self.min_inter_eye_distance,
             max_faces: self.max_faces.map(|count| count as usize),
         }
     }
@@ -151,29 +180,10 @@ impl FaceArgs {
         })
     }
 
-    /// Whether only the face with the highest score of each image is wanted.
-    pub(crate) fn wants_best(&self) -> bool {
-        self.best
-    }
-
-    /// Which of the faces found are taken.
+    /// Which of the faces found are used.
     fn choice(&self) -> FaceChoice {
         let choice = self.detector.choice();
         let max_faces = if self.largest { Some(1) } else { choice.max_faces };
         FaceChoice { max_faces, ..choice }
-    }
-}
-
-pub(super) fn share(text: &str) -> Result<f32, String> {
-    let share: f32 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("expected 0 to 1".to_owned()) }
-}
-
-fn pixels(text: &str) -> Result<f32, String> {
-    let pixels: f32 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if pixels >= 0.0 && pixels.is_finite() {
-        Ok(pixels)
-    } else {
-        Err("expected 0 or more".to_owned())
     }
 }

@@ -8,10 +8,11 @@ use attn_fiqa::visualize::Colormap;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::{FaceArgs, InputArgs, RunArgs};
+use super::numbers::fraction_f32;
+use super::{BestFaceArgs, FaceArgs, InputArgs, ModelArgs};
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("result").required(true).multiple(true).args(["output", "sheet"])))]
+#[command(group(clap::ArgGroup::new("result").required(true).multiple(true).args(["output", "sheet"])), after_help = EXAMPLES)]
 pub(crate) struct MapArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -20,59 +21,79 @@ pub(crate) struct MapArgs {
     pub(crate) faces: FaceArgs,
 
     #[command(flatten)]
-    pub(crate) run: RunArgs,
+    pub(crate) best: BestFaceArgs,
 
-    /// Write each face's overlay, bare map and raw grid into this folder, and each photo with its
-    /// maps on it, with a manifest.csv.
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// Write overlays, maps, grids, annotated photos and a manifest.csv here
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Do not also draw the maps back onto the photos that faces were found in (NAME.photo.png).
-    #[arg(long, requires = "output", help_heading = "Output")]
+    /// Do not also draw the maps on the photos that faces were found in (NAME.photo.png)
+    #[arg(long, requires = "output", hide_short_help = true, help_heading = "Output")]
     pub(crate) no_photo: bool,
 
-    /// Shrink those photos until their longer side is at most this.
-    #[arg(long, value_name = "PIXELS", default_value_t = 1600, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Output")]
+    /// Longest side of those photos in pixels; larger ones are reduced
+    #[arg(long, value_name = "PIXELS", default_value_t = 1600, value_parser = clap::value_parser!(u32).range(1..=10_000), hide_short_help = true, help_heading = "Output")]
     pub(crate) photo_side: u32,
 
-    /// Write one picture of all faces: image, map, overlay, name and score, best first.
+    /// Write a contact sheet of all faces, best first
+    ///
+    /// Of each face: image, map, overlay, name and score.
     #[arg(long, value_name = "FILE.png", help_heading = "Output")]
     pub(crate) sheet: Option<PathBuf>,
 
-    /// The most faces on the sheet; of a larger set every so-manieth in the order of scores.
-    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Output")]
+    /// At most N faces on the sheet; of more, every Nth in the order of scores
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
     pub(crate) sheet_faces: usize,
 
-    /// Values at the two ends of the colours: 'set' (least and greatest of all images),
-    /// 'per-image', or LOW,HIGH.
-    #[arg(long, default_value = "set", allow_hyphen_values = true, help_heading = "Picture")]
+    /// Ends of the colour scale: set, per-image or LOW,HIGH
+    ///
+    /// 'set': least and greatest of all images.
+    #[arg(long, default_value = "set", allow_hyphen_values = true, help_heading = "Drawing")]
     pub(crate) range: RangeChoice,
 
-    /// Colours: viridis is perceptually uniform; jet is the paper's.
-    #[arg(long, default_value = "viridis", value_parser = colormaps(), help_heading = "Picture")]
+    /// Colour map: viridis or jet
+    ///
+    /// viridis is perceptually uniform; jet is the paper's.
+    #[arg(long, default_value = "viridis", value_parser = colormaps(), hide_possible_values = true, help_heading = "Drawing")]
     pub(crate) colormap: Colormap,
 
-    /// Weight of the map over the face in an overlay, from 0 to 1.
-    #[arg(long, default_value_t = attn_fiqa::visualize::DEFAULT_ALPHA, value_parser = alpha, help_heading = "Picture")]
+    /// Weight of the map over the face in an overlay, 0 to 1
+    #[arg(long, default_value_t = attn_fiqa::visualize::DEFAULT_ALPHA, value_parser = fraction_f32, hide_short_help = true, help_heading = "Drawing")]
     pub(crate) alpha: f32,
 
-    /// Which attention: received by a patch from all, or paid by it to all.
-    #[arg(long, value_enum, default_value_t = AttentionChoice::Received, help_heading = "Picture")]
+    /// Attention that each patch receives from all, or pays to all
+    #[arg(long, value_enum, default_value_t = AttentionChoice::Received, hide_short_help = true, help_heading = "Drawing")]
     pub(crate) attention: AttentionChoice,
 
-    /// Also write every head's own maps.
-    #[arg(long, requires = "output", help_heading = "Picture")]
+    /// Also write the maps of every head
+    #[arg(long, requires = "output", hide_short_help = true, help_heading = "Drawing")]
     pub(crate) per_head: bool,
 
-    /// File format of the raw grids.
-    #[arg(long, value_enum, default_value_t = GridFormat::Json, help_heading = "Output")]
+    /// File format of the raw grids
+    #[arg(long, value_enum, default_value_t = GridFormat::Json, hide_short_help = true, help_heading = "Output")]
     pub(crate) grid: GridFormat,
 
-    /// The score the map belongs to: attn or attn-calibrated, with @block=N and @head=N
-    /// [default: attn-calibrated if the model was calibrated, else attn].
+    /// Method of the map: attn or attn-calibrated
+    ///
+    /// Each with @block=N and @head=N. The default is attn-calibrated for a calibrated model,
+    /// else attn.
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     pub(crate) method: Option<Method>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa map photo.jpg --output maps/
+  attn-fiqa map faces/ --sheet sheet.png";
 
 impl MapArgs {
     /// Refuses a sheet under a name that says something else than PNG.
@@ -80,7 +101,7 @@ impl MapArgs {
         match &self.sheet {
             Some(sheet) if !sheet.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) => {
                 anyhow::bail!(
-                    "the sheet is a PNG picture, but '{}' does not end in .png",
+                    "the sheet is a PNG image, but '{}' does not end in .png",
                     sheet.display()
                 )
             }
@@ -124,11 +145,6 @@ impl FromStr for RangeChoice {
             }
         }
     }
-}
-
-fn alpha(text: &str) -> Result<f32, String> {
-    let alpha: f32 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if (0.0..=1.0).contains(&alpha) { Ok(alpha) } else { Err("expected 0 to 1".to_owned()) }
 }
 
 fn colormaps() -> impl TypedValueParser<Value = Colormap> {

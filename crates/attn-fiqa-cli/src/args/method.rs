@@ -31,7 +31,7 @@ impl FromStr for QualityName {
             return name.parse().map(Self::Measure).map_err(|error| format!("{error}"));
         }
         name.parse().map(Self::Method).map_err(|error| {
-            format!("{error}; or laplacian, eye-distance, detector-score, onnx:FILE[@input=SPEC]")
+            format!("{error}; or laplacian, inter-eye-distance, detection-score, onnx:FILE[@preprocess=SPEC]")
         })
     }
 }

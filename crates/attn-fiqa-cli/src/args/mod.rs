@@ -1,114 +1,119 @@
-//! What can be typed.
+//! Arguments: what can be typed, and the help.
 
 mod benchmark;
 mod best;
 mod calibrate;
+mod command;
 mod compare;
+mod config;
 mod crop;
 mod degrade;
 mod detect;
 mod embed;
 mod faces;
-mod film;
 mod groups;
 mod input;
 mod map;
 mod method;
 mod model;
+mod numbers;
 mod run;
 mod score;
+mod shell;
 mod validate;
-
-use std::path::PathBuf;
+mod video;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
 pub(crate) use calibrate::{CalibrateArgs, TargetChoice};
+pub(crate) use command::{command, parse};
 pub(crate) use compare::{
-    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, MissingChoice, ScaleChoice,
-    ThresholdChoice, VerifyArgs,
+    AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, GridChoice, MissingChoice, ScaleChoice,
+    VerifyArgs,
 };
-pub(crate) use crop::{CropArgs, PictureFormat};
-pub(crate) use degrade::{DegradeArgs, KindsArgs};
+pub(crate) use crop::{CropArgs, ImageFormat};
+pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use embed::EmbedArgs;
-pub(crate) use faces::{DetectorArgs, FaceArgs};
-pub(crate) use film::FilmArgs;
+pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
 pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use method::QualityName;
-pub(crate) use model::{ListFormat, ModelArgs, ModelCommand, ModelOptions};
-pub(crate) use run::RunArgs;
+pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
+pub(crate) use run::{LogFormat, RunOptions};
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use validate::ValidateArgs;
+pub(crate) use video::VideoArgs;
 
-/// Tells how usable a face image is for face recognition (ATTN-FIQA).
+/// Face image quality for face recognition (ATTN-FIQA)
 ///
-/// The score is the mean pre-softmax attention of the last block of a Vision
-/// Transformer trained for face recognition: one forward pass, no further
-/// training. Higher is better; values of different models cannot be compared.
+/// The score is the mean pre-softmax attention of the last block of a Vision Transformer trained
+/// for face recognition: one forward pass, no further training. Higher is better; scores of
+/// different models are not comparable.
 #[derive(Debug, Parser)]
-#[command(name = "attn-fiqa", version, after_help = EXIT_STATUS)]
+#[command(name = "attn-fiqa", version, after_help = EXAMPLES, after_long_help = join(EXIT_STATUS, EXAMPLES))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 if every image was scored, 1 if some failed (their rows \
-                           say why), 2 if the run could not start or its output not be written.";
+const EXIT_STATUS: &str = "Exit status: 0 if every image was processed, 1 if some failed (their \
+                           rows say why), 2 if the run could not start or its output could not \
+                           be written, 130 after Ctrl-C.";
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa score photos/ --output scores.csv
+  attn-fiqa map photo.jpg --output maps/";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Find the faces in pictures and score each, one row a face.
+    /// Score the faces of images, one row per face
     Score(ScoreArgs),
-    /// Find faces: boxes, landmarks, and how well a detector finds them.
-    Detect(DetectArgs),
-    /// Cut out every face, aligned as recognisers take it, into a folder.
-    Crop(CropArgs),
-    /// Choose the best faces of each folder, film, track or person.
+    /// Choose the best faces of each folder, video, track or person
     Best(BestArgs),
-    /// Turn faces into the embeddings by which they are compared.
-    Embed(EmbedArgs),
-    /// Draw which parts of each face the score comes from.
+    /// Show which regions of each face its score comes from
     Map(MapArgs),
-    /// Make faces worse in known ways and strengths, to test a quality score with.
-    Degrade(DegradeArgs),
-    /// Fit a model's score to utility on your faces, and bring it to 0-100.
-    Calibrate(CalibrateArgs),
-    /// Measure how faithfully a score falls as faces get worse.
-    Validate(ValidateArgs),
-    /// Measure how well embeddings tell persons apart: accuracy by folds, EER, FNMR at FMRs.
-    Verify(VerifyArgs),
-    /// Draw how errors fall as comparisons of low quality are discarded (EDC, pAUC).
+    /// Detect faces: boxes and landmarks
+    Detect(DetectArgs),
+    /// Align and crop every face
+    Crop(CropArgs),
+    /// Compute recognition embeddings of faces
+    Embed(EmbedArgs),
+    /// Error-versus-discard curves and their area (EDC, pAUC)
     Edc(EdcArgs),
-    /// Tell which threshold rejects how many images and what that buys.
+    /// Verification accuracy, EER, and FNMR at given FMRs
+    Verify(VerifyArgs),
+    /// Recommend a quality threshold: what each rejects and gains
     Advise(AdviseArgs),
-    /// Tell quality, bands and rejection by group, such as of age, from scores and labels.
+    /// Quality, bands and rejection by group, such as age
     Groups(GroupsArgs),
-    /// Measure quality methods on data sets with recognition models, as the papers do.
+    /// Evaluate quality methods on data sets with recognition models
     Benchmark(BenchmarkArgs),
-    /// Make a page, tables and figures of a benchmark run.
+    /// Make a page, tables and figures of a benchmark run
     Report(ReportArgs),
-    /// Look at or convert a checkpoint; list, fetch and name models.
-    Model(ModelArgs),
-    /// Print a completion script for a shell.
+    /// Degrade faces in known ways and strengths
+    Degrade(DegradeArgs),
+    /// Measure how reliably a score falls as faces are degraded
+    Validate(ValidateArgs),
+    /// Fit a model's score to recognition errors, and map it to 0-100
+    Calibrate(CalibrateArgs),
+    /// Inspect, convert, list, fetch and name checkpoints
+    Model(ModelCommandArgs),
+    /// Print a completion script for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page, or write one page a command.
+    /// Print the manual page, or write one page per command
     Man(ManArgs),
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct CompletionsArgs {
-    /// The shell that will read the script.
-    pub(crate) shell: clap_complete::Shell,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ManArgs {
-    /// Write attn-fiqa.1, attn-fiqa-score.1, … into this folder instead.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) output: Option<PathBuf>,
+/// Two parts of a long help.
+fn join(text: &str, examples: &str) -> String {
+    format!("{text}\n\n{examples}")
 }

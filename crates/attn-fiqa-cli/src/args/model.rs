@@ -6,6 +6,7 @@ use anyhow::Context;
 use attn_fiqa::checkpoint::{
     BUILTIN_NAME, Checkpoint, CheckpointOptions, Preset, WeightDtype, builtin,
 };
+use attn_fiqa::engine::PrecisionChoice;
 use attn_fiqa::vit::config::Activation;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -13,23 +14,83 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::models::{Located, locate};
 
-/// What a file does not say about itself.
+/// The model that a command runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelArgs {
+    /// Checkpoint file, or a name of `attn-fiqa model list` [default: built-in]
+    ///
+    /// A .safetensors file, the index of a sharded one, or a PyTorch zip file. Environment:
+    /// ATTN_FIQA_MODEL.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE|NAME",
+        env = "ATTN_FIQA_MODEL",
+        hide_env = true,
+        help_heading = "Model"
+    )]
+    pub(crate) model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) options: CheckpointArgs,
+
+    /// Arithmetic of the blocks: f32, bf16, int8 or auto
+    ///
+    /// f32 gives the same scores on every machine to six digits. bf16 and int8 are faster where
+    /// the machine multiplies them, and change scores slightly (docs/performance.md says how
+    /// much). auto takes the fastest that changes the scores of probe faces by less than 2 % of
+    /// their range. Environment: ATTN_FIQA_PRECISION.
+    #[arg(long, value_name = "NAME", env = "ATTN_FIQA_PRECISION", hide_env = true, default_value = "f32", value_parser = precision, help_heading = "Model")]
+    pub(crate) precision: PrecisionChoice,
+}
+
+fn precision(name: &str) -> Result<PrecisionChoice, String> {
+    PrecisionChoice::all().find(|choice| choice.name() == name).ok_or_else(|| {
+        let names: Vec<_> = PrecisionChoice::all().map(PrecisionChoice::name).collect();
+        format!("expected {}", names.join(", "))
+    })
+}
+
+impl ModelArgs {
+    /// Opens the checkpoint.
+    pub(crate) fn open(&self) -> anyhow::Result<Checkpoint> {
+        self.options.open(self.model.as_deref())
+    }
+
+    /// What reports call the model.
+    pub(crate) fn name(&self) -> String {
+        match &self.model {
+            Some(model) => model.display().to_string(),
+            None => BUILTIN_NAME.to_owned(),
+        }
+    }
+
+    /// The file that the model is read from; nothing for the built-in model.
+    pub(crate) fn file(&self) -> anyhow::Result<Option<PathBuf>> {
+        match self.model.as_deref().map(locate).transpose()? {
+            Some(Located::File(file, _)) => Ok(Some(file)),
+            Some(Located::BuiltIn) | None => Ok(None),
+        }
+    }
+}
+
+/// What a checkpoint file does not say about itself.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct ModelOptions {
-    /// The published network that the file must be; gives the number of heads.
-    #[arg(long, value_name = "NAME", value_parser = presets(), help_heading = "Model")]
+pub(crate) struct CheckpointArgs {
+    /// The published network that the file must be; gives the number of heads
+    #[arg(long, value_name = "NAME", value_parser = presets(), hide_short_help = true, help_heading = "Model")]
     preset: Option<Preset>,
 
-    /// Number of attention heads, which the weights cannot tell.
-    #[arg(long, value_name = "N", help_heading = "Model")]
+    /// Number of attention heads, which the weights do not determine
+    #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Model")]
     heads: Option<usize>,
 
-    /// The MLP's non-linearity, where it is not the official ReLU6.
-    #[arg(long, value_name = "NAME", value_parser = activations(), help_heading = "Model")]
+    /// Activation of the MLP where it is not the official ReLU6
+    #[arg(long, value_name = "NAME", value_parser = activations(), hide_short_help = true, help_heading = "Model")]
     activation: Option<Activation>,
 
-    /// Accept the known classifiers that only training used.
-    #[arg(long, help_heading = "Model")]
+    /// Accept known classifiers that are only used in training
+    #[arg(long, hide_short_help = true, help_heading = "Model")]
     allow_unused: bool,
 }
 
@@ -43,7 +104,7 @@ fn activations() -> impl TypedValueParser<Value = Activation> {
         .try_map(|name| Activation::from_name(&name).ok_or("unknown activation"))
 }
 
-impl ModelOptions {
+impl CheckpointArgs {
     pub(crate) fn checkpoint_options(&self) -> CheckpointOptions {
         CheckpointOptions {
             preset: self.preset,
@@ -60,7 +121,7 @@ impl ModelOptions {
     }
 
     /// Opens a file or a model by its name, or the built-in model for `None`.
-    pub(crate) fn open(&self, model: Option<&PathBuf>) -> anyhow::Result<Checkpoint> {
+    pub(crate) fn open(&self, model: Option<&Path>) -> anyhow::Result<Checkpoint> {
         let located = match model {
             Some(model) => locate(model)?,
             None => Located::BuiltIn,
@@ -76,100 +137,108 @@ impl ModelOptions {
             Located::BuiltIn => builtin().context("the built-in model"),
         }
     }
-
-    /// The file behind a path or a name; nothing for the built-in model.
-    pub(crate) fn file(model: &Path) -> anyhow::Result<Option<PathBuf>> {
-        match locate(model)? {
-            Located::File(file, _) => Ok(Some(file)),
-            Located::BuiltIn => Ok(None),
-        }
-    }
-
-    /// How reports call the model.
-    pub(crate) fn name(file: Option<&PathBuf>) -> String {
-        file.map_or_else(|| BUILTIN_NAME.to_owned(), |file| file.display().to_string())
-    }
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct ModelArgs {
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ModelCommandArgs {
     #[command(subcommand)]
     pub(crate) command: ModelCommand,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa model inspect
+  attn-fiqa model list
+  attn-fiqa model pull cvlface-vit-b";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// Print what a checkpoint is and where each value of its configuration comes from.
+    /// Show what a checkpoint is and where each value of its configuration comes from
+    #[command(
+        after_help = "Examples:\n  attn-fiqa model inspect\n  attn-fiqa model inspect model.pt --heads 8"
+    )]
     Inspect {
-        /// A .safetensors file, the index of one in shards, a PyTorch zip file or a model's name [default: the built-in model].
+        /// Checkpoint file or a model's name [default: built-in]
+        ///
+        /// A .safetensors file, the index of a sharded one, or a PyTorch zip file.
         file: Option<PathBuf>,
         #[command(flatten)]
-        options: ModelOptions,
+        options: CheckpointArgs,
     },
-    /// Write a checkpoint as a canonical .safetensors with its configuration inside.
+    /// Convert a checkpoint to a canonical .safetensors with its configuration inside
+    #[command(
+        after_help = "Examples:\n  attn-fiqa model convert model.pt model.safetensors --heads 8 --dtype f16"
+    )]
     Convert {
-        /// A .safetensors file, the index of one in shards, a PyTorch zip file or a model's name.
+        /// Checkpoint file or a model's name
+        ///
+        /// A .safetensors file, the index of a sharded one, or a PyTorch zip file.
         file: PathBuf,
-        /// The .safetensors file to write.
+        /// The .safetensors file to write
         output: PathBuf,
-        /// Number format of the weights.
+        /// Number format of the weights
         #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]
         dtype: DtypeChoice,
-        /// Leave out what a quality score does not need; such a file gives no embeddings.
+        /// Leave out what a quality score does not need; such a file gives no embeddings
         #[arg(long)]
         quality_only: bool,
         #[command(flatten)]
-        options: ModelOptions,
+        options: CheckpointArgs,
     },
-    /// List the models that have a name: built in, added, fetched, and known.
+    /// List the models that have a name: built in, added, fetched and known
+    #[command(
+        after_help = "Examples:\n  attn-fiqa model list\n  attn-fiqa model list --format csv"
+    )]
     List {
-        /// How to write it [default: a table on a terminal, else CSV].
+        /// Output format [default: table on a terminal, else csv]
         #[arg(long, value_enum)]
         format: Option<ListFormat>,
     },
-    /// Fetch a known model from the Hugging Face hub, or verify that it is here.
-    #[command(after_help = PULL)]
+    /// Fetch a known model from the Hugging Face hub, or verify the local copy
+    #[command(after_help = "Examples:\n  attn-fiqa model pull cvlface-vit-b --accept-licence", after_long_help = super::join(PULL, "Examples:\n  attn-fiqa model pull cvlface-vit-b --accept-licence"))]
     Pull {
-        /// Its name, as `attn-fiqa model list` shows it.
+        /// Its name, as shown by `attn-fiqa model list`
         name: String,
-        /// Accept the licence that is shown, without being asked.
+        /// Accept the licence that is shown, without being asked
         #[arg(long, alias = "accept-license")]
         accept_licence: bool,
-        /// Say nothing on standard error but a licence to accept and what went wrong.
-        #[arg(long, short)]
-        quiet: bool,
     },
-    /// Give a checkpoint of yours a name that `--model` takes.
+    /// Give your own checkpoint a name for `--model`
+    #[command(
+        after_help = "Examples:\n  attn-fiqa model add my-vit.safetensors --name mine --copy"
+    )]
     Add {
-        /// A .safetensors file, the index of one in shards, or a PyTorch zip file; it must load.
+        /// A .safetensors file, the index of a sharded one, or a PyTorch zip file; it must load
         file: PathBuf,
-        /// The name [default: the file's, without its ending].
+        /// The name [default: the file's, without its extension]
         #[arg(long)]
         name: Option<String>,
-        /// Keep a copy; else the file is used where it is.
+        /// Keep a copy; otherwise the file is used where it is
         #[arg(long)]
         copy: bool,
-        /// In place of a model that was added under the same name.
+        /// Replace a model that was added under the same name
         #[arg(long)]
         replace: bool,
-        /// What its licence is, for the list.
+        /// Its licence, for the list
         #[arg(long, value_name = "TEXT")]
         licence: Option<String>,
         #[command(flatten)]
-        options: ModelOptions,
+        options: CheckpointArgs,
     },
-    /// Take a name back that was added; the file stays, unless it was a copy.
+    /// Remove a name that was added; the file stays, unless it was a copy
+    #[command(after_help = "Examples:\n  attn-fiqa model remove mine")]
     Remove {
-        /// The name.
+        /// The name
         name: String,
     },
 }
 
 const PULL: &str = "\
-The licence is shown before the first download, and must be accepted: by typing yes, or with \
+The licence is shown before the first download and must be accepted, by typing yes or with \
 --accept-licence. The file goes into the cache that all clients of the hub share, an interrupted \
-download goes on where it was, and the path of the file is printed. Its SHA-256 must be that of \
-the registry or, where that has none, that of the first download, which is kept beside the cache.
+download is resumed, and the path of the file is printed. Its SHA-256 must be that of the registry \
+or, where that has none, that of the first download, which is kept beside the cache.
 
 Environment: HF_ENDPOINT (a mirror), HF_HOME or HF_HUB_CACHE (where the cache is), HF_TOKEN, \
 HF_HUB_OFFLINE=1 (fetch nothing), HTTPS_PROXY; ATTN_FIQA_HOME (where names are kept).";
@@ -178,7 +247,7 @@ HF_HUB_OFFLINE=1 (fetch nothing), HTTPS_PROXY; ATTN_FIQA_HOME (where names are k
 pub(crate) enum ListFormat {
     Table,
     Csv,
-    /// One object a line.
+    /// One object per line
     Jsonl,
 }
 

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use attn_fiqa::score::Method;
-
-use super::{FaceArgs, InputArgs, KindsArgs, RunArgs};
+use super::{BestFaceArgs, DegradationArgs, FaceArgs, InputArgs, ModelArgs, QualityName};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -15,19 +14,30 @@ pub(crate) struct ValidateArgs {
     pub(crate) faces: FaceArgs,
 
     #[command(flatten)]
-    pub(crate) run: RunArgs,
+    pub(crate) best: BestFaceArgs,
 
     #[command(flatten)]
-    pub(crate) kinds: KindsArgs,
+    pub(crate) model: ModelArgs,
 
-    /// Ways to a score, as in `attn-fiqa score` [default: attn-calibrated if the model was
-    /// calibrated, else attn].
+    #[command(flatten)]
+    pub(crate) degradation: DegradationArgs,
+
+    /// Quality methods [default: the model's calibrated one, else attn]
+    ///
+    /// As in `attn-fiqa score`, except those that do not depend on the crop's pixels:
+    /// inter-eye-distance and detection-score.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
-    pub(crate) method: Vec<Method>,
+    pub(crate) method: Vec<QualityName>,
 
-    /// Also write kinds.csv (as on standard output), levels.csv (box plots), images.csv (every
-    /// face's scores), validate.json and METHOD.svg and .png (box plots, a panel a kind) into
-    /// this folder.
+    /// Also write tables, scores and box plots into this folder
+    ///
+    /// kinds.csv (as on standard output), levels.csv (box plots), images.csv (every face's
+    /// scores), validate.json and METHOD.svg and .png (box plots, one panel per kind).
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  attn-fiqa validate crops/ --aligned
+  attn-fiqa validate crops/ --aligned --method attn,laplacian --output validation/";

@@ -6,8 +6,8 @@ use attn_fiqa_eval::rejection::{Advice, Reject, advise};
 use super::compare::{Compared, Source, Tables, bootstrap, cell};
 use crate::args::AdviseArgs;
 use crate::exit::Exit;
+use crate::log;
 use crate::output::PlainTable;
-use crate::report::say;
 
 pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
     let tables = Tables {
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         identities: Some(&args.bootstrap),
         groups: None,
     };
-    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
+    let compared = Compared::read(&args.comparisons, &tables)?;
     let qualities = &compared.qualities[0];
     let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), PAUC_LIMIT);
     let evaluator = Evaluator::new(&compared.comparisons);
@@ -58,15 +58,13 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         sentences.push(advice);
     }
     table.print()?;
-    if !args.quiet {
-        sentences.iter().for_each(|advice| say(&advice.to_string()));
-        if sentences.iter().any(|advice| advice.unresolved) {
-            say(&format!(
-                "warning: {} is less than one false match among the non-mated comparisons; \
-                 these figures rest on chance",
-                args.target()
-            ));
-        }
+    sentences.iter().for_each(|advice| log::info(advice.to_string()));
+    if sentences.iter().any(|advice| advice.unresolved) {
+        log::warning(format!(
+            "{} is less than one false match among the non-mated comparisons; these figures are \
+             not reliable",
+            args.target()
+        ));
     }
     Ok(Exit::Done)
 }

@@ -12,7 +12,7 @@ use attn_fiqa_eval::files::{
 };
 
 use crate::args::{BootstrapArgs, ComparisonArgs, ScaleChoice};
-use crate::report::say;
+use crate::log;
 
 /// Pairs with their scores, and what tables say of their images.
 pub(crate) struct Compared {
@@ -38,16 +38,7 @@ pub(crate) struct Tables<'a> {
 
 impl Compared {
     /// Reads pairs and tables. What a table lacks is an error, or is left out of all.
-    pub(crate) fn read(
-        args: &ComparisonArgs,
-        tables: &Tables<'_>,
-        quiet: bool,
-    ) -> anyhow::Result<Self> {
-        let tell = |line: String| {
-            if !quiet {
-                say(&line);
-            }
-        };
+    pub(crate) fn read(args: &ComparisonArgs, tables: &Tables<'_>) -> anyhow::Result<Self> {
         let mut list = PairList::read(&args.pairs)?;
         let embeddings = match &args.embeddings {
             Some(path) => Some(EmbeddingFile::read(path, args.names.as_deref())?),
@@ -81,7 +72,7 @@ impl Compared {
             line
         };
         if let Some(file) = &embeddings {
-            tell(take(&file.file, "embeddings", file.rows_of(&list.names, policy)?));
+            log::info(take(&file.file, "embeddings", file.rows_of(&list.names, policy)?));
         }
         for file in &qualities {
             let found = file.for_images(&list.names, failed, policy)?;
@@ -90,14 +81,14 @@ impl Compared {
             if found.failed > 0 {
                 line += &format!("; {} images failed and count as the lowest", found.failed);
             }
-            tell(line);
+            log::info(line);
         }
         for file in groups.iter().chain(&identities) {
             let rows = file.rows_of(&list.names, policy)?;
             let lacks = !rows.missing.is_empty();
             let line = take(&file.file, "groups", rows);
             if lacks {
-                tell(line);
+                log::info(line);
             }
         }
         missing.sort_unstable();
@@ -105,8 +96,8 @@ impl Compared {
         if !missing.is_empty() {
             let pairs = list.pairs.len();
             let left_out = list.leave_out(&missing)?;
-            tell(format!(
-                "note: {left_out} of {pairs} comparisons are left out, because {} images are \
+            log::note(format!(
+                "{left_out} of {pairs} comparisons are left out, because {} images are \
                  missing in a table",
                 missing.len()
             ));
@@ -173,12 +164,12 @@ pub(crate) fn bootstrap<'a>(
     limit: f64,
 ) -> Option<Bootstrap<'a>> {
     let resample = identities.map_or(Resample::Pairs, Resample::Identities);
-    let BootstrapArgs { bootstrap: replicates, seed, level, .. } = *args;
+    let BootstrapArgs { bootstrap: replicates, seed, confidence_level, .. } = *args;
     (replicates > 0).then_some(Bootstrap {
         resample,
         replicates,
         seed,
-        confidence_level: level,
+        confidence_level,
         max_discard: limit,
     })
 }

@@ -12,33 +12,30 @@ use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::files::stem;
 
 use super::crop_folder::CropFolder;
-use crate::args::CropArgs;
+use crate::args::{CropArgs, RunOptions};
 use crate::exit::Exit;
 use crate::hint::message_of;
 use crate::interrupt::{self, until_asked};
+use crate::log;
 use crate::output::{NewFile, describe_notes, same_file};
-use crate::report::Report;
+use crate::summary::{Activity, Summary};
 
 /// The columns between a face's file and its landmarks.
 const ABOUT_FACE: [&str; 9] = [
-    "way",
+    "crop_origin",
     "box_x",
     "box_y",
     "box_width",
     "box_height",
-    "confidence",
-    "eye_distance",
+    "detection_score",
+    "inter_eye_distance",
     "roll",
     "yaw",
 ];
 
-pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
-    if args.faces.wants_best() {
-        anyhow::bail!(
-            "--best needs scores, and nothing is scored here; 'best --crops DIR' does it"
-        );
-    }
-    let threads = Threads::new(args.jobs)?;
+pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
+    args.input.refuse_as_output_folder(&args.output)?;
+    let threads = Threads::new(run.jobs)?;
     let options = args.faces.options(&args.input, &threads)?;
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
@@ -50,7 +47,7 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
             manifest.display()
         );
     }
-    let mut folder = CropFolder::create(&args.output, args.format)?;
+    let mut folder = CropFolder::create(&args.output, args.image_format)?;
     let mut manifest = csv::Writer::from_writer(NewFile::create(&manifest)?);
     let points =
         Landmarks::NAMES.iter().flat_map(|name| ["x", "y"].map(|axis| format!("{name}_{axis}")));
@@ -60,8 +57,8 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
 
     let mut of_image = Vec::new();
     let tally = sources.progress();
-    let mut report = Report::start_other(args.quiet, args.verbose, "cropped", tally);
-    let stream = args.input.stream(args.batch);
+    let mut summary = Summary::start(Activity::Other("cropped"), tally);
+    let stream = args.input.stream(run.batch);
     crop_faces(
         until_asked(sources),
         &threads,
@@ -71,32 +68,30 @@ pub(crate) fn run(args: &CropArgs) -> anyhow::Result<Exit> {
         |row| row,
         |row| {
             if !args.keep_layout {
-                return write(&mut folder, row, false, &mut report, &mut manifest);
+                return write(&mut folder, row, false, &mut summary, &mut manifest);
             }
             if row.is_first
                 && let Some(row) = main_row(std::mem::take(&mut of_image))
             {
-                write(&mut folder, row, true, &mut report, &mut manifest)?;
+                write(&mut folder, row, true, &mut summary, &mut manifest)?;
             }
             of_image.push(row);
             Ok(())
         },
     )?;
     if let Some(row) = main_row(of_image) {
-        write(&mut folder, row, true, &mut report, &mut manifest)?;
+        write(&mut folder, row, true, &mut summary, &mut manifest)?;
     }
     if args.keep_layout {
         let lists = copy_lists(args.input.searched_folders(), &args.output)?;
-        report.say(&format!("note: {lists} text lists copied"));
+        log::note(format!("{lists} text lists copied"));
     }
     if let FaceSource::Landmarks(file) = &options.faces {
-        report.say(&format!("note: landmark file: {}", file.report()));
+        log::note(format!("landmark file: {}", file.report()));
     }
-    if report.is_empty() {
-        anyhow::bail!("the inputs hold no image");
-    }
+    summary.refuse_empty()?;
     manifest.into_inner().map_err(|error| error.into_error())?.finish_run()?;
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 /// Of the rows of one image that of its main face; without boxes the first, whose eyes are
@@ -142,11 +137,11 @@ fn write(
     folder: &mut CropFolder,
     mut row: CropRow,
     keep_layout: bool,
-    report: &mut Report,
+    summary: &mut Summary,
     manifest: &mut csv::Writer<NewFile>,
 ) -> anyhow::Result<()> {
     let file = write_crop(folder, &mut row, keep_layout)?;
-    report.count_crop(&row);
+    summary.count_crop(&row);
     Ok(manifest.write_record(cells(&row, file))?)
 }
 

@@ -10,25 +10,25 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{encode_jpeg, encode_png};
 
-use crate::args::PictureFormat;
+use crate::args::ImageFormat;
 
 /// A folder that crops are written into. Nothing that is there is written over.
 pub(super) struct CropFolder {
     folder: PathBuf,
-    format: PictureFormat,
+    format: ImageFormat,
     /// Names given out in this run.
     taken: HashSet<PathBuf>,
 }
 
 impl CropFolder {
-    pub(super) fn create(folder: &Path, format: PictureFormat) -> anyhow::Result<Self> {
+    pub(super) fn create(folder: &Path, format: ImageFormat) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
         Ok(Self { folder: folder.to_owned(), format, taken: HashSet::new() })
     }
 
     /// Writes a crop under `stem` and the format's ending, or with `-2`, `-3`, …
-    /// behind the stem where this run has a file of that name already. Returns
+    /// after the stem where this run has a file of that name already. Returns
     /// its name inside the folder.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl CropFolder {
         let name = self.name(stem, 1);
         if !self.taken.insert(name.clone()) {
             let message = format!(
-                "'{}' was written of another picture, whose name differs in its ending",
+                "'{}' was written for another image, whose name differs in its extension",
                 name.display()
             );
             return Ok(Err(Failure::new(Status::NotWritten, message)));
@@ -69,8 +69,8 @@ impl CropFolder {
         assert!(inside, "a name that leads out of its folder: this is a bug");
         let path = self.folder.join(&name);
         let bytes = match self.format {
-            PictureFormat::Png => encode_png(crop.rgb(), crop.side(), crop.side())?,
-            PictureFormat::Jpg => encode_jpeg(crop.rgb(), crop.side(), crop.side())?,
+            ImageFormat::Png => encode_png(crop.rgb(), crop.side(), crop.side())?,
+            ImageFormat::Jpg => encode_jpeg(crop.rgb(), crop.side(), crop.side())?,
         };
         let context = || format!("cannot write '{}'", path.display());
         fs::create_dir_all(path.parent().unwrap_or(&self.folder)).with_context(context)?;
@@ -93,8 +93,8 @@ impl CropFolder {
     /// The name of the file of that number under a stem.
     fn name(&self, stem: &Path, number: u64) -> PathBuf {
         let ending = match self.format {
-            PictureFormat::Png => "png",
-            PictureFormat::Jpg => "jpg",
+            ImageFormat::Png => "png",
+            ImageFormat::Jpg => "jpg",
         };
         let mut name = stem.as_os_str().to_owned();
         if number > 1 {

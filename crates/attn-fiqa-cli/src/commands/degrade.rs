@@ -1,7 +1,6 @@
-//! `attn-fiqa degrade`: the same faces, worse in known ways and strengths.
+//! `attn-fiqa degrade`: faces degraded in known ways and strengths.
 
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -14,27 +13,25 @@ use attn_fiqa::threads::Threads;
 use attn_fiqa::visualize::encode_png;
 use attn_fiqa_eval::degrade::{Degradation, Level, sample_degradation, seed_for};
 
-use crate::args::DegradeArgs;
+use crate::args::{DegradeArgs, RunOptions};
 use crate::exit::Exit;
 use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
-use crate::report::Report;
+use crate::summary::{Activity, Summary};
 
-/// Images that are read, degraded and written together.
-const BATCH: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
-
-pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
-    let threads = Threads::new(args.jobs)?;
+pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
+    let threads = Threads::new(run.jobs)?;
+    args.input.refuse_as_output_folder(&args.output)?;
     let sources = args.input.open()?;
     let mut manifest = Manifest::create(&args.output)?;
     let tally = sources.progress();
-    let mut report = Report::start_other(args.quiet, args.verbose, "degraded", tally);
+    let mut summary = Summary::start(Activity::Other("degraded"), tally);
     let plan = Plan {
         folder: args.output.clone(),
-        kinds: args.kinds.kinds(),
-        levels: args.kinds.levels(),
+        kinds: args.degradation.kinds(),
+        levels: args.degradation.levels(),
         mixed: args.mixed,
-        seed: args.kinds.seed,
+        seed: args.degradation.seed,
     };
     let mut taken = HashSet::new();
     // A name that was given out already must not be written over.
@@ -42,18 +39,16 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
         true => item,
         false => SourceItem { image: Err(same_name(&item.relative)), ..item },
     });
-    let (aligned, stream) = (args.faces(), args.input.stream(BATCH));
+    let (aligned, stream) = (args.faces(), args.input.stream(run.batch));
     let work = |row| plan.make(row);
     crop_faces(items, &threads, args.side, &aligned, &stream, work, |degraded| {
         let degraded = degraded?;
-        report.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
+        summary.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
         manifest.enter(&degraded)
     })?;
-    if report.is_empty() {
-        anyhow::bail!("the inputs hold no image");
-    }
+    summary.refuse_empty()?;
     manifest.finish()?;
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 /// One image, degraded in every way and strength, or why it was not.
@@ -63,7 +58,7 @@ struct Degraded {
     outcome: Result<Vec<Made>, Failure>,
 }
 
-/// One picture that was written.
+/// One image that was written.
 struct Made {
     /// `None` for the face as it is.
     kind: Option<Degradation>,
@@ -78,7 +73,7 @@ struct Plan {
     folder: PathBuf,
     kinds: Vec<Degradation>,
     levels: Vec<Level>,
-    /// One picture a face, so large a share of them degraded.
+    /// One image per face, of which this fraction is degraded.
     mixed: Option<f64>,
     seed: u64,
 }
@@ -99,8 +94,8 @@ impl Plan {
         if let Some(share) = self.mixed {
             let drawn = sample_degradation(&self.kinds, share, seed);
             let (kind, level) = drawn.map_or((None, Level::NONE), |(k, level)| (Some(k), level));
-            let picture = kind.map(|kind| kind.apply(crop, level, seed));
-            self.write(&name, picture.as_ref().unwrap_or(crop))?;
+            let image = kind.map(|kind| kind.apply(crop, level, seed));
+            self.write(&name, image.as_ref().unwrap_or(crop))?;
             return Ok(vec![Made { kind, level, seed, file: name }]);
         }
         let mut made = vec![Made {
@@ -135,7 +130,7 @@ fn same_name(relative: &Path) -> Failure {
     Failure::new(
         Status::NotWritten,
         format!(
-            "another image of this run is called '{}' too, and its pictures have that name: \
+            "another image of this run is called '{}' too, and its images have that name: \
              degrade the inputs into folders of their own",
             relative.display()
         ),
@@ -153,7 +148,7 @@ fn slashed(path: &Path) -> String {
     parts.join("/")
 }
 
-/// What was made, one row a picture.
+/// What was made, one row per image.
 struct Manifest(csv::Writer<NewFile>);
 
 impl Manifest {

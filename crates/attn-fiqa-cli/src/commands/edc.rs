@@ -17,8 +17,8 @@ use serde_json::json;
 use super::compare::{Compared, Source, Tables, bootstrap, cell, thousandths};
 use crate::args::EdcArgs;
 use crate::exit::Exit;
+use crate::log;
 use crate::output::{NewFile, PlainTable};
-use crate::report::say;
 
 /// One curve with all that is said about it.
 struct Measured {
@@ -54,16 +54,16 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     }
-    let group_source = args.group_by.as_deref().map(Source::parse);
+    let group_source = args.groups.as_deref().map(Source::parse);
     let tables = Tables {
         qualities: &sources,
         failed_lowest: args.failed_lowest,
         identities: Some(&args.bootstrap),
         groups: group_source.as_ref(),
     };
-    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
+    let compared = Compared::read(&args.comparisons, &tables)?;
     let qualities = &compared.qualities;
-    let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), args.limit);
+    let bootstrap = bootstrap(&args.bootstrap, compared.identities.as_deref(), args.max_discard);
     let evaluator = Evaluator::new(&compared.comparisons);
 
     let mut measured = Vec::new();
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
 
     let table = pauc_table(&measured);
     table.print()?;
-    let differences = differences(&sources, &measured, args.bootstrap.level);
+    let differences = differences(&sources, &measured, args.bootstrap.confidence_level);
     if let Some(folder) = &args.output {
         table.save(&folder.join("pauc.csv"))?;
         differences_table(&differences).save(&folder.join("differences.csv"))?;
@@ -92,15 +92,9 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
         }
         save_json((&measured, &differences), groups.as_deref(), args, &folder.join("edc.json"))?;
     }
-    if !args.quiet {
-        differences.iter().for_each(|difference| say(&difference.to_string()));
-        let warnings: BTreeSet<String> = measured
-            .iter()
-            .flat_map(|each| &each.curve.warnings)
-            .map(ToString::to_string)
-            .collect();
-        warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-    }
+    differences.iter().for_each(|difference| log::info(difference.to_string()));
+    let warnings = measured.iter().flat_map(|each| &each.curve.warnings).map(ToString::to_string);
+    warnings.collect::<BTreeSet<String>>().iter().for_each(log::warning);
     Ok(Exit::Done)
 }
 
@@ -113,7 +107,7 @@ fn measure(
     bootstrap: Option<&Bootstrap<'_>>,
     measured: &mut Vec<Measured>,
 ) -> anyhow::Result<()> {
-    let (limit, seed) = (args.limit, args.bootstrap.seed);
+    let (limit, seed) = (args.max_discard, args.bootstrap.seed);
     let curves = evaluator.curves(ranking, protocol, targets)?;
     let orders = args.orders.get();
     let ties = evaluator.tie_sensitivity(ranking, protocol, targets, limit, orders, seed)?;
@@ -148,7 +142,7 @@ fn ends(
     let random = evaluator.random_curves(protocol, targets, orders, args.bootstrap.seed)?;
     for curves in random {
         let of = |area: fn(&Curve, f64) -> Option<f64>| -> Vec<f64> {
-            curves.iter().filter_map(|curve| area(curve, args.limit)).collect()
+            curves.iter().filter_map(|curve| area(curve, args.max_discard)).collect()
         };
         let (paucs, above) = (of(Curve::pauc), of(Curve::above_ideal));
         let aucs: Vec<f64> = curves.iter().filter_map(Curve::auc).collect();
@@ -164,7 +158,8 @@ fn ends(
     }
     for &target in targets {
         let curve = evaluator.theoretical_best_curve(protocol, target)?;
-        let (pauc, above_ideal) = (curve.pauc(args.limit), curve.above_ideal(args.limit));
+        let (pauc, above_ideal) =
+            (curve.pauc(args.max_discard), curve.above_ideal(args.max_discard));
         let (method, auc) = ("theoretical-best".to_owned(), curve.auc());
         let (range, intervals) = (None, None);
         measured.push(Measured { method, curve, range, pauc, above_ideal, auc, intervals });
@@ -454,7 +449,7 @@ fn save_json(
         groups.iter().map(row).collect()
     });
     let settings = json!({
-        "limit": args.limit, "replicates": args.bootstrap.bootstrap, "level": args.bootstrap.level,
+        "max_discard": args.max_discard, "bootstrap": args.bootstrap.bootstrap, "confidence_level": args.bootstrap.confidence_level,
         "seed": args.bootstrap.seed, "orders": args.orders, "reject": args.reject,
     });
     let mut file = NewFile::create(path)?;

@@ -8,8 +8,8 @@ use super::compare::{Source, cell};
 use super::verify::whole_qualities;
 use crate::args::GroupsArgs;
 use crate::exit::Exit;
+use crate::log;
 use crate::output::PlainTable;
-use crate::report::say;
 
 pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
     let mut source = Source::parse(&args.scores);
@@ -20,12 +20,12 @@ pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
     let qualities = whole_qualities(&source, &values)?;
 
     let mut table = PlainTable::new(&heading());
-    let mut sentences = Vec::new();
+    let (mut notes, mut sentences) = (Vec::new(), Vec::new());
     for by in &args.by {
         let labels = GroupFile::read(&args.labels, Some(by))?;
         let found = labels.rows_of(&scores.names, args.missing.into())?;
-        if !found.missing.is_empty() && sentences.is_empty() {
-            sentences.push(missing(&scores.names, &found));
+        if !found.missing.is_empty() && notes.is_empty() {
+            notes.push(missing(&scores.names, &found));
         }
         let (mut groups, mut kept) = (labels.groups.clone(), Vec::new());
         groups.sort_by_cached_key(|group| (leading_number(group), group.clone()));
@@ -42,9 +42,8 @@ pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
         rows.iter().filter(|row| row.images > 0).for_each(|row| table.push(cells(by, row)));
     }
     table.print()?;
-    if !args.quiet {
-        sentences.iter().for_each(|sentence| say(sentence));
-    }
+    notes.iter().for_each(log::note);
+    sentences.iter().for_each(log::info);
     Ok(Exit::Done)
 }
 
@@ -92,7 +91,7 @@ fn cells(by: &str, row: &GroupQualities) -> Vec<String> {
 fn missing(names: &[String], found: &MatchedRows) -> String {
     let first = first_names(found.missing.iter().map(|&image| names[image].as_str()));
     format!(
-        "note: {} of {} images have no label and are left out: {first}",
+        "{} of {} images have no label and are left out: {first}",
         found.missing.len(),
         names.len()
     )

@@ -16,6 +16,7 @@ pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod score;
+mod scorers;
 mod session;
 pub(crate) mod shell;
 pub(crate) mod validate;

@@ -7,7 +7,7 @@ use attn_fiqa_eval::study::load;
 
 use crate::args::ReportArgs;
 use crate::exit::Exit;
-use crate::report::say;
+use crate::log;
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     let results = load(&args.run)?;
@@ -15,8 +15,6 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     write_page_and_latex(&args.run, &results)?;
     let page = args.run.join(PAGE_FILE);
     writeln!(io::stdout(), "{}", page.display())?;
-    if !args.quiet {
-        say("wrote the page; tables (CSV, LaTeX) are in tables, pictures in figures beside it");
-    }
+    log::info("wrote the page; tables (CSV, LaTeX) are in tables, images in figures beside it");
     Ok(Exit::Done)
 }

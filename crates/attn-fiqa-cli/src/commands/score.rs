@@ -1,40 +1,32 @@
-//! `attn-fiqa score`: one row a face.
+//! `attn-fiqa score`: one row per face.
 
 use attn_fiqa::engine::{Engine, Request};
-use attn_fiqa::measure::{Measure, MeasureName, QualityNetwork};
-use attn_fiqa::onnx::OnnxModel;
-use attn_fiqa::pipeline::{ScoreOptions, Scorer};
+use attn_fiqa::pipeline::ScoreOptions;
 use attn_fiqa::score::{Method, QualityMap};
 
+use super::scorers;
 use super::session::Session;
-use crate::args::{Column, FormatChoice, QualityName, ScoreArgs};
+use crate::args::{Column, FormatChoice, QualityName, RunOptions, ScoreArgs};
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::output::{self, ColumnChoice, Columns, Record};
 
-pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let format = output::choose_format(args.format, args.output.as_deref())?;
     refuse_what_the_format_cannot_hold(args, format)?;
     args.input.refuse_as_output(args.output.as_deref())?;
-    // By the name of its column: two specifications of one ONNX file share it.
-    let asked: Vec<String> = args.method.iter().map(QualityName::to_string).collect();
-    if let Some(twice) = asked.iter().enumerate().find(|(i, name)| asked[..*i].contains(name)) {
-        anyhow::bail!("method '{}' was named twice", twice.1);
-    }
+    scorers::refuse_named_twice(&args.method)?;
     let embedding = args.columns.contains(&Column::Embedding);
     let methods: Vec<Method> = args.method.iter().filter_map(QualityName::method).collect();
-    let session = Session::open(&args.run, &methods, embedding)?;
-    let names = match &args.method[..] {
-        [] => vec![QualityName::Method(session.engine.default_method())],
-        names => names.to_vec(),
-    };
+    let session = Session::open(&args.model, run, &methods, embedding)?;
+    let names = scorers::names(&args.method, &session.engine);
     let columns = Columns::new(&ColumnChoice {
         methods: &names.iter().map(QualityName::to_string).collect::<Vec<_>>(),
         on_request: &args.columns,
         faces: !args.faces.aligned,
         jitter: args.jitter.is_some(),
     });
-    let (scorers, mut methods) = scorers(&names, &session.engine)?;
+    let (scorers, mut methods) = scorers::open(&names, &session.engine)?;
     if methods.is_empty() && (columns.map || embedding) {
         methods.push(session.engine.default_method());
     }
@@ -54,7 +46,7 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         request,
         scorers,
         jitter: args.jitter.map_or(0, usize::from),
-        best_only: args.faces.wants_best(),
+        best_only: args.best.best,
     };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
@@ -70,11 +62,11 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let of_first = |map: &&QualityMap| first == Some(&QualityName::Method(map.method()));
     let map = session.engine.quality_map().filter(of_first);
     let law = map.and_then(|_| session.engine.match_probability());
-    let report = session.run(sources, &pipeline, &args.input, &args.run, |row, _| {
+    let summary = session.run(sources, &pipeline, &args.input, run, |row, _| {
         sink.write(&Record::from(row).with_quality(map).with_match_probability(law))
     })?;
     sink.finish()?;
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 /// A column that would be empty in every row is refused.
@@ -94,53 +86,23 @@ fn refuse_without_matches(first: Option<&QualityName>, engine: &Engine) -> anyho
     }
 }
 
-/// Where every score comes from, in the order of the names, and the methods that the
-/// engine is to be asked for. No scorers if the methods are all there is.
-fn scorers(names: &[QualityName], engine: &Engine) -> anyhow::Result<(Vec<Scorer>, Vec<Method>)> {
-    let mut methods = Vec::new();
-    let mut scorers = Vec::new();
-    for name in names {
-        scorers.push(match name {
-            QualityName::Method(method) => {
-                methods.push(*method);
-                Scorer::Method(*method)
-            }
-            QualityName::Measure(name) => Scorer::Measure(open_measure(name, engine)?),
-        });
-    }
-    if methods.len() == names.len() {
-        scorers.clear();
-    }
-    Ok((scorers, methods))
-}
-
-fn open_measure(name: &MeasureName, engine: &Engine) -> anyhow::Result<Measure> {
-    Ok(match name {
-        MeasureName::Laplacian => Measure::Laplacian,
-        MeasureName::EyeDistance => Measure::EyeDistance,
-        MeasureName::DetectorScore => Measure::DetectorScore,
-        MeasureName::Onnx(file, spec) => {
-            let (model, side) = (OnnxModel::open(file)?, engine.config().image_size);
-            let network = QualityNetwork::new(model, *spec, side, engine.threads())?;
-            Measure::Network(network.into())
-        }
-    })
-}
-
 fn refuse_what_the_format_cannot_hold(
     args: &ScoreArgs,
     format: FormatChoice,
 ) -> anyhow::Result<()> {
-    let name = match format {
-        FormatChoice::Txt => "txt",
-        FormatChoice::Table => "table",
-        _ => return Ok(()),
-    };
-    if !args.columns.is_empty() {
-        anyhow::bail!("--columns has no place in the format {name}; use csv, jsonl or parquet");
+    match format {
+        FormatChoice::Txt if !args.columns.is_empty() => {
+            anyhow::bail!("the format txt has no --columns; use csv, jsonl or parquet")
+        }
+        FormatChoice::Txt if args.method.len() > 1 => {
+            anyhow::bail!("the format txt holds one score per line; name one --method or use csv")
+        }
+        FormatChoice::Table if args.columns.iter().any(|column| column.is_list()) => {
+            anyhow::bail!(
+                "a table has no place for the columns map and embedding; use --format csv, jsonl \
+                 or parquet"
+            )
+        }
+        _ => Ok(()),
     }
-    if format == FormatChoice::Txt && args.method.len() > 1 {
-        anyhow::bail!("the format txt holds one score a line; name one --method or use csv");
-    }
-    Ok(())
 }

@@ -8,9 +8,10 @@ use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource, Row, ScoreOptio
 use attn_fiqa::score::Method;
 use attn_fiqa::source::Sources;
 
-use crate::args::{FaceArgs, InputArgs, ModelOptions, RunArgs};
+use crate::args::{FaceArgs, InputArgs, ModelArgs, RunOptions};
 use crate::interrupt::until_asked;
-use crate::report::Report;
+use crate::log;
+use crate::summary::{Activity, Summary};
 
 /// A model ready to score.
 pub(super) struct Session {
@@ -21,20 +22,24 @@ pub(super) struct Session {
 
 impl Session {
     /// With all that `methods`, and an embedding if it is asked for, need of the model.
-    pub(super) fn open(run: &RunArgs, methods: &[Method], embedding: bool) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        model: &ModelArgs,
+        run: &RunOptions,
+        methods: &[Method],
+        embedding: bool,
+    ) -> anyhow::Result<Self> {
         let whole = methods.iter().any(|method| method.needs_full_forward());
         let embedding = embedding || whole;
-        let checkpoint = run.model_options.open(run.model.as_ref())?;
+        let checkpoint = model.open()?;
         let options = EngineOptions {
             threads: run.jobs,
             embedding,
-            precision: run.precision,
+            precision: model.precision,
             methods: methods.to_vec(),
             ..EngineOptions::default()
         };
         let engine = Arc::new(Engine::new(&checkpoint, &options)?);
-        let model_name = ModelOptions::name(run.model.as_ref());
-        Ok(Self { engine, model_name, activation: activation(&checkpoint) })
+        Ok(Self { engine, model_name: model.name(), activation: activation(&checkpoint) })
     }
 
     /// How the scores come to be, for the output's metadata.
@@ -48,12 +53,7 @@ impl Session {
         ]
     }
 
-    /// The methods asked for, or the model's default.
-    pub(super) fn methods(&self, asked: &[Method]) -> Vec<Method> {
-        if asked.is_empty() { vec![self.engine.default_method()] } else { asked.to_vec() }
-    }
-
-    /// How the run's pictures become crops; finding faces shares the engine's threads.
+    /// How the run's images become crops; detection shares the engine's threads.
     pub(super) fn faces(&self, input: &InputArgs, faces: &FaceArgs) -> anyhow::Result<FaceOptions> {
         faces.options(input, self.engine.threads())
     }
@@ -78,25 +78,25 @@ impl Session {
         sources: Sources,
         pipeline: &FacePipeline,
         input: &InputArgs,
-        run: &RunArgs,
-        sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Report> {
-        self.run_counting(sources, pipeline, input, run, Report::count, sink)
+        run: &RunOptions,
+        sink: impl FnMut(Row, &mut Summary) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Summary> {
+        self.run_counting(sources, pipeline, input, run, Summary::count, sink)
     }
 
-    /// The same with another way to take note of a row.
+    /// The same with another way to count a row.
     pub(super) fn run_counting(
         &self,
         sources: Sources,
         pipeline: &FacePipeline,
         input: &InputArgs,
-        run: &RunArgs,
-        count: impl Fn(&mut Report, &Row),
-        mut sink: impl FnMut(Row, &mut Report) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Report> {
-        let mut report = Report::start(run, sources.progress());
+        run: &RunOptions,
+        count: impl Fn(&mut Summary, &Row),
+        mut sink: impl FnMut(Row, &mut Summary) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Summary> {
+        let mut summary = Summary::start(Activity::Score, sources.progress());
         let config = self.engine.config();
-        report.say_in_detail(&format!(
+        log::debug(format!(
             "model {}: {} blocks, {} heads, patch {}, method {}, {} on {}",
             self.model_name,
             config.depth,
@@ -108,7 +108,7 @@ impl Session {
         ));
         let faces = &pipeline.faces().faces;
         if let FaceSource::Detected(detector) = faces {
-            report.say_in_detail(&format!(
+            log::debug(format!(
                 "detector {}: outputs as {}'s, {} landmarks",
                 detector.name(),
                 detector.format_name(),
@@ -116,17 +116,15 @@ impl Session {
             ));
         }
         let outcome = pipeline.run(until_asked(sources), &input.stream(run.batch), |row| {
-            count(&mut report, &row);
-            sink(row, &mut report)
+            count(&mut summary, &row);
+            sink(row, &mut summary)
         });
         if let FaceSource::Landmarks(file) = faces {
-            report.say(&format!("note: landmark file: {}", file.report()));
+            log::note(format!("landmark file: {}", file.report()));
         }
         outcome?;
-        if report.is_empty() {
-            anyhow::bail!("the inputs hold no image");
-        }
-        Ok(report)
+        summary.refuse_empty()?;
+        Ok(summary)
     }
 }
 

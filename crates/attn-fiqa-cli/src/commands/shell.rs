@@ -4,16 +4,15 @@ use std::fs;
 use std::io::{self, Write};
 
 use anyhow::Context;
-use clap::CommandFactory;
 
-use crate::args::{Cli, CompletionsArgs, ManArgs};
+use crate::args::{CompletionsArgs, ManArgs, command};
 use crate::exit::Exit;
 
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     // Gathered first: the generator panics where a writer fails, and a reader
     // that leaves early is no reason to.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "attn-fiqa", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "attn-fiqa", &mut script);
     io::stdout().write_all(&script)?;
     Ok(Exit::Done)
 }
@@ -22,12 +21,10 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
     match &args.output {
         Some(folder) => {
             fs::create_dir_all(folder)
-                .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
-                .with_context(|| {
-                    format!("cannot write manual pages into '{}'", folder.display())
-                })?;
+                .and_then(|()| clap_mangen::generate_to(command(), folder))
+                .with_context(|| format!("cannot write manual pages into '{}'", folder.display()))?;
         }
-        None => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
+        None => clap_mangen::Man::new(command()).render(&mut io::stdout())?,
     }
     Ok(Exit::Done)
 }

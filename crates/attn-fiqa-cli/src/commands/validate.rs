@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::Request;
 use attn_fiqa::pipeline::ScoreOptions;
 use attn_fiqa::score::Method;
@@ -13,42 +14,53 @@ use attn_fiqa_eval::figure::SvgColours;
 use attn_fiqa_eval::validate::{DegradationStudy, Plan, monotonicity};
 use serde_json::json;
 
+use super::scorers;
 use super::session::Session;
-use crate::args::ValidateArgs;
+use crate::args::{QualityName, RunOptions, ValidateArgs};
 use crate::exit::Exit;
 use crate::output::{NewFile, PlainTable};
 
 /// Pixels of a PNG for one unit of the figure.
 const PNG_SCALE: f64 = 2.0;
 
-pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
-    let session = Session::open(&args.run, &args.method, false)?;
-    let methods = session.methods(&args.method);
+pub(crate) fn run(args: &ValidateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
+    refuse_blind_methods(&args.method)?;
+    scorers::refuse_named_twice(&args.method)?;
+    let methods: Vec<Method> = args.method.iter().filter_map(QualityName::method).collect();
+    let session = Session::open(&args.model, run, &methods, false)?;
+    let names = scorers::names(&args.method, &session.engine);
+    let (scorers, methods) = scorers::open(&names, &session.engine)?;
+    let names: Vec<String> = names.iter().map(QualityName::to_string).collect();
     let request = Request { methods, ..Request::new(session.engine.default_method()) };
-    let names: Vec<String> = request.methods.iter().map(Method::to_string).collect();
     let faces = session.faces(&args.input, &args.faces)?;
-    let best_only = args.faces.wants_best();
-    let options = ScoreOptions { best_only, ..request.clone().into() };
+    let options = ScoreOptions { best_only: args.best.best, scorers, ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
     let sources = args.input.open()?;
     if let Some(folder) = &args.output {
+        args.input.refuse_as_output_folder(folder)?;
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     }
 
-    let plan = Plan { kinds: args.kinds.kinds(), levels: args.kinds.levels() };
+    let degradation = &args.degradation;
+    let plan = Plan { kinds: degradation.kinds(), levels: degradation.levels() };
     let mut study = DegradationStudy::new(plan.clone(), names);
     let mut paths = Vec::new();
-    let report = session.run(sources, &pipeline, &args.input, &args.run, |row, report| {
+    let score = |crops: &[Crop]| {
+        let assessed = pipeline.score_crops(crops).into_iter();
+        assessed.map(|outcome| Ok(outcome?.scores)).collect()
+    };
+    let summary = session.run(sources, &pipeline, &args.input, run, |row, summary| {
         let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
         let name = row.label();
-        let seed = seed_for(args.kinds.seed, &name);
-        match plan.respond(&session.engine, &request, crop, Some(&clean.scores), seed)? {
+        let seed = seed_for(degradation.seed, &name);
+        let respond = || plan.respond(crop, Some(&clean.scores), seed, score);
+        match session.engine.install(respond) {
             Ok(response) => {
                 study.add(&response);
                 paths.push(name);
             }
-            Err(Failure { status, message }) => report.retract(&row, status, &message),
+            Err(Failure { status, message }) => summary.retract(&row, status, &message),
         }
         Ok(())
     })?;
@@ -63,7 +75,20 @@ pub(crate) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
             save_figures(&study, folder)?;
         }
     }
-    Ok(report.finish())
+    Ok(summary.finish())
+}
+
+/// Refuses methods that do not depend on the pixels of a crop.
+fn refuse_blind_methods(methods: &[QualityName]) -> anyhow::Result<()> {
+    use attn_fiqa::measure::MeasureName::{DetectionScore, InterEyeDistance};
+    for method in methods {
+        if let QualityName::Measure(InterEyeDistance | DetectionScore) = method {
+            anyhow::bail!(
+                "{method} is a property of the photo, and degrading a crop leaves it as it is"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn kinds_table(study: &DegradationStudy) -> PlainTable {
@@ -180,7 +205,7 @@ fn save_json(
     let value = json!({
         "model": model,
         "program": concat!("attn-fiqa ", env!("CARGO_PKG_VERSION")),
-        "seed": args.kinds.seed,
+        "seed": args.degradation.seed,
         "faces": study.faces(),
         "kinds": study.kinds(),
         "levels": study.levels(),

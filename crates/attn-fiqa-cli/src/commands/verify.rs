@@ -1,4 +1,4 @@
-//! `attn-fiqa verify`: how well embeddings tell persons apart.
+//! `attn-fiqa verify`: how well embeddings distinguish persons.
 
 use anyhow::bail;
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE};
@@ -8,10 +8,10 @@ use attn_fiqa_eval::rates::{OperatingPoint, equal_error_rate, operating_points};
 use attn_fiqa_eval::verification::{ThresholdGrid, equal_folds, verification};
 
 use super::compare::{Compared, Source, Tables, cell};
-use crate::args::{ThresholdChoice, VerifyArgs};
+use crate::args::{GridChoice, ScaleChoice, VerifyArgs};
 use crate::exit::Exit;
+use crate::log;
 use crate::output::PlainTable;
-use crate::report::say;
 
 pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
     let bands = args.bands.as_deref().map(|typed| {
@@ -20,19 +20,22 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
         source
     });
     let tables = Tables { qualities: bands.as_slice(), failed_lowest: true, ..Tables::default() };
-    let compared = Compared::read(&args.comparisons, &tables, args.quiet)?;
+    let compared = Compared::read(&args.comparisons, &tables)?;
     let comparisons = &compared.comparisons;
     let evaluator = Evaluator::new(comparisons);
     let points = operating_points(&evaluator, &args.targets.targets())?;
     if let Some(source) = &bands {
         let qualities = whole_qualities(source, &compared.qualities[0])?;
         bands_table(&compared, &qualities, &points)?.print()?;
-        tell(&compared, &points, args.quiet);
+        report(&compared, &points);
         return Ok(Exit::Done);
     }
-    let grid = match args.thresholds {
-        ThresholdChoice::InsightFace => ThresholdGrid::InsightFace,
-        ThresholdChoice::Exact => ThresholdGrid::Exact,
+    let cosines = args.comparisons.scale == ScaleChoice::Cosine;
+    let grid = match args.threshold_grid {
+        Some(GridChoice::InsightFace) => ThresholdGrid::InsightFace,
+        Some(GridChoice::Exact) => ThresholdGrid::Exact,
+        None if cosines => ThresholdGrid::InsightFace,
+        None => ThresholdGrid::Exact,
     };
     let folds = equal_folds(comparisons.len(), args.folds.get());
     let accuracy = verification(comparisons, &folds, grid)?;
@@ -50,21 +53,18 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
         push("fnmr", target, realised, point.distance.to_string(), point.fnmr);
     }
     table.print()?;
-    tell(&compared, &points, args.quiet);
+    report(&compared, &points);
     Ok(Exit::Done)
 }
 
-fn tell(compared: &Compared, points: &[OperatingPoint], quiet: bool) {
-    if quiet {
-        return;
-    }
+fn report(compared: &Compared, points: &[OperatingPoint]) {
     let comparisons = &compared.comparisons;
     let (mated, non_mated) = (comparisons.mated_count(), comparisons.non_mated_count());
-    say(&format!("{mated} mated and {non_mated} non-mated comparisons"));
+    log::info(format!("{mated} mated and {non_mated} non-mated comparisons"));
     for point in points.iter().filter(|point| point.unresolved) {
         let (target, realised) = (point.target, point.fmr);
-        say(&format!(
-            "warning: {target} cannot be resolved by {non_mated} non-mated comparisons; the \
+        log::warning(format!(
+            "{target} cannot be resolved by {non_mated} non-mated comparisons; the \
              FMR realised is {realised:.2e}"
         ));
     }
@@ -99,7 +99,7 @@ fn bands_table(
         "quality",
         "target",
         "threshold",
-        "pictures",
+        "images",
         "mated",
         "non_mated",
         "fnmr",

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use anyhow::bail;
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use hf_hub::api::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::entry::{Entry, Whereabouts};
 use super::hub::Hub;
 use super::pins::{Pin, Pins};
 use super::sha256_of;
-use crate::report::say;
+use crate::log;
 
 /// Whether the licence was accepted on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +39,12 @@ impl Expected {
 }
 
 /// Brings a model into the cache, or verifies that it is there; the file's path.
-pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Result<PathBuf> {
+pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf> {
     let name = &entry.name;
     let (repo, file) = match entry.whereabouts() {
         Whereabouts::Hub { repo, file } => (repo, file),
         Whereabouts::Local(path) => {
             bail!("the model '{name}' is a file on this machine: '{}'", path.display())
-        }
-    };
-    let tell = |line: &str| {
-        if !quiet {
-            say(line);
         }
     };
     let hub = Hub::from_env()?;
@@ -78,7 +72,7 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Re
                     ),
                 ));
             }
-            tell(&format!("{name} is in the cache already"));
+            log::info(format!("{name} is already in the cache"));
             (path, found, pin.licence.clone())
         }
         None if hub.is_offline() => bail!(
@@ -102,21 +96,21 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Re
                 ));
             }
             let begun = hub.begun(repo, &announced);
-            tell(&match begun {
+            log::info(match begun {
                 0 => format!("fetching {} bytes from {}/{repo}", announced.size, hub.endpoint()),
                 begun => format!(
-                    "fetching {} bytes from {}/{repo}, going on at {begun}",
+                    "fetching {} bytes from {}/{repo}, resuming at {begun}",
                     announced.size,
                     hub.endpoint()
                 ),
             });
-            let path = hub.fetch(repo, file, &announced, &|| bar(quiet))?;
+            let path = hub.fetch(repo, file, &announced, &bar)?;
             let found = sha256_of(&path)?;
             if announced.sha256.as_ref().is_some_and(|hash| *hash != found) {
                 Hub::discard(&path);
                 bail!(
-                    "what came of '{file}' of '{repo}' has the SHA-256 {found}, not {}, which the \
-                     hub announced: it was damaged on the way and is removed; pull again",
+                    "the download of '{file}' of '{repo}' has the SHA-256 {found}, not {}, which the \
+                     hub announced: it was damaged in transit and is removed; pull again",
                     announced.sha256.as_deref().unwrap_or_default()
                 );
             }
@@ -134,8 +128,8 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Re
         }
     };
 
-    tell(&match &expected {
-        Expected::Registry(_) => format!("SHA-256 {found}, as the registry has it"),
+    log::info(match &expected {
+        Expected::Registry(_) => format!("SHA-256 {found}, as in the registry"),
         Expected::Pin(_) => format!("SHA-256 {found}, as at the first download"),
         Expected::Nothing => format!(
             "SHA-256 {found}: the registry does not know it, so this first download pins it in \
@@ -149,7 +143,7 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Re
     }
     let checkpoint = Checkpoint::open(&path, &entry.complete(CheckpointOptions::default()))?;
     let config = checkpoint.config();
-    tell(&format!(
+    log::info(format!(
         "loads: {} blocks, {} heads, patch {}; use it with --model {name}",
         config.depth, config.num_heads, config.patch_size
     ));
@@ -158,12 +152,12 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted, quiet: bool) -> anyhow::Re
 
 /// Shows the licence, and lets nothing be fetched before it was accepted.
 fn accept(entry: &Entry, accepted: Accepted) -> anyhow::Result<()> {
-    say(&format!("{}: {}", entry.name, entry.title.as_deref().unwrap_or("a model of others")));
+    log::ask(format!("{}: {}", entry.name, entry.title.as_deref().unwrap_or("a model of others")));
     let repo = entry.repo.as_deref().unwrap_or_default();
-    say(&format!("publisher: {repo} on the Hugging Face hub"));
-    say(&format!("licence: {}", entry.licence.as_deref().unwrap_or("not known")));
+    log::ask(format!("publisher: {repo} on the Hugging Face hub"));
+    log::ask(format!("licence: {}", entry.licence.as_deref().unwrap_or("not known")));
     if let Some(url) = &entry.licence_url {
-        say(&format!("see {url}"));
+        log::ask(format!("see {url}"));
     }
     if accepted == Accepted::Yes {
         return Ok(());
@@ -176,7 +170,7 @@ fn accept(entry: &Entry, accepted: Accepted) -> anyhow::Result<()> {
             entry.name
         );
     }
-    say("Do you accept it? Type yes to fetch the model:");
+    log::ask("Do you accept it? Type yes to fetch the model:");
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer)?;
     match answer.trim().to_ascii_lowercase().as_str() {
@@ -216,29 +210,24 @@ fn mismatch(
     )
 }
 
-/// A bar for a person, and nothing for a file.
-fn bar(quiet: bool) -> Box<dyn Progress> {
-    struct Shown(ProgressBar);
-    impl Progress for Shown {
-        fn init(&mut self, size: usize, _: &str) {
-            self.0.set_length(size as u64);
-            self.0.set_position(0);
-        }
+/// The progress of a download, for a person on a terminal.
+struct Download(crate::progress::Progress);
 
-        fn update(&mut self, size: usize) {
-            self.0.inc(size as u64);
-        }
-
-        fn finish(&mut self) {
-            self.0.finish_and_clear();
-        }
+impl Progress for Download {
+    fn init(&mut self, size: usize, _: &str) {
+        self.0.set_total(size as u64);
+        self.0.set_done(0);
     }
-    let target = match !quiet && io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr_with_hz(10),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style =
-        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
-            .expect("a template that cannot be read: this is a bug");
-    Box::new(Shown(ProgressBar::with_draw_target(None, target).with_style(style)))
+
+    fn update(&mut self, size: usize) {
+        self.0.advance(size as u64);
+    }
+
+    fn finish(&mut self) {}
 }
+
+fn bar() -> Box<dyn Progress> {
+    Box::new(Download(crate::progress::Progress::start(DOWNLOAD)))
+}
+
+const DOWNLOAD: &str = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";

@@ -16,6 +16,8 @@ use crate::hint::message_of;
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// Whether it was asked for, and a table for people shows it too.
+    pub(crate) on_request: bool,
     what: What,
 }
 
@@ -53,13 +55,13 @@ enum What {
     Quality,
     Band,
     MatchProbability,
-    Way,
+    CropOrigin,
     BoxX,
     BoxY,
     BoxWidth,
     BoxHeight,
-    Confidence,
-    EyeDistance,
+    DetectionScore,
+    InterEyeDistance,
     Roll,
     Yaw,
     JitterStd,
@@ -72,8 +74,8 @@ enum What {
 }
 
 /// The columns of a run: path, face and status, the scores and the quality, how the face was
-/// found, those on request, and message. Where nothing is looked for there are
-/// no columns on faces.
+/// found, those on request, and message. Without detection there are
+/// no columns about faces.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
     /// All of them, in order.
@@ -85,12 +87,12 @@ pub(crate) struct Columns {
     pub(crate) about: Vec<(&'static str, String)>,
 }
 
-/// What a run's columns hang on.
+/// What a run's columns depend on.
 pub(crate) struct ColumnChoice<'a> {
     /// The names of what is scored by, at least one.
     pub(crate) methods: &'a [String],
     pub(crate) on_request: &'a [Column],
-    /// Whether faces are looked for.
+    /// Whether faces are detected.
     pub(crate) faces: bool,
     pub(crate) jitter: bool,
 }
@@ -112,29 +114,30 @@ impl Columns {
         let after_first_score = fields.len() + 1 - scores.len();
         fields.insert(after_first_score, field("quality", Kind::Whole, What::Quality));
         if asked(Column::Band) {
-            fields.insert(after_first_score + 1, field("band", Kind::Word, What::Band));
+            fields.insert(after_first_score + 1, requested("band", Kind::Word, What::Band));
         }
         if asked(Column::MatchProbability) {
             let place = after_first_score + 1 + usize::from(asked(Column::Band));
             let what = What::MatchProbability;
-            fields.insert(place, field("match_probability", Kind::Number, what));
+            fields.insert(place, requested("match_probability", Kind::Number, what));
         }
         if choice.faces {
-            fields.push(field("way", Kind::Word, What::Way));
+            fields.push(field("crop_origin", Kind::Word, What::CropOrigin));
             fields.extend(found_fields());
         }
         if choice.jitter {
             fields.push(field("jitter_std", Kind::Number, What::JitterStd));
         }
         if asked(Column::Landmarks) {
-            fields.extend(landmark_fields());
+            let on_request = |field| Field { on_request: true, ..field };
+            fields.extend(landmark_fields().into_iter().map(on_request));
         }
         if asked(Column::Size) {
-            fields.push(field("width", Kind::Whole, What::Width));
-            fields.push(field("height", Kind::Whole, What::Height));
+            fields.push(requested("width", Kind::Whole, What::Width));
+            fields.push(requested("height", Kind::Whole, What::Height));
         }
         if asked(Column::Map) {
-            fields.push(field("received", Kind::List, What::Received));
+            fields.push(field("map", Kind::List, What::Received));
         }
         if asked(Column::Embedding) {
             fields.push(field("embedding", Kind::List, What::Embedding));
@@ -168,7 +171,11 @@ impl Columns {
 }
 
 fn field(name: &str, kind: Kind, what: What) -> Field {
-    Field { name: name.to_owned(), kind, what }
+    Field { name: name.to_owned(), kind, on_request: false, what }
+}
+
+fn requested(name: &str, kind: Kind, what: What) -> Field {
+    Field { on_request: true, ..field(name, kind, what) }
 }
 
 fn found_fields() -> Vec<Field> {
@@ -177,8 +184,8 @@ fn found_fields() -> Vec<Field> {
         ("box_y", What::BoxY),
         ("box_width", What::BoxWidth),
         ("box_height", What::BoxHeight),
-        ("confidence", What::Confidence),
-        ("eye_distance", What::EyeDistance),
+        ("detection_score", What::DetectionScore),
+        ("inter_eye_distance", What::InterEyeDistance),
         ("roll", What::Roll),
         ("yaw", What::Yaw),
     ]
@@ -238,7 +245,7 @@ impl Record {
         Self { status: failure.status, message: message_of(&failure), ..self }
     }
 
-    /// An image whose faces could not be looked for, or that has none.
+    /// An image that could not be searched for faces, or that has none.
     pub(crate) fn without_face(path: String, failure: Failure) -> Self {
         Self::new(path, None, &[]).failed(failure)
     }
@@ -279,13 +286,13 @@ impl Record {
             What::Quality => Cell::Whole(self.quality.map(i64::from)),
             What::Band => Cell::Word(self.quality.and_then(Band::of).map(Band::name)),
             What::MatchProbability => Cell::Number(self.match_probability),
-            What::Way => Cell::Word(self.face.map(|face| face.crop_origin.name())),
+            What::CropOrigin => Cell::Word(self.face.map(|face| face.crop_origin.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
             What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),
             What::BoxWidth => Cell::Number(bounds.map(|bounds| bounds.width)),
             What::BoxHeight => Cell::Number(bounds.map(|bounds| bounds.height)),
-            What::Confidence => Cell::Number(self.face.and_then(|face| face.confidence)),
-            What::EyeDistance => {
+            What::DetectionScore => Cell::Number(self.face.and_then(|face| face.confidence)),
+            What::InterEyeDistance => {
                 Cell::Number(landmarks.map(|landmarks| landmarks.inter_eye_distance()))
             }
             What::Roll => Cell::Number(landmarks.map(|landmarks| landmarks.pose().roll)),

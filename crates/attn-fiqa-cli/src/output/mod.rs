@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::bail;
 
 pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_notes, printable};
-pub(crate) use destination::{Destination, NewFile, folder_of, is_stdout, same_file};
+pub(crate) use destination::{Destination, NewFile, absolute, folder_of, is_stdout, same_file};
 pub(crate) use plain_table::PlainTable;
 
 use crate::args::FormatChoice;
@@ -47,7 +47,7 @@ pub(crate) fn choose_format(
         Some("parquet") => Ok(FormatChoice::Parquet),
         Some("txt") => Ok(FormatChoice::Txt),
         _ => bail!(
-            "cannot tell the format of '{}' by its ending; expected .csv, .jsonl, .parquet or \
+            "the extension of '{}' does not give a format; expected .csv, .jsonl, .parquet or \
              .txt, or name it with --format",
             output.display()
         ),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Columns, Destination, Record, Sink, printable};
+use super::{Cell, Columns, Destination, Record, Sink, printable};
 
 /// Rows kept to find the range of the bars; what a person can scroll through.
 const ROWS_WITH_BARS: usize = 10_000;
@@ -33,6 +33,9 @@ impl Table {
         for name in &self.columns.scores {
             write!(self.destination, "  {name:>10}")?;
         }
+        for field in self.columns.fields.iter().filter(|field| field.on_request) {
+            write!(self.destination, "  {:>10}", field.name)?;
+        }
         writeln!(self.destination)?;
         for row in &rows {
             let bar = row.scores.as_ref().map(|scores| bar(scores[0], low, high));
@@ -49,6 +52,10 @@ impl Table {
             Some(scores) => {
                 for (score, name) in scores.iter().zip(&self.columns.scores) {
                     write!(self.destination, "  {score:>width$.4}", width = name.len().max(10))?;
+                }
+                for field in self.columns.fields.iter().filter(|field| field.on_request) {
+                    let (cell, width) = (shown(row.cell(field)), field.name.len().max(10));
+                    write!(self.destination, "  {cell:>width$}")?;
                 }
                 let line = format!("  {}", bar.unwrap_or_default());
                 writeln!(self.destination, "{}", line.trim_end())?;
@@ -78,6 +85,16 @@ impl Sink for Table {
             self.write_kept()?;
         }
         self.destination.finish()
+    }
+}
+
+/// A cell as a person reads it.
+fn shown(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Text(text) | Cell::Word(Some(text)) => printable(text),
+        Cell::Whole(Some(number)) => number.to_string(),
+        Cell::Number(Some(number)) => format!("{number:.3}"),
+        _ => String::new(),
     }
 }
 

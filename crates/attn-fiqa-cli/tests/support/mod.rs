@@ -15,8 +15,8 @@ use tempfile::TempDir;
 pub(crate) const SCORE_TOLERANCE: f32 = 1e-3;
 
 /// The first heading of every run without further columns.
-pub(crate) const HEADING: &str = "path,face,status,score,quality,way,box_x,box_y,box_width,box_height,\
-                                  confidence,eye_distance,roll,yaw,message";
+pub(crate) const HEADING: &str = "path,face,status,score,quality,crop_origin,box_x,box_y,box_width,box_height,\
+                                  detection_score,inter_eye_distance,roll,yaw,message";
 
 /// The heading with `--aligned`.
 pub(crate) const ALIGNED_HEADING: &str = "path,status,score,quality,message";

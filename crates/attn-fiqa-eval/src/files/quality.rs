@@ -12,13 +12,15 @@ use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 pub const SCORE: &str = "score";
 
 /// Numbers of `attn-fiqa score` that say where a face is and not how good.
-const NO_QUALITIES: [&str; 11] = [
+const NO_QUALITIES: [&str; 13] = [
     "face",
     "box_x",
     "box_y",
     "box_width",
     "box_height",
+    "detection_score",
     "confidence",
+    "inter_eye_distance",
     "eye_distance",
     "roll",
     "yaw",

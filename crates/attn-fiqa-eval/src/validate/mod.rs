@@ -7,7 +7,6 @@ mod figure;
 mod summary;
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa::engine::{Engine, Request, RequestError};
 use attn_fiqa::status::Failure;
 use rayon::prelude::*;
 
@@ -32,42 +31,30 @@ pub struct Response {
 }
 
 impl Plan {
-    /// Scores one face at every kind and level. `clean` are the scores of the face
-    /// as it is, one for each method of the request, where they are known already.
+    /// Scores one face at every kind and level. `score` gives the scores of crops, in their
+    /// order, one per method; `clean` are those of the face as it is, where they are known.
+    /// Degradations are computed on the current thread pool.
     ///
     /// # Errors
     ///
-    /// When the request does not fit the model. What is wrong with one of the
-    /// images is the failure of the face.
+    /// What is wrong with one of the images is the failure of the face.
     pub fn respond(
         &self,
-        engine: &Engine,
-        request: &Request,
         crop: &Crop,
         clean: Option<&[f32]>,
         seed: u64,
-    ) -> Result<Result<Response, Failure>, RequestError> {
+        score: impl Fn(&[Crop]) -> Vec<Result<Vec<f32>, Failure>>,
+    ) -> Result<Response, Failure> {
         let clean = match clean {
             Some(clean) => clean.to_vec(),
-            None => match engine.assess(std::slice::from_ref(crop), request)?.remove(0) {
-                Ok(assessment) => assessment.scores,
-                Err(failure) => return Ok(Err(failure)),
-            },
+            None => score(std::slice::from_ref(crop)).remove(0)?,
         };
         let degraded = |kind| self.levels.iter().skip(1).map(move |&level| (kind, level));
         let wanted: Vec<_> = self.kinds.iter().copied().flat_map(degraded).collect();
-        let pictures: Vec<Crop> = engine.install(|| {
-            wanted.par_iter().map(|(kind, level)| kind.apply(crop, *level, seed)).collect()
-        });
-        let assessed = engine.assess(&pictures, request)?;
-        let methods = request.methods.len();
-        let mut scores = Vec::with_capacity(assessed.len());
-        for assessment in assessed {
-            match assessment {
-                Ok(assessment) => scores.push(assessment.scores),
-                Err(failure) => return Ok(Err(failure)),
-            }
-        }
+        let images: Vec<Crop> =
+            wanted.par_iter().map(|(kind, level)| kind.apply(crop, *level, seed)).collect();
+        let scores: Vec<Vec<f32>> = score(&images).into_iter().collect::<Result<_, _>>()?;
+        let methods = clean.len();
         let steps = self.levels.len() - 1;
         let mut response = Vec::with_capacity(methods * self.kinds.len() * self.levels.len());
         for method in 0..methods {
@@ -76,7 +63,7 @@ impl Plan {
                 response.extend(scores[kind * steps..][..steps].iter().map(|all| all[method]));
             }
         }
-        Ok(Ok(Response { methods, scores: response }))
+        Ok(Response { methods, scores: response })
     }
 }
 

@@ -4,9 +4,6 @@ use std::fmt;
 
 use super::preset::Preset;
 
-/// Longest piece of a name from a file that an error message repeats.
-const SHOWN_CHARS: usize = 100;
-
 /// How many tensors of a kind an error names before it only counts.
 const NAMED_TENSORS: usize = 5;
 
@@ -80,27 +77,6 @@ impl fmt::Display for LayoutMismatch {
         }
         write!(f, "{}", LooksLike(&self.looks_like))
     }
-}
-
-/// A name from a file, escaped and cut so that it can stand in a message.
-pub(super) fn sanitized(name: &str) -> String {
-    let mut escaped = name.chars().flat_map(char::escape_debug);
-    let mut text: String = escaped.by_ref().take(SHOWN_CHARS).collect();
-    if escaped.next().is_some() {
-        text.push('…');
-    }
-    text
-}
-
-/// Text of a message, without control characters and cut after `longest` characters.
-pub(super) fn one_line(text: &str, longest: usize) -> String {
-    let mut chars = text.chars();
-    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut line: String = chars.by_ref().take(longest).map(printable).collect();
-    if chars.next().is_some() {
-        line.push('…');
-    }
-    line
 }
 
 fn tensors(count: usize) -> String {

@@ -1,8 +1,8 @@
 //! What can be wrong with a checkpoint, said so that a person can act on it.
 
-use super::diagnostics::{
-    Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted, one_line,
-};
+use crate::sanitize::sanitized_line;
+
+use super::diagnostics::{Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted};
 use super::pickle::PickleProblem;
 use super::preset::Preset;
 use super::provenance::Provenance;
@@ -15,7 +15,7 @@ const LONGEST_REASON: usize = 800;
 /// Its text is one line: the file, what was expected, what was found and what
 /// to do. Names taken from the file are escaped and shortened.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {}", one_line(.file, usize::MAX), one_line(&.problem.to_string(), LONGEST_REASON))]
+#[error("{}: {}", sanitized_line(.file, usize::MAX), sanitized_line(&.problem.to_string(), LONGEST_REASON))]
 pub struct CheckpointError {
     file: String,
     problem: Box<CheckpointProblem>,

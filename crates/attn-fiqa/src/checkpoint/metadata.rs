@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::layout::Content;
 use super::provenance::Provenance;
 use crate::regular_file::{OpenError, ReadError, read_regular_file};
+use crate::sanitize::sanitized_name;
 use crate::vit::config::Activation;
 
 /// Largest JSON file that is read.
@@ -158,7 +158,7 @@ fn read_json(path: &Path, display_path: &str) -> Result<Option<DeclaredConfig>, 
 fn bad(key: &'static str, found: &str, from: &Provenance, expected: &str) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
-        found: format!("`{}`", sanitized(found)),
+        found: format!("`{}`", sanitized_name(found)),
         from: from.clone(),
         expected: expected.to_owned(),
     }

@@ -296,7 +296,7 @@ impl Checkpoint {
         let Some(prefix) = names::find_prefix(names())? else {
             return Err(CheckpointProblem::NoNetwork {
                 count: tensors.len(),
-                examples: names().take(3).map(diagnostics::sanitized).collect(),
+                examples: names().take(3).map(crate::sanitize::sanitized_name).collect(),
                 looks_like,
             });
         };

@@ -20,6 +20,7 @@ mod pyramid;
 mod refine;
 mod turned;
 
+#[cfg(feature = "onnx")]
 use std::path::Path;
 
 #[cfg(feature = "builtin-model")]
@@ -30,10 +31,14 @@ use crate::pixels::Image;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
-use format::{BadOutput, OutputFormat, YuNet};
+#[cfg(any(feature = "builtin-model", feature = "onnx"))]
+use format::YuNet;
+use format::{BadOutput, OutputFormat};
 #[cfg(feature = "builtin-model")]
 use landmark_network::LandmarkNetwork;
-use network::{Network, OnnxNetwork};
+use network::Network;
+#[cfg(feature = "onnx")]
+use network::OnnxNetwork;
 use pyramid::Seen;
 use turned::QuarterTurn;
 
@@ -119,6 +124,7 @@ impl Detector {
     ///
     /// When the file cannot be read or run, or is of neither format: the error
     /// says what inputs and outputs it has.
+    #[cfg(feature = "onnx")]
     pub fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
         Self::of_onnx(OnnxNetwork::open(path, threads)?, path.display().to_string())
     }
@@ -128,6 +134,7 @@ impl Detector {
     /// # Errors
     ///
     /// As [`Detector::open`].
+    #[cfg(feature = "onnx")]
     pub fn from_bytes(
         bytes: Vec<u8>,
         name: &str,
@@ -136,6 +143,7 @@ impl Detector {
         Self::of_onnx(OnnxNetwork::from_bytes(bytes, name, threads)?, name.to_owned())
     }
 
+    #[cfg(feature = "onnx")]
     fn of_onnx(network: OnnxNetwork, name: String) -> Result<Self, DetectorError> {
         let threads = network.threads().clone();
         let (outputs, input) = network.try_out()?;

@@ -1,12 +1,14 @@
 //! Qualities of a face that need no Vision Transformer: baselines, and other people's
 //! networks. Higher is better for all of them.
 
+#[cfg(feature = "onnx")]
 mod network;
 mod sharpness;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+#[cfg(feature = "onnx")]
 use std::sync::Arc;
 
 use crate::crop::Crop;
@@ -14,21 +16,22 @@ use crate::face::FaceInfo;
 use crate::recognise::InputSpec;
 use crate::status::Failure;
 
+#[cfg(feature = "onnx")]
 pub use network::{QualityNetwork, QualityNetworkError};
 pub use sharpness::sharpness;
 
 /// A quality by name: what a person asks for.
 ///
-/// Written `laplacian`, `eye-distance`, `detector-score`, or `onnx:FILE` with an optional
-/// `@input=SPEC` behind it (see [`InputSpec`]).
+/// Written `laplacian`, `inter-eye-distance`, `detection-score`, or `onnx:FILE` with an optional
+/// `@preprocess=SPEC` after it (see [`InputSpec`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum MeasureName {
     /// [`sharpness`] of the crop.
     Laplacian,
     /// Distance between the eyes in pixels of the photo.
-    EyeDistance,
+    InterEyeDistance,
     /// How sure the detector is.
-    DetectorScore,
+    DetectionScore,
     /// A quality network and what it does to pixels; as ArcFace if `None`.
     Onnx(PathBuf, Option<InputSpec>),
 }
@@ -36,7 +39,7 @@ pub enum MeasureName {
 /// A name that is no measure's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{reason} in '{name}'; expected laplacian, eye-distance, detector-score or onnx:FILE[@input=SPEC]"
+    "{reason} in '{name}'; expected laplacian, inter-eye-distance, detection-score or onnx:FILE[@preprocess=SPEC]"
 )]
 pub struct MeasureNameError {
     name: String,
@@ -46,7 +49,14 @@ pub struct MeasureNameError {
 impl MeasureName {
     /// Whether it is a measure's name, well written or not.
     pub fn claims(name: &str) -> bool {
-        matches!(name, "laplacian" | "eye-distance" | "detector-score") || name.starts_with("onnx:")
+        matches!(
+            name,
+            "laplacian"
+                | "inter-eye-distance"
+                | "eye-distance"
+                | "detection-score"
+                | "detector-score"
+        ) || name.starts_with("onnx:")
     }
 }
 
@@ -57,12 +67,15 @@ impl FromStr for MeasureName {
         let error = |reason: String| MeasureNameError { name: name.to_owned(), reason };
         Ok(match name {
             "laplacian" => Self::Laplacian,
-            "eye-distance" => Self::EyeDistance,
-            "detector-score" => Self::DetectorScore,
+            "inter-eye-distance" | "eye-distance" => Self::InterEyeDistance,
+            "detection-score" | "detector-score" => Self::DetectionScore,
             _ => {
                 let rest =
                     name.strip_prefix("onnx:").ok_or_else(|| error("unknown name".to_owned()))?;
-                let (file, spec) = match rest.rsplit_once("@input=") {
+                let (file, spec) = match rest
+                    .rsplit_once("@preprocess=")
+                    .or_else(|| rest.rsplit_once("@input="))
+                {
                     Some((file, spec)) => {
                         let spec = spec.parse::<InputSpec>();
                         (file, Some(spec.map_err(|problem| error(problem.to_string()))?))
@@ -82,8 +95,8 @@ impl fmt::Display for MeasureName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Laplacian => f.write_str("laplacian"),
-            Self::EyeDistance => f.write_str("eye-distance"),
-            Self::DetectorScore => f.write_str("detector-score"),
+            Self::InterEyeDistance => f.write_str("inter-eye-distance"),
+            Self::DetectionScore => f.write_str("detection-score"),
             Self::Onnx(file, _) => write!(f, "onnx:{}", file.display()),
         }
     }
@@ -95,10 +108,11 @@ pub enum Measure {
     /// [`sharpness`] of the crop.
     Laplacian,
     /// Distance between the eyes in pixels of the photo.
-    EyeDistance,
+    InterEyeDistance,
     /// How sure the detector is, 0 to 1.
-    DetectorScore,
+    DetectionScore,
     /// A quality network.
+    #[cfg(feature = "onnx")]
     Network(Arc<QualityNetwork>),
 }
 
@@ -107,8 +121,9 @@ impl Measure {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Laplacian => "laplacian",
-            Self::EyeDistance => "eye-distance",
-            Self::DetectorScore => "detector-score",
+            Self::InterEyeDistance => "inter-eye-distance",
+            Self::DetectionScore => "detection-score",
+            #[cfg(feature = "onnx")]
             Self::Network(_) => "onnx",
         }
     }
@@ -122,10 +137,11 @@ impl Measure {
     pub fn compute(&self, info: &FaceInfo, crop: &Crop) -> Result<f32, Failure> {
         Ok(match self {
             Self::Laplacian => sharpness(crop),
-            Self::EyeDistance => {
+            Self::InterEyeDistance => {
                 info.landmarks.map_or(f32::NAN, |found| found.inter_eye_distance())
             }
-            Self::DetectorScore => info.confidence.unwrap_or(f32::NAN),
+            Self::DetectionScore => info.confidence.unwrap_or(f32::NAN),
+            #[cfg(feature = "onnx")]
             Self::Network(network) => network.score(crop)?,
         })
     }
@@ -137,12 +153,12 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for name in ["laplacian", "eye-distance", "detector-score", "onnx:a/b@c.onnx"] {
+        for name in ["laplacian", "inter-eye-distance", "detection-score", "onnx:a/b@c.onnx"] {
             let measure: MeasureName = name.parse().expect(name);
             assert_eq!(measure.to_string(), name);
             assert!(MeasureName::claims(name));
         }
-        let with_spec: MeasureName = "onnx:q.onnx@input=bgr:1:2".parse().expect("a network");
+        let with_spec: MeasureName = "onnx:q.onnx@preprocess=bgr:1:2".parse().expect("a network");
         let spec = "bgr:1:2".parse().expect("a specification");
         assert_eq!(with_spec, MeasureName::Onnx("q.onnx".into(), Some(spec)));
     }
@@ -150,7 +166,7 @@ mod tests {
     #[test]
     fn wrong_names_say_what_is_wrong() {
         for (name, reason) in
-            [("laplace", "unknown"), ("onnx:", "no file"), ("onnx:q@input=x", "specification")]
+            [("laplace", "unknown"), ("onnx:", "no file"), ("onnx:q@preprocess=x", "specification")]
         {
             let message = name.parse::<MeasureName>().expect_err(name).to_string();
             assert!(message.contains(reason) && message.contains("eye-distance"), "{message}");

@@ -43,7 +43,6 @@ pub use error::{OnnxError, OnnxProblem};
 pub use model::OnnxModel;
 pub use tensor::{Dim, Tensor, TensorInfo};
 
-pub(crate) use error::sanitized;
 pub(crate) use model::read_file;
 pub(crate) use tensor::list_tensors;
 

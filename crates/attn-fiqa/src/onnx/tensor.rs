@@ -78,7 +78,7 @@ impl TensorInfo {
             .iter()
             .map(|dim| match dim {
                 Dim::Fixed(length) => length.to_string(),
-                Dim::Named(name) => super::error::sanitized(name),
+                Dim::Named(name) => crate::sanitize::sanitized(name),
             })
             .collect();
         format!("[{}]", axes.join(", "))
@@ -87,7 +87,7 @@ impl TensorInfo {
 
 impl fmt::Display for TensorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' {}", super::error::sanitized(&self.name), self.shape_text())
+        write!(f, "'{}' {}", crate::sanitize::sanitized(&self.name), self.shape_text())
     }
 }
 
@@ -101,6 +101,6 @@ pub(crate) fn list_tensors<'a>(tensors: impl Iterator<Item = &'a TensorInfo>) ->
     if listed.is_empty() {
         "nothing".to_owned()
     } else {
-        super::error::sanitized(&listed.join(", "))
+        crate::sanitize::sanitized(&listed.join(", "))
     }
 }

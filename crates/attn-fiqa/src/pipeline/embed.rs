@@ -8,7 +8,7 @@ use super::prepare::{Given, Prepared, PreparedFace, prepare};
 use super::{FaceOptions, Row, ScoredFace, ScoredImage, StreamOptions};
 use crate::crop::Crop;
 use crate::engine::Assessment;
-use crate::source::SourceItem;
+use crate::input::SourceItem;
 use crate::status::Failure;
 use crate::threads::Threads;
 

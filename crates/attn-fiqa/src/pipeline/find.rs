@@ -6,8 +6,8 @@ use super::prepare::{FoundFaces, find_in};
 use super::{FaceChoice, FacesRow, StreamOptions};
 use crate::decode::DecodeLimits;
 use crate::detect::Detector;
+use crate::input::SourceItem;
 use crate::pixels::ChannelOrder;
-use crate::source::SourceItem;
 use crate::threads::Threads;
 
 /// How [`find_faces`] works.

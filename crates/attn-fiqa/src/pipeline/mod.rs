@@ -32,7 +32,7 @@ use std::sync::Arc;
 use crate::align::Landmarks;
 use crate::crop::Crop;
 use crate::engine::{Assessment, Engine, RequestError};
-use crate::source::{ImageData, SourceItem};
+use crate::input::{ImageData, SourceItem};
 use crate::status::Failure;
 
 pub use crate::face::{CropOrigin, FaceInfo};

@@ -28,7 +28,7 @@ pub enum FaceSource {
     /// streams; a single image takes its landmarks by
     /// [`FacePipeline::score_with_landmarks`].
     ///
-    /// [`SourceItem`]: crate::source::SourceItem
+    /// [`SourceItem`]: crate::input::SourceItem
     /// [`FacePipeline::score_with_landmarks`]: super::FacePipeline::score_with_landmarks
     Landmarks(Arc<LandmarkFile>),
 }

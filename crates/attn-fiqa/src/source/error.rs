@@ -12,15 +12,9 @@ pub enum SourceError {
     /// Nothing was named.
     #[error("no input: name at least one image, folder, pattern, archive or list")]
     NoInput,
-    /// Two lists were to be read from standard input.
-    #[error("two lists from standard input: only one can be read from there")]
+    /// Two inputs were to be read from standard input.
+    #[error("standard input was named twice, and it can be read only once")]
     StandardInputTwice,
-    /// An image or an archive was to be read from standard input.
-    #[error(
-        "-: images and archives are not read from standard input, where a zip archive's \
-         directory could not be reached: name a file; only a list of paths may come from there"
-    )]
-    ImagesFromStandardInput,
     /// A pattern fits no file.
     #[error("{pattern}: no file of that name, and nothing matches it as a pattern")]
     NoMatch {

@@ -12,8 +12,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::progress::{Progress, Uncounted};
-use super::video::Video;
-use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Stage, Step, file, name};
+use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Longer than any path that a system takes: a line beyond it is no path, and
@@ -118,11 +117,10 @@ impl List {
             None => return Step::Done,
             Some(Ok(listed)) => {
                 let listed = self.without_label(listed);
-                if let Some(options) = context.options.video(&listed) {
+                let relative = name::safe_relative(&listed);
+                if let Some(stage) = context.video(&self.path_of(&listed), &listed, &relative) {
                     context.progress.add_known(1);
-                    let relative = name::safe_relative(&listed);
-                    let video = Video::new(self.path_of(&listed), &listed, relative, options);
-                    return Step::Enter(Stage::Video(video));
+                    return Step::Enter(stage);
                 }
                 self.read(&listed, context.options.max_bytes)
             }

@@ -11,31 +11,35 @@ mod archive;
 mod error;
 mod file;
 mod folder;
-mod image_data;
 mod list;
 mod name;
 mod pattern;
 mod progress;
+mod stdin;
 mod tar_links;
 mod tar_reader;
+#[cfg(feature = "video")]
 mod video;
 mod zip_reader;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::decode::{DecodeLimits, is_animation};
-use crate::status::Failure;
+use crate::decode::DecodeLimits;
+#[cfg(feature = "video")]
+use crate::decode::is_animation;
 
 use archive::Archive;
 use folder::Folder;
 use list::List;
 use pattern::Matches;
+#[cfg(feature = "video")]
 use video::{Animation, Video};
 
+pub use crate::input::{ImageData, SourceItem};
 pub use error::SourceError;
-pub use image_data::ImageData;
 pub use progress::{Progress, ProgressCount};
+#[cfg(feature = "video")]
 pub use video::{FrameSampling, VideoOptions};
 
 use progress::Uncounted;
@@ -44,7 +48,8 @@ use progress::Uncounted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, where
-    /// nothing of that name exists, a pattern with `*`, `?` or `[…]`.
+    /// nothing of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on
+    /// standard input, and `./-` a file of that name.
     Path(PathBuf),
     /// A list of image files, one path per line, in UTF-8 or in UTF-16 with a byte order mark.
     ///
@@ -77,6 +82,7 @@ pub struct SourceOptions {
     pub max_bytes: u64,
     /// Whether animations and videos are read frame by frame; otherwise of an
     /// animation the first image is read and videos are skipped.
+    #[cfg(feature = "video")]
     pub videos: Option<VideoOptions>,
     /// Whether the paths of lists are separated by zero bytes, as `find -print0` writes
     /// them, and not by line ends. Then a path may hold any other character, and labels after it
@@ -88,12 +94,23 @@ impl SourceOptions {
     /// Whether a file in a folder or archive is taken, by its name. Where it is not, its
     /// content may still say that it is an image.
     fn takes(&self, path: &Path) -> bool {
-        name::is_image(path) || self.video(path).is_some()
+        name::is_image(path) || self.takes_video(path)
     }
 
-    /// How to read a file that is a video by its name and is read as one.
-    fn video(&self, path: &Path) -> Option<VideoOptions> {
-        self.videos.filter(|_| video::is_video(path))
+    /// Whether animations and videos are read frame by frame.
+    fn reads_videos(&self) -> bool {
+        #[cfg(feature = "video")]
+        return self.videos.is_some();
+        #[cfg(not(feature = "video"))]
+        false
+    }
+
+    /// Whether a file is a video and read as one.
+    fn takes_video(&self, _path: &Path) -> bool {
+        #[cfg(feature = "video")]
+        return self.videos.is_some() && video::is_video(_path);
+        #[cfg(not(feature = "video"))]
+        false
     }
 }
 
@@ -102,25 +119,11 @@ impl Default for SourceOptions {
         Self {
             recursive: false,
             max_bytes: DecodeLimits::DEFAULT_MAX_BYTES,
+            #[cfg(feature = "video")]
             videos: None,
             nul_separated: false,
         }
     }
-}
-
-/// One image, or why it could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceItem {
-    /// The name to show: a path as the user or the list wrote it, or
-    /// `archive.tar/member`. Bytes that are not UTF-8 are shown as `\xNN`, and a backslash
-    /// before what looks like such an escape as `\x5c`, so that no two names look alike.
-    /// (On Windows, where names are not bytes, what is not Unicode is replaced.)
-    pub path: String,
-    /// The name inside its input, for files to be written: relative, without
-    /// `..`, never empty. Two inputs may hold the same name.
-    pub relative: PathBuf,
-    /// The file's bytes, still encoded, or a frame's pixels.
-    pub image: Result<ImageData, Failure>,
 }
 
 /// Images from all inputs, in the order of the inputs.
@@ -162,11 +165,14 @@ struct Context {
 #[derive(Debug)]
 enum Stage {
     File(NamedFile),
+    Stdin,
     Folder(Folder),
     Matches(Matches),
     List(List),
     Archive(Archive),
+    #[cfg(feature = "video")]
     Animation(Animation),
+    #[cfg(feature = "video")]
     Video(Video),
 }
 
@@ -195,8 +201,10 @@ impl Sources {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
         }
-        let from_stdin =
-            |input: &&Input| matches!(input, Input::List { path: ListFrom::Stdin, .. });
+        let from_stdin = |input: &&Input| match input {
+            Input::Path(path) => stdin::is_stdin(path),
+            Input::List { path, .. } => *path == ListFrom::Stdin,
+        };
         if inputs.iter().filter(from_stdin).count() > 1 {
             return Err(SourceError::StandardInputTwice);
         }
@@ -212,7 +220,7 @@ impl Sources {
             })
             .collect::<Result<Vec<_>, _>>()?;
         stages.reverse();
-        let uncounted = options.videos.map(|_| context.progress.start_uncounted());
+        let uncounted = options.reads_videos().then(|| context.progress.start_uncounted());
         Ok(Self { stages, context, uncounted })
     }
 
@@ -246,28 +254,30 @@ impl Iterator for Sources {
                     self.stages.pop();
                     Step::Item(item)
                 }
+                Stage::Stdin => {
+                    self.stages.pop();
+                    Step::Item(stdin::read(context.options.max_bytes))
+                }
                 Stage::Folder(folder) => folder.step(context),
                 Stage::Matches(matches) => matches.step(context),
                 Stage::List(list) => list.step(context),
                 Stage::Archive(archive) => archive.step(context),
                 // Their frames are images and no further videos.
+                #[cfg(feature = "video")]
                 Stage::Animation(animation) => match animation.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
                     step => step,
                 },
+                #[cfg(feature = "video")]
                 Stage::Video(video) => match video.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
                     step => step,
                 },
             };
             match step {
-                Step::Item(item) => match context.animation_options(&item) {
-                    None => return Some(item),
-                    Some(options) => {
-                        let max_bytes = context.options.max_bytes;
-                        let animation = Animation::new(item, options, max_bytes);
-                        self.stages.push(Stage::Animation(animation));
-                    }
+                Step::Item(item) => match context.animation(item) {
+                    Ok(stage) => self.stages.push(stage),
+                    Err(item) => return Some(item),
                 },
                 Step::Enter(stage) => self.stages.push(stage),
                 Step::Done => {
@@ -280,8 +290,9 @@ impl Iterator for Sources {
 
 impl Context {
     fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
-        if path == Path::new("-") && fs::symlink_metadata(path).is_err() {
-            return Err(SourceError::ImagesFromStandardInput);
+        if stdin::is_stdin(path) {
+            self.progress.add_known(1);
+            return Ok(Stage::Stdin);
         }
         if fs::symlink_metadata(path).is_err()
             && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))
@@ -306,22 +317,42 @@ impl Context {
             }
             _ => {
                 self.progress.add_known(1);
-                if let Some(options) = self.options.video(&path) {
-                    return Stage::Video(Video::new(path.clone(), &path, file_name, options));
+                match self.video(&path, &path, &file_name) {
+                    Some(stage) => stage,
+                    None => Stage::File(NamedFile { path, relative: file_name }),
                 }
-                Stage::File(NamedFile { path, relative: file_name })
             }
         }
     }
 }
 
+#[cfg(feature = "video")]
 impl Context {
-    /// How to read an image that is an animation and is read as one.
-    fn animation_options(&self, item: &SourceItem) -> Option<VideoOptions> {
-        let Ok(ImageData::Encoded(bytes)) = &item.image else {
-            return None;
-        };
-        self.options.videos.filter(|_| is_animation(bytes))
+    /// The stage for a file at `path` that is a video and read as one. Rows call it `shown`.
+    fn video(&self, path: &Path, shown: &Path, relative: &Path) -> Option<Stage> {
+        let options = self.options.videos.filter(|_| video::is_video(path))?;
+        Some(Stage::Video(Video::new(path.to_owned(), shown, relative.to_owned(), options)))
+    }
+
+    /// The stage for an image that is an animation and read as one; any other image comes back.
+    fn animation(&self, item: SourceItem) -> Result<Stage, SourceItem> {
+        match (&item.image, self.options.videos) {
+            (Ok(ImageData::Encoded(bytes)), Some(options)) if is_animation(bytes) => {
+                Ok(Stage::Animation(Animation::new(item, options, self.options.max_bytes)))
+            }
+            _ => Err(item),
+        }
+    }
+}
+
+#[cfg(not(feature = "video"))]
+impl Context {
+    fn video(&self, _path: &Path, _shown: &Path, _relative: &Path) -> Option<Stage> {
+        None
+    }
+
+    fn animation(&self, item: SourceItem) -> Result<Stage, SourceItem> {
+        Err(item)
     }
 }
 

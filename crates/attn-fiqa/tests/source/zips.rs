@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 use std::path::Component;
 
-use attn_fiqa::source::{SourceError, SourceItem, SourceOptions, Sources};
+use attn_fiqa::source::{SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -242,12 +242,6 @@ fn a_cut_archive_is_refused() {
     for other in [b"<html>not found</html>".as_slice(), b""] {
         assert_eq!(contents(&read(other)), ["<broken-archive>"]);
     }
-}
-
-#[test]
-fn standard_input_is_refused() {
-    let refused = open(&[path("-")], false);
-    assert!(matches!(refused, Err(SourceError::ImagesFromStandardInput)));
 }
 
 proptest! {

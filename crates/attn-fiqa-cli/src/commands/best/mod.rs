@@ -18,79 +18,76 @@ use attn_fiqa::status::Status;
 
 use super::crop_folder::CropFolder;
 use super::session::Session;
-use crate::args::{BestArgs, GroupBy};
+use crate::args::{BestArgs, GroupBy, RunOptions};
 use crate::exit::Exit;
+use crate::log;
 use crate::output::printable;
-use crate::report::Report;
-use face::{ScoredFace, film_or_folder};
+use crate::summary::Summary;
+use face::{ScoredFace, video_or_folder};
 use rows::{Rows, Winner};
 use spool::CropSpool;
 use tracks::Tracks;
 
-pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let group_by = args.group_by()?;
     args.input.refuse_as_output(args.output.as_deref())?;
     let tracks = args.tracks.as_deref().map(Tracks::read).transpose()?;
     let identity = group_by == GroupBy::Identity;
-    let session = Session::open(&args.run, args.method.as_slice(), identity)?;
+    let session = Session::open(&args.model, run, args.method.as_slice(), identity)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request { embedding: identity, ..Request::new(method) };
     let faces = session.faces(&args.input, &args.faces)?;
-    let best_only = args.faces.wants_best();
-    let options = ScoreOptions { best_only, ..request.into() };
+    let options = ScoreOptions { best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
 
     // Whatever cannot be read or written is found out before any work.
-    let films = args.films.options(args.input.limits().max_pixels);
-    let sources = args.input.open_with_films(films)?;
+    let frames = args.video.options(args.input.limits().max_pixels);
+    let sources = args.input.open_with_frames(frames)?;
     let mut rows = Rows::open(args)?;
-    let crops = args.crops.as_deref().map(|folder| CropFolder::create(folder, args.crop_format));
+    let crops = args.crops.as_deref().map(|folder| CropFolder::create(folder, args.image_format));
     let mut crops = crops.transpose()?;
     let mut spool = args.crops.as_deref().map(CropSpool::create).transpose()?;
 
     let mut faces: Vec<ScoredFace> = Vec::new();
     let (mut without_face, mut without_track) = (0_u64, 0_u64);
-    let count = |report: &mut Report, row: &Row| {
-        // Films have frames without a face: that is no failure here.
+    let count = |summary: &mut Summary, row: &Row| {
+        // Videos have frames without a face: that is no failure here.
         match &row.outcome {
-            Err(failure) if failure.status == Status::NoFace => {
-                report.count_passed_over(&row.notes)
-            }
-            _ => report.count(row),
+            Err(failure) if failure.status == Status::NoFace => summary.count_skipped(&row.notes),
+            _ => summary.count(row),
         }
     };
-    let report =
-        session.run_counting(sources, &pipeline, &args.input, &args.run, count, |row, _| {
-            if row.outcome.as_ref().is_err_and(|failure| failure.status == Status::NoFace) {
-                without_face += 1;
-            }
-            let Some((mut face, crop)) = ScoredFace::from_row(row) else { return Ok(()) };
-            if let Some(tracks) = &tracks {
-                match tracks.track_of(&face) {
-                    Some(track) => track.clone_into(&mut face.group),
-                    None => {
-                        without_track += 1;
-                        return Ok(());
-                    }
+    let summary = session.run_counting(sources, &pipeline, &args.input, run, count, |row, _| {
+        if row.outcome.as_ref().is_err_and(|failure| failure.status == Status::NoFace) {
+            without_face += 1;
+        }
+        let Some((mut face, crop)) = ScoredFace::from_row(row) else { return Ok(()) };
+        if let Some(tracks) = &tracks {
+            match tracks.track_of(&face) {
+                Some(track) => track.clone_into(&mut face.group),
+                None => {
+                    without_track += 1;
+                    return Ok(());
                 }
             }
-            if let Some(spool) = &mut spool {
-                spool.push(&crop)?;
-            }
-            faces.push(face);
-            Ok(())
-        })?;
+        }
+        if let Some(spool) = &mut spool {
+            spool.push(&crop)?;
+        }
+        faces.push(face);
+        Ok(())
+    })?;
 
     if identity {
         name_persons(&mut faces, args.same_identity);
     } else if group_by == GroupBy::Folder {
         for face in &mut faces {
-            face.group = film_or_folder(face).to_owned();
+            face.group = video_or_folder(face).to_owned();
         }
     }
     let picks = select(
         &candidates(&faces),
-        &SelectOptions { top: args.top.get(), same_image: args.same_picture },
+        &SelectOptions { top: args.top.get(), same_image: args.same_image },
     );
     let mut not_written = 0_u64;
     for pick in &picks {
@@ -102,7 +99,7 @@ pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
                 Ok(name) => file = Some(name),
                 Err(failure) => {
                     not_written += 1;
-                    report.say(&format!("{}: {}: {}", face.path, failure.status, failure.message));
+                    log::info(format!("{}: {}: {}", face.path, failure.status, failure.message));
                 }
             }
         }
@@ -114,17 +111,17 @@ pub(crate) fn run(args: &BestArgs) -> anyhow::Result<Exit> {
         (without_track, "left out, being in no track of --tracks"),
     ] {
         if count > 0 {
-            report.say(&format!("note: {count} × {what}"));
+            log::note(format!("{count} × {what}"));
         }
     }
     let groups: HashSet<&str> = picks.iter().map(|pick| faces[pick.index].group.as_str()).collect();
-    report.say(&format!(
+    log::info(format!(
         "{} chosen of {} faces in {} groups",
         picks.len(),
         faces.len(),
         groups.len()
     ));
-    let exit = report.finish();
+    let exit = summary.finish();
     Ok(if not_written > 0 { Exit::SomeFailed } else { exit })
 }
 

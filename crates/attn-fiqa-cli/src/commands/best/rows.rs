@@ -24,10 +24,10 @@ const COLUMNS: [&str; 13] = [
     "path",
     "face",
     "score",
-    "eye_distance",
+    "inter_eye_distance",
     "roll",
     "yaw",
-    "confidence",
+    "detection_score",
     "of",
     "duplicates",
     "crop",
@@ -47,7 +47,7 @@ impl Rows {
             (None, None | Some("csv")) => BestFormat::Csv,
             (None, Some("jsonl" | "ndjson")) => BestFormat::Jsonl,
             (None, Some(other)) => anyhow::bail!(
-                "cannot tell the format by the ending '.{other}'; expected .csv or .jsonl, or name \
+                "the extension '.{other}' does not give a format; expected .csv or .jsonl, or name \
                  it with --format"
             ),
         };

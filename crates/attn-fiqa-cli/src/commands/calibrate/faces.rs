@@ -11,11 +11,12 @@ use attn_fiqa_eval::calibrate::Face;
 use attn_fiqa_eval::degrade::seed_for;
 
 use crate::args::CalibrateArgs;
-use crate::report::Report;
+use crate::log;
+use crate::summary::Summary;
 
 pub(super) fn open(args: &CalibrateArgs) -> anyhow::Result<Sources> {
     let options = SourceOptions { recursive: true, ..SourceOptions::default() };
-    Ok(Sources::open(&[Input::Path(args.faces.clone())], &options)?)
+    Ok(Sources::open(&[Input::Path(args.faces().to_owned())], &options)?)
 }
 
 /// Which of the images to take, by their places: those whose names have the lowest
@@ -24,7 +25,7 @@ pub(super) fn choose(args: &CalibrateArgs) -> anyhow::Result<HashSet<usize>> {
     let mut lowest = BinaryHeap::new();
     for (place, item) in open(args)?.enumerate() {
         lowest.push((seed_for(args.seed, &item.relative.to_string_lossy()), place));
-        if lowest.len() > args.limit {
+        if lowest.len() > args.sample {
             lowest.pop();
         }
     }
@@ -36,7 +37,7 @@ pub(super) fn load(
     engine: &Engine,
     sources: Sources,
     chosen: &HashSet<usize>,
-    report: &mut Report,
+    summary: &mut Summary,
 ) -> Vec<Face> {
     let items = sources.enumerate().filter(|(place, _)| chosen.contains(place));
     let aligned = FaceOptions::new(FaceSource::Aligned(CropFit::Exact));
@@ -48,11 +49,11 @@ pub(super) fn load(
             Ok(crop) => {
                 if !row.notes.is_empty() {
                     let notes = crate::output::describe_notes(&row.notes);
-                    report.say_in_detail(&format!("{}: {notes}", row.path));
+                    log::debug(format!("{}: {notes}", row.path));
                 }
                 faces.push(Face { name: row.relative.to_string_lossy().into_owned(), crop });
             }
-            Err(failure) => report.count_image(&row.path, &[], Some(&failure)),
+            Err(failure) => summary.count_image(&row.path, &[], Some(&failure)),
         }
         Ok(())
     };

@@ -17,18 +17,18 @@ use attn_fiqa_eval::calibrate::{
 use attn_fiqa_eval::degrade::Degradation;
 
 use super::model::refuse_overwriting;
-use crate::args::{CalibrateArgs, ModelOptions, TargetChoice};
+use crate::args::{CalibrateArgs, RunOptions, TargetChoice};
 use crate::exit::Exit;
-use crate::report::Report;
+use crate::log;
+use crate::summary::{Activity, Summary};
 
-pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
-    let input = args.run.model.as_deref().map(ModelOptions::file).transpose()?.flatten();
-    refuse_overwriting(&input.unwrap_or_default(), &args.output)?;
-    let checkpoint = args.run.model_options.open(args.run.model.as_ref())?;
+pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
+    refuse_overwriting(&args.model.file()?.unwrap_or_default(), &args.output)?;
+    let checkpoint = args.model.open()?;
     let options = EngineOptions {
-        threads: args.run.jobs,
+        threads: run.jobs,
         embedding: args.recogniser.is_none(),
-        precision: args.run.precision,
+        precision: args.model.precision,
         ..EngineOptions::default()
     };
     let engine = Engine::new(&checkpoint, &options)?;
@@ -37,20 +37,19 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         anyhow::bail!(
             "'{}' holds only what a score needs and gives no embeddings to fit to; \
              calibrate the full checkpoint, or name a --recogniser",
-            ModelOptions::name(args.run.model.as_ref())
+            args.model.name()
         );
     }
 
     let existing = existing_key_bias(args, &checkpoint)?;
     let chosen = faces::choose(args)?;
     let sources = faces::open(args)?;
-    let mut report =
-        Report::start_other(args.run.quiet, args.run.verbose, "faces measured", sources.progress());
-    let faces = faces::load(&engine, sources, &chosen, &mut report);
-    let sampling = Sampling { kinds: kinds(args), degraded: args.pictures, seed: args.seed };
+    let mut summary = Summary::start(Activity::Other("faces measured"), sources.progress());
+    let faces = faces::load(&engine, sources, &chosen, &mut summary);
+    let sampling = Sampling { kinds: kinds(args), degraded: args.variants, seed: args.seed };
     let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);
     let counted = |face: &Face, failure: Option<&attn_fiqa::status::Failure>| {
-        report.count_image(&face.name, &[], failure);
+        summary.count_image(&face.name, &[], failure);
     };
     let measured = measure(&engine, other, &faces, &sampling, args.fmr, counted)?;
     drop(faces);
@@ -64,7 +63,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         Ok(recognition) if by_match => {
             measured.samples.iter().map(|p| recognition.target(p)).collect()
         }
-        _ => measured.samples.iter().map(|picture| picture.utility).collect(),
+        _ => measured.samples.iter().map(|sample| sample.utility).collect(),
     };
     let config = engine.config();
     let fit_options = FitOptions {
@@ -82,21 +81,21 @@ pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let calibration = match &outcome.scale {
         Some(scale) => Calibration::with_scale(scale.clone(), method, record, key_bias.as_deref())?,
         None => {
-            let map = quality_map(&measured.samples, method, |picture| stored.score(picture))?;
+            let map = quality_map(&measured.samples, method, |sample| stored.score(sample))?;
             Calibration::new(map, record, key_bias.as_deref())
         }
     };
     let map = &calibration.quality;
     outcome::table(&measured, &found, &stored, map, existing.is_some()).print()?;
-    outcome::tell(&found, &stored, &outcome, &report);
-    outcome::tell_scale(&outcome, &report);
+    outcome::report(&found, &stored, &outcome);
+    outcome::report_scale(&outcome);
     write_calibrated(&checkpoint, &args.output, key_bias, &calibration)?;
-    report.say(&format!(
+    log::info(format!(
         "wrote '{}', calibration {}, qualities of {method}",
         args.output.display(),
         calibration.id()
     ));
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 /// What was found out about the score that is stored.
@@ -121,7 +120,7 @@ impl Outcome {
     ) -> Self {
         let recogniser =
             args.recogniser.as_deref().map_or("the model itself".to_owned(), file_name);
-        let score = |picture: &Sample| stored.score(picture);
+        let score = |sample: &Sample| stored.score(sample);
         let (mut scale, mut reliability) = (None, Vec::new());
         if let Ok(recognition) = &recognition
             && let Some(law) =
@@ -179,8 +178,8 @@ impl Stored {
         if self.key_bias().is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
     }
 
-    fn score(&self, picture: &Sample) -> f64 {
-        self.key_bias().map_or(f64::from(picture.score), |bias| bias.score(picture))
+    fn score(&self, sample: &Sample) -> f64 {
+        self.key_bias().map_or(f64::from(sample.score), |bias| bias.score(sample))
     }
 }
 
@@ -200,12 +199,12 @@ fn existing_key_bias(
 /// The recogniser that decides utility, where it is not the model itself.
 fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Recogniser>> {
     let Some(file) = &args.recogniser else { return Ok(None) };
-    let recogniser = Recogniser::new(OnnxModel::open(file)?, args.pixels, engine.threads())?;
+    let recogniser = Recogniser::new(OnnxModel::open(file)?, args.preprocess, engine.threads())?;
     let (needed, found) = (recogniser.side(), engine.config().image_size);
     if needed != found {
         anyhow::bail!(
             "the recogniser takes crops of {needed}×{needed} pixels and the model of \
-             {found}×{found}; both must see the same pictures: '{}'",
+             {found}×{found}; both must see the same images: '{}'",
             file.display()
         );
     }

@@ -8,9 +8,9 @@ use attn_fiqa::pipeline::FacesRow;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{draw_faces, encode_png};
 
-use crate::report::Report;
+use crate::summary::Summary;
 
-/// The ending behind a picture's own name.
+/// The ending after an image's own name.
 const ENDING: &str = ".faces.png";
 
 pub(super) struct Drawing {
@@ -25,8 +25,8 @@ impl Drawing {
         Ok(Self { folder: folder.to_owned(), taken: HashSet::new() })
     }
 
-    /// Draws a picture that could be looked at, whether or not it has faces.
-    pub(super) fn draw(&mut self, row: &FacesRow, report: &mut Report) -> anyhow::Result<()> {
+    /// Draws an image that could be searched, whether or not it has faces.
+    pub(super) fn draw(&mut self, row: &FacesRow, summary: &mut Summary) -> anyhow::Result<()> {
         let (Some(photo), Ok(faces)) = (&row.photo, &row.faces) else { return Ok(()) };
         let mut name = row.relative.as_os_str().to_owned();
         name.push(ENDING);
@@ -34,7 +34,7 @@ impl Drawing {
         if !self.taken.insert(path.clone()) {
             let message = "another image of this run has the same name inside its input, and its \
                            drawing was written; draw the inputs into folders of their own";
-            report.count_failure(&row.path, &Failure::new(Status::NotWritten, message));
+            summary.count_failure(&row.path, &Failure::new(Status::NotWritten, message));
             return Ok(());
         }
         let drawn = draw_faces(photo, faces);

@@ -8,8 +8,9 @@ use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::detection::{DetectionAccuracy, MATCH_IOU, WIDTH_EDGES};
 
 use super::truth::Truth;
-use crate::args::DetectArgs;
+use crate::args::{DetectArgs, RunOptions};
 use crate::exit::Exit;
+use crate::log;
 use crate::output::Destination;
 
 /// Landmarks within this share of the distance between the eyes count as right.
@@ -23,6 +24,7 @@ enum Reference {
 
 pub(super) fn run(
     args: &DetectArgs,
+    run: &RunOptions,
     threads: &Threads,
     detector: &Detector,
 ) -> anyhow::Result<Exit> {
@@ -40,7 +42,7 @@ pub(super) fn run(
     let mut agreement = DetectionAccuracy::default();
     let mut missed = Vec::new();
     let mut unknown = 0;
-    let report = super::find(args, sources, threads, detector, |row, report| {
+    let summary = super::find((args, run), sources, threads, detector, |row, _| {
         let Ok(found) = &row.faces else { return Ok(()) };
         match reference.faces(&row)? {
             Some((expected, doubtful)) => {
@@ -51,18 +53,18 @@ pub(super) fn run(
             }
             None => {
                 unknown += 1;
-                report.say_in_detail(&format!("{}: not in the truth", row.path));
+                log::debug(format!("{}: not in the truth", row.path));
             }
         }
         Ok(())
     })?;
     if unknown > 0 {
-        report.say(&format!("note: {unknown} images are not in the truth and were left out"));
+        log::note(format!("{unknown} images are not in the truth and were left out"));
     }
     if let Reference::Truth(truth) = &reference {
         let left = truth.left();
         if left > 0 {
-            report.say(&format!("note: {left} pictures of the truth were not among the inputs"));
+            log::note(format!("{left} images of the truth were not among the inputs"));
         }
     }
     output.write_all(describe(&agreement).as_bytes())?;
@@ -70,7 +72,7 @@ pub(super) fn run(
         writeln!(output, "missed             {missing} of {expected} in {path}")?;
     }
     output.finish()?;
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 impl Reference {
@@ -91,11 +93,11 @@ impl Reference {
 fn describe(agreement: &DetectionAccuracy) -> String {
     let share = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
-        None => "none to tell by".to_owned(),
+        None => "none to measure".to_owned(),
     };
     let of = |part: usize, whole: usize| format!("{part} of {whole}");
     let lines = [
-        ("pictures", agreement.images.to_string()),
+        ("images", agreement.images.to_string()),
         ("reference faces", agreement.expected.to_string()),
         ("found faces", agreement.found.to_string()),
         ("matched", format!("{} at IoU {MATCH_IOU}", agreement.matched())),
@@ -104,13 +106,13 @@ fn describe(agreement: &DetectionAccuracy) -> String {
         (
             "extra faces",
             format!(
-                "{} ({:.1} per 100 pictures)",
+                "{} ({:.1} per 100 images)",
                 agreement.extra,
                 100.0 * agreement.extra as f64 / agreement.images.max(1) as f64
             ),
         ),
         (
-            "pictures missed",
+            "images missed",
             format!(
                 "{} ({})",
                 of(agreement.images_missed, agreement.images_with_faces),

@@ -10,18 +10,19 @@ use attn_fiqa::source::Sources;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
 
-use crate::args::{DetectArgs, FormatChoice};
+use crate::args::{DetectArgs, FormatChoice, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
+use crate::log;
 use crate::output::{self, Columns, Record, Sink};
-use crate::report::Report;
+use crate::summary::{Activity, Summary};
 
-pub(crate) fn run(args: &DetectArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(args.output.as_deref())?;
-    let threads = Threads::new(args.jobs)?;
+    let threads = Threads::new(run.jobs)?;
     let detector = args.detector.open(&threads)?;
     if args.evaluate {
-        return evaluate::run(args, &threads, &detector);
+        return evaluate::run(args, run, &threads, &detector);
     }
     let format = match args.format {
         Some(format) => format.into(),
@@ -39,27 +40,27 @@ pub(crate) fn run(args: &DetectArgs) -> anyhow::Result<Exit> {
     let sources = args.input.open()?;
     let mut sink = output::open(format, args.output.as_deref(), Columns::of_faces())?;
     let mut drawing = args.draw.as_deref().map(draw::Drawing::new).transpose()?;
-    let report = find(args, sources, &threads, &detector, |row, report| {
+    let summary = find((args, run), sources, &threads, &detector, |row, summary| {
         if let Some(drawing) = &mut drawing {
-            drawing.draw(&row, report)?;
+            drawing.draw(&row, summary)?;
         }
         write_rows(row, sink.as_mut())
     })?;
     sink.finish()?;
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 /// Sends every source through the detector; `sink` gets each row in order, after
 /// it was counted.
 fn find(
-    args: &DetectArgs,
+    (args, run): (&DetectArgs, &RunOptions),
     sources: Sources,
     threads: &Threads,
     detector: &Detector,
-    mut sink: impl FnMut(FacesRow, &mut Report) -> anyhow::Result<()>,
-) -> anyhow::Result<Report> {
-    let mut report = Report::start_finding(args.quiet, args.verbose, sources.progress());
-    report.say_in_detail(&format!(
+    mut sink: impl FnMut(FacesRow, &mut Summary) -> anyhow::Result<()>,
+) -> anyhow::Result<Summary> {
+    let mut summary = Summary::start(Activity::Detect, sources.progress());
+    log::debug(format!(
         "detector {}: outputs as {}'s, {} landmarks",
         detector.name(),
         detector.format_name(),
@@ -72,15 +73,13 @@ fn find(
         choice: args.detector.choice(),
         keep_photo,
     };
-    let stream = args.input.stream(args.batch);
+    let stream = args.input.stream(run.batch);
     find_faces(interrupt::until_asked(sources), threads, detector, &options, &stream, |row| {
-        report.count_faces(&row);
-        sink(row, &mut report)
+        summary.count_faces(&row);
+        sink(row, &mut summary)
     })?;
-    if report.is_empty() {
-        anyhow::bail!("the inputs hold no image");
-    }
-    Ok(report)
+    summary.refuse_empty()?;
+    Ok(summary)
 }
 
 fn write_rows(row: FacesRow, sink: &mut dyn Sink) -> anyhow::Result<()> {

@@ -3,7 +3,6 @@
 mod writer;
 
 use anyhow::bail;
-use attn_fiqa::checkpoint::BUILTIN_NAME;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
 use attn_fiqa::onnx::{OnnxModel, is_onnx};
@@ -13,32 +12,29 @@ use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use attn_fiqa::threads::Threads;
 
-use crate::args::EmbedArgs;
+use crate::args::{EmbedArgs, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt::{self, until_asked};
-use crate::report::Report;
+use crate::log;
+use crate::summary::{Activity, Summary};
 use writer::Writer;
 
-pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(Some(&args.output))?;
     if args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
         // The names beside the matrix.
         args.input.refuse_as_output(Some(&args.output.with_extension("txt")))?;
     }
-    let model = Model::open(args)?;
+    let model = Model::open(args, run)?;
     let options = args.faces.options(&args.input, model.threads())?;
-    if args.faces.wants_best() {
-        bail!("--best chooses by a quality score, and nothing is scored here; use --largest");
-    }
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
     let mut writer = Writer::open(&args.output, !args.faces.aligned)?;
-    let mut report =
-        Report::start_other(args.run.quiet, args.run.verbose, "embedded", sources.progress());
-    report.say_in_detail(&model.describe());
+    let mut summary = Summary::start(Activity::Other("embedded"), sources.progress());
+    log::debug(model.describe());
     let embed = |crop: &Crop| assess(&model, crop, args.flip, args.normalise);
-    let stream = args.input.stream(args.run.batch);
+    let stream = args.input.stream(run.batch);
     embed_faces(
         until_asked(sources),
         model.threads(),
@@ -47,15 +43,13 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<Exit> {
         &stream,
         embed,
         |row| {
-            report.count(&row);
-            writer.write(row, &mut report)
+            summary.count(&row);
+            writer.write(row, &mut summary)
         },
     )?;
-    if report.is_empty() {
-        bail!("the inputs hold no image");
-    }
+    summary.refuse_empty()?;
     writer.finish()?;
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
 fn assess(model: &Model, crop: &Crop, flip: bool, normalise: bool) -> Result<Assessment, Failure> {
@@ -79,28 +73,27 @@ enum Model {
 }
 
 impl Model {
-    fn open(args: &EmbedArgs) -> anyhow::Result<Self> {
-        let file = args.run.model.as_ref();
+    fn open(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Self> {
+        let file = args.model.model.as_ref();
         if let Some(file) = file.filter(|file| is_onnx(file)) {
-            let threads = Threads::new(args.run.jobs)?;
-            let recogniser = Recogniser::new(OnnxModel::open(file)?, args.pixels, &threads)?;
+            let threads = Threads::new(run.jobs)?;
+            let recogniser = Recogniser::new(OnnxModel::open(file)?, args.preprocess, &threads)?;
             let name = file.display().to_string();
             return Ok(Self::Onnx { recogniser: Box::new(recogniser), threads, name });
         }
-        if args.pixels.is_some() {
-            bail!("--pixels is for ONNX models; a checkpoint of ours knows what it does to pixels");
+        if args.preprocess.is_some() {
+            bail!("--preprocess is for ONNX models; a checkpoint has its own preprocessing");
         }
-        let checkpoint = args.run.model_options.open(file)?;
+        let checkpoint = args.model.open()?;
         let options = EngineOptions {
-            threads: args.run.jobs,
+            threads: run.jobs,
             embedding: true,
-            precision: args.run.precision,
+            precision: args.model.precision,
             ..EngineOptions::default()
         };
         let engine = Box::new(Engine::new(&checkpoint, &options)?);
         engine.check(&request())?;
-        let name = file.map_or_else(|| BUILTIN_NAME.to_owned(), |file| file.display().to_string());
-        Ok(Self::Vit { engine, name })
+        Ok(Self::Vit { engine, name: args.model.name() })
     }
 
     fn describe(&self) -> String {

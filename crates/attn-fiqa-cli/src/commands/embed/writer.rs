@@ -13,7 +13,7 @@ use attn_fiqa_eval::files::npy;
 
 use crate::args::{Column, FormatChoice};
 use crate::output::{self, ColumnChoice, Columns, NewFile, Record, Sink, printable};
-use crate::report::Report;
+use crate::summary::Summary;
 
 /// Where embeddings go.
 pub(super) enum Writer {
@@ -23,7 +23,7 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    /// Chooses by the ending; `faces` says whether rows tell where a face was found.
+    /// Chooses by the extension; `faces` says whether rows have columns about faces.
     pub(super) fn open(output: &Path, faces: bool) -> anyhow::Result<Self> {
         let ending = output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         if output.is_dir() {
@@ -47,9 +47,9 @@ impl Writer {
         }
     }
 
-    pub(super) fn write(&mut self, row: Row, report: &mut Report) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, row: Row, summary: &mut Summary) -> anyhow::Result<()> {
         match self {
-            Self::Folder(folder) => folder.write(&row, report),
+            Self::Folder(folder) => folder.write(&row, summary),
             Self::Matrix(matrix) => matrix.write(&row),
             Self::Rows(sink) => sink.write(&Record::from(row)),
         }
@@ -93,7 +93,7 @@ impl Folder {
         Ok(Self { path: path.to_owned(), written: HashMap::new() })
     }
 
-    fn write(&mut self, row: &Row, report: &mut Report) -> anyhow::Result<()> {
+    fn write(&mut self, row: &Row, summary: &mut Summary) -> anyhow::Result<()> {
         let Some(embedding) = embedding_of(row) else { return Ok(()) };
         // The name's own bytes, Unicode or not.
         let mut name = row.relative.file_stem().unwrap_or_default().to_owned();
@@ -104,7 +104,7 @@ impl Folder {
         if let Some(first) = self.written.get(&name) {
             let name = name.display();
             let message = format!("'{name}' holds the embedding of '{first}' already");
-            report.retract(row, Status::NotWritten, &message);
+            summary.retract(row, Status::NotWritten, &message);
             return Ok(());
         }
         let mut file = NewFile::create(&self.path.join(&name))?;
@@ -121,7 +121,7 @@ impl Folder {
 pub(super) struct Matrix {
     matrix: NewFile,
     names: NewFile,
-    /// The shape stands before the numbers and is known behind them.
+    /// The shape comes before the numbers and is known only after them.
     numbers: BufWriter<File>,
     rows: usize,
     dim: usize,

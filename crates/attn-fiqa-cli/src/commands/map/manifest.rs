@@ -12,9 +12,9 @@ use super::{file_stem, refuse};
 use crate::args::GridFormat;
 use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
-use crate::report::Report;
+use crate::summary::Summary;
 
-/// The endings of an image's files, behind the image's own name.
+/// The endings of an image's files, after the image's own name.
 pub(super) const OVERLAY: &str = "overlay.png";
 pub(super) const MAP: &str = "map.png";
 
@@ -53,13 +53,13 @@ impl Manifest {
     }
 
     /// Enters a face and says how its files are called; `None` if it gets none.
-    /// `photo` tells the file of the photo that its map is drawn onto, if there is one.
+    /// `photo` gives the file of the photo that its map is drawn on, if there is one.
     pub(super) fn enter(
         &mut self,
         row: &Row,
         grid: GridFormat,
         photo: impl FnOnce(&Row) -> anyhow::Result<Option<PathBuf>>,
-        report: &mut Report,
+        summary: &mut Summary,
     ) -> anyhow::Result<Option<PathBuf>> {
         let path = row.path.as_str();
         let face = row.face.map(|face| face.index.to_string()).unwrap_or_default();
@@ -74,7 +74,7 @@ impl Manifest {
         let mut hasher = DefaultHasher::new();
         stem.hash(&mut hasher);
         if !self.taken.insert(hasher.finish()) {
-            let (status, message) = refuse(report, row);
+            let (status, message) = refuse(summary, row);
             self.enter_failure(path, &face, status, &message)?;
             return Ok(None);
         }

@@ -1,15 +1,15 @@
 //! `attn-fiqa map`: which parts of each face the score comes from.
 //!
-//! Colours need the range of the whole set, so images are scored once and put
-//! aside in a `spool` on disk; `pictures` then paints them one by one and
+//! Colours need the range of the whole set, so images are scored once and stored
+//! in a `spool` on disk; `images` then draws them one by one and
 //! `sheet` puts a choice of them on one page. Memory stays flat.
 
+mod images;
 mod manifest;
-mod painter;
 mod photos;
-mod pictures;
 mod sheet;
 mod spool;
+mod style;
 
 use std::path::{Path, PathBuf};
 
@@ -19,20 +19,21 @@ use attn_fiqa::pipeline::{CropOrigin, FaceOptions, Row, ScoreOptions};
 use attn_fiqa::status::Status;
 
 use super::session::Session;
-use crate::args::{AttentionChoice, MapArgs};
+use crate::args::{AttentionChoice, MapArgs, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
-use crate::report::Report;
+use crate::summary::Summary;
 use manifest::{Manifest, with_ending};
-use painter::{Painter, SetRange};
 use photos::Photos;
 use spool::{Spool, Spooled};
+use style::{MapStyles, SetRange};
 
-pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
-    painter::check(args.range)?;
+pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
+    style::check(args.range)?;
     args.check_sheet()?;
     args.input.refuse_as_output(args.sheet.as_deref())?;
-    let session = Session::open(&args.run, args.method.as_slice(), false)?;
+    args.output.as_deref().map_or(Ok(()), |folder| args.input.refuse_as_output_folder(folder))?;
+    let session = Session::open(&args.model, run, args.method.as_slice(), false)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request {
         received: args.attention == AttentionChoice::Received,
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     let with_photos = args.output.is_some() && !args.no_photo && !args.faces.aligned;
     let faces = session.faces(&args.input, &args.faces)?;
     let faces = FaceOptions { keep_photo: with_photos, ..faces };
-    let options = ScoreOptions { best_only: args.faces.wants_best(), ..request.into() };
+    let options = ScoreOptions { best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
 
     interrupt::end_early();
@@ -52,20 +53,20 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
     let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
     let mut spool = Spool::create(&spool_folder(args))?;
     let mut range = SetRange::default();
-    let jobs = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
+    let jobs = run.jobs.map_or(0, std::num::NonZeroUsize::get);
     let photos = with_photos.then(|| {
         let isa = session.engine.threads().isa();
         Photos::create(&spool_folder(args), args.photo_side as usize, jobs, isa)
     });
     let mut photos = photos.transpose()?;
-    let report = session.run(sources, &pipeline, &args.input, &args.run, |row, report| {
+    let summary = session.run(sources, &pipeline, &args.input, run, |row, summary| {
         let file_stem = match &mut manifest {
             Some(manifest) => {
                 let photo = |row: &Row| match &mut photos {
                     Some(photos) => photos.add(row, spool.len()),
                     None => Ok(None),
                 };
-                manifest.enter(&row, args.grid, photo, report)?
+                manifest.enter(&row, args.grid, photo, summary)?
             }
             None => Some(file_stem(&row)),
         };
@@ -74,23 +75,23 @@ pub(crate) fn run(args: &MapArgs) -> anyhow::Result<Exit> {
         spool.push(&image)
     })?;
 
-    let painter = Painter::new(args, range);
+    let styles = MapStyles::new(args, range);
     if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
         let first_head = method.head().unwrap_or(0);
-        pictures::write(&mut spool, folder, &painter, args, first_head, &report)?;
+        images::write(&mut spool, folder, &styles, args.grid, first_head, jobs)?;
         if let Some(photos) = photos {
-            photos.write(&mut spool, folder, &painter)?;
+            photos.write(&mut spool, folder, &styles)?;
         }
         manifest.finish()?;
     }
     if let Some(file) = &args.sheet {
         let title = format!("{}, {method}", session.model_name);
-        sheet::write(&mut spool, file, &painter, args, &title, &report)?;
+        sheet::write(&mut spool, file, &styles, args, &title)?;
     }
-    Ok(report.finish())
+    Ok(summary.finish())
 }
 
-/// What is painted later; nothing of an image that failed.
+/// What is drawn later; nothing of an image that failed.
 fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     let Row { path, crop, outcome, .. } = row;
     let assessment = outcome.ok()?;
@@ -105,8 +106,8 @@ fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     })
 }
 
-/// The name of a face's files without their endings: the picture's, and behind it
-/// the number of the face if it was cut out of the picture.
+/// The name of a face's files without their endings: the image's, and after it
+/// the number of the face if it was cropped out of the image.
 fn file_stem(row: &Row) -> PathBuf {
     match row.face {
         Some(face) if face.crop_origin != CropOrigin::Aligned => {
@@ -116,7 +117,7 @@ fn file_stem(row: &Row) -> PathBuf {
     }
 }
 
-/// Where there must be room for the pictures anyway.
+/// Which needs room for the images anyway.
 fn spool_folder(args: &MapArgs) -> PathBuf {
     let beside = |file: &Path| file.parent().map(Path::to_owned);
     let folder = args.output.clone().or_else(|| args.sheet.as_deref().and_then(beside));
@@ -131,10 +132,10 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write '{}'", path.display()))
 }
 
-/// An image whose pictures cannot be written; it was counted as scored before.
-fn refuse(report: &mut Report, row: &Row) -> (Status, String) {
+/// An image whose files cannot be written; it was counted as scored before.
+fn refuse(summary: &mut Summary, row: &Row) -> (Status, String) {
     let message = "another image of this run has the same name inside its input, and one's \
-                   pictures would overwrite the other's; map the inputs into folders of their own";
-    report.retract(row, Status::NotWritten, message);
+                   files would overwrite the other's; map the inputs into folders of their own";
+    summary.retract(row, Status::NotWritten, message);
     (Status::NotWritten, message.to_owned())
 }

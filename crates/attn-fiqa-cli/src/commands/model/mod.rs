@@ -4,30 +4,33 @@ mod list;
 mod name;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use attn_fiqa::checkpoint::{Content, ConvertOptions, Inspection, write_canonical};
 
-use crate::args::{ModelArgs, ModelCommand, ModelOptions};
+use crate::args::{ModelCommand, ModelCommandArgs};
 use crate::exit::Exit;
+use crate::models::{Located, locate};
 use crate::output::{printable, same_file};
 
-pub(crate) fn run(args: &ModelArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ModelCommand::Inspect { file, options } => {
-            let inspection = options.open(file.as_ref())?.inspect();
+            let inspection = options.open(file.as_deref())?.inspect();
             io::stdout().write_all(describe(&inspection).as_bytes())?;
         }
         ModelCommand::Convert { file, output, dtype, quality_only, options } => {
-            refuse_overwriting(&ModelOptions::file(file)?.unwrap_or_default(), output)?;
+            let input = match locate(file)? {
+                Located::File(input, _) => input,
+                Located::BuiltIn => PathBuf::new(),
+            };
+            refuse_overwriting(&input, output)?;
             let checkpoint = options.open(Some(file))?;
             let options = ConvertOptions { dtype: (*dtype).into(), quality_only: *quality_only };
             write_canonical(&checkpoint, output, options)?;
         }
         ModelCommand::List { format } => list::run(*format)?,
-        ModelCommand::Pull { name, accept_licence, quiet } => {
-            name::pull(name, *accept_licence, *quiet)?;
-        }
+        ModelCommand::Pull { name, accept_licence } => name::pull(name, *accept_licence)?,
         ModelCommand::Add { file, name, copy, replace, licence, options } => {
             let how = name::Adding { copy: *copy, replace: *replace, licence: licence.clone() };
             name::add(file, name.as_deref(), how, options)?;

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use attn_fiqa::checkpoint::{Checkpoint, ContainerFormat};
 
-use crate::args::ModelOptions;
+use crate::args::CheckpointArgs;
+use crate::log;
 use crate::models::{Accepted, BUILT_IN, Entry, Registry, pull as fetch, registry_folder};
-use crate::report::say;
 
-pub(super) fn pull(name: &str, accept_licence: bool, quiet: bool) -> anyhow::Result<()> {
+pub(super) fn pull(name: &str, accept_licence: bool) -> anyhow::Result<()> {
     if name == BUILT_IN {
         bail!("the built-in model is part of the program; there is nothing to fetch");
     }
@@ -22,7 +22,7 @@ pub(super) fn pull(name: &str, accept_licence: bool, quiet: bool) -> anyhow::Res
         );
     };
     let accepted = if accept_licence { Accepted::Yes } else { Accepted::Ask };
-    let path = fetch(entry, accepted, quiet)?;
+    let path = fetch(entry, accepted)?;
     writeln!(io::stdout(), "{}", path.display())?;
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(super) fn add(
     file: &Path,
     name: Option<&str>,
     how: Adding,
-    options: &ModelOptions,
+    options: &CheckpointArgs,
 ) -> anyhow::Result<()> {
     let name = match (name, file.file_stem()) {
         (Some(name), _) => name.to_owned(),
@@ -79,8 +79,8 @@ pub(super) fn add(
     }
     let path = entry.path.clone().unwrap_or_default();
     registry.put(entry)?;
-    say(&format!(
-        "'{}' is '{name}' from now on, as '{}' has it; use it with --model {name}",
+    log::info(format!(
+        "'{}' is now the model '{name}', by '{}'; use it with --model {name}",
         path.display(),
         registry.own_file().display()
     ));

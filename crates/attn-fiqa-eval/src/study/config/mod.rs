@@ -144,7 +144,7 @@ pub enum EmbeddingsFrom {
 }
 
 /// A network and what its file does not say.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModelConfig {
     /// Its file; the built-in model if `None`.
     pub file: Option<PathBuf>,
@@ -152,12 +152,14 @@ pub struct ModelConfig {
     pub preset: Option<String>,
     /// Number of attention heads of a Vision Transformer.
     pub heads: Option<usize>,
+    /// Name of the MLP's activation where it is not the official one.
+    pub activation: Option<String>,
     /// Whether the mirrored image's embedding is appended.
     pub flip: bool,
-    /// What an ONNX network does to pixels, as
+    /// The preprocessing of an ONNX network, as
     /// [`InputSpec`](attn_fiqa::recognise::InputSpec) reads it; `None` where
     /// its file is known, and for Vision Transformers.
-    pub input: Option<String>,
+    pub preprocess: Option<String>,
 }
 
 impl ModelConfig {
@@ -192,6 +194,10 @@ pub enum ScoresFrom {
     Files(BTreeMap<String, PathBuf>, Option<String>),
 }
 
+/// Finds a model by its name: `None` if there is no such name, and an error if there is one and
+/// its file cannot be used.
+pub type FindModel<'a> = &'a dyn Fn(&str) -> Result<Option<ModelConfig>, String>;
+
 impl StudyConfig {
     /// Reads and checks a configuration. Relative paths start from its own folder.
     ///
@@ -199,6 +205,15 @@ impl StudyConfig {
     ///
     /// If the file cannot be read or anything in it is not understood.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with(path, &|_| Ok(None))
+    }
+
+    /// Reads and checks a configuration whose models may also be named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and those of `find_model`.
+    pub fn read_with(path: &Path, find_model: FindModel<'_>) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let file_error = |message: String| ConfigError { file: file.clone(), line: None, message };
         let size =
@@ -210,7 +225,7 @@ impl StudyConfig {
         }
         let text = fs::read_to_string(path)
             .map_err(|error| file_error(format!("cannot be read: {error}")))?;
-        Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
+        Self::parse_with(&file, text, path.parent().unwrap_or(Path::new("")), find_model)
     }
 
     /// Checks a configuration's text; relative paths start from `folder`.
@@ -219,8 +234,17 @@ impl StudyConfig {
     ///
     /// As [`Self::read`].
     pub fn parse(file: &str, text: String, folder: &Path) -> Result<Self, ConfigError> {
+        Self::parse_with(file, text, folder, &|_| Ok(None))
+    }
+
+    fn parse_with(
+        file: &str,
+        text: String,
+        folder: &Path,
+        find_model: FindModel<'_>,
+    ) -> Result<Self, ConfigError> {
         let read::Parts { settings, datasets, recognisers, methods } =
-            read::parts(file, &text, folder)?;
+            read::parts(file, &text, folder, find_model)?;
         let sha256 = hex(&Sha256::digest(&text));
         let file = file.to_owned();
         Ok(Self { file, text, sha256, settings, datasets, recognisers, methods })

@@ -9,7 +9,7 @@ const POSITIONAL: std::ops::RangeInclusive<usize> = 11..=12;
 
 /// The names that a heading may give to a path and to a confidence.
 const PATH_NAMES: [&str; 4] = ["path", "image", "file", "name"];
-const CONFIDENCE_NAMES: [&str; 3] = ["confidence", "detector_score", "score"];
+const CONFIDENCE_NAMES: [&str; 4] = ["detection_score", "confidence", "detector_score", "score"];
 
 /// Where a line's path, numbers and confidence stand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,21 +2,25 @@
 
 #[cfg(feature = "builtin-model")]
 mod builtin;
+#[cfg(feature = "onnx")]
 mod onnx;
-#[cfg(test)]
+#[cfg(all(test, feature = "builtin-model", feature = "onnx"))]
 mod tests;
 
 use super::format::{InputPixels, InputSize, Output};
+#[cfg(feature = "onnx")]
 use super::input;
 use crate::pixels::Image;
 
 #[cfg(feature = "builtin-model")]
 pub(super) use builtin::BuiltinNetwork;
+#[cfg(feature = "onnx")]
 pub(super) use onnx::OnnxNetwork;
 
 /// Who does the arithmetic.
 pub(super) enum Network {
     /// Somebody's file, by `rten`.
+    #[cfg(feature = "onnx")]
     Onnx(Box<OnnxNetwork>),
     /// The built-in weights, by our own layers.
     #[cfg(feature = "builtin-model")]
@@ -26,8 +30,9 @@ pub(super) enum Network {
 impl Network {
     /// The only input size that the network takes, if there is such a one.
     pub(super) fn fixed_size(&self) -> Option<InputSize> {
-        match self {
-            Self::Onnx(network) => network.fixed_size(),
+        match *self {
+            #[cfg(feature = "onnx")]
+            Self::Onnx(ref network) => network.fixed_size(),
             #[cfg(feature = "builtin-model")]
             Self::Builtin(_) => None,
         }
@@ -35,8 +40,9 @@ impl Network {
 
     /// Whether the weights are the built-in ones, whoever multiplies with them.
     pub(super) fn is_builtin(&self) -> bool {
-        match self {
-            Self::Onnx(network) => network.is_builtin(),
+        match *self {
+            #[cfg(feature = "onnx")]
+            Self::Onnx(ref network) => network.is_builtin(),
             #[cfg(feature = "builtin-model")]
             Self::Builtin(_) => true,
         }
@@ -50,10 +56,13 @@ impl Network {
         size: InputSize,
         pixels: InputPixels,
     ) -> Result<Vec<Output>, String> {
-        match self {
-            Self::Onnx(network) => network.run(input::planes(image, size, pixels), size),
+        // Not every network needs all of them.
+        let (_image, _size, _pixels) = (image, size, pixels);
+        match *self {
+            #[cfg(feature = "onnx")]
+            Self::Onnx(ref network) => network.run(input::planes(_image, _size, _pixels), _size),
             #[cfg(feature = "builtin-model")]
-            Self::Builtin(network) => Ok(network.run(image, size)),
+            Self::Builtin(ref network) => Ok(network.run(_image, _size)),
         }
     }
 }

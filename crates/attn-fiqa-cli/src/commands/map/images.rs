@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
-use super::painter::{self, Painter};
 use super::spool::{Spool, Spooled};
+use super::style::{self, MapStyles};
 use super::write_file;
-use crate::args::{GridFormat, MapArgs};
-use crate::report::Report;
+use crate::args::GridFormat;
+use crate::log;
 
 /// Images painted together; what is in memory at once.
 const BATCH: usize = 64;
@@ -20,29 +20,28 @@ const BATCH: usize = 64;
 pub(super) fn write(
     spool: &mut Spool,
     folder: &Path,
-    painter: &Painter,
-    args: &MapArgs,
+    styles: &MapStyles,
+    format: GridFormat,
     first_head: usize,
-    report: &Report,
+    threads: usize,
 ) -> anyhow::Result<()> {
-    let threads = args.run.jobs.map_or(0, std::num::NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let (mut clipped, mut touched) = (0, 0);
-    let files = Files { folder, format: args.grid, first_head };
+    let files = Files { folder, format, first_head };
     let numbers: Vec<usize> = (0..spool.len()).collect();
     for numbers in numbers.chunks(BATCH) {
         let images =
             numbers.iter().map(|&number| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
         let outside = pool.install(|| {
             let images = images.par_iter();
-            images.map(|image| write_image(image, &files, painter)).collect::<Result<Vec<_>, _>>()
+            images.map(|image| write_image(image, &files, styles)).collect::<Result<Vec<_>, _>>()
         })?;
         clipped += outside.iter().sum::<usize>();
         touched += outside.iter().filter(|&&count| count > 0).count();
     }
     if clipped > 0 {
         let images = if touched == 1 { "image" } else { "images" };
-        report.say(&painter::describe_clipped(clipped, &format!("{touched} {images}")));
+        log::info(style::describe_clipped(clipped, &format!("{touched} {images}")));
     }
     Ok(())
 }
@@ -56,7 +55,7 @@ struct Files<'a> {
 }
 
 /// Returns how many patch values lie outside the range.
-fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow::Result<usize> {
+fn write_image(image: &Spooled, files: &Files<'_>, styles: &MapStyles) -> anyhow::Result<usize> {
     let mut clipped = 0;
     for (index, values) in image.grids.iter().enumerate() {
         let head = index.checked_sub(1).map(|index| files.first_head + index);
@@ -69,7 +68,7 @@ fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow:
         };
         let side = values.len().isqrt();
         let grid = PatchGrid::new(values, side, side)?;
-        let style = painter.style(values, image.crop.side(), head.is_some())?;
+        let style = styles.style(values, image.crop.side(), head.is_some())?;
         let map = render_map(&grid, &style)?;
         clipped += map.clipped;
         write_file(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;

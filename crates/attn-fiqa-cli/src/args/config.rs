@@ -1,0 +1,75 @@
+//! Defaults from a file: `--config FILE.toml`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Command;
+use toml::Value;
+
+/// The keys, which are the names of their flags.
+const KEYS: [&str; 7] = ["model", "precision", "jobs", "batch", "cache", "color", "log-format"];
+
+/// Keys whose value may be a path, relative to the folder of the configuration.
+const PATHS: [&str; 2] = ["model", "cache"];
+
+/// Values of flags where neither the command line nor the environment gives one.
+#[derive(Debug)]
+pub(super) struct Defaults(Vec<(&'static str, String)>);
+
+/// Reads a configuration file.
+///
+/// # Errors
+///
+/// If it cannot be read, is no TOML, or has a key that is none of the known.
+pub(super) fn read(file: &Path) -> anyhow::Result<Defaults> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{name}: the configuration cannot be read"))?;
+    let table: toml::Table =
+        text.parse().with_context(|| format!("{name}: this is not a TOML file"))?;
+    let mut defaults = Vec::new();
+    for (key, value) in table {
+        let Some(known) = KEYS.into_iter().find(|known| *known == key.replace('_', "-")) else {
+            bail!("{name}: unknown key '{key}'; expected {}", KEYS.join(", "));
+        };
+        let value = match value {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            other => bail!(
+                "{name}: text or a whole number was expected for '{key}', and this is of type {}",
+                other.type_str()
+            ),
+        };
+        let value = if PATHS.contains(&known) { beside(file, known, value) } else { value };
+        defaults.push((known, value));
+    }
+    Ok(Defaults(defaults))
+}
+
+/// A relative path starts at the folder of the configuration. A model may also be a name.
+fn beside(file: &Path, key: &str, value: String) -> String {
+    let path: PathBuf = file.parent().unwrap_or(Path::new("")).join(&value);
+    if key == "model" && !path.exists() { value } else { path.display().to_string() }
+}
+
+impl Defaults {
+    /// The command line with these defaults, wherever a command has such a flag.
+    pub(super) fn apply(&self, mut command: Command) -> Command {
+        for (flag, value) in &self.0 {
+            let has =
+                |command: &Command| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
+            let id = flag.replace('-', "_");
+            if has(&command) {
+                command = command.mut_arg(&id, |arg| arg.default_value(value.clone()));
+            }
+            command = command.mut_subcommands(|inner| {
+                if has(&inner) {
+                    inner.mut_arg(&id, |arg| arg.default_value(value.clone()))
+                } else {
+                    inner
+                }
+            });
+        }
+        command
+    }
+}

@@ -99,6 +99,7 @@ impl Default for DecodeLimits {
 
 /// A decoded image and what was ignored or changed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decoded {
     /// The pixels, upright and in the order red, green, blue.
     pub image: Image,

@@ -8,6 +8,7 @@ use crate::detect::{Face, FaceBox};
 
 /// How a crop came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CropOrigin {
     /// The image was taken for an aligned face and scored as it is.
     Aligned,

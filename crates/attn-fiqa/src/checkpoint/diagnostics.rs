@@ -9,6 +9,7 @@ const NAMED_TENSORS: usize = 5;
 
 /// How the tensors of a file differ from those of a face ViT.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayoutMismatch {
     /// Canonical names that should be there.
     pub missing: Vec<String>,
@@ -24,6 +25,7 @@ pub struct LayoutMismatch {
 
 /// A tensor of another shape than expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShapeMismatch {
     /// Canonical name.
     pub tensor: String,

@@ -77,6 +77,7 @@ pub struct CheckpointOptions {
 
 /// How a checkpoint's file comes into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Loading {
     /// Mapped: only what is read takes memory, and the file must not change while the
     /// [`Checkpoint`] lives. If it is cut short meanwhile, reading on ends the process with

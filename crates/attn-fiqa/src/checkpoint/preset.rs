@@ -5,6 +5,7 @@
 /// A preset supplies the one number that tensor shapes cannot: the heads. All
 /// other values are compared with the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// CVLface ViT-S, the network of the ATTN-FIQA paper.
     CvlfaceVitS,

@@ -36,6 +36,7 @@ pub(super) struct Sources<'a> {
 
 /// One value of the configuration and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigValue {
     /// The value's name, as in [`VitConfig`].
     pub name: &'static str,

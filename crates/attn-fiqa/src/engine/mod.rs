@@ -93,6 +93,7 @@ pub struct Assessment {
 
 /// A map over the heads of the first method, and one for each head on request.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AttentionMap {
     /// The mean over heads.
     pub mean: PatchMap,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 /// How one forward pass becomes one number: the pre-softmax attention values (ATTN-FIQA
 /// §3 and its ablation), or other things that the network knows of its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Aggregation {
     /// The mean over heads and token pairs: the published score.
     Mean,

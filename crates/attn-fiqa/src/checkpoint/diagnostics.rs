@@ -1,4 +1,4 @@
-//! The wording of checkpoint errors: names from a file, lists of them, shapes.
+//! The wording of checkpoint errors: lists of names, and shapes.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct LayoutMismatch {
     pub missing: Vec<String>,
     /// Names in the file that should not be there.
     pub unexpected: Vec<String>,
-    /// Tensors of another shape than the rest of the file implies.
+    /// Tensors whose shape does not match the rest of the file.
     pub shape_mismatches: Vec<ShapeMismatch>,
     /// Tensors that do no harm but were not allowed for.
     pub harmless: Vec<String>,
@@ -23,7 +23,7 @@ pub struct LayoutMismatch {
     pub looks_like: Option<&'static str>,
 }
 
-/// A tensor of another shape than expected.
+/// A tensor whose shape is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShapeMismatch {

@@ -21,7 +21,7 @@ pub enum Preset {
     InsightfaceVitL,
 }
 
-/// The numbers behind a preset's name.
+/// The dimensions of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PresetShape {
     pub(super) patch_size: usize,

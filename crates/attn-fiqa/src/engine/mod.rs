@@ -281,7 +281,7 @@ impl Engine {
         self.query_key.query_weight()
     }
 
-    /// Assesses crops; the answers stand in the order of the crops.
+    /// Assesses crops; results are in the order of the crops.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What to find out about each crop, and whether this model can tell.
+//! What to compute for each crop, and whether this model can.
 
 use crate::score::{Aggregation, Method};
 

@@ -26,7 +26,7 @@ impl Tensor {
         &self.values
     }
 
-    /// The numbers, given away.
+    /// The numbers, by value.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }

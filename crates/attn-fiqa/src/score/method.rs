@@ -73,7 +73,7 @@ impl Aggregation {
     }
 
     /// Whether the score needs more than one block's attention, so that no block or head
-    /// can be named: the last block in full and what comes behind it, so
+    /// can be named: the last block in full and what comes after it, so
     /// that the engine must be built with
     /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
     pub fn needs_full_forward(self) -> bool {

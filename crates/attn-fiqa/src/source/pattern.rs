@@ -74,7 +74,7 @@ impl Matches {
     fn relative(&self, path: &Path) -> PathBuf {
         let safe = name::safe_relative(path);
         match safe.strip_prefix(&self.fixed) {
-            Ok(behind) if !behind.as_os_str().is_empty() => behind.to_owned(),
+            Ok(rest) if !rest.as_os_str().is_empty() => rest.to_owned(),
             _ => safe,
         }
     }

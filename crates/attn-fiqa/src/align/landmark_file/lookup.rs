@@ -61,7 +61,7 @@ impl fmt::Display for MatchReport {
             write!(f, " ({})", ways.join(", "))?;
         }
         if self.ambiguous > 0 {
-            write!(f, ", {} not told apart from others of the same name", self.ambiguous)?;
+            write!(f, ", {} ambiguous among others of the same name", self.ambiguous)?;
         }
         match self.unused {
             0 => Ok(()),

@@ -77,7 +77,7 @@ impl Request {
 #[non_exhaustive]
 pub enum RequestError {
     /// No method was named.
-    #[error("no method was asked for; name at least one, for instance 'attn'")]
+    #[error("no method is given; name at least one, for instance 'attn'")]
     NoMethod,
     /// A score is to come from a method that the request does not name.
     #[error("a score is to come from method '{method}', which the request does not name")]

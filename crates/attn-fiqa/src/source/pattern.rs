@@ -19,7 +19,7 @@ pub(super) fn is_pattern(text: &str) -> bool {
 pub(super) struct Matches {
     matches: Peekable<glob::Paths>,
     /// The part of the pattern before its first wildcard; relative names start
-    /// behind it.
+    /// after it.
     fixed: PathBuf,
     /// Held until the last match is known.
     _uncounted: Uncounted,

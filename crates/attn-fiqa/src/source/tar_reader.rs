@@ -2,7 +2,7 @@
 //!
 //! The `tar` crate reads the headers. The walk itself is written out here
 //! because an iterator must own its archive, because extended headers must not
-//! take memory by their declared size, and because a truncated archive must be told
+//! take memory by their declared size, and because a truncated archive must be distinguished
 //! from a complete one.
 
 use std::fs::File;

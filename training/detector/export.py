@@ -4,14 +4,19 @@ Batch norms and the factor on the input are folded into the convolutions, so tha
 the file holds nothing but Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
 """
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from decode import STRIDES
-from network import INPUT_SCALE, Separable
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from blocks import INPUT_SCALE, Separable  # noqa: E402
+from decode import STRIDES  # noqa: E402
 
 NAME = "attn-fiqa-face"
 

@@ -57,7 +57,7 @@ pub fn equal_folds(count: usize, folds: usize) -> Vec<u16> {
 ///
 /// # Errors
 ///
-/// If there is not one fold a comparison, fewer than two folds, an empty fold, or a
+/// If there is not one fold per comparison, fewer than two folds, an empty fold, or a
 /// grid for cosines with other scores.
 pub fn verification(
     comparisons: &Comparisons,

@@ -115,7 +115,7 @@ enum Refine {
     Never,
 }
 
-/// Whether faces are looked for in turned images.
+/// Whether images are searched in other orientations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Turned {
     /// Where no upright face is certain

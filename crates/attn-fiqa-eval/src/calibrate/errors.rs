@@ -10,7 +10,7 @@ use crate::edc::{FixedThreshold, PAUC_LIMIT, Ranking, Target, step_curve};
 /// use fails under every score, and would hide all else.
 const STRONG: f64 = 0.5;
 
-/// A score judged by the recogniser's errors; lower is better for both.
+/// A score evaluated by the recogniser's errors; lower is better for both.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct ErrorMetrics {
     /// Area under the error-versus-discard curve up to a discard of 0.3: false non-matches
@@ -84,13 +84,13 @@ impl<'a> ScoreEvaluator<'a> {
         degraded.map(|(sample, &score)| (score, sample.matches(self.threshold))).unzip()
     }
 
-    /// Both measures, with a law that was fitted elsewhere.
+    /// Both measures, with a model that was fitted elsewhere.
     pub(super) fn errors(&self, scores: &[f64], model: MatchProbability) -> Option<ErrorMetrics> {
         let (values, outcomes) = self.outcomes(scores);
         Some(ErrorMetrics { pauc: self.pauc(scores)?, brier: brier(&values, &outcomes, model)? })
     }
 
-    /// The law of matches by a score.
+    /// The probability of a match by a score.
     pub(super) fn match_model(&self, scores: &[f64]) -> Option<MatchProbability> {
         let (values, outcomes) = self.outcomes(scores);
         fit_logistic(&values, &outcomes)

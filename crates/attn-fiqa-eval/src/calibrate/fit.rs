@@ -17,7 +17,7 @@ use super::{
 use crate::degrade::Degradation;
 use crate::statistics::spearman;
 
-/// Faces that the fit never sees, for its report: one in so many.
+/// Faces that the fit never sees, for its report: one in this many.
 const HELD_OUT: usize = 5;
 
 /// Parts that the other faces are cut into for choosing ridge and β.
@@ -50,7 +50,7 @@ pub struct FitOptions<'a> {
     pub seed: u64,
 }
 
-/// Fits a key bias to measured samples, `targets` being one a sample.
+/// Fits a key bias to measured samples, `targets` being one per sample.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub struct FitOptions<'a> {
 ///
 /// # Panics
 ///
-/// Unless there is one target a sample.
+/// Unless there is one target per sample.
 pub fn fit(
     measured: &Measurements,
     targets: &[f64],
@@ -166,7 +166,7 @@ fn combine(weights: &Weights, beta: f64) -> impl Iterator<Item = f64> {
     weights.target.iter().zip(&weights.score).map(move |(target, score)| target - beta * score)
 }
 
-/// Cross-validation: each fold is judged by what was fitted on the others.
+/// Cross-validation: each fold is evaluated by what was fitted on the others.
 struct Validation<'a> {
     folds: &'a [Moments],
     parts: &'a [Part<'a>],
@@ -176,7 +176,7 @@ struct Validation<'a> {
 
 impl Validation<'_> {
     /// For one ridge and every β the means over the folds; nothing where one of them
-    /// cannot be told.
+    /// is undefined.
     fn of_ridge(&self, ridge: f64) -> Vec<Candidate> {
         let count = self.folds.len() as f64;
         let none = Some(ErrorMetrics { pauc: 0.0, brier: 0.0 });
@@ -203,7 +203,7 @@ impl Validation<'_> {
                         })
                         .collect();
                     let found = part.evaluator.as_ref().and_then(|evaluator| {
-                        // Two numbers make the law: the fold's own is as good as another's.
+                        // Two numbers make the model: the fold's own is as good as another's.
                         evaluator.errors(&predicted, evaluator.match_model(&predicted)?)
                     });
                     let errors = sum.errors.zip(found).map(|(sum, found)| ErrorMetrics {
@@ -223,7 +223,7 @@ fn product(weights: &[f64], sample: &Sample) -> f64 {
     weights.iter().zip(&sample.mean_query).map(|(w, &q)| w * f64::from(q)).sum()
 }
 
-/// By the errors on faces held out, with laws of matches from the faces that were fitted.
+/// By the errors on faces held out, with match models from the faces that were fitted.
 fn held_out_errors(
     fitted_on: &ScoreEvaluator<'_>,
     held_out: &ScoreEvaluator<'_>,

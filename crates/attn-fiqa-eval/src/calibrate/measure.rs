@@ -18,9 +18,9 @@ const COMPARED: usize = 12;
 /// Faces whose samples are made and assessed together.
 const FACES_AT_ONCE: usize = 16;
 
-/// A network that tells people apart, whoever made it.
+/// A face recognition network.
 pub trait Recogniser: Sync {
-    /// One embedding a crop, in their order, of one length and not normalised.
+    /// One embedding per crop, in their order, of one length and not normalised.
     fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>>;
 }
 
@@ -31,7 +31,7 @@ impl Recogniser for attn_fiqa::recognise::Recogniser {
     }
 }
 
-/// A face as it is.
+/// A clean face.
 #[derive(Debug, Clone)]
 pub struct Face {
     /// Its name: what happens to it depends on the name and the seed alone.
@@ -45,7 +45,7 @@ pub struct Face {
 pub struct Sampling {
     /// Ways of degrading, each as likely as the others.
     pub kinds: Vec<Degradation>,
-    /// Degraded samples of a face, besides the face as it is. Each has a kind and
+    /// Degraded samples of a face, besides the clean face. Each has a kind and
     /// a level of its own, the level being uniform in 0 … 1.
     pub degraded: usize,
     /// Fixes kinds, levels and what is random in them.
@@ -100,7 +100,7 @@ impl Assessor<'_> {
     }
 }
 
-/// Makes and assesses the samples of every face: the face as it is and its degraded
+/// Makes and assesses the samples of every face: the clean face and its degraded
 /// versions, compared with it and with each other by the recogniser.
 ///
 /// Without a `recogniser` the engine's own embedding is taken; it must have been
@@ -312,7 +312,7 @@ fn mean<'a>(embeddings: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
     sum
 }
 
-/// The cosine between two embeddings of length 1, each less `mean`; 0 where one of them
+/// The cosine between two embeddings of length 1, each minus `mean`; 0 where one of them
 /// is then all zeros.
 fn centred_cosine(a: &[f32], b: &[f32], mean: &[f64]) -> f64 {
     let centred = |embedding: &[f32]| -> Vec<f64> {

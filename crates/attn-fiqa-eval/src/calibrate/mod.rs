@@ -1,13 +1,12 @@
-//! Fitting what recognition never determined of a score to being recognised, and bringing
-//! the score to 0–100.
+//! Calibration: fitting a score to a recogniser's matches, and mapping it to 0–100.
 //!
 //! 1. [`measure`]: samples of faces, clean and degraded; the published score, the
 //!    mean query, and what a recogniser makes of each sample.
-//! 2. [`RecognitionTarget`]: how likely the recogniser is to know each sample again.
-//! 3. [`fit`]: the key bias, by ridge regression, chosen and judged by the recogniser's
+//! 2. [`RecognitionTarget`]: how likely the recogniser is to recognise each sample.
+//! 3. [`fit`]: the key bias, by ridge regression, chosen and evaluated by the recogniser's
 //!    errors on faces held out.
-//! 4. [`quality_scale`]: 0–100 by what is known again; [`quality_map`]: by rank, where
-//!    that cannot be told.
+//! 4. [`quality_scale`]: 0–100 by matches; [`quality_map`]: by rank, where there is no such
+//!    scale.
 
 mod cholesky;
 mod errors;
@@ -31,23 +30,23 @@ pub use measure::{Face, Recogniser, Sampling, measure};
 pub use rank::quality_map;
 pub use recognition::{RecognitionError, RecognitionTarget};
 pub use reliability::Reliability;
-pub use scale::quality_scale;
+pub use scale::{ScaleInput, fit_scale, quality_scale};
 
 /// One sample of a face, as a fit sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Whose sample: faces are numbered from 0.
+    /// The face, numbered from 0.
     pub face: usize,
-    /// How it was degraded; `None` for the face as it is.
+    /// How it was degraded; `None` for the clean face.
     pub kind: Option<Degradation>,
-    /// How strongly, 0 … 1; 0 for the face as it is.
+    /// How strongly, 0 … 1; 0 for the clean face.
     pub level: f64,
     /// The published score `Q`.
     pub score: f32,
     /// The last block's mean query `q̄`, `[head, head_dim]`.
     pub mean_query: Vec<f32>,
     /// How much of the face a recogniser still sees: the cosine to the clean face, both
-    /// less the mean embedding of clean faces, 1 for the face as it is.
+    /// minus the mean embedding of clean faces, 1 for the clean face.
     pub utility: f64,
     /// The cosine of the recogniser's embeddings of this sample and the clean face.
     pub cosine: f64,
@@ -56,7 +55,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether the recogniser knows the clean face again, at a threshold of cosines.
+    /// Whether the recogniser matches the clean face, at a threshold of cosines.
     pub fn matches(&self, threshold: f64) -> bool {
         self.cosine >= threshold
     }
@@ -190,9 +189,7 @@ pub enum CalibrateError {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// Too few faces to hold some out.
-    #[error(
-        "{found} usable faces are too few to fit on some and evaluate on others; give at least {needed}"
-    )]
+    #[error("{found} usable faces are too few to hold some out; at least {needed} are needed")]
     TooFewFaces {
         /// Faces with samples.
         found: usize,
@@ -200,6 +197,6 @@ pub enum CalibrateError {
         needed: usize,
     },
     /// Every sample is like every other.
-    #[error("all samples have the same score or the same target, so there is nothing to fit")]
+    #[error("all images have the same score or the same target, so there is nothing to fit")]
     NothingToFit,
 }

@@ -1,4 +1,4 @@
-//! The map to 0–100 where the anchors of a scale cannot be had: rank in a set.
+//! The map to 0–100 where the anchors of a scale do not rise: rank in a set.
 
 use attn_fiqa::score::{Method, QualityMap};
 

@@ -1,7 +1,7 @@
-//! How well a recogniser knows each sample again: the target of a fit.
+//! How likely a recogniser is to match each sample: the target of a fit.
 //!
 //! A sample *matches* where its cosine to the clean face reaches the threshold of a false
-//! match rate between clean faces. Matching says nothing on clean faces, which match
+//! match rate between clean faces. Matching says nothing about clean faces, which match
 //! themselves. But the norm of the embedding says how likely a damaged sample is to
 //! match, and it has a meaning on clean and turned faces too; so the target of all
 //! samples is the probability of a match at their norm (definitions §2, second form).
@@ -24,7 +24,7 @@ const LEAST_AGREEMENT: f64 = 0.6;
 /// Faces that are compared with each other: with 4,000, eight million comparisons.
 const MOST_FACES: usize = 4000;
 
-/// How likely samples are to be known again, carried over by the norm.
+/// How likely samples are to match, estimated from the norm of their embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecognitionTarget {
     /// Cosines from this on are matches.
@@ -37,11 +37,11 @@ pub struct RecognitionTarget {
     pub agreement: f64,
 }
 
-/// Why the norm of a recogniser's embeddings gives no target.
+/// Why the norm of a recogniser's embeddings is no target.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecognitionError {
-    /// The threshold of the FMR would rest on chance.
+    /// The threshold of the FMR would be a matter of chance.
     #[error(
         "{comparisons} comparisons between clean faces are too few for an FMR of {fmr}; \
          {needed} are needed: give more faces or a higher false match rate"
@@ -55,7 +55,7 @@ pub enum RecognitionError {
         fmr: f64,
     },
     /// Every degraded sample matches, or none.
-    #[error("{matches} of {samples} degraded samples match their clean face")]
+    #[error("{matches} of {samples} degraded images match their clean face")]
     SingleOutcome {
         /// Samples that match.
         matches: usize,
@@ -64,7 +64,7 @@ pub enum RecognitionError {
     },
     /// The norm does not fall with the cosine.
     #[error(
-        "the norm of the recogniser's embeddings says too little on its matches: rank \
+        "the norm of the recogniser's embeddings predicts its matches too poorly: rank \
          correlation {agreement:.2} with the cosine over degraded samples, at least \
          {needed} is expected"
     )]
@@ -81,7 +81,7 @@ impl RecognitionTarget {
     ///
     /// # Errors
     ///
-    /// When the threshold cannot be had or the norm means too little.
+    /// When there is no threshold or the norm means too little.
     pub fn of(measured: &Measurements) -> Result<Self, RecognitionError> {
         let threshold = measured.threshold()?;
         let damaged: Vec<&Sample> =

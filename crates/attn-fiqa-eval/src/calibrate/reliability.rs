@@ -20,7 +20,7 @@ pub struct Reliability {
 const INTERVALS: usize = 10;
 
 impl RecognitionTarget {
-    /// The law of matches with the clean face by a score, of the degraded samples for
+    /// The probability of a match with the clean face by a score, of the degraded samples for
     /// whose faces `chosen` holds; `None` where they do not differ.
     pub fn match_model(
         &self,
@@ -32,7 +32,7 @@ impl RecognitionTarget {
         fit_logistic(&scores, &outcomes)
     }
 
-    /// What the law says of the samples for whose faces `chosen` holds, and what is true,
+    /// What the model says of the samples for whose faces `chosen` holds, and what is true,
     /// by rising probability; intervals without a sample are left out.
     pub fn reliability(
         &self,

@@ -1,10 +1,10 @@
-//! Sets drawn from a set: how often each comparison stands in them.
+//! Sets drawn from a set: how often each comparison occurs in them.
 
 use super::{Bootstrap, Resample};
 use crate::comparisons::Comparisons;
 use crate::stream::Stream;
 
-/// How often each comparison stands in the set.
+/// How often each comparison occurs in the set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Weights<'a> {
     /// Once.

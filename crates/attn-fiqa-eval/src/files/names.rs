@@ -52,7 +52,7 @@ pub struct MatchedRows {
     pub missing: Vec<usize>,
 }
 
-/// What images without an entry in a table come to.
+/// What to do about images without an entry in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Missing {
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(found(&["x.y.jpg"], "x"), None);
         assert_eq!(found(&cfp, "q/01"), None, "three are as near");
         let error = find(&cfp, "01").expect_err("three fit").to_string();
-        assert!(error.contains("'01' fits several entries"), "{error}");
+        assert!(error.contains("'01' matches several entries"), "{error}");
         assert_eq!(found(&["01.jpg", "a/01.jpg"], "01"), Some(Found { index: 0, exact: false }));
     }
 
@@ -289,7 +289,10 @@ mod tests {
         assert_eq!(indices(&["x/1/03.jpg"], &["1/03", "2/03"]), [Some(0), None]);
         assert_eq!(indices(&["x/03.jpg"], &["1/03", "2/03"]), [None, None]);
         let error = find_all(&["03"], &["1/03", "2/03"]).expect_err("two fit").to_string();
-        assert!(error.contains("'03' fits several images, such as '1/03' and '2/03'"), "{error}");
+        assert!(
+            error.contains("'03' matches several images, such as '1/03' and '2/03'"),
+            "{error}"
+        );
         assert_eq!(indices(&["03"], &["1/03"]), [Some(0)]);
     }
 

@@ -19,7 +19,7 @@ use super::network::{self, CROP_SIDE, Network};
 /// Images that are computed together, and lost together when a run is killed.
 const BATCH: usize = 32;
 
-/// Raised when the same images and weights come to give other numbers.
+/// Increased when the same images and weights give other numbers.
 const VERSION: u32 = 1;
 
 /// How far a step is.
@@ -76,7 +76,7 @@ impl ImageEmbeddings {
     }
 }
 
-/// One column a method.
+/// One column per method.
 pub(super) fn attention_scores(
     dataset: &mut Dataset<'_>,
     network: &Network,
@@ -282,7 +282,7 @@ mod tests {
     use crate::benchmark::BenchmarkKind;
     use crate::study::config::DatasetConfig;
 
-    /// A folder of `count` distinct pictures with a list of pairs.
+    /// A folder of `count` distinct images with a list of pairs.
     fn pictures(folder: &Path, count: u8) -> DatasetConfig {
         let mut pairs = String::new();
         for number in 0..count {

@@ -64,7 +64,7 @@ pub(super) fn run(
     if let Reference::Truth(truth) = &reference {
         let left = truth.left();
         if left > 0 {
-            log::note(format!("{left} pictures of the truth were not among the inputs"));
+            log::note(format!("{left} images of the truth were not among the inputs"));
         }
     }
     output.write_all(describe(&agreement).as_bytes())?;
@@ -93,11 +93,11 @@ impl Reference {
 fn describe(agreement: &DetectionAccuracy) -> String {
     let share = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
-        None => "none to tell by".to_owned(),
+        None => "none to measure".to_owned(),
     };
     let of = |part: usize, whole: usize| format!("{part} of {whole}");
     let lines = [
-        ("pictures", agreement.images.to_string()),
+        ("images", agreement.images.to_string()),
         ("reference faces", agreement.expected.to_string()),
         ("found faces", agreement.found.to_string()),
         ("matched", format!("{} at IoU {MATCH_IOU}", agreement.matched())),
@@ -106,13 +106,13 @@ fn describe(agreement: &DetectionAccuracy) -> String {
         (
             "extra faces",
             format!(
-                "{} ({:.1} per 100 pictures)",
+                "{} ({:.1} per 100 images)",
                 agreement.extra,
                 100.0 * agreement.extra as f64 / agreement.images.max(1) as f64
             ),
         ),
         (
-            "pictures missed",
+            "images missed",
             format!(
                 "{} ({})",
                 of(agreement.images_missed, agreement.images_with_faces),

@@ -4,7 +4,8 @@
 mod builtin;
 #[cfg(feature = "onnx")]
 mod onnx;
-#[cfg(all(test, feature = "builtin-model", feature = "onnx"))]
+#[cfg(test)]
+#[cfg(all(feature = "builtin-model", feature = "onnx"))]
 mod tests;
 
 use super::format::{InputPixels, InputSize, Output};

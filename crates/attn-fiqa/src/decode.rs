@@ -99,6 +99,7 @@ impl Default for DecodeLimits {
 
 /// A decoded image and what was ignored or changed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decoded {
     /// The pixels, upright and in the order red, green, blue.
     pub image: Image,
@@ -137,7 +138,7 @@ pub struct Decoded {
 /// the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Admitted { format, bytes, mut notes } = admit(bytes, limits)?;
-    // The decoders are other people's code, fed with bytes from anywhere. A
+    // The decoders are third-party code, fed with untrusted bytes. A
     // panic in one of them is a fault of that file and must cost that file's
     // row only. Nothing is shared with the closure that a panic could leave
     // half-changed.
@@ -156,7 +157,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
 ///
 /// It is read from the file's header, which is cheap, and errs upwards: up to about twice
 /// what is used. It is exact about nothing that a header does not say; so a lossless WebP
-/// may hold so many tables of codes that they outweigh its pixels.
+/// may hold more tables of codes than pixels.
 ///
 /// # Errors
 ///

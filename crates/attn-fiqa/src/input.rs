@@ -8,6 +8,7 @@ use crate::status::Failure;
 
 /// One image: an encoded file, or decoded pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ImageData {
     /// An image file's bytes, still encoded.
     Encoded(Vec<u8>),

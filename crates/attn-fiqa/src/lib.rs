@@ -30,7 +30,7 @@
 //! | a wish for maps or embeddings | a [`Request`](engine::Request) that asks for them |
 //! | only the faces, or only crops | [`find_faces`](pipeline::find_faces), [`crop_faces`](pipeline::crop_faces) |
 //!
-//! Programs that do each of these stand in the folder `examples`: `score_photo`,
+//! The folder `examples` has a program for each of these: `score_photo`,
 //! `score_crops`, `stream_folder`, `maps`, `embeddings`.
 //!
 //! # What holds
@@ -40,7 +40,7 @@
 //! - What is wrong with an image is a [`Failure`](status::Failure) in its answer; only what
 //!   is wrong with the request, the model or the machine is an error.
 //! - Nothing is resized, reordered or dropped without a [`Note`](decode::Note).
-//! - Bytes from strangers are parsed within limits that hold before anything is allocated,
+//! - Untrusted bytes are parsed within limits that are checked before anything is allocated,
 //!   and nothing in a model file is executed.
 //!
 //! # Features
@@ -58,8 +58,8 @@
 //! | `visualize` | maps, overlays and contact sheets ([`visualize`]) |
 //! | `heic` | HEIC images |
 //!
-//! The modules stand in the order of an image's way. What is computed, exactly, is
-//! documented in [`score`].
+//! The modules are in the order in which an image passes through them. The scores are defined
+//! in [`score`].
 
 pub mod input;
 #[cfg(feature = "source")]

@@ -1,4 +1,4 @@
-//! Panics of other people's code that this library turns into errors.
+//! Panics of decoders and runtimes, turned into errors.
 //!
 //! Decoders and the ONNX runtime are fed with bytes from anywhere. Where one of them panics,
 //! the library returns an error for that file; but the program's panic hook runs first and by

@@ -1,4 +1,4 @@
-//! Text of strangers, fit for one line of a message.
+//! Text from untrusted files, made fit for one line of a message.
 
 /// Most characters of a name from a file that a message repeats.
 const LONGEST_NAME: usize = 100;

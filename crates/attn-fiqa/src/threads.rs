@@ -1,8 +1,7 @@
-//! The processor that everything shares: worker threads and their instruction set.
+//! Worker threads and their instruction set.
 //!
-//! Decoding, detection, the score's network and other people's networks all run
-//! on one pool, so that there are never more busy threads than asked for, and all
-//! products of our own networks on one instruction set.
+//! Decoding, detection, the ViT and ONNX networks all run on one pool, so that there are never
+//! more busy threads than asked for. The built-in kernels all use one instruction set.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -92,7 +91,7 @@ impl Threads {
         self.install(rayon::current_num_threads)
     }
 
-    /// The instruction set of all products of our own networks.
+    /// The instruction set of the built-in kernels.
     pub fn isa(&self) -> Isa {
         self.isa
     }

@@ -1,4 +1,4 @@
-//! The wording of checkpoint errors: names from a file, lists of them, shapes.
+//! The wording of checkpoint errors: lists of names, and shapes.
 
 use std::fmt;
 
@@ -9,12 +9,13 @@ const NAMED_TENSORS: usize = 5;
 
 /// How the tensors of a file differ from those of a face ViT.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayoutMismatch {
     /// Canonical names that should be there.
     pub missing: Vec<String>,
     /// Names in the file that should not be there.
     pub unexpected: Vec<String>,
-    /// Tensors of another shape than the rest of the file implies.
+    /// Tensors whose shape does not match the rest of the file.
     pub shape_mismatches: Vec<ShapeMismatch>,
     /// Tensors that do no harm but were not allowed for.
     pub harmless: Vec<String>,
@@ -22,8 +23,9 @@ pub struct LayoutMismatch {
     pub looks_like: Option<&'static str>,
 }
 
-/// A tensor of another shape than expected.
+/// A tensor whose shape is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShapeMismatch {
     /// Canonical name.
     pub tensor: String,

@@ -165,7 +165,7 @@ pub enum CheckpointProblem {
     },
 
     /// A name occurs twice.
-    #[error("holds two entries named `{name}`; which of them is meant cannot be told")]
+    #[error("holds two entries named `{name}`; which of them is meant is ambiguous")]
     DuplicateName {
         /// The name.
         name: String,
@@ -211,7 +211,7 @@ pub enum CheckpointProblem {
 
     /// More than one network in one file.
     #[error(
-        "holds several networks, under {}; which of them is meant cannot be told, so save one \
+        "holds several networks, under {}; which of them is meant is ambiguous, so save one \
          of them alone", Quoted(.under)
     )]
     SeveralNetworks {
@@ -256,7 +256,7 @@ pub enum CheckpointProblem {
 
     /// Nothing says how many attention heads there are.
     #[error(
-        "does not say how many attention heads it has, and tensor shapes cannot tell: give the \
+        "does not say how many attention heads it has, and tensor shapes do not determine it: give the \
          number of heads (plausible for width {embed_dim}: {}){}",
         Numbers(.divisors), PresetChoices(.presets)
     )]

@@ -1,4 +1,4 @@
-//! What a file's metadata, or a JSON file beside it, says about the network.
+//! The configuration that a file's metadata, or a JSON file beside it, declares.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -44,7 +44,7 @@ pub(super) struct DeclaredConfig {
 }
 
 /// The values in the text metadata of a safetensors file. Keys that are not
-/// ours are left alone.
+/// known are ignored.
 pub(super) fn from_metadata(
     metadata: &BTreeMap<String, String>,
 ) -> Result<DeclaredConfig, CheckpointProblem> {

@@ -1,7 +1,7 @@
 //! A checkpoint in several safetensors files, as Hugging Face's libraries write large ones:
 //! `model.safetensors.index.json` says in which file each tensor lies.
 //!
-//! The index is a stranger's file. It may name files of its own folder only, and what it says
+//! The index is an untrusted file. It may name files of its own folder only, and what it says
 //! of them must be true of every tensor.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -114,7 +114,7 @@ pub(super) fn needed_for_frames(
     Ok(needs.bytes())
 }
 
-/// Fails where so much memory is not available now.
+/// Fails where `needed` bytes are not available now.
 ///
 /// A decoder whose allocation fails ends the process. The memory is asked for and given
 /// back untouched, which costs nothing.

@@ -44,7 +44,7 @@ pub enum DetectorError {
     /// The outputs are those of no known detector.
     #[error(
         "{name}: the outputs are neither YuNet's (cls_S, obj_S, bbox_S and kps_S for strides S of \
-         8, 16 and 32) nor SCRFD's with landmarks (for each stride two rows a cell of 1, 4 and 10 \
+         8, 16 and 32) nor SCRFD's with landmarks (for each stride two rows per cell of 1, 4 and 10 \
          numbers); at an input of {width}×{height} this network gives {found}"
     )]
     UnknownFormat {

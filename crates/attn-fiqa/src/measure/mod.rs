@@ -1,5 +1,5 @@
-//! Qualities of a face that need no Vision Transformer: baselines, and other people's
-//! networks. Higher is better for all of them.
+//! Quality measures that need no Vision Transformer: baselines, and networks from ONNX files.
+//! Higher is better for all of them.
 
 #[cfg(feature = "onnx")]
 mod network;

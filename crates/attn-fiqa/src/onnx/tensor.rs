@@ -26,7 +26,7 @@ impl Tensor {
         &self.values
     }
 
-    /// The numbers, given away.
+    /// The numbers, by value.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
@@ -53,6 +53,7 @@ impl Dim {
 
 /// An input or output of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TensorInfo {
     /// The name by which it is addressed.
     pub name: String,

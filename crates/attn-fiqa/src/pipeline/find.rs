@@ -23,7 +23,7 @@ pub struct FindOptions {
     pub keep_photo: bool,
 }
 
-/// Sends every item through decoding and detection only, and hands one row per
+/// Sends every item through decoding and detection only, and passes one row per
 /// image to `sink`, in the order of the items.
 ///
 /// # Examples

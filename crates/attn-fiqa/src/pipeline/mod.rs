@@ -179,7 +179,7 @@ impl FacePipeline {
         self.engine.install(|| self.assess(&infos, crops))
     }
 
-    /// Sends every item through and hands its rows to `sink`, in the order of the items:
+    /// Scores every item and passes its rows to `sink`, in the order of the items:
     /// one row per face, the largest face first, and one row for an image without any.
     ///
     /// # Errors

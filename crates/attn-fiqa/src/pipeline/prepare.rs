@@ -28,7 +28,7 @@ pub(super) struct PreparedFace {
     pub(super) jitter_std: Option<f32>,
 }
 
-/// The landmarks of an image, where somebody else found them.
+/// The landmarks of an image, where they are given.
 #[derive(Clone, Copy)]
 pub(super) enum Given<'a> {
     /// None came with the image.

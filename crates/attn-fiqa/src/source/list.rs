@@ -21,7 +21,7 @@ const MAX_LINE: u64 = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Most places at which a line is taken to end in a label. No list has so many columns.
+/// Most separators that are tried as the start of a label. No list has more columns.
 const MOST_COLUMNS: usize = 64;
 
 /// How the text of a list is stored.

@@ -46,6 +46,7 @@ use progress::Uncounted;
 
 /// One thing that a user named as holding images.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Input {
     /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, where
     /// nothing of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on
@@ -66,6 +67,7 @@ pub enum Input {
 
 /// Where a list of paths is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ListFrom {
     /// A file; pipes are allowed.
     File(PathBuf),

@@ -4,7 +4,8 @@
 mod builtin;
 #[cfg(feature = "onnx")]
 mod onnx;
-#[cfg(all(test, feature = "builtin-model", feature = "onnx"))]
+#[cfg(test)]
+#[cfg(all(feature = "builtin-model", feature = "onnx"))]
 mod tests;
 
 use super::format::{InputPixels, InputSize, Output};
@@ -17,18 +18,18 @@ pub(super) use builtin::BuiltinNetwork;
 #[cfg(feature = "onnx")]
 pub(super) use onnx::OnnxNetwork;
 
-/// Who does the arithmetic.
+/// The network and what runs it.
 pub(super) enum Network {
-    /// Somebody's file, by `rten`.
+    /// An ONNX file, run by `rten`.
     #[cfg(feature = "onnx")]
     Onnx(Box<OnnxNetwork>),
-    /// The built-in weights, by our own layers.
+    /// The built-in weights, run by the layers of `convolution`.
     #[cfg(feature = "builtin-model")]
     Builtin(Box<BuiltinNetwork>),
 }
 
 impl Network {
-    /// The only input size that the network takes, if there is such a one.
+    /// The input size, if the network takes only one.
     pub(super) fn fixed_size(&self) -> Option<InputSize> {
         match *self {
             #[cfg(feature = "onnx")]
@@ -38,7 +39,7 @@ impl Network {
         }
     }
 
-    /// Whether the weights are the built-in ones, whoever multiplies with them.
+    /// Whether the weights are the built-in ones, in whatever format.
     pub(super) fn is_builtin(&self) -> bool {
         match *self {
             #[cfg(feature = "onnx")]
@@ -49,7 +50,7 @@ impl Network {
     }
 
     /// Every output for an image in the upper left corner of an input of `size`, black
-    /// elsewhere, or what the runtime says.
+    /// elsewhere, or the runtime's error.
     pub(super) fn run(
         &self,
         image: &Image,

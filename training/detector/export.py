@@ -1,8 +1,11 @@
 """Writes a network as ONNX with YuNet's names of inputs and outputs.
 
 Batch norms and the factor on the input are folded into the convolutions, so that
-the file holds nothing but Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
+the file contains only Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
 """
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from decode import STRIDES
-from network import INPUT_SCALE, Separable
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from blocks import INPUT_SCALE, Separable  # noqa: E402
+from decode import STRIDES  # noqa: E402
 
 NAME = "attn-fiqa-face"
 
@@ -96,7 +101,7 @@ def export(network, path, note=""):
     outputs = {}
     for stride, x, head in zip(STRIDES, (p8, p16, p32), network.heads):
         x = graph.separable(x, head.mix)
-        # One trained score stands for both factors: sqrt(cls * obj) is the score.
+        # The trained score is written as both factors: sqrt(cls * obj) is the score.
         score = graph.cells(x, head.out, [0], f"cls_{stride}", sigmoid=True)
         graph.add("Identity", [score], f"obj_{stride}")
         graph.cells(x, head.out, list(range(1, 5)), f"bbox_{stride}")

@@ -1,8 +1,8 @@
 """The landmark network: an upright view of a face to five points.
 
-Built from the detector's blocks. Five heat maps at a quarter of the view's resolution;
-a point is the mean place under its map's softmax, so that it moves with the face, and
-finer than the map's cells.
+Built from the same blocks as the detector. Five heat maps at a quarter of the view's resolution;
+a point is the mean position under the softmax of its map: equivariant to shifts, and more
+precise than the map's cells.
 """
 
 import sys
@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "detector"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from blocks import INPUT_SCALE, Separable, conv_norm, stage, top_down  # noqa: E402
 from geometry import VIEW  # noqa: E402
-from network import INPUT_SCALE, Separable, conv_norm, double  # noqa: E402
 
 POINTS = 5
 STRIDE = 4
@@ -29,12 +29,8 @@ class Widths:
     pyramid: int
 
 
-# The program's `landmark_network.rs` states the same numbers: those of `models/`.
+# `landmark_network.rs` of the program has the same numbers, for the network in `models/`.
 WIDTHS = {"narrow": Widths((48, 64, 96), 48), "wide": Widths((64, 128, 192), 64)}
-
-
-def stage(inputs, outputs, more):
-    return nn.Sequential(Separable(inputs, outputs, 3, 2), *(Separable(outputs, outputs) for _ in range(more)))
 
 
 def cells():
@@ -62,9 +58,6 @@ class Network(nn.Module):
         """`[B, 3, VIEW, VIEW]` RGB 0..255 to `[B, 5, 2]`: x, y in pixels of the view."""
         x4 = self.stage4(self.stem(x * INPUT_SCALE))
         x8 = self.stage8(x4)
-        x16 = self.stage16(x8)
-        p16 = torch.relu(self.lateral[2](x16))
-        p8 = torch.relu(self.lateral[1](x8) + double(p16))
-        p4 = torch.relu(self.lateral[0](x4) + double(p8))
+        p4, _, _ = top_down(self.lateral, (x4, x8, self.stage16(x8)))
         heat = self.out(self.mix(p4)).flatten(2).softmax(-1)
         return heat @ self.cells

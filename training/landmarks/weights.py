@@ -12,12 +12,13 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "detector"))
+TRAINING = Path(__file__).resolve().parents[1]
+sys.path += [str(TRAINING), str(TRAINING / "detector")]
 
+from blocks import INPUT_SCALE  # noqa: E402
 from export import Graph  # noqa: E402
 from geometry import VIEW  # noqa: E402
 from net import POINTS, cells  # noqa: E402
-from network import INPUT_SCALE  # noqa: E402
 
 NAME = "attn-fiqa-points"
 
@@ -49,7 +50,7 @@ def export(network, path, note=""):
 
 
 def save(network, path, note=""):
-    """By the names of `net.py`, f32, a weight and a bias a convolution."""
+    """By the names of `net.py`, f32, one weight and one bias per convolution."""
     network = network.eval().cpu()
     tensors = {}
 

@@ -30,7 +30,7 @@ impl From<anyhow::Result<Exit>> for Exit {
     }
 }
 
-/// An error and its causes, leaving out a cause that was already told.
+/// An error and its causes, without a cause that is already in the text.
 fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -76,7 +76,7 @@ fn for_study(error: &StudyError) -> Option<&'static str> {
         StudyError::Recogniser(RecogniserError::NoSpec { .. })
         | StudyError::QualityNetwork(QualityNetworkError::Recogniser(RecogniserError::NoSpec {
             ..
-        })) => Some("input = \"NAME\" beside it"),
+        })) => Some("preprocess = \"NAME\" beside it"),
         StudyError::QualityNetwork(QualityNetworkError::NotOneNumber { .. }) => {
             Some("norm_of = \"RECOGNISER\" is that length")
         }

@@ -1,7 +1,7 @@
-//! Ctrl-C: what was done until then is kept, and no unfinished file stays behind.
+//! Ctrl-C: what was done until then is kept, and no unfinished file remains.
 //!
 //! A command that can end early says so. Interrupted, it takes no further image, finishes
-//! those at work, and its output appears under its name with `.part` behind it, since it is
+//! those at work, and its output appears under its name with `.part` after it, since it is
 //! not the whole. Other commands, and every command at the second Ctrl-C, end at once;
 //! files that are being written are removed.
 

@@ -53,7 +53,7 @@ fn cfp() -> Workplace {
 
 const STUDY: &str = "[settings]\nfmr = [0.1]\nreplicates = 0\nfaces = 1\n\
     [[dataset]]\nname = \"cfp\"\nkind = \"cfp-fp\"\npath = \"cfp\"\nalign = true\n\
-    [[recogniser]]\nname = \"own\"\nmodel = \"builtin\"\n\
+    [[recogniser]]\nname = \"own\"\nmodel = \"built-in\"\n\
     [[method]]\nname = \"attn\"\n[[method]]\nname = \"laplacian\"\n";
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use attn_fiqa_eval::files::npy;
-use support::{Table, Workplace, onnx};
+use support::{Ran, Table, Workplace, onnx};
 
 /// A float32 matrix as a `.npy` file.
 fn npy(rows: &[[f32; 3]]) -> Vec<u8> {
@@ -172,7 +172,7 @@ fn onnx_networks_and_sharpness_are_measured_too() {
     let here = eight_faces();
     here.write("quality.onnx", onnx::of_crops(&[0.5]));
     here.write("faces.onnx", onnx::of_crops(&[0.5, 0.1, 0.2]));
-    let more = "[[recogniser]]\nname = \"onnx\"\nmodel = \"faces.onnx\"\ninput = \"arcface\"\n\
+    let more = "[[recogniser]]\nname = \"onnx\"\nmodel = \"faces.onnx\"\npreprocess = \"arcface\"\n\
                 [[method]]\nname = \"laplacian\"\n\
                 [[method]]\nname = \"theirs\"\nmethod = \"onnx:quality.onnx\"\n\
                 [[method]]\nname = \"dropout\"\n\
@@ -197,15 +197,43 @@ fn onnx_networks_and_sharpness_are_measured_too() {
         here.run(&["benchmark", "bad.toml"]).refused_with(message);
     };
     refused("onnx:quality.onnx", "onnx:faces.onnx", "gives one number for a face");
-    refused("input = \"arcface\"", "", "does not say how it wants its pixels");
-    refused("input = \"arcface\"", "heads = 4", "preset and heads belong to checkpoints");
-    refused("input = \"arcface\"", "input = \"arc\"", "no input specification");
+    refused("preprocess = \"arcface\"", "", "does not say how it wants its pixels");
+    refused("preprocess = \"arcface\"", "heads = 4", "preset and heads belong to checkpoints");
+    refused("preprocess = \"arcface\"", "preprocess = \"arc\"", "no input specification");
     refused(
         "name = \"laplacian\"",
         "name = \"detector-score\"",
         "attn-fiqa score --method detection-score",
     );
     refused("onnx:quality.onnx", "onnx:gone.onnx", "cannot be read");
+}
+
+#[test]
+fn a_study_takes_models_by_name() {
+    let here = eight_faces();
+    let run = |args: &[&str]| {
+        let mut command = here.command(args);
+        command.env("ATTN_FIQA_HOME", here.path("home"));
+        Ran::from(command.output().expect("the program"))
+    };
+    here.run(&["model", "convert", "built-in", "m.safetensors"]).ended_with(0);
+    run(&["model", "add", "m.safetensors", "--name", "mine"]).ended_with(0);
+    let study = STUDY.split("[[recogniser]]").next().expect("a part");
+    let with = |model: &str| {
+        format!(
+            "{study}[[recogniser]]\nname = \"own\"\nmodel = \"{model}\"\n[[method]]\nname = \
+             \"attn\"\nmodel = \"{model}\"\n"
+        )
+    };
+    let table = |model: &str| {
+        here.write("named.toml", with(model));
+        run(&["benchmark", "named.toml", "--output", model]).ended_with(0).stdout().to_owned()
+    };
+    assert_eq!(table("mine"), table("built-in"));
+    here.write("named.toml", with("cvlface-vit-b"));
+    run(&["benchmark", "named.toml"]).refused_with("`attn-fiqa model pull cvlface-vit-b`");
+    here.write("named.toml", with("yours"));
+    run(&["benchmark", "named.toml"]).refused_with("yours' cannot be read");
 }
 
 #[test]
@@ -219,7 +247,8 @@ fn a_killed_run_goes_on_where_it_was() {
     }
     here.write("set/pair_list.txt", pairs);
     let study = STUDY.split("[[recogniser]]").next().expect("a part").replace("10", "0");
-    let rest = "[[recogniser]]\nname = \"own\"\nmodel = \"builtin\"\n[[method]]\nname = \"attn\"\n";
+    let rest =
+        "[[recogniser]]\nname = \"own\"\nmodel = \"built-in\"\n[[method]]\nname = \"attn\"\n";
     here.write("study.toml", format!("{study}{rest}"));
 
     let mut child = here
@@ -335,8 +364,12 @@ fn errors_name_the_keys_of_the_description() {
     said("lists = { set = \"names.txt\" }", "", "lists = { DATASET = \"FILE\" } beside embeddings");
     said("scores.txt", "scores.csv", "column = \"NAME\"");
     let model = "model = \"faces.onnx\"";
-    said("embeddings = { set = \"emb.npy\" }\nlists = { set = \"names.txt\" }", model, "input = ");
-    let several = "name = \"q\"\nmethod = \"onnx:faces.onnx\"\ninput = \"arcface\"";
+    said(
+        "embeddings = { set = \"emb.npy\" }\nlists = { set = \"names.txt\" }",
+        model,
+        "preprocess = ",
+    );
+    let several = "name = \"q\"\nmethod = \"onnx:faces.onnx\"\npreprocess = \"arcface\"";
     said("name = \"attn\"", several, "norm_of = \"RECOGNISER\"");
     said("name = \"attn\"", "name = \"attn\"\npreset = \"b\"", "line 17: no preset 'b'");
     said("name = \"attn\"", "method = \"attn\"", "line 17: a [[method]] needs a name");

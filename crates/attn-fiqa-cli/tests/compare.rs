@@ -147,7 +147,8 @@ fn advise_says_what_rejection_buys() {
     assert_eq!(table.numbers("fnmr_after"), [0.0, 0.0]);
     assert!(table.numbers("fnmr_before")[0] > 0.09);
     assert!(
-        ran.stderr.contains("reject below 2: 5.00 % of images go, FNMR at FMR 0.05 falls from"),
+        ran.stderr
+            .contains("reject below 2: 5.00 % of images are rejected, FNMR at FMR 0.05 falls from"),
         "{}",
         ran.stderr
     );
@@ -172,7 +173,7 @@ fn bad_input_is_refused_with_file_and_line() {
     here.write("short.txt", "faces/A0_0001.jpg 1\n");
     edc("short.txt").refused_with("short.txt: has no quality for 399 of 400 images");
     here.write("twice.txt", "a 1\na 2\n");
-    edc("twice.txt").refused_with("twice.txt, line 2: 'a' was given another quality on line 1");
+    edc("twice.txt").refused_with("twice.txt, line 2: 'a' has another quality on line 1");
     here.write("mated.txt", "a b 1 0.5\nc d 1 0.4\n");
     here.run(&["verify", "--pairs", "mated.txt"]).refused_with("mated.txt: all 2 pairs are mated");
     here.write("empty.txt", "");

@@ -76,7 +76,7 @@ fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
     let model = model("safetensors");
     let model = model.to_str().unwrap();
     here.run(&["model", "inspect", model]).refused(&format!(
-        "{model}: does not say how many attention heads it has, and tensor shapes cannot tell: \
+        "{model}: does not say how many attention heads it has, and tensor shapes do not determine it: \
          give the number of heads (plausible for width 40: 1, 2, 4, 5) (--heads N or --preset \
          NAME)"
     ));

@@ -1,4 +1,4 @@
-//! What the bands of quality cost in errors.
+//! Error rates by bands of quality.
 
 use attn_fiqa::score::Band;
 
@@ -7,12 +7,12 @@ use crate::error::{EvalError, check_count};
 use crate::rates::OperatingPoint;
 use crate::statistics::ratio;
 
-/// The comparisons whose worse picture is in one band.
+/// The comparisons whose worse image is in one band.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BandErrors {
-    /// `None` for pictures whose quality could not be computed.
+    /// `None` for images whose quality could not be computed.
     pub band: Option<Band>,
-    /// Pictures of the band that some comparison shows.
+    /// Images of the band that some comparison shows.
     pub images: usize,
     /// Mated comparisons.
     pub mated: usize,
@@ -58,11 +58,10 @@ pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
     Some([low, high])
 }
 
-/// The errors of each band at a threshold that is the same for all, as a system in
-/// use has it: one row a band, the worst first, with a row before them for failures
-/// if there are any. A comparison belongs to the band of its worse picture.
+/// The errors of each band at one threshold for all, as in a deployed system: one row per band, the worst first, with a row before them for failures
+/// if there are any. A comparison belongs to the band of its worse image.
 ///
-/// `qualities` has one quality an image that `pairs` number.
+/// `qualities` holds one quality per image, indexed by `pairs`.
 ///
 /// # Errors
 ///

@@ -58,7 +58,7 @@ impl Comparisons {
     /// Most comparisons of one set.
     pub const MAX: usize = u32::MAX as usize;
 
-    /// Takes one score and one label a comparison.
+    /// Takes one score and one label per comparison.
     ///
     /// # Errors
     ///

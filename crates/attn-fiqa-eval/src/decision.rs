@@ -11,7 +11,7 @@ use crate::edc::{Evaluator, Weights};
 use crate::error::{EvalError, check_rate};
 use crate::statistics::weighted_quantile;
 
-/// Distances this much beyond a threshold that is a similarity are looked at too:
+/// Distances this much beyond a threshold that is a similarity are checked too:
 /// far more than the rounding of an arccosine.
 const DISTANCE_SLACK: f64 = 1e-9;
 
@@ -53,7 +53,7 @@ impl Target {
     }
 
     /// Whether it asks for less than one false match among `non_mated` comparisons,
-    /// so that the threshold rests on chance.
+    /// so that the threshold is a matter of chance.
     pub fn is_unresolved(self, non_mated: u64) -> bool {
         matches!(self, Self::Fmr(rate) if rate * (non_mated as f64) < 1.0)
     }

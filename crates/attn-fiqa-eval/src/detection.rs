@@ -20,14 +20,14 @@ pub struct WidthBin {
     pub matched: usize,
 }
 
-/// What was found in a set of pictures against what should have been.
+/// What was found in a set of images against what should have been.
 #[derive(Debug, Clone, Default)]
 pub struct DetectionAccuracy {
-    /// Pictures compared.
+    /// Images compared.
     pub images: usize,
-    /// Pictures that hold a face of the reference.
+    /// Images that hold a face of the reference.
     pub images_with_faces: usize,
-    /// Of these, pictures in which at least one face of the reference was not found.
+    /// Of these, images in which at least one face of the reference was not found.
     pub images_missed: usize,
     /// Faces of the reference.
     pub expected: usize,
@@ -92,7 +92,7 @@ impl DetectionAccuracy {
         ratio(self.matched(), self.found)
     }
 
-    /// Fraction of the pictures with faces in which one was missed.
+    /// Fraction of the images with faces in which one was missed.
     pub fn missed_image_fraction(&self) -> Option<f64> {
         ratio(self.images_missed, self.images_with_faces)
     }

@@ -8,7 +8,7 @@ use crate::error::EvalError;
 /// Pairs whose products are summed side by side.
 const LANES: usize = 8;
 
-/// One embedding an image, as a recognition network gave them.
+/// One embedding per image, as a recognition network gave them.
 ///
 /// Row-major `[images, dim]`, not normalised: comparisons do that.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Takes `values`, row-major, `dim` numbers an image.
+    /// Takes `values`, row-major, `dim` numbers per image.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Embeddings {
     }
 
     /// The cosine of the angle between the two embeddings of each pair, −1 to 1;
-    /// `norms` has one number an embedding.
+    /// `norms` has one number per embedding.
     ///
     /// A sum of products in the order of the numbers is a chain of additions that wait
     /// for each other; several pairs are summed side by side, each in that order.

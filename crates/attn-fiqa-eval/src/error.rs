@@ -61,8 +61,8 @@ pub enum EvalError {
     },
     /// A value called a cosine is none.
     #[error(
-        "score {index} is {value}, which is no cosine; expected −1 to 1, so say that the scores \
-         are similarities or distances of another kind"
+        "score {index} is {value}, which is not a cosine; expected −1 to 1, or another scale: \
+         similarities or distances"
     )]
     NoCosine {
         /// Position of the comparison.
@@ -71,7 +71,7 @@ pub enum EvalError {
         value: f64,
     },
     /// A threshold grid for cosines was asked for other scores.
-    #[error("InsightFace's thresholds are for cosines; try exact thresholds for other scores")]
+    #[error("InsightFace's thresholds need cosines; use exact thresholds for other scores")]
     NeedsCosines,
     /// An embedding of length zero has no direction.
     #[error("embedding {index} is zero and has no direction; the network or the file is damaged")]
@@ -99,8 +99,8 @@ pub enum EvalError {
         /// What would be valid.
         expected: &'static str,
     },
-    /// A protocol was asked for a target that it does not know.
-    #[error("the protocol {protocol} fixes its threshold at {expected}, not at {found}")]
+    /// A protocol was asked for a target that it does not support.
+    #[error("the protocol {protocol} needs {expected} as its target, not {found}")]
     Target {
         /// Name of the protocol.
         protocol: &'static str,
@@ -110,7 +110,7 @@ pub enum EvalError {
         found: String,
     },
     /// More comparisons than can be counted.
-    #[error("{count} comparisons are more than the {limit} that can be handled")]
+    #[error("{count} comparisons are more than the limit of {limit}")]
     TooMany {
         /// How many there are.
         count: usize,

@@ -1,6 +1,6 @@
 //! Quality, bands and rejection by group, without any comparison.
 //!
-//! What the groups' error rates are is [`fairness`](crate::rejection::fairness)'s to say.
+//! Error rates of groups are computed by [`fairness`](crate::rejection::fairness).
 
 use attn_fiqa::score::Band;
 
@@ -8,7 +8,7 @@ use crate::bands::{Z, wilson};
 use crate::error::{EvalError, check_count};
 use crate::statistics::{quantile, ratio};
 
-/// Images of a group out of all of it.
+/// A part of a group's images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Proportion {
     /// How many.
@@ -57,7 +57,7 @@ pub struct GroupQualities {
 ///
 /// # Errors
 ///
-/// If there is no image, or not one group an image.
+/// If there is no image, or not one group per image.
 pub fn by_group(
     qualities: &[i8],
     (groups, group_of): (&[String], &[u32]),

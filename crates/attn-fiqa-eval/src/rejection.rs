@@ -1,5 +1,5 @@
-//! What it buys to reject images below a quality: the threshold adviser, and the
-//! table of fairness.
+//! What rejecting images below a quality achieves: advice on a quality
+//! threshold, and its effect by group.
 //!
 //! Unlike the protocols of [`crate::edc`], which discard comparisons, this rejects
 //! images, as a system does that asks for another photo.
@@ -62,13 +62,13 @@ pub struct Advice {
     pub before: [f64; 2],
     /// Interval of the FNMR before.
     pub before_interval: Option<Interval>,
-    /// After it, with the threshold of comparisons found again for the target: FMR
+    /// After it, with the threshold of comparisons recomputed for the target: FMR
     /// realised and FNMR; absent if a kind of comparison is used up.
     pub after: Option<[f64; 2]>,
     /// Interval of the FNMR after.
     pub after_interval: Option<Interval>,
     /// Interval of FNMR before − FNMR after, from the same replicates: above 0, the
-    /// rejection helps for sure at that level.
+    /// rejection helps significantly.
     pub gain_interval: Option<Interval>,
     /// FNMR after it, with the threshold of comparisons left where it was.
     pub after_at_fixed_threshold: Option<f64>,
@@ -87,10 +87,10 @@ impl std::fmt::Display for Advice {
         };
         let fraction = percent(self.rejected as f64 / self.images as f64);
         let target = self.target;
-        write!(f, "reject below {}: {fraction} of images go, ", self.reject_below)?;
+        write!(f, "reject below {}: {fraction} of images are rejected, ", self.reject_below)?;
         let before = percent(self.before[1]) + &within(&self.before_interval);
         match self.after {
-            None => write!(f, "and too few comparisons are left to tell the FNMR at {target}"),
+            None => write!(f, "and too few comparisons are left to measure the FNMR at {target}"),
             Some([_, after]) => {
                 let change = if after < self.before[1] { "falls" } else { "goes" };
                 let after = percent(after) + &within(&self.after_interval);
@@ -105,7 +105,7 @@ impl std::fmt::Display for Advice {
 ///
 /// # Errors
 ///
-/// If there is not one pair a comparison or a pair's image has no quality, or a
+/// If there is not one pair per comparison or a pair's image has no quality, or a
 /// fraction or rate is not between 0 and 1.
 pub fn advise(
     evaluator: &Evaluator<'_>,
@@ -170,7 +170,7 @@ pub fn advise(
     })
 }
 
-/// One group's row of the table of fairness.
+/// The effect on one group.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct GroupRow {
     /// The group; `None` for the row of all images.
@@ -197,7 +197,7 @@ pub struct GroupRow {
 ///
 /// # Errors
 ///
-/// As [`advise`], and if there is not one group an image.
+/// As [`advise`], and if there is not one group per image.
 pub fn fairness(
     evaluator: &Evaluator<'_>,
     pairs: &[Pair],

@@ -275,7 +275,7 @@ fn a_plain_list_is_read_with_images_and_without() {
     folder.write("more/a.png", "another");
     let error = folder.said(&open(BenchmarkKind::Pairs, folder.path()).expect_err("which?"));
     assert!(
-        error.contains("'a' fits several entries, such as 'images/a.png' and 'more/a.png'"),
+        error.contains("'a' matches several entries, such as 'images/a.png' and 'more/a.png'"),
         "{error}"
     );
 }

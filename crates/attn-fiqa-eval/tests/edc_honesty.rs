@@ -312,10 +312,7 @@ fn what_cannot_be_measured_is_refused_by_position() {
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     let error = evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fnmr(0.05)]);
     let error = error.expect_err("refused").to_string();
-    assert_eq!(
-        error,
-        "the protocol crfiqa fixes its threshold at a false match rate, not at FNMR 0.05"
-    );
+    assert_eq!(error, "the protocol crfiqa needs a false match rate as its target, not FNMR 0.05");
     assert!(evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fmr(2.0)]).is_err());
 }
 

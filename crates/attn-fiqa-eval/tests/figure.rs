@@ -1,21 +1,22 @@
 //! Figures from plain numbers: where the data land, and what the files are.
 
+use attn_fiqa_eval::edc::Series;
 use attn_fiqa_eval::figure::{
-    Bar, BoxGroup, BoxPanel, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcRole, EdcSeries,
-    Figure, FigureError, Histogram, ScoreGroup, SvgColours, bars, box_plots, det_curves, edc_grid,
+    Bar, BoxGroup, BoxPanel, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcSeries, Figure,
+    FigureError, Histogram, ScoreGroup, SvgColours, bars, box_plots, det_curves, edc_grid,
     page_css, score_distributions,
 };
 
-fn series(name: &str, role: EdcRole, points: &[(f64, f64)]) -> EdcSeries {
-    EdcSeries { name: name.to_owned(), role, points: points.to_vec(), band: Vec::new() }
+fn series(name: &str, kind: Series, points: &[(f64, f64)]) -> EdcSeries {
+    EdcSeries { name: name.to_owned(), kind, points: points.to_vec(), band: Vec::new() }
 }
 
 /// A curve that falls from `from` by the power `bend` over the papers' grid.
-fn falling(name: &str, role: EdcRole, from: f64, bend: f64) -> EdcSeries {
+fn falling(name: &str, kind: Series, from: f64, bend: f64) -> EdcSeries {
     let grid = (0..20).map(|step| f64::from(step) * 0.05);
-    let mut curve = series(name, role, &[]);
+    let mut curve = series(name, kind, &[]);
     curve.points = grid.map(|x| (x, from * (1.0 - x).powf(bend))).collect();
-    if role == EdcRole::Method {
+    if kind == Series::Method {
         curve.band = curve.points.iter().map(|&(x, y)| (x, y * 0.8, y * 1.2)).collect();
     }
     curve
@@ -23,10 +24,10 @@ fn falling(name: &str, role: EdcRole, from: f64, bend: f64) -> EdcSeries {
 
 fn panel(title: &str, methods: usize) -> EdcPanel {
     let mut series: Vec<EdcSeries> = (0..methods)
-        .map(|n| falling(&format!("method-{n}"), EdcRole::Method, 0.05, 1.0 + n as f64))
+        .map(|n| falling(&format!("method-{n}"), Series::Method, 0.05, 1.0 + n as f64))
         .collect();
-    series.push(falling("random", EdcRole::Random, 0.05, 0.0));
-    series.push(falling("theoretical best", EdcRole::TheoreticalBest, 0.05, 30.0));
+    series.push(falling("random", Series::Random, 0.05, 0.0));
+    series.push(falling("theoretical best", Series::TheoreticalBest, 0.05, 30.0));
     EdcPanel { title: title.to_owned(), series, steps: false }
 }
 
@@ -144,7 +145,7 @@ fn every_kind_is_whole_in_both_formats() {
 
 #[test]
 fn a_curve_lands_where_its_axes_say() {
-    let curve = series("m", EdcRole::Method, &[(0.0, 0.4), (0.5, 0.1), (1.0, 0.0)]);
+    let curve = series("m", Series::Method, &[(0.0, 0.4), (0.5, 0.1), (1.0, 0.0)]);
     let mut panel = EdcPanel { title: String::new(), series: vec![curve], steps: false };
     let svg = edc_grid("", &[panel.clone()], 1, None).expect("a figure").svg(SvgColours::Fixed);
     let all = lines(&svg, "#0072b2");
@@ -166,8 +167,7 @@ fn a_curve_lands_where_its_axes_say() {
 
 #[test]
 fn a_method_keeps_its_colour_from_panel_to_panel() {
-    let flat =
-        |name, rate| series(name, EdcRole::Method, &[(0.0, rate), (0.3, rate), (0.95, rate)]);
+    let flat = |name, rate| series(name, Series::Method, &[(0.0, rate), (0.3, rate), (0.95, rate)]);
     let panels = [vec![flat("a", 0.1), flat("b", 0.2)], vec![flat("b", 0.2)]]
         .map(|series| EdcPanel { title: String::new(), series, steps: false });
     let svg = edc_grid("", &panels, 2, None).expect("a figure").svg(SvgColours::Fixed);
@@ -178,18 +178,18 @@ fn a_method_keeps_its_colour_from_panel_to_panel() {
 #[test]
 fn names_cannot_leave_their_element() {
     let name = "</text><script>alert('\"&\u{1}')</script>";
-    let curve = series(name, EdcRole::Method, &[(0.0, 0.1), (0.5, 0.05)]);
+    let curve = series(name, Series::Method, &[(0.0, 0.1), (0.5, 0.05)]);
     let panel = EdcPanel { title: name.to_owned(), series: vec![curve], steps: false };
     let svg = edc_grid(name, &[panel], 1, None).expect("a figure").svg(SvgColours::Page);
     assert!(!svg.contains("<script") && !svg.contains('\u{1}'), "{svg}");
-    assert!(svg.contains("&lt;script&gt;alert(&#39;&quot;&amp;\u{fffd}&#39;)"), "{svg}");
+    assert!(svg.contains("&lt;script&gt;alert('&quot;&amp;\u{fffd}')"), "{svg}");
 }
 
 #[test]
 fn what_cannot_be_drawn_is_refused() {
     let empty = edc_grid("EDC", &[], 1, None);
     assert!(matches!(empty, Err(FigureError::Empty { .. })));
-    let gap = series("m", EdcRole::Method, &[(0.0, f64::NAN)]);
+    let gap = series("m", Series::Method, &[(0.0, f64::NAN)]);
     let panel = EdcPanel { title: String::new(), series: vec![gap], steps: false };
     let message = edc_grid("EDC", &[panel], 1, None).expect_err("no number").to_string();
     assert_eq!(message, "the figure 'EDC' has NaN in 'm'; expected a finite number");

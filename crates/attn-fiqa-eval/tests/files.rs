@@ -68,7 +68,7 @@ fn what_is_wrong_with_a_list_of_pairs_is_said_with_its_line() {
     );
     assert_eq!(
         said(pairs("a b 1\nc d 0\nb a 0\n")),
-        "list, line 3: 'a b' was given another label on line 1; which of them is meant?"
+        "list, line 3: 'a b' has another label on line 1; keep one of the two"
     );
     let error = PairList::parse("list", &b"a b 1\n\xff b 0\n"[..]);
     assert_eq!(said(error), "list, line 2: is not UTF-8 text");
@@ -138,13 +138,13 @@ fn what_is_wrong_with_qualities_is_said_with_its_line() {
     assert!(said(qualities("a.jpg inf\n")).starts_with("scores, line 1: "));
     assert_eq!(
         said(qualities("a.jpg 1\nb.jpg 2\na.jpg 3\n")),
-        "scores, line 3: 'a.jpg' was given another quality on line 1; which of them is meant?"
+        "scores, line 3: 'a.jpg' has another quality on line 1; keep one of the two"
     );
     assert!(qualities("a.jpg 1\na.jpg 1\n").is_ok(), "the same again is no contradiction");
     let file = qualities("x/1.jpg 1\ny/1.jpg 2\n").expect("qualities");
     assert_eq!(
         said(file.for_images(&names(&["1"]), Failed::Refuse, Missing::Fail)),
-        "scores: '1' fits several entries, such as 'x/1.jpg' and 'y/1.jpg'; give longer names"
+        "scores: '1' matches several entries, such as 'x/1.jpg' and 'y/1.jpg'; give longer names"
     );
     assert_eq!(
         said(file.for_images(&names(&["x/1", "2", "3"]), Failed::Refuse, Missing::Fail)),
@@ -263,7 +263,7 @@ fn arrays_are_read_strictly() {
     assert!(refused(b"\x93NUMPY\x09\x00xx").contains("version 9"));
     assert!(refused(&npy_with_header(&header("<i8", "False", "(2,)"), &doubles)).contains("'<i8'"));
     let fortran = npy_with_header(&header("<f4", "True", "(2, 2)"), &[0; 16]);
-    assert!(refused(&fortran).contains("column by column"));
+    assert!(refused(&fortran).contains("column-major"));
     let short = npy_with_header(&header("<f4", "False", "(3,)"), &[0; 8]);
     assert!(refused(&short).contains("needs 12 bytes of numbers, but there are 8"));
     let vast = npy_with_header(&header("<f4", "False", "(18446744073709551615, 9)"), &[0; 8]);
@@ -288,7 +288,5 @@ fn groups_are_numbered_in_order() {
     assert_eq!(groups.for_images(&names(&["a"])).expect("it").0, ["dark tone", "light tone"]);
     let twice = folder.write("t.txt", "a x\na y\n");
     let error = GroupFile::read(&twice, None).expect_err("a contradiction");
-    assert!(
-        folder.said(&error).starts_with("t.txt, line 2: 'a' was given another group on line 1")
-    );
+    assert!(folder.said(&error).starts_with("t.txt, line 2: 'a' has another group on line 1"));
 }

@@ -108,7 +108,7 @@ fn folds_are_as_equal_as_can_be_and_must_hold_something() {
     let set = Comparisons::new(distances, set.mated().to_vec(), ScoreScale::Distance);
     let set = set.expect("comparisons");
     let error = verification(&set, &equal_folds(20, 10), grid).expect_err("no cosines");
-    assert!(error.to_string().contains("for cosines"));
+    assert!(error.to_string().contains("need cosines"));
     assert!(verification(&set, &equal_folds(20, 10), ThresholdGrid::Exact).is_ok());
 }
 
@@ -151,7 +151,9 @@ fn advice_is_what_is_left_when_the_images_are_gone() {
     assert_eq!((none.rejected, none.after), (0, Some(none.before)));
     let all = give(Reject::Fraction(1.0));
     assert_eq!((all.rejected, all.after), (300, None));
-    assert!(all.to_string().ends_with("too few comparisons are left to tell the FNMR at FMR 0.05"));
+    assert!(
+        all.to_string().ends_with("too few comparisons are left to measure the FNMR at FMR 0.05")
+    );
 }
 
 #[test]
@@ -182,7 +184,10 @@ fn advice_has_intervals_that_hold_it_and_says_it_in_a_sentence() {
     assert!(advice.gain_interval.is_some_and(|gain| gain.low > 0.0), "{advice:?}");
     let sentence = advice.to_string();
     assert!(sentence.starts_with("reject below "), "{sentence}");
-    assert!(sentence.contains(" of images go, FNMR at FMR 1e-2 falls from "), "{sentence}");
+    assert!(
+        sentence.contains(" of images are rejected, FNMR at FMR 1e-2 falls from "),
+        "{sentence}"
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! One head of self-attention, `softmax(scale · q·kᵀ) · v`, without the matrix of
-//! all token pairs.
+//! One head of self-attention, `softmax(scale · q·kᵀ) · v`, without the full matrix of
+//! logits.
 //!
-//! The head's keys and values are laid out as packed weights; then a few queries at
-//! a time meet all keys, become probabilities, and meet all values, while their
-//! rows of logits are in the first-level cache.
+//! The head's keys and values are packed as weights. A block of queries is multiplied by
+//! all keys, goes through the softmax and is multiplied by all values while its rows of
+//! logits are in the L1 cache.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use crate::quantize::to_bf16;
 use crate::softmax::{powers, scale_rows};
 use crate::{Accumulate, Epilogue, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
 
-/// Queries that go through together: one tile of the packed product.
+/// Queries per block: the rows of one tile of the packed product.
 const QUERIES: usize = 14;
 
 /// The shape of `qkv`, `[token, (query | key | value), head, head_dim]`, and the
@@ -29,10 +29,10 @@ pub struct AttentionShape {
     pub scale: f32,
 }
 
-/// One head's queries, keys and values in turn; kept by every thread, so that a
-/// steady run allocates nothing here.
+/// The buffers of one head, one set per thread, so that a steady run allocates nothing.
 struct Scratch {
-    /// What the logits are multiplied by; f32 queries have it in them already.
+    /// The factor of the logits. f32 queries are scaled when they are loaded, so it only
+    /// counts for bf16.
     scale: f32,
     query_words: Vec<u32>,
     keys: PackedWeights,
@@ -49,8 +49,8 @@ thread_local! {
 /// `out` `[token, head_dim]`.
 ///
 /// With [`Precision::Bf16`] and [`Precision::Int8`] the factors of both products are
-/// bf16 where the machine multiplies these, and f32 elsewhere: probabilities are too
-/// uneven for bytes.
+/// bf16 where the machine has a bf16 dot product, and f32 elsewhere: the range of
+/// probabilities is too wide for int8.
 ///
 /// # Panics
 ///
@@ -88,7 +88,7 @@ pub fn attention(
     }
 }
 
-/// `None` where the general matrix product is faster than ours.
+/// The precision of the fused kernel; `None` where the general matrix product is faster.
 fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
     #[cfg(target_arch = "x86_64")]
     match (precision, isa.0) {
@@ -105,7 +105,7 @@ fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
 }
 
 impl Scratch {
-    /// The one that is there, if it is of this shape.
+    /// This thread's buffers, allocated anew if the shape has changed.
     fn fitting(
         kept: &mut Option<Self>,
         isa: Isa,
@@ -130,7 +130,7 @@ impl Scratch {
         })
     }
 
-    /// Takes one head's queries, keys and values, `[token][head_dim]` each.
+    /// Packs one head's queries, keys and values, `[token][head_dim]` each.
     fn load<'a>(&mut self, rows: [impl Iterator<Item = &'a [f32]>; 3], scale: f32) {
         let [queries, keys, values] = rows;
         let (isa, head_dim) = (self.keys.isa(), self.keys.inputs());
@@ -175,7 +175,7 @@ impl Scratch {
     }
 }
 
-/// The same with the whole matrix of logits, by the general matrix product.
+/// The same with the full matrix of logits, by the general matrix product.
 fn whole_matrix(isa: Isa, [query, key, value]: [Matrix<'_>; 3], scale: f32, out: &mut [f32]) {
     thread_local! {
         static LOGITS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };

@@ -1,9 +1,9 @@
-//! Convolution of each channel with a filter of its own.
+//! Depthwise convolution.
 //!
-//! Channels lie together, so they are the lanes of a register, and a filter's tap is one
-//! product for all of them. Four neighbouring cells are summed at once: a tap that was
-//! loaded is used four times. At the border the taps outside are left out, which is what
-//! a border of zeros would give.
+//! Channels are contiguous, so they are the lanes of a register, and one tap of a filter is
+//! one multiplication for all of them. Four neighbouring cells are summed at once, so that
+//! each loaded tap is used four times. Taps beyond the border are skipped, which is the same
+//! as padding with zeros.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use crate::Isa;
 use crate::features::Features;
 use crate::isa::for_every_isa;
 
-/// Cells that are summed together.
+/// Cells summed together.
 const CELLS: usize = 4;
-/// Channels that are summed together: one AVX-512 register, two or four of others.
+/// Channels summed together: one AVX-512 register, two of AVX2 or four of SSE2 and NEON.
 const LANES: usize = 16;
 
-/// Filters of an odd side, one a channel, with bias, followed by `max(x, 0)`. The map is
-/// surrounded by zeros, half the filter's side wide.
+/// A depthwise convolution with bias and ReLU: one filter of odd side per channel, padded by
+/// half its side.
 #[derive(Debug, Clone)]
 pub struct Depthwise {
     isa: Isa,
@@ -41,14 +41,14 @@ impl Depthwise {
     pub fn new(isa: Isa, weight: &[f32], bias: &[f32], side: usize, stride: usize) -> Self {
         assert!(side % 2 == 1 && stride > 0, "a filter of side {side} at stride {stride}");
         let (channels, taps) = (bias.len(), side * side);
-        assert_eq!(weight.len(), channels * taps, "not one filter a channel");
+        assert_eq!(weight.len(), channels * taps, "expected one filter per channel");
         let weights = (0..taps * channels)
             .map(|place| weight[place % channels * taps + place / channels])
             .collect();
         Self { isa, channels, side, stride, weights, bias: bias.to_vec() }
     }
 
-    /// What a cell of the input and of the output holds.
+    /// Channels of the input and of the output.
     pub fn channels(&self) -> usize {
         self.channels
     }
@@ -59,8 +59,8 @@ impl Depthwise {
         cells.div_ceil(self.stride)
     }
 
-    /// The given rows of the output, `[row, column, channel]`. The same bits on every
-    /// instruction set, and for a row in any company.
+    /// The given rows of the output, `[row, column, channel]`. The bits of a row depend neither
+    /// on the instruction set nor on the other rows.
     ///
     /// # Panics
     ///
@@ -167,12 +167,12 @@ fn some_channels<const WINDOWS: usize, const WIDTH: usize>(
     for tap_row in 0..rows {
         for tap_column in 0..columns {
             let at = weights_from + (tap_row * side + tap_column) * channels;
-            // SAFETY: no tap lies behind the last one, which the assertion above found
+            // SAFETY: no tap comes after the last one, which the assertion above found
             // among the weights.
             let tap = unsafe { lanes::<WIDTH>(weights, at) };
             for (place, sums) in sums.iter_mut().enumerate() {
                 let cell = tap_row * x.columns + place * stride + tap_column;
-                // SAFETY: no window's tap lies behind the last one's last, which the
+                // SAFETY: no tap comes after the last window's last one, which the
                 // assertion above found among the values.
                 let input = unsafe { lanes::<WIDTH>(x.values, from + cell * channels) };
                 for ((sum, input), tap) in sums.iter_mut().zip(input).zip(tap) {

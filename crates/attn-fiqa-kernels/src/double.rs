@@ -1,8 +1,8 @@
-//! Sums in f64 over rows of f32: one matrix meets one vector, too thin for [`gemm`](crate::gemm()).
+//! Sums in f64 over rows of f32: a matrix–vector product, too thin for [`gemm`](crate::gemm()).
 
 use crate::isa::for_every_isa;
 
-/// Partial sums kept side by side: two AVX-512 registers, four AVX2, eight SSE2.
+/// Partial sums: two AVX-512 registers, four AVX2, eight SSE2.
 const LANES: usize = 16;
 
 for_every_isa! {
@@ -10,7 +10,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// When the lengths do not belong together.
+    /// When the lengths do not match.
     pub fn matrix_vector(matrix: &[f32], x: &[f64], bias: &[f64], out: &mut [f64]) {
         assert!(!x.is_empty() && matrix.len() == x.len() * out.len(), "a matrix has other sides");
         assert_eq!(bias.len(), out.len(), "a bias is not one value a row");
@@ -34,7 +34,7 @@ for_every_isa! {
     }
 }
 
-/// Over [`LANES`] lanes that are added up in order at the end.
+/// A dot product over [`LANES`] partial sums, which are added in order at the end.
 #[inline(always)]
 fn dot(row: &[f32], x: &[f64]) -> f64 {
     let mut lanes = [0.0f64; LANES];

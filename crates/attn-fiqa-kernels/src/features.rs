@@ -1,6 +1,6 @@
-//! What a convolution reads.
+//! The input of a convolution.
 
-/// Features of an image's cells inside a slice, `[row, column, channel]`.
+/// A view of a feature map in a slice, `[row, column, channel]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Features<'a> {
     pub(crate) values: &'a [f32],

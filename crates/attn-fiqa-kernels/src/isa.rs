@@ -1,4 +1,4 @@
-//! Which instruction sets the machine has, proved once by looking.
+//! Instruction sets, detected at run time.
 
 #[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
@@ -8,20 +8,20 @@ use crate::Precision;
 /// The environment variable that forces an instruction set, by its name.
 pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 
-/// An instruction set that this machine was found to have.
+/// An instruction set that was detected on this machine.
 ///
-/// There is no way to make one except by detection, which is what makes the
-/// calls that take it sound. Every kernel takes it as an argument and keeps to it: nothing
-/// here reads a process-wide setting, so one process can run several instruction sets.
+/// It can only be made by detection, which is what makes the functions that take it sound.
+/// Every kernel takes it as an argument and uses no other: nothing here reads a process-wide
+/// setting, so one process can run several instruction sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(pub(crate) Kind);
 
-/// Each holds all that stand before it.
+/// Each includes all that precede it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// Portable code with what every machine of the target has.
+    /// Portable code for the target's baseline.
     Baseline,
-    /// Kernels of our own for what every aarch64 has.
+    /// NEON, which every aarch64 machine has.
     #[cfg(target_arch = "aarch64")]
     Neon,
     /// With fused multiply–adds.
@@ -54,7 +54,7 @@ impl Kind {
         Self::Avx512Bf16,
     ];
 
-    /// Those of this machine, narrowest first: all up to the first that it lacks.
+    /// Those of this machine, narrowest first, up to the first that it lacks.
     fn detected() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().take_while(|kind| match kind {
             Self::Baseline => true,
@@ -105,7 +105,7 @@ impl std::error::Error for IsaError {}
 impl Isa {
     /// The instruction set that `ATTN_FIQA_ISA` names, or [`Isa::widest`] if it is not set.
     ///
-    /// Read anew at every call and kept nowhere: a caller asks once and carries the answer.
+    /// Read anew at every call: a caller asks once and keeps the answer.
     ///
     /// # Errors
     ///
@@ -121,14 +121,7 @@ impl Isa {
         }
     }
 
-    /// [`Isa::from_env`].
-    #[doc(hidden)]
-    pub fn asked_for() -> Result<Self, IsaError> {
-        Self::from_env()
-    }
-
-    /// The widest instruction set that this machine was found to have and that is not
-    /// slower than the one before it.
+    /// The widest instruction set of this machine that is not slower than the one before it.
     pub fn widest() -> Self {
         let fast = Kind::detected().filter(|kind| !kind.is_slow());
         Self(fast.last().expect("no baseline: this is a bug"))
@@ -139,7 +132,7 @@ impl Isa {
         Kind::detected().map(Self).collect()
     }
 
-    /// Whether packed f32 weights have a kernel of their own here; elsewhere
+    /// Whether packed f32 weights have a kernel for this instruction set; without one,
     /// [`gemm`](crate::gemm()) is faster.
     pub fn has_packed_f32(self) -> bool {
         #[cfg(target_arch = "x86_64")]
@@ -162,8 +155,7 @@ impl Isa {
         &[]
     }
 
-    /// Whether there is an instruction for dot products of bf16; elsewhere these are
-    /// widened to f32 and multiplied as such.
+    /// Whether there is a bf16 dot product instruction; without one, bf16 is widened to f32.
     pub(crate) fn has_bf16_dot(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return self.0 == Kind::Avx512Bf16;
@@ -190,9 +182,9 @@ impl Isa {
     }
 }
 
-/// Whether a dot product of bf16 takes longer than the two multiply–adds of f32 that it
-/// replaces. So it was measured (`examples/peak.rs`) on Intel's model 207 (Emerald
-/// Rapids), at half the rate of f32; model 143 (Sapphire Rapids) is the same core.
+/// Whether a bf16 dot product takes longer than the two f32 multiply–adds that it replaces.
+/// It does on Intel's model 207 (Emerald Rapids), at half the rate of f32 as measured by
+/// `examples/peak.rs`; model 143 (Sapphire Rapids) is the same core.
 #[cfg(target_arch = "x86_64")]
 fn bf16_dot_is_slow() -> bool {
     // A fact of the machine, and on a virtual one each CPUID traps.
@@ -215,9 +207,8 @@ fn detect_slow_bf16_dot() -> bool {
     name.as_flattened() == INTEL && family == 6 && SLOW_MODELS.contains(&model)
 }
 
-/// Compiles one body for every instruction set and calls the one that an
-/// [`Isa`] stands for. The body is plain Rust; the compiler vectorises it with
-/// the registers that each wrapper allows.
+/// Compiles one body for every instruction set and dispatches on an [`Isa`]. The body is plain
+/// Rust, which the compiler vectorises with the features that each wrapper enables.
 macro_rules! for_every_isa {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$doc])*

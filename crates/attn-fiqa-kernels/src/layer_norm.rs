@@ -2,7 +2,7 @@
 
 use crate::isa::for_every_isa;
 
-/// Partial sums kept side by side: one AVX-512 register, two AVX2, four SSE2.
+/// Partial sums: one AVX-512 register, two AVX2, four SSE2.
 const LANES: usize = 16;
 
 for_every_isa! {
@@ -33,7 +33,7 @@ for_every_isa! {
 
 for_every_isa! {
     /// `out = (x − mean) / √(variance + eps)`, row by row: [`layer_norm()`] without its
-    /// affine part, which a linear behind it takes up when it is loaded.
+    /// affine part, which is folded into the linear layer after it when that is loaded.
     ///
     /// # Panics
     ///

@@ -1,15 +1,15 @@
-//! Sums of an image's rows.
+//! Accumulating an image's rows, for downscaling by area.
 
 use crate::isa::for_every_isa;
 
 for_every_isa! {
-    /// `sums[i] += weight · levels[i]`: a row's share in what covers it.
+    /// `sums[i] += weight · levels[i]`, where levels are pixel values of 0 to 255.
     ///
     /// # Panics
     ///
     /// When the two differ in length.
     pub fn add_levels(levels: &[u8], weight: f32, sums: &mut [f32]) {
-        assert_eq!(levels.len(), sums.len(), "one sum a level");
+        assert_eq!(levels.len(), sums.len(), "levels and sums differ in length");
         for (sum, &level) in sums.iter_mut().zip(levels) {
             *sum += weight * f32::from(level);
         }

@@ -1,18 +1,17 @@
-//! CPU arithmetic of attn-fiqa: slices in, slices out; no idea what a face is.
+//! CPU kernels of attn-fiqa: slices in, slices out. Nothing here knows about faces.
 //!
-//! 1. [`Isa`] says which instruction sets this machine has. A value of it is the
-//!    proof that the check was made, so the kernels need no further one; it is chosen by
-//!    the caller, passed to every kernel and governs all of them.
-//! 2. [`gemm()`] multiplies matrices seen through [`Matrix`] and [`MatrixMut`].
-//! 3. [`PackedWeights`] multiplies by weights that stay the same, in one of three
-//!    [`Precision`]s, and finishes each sum before it is stored.
-//! 4. [`attention`] mixes the tokens of one head.
-//! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work on rows.
-//! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for what a score is read from.
-//! 7. [`Depthwise`] filters each channel of [`Features`] on its own, and [`patches()`]
-//!    makes an image's pixels the rows of a product. A convolution of 1×1 is
-//!    [`PackedWeights::apply`] on the cells.
-//! 8. [`add_levels`] sums an image's rows, for shrinking.
+//! 1. [`Isa`] is an instruction set that was detected on this machine. Holding one proves the
+//!    detection, so kernels need no further check. The caller chooses it and passes it to
+//!    every kernel.
+//! 2. [`gemm()`] multiplies matrices, given as [`Matrix`] and [`MatrixMut`] views.
+//! 3. [`PackedWeights`] multiplies by constant weights in one of three [`Precision`]s and
+//!    applies an [`Epilogue`] to each sum before it is stored.
+//! 4. [`attention`] computes one head of self-attention.
+//! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work row by row.
+//! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for the means that a score is computed from.
+//! 7. [`Depthwise`] is a depthwise convolution of [`Features`], and [`patches()`] is im2col for an
+//!    image. A 1×1 convolution is [`PackedWeights::apply`] on the cells.
+//! 8. [`add_levels`] accumulates an image's rows, for downscaling by area.
 //!
 //! # Invariant
 //!

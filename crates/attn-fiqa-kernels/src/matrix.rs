@@ -30,7 +30,7 @@ impl<'a> Matrix<'a> {
         Self::strided(data, rows, cols, cols)
     }
 
-    /// The same elements with rows and columns exchanged; nothing is moved.
+    /// The transpose, as a view.
     pub fn transposed(self) -> Self {
         Self {
             data: self.data,

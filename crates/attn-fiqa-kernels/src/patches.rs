@@ -1,31 +1,30 @@
-//! An image's pixels as the rows of a product.
+//! im2col: an image's pixels as the rows of a matrix product.
 
 use crate::isa::for_every_isa;
 
-/// The windows of a convolution over an image: square, from the edge on, so many pixels
-/// apart.
+/// The windows of a convolution over an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatchShape {
     /// Pixels on a side of a patch: 3 or 4.
     pub side: usize,
     /// Pixels from one patch to the next.
     pub stride: usize,
-    /// Pixels by which the first patch begins before the image, above and to the left.
+    /// Padding above and to the left of the image, in pixels.
     pub padding: usize,
 }
 
 impl PatchShape {
-    /// The numbers of a patch: `[row, column, colour]`.
+    /// Numbers per patch, `[row, column, colour]`.
     pub const fn levels(self) -> usize {
         3 * self.side * self.side
     }
 }
 
 for_every_isa! {
-    /// One row of patches, as numbers 0 … 255: `out` is `[patch, row, column, colour]`,
-    /// `shape.levels()` numbers a patch.
+    /// One row of patches with values of 0 to 255: `out` is `[patch, row, column, colour]`,
+    /// [`PatchShape::levels`] numbers per patch.
     ///
-    /// `rgb` is an image `[row, column, colour]` of `width` pixels a row. The patches begin
+    /// `rgb` is an image `[row, column, colour]` of `width` pixels per row. The patches begin
     /// at its row `stride · patch_row − padding`, the first at column `−padding`, and there
     /// are as many as `out` holds. What lies beyond the image is 0.
     ///
@@ -35,8 +34,8 @@ for_every_isa! {
     pub fn patches(
         rgb: &[u8], width: usize, shape: PatchShape, patch_row: usize, out: &mut [f32],
     ) {
-        assert!(width > 0 && rgb.len().is_multiple_of(3 * width), "an image is whole rows");
-        assert!(out.len().is_multiple_of(shape.levels()), "whole patches");
+        assert!(width > 0 && rgb.len().is_multiple_of(3 * width), "rgb is not whole rows");
+        assert!(out.len().is_multiple_of(shape.levels()), "out is not whole patches");
         match shape.side {
             3 => fill::<9, 27>(rgb, 3 * width, shape, patch_row, out),
             4 => fill::<12, 48>(rgb, 3 * width, shape, patch_row, out),

@@ -1,4 +1,4 @@
-//! The most that one core does: the yardstick of every kernel.
+//! Peak arithmetic of one core: the roof that kernels are measured against.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -9,12 +9,11 @@ use crate::isa::Kind;
 use crate::isa::for_every_isa;
 use crate::{Isa, Precision};
 
-/// Chains side by side: more than any machine needs to hide an instruction's latency.
+/// Independent chains: more than any machine needs to hide an instruction's latency.
 const CHAINS: usize = 24;
 
-/// Does `rounds` rounds of independent multiply–adds in registers, by the widest
-/// instruction for `precision`, and returns how many operations that were (a
-/// product and its sum are two).
+/// Executes `rounds` rounds of independent multiply–adds in registers with the widest
+/// instruction for `precision`, and returns the number of operations (a multiply–add is two).
 pub fn peak_operations(isa: Isa, precision: Precision, rounds: usize) -> f64 {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,7 +1,7 @@
-//! How finely a product's factors are represented.
+//! The number format of a product's factors, and what is done with its sums.
 
-/// The representation of a linear layer's weights and inputs. Sums and everything
-/// outside the products stay in f32.
+/// The number format of a linear layer's weights and inputs. Sums and everything outside the
+/// products stay in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// IEEE single precision: the reference.
@@ -9,8 +9,8 @@ pub enum Precision {
     F32,
     /// Brain float: eight bits of mantissa, the range of f32; products are summed in f32.
     Bf16,
-    /// Eight-bit integers: a scale for each output's weights, a scale and a zero
-    /// point for each row of the input, found from that row; sums are exact.
+    /// 8-bit integers: symmetric per output for the weights, asymmetric per row for the input,
+    /// quantized dynamically; i32 sums are exact.
     Int8,
 }
 
@@ -28,12 +28,12 @@ impl Precision {
     }
 }
 
-/// What is done with a product before it is stored.
+/// The operation fused into a product before its sums are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Epilogue {
-    /// The product and the bias replace what was there.
+    /// Stores product + bias.
     Overwrite,
-    /// The product and the bias are added to what was there: a residual connection.
+    /// Adds product + bias to the output: a residual connection.
     Add,
     /// As [`Epilogue::Overwrite`], then `max(x, 0)`. NaN stays NaN.
     Relu,
@@ -44,7 +44,7 @@ pub enum Epilogue {
 }
 
 impl Epilogue {
-    /// Whether the product is added to what was there.
+    /// Whether the product is added to the output.
     pub(crate) fn adds(self) -> bool {
         matches!(self, Self::Add | Self::AddRelu)
     }

@@ -1,7 +1,7 @@
-//! Rows of numbers as 32-bit words: one f32, two bf16 or four bytes.
+//! Conversion of rows to 32-bit words of two bf16 or four quantized bytes.
 //!
-//! One step of every kernel takes one word of the input and one word of each
-//! output's weights, so all precisions share one layout and one loop.
+//! One K step of every kernel takes one word of the input and one word of each output's
+//! weights, so all precisions share one layout and one loop.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -11,9 +11,9 @@ use crate::Isa;
 use crate::isa::Kind;
 use crate::isa::for_every_isa;
 
-/// Inputs in a word of bf16.
+/// bf16 values per word.
 pub(crate) const BF16_PER_WORD: usize = 2;
-/// Inputs in a word of bytes.
+/// Bytes per word.
 pub(crate) const BYTES_PER_WORD: usize = 4;
 
 /// The nearest bf16, ties to even; NaN stays NaN.
@@ -31,9 +31,8 @@ pub(crate) fn bf16_value(bits: u32) -> f32 {
     f32::from_bits(bits << 16)
 }
 
-/// Rows `[row, inputs]` to words of two bf16, an odd row's last word padded with zero.
-///
-/// What is too small for a bf16 with all its digits may become zero.
+/// Converts rows `[row, inputs]` to words of two bf16; the last word of an odd row is padded
+/// with zero. Subnormal numbers may become zero.
 pub(crate) fn to_bf16(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     if isa.has_bf16_dot() {
@@ -64,7 +63,7 @@ for_every_isa! {
 }
 
 for_every_isa! {
-    /// Words of two bf16, one from each of two rows of the same length.
+    /// Converts two rows of the same length to words of two bf16, one from each.
     pub(crate) fn to_bf16_pairs(low: &[f32], high: &[f32], words: &mut [u32]) {
         for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
             *word = bf16_bits(low) | bf16_bits(high) << 16;
@@ -73,7 +72,8 @@ for_every_isa! {
 }
 
 for_every_isa! {
-    /// Rows `[row, inputs]` to f32 that are the nearest bf16, an odd row padded with zero.
+    /// Rounds rows `[row, inputs]` to the nearest bf16, stored as f32; odd rows are padded with
+    /// zero.
     pub(crate) fn round_to_bf16(x: &[f32], inputs: usize, words: &mut [u32]) {
         let width = inputs.next_multiple_of(BF16_PER_WORD);
         for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(width)) {
@@ -85,16 +85,16 @@ for_every_isa! {
     }
 }
 
-/// How a row's bytes stand for numbers: `value = scale · (byte − zero)`.
+/// The quantization of a row: `value = scale · (byte − zero_point)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct QuantParams {
     pub(crate) scale: f32,
     pub(crate) zero_point: i32,
 }
 
-/// Rows `[row, inputs]` to words of four unsigned bytes, padded with zero bytes,
-/// each row by the range that it spans. A row that holds NaN or infinity gets
-/// the scale NaN, so that it is seen in the result.
+/// Quantizes rows `[row, inputs]` to words of four unsigned bytes, each row by its own range;
+/// the last word is padded with zero bytes. A row with NaN or infinity gets the scale NaN, so
+/// that the result shows it.
 pub(crate) fn quantize_rows(
     isa: Isa,
     x: &[f32],
@@ -116,8 +116,8 @@ pub(crate) fn quantize_rows(
     plain_quantize_rows(isa, x, inputs, words, params);
 }
 
-/// A row's scale and zero point and the factor that its values are brought to steps by,
-/// from the range that it spans; `Err` where it is all zeros or holds what is no number.
+/// A row's parameters, the inverse of its scale and its zero point as f32, from its range;
+/// `Err` with the parameters where it is all zeros or not finite.
 #[inline(always)]
 fn quant_params(
     row: &[f32],
@@ -172,8 +172,7 @@ for_every_isa! {
     }
 }
 
-/// The least and the greatest value, zero included; a NaN among the values makes
-/// both NaN.
+/// The least and the greatest of the values and zero; both are NaN if a value is not finite.
 #[inline(always)]
 fn range_with_zero(row: &[f32]) -> (f32, f32) {
     const LANES: usize = 16;

@@ -31,10 +31,9 @@ for_every_isa! {
     }
 }
 
-/// Softmax of `scale · logits` in two halves around a product of bf16. Every row of
-/// `logits` `[rows, cols]` becomes the words of `e^(scale · (logit − highest))` in bf16, and
-/// `inverses` take what a row of the product is to be multiplied by. Leaves `logits` in
-/// disorder.
+/// The first half of a softmax of `scale · logits` around a product of bf16. Every row of
+/// `logits` `[rows, cols]` becomes `e^(scale · (logit − highest))` in bf16; `inverses` receives
+/// the factor for each row of the product. Overwrites `logits`.
 pub(crate) fn powers(
     isa: Isa,
     logits: &mut [f32],

@@ -5,6 +5,7 @@
 //! limits, refuses what would come out with wrong colours or with part of the
 //! image made up, and notes what was ignored on the way.
 
+#[cfg(feature = "video")]
 mod animation;
 mod container;
 mod entropy;
@@ -37,8 +38,10 @@ use crate::panics::catching;
 use crate::pixels::Image;
 use crate::status::{Failure, Status};
 
+#[cfg(feature = "video")]
 pub(crate) use animation::{each_frame, is_animation};
 pub use format::VIDEO_NOT_IMAGE;
+#[cfg(feature = "source")]
 pub(crate) use format::{HEAD, starts_as_image};
 pub use note::Note;
 
@@ -96,6 +99,7 @@ impl Default for DecodeLimits {
 
 /// A decoded image and what was ignored or changed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decoded {
     /// The pixels, upright and in the order red, green, blue.
     pub image: Image,
@@ -134,7 +138,7 @@ pub struct Decoded {
 /// the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Admitted { format, bytes, mut notes } = admit(bytes, limits)?;
-    // The decoders are other people's code, fed with bytes from anywhere. A
+    // The decoders are third-party code, fed with untrusted bytes. A
     // panic in one of them is a fault of that file and must cost that file's
     // row only. Nothing is shared with the closure that a panic could leave
     // half-changed.
@@ -153,7 +157,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
 ///
 /// It is read from the file's header, which is cheap, and errs upwards: up to about twice
 /// what is used. It is exact about nothing that a header does not say; so a lossless WebP
-/// may hold so many tables of codes that they outweigh its pixels.
+/// may hold more tables of codes than pixels.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What is known of a face besides its pixels, however it was found.
+//! What is known about a face besides its pixels.
 
 use std::fmt;
 
@@ -6,14 +6,15 @@ use crate::align::Landmarks;
 use crate::align::landmark_file::ListedFace;
 use crate::detect::{Face, FaceBox};
 
-/// How a crop came to be.
+/// The origin of a crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CropOrigin {
-    /// The image was taken for an aligned face and scored as it is.
+    /// The image was treated as an aligned face and scored as it is.
     Aligned,
     /// The face was found by the detector and aligned by its landmarks.
     Detected,
-    /// The face was found by the detector and aligned by the landmarks of a second look.
+    /// The face was found by the detector and aligned by refined landmarks.
     Refined,
     /// The face was aligned by landmarks that were given.
     Landmarks,
@@ -41,7 +42,7 @@ impl fmt::Display for CropOrigin {
 /// upright image, the centre of its top-left pixel being (0, 0).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceInfo {
-    /// How its crop came to be.
+    /// The origin of its crop.
     pub crop_origin: CropOrigin,
     /// Its number in the image, 0 being the largest, by the box or, where only
     /// landmarks are given, by the distance between the eyes.
@@ -50,7 +51,7 @@ pub struct FaceInfo {
     pub bounds: Option<FaceBox>,
     /// The landmarks that it was aligned by.
     pub landmarks: Option<Landmarks>,
-    /// How sure the detector is, 0 to 1.
+    /// The detector's confidence, 0 to 1.
     pub confidence: Option<f32>,
 }
 
@@ -77,7 +78,7 @@ impl FaceInfo {
         }
     }
 
-    /// An image that was taken for a face.
+    /// An image that is treated as an aligned face.
     pub fn aligned() -> Self {
         Self {
             crop_origin: CropOrigin::Aligned,

@@ -30,7 +30,7 @@
 //! | a wish for maps or embeddings | a [`Request`](engine::Request) that asks for them |
 //! | only the faces, or only crops | [`find_faces`](pipeline::find_faces), [`crop_faces`](pipeline::crop_faces) |
 //!
-//! Programs that do each of these stand in the folder `examples`: `score_photo`,
+//! The folder `examples` has a program for each of these: `score_photo`,
 //! `score_crops`, `stream_folder`, `maps`, `embeddings`.
 //!
 //! # What holds
@@ -40,12 +40,29 @@
 //! - What is wrong with an image is a [`Failure`](status::Failure) in its answer; only what
 //!   is wrong with the request, the model or the machine is an error.
 //! - Nothing is resized, reordered or dropped without a [`Note`](decode::Note).
-//! - Bytes from strangers are parsed within limits that hold before anything is allocated,
+//! - Untrusted bytes are parsed within limits that are checked before anything is allocated,
 //!   and nothing in a model file is executed.
 //!
-//! The modules stand in the order of an image's way. What is computed, exactly, is
-//! documented in [`score`].
+//! # Features
+//!
+//! All but `heic` are on by default. A program that has its images in memory and its faces
+//! aligned or detected needs none but `builtin-model`, and then pulls in no archive readers,
+//! no ONNX runtime and no fonts.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `builtin-model` | the built-in model and detector, embedded in the program |
+//! | `onnx` | detectors, recognisers and quality networks from ONNX files ([`onnx`]) |
+//! | `source` | images from folders, patterns, lists and archives ([`source`]) |
+//! | `video` | animations and videos, frame by frame |
+//! | `visualize` | maps, overlays and contact sheets ([`visualize`]) |
+//! | `heic` | HEIC images |
+//!
+//! The modules are in the order in which an image passes through them. The scores are defined
+//! in [`score`].
 
+pub mod input;
+#[cfg(feature = "source")]
 pub mod source;
 
 pub mod decode;
@@ -55,6 +72,10 @@ pub mod resize;
 pub mod align;
 #[cfg(feature = "builtin-model")]
 mod convolution;
+#[cfg_attr(
+    not(feature = "onnx"),
+    allow(dead_code, reason = "much of it serves only detectors from ONNX files")
+)]
 pub mod detect;
 pub mod face;
 
@@ -67,6 +88,7 @@ pub mod pickle;
 pub mod vit;
 
 pub mod measure;
+#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod random;
 pub mod recognise;
@@ -81,6 +103,8 @@ pub mod best;
 mod buffer_pool;
 pub mod panics;
 mod regular_file;
+mod sanitize;
 pub mod status;
 pub mod threads;
+#[cfg(feature = "visualize")]
 pub mod visualize;

@@ -9,7 +9,7 @@ pub struct PatchMap {
 
 impl PatchMap {
     pub(crate) fn new(grid: usize, values: Vec<f32>) -> Self {
-        assert_eq!(values.len(), grid * grid, "a map holds one value a patch: this is a bug");
+        assert_eq!(values.len(), grid * grid, "a map holds one value per patch: this is a bug");
         Self { grid, values }
     }
 

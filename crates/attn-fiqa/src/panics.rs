@@ -1,4 +1,4 @@
-//! Panics of other people's code that this library turns into errors.
+//! Panics of decoders and runtimes, turned into errors.
 //!
 //! Decoders and the ONNX runtime are fed with bytes from anywhere. Where one of them panics,
 //! the library returns an error for that file; but the program's panic hook runs first and by
@@ -41,6 +41,7 @@ pub(crate) fn catching<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
 
 /// Does `work`, called from inside of [`catching`], as if nothing were caught: a panic of the
 /// caller's own code is to be seen.
+#[cfg(any(test, feature = "video"))]
 pub(crate) fn reported<T>(work: impl FnOnce() -> T) -> T {
     let _mark = Mark { before: CAUGHT.replace(false) };
     work()

@@ -12,7 +12,7 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// An RGB image: `[row, column, channel]`, 8 bits a channel, at least one pixel.
+/// An RGB image: `[row, column, channel]`, 8 bits per channel, at least one pixel.
 ///
 /// # Examples
 ///
@@ -74,7 +74,7 @@ impl Image {
         &self.rgb
     }
 
-    /// The pixels, given away.
+    /// The pixels, by value.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }

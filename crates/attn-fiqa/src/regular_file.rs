@@ -1,4 +1,4 @@
-//! Opens a stranger's path for reading if a regular file lies there, and never waits for
+//! Opens an untrusted path for reading if a regular file lies there, and never waits for
 //! anything else.
 //!
 //! Opening a pipe waits for its other end, reading a device may never end, and what lies
@@ -46,7 +46,7 @@ impl From<io::Error> for ReadError {
 /// Opens the regular file at `path`, following links, and returns what the system says of
 /// the file that was opened.
 pub(crate) fn open_regular_file(path: &Path) -> Result<(File, Metadata), OpenError> {
-    // Merely opening a device can set it in motion, so it is looked at first. This look
+    // Merely opening a device can set it in motion, so its type is checked first. This look
     // decides nothing: what is there a moment later may be something else.
     check(&fs::metadata(path)?)?;
     let mut options = OpenOptions::new();

@@ -74,10 +74,11 @@ pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Option<Ima
     Image::from_rgb(width, height, rgb)
 }
 
-/// Resizes a grid of one number a cell, row-major, from `(rows, columns)` to
+/// Resizes a grid of one number per cell, row-major, from `(rows, columns)` to
 /// `(rows, columns)`, with the geometry of [`resize_bilinear`].
 ///
 /// The caller owns both shapes: they are positive and `values` fills the first.
+#[cfg(feature = "visualize")]
 pub(crate) fn resize_bilinear_grid(
     values: &[f32],
     (rows, columns): (usize, usize),

@@ -119,7 +119,7 @@ impl Failure {
 
     /// A failure of the given kind.
     ///
-    /// Messages repeat what decoders and the system say, and so what a stranger's file
+    /// Messages repeat what decoders and the system say, and so what an untrusted file
     /// makes them say. A row must stay a row: control characters and line breaks become
     /// spaces, and of a message longer than [`Failure::MAX_MESSAGE`] the middle is left
     /// out, since its cause comes first and its advice last.
@@ -129,7 +129,7 @@ impl Failure {
     }
 }
 
-/// What stands for the part of a message that is left out.
+/// Marks the part of a message that is left out.
 const LEFT_OUT: &str = " … ";
 
 fn one_short_line(message: String) -> String {

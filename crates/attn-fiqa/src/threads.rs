@@ -1,13 +1,18 @@
-//! The processor that everything shares: worker threads and their instruction set.
+//! Worker threads and their instruction set.
 //!
-//! Decoding, detection, the score's network and other people's networks all run
-//! on one pool, so that there are never more busy threads than asked for, and all
-//! products of our own networks on one instruction set.
+//! Decoding, detection, the ViT and ONNX networks all run on one pool, so that there are never
+//! more busy threads than asked for. The built-in kernels all use one instruction set.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub use attn_fiqa_kernels::{ISA_VARIABLE, Isa, IsaError};
+
+/// Both run on `rayon` threads; only `rten`'s own can be handed to it.
+#[cfg(feature = "onnx")]
+type Pool = rten::ThreadPool;
+#[cfg(not(feature = "onnx"))]
+type Pool = rayon::ThreadPool;
 
 /// A handle on worker threads and on the instruction set that they compute with; clones
 /// share the threads.
@@ -26,7 +31,7 @@ pub use attn_fiqa_kernels::{ISA_VARIABLE, Isa, IsaError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Threads {
-    pool: Arc<rten::ThreadPool>,
+    pool: Arc<Pool>,
     isa: Isa,
 }
 
@@ -77,15 +82,8 @@ impl Threads {
         if wanted > Self::MAX {
             return Err(ThreadsError::TooMany { wanted });
         }
-        // The pool of `rten` is the one that can be handed to it; it runs what it
-        // is given on the calling thread where it could not be started.
-        let pool = rten::ThreadPool::with_num_threads(wanted);
-        let started = pool.run(|| rayon::current_thread_index().is_some());
-        if started {
-            Ok(Self { pool: Arc::new(pool), isa })
-        } else {
-            Err(ThreadsError::NotStarted { wanted })
-        }
+        let pool = start(wanted).ok_or(ThreadsError::NotStarted { wanted })?;
+        Ok(Self { pool: Arc::new(pool), isa })
     }
 
     /// How many there are.
@@ -93,20 +91,38 @@ impl Threads {
         self.install(rayon::current_num_threads)
     }
 
-    /// The instruction set of all products of our own networks.
+    /// The instruction set of the built-in kernels.
     pub fn isa(&self) -> Isa {
         self.isa
     }
 
     /// Runs `work` on these threads, and whatever it splits itself into.
     pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.run(work)
+        #[cfg(feature = "onnx")]
+        return self.pool.run(work);
+        #[cfg(not(feature = "onnx"))]
+        self.pool.install(work)
     }
 
     /// The pool as the ONNX runtime wants it.
+    #[cfg(feature = "onnx")]
     pub(crate) fn pool(&self) -> Arc<rten::ThreadPool> {
         Arc::clone(&self.pool)
     }
+}
+
+/// A pool of `threads`, or of one per core if that is 0; `None` if the system gives none.
+#[cfg(feature = "onnx")]
+fn start(threads: usize) -> Option<Pool> {
+    let pool = Pool::with_num_threads(threads);
+    // Where it could not be started, it runs what it is given on the calling thread.
+    pool.run(|| rayon::current_thread_index().is_some()).then_some(pool)
+}
+
+/// A pool of `threads`, or of one per core if that is 0; `None` if the system gives none.
+#[cfg(not(feature = "onnx"))]
+fn start(threads: usize) -> Option<Pool> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
 }
 
 #[cfg(test)]

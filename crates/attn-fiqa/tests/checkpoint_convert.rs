@@ -60,6 +60,7 @@ fn rounded(dtype: WeightDtype, name: &str, value: f32) -> f32 {
         WeightDtype::F32 => value,
         WeightDtype::F16 => f16::from_f32(value).to_f32(),
         WeightDtype::Bf16 => bf16::from_f32(value).to_f32(),
+        other => panic!("{}", other.name()),
     }
 }
 

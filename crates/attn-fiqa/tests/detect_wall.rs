@@ -44,6 +44,6 @@ fn what_limits_faces_is_a_note() {
     assert!(found < 240);
     let expected = Note::FacesLookedForReduced { to: (1920, 32), often_missed_below: Some(112) };
     assert_eq!(notes, [expected]);
-    let text = "faces looked for at 1920×32, ones below about 112 pixels are often missed";
+    let text = "faces searched at 1920×32, ones below about 112 pixels are often missed";
     assert_eq!(notes[0].to_string(), text);
 }

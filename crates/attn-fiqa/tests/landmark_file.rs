@@ -98,7 +98,7 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
     assert_eq!(
         file.report().to_string(),
         "7 of 10 images found (4 by path, 2 by file name, 1 by file name without ending), \
-         2 not told apart from others of the same name; 1 listed paths not used"
+         2 ambiguous among others of the same name; 1 listed paths not used"
     );
 }
 

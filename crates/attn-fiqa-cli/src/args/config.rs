@@ -9,7 +9,7 @@ use toml::Value;
 /// The keys, which are the names of their flags.
 const KEYS: [&str; 7] = ["model", "precision", "jobs", "batch", "cache", "color", "log-format"];
 
-/// Keys whose value may be a file, which is looked for beside the configuration first.
+/// Keys whose value may be a path, relative to the folder of the configuration.
 const PATHS: [&str; 2] = ["model", "cache"];
 
 /// Values of flags where neither the command line nor the environment gives one.

@@ -73,8 +73,8 @@ impl InputArgs {
     }
 
     /// The same, with the frames of animations and videos as images.
-    pub(crate) fn open_with_frames(&self, films: VideoOptions) -> anyhow::Result<Sources> {
-        self.open_all(Some(films))
+    pub(crate) fn open_with_frames(&self, videos: VideoOptions) -> anyhow::Result<Sources> {
+        self.open_all(Some(videos))
     }
 
     fn open_all(&self, videos: Option<VideoOptions>) -> anyhow::Result<Sources> {

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::ops::RangeBounds;
 use std::str::FromStr;
 
+use attn_fiqa_eval::Fraction;
+
 /// A finite number within `range`; `expected` says which that is.
 fn within<T>(text: &str, range: impl RangeBounds<T>, expected: &str) -> Result<T, String>
 where
@@ -15,12 +17,13 @@ where
 
 /// From 0 to 1, both included.
 pub(super) fn fraction(text: &str) -> Result<f64, String> {
-    within(text, 0.0..=1.0, "a number from 0 to 1")
+    let fraction = text.parse::<Fraction>().map(Fraction::get);
+    fraction.map_err(|_| "expected a number from 0 to 1".to_owned())
 }
 
-/// From 0 to 1, both included, in single precision.
+/// The same in single precision.
 pub(super) fn fraction_f32(text: &str) -> Result<f32, String> {
-    within(text, 0.0..=1.0, "a number from 0 to 1")
+    fraction(text).map(|fraction| fraction as f32)
 }
 
 /// A false match rate at which a threshold can be set: above 0 and up to 0.5.

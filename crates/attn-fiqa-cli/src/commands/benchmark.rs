@@ -15,10 +15,11 @@ use super::compare::thousandths;
 use crate::args::{BenchmarkArgs, RunOptions};
 use crate::exit::Exit;
 use crate::log;
+use crate::models::find_for_study;
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &BenchmarkArgs, run: &RunOptions) -> anyhow::Result<Exit> {
-    let mut config = StudyConfig::read(&args.study)?;
+    let mut config = StudyConfig::read_with(&args.study, &find_for_study)?;
     if let Some(missing) = args.missing {
         config.settings.missing = missing.into();
     }

@@ -100,8 +100,9 @@ fn main_row(mut rows: Vec<CropRow>) -> Option<CropRow> {
     let size = rows.first()?.size.unwrap_or_default();
     let boxes: Option<Vec<FaceBox>> = rows.iter().map(|row| row.face?.bounds).collect();
     let main = boxes.and_then(|boxes| main_face(&boxes, size)).unwrap_or(0);
-    let row = rows.swap_remove(main);
-    Some(CropRow { is_first: true, ..row })
+    let mut row = rows.swap_remove(main);
+    row.is_first = true;
+    Some(row)
 }
 
 /// Copies the text lists below some folders to the same places below another; one that is

@@ -28,7 +28,7 @@ impl CropFolder {
     }
 
     /// Writes a crop under `stem` and the format's ending, or with `-2`, `-3`, …
-    /// behind the stem where this run has a file of that name already. Returns
+    /// after the stem where this run has a file of that name already. Returns
     /// its name inside the folder.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl CropFolder {
         let name = self.name(stem, 1);
         if !self.taken.insert(name.clone()) {
             let message = format!(
-                "'{}' was written of another picture, whose name differs in its ending",
+                "'{}' was written for another image, whose name differs in its extension",
                 name.display()
             );
             return Ok(Err(Failure::new(Status::NotWritten, message)));

@@ -1,4 +1,4 @@
-//! `attn-fiqa degrade`: the same faces, worse in known ways and strengths.
+//! `attn-fiqa degrade`: faces degraded in known ways and strengths.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ struct Degraded {
     outcome: Result<Vec<Made>, Failure>,
 }
 
-/// One picture that was written.
+/// One image that was written.
 struct Made {
     /// `None` for the face as it is.
     kind: Option<Degradation>,
@@ -73,7 +73,7 @@ struct Plan {
     folder: PathBuf,
     kinds: Vec<Degradation>,
     levels: Vec<Level>,
-    /// One picture a face, so large a share of them degraded.
+    /// One image per face, of which this fraction is degraded.
     mixed: Option<f64>,
     seed: u64,
 }
@@ -94,8 +94,8 @@ impl Plan {
         if let Some(share) = self.mixed {
             let drawn = sample_degradation(&self.kinds, share, seed);
             let (kind, level) = drawn.map_or((None, Level::NONE), |(k, level)| (Some(k), level));
-            let picture = kind.map(|kind| kind.apply(crop, level, seed));
-            self.write(&name, picture.as_ref().unwrap_or(crop))?;
+            let image = kind.map(|kind| kind.apply(crop, level, seed));
+            self.write(&name, image.as_ref().unwrap_or(crop))?;
             return Ok(vec![Made { kind, level, seed, file: name }]);
         }
         let mut made = vec![Made {
@@ -130,7 +130,7 @@ fn same_name(relative: &Path) -> Failure {
     Failure::new(
         Status::NotWritten,
         format!(
-            "another image of this run is called '{}' too, and its pictures have that name: \
+            "another image of this run is called '{}' too, and its images have that name: \
              degrade the inputs into folders of their own",
             relative.display()
         ),
@@ -148,7 +148,7 @@ fn slashed(path: &Path) -> String {
     parts.join("/")
 }
 
-/// What was made, one row a picture.
+/// What was made, one row per image.
 struct Manifest(csv::Writer<NewFile>);
 
 impl Manifest {

@@ -53,7 +53,7 @@ impl Session {
         ]
     }
 
-    /// How the run's pictures become crops; finding faces shares the engine's threads.
+    /// How the run's images become crops; detection shares the engine's threads.
     pub(super) fn faces(&self, input: &InputArgs, faces: &FaceArgs) -> anyhow::Result<FaceOptions> {
         faces.options(input, self.engine.threads())
     }
@@ -84,7 +84,7 @@ impl Session {
         self.run_counting(sources, pipeline, input, run, Summary::count, sink)
     }
 
-    /// The same with another way to take note of a row.
+    /// The same with another way to count a row.
     pub(super) fn run_counting(
         &self,
         sources: Sources,

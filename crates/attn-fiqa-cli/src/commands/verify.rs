@@ -1,4 +1,4 @@
-//! `attn-fiqa verify`: how well embeddings tell persons apart.
+//! `attn-fiqa verify`: how well embeddings distinguish persons.
 
 use anyhow::bail;
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE};
@@ -99,7 +99,7 @@ fn bands_table(
         "quality",
         "target",
         "threshold",
-        "pictures",
+        "images",
         "mated",
         "non_mated",
         "fnmr",

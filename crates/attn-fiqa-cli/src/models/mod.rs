@@ -1,6 +1,7 @@
 //! Models by name: what is known, what the user added, what lies in the cache.
 
 mod entry;
+mod for_study;
 mod hub;
 mod locate;
 mod pins;
@@ -8,6 +9,7 @@ mod pull;
 mod registry;
 
 pub(crate) use entry::{Entry, Whereabouts};
+pub(crate) use for_study::find_for_study;
 pub(crate) use hub::Hub;
 pub(crate) use locate::{BUILT_IN, Located, locate};
 pub(crate) use pull::{Accepted, pull};

@@ -74,8 +74,8 @@ enum What {
 }
 
 /// The columns of a run: path, face and status, the scores and the quality, how the face was
-/// found, those on request, and message. Where nothing is looked for there are
-/// no columns on faces.
+/// found, those on request, and message. Without detection there are
+/// no columns about faces.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
     /// All of them, in order.
@@ -92,7 +92,7 @@ pub(crate) struct ColumnChoice<'a> {
     /// The names of what is scored by, at least one.
     pub(crate) methods: &'a [String],
     pub(crate) on_request: &'a [Column],
-    /// Whether faces are looked for.
+    /// Whether faces are detected.
     pub(crate) faces: bool,
     pub(crate) jitter: bool,
 }
@@ -245,7 +245,7 @@ impl Record {
         Self { status: failure.status, message: message_of(&failure), ..self }
     }
 
-    /// An image whose faces could not be looked for, or that has none.
+    /// An image that could not be searched for faces, or that has none.
     pub(crate) fn without_face(path: String, failure: Failure) -> Self {
         Self::new(path, None, &[]).failed(failure)
     }

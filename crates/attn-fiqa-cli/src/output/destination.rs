@@ -57,7 +57,7 @@ impl Write for Destination {
 }
 
 /// A file written beside its place and moved there when it is complete: nobody
-/// ever reads half of it, and a failed run leaves nothing behind.
+/// ever reads half of it, and a failed run leaves nothing.
 ///
 /// What is no place for a file (standard output, another open descriptor, a pipe, a
 /// device) is written to as it is and never replaced.
@@ -84,7 +84,7 @@ impl NewFile {
         if path.is_dir() {
             anyhow::bail!("cannot write '{}': it is a folder", path.display());
         }
-        let path = &behind_links(path)?;
+        let path = &resolve_links(path)?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -170,7 +170,7 @@ fn descriptor(path: &Path) -> Option<u32> {
         if folders.contains(&parent) {
             return path.file_name()?.to_str()?.parse().ok();
         }
-        // The descriptor's own link, to the file behind it, is never followed.
+        // The descriptor's own link, to its file, is never followed.
         let target = fs::read_link(&path).ok()?;
         path = parent.join(target);
     }
@@ -212,7 +212,7 @@ fn standard_output() -> io::Result<File> {
 const MAX_LINKS: usize = 40;
 
 /// The file that a path leads to, there or not: it is replaced, and not a link to it.
-fn behind_links(path: &Path) -> anyhow::Result<PathBuf> {
+fn resolve_links(path: &Path) -> anyhow::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
@@ -226,7 +226,7 @@ fn behind_links(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// The folder that a file lies in or would lie in, its links followed.
 pub(crate) fn folder_of(path: &Path) -> PathBuf {
-    let path = behind_links(path).unwrap_or_else(|_| path.to_owned());
+    let path = resolve_links(path).unwrap_or_else(|_| path.to_owned());
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

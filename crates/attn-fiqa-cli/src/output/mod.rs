@@ -47,7 +47,7 @@ pub(crate) fn choose_format(
         Some("parquet") => Ok(FormatChoice::Parquet),
         Some("txt") => Ok(FormatChoice::Txt),
         _ => bail!(
-            "cannot tell the format of '{}' by its ending; expected .csv, .jsonl, .parquet or \
+            "the extension of '{}' does not give a format; expected .csv, .jsonl, .parquet or \
              .txt, or name it with --format",
             output.display()
         ),

@@ -16,7 +16,7 @@ impl Txt {
 
 impl Sink for Txt {
     fn write(&mut self, record: &Record) -> anyhow::Result<()> {
-        // The format has no status, and readers parse whatever stands behind
+        // The format has no status, and readers parse whatever comes after
         // the last space as a number: a failed image is not a number.
         let score = record.scores.as_ref().map_or(f64::NAN, |scores| f64::from(scores[0]));
         // A line break in a name would make two rows of one.

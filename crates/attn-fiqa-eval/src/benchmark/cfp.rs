@@ -13,7 +13,7 @@ const FOLDS: u16 = 10;
 
 /// CFP as distributed: `Protocol/Pair_list_F.txt` and `Pair_list_P.txt` (`number
 /// path`, the path relative to `Protocol`), and `Protocol/Split/{FF,FP}/01…10/`
-/// with `same.txt` and `diff.txt` (`i,j` a line). In FP the first number is of the
+/// with `same.txt` and `diff.txt` (`i,j` per line). In FP the first number is of the
 /// frontal list and the second of the profile list.
 ///
 /// An image's name is its path below the folder, such as

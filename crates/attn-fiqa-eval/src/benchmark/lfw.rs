@@ -9,7 +9,7 @@ use crate::files::lines::Lines;
 use crate::files::{FileError, FileProblem, Missing, PairBuilder, PairList, stem};
 
 /// LFW: `pairs.txt` (first line `10 300`, then ten times 300 mated and 300 non-mated
-/// pairs) or `pair_list.txt` (`a b 1|0` a line, in the order of the folds), and
+/// pairs) or `pair_list.txt` (`a b 1|0` per line, in the order of the folds), and
 /// the images `Name_0001.jpg` anywhere below.
 ///
 /// # Errors
@@ -28,7 +28,7 @@ pub fn xqlfw(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, F
     with_lfw_pairs(name, folder, &["xqlfw_pairs.txt", "pairs.txt", "pair_list.txt"], missing)
 }
 
-/// CALFW and CPLFW: `pairs_CALFW.txt` or `pairs_CPLFW.txt` (two lines a pair, `file
+/// CALFW and CPLFW: `pairs_CALFW.txt` or `pairs_CPLFW.txt` (two lines per pair, `file
 /// label`, where 0 is non-mated and anything else mated) or `pair_list.txt`, and the
 /// images anywhere below.
 ///
@@ -50,7 +50,7 @@ pub fn two_line_lfw(
     let mut builder = PairBuilder::new(&file);
     let mut first: Option<(String, bool)> = None;
     while let Some((number, line)) = lines.next()? {
-        let expected = "`file label`, two lines a pair with one label";
+        let expected = "`file label`, two lines per pair with one label";
         let unexpected = || FileError::unexpected(&file, number, expected, line);
         let (image, label) = line.rsplit_once([' ', '\t']).ok_or_else(unexpected)?;
         let label: i64 = label.parse().map_err(|_| unexpected())?;

@@ -54,7 +54,7 @@ pub struct BenchmarkImage {
     pub name: String,
     /// Where its bytes are.
     pub source: ImageSource,
-    /// The person, where the set tells: equal numbers are one person.
+    /// The person, if the set states it: equal numbers are one person.
     pub identity: Option<u32>,
     /// Eyes, nose tip and mouth corners (x, y) in pixels, image left to right, where
     /// the set tells.
@@ -138,7 +138,7 @@ impl Benchmark {
     ///
     /// # Errors
     ///
-    /// If there is not one quality an image.
+    /// If there is not one quality per image.
     pub fn template_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
         check_count(("qualities", images.len()), ("images", self.images.len()))?;
         let Some(templates) = &self.templates else { return Ok(images.to_vec()) };
@@ -156,7 +156,7 @@ impl Benchmark {
     ///
     /// # Errors
     ///
-    /// If there is not one quality an image, or one is NaN.
+    /// If there is not one quality per image, or one is NaN.
     pub fn pair_qualities(&self, images: &[f64]) -> Result<Vec<f64>, EvalError> {
         pair_qualities(&self.template_qualities(images)?, &self.pairs)
     }
@@ -167,7 +167,7 @@ impl Benchmark {
     ///
     /// # Errors
     ///
-    /// If there is not one embedding an image, or a template's comes to zero.
+    /// If there is not one embedding per image, or a template's comes to zero.
     pub fn template_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
         check_count(("embeddings", images.len()), ("images", self.images.len()))?;
         if self.templates.is_none() {
@@ -228,7 +228,7 @@ impl Benchmark {
     ///
     /// # Errors
     ///
-    /// If there is not one embedding an image, or all pairs are of one kind.
+    /// If there is not one embedding per image, or all pairs are of one kind.
     pub fn comparisons(&self, images: &Embeddings) -> Result<Comparisons, EvalError> {
         if self.templates.is_none() {
             check_count(("embeddings", images.len()), ("images", self.images.len()))?;
@@ -238,7 +238,7 @@ impl Benchmark {
     }
 
     /// The two identities of each pair, numbered from 0, for intervals over persons;
-    /// `None` where the set does not tell them all.
+    /// `None` if the set does not state all of them.
     pub fn pair_identities(&self) -> Option<Vec<[u32; 2]>> {
         let identity = |template: u32| match &self.templates {
             Some(templates) => {

@@ -6,7 +6,7 @@ use super::folder::find_images;
 use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::files::{FileError, Missing, PairList};
 
-/// A benchmark from a list of pairs (`a b 1|0` a line) and, if images are needed, the
+/// A benchmark from a list of pairs (`a b 1|0` per line) and, if images are needed, the
 /// folder below which they lie under those names, with any ending. Ten folds, as
 /// equal as possible, in the order of the list.
 ///

@@ -1,13 +1,12 @@
-//! Fitting what recognition never determined of a score to being recognised, and bringing
-//! the score to 0–100.
+//! Calibration: fitting a score to a recogniser's matches, and mapping it to 0–100.
 //!
 //! 1. [`measure`]: samples of faces, clean and degraded; the published score, the
-//!    mean query, and what a recogniser makes of each sample.
-//! 2. [`RecognitionTarget`]: how likely the recogniser is to know each sample again.
-//! 3. [`fit`]: the key bias, by ridge regression, chosen and judged by the recogniser's
+//!    mean query, and a recogniser's comparisons.
+//! 2. [`RecognitionTarget`]: how likely the recogniser is to match each sample.
+//! 3. [`fit`]: the key bias, by ridge regression, chosen and evaluated by the recogniser's
 //!    errors on faces held out.
-//! 4. [`quality_scale`]: 0–100 by what is known again; [`quality_map`]: by rank, where
-//!    that cannot be told.
+//! 4. [`quality_scale`]: 0–100 by matches; [`quality_map`]: by rank, where there is no such
+//!    scale.
 
 mod cholesky;
 mod errors;
@@ -31,23 +30,23 @@ pub use measure::{Face, Recogniser, Sampling, measure};
 pub use rank::quality_map;
 pub use recognition::{RecognitionError, RecognitionTarget};
 pub use reliability::Reliability;
-pub use scale::quality_scale;
+pub use scale::{ScaleInput, fit_scale, quality_scale};
 
-/// One sample of a face, as a fit sees it.
+/// One image of a face, clean or degraded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Whose sample: faces are numbered from 0.
+    /// The face, numbered from 0.
     pub face: usize,
-    /// How it was degraded; `None` for the face as it is.
+    /// How it was degraded; `None` for the clean face.
     pub kind: Option<Degradation>,
-    /// How strongly, 0 … 1; 0 for the face as it is.
+    /// How strongly, 0 … 1; 0 for the clean face.
     pub level: f64,
     /// The published score `Q`.
     pub score: f32,
     /// The last block's mean query `q̄`, `[head, head_dim]`.
     pub mean_query: Vec<f32>,
     /// How much of the face a recogniser still sees: the cosine to the clean face, both
-    /// less the mean embedding of clean faces, 1 for the face as it is.
+    /// minus the mean embedding of clean faces, 1 for the clean face.
     pub utility: f64,
     /// The cosine of the recogniser's embeddings of this sample and the clean face.
     pub cosine: f64,
@@ -56,13 +55,13 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether the recogniser knows the clean face again, at a threshold of cosines.
+    /// Whether the recogniser matches the clean face, at a threshold of cosines.
     pub fn matches(&self, threshold: f64) -> bool {
         self.cosine >= threshold
     }
 }
 
-/// Two samples of one face and how alike the recogniser finds them.
+/// Two samples of one face and the similarity of their embeddings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatedPair {
     /// Index of the one sample.
@@ -73,7 +72,7 @@ pub struct MatedPair {
     pub cosine: f32,
 }
 
-/// Samples of faces and how a recogniser compares them.
+/// Samples of faces and a recogniser's comparisons of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurements {
     /// All samples, those of one face side by side, its clean one first.
@@ -84,14 +83,14 @@ pub struct Measurements {
     pub fmr: f64,
     /// Comparisons between clean faces.
     pub non_mated: usize,
-    /// The highest cosines of those, falling: more than match at `fmr`.
+    /// The highest cosines of those, descending: one more than may match at `fmr`.
     pub highest_non_mated: Vec<f32>,
     /// `Cov` of a mean query whose mean token has independent elements of the variance that
     /// they have in the samples: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
     pub penalty: Vec<f64>,
 }
 
-/// A key bias and the factor with which it enters the score.
+/// A key bias and its factor in the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyBias {
     /// `c`, `[head, head_dim]`, as a checkpoint's `calibration.key_bias`.
@@ -107,10 +106,10 @@ pub struct Fit {
     pub key_bias: KeyBias,
     /// The ridge that was chosen, in units of the variance of the mean token's elements.
     pub ridge: f64,
-    /// The share of the published score that was chosen, in units of the target's
+    /// The weight β of the published score that was chosen, in units of the target's standard
     /// deviation over the score's.
     pub beta: f64,
-    /// Everything that was tried for the choice.
+    /// All candidates of the cross-validation.
     pub candidates: Vec<Candidate>,
     /// Faces that the key bias was fitted on.
     pub faces_fitted: usize,
@@ -131,7 +130,7 @@ pub struct HeldOutErrors {
     pub published: ErrorMetrics,
     /// The fitted one.
     pub fitted: ErrorMetrics,
-    /// The score under the key bias that was there before, if there was one.
+    /// The score under the checkpoint's previous key bias, if any.
     pub existing: Option<ErrorMetrics>,
 }
 
@@ -153,7 +152,7 @@ impl Fit {
     }
 }
 
-/// One choice of ridge and β, and how well it did on folds that were left out.
+/// One choice of ridge and β, and its cross-validated results.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     /// As [`Fit::ridge`].
@@ -178,7 +177,7 @@ pub struct Agreement {
     pub published: Option<f64>,
     /// Of the fitted score.
     pub calibrated: Option<f64>,
-    /// Of the score under the key bias that was there before, if there was one.
+    /// Of the score under the checkpoint's previous key bias, if any.
     pub existing: Option<f64>,
 }
 
@@ -186,20 +185,18 @@ pub struct Agreement {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrateError {
-    /// The model cannot give what is needed.
+    /// The model does not support the request.
     #[error(transparent)]
     Request(#[from] RequestError),
     /// Too few faces to hold some out.
-    #[error(
-        "{found} usable faces are too few to fit on some and evaluate on others; give at least {needed}"
-    )]
+    #[error("{found} usable faces are too few to hold some out; at least {needed} are needed")]
     TooFewFaces {
         /// Faces with samples.
         found: usize,
         /// The fewest.
         needed: usize,
     },
-    /// Every sample is like every other.
-    #[error("all samples have the same score or the same target, so there is nothing to fit")]
+    /// Scores or targets do not vary.
+    #[error("all images have the same score or the same target, so there is nothing to fit")]
     NothingToFit,
 }

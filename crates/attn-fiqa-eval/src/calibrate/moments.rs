@@ -3,7 +3,7 @@
 use super::Sample;
 use super::cholesky::Cholesky;
 
-/// Sums of products of the columns `[q̄ (D), Q, y]`, `y` the target, each less a centre that is the
+/// Sums of products of the columns `[q̄ (D), Q, y]`, `y` the target, each minus a centre that is the
 /// same for all moments, so that they can be added and subtracted.
 #[derive(Debug, Clone)]
 pub(super) struct Moments {
@@ -17,7 +17,7 @@ pub(super) struct Moments {
 const WEIGHT_PENALTY: f64 = 1e-6;
 
 /// Two ridge regressions on `q̄`: of the target and of the published score. That
-/// of `y − βQ` is the first less β times the second.
+/// of `y − βQ` is the first minus β times the second.
 pub(super) struct Weights {
     pub(super) target: Vec<f64>,
     pub(super) score: Vec<f64>,
@@ -106,8 +106,8 @@ impl Moments {
                 system[place] = self.covariance(row, column) + ridge * penalty[place];
             }
         }
-        // What the mean token hardly moves must not make the key bias long: coarse
-        // precisions would suffer.
+        // Directions in which the mean token hardly varies must not make the key bias long:
+        // coarse precisions would suffer.
         let trace: f64 = (0..dim).map(|index| system[index * dim + index]).sum();
         let least = WEIGHT_PENALTY * trace / dim as f64;
         (0..dim).for_each(|index| system[index * dim + index] += least);

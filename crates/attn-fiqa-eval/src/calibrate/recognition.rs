@@ -1,9 +1,9 @@
-//! How well a recogniser knows each sample again: the target of a fit.
+//! How likely a recogniser is to match each sample: the target of a fit.
 //!
 //! A sample *matches* where its cosine to the clean face reaches the threshold of a false
-//! match rate between clean faces. Matching says nothing on clean faces, which match
-//! themselves. But the norm of the embedding says how likely a damaged sample is to
-//! match, and it has a meaning on clean and turned faces too; so the target of all
+//! match rate between clean faces. Matching says nothing about clean faces, which match
+//! themselves. But the norm of the embedding predicts how likely a degraded sample is to
+//! match, and it is defined for clean and turned faces too; so the target of all
 //! samples is the probability of a match at their norm (definitions §2, second form).
 
 use attn_fiqa::score::MatchProbability;
@@ -13,18 +13,17 @@ use super::logistic_fit::fit_logistic;
 use super::{Measurements, Sample};
 use crate::statistics::spearman;
 
-/// Non-mated comparisons that a threshold needs, in units of one over its FMR: fewer false
-/// matches than so many decide on chance.
+/// False matches that a threshold needs: with fewer it is a matter of chance.
 const FALSE_MATCHES: f64 = 3.0;
 
-/// The least rank correlation of norm and cosine over damaged samples at which the norm
-/// is taken to mean something.
+/// The least rank correlation of norm and cosine over degraded samples at which the norm is
+/// used.
 const LEAST_AGREEMENT: f64 = 0.6;
 
-/// Faces that are compared with each other: with 4,000, eight million comparisons.
+/// Most faces that are compared with each other; 4,000 give eight million comparisons.
 const MOST_FACES: usize = 4000;
 
-/// How likely samples are to be known again, carried over by the norm.
+/// How likely samples are to match, estimated from the norm of their embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecognitionTarget {
     /// Cosines from this on are matches.
@@ -37,11 +36,11 @@ pub struct RecognitionTarget {
     pub agreement: f64,
 }
 
-/// Why the norm of a recogniser's embeddings gives no target.
+/// Why the norm of a recogniser's embeddings is no target.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecognitionError {
-    /// The threshold of the FMR would rest on chance.
+    /// The threshold of the FMR would be a matter of chance.
     #[error(
         "{comparisons} comparisons between clean faces are too few for an FMR of {fmr}; \
          {needed} are needed: give more faces or a higher false match rate"
@@ -55,7 +54,7 @@ pub enum RecognitionError {
         fmr: f64,
     },
     /// Every degraded sample matches, or none.
-    #[error("{matches} of {samples} degraded samples match their clean face")]
+    #[error("{matches} of {samples} degraded images match their clean face")]
     SingleOutcome {
         /// Samples that match.
         matches: usize,
@@ -64,24 +63,24 @@ pub enum RecognitionError {
     },
     /// The norm does not fall with the cosine.
     #[error(
-        "the norm of the recogniser's embeddings says too little on its matches: rank \
+        "the norm of the recogniser's embeddings predicts its matches too poorly: rank \
          correlation {agreement:.2} with the cosine over degraded samples, at least \
          {needed} is expected"
     )]
     UninformativeNorm {
         /// Rank correlation of norm and cosine; 0 where the norm does not vary.
         agreement: f64,
-        /// The least that is taken to mean something.
+        /// The least that is accepted.
         needed: f64,
     },
 }
 
 impl RecognitionTarget {
-    /// Of measured samples.
+    /// Fits the target to samples.
     ///
     /// # Errors
     ///
-    /// When the threshold cannot be had or the norm means too little.
+    /// If there is no threshold, or the norm predicts matches too poorly.
     pub fn of(measured: &Measurements) -> Result<Self, RecognitionError> {
         let threshold = measured.threshold()?;
         let damaged: Vec<&Sample> =
@@ -130,8 +129,8 @@ impl Measurements {
     }
 }
 
-/// The number of comparisons between embeddings of different faces, `[face, dim]` brought
-/// to length 1, and the highest of their cosines in falling order: those that may match at
+/// The number of comparisons between embeddings of different faces, `[face, dim]` of
+/// length 1, and the highest of their cosines in descending order: those that may match at
 /// `fmr`, and the next.
 pub(super) fn between_faces(embeddings: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
     let embeddings = &embeddings[..embeddings.len().min(MOST_FACES)];

@@ -1,7 +1,7 @@
 //! Too little light, too much of it, too little difference, and noise.
 //!
 //! All of it happens to the grey levels of the file, not to linear light: the
-//! strengths compare with what others do to test pictures.
+//! strengths compare with what others do to test images.
 
 use attn_fiqa::crop::Crop;
 

@@ -1,8 +1,8 @@
-//! Ways in which a face picture gets worse, each in any strength.
+//! Degradations of aligned face crops, each with a continuous level.
 //!
 //! Every degradation is a function of a crop, a [`Level`] and a seed, and of
 //! nothing else: the same three give the same pixels on every machine (the
-//! transcendental functions are `libm`'s, the random numbers our own). Level 0 is
+//! transcendental functions are `libm`'s, the random numbers [`attn_fiqa::random`]'s). Level 0 is
 //! the crop itself, to the bit, and strength grows with the level. Strengths in
 //! pixels are for a crop of 112×112 and grow with its side.
 
@@ -24,7 +24,7 @@ pub use attn_fiqa::random::mix as seed_for;
 /// The side, in pixels, for which strengths in pixels are given.
 const NOMINAL_SIDE: f64 = 112.0;
 
-/// How strong a degradation is, from 0 (nothing happens) to 1 (beyond use).
+/// The severity of a degradation, from 0 (the crop itself) to 1 (unusable).
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Level(f64);
 
@@ -52,12 +52,13 @@ impl Level {
     }
 }
 
-/// A way in which a face picture gets worse.
+/// A degradation of a face crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Degradation {
     /// Out of focus: a Gaussian, sigma 0 … 8 pixels (`8·level`).
     Blur,
-    /// Few pixels: averaged to 112 … 8 pixels a side and enlarged again
+    /// Low resolution: averaged to 112 … 8 pixels per side and enlarged again
     /// (`112·(8/112)^level`, rounded).
     Downsample,
     /// JPEG of quality 95 … 2 (`2 + 93·(1 − level)²`, rounded; 1 gives the same
@@ -68,7 +69,7 @@ pub enum Degradation {
     /// 100 … 1.5 % of the light (`0.015^level`) on a sensor whose read noise,
     /// 1.5 grey levels, stays.
     Darkness,
-    /// 1 … 16 times the grey levels (`16^level`), cut off at white.
+    /// 1 … 16 times the grey levels (`16^level`), clipped at white.
     Overexposure,
     /// 100 … 1 % of the differences from the mean grey (`0.01^level`).
     Contrast,
@@ -161,7 +162,7 @@ impl Degradation {
         }
     }
 
-    /// The crop made worse. The same crop, level and seed give the same pixels.
+    /// The degraded crop. The same crop, level and seed give the same pixels.
     pub fn apply(self, crop: &Crop, level: Level, seed: u64) -> Crop {
         if level == Level::NONE {
             return crop.clone();
@@ -185,9 +186,9 @@ impl Degradation {
     }
 }
 
-/// What happens to one picture of a mixed set, by its own seed: with the chance
-/// `fraction` one of `kinds`, each as likely, at a level that is uniform in 0 … 1; else
-/// nothing.
+/// The degradation of one image of a mixed set, by its own seed: with probability
+/// `fraction` one of `kinds`, all equally likely, at a level uniform in 0 … 1; otherwise
+/// none.
 pub fn sample_degradation(
     kinds: &[Degradation],
     fraction: f64,

@@ -105,7 +105,7 @@ fn line(length: f64, dx: f64, dy: f64) -> BTreeMap<(isize, isize), f32> {
     taps
 }
 
-/// Reduced to `small` pixels a side, each the mean of the area that it covers, and
+/// Reduced to `small` pixels per side, each the mean of the area that it covers, and
 /// enlarged again bilinearly.
 pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
     let side = crop.side();

@@ -17,7 +17,7 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     ///
-    /// If a rate is not between 0 and 1 or the protocol does not know such a target.
+    /// If a rate is not between 0 and 1 or the protocol does not support such a target.
     pub fn random_curves(
         &self,
         protocol: Protocol,
@@ -57,7 +57,7 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     ///
-    /// If a rate is not between 0 and 1 or the protocol does not know such a target.
+    /// If a rate is not between 0 and 1 or the protocol does not support such a target.
     pub fn theoretical_best_curve(
         &self,
         protocol: Protocol,

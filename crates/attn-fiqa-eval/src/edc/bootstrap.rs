@@ -1,4 +1,4 @@
-//! Confidence intervals: the same curve on sets drawn from the set.
+//! Confidence intervals: the same curve on bootstrap samples from the set.
 
 use super::resampled::{ResampledSet, Weights};
 use super::workers::parallel_map;
@@ -77,7 +77,7 @@ pub struct CurveIntervals {
 type Replicate = (Vec<Option<f64>>, Option<f64>, Option<f64>);
 
 impl Evaluator<'_> {
-    /// Intervals for the curves of [`Self::curves`], one a target.
+    /// Intervals for the curves of [`Self::curves`], one per target.
     ///
     /// # Errors
     ///
@@ -94,8 +94,8 @@ impl Evaluator<'_> {
         of_one.ok_or(EvalError::Empty { what: "ranking" })
     }
 
-    /// The same for several rankings, which share the sets that are drawn: one entry a
-    /// ranking. Each ranking takes four bytes a comparison while this runs.
+    /// The same for several rankings, which share the bootstrap samples: one entry a
+    /// ranking. Each ranking takes four bytes per comparison while this runs.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// The interval of a difference of two areas, `of` less `from`, from their replicates
+/// The interval of a difference of two areas, `of` − `from`, from their replicates
 /// ([`CurveIntervals::replicates`]) of the same seed: both areas of a replicate are of one
 /// drawn set, so that what they have in common cancels, and the interval is as narrow as
 /// the methods are alike. `None` where no set gave both areas.

@@ -3,7 +3,7 @@
 use super::{Curve, CurvePoint, Evaluator, Interpolation, Protocol, Retained, Target, Weights};
 use super::{grid, sweep};
 
-/// One curve a target; `order` and its inverse `places` hold every comparison.
+/// One curve per target; `order` and its inverse `places` hold every comparison.
 pub(super) fn curves(
     evaluator: &Evaluator<'_>,
     (order, places): (&[u32], &[u32]),

@@ -1,4 +1,4 @@
-//! A curve, the area under it, and what must be said beside it.
+//! A curve, the area under it, and what a reader must know.
 
 use super::{Protocol, Target};
 
@@ -34,13 +34,13 @@ pub struct CurvePoint {
     pub non_mated: u64,
 }
 
-/// What makes a curve less trustworthy than it looks.
+/// Reasons to trust a curve less.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Warning {
     /// The target FMR is less than one false match among the non-mated comparisons,
-    /// so that the threshold rests on chance.
+    /// so that the threshold is a matter of chance.
     FmrUnresolved {
         /// The target.
         target: f64,
@@ -90,7 +90,7 @@ pub struct Curve {
     pub interpolation: Interpolation,
     /// By ascending discard fraction; the first is 0.
     pub points: Vec<CurvePoint>,
-    /// What must be said beside it.
+    /// Warnings.
     pub warnings: Vec<Warning>,
 }
 
@@ -164,7 +164,7 @@ impl Curve {
         Some(start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0)
     }
 
-    /// Notes what the points themselves tell against the curve.
+    /// Adds the warnings that follow from the points.
     pub(super) fn with_warnings(mut self) -> Self {
         let empty = |point: &&CurvePoint| {
             point.discard < 1.0 && (point.fnmr.is_none() || point.threshold.is_none())

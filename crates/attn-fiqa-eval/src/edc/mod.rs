@@ -1,20 +1,8 @@
-//! Error versus discard: how recognition errors fall as the comparisons of the
-//! lowest quality are left out.
+//! Error-versus-discard curves (EDC): how recognition errors fall as the comparisons of the
+//! lowest quality are discarded.
 //!
-//! ```
-//! use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
-//! use attn_fiqa_eval::edc::{Evaluator, Protocol, Ranking, Target};
-//!
-//! let mated = vec![true, true, true, false, false, false];
-//! let cosines = vec![0.9, 0.8, 0.1, 0.3, 0.2, 0.0];
-//! let comparisons = Comparisons::new(cosines, mated, ScoreScale::Cosine)?;
-//! let ranking = Ranking::new(&[0.9, 0.8, 0.1, 0.7, 0.6, 0.5])?;
-//! let evaluator = Evaluator::new(&comparisons);
-//! let curves = evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fmr(1e-3)])?;
-//! let start = curves[0].start().expect("mated comparisons");
-//! assert!(curves[0].pauc(0.3).expect("an area") < 0.3 * start);
-//! # Ok::<(), attn_fiqa_eval::EvalError>(())
-//! ```
+//! [`evaluate`] computes the curves of one quality; an [`Evaluator`] serves many of them,
+//! with baselines, intervals and the effect of ties.
 //!
 //! # The protocols
 //!
@@ -25,7 +13,7 @@
 //!
 //! **`crfiqa`**, the numbers of the papers. All comparisons, mated and non-mated, are sorted
 //! by quality, ascending and stable. At each discard fraction `u` of 0, 0.05, …, 0.95 the
-//! first `⌊u·n⌋` are dropped and the threshold is found anew on the rest: of all remaining
+//! first `⌊u·n⌋` are dropped and the threshold is recomputed on the rest: of all remaining
 //! distances, mated or not, the one whose FMR is nearest the target, on ties the largest.
 //! `FMR(t)` is the fraction of non-mated distances `≤ t`, and
 //! `FNMR = 1 − #(mated distances < t)/#mated`. Note the asymmetry, and that the FMR may
@@ -49,12 +37,13 @@
 //! discarded, `max(0, e₀ − d)`: `e₀²/2 − max(0, e₀ − limit)²/2` up to a limit.
 //!
 //! With `n` non-mated comparisons an FMR below `1/n` cannot be measured: 3,000 of them, as in
-//! the usual protocols, say nothing at 1e-4. A [`Warning`] says so with the curve.
+//! the usual protocols, cannot resolve 1e-4. A [`Warning`] says so with the curve.
 
 mod baselines;
 mod bootstrap;
 mod crfiqa;
 mod curve;
+mod evaluate;
 mod iso;
 mod nist;
 mod ranking;
@@ -72,6 +61,7 @@ use crate::error::{EvalError, check_count};
 pub use crate::decision::Target;
 pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample, paired_interval};
 pub use curve::{Curve, CurvePoint, Interpolation, Warning};
+pub use evaluate::{EdcCurve, EdcInput, EdcOptions, evaluate};
 pub use ranking::Ranking;
 pub use ties::{CurveRange, TieSensitivity};
 
@@ -92,23 +82,23 @@ pub const FMR_TARGETS: [f64; 3] = [1e-2, 1e-3, 1e-4];
 /// Points of a curve on the papers' grid.
 pub const GRID_POINTS: usize = 20;
 
-/// The discard fractions 0, 0.05, …, 0.95 of the papers, as they are in floating
-/// point when 0.05 is multiplied.
+/// The discard fractions 0, 0.05, …, 0.95 of the papers, as floating-point products
+/// of 0.05.
 pub fn grid() -> [f64; GRID_POINTS] {
     std::array::from_fn(|index| index as f64 * 0.05)
 }
 
-/// A way to draw an error-versus-discard curve.
+/// A protocol for error-versus-discard curves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// As the CR-FIQA code draws it, and with it the papers. All comparisons are
-    /// discarded alike, on 20 points, and the threshold is found again each time:
+    /// As the CR-FIQA code and the papers compute it. All comparisons are
+    /// discarded alike, on 20 points, and the threshold is recomputed each time:
     /// of all remaining distances the one whose FMR (fraction of non-mated distances
     /// ≤ t) is nearest the target, the largest of several. FNMR is the fraction of
     /// mated distances that are not < t.
     Crfiqa,
-    /// In the style of ISO/IEC 29794-1, as the dasec reference code draws it. Mated
+    /// In the style of ISO/IEC 29794-1, as the dasec reference code computes it. Mated
     /// comparisons only; the threshold is fixed once ([`crate::decision`]); an error is
     /// a similarity < t; equal qualities leave together; a step function with (1, 0)
     /// appended.
@@ -148,7 +138,20 @@ impl std::str::FromStr for Protocol {
     }
 }
 
-/// Comparisons sorted once, ready to be judged by any number of qualities.
+/// What a curve among others shows: a quality method, or one of the baselines between which
+/// a useful quality lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Series {
+    /// Discarding by a quality method.
+    Method,
+    /// The mean of discarding in random orders: the upper bound of a useful quality.
+    Random,
+    /// Discarding by each comparison's own error: the lower bound of any quality.
+    TheoreticalBest,
+}
+
+/// Comparisons sorted once, ready to be evaluated by any number of qualities.
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     comparisons: &'a Comparisons,
@@ -215,12 +218,12 @@ impl<'a> Evaluator<'a> {
         &self.mated
     }
 
-    /// One curve a target.
+    /// One curve per target.
     ///
     /// # Errors
     ///
-    /// If there is not one quality a comparison, if a rate is not between 0 and 1,
-    /// or if the protocol does not know such a target.
+    /// If there is not one quality per comparison, if a rate is not between 0 and 1,
+    /// or if the protocol does not support such a target.
     pub fn curves(
         &self,
         ranking: &Ranking,
@@ -240,7 +243,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The curves of a set in which each comparison stands as often as its weight
+    /// The curves of a set in which each comparison occurs as often as its weight
     /// says; for arguments that were checked.
     pub(crate) fn weighted_curves(
         &self,
@@ -277,8 +280,8 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Whether a protocol knows these targets: the threshold of the papers' protocol is
-/// found again at each point, which takes a false match rate.
+/// Whether a protocol supports these targets: the threshold of the papers' protocol is
+/// recomputed at each point, which takes a false match rate.
 fn check_targets(protocol: Protocol, targets: &[Target]) -> Result<(), EvalError> {
     for &target in targets {
         target.check()?;

@@ -20,7 +20,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Sorts pair qualities, one a comparison; the lowest are discarded first.
+    /// Sorts pair qualities, one per comparison; the lowest are discarded first.
     /// Minus infinity stands for "never usable".
     ///
     /// # Errors

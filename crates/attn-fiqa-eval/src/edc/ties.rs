@@ -6,14 +6,14 @@ use super::{Curve, Discard, Evaluator, Protocol, Ranking, Target, Weights, crfiq
 use crate::error::EvalError;
 use crate::stream::Stream;
 
-/// What comparisons of equal quality leave open.
+/// The effect of comparisons of equal quality.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TieSensitivity {
     /// Comparisons that share their quality with another one.
     pub tied: usize,
-    /// Random orders of the tied ones that were tried, besides the order given.
+    /// Random orders of the tied ones that were tried besides the given order.
     pub orders: usize,
-    /// One entry a target.
+    /// One entry per target.
     pub ranges: Vec<CurveRange>,
 }
 
@@ -28,7 +28,7 @@ pub struct CurveRange {
 }
 
 impl Evaluator<'_> {
-    /// Draws the curves again with the comparisons of equal quality in `orders`
+    /// Recomputes the curves with the comparisons of equal quality in `orders`
     /// seeded random orders. Under [`Protocol::Iso`] equal qualities leave together,
     /// so that all orders give the same curve.
     ///

@@ -17,7 +17,7 @@ pub(super) struct Axis {
     /// Pixels of `low` and `high`.
     from: f64,
     to: f64,
-    /// Values that get a line and a word.
+    /// Values that get a grid line and a label.
     pub(super) ticks: Vec<(f64, String)>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn rounded_out(low: f64, high: f64, about: usize) -> (f64, f64) {
     (first * step, last * step)
 }
 
-/// 1, 2 or 5 times a power of ten, so that about so many fit.
+/// 1, 2 or 5 times a power of ten, so that about that many fit.
 fn step(low: f64, high: f64, about: usize) -> f64 {
     let rough = (high - low) / about.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());

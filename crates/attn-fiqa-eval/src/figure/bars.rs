@@ -1,4 +1,4 @@
-//! Bars: one number a method, best first, as a table for the eye.
+//! Bars: one number per method, best first.
 
 use super::axis::{Axis, rounded_out};
 use super::colour::Paint;

@@ -6,7 +6,7 @@ use super::panel::{Layout, Plot, SMALL, draw_axes};
 use super::scene::{Anchor, Figure, FigureError, Shape, finite, not_empty};
 use crate::statistics::BoxPlot;
 
-/// Outlying values that are drawn of one group; more would only be ink.
+/// Most outliers drawn per group; more would only hide each other.
 const OUTLIERS: usize = 200;
 
 /// The scores of one level, as its box is drawn.
@@ -27,7 +27,7 @@ pub struct BoxGroup {
 pub struct BoxPanel {
     /// Title above the panel.
     pub title: String,
-    /// One box a level, left to right.
+    /// One box per level, left to right.
     pub groups: Vec<BoxGroup>,
 }
 
@@ -68,7 +68,7 @@ impl BoxGroup {
     }
 }
 
-/// A box for every level, in panels of `columns` a row that share one vertical
+/// A box for every level, in panels with `columns` per row that share one vertical
 /// range, so that kinds of change can be compared. Medians are joined by a line.
 ///
 /// # Errors

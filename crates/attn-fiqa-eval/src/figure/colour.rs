@@ -6,7 +6,7 @@ pub(super) enum Paint {
     Ground,
     /// Words and axes.
     Ink,
-    /// Words and lines that matter less.
+    /// Text and lines that matter less.
     Muted,
     /// Lines behind the data.
     Rule,

@@ -19,14 +19,14 @@ pub struct DetSeries {
 pub struct DetPanel {
     /// Title above the panel.
     pub title: String,
-    /// One curve a recogniser.
+    /// One curve per recogniser.
     pub series: Vec<DetSeries>,
     /// The lowest rate above 0 that the set can show: 1 over its comparisons of
     /// the rarer kind. A rate of 0 is drawn there, as a logarithm needs one above 0.
     pub resolution: f64,
 }
 
-/// FNMR against FMR, both logarithmic, in panels of `columns` a row.
+/// FNMR against FMR, both logarithmic, in panels with `columns` per row.
 ///
 /// # Errors
 ///

@@ -73,7 +73,7 @@ pub struct DistributionPanel<'a> {
     pub groups: Vec<ScoreGroup<'a>>,
 }
 
-/// Histograms in panels of `columns` a row. Each group's bars sum to 1, so that
+/// Histograms in panels with `columns` per row. Each group's bars sum to 1, so that
 /// groups of different sizes compare; the groups of a panel share its bins, and
 /// every panel has its own range.
 ///

@@ -4,25 +4,15 @@ use super::axis::{Axis, rounded_out};
 use super::colour::Paint;
 use super::panel::{Key, Layout, Marker, Plot, draw_axes, series_dashes};
 use super::scene::{Dashes, Figure, FigureError, Shape, finite, not_empty};
-
-/// What a curve stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EdcRole {
-    /// A quality method; one of the same name has the same colour in every panel.
-    Method,
-    /// Discarding at random: the upper bound of a useful quality.
-    Random,
-    /// Discarding by the comparison's own error: the lower bound of any quality.
-    TheoreticalBest,
-}
+use crate::edc::Series;
 
 /// One curve and how sure it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EdcSeries {
     /// Name in the legend.
     pub name: String,
-    /// What it stands for.
-    pub role: EdcRole,
+    /// What it shows; a method of one name has one colour in every panel.
+    pub kind: Series,
     /// Discard fraction and error rate, by ascending discard fraction.
     pub points: Vec<(f64, f64)>,
     /// Discard fraction, lowest and highest error rate of the confidence band; may be empty.
@@ -61,12 +51,12 @@ pub fn edc_grid(
     let mut methods: Vec<&str> = Vec::new();
     let mut baselines: Vec<Key> = Vec::new();
     for series in panels.iter().flat_map(|panel| &panel.series) {
-        match series.role {
-            EdcRole::Method if !methods.contains(&series.name.as_str()) => {
+        match series.kind {
+            Series::Method if !methods.contains(&series.name.as_str()) => {
                 methods.push(&series.name);
             }
-            EdcRole::Method => {}
-            EdcRole::Random | EdcRole::TheoreticalBest => {
+            Series::Method => {}
+            Series::Random | Series::TheoreticalBest => {
                 let key = baseline_key(series);
                 if !baselines.contains(&key) {
                     baselines.push(key);
@@ -86,8 +76,8 @@ pub fn edc_grid(
 }
 
 fn baseline_key(series: &EdcSeries) -> Key {
-    let (paint, dashes) = match series.role {
-        EdcRole::Random => (Paint::Muted, RANDOM),
+    let (paint, dashes) = match series.kind {
+        Series::Random => (Paint::Muted, RANDOM),
         _ => (Paint::Ink, THEORETICAL_BEST),
     };
     Key { name: series.name.clone(), paint, marker: Marker::Line { width: 1.5, dashes } }
@@ -141,7 +131,7 @@ fn draw_panel(
     };
     // Bands lie below all lines, and the baselines below the methods.
     for series in &panel.series {
-        if let EdcRole::Method = series.role {
+        if let Series::Method = series.kind {
             let low: Vec<_> = series.band.iter().map(|&(x, low, _)| (x, low)).collect();
             let high: Vec<_> = series.band.iter().map(|&(x, _, high)| (x, high)).collect();
             let mut points = path(&low);
@@ -152,13 +142,13 @@ fn draw_panel(
             }
         }
     }
-    for series in panel.series.iter().filter(|series| series.role != EdcRole::Method) {
+    for series in panel.series.iter().filter(|series| series.kind != Series::Method) {
         let Key { paint, marker, .. } = baseline_key(series);
         if let Marker::Line { width, dashes } = marker {
             figure.shapes.push(Shape::Line { points: path(&series.points), paint, width, dashes });
         }
     }
-    for series in panel.series.iter().filter(|series| series.role == EdcRole::Method) {
+    for series in panel.series.iter().filter(|series| series.kind == Series::Method) {
         let number = number_of(&series.name, methods);
         let (paint, dashes) = (Paint::Series(number), series_dashes(number));
         figure.shapes.push(Shape::Line { points: path(&series.points), paint, width: 2.0, dashes });

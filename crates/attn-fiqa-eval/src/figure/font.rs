@@ -1,4 +1,4 @@
-//! Letters: how wide words are, and their outlines for pictures.
+//! Letters: how wide text is, and their outlines for images.
 
 use std::sync::OnceLock;
 
@@ -30,12 +30,12 @@ fn units_per_em() -> f64 {
     f64::from(face().units_per_em())
 }
 
-/// Width of words in pixels.
+/// Width of text in pixels.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(advance).sum::<f64>() * size / units_per_em()
 }
 
-/// The words, cut with an ellipsis where they are wider than `limit` pixels.
+/// The text, shortened with an ellipsis where it is wider than `limit` pixels.
 pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
     if width(text, size) <= limit {
         return text.to_owned();
@@ -50,7 +50,7 @@ pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
 }
 
 /// Hands every letter's outline to `outline`, with its offset from the start of
-/// the words in pixels and the pixels a font unit (whose y axis points up).
+/// the text in pixels and the pixels per font unit (whose y axis points up).
 pub(super) fn outlines<B: OutlineBuilder>(
     text: &str,
     size: f64,

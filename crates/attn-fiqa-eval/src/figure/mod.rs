@@ -1,7 +1,7 @@
 //! Figures: numbers in, a picture out, as SVG and as PNG.
 //!
 //! Every kind of figure is a function that takes plain numbers and gives a
-//! [`Figure`]: a list of lines, areas and words. The same figure is written as
+//! [`Figure`]: a list of lines, areas and text. The same figure is written as
 //! SVG with fixed colours for a paper, as SVG that follows the page's light or
 //! dark colours, or as PNG. The same numbers give the same bytes.
 //!
@@ -9,9 +9,9 @@
 //! 2. The kinds: [`edc_grid`], [`score_distributions`], [`det_curves`],
 //!    [`box_plots`], [`bars`].
 //!
-//! Methods are told apart by colour and, beyond the eighth, by dashes; the
+//! Methods are distinguished by colour and, beyond the eighth, by dashes; the
 //! colours are those of Okabe and Ito, which people with any kind of colour
-//! vision can tell apart.
+//! vision can distinguish.
 
 mod axis;
 mod colour;
@@ -32,6 +32,6 @@ pub use boxes::{BoxGroup, BoxPanel, box_plots};
 pub use colour::page_css;
 pub use det::{DetPanel, DetSeries, det_curves};
 pub use distribution::{DistributionPanel, Histogram, ScoreGroup, score_distributions};
-pub use edc::{EdcPanel, EdcRole, EdcSeries, edc_grid};
+pub use edc::{EdcPanel, EdcSeries, edc_grid};
 pub use scene::{Figure, FigureError};
 pub use svg::SvgColours;

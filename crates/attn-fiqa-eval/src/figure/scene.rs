@@ -2,7 +2,7 @@
 
 use super::colour::Paint;
 
-/// A picture made of lines, areas and words, in units of CSS pixels.
+/// A picture made of lines, areas and text, in units of CSS pixels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     pub(super) width: f64,
@@ -57,7 +57,7 @@ impl PartialEq for PngError {
     }
 }
 
-/// Where a word stands relative to its point.
+/// Where text stands relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -97,7 +97,7 @@ pub(super) enum Shape {
         radius: f64,
         paint: Paint,
     },
-    /// `y` is the baseline; `upwards` turns the words by 90° anticlockwise.
+    /// `y` is the baseline; `upwards` turns the text by 90° anticlockwise.
     Text {
         x: f64,
         y: f64,

@@ -17,7 +17,7 @@ pub enum SvgColours {
 }
 
 impl Figure {
-    /// The figure as SVG. All words are text, so they can be searched and copied.
+    /// The figure as SVG. Text stays text, so it can be searched and copied.
     pub fn svg(&self, colours: SvgColours) -> String {
         let mut svg = String::new();
         self.write_svg(&mut svg, colours).expect("writing to a string failed: this is a bug");

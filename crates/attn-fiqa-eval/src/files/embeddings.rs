@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 16;
 pub struct EmbeddingFile {
     /// The file or folder.
     pub file: String,
-    /// Paths or stems of the images, one a row.
+    /// Paths or stems of the images, one per row.
     pub names: Vec<String>,
     /// As many rows.
     pub embeddings: Embeddings,
@@ -27,7 +27,7 @@ pub struct EmbeddingFile {
 /// Embeddings in the order of the images asked for.
 #[derive(Debug, Clone)]
 pub struct MatchedEmbeddings {
-    /// One row an image.
+    /// One row per image.
     pub embeddings: Embeddings,
     /// Images found by their whole path.
     pub by_path: usize,
@@ -36,15 +36,15 @@ pub struct MatchedEmbeddings {
 }
 
 impl EmbeddingFile {
-    /// Reads embeddings: a folder with one `.npy` an image, named after it; a
-    /// `.npy` matrix, one row an image, with a list of their names, a path a line;
+    /// Reads embeddings: a folder with one `.npy` per image, named after it; a
+    /// `.npy` matrix, one row per image, with a list of their names, a path per line;
     /// or a `.parquet` file with columns `path` and `embedding` as `attn-fiqa`
-    /// writes it, whose failed images are left out.
+    /// writes it, whose failed images are skipped.
     ///
     /// # Errors
     ///
     /// If something cannot be read, if lengths differ, if a number is not finite or
-    /// an embedding zero, or if a matrix has no list or not one name a row.
+    /// an embedding zero, or if a matrix has no list or not one name per row.
     pub fn read(path: &Path, list: Option<&Path>) -> Result<Self, FileError> {
         let file = path.to_string_lossy().into_owned();
         let is_matrix = has_ending(path, "npy");
@@ -69,7 +69,7 @@ impl EmbeddingFile {
     ///
     /// # Errors
     ///
-    /// If an image has none, or a name fits several that differ.
+    /// If an image has none, or a name matches several entries that differ.
     pub fn for_images(&self, images: &[String]) -> Result<MatchedEmbeddings, FileError> {
         let MatchedRows { rows, by_path, by_stem, .. } = self.rows_of(images, Missing::Fail)?;
         let rows: Vec<usize> = rows.into_iter().flatten().collect();
@@ -80,7 +80,7 @@ impl EmbeddingFile {
     ///
     /// # Errors
     ///
-    /// If an image has none and `missing` says so, or a name fits several that differ.
+    /// If an image has none and `missing` says so, or a name matches several entries that differ.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.embeddings.row(a) == self.embeddings.row(b);
         matched((&self.file, "embedding"), &self.names, images, missing, same)
@@ -142,7 +142,7 @@ fn read_folder(folder: &Path, file: &str) -> Result<EmbeddingFile, FileError> {
         let relative = path.strip_prefix(folder).unwrap_or(&path);
         let name = relative.to_string_lossy().replace('\\', "/");
         if array.shape.iter().filter(|&&size| size != 1).count() > 1 {
-            let expected = "one embedding (a folder holds one .npy an image)".to_owned();
+            let expected = "one embedding (a folder holds one .npy per image)".to_owned();
             let found = format!("an array of shape {:?}", array.shape);
             let problem = FileProblem::Unexpected { expected, found };
             return Err(FileError::new(&path.to_string_lossy(), problem));
@@ -175,7 +175,7 @@ fn npy_files(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
 fn read_matrix(path: &Path, file: &str, list: Option<&Path>) -> Result<EmbeddingFile, FileError> {
     let array = npy::read(path)?;
     let &[rows, dim] = array.shape.as_slice() else {
-        let expected = "a matrix, one row an image".to_owned();
+        let expected = "a matrix, one row per image".to_owned();
         let found = format!("an array of shape {:?}", array.shape);
         return Err(FileError::new(file, FileProblem::Unexpected { expected, found }));
     };

@@ -65,12 +65,12 @@ pub enum FileProblem {
     },
     /// A matrix of embeddings came without the names of its images.
     #[error(
-        "is a matrix without the names of its images; it needs the list of them, a path a line, \
-         one a row"
+        "is a matrix without the names of its images; it needs a list of them, one path \
+         per line, in the order of its rows"
     )]
     NoNames,
     /// A name occurs again with something else beside it.
-    #[error("'{name}' was given another {what} on line {first}; which of them is meant?")]
+    #[error("'{name}' has another {what} on line {first}; keep one of the two")]
     Contradiction {
         /// The name, or the two names of a pair.
         name: String,
@@ -79,8 +79,8 @@ pub enum FileProblem {
         /// Line of the first.
         first: u64,
     },
-    /// A name fits several entries that differ, or an entry's several images.
-    #[error("'{name}' fits several {what}, such as '{one}' and '{other}'; give longer names")]
+    /// A name matches several entries that differ, or an entry's several images.
+    #[error("'{name}' matches several {what}, such as '{one}' and '{other}'; give longer names")]
     Ambiguous {
         /// The name.
         name: String,
@@ -166,7 +166,7 @@ impl FileError {
         &self.file
     }
 
-    /// The line, from 1, where there is one to blame.
+    /// The line, from 1, where one is to blame.
     pub fn line(&self) -> Option<u64> {
         self.line
     }
@@ -186,7 +186,7 @@ impl std::fmt::Display for Line<'_> {
     }
 }
 
-/// A count with its thousands apart: `7,000`.
+/// A count with thousands separators: `7,000`.
 struct Thousands(usize);
 
 impl std::fmt::Display for Thousands {

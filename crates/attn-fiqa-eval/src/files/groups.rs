@@ -1,4 +1,4 @@
-//! Which group each image belongs to, for a table of fairness.
+//! Which group each image belongs to, for a table by group.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::lines::Lines;
 use super::names::{Missing, matched};
 use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 
-/// One group an image, as a file gave them.
+/// One group per image, as a file gave them.
 #[derive(Debug, Clone)]
 pub struct GroupFile {
     /// The file.
@@ -20,7 +20,7 @@ pub struct GroupFile {
 
 impl GroupFile {
     /// Reads groups: a `.csv` with columns `path` (or `name`) and `group` (or the column
-    /// named), or text, `path group` a line, split at the last space, tab or comma.
+    /// named), or text, `path group` per line, split at the last space, tab or comma.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl GroupFile {
     ///
     /// # Errors
     ///
-    /// If an image has none and `missing` says so, or a name fits several that differ.
+    /// If an image has none and `missing` says so, or a name matches several entries that differ.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a: usize, b: usize| self.groups[a] == self.groups[b];
         matched((&self.file, "group"), &self.names, images, missing, same)
@@ -79,7 +79,7 @@ impl GroupFile {
     ///
     /// # Errors
     ///
-    /// If an image has no group, or a name fits several that differ.
+    /// If an image has no group, or a name matches several entries that differ.
     pub fn for_images(&self, images: &[String]) -> Result<(Vec<String>, Vec<u32>), FileError> {
         let mut distinct = self.groups.clone();
         distinct.sort();

@@ -115,7 +115,7 @@ pub fn parse(file: &str, mut reader: impl Read, length: u64) -> Result<Array, Fi
             take(&mut bytes)?;
             u32::from_le_bytes(bytes) as usize
         }
-        version => return Err(damaged(format!("version {version} of .npy is not known"))),
+        version => return Err(damaged(format!("version {version} of .npy is not supported"))),
     };
     if header_length > MAX_HEADER {
         return Err(damaged(format!("its header has {header_length} bytes")));
@@ -124,11 +124,11 @@ pub fn parse(file: &str, mut reader: impl Read, length: u64) -> Result<Array, Fi
     let mut header = vec![0; header_length];
     take(&mut header)?;
     let header =
-        std::str::from_utf8(&header).map_err(|_| damaged("its header is no text".into()))?;
+        std::str::from_utf8(&header).map_err(|_| damaged("its header is not text".into()))?;
     let Header { kind, fortran, shape } = Header::parse(header).map_err(damaged)?;
     if fortran && shape.iter().filter(|&&size| size > 1).count() > 1 {
         return Err(damaged(
-            "its numbers stand column by column; save numpy.ascontiguousarray of it".to_owned(),
+            "its numbers are in column-major order; save numpy.ascontiguousarray(array)".to_owned(),
         ));
     }
     let count = shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
@@ -200,10 +200,10 @@ impl Header {
     /// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
     fn parse(text: &str) -> Result<Self, String> {
         let inside = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-        let mut rest = inside.ok_or("its header is no dictionary")?.trim();
+        let mut rest = inside.ok_or("its header is not a dictionary")?.trim();
         let (mut kind, mut fortran, mut shape) = (None, None, None);
         while !rest.is_empty() {
-            let (key, after) = string(rest).ok_or("its header has a key that is no text")?;
+            let (key, after) = string(rest).ok_or("its header has a key that is not text")?;
             let after = after.trim_start().strip_prefix(':').ok_or("its header lacks a ':'")?;
             let after = after.trim_start();
             rest = match key {
@@ -235,11 +235,12 @@ impl Header {
                     after
                 }
                 "shape" => {
-                    let after = after.strip_prefix('(').ok_or("its shape is no tuple")?;
+                    let after = after.strip_prefix('(').ok_or("its shape is not a tuple")?;
                     let (sizes, after) = after.split_once(')').ok_or("its shape has no end")?;
                     let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty());
                     let sizes: Result<Vec<usize>, _> = sizes.map(str::parse).collect();
-                    let sizes = sizes.map_err(|_| "its shape holds something else than sizes")?;
+                    let sizes =
+                        sizes.map_err(|_| "its shape holds something that is not a size")?;
                     if sizes.len() > MAX_RANK {
                         return Err(format!("it has more than {MAX_RANK} dimensions"));
                     }

@@ -1,4 +1,4 @@
-//! Lists of pairs: `a b 1|0` a line.
+//! Lists of pairs: `a b 1|0` per line.
 
 use std::collections::HashMap;
 use std::io::BufRead;

@@ -54,7 +54,7 @@ pub enum Failed {
     Lowest,
 }
 
-/// One quality an image, as a file gave them.
+/// One quality per image, as a file gave them.
 #[derive(Debug, Clone)]
 pub struct QualityFile {
     /// The file.
@@ -70,7 +70,7 @@ pub struct QualityFile {
 /// Qualities in the order of the images asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchedQualities {
-    /// One quality an image; minus infinity for one that failed, NaN for one that is
+    /// One quality per image; minus infinity for one that failed, NaN for one that is
     /// missing.
     pub values: Vec<f64>,
     /// Images without an entry, by position.
@@ -88,7 +88,7 @@ pub struct MatchedQualities {
 impl QualityFile {
     /// Reads a quality file. By its ending: `.csv`, `.jsonl` or `.parquet` as
     /// `attn-fiqa score` writes them, column `score` unless another is named;
-    /// anything else is text, `path score` a line, split at the last space, tab or
+    /// anything else is text, `path score` per line, split at the last space, tab or
     /// comma, since a path may hold spaces.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl QualityFile {
     ///
     /// # Errors
     ///
-    /// If an image has none and `missing` says so, or a name fits several that differ.
+    /// If an image has none and `missing` says so, or a name matches several entries that differ.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.same(a, b);
         matched((&self.file, "quality"), &self.names, images, missing, same)

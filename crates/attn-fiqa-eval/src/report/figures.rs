@@ -1,11 +1,11 @@
 //! The figures of a study.
 
-use crate::edc::Protocol;
+use crate::edc::{Protocol, Series};
 use crate::figure::{
-    Bar, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcRole, EdcSeries, Figure, FigureError,
+    Bar, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcSeries, Figure, FigureError,
     ScoreGroup, bars, det_curves, edc_grid, score_distributions,
 };
-use crate::study::results::{CurveRecord, Results, Series};
+use crate::study::results::{CurveRecord, Results};
 use crate::study::summary::{Summary, summaries};
 
 use super::{rate, times_thousand};
@@ -13,7 +13,7 @@ use super::{rate, times_thousand};
 /// More methods' bands than this hide each other.
 const BANDS: usize = 4;
 
-/// Panels a row, where nothing else says how many.
+/// Panels per row, where nothing else says how many.
 const COLUMNS: usize = 3;
 
 /// A figure and the name of its file.
@@ -127,11 +127,7 @@ fn edc_series(curve: &CurveRecord, bands: bool) -> Option<EdcSeries> {
     });
     Some(EdcSeries {
         name: curve.method.clone(),
-        role: match curve.series {
-            Series::Method => EdcRole::Method,
-            Series::Random => EdcRole::Random,
-            Series::TheoreticalBest => EdcRole::TheoreticalBest,
-        },
+        kind: curve.series,
         points,
         band: if bands { band.collect() } else { Vec::new() },
     })

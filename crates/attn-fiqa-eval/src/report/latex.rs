@@ -1,12 +1,12 @@
 //! The papers' tables for LaTeX, with `booktabs`.
 
+use crate::edc::Series;
 use crate::study::Results;
-use crate::study::results::Series;
 use crate::study::summary::{Summary, SummaryRow, summaries};
 
 use super::{rate, times_thousand};
 
-/// Name and text of each file: one a protocol and target.
+/// Name and text of each file: one per protocol and target.
 pub(super) fn all(results: &Results) -> Vec<(String, String)> {
     let tables = summaries(results);
     let mut files = Vec::new();

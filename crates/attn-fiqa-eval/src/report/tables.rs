@@ -41,7 +41,7 @@ fn bounds(interval: Option<[f64; 2]>) -> [String; 2] {
     interval.map_or_else(Default::default, |bounds| bounds.map(|bound| bound.to_string()))
 }
 
-/// One row a protocol, recogniser, target, method and data set; `mean` stands for
+/// One row per protocol, recogniser, target, method and data set; `mean` stands for
 /// all data sets and has only what can be averaged.
 fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let mut table = Table::new(&[

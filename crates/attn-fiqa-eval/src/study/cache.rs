@@ -1,10 +1,10 @@
-//! What was computed before, kept by content.
+//! Results of earlier runs, cached by content.
 //!
 //! A table belongs to one network (by the hash of its weights), one way of
 //! preparing images and one version of the program: whatever changes a number
 //! changes the table's name. Its rows belong to images by the hash of their
-//! bytes. Rows are appended batch by batch, so that a killed run has lost only
-//! the batch in hand; a row that was cut off is dropped when the table is opened
+//! bytes. Rows are appended batch by batch, so that a killed run loses only
+//! its last batch; a truncated row is dropped when the table is opened
 //! again.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use super::hash::hex;
 /// Hash of an image's encoded bytes.
 pub(super) type ImageHash = [u8; 32];
 
-/// Bytes of a row's own hash, which tells a whole row from a damaged one.
+/// Bytes of a row's own hash, which detects a damaged row.
 const CHECK: usize = 8;
 
 /// Longer than any description.
@@ -40,7 +40,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens the table of what `description` says, `width` numbers an image.
+    /// Opens the table of what `description` says, `width` numbers per image.
     pub(super) fn open(folder: &Path, description: &str, width: usize) -> Result<Self, StudyError> {
         let name = hex(&Sha256::digest(description)[..16]);
         let path = folder.join(format!("{name}.rows"));
@@ -65,7 +65,7 @@ impl Table {
         let mut head = (&table.file).take(start.min(MAX_HEADER));
         head.read_to_end(&mut found).map_err(StudyError::io(&table.path, "cannot be read"))?;
         if found != header.as_bytes() {
-            // A header that was cut off is the whole file.
+            // A truncated header is the whole file.
             if !header.as_bytes().starts_with(&found) {
                 let problem = "its first line names something else; delete it".to_owned();
                 return Err(StudyError::UnexpectedContent { path: table.path, problem });
@@ -79,7 +79,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Notes which rows there are, up to the first that is not whole.
+    /// Indexes the rows, up to the first damaged one.
     fn index(&mut self) -> io::Result<()> {
         let mut reader = BufReader::with_capacity(1 << 20, &self.file);
         let mut row = vec![0; self.row_bytes() as usize];
@@ -192,7 +192,7 @@ impl RowReader<'_> {
     }
 }
 
-/// A value that was kept by `key`, if there is one.
+/// The value stored under `key`, if any.
 pub(super) fn load_stored<T: serde::de::DeserializeOwned>(
     folder: &Path,
     key: &ImageHash,
@@ -200,8 +200,8 @@ pub(super) fn load_stored<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&fs::read(stored_at(folder, key)).ok()?).ok()
 }
 
-/// Keeps a value by `key` and gives it as the next run will read it, to the last bit of
-/// every number. The file appears whole or not at all.
+/// Stores a value under `key` and returns it as the next run will read it, bit by bit. The
+/// file is written completely or not at all.
 pub(super) fn store<T: serde::Serialize + serde::de::DeserializeOwned>(
     folder: &Path,
     key: &ImageHash,
@@ -221,12 +221,12 @@ fn stored_at(folder: &Path, key: &ImageHash) -> PathBuf {
     folder.join(format!("{}.json", hex(&key[..16])))
 }
 
-/// Writes a file that appears whole or not at all, and the folders it lies in.
+/// Writes a file completely or not at all, and creates its folders.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot be made"))?;
     let mut builder = tempfile::Builder::new();
-    // Temporary files are their owner's alone; a result is for whom the user's mask lets in.
+    // Temporary files are private to their owner; a result follows the user's umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file =

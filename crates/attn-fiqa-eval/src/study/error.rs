@@ -1,4 +1,4 @@
-//! Why a study could not be done.
+//! Errors of a study.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::config::ConfigError;
 use crate::error::EvalError;
 use crate::files::FileError;
 
-/// What ends a study. One bad image does not.
+/// Why a study failed. One bad image is no reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StudyError {
@@ -58,7 +58,7 @@ pub enum StudyError {
     /// An ONNX network that is no recogniser.
     #[error(transparent)]
     Recogniser(#[from] RecogniserError),
-    /// An ONNX network that is none of quality.
+    /// An ONNX network that is no quality network.
     #[error(transparent)]
     QualityNetwork(#[from] QualityNetworkError),
     /// No threads for an ONNX network.

@@ -1,4 +1,4 @@
-//! The faces of a data set whose images are pictures and not crops.
+//! The faces of a data set whose images are not aligned crops.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,13 @@ use super::compute::Progress;
 use super::inputs::Dataset;
 use super::network::CROP_SIDE;
 
-/// Raised when other faces come to be found.
+/// Increased when other faces are found.
 const VERSION: u32 = 1;
 
 /// Rows that are written together.
 const BATCH: usize = 32;
 
-/// Numbers an image: what it is, and the five landmarks.
+/// Numbers per image: what it is, and the five landmarks.
 const WIDTH: usize = 11;
 
 /// The first number of a row.
@@ -29,8 +29,8 @@ const FACE: f32 = 1.0;
 /// The picture is an aligned crop already.
 const CROP: f32 = 2.0;
 
-/// Finds the main face of every image that has no landmarks, and notes its landmarks, by
-/// which it is aligned from then on. Images without a face are noted as such.
+/// Finds the main face of every image that has no landmarks, and stores its landmarks, by
+/// which it is aligned from then on. Images without a face are recorded as such.
 pub(super) fn find_main_faces(
     dataset: &mut Dataset<'_>,
     threads: &Threads,

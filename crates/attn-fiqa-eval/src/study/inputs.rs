@@ -23,12 +23,12 @@ pub(super) struct Dataset<'c> {
     pub(super) benchmark: Benchmark,
     /// Hash of each image's bytes, once they were needed.
     hashes: Vec<Result<ImageHash, Failure>>,
-    /// Images whose faces were looked for in vain, by position, and why.
+    /// Images whose face was not found, by position, and why.
     pub(super) without_face: BTreeMap<usize, Failure>,
 }
 
 impl<'c> Dataset<'c> {
-    /// Reads its lists and looks whether every image is there; no image is read.
+    /// Reads its lists and checks that every image exists; no image is read.
     pub(super) fn open(config: &'c DatasetConfig, missing: Missing) -> Result<Self, StudyError> {
         let benchmark = match (&config.pairs, config.kind) {
             (Some(pairs), BenchmarkKind::Pairs) => {

@@ -2,8 +2,9 @@
 //! written down so that it can be repeated.
 //!
 //! 1. [`config`]: what is to be measured, from a TOML file.
-//! 2. `cache`: what was computed before, by content.
-//! 3. `find_faces`: faces of images that are pictures and not crops; `network` and `compute`: scores and embeddings of images.
+//! 2. `cache`: cached results, by content.
+//! 3. `find_faces`: faces of images that are not aligned crops; `network` and `compute`:
+//!    scores and embeddings of images.
 //! 4. `evaluation`: curves, areas and baselines of one set and recogniser.
 //! 5. [`results`] and [`summary`]: the record of it all, and its tables.
 //! 6. [`run`]: the steps in order.

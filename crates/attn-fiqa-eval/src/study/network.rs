@@ -12,6 +12,7 @@ use attn_fiqa::recognise::{InputSpec, Recogniser};
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use attn_fiqa::threads::Threads;
+use attn_fiqa::vit::config::Activation;
 
 use super::StudyError;
 use super::config::{ConfigError, ModelConfig};
@@ -25,7 +26,7 @@ pub(super) const CROP_SIDE: usize = 112;
 pub(super) struct Required {
     /// Embeddings, or methods that read the whole network.
     pub(super) full_forward: bool,
-    /// One number a face, of an ONNX network.
+    /// One number per face, of an ONNX network.
     pub(super) quality: bool,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct Network {
 }
 
 enum Kind {
-    /// A Vision Transformer of ours.
+    /// A Vision Transformer.
     Vit(Box<Engine>),
     /// An ONNX recogniser.
     Recogniser(Box<Recogniser>),
@@ -87,7 +88,8 @@ impl Network {
     ) -> Result<Self, StudyError> {
         let (name, sha256) = hash_files(std::iter::once(&file.to_owned()))?;
         // The configuration was checked when it was read.
-        let spec: Option<InputSpec> = model.input.as_ref().and_then(|input| input.parse().ok());
+        let spec: Option<InputSpec> =
+            model.preprocess.as_ref().and_then(|input| input.parse().ok());
         let (network, threads) = (OnnxModel::open(file)?, Threads::new(threads)?);
         let kind = if required.quality {
             let network = QualityNetwork::new(network, spec, CROP_SIDE, &threads)?;
@@ -95,7 +97,7 @@ impl Network {
         } else {
             Kind::Recogniser(Box::new(Recogniser::new(network, spec, &threads)?))
         };
-        let input = model.input.clone().unwrap_or_default();
+        let input = model.preprocess.clone().unwrap_or_default();
         Ok(Self { kind, name, sha256, input })
     }
 
@@ -170,5 +172,12 @@ fn checkpoint_options(model: &ModelConfig, name: &str) -> Result<CheckpointOptio
             ConfigError { file: name.to_owned(), line: None, message }
         })?),
     };
-    Ok(CheckpointOptions { preset, heads: model.heads, allow_unused: true, ..Default::default() })
+    let activation = model.activation.as_deref().and_then(Activation::from_name);
+    Ok(CheckpointOptions {
+        preset,
+        heads: model.heads,
+        activation,
+        allow_unused: true,
+        ..Default::default()
+    })
 }

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Settings;
-use crate::edc::Protocol;
+use crate::edc::{Protocol, Series};
 use crate::figure::Histogram;
 
-/// Raised when the record changes its form.
+/// Increased when the record changes its form.
 pub const FORMAT: u32 = 4;
 
 /// Everything that was measured.
@@ -17,7 +17,7 @@ pub struct Results {
     pub format: u32,
     /// Name and version of the program.
     pub program: String,
-    /// The description's file as it was named.
+    /// The configuration's file as it was named.
     pub config_file: String,
     /// SHA-256 of its text.
     pub config_sha256: String,
@@ -25,21 +25,21 @@ pub struct Results {
     pub config: String,
     /// How it was measured, defaults included.
     pub settings: Settings,
-    /// In the order of the description.
+    /// In the order of the configuration.
     pub datasets: Vec<DatasetRecord>,
-    /// In the order of the description.
+    /// In the order of the configuration.
     pub recognisers: Vec<RecogniserRecord>,
-    /// In the order of the description.
+    /// In the order of the configuration.
     pub methods: Vec<MethodRecord>,
-    /// One a data set and recogniser.
+    /// One per data set and recogniser.
     pub baselines: Vec<Baseline>,
-    /// One a data set, recogniser, protocol, target and series.
+    /// One per data set, recogniser, protocol, target and series.
     pub curves: Vec<CurveRecord>,
     /// What each method's area is above that of the first and that of the best.
     pub differences: Vec<DifferenceRecord>,
-    /// One a data set and method.
+    /// One per data set and method.
     pub qualities: Vec<QualityRecord>,
-    /// One a data set.
+    /// One per data set.
     pub correlations: Vec<CorrelationRecord>,
 }
 
@@ -50,7 +50,7 @@ pub struct DatasetRecord {
     pub name: String,
     /// Its layout.
     pub kind: String,
-    /// Where it lay.
+    /// Its path.
     pub path: String,
     /// How many images it has.
     pub images: usize,
@@ -102,7 +102,7 @@ pub struct RecogniserRecord {
 pub struct MethodRecord {
     /// Its name.
     pub name: String,
-    /// What it is: a method of ours, or where its scores come from.
+    /// What it is: a method of this program, or where its scores come from.
     pub what: String,
     /// The model's file, or those of its scores.
     pub source: String,
@@ -151,20 +151,8 @@ pub struct TargetRecord {
     pub threshold: Option<f64>,
     /// The FNMR.
     pub fnmr: Option<f64>,
-    /// What must be said beside it.
+    /// Warnings.
     pub warnings: Vec<String>,
-}
-
-/// What a curve shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Series {
-    /// A quality method.
-    Method,
-    /// The mean over random orders.
-    Random,
-    /// Discarding by the comparison's own error.
-    TheoreticalBest,
 }
 
 /// An error-versus-discard curve.
@@ -207,7 +195,7 @@ pub struct CurveRecord {
     pub tied: usize,
     /// Range of the pAUC over random orders of those.
     pub pauc_ties: Option<[f64; 2]>,
-    /// What must be said beside it.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -215,7 +203,7 @@ pub struct CurveRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Against {
-    /// The first of the description.
+    /// The first of the configuration.
     First,
     /// That of the lowest area on this data set, by this recogniser, protocol and target.
     Best,
@@ -238,7 +226,7 @@ pub struct DifferenceRecord {
     pub against: Against,
     /// Name of the other method.
     pub other: String,
-    /// Its pAUC less the other's, not normalised: above 0 the method is worse.
+    /// Its pAUC minus the other's, not normalised: above 0 the method is worse.
     pub difference: f64,
     /// The paired confidence interval of that
     /// ([`paired_interval`](crate::edc::paired_interval)), if any sets were drawn.

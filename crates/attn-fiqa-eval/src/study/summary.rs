@@ -6,8 +6,8 @@
 //! discarding at random on the same set, which makes 1 of a quality that knows nothing, and
 //! only these are averaged; different recognisers, targets and protocols never are.
 
-use super::results::{CurveRecord, Results, Series};
-use crate::edc::Protocol;
+use super::results::{CurveRecord, Results};
+use crate::edc::{Protocol, Series};
 
 /// One table: a protocol, a recogniser and a target.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +20,9 @@ pub struct Summary {
     pub fmr: f64,
     /// Names of the data sets, in columns.
     pub datasets: Vec<String>,
-    /// The methods in the order of the description, then the baselines.
+    /// The methods in the order of the configuration, then the baselines.
     pub rows: Vec<SummaryRow>,
-    /// What must be said beside it, each once.
+    /// Warnings, each once.
     pub warnings: Vec<String>,
 }
 

@@ -8,8 +8,8 @@ use crate::figure::{BoxGroup, BoxPanel, Figure, FigureError, box_plots};
 const COLUMNS: usize = 3;
 
 impl DegradationStudy {
-    /// Box plots of one method's scores: a panel a kind, a box a level, over all faces.
-    /// Below each box stands the level's strength, 0 being the face as it is.
+    /// Box plots of one method's scores: a panel per kind, a box per level, over all faces.
+    /// Below each box stands the level's strength, 0 being the clean face.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! Does a score fall when a face gets worse? (The paper's figure 1, on any faces.)
+//! Whether a score falls when a face is degraded (the paper's figure 1, on any faces).
 //!
-//! Every face is degraded in known ways and strengths in memory and scored again.
-//! Four bytes a picture are kept, whatever its size: the scores.
+//! Every face is degraded in memory, by each kind at each level, and scored again.
+//! Four bytes per picture are kept, whatever its size: the scores.
 
 mod figure;
 mod summary;
@@ -122,9 +122,8 @@ impl DegradationStudy {
     }
 }
 
-/// The rank correlation of a series of scores with the steps of getting worse,
-/// turned round: 1 if the score falls with every step, −1 if it rises with every
-/// one. `None` if the score does not change.
+/// How monotonically a series of scores falls with the level: the negated rank
+/// correlation, 1 if the score falls with every step, −1 if it rises with every one. `None` if the score does not change.
 pub fn monotonicity(series: &[f32]) -> Option<f64> {
     let steps: Vec<f64> = (0..series.len()).map(|step| -(step as f64)).collect();
     let scores: Vec<f64> = series.iter().map(|&score| f64::from(score)).collect();

@@ -1,4 +1,4 @@
-//! What a study says about each level and each kind.
+//! Summaries of each level and each kind.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub struct LevelSummary {
     pub scores: BoxPlot,
 }
 
-/// How faithfully scores follow one kind.
+/// How monotonically scores follow one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KindSummary {
     /// The method's name.
@@ -32,18 +32,18 @@ pub struct KindSummary {
     pub kind: &'static str,
     /// Faces in the set.
     pub faces: usize,
-    /// The mean over faces of the rank correlation of the score with the steps of
-    /// getting worse: 1 if it falls with every step. Faces whose score does not
+    /// The mean over faces of the negated rank correlation of score and level: 1 if the
+    /// score falls with every step. Faces whose score does not
     /// change count as 0.
     pub spearman: f64,
-    /// The tenth of the faces with the lowest correlation lies below this.
+    /// The tenth percentile of that over faces.
     pub spearman_p10: f64,
     /// The fraction of faces whose score is lower at every level than at the one before.
     pub monotonic_fraction: f64,
 }
 
 impl DegradationStudy {
-    /// One row a method, kind and level, in the order of the plan.
+    /// One row per method, kind and level, in the order of the plan.
     pub fn levels(&self) -> Vec<LevelSummary> {
         let mut rows = Vec::new();
         for (method, name) in self.methods.iter().enumerate() {
@@ -65,7 +65,7 @@ impl DegradationStudy {
         rows
     }
 
-    /// One row a method and kind, and one with the means over kinds if there are
+    /// One row per method and kind, and one with the means over kinds if there are
     /// several.
     pub fn kinds(&self) -> Vec<KindSummary> {
         let mut rows = Vec::new();

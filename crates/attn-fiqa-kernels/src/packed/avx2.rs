@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::KStep;
 use super::micro_tile::{MR_F32, MR_INT8, MicroTile, TILE_NR};
 
-/// Values of one AVX2 register.
+/// f32 lanes of an AVX2 register.
 const LANES: usize = 8;
 
 /// f32 by fused multiply–adds.
@@ -30,9 +30,9 @@ pub(super) fn multiply_f32(tile: &mut MicroTile<'_, f32, MR_F32>) {
     }
 }
 
-/// Bytes, exactly. The instruction that multiplies unsigned by signed bytes clips the sum
-/// of two products to 16 bits, which 2·255·127 does not fit; so the even and the odd
-/// bytes of a word are widened to 16 bits and multiplied apart.
+/// int8, exactly. `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127
+/// exceeds, so the even and the odd bytes of a word are widened to 16 bits and multiplied
+/// separately.
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn multiply_int8(tile: &mut MicroTile<'_, i32, MR_INT8>) {
     check(tile);

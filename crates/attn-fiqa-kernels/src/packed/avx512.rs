@@ -1,9 +1,8 @@
-//! The AVX-512 kernels: tiles of up to 14 rows and one panel of 32 outputs.
+//! The AVX-512 kernels: tiles of up to [`MR`] rows and one panel of [`NR`] outputs.
 //!
-//! A tile keeps its 28 registers of sums while it runs down the steps, so every
-//! loaded weight is used 14 times and every loaded input 32 times: 28 products for
-//! 16 loads, which two load ports hide. Whatever tile a row falls into, its sums
-//! run in the order of the inputs.
+//! A tile keeps its 28 accumulators in registers over all K steps, so every loaded weight is
+//! used 14 times and every loaded input 32 times: 28 multiply–adds for 16 loads, which two
+//! load ports hide. A row's sums run in the order of the inputs whatever its tile.
 
 use std::arch::x86_64::*;
 
@@ -12,42 +11,42 @@ use crate::lanes::{LANES, mask};
 use crate::precision::Epilogue;
 use crate::quantize::{BF16_PER_WORD, QuantParams};
 
-/// Rows of a tile: 28 sums, two weights and one input fill the 32 registers. Seven
-/// tiles make the 98 rows that the published networks are split into.
+/// Rows of a tile: 28 accumulators, two weights and one input fill the 32 registers. Seven
+/// tiles are the 98 rows that the published networks are split into.
 const MR: usize = 14;
-/// Steps of f32 and bf16 passed in one go: the panel's part, 64 KiB, and the
-/// tile's, 28 KiB, then stay in the second- and first-level cache.
+/// K steps of f32 and bf16 per block: 64 KiB of a panel stay in the L2 cache and 28 KiB of a
+/// tile's rows in the L1 cache.
 const KC: usize = 512;
-/// Steps between two fetches ahead.
+/// K steps between two prefetches.
 const PREFETCH_STEPS: usize = 8;
 /// Bytes of a cache line.
 const CACHE_LINE: usize = 64;
 
-/// Where one tile reads and writes.
+/// The operands of one tile.
 #[derive(Clone, Copy)]
 struct Tile {
-    /// The first row's first word of this pass.
+    /// The first row's first word of this block.
     x: *const u32,
     x_stride: usize,
     out: *mut f32,
     out_stride: usize,
-    /// Which of the panel's outputs exist.
+    /// Masks of the panel's outputs that exist.
     masks: [__mmask16; 2],
-    /// What to bring into the second-level cache meanwhile.
+    /// What to prefetch into the L2 cache meanwhile.
     ahead: Ahead,
 }
 
-/// The part of the next panel that one tile fetches while it runs down its own: the
-/// first tile of a panel would otherwise wait for memory at every step.
+/// The part of the next panel that one tile prefetches. Without it the first tile of a panel
+/// would wait for memory at every K step.
 #[derive(Clone, Copy)]
 struct Ahead {
     next: *const KStep,
-    /// Bytes to fetch with every [`PREFETCH_STEPS`] of steps.
+    /// Bytes to prefetch every [`PREFETCH_STEPS`].
     bytes: usize,
 }
 
 /// The loop that all precisions share: `sums[row] = dot(sums[row], x[row], weights)`
-/// for every step. Expanded in place, so that the sums stay in registers.
+/// for every K step. A macro, so that the sums stay in registers.
 macro_rules! k_loop {
     ($tile:ident, $steps:ident, $sums:ident, $dot:expr) => {
         let mut ahead = $tile.ahead.next.cast::<i8>();
@@ -70,7 +69,7 @@ macro_rules! k_loop {
     };
 }
 
-/// Calls `$run::<ROWS>` for the number of rows at hand.
+/// Calls `$run::<ROWS>` for a run-time number of rows.
 macro_rules! for_rows {
     ($rows:expr, $run:ident($($arg:expr),*)) => {
         match $rows {
@@ -93,8 +92,7 @@ macro_rules! for_rows {
     };
 }
 
-/// A product whose sums are f32: passes of `KC` steps, with the sums waiting in
-/// `out` between two of them.
+/// A product with f32 sums, in blocks of `KC` steps; `out` holds the sums between blocks.
 macro_rules! float_kernel {
     ($(#[$doc:meta])* $name:ident, $tile_name:ident, $features:literal, $dot:expr) => {
         $(#[$doc])*
@@ -165,7 +163,7 @@ macro_rules! float_kernel {
     };
 }
 
-/// Which part of the steps a tile runs down.
+/// The position of a block among the K steps.
 #[derive(Clone, Copy)]
 struct Pass {
     first: bool,
@@ -189,8 +187,8 @@ float_kernel! {
     ))
 }
 
-/// [`super::widen()`] in registers: left to itself the compiler, in some builds, gathers and
-/// scatters single words, which costs a fifth of the product's time.
+/// [`super::widen()`] by intrinsics: in some builds the compiler gathers and scatters single
+/// words instead, which costs a fifth of the product's time.
 #[target_feature(enable = "avx512f")]
 fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
     let wide = &mut wide[..BF16_PER_WORD * steps.len()];
@@ -212,7 +210,7 @@ fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
     wide
 }
 
-/// bf16 by fused multiply–adds of f32: a panel's part is widened once and meets all rows.
+/// bf16 by fused multiply–adds of f32: a block of a panel is widened once for all rows.
 #[target_feature(enable = "avx512f")]
 pub(super) fn multiply_bf16_widened(
     weights: &PackedWeights,
@@ -240,7 +238,7 @@ pub(super) fn multiply_bf16_widened(
     }
 }
 
-/// Bytes by dot products of four, summed in i32, over all steps at once.
+/// int8 by dot products of four, summed in i32 over all K steps at once.
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub(super) fn multiply_int8(
     weights: &PackedWeights,
@@ -249,7 +247,7 @@ pub(super) fn multiply_int8(
     epilogue: Epilogue,
 ) {
     check(weights, rows, out);
-    assert_eq!(rows.params.len(), rows.count, "one scale a row: this is a bug");
+    assert_eq!(rows.params.len(), rows.count, "one set of parameters per row: this is a bug");
     for panel in 0..weights.bias.len() / NR {
         for first_row in (0..rows.count).step_by(MR) {
             let ahead = Ahead::new(weights, [panel, 0, weights.steps], [first_row, rows.count]);
@@ -289,8 +287,7 @@ macro_rules! tile_int8 {
             // SAFETY: by the contract above; `bias`, `scales` and `weight_sums` hold whole
             // panels, and masked lanes are neither read nor written.
             unsafe {
-                // The inputs' zero point is taken out beforehand, which leaves the sums in
-                // their registers to the end.
+                // The zero point is subtracted first, so that the sums stay in registers.
                 let less = halves.map(|from| {
                     let sums = _mm512_loadu_si512(weights.weight_sums.as_ptr().add(from).cast());
                     _mm512_sub_epi32(_mm512_setzero_si512(), sums)
@@ -312,7 +309,7 @@ macro_rules! tile_int8 {
                         if $adds {
                             sum = _mm512_add_ps(tile.load(row, half), sum);
                         }
-                        // Of two operands these give the second where either is NaN.
+                        // Of two operands these return the second where either is NaN.
                         let sum = _mm512_max_ps(_mm512_set1_ps(limits[0]), sum);
                         tile.store(row, half, _mm512_min_ps(_mm512_set1_ps(limits[1]), sum));
                     }
@@ -325,8 +322,8 @@ macro_rules! tile_int8 {
 tile_int8!(tile_int8_replacing, false);
 tile_int8!(tile_int8_adding, true);
 
-/// Between which values an epilogue brings what it stores: [`activate`] for the bytes' tiles,
-/// whose sums a look at the epilogue would drive out of their registers.
+/// The range that an epilogue clamps to: [`activate`] for int8 tiles, where a branch on the
+/// epilogue would spill the sums.
 fn limits(epilogue: Epilogue) -> [f32; 2] {
     match epilogue {
         Epilogue::Overwrite | Epilogue::Add => [f32::NEG_INFINITY, f32::INFINITY],
@@ -336,8 +333,8 @@ fn limits(epilogue: Epilogue) -> [f32; 2] {
 }
 
 impl Ahead {
-    /// For the tile that begins at `row` of `rows` rows and runs down the steps `from`
-    /// to `to` of `panel`.
+    /// For the tile that begins at `row` of `rows` rows, in the K steps `from` to `to` of
+    /// `panel`.
     fn new(
         weights: &PackedWeights,
         [panel, from, to]: [usize; 3],
@@ -357,7 +354,7 @@ impl Ahead {
 }
 
 impl Tile {
-    /// At `[first row, panel, first step]`, all of which exist.
+    /// The tile at `[first row, panel, first K step]`, all of which exist.
     fn new(
         weights: &PackedWeights,
         rows: Rows<'_>,
@@ -401,13 +398,13 @@ impl Tile {
     }
 }
 
-/// What the pointers of every tile rest on.
+/// The bounds that the pointers of every tile rely on.
 fn check(weights: &PackedWeights, rows: Rows<'_>, out: &[f32]) {
-    assert!(rows.words.len() >= rows.count * weights.row_words(), "rows end behind their words");
-    assert!(out.len() >= rows.count * weights.outputs, "rows end behind out");
+    assert!(rows.words.len() >= rows.count * weights.row_words(), "rows exceed their words");
+    assert!(out.len() >= rows.count * weights.outputs, "rows exceed out");
 }
 
-/// What a epilogue does last. Of two operands these instructions give the second where
+/// The activation of an epilogue. Of two operands these instructions return the second where
 /// either is NaN.
 #[inline]
 #[target_feature(enable = "avx512f")]

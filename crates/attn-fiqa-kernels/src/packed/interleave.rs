@@ -1,4 +1,4 @@
-//! The words of a panel's rows brought together step by step: a transpose.
+//! Transposes the words of a panel's rows into K steps.
 
 use super::{KStep, NR};
 use crate::Isa;
@@ -6,7 +6,7 @@ use crate::Isa;
 use crate::isa::Kind;
 use crate::isa::for_every_isa;
 
-/// Rows `[lane, step]` to steps of one word a lane.
+/// Rows `[lane, K step]` to K steps of one word per lane.
 pub(super) fn interleave(isa: Isa, rows: &[u32], panel: &mut [KStep]) {
     assert_eq!(rows.len(), NR * panel.len(), "a row for every lane: this is a bug");
     #[cfg(target_arch = "x86_64")]
@@ -19,7 +19,7 @@ pub(super) fn interleave(isa: Isa, rows: &[u32], panel: &mut [KStep]) {
 
 for_every_isa! {
     fn plain(rows: &[u32], panel: &mut [KStep]) {
-        /// A cache line of every row: what is read of it is used before it is gone.
+        /// One cache line of every row at a time.
         const BLOCK: usize = 16;
         let steps = panel.len();
         for (block, panel) in panel.chunks_mut(BLOCK).enumerate() {
@@ -49,24 +49,24 @@ mod avx512 {
                 let words = std::array::from_fn(|row| load(&rows[from + row * steps..], panel));
                 for (KStep(lanes), words) in panel.iter_mut().zip(transpose(words)) {
                     let place = &mut lanes[first_lane..first_lane + LANES];
-                    // SAFETY: the place holds a register's words.
+                    // SAFETY: `place` holds 16 words.
                     unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), words) };
                 }
             }
         }
     }
 
-    /// As many words of a row as there are steps in a block, and zeros.
+    /// As many words of a row as a block has steps, padded with zeros.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(row: &[u32], block: &[KStep]) -> __m512i {
         let row = &row[..block.len()];
-        // SAFETY: lanes behind the row's end are not read.
+        // SAFETY: masked lanes are not read.
         unsafe { _mm512_maskz_loadu_epi32(mask(row.len()), row.as_ptr().cast()) }
     }
 
-    /// 16 rows of 16 words to their columns: pairs of rows, then fours, come to lie together
-    /// within quarters of a register, then the quarters find their places.
+    /// Transposes 16 rows of 16 words: first pairs and fours of rows within 128-bit quarters,
+    /// then the quarters.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {

@@ -1,6 +1,6 @@
-//! Products in tiles of a few rows and half a panel: what 16 registers of eight values
-//! or 32 of four hold. The kernels leave sums; what becomes of them is the portable
-//! code's.
+//! The driver of the AVX2 and NEON kernels: tiles of a few rows and half a panel, which fit
+//! into 16 registers of eight values or 32 of four. The kernels compute sums; the epilogue is
+//! the reference's.
 
 use std::cell::RefCell;
 
@@ -10,31 +10,30 @@ use super::reference::dequantize;
 use super::{KStep, NR, PackedWeights, Rows, widen};
 use crate::precision::{Epilogue, Precision};
 
-/// Rows of a tile of f32: twelve AVX2 registers of sums, or 24 of NEON.
+/// Rows of an f32 tile: twelve AVX2 registers of sums, or 24 of NEON.
 pub(super) const MR_F32: usize = 6;
-/// Rows of a tile of bytes, which needs more registers for the weights.
+/// Rows of an int8 tile, which needs more registers for the weights.
 #[cfg(target_arch = "x86_64")]
 pub(super) const MR_INT8: usize = 4;
 /// Outputs of a tile.
 pub(super) const TILE_NR: usize = 16;
 
-/// What a kernel multiplies, `sums[row] += x[row] · weights`.
+/// The operands of a kernel, `sums[row] += x[row] · weights`.
 pub(super) struct MicroTile<'a, T, const ROWS: usize> {
-    /// The words of each row, as many as there are steps; behind the last row it is
-    /// repeated.
+    /// The words of each row, one per step. The last row is repeated to fill the tile.
     pub(super) x: [&'a [u32]; ROWS],
     pub(super) steps: &'a [KStep],
-    /// The first of the tile's outputs within the panel.
+    /// The tile's first output within the panel.
     pub(super) first: usize,
     pub(super) sums: [[T; TILE_NR]; ROWS],
 }
 
 thread_local! {
-    /// A widened panel; kept by every thread, so that a steady run allocates nothing here.
+    /// A widened panel, one per thread, so that a steady run allocates nothing.
     static WIDE: RefCell<Vec<KStep>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A product whose sums are f32. Steps of bf16 are widened for the kernel.
+/// A product with f32 sums; bf16 weights are widened for the kernel.
 pub(super) fn f32_tiles(
     weights: &PackedWeights,
     rows: Rows<'_>,
@@ -58,7 +57,7 @@ pub(super) fn f32_tiles(
     });
 }
 
-/// A product of bytes.
+/// A product of int8.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn int8_tiles(
     weights: &PackedWeights,
@@ -77,7 +76,7 @@ pub(super) fn int8_tiles(
     }
 }
 
-/// Runs every tile of a panel and hands each of its rows on: `(row, first output, sums,
+/// Runs every tile of a panel and stores each of its rows by `store(row, first output, sums,
 /// out)`.
 fn one_panel<T: Copy + Default, const ROWS: usize>(
     weights: &PackedWeights,

@@ -1,19 +1,18 @@
-//! A linear layer's weights laid out once, in any precision, for products with rows.
+//! GEMM with a linear layer's weights packed once, in any precision.
 //!
-//! The weights of 32 outputs lie together as `[step, 32 outputs]`, two AVX-512
-//! registers a step, where a step is one 32-bit word: one f32, two bf16 or four
-//! bytes (`quantize`). All precisions share this layout, so they share the loop
-//! (`avx512`) and differ in one instruction.
+//! In BLIS's terms, `C[M, N] = A[M, K] · Wᵀ`: rows of A are rows of the input, N are the
+//! outputs, K the inputs. The weights are packed into panels of [`NR`] = 32 outputs, `[K step,
+//! 32]`, two AVX-512 registers per K step. A K step is one 32-bit word: one f32, two bf16 or
+//! four bytes (`quantize`), the order that VNNI instructions take. All precisions share this
+//! layout, so they share one loop and differ in one instruction.
 //!
-//! 1. `pack` lays the weights out, quantising them if asked.
-//! 2. `PackedWeights::apply` turns the input's rows into words.
-//! 3. `avx512` (AVX-512), `micro_tile` (AVX2 and NEON, in `avx2` and `neon`) or
-//!    `reference` (everywhere) multiplies, and finishes each sum with bias, residual or
-//!    ReLU6 before it is stored.
+//! 1. `pack` packs the weights and quantizes them if asked.
+//! 2. `PackedWeights::apply` converts the input's rows to words.
+//! 3. `avx512`, `micro_tile` (the driver of `avx2` and `neon`) or `reference` multiplies and
+//!    applies the epilogue: bias, residual, ReLU or ReLU6.
 //!
-//! Where the machine has no dot product of bf16, or a slow one, the input's rows are
-//! f32 that were rounded to bf16, two words a step, and a panel of weights is widened
-//! to f32 before it meets them.
+//! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16,
+//! two words per K step, and each panel of weights is widened to f32 once for all rows.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -35,10 +34,11 @@ use crate::isa::Kind;
 use crate::precision::{Epilogue, Precision};
 use crate::quantize::{BF16_PER_WORD, QuantParams, quantize_rows, round_to_bf16, to_bf16};
 
-/// Outputs of a panel: two AVX-512 registers.
+/// Outputs per panel: two AVX-512 registers.
 pub(crate) const NR: usize = 32;
 
-/// The weights of 32 outputs for one word of the input, on a cache line's boundary.
+/// One K step of a panel: the weights of 32 outputs for one word of the input, aligned to a
+/// cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct KStep(pub(crate) [u32; NR]);
@@ -50,30 +50,30 @@ pub struct PackedWeights {
     precision: Precision,
     inputs: usize,
     outputs: usize,
-    /// Words of an input row.
+    /// K steps per panel.
     steps: usize,
-    /// `[panel, step]`.
+    /// `[panel, K step]`.
     panels: Vec<KStep>,
     /// `[panel · 32]`; zeros where the layer has none.
     bias: Vec<f32>,
-    /// For bytes only, `[panel · 32]`: what one step of an output's weights is worth.
+    /// For int8 only, `[panel · 32]`: the scale of each output's weights.
     scales: Vec<f32>,
-    /// For bytes only, `[panel · 32]`: the sum of an output's bytes, which takes the
-    /// inputs' zero point out of the product.
+    /// For int8 only, `[panel · 32]`: the sum of each output's quantized weights, which takes
+    /// the input's zero point out of the product.
     weight_sums: Vec<i32>,
 }
 
-/// Rows of the input as words.
+/// Rows of the input, converted to words.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    /// `[row, step · words a step]`.
+    /// `[row, K step · words per step]`.
     pub(crate) words: &'a [u32],
-    /// For bytes only, one a row.
+    /// For int8 only, one per row.
     pub(crate) params: &'a [QuantParams],
     pub(crate) count: usize,
 }
 
-/// Kept by every thread, so that a steady run allocates nothing here.
+/// One per thread, so that a steady run allocates nothing.
 #[derive(Default)]
 struct Scratch {
     words: Vec<u32>,
@@ -85,12 +85,12 @@ thread_local! {
 }
 
 impl PackedWeights {
-    /// What one input row holds.
+    /// Inputs of the layer: K.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// What one output row holds.
+    /// Outputs of the layer: N.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
@@ -109,13 +109,13 @@ impl PackedWeights {
         self.isa
     }
 
-    /// Words of an input row: one a step, or two where bf16 are multiplied as f32.
+    /// Words of an input row: one per K step, or two where bf16 is widened to f32.
     pub(crate) fn row_words(&self) -> usize {
         let widened = self.precision == Precision::Bf16 && !self.isa.has_bf16_dot();
         self.steps * if widened { BF16_PER_WORD } else { 1 }
     }
 
-    /// Whether weights of this kind and shape would be laid out the same.
+    /// Whether weights of this precision and shape have the same layout.
     pub(crate) fn is_like(
         &self,
         isa: Isa,
@@ -128,7 +128,7 @@ impl PackedWeights {
 
     /// `out = epilogue(x · weightᵀ + bias)`; `x` is `[row, input]`, `out` `[row, output]`.
     ///
-    /// A row gives the same bits in any company. Bytes give the same sums on every
+    /// The bits of a row do not depend on the other rows. int8 gives the same bits on every
     /// instruction set; f32 and bf16 sums differ in their last digits.
     ///
     /// # Panics
@@ -143,7 +143,7 @@ impl PackedWeights {
             return self.multiply(Rows { words, params: &[], count: rows }, out, epilogue);
         }
         SCRATCH.with_borrow_mut(|Scratch { words, params }| {
-            // Grown only: a smaller layer between two large ones would have it cleared anew.
+            // Only grown: after a smaller layer it would have to be cleared again.
             let needed = rows * self.row_words();
             if words.len() < needed {
                 words.resize(needed, 0);
@@ -161,7 +161,7 @@ impl PackedWeights {
         });
     }
 
-    /// As [`Self::apply`], of rows that are words already.
+    /// As [`Self::apply`], for rows that are words already.
     pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], epilogue: Epilogue) {
         #[cfg(target_arch = "x86_64")]
         match (self.precision, self.isa.0) {
@@ -182,8 +182,8 @@ impl PackedWeights {
                 return unsafe { avx512::multiply_int8(self, rows, out, epilogue) };
             }
             (Precision::F32 | Precision::Bf16, Kind::Avx2) => {
-                // SAFETY: this kind exists only where AVX2 and FMA were detected, as do
-                // all that stand behind it.
+                // SAFETY: this kind and all that follow it exist only where AVX2 and FMA
+                // were detected.
                 let run = |tile: &mut micro_tile::MicroTile<'_, f32, { micro_tile::MR_F32 }>| unsafe {
                     avx2::multiply_f32(tile)
                 };
@@ -208,13 +208,13 @@ impl PackedWeights {
         reference::multiply(self, rows, out, epilogue);
     }
 
-    /// The steps of one panel.
+    /// The K steps of one panel.
     fn panel(&self, panel: usize) -> &[KStep] {
         &self.panels[panel * self.steps..][..self.steps]
     }
 }
 
-/// Steps of two bf16 to twice as many of one f32, in the front of `wide`.
+/// Widens K steps of two bf16 to twice as many of one f32, into the front of `wide`.
 #[inline(always)]
 pub(crate) fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
     let wide = &mut wide[..BF16_PER_WORD * steps.len()];
@@ -226,7 +226,7 @@ pub(crate) fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
     wide
 }
 
-/// The bits of f32 values.
+/// The bits of f32 values as words.
 pub(crate) fn as_bits(values: &[f32]) -> &[u32] {
     // SAFETY: f32 and u32 have one size and alignment, and every pattern is a u32.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }

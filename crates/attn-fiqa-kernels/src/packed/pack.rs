@@ -1,16 +1,15 @@
-//! Weights from `[output, input]` into panels, and back.
+//! Packs weights `[output, input]` into panels, and unpacks them.
 
 use super::interleave::interleave;
 use super::{KStep, NR, PackedWeights, SCRATCH, Scratch, as_bits};
 use crate::quantize::{BF16_PER_WORD, BYTES_PER_WORD, bf16_value, to_bf16, to_bf16_pairs};
 use crate::{Isa, Precision};
 
-/// Products of a byte and a signed byte that surely fit in an i32 together.
+/// The most products of an unsigned and a signed byte whose sum always fits in an i32.
 const MOST_BYTE_INPUTS: usize = i32::MAX as usize / (255 * 127);
 const LARGEST_BYTE: f32 = 127.0;
 
-/// One output's weights as words of four signed bytes; what a step of them is worth,
-/// and their sum.
+/// Quantizes one output's weights to signed bytes, four per word. Returns their scale and sum.
 fn quantize_weights(row: &[f32], words: &mut [u32]) -> (f32, i32) {
     let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let scale = largest / LARGEST_BYTE;
@@ -29,15 +28,15 @@ fn quantize_weights(row: &[f32], words: &mut [u32]) -> (f32, i32) {
 }
 
 impl PackedWeights {
-    /// Lays out weights `[output, input]` and a bias `[output]` of zeros if there is none.
+    /// Packs weights `[output, input]` and a bias `[output]`; no bias is a bias of zeros.
     ///
     /// For [`Precision::Int8`] each output's weights are divided by their largest
     /// magnitude and rounded to −127…127.
     ///
     /// # Panics
     ///
-    /// When `weight` is not whole rows of `inputs` values, the bias is not one value
-    /// an output, or more than 66,311 inputs are to be bytes.
+    /// When `weight` is not whole rows of `inputs` values, the bias is not one value per
+    /// output, or int8 is asked for with more than 66,311 inputs.
     pub fn new(
         isa: Isa,
         precision: Precision,
@@ -47,7 +46,10 @@ impl PackedWeights {
     ) -> Self {
         let outputs = weight.len() / inputs;
         assert_eq!(outputs * inputs, weight.len(), "a weight is not whole rows");
-        assert!(bias.is_none_or(|bias| bias.len() == outputs), "a bias is not one value an output");
+        assert!(
+            bias.is_none_or(|bias| bias.len() == outputs),
+            "a bias is not one value per output"
+        );
         let mut packed = Self::empty(isa, precision, inputs, outputs);
         if let Some(bias) = bias {
             packed.bias[..outputs].copy_from_slice(bias);
@@ -56,7 +58,7 @@ impl PackedWeights {
         packed
     }
 
-    /// Room for weights that are all zero.
+    /// Weights that are all zero, to be packed later.
     pub(crate) fn empty(isa: Isa, precision: Precision, inputs: usize, outputs: usize) -> Self {
         let per_word = match precision {
             Precision::F32 => 1,
@@ -82,7 +84,7 @@ impl PackedWeights {
         }
     }
 
-    /// Replaces all weights by those of `rows`, `[output][input]`.
+    /// Packs all weights from `rows`, `[output][input]`.
     pub(crate) fn pack_outputs<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
         let (precision, isa, inputs, steps) = (self.precision, self.isa, self.inputs, self.steps);
         let mut rows = rows.fuse();
@@ -110,8 +112,8 @@ impl PackedWeights {
         });
     }
 
-    /// Replaces all weights by those of `rows`, `[input][output]`: the transpose of
-    /// what [`Self::pack_outputs`] takes. Not for bytes, whose scale is an output's.
+    /// Packs all weights from `rows`, `[input][output]`: the transpose of what
+    /// [`Self::pack_outputs`] takes. Not for int8, whose scale is per output.
     pub(crate) fn pack_inputs<'a>(&mut self, mut rows: impl Iterator<Item = &'a [f32]>) {
         let (isa, steps) = (self.isa, self.steps);
         for step in 0..steps {
@@ -135,8 +137,8 @@ impl PackedWeights {
         }
     }
 
-    /// The weights of one output as they are multiplied with, `[input]`: the very
-    /// ones that were packed for f32, the nearest that the precision has otherwise.
+    /// The weights of one output as they enter the product, `[input]`: exact for f32, rounded
+    /// for the other precisions.
     ///
     /// # Panics
     ///

@@ -1,5 +1,5 @@
-//! The product for instruction sets without a kernel of their own, and the oracle
-//! of those that have one: plain Rust, which the compiler vectorises over a panel.
+//! The reference kernel, in plain Rust that the compiler vectorises over a panel. It is the
+//! oracle of the other kernels, and serves instruction sets that have none.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ pub(super) fn multiply(
     }
 }
 
-/// Sums of bytes to the numbers that they stand for; `lanes` are the outputs.
+/// Turns sums of quantized products into f32; `lanes` are the outputs.
 pub(super) fn dequantize(
     weights: &PackedWeights,
     lanes: Range<usize>,
@@ -54,7 +54,7 @@ pub(super) fn dequantize(
     }
 }
 
-/// Stores as many products as `out` has room for.
+/// Applies the epilogue and stores as many products as `out` has room for.
 pub(super) fn apply_epilogue(epilogue: Epilogue, product: &[f32], bias: &[f32], out: &mut [f32]) {
     for ((out, product), bias) in out.iter_mut().zip(product).zip(bias) {
         let sum = product + bias;
@@ -98,7 +98,7 @@ for_every_isa! {
             for byte in 0..4 {
                 let x = (word >> (8 * byte) & 0xff) as i32;
                 for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    // The byte comes to the top and, with its sign, back down.
+                    // Shifted up and, with its sign, back down.
                     *sum += x * ((weight << (24 - 8 * byte)) as i32 >> 24);
                 }
             }

@@ -1,4 +1,4 @@
-//! Rows to words by AVX-512: the bits of the portable code, at a cycle or two for sixteen
+//! Conversion by AVX-512: the same bits as the portable code, at a cycle or two for sixteen
 //! values.
 
 use std::arch::x86_64::*;
@@ -12,7 +12,7 @@ const BYTES: usize = 64;
 /// One row of [`super::quantize_rows`].
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn quantize_row(row: &[f32], words: &mut [u32]) -> QuantParams {
-    assert!(row.len() <= 4 * words.len(), "a row ends behind its words");
+    assert!(row.len() <= 4 * words.len(), "a row does not fit into its words");
     let (found, inverse, zero) = match quant_params(row, range_with_zero(row)) {
         Ok(found) => found,
         Err(found) => {
@@ -20,7 +20,7 @@ pub(super) fn quantize_row(row: &[f32], words: &mut [u32]) -> QuantParams {
             return found;
         }
     };
-    // Bytes of the last word that stand for no input.
+    // Padding of the last word.
     if let Some(last) = words.last_mut() {
         *last = 0;
     }
@@ -51,7 +51,7 @@ pub(super) fn quantize_row(row: &[f32], words: &mut [u32]) -> QuantParams {
 /// One row of [`super::to_bf16`].
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) fn to_bf16_row(row: &[f32], words: &mut [u32]) {
-    assert!(row.len() <= 2 * words.len(), "a row ends behind its words");
+    assert!(row.len() <= 2 * words.len(), "a row does not fit into its words");
     let pairs = row.chunks(2 * LANES).zip(words.chunks_mut(LANES));
     for (values, words) in pairs {
         let (lower, upper) = values.split_at(LANES.min(values.len()));

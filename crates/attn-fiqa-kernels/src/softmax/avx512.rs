@@ -1,10 +1,10 @@
-//! Softmax on its way to a product of bf16, by AVX-512: what eight bits of mantissa keep.
+//! Softmax numerators in bf16 by AVX-512, as exact as eight bits of mantissa need.
 
 use std::arch::x86_64::*;
 
 use crate::lanes::{LANES, load, mask};
 
-/// Below this power of two a bf16 has no full mantissa.
+/// The least exponent of a normal bf16.
 const LOWEST: f32 = -126.0;
 /// `2^r = Σ (r·ln 2)^k / k!`: for `|r| ≤ ½` the rest is below 5·10⁻⁵, a hundredth of what
 /// rounding to bf16 takes.
@@ -13,7 +13,7 @@ const SERIES: [f32; 5] = [9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::con
 /// One row of [`super::powers`].
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) fn powers(logits: &[f32], scale: f32, words: &mut [u32]) -> f32 {
-    assert!(logits.len() <= 2 * words.len(), "a row ends behind its words");
+    assert!(logits.len() <= 2 * words.len(), "a row does not fit into its words");
     // e^x = 2^(x · log₂ e).
     let scale = _mm512_set1_ps(scale * std::f32::consts::LOG2_E);
     let (pairs, rest) = logits.as_chunks::<{ 2 * LANES }>();
@@ -34,7 +34,7 @@ pub(super) fn powers(logits: &[f32], scale: f32, words: &mut [u32]) -> f32 {
     for (pair, place) in pairs.iter().zip(places.chunks_exact_mut(LANES)) {
         let powers = halves(pair).map(|logits| power(_mm512_fmsub_ps(logits, scale, high)));
         sums = [_mm512_add_ps(sums[0], powers[0]), _mm512_add_ps(sums[1], powers[1])];
-        // SAFETY: the place holds a register's words.
+        // SAFETY: `place` holds 16 words.
         unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), to_bf16_pairs(powers)) };
     }
     if !last.is_empty() {

@@ -12,7 +12,7 @@ use super::LandmarkError;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Landmarks(pub [[f32; 2]; 5]);
 
-/// How a head is held, in degrees, as far as five points in a plane can tell.
+/// Head pose in degrees, estimated from five points in the image plane.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadPose {
     /// Rotation in the image's plane, −180 to 180: 0 is upright, positive is

@@ -24,6 +24,7 @@ pub use warp::warp;
 
 /// A face as the network takes it, and where it came from.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Aligned {
     /// The network's input.
     pub crop: Crop,

@@ -40,7 +40,7 @@ pub fn warp(image: &Image, to_crop: &Similarity, side: usize) -> Crop {
             fill(&mut rgb, side, &reduced.from_crop, |x, y| reduced.block(x, y));
         }
     }
-    Crop::from_rgb(side, rgb).expect("a level a channel a pixel: this is a bug")
+    Crop::from_rgb(side, rgb).expect("three bytes per pixel: this is a bug")
 }
 
 fn within_reach(from_crop: &Similarity, side: usize) -> bool {

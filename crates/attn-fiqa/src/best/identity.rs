@@ -1,6 +1,6 @@
 //! Which faces are the same person's, by the network's embeddings.
 
-/// Cosine from which on two embeddings are one person's, unless told otherwise.
+/// Default cosine from which two embeddings belong to one person.
 pub const DEFAULT_SAME_IDENTITY: f32 = 0.4;
 
 /// A person: the sum of the embeddings of all their faces, each of length 1.

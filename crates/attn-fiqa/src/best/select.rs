@@ -27,6 +27,7 @@ pub struct SelectOptions {
 
 /// A face that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pick {
     /// The index of the candidate.
     pub index: usize,

@@ -1,4 +1,4 @@
-//! Enough of a crop to tell whether two are nearly the same image.
+//! Near-duplicate detection on crops.
 
 use crate::crop::Crop;
 
@@ -6,7 +6,7 @@ use crate::crop::Crop;
 const CELLS: usize = 16;
 
 /// Thumbnails that correlate by at least this much are of nearly the same
-/// image, unless told otherwise.
+/// image, by default.
 pub const DEFAULT_SAME_IMAGE: f32 = 0.95;
 
 /// A face in 16×16 grey levels, without its mean brightness and contrast.

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::provenance::Provenance;
+use crate::sanitize::sanitized_name;
 use crate::score::QualityMapError;
 use crate::score::{Anchor, MatchProbability, Meaning, Method, QualityMap, QualityScale};
 
@@ -230,7 +230,7 @@ fn identifier(
 fn bad(key: &'static str, found: &str, expected: &str) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
-        found: format!("`{}`", sanitized(found)),
+        found: format!("`{}`", sanitized_name(found)),
         from: Provenance::Metadata,
         expected: expected.to_owned(),
     }

@@ -1,4 +1,4 @@
-//! Checks that what is said about a network agrees with its shapes.
+//! Consistency checks between the sources of a configuration and the shapes.
 
 use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
@@ -7,7 +7,7 @@ use super::metadata::DeclaredConfig;
 use super::preset::Preset;
 use super::provenance::Provenance;
 
-/// The first value, if all that follow are equal to it.
+/// The first value, if all others are equal to it.
 pub(super) fn consistent<T: PartialEq>(
     what: &'static str,
     candidates: impl Iterator<Item = (T, Provenance)>,
@@ -32,7 +32,7 @@ pub(super) fn consistent<T: PartialEq>(
     Ok(first)
 }
 
-/// Metadata may repeat what shapes say, and must not deny it.
+/// Metadata that repeats what shapes determine must be consistent with them.
 pub(super) fn check_metadata(
     metadata: &DeclaredConfig,
     shapes: &Shapes,

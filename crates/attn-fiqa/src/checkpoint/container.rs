@@ -8,6 +8,7 @@ use super::{safetensors, torch_zip, unsupported_format};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ContainerFormat {
     /// A `.safetensors` file.
     Safetensors,

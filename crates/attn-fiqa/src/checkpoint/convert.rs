@@ -18,6 +18,7 @@ const ALIGNMENT: usize = 8;
 
 /// The number format of the weights in a written file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WeightDtype {
     /// 32-bit float: exactly the weights read.
     #[default]

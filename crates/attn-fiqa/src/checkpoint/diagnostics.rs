@@ -1,23 +1,21 @@
-//! The wording of checkpoint errors: names from a file, lists of them, shapes.
+//! The wording of checkpoint errors: lists of names, and shapes.
 
 use std::fmt;
 
 use super::preset::Preset;
-
-/// Longest piece of a name from a file that an error message repeats.
-const SHOWN_CHARS: usize = 100;
 
 /// How many tensors of a kind an error names before it only counts.
 const NAMED_TENSORS: usize = 5;
 
 /// How the tensors of a file differ from those of a face ViT.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayoutMismatch {
     /// Canonical names that should be there.
     pub missing: Vec<String>,
     /// Names in the file that should not be there.
     pub unexpected: Vec<String>,
-    /// Tensors of another shape than the rest of the file implies.
+    /// Tensors whose shape does not match the rest of the file.
     pub shape_mismatches: Vec<ShapeMismatch>,
     /// Tensors that do no harm but were not allowed for.
     pub harmless: Vec<String>,
@@ -25,8 +23,9 @@ pub struct LayoutMismatch {
     pub looks_like: Option<&'static str>,
 }
 
-/// A tensor of another shape than expected.
+/// A tensor whose shape is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShapeMismatch {
     /// Canonical name.
     pub tensor: String,
@@ -80,27 +79,6 @@ impl fmt::Display for LayoutMismatch {
         }
         write!(f, "{}", LooksLike(&self.looks_like))
     }
-}
-
-/// A name from a file, escaped and cut so that it can stand in a message.
-pub(super) fn sanitized(name: &str) -> String {
-    let mut escaped = name.chars().flat_map(char::escape_debug);
-    let mut text: String = escaped.by_ref().take(SHOWN_CHARS).collect();
-    if escaped.next().is_some() {
-        text.push('…');
-    }
-    text
-}
-
-/// Text of a message, without control characters and cut after `longest` characters.
-pub(super) fn one_line(text: &str, longest: usize) -> String {
-    let mut chars = text.chars();
-    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut line: String = chars.by_ref().take(longest).map(printable).collect();
-    if chars.next().is_some() {
-        line.push('…');
-    }
-    line
 }
 
 fn tensors(count: usize) -> String {

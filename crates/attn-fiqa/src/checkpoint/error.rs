@@ -1,8 +1,8 @@
 //! What can be wrong with a checkpoint, said so that a person can act on it.
 
-use super::diagnostics::{
-    Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted, one_line,
-};
+use crate::sanitize::sanitized_line;
+
+use super::diagnostics::{Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted};
 use super::pickle::PickleProblem;
 use super::preset::Preset;
 use super::provenance::Provenance;
@@ -15,7 +15,7 @@ const LONGEST_REASON: usize = 800;
 /// Its text is one line: the file, what was expected, what was found and what
 /// to do. Names taken from the file are escaped and shortened.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {}", one_line(.file, usize::MAX), one_line(&.problem.to_string(), LONGEST_REASON))]
+#[error("{}: {}", sanitized_line(.file, usize::MAX), sanitized_line(&.problem.to_string(), LONGEST_REASON))]
 pub struct CheckpointError {
     file: String,
     problem: Box<CheckpointProblem>,
@@ -165,7 +165,7 @@ pub enum CheckpointProblem {
     },
 
     /// A name occurs twice.
-    #[error("holds two entries named `{name}`; which of them is meant cannot be told")]
+    #[error("holds two entries named `{name}`; which of them is meant is ambiguous")]
     DuplicateName {
         /// The name.
         name: String,
@@ -211,7 +211,7 @@ pub enum CheckpointProblem {
 
     /// More than one network in one file.
     #[error(
-        "holds several networks, under {}; which of them is meant cannot be told, so save one \
+        "holds several networks, under {}; which of them is meant is ambiguous, so save one \
          of them alone", Quoted(.under)
     )]
     SeveralNetworks {
@@ -256,7 +256,7 @@ pub enum CheckpointProblem {
 
     /// Nothing says how many attention heads there are.
     #[error(
-        "does not say how many attention heads it has, and tensor shapes cannot tell: give the \
+        "does not say how many attention heads it has, and tensor shapes do not determine it: give the \
          number of heads (plausible for width {embed_dim}: {}){}",
         Numbers(.divisors), PresetChoices(.presets)
     )]

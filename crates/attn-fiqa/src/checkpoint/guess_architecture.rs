@@ -1,8 +1,7 @@
-//! Says what a file looks like when it is not a face ViT of the layout.
-//!
-//! The names are those that the widespread programs give their parameters.
+//! Guesses the architecture of a file that is not a face ViT, by the parameter names of
+//! widespread libraries.
 
-/// What the names remind of.
+/// The architecture that has such names.
 pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let names: Vec<&str> = names.collect();
     let any = |part: &str| names.iter().any(|name| name.contains(part));

@@ -7,7 +7,7 @@ use super::layout::Content;
 use super::names::{KEY_BIAS, block_index, qk};
 use super::tensor::TensorRef;
 
-/// What shapes can tell.
+/// The configuration that shapes determine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shapes {
     pub(super) patch_size: usize,

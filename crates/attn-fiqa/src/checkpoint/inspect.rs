@@ -12,6 +12,7 @@ use super::resolve::ConfigValue;
 
 /// A report on a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Inspection {
     /// The file as it was given.
     pub file: String,

@@ -1,4 +1,4 @@
-//! What a file's metadata, or a JSON file beside it, says about the network.
+//! The configuration that a file's metadata, or a JSON file beside it, declares.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::layout::Content;
 use super::provenance::Provenance;
 use crate::regular_file::{OpenError, ReadError, read_regular_file};
+use crate::sanitize::sanitized_name;
 use crate::vit::config::Activation;
 
 /// Largest JSON file that is read.
@@ -44,7 +44,7 @@ pub(super) struct DeclaredConfig {
 }
 
 /// The values in the text metadata of a safetensors file. Keys that are not
-/// ours are left alone.
+/// known are ignored.
 pub(super) fn from_metadata(
     metadata: &BTreeMap<String, String>,
 ) -> Result<DeclaredConfig, CheckpointProblem> {
@@ -158,7 +158,7 @@ fn read_json(path: &Path, display_path: &str) -> Result<Option<DeclaredConfig>, 
 fn bad(key: &'static str, found: &str, from: &Provenance, expected: &str) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
-        found: format!("`{}`", sanitized(found)),
+        found: format!("`{}`", sanitized_name(found)),
         from: from.clone(),
         expected: expected.to_owned(),
     }

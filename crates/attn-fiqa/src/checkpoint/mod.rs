@@ -1,4 +1,4 @@
-//! Checkpoints: a stranger's file in, verified tensors with canonical names out.
+//! Checkpoints: an untrusted file in, verified tensors with canonical names out.
 //!
 //! [`Checkpoint::open`] takes a `.safetensors` file, the index of one in shards or a PyTorch
 //! zip file, recognised by its content, and checks every name, shape and number format
@@ -65,7 +65,7 @@ pub use resolve::ConfigValue;
 pub struct CheckpointOptions {
     /// The published network that the file must be.
     pub preset: Option<Preset>,
-    /// The number of attention heads, which shapes cannot tell.
+    /// The number of attention heads, which shapes do not determine.
     pub heads: Option<usize>,
     /// The MLP's non-linearity; ReLU6 unless the file or this says otherwise.
     pub activation: Option<Activation>,
@@ -77,6 +77,7 @@ pub struct CheckpointOptions {
 
 /// How a checkpoint's file comes into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Loading {
     /// Mapped: only what is read takes memory, and the file must not change while the
     /// [`Checkpoint`] lives. If it is cut short meanwhile, reading on ends the process with
@@ -96,7 +97,7 @@ pub enum Loading {
 ///
 /// # Examples
 ///
-/// A file copied into memory, as a server wants it, whose weights do not tell the number of
+/// A file copied into memory, as a server wants it, whose weights do not determine the number of
 /// heads:
 ///
 /// ```no_run
@@ -296,7 +297,7 @@ impl Checkpoint {
         let Some(prefix) = names::find_prefix(names())? else {
             return Err(CheckpointProblem::NoNetwork {
                 count: tensors.len(),
-                examples: names().take(3).map(diagnostics::sanitized).collect(),
+                examples: names().take(3).map(crate::sanitize::sanitized_name).collect(),
                 looks_like,
             });
         };

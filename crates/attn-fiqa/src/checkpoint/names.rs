@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
+use crate::sanitize::sanitized_name;
 
 /// What may stand, one or more times, before a canonical name: the attributes
 /// under which training programs, `DataParallel` and `torch.compile` keep the network.
@@ -44,13 +44,13 @@ pub(super) fn find_prefix<'a>(
             }
             (Some(prefix), None) => {
                 return Err(CheckpointProblem::UnknownPrefix {
-                    prefix: sanitized(prefix),
-                    tensor: sanitized(&format!("{prefix}{anchor}")),
+                    prefix: sanitized_name(prefix),
+                    tensor: sanitized_name(&format!("{prefix}{anchor}")),
                 });
             }
             (Some(one), Some(other)) => {
                 return Err(CheckpointProblem::SeveralNetworks {
-                    under: [one, other].into_iter().chain(prefixes).map(sanitized).collect(),
+                    under: [one, other].into_iter().chain(prefixes).map(sanitized_name).collect(),
                 });
             }
         }

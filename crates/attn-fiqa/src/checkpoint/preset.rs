@@ -5,6 +5,7 @@
 /// A preset supplies the one number that tensor shapes cannot: the heads. All
 /// other values are compared with the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// CVLface ViT-S, the network of the ATTN-FIQA paper.
     CvlfaceVitS,
@@ -20,7 +21,7 @@ pub enum Preset {
     InsightfaceVitL,
 }
 
-/// The numbers behind a preset's name.
+/// The dimensions of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PresetShape {
     pub(super) patch_size: usize,

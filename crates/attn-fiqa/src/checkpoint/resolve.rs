@@ -1,6 +1,6 @@
-//! Makes one configuration of what shapes, options, metadata and JSON say.
+//! Resolves one configuration from shapes, options, metadata and JSON.
 //!
-//! Shapes decide all they can; the other sources must agree with them and with
+//! Shapes determine what they can; the other sources must be consistent with them and with
 //! each other. Heads, activation, image size and epsilon come from the source
 //! with the most authority.
 
@@ -26,7 +26,7 @@ const OFFICIAL_LAYER_NORM_EPS: f32 = 1e-5;
 /// Widths of a head that are worth suggesting.
 const PLAUSIBLE_HEAD_DIMS: std::ops::RangeInclusive<usize> = 8..=128;
 
-/// Everything that may speak about the network.
+/// The sources of the configuration.
 pub(super) struct Sources<'a> {
     pub(super) options: &'a CheckpointOptions,
     pub(super) metadata: &'a DeclaredConfig,
@@ -36,6 +36,7 @@ pub(super) struct Sources<'a> {
 
 /// One value of the configuration and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigValue {
     /// The value's name, as in [`VitConfig`].
     pub name: &'static str,
@@ -45,7 +46,7 @@ pub struct ConfigValue {
     pub from: Provenance,
 }
 
-/// A configuration with its sources.
+/// A configuration, and the source of each value.
 #[derive(Debug)]
 pub(super) struct ResolvedConfig {
     pub(super) config: VitConfig,

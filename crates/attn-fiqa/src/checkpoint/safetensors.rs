@@ -8,9 +8,9 @@ use safetensors::tensor::Metadata;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::container::{ContainerFormat, Contents};
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::tensor::{StoredType, TensorRef};
+use crate::sanitize::sanitized_name;
 
 /// Bytes of the little-endian header length at the start of the file.
 const LENGTH_BYTES: usize = 8;
@@ -96,7 +96,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
 }
 
 fn invalid(detail: String) -> CheckpointProblem {
-    CheckpointProblem::SafetensorsHeader { detail: sanitized(&detail) }
+    CheckpointProblem::SafetensorsHeader { detail: sanitized_name(&detail) }
 }
 
 fn stored_type(dtype: Dtype) -> StoredType {
@@ -162,7 +162,8 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
                 map.next_value::<IgnoredAny>()?;
             }
             if let Some(key) = seen.replace(key) {
-                *self.refusal = Some(CheckpointProblem::DuplicateName { name: sanitized(&key) });
+                *self.refusal =
+                    Some(CheckpointProblem::DuplicateName { name: sanitized_name(&key) });
                 return Err(A::Error::custom("duplicate name"));
             }
             if seen.len() > MOST_NAMES {

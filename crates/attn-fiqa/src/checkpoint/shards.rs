@@ -1,7 +1,7 @@
 //! A checkpoint in several safetensors files, as Hugging Face's libraries write large ones:
 //! `model.safetensors.index.json` says in which file each tensor lies.
 //!
-//! The index is a stranger's file. It may name files of its own folder only, and what it says
+//! The index is an untrusted file. It may name files of its own folder only, and what it says
 //! of them must be true of every tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +15,9 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use super::Loading;
 use super::bytes::Bytes;
 use super::container::{ContainerFormat, Contents};
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::{is_plain_name, safetensors};
+use crate::sanitize::sanitized_name;
 
 /// Longest index that is parsed: 250 bytes for each name.
 const MOST_INDEX: usize = 16 << 20;
@@ -66,7 +66,7 @@ pub(super) fn open(
     if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
         return Err(unusable(format!(
             "it names the file `{}`, and shards must be files of its own folder",
-            sanitized(name)
+            sanitized_name(name)
         )));
     }
     let mut sharded = Sharded {
@@ -84,10 +84,10 @@ pub(super) fn open(
         let shard = path.with_file_name(name);
         let (bytes, contents) = open_shard(&shard, loading).map_err(|problem| match problem {
             CheckpointProblem::Io(error) if error.kind() == ErrorKind::NotFound => {
-                CheckpointProblem::ShardMissing { shard: sanitized(name) }
+                CheckpointProblem::ShardMissing { shard: sanitized_name(name) }
             }
             problem => {
-                CheckpointProblem::Shard { shard: sanitized(name), problem: Box::new(problem) }
+                CheckpointProblem::Shard { shard: sanitized_name(name), problem: Box::new(problem) }
             }
         })?;
         add(&mut sharded, name, contents, &places)?;
@@ -122,10 +122,10 @@ fn add(
         let expected = places.get(&tensor);
         if expected.is_none_or(|expected| expected != name) {
             return Err(CheckpointProblem::ShardTensor {
-                tensor: sanitized(&tensor),
-                found: format!("is in shard `{}`", sanitized(name)),
+                tensor: sanitized_name(&tensor),
+                found: format!("is in shard `{}`", sanitized_name(name)),
                 expected: match expected {
-                    Some(other) => format!("in `{}`", sanitized(other)),
+                    Some(other) => format!("in `{}`", sanitized_name(other)),
                     None => "nowhere".to_owned(),
                 },
             });
@@ -137,13 +137,13 @@ fn add(
         let before = sharded.contents.metadata.insert(key.clone(), value.clone());
         if let Some(before) = before.filter(|before| *before != value) {
             return Err(CheckpointProblem::Shard {
-                shard: sanitized(name),
+                shard: sanitized_name(name),
                 problem: Box::new(CheckpointProblem::SafetensorsHeader {
                     detail: format!(
                         "its metadata `{}` are `{}`, and another shard's are `{}`",
-                        sanitized(&key),
-                        sanitized(&value),
-                        sanitized(&before)
+                        sanitized_name(&key),
+                        sanitized_name(&value),
+                        sanitized_name(&before)
                     ),
                 }),
             });
@@ -161,9 +161,9 @@ fn check_complete(
         sharded.contents.tensors.iter().map(|(name, _)| name.as_str()).collect();
     match places.iter().find(|(tensor, _)| !found.contains(tensor.as_str())) {
         Some((tensor, shard)) => Err(CheckpointProblem::ShardTensor {
-            tensor: sanitized(tensor),
+            tensor: sanitized_name(tensor),
             found: "is missing".to_owned(),
-            expected: format!("in `{}`", sanitized(shard)),
+            expected: format!("in `{}`", sanitized_name(shard)),
         }),
         None => Ok(()),
     }
@@ -192,8 +192,8 @@ fn parse(index: &[u8]) -> Result<WeightMap, CheckpointProblem> {
         });
     }
     let text = index.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(index);
-    let Index { weight_map } =
-        serde_json::from_slice(text).map_err(|error| unusable(sanitized(&error.to_string())))?;
+    let Index { weight_map } = serde_json::from_slice(text)
+        .map_err(|error| unusable(sanitized_name(&error.to_string())))?;
     if weight_map.0.is_empty() {
         return Err(unusable("its `weight_map` names no tensor".to_owned()));
     }
@@ -220,7 +220,7 @@ impl<'de> Deserialize<'de> for WeightMap {
                     if places.contains_key(&tensor) {
                         return Err(A::Error::custom(format!(
                             "it names tensor `{}` twice",
-                            sanitized(&tensor)
+                            sanitized_name(&tensor)
                         )));
                     }
                     places.insert(tensor, shard);

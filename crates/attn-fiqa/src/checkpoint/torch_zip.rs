@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::container::{ContainerFormat, Contents};
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
 use super::is_plain_name;
 use super::pickle::{MAX_PICKLE_BYTES, PickleProblem, PickledTensor, StateDict, find_state_dict};
 use super::tensor::{StoredType, TensorRef, element_count};
 use super::zip_entries::{Entry, entries, entry_problem, usable};
+use crate::sanitize::sanitized_name;
 
 /// Local file header, or the end record of an empty archive.
 const ZIP_MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -35,7 +35,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     for (name, tensor) in &pickled {
         let placed = place(&entries, &folder, tensor).map_err(|reason| match reason {
             Refusal::Tensor(reason) => {
-                CheckpointProblem::Storage { tensor: sanitized(name), reason }
+                CheckpointProblem::Storage { tensor: sanitized_name(name), reason }
             }
             Refusal::Entry(entry, reason) => entry_problem(&entry, reason),
         })?;
@@ -75,7 +75,7 @@ fn folder(entries: &HashMap<String, Entry>) -> Result<String, CheckpointProblem>
                      give the .safetensors, .pt or .pth file",
         }),
         several => Err(CheckpointProblem::SeveralNetworks {
-            under: several.iter().map(|top| sanitized(top)).collect(),
+            under: several.iter().map(|top| sanitized_name(top)).collect(),
         }),
     }
 }
@@ -132,14 +132,14 @@ fn place(
     if !is_plain_name(key) || key.len() > MAX_KEY_BYTES {
         return Err(Refusal::Tensor(format!(
             "has storage key `{}`, which is not a plain name",
-            sanitized(key)
+            sanitized_name(key)
         )));
     }
     let name = format!("{folder}/data/{key}");
     let Some(entry) = entries.get(&name) else {
         return Err(Refusal::Tensor(format!(
             "needs zip entry `{}`, which is missing",
-            sanitized(&name)
+            sanitized_name(&name)
         )));
     };
     if let Some(reason) = entry.unusable {
@@ -153,7 +153,7 @@ fn place(
             "has a storage of {} {} elements, but zip entry `{}` has {} bytes",
             tensor.storage.elements,
             element.name,
-            sanitized(&name),
+            sanitized_name(&name),
             entry.len
         )));
     }

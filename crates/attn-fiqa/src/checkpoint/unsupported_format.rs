@@ -1,4 +1,4 @@
-//! Names the formats that are not read, by their first bytes.
+//! Recognises unsupported formats by their first bytes.
 
 use super::error::CheckpointProblem;
 use super::shards;
@@ -8,7 +8,7 @@ use super::shards;
 /// writes it: opcode LONG1, ten bytes.
 const OLD_TORCH_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-/// Bytes looked at to tell text from binary.
+/// Bytes examined to distinguish text from binary.
 const TEXT_PROBE: usize = 512;
 
 const RESAVE: &str = "load it where it was made and save its state dict with \

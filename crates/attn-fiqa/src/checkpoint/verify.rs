@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostics::{LayoutMismatch, ShapeMismatch, sanitized};
+use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
 use super::layout::Expected;
 use super::names::{BOOKKEEPING, MASK_TOKEN, is_classifier};
 use super::tensor::TensorRef;
+use crate::sanitize::sanitized_name;
 
 /// The tensors of a file, sorted by whether they belong to the network.
 #[derive(Debug, Default)]
@@ -58,17 +59,17 @@ pub(super) fn verify(
             continue;
         }
         if name == MASK_TOKEN && tensor.shape == [1, 1, embed_dim] {
-            unused.push(sanitized(name));
+            unused.push(sanitized_name(name));
         } else if is_classifier(name) {
-            harmless.push(sanitized(name));
+            harmless.push(sanitized_name(name));
         } else {
-            mismatch.unexpected.push(sanitized(name));
+            mismatch.unexpected.push(sanitized_name(name));
         }
     }
     for name in &outside {
         match is_classifier(name) {
-            true => harmless.push(sanitized(name)),
-            false => mismatch.unexpected.push(sanitized(name)),
+            true => harmless.push(sanitized_name(name)),
+            false => mismatch.unexpected.push(sanitized_name(name)),
         }
     }
     match allow_unused {

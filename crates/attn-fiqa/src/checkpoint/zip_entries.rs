@@ -6,8 +6,8 @@ use std::io::Cursor;
 use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::diagnostics::sanitized;
 use super::error::CheckpointProblem;
+use crate::sanitize::sanitized_name;
 
 /// An entry of the central directory.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) struct Entry {
 /// Every entry by name, no two of which overlap.
 pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointProblem> {
     let unreadable = |error: zip::result::ZipError| CheckpointProblem::Zip {
-        detail: sanitized(&error.to_string()),
+        detail: sanitized_name(&error.to_string()),
     };
     let config = Config { archive_offset: ArchiveOffset::Known(0) };
     let mut archive = ZipArchive::with_config(config, Cursor::new(file)).map_err(unreadable)?;
@@ -66,7 +66,7 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
         let placed = Entry { unusable, header_start, start, len };
         // Two names may become one when their bytes are no UTF-8.
         if entries.insert(name.clone(), placed).is_some() {
-            return Err(CheckpointProblem::DuplicateName { name: sanitized(&name) });
+            return Err(CheckpointProblem::DuplicateName { name: sanitized_name(&name) });
         }
     }
     check_disjoint(&entries)?;
@@ -91,7 +91,7 @@ fn duplicate_name(mut directory: &[u8]) -> Option<String> {
         let [name_len, extra_len, comment_len] = lengths;
         let name = directory.get(FIXED..FIXED + name_len)?;
         if !seen.insert(name) {
-            return Some(sanitized(&String::from_utf8_lossy(name)));
+            return Some(sanitized_name(&String::from_utf8_lossy(name)));
         }
         directory = directory.get(FIXED + name_len + extra_len + comment_len..)?;
     }
@@ -124,5 +124,5 @@ pub(super) fn usable<'a>(
 }
 
 pub(super) fn entry_problem(name: &str, reason: &str) -> CheckpointProblem {
-    CheckpointProblem::ZipEntry { entry: sanitized(name), reason: reason.to_owned() }
+    CheckpointProblem::ZipEntry { entry: sanitized_name(name), reason: reason.to_owned() }
 }

@@ -60,7 +60,7 @@ impl FeatureMap {
         &self.values()[rows.start * length..rows.end * length]
     }
 
-    /// Lets `work` fill the map, a band of whole rows a call, with `scratch` values a cell
+    /// Lets `work` fill the map, one band of whole rows per call, with `scratch` values per cell
     /// to work in, which hold anything at first.
     pub(super) fn fill_in_bands(
         &mut self,

@@ -68,7 +68,7 @@ pub(crate) struct SeparableShape {
     pub(crate) stride: usize,
 }
 
-/// A depthwise convolution and a pointwise one, `max(x, 0)` behind each; adds its input
+/// A depthwise and a pointwise convolution, each with ReLU; adds its input
 /// before the second where stride and channels allow: `NAME.depthwise.weight`
 /// `[input, 1, row, column]`, `NAME.pointwise.weight` `[output, input, 1, 1]`, and a bias each.
 pub(crate) struct Separable {

@@ -1,4 +1,4 @@
-//! Small convolutional networks of our own: the layers that they are made of.
+//! The layers of the built-in convolutional networks.
 //!
 //! The blocks are those of `training/detector/network.py`, batch norms folded into the
 //! convolutions before them: a [`Stem`] from an image's pixels, [`Separable`]

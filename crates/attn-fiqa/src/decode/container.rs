@@ -150,6 +150,7 @@ pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
 }
 
 /// Whether a WebP's extended header declares an animation.
+#[cfg(feature = "video")]
 pub(super) fn webp_is_animated(bytes: &[u8]) -> bool {
     let kind = webp_header(bytes).map(|header| header.kind);
     matches!(kind, Some(WebpKind::Extended { animated: true, .. }))
@@ -178,6 +179,7 @@ pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = Png
 }
 
 /// Whether a PNG has an animation's control chunk before its first pixels.
+#[cfg(feature = "video")]
 pub(super) fn png_is_animated(bytes: &[u8]) -> bool {
     png_chunks_before_pixels(bytes).any(|chunk| chunk.name == *b"acTL")
 }

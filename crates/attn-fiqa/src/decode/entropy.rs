@@ -121,7 +121,7 @@ impl Frame {
         self.components.iter().map(blocks).sum::<u64>() * u64::from(COEFFICIENTS)
     }
 
-    /// Reads all codes of a scan from `data`, which starts behind its header.
+    /// Reads all codes of a scan from `data`, which starts after its header.
     pub(super) fn walk_scan(&mut self, scan: &Scan<'_>, data: &[u8]) -> ScanEnd {
         let mcus_down = self.mcus.1;
         for component in self.components.iter_mut().filter(|c| c.non_zero.is_empty()) {

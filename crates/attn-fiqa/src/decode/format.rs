@@ -33,6 +33,7 @@ pub(super) enum Kind {
 }
 
 /// So many first bytes of a file are enough for [`starts_as_image`].
+#[cfg(feature = "source")]
 pub(crate) const HEAD: usize = 256;
 
 /// The message of a failure that a video is where an image was expected.
@@ -115,6 +116,7 @@ pub(super) fn kind(head: &[u8]) -> Option<Kind> {
 /// format that is read or not.
 ///
 /// Where a signature is as short as two letters, more must fit.
+#[cfg(feature = "source")]
 pub(crate) fn starts_as_image(head: &[u8]) -> bool {
     match kind(head) {
         Some(Kind::Image(Format::Bmp)) => {

@@ -25,7 +25,7 @@ pub(super) struct Huffman {
 }
 
 impl Huffman {
-    /// Parses the 16 counts and the symbols of a table; gives what comes behind.
+    /// Parses the 16 counts and the symbols of a table; returns what follows.
     pub(super) fn parse(body: &[u8]) -> Option<(Self, &[u8])> {
         let counts = body.get(..usize::from(LONGEST))?;
         let total = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
@@ -76,7 +76,7 @@ impl Huffman {
 pub(super) struct BitReader<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, from the highest down; zeros behind them.
+    /// The next bits, from the highest down, followed by zeros.
     window: u64,
     count: u8,
 }
@@ -124,7 +124,7 @@ impl<'a> BitReader<'a> {
                 self.drop_bits(length)?;
                 Ok(symbol)
             }
-            // The zeros behind the last bit may make a code that does not exist.
+            // The zeros after the last bit may form a code that does not exist.
             None if self.count < LONGEST => Err(Stop::OutOfBits),
             None => Err(Stop::Damaged("a code is not in its Huffman table")),
         }
@@ -148,7 +148,7 @@ impl<'a> BitReader<'a> {
         Ok(taken)
     }
 
-    /// Moves behind a restart marker; what is left of the bits before it is padding.
+    /// Moves past a restart marker; what is left of the bits before it is padding.
     pub(super) fn restart(&mut self) -> Result<(), Stop> {
         let at = self.skip_to_marker();
         match self.data.get(at + 1) {

@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         self.next_marker()
     }
 
-    /// Moves behind the next marker. Stray bytes before it are passed over, as
+    /// Moves past the next marker. Stray bytes before it are skipped, as
     /// every decoder does.
     fn next_marker(&mut self) -> Result<u8, Failure> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
         self.limits.check_pixels(u64::from(width), u64::from(height))?;
         if precision != 8 {
             return Err(unsupported(format!(
-                "the JPEG has {precision} bits a sample and only 8 are read: \
+                "the JPEG has {precision} bits per sample and only 8 are read: \
                  save it as an 8-bit JPEG or as 16-bit PNG"
             )));
         }
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
     }
 
     fn scan(&mut self, segment: &[u8]) -> Result<(), Failure> {
-        // The marker, two bytes of length and the body lie behind.
+        // The marker, two bytes of length and the body follow.
         self.first_scan.get_or_insert(self.at - segment.len() - 4);
         if !self.any_table {
             self.standard_tables = true;
@@ -394,7 +394,7 @@ impl<'a> Walk<'a> {
             whole.extend(table);
         }
         if self.no_end_marker {
-            // Stray bytes behind the last block go.
+            // Stray bytes after the last block are dropped.
             whole.extend(&after[..self.at.max(at) - at]);
             whole.extend([0xFF, EOI]);
         } else {
@@ -404,7 +404,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a byte behind FF makes a marker: neither stuffed nor filling.
+/// Whether a byte after FF makes a marker: neither a stuffed byte nor fill.
 fn is_code(byte: u8) -> bool {
     byte != 0xFF && byte != 0
 }

@@ -85,7 +85,7 @@ fn size(bytes: &[u8]) -> Option<(u64, u64)> {
     Some((width, height))
 }
 
-/// What the decoder may take of memory for an image of so many pixels: samples of 32 bits,
+/// The memory that the decoder may take for an image: samples of 32 bits,
 /// of the frame that is decoded, the one that is shown and copies between their stages.
 fn allowance(width: u64, height: u64) -> u64 {
     const SAMPLES: u64 = 4 * 12;

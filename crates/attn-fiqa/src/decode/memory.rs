@@ -4,6 +4,7 @@
 //! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: an
 //! image must not take more than it was admitted for.
 
+#[cfg(feature = "video")]
 use image::ImageFormat;
 
 use super::container::WebpKind;
@@ -86,6 +87,7 @@ pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Res
 
 /// The most bytes that reading an animation frame by frame takes at once, a frame that was
 /// handed on included: the canvas, the one before, a frame, and their sum, in RGBA.
+#[cfg(feature = "video")]
 pub(super) fn needed_for_frames(
     format: ImageFormat,
     bytes: &[u8],
@@ -112,7 +114,7 @@ pub(super) fn needed_for_frames(
     Ok(needs.bytes())
 }
 
-/// Fails where so much memory is not available now.
+/// Fails where `needed` bytes are not available now.
 ///
 /// A decoder whose allocation fails ends the process. The memory is asked for and given
 /// back untouched, which costs nothing.

@@ -79,7 +79,7 @@ impl fmt::Display for Note {
             }
             Self::ChannelsSwapped => f.write_str("red and blue swapped back"),
             Self::FacesLookedForReduced { to, often_missed_below } => {
-                write!(f, "faces looked for at {}×{}", to.0, to.1)?;
+                write!(f, "faces searched at {}×{}", to.0, to.1)?;
                 match often_missed_below {
                     Some(side) => write!(f, ", ones below about {side} pixels are often missed"),
                     None => f.write_str(", small ones may be missed"),

@@ -1,5 +1,5 @@
 //! JPEG files that the decoder of ordinary ones gets wrong, by `jpeg-decoder`: sequential
-//! images in several scans, and colours that only libjpeg's rules tell.
+//! images in several scans, and colour spaces that follow libjpeg's rules.
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
@@ -32,7 +32,7 @@ pub(super) fn decode(
             .chunks_exact(4)
             .flat_map(|ink| [0, 1, 2].map(|colour| without_ink(ink[colour], ink[3])))
             .collect(),
-        PixelFormat::L16 => return Err(unsupported("the JPEG has 16 bits a sample")),
+        PixelFormat::L16 => return Err(unsupported("the JPEG has 16 bits per sample")),
     };
     if has_profile {
         notes.push(Note::IccIgnored);

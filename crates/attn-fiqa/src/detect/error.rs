@@ -1,7 +1,11 @@
 //! Why a file is no detector.
 
+#[cfg(feature = "onnx")]
 use super::format::{InputSize, Output};
-use crate::onnx::{OnnxError, sanitized};
+#[cfg(feature = "onnx")]
+use crate::onnx::OnnxError;
+#[cfg(feature = "onnx")]
+use crate::sanitize::sanitized;
 
 /// A file that cannot be used as a detector.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,7 @@ pub enum DetectorError {
         what: String,
     },
     /// The file cannot be read, or is no network that can be run.
+    #[cfg(feature = "onnx")]
     #[error(transparent)]
     Onnx(#[from] OnnxError),
     /// The network does not take one image.
@@ -39,7 +44,7 @@ pub enum DetectorError {
     /// The outputs are those of no known detector.
     #[error(
         "{name}: the outputs are neither YuNet's (cls_S, obj_S, bbox_S and kps_S for strides S of \
-         8, 16 and 32) nor SCRFD's with landmarks (for each stride two rows a cell of 1, 4 and 10 \
+         8, 16 and 32) nor SCRFD's with landmarks (for each stride two rows per cell of 1, 4 and 10 \
          numbers); at an input of {width}×{height} this network gives {found}"
     )]
     UnknownFormat {
@@ -62,6 +67,7 @@ pub enum DetectorError {
     },
 }
 
+#[cfg(feature = "onnx")]
 impl DetectorError {
     pub(super) fn unknown_format(name: &str, outputs: &[Output], input: InputSize) -> Self {
         let found: Vec<String> = outputs

@@ -44,7 +44,7 @@ pub struct Face {
     pub landmarks: Landmarks,
     /// The detector's own score, 0 to 1; detectors differ in what they call sure.
     pub confidence: f32,
-    /// Whether the landmarks are those of a second look at the face
+    /// Whether the landmarks were refined
     /// ([`Detector::with_refined_landmarks`](super::Detector::with_refined_landmarks)).
     pub refined: bool,
 }

@@ -1,5 +1,5 @@
 //! The landmark network on the portrait of `examples/`: against ONNX Runtime, and whether
-//! its points move with the face and do not hang on where it began to look.
+//! its points move with the face and do not depend on where it started.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 

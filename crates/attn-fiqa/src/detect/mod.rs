@@ -1,9 +1,9 @@
-//! Faces in an image of any size: boxes, five landmarks each, and how sure.
+//! Face detection in images of any size: boxes, five landmarks each, and confidences.
 //!
 //! An image goes through the network at a few sizes (`pyramid`); `format`
 //! turns outputs into candidates, one trait for every family of detectors,
-//! `nms` leaves one candidate a face, and `refine` looks at each face again,
-//! with a network of its own, for exacter landmarks.
+//! `nms` leaves one candidate per face, and `refine` finds each face's landmarks
+//! more precisely, with a network of its own.
 
 mod error;
 mod face;
@@ -20,6 +20,7 @@ mod pyramid;
 mod refine;
 mod turned;
 
+#[cfg(feature = "onnx")]
 use std::path::Path;
 
 #[cfg(feature = "builtin-model")]
@@ -31,20 +32,24 @@ use crate::pixels::Image;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
-use format::{BadOutput, OutputFormat, YuNet};
+#[cfg(any(feature = "builtin-model", feature = "onnx"))]
+use format::YuNet;
+use format::{BadOutput, OutputFormat};
 #[cfg(feature = "builtin-model")]
 use landmark_network::LandmarkNetwork;
-use network::{Network, OnnxNetwork};
+use network::Network;
+#[cfg(feature = "onnx")]
+use network::OnnxNetwork;
 use pyramid::Seen;
 use turned::QuarterTurn;
 
 pub use error::DetectorError;
 pub use face::{Face, FaceBox};
 
-/// How sure a detector must be of a face by default.
+/// Default minimum confidence of a detection.
 ///
-/// At 0.7 the built-in one finds 88 to 95 % of the faces above 24 pixels that YuNet is sure
-/// of, with 3.7 boxes too many in 100 images; at 0.6 there are 12 (`models/detector.md`).
+/// At 0.7 the built-in one finds 89 to 97 % of the faces above 24 pixels that YuNet detects with
+/// at least 0.8, with 3.1 extra boxes in 100 images; at 0.6 there are 9.9 (`models/detector.md`).
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
 /// Boxes that overlap by more (intersection over union) are one face.
@@ -81,9 +86,9 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     threads: Threads,
-    /// Whether an image without a sure upright face is looked at in its other quarter turns.
+    /// Whether an image without a confident upright face is searched in its other quarter turns.
     turns: bool,
-    /// What looks at each face again, if anything does.
+    /// The network that refines landmarks, if they are refined.
     #[cfg(feature = "builtin-model")]
     refiner: Option<Box<LandmarkNetwork>>,
 }
@@ -109,8 +114,8 @@ impl Detector {
         Self::of(name, network, format, threads).with_refined_landmarks()
     }
 
-    /// An ONNX file with outputs in the manner of YuNet or SCRFD, told apart by
-    /// the outputs of a run on a blank image.
+    /// A detector from an ONNX file with the outputs of YuNet or SCRFD. The format is recognised
+    /// by the outputs of a run on a blank image.
     ///
     /// YuNet files take blue first, levels 0 … 255; SCRFD files take red first,
     /// `(x − 127.5) / 128`; so do these, whoever trained them. The
@@ -120,6 +125,7 @@ impl Detector {
     ///
     /// When the file cannot be read or run, or is of neither format: the error
     /// says what inputs and outputs it has.
+    #[cfg(feature = "onnx")]
     pub fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
         Self::of_onnx(OnnxNetwork::open(path, threads)?, path.display().to_string())
     }
@@ -129,6 +135,7 @@ impl Detector {
     /// # Errors
     ///
     /// As [`Detector::open`].
+    #[cfg(feature = "onnx")]
     pub fn from_bytes(
         bytes: Vec<u8>,
         name: &str,
@@ -137,6 +144,7 @@ impl Detector {
         Self::of_onnx(OnnxNetwork::from_bytes(bytes, name, threads)?, name.to_owned())
     }
 
+    #[cfg(feature = "onnx")]
     fn of_onnx(network: OnnxNetwork, name: String) -> Result<Self, DetectorError> {
         let threads = network.threads().clone();
         let (outputs, input) = network.try_out()?;
@@ -169,10 +177,10 @@ impl Detector {
         }
     }
 
-    /// The same, looking at each face again with a network of our own that does nothing but
-    /// find five points in an upright face. Where those lie far from the detector's own, or
-    /// are no face's, the detector's stay; which are which says [`Face::refined`]. Boxes and
-    /// confidence are always the detector's.
+    /// The same detector with refined landmarks: the built-in landmark network finds the five
+    /// points of each face, once it is upright. Where they lie far from the detector's, or are
+    /// not those of a face, the detector's are kept; [`Face::refined`] says which. Boxes and
+    /// confidences are always the detector's.
     ///
     /// # Errors
     ///
@@ -183,20 +191,20 @@ impl Detector {
         Ok(Self { refiner: Some(Box::new(network)), ..self })
     }
 
-    /// The same, looking at each image only as it stands.
+    /// The same detector without the search in quarter turns.
     #[must_use]
     pub fn upright_only(self) -> Self {
         Self { turns: false, ..self }
     }
 
-    /// The same with the detector's own landmarks.
+    /// The same detector without refined landmarks.
     #[cfg(feature = "builtin-model")]
     #[must_use]
     pub fn with_own_landmarks(self) -> Self {
         Self { refiner: None, ..self }
     }
 
-    /// Whether each face is looked at a second time for its landmarks.
+    /// Whether landmarks are refined.
     pub fn refines_landmarks(&self) -> bool {
         #[cfg(feature = "builtin-model")]
         return self.refiner.is_some();
@@ -251,17 +259,17 @@ impl Detector {
     /// Every face of at least `min_confidence`, the largest box first, in pixels
     /// of the image.
     ///
-    /// The image is looked at with its longer side at most 1920 pixels, and at
-    /// a third and a ninth of that for faces that are large there, so that faces
-    /// from about a hundredth of the longer side to all of it are within reach. A face that
-    /// is large at one of these sizes must be seen, if only half as surely, at the next
-    /// smaller one too: what is a face only when looked at from very near is none.
-    /// Networks of a fixed input size see the image once, at that size.
+    /// The network runs on the image with its longer side at most 1920 pixels, and at a third
+    /// and a ninth of that for large faces, so that faces from about a hundredth of the longer
+    /// side to all of it are found. A face that is large at one of these sizes must be found at
+    /// the next smaller one too, with at least half the confidence: this rejects textures that
+    /// resemble a face only in close-up. Networks of a fixed input size run once, at that size.
     ///
-    /// Where no face is found, or only doubtful ones, the image is looked at in its three
-    /// other quarter turns too, unless the detector is [`upright_only`](Self::upright_only),
-    /// and the faces of the turn with the surest face are given, in the coordinates of the
-    /// image as it stands. A face must be surer there: a third of the doubt is not allowed.
+    /// Where no face is found, or none with high confidence, the image is searched in its three
+    /// other quarter turns too, unless the detector is [`upright_only`](Self::upright_only).
+    /// The faces of the turn with the most confident face are returned, in the coordinates of
+    /// the image as given. There the minimum confidence is higher: a third of the distance to 1
+    /// is added.
     ///
     /// # Errors
     ///
@@ -404,7 +412,7 @@ fn quarter_turn_of(faces: &[Face]) -> Option<u16> {
     (turn != 0 && same).then_some(90 * turn as u16)
 }
 
-/// Exacter landmarks from a second look, each face alone, so that its points depend on no
+/// Refines one face's landmarks, each face alone, so that its points depend on no
 /// other face.
 #[cfg(feature = "builtin-model")]
 fn look_again(network: &LandmarkNetwork, image: &Image, face: &mut Face) {

@@ -1,11 +1,10 @@
-//! A second look at each face, for exacter landmarks.
+//! Landmark refinement.
 //!
-//! A detector sees faces at any place, size and turn, and pays for it in exactness.
-//! Its landmarks are good enough to turn a face upright and bring it to one size, and
-//! there a network that does nothing else finds them again: in the view as it is and in
-//! the mirror, averaged. By what it found the face is turned upright once more and looked
-//! at again, because the network is the more exact the better the view fits, until the
-//! points stay where they are.
+//! A detector handles faces of any position, size and rotation, at the cost of precision. Its
+//! landmarks are good enough to align a face roughly; in this view a landmark network finds
+//! them again, in the view and in its mirror image, averaged. The face is then aligned anew and
+//! the step repeated until the points no longer move, because the network is more precise the
+//! better its view is aligned.
 
 use super::landmark_network::{LandmarkNetwork, VIEW};
 use crate::align::{Landmarks, Similarity, TEMPLATE_112, similarity_to_template, warp};
@@ -16,7 +15,7 @@ use crate::recognise::mirrored;
 /// Pixels between the eyes of a face that fits the template: the network was trained on
 /// views of this size (`training/landmarks/geometry.py`).
 const EYES: f64 = 27.0;
-/// How many views a face is shown in, one by the points of the other: at least and at most.
+/// The least and the most refinement steps per face.
 const LOOKS: (usize, usize) = (2, 4);
 /// Mean way of the points from one look to the next, as a fraction of the distance between
 /// the eyes, below which there is no further look.
@@ -27,7 +26,7 @@ const TOO_FAR: f64 = 0.75;
 /// Mirroring exchanges the eyes and the corners of the mouth.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
-/// The landmarks of a second look at a face, by rough ones; `None` where those should stay.
+/// A face's refined landmarks from rough ones; `None` where the rough ones should be kept.
 pub(super) fn refined(
     network: &LandmarkNetwork,
     image: &Image,
@@ -44,7 +43,7 @@ pub(super) fn refined(
     believable(rough, &points, image).then_some(points)
 }
 
-/// Where a face is looked at again.
+/// An aligned view of a face.
 struct View {
     to_image: Similarity,
     pixels: Crop,
@@ -130,7 +129,7 @@ mod tests {
         Landmarks(TEMPLATE_112.map(|[x, y]| [x as f32, y as f32]))
     }
 
-    /// An image, black but for a white square of three pixels a side on each landmark: a
+    /// An image, black but for a white square of three pixels on a side on each landmark: a
     /// view may leave out single pixels.
     fn marked(points: &Landmarks, side: usize) -> Image {
         let mut rgb = vec![0; side * side * 3];

@@ -1,4 +1,4 @@
-//! Images that lie on their side or stand on their head: quarter turns, and the faces of a
+//! Images on their side or upside down: quarter turns, and the faces of a
 //! turned image back in the image itself.
 
 use super::{Face, FaceBox};

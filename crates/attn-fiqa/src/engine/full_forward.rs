@@ -1,15 +1,15 @@
-//! Scores that need the network behind the last block's attention.
+//! Scores that need a full forward pass.
 
 use crate::backend::ForwardOutput;
 use crate::score::{Aggregation, agreement, stability_of_patches};
 
 use super::{Engine, Request};
 
-/// Passes of [`Aggregation::Dropout`]: the last block is run so often.
+/// Passes through the last block for [`Aggregation::Dropout`].
 pub(super) const DROPOUT_PASSES: u64 = 16;
 
 impl Engine {
-    /// The scores of the request that are read off the whole network; NaN in the
+    /// The scores of the request that need a full forward pass; NaN in the
     /// places of all others, and of the embedding's length, which comes with it.
     pub(super) fn full_forward_scores(
         &self,

@@ -93,6 +93,7 @@ pub struct Assessment {
 
 /// A map over the heads of the first method, and one for each head on request.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AttentionMap {
     /// The mean over heads.
     pub mean: PatchMap,
@@ -280,7 +281,7 @@ impl Engine {
         self.query_key.query_weight()
     }
 
-    /// Assesses crops; the answers stand in the order of the crops.
+    /// Assesses crops; results are in the order of the crops.
     ///
     /// # Errors
     ///

@@ -15,6 +15,7 @@ use crate::resize::resize_bilinear;
 
 /// How finely the blocks multiply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PrecisionChoice {
     /// As named.
     Fixed(Precision),
@@ -29,6 +30,7 @@ pub const MAX_SCORE_SHIFT: f32 = 0.02;
 
 /// What was chosen, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ChosenPrecision {
     /// What the blocks multiply in.
     pub precision: Precision,

@@ -1,4 +1,4 @@
-//! What to find out about each crop, and whether this model can tell.
+//! What to compute for each crop, and whether this model can.
 
 use crate::score::{Aggregation, Method};
 
@@ -77,7 +77,7 @@ impl Request {
 #[non_exhaustive]
 pub enum RequestError {
     /// No method was named.
-    #[error("no method was asked for; name at least one, for instance 'attn'")]
+    #[error("no method is given; name at least one, for instance 'attn'")]
     NoMethod,
     /// A score is to come from a method that the request does not name.
     #[error("a score is to come from method '{method}', which the request does not name")]

@@ -1,12 +1,14 @@
-//! Qualities of a face that need no Vision Transformer: baselines, and other people's
-//! networks. Higher is better for all of them.
+//! Quality measures that need no Vision Transformer: baselines, and networks from ONNX files.
+//! Higher is better for all of them.
 
+#[cfg(feature = "onnx")]
 mod network;
 mod sharpness;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+#[cfg(feature = "onnx")]
 use std::sync::Arc;
 
 use crate::crop::Crop;
@@ -14,6 +16,7 @@ use crate::face::FaceInfo;
 use crate::recognise::InputSpec;
 use crate::status::Failure;
 
+#[cfg(feature = "onnx")]
 pub use network::{QualityNetwork, QualityNetworkError};
 pub use sharpness::sharpness;
 
@@ -109,6 +112,7 @@ pub enum Measure {
     /// How sure the detector is, 0 to 1.
     DetectionScore,
     /// A quality network.
+    #[cfg(feature = "onnx")]
     Network(Arc<QualityNetwork>),
 }
 
@@ -119,6 +123,7 @@ impl Measure {
             Self::Laplacian => "laplacian",
             Self::InterEyeDistance => "inter-eye-distance",
             Self::DetectionScore => "detection-score",
+            #[cfg(feature = "onnx")]
             Self::Network(_) => "onnx",
         }
     }
@@ -136,6 +141,7 @@ impl Measure {
                 info.landmarks.map_or(f32::NAN, |found| found.inter_eye_distance())
             }
             Self::DetectionScore => info.confidence.unwrap_or(f32::NAN),
+            #[cfg(feature = "onnx")]
             Self::Network(network) => network.score(crop)?,
         })
     }

@@ -1,4 +1,4 @@
-//! A quality network of somebody else's, as ONNX: a crop in, one number out.
+//! A quality network from an ONNX file: a crop in, one number out.
 
 use crate::crop::Crop;
 use crate::onnx::OnnxModel;

@@ -1,11 +1,13 @@
 //! Why an ONNX file could not be opened or run.
 
+use crate::sanitize::sanitized_line;
+
 /// The most characters of a message besides the file's name.
 const LONGEST_REASON: usize = 800;
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: '{}'", truncated(&.problem.to_string(), LONGEST_REASON), one_line(.file))]
+#[error("{}: '{}'", sanitized_line(&.problem.to_string(), LONGEST_REASON), sanitized_line(.file, usize::MAX))]
 pub struct OnnxError {
     /// The file, or the name that stands for embedded bytes.
     pub file: String,
@@ -94,24 +96,4 @@ impl OnnxError {
     pub(super) fn new(file: &str, problem: OnnxProblem) -> Self {
         Self { file: file.to_owned(), problem }
     }
-}
-
-/// Text from a stranger's file as a line of a message can take it: without control
-/// characters, and not endless.
-pub(crate) fn sanitized(text: &str) -> String {
-    truncated(text, 300)
-}
-
-/// Text on one line, cut after `longest` characters.
-fn truncated(text: &str, longest: usize) -> String {
-    let mut chars = text.chars();
-    let mut line = one_line(&chars.by_ref().take(longest).collect::<String>());
-    if chars.next().is_some() {
-        line.push('…');
-    }
-    line
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 //! The graph of an ONNX file, read before `rten` builds a network of it.
 //!
-//! What is needed to tell in advance how much memory and time the network takes: values,
+//! What is needed to estimate the memory and time of a network in advance: values,
 //! constants and nodes with their attributes. ProgressCount are bounded, because a reader spends a
 //! hundred times as much memory on an empty message as the message has bytes; graphs inside
 //! nodes and types inside types are refused, because readers follow them by recursion.
@@ -32,7 +32,7 @@ const MOST_SPELT_OUT: usize = 1 << 24;
 /// Axes of a tensor.
 pub(super) const MOST_AXES: usize = 8;
 
-/// Constants of up to so many numbers may be shapes, and their numbers are kept.
+/// Most numbers of a constant that may be a shape, and whose numbers are kept.
 pub(super) const MOST_CONTENT: usize = 1024;
 
 const DAMAGED: &str = "its bytes are damaged or truncated";

@@ -1,17 +1,16 @@
-//! Other people's networks: ONNX files, run by `rten`.
+//! ONNX files, run by `rten`.
 //!
-//! [`OnnxModel`] opens a file or embedded bytes, tells its inputs and outputs, and
-//! runs it: named f32 tensors in, named f32 tensors out. Nothing of `rten` shows in
-//! its signatures.
+//! [`OnnxModel`] opens a file or embedded bytes, lists its inputs and outputs, and runs it:
+//! named f32 tensors in, named f32 tensors out. `rten` does not appear in its signatures.
 //!
 //! # Threads
 //!
 //! `rten` runs on a pool of `rayon` threads that it is handed. [`Threads`](crate::threads::Threads)
-//! is such a pool, and the engine's own is one too: a network that runs on the pool from which
-//! it is called stays inside it, so decoding, our network and a stranger's share one
-//! number of threads. Only while a file is opened may `rten` use threads of its own.
+//! is such a pool, and the engine's is one too: a network that runs on the pool from which it
+//! is called stays inside it, so decoding, the ViT and ONNX networks share one set of threads.
+//! Only while a file is opened may `rten` use threads of its own.
 //!
-//! # What is guaranteed about a stranger's file
+//! # Untrusted files
 //!
 //! `rten` is memory-safe on any file: it has no access to anything but the file's
 //! weights and the inputs. It bounds neither memory nor time, so that is done here, for
@@ -43,12 +42,10 @@ pub use error::{OnnxError, OnnxProblem};
 pub use model::OnnxModel;
 pub use tensor::{Dim, Tensor, TensorInfo};
 
-pub(crate) use error::sanitized;
 pub(crate) use model::read_file;
 pub(crate) use tensor::list_tensors;
 
-/// Whether a file's name says that it is an ONNX network, rather than a checkpoint of
-/// ours.
+/// Whether a file is an ONNX network by its extension, and not a checkpoint.
 pub fn is_onnx(file: &std::path::Path) -> bool {
     file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
 }

@@ -7,12 +7,13 @@ use rten::{
     DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ValueOrView, ValueType, ValueView,
 };
 
-use super::error::{OnnxError, OnnxProblem, sanitized};
+use super::error::{OnnxError, OnnxProblem};
 use super::estimate::{self, Described};
 use super::graph::{self, Graph};
 use super::tensor::{Dim, Tensor, TensorInfo, list_tensors};
 use crate::panics::catching;
 use crate::regular_file::{OpenError, ReadError, read_regular_file};
+use crate::sanitize::sanitized;
 use crate::threads::Threads;
 
 /// Protocol Buffers bounds a message to 2 GiB.

@@ -26,7 +26,7 @@ impl Tensor {
         &self.values
     }
 
-    /// The numbers, given away.
+    /// The numbers, by value.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
@@ -53,6 +53,7 @@ impl Dim {
 
 /// An input or output of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TensorInfo {
     /// The name by which it is addressed.
     pub name: String,
@@ -78,7 +79,7 @@ impl TensorInfo {
             .iter()
             .map(|dim| match dim {
                 Dim::Fixed(length) => length.to_string(),
-                Dim::Named(name) => super::error::sanitized(name),
+                Dim::Named(name) => crate::sanitize::sanitized(name),
             })
             .collect();
         format!("[{}]", axes.join(", "))
@@ -87,7 +88,7 @@ impl TensorInfo {
 
 impl fmt::Display for TensorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' {}", super::error::sanitized(&self.name), self.shape_text())
+        write!(f, "'{}' {}", crate::sanitize::sanitized(&self.name), self.shape_text())
     }
 }
 
@@ -101,6 +102,6 @@ pub(crate) fn list_tensors<'a>(tensors: impl Iterator<Item = &'a TensorInfo>) ->
     if listed.is_empty() {
         "nothing".to_owned()
     } else {
-        super::error::sanitized(&listed.join(", "))
+        crate::sanitize::sanitized(&listed.join(", "))
     }
 }

@@ -45,7 +45,7 @@ impl FaceChoice {
         let eyes = |face: &ListedFace| face.landmarks.inter_eye_distance();
         faces.retain(|face| face.confidence.is_none_or(|sure| sure >= self.min_confidence));
         faces.sort_by(|a, b| eyes(b).total_cmp(&eyes(a)));
-        let none = "the landmark file lists no face of this image that is sure enough";
+        let none = "the landmark file lists no face of this image with enough confidence";
         self.choose_by(faces, none, eyes)
     }
 

@@ -4,7 +4,7 @@ use super::driver::drive;
 use super::memory::Budget;
 use super::prepare::{Given, Prepared, prepare};
 use super::{CropRow, FaceOptions, StreamOptions};
-use crate::source::SourceItem;
+use crate::input::SourceItem;
 use crate::threads::Threads;
 
 /// Sends every item through decoding, detection and alignment only: one row per face, a

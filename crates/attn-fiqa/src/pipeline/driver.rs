@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::StreamOptions;
 use super::memory::Budget;
 use super::read_ahead::{Queue, ReadAhead};
-use crate::source::SourceItem;
+use crate::input::SourceItem;
 use crate::threads::Threads;
 
 /// Sends items through `prepare` one by one and through `finish` batch by batch, and hands

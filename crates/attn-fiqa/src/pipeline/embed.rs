@@ -8,17 +8,17 @@ use super::prepare::{Given, Prepared, PreparedFace, prepare};
 use super::{FaceOptions, Row, ScoredFace, ScoredImage, StreamOptions};
 use crate::crop::Crop;
 use crate::engine::Assessment;
-use crate::source::SourceItem;
+use crate::input::SourceItem;
 use crate::status::Failure;
 use crate::threads::Threads;
 
-/// Sends every item through decoding, detection and `embed`, and hands its rows to
+/// Sends every item through decoding, detection and `embed`, and passes its rows to
 /// `sink` in the order of the items. `side` is the size of the crops. `embed` is called
 /// on `threads`, for several crops at once.
 ///
 /// # Examples
 ///
-/// Somebody's ONNX recogniser on aligned faces:
+/// An ONNX recogniser on aligned faces:
 ///
 /// ```no_run
 /// use attn_fiqa::crop::Fit;

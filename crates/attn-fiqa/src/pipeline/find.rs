@@ -6,8 +6,8 @@ use super::prepare::{FoundFaces, find_in};
 use super::{FaceChoice, FacesRow, StreamOptions};
 use crate::decode::DecodeLimits;
 use crate::detect::Detector;
+use crate::input::SourceItem;
 use crate::pixels::ChannelOrder;
-use crate::source::SourceItem;
 use crate::threads::Threads;
 
 /// How [`find_faces`] works.
@@ -23,7 +23,7 @@ pub struct FindOptions {
     pub keep_photo: bool,
 }
 
-/// Sends every item through decoding and detection only, and hands one row per
+/// Sends every item through decoding and detection only, and passes one row per
 /// image to `sink`, in the order of the items.
 ///
 /// # Examples

@@ -11,7 +11,7 @@ use std::fs;
 use super::read_ahead::held;
 use super::{FaceSource, StreamOptions};
 use crate::decode::{DecodeLimits, memory_needed};
-use crate::source::{ImageData, SourceItem};
+use crate::input::{ImageData, SourceItem};
 use crate::status::{Failure, Status};
 
 /// What finding faces in one image takes besides the image: it is looked at with its

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use crate::align::Landmarks;
 use crate::crop::Crop;
 use crate::engine::{Assessment, Engine, RequestError};
-use crate::source::{ImageData, SourceItem};
+use crate::input::{ImageData, SourceItem};
 use crate::status::Failure;
 
 pub use crate::face::{CropOrigin, FaceInfo};
@@ -179,7 +179,7 @@ impl FacePipeline {
         self.engine.install(|| self.assess(&infos, crops))
     }
 
-    /// Sends every item through and hands its rows to `sink`, in the order of the items:
+    /// Scores every item and passes its rows to `sink`, in the order of the items:
     /// one row per face, the largest face first, and one row for an image without any.
     ///
     /// # Errors

@@ -21,14 +21,14 @@ pub enum FaceSource {
     /// network's is treated as `Fit` says.
     Aligned(Fit),
     /// Faces are found and aligned; an image of exactly the network's size is
-    /// taken for an aligned face and scored as it is.
+    /// treated as an aligned face and scored as it is.
     Detected(Arc<Detector>),
-    /// Faces are aligned by landmarks that somebody else found, whatever the
+    /// Faces are aligned by given landmarks, whatever the
     /// image's size. They are looked up by the path of a [`SourceItem`], so they serve
     /// streams; a single image takes its landmarks by
     /// [`FacePipeline::score_with_landmarks`].
     ///
-    /// [`SourceItem`]: crate::source::SourceItem
+    /// [`SourceItem`]: crate::input::SourceItem
     /// [`FacePipeline::score_with_landmarks`]: super::FacePipeline::score_with_landmarks
     Landmarks(Arc<LandmarkFile>),
 }

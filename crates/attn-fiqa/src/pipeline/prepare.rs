@@ -9,8 +9,8 @@ use crate::crop::{Crop, CropOptions, Fit, crop_from_image};
 use crate::decode::{DecodeLimits, Decoded, Note};
 use crate::detect::{Detector, Face};
 use crate::face::FaceInfo;
+use crate::input::ImageData;
 use crate::pixels::{ChannelOrder, Image};
-use crate::source::ImageData;
 use crate::status::{Failure, Status};
 
 /// An image on its way to the network; at least one face if it has any.
@@ -28,7 +28,7 @@ pub(super) struct PreparedFace {
     pub(super) jitter_std: Option<f32>,
 }
 
-/// The landmarks of an image, where somebody else found them.
+/// The landmarks of an image, where they are given.
 #[derive(Clone, Copy)]
 pub(super) enum Given<'a> {
     /// None came with the image.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-use crate::source::SourceItem;
+use crate::input::SourceItem;
 
 /// Images that are read ahead at most: reading is far faster than scoring.
 const MAX_READ_AHEAD: usize = 1024;
@@ -145,7 +145,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::source::ImageData;
+    use crate::input::ImageData;
 
     fn item(bytes: usize) -> SourceItem {
         SourceItem {

@@ -15,6 +15,7 @@ use crate::status::Failure;
 /// One face, or an image without one. Every image that goes in comes out as one
 /// row at least; the rows of an image follow each other.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Row {
     /// The name to show.
     pub path: String,
@@ -80,6 +81,7 @@ impl Row {
 
 /// One face's crop, or an image without one; the rows of an image follow each other.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CropRow {
     /// The name to show.
     pub path: String,
@@ -100,6 +102,7 @@ pub struct CropRow {
 /// The faces of one image, largest first, or why they could not be looked for.
 /// An image without faces has an empty list.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FacesRow {
     /// The name to show.
     pub path: String,

@@ -19,6 +19,7 @@ pub struct InputSpec {
 
 /// Published recognition networks and what their own code does to pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecogniserPreset {
     /// ArcFace and other InsightFace models exported from PyTorch: RGB, −1 to 1.
     ArcFace,

@@ -7,8 +7,10 @@
 
 mod embedding;
 mod input;
+#[cfg(feature = "onnx")]
 mod network;
 
 pub use embedding::{joined_with_mirror, mirrored, norm, normalised};
 pub use input::{InputSpec, InputSpecError, RecogniserPreset};
+#[cfg(feature = "onnx")]
 pub use network::{Recogniser, RecogniserError};

@@ -13,7 +13,7 @@ const USUAL_SIDE: usize = 112;
 /// The longest side that a network may fix, in pixels: eight times the usual one and more.
 const LONGEST_SIDE: usize = 1024;
 
-/// Longer embeddings than anybody's; feature maps are longer.
+/// Longer than any embedding; feature maps are longer.
 const LONGEST_EMBEDDING: usize = 16_384;
 
 /// A recognition network and how it wants its pixels. `Send + Sync`.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 /// How one forward pass becomes one number: the pre-softmax attention values (ATTN-FIQA
 /// §3 and its ablation), or other things that the network knows of its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Aggregation {
     /// The mean over heads and token pairs: the published score.
     Mean,
@@ -72,7 +73,7 @@ impl Aggregation {
     }
 
     /// Whether the score needs more than one block's attention, so that no block or head
-    /// can be named: the last block in full and what comes behind it, so
+    /// can be named: the last block in full and what comes after it, so
     /// that the engine must be built with
     /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
     pub fn needs_full_forward(self) -> bool {

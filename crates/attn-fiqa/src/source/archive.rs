@@ -200,7 +200,7 @@ impl Archive {
 fn inside(stored: &[u8], context: &Context) -> Option<PathBuf> {
     let inside = list::path_from(stored).filter(|path| !name::is_companion(path));
     // A video can only be read from a file.
-    inside.filter(|path| context.options.video(path).is_none())
+    inside.filter(|path| !context.options.takes_video(path))
 }
 
 /// A member's bytes. The outer failure is the archive's, the inner the member's.

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::vec;
 
 use super::progress::{Progress, Uncounted};
-use super::video::Video;
-use super::{Context, ImageData, SourceError, SourceItem, SourceOptions, Stage, Step, file, name};
+use super::{Context, ImageData, SourceError, SourceItem, SourceOptions, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// A folder that is being read.
@@ -97,10 +96,9 @@ impl Folder {
             if let Some(image) = self.images.next() {
                 let inside = self.current.join(image);
                 let path = self.root.join(&inside);
-                if let Some(options) = context.options.video(&path) {
-                    let relative = name::safe_relative(&self.base.join(inside));
-                    let video = Video::new(path.clone(), &path, relative, options);
-                    return Step::Enter(Stage::Video(video));
+                let relative = name::safe_relative(&self.base.join(&inside));
+                if let Some(stage) = context.video(&path, &path, &relative) {
+                    return Step::Enter(stage);
                 }
                 let bytes = file::read(&path, context.options.max_bytes);
                 return Step::Item(self.item(&path, &inside, bytes));

@@ -12,8 +12,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::progress::{Progress, Uncounted};
-use super::video::Video;
-use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Stage, Step, file, name};
+use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Longer than any path that a system takes: a line beyond it is no path, and
@@ -22,7 +21,7 @@ const MAX_LINE: u64 = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Most places at which a line is taken to end in a label. No list has so many columns.
+/// Most separators that are tried as the start of a label. No list has more columns.
 const MOST_COLUMNS: usize = 64;
 
 /// How the text of a list is stored.
@@ -118,11 +117,10 @@ impl List {
             None => return Step::Done,
             Some(Ok(listed)) => {
                 let listed = self.without_label(listed);
-                if let Some(options) = context.options.video(&listed) {
+                let relative = name::safe_relative(&listed);
+                if let Some(stage) = context.video(&self.path_of(&listed), &listed, &relative) {
                     context.progress.add_known(1);
-                    let relative = name::safe_relative(&listed);
-                    let video = Video::new(self.path_of(&listed), &listed, relative, options);
-                    return Step::Enter(Stage::Video(video));
+                    return Step::Enter(stage);
                 }
                 self.read(&listed, context.options.max_bytes)
             }

@@ -11,7 +11,6 @@ mod archive;
 mod error;
 mod file;
 mod folder;
-mod image_data;
 mod list;
 mod name;
 mod pattern;
@@ -19,30 +18,35 @@ mod progress;
 mod stdin;
 mod tar_links;
 mod tar_reader;
+#[cfg(feature = "video")]
 mod video;
 mod zip_reader;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::decode::{DecodeLimits, is_animation};
-use crate::status::Failure;
+use crate::decode::DecodeLimits;
+#[cfg(feature = "video")]
+use crate::decode::is_animation;
 
 use archive::Archive;
 use folder::Folder;
 use list::List;
 use pattern::Matches;
+#[cfg(feature = "video")]
 use video::{Animation, Video};
 
+pub use crate::input::{ImageData, SourceItem};
 pub use error::SourceError;
-pub use image_data::ImageData;
 pub use progress::{Progress, ProgressCount};
+#[cfg(feature = "video")]
 pub use video::{FrameSampling, VideoOptions};
 
 use progress::Uncounted;
 
 /// One thing that a user named as holding images.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Input {
     /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, where
     /// nothing of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on
@@ -63,6 +67,7 @@ pub enum Input {
 
 /// Where a list of paths is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ListFrom {
     /// A file; pipes are allowed.
     File(PathBuf),
@@ -79,6 +84,7 @@ pub struct SourceOptions {
     pub max_bytes: u64,
     /// Whether animations and videos are read frame by frame; otherwise of an
     /// animation the first image is read and videos are skipped.
+    #[cfg(feature = "video")]
     pub videos: Option<VideoOptions>,
     /// Whether the paths of lists are separated by zero bytes, as `find -print0` writes
     /// them, and not by line ends. Then a path may hold any other character, and labels after it
@@ -90,12 +96,23 @@ impl SourceOptions {
     /// Whether a file in a folder or archive is taken, by its name. Where it is not, its
     /// content may still say that it is an image.
     fn takes(&self, path: &Path) -> bool {
-        name::is_image(path) || self.video(path).is_some()
+        name::is_image(path) || self.takes_video(path)
     }
 
-    /// How to read a file that is a video by its name and is read as one.
-    fn video(&self, path: &Path) -> Option<VideoOptions> {
-        self.videos.filter(|_| video::is_video(path))
+    /// Whether animations and videos are read frame by frame.
+    fn reads_videos(&self) -> bool {
+        #[cfg(feature = "video")]
+        return self.videos.is_some();
+        #[cfg(not(feature = "video"))]
+        false
+    }
+
+    /// Whether a file is a video and read as one.
+    fn takes_video(&self, _path: &Path) -> bool {
+        #[cfg(feature = "video")]
+        return self.videos.is_some() && video::is_video(_path);
+        #[cfg(not(feature = "video"))]
+        false
     }
 }
 
@@ -104,25 +121,11 @@ impl Default for SourceOptions {
         Self {
             recursive: false,
             max_bytes: DecodeLimits::DEFAULT_MAX_BYTES,
+            #[cfg(feature = "video")]
             videos: None,
             nul_separated: false,
         }
     }
-}
-
-/// One image, or why it could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceItem {
-    /// The name to show: a path as the user or the list wrote it, or
-    /// `archive.tar/member`. Bytes that are not UTF-8 are shown as `\xNN`, and a backslash
-    /// before what looks like such an escape as `\x5c`, so that no two names look alike.
-    /// (On Windows, where names are not bytes, what is not Unicode is replaced.)
-    pub path: String,
-    /// The name inside its input, for files to be written: relative, without
-    /// `..`, never empty. Two inputs may hold the same name.
-    pub relative: PathBuf,
-    /// The file's bytes, still encoded, or a frame's pixels.
-    pub image: Result<ImageData, Failure>,
 }
 
 /// Images from all inputs, in the order of the inputs.
@@ -169,7 +172,9 @@ enum Stage {
     Matches(Matches),
     List(List),
     Archive(Archive),
+    #[cfg(feature = "video")]
     Animation(Animation),
+    #[cfg(feature = "video")]
     Video(Video),
 }
 
@@ -217,7 +222,7 @@ impl Sources {
             })
             .collect::<Result<Vec<_>, _>>()?;
         stages.reverse();
-        let uncounted = options.videos.map(|_| context.progress.start_uncounted());
+        let uncounted = options.reads_videos().then(|| context.progress.start_uncounted());
         Ok(Self { stages, context, uncounted })
     }
 
@@ -281,23 +286,21 @@ impl Iterator for Sources {
                 Stage::List(list) => list.step(context),
                 Stage::Archive(archive) => archive.step(context),
                 // Their frames are images and no further videos.
+                #[cfg(feature = "video")]
                 Stage::Animation(animation) => match animation.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
                     step => step,
                 },
+                #[cfg(feature = "video")]
                 Stage::Video(video) => match video.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
                     step => step,
                 },
             };
             match step {
-                Step::Item(item) => match context.animation_options(&item) {
-                    None => return Some(item),
-                    Some(options) => {
-                        let max_bytes = context.options.max_bytes;
-                        let animation = Animation::new(item, options, max_bytes);
-                        self.stages.push(Stage::Animation(animation));
-                    }
+                Step::Item(item) => match context.animation(item) {
+                    Ok(stage) => self.stages.push(stage),
+                    Err(item) => return Some(item),
                 },
                 Step::Enter(stage) => self.stages.push(stage),
                 Step::Done => {
@@ -337,22 +340,42 @@ impl Context {
             }
             _ => {
                 self.progress.add_known(1);
-                if let Some(options) = self.options.video(&path) {
-                    return Stage::Video(Video::new(path.clone(), &path, file_name, options));
+                match self.video(&path, &path, &file_name) {
+                    Some(stage) => stage,
+                    None => Stage::File(NamedFile { path, relative: file_name }),
                 }
-                Stage::File(NamedFile { path, relative: file_name })
             }
         }
     }
 }
 
+#[cfg(feature = "video")]
 impl Context {
-    /// How to read an image that is an animation and is read as one.
-    fn animation_options(&self, item: &SourceItem) -> Option<VideoOptions> {
-        let Ok(ImageData::Encoded(bytes)) = &item.image else {
-            return None;
-        };
-        self.options.videos.filter(|_| is_animation(bytes))
+    /// The stage for a file at `path` that is a video and read as one. Rows call it `shown`.
+    fn video(&self, path: &Path, shown: &Path, relative: &Path) -> Option<Stage> {
+        let options = self.options.videos.filter(|_| video::is_video(path))?;
+        Some(Stage::Video(Video::new(path.to_owned(), shown, relative.to_owned(), options)))
+    }
+
+    /// The stage for an image that is an animation and read as one; any other image comes back.
+    fn animation(&self, item: SourceItem) -> Result<Stage, SourceItem> {
+        match (&item.image, self.options.videos) {
+            (Ok(ImageData::Encoded(bytes)), Some(options)) if is_animation(bytes) => {
+                Ok(Stage::Animation(Animation::new(item, options, self.options.max_bytes)))
+            }
+            _ => Err(item),
+        }
+    }
+}
+
+#[cfg(not(feature = "video"))]
+impl Context {
+    fn video(&self, _path: &Path, _shown: &Path, _relative: &Path) -> Option<Stage> {
+        None
+    }
+
+    fn animation(&self, item: SourceItem) -> Result<Stage, SourceItem> {
+        Err(item)
     }
 }
 

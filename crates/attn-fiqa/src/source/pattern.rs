@@ -19,7 +19,7 @@ pub(super) fn is_pattern(text: &str) -> bool {
 pub(super) struct Matches {
     matches: Peekable<glob::Paths>,
     /// The part of the pattern before its first wildcard; relative names start
-    /// behind it.
+    /// after it.
     fixed: PathBuf,
     /// Held until the last match is known.
     _uncounted: Uncounted,
@@ -74,7 +74,7 @@ impl Matches {
     fn relative(&self, path: &Path) -> PathBuf {
         let safe = name::safe_relative(path);
         match safe.strip_prefix(&self.fixed) {
-            Ok(behind) if !behind.as_os_str().is_empty() => behind.to_owned(),
+            Ok(rest) if !rest.as_os_str().is_empty() => rest.to_owned(),
             _ => safe,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The `tar` crate reads the headers. The walk itself is written out here
 //! because an iterator must own its archive, because extended headers must not
-//! take memory by their declared size, and because a cut archive must be told
+//! take memory by their declared size, and because a truncated archive must be distinguished
 //! from a complete one.
 
 use std::fs::File;
@@ -57,7 +57,7 @@ pub(super) struct TarReader<R> {
     name: String,
 }
 
-/// What extended headers say of the member behind them.
+/// What extended headers say about the member that follows them.
 #[derive(Default)]
 struct Extension {
     name: Option<Vec<u8>>,
@@ -101,7 +101,7 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// All data of the current member. The caller has looked at its size.
+    /// All data of the current member. The caller has checked its size.
     pub(super) fn read_data(&mut self) -> Result<Vec<u8>, String> {
         const FIRST_RESERVE: u64 = 1 << 20;
         let mut bytes = Vec::with_capacity(self.data.min(FIRST_RESERVE) as usize);
@@ -169,7 +169,7 @@ impl<R: Read> TarReader<R> {
             return Err(if self.members == 0 {
                 NOT_TAR.to_owned()
             } else {
-                damaged(&format!("the header behind {} has a wrong checksum", self.name))
+                damaged(&format!("the header after {} has a wrong checksum", self.name))
             });
         }
         Ok(Some(header))
@@ -229,7 +229,7 @@ impl<R: Read> TarReader<R> {
         match error.kind() {
             ErrorKind::UnexpectedEof => self.truncated(),
             _ if self.members == 0 => format!("the archive cannot be read: {error}"),
-            _ => format!("the archive cannot be read behind {}: {error}", self.name),
+            _ => format!("the archive cannot be read after {}: {error}", self.name),
         }
     }
 }

@@ -28,7 +28,7 @@ const MOST_NAME_BYTES: usize = 64 << 20;
 /// Counted for each file besides its name.
 const ENTRY_BYTES: usize = 64;
 
-/// Deflate makes nothing more than so many times smaller.
+/// The best compression ratio of Deflate.
 const MOST_DEFLATED: u64 = 1032;
 
 /// An archive and what its directory names.

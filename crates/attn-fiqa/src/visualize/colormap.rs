@@ -2,6 +2,7 @@
 
 /// A scale of 256 RGB colours; entry 0 stands for the low end of the range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Colormap {
     /// Dark violet through green to yellow (van der Walt and Smith, for
     /// matplotlib). Its lightness rises evenly, so that it can be read in

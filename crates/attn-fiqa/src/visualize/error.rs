@@ -1,4 +1,4 @@
-//! What can keep an image from being rendered.
+//! Why a map, an overlay or a sheet cannot be rendered.
 
 use super::MAX_PIXELS;
 
@@ -40,7 +40,7 @@ pub enum VisualizeError {
     },
     /// The fraction of the map in an overlay is outside 0…1.
     #[error(
-        "the fraction of the map in an overlay (alpha) has to lie between 0, only the face, and 1, only the map, found {alpha}"
+        "the fraction of the map in an overlay (alpha) must be between 0 (only the face) and 1 (only the map); found {alpha}"
     )]
     Alpha {
         /// The fraction that was given.
@@ -56,9 +56,9 @@ pub enum VisualizeError {
         /// Side of the crop in pixels.
         crop: usize,
     },
-    /// An image would have no pixels, or more than [`MAX_PIXELS`].
+    /// The figure would have no pixels, or more than [`MAX_PIXELS`].
     #[error(
-        "an image of {width}×{height} pixels cannot be made: expected 1 to {MAX_PIXELS} pixels"
+        "a figure of {width}×{height} pixels cannot be rendered: expected 1 to {MAX_PIXELS} pixels"
     )]
     Size {
         /// Width in pixels.
@@ -66,7 +66,7 @@ pub enum VisualizeError {
         /// Height in pixels.
         height: usize,
     },
-    /// A sheet of so many faces would have more than [`MAX_PIXELS`].
+    /// The sheet would have more than [`MAX_PIXELS`].
     #[error(
         "a sheet of {faces} faces would exceed {} megapixels: at this size at most about {most} fit on one sheet, make several",
         MAX_PIXELS / 1_000_000

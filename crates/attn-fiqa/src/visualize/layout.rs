@@ -1,4 +1,4 @@
-//! Where things stand on a contact sheet.
+//! The layout of a contact sheet.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Images of maps: colour scales, overlays and the contact sheet.
+//! Figures of maps: colour scales, overlays and the contact sheet.
 //!
 //! A map is a grid of patch values ([`PatchGrid`]). It is brought to 0…1 by a
 //! [`ColorRange`], enlarged to the size of the crop, coloured by a [`Colormap`]
@@ -28,6 +28,5 @@ pub use png::{encode_jpeg, encode_png};
 pub use range::{ColorRange, RangeOverSet};
 pub use sheet::{SheetCell, SheetStyle, render_sheet, sheet_size};
 
-/// Most pixels an image may have: 100 megapixels are 300 MB of RGB, and few
-/// viewers open more.
+/// Most pixels of a figure: 100 megapixels are 300 MB of RGB, and few viewers open more.
 pub const MAX_PIXELS: usize = 100_000_000;

@@ -93,6 +93,7 @@ impl MapStyle {
 
 /// A finished image.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rendered {
     /// Pixels, `[row, column, channel]`, RGB, 8 bits.
     pub rgb: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The values that the two ends of a colour scale stand for.
+//! The range of a colour scale.
 
 use super::VisualizeError;
 
@@ -33,7 +33,7 @@ impl ColorRange {
         self.high
     }
 
-    /// Whether a value lies in the range, so that its colour tells it.
+    /// Whether a value lies in the range.
     pub fn contains(self, value: f32) -> bool {
         (self.low..=self.high).contains(&value)
     }

@@ -40,8 +40,7 @@ pub struct SheetStyle<'a> {
 const BLACK: [u8; 3] = [0; 3];
 const GREY: [u8; 3] = [96; 3];
 
-/// Width and height in pixels of a sheet of so many faces, to be asked before the
-/// faces are scored.
+/// Width and height in pixels of a sheet of `faces` faces, known before they are scored.
 ///
 /// # Errors
 /// As [`render_sheet`] for reasons of size and style.
@@ -141,18 +140,18 @@ fn draw_bar(canvas: &mut Canvas, at: At, width: usize, colormap: Colormap) {
     }
 }
 
-/// The ends of the range with as many decimals as tell them apart: three digits
-/// of their distance.
+/// The ends of the range, with the decimals that distinguish them: three digits of their
+/// distance.
 pub(super) fn labels(range: ColorRange) -> (String, String) {
     let (low, high) = (range.low(), range.high());
     let distance = f64::from(high) - f64::from(low);
     let largest = f64::from(low.abs().max(high.abs()));
-    // A range of a single value has no distance, and is told by its value.
-    let told_by = if distance > 0.0 { distance } else { largest };
-    if largest >= 1e6 || (told_by > 0.0 && told_by < 1e-5) {
+    // A range of a single value has no distance; its digits are those of the value.
+    let magnitude = if distance > 0.0 { distance } else { largest };
+    if largest >= 1e6 || (magnitude > 0.0 && magnitude < 1e-5) {
         return (format!("{low:.3e}"), format!("{high:.3e}"));
     }
-    let digits = if told_by > 0.0 { 2.0 - told_by.log10().floor() } else { 0.0 };
+    let digits = if magnitude > 0.0 { 2.0 - magnitude.log10().floor() } else { 0.0 };
     let decimals = digits.clamp(0.0, 7.0) as usize;
     (format!("{low:.decimals$}"), format!("{high:.decimals$}"))
 }
@@ -163,15 +162,15 @@ mod tests {
 
     #[test]
     fn labels_tell_the_ends_apart() {
-        let told = |low, high| labels(ColorRange::new(low, high).unwrap());
+        let ends = |low, high| labels(ColorRange::new(low, high).unwrap());
         let pair = |low: &str, high: &str| (low.to_owned(), high.to_owned());
-        assert_eq!(told(-1.515_049_2, -0.253_532_8), pair("-1.52", "-0.25"));
-        assert_eq!(told(-1.3, -0.7), pair("-1.300", "-0.700"));
-        assert_eq!(told(-1.001, -1.0), pair("-1.00100", "-1.00000"));
-        assert_eq!(told(0.0, 0.0), pair("0", "0"));
-        assert_eq!(told(0.25, 0.25), pair("0.250", "0.250"));
-        assert_eq!(told(-2e9, 3e9), pair("-2.000e9", "3.000e9"));
-        assert_eq!(told(0.0, 1e-9), pair("0.000e0", "1.000e-9"));
-        assert_eq!(told(0.0, 100.0), pair("0", "100"));
+        assert_eq!(ends(-1.515_049_2, -0.253_532_8), pair("-1.52", "-0.25"));
+        assert_eq!(ends(-1.3, -0.7), pair("-1.300", "-0.700"));
+        assert_eq!(ends(-1.001, -1.0), pair("-1.00100", "-1.00000"));
+        assert_eq!(ends(0.0, 0.0), pair("0", "0"));
+        assert_eq!(ends(0.25, 0.25), pair("0.250", "0.250"));
+        assert_eq!(ends(-2e9, 3e9), pair("-2.000e9", "3.000e9"));
+        assert_eq!(ends(0.0, 1e-9), pair("0.000e0", "1.000e-9"));
+        assert_eq!(ends(0.0, 100.0), pair("0", "100"));
     }
 }

@@ -48,7 +48,7 @@ impl Block {
     }
 
     /// The same, dropping a fifth of what the attention adds to each token and of the
-    /// perceptron's hidden numbers (inverted dropout); which ones hangs on `pass` alone.
+    /// perceptron's hidden numbers (inverted dropout); which ones depends on `pass` alone.
     pub(super) fn forward_with_dropout(
         &self,
         tokens: &mut [f32],

@@ -2,6 +2,7 @@
 
 /// The non-linearity between the two linears of the MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Activation {
     /// `min(max(x, 0), 6)`, as in every published face ViT of the official layout.
     Relu6,
@@ -26,6 +27,7 @@ impl Activation {
 
 /// Which final tokens the embedding head flattens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EmbeddingTokens {
     /// Every token, class token included where there is one: the official layout.
     All,

@@ -21,7 +21,7 @@ pub(crate) struct EmbeddingHead {
     embed_dim: usize,
 }
 
-/// A linear without bias and the batch norm behind it.
+/// A linear layer without bias, and the batch norm after it.
 struct Projection {
     /// `[out, in]`, as in the checkpoint: every output is one long dot product.
     weight: Vec<f32>,

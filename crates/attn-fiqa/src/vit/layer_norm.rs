@@ -1,4 +1,4 @@
-//! LayerNorm, whose affine part the linear behind it takes up.
+//! LayerNorm. Its affine part is folded into the linear layer after it.
 
 use attn_fiqa_kernels::{Isa, add_rows, layer_norm, matrix_vector, standardise};
 
@@ -16,7 +16,7 @@ impl LayerNorm {
         layer_norm(self.isa, x, &self.weight, &self.bias, self.eps, out);
     }
 
-    /// Takes the affine part into the linear behind, `W·(n∘γ + β) + b =
+    /// Folds the affine part into the linear layer after it, `W·(n∘γ + β) + b =
     /// (W∘γ)·n + (W·β + b)`: `weight` is `[out, dim]`. What is left only normalises.
     pub(super) fn fold(&self, weight: &mut [f32], bias: &mut [f32]) -> Standardise {
         let dim = self.weight.len();

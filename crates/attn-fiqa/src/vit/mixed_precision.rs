@@ -1,26 +1,25 @@
-//! Which linears an int8 network does not round to bytes, so that its scores stay within the
-//! bounds of `docs/performance.md`, chosen by what is measured there. They are bf16 where that
-//! is faster than f32.
+//! Mixed precision: the linear layers that stay in bf16 or f32 in an int8 network, so that its
+//! scores stay within the bounds of `docs/performance.md`, chosen by the measurements there.
+//! They are bf16 where that is faster than f32.
 
 use attn_fiqa_kernels::{Isa, Precision};
 
 use super::weights::Weights;
 
-/// Blocks, besides the last one, whose queries, keys and values are not rounded to bytes.
+/// Blocks before the last one whose queries, keys and values are not quantized.
 const QKV_BLOCKS: usize = 2;
 
-/// The widest network in which no block's `attn.proj` and `mlp.fc1` are rounded to bytes. One
-/// of 192 needs it to keep pAUC-EDC within a hundredth of f32's and gives a tenth of its speed
-/// for it; one of 512 keeps that without, and 43 % of its products are there.
+/// The widest network in which `attn.proj` and `mlp.fc1` are not quantized. A width of 192
+/// needs this to keep pAUC-EDC within a hundredth of f32's and loses a tenth of its speed; a
+/// width of 512 does not need it, and 43 % of its multiplications are there.
 const NARROW: usize = 256;
 
-/// What `attn.qkv` of `block` multiplies in, in a network of `depth` blocks.
+/// The precision of `attn.qkv` of `block` in a network of `depth` blocks.
 pub(super) fn of_qkv(weights: &Weights<'_>, block: usize, depth: usize) -> Precision {
     qkv(weights.isa(), weights.precision(), block, depth)
 }
 
-/// What every block's `attn.proj` and `mlp.fc1` multiply in, in a network of width
-/// `embed_dim`.
+/// The precision of `attn.proj` and `mlp.fc1` in a network of width `embed_dim`.
 pub(super) fn of_proj_and_fc1(weights: &Weights<'_>, embed_dim: usize) -> Precision {
     proj_and_fc1(weights.isa(), weights.precision(), embed_dim)
 }
@@ -33,7 +32,7 @@ fn proj_and_fc1(isa: Isa, precision: Precision, embed_dim: usize) -> Precision {
     finer_than_bytes(isa, precision, embed_dim <= NARROW)
 }
 
-/// `precision`, but where bytes do not do the fastest one of more than eight bits.
+/// `precision`, or for a sensitive layer the fastest one finer than int8.
 fn finer_than_bytes(isa: Isa, precision: Precision, sensitive: bool) -> Precision {
     match precision {
         Precision::Int8 if sensitive => {

@@ -46,7 +46,7 @@ use layer_norm::Standardise;
 use weights::Weights;
 use workspace::Workspace;
 
-/// At most so many tokens go through the linears together: half of the published
+/// Most tokens per chunk in the linear layers: half of the published
 /// networks' 196, so that two cores share a single image evenly. From about sixty
 /// rows on the matrix product hides the packing of the weights.
 const TOKEN_CHUNK: usize = 98;

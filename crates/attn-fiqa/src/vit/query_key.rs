@@ -1,4 +1,4 @@
-//! The pre-softmax attention of one block, read off the block's input.
+//! The pre-softmax attention of one block, computed from the block's input.
 //!
 //! With `A[h,i,j] = scale · q[h,i]·k[h,j]`, the mean over i and j of a product is
 //! the product of the means. So with `m` the mean over tokens of `norm1(x)`,
@@ -46,7 +46,7 @@ struct Buffers {
     mean_query_key: Vec<f64>,
 }
 
-/// Which way attention is followed.
+/// The direction of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From all tokens to one: the mean over queries.
@@ -147,7 +147,8 @@ impl QueryKey {
     }
 }
 
-/// One image at one block, by its mean token alone: the scores that are means.
+/// Attention statistics of one image at one block from its mean token alone: the scores that
+/// are means.
 pub(crate) struct MeanStatistics<'a> {
     of: &'a QueryKey,
     buffers: Buffers,
@@ -159,7 +160,7 @@ impl Drop for MeanStatistics<'_> {
     }
 }
 
-/// One image at one block: everything the attention statistics need.
+/// Attention statistics of one image at one block, maps included.
 pub(crate) struct AttentionStatistics<'a> {
     pub(crate) mean: MeanStatistics<'a>,
     /// `[token, dim]`.

@@ -1,4 +1,4 @@
-//! Tensors on their way from the checkpoint into the layers.
+//! Tensors of the checkpoint, loaded into layers.
 
 use attn_fiqa_kernels::{Isa, Precision};
 
@@ -49,7 +49,7 @@ impl<'a> Weights<'a> {
         Ok(Linear::new(self.isa, self.precision, weight, bias, inputs))
     }
 
-    /// A linear that stands behind the LayerNorm `norm` and takes up its affine part.
+    /// The linear layer after the LayerNorm `norm`, with the norm's affine part folded in.
     pub(super) fn linear_after(
         &self,
         norm: &str,

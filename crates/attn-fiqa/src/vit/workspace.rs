@@ -1,4 +1,4 @@
-//! The buffers of one image's way through the network, kept for the next image.
+//! The buffers of one image's forward pass, reused for the next image.
 
 use super::config::VitConfig;
 

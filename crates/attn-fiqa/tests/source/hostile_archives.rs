@@ -122,7 +122,7 @@ fn a_damaged_header_ends_the_archive() {
     let found = read(&bytes);
     assert_eq!(contents(&found), ["a.jpg", "<broken-archive>"]);
     let failure = found[1].image.as_ref().unwrap_err();
-    assert!(failure.message.contains("behind a.jpg"), "{failure}");
+    assert!(failure.message.contains("after a.jpg"), "{failure}");
 
     for records in [&b"99 path=x\n"[..], b"x", b"5 a\n", b"12 size=many\n", b"0 =\n"] {
         let mut bytes = member(b"x", EntryType::XHeader, records);

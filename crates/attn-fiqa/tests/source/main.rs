@@ -59,7 +59,7 @@ fn contents(items: &[SourceItem]) -> Vec<String> {
 fn encoded(item: &SourceItem) -> &[u8] {
     match item.image.as_ref().unwrap() {
         ImageData::Encoded(bytes) => bytes,
-        ImageData::Pixels(_) => panic!("{} is decoded already", item.path),
+        _ => panic!("{} is decoded already", item.path),
     }
 }
 

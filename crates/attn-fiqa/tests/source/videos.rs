@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::pixels::Image;
 use attn_fiqa::source::{
-    FrameSampling, ImageData, Input, SourceItem, SourceOptions, Sources, VideoOptions,
+    FrameSampling, ImageData, Input, ListFrom, SourceItem, SourceOptions, Sources, VideoOptions,
 };
 use attn_fiqa::status::Status;
 use image::codecs::gif::GifEncoder;
@@ -160,4 +160,23 @@ fn who_stops_reading_an_animation_is_not_waited_for() {
     let mut sources = Sources::open(&[Input::Path(path)], &options).unwrap();
     assert!(sources.next().is_some());
     drop(sources);
+}
+
+#[test]
+fn a_listed_transport_stream_is_known_by_its_content_below_the_lists_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stream = vec![0; 2 * 188];
+    (stream[0], stream[188]) = (0x47, 0x47);
+    std::fs::write(folder.path().join("clip.ts"), stream).unwrap();
+    let list = folder.path().join("list.txt");
+    std::fs::write(&list, "clip.ts\n").unwrap();
+    let videos = every(1).map(|sampling| VideoOptions { sampling, max_pixels: 1000 });
+    let options = SourceOptions { videos, ..SourceOptions::default() };
+    let list = Input::List { path: ListFrom::File(list), root: Some(folder.path().to_owned()) };
+    let items: Vec<SourceItem> = Sources::open(&[list], &options).unwrap().collect();
+    // Whether or not ffmpeg is installed, the file is given to it and not read as an image.
+    let [item] = items.as_slice() else { panic!("{items:?}") };
+    let failure = item.image.as_ref().unwrap_err();
+    assert!(failure.message.contains("ffmpeg"), "{failure:?}");
+    assert_eq!(item.path, "clip.ts");
 }

@@ -10,13 +10,13 @@ use attn_fiqa::pipeline::Row;
 pub(super) struct ScoredFace {
     pub(super) path: String,
     pub(super) relative: PathBuf,
-    /// Its number in the picture.
+    /// Its number in the image.
     pub(super) index: usize,
     pub(super) score: f32,
     pub(super) landmarks: Option<Landmarks>,
     pub(super) confidence: Option<f32>,
     pub(super) thumbnail: Thumbnail,
-    /// Empty unless persons are told apart.
+    /// Empty unless faces are grouped by identity.
     pub(super) embedding: Vec<f32>,
     /// Whose face it is; empty until that is known.
     pub(super) group: String,
@@ -41,20 +41,20 @@ impl ScoredFace {
         Some((face, crop))
     }
 
-    /// The film that this is a frame of: `clip.gif` of `clip.gif#12`.
-    pub(super) fn film(&self) -> Option<&str> {
-        let (film, number) = self.path.rsplit_once('#')?;
+    /// The video that this is a frame of: `clip.gif` of `clip.gif#12`.
+    pub(super) fn video(&self) -> Option<&str> {
+        let (video, number) = self.path.rsplit_once('#')?;
         let number: u64 = number.parse().ok()?;
         let relative = self.relative.to_string_lossy();
-        relative.ends_with(&format!(".frame-{number:06}")).then_some(film)
+        relative.ends_with(&format!(".frame-{number:06}")).then_some(video)
     }
 }
 
-/// The film, else the folder that the picture lies in.
-pub(super) fn film_or_folder(face: &ScoredFace) -> &str {
+/// The video, else the folder that the image is in.
+pub(super) fn video_or_folder(face: &ScoredFace) -> &str {
     let folder =
         || face.path.rsplit_once(['/', std::path::MAIN_SEPARATOR]).map(|(folder, _)| folder);
-    match face.film().or_else(folder) {
+    match face.video().or_else(folder) {
         Some("") => "/",
         Some(group) => group,
         None => ".",

@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::log;
 use crate::output::printable;
 use crate::summary::Summary;
-use face::{ScoredFace, film_or_folder};
+use face::{ScoredFace, video_or_folder};
 use rows::{Rows, Winner};
 use spool::CropSpool;
 use tracks::Tracks;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let mut faces: Vec<ScoredFace> = Vec::new();
     let (mut without_face, mut without_track) = (0_u64, 0_u64);
     let count = |summary: &mut Summary, row: &Row| {
-        // Films have frames without a face: that is no failure here.
+        // Videos have frames without a face: that is no failure here.
         match &row.outcome {
             Err(failure) if failure.status == Status::NoFace => summary.count_skipped(&row.notes),
             _ => summary.count(row),
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         name_persons(&mut faces, args.same_identity);
     } else if group_by == GroupBy::Folder {
         for face in &mut faces {
-            face.group = film_or_folder(face).to_owned();
+            face.group = video_or_folder(face).to_owned();
         }
     }
     let picks = select(

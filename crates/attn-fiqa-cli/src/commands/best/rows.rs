@@ -47,7 +47,7 @@ impl Rows {
             (None, None | Some("csv")) => BestFormat::Csv,
             (None, Some("jsonl" | "ndjson")) => BestFormat::Jsonl,
             (None, Some(other)) => anyhow::bail!(
-                "cannot tell the format by the ending '.{other}'; expected .csv or .jsonl, or name \
+                "the extension '.{other}' does not give a format; expected .csv or .jsonl, or name \
                  it with --format"
             ),
         };

@@ -12,7 +12,7 @@ const MAX_BYTES: u64 = 1 << 30;
 
 const EXPECTED: &str = "path,track or path,face,track";
 
-/// Tracks by picture.
+/// Tracks by image.
 pub(super) struct Tracks {
     by_path: HashMap<String, Vec<Line>>,
     /// Paths by file name; `None` where several have it.
@@ -20,7 +20,7 @@ pub(super) struct Tracks {
 }
 
 struct Line {
-    /// `None` is all faces of the picture.
+    /// `None` is all faces of the image.
     face: Option<usize>,
     track: String,
 }
@@ -85,10 +85,10 @@ impl Tracks {
         self.by_path.entry(path).or_default().push(line);
     }
 
-    /// The track of a face: of its picture, else of its film, each by the whole
+    /// The track of a face: of its image, else of its video, each by the whole
     /// path, else by a file name that only one listed path has.
     pub(super) fn track_of(&self, face: &ScoredFace) -> Option<&str> {
-        let lines = std::iter::once(face.path.as_str()).chain(face.film());
+        let lines = std::iter::once(face.path.as_str()).chain(face.video());
         lines.filter_map(|path| self.lines(path)).find_map(|lines| {
             let own = lines.iter().find(|line| line.face == Some(face.index));
             let own = own.or_else(|| lines.iter().find(|line| line.face.is_none()));

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
         Ok(recognition) if by_match => {
             measured.samples.iter().map(|p| recognition.target(p)).collect()
         }
-        _ => measured.samples.iter().map(|picture| picture.utility).collect(),
+        _ => measured.samples.iter().map(|sample| sample.utility).collect(),
     };
     let config = engine.config();
     let fit_options = FitOptions {
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     let calibration = match &outcome.scale {
         Some(scale) => Calibration::with_scale(scale.clone(), method, record, key_bias.as_deref())?,
         None => {
-            let map = quality_map(&measured.samples, method, |picture| stored.score(picture))?;
+            let map = quality_map(&measured.samples, method, |sample| stored.score(sample))?;
             Calibration::new(map, record, key_bias.as_deref())
         }
     };
@@ -120,7 +120,7 @@ impl Outcome {
     ) -> Self {
         let recogniser =
             args.recogniser.as_deref().map_or("the model itself".to_owned(), file_name);
-        let score = |picture: &Sample| stored.score(picture);
+        let score = |sample: &Sample| stored.score(sample);
         let (mut scale, mut reliability) = (None, Vec::new());
         if let Ok(recognition) = &recognition
             && let Some(law) =
@@ -178,8 +178,8 @@ impl Stored {
         if self.key_bias().is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
     }
 
-    fn score(&self, picture: &Sample) -> f64 {
-        self.key_bias().map_or(f64::from(picture.score), |bias| bias.score(picture))
+    fn score(&self, sample: &Sample) -> f64 {
+        self.key_bias().map_or(f64::from(sample.score), |bias| bias.score(sample))
     }
 }
 
@@ -204,7 +204,7 @@ fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Re
     if needed != found {
         anyhow::bail!(
             "the recogniser takes crops of {needed}×{needed} pixels and the model of \
-             {found}×{found}; both must see the same pictures: '{}'",
+             {found}×{found}; both must see the same images: '{}'",
             file.display()
         );
     }

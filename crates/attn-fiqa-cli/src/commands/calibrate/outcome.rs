@@ -1,4 +1,4 @@
-//! What a calibration tells: on standard output a row for each kind of picture, on standard
+//! The results of a calibration: on standard output one row per kind of image, on standard
 //! error and in the file how the score was fitted and what its qualities mean.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::output::PlainTable;
 const YAW_STEP: f64 = 15.0;
 
 /// One row for each kind, further ones for clean faces and for turned ones by their
-/// angle, the last for all pictures of the faces held out.
+/// angle, the last for all images of the held-out faces.
 pub(super) fn table(
     measured: &Measurements,
     found: &Fit,
@@ -28,14 +28,14 @@ pub(super) fn table(
     map: &QualityMap,
     existing: bool,
 ) -> PlainTable {
-    let mut heading = vec!["kind", "pictures", "spearman_attn", "spearman_calibrated"];
+    let mut heading = vec!["kind", "images", "spearman_attn", "spearman_calibrated"];
     heading.extend(existing.then_some("spearman_existing"));
     heading.push("median_quality");
     let mut table = PlainTable::new(&heading);
     let held_out: Vec<&Sample> =
-        measured.samples.iter().filter(|picture| found.held_out[picture.face]).collect();
+        measured.samples.iter().filter(|sample| found.held_out[sample.face]).collect();
     let median = |wanted: &dyn Fn(&Sample) -> bool| {
-        let chosen = held_out.iter().filter(|picture| wanted(picture));
+        let chosen = held_out.iter().filter(|sample| wanted(sample));
         let mut qualities: Vec<f64> =
             chosen.map(|p| f64::from(map.quality(stored.score(p) as f32))).collect();
         qualities.sort_unstable_by(f64::total_cmp);
@@ -45,26 +45,26 @@ pub(super) fn table(
     let quality = |value: Option<f64>| value.map(|value| format!("{value:.0}")).unwrap_or_default();
     let empty = vec![String::new(); 2 + usize::from(existing)];
     let push_median = |table: &mut PlainTable, name: &str, wanted: &dyn Fn(&Sample) -> bool| {
-        let (pictures, median) = median(wanted);
-        if pictures > 0 {
-            let ends = [vec![name.to_owned(), pictures.to_string()], vec![quality(median)]];
+        let (images, median) = median(wanted);
+        if images > 0 {
+            let ends = [vec![name.to_owned(), images.to_string()], vec![quality(median)]];
             table.push([&ends[0][..], &empty, &ends[1]].concat());
         }
     };
-    push_median(&mut table, "clean", &|picture| picture.kind.is_none());
+    push_median(&mut table, "clean", &|sample| sample.kind.is_none());
     for row in &found.agreement {
         let is_all = row.kind == "all";
         if is_all {
             for step in 0..5 {
                 let from = f64::from(step) * YAW_STEP;
-                let within = |picture: &Sample| {
-                    yaw(picture).is_some_and(|yaw| yaw >= from && yaw < from + YAW_STEP)
+                let within = |sample: &Sample| {
+                    yaw(sample).is_some_and(|yaw| yaw >= from && yaw < from + YAW_STEP)
                 };
                 push_median(&mut table, &format!("yaw {from}-{}", from + YAW_STEP), &within);
             }
         }
         let own =
-            |picture: &Sample| is_all || picture.kind.is_some_and(|kind| kind.name() == row.kind);
+            |sample: &Sample| is_all || sample.kind.is_some_and(|kind| kind.name() == row.kind);
         let mut cells = vec![
             row.kind.to_owned(),
             row.samples.to_string(),
@@ -79,9 +79,9 @@ pub(super) fn table(
 }
 
 /// Degrees by which a synthetic face is turned.
-fn yaw(picture: &Sample) -> Option<f64> {
-    let level = Level::new(picture.level)?;
-    (picture.kind? == Degradation::Yaw).then(|| Degradation::Yaw.parameter(level))
+fn yaw(sample: &Sample) -> Option<f64> {
+    let level = Level::new(sample.level)?;
+    (sample.kind? == Degradation::Yaw).then(|| Degradation::Yaw.parameter(level))
 }
 
 pub(super) fn report(found: &Fit, stored: &Stored, outcome: &Outcome) {
@@ -90,7 +90,7 @@ pub(super) fn report(found: &Fit, stored: &Stored, outcome: &Outcome) {
             format!(", pAUC-EDC ×1000 {:.2}, Brier score {brier:.4}", 1e3 * pauc)
         });
         log::debug(format!(
-            "tried ridge {}, share {}: rank correlation {:.4}{}",
+            "tried ridge {}, fraction {}: rank correlation {:.4}{}",
             tried.ridge,
             tried.beta,
             tried.agreement,
@@ -102,7 +102,7 @@ pub(super) fn report(found: &Fit, stored: &Stored, outcome: &Outcome) {
         Err(reason) => log::info(format!("fitted to the cosine with the clean face: {reason}")),
     }
     log::info(format!(
-        "fitted on {} faces (ridge {}, share of the published score {})",
+        "fitted on {} faces (ridge {}, fraction of the published score {})",
         found.faces_fitted, found.ridge, found.beta
     ));
     let verdict = match stored {
@@ -112,12 +112,12 @@ pub(super) fn report(found: &Fit, stored: &Stored, outcome: &Outcome) {
             "the fit does not help, so no key bias is stored and the published score is kept"
         }
     };
-    let Agreement { published, calibrated, existing, samples: pictures, .. } = found.overall();
+    let Agreement { published, calibrated, existing, samples: images, .. } = found.overall();
     let (before, after) = (published.unwrap_or(0.0), calibrated.unwrap_or(0.0));
     let of_file =
         existing.map(|rho| format!(", {rho:.3} by the key bias of the file")).unwrap_or_default();
     log::info(format!(
-        "rank correlation with the cosine on {} faces held out ({pictures} pictures): {before:.3} \
+        "rank correlation with the cosine on {} held-out faces ({images} images): {before:.3} \
          published, {after:.3} fitted{of_file}",
         found.faces_held_out
     ));
@@ -151,19 +151,19 @@ pub(super) fn report(found: &Fit, stored: &Stored, outcome: &Outcome) {
              --keep-key-bias to store it",
         ),
         Stored::Fitted(_) | Stored::Published if !better => {
-            log::note("the key bias that the file had does better; --keep-key-bias keeps it")
+            log::note("the key bias of the file does better; --keep-key-bias keeps it")
         }
         _ => {}
     }
 }
 
 fn describe_target(recognition: &RecognitionTarget) -> String {
-    let [matches, pictures] = recognition.matches;
+    let [matches, images] = recognition.matches;
     let law = recognition.by_norm;
     format!(
-        "fitted to the chance of a match, by the norm of the recogniser's embedding: \
+        "fitted to the probability of a match, by the norm of the recogniser's embedding: \
          σ((n − {:.2}) / {:.2}); rank correlation of norm and cosine {:.2}; threshold {:.3}, {matches} \
-         of {pictures} degraded pictures match",
+         of {images} degraded images match",
         -law.intercept / law.slope,
         1.0 / law.slope,
         recognition.agreement,
@@ -178,14 +178,14 @@ pub(super) fn report_scale(outcome: &Outcome) {
             Ok(_) => "the score says too little on matches for a scale that means more",
             Err(_) => "matches give no scale",
         };
-        log::info(format!("quality is the rank in the set, one half of which is clean: {reason}"));
+        log::info(format!("quality is the rank in the set, half of it clean: {reason}"));
         return;
     };
     for anchor in &scale.anchors {
         log::info(format!("quality {:>3}: {}", anchor.quality, scale.describe(anchor)));
     }
     log::info(format!(
-        "chance of a match on faces held out, expected / found: {}",
+        "probability of a match on held-out faces, expected / observed: {}",
         reliability(&outcome.reliability)
     ));
 }
@@ -216,8 +216,8 @@ pub(super) fn record(
         ("faces", file_name(args.faces())),
         ("faces_fitted", found.faces_fitted.to_string()),
         ("faces_held_out", found.faces_held_out.to_string()),
-        ("pictures", measured.samples.len().to_string()),
-        ("degraded_pictures_per_face", args.variants.to_string()),
+        ("images", measured.samples.len().to_string()),
+        ("degraded_images_per_face", args.variants.to_string()),
         ("kinds", kinds.join(",")),
         ("seed", args.seed.to_string()),
         ("recogniser", outcome.recogniser.clone()),
@@ -230,7 +230,7 @@ pub(super) fn record(
     ];
     match &outcome.recognition {
         Ok(recognition) => {
-            entries.push(("target", "chance of a match by the norm".to_owned()));
+            entries.push(("target", "probability of a match by the norm".to_owned()));
             entries.push(("match_threshold", format!("{:.4}", recognition.threshold)));
         }
         Err(_) => entries.push(("target", "cosine with the clean face".to_owned())),

@@ -10,7 +10,7 @@ use attn_fiqa::visualize::{draw_faces, encode_png};
 
 use crate::summary::Summary;
 
-/// The ending behind a picture's own name.
+/// The ending after an image's own name.
 const ENDING: &str = ".faces.png";
 
 pub(super) struct Drawing {
@@ -25,7 +25,7 @@ impl Drawing {
         Ok(Self { folder: folder.to_owned(), taken: HashSet::new() })
     }
 
-    /// Draws a picture that could be looked at, whether or not it has faces.
+    /// Draws an image that could be searched, whether or not it has faces.
     pub(super) fn draw(&mut self, row: &FacesRow, summary: &mut Summary) -> anyhow::Result<()> {
         let (Some(photo), Ok(faces)) = (&row.photo, &row.faces) else { return Ok(()) };
         let mut name = row.relative.as_os_str().to_owned();

@@ -31,8 +31,12 @@ pub(super) fn run(
     let mut reference = match (&args.reference, &args.truth) {
         (Some(file), _) => {
             let detector = Box::new(Detector::open(file, threads)?.upright_only());
-            let sure = args.reference_confidence;
-            Reference::Detector { detector, sure, doubtful: args.reference_doubtful.min(sure) }
+            let sure = args.reference_min_score;
+            Reference::Detector {
+                detector,
+                sure,
+                doubtful: args.reference_doubtful_score.min(sure),
+            }
         }
         (None, Some(file)) => Reference::Truth(Truth::read(file)?),
         (None, None) => anyhow::bail!("--evaluate needs --reference or --truth: this is a bug"),
@@ -42,7 +46,7 @@ pub(super) fn run(
     let mut agreement = DetectionAccuracy::default();
     let mut missed = Vec::new();
     let mut unknown = 0;
-    let summary = super::find((args, run), sources, threads, detector, |row, _| {
+    let summary = super::find(args, run, sources, threads, detector, |row, _| {
         let Ok(found) = &row.faces else { return Ok(()) };
         match reference.faces(&row)? {
             Some((expected, doubtful)) => {
@@ -64,7 +68,7 @@ pub(super) fn run(
     if let Reference::Truth(truth) = &reference {
         let left = truth.left();
         if left > 0 {
-            log::note(format!("{left} pictures of the truth were not among the inputs"));
+            log::note(format!("{left} images of the truth were not among the inputs"));
         }
     }
     output.write_all(describe(&agreement).as_bytes())?;
@@ -93,11 +97,11 @@ impl Reference {
 fn describe(agreement: &DetectionAccuracy) -> String {
     let share = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
-        None => "none to tell by".to_owned(),
+        None => "none to measure".to_owned(),
     };
     let of = |part: usize, whole: usize| format!("{part} of {whole}");
     let lines = [
-        ("pictures", agreement.images.to_string()),
+        ("images", agreement.images.to_string()),
         ("reference faces", agreement.expected.to_string()),
         ("found faces", agreement.found.to_string()),
         ("matched", format!("{} at IoU {MATCH_IOU}", agreement.matched())),
@@ -106,13 +110,13 @@ fn describe(agreement: &DetectionAccuracy) -> String {
         (
             "extra faces",
             format!(
-                "{} ({:.1} per 100 pictures)",
+                "{} ({:.1} per 100 images)",
                 agreement.extra,
                 100.0 * agreement.extra as f64 / agreement.images.max(1) as f64
             ),
         ),
         (
-            "pictures missed",
+            "images missed",
             format!(
                 "{} ({})",
                 of(agreement.images_missed, agreement.images_with_faces),

@@ -8,7 +8,7 @@ use attn_fiqa::align::Landmarks;
 use attn_fiqa::detect::{Face, FaceBox};
 use attn_fiqa::pipeline::FacesRow;
 
-/// The faces of each picture, by its path in the file.
+/// The faces of each image, by its path in the file.
 pub(super) struct Truth(HashMap<String, Vec<Face>>);
 
 /// The columns after `path`: the box, or as `detect` itself names it, and the landmarks.
@@ -61,7 +61,7 @@ impl Truth {
                     Ok(value) if value.is_finite() => value,
                     _ => bail!(
                         "line {line}: '{cell}' is no number; expected four of a box and ten of \
-                         landmarks, or none at all for a picture without faces"
+                         landmarks, or none at all for an image without faces"
                     ),
                 };
             }
@@ -79,7 +79,7 @@ impl Truth {
         Ok(Self(faces))
     }
 
-    /// A picture's faces, by its path as shown or inside its input; each once.
+    /// An image's faces, by its path as shown or inside its input; each once.
     pub(super) fn take(&mut self, row: &FacesRow) -> Option<Vec<Face>> {
         let relative = row.relative.to_string_lossy();
         self.0.remove(&row.path).or_else(|| self.0.remove(relative.as_ref()))

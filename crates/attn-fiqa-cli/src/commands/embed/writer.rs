@@ -23,7 +23,7 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    /// Chooses by the ending; `faces` says whether rows tell where a face was found.
+    /// Chooses by the extension; `faces` says whether rows have columns about faces.
     pub(super) fn open(output: &Path, faces: bool) -> anyhow::Result<Self> {
         let ending = output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         if output.is_dir() {
@@ -121,7 +121,7 @@ impl Folder {
 pub(super) struct Matrix {
     matrix: NewFile,
     names: NewFile,
-    /// The shape stands before the numbers and is known behind them.
+    /// The shape comes before the numbers and is known only after them.
     numbers: BufWriter<File>,
     rows: usize,
     dim: usize,

@@ -14,7 +14,7 @@ use crate::hint::message_of;
 use crate::output::{NewFile, describe_notes};
 use crate::summary::Summary;
 
-/// The endings of an image's files, behind the image's own name.
+/// The endings of an image's files, after the image's own name.
 pub(super) const OVERLAY: &str = "overlay.png";
 pub(super) const MAP: &str = "map.png";
 
@@ -53,7 +53,7 @@ impl Manifest {
     }
 
     /// Enters a face and says how its files are called; `None` if it gets none.
-    /// `photo` tells the file of the photo that its map is drawn onto, if there is one.
+    /// `photo` gives the file of the photo that its map is drawn on, if there is one.
     pub(super) fn enter(
         &mut self,
         row: &Row,

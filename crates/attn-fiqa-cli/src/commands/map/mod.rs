@@ -1,15 +1,15 @@
 //! `attn-fiqa map`: which parts of each face the score comes from.
 //!
-//! Colours need the range of the whole set, so images are scored once and put
-//! aside in a `spool` on disk; `pictures` then paints them one by one and
+//! Colours need the range of the whole set, so images are scored once and stored
+//! in a `spool` on disk; `images` then draws them one by one and
 //! `sheet` puts a choice of them on one page. Memory stays flat.
 
+mod images;
 mod manifest;
-mod painter;
 mod photos;
-mod pictures;
 mod sheet;
 mod spool;
+mod style;
 
 use std::path::{Path, PathBuf};
 
@@ -24,12 +24,12 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::summary::Summary;
 use manifest::{Manifest, with_ending};
-use painter::{Painter, SetRange};
 use photos::Photos;
 use spool::{Spool, Spooled};
+use style::{MapStyles, SetRange};
 
 pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
-    painter::check(args.range)?;
+    style::check(args.range)?;
     args.check_sheet()?;
     args.input.refuse_as_output(args.sheet.as_deref())?;
     args.output.as_deref().map_or(Ok(()), |folder| args.input.refuse_as_output_folder(folder))?;
@@ -75,23 +75,23 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         spool.push(&image)
     })?;
 
-    let painter = Painter::new(args, range);
+    let styles = MapStyles::new(args, range);
     if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
         let first_head = method.head().unwrap_or(0);
-        pictures::write(&mut spool, folder, &painter, args.grid, first_head, jobs)?;
+        images::write(&mut spool, folder, &styles, args.grid, first_head, jobs)?;
         if let Some(photos) = photos {
-            photos.write(&mut spool, folder, &painter)?;
+            photos.write(&mut spool, folder, &styles)?;
         }
         manifest.finish()?;
     }
     if let Some(file) = &args.sheet {
         let title = format!("{}, {method}", session.model_name);
-        sheet::write(&mut spool, file, &painter, args, &title)?;
+        sheet::write(&mut spool, file, &styles, args, &title)?;
     }
     Ok(summary.finish())
 }
 
-/// What is painted later; nothing of an image that failed.
+/// What is drawn later; nothing of an image that failed.
 fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     let Row { path, crop, outcome, .. } = row;
     let assessment = outcome.ok()?;
@@ -106,8 +106,8 @@ fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     })
 }
 
-/// The name of a face's files without their endings: the picture's, and behind it
-/// the number of the face if it was cut out of the picture.
+/// The name of a face's files without their endings: the image's, and after it
+/// the number of the face if it was cropped out of the image.
 fn file_stem(row: &Row) -> PathBuf {
     match row.face {
         Some(face) if face.crop_origin != CropOrigin::Aligned => {
@@ -117,7 +117,7 @@ fn file_stem(row: &Row) -> PathBuf {
     }
 }
 
-/// Where there must be room for the pictures anyway.
+/// Which needs room for the images anyway.
 fn spool_folder(args: &MapArgs) -> PathBuf {
     let beside = |file: &Path| file.parent().map(Path::to_owned);
     let folder = args.output.clone().or_else(|| args.sheet.as_deref().and_then(beside));
@@ -132,10 +132,10 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write '{}'", path.display()))
 }
 
-/// An image whose pictures cannot be written; it was counted as scored before.
+/// An image whose files cannot be written; it was counted as scored before.
 fn refuse(summary: &mut Summary, row: &Row) -> (Status, String) {
     let message = "another image of this run has the same name inside its input, and one's \
-                   pictures would overwrite the other's; map the inputs into folders of their own";
+                   files would overwrite the other's; map the inputs into folders of their own";
     summary.retract(row, Status::NotWritten, message);
     (Status::NotWritten, message.to_owned())
 }

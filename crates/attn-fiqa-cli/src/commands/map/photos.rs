@@ -15,11 +15,11 @@ use attn_fiqa::visualize::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
 use rayon::ThreadPool;
 
 use super::manifest::with_ending;
-use super::painter::Painter;
 use super::spool::Spool;
+use super::style::MapStyles;
 use super::write_file;
 
-/// The ending behind a picture's own name.
+/// The ending after an image's own name.
 const PHOTO: &str = "photo.png";
 
 /// Photos put aside on disk until the colours of the set are known.
@@ -71,7 +71,7 @@ impl Photos {
 
     /// Takes note of a face whose grid will be number `number` of the spool, and
     /// puts its photo aside with the first of them. Returns the photo's file; none
-    /// where the picture itself is the crop.
+    /// where the image itself is the crop.
     pub(super) fn add(&mut self, row: &Row, number: usize) -> anyhow::Result<Option<PathBuf>> {
         let (Some(photo), Some(face), Some(crop)) = (&row.photo, row.face, &row.crop) else {
             return Ok(None);
@@ -125,10 +125,10 @@ impl Photos {
         mut self,
         spool: &mut Spool,
         folder: &Path,
-        painter: &Painter,
+        styles: &MapStyles,
     ) -> anyhow::Result<()> {
         for photo in std::mem::take(&mut self.photos) {
-            let picture = self.read(&photo).context("cannot read back a photo put aside")?;
+            let image = self.read(&photo).context("cannot read back a spooled photo")?;
             let mut grids = Vec::new();
             for &(number, to_crop) in &photo.faces {
                 let mut image = spool.get(number)?;
@@ -142,12 +142,12 @@ impl Photos {
                     Ok(MapOnPhoto {
                         to_crop: *to_crop,
                         grid: PatchGrid::new(values, side, side)?,
-                        style: painter.style(values, *crop_side, false)?,
+                        style: styles.style(values, *crop_side, false)?,
                     })
                 })
                 .collect::<anyhow::Result<Vec<_>>>()?;
-            let painted = overlay_on_photo(&picture, &maps)?;
-            let png = encode_png(&painted.rgb, painted.width, painted.height)?;
+            let drawn = overlay_on_photo(&image, &maps)?;
+            let png = encode_png(&drawn.rgb, drawn.width, drawn.height)?;
             write_file(&folder.join(&photo.name), &png)?;
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context;
 use attn_fiqa::visualize::{PatchGrid, SheetCell, SheetStyle, encode_png, render_sheet};
 
-use super::painter::{self, Painter};
 use super::spool::Spool;
+use super::style::{self, MapStyles};
 use crate::args::MapArgs;
 use crate::log;
 use crate::output::NewFile;
@@ -15,7 +15,7 @@ use crate::output::NewFile;
 pub(super) fn write(
     spool: &mut Spool,
     file: &Path,
-    painter: &Painter,
+    styles: &MapStyles,
     args: &MapArgs,
     title: &str,
 ) -> anyhow::Result<()> {
@@ -43,18 +43,18 @@ pub(super) fn write(
             let values = &image.grids[0];
             let side = values.len().isqrt();
             let grid = PatchGrid::new(values, side, side)?;
-            let own = painter.style(values, image.crop.side(), false)?.range;
-            let range = painter.is_per_image().then_some(own);
+            let own = styles.style(values, image.crop.side(), false)?.range;
+            let range = styles.is_per_image().then_some(own);
             Ok(SheetCell { name: &image.path, score, crop: &image.crop, grid, range })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let map = painter.style(&images[0].grids[0], images[0].crop.side(), false)?;
-    let own = if painter.is_per_image() { ", colours per image" } else { "" };
+    let map = styles.style(&images[0].grids[0], images[0].crop.side(), false)?;
+    let own = if styles.is_per_image() { ", colours per image" } else { "" };
     let title = format!("{title}: {shown}{own}");
     let style = SheetStyle { title: &title, columns: None, map };
     let page = render_sheet(&cells, &style)?;
     if page.clipped > 0 && args.output.is_none() {
-        log::info(painter::describe_clipped(page.clipped, "the sheet"));
+        log::info(style::describe_clipped(page.clipped, "the sheet"));
     }
     let png = encode_png(&page.rgb, page.width, page.height)?;
     let mut output = NewFile::create(file)?;

@@ -27,7 +27,7 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// In `folder`, because that is where there must be room for the pictures anyway.
+    /// In `folder`, which needs room for the images anyway.
     pub(super) fn create(folder: &Path) -> anyhow::Result<Self> {
         let file = tempfile::tempfile_in(folder)
             .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;

@@ -1,10 +1,11 @@
 //! The pAUC of each method, its differences from the others, and its rank.
 
+use crate::edc::Series;
 use maud::{Markup, html};
 
 use super::super::html::{Cell, Row, figure, table, warning};
 use super::super::{ReportError, figures, rate, times_thousand};
-use crate::study::results::{Against, DifferenceRecord, Results, Series};
+use crate::study::results::{Against, DifferenceRecord, Results};
 use crate::study::summary::{Summary, SummaryRow, summaries};
 
 pub(super) fn content(results: &Results) -> Result<Markup, ReportError> {

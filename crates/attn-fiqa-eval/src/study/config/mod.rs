@@ -1,9 +1,10 @@
 //! The file that says what is to be measured.
 //!
-//! Strict: what is not understood is an error with its line, since a misspelt
-//! setting would otherwise silently measure something else. Here is what it can say;
-//! `read` understands it.
+//! Strict: an unknown key is an error with its line, since a misspelt
+//! setting would otherwise silently measure something else. This module holds what it can say;
+//! `read` parses it.
 
+mod crop_measure;
 mod read;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,9 @@ use crate::benchmark::BenchmarkKind;
 use crate::edc::{FMR_TARGETS, PAUC_LIMIT, Protocol};
 use crate::files::Missing;
 
-/// Larger than any description of a study.
+pub use crop_measure::CropMeasure;
+
+/// Larger than any configuration of a study.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A description that was refused, and where.
@@ -30,7 +33,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct ConfigError {
     /// The file as it was named.
     pub file: String,
-    /// The line, from 1, where there is one to blame.
+    /// The line, from 1, where one is to blame.
     pub line: Option<usize>,
     /// What was expected, what was found and what to do.
     pub message: String,
@@ -80,7 +83,7 @@ pub struct Settings {
     pub orders: usize,
     /// How many of the best and of the worst images are shown for each method.
     pub faces: usize,
-    /// What images come to that are in the lists of pairs, but not in a data set's folder,
+    /// What to do about images that are in the lists of pairs, but not in a data set's folder,
     /// or not in a file of scores or embeddings.
     pub missing: Missing,
 }
@@ -132,15 +135,16 @@ pub struct RecogniserConfig {
 
 /// Where a recogniser's embeddings come from.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum EmbeddingsFrom {
     /// A network.
     Model(ModelConfig),
-    /// Files made elsewhere, with their lists of names: by data set.
+    /// Files computed elsewhere, with their lists of names: by data set.
     Files(BTreeMap<String, (PathBuf, Option<PathBuf>)>),
 }
 
 /// A network and what its file does not say.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModelConfig {
     /// Its file; the built-in model if `None`.
     pub file: Option<PathBuf>,
@@ -148,16 +152,18 @@ pub struct ModelConfig {
     pub preset: Option<String>,
     /// Number of attention heads of a Vision Transformer.
     pub heads: Option<usize>,
+    /// Name of the MLP's activation where it is not the official one.
+    pub activation: Option<String>,
     /// Whether the mirrored image's embedding is appended.
     pub flip: bool,
-    /// What an ONNX network does to pixels, as
+    /// The preprocessing of an ONNX network, as
     /// [`InputSpec`](attn_fiqa::recognise::InputSpec) reads it; `None` where
     /// its file is known, and for Vision Transformers.
-    pub input: Option<String>,
+    pub preprocess: Option<String>,
 }
 
 impl ModelConfig {
-    /// Whether the file is an ONNX network rather than a checkpoint of ours.
+    /// Whether the file is an ONNX network rather than a Vision Transformer checkpoint.
     pub fn is_onnx(&self) -> bool {
         self.file.as_deref().is_some_and(is_onnx)
     }
@@ -174,26 +180,40 @@ pub struct MethodConfig {
 
 /// Where a method's scores come from.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ScoresFrom {
     /// A network's attention.
     Attention(ModelConfig, Method),
     /// An ONNX quality network.
     Network(ModelConfig),
-    /// Sharpness of the crop: [`attn_fiqa::measure::sharpness`].
-    Laplacian,
+    /// A measure of the crop itself.
+    Crop(CropMeasure),
     /// Length of a recogniser's embedding: its place in the list of recognisers.
     EmbeddingNorm(usize),
-    /// Files made elsewhere, by data set, and the column of those that are tables.
+    /// Files computed elsewhere, by data set, and the column of those that are tables.
     Files(BTreeMap<String, PathBuf>, Option<String>),
 }
 
+/// Finds a model by its name: `None` if there is no such name, and an error if there is one and
+/// its file cannot be used.
+pub type FindModel<'a> = &'a dyn Fn(&str) -> Result<Option<ModelConfig>, String>;
+
 impl StudyConfig {
-    /// Reads and checks a description. Relative paths start from its own folder.
+    /// Reads and checks a configuration. Relative paths start from its own folder.
     ///
     /// # Errors
     ///
     /// If the file cannot be read or anything in it is not understood.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with(path, &|_| Ok(None))
+    }
+
+    /// Reads and checks a configuration whose models may also be named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and those of `find_model`.
+    pub fn read_with(path: &Path, find_model: FindModel<'_>) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let file_error = |message: String| ConfigError { file: file.clone(), line: None, message };
         let size =
@@ -205,17 +225,26 @@ impl StudyConfig {
         }
         let text = fs::read_to_string(path)
             .map_err(|error| file_error(format!("cannot be read: {error}")))?;
-        Self::parse(&file, text, path.parent().unwrap_or(Path::new("")))
+        Self::parse_with(&file, text, path.parent().unwrap_or(Path::new("")), find_model)
     }
 
-    /// Checks a description's text; relative paths start from `folder`.
+    /// Checks a configuration's text; relative paths start from `folder`.
     ///
     /// # Errors
     ///
     /// As [`Self::read`].
     pub fn parse(file: &str, text: String, folder: &Path) -> Result<Self, ConfigError> {
+        Self::parse_with(file, text, folder, &|_| Ok(None))
+    }
+
+    fn parse_with(
+        file: &str,
+        text: String,
+        folder: &Path,
+        find_model: FindModel<'_>,
+    ) -> Result<Self, ConfigError> {
         let read::Parts { settings, datasets, recognisers, methods } =
-            read::parts(file, &text, folder)?;
+            read::parts(file, &text, folder, find_model)?;
         let sha256 = hex(&Sha256::digest(&text));
         let file = file.to_owned();
         Ok(Self { file, text, sha256, settings, datasets, recognisers, methods })

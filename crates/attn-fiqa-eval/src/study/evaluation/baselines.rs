@@ -3,11 +3,11 @@
 use sha2::{Digest, Sha256};
 
 use super::RecogniserEvaluation;
-use crate::edc::{Curve, Evaluator, Protocol, Target};
+use crate::edc::{Curve, Evaluator, Protocol, Series, Target};
 use crate::study::StudyError;
 use crate::study::cache::{ImageHash, load_stored, store};
 use crate::study::config::Settings;
-use crate::study::results::{CurveRecord, Series};
+use crate::study::results::CurveRecord;
 
 impl RecogniserEvaluation<'_> {
     /// The baselines of every plot.

@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 use super::RecogniserEvaluation;
 use crate::comparisons::pair_qualities;
 use crate::edc::{
-    Bootstrap, Curve, CurveIntervals, Evaluator, Interval, Protocol, Ranking, Resample, Target,
-    TieSensitivity,
+    Bootstrap, Curve, CurveIntervals, Evaluator, Interval, Protocol, Ranking, Resample, Series,
+    Target, TieSensitivity,
 };
 use crate::study::StudyError;
 use crate::study::cache::{ImageHash, load_stored, store};
 use crate::study::config::Settings;
-use crate::study::results::{CurveRecord, Series};
+use crate::study::results::CurveRecord;
 
 /// Bytes of rankings of several methods that are in memory together, so that they share
 /// the bootstrap samples.

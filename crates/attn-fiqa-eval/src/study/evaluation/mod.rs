@@ -26,7 +26,7 @@ pub(super) use templates::TemplateEmbeddings;
 
 use templates::without_missing;
 
-/// Raised when the same comparisons and qualities give other figures.
+/// Increased when the same comparisons and qualities give other figures.
 const VERSION: u32 = 4;
 
 /// The comparisons of one data set by one recogniser.

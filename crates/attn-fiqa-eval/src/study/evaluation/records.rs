@@ -1,8 +1,8 @@
 //! Curves as they are stored and recorded.
 
 use super::RecogniserEvaluation;
-use crate::edc::{Curve, Interpolation};
-use crate::study::results::{CurveRecord, Series};
+use crate::edc::{Curve, Interpolation, Series};
+use crate::study::results::CurveRecord;
 
 /// Points of a curve that are kept of a step function.
 const STEP_POINTS: usize = 200;

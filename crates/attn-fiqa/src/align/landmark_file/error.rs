@@ -16,7 +16,7 @@ pub enum LandmarkFileError {
     },
     /// There is no face in it.
     #[error(
-        "the landmark file holds no landmarks; expected a path and ten numbers a line, \
+        "the landmark file holds no landmarks; expected a path and ten numbers per line, \
          separated by commas, tabs or spaces: {file}"
     )]
     Empty {

@@ -7,6 +7,7 @@ use super::{LandmarkFile, ListedFace};
 
 /// How an image's path and a listed one agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MatchedBy {
     /// One is the other, or its end from a folder's name on.
     Path,
@@ -37,6 +38,7 @@ pub enum Found<'a> {
 
 /// How many images were looked up and found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MatchReport {
     /// Images looked up.
     pub images: u64,
@@ -59,7 +61,7 @@ impl fmt::Display for MatchReport {
             write!(f, " ({})", ways.join(", "))?;
         }
         if self.ambiguous > 0 {
-            write!(f, ", {} not told apart from others of the same name", self.ambiguous)?;
+            write!(f, ", {} ambiguous among others of the same name", self.ambiguous)?;
         }
         match self.unused {
             0 => Ok(()),

@@ -1,4 +1,4 @@
-//! Landmarks from elsewhere: a text file with a path and ten numbers a line.
+//! Landmarks from elsewhere: a text file with a path and ten numbers per line.
 //!
 //! Fields are separated by commas, tabs or spaces; whole fields may stand in
 //! double quotes. A line is `path x1 y1 x2 y2 x3 y3 x4 y4 x5 y5`, the points in
@@ -7,7 +7,7 @@
 //! numbers is a heading; where it names a `path` and ten columns such as
 //! `left_eye_x`, as in this program's own rows, or `lx1, ly1 … ly5`, the columns may be
 //! in any order and others are passed over.
-//! A path may have several lines, one a face.
+//! A path may have several lines, one per face.
 
 mod error;
 mod fields;

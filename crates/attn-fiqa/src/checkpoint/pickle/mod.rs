@@ -6,8 +6,8 @@ mod vocabulary;
 
 pub(super) use state_dict::{StateDict, find_state_dict};
 
-use super::diagnostics::sanitized;
 use crate::pickle::{Limits, Refusal};
+use crate::sanitize::sanitized_name;
 
 /// Largest `data.pkl` that is read. A state dict of a thousand tensors needs about 100 KiB.
 pub(super) const MAX_PICKLE_BYTES: usize = 64 << 20;
@@ -109,7 +109,7 @@ impl From<Refusal<'_>> for PickleProblem {
     fn from(refusal: Refusal<'_>) -> Self {
         match refusal {
             Refusal::ForbiddenGlobal { module, name } => {
-                Self::ForbiddenGlobal(sanitized(&format!("{module}.{name}")))
+                Self::ForbiddenGlobal(sanitized_name(&format!("{module}.{name}")))
             }
             Refusal::Malformed { at, what } => Self::Malformed { at, what },
             Refusal::UnknownProtocol { found } => Self::UnknownProtocol { found },

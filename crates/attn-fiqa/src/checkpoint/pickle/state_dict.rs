@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::vocabulary::{Object, StateDictValues, StateDictVocabulary};
 use super::{LIMITS, PickleProblem, PickledTensor, not_a_state_dict};
-use crate::checkpoint::diagnostics::sanitized;
 use crate::checkpoint::error::CheckpointProblem;
 use crate::pickle::{Id, Value, run};
+use crate::sanitize::sanitized_name;
 
 /// Keys under which training programs put the state dict: those of timm and Lightning, of
 /// PyTorch's tutorial, and of InsightFace, whose classifier stands beside it.
@@ -59,7 +59,7 @@ pub(in crate::checkpoint) fn find_state_dict(
                     entries
                         .iter()
                         .filter(|(key, _)| *key != wrapper)
-                        .map(|(key, _)| sanitized(key)),
+                        .map(|(key, _)| sanitized_name(key)),
                 );
                 wrappers.push(wrapper.to_owned());
                 entries = dict_entries(&values, value)?;
@@ -100,7 +100,7 @@ fn dict_entries<'a>(
             ));
         };
         if !seen.insert(key) {
-            return Err(CheckpointProblem::DuplicateName { name: sanitized(key) });
+            return Err(CheckpointProblem::DuplicateName { name: sanitized_name(key) });
         }
         entries.push((key, value));
     }
@@ -123,7 +123,7 @@ fn collect<'a>(
         return Ok(tensors);
     }
     let keys: Vec<String> =
-        others.iter().take(NAMED_KEYS).map(|key| format!("`{}`", sanitized(key))).collect();
+        others.iter().take(NAMED_KEYS).map(|key| format!("`{}`", sanitized_name(key))).collect();
     let keys = keys.join(", ");
     Err(problem(if others.contains(&"param_groups") {
         "is the state of an optimizer; give the checkpoint of the network".to_owned()

@@ -14,7 +14,7 @@ pub(super) enum Object<'a> {
     StorageType(Element),
     /// `argparse.Namespace`: the options of a training run, whose attributes are skipped.
     Namespace,
-    NamespaceObject,
+    NamespaceInstance,
     Storage(Storage<'a>),
     Tensor(Box<PickledTensor<'a>>),
 }
@@ -83,7 +83,7 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
                 _ => Err("a size is not a tuple"),
             },
             (Object::StorageType(_), _) => Err("a storage class is called"),
-            (Object::NamespaceObject | Object::Storage(_) | Object::Tensor(_), _) => {
+            (Object::NamespaceInstance | Object::Storage(_) | Object::Tensor(_), _) => {
                 Err("something that is not a function or class is called")
             }
             _ => Err("a call has the wrong number of arguments"),
@@ -99,14 +99,14 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
         _state: Id,
     ) -> Result<Option<Object<'a>>, &'static str> {
         match values.get(value) {
-            Value::Dict(_) | Value::Object(Object::NamespaceObject) => Ok(None),
+            Value::Dict(_) | Value::Object(Object::NamespaceInstance) => Ok(None),
             _ => Err("state is set on something that is not a dictionary"),
         }
     }
 
     fn new_object(&mut self, class: &Object<'a>) -> Result<Object<'a>, &'static str> {
         match class {
-            Object::Namespace => Ok(Object::NamespaceObject),
+            Object::Namespace => Ok(Object::NamespaceInstance),
             _ => Err("an object is made of a class that makes none"),
         }
     }

@@ -157,7 +157,7 @@ impl<'a> Directory<'a> {
         Some(self.all(offsets)?.into_iter().zip(self.all(lengths)?).collect())
     }
 
-    /// The colours of a palette for samples of so many bits.
+    /// The palette's colours, for samples of `bits` bits.
     pub(super) fn palette(&self, bits: u64) -> Option<Vec<[u8; 3]>> {
         let colours = 1_usize << bits;
         let levels = self.all(COLOUR_MAP).filter(|levels| levels.len() == 3 * colours)?;

@@ -1,6 +1,6 @@
-//! SCRFD's outputs, as InsightFace exports them: two anchors a cell.
+//! SCRFD's outputs, as InsightFace exports them: two anchors per cell.
 //!
-//! For each stride s of 8, 16 and 32 there are three outputs of two rows a cell:
+//! For each stride s of 8, 16 and 32 there are three outputs of two rows per cell:
 //! a score, four distances from the anchor to the sides of the box (left, up,
 //! right, down) and five offsets to the landmarks, both in units of s. Anchors
 //! lie at (c·s, r·s). The outputs' names say nothing; their shapes at a known

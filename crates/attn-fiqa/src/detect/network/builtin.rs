@@ -4,7 +4,7 @@
 //! 1. The stem and three stages bring the image down to strides of 8, 16 and 32.
 //! 2. From the coarsest on, each stage's features and the doubled coarser ones are added
 //!    up: the pyramid.
-//! 3. A head at each level gives 15 numbers a cell: score, box and five points.
+//! 3. A head at each level gives 15 numbers per cell: score, box and five points.
 
 use attn_fiqa_kernels::{Isa, PatchShape};
 

@@ -2,58 +2,68 @@
 
 #[cfg(feature = "builtin-model")]
 mod builtin;
+#[cfg(feature = "onnx")]
 mod onnx;
 #[cfg(test)]
+#[cfg(all(feature = "builtin-model", feature = "onnx"))]
 mod tests;
 
 use super::format::{InputPixels, InputSize, Output};
+#[cfg(feature = "onnx")]
 use super::input;
 use crate::pixels::Image;
 
 #[cfg(feature = "builtin-model")]
 pub(super) use builtin::BuiltinNetwork;
+#[cfg(feature = "onnx")]
 pub(super) use onnx::OnnxNetwork;
 
-/// Who does the arithmetic.
+/// The network and what runs it.
 pub(super) enum Network {
-    /// Somebody's file, by `rten`.
+    /// An ONNX file, run by `rten`.
+    #[cfg(feature = "onnx")]
     Onnx(Box<OnnxNetwork>),
-    /// The built-in weights, by our own layers.
+    /// The built-in weights, run by the layers of `convolution`.
     #[cfg(feature = "builtin-model")]
     Builtin(Box<BuiltinNetwork>),
 }
 
 impl Network {
-    /// The only input size that the network takes, if there is such a one.
+    /// The input size, if the network takes only one.
     pub(super) fn fixed_size(&self) -> Option<InputSize> {
-        match self {
-            Self::Onnx(network) => network.fixed_size(),
+        match *self {
+            #[cfg(feature = "onnx")]
+            Self::Onnx(ref network) => network.fixed_size(),
             #[cfg(feature = "builtin-model")]
             Self::Builtin(_) => None,
         }
     }
 
-    /// Whether the weights are the built-in ones, whoever multiplies with them.
+    /// Whether the weights are the built-in ones, in whatever format.
     pub(super) fn is_builtin(&self) -> bool {
-        match self {
-            Self::Onnx(network) => network.is_builtin(),
+        match *self {
+            #[cfg(feature = "onnx")]
+            Self::Onnx(ref network) => network.is_builtin(),
             #[cfg(feature = "builtin-model")]
             Self::Builtin(_) => true,
         }
     }
 
     /// Every output for an image in the upper left corner of an input of `size`, black
-    /// elsewhere, or what the runtime says.
+    /// elsewhere, or the runtime's error.
     pub(super) fn run(
         &self,
         image: &Image,
         size: InputSize,
         pixels: InputPixels,
     ) -> Result<Vec<Output>, String> {
-        match self {
-            Self::Onnx(network) => network.run(input::planes(image, size, pixels), size),
+        // Not every network needs all of them.
+        let (_image, _size, _pixels) = (image, size, pixels);
+        match *self {
+            #[cfg(feature = "onnx")]
+            Self::Onnx(ref network) => network.run(input::planes(_image, _size, _pixels), _size),
             #[cfg(feature = "builtin-model")]
-            Self::Builtin(network) => Ok(network.run(image, size)),
+            Self::Builtin(ref network) => Ok(network.run(_image, _size)),
         }
     }
 }

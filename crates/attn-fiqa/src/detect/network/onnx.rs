@@ -1,4 +1,4 @@
-//! Anybody's network in an ONNX file, opened and run as every such file ([`crate::onnx`]).
+//! A detector from an ONNX file, opened and run by [`crate::onnx`].
 
 use std::path::Path;
 

@@ -13,8 +13,9 @@ mod shape;
 mod tests;
 mod windows;
 
-use super::error::{OnnxProblem, sanitized};
+use super::error::OnnxProblem;
 use super::graph::{Constant, Content, Graph, MOST_AXES, MOST_CONTENT, Node, as_stored};
+use crate::sanitize::sanitized;
 use shape::{Call, Outcome};
 
 /// The fuzzer waits for every network, so its limits are that many bits smaller.

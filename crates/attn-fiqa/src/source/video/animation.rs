@@ -38,7 +38,7 @@ impl Animation {
             }
             let limits = DecodeLimits { max_bytes, max_pixels: options.max_pixels };
             let mut choice = Choice::new(options.sampling);
-            // Whoever stops reading hangs up on both.
+            // A reader that stops closes both channels.
             let handed_on = |frame| sender.send(frame).is_ok() && requested.recv().is_ok();
             let read = image.and_then(|image| match image {
                 ImageData::Encoded(bytes) => {
@@ -96,7 +96,7 @@ impl Choice {
         Self { sampling, number: 0, taken: 0, time: Duration::ZERO }
     }
 
-    /// The number of the next frame, which is shown for so long, if it is taken.
+    /// The number of the next frame, shown for `duration`, if it is sampled.
     fn next(&mut self, duration: Duration) -> Option<u64> {
         let number = self.number;
         let due = match self.sampling {

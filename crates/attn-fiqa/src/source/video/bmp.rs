@@ -20,7 +20,7 @@ fn broken(message: impl Into<String>) -> Failure {
 }
 
 fn not_bmp() -> Failure {
-    broken("what it sent is no image in BMP format of 24 bits a pixel")
+    broken("what it sent is no image in BMP format of 24 bits per pixel")
 }
 
 /// The next image of the stream; `None` at its end.

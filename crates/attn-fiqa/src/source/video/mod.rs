@@ -37,6 +37,7 @@ pub struct VideoOptions {
 
 /// Which frames of a video are taken. The first one always is.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum FrameSampling {
     /// Every Nth frame.
     Every(NonZeroU32),

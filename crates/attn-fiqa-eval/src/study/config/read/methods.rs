@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::{
-    ConfigError, DatasetConfig, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig,
-    ScoresFrom,
+    ConfigError, CropMeasure, DatasetConfig, EmbeddingsFrom, MethodConfig, ModelConfig,
+    RecogniserConfig, ScoresFrom,
 };
 use super::Reader;
 use crate::files::quality_columns;
@@ -24,7 +24,8 @@ pub(super) struct RawMethod {
     pub(super) model: Option<Spanned<PathBuf>>,
     pub(super) preset: Option<String>,
     pub(super) heads: Option<usize>,
-    pub(super) input: Option<Spanned<String>>,
+    #[serde(alias = "input")]
+    pub(super) preprocess: Option<Spanned<String>>,
     pub(super) norm_of: Option<Spanned<String>>,
     pub(super) scores: Option<BTreeMap<Spanned<String>, PathBuf>>,
     pub(super) column: Option<String>,
@@ -66,7 +67,7 @@ impl Reader<'_> {
             || raw.model.is_some()
             || raw.preset.is_some()
             || raw.heads.is_some()
-            || raw.input.is_some();
+            || raw.preprocess.is_some();
         match (&raw.scores, &raw.norm_of) {
             (Some(_), Some(_)) => {
                 self.refuse(span, format!("'{name}' has both scores and norm_of"))
@@ -74,7 +75,7 @@ impl Reader<'_> {
             (Some(_), None) | (None, Some(_)) if has_network => {
                 let message = format!(
                     "'{name}' has scores or norm_of, and so no method, model, preset, heads or \
-                     input"
+                     preprocess"
                 );
                 self.refuse(span, message)
             }
@@ -122,9 +123,13 @@ impl Reader<'_> {
             Ok(method) => method,
             Err(error) => return self.refuse(Some(text.span()), format!("{error}")),
         };
-        let file = raw.model.as_ref().map(|model| self.model_file(model)).transpose()?.flatten();
-        let (preset, heads) = (raw.preset.clone(), raw.heads);
-        let model = ModelConfig { file, preset, heads, flip: false, input: None };
+        let found = raw.model.as_ref().map(|model| self.model(model)).transpose()?;
+        let found = found.unwrap_or_default();
+        let model = ModelConfig {
+            preset: raw.preset.clone().or(found.preset.clone()),
+            heads: raw.heads.or(found.heads),
+            ..found
+        };
         let checked = ModelConfig { file: None, ..model.clone() };
         self.check_model(&checked, Some(name.span()), None)?;
         if let (true, Some(file)) = (model.is_onnx(), &model.file) {
@@ -135,8 +140,8 @@ impl Reader<'_> {
             );
             return self.refuse(raw.model.as_ref().map(Spanned::span), message);
         }
-        if let Some(input) = &raw.input {
-            return self.refuse(Some(input.span()), "input belongs to ONNX networks");
+        if let Some(input) = &raw.preprocess {
+            return self.refuse(Some(input.span()), "preprocess belongs to ONNX networks");
         }
         Ok(ScoresFrom::Attention(model, method))
     }
@@ -201,33 +206,36 @@ impl Reader<'_> {
             let message = format!("'{}' takes no model, preset or heads", text.get_ref());
             return self.refuse(span, message);
         }
-        let (file, spec) = match text.get_ref().parse() {
+        let name: MeasureName = match text.get_ref().parse() {
+            Ok(name) => name,
             Err(error) => return self.refuse(span, format!("{error}")),
-            Ok(MeasureName::Laplacian) if raw.input.is_none() => return Ok(ScoresFrom::Laplacian),
-            Ok(MeasureName::Laplacian) => {
-                return self.refuse(span, "'laplacian' reads the crop as it is; it has no input");
-            }
-            Ok(name @ (MeasureName::InterEyeDistance | MeasureName::DetectionScore)) => {
-                let message = format!(
-                    "'{name}' belongs to faces found in photos, and a benchmark has crops; write \
-                     it with `attn-fiqa score --method {name} --output FILE.csv` and name that \
-                     file under scores"
-                );
+        };
+        if let Some(measure) = CropMeasure::from_name(&name) {
+            if raw.preprocess.is_some() {
+                let message = format!("'{name}' reads the crop as it is; it has no preprocess");
                 return self.refuse(span, message);
             }
-            Ok(MeasureName::Onnx(file, spec)) => (file, spec),
+            return Ok(ScoresFrom::Crop(measure));
+        }
+        let MeasureName::Onnx(file, spec) = name else {
+            let message = format!(
+                "'{name}' belongs to faces found in photos, and a benchmark has crops; write it \
+                 with `attn-fiqa score --method {name} --output FILE.csv` and name that file under \
+                 scores"
+            );
+            return self.refuse(span, message);
         };
         if spec.is_some() {
-            return self.refuse(span, "say what the network does to pixels with input = \"SPEC\"");
+            return self.refuse(span, "give the preprocessing with preprocess = \"SPEC\"");
         }
         let file = self.path(&file);
         if let Err(error) = fs::metadata(&file) {
             let message = format!("'{}' cannot be read: {error}", file.display());
             return self.refuse(span, message);
         }
-        let input = raw.input.as_ref().map(|input| input.get_ref().clone());
-        let model = ModelConfig { file: Some(file), preset: None, heads: None, flip: false, input };
-        self.check_model(&model, span, raw.input.as_ref())?;
+        let preprocess = raw.preprocess.as_ref().map(|spec| spec.get_ref().clone());
+        let model = ModelConfig { file: Some(file), preprocess, ..ModelConfig::default() };
+        self.check_model(&model, span, raw.preprocess.as_ref())?;
         Ok(ScoresFrom::Network(model))
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigError, DatasetConfig, MethodConfig, RecogniserConfig, Settings};
+use super::{ConfigError, DatasetConfig, FindModel, MethodConfig, RecogniserConfig, Settings};
 
 use datasets::RawDataset;
 use methods::RawMethod;
@@ -28,9 +28,15 @@ pub(super) struct Parts {
     pub(super) methods: Vec<MethodConfig>,
 }
 
-/// Reads a configuration's text; relative paths start from `folder`.
-pub(super) fn parts(file: &str, text: &str, folder: &Path) -> Result<Parts, ConfigError> {
-    let reader = Reader { file, text, folder };
+/// Reads a configuration's text; relative paths start from `folder`, and `find_model` knows
+/// models by name.
+pub(super) fn parts(
+    file: &str,
+    text: &str,
+    folder: &Path,
+    find_model: FindModel<'_>,
+) -> Result<Parts, ConfigError> {
+    let reader = Reader { file, text, folder, find_model };
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| reader.line(&span));
         ConfigError { file: file.to_owned(), line, message: error.message().to_owned() }
@@ -60,6 +66,7 @@ struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     folder: &'a Path,
+    find_model: FindModel<'a>,
 }
 
 impl Reader<'_> {

@@ -16,7 +16,7 @@ impl Reader<'_> {
         &self,
         model: &ModelConfig,
         span: Option<Range<usize>>,
-        input: Option<&Spanned<String>>,
+        preprocess: Option<&Spanned<String>>,
     ) -> Result<(), ConfigError> {
         let known = |name: &String| Preset::from_name(name).is_some();
         if let Some(preset) = model.preset.as_ref().filter(|name| !known(name)) {
@@ -24,29 +24,37 @@ impl Reader<'_> {
             let message = format!("no preset '{preset}'; expected one of {}", names.join(", "));
             return self.refuse(span, message);
         }
-        match (model.is_onnx(), input) {
+        match (model.is_onnx(), preprocess) {
             (true, _) if model.preset.is_some() || model.heads.is_some() => {
                 self.refuse(span, "preset and heads belong to checkpoints, not to ONNX networks")
             }
-            (true, Some(input)) => match input.get_ref().parse::<InputSpec>() {
+            (true, Some(spec)) => match spec.get_ref().parse::<InputSpec>() {
                 Ok(_) => Ok(()),
-                Err(error) => self.refuse(Some(input.span()), format!("{error}")),
+                Err(error) => self.refuse(Some(spec.span()), format!("{error}")),
             },
-            (false, Some(input)) => {
-                self.refuse(Some(input.span()), "input belongs to ONNX networks (FILE.onnx)")
+            (false, Some(spec)) => {
+                self.refuse(Some(spec.span()), "preprocess belongs to ONNX networks (FILE.onnx)")
             }
             _ => Ok(()),
         }
     }
 
-    /// The file of a model, or `None` for the built-in one.
-    pub(super) fn model_file(
-        &self,
-        model: &Spanned<PathBuf>,
-    ) -> Result<Option<PathBuf>, ConfigError> {
-        if model.get_ref().as_os_str() == "builtin" {
-            return Ok(None);
+    /// The model of a file or of a name; a file that is there comes first.
+    pub(super) fn model(&self, model: &Spanned<PathBuf>) -> Result<ModelConfig, ConfigError> {
+        let path = self.path(model.get_ref());
+        if path.exists() {
+            return Ok(ModelConfig { file: Some(path), ..ModelConfig::default() });
         }
-        self.existing(model).map(Some)
+        match model.get_ref().to_str() {
+            Some("built-in" | "builtin") => return Ok(ModelConfig::default()),
+            Some(name) => match (self.find_model)(name) {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => {}
+                Err(message) => return self.refuse(Some(model.span()), message),
+            },
+            None => {}
+        }
+        let file = self.existing(model)?;
+        Ok(ModelConfig { file: Some(file), ..ModelConfig::default() })
     }
 }

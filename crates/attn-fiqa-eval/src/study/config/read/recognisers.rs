@@ -18,7 +18,8 @@ pub(super) struct RawRecogniser {
     pub(super) heads: Option<usize>,
     #[serde(default)]
     pub(super) flip: bool,
-    pub(super) input: Option<Spanned<String>>,
+    #[serde(alias = "input")]
+    pub(super) preprocess: Option<Spanned<String>>,
     pub(super) embeddings: Option<BTreeMap<Spanned<String>, PathBuf>>,
     pub(super) lists: Option<BTreeMap<Spanned<String>, PathBuf>>,
 }
@@ -49,7 +50,7 @@ impl Reader<'_> {
             }
             (None, None) => {
                 let message = format!(
-                    "'{name}' needs model = \"FILE\" (or \"builtin\"), or embeddings = {{ \
+                    "'{name}' needs model = \"FILE\" (or \"built-in\"), or embeddings = {{ \
                      DATASET = \"FILE\" }}"
                 );
                 self.refuse(span, message)
@@ -58,11 +59,16 @@ impl Reader<'_> {
                 self.refuse(span, format!("'{name}' has lists, but no embeddings"))
             }
             (Some(model), None) => {
-                let file = self.model_file(model)?;
-                let (preset, heads, flip) = (raw.preset.clone(), raw.heads, raw.flip);
-                let input = raw.input.as_ref().map(|input| input.get_ref().clone());
-                let model = ModelConfig { file, preset, heads, flip, input };
-                self.check_model(&model, span, raw.input.as_ref())?;
+                let preprocess = raw.preprocess.as_ref().map(|spec| spec.get_ref().clone());
+                let found = self.model(model)?;
+                let model = ModelConfig {
+                    preset: raw.preset.clone().or(found.preset.clone()),
+                    heads: raw.heads.or(found.heads),
+                    flip: raw.flip,
+                    preprocess,
+                    ..found
+                };
+                self.check_model(&model, span, raw.preprocess.as_ref())?;
                 Ok(EmbeddingsFrom::Model(model))
             }
             (None, Some(files)) => self.embedding_files(raw, files, datasets),
@@ -77,8 +83,8 @@ impl Reader<'_> {
         datasets: &[DatasetConfig],
     ) -> Result<EmbeddingsFrom, ConfigError> {
         let span = Some(raw.name.span());
-        if raw.preset.is_some() || raw.heads.is_some() || raw.flip || raw.input.is_some() {
-            let message = "preset, heads, flip and input belong to a model, not to embeddings";
+        if raw.preset.is_some() || raw.heads.is_some() || raw.flip || raw.preprocess.is_some() {
+            let message = "preset, heads, flip and preprocess belong to a model, not to embeddings";
             return self.refuse(span, message);
         }
         self.check_datasets(raw.name.get_ref(), &span, files, datasets)?;

@@ -1,11 +1,14 @@
-//! What a source hands over: an encoded image, or a frame that is decoded already.
+//! An image as it goes in: encoded or decoded, alone or with the names that its row gets.
+
+use std::path::PathBuf;
 
 use crate::decode::{DecodeLimits, Decoded, decode, memory_needed};
 use crate::pixels::Image;
 use crate::status::Failure;
 
-/// One image as it comes from its source.
+/// One image: an encoded file, or decoded pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ImageData {
     /// An image file's bytes, still encoded.
     Encoded(Vec<u8>),
@@ -59,4 +62,19 @@ impl From<Image> for ImageData {
     fn from(image: Image) -> Self {
         Self::Pixels(image)
     }
+}
+
+/// One image, or why it could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceItem {
+    /// The name to show: a path as the user or the list wrote it, or
+    /// `archive.tar/member`. Bytes that are not UTF-8 are shown as `\xNN`, and a backslash
+    /// before what looks like such an escape as `\x5c`, so that no two names look alike.
+    /// (On Windows, where names are not bytes, what is not Unicode is replaced.)
+    pub path: String,
+    /// The name inside its input, for files to be written: relative, without
+    /// `..`, never empty. Two inputs may hold the same name.
+    pub relative: PathBuf,
+    /// The file's bytes, still encoded, or a frame's pixels.
+    pub image: Result<ImageData, Failure>,
 }

@@ -37,14 +37,14 @@ impl SetRange {
     }
 }
 
-pub(super) struct Painter {
+pub(super) struct MapStyles {
     choice: RangeChoice,
     set: SetRange,
     colormap: Colormap,
     alpha: f32,
 }
 
-impl Painter {
+impl MapStyles {
     pub(super) fn new(args: &MapArgs, set: SetRange) -> Self {
         Self { choice: args.range, set, colormap: args.colormap, alpha: args.alpha }
     }
@@ -66,7 +66,7 @@ impl Painter {
         Ok(MapStyle { colormap: self.colormap, alpha: self.alpha, side, ..MapStyle::new(range) })
     }
 
-    /// Whether every picture has a range of its own.
+    /// Whether every image has a range of its own.
     pub(super) fn is_per_image(&self) -> bool {
         self.choice == RangeChoice::PerImage
     }

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
-use super::painter::{self, Painter};
 use super::spool::{Spool, Spooled};
+use super::style::{self, MapStyles};
 use super::write_file;
 use crate::args::GridFormat;
 use crate::log;
@@ -20,7 +20,7 @@ const BATCH: usize = 64;
 pub(super) fn write(
     spool: &mut Spool,
     folder: &Path,
-    painter: &Painter,
+    styles: &MapStyles,
     format: GridFormat,
     first_head: usize,
     threads: usize,
@@ -34,14 +34,14 @@ pub(super) fn write(
             numbers.iter().map(|&number| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
         let outside = pool.install(|| {
             let images = images.par_iter();
-            images.map(|image| write_image(image, &files, painter)).collect::<Result<Vec<_>, _>>()
+            images.map(|image| write_image(image, &files, styles)).collect::<Result<Vec<_>, _>>()
         })?;
         clipped += outside.iter().sum::<usize>();
         touched += outside.iter().filter(|&&count| count > 0).count();
     }
     if clipped > 0 {
         let images = if touched == 1 { "image" } else { "images" };
-        log::info(painter::describe_clipped(clipped, &format!("{touched} {images}")));
+        log::info(style::describe_clipped(clipped, &format!("{touched} {images}")));
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ struct Files<'a> {
 }
 
 /// Returns how many patch values lie outside the range.
-fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow::Result<usize> {
+fn write_image(image: &Spooled, files: &Files<'_>, styles: &MapStyles) -> anyhow::Result<usize> {
     let mut clipped = 0;
     for (index, values) in image.grids.iter().enumerate() {
         let head = index.checked_sub(1).map(|index| files.first_head + index);
@@ -68,7 +68,7 @@ fn write_image(image: &Spooled, files: &Files<'_>, painter: &Painter) -> anyhow:
         };
         let side = values.len().isqrt();
         let grid = PatchGrid::new(values, side, side)?;
-        let style = painter.style(values, image.crop.side(), head.is_some())?;
+        let style = styles.style(values, image.crop.side(), head.is_some())?;
         let map = render_map(&grid, &style)?;
         clipped += map.clipped;
         write_file(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;

@@ -5,7 +5,7 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::detect::{Face as DetectedFace, FaceBox};
 use attn_fiqa::pixels::Image;
 use attn_fiqa::visualize::{
-    ColorRange, Colormap, MapStyle, PatchGrid, draw_faces, overlay as overlay_map,
+    ColorRange, Colormap, DEFAULT_SIDE, MapStyle, PatchGrid, draw_faces, overlay as overlay_map,
 };
 use numpy::{
     PyArray1, PyArray3, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArray2,
@@ -14,7 +14,7 @@ use numpy::{
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::args::{color as color_of, one_of, within};
+use crate::args::{color as color_of, count, one_of, within};
 use crate::error::{bad_landmarks, bad_request, failed};
 use crate::face::{Face, State};
 use crate::guard::detached;
@@ -22,25 +22,25 @@ use crate::image::{Input, dtype, in_order, tuple};
 use crate::landmarks::landmarks as landmarks_of;
 
 /// The largest side of a crop, in pixels.
-const MAX_SIZE: i64 = 2048;
+const MAX_SIZE: usize = 2048;
 
 /// The most rows and columns of a map.
 const MAX_GRID: usize = 4096;
 
 /// See `__init__.pyi`.
 #[pyfunction]
-#[pyo3(signature = (image, landmarks, *, color=None, size=112))]
+#[pyo3(signature = (image, landmarks, *, color=None, size=None))]
 pub(crate) fn align<'py>(
     py: Python<'py>,
     image: &Bound<'py, PyAny>,
     landmarks: &Bound<'py, PyAny>,
     color: Option<&Bound<'py, PyAny>>,
-    size: i64,
+    size: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
-    if !(1..=MAX_SIZE).contains(&size) {
-        return Err(bad_request(format!("size is {size}; expected pixels from 1 to {MAX_SIZE}")));
+    let side = count("size", size)?.map_or(DEFAULT_SIDE, usize::from);
+    if side > MAX_SIZE {
+        return Err(bad_request(format!("size is {side}; expected at most {MAX_SIZE} pixels")));
     }
-    let side = size as usize;
     let given = landmarks_of(landmarks)?;
     let input = Input::of(image, color_of(color)?)?;
     let (order, path) = (input.order, input.path());

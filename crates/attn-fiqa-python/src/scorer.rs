@@ -386,7 +386,7 @@ impl Loaded {
     ) -> PyResult<Result<Vec<Face>, Failure>> {
         let engine = self.engine_for(wanted)?;
         let context = Context::new(Arc::clone(&engine), self.methods());
-        let Decoded { image, notes } = match engine.install(|| input.decode()) {
+        let Decoded { image, notes, .. } = match engine.install(|| input.decode()) {
             Ok(decoded) => decoded,
             Err(failure) => return Ok(Err(failure)),
         };

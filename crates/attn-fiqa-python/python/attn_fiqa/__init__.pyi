@@ -373,12 +373,12 @@ class ArrowTable:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 def align(
-    image: Image, landmarks: ArrayLike, *, color: Color | None = None, size: int = 112
+    image: Image, landmarks: ArrayLike, *, color: Color | None = None, size: int | None = None
 ) -> NDArray[np.uint8]:
     """Cuts faces out of an image, turned and scaled to ArcFace's template.
 
     :param landmarks: as in `Scorer.score`.
-    :param size: side of a crop in pixels.
+    :param size: side of a crop in pixels, 112 if ``None``.
     :returns: of shape (size, size, 3) or (faces, size, size, 3); an array's crops have the
         array's own order of colours, all others are RGB.
     :raises ImageError: if the image cannot be read, or the landmarks are not a face's.

@@ -257,7 +257,7 @@ impl Sources {
 /// let missing = read_image("no-such-file.jpg".as_ref(), DecodeLimits::DEFAULT_MAX_BYTES);
 /// assert_eq!(missing.expect_err("no such file").status, Status::NotFound);
 /// ```
-pub fn read_image(path: &Path, max_bytes: u64) -> Result<ImageData, Failure> {
+pub fn read_image(path: &Path, max_bytes: u64) -> Result<ImageData, crate::status::Failure> {
     file::read(path, max_bytes).map(ImageData::Encoded)
 }
 

@@ -272,9 +272,8 @@ impl Face {
     fn __repr__(&self) -> String {
         let state = &self.0;
         let mut parts = Vec::new();
-        match (state.quality, state.band()) {
-            (Some(quality), Some(band)) => parts.push(format!("quality={quality} ({band})")),
-            _ => {}
+        if let (Some(quality), Some(band)) = (state.quality, state.band()) {
+            parts.push(format!("quality={quality} ({band})"));
         }
         parts.push(format!("score={:.4}", state.scores[0]));
         if let Some(bbox) = state.bbox {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use attn_fiqa::pixels::ChannelOrder;
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::error::bad_request;
 
@@ -74,19 +75,27 @@ pub(crate) fn one_of<T: Copy>(
 
 /// A path as `str` or `os.PathLike`; `None` where the object is neither.
 pub(crate) fn path(given: &Bound<'_, PyAny>) -> PyResult<Option<PathBuf>> {
-    let is_path = given.is_instance_of::<pyo3::types::PyString>()
+    let is_path = given.is_instance_of::<PyString>()
         || given.hasattr(pyo3::intern!(given.py(), "__fspath__"))?;
     is_path.then(|| given.extract()).transpose()
 }
 
-/// What an argument looks like, in one short line.
+/// What an argument looks like, in one short line: numbers and texts as they are, all else by
+/// its type, since the `repr` of a large array may take longer than the call itself.
 pub(crate) fn repr(given: &Bound<'_, PyAny>) -> String {
-    const MOST: usize = 60;
+    const MAX_CHARS: usize = 60;
+    let is_short = given.is_none()
+        || given.is_instance_of::<PyInt>()
+        || given.is_instance_of::<PyFloat>()
+        || given.is_instance_of::<PyString>();
+    if !is_short {
+        return type_name(given);
+    }
     let Ok(text) = given.repr() else { return type_name(given) };
-    let text = text.to_string().replace('\n', " ");
+    let text = text.to_string();
     match text.chars().count() {
-        0..=MOST => text,
-        _ => text.chars().take(MOST).collect::<String>() + "…",
+        0..=MAX_CHARS => text,
+        _ => text.chars().take(MAX_CHARS).collect::<String>() + "…",
     }
 }
 

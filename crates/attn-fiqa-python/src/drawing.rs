@@ -117,7 +117,7 @@ pub(crate) fn overlay<'py>(
     color: Option<&Bound<'py, PyAny>>,
     colormap: &str,
     alpha: f32,
-    range: Option<(f32, f32)>,
+    range: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
     let maps: Vec<_> = Colormap::ALL.iter().map(|&map| (map.name(), map)).collect();
     let colormap = one_of("colormap", colormap, &maps)?;
@@ -133,7 +133,13 @@ pub(crate) fn overlay<'py>(
         .ok_or_else(|| bad_request(format!("expected a square crop, and found {found} pixels")))?;
     let grid = PatchGrid::new(&values, rows, columns).map_err(bad_request)?;
     let range = match range {
-        Some((low, high)) => ColorRange::new(low, high).map_err(bad_request)?,
+        Some(range) => {
+            let (low, high) = range.extract().map_err(|_| {
+                let found = crate::args::repr(range);
+                bad_request(format!("range is {found}; expected two numbers, (low, high)"))
+            })?;
+            ColorRange::new(low, high).map_err(bad_request)?
+        }
         None => own_range(&values),
     };
     let style = MapStyle { colormap, alpha, side, ..MapStyle::new(range) };

@@ -36,7 +36,17 @@ fn the_suite_of_the_package_passes() -> Result<(), Failure> {
         .current_dir(package.join("tests/suite"))
         .env("PYTHONPATH", &site)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .args(["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--nbmake", "."])
+        .args([
+            "-m",
+            "pytest",
+            "-q",
+            "-rs",
+            "--tb=short",
+            "-p",
+            "no:cacheprovider",
+            "--nbmake",
+            ".",
+        ])
         .arg(package.join("../../examples/python"));
     let Output { status, stdout, stderr } = pytest.output()?;
     let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());

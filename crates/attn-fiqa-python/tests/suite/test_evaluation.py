@@ -78,7 +78,7 @@ def test_advice(data):
     assert advice.images == 302 and advice.rejected == 30
     assert advice.fnmr_after < advice.fnmr_before and not advice.unresolved
     assert advice.reject_below == np.sort(qualities)[30]
-    assert advice.gain_interval is None and "images go" in str(advice)
+    assert advice.gain_interval is None and "images are rejected" in str(advice)
     below = evaluation.advise(
         qualities, pairs, similarities, mated, below=advice.reject_below, fmr=1e-2, bootstrap=50
     )
@@ -106,7 +106,7 @@ def test_wrong_arrays_are_named(data):
     for arguments, says in [
         ((qualities[pairs], similarities[:-1], mated), "each needs exactly one"),
         ((qualities[pairs], similarities, np.ones(3000)), "all 3000 comparisons are mated"),
-        ((qualities[pairs], similarities * 3, mated), "no cosine"),
+        ((qualities[pairs], similarities * 3, mated), "not a cosine"),
         ((qualities[pairs], similarities, np.full(3000, 2)), r"mated\[0\] is 2"),
         ((qualities[pairs][:, :1], similarities, mated), r"\(3000, 1\)"),
         ((np.full(3000, np.nan), similarities, mated), "not a number"),

@@ -77,9 +77,9 @@
 //!
 //! # 0 to 100
 //!
-//! A [`QualityMap`] brings the raw scores of one method of one model to the whole numbers
+//! A [`QualityMap`] maps the raw scores of one method of one model to the whole numbers
 //! of ISO/IEC 29794-1, with −1 for an image without a score. Where a [`QualityScale`]
-//! stands beside it, its numbers mean how often a recogniser knows the face again.
+//! is stored with it, its numbers say how often a recogniser matches the face.
 
 mod agreement;
 mod band;

@@ -1,10 +1,10 @@
-"""Makes the example faces: one aligned face, and seven ways in which it gets worse.
+"""Makes the example faces: one aligned face and seven kinds of degradation.
 
-    python make_faces.py            write the pictures into faces/
-    python make_faces.py --check    compare them with what it would write, write nothing
+    python make_faces.py            write the images into faces/
+    python make_faces.py --check    compare the files with the expected pixels, write nothing
 
-Everything is computed from astronaut.png. The same versions of the libraries
-in requirements.txt give the same pixels every time.
+Everything is computed from astronaut.png. The library versions in requirements.txt
+give the same pixels every time.
 """
 
 import argparse
@@ -24,8 +24,8 @@ SEED = 20260422
 
 # Where the eyes, the tip of the nose and the corners of the mouth are in
 # astronaut.png, in pixels (x, y), image left to right. Found with the YuNet face
-# detector (OpenCV Zoo) on the whole picture through cv2.FaceDetectorYN of
-# OpenCV 5.0, and written down here so that nobody needs the detector.
+# detector (OpenCV Zoo) on the whole image through cv2.FaceDetectorYN of
+# OpenCV 5.0, and stored here so that the detector is not needed.
 LANDMARKS = np.array(
     [
         [203.3511, 103.6209],
@@ -36,8 +36,8 @@ LANDMARKS = np.array(
     ]
 )
 
-# Where the same five points are in a crop of 112×112 pixels, as the networks that
-# read such crops were trained (the ArcFace template).
+# The same five points in a crop of 112×112 pixels, as in the training data of the
+# networks (the ArcFace template).
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
@@ -48,13 +48,13 @@ TEMPLATE = np.array(
     ]
 )
 
-# Five strengths each, from barely visible to beyond use.
+# Five strengths each, from barely visible to unusable.
 BLUR_SIGMA = [0.6, 1.3, 2.5, 4.5, 8.0]  # of the Gaussian, in pixels
-DOWNSAMPLE_SIDE = [64, 40, 24, 14, 8]  # pixels that are left along a side
-DARK_GAIN = [0.8, 0.4, 0.15, 0.05, 0.015]  # share of the light
+DOWNSAMPLE_SIDE = [64, 40, 24, 14, 8]  # pixels per side
+DARK_GAIN = [0.8, 0.4, 0.15, 0.05, 0.015]  # fraction of the light
 DARK_READ_NOISE = 1.5  # of the sensor, in grey levels
 NOISE_SIGMA = [8, 20, 40, 80, 160]  # in grey levels of 255
-JPEG_QUALITY = [60, 25, 12, 5, 1]  # as libjpeg counts
+JPEG_QUALITY = [60, 25, 12, 5, 1]  # libjpeg's scale
 OCCLUDE_SHARE = [0.1, 0.25, 0.4, 0.6, 0.85]  # of the height, from the chin up
 OCCLUDE_COLOR = [70, 82, 96]  # of a scarf
 TURN_DEGREES = [4, 10, 18, 35, 90]  # clockwise, about the middle of the crop
@@ -70,7 +70,7 @@ def similarity(source, target):
     source_rest, target_rest = source - source_mean, target - target_mean
     covariance = target_rest.T @ source_rest / len(source)
     u, strength, vt = np.linalg.svd(covariance)
-    # A mirror image may lie nearer; a face is not to be mirrored.
+    # A mirror image may fit better, but a face must not be mirrored.
     sign = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
     rotation = u @ np.diag(sign) @ vt
     scale = (strength * sign).sum() / source_rest.var(axis=0).sum()
@@ -79,7 +79,7 @@ def similarity(source, target):
 
 
 def rotation_about_middle(degrees):
-    """The [2, 3] matrix that turns a crop clockwise about its middle."""
+    """The [2, 3] matrix that rotates a crop clockwise about its middle."""
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.full(2, (SIDE - 1) / 2)
@@ -93,7 +93,7 @@ def after(second, first):
 
 
 def crop(picture, matrix):
-    """The 112×112 crop to which `matrix` brings the picture: bilinear, black outside."""
+    """The 112×112 crop of the image by `matrix`: bilinear, black outside."""
     y, x = np.mgrid[:SIDE, :SIDE]
     inverse = np.linalg.inv(matrix[:, :2])
     places = (np.stack([x, y], axis=-1) - matrix[:, 2]) @ inverse.T
@@ -117,7 +117,7 @@ def to_bytes(values):
 
 
 def blur(face, sigma):
-    """A Gaussian, cut off at four sigma, with the edges continued."""
+    """A Gaussian, truncated at four sigma, with edge padding."""
     reach = int(np.ceil(4 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
@@ -134,7 +134,7 @@ def downsample(face, side):
 
 
 def dark(face, gain):
-    """Less light on the same sensor: its noise and its steps stay as large."""
+    """Less light on the same sensor: read noise and quantization stay the same."""
     random = np.random.default_rng(SEED)
     return to_bytes(face * gain + random.normal(0, DARK_READ_NOISE, face.shape))
 
@@ -181,7 +181,7 @@ def pictures():
     for number, quality in enumerate(JPEG_QUALITY, start=1):
         yield f"jpeg-{number}.jpg", encoded(face, "JPEG", quality=quality)
     for number, degrees in enumerate(TURN_DEGREES, start=1):
-        # Cut from the source, so that the corners hold picture and not black.
+        # Cropped from the source, so that the corners are not black.
         turned = crop(source, after(rotation_about_middle(degrees), align))
         yield f"turn-{number}.png", png(turned)
 

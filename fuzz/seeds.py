@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes small seeds into corpus/TARGET: pictures of every format that is read, archives and
-lists. Only Python's own library is needed. Run it from anywhere, before the first fuzzing."""
+"""Writes small seeds into corpus/TARGET: images of every format that is read, archives and
+lists. Needs only the standard library. Run it from any folder, once before fuzzing."""
 
 import gzip
 import io

@@ -8,7 +8,7 @@ INPUT_SCALE = 1 / 64
 
 
 def conv_norm(inputs, outputs, kernel, stride=1, groups=1, padding=None):
-    """Convolution and batch norm; keeps the resolution, but for the stride, unless `padding` is given."""
+    """Convolution and batch norm; keeps the resolution, except for the stride, unless `padding` is given."""
     padding = kernel // 2 if padding is None else padding
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs, momentum=0.03))

@@ -1,7 +1,7 @@
-"""From JPEG files on disk to CSV: ours against the authors' way, OpenCV and PyTorch.
+"""From JPEG files on disk to CSV: ours against OpenCV and PyTorch, as in the authors' code.
 
-Both are whole processes, started anew for every round and taking turns; the time is the
-process's own, from its start to its end, and the rate counts all of it.
+Both are whole processes, started for every round in alternation; the time is that of the
+process from start to end.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def theirs(model, folder, output, batch, threads):
 
 
 def write_pictures(folder, count):
-    """Smooth random pictures with some noise: as large on disk as aligned faces are."""
+    """Smooth random images with some noise, of the file size of aligned faces."""
     import cv2
     import numpy as np
 
@@ -62,7 +62,7 @@ def main():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precisions", nargs="+", default=["f32", "bf16", "int8"])
-    parser.add_argument("--models", type=pathlib.Path, help="keep the models here, and use those that are there")
+    parser.add_argument("--models", type=pathlib.Path, help="folder in which the models are kept and reused")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         here = pathlib.Path(temporary)

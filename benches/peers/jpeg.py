@@ -1,10 +1,10 @@
-"""Decoding JPEG: ours against libjpeg-turbo (OpenCV's), picture by picture, taking turns.
+"""JPEG decoding: ours against libjpeg-turbo (OpenCV's), image by image, in alternation.
 
-`alone` is the decoder that ordinary files go to without what is checked before it (markers,
-and a walk over the entropy-coded data). Scaled decoding, which libjpeg-turbo has and we have
-not, is compared with its own whole decoding. Everything runs on one thread. Of each the least
-seconds of the rounds count, since whatever else the machine does only adds to them; how far
-the median is above the least tells how much that was.
+`alone` is the decoder of ordinary files without the checks that precede it (markers, and a
+walk over the entropy-coded data). Scaled decoding, which libjpeg-turbo has and we have not, is
+compared with libjpeg-turbo's full decoding. Everything runs on one thread. The minimum over
+the rounds counts, since other work on the machine only adds time; the ratio of median to
+minimum shows how much that was.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main():
     options = parser.parse_args()
     cv2.setNumThreads(1)
     ours = Ours(options.binary)
-    print("| picture | libjpeg-turbo | ours / it | alone / it | checks' share of ours | it at 1/2, 1/4, 1/8 of the sides / whole |")
+    print("| image | libjpeg-turbo | ours / it | alone / it | fraction of ours spent on checks | it scaled to 1/2, 1/4, 1/8 of the sides / full |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write_pictures(pathlib.Path(folder), options.photo).items():

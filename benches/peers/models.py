@@ -1,4 +1,4 @@
-"""The same random weights in every form that a runner reads."""
+"""The same random weights in every format that a runner reads."""
 
 import contextlib
 import io
@@ -13,8 +13,8 @@ from vit import SHAPES, QualityVit
 
 
 def write(folder, shape, pixels, int8):
-    """Writes the models of one shape into `folder`, but for those that are there already,
-    and returns their paths by runner."""
+    """Writes the models of one shape into `folder`, except existing ones, and returns their
+    paths by runner."""
     torch.manual_seed(1)
     model = QualityVit(**SHAPES[shape]).eval()
     official = folder / f"{shape}.safetensors"
@@ -48,7 +48,7 @@ def _export(model, pixels, onnx):
 
 
 def _onnxruntime_int8(onnx, path):
-    """Weights by channel, activations as they come: what a user of ONNX Runtime would do."""
+    """Per-channel weights, dynamic activations: what a user of ONNX Runtime would do."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     logging.getLogger().setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""Ours in every precision against the peers: same weights, images and threads, in turn.
+"""Ours in every precision against the peers: same weights, images and threads.
 
-Every runner is a process of its own (so that its memory and its time to the first score
-are its own) and answers the protocol of `peer.py`. Rounds are interleaved; medians are
+Every runner is a separate process, so that memory and time to the first score are its own,
+and follows the protocol of `peer.py`. Rounds are interleaved; medians are
 printed, and the median of the ratios within a round.
 """
 
@@ -25,7 +25,7 @@ PEERS = [
     "openvino-f32", "openvino-bf16", "openvino-int8", "rten-f32", "candle-f32",
 ]
 REST = 0.15
-"""Seconds between two runners, so that the threads of the one before have stopped spinning."""
+"""Seconds between two runners, so that the threads of the previous one have stopped spinning."""
 
 
 class Runner:
@@ -52,7 +52,7 @@ class Runner:
         return float(seconds), float(total)
 
     def peak_memory(self):
-        """The most resident memory so far, in MB; None where the system does not tell."""
+        """Peak resident memory in MB; None where the system does not report it."""
         try:
             status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
@@ -122,7 +122,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--models", type=pathlib.Path, help="keep the models here, and use those that are there")
+    parser.add_argument("--models", type=pathlib.Path, help="folder in which the models are kept and reused")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = options.models or pathlib.Path(folder)

@@ -1,7 +1,7 @@
-"""Ours on one thread and on two, in alternating rounds: what a second core brings.
+"""Ours on one thread and on two, in alternating rounds: the gain from a second core.
 
-`run scaling --models MODELS` names the program and takes the ViT-S and the crops that
-`run --models MODELS` left there.
+`run scaling --models MODELS` passes the program and uses the ViT-S and the crops that
+`run --models MODELS` wrote there.
 """
 
 import argparse
@@ -20,7 +20,7 @@ parser.add_argument("--rounds", type=int, default=5)
 options = parser.parse_args()
 for file in ("vit-s.safetensors", "crops.rgb"):
     if not (options.models / file).exists():
-        parser.error(f"{options.models / file} is not there: `benches/peers/run --models {options.models}` writes it")
+        parser.error(f"{options.models / file} does not exist: `benches/peers/run --models {options.models}` writes it")
 
 runners = {
     (precision, threads): Runner(

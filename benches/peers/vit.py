@@ -1,7 +1,7 @@
-"""The quality score in PyTorch, written from the definitions: the peer to beat.
+"""The quality score in PyTorch, written from the definitions.
 
 Pre-norm ViT without class token; the score is the mean of q·kT·scale of the last
-block over heads and token pairs, taken from the full matrix as the paper does.
+block over heads and token pairs, computed from the full matrix as in the paper.
 """
 
 import torch

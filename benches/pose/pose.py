@@ -3,9 +3,9 @@
     attn-fiqa score FACES.tar --aligned --output scores.csv
     python benches/pose/pose.py scores.csv FACES.tar YUNET.onnx
 
-Yaw is told by YuNet's landmarks on each aligned face, as `attn-fiqa` tells it from its own:
-the offset of the nose from the middle of the eyes, over half of their distance. Needs NumPy
-and OpenCV.
+Yaw is estimated from YuNet's landmarks on each aligned face, as `attn-fiqa` does from its own:
+the offset of the nose from the middle of the eyes, over half the inter-eye distance. Needs
+NumPy and OpenCV.
 """
 
 import csv
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def yaw_of(detector, face):
-    """Degrees, without sign; NaN where no face is found."""
+    """Absolute yaw in degrees; NaN where no face is found."""
     larger = cv2.copyMakeBorder(cv2.resize(face, (160, 160)), 32, 32, 32, 32, cv2.BORDER_REPLICATE)
     _, found = detector.detect(larger)
     if found is None:

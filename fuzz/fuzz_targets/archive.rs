@@ -1,4 +1,4 @@
-//! Any bytes called `.tar`, tar, gzipped or zip by their content, must end in rows, each with bytes or a failure.
+//! Any bytes named `.tar` (a tar, gzipped or zip archive by content) must give rows, each with bytes or a failure.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::NamedTempFile;
 
 thread_local! {
-    /// One file a process: making one for every run would take most of the time.
+    /// One file per process: creating one for every run would take most of the time.
     static FILE: RefCell<Option<NamedTempFile>> = const { RefCell::new(None) };
 }
 

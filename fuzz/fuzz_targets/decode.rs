@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = DecodeLimits { max_pixels: 1 << 20, ..DecodeLimits::default() };
-    // Without the net that is under the decoders.
+    // Outside the panic handler of `decode`.
     let _ = memory_needed(bytes, &limits);
     if let Ok(decoded) = decode(bytes, &limits) {
         let image = decoded.image;

@@ -1,5 +1,5 @@
-//! Any bytes as each file of the field: pairs, qualities, a `.npy` array, an
-//! InsightFace `.bin`. What is read must be what it says it is.
+//! Any bytes as each evaluation file: pairs, qualities, a `.npy` array, an InsightFace
+//! `.bin`. What is read must be consistent.
 #![no_main]
 
 use attn_fiqa_eval::benchmark::parse_insightface_bin;

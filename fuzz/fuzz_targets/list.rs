@@ -1,4 +1,4 @@
-//! Any bytes as a list of paths, its separator chosen by the first, must end in rows.
+//! Any bytes as a list of paths, its separator chosen by the first, must give rows.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
 thread_local! {
-    /// One folder a process: making one for every run would take most of the time.
+    /// One folder per process: creating one for every run would take most of the time.
     static FOLDER: RefCell<Option<TempDir>> = const { RefCell::new(None) };
 }
 
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((&first, text)) = bytes.split_first() else {
         return;
     };
-    // Only files of the folder are to be read.
+    // Only files in the folder may be read.
     if text.contains(&b'/') && !text.windows(4).any(|part| part == b"sub/") {
         return;
     }
@@ -47,7 +47,7 @@ fn read(root: &Path, nul_separated: bool, text: &[u8]) {
     let options = SourceOptions { nul_separated, max_bytes: 1 << 16, ..SourceOptions::default() };
     let sources = Sources::open(&[input], &options).expect("a list that is there");
     let separator = if nul_separated { 0 } else { b'\n' };
-    // Those of UTF-16 hold the same byte.
+    // Separators in UTF-16 contain the same byte.
     let most = text.iter().filter(|&&byte| byte == separator).count() + 1;
     let mut rows = 0;
     for item in sources {

@@ -1,5 +1,5 @@
 //! Any bytes as an ONNX file: a network that is run, a recogniser that embeds a crop, and a
-//! detector that looks at an image. Whatever the file asks for, each is quick or refused.
+//! detector that searches an image. Each must finish quickly or be refused.
 #![no_main]
 
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ use attn_fiqa::recognise::{Recogniser, RecogniserPreset};
 use attn_fiqa::threads::Threads;
 use libfuzzer_sys::fuzz_target;
 
-/// The threads are the process's own: starting some for every run would take most of the time.
+/// Threads shared by all runs: starting some for every run would take most of the time.
 static THREADS: OnceLock<Threads> = OnceLock::new();
 
 fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
@@ -52,7 +52,7 @@ fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
 });
 
 /// The library turns a panic inside `rten` into an error, which is part of its contract; the
-/// fuzzer's own hook would end the process before. Every other panic still does, and so does
+/// fuzzer's own hook would end the process first. Every other panic still does, and so does
 /// one of `rten`'s that is not caught.
 fn forgive_rten() {
     let fuzzers_own = std::panic::take_hook();
@@ -64,7 +64,7 @@ fn forgive_rten() {
     }));
 }
 
-/// One line, and not a long one.
+/// A message must be one short line.
 fn check(text: &str) {
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(text.chars().count() < 3000, "{text:?}");

@@ -3,8 +3,8 @@
 The outputs of stride s are lists of cells in row-major order. With (col, row) the
 cell and s its stride: score = sqrt(cls * obj), box centre = (col + dx, row + dy) * s,
 box size = exp(dw, dh) * s, landmark = (col + kx, row + ky) * s. A face is a row
-`score, x, y, width, height, lx1, ly1, ..., lx5, ly5` in pixels of the picture;
-x, y is the box's top left corner. Landmarks go from left to right in the picture:
+`score, x, y, width, height, lx1, ly1, ..., lx5, ly5` in pixels of the image;
+x, y is the box's top left corner. Landmarks go from left to right in the image:
 eyes, nose tip, mouth corners.
 """
 
@@ -30,7 +30,7 @@ class Detector:
         self.bgr = bgr
 
     def candidates(self, picture, threshold):
-        """All cells of score >= threshold of an RGB u8 picture `[H, W, 3]`, best first."""
+        """All cells of score >= threshold of an RGB u8 image `[H, W, 3]`, best first."""
         height, width = picture.shape[:2]
         padded = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
         canvas = np.zeros((*padded, 3), np.float32)
@@ -91,7 +91,7 @@ def suppress(faces, overlap, merge):
 
 
 def landmark_error(found, reference):
-    """Mean distance of the five points as a share of the reference's eye distance."""
+    """Mean distance of the five points as a fraction of the reference's inter-eye distance."""
     a, b = found[5:15].reshape(5, 2), reference[5:15].reshape(5, 2)
     eyes = np.linalg.norm(b[0] - b[1])
     return float(np.linalg.norm(a - b, axis=1).mean() / max(eyes, 1e-6))

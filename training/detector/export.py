@@ -1,7 +1,7 @@
 """Writes a network as ONNX with YuNet's names of inputs and outputs.
 
 Batch norms and the factor on the input are folded into the convolutions, so that
-the file holds nothing but Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
+the file contains only Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
 """
 
 import sys
@@ -101,7 +101,7 @@ def export(network, path, note=""):
     outputs = {}
     for stride, x, head in zip(STRIDES, (p8, p16, p32), network.heads):
         x = graph.separable(x, head.mix)
-        # One trained score stands for both factors: sqrt(cls * obj) is the score.
+        # The trained score is written as both factors: sqrt(cls * obj) is the score.
         score = graph.cells(x, head.out, [0], f"cls_{stride}", sigmoid=True)
         graph.add("Identity", [score], f"obj_{stride}")
         graph.cells(x, head.out, list(range(1, 5)), f"bbox_{stride}")

@@ -1,8 +1,8 @@
-"""Recall by the race and age groups of FairFace, on faces that were not trained on.
+"""Recall by the race and age groups of FairFace, on faces that were not used in training.
 
-Aligned faces whose pictures are not among those of `train.py` are shown on grey at three
-sizes. YuNet's sure ones are the reference, as in `measure.py`; recall of a group is the
-share of them that is found.
+Aligned faces whose images are not used by `train.py` are placed on grey at three sizes.
+The reference is YuNet at a high score, as in `measure.py`; the recall of a group is the
+fraction of the reference that is found.
 """
 
 import argparse

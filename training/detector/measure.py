@@ -1,7 +1,7 @@
 """Measures a detector on real photographs against YuNet, by the width of the face.
 
-Faces that YuNet is sure of (0.8) are to be found; boxes of ours that match nothing it
-sees at all (0.3) are extra. Pictures are looked at in their own size.
+The reference is YuNet at a score of 0.8; boxes that match nothing it finds at 0.3 are
+extra. Images are searched at their own size.
 """
 
 import argparse
@@ -17,7 +17,7 @@ OVERLAP, SURE, DOUBTFUL = 0.5, 0.8, 0.3
 
 
 def references(classes, held_out, cache=None):
-    """`[(name, picture, YuNet's faces)]`, kept in `cache`."""
+    """`[(name, image, YuNet's faces)]`, stored in `cache`."""
     teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
     kept = dict(np.load(cache)) if cache and cache.exists() else {}
     found = []
@@ -31,7 +31,7 @@ def references(classes, held_out, cache=None):
 
 
 def count(detector, pictures, threshold):
-    """Found and all sure faces by width, extra boxes, and false faces by picture."""
+    """Found and all reference faces by width, extra boxes, and false faces by image."""
     hits, total, extra, empty = np.zeros(len(EDGES) - 1, int), np.zeros(len(EDGES) - 1, int), 0, []
     no_face = without_faces()
     for name, picture, reference in pictures:
@@ -54,8 +54,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--classes", default="BC")
-    parser.add_argument("--held-out", action="store_true", help="of class A, what was kept from training")
-    parser.add_argument("--every", type=int, default=1, help="every n-th picture only")
+    parser.add_argument("--held-out", action="store_true", help="only the held-out images of class A")
+    parser.add_argument("--every", type=int, default=1, help="only every Nth image")
     parser.add_argument("--thresholds", type=float, nargs="+", default=[0.5, 0.6, 0.7])
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
@@ -69,8 +69,8 @@ def main():
             table = "; ".join(f"{a}-{b}: {h}/{t} {100 * h / max(t, 1):.1f}%" for a, b, h, t in bins)
             people = len(pictures) - len(empty)
             print(
-                f"{path.name} at {threshold}: {table}; extra {extra} in {people} pictures "
-                f"({100 * extra / max(people, 1):.1f} per 100); no-face pictures {len(empty)}, with a false "
+                f"{path.name} at {threshold}: {table}; extra {extra} in {people} images "
+                f"({100 * extra / max(people, 1):.1f} per 100); images without a face {len(empty)}, with a false "
                 f"face {(empty > 0).sum()}, with more than one {(empty > 1).sum()}",
                 flush=True,
             )

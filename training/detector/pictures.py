@@ -1,4 +1,4 @@
-"""The pictures that the detector learns from and is measured on, decoded once."""
+"""The images for training and evaluating the detector, decoded once."""
 
 import csv
 import io
@@ -10,12 +10,12 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared/data"
-# One picture in so many of class A is kept from training.
+# One in this many images of class A is held out.
 HELD_OUT = 10
 
 
 def tar_pictures(archive, wanted=None):
-    """`(name, [H, W, 3] u8)` of every picture of a tar archive, or of those wanted."""
+    """`(name, [H, W, 3] u8)` of every image of a tar archive, or of those wanted."""
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile() and (wanted is None or member.name in wanted):
@@ -31,8 +31,8 @@ def scene_rows(path=SHARED / "scenes.csv"):
 def scene_names(classes, held_out=None):
     """Names of scenes of these classes of terms.
 
-    Scenes cut from one photograph stay on one side: every tenth photograph of class A
-    is held out. `held_out` chooses a side; None takes both.
+    Scenes cropped from one photograph stay in one subset: every tenth photograph of class A
+    is held out. `held_out` chooses the subset; None takes both.
     """
     names, photographs = [], {}
     for row in scene_rows():
@@ -49,5 +49,5 @@ def scenes(classes, held_out=None, archive=SHARED / "scenes.tar"):
 
 
 def without_faces():
-    """Names of the scenes that hold no face."""
+    """Names of the scenes without a face."""
     return {row["name"] for row in scene_rows() if row["faces"] == "0"}

@@ -1,4 +1,4 @@
-"""What the teacher says about every cell of a view."""
+"""The teacher's output for every cell of a view."""
 
 import cv2
 import numpy as np
@@ -6,12 +6,12 @@ import onnxruntime
 
 from decode import STRIDES
 
-# The surest cells are enough to place boxes and landmarks.
+# The cells with the highest scores suffice for boxes and landmarks.
 BOX_FROM = 0.3
 
 
 class Teacher:
-    """YuNet, plain and mirrored; the scores of both looks are averaged cell by cell."""
+    """YuNet on the view and its mirror image; the scores of both are averaged cell by cell."""
 
     def __init__(self, path):
         options = onnxruntime.SessionOptions()
@@ -21,7 +21,7 @@ class Teacher:
         self.names = [output.name for output in self.session.get_outputs()]
 
     def cells(self, views):
-        """RGB `[B, S, S, 3]` to `[B, cells, 15]`: score, box and landmarks as the head codes them."""
+        """RGB `[B, S, S, 3]` to `[B, cells, 15]`: score, box and landmarks as encoded by the head."""
         x = np.ascontiguousarray(views[..., ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = dict(zip(self.names, self.session.run(None, {self.input: x})))
         levels = []
@@ -32,7 +32,7 @@ class Teacher:
 
 
 def boxes(cells, side, threshold):
-    """Boxes `[n, 4]` of the cells of one view that are as sure as this, one a face."""
+    """Boxes `[n, 4]` of the cells of one view with at least this score, one per face."""
     found, offset = [], 0
     for stride in STRIDES:
         n = side // stride

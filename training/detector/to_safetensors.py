@@ -1,8 +1,8 @@
 """Writes the weights of an exported detector under the names of `network.py`.
 
-The ONNX file stays the form that other programs read; this one, with the very same
-numbers, is what the program embeds. Batch norms and the factor on the input are
-folded in already, so every `conv_norm` is one weight and one bias.
+The ONNX file is for other programs; this one, with the same weights, is embedded in
+the program. Batch norms and the factor on the input are already folded in, so every
+`conv_norm` is one weight and one bias.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Trains the detector; see README.md. Everything is seeded and a stopped run resumes."""
+"""Trains the detector; see README.md. Everything is seeded, and an interrupted run resumes."""
 
 import argparse
 import copy
@@ -26,7 +26,7 @@ COLUMNS = ["step", "minutes", "rate", "loss", "score", "box", "points"]
 
 
 class Batches(torch.utils.data.Dataset):
-    """Batch number `step` is a function of the seed and the step alone."""
+    """Batch number `step` depends only on the seed and the step."""
 
     def __init__(self, classes, seed, count, steps, teacher):
         self.seed, self.count, self.steps, self.path = seed, count, steps, teacher
@@ -57,7 +57,7 @@ class Batches(torch.utils.data.Dataset):
         return torch.from_numpy(np.stack(seen)), torch.from_numpy(cells)
 
     def view(self, rng):
-        """A square view, and whether it may hold a face."""
+        """A square view, and whether it may contain a face."""
         kind = rng.random()
         has_faces = True
 
@@ -120,7 +120,7 @@ def losses(outputs, cells):
 
 
 def rate_at(done, top, warm=0.01):
-    """A warm-up and a cosine over the share of the run that is done."""
+    """Warm-up and cosine decay over the completed fraction of the run."""
     if done < warm:
         return top * done / warm + 1e-5
     return top * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1, (done - warm) / (1 - warm)))))
@@ -140,12 +140,12 @@ def follow(average, network, step):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", default=SHARED / "models/yunet_n_dynamic.onnx")
-    parser.add_argument("--classes", default="A", help="classes of terms of the scenes")
+    parser.add_argument("--classes", default="A", help="classes of terms of use of the scenes")
     parser.add_argument("--work", type=Path, default=ROOT / "target/detector", help="checkpoint and log")
     parser.add_argument("--output", type=Path, default=ROOT / "models/detector.onnx")
-    parser.add_argument("--from", dest="begin", type=Path, help="checkpoint whose averaged weights begin the run")
+    parser.add_argument("--from", dest="begin", type=Path, help="checkpoint with averaged weights to start from")
     parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--batch", type=int, default=16, help="views of 256x256 a step")
+    parser.add_argument("--batch", type=int, default=16, help="views of 256x256 per step")
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,14 +1,14 @@
-"""Random square views of pictures, and what may spoil them.
+"""Random square views of images, and their degradations.
 
-The geometry of a view is the same for teacher and student; the spoiling (blur, noise,
-darkness, compression, things before a face) is for the student alone, which so learns
-to see what the teacher sees in a better picture.
+The geometry of a view is the same for teacher and student; degradations (blur, noise,
+darkness, compression, occlusion) are for the student only, which learns to find what the
+teacher finds in the clean image.
 """
 
 import cv2
 import numpy as np
 
-# Factors by which a scene is scaled; its faces have about 10 to 110 pixels as it is.
+# Factors by which a scene is scaled; its faces have about 10 to 110 pixels unscaled.
 SCENE_SCALE = (0.4, 2.2)
 # Heights of a head-and-shoulders portrait in a mosaic, and of one shown alone.
 MOSAIC, PORTRAIT = (24, 200), (160, 640)
@@ -24,7 +24,7 @@ def scaled(picture, factor):
 
 
 def window(rng, picture, side):
-    """A random window, black where the picture is smaller."""
+    """A random window, black where the image is smaller."""
     height, width = picture.shape[:2]
     y, x = (int(rng.integers(0, length - side + 1)) if length > side else 0 for length in (height, width))
     part = picture[y : y + side, x : x + side]
@@ -43,7 +43,7 @@ def of_scene(rng, picture, side):
 
 
 def of_portraits(rng, pick, side):
-    """One portrait, or a mosaic of many on a window of another picture."""
+    """One portrait, or a mosaic of many on a window of another image."""
     if rng.random() < 0.4:
         picture = pick()
         return window(rng, scaled(picture, log_uniform(rng, *PORTRAIT) / picture.shape[0]), side)
@@ -69,7 +69,7 @@ def coloured(rng, view):
 
 
 def spoiled(rng, view, boxes):
-    """What the student sees; `boxes` `[n, 4]` are faces of which some are partly covered."""
+    """The degraded view for the student; some of the faces `boxes` `[n, 4]` are partly occluded."""
     view = view.copy()
     for x, y, w, h in boxes:
         if rng.random() < 0.2:

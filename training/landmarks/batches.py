@@ -1,7 +1,7 @@
-"""Batches of views for the training, drawn and spoiled on the device.
+"""Batches of views for training, drawn and degraded on the device.
 
-Faces come from one or two sets; a view is looked at as wrongly as the detector's
-landmarks are wrong, or as the second look's own, spoiled as pictures are spoiled.
+Faces come from one or two sets; a view has the error of the detector's landmarks, or of
+those of a previous pass, and is degraded.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,17 @@ from geometry import EYES, MIRRORED, TEMPLATE, VIEW
 from pictures import Pictures, apply, compose, fit, similarity
 from views import RESIZE, SHIFT, TURN
 
-# How wrong a view is, as a factor on the deviations, and how often: from the second look
-# on views are nearly right.
+# Error of a view, as a factor on the deviations, and how often: from the second pass on
+# views are nearly right.
 STRENGTHS, STRENGTH_SHARE = (0.4, 1.0, 2.2), (0.35, 0.4, 0.25)
-# A label is worth half where the teacher's views spread by this share of the eye distance.
+# A label has half the weight where the teacher's views spread by this fraction of the
+# inter-eye distance.
 HALF_WORTH = 0.08
 
 
 @dataclass
 class Set:
-    """Faces of a set of pictures: row, points `[n, 5, 2]` in pixel centres, worth."""
+    """Faces of a set of images: row, points `[n, 5, 2]` in pixel centres, weight."""
 
     pictures: Pictures
     picture: torch.Tensor
@@ -32,7 +33,7 @@ class Set:
 
     @classmethod
     def of(cls, pictures, labels, kept, most=1.0, bordered=False):
-        """The kept labels, worth at most `most`."""
+        """The kept labels, of weight at most `most`."""
         tensor = lambda values: torch.from_numpy(values[kept]).to(pictures.device)  # noqa: E731
         worth = most / (1 + (tensor(labels["spread"]).float() / HALF_WORTH) ** 2)
         points = tensor(labels["points"]).float() - 0.5
@@ -43,7 +44,7 @@ class Set:
 
 
 def off(count, generator, device, strengths=STRENGTHS, shares=STRENGTH_SHARE):
-    """What landmarks that are a little wrong do to views, `[n, 2, 3]`; see `views.off`."""
+    """Effect of slightly wrong landmarks on views, `[n, 2, 3]`; see `views.off`."""
     normal = lambda *shape: torch.randn(shape, generator=generator, device=device)  # noqa: E731
     chosen = torch.multinomial(torch.tensor(shares, device=device), count, True, generator=generator)
     strength = torch.tensor(strengths, device=device)[chosen]
@@ -57,7 +58,7 @@ def off(count, generator, device, strengths=STRENGTHS, shares=STRENGTH_SHARE):
 
 
 def mirrors(mirrored, side):
-    """What mirroring a picture does where it is done, `[n, 2, 3]`."""
+    """Mirroring of the chosen images, `[n, 2, 3]`."""
     sign = torch.where(mirrored, -1.0, 1.0)
     zero, one = torch.zeros_like(sign), torch.ones_like(sign)
     rows = [sign, zero, torch.where(mirrored, side - 1.0, 0.0), zero, one, zero]
@@ -65,7 +66,7 @@ def mirrors(mirrored, side):
 
 
 class Batches:
-    """Endless batches: `(views, points, worth)`; of each set a fixed count."""
+    """Endless batches: `(views, points, weights)`; a fixed number from each set."""
 
     def __init__(self, sets, counts, spoiler, generator):
         self.parts, self.spoiler, self.generator = list(zip(sets, counts)), spoiler, generator
@@ -88,8 +89,8 @@ class Batches:
         matrices = compose(off(count, generator, device), fit(points, self.template))
         there = compose(matrices, flip)
         rows = faces.picture[chosen]
-        # What is beside an aligned crop is not there: black for one half, mirrored for
-        # the other, so that black borders do not come to mean an aligned face.
+        # There are no pixels around an aligned crop: black for one half, mirrored for the
+        # other, so that the network does not associate black borders with aligned faces.
         half = count // 2 if faces.bordered else count
         views = [faces.pictures.views(rows[:half], there[:half], VIEW)]
         if half < count:

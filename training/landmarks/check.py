@@ -1,6 +1,6 @@
-"""Checks on a few pictures that what is done on the device is what is done to one face.
+"""Checks on a few images that the batched code agrees with the code for one face.
 
-Prints a line a check and fails with the first that is off.
+Prints one line per check and fails at the first deviation.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from yunet import Teacher
 def within(name, value, limit):
     print(f"{name}: {value:.5f}, at most {limit}", flush=True)
     if not value <= limit:
-        raise SystemExit(f"{name} is off")
+        raise SystemExit(f"{name} deviates too much")
 
 
 def check_views(pictures, held):
@@ -41,7 +41,7 @@ def check_views(pictures, held):
     found = held.views(rows, torch.tensor(matrices, dtype=torch.float32, device=held.device), VIEW)
     away = np.abs(found.permute(0, 2, 3, 1).cpu().numpy() - expected)
     within("views, mean difference in levels", away.mean(), 0.5)
-    # OpenCV rounds places to a 32nd of a pixel.
+    # OpenCV rounds coordinates to 1/32 of a pixel.
     within("views, 99.9th percentile in levels", np.percentile(away, 99.9), 5.0)
 
 
@@ -91,7 +91,7 @@ def check_spoiling(held, generator):
 
 
 def check_batches(held, found, generator, save):
-    """Shapes and levels of a batch; `save` is a file to look at its views and points in."""
+    """Shapes and levels of a batch; `save` is an image file of its views and points."""
     everything = np.ones(len(found["picture"]), bool)
     faces = Set.of(held, found, everything, bordered=True)
     spoiler = Spoiler(held.device, generator)
@@ -116,7 +116,7 @@ def main():
     parser.add_argument("--teacher", type=Path, default=shared / "models/yunet_n_dynamic.onnx")
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--picture", type=Path, help="a picture of spoiled views to write")
+    parser.add_argument("--picture", type=Path, help="write an image of degraded views to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

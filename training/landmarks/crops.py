@@ -1,9 +1,9 @@
-"""From what the teacher says about aligned crops to what it says about whole pictures.
+"""Corrects the teacher's labels of aligned crops to those of whole images.
 
-An aligned crop ends below the mouth, and without a chin the teacher puts the corners of
-the mouth some percent of the eye distance higher than in the picture. How far, as a
-function of the points themselves, is fitted on whole pictures, of which the same crops
-are made here and shown to the teacher.
+An aligned crop ends below the mouth, and without a chin the teacher places the corners of
+the mouth some percent of the inter-eye distance higher than in the whole image. This shift,
+as a function of the points themselves, is fitted on whole images that are cropped in the same
+way and passed to the teacher.
 """
 
 import numpy as np
@@ -15,11 +15,10 @@ from teach import label
 
 SIDE = 112
 EYES = float(np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0]))
-# Views of a crop by which the function is fitted, and the weight that keeps it small, as
-# a share of the number of crops.
+# Views per crop for the fit, and its ridge penalty as a fraction of the number of crops.
 VIEWS, RIDGE = 16, 0.001
-# Deviation of the landmarks by which a crop is made, as a share of the eye distance: one
-# look of the teacher.
+# Deviation of the landmarks by which a crop is made, as a fraction of the inter-eye
+# distance: that of one output of the teacher.
 WRONG = 0.02
 
 
@@ -37,13 +36,13 @@ def mirrored(points):
 
 
 def fitted(seen, truth):
-    """Weights `[66, 10]` of the shift from what is seen in crops to the truth."""
+    """Weights `[66, 10]` of the shift from points in crops to the true ones."""
     seen, truth = (np.concatenate([p, mirrored(p)]) for p in (seen, truth))
     x, y = features(seen), (truth - seen).reshape(-1, 10)
     penalty = RIDGE * len(x) * np.eye(x.shape[1])
     penalty[0, 0] = 0
     weights = np.linalg.solve(x.T @ x + penalty, x.T @ y)
-    # Pairs that are far off after all, as of two different faces, are left out.
+    # Outliers, such as pairs of two different faces, are left out.
     away = np.abs(y - x @ weights).max(1)
     near = away <= 5 * np.median(away)
     x, y = x[near], y[near]
@@ -55,10 +54,10 @@ def corrected(points, weights):
 
 
 def correction(teacher, pictures, labels, hidden, until, generator):
-    """Weights for `corrected` from the whole pictures of a set, but the hidden ones.
+    """Weights for `corrected` from the whole images of a set, except the held-out ones.
 
-    Prints how far labels of crops are from those of the pictures before and after, for
-    the hidden ones.
+    Prints the distance between labels of crops and of images before and after the
+    correction, for the held-out ones.
     """
     device = pictures.device
     rows, points = (torch.from_numpy(labels[n]).to(device) for n in ("picture", "points"))

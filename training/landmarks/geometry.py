@@ -1,4 +1,4 @@
-"""Where a face is looked at: the upright view by five rough landmarks.
+"""The upright view of a face by five rough landmarks.
 
 The same as `crates/attn-fiqa/src/detect/refine.rs`. Coordinates of this file count from
 the centre of the first pixel, as OpenCV's and the program's do.
@@ -41,18 +41,18 @@ def inverse(matrix):
 
 
 def warp(picture, matrix, side=VIEW):
-    """The program's warp: blocks averaged from a twofold shrink on, bilinear, black outside."""
+    """The program's warp: blocks averaged when reducing by two or more, bilinear, black outside."""
     factor = int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if factor >= 2:
         height, width = (length // factor * factor for length in picture.shape[:2])
         picture = cv2.resize(picture[:height, :width], (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-        # A block's centre is at `factor * x + (factor - 1) / 2` of the picture.
+        # A block's centre is at `factor * x + (factor - 1) / 2` in the image.
         matrix = np.concatenate([matrix[:, :2] * factor, apply(matrix, np.full(2, (factor - 1) / 2))[:, None]], 1)
     return cv2.warpAffine(picture, matrix, (side, side))
 
 
 def mirror(points, side=VIEW):
-    """Points `[..., 5, 2]` as they lie in the mirrored view."""
+    """Points `[..., 5, 2]` in the mirrored view."""
     points = points[..., MIRRORED, :].copy()
     points[..., 0] = side - 1 - points[..., 0]
     return points

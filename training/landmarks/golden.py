@@ -1,4 +1,4 @@
-"""Prints what ONNX Runtime finds in the middle 80x80 pixels of an example, for a test.
+"""Prints the points from ONNX Runtime for the middle 80x80 pixels of an example, for a test.
 
 The test is `crates/attn-fiqa/src/detect/landmark_tests.rs`.
 """

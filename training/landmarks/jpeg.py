@@ -1,10 +1,10 @@
-"""What JPEG does to pictures, many at once on the device: 4:2:0, 8x8 cosine blocks, rounded."""
+"""JPEG artefacts for many images at once on the device: 4:2:0, 8x8 DCT blocks, quantized."""
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-# Annex K of ITU-T T.81: steps of the coefficients at a quality of 50.
+# Annex K of ITU-T T.81: quantization tables at quality 50.
 LUMA = [
     [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55],
     [14, 13, 16, 24, 40, 57, 69, 56], [14, 17, 22, 29, 51, 87, 80, 62],

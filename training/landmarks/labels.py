@@ -1,13 +1,12 @@
 """Exact landmarks of a face: the teacher's, averaged over many views.
 
-For one face at a time, which is how the network is measured; `teach.py` does the same for
-all faces of the training at once.
+For one face at a time, for evaluation; `teach.py` does the same for all training faces at
+once.
 
-One look of the teacher is off by some percent of the eye distance, by other percents in
-another place of the same picture, at another size and in the mirror. So each face is
-turned upright and shown at several sizes, moved and turned a little, plain and mirrored,
-and the mean of what the teacher says is taken, without the views that differ from the
-others.
+One output of the teacher is off by some percent of the inter-eye distance, and differently
+so at another position of the same image, at another size and in the mirror image. So each
+face is turned upright and passed to the teacher at several sizes, slightly shifted and
+rotated, plain and mirrored, and the mean of the outputs is taken without outliers.
 """
 
 import sys
@@ -24,19 +23,19 @@ from looks import SUSPECTED, mirror  # noqa: E402
 # Sizes of the face's box in the views, in pixels, and views of each, half of them mirrored.
 SIZES = (70.0, 92.0, 120.0, 155.0)
 OF_EACH = 6
-# Greatest turn in degrees and greatest change of size; any shift of the stride's grid.
+# Maximum rotation in degrees and maximum change of size; shifts over a whole grid cell.
 TURN, RESIZE, GRID = 6.0, 0.1, 32.0
 # A view farther from the median than this many times the views' median distance is left out.
 OUTLIER = 2.5
-# A face that fewer of its views show is not used.
+# A face found in fewer of its views is not used.
 LEAST_SEEN = 0.6
 
 
 def view_of(picture, points, box, size, degrees, shift):
-    """A view in which the face stands upright: `(view, linear, shift)` of the way there."""
+    """A view in which the face is upright: `(view, linear, shift)` of the transform."""
     eyes = points[1] - points[0]
     down = points[3:].mean(0) - points[:2].mean(0)
-    # The eyes' line and the line down the face, which a turned head moves apart.
+    # The line of the eyes and the vertical of the face, not perpendicular for a turned head.
     angle = np.angle(np.exp(1j * np.arctan2(eyes[1], eyes[0])) + np.exp(1j * np.arctan2(-down[0], down[1])))
     angle = np.deg2rad(degrees) - angle
     scale = size / np.sqrt(box[2] * box[3])
@@ -51,7 +50,7 @@ def view_of(picture, points, box, size, degrees, shift):
 
 
 def seen(teacher, picture, points, box, size, degrees, shift, mirrored):
-    """The teacher's points of one view in the picture, or None."""
+    """The teacher's points from one view, in the image, or None."""
     view, linear, way = view_of(picture, points, box, size, degrees, shift)
     side = view.shape[0]
     if mirrored:
@@ -70,7 +69,7 @@ def seen(teacher, picture, points, box, size, degrees, shift, mirrored):
 
 
 def average(teacher, picture, points, box, rng):
-    """`(points, spread, views)` of a face, or None where too few views show it."""
+    """`(points, spread, views)` of a face, or None if it is found in too few views."""
     views = []
     for size in SIZES:
         for number in range(OF_EACH):
@@ -88,7 +87,7 @@ def average(teacher, picture, points, box, rng):
     sides = [found[near & (mirrored == side)] for side in (False, True)]
     if min(len(side) for side in sides) == 0:
         return None
-    # As much of the mirror as of the plain views: the teacher is not symmetric.
+    # Plain and mirrored views with equal weight: the teacher is not symmetric.
     mean = (sides[0].mean(0) + sides[1].mean(0)) / 2
     spread = np.linalg.norm(found[near] - mean, axis=2).mean() / eyes
     return mean, spread, int(near.sum())

@@ -1,8 +1,8 @@
-"""What a detector says of one face, averaged over many looks.
+"""A detector's output for one face, combined over many views.
 
-The teacher's landmarks depend on a face's turn and differ between a face and its
-mirror image by some percent of the eye distance. So a face is looked at in views in which
-it stands upright in the middle, at several sizes, plain and mirrored: the median counts.
+The teacher's landmarks depend on the rotation of a face and differ between a face and its
+mirror image by some percent of the inter-eye distance. So the median is taken over views with
+the face upright in the middle, at several sizes, plain and mirrored.
 """
 
 import io
@@ -17,18 +17,18 @@ from decode import iou
 SIDE = 224
 VIEWS = [(side, mirrored) for side in (96, 128, 176, 224) for mirrored in (False, True)]
 SUSPECTED = 0.3
-# Smallest face, in pixels, whose landmarks are taken again.
+# Smallest face, in pixels, whose landmarks are refined.
 REFINED = 40
 # Mirroring exchanges the eyes and the corners of the mouth.
 MIRRORED = [1, 0, 2, 4, 3]
-# Face size in pixels and turn in degrees of the upright views; each also mirrored.
+# Face size in pixels and rotation in degrees of the upright views; each also mirrored.
 FIRST_LOOK = [(110, 0)]
 UPRIGHT = [(75, 4), (100, -4), (130, 4), (165, -4)]
 STAGE = 256
 
 
 def mirror(faces, width):
-    """Faces `[n, 15]` as they lie in the mirrored picture."""
+    """Faces `[n, 15]` in the mirrored image."""
     faces = faces.copy()
     faces[:, 1] = width - faces[:, 1] - faces[:, 3]
     points = faces[:, 5:].reshape(-1, 5, 2)[:, MIRRORED].copy()
@@ -71,7 +71,7 @@ def agree(views):
 
 
 def upright_view(teacher, picture, face, size, turn, mirrored):
-    """Landmarks `[5, 2]` of a face as seen upright on a stage of its own, or None."""
+    """Landmarks `[5, 2]` of a face from a separate upright view, or None."""
     points = face[5:].reshape(5, 2)
     down = points[3:].mean(0) - points[:2].mean(0)
     angle = np.arctan2(-down[0], down[1]) - np.deg2rad(turn)
@@ -99,7 +99,7 @@ def upright_view(teacher, picture, face, size, turn, mirrored):
 
 
 def refine(teacher, picture, face):
-    """The face with the landmarks that its upright views agree on."""
+    """The face with the consensus of the landmarks of its upright views."""
     for views in (FIRST_LOOK, UPRIGHT):
         seen = [upright_view(teacher, picture, face, *v, m) for v in views for m in (False, True)]
         seen = [points for points in seen if points is not None]
@@ -111,7 +111,7 @@ def refine(teacher, picture, face):
 
 
 def lfw(archive):
-    """`(name, picture)` of every picture of a tar archive."""
+    """`(name, image)` of every image of a tar archive."""
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile():
@@ -120,7 +120,7 @@ def lfw(archive):
 
 
 def central(faces, picture):
-    """The found face nearest to the middle of the picture, or None."""
+    """The detected face nearest to the middle of the image, or None."""
     if len(faces) == 0:
         return None
     middle = np.array(picture.shape[1::-1]) / 2

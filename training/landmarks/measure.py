@@ -1,6 +1,6 @@
-"""Measures the landmark network behind a detector, on LFW and on held-out faces.
+"""Evaluates the landmark network after a detector, on LFW and on held-out faces.
 
-On LFW YuNet is the reference: its single look and its mean over eight views (as in
+On LFW YuNet is the reference: one output of it, and its mean over eight views (as in
 `looks.py`) and over 24 upright ones (as in `labels.py`).
 """
 
@@ -22,8 +22,8 @@ from looks import averaged, central, lfw, refine  # noqa: E402
 from views import Faces, sample  # noqa: E402
 
 PASSES = 3
-# As the program looks: at least and at most so often, until the points move by less than
-# this share of the eye distance.
+# As in the program: minimum and maximum number of passes, until the points move by less
+# than this fraction of the inter-eye distance.
 LOOKS, SETTLED = (2, 4), 0.05
 
 
@@ -41,7 +41,7 @@ class Points:
         return self.session.run(None, {"input": x})[0].astype(np.float64)
 
     def look(self, picture, rough, with_mirror=True):
-        """Points `[5, 2]` in the picture by rough ones."""
+        """Points `[5, 2]` in the image from rough ones."""
         matrix = fit(rough)
         view = warp(picture, matrix)
         found = self.of([view, view[:, ::-1]] if with_mirror else [view])
@@ -51,7 +51,7 @@ class Points:
 
 
 def settled(network, picture, rough):
-    """The points as the program finds them."""
+    """The points after the program's refinement."""
     points = rough
     for number in range(1, LOOKS[1] + 1):
         before, points = points, network.look(picture, points)
@@ -67,8 +67,8 @@ def error(found, reference):
 
 
 def looks(network, picture, rough):
-    """Name of a way to look to the points that it finds."""
-    found = {"first look": rough}
+    """The points by the name of the procedure."""
+    found = {"the detector alone": rough}
     for with_mirror in (False, True):
         points = rough
         for number in range(PASSES):
@@ -96,7 +96,7 @@ def references(yunet, picture, number):
     single = central(yunet.detect(picture, 0.6), picture)
     if single is None:
         return None
-    points = {"YuNet's single look": single[5:].reshape(5, 2)}
+    points = {"one output of YuNet": single[5:].reshape(5, 2)}
     mean = averaged(yunet, picture)
     if mean is not None and iou(mean[1:5], single[None, 1:5])[0] > 0.3:
         points["YuNet over eight views"] = mean[5:].reshape(5, 2)
@@ -122,12 +122,12 @@ def on_lfw(network, detector, yunet, archive, every):
             continue
         rough = faces[np.argmax(overlaps), 5:].reshape(5, 2).astype(np.float64) - 0.5
         found = looks(network, picture, rough)
-        found["YuNet's single look"] = single[5:].reshape(5, 2) - 0.5
+        found["one output of YuNet"] = single[5:].reshape(5, 2) - 0.5
         for way, place in found.items():
             for name, reference in points.items():
                 if way != name:
                     errors.setdefault((way, name), []).append(error(place, reference))
-    show(f"LFW, every picture of {every}, central face", errors)
+    show(f"LFW, one image in {every}, central face", errors)
 
 
 def on_held_out(network, archive, made):
@@ -135,7 +135,7 @@ def on_held_out(network, archive, made):
     for index in range(len(faces)):
         picture, points = faces.at(index)
         _, there = sample(rng, picture, points)
-        # Landmarks as wrong as a detector's: seen in a view, their similarity is exact.
+        # Landmarks with the errors of a detector, drawn as an exact similarity of the view.
         rough = apply(inverse(fit(points, there)), TEMPLATE)
         for way, place in looks(network, picture, rough).items():
             errors.setdefault((way, "the labels"), []).append(error(place, points))
@@ -151,7 +151,7 @@ def main():
     parser.add_argument("--lfw", default=shared / "lfw-original-250.tar")
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--archive", default=shared / "fairface-original-224.tar")
-    parser.add_argument("--labels", type=Path, default=ROOT / "target/landmarks/landmarks.npz", help="of train.py")
+    parser.add_argument("--labels", type=Path, default=ROOT / "target/landmarks/landmarks.npz", help="from train.py")
     options = parser.parse_args()
 
     cv2.setNumThreads(1)

@@ -1,8 +1,8 @@
 """The landmark network: an upright view of a face to five points.
 
 Built from the same blocks as the detector. Five heat maps at a quarter of the view's resolution;
-a point is the mean place under its map's softmax, so that it moves with the face, and
-finer than the map's cells.
+a point is the mean position under the softmax of its map: equivariant to shifts, and more
+precise than the map's cells.
 """
 
 import sys
@@ -29,7 +29,7 @@ class Widths:
     pyramid: int
 
 
-# The program's `landmark_network.rs` states the same numbers: those of `models/`.
+# `landmark_network.rs` of the program has the same numbers, for the network in `models/`.
 WIDTHS = {"narrow": Widths((48, 64, 96), 48), "wide": Widths((64, 128, 192), 64)}
 
 

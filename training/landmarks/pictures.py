@@ -1,7 +1,7 @@
-"""Pictures held on the device, and views of many of them at once.
+"""Images on the device, and views of many of them at once.
 
-A view is what `geometry.warp` makes: blocks averaged from a twofold shrink on, then
-bilinear, black outside. Coordinates count from the centre of the first pixel.
+A view is what `geometry.warp` makes: blocks averaged when reducing by two or more,
+then bilinear, black outside. Coordinates count from the centre of the first pixel.
 """
 
 import io
@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-# A picture of at least this side is also held at half its side, for views that shrink it.
+# An image of at least this side is also stored at half its side, for views that reduce it.
 HALVED = 160
-# Pictures moved at once while they are laid out on the device.
+# Images converted at once when they are transferred to the device.
 PART = 2000
 
 
 def read(archive, limit=None):
-    """Names and pictures u8 RGB `[n, side, side, 3]` of a tar of square pictures."""
+    """Names and images u8 RGB `[n, side, side, 3]` of a tar of square images."""
     names, files = [], []
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -33,7 +33,7 @@ def read(archive, limit=None):
 
 
 class Pictures:
-    """Square pictures of one size as u8 `[n, 3, side, side]` on the device."""
+    """Square images of one size as u8 `[n, 3, side, side]` on the device."""
 
     def __init__(self, pictures, device):
         self.device, self.side = torch.device(device), pictures.shape[1]
@@ -44,7 +44,7 @@ class Pictures:
             self.full.append(part)
             if self.side >= HALVED:
                 even = part[..., : self.side // 2 * 2, : self.side // 2 * 2].float()
-                # OpenCV rounds the mean of four up.
+                # OpenCV rounds halves of the mean of four up.
                 self.half.append((functional.avg_pool2d(even, 2) + 0.5).byte())
         self.full = torch.cat(self.full)
         self.half = torch.cat(self.half) if self.half else None
@@ -58,7 +58,7 @@ class Pictures:
         if not blocks or self.half is None:
             return sampled(self.full[rows].float(), back, side, border)
         whole = sampled(self.full[rows].float(), back, side, border)
-        # In the halved picture a pixel's centre lies at `(x - 0.5) / 2`.
+        # In the image of half the side a pixel's centre is at `(x - 0.5) / 2`.
         halved = torch.cat([back[:, :, :2] / 2, (back[:, :, 2:] - 0.5) / 2], 2)
         halved = sampled(self.half[rows].float(), halved, side, border)
         shrink = scale(back)
@@ -66,10 +66,10 @@ class Pictures:
 
 
 def sampled(pictures, back, side, border="zeros"):
-    """Bilinear samples of `[n, 3, h, w]` where `back` `[n, 2, 3]` sends a view's pixels."""
+    """Bilinear samples of `[n, 3, h, w]` at the view's pixels mapped by `back` `[n, 2, 3]`."""
     height, width = pictures.shape[2:]
     size = torch.tensor([width, height], dtype=back.dtype, device=back.device)
-    # From pixel centres of both to the coordinates of `affine_grid`, -1 to 1 between edges.
+    # From pixel centres to the coordinates of `affine_grid`, -1 to 1 between edges.
     linear = back[:, :, :2] * (side / size)[None, :, None]
     middle = back[:, :, :2].sum(2) * ((side - 1) / 2) + back[:, :, 2]
     shift = (2 * middle + 1) / size - 1
@@ -79,12 +79,12 @@ def sampled(pictures, back, side, border="zeros"):
 
 
 def apply(matrices, points):
-    """Points `[n, k, 2]` sent by `[n, 2, 3]`."""
+    """Points `[n, k, 2]` transformed by `[n, 2, 3]`."""
     return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
 
 
 def compose(second, first):
-    """The matrix `[n, 2, 3]` that does the first, then the second."""
+    """The matrix `[n, 2, 3]` of the first transform, then the second."""
     linear = second[:, :, :2] @ first[:, :, :2]
     shift = second[:, :, :2] @ first[:, :, 2:] + second[:, :, 2:]
     return torch.cat([linear, shift], 2)
@@ -103,7 +103,7 @@ def inverse(matrices):
 
 
 def similarity(linear_x, linear_y, shift):
-    """`[n, 2, 3]` of the turn and scale `x + iy` and a shift `[n, 2]`."""
+    """`[n, 2, 3]` of rotation and scale `x + iy` and a shift `[n, 2]`."""
     rows = torch.stack([linear_x, -linear_y, linear_y, linear_x], 1).reshape(-1, 2, 2)
     return torch.cat([rows, shift[:, :, None]], 2)
 

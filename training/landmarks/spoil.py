@@ -1,6 +1,6 @@
-"""Spoils views as pictures are spoiled, a whole batch at once on the device.
+"""Degradations of views, a whole batch at once on the device.
 
-Each kind befalls a fixed share of a batch, the views drawn anew for each kind.
+Each kind affects a fixed fraction of a batch, with views drawn independently for each kind.
 """
 
 import cv2
@@ -11,26 +11,26 @@ from torch.nn import functional
 from geometry import EYES, VIEW
 from jpeg import Jpeg
 
-# Shares of the batch: something before the face, grey, other tones, noise, JPEG.
+# Fractions of the batch: occlusion, grey, tone, noise, JPEG.
 COVERED, GREY, TONED, NOISY, COMPRESSED = 0.25, 0.12, 0.8, 0.3, 0.3
-# One of these at most: a Gaussian blur, coarser pixels, a blur along a line.
+# At most one of these: Gaussian blur, low resolution, motion blur.
 BLURRED, COARSE, MOVED = 0.15, 0.25, 0.08
-# A part of the batch is left as it is.
+# A part of the batch is not degraded.
 CLEAN = 0.15
 # Standard deviations of the blur, and sides to which a view is reduced.
 SIGMAS, SIDES = np.geomspace(0.4, 2.5, 48), np.arange(VIEW // 4, VIEW * 9 // 10 + 1)
-# Longest line of a blur, in pixels.
+# Maximum length of the motion blur, in pixels.
 LONGEST = 7
 
 
 def blurs():
-    """What a Gaussian does to a column of pixels, `[VIEW, VIEW]` for each deviation."""
+    """Gaussian blur of a column of pixels, `[VIEW, VIEW]` for each standard deviation."""
     column = np.eye(VIEW, dtype=np.float32)
     return np.stack([cv2.GaussianBlur(column, (1, 2 * int(np.ceil(3 * s)) + 1), s) for s in SIGMAS])
 
 
 def coarsenings():
-    """What reducing by areas and enlarging does to a column, for each side."""
+    """Area reduction and enlargement of a column of pixels, for each side."""
     column = np.eye(VIEW, dtype=np.float32)
     small = [cv2.resize(column, (VIEW, int(side)), interpolation=cv2.INTER_AREA) for side in SIDES]
     return np.stack([cv2.resize(s, (VIEW, VIEW), interpolation=cv2.INTER_LINEAR) for s in small])
@@ -50,13 +50,13 @@ class Spoiler:
         return torch.randn(shape, generator=self.generator, device=self.device)
 
     def some(self, count, *shares):
-        """Disjoint random rows, as many as the shares say."""
+        """Disjoint random rows by the given fractions."""
         order = torch.randperm(count, generator=self.generator, device=self.device)
         counts = [round(share * count) for share in shares]
         return order.split([*counts, count - sum(counts)])
 
     def __call__(self, views, points):
-        """Views `[n, 3, VIEW, VIEW]` of 0..255 with their points, spoiled."""
+        """Views `[n, 3, VIEW, VIEW]` of 0..255 with their points, degraded."""
         clean = self.some(len(views), CLEAN)[0]
         as_it_was = views[clean]
         for share, spoil in (
@@ -79,7 +79,7 @@ class Spoiler:
         return views.index_copy(0, rows, spoil(views[rows], rows).round().clamp(0, 255))
 
     def covered(self, views, points):
-        """Something before the face: a box or an oval of one colour, noisy or not."""
+        """Occlusion: a box or an ellipse of one colour, noisy or not."""
         count = len(views)
         patch = self.uniform(0, 256, count, 3, 1, 1).floor()
         strength = self.uniform(5, 50, count, 1, 1, 1) * (self.uniform(0, 1, count, 1, 1, 1) < 0.5)
@@ -102,7 +102,7 @@ class Spoiler:
         return torch.einsum("c,nchw->nhw", weights, views)[:, None].expand_as(views)
 
     def toned(self, views):
-        """Random gamma, contrast, brightness and colour balance, as `tone` of the detector."""
+        """Random gamma, contrast, brightness and colour balance, as `coloured` of the detector's views."""
         count = len(views)
         strength = torch.where(self.uniform(0, 1, count, 1, 1, 1) < 0.2, 2.0, 1.0)
         gamma = (0.35 * strength * self.normal(count, 1, 1, 1)).exp()
@@ -112,7 +112,7 @@ class Spoiler:
         return ((views / 255) ** gamma * gain + shift).clamp(0, 1) * 255
 
     def resampled(self, views, maps):
-        """One of the maps on the columns and on the rows of each view."""
+        """One of the matrices applied to the columns and the rows of each view."""
         which = torch.randint(len(maps), (len(views),), generator=self.generator, device=self.device)
         chosen = maps[which][:, None]
         return chosen @ views @ chosen.transpose(2, 3)
@@ -123,7 +123,7 @@ class Spoiler:
         pixel = torch.arange(-span, span + 1, device=self.device)
         x, y = pixel.float(), pixel.float()[:, None]
         along, across = x * turn.cos() + y * turn.sin(), y * turn.cos() - x * turn.sin()
-        # A line of one pixel's breadth, soft at its edges.
+        # A line one pixel wide, anti-aliased.
         kernel = (1 - across.abs()).clamp(min=0) * (length / 2 + 0.5 - along.abs()).clamp(0, 1)
         kernel = kernel / kernel.sum((1, 2), keepdim=True)
         kernel = kernel.repeat_interleave(3, 0)[:, None]

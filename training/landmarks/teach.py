@@ -1,9 +1,9 @@
 """The teacher's landmarks of all faces of a set, averaged over many views, on the device.
 
-The same as `labels.py` does for one face: each is turned upright and shown at several
-sizes, moved and turned a little, plain and mirrored, and the mean of what the teacher
-says is taken, without the views that differ from the others. A set is `Pictures` of one
-face each, in the middle. Coordinates of this file count from the picture's outer corner.
+The batched form of `labels.py`: each face is turned upright and passed to the teacher at
+several sizes, slightly shifted and rotated, plain and mirrored, and the mean of the outputs
+is taken without outliers. A set is `Pictures` of one face each, in the middle. Coordinates
+in this file count from the image's outer corner.
 """
 
 import time
@@ -16,23 +16,23 @@ from geometry import MIRRORED
 from labels import GRID, LEAST_SEEN, OUTLIER, RESIZE, SIZES, TURN
 from pictures import apply, inverse, scale, similarity
 
-# Sides, as shares of the picture's, of the views in which the face is first looked for.
+# Sides, as fractions of the image's, of the views in which the face is first searched.
 FIRST = {224: (0.43, 0.57, 0.79, 1.0), 112: (0.72, 1.0, 1.36)}
-# Sizes of the face in the first upright views, by which the others are turned.
+# Sizes of the face in the first upright views, which determine the rotation of the others.
 UPRIGHT = (100.0, 130.0)
-# Mean score over the first views, from which on there is a face.
+# Minimum mean score over the first views for a face.
 CERTAIN = 0.62
-# Views between two looks at the clock: each size, plain and mirrored.
+# Views between two readings of the clock: each size, plain and mirrored.
 ROUND = 2 * len(SIZES)
-# Pixels of the views that the teacher sees at once.
+# Pixels of the views in one batch of the teacher.
 AT_ONCE = {"cuda": 1 << 24, "cpu": 1 << 20}
 
 
 def look(teacher, pictures, rows, linear, middle, aim, side, mirrored, reach):
-    """Faces `[n, 15]` of one view each in the pictures' pixels, and which were seen.
+    """Faces `[n, 15]` of one view each in pixels of the images, and which were found.
 
-    A view is turned and scaled by `linear` `[n, 2, 2]`, and the picture's point `middle`
-    lies at `aim` in it, up to `reach` pixels from which the face's centre is looked for.
+    A view is rotated and scaled by `linear` `[n, 2, 2]`; the image's point `middle` is at
+    `aim` in it, and the face's centre is searched within `reach` pixels of that.
     """
     way = aim - (linear @ middle[:, :, None])[:, :, 0]
     # From outer corners to the centres of the first pixels.
@@ -60,7 +60,7 @@ def look(teacher, pictures, rows, linear, middle, aim, side, mirrored, reach):
 
 
 def shrunk(pictures, rows, matrices, side):
-    """Views of which each pixel is a mean of many: a Gaussian of 0.45 pixels."""
+    """Anti-aliased views: a Gaussian of 0.45 pixels."""
     half = torch.tensor([[2.0, 0, 0.5], [0, 2, 0.5]], device=matrices.device)
     finer = torch.cat([half[:, :2] @ matrices[:, :, :2], half[:, :2] @ matrices[:, :, 2:] + half[:, 2:]], 2)
     fine = pictures.views(rows, finer, 2 * side, blocks=False)
@@ -72,7 +72,7 @@ def shrunk(pictures, rows, matrices, side):
 
 
 def of_all(pictures, rows, side, ask):
-    """`ask(part)` for parts of the rows that fit on the device, put together."""
+    """`ask(part)` for parts of the rows that fit on the device, concatenated."""
     count = max(1, AT_ONCE[pictures.device.type] // side**2)
     answers = [ask(slice(start, start + count)) for start in range(0, len(rows), count)]
     return [torch.cat(parts) for parts in zip(*answers)]
@@ -85,7 +85,7 @@ def stage(size):
 
 @torch.inference_mode()
 def found(teacher, pictures):
-    """Rough faces `[n, 15]` of all pictures, and whether there is one."""
+    """Rough faces `[n, 15]` of all images, and whether there is one."""
     rows = torch.arange(len(pictures), device=pictures.device)
     looks = []
     for share in FIRST[pictures.side]:
@@ -110,14 +110,14 @@ def found(teacher, pictures):
 
 
 def median(values, seen):
-    """Medians `[n, ...]` of the seen ones of `[n, views, ...]`; nothing seen gives zeros."""
+    """Medians `[n, ...]` over the found ones of `[n, views, ...]`; zeros if none was found."""
     seen = seen.reshape(*seen.shape, *[1] * (values.ndim - 2))
     masked = torch.where(seen, values, torch.nan)
     return torch.nanquantile(masked.double(), 0.5, dim=1).nan_to_num().float()
 
 
 def upright(teacher, pictures, rows, faces, points, size, mirrored, generator=None):
-    """Points `[n, 5, 2]` of one upright view of each face, and which were seen."""
+    """Points `[n, 5, 2]` of one upright view of each face, and which were found."""
     side = stage(size)
     chance = torch.rand(len(rows), 4, generator=generator, device=rows.device) * 2 - 1
     chance = chance if generator else torch.zeros_like(chance)
@@ -127,7 +127,7 @@ def upright(teacher, pictures, rows, faces, points, size, mirrored, generator=No
         eyes = chosen[:, 1] - chosen[:, 0]
         down = chosen[:, 3:].mean(1) - chosen[:, :2].mean(1)
         eyes, down = (functional.normalize(way, dim=1) for way in (eyes, down))
-        # The eyes' line and the line down the face, which a turned head moves apart.
+        # The line of the eyes and the vertical of the face, not perpendicular for a turned head.
         along = eyes + torch.stack([down[:, 1], -down[:, 0]], 1)
         turn = torch.deg2rad(TURN * chance[part, 0]) - torch.atan2(along[:, 1], along[:, 0])
         target = size * torch.exp(RESIZE * chance[part, 1])
@@ -145,13 +145,13 @@ def upright(teacher, pictures, rows, faces, points, size, mirrored, generator=No
 def label(teacher, pictures, views, until, generator, name):
     """Labels of a set, as numpy: `picture`, `box`, `points`, `spread`, `views`.
 
-    Up to `views` views of each face, fewer where the clock (`time.monotonic`) passes
-    `until` before.
+    Up to `views` views of each face, fewer if the clock (`time.monotonic`) passes `until`
+    first.
     """
     begun = time.monotonic()
     faces, certain = found(teacher, pictures)
     rows = certain.nonzero()[:, 0]
-    # Alike sizes together: whether a view is shrunk is decided for a part at once.
+    # Similar sizes together: whether a view is reduced is decided for a part as a whole.
     rows = rows[(faces[rows, 3] * faces[rows, 4]).argsort()]
     faces = faces[rows]
     points = faces[:, 5:].reshape(-1, 5, 2)
@@ -163,7 +163,7 @@ def label(teacher, pictures, views, until, generator, name):
     answers, order = [], torch.argsort(rows)
     for number in range(views):
         if number % ROUND == 0 and answers:
-            # The device is behind the host: wait for it before the clock is read.
+            # The device runs asynchronously: wait for it before the clock is read.
             answers[-1][1].sum().item()
             if time.monotonic() > until:
                 break
@@ -199,7 +199,7 @@ def mean(points, seen, faces, mirrored):
     near = seen & (away <= OUTLIER * median(away, seen)[:, None])
     sides = [near & (mirrored == side) for side in (False, True)]
     count = [side.sum(1) for side in sides]
-    # As much of the mirror as of the plain views: the teacher is not symmetric.
+    # Plain and mirrored views with equal weight: the teacher is not symmetric.
     halves = [
         torch.where(side[:, :, None, None], points, 0).sum(1) / number.clamp(min=1)[:, None, None]
         for side, number in zip(sides, count)

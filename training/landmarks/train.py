@@ -1,4 +1,4 @@
-"""Labels the faces and trains the landmark network on them, by the clock; see README.md."""
+"""Labels the faces and trains the landmark network within a given time; see README.md."""
 
 import time
 
@@ -27,21 +27,22 @@ from yunet import Teacher  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ["step", "seconds", "rate", "loss", "one_p50", "one_p95", "two_p50", "two_p95"]
-# Errors below this share of the eye distance are the teacher's noise. Faces of which the
-# mean error is beyond `TAIL` count twice for what is beyond.
+# Errors below this fraction of the inter-eye distance are the teacher's noise. The part of
+# a face's mean error beyond `TAIL` counts twice.
 SMOOTH, TAIL = 0.02, 0.04
-# In a profile the eyes nearly meet: errors are shares of at least so many pixels.
+# In a profile the eyes nearly coincide: errors are relative to at least this many pixels.
 LEAST_EYES = 0.5 * EYES
-# Shares of the time by which the labels of the whole pictures and of all are made, at most.
+# Fractions of the time by which the labels of the whole images, and all labels, are made at
+# the latest.
 LABELLED = (0.2, 0.4)
-# Views of a face of each set, at most.
+# Maximum number of views per face of each set.
 VIEWS = (48, 32)
-# Share of the whole pictures in a batch, and share of the time from which on there are
-# no others: the labels of aligned crops are less exact.
+# Fraction of whole images in a batch, and fraction of the time after which there are only
+# those: the labels of aligned crops are less exact.
 WHOLE, WHOLE_ONLY = 0.4, 0.7
-# What the label of an aligned crop is worth.
+# Weight of the label of an aligned crop.
 CROP_WORTH = 0.7
-# Seconds kept for the last measurement and the files.
+# Seconds reserved for the last evaluation and the files.
 RESERVE = 4.0
 
 
@@ -54,10 +55,10 @@ def say(*parts):
 
 
 def sets_of(options, device, generator):
-    """The faces to learn from, as sets, and those held out; writes their labels."""
+    """The training faces, as sets, and the held-out ones; writes their labels."""
     teacher = Teacher(options.teacher, device)
     names, pictures = read(options.archive, options.limit)
-    say(f"{len(names)} pictures read")
+    say(f"{len(names)} images read")
     pictures = Pictures(pictures, device)
     until = [BEGUN + share * options.seconds for share in LABELLED]
     labels = label(teacher, pictures, VIEWS[0], until[0], generator, "pictures")
@@ -71,14 +72,14 @@ def sets_of(options, device, generator):
             hidden = {Path(name).stem for name, chosen in zip(names, hidden) if chosen}
             sets.append(aligned(options, teacher, hidden, weights, until[1], generator))
         except Exception:
-            # The pictures alone are enough to train on.
+            # The whole images alone are enough for training.
             traceback.print_exc()
             say("no aligned faces")
     return sets, aside
 
 
 def aligned(options, teacher, hidden, weights, until, generator):
-    """The aligned faces but those of held-out pictures."""
+    """The aligned faces except those of held-out images."""
     faces = np.load(options.aligned, mmap_mode="r")[: options.limit]
     pictures = Pictures(faces, teacher.device)
     say(f"{len(pictures)} aligned faces read")
@@ -86,7 +87,7 @@ def aligned(options, teacher, hidden, weights, until, generator):
     labels["points"] = corrected(labels["points"], weights)
     kept = labels["spread"] <= WIDEST_SPREAD
     if options.aligned_names:
-        # `12_0.webp` is the first face of picture 12.
+        # `12_0.webp` is the first face of image 12.
         names = options.aligned_names.read_text().split()
         shown = np.array([Path(name).stem.split("_")[0] in hidden for name in names])
         kept &= ~shown[labels["picture"]]
@@ -102,7 +103,7 @@ def look(network, views):
 
 @torch.no_grad()
 def errors(network, faces, looks=2, seed=5, part=256):
-    """Mean point errors after each look as shares of the eye distance, `[looks, n]`."""
+    """Mean point errors after each pass as fractions of the inter-eye distance, `[passes, n]`."""
     device = faces.points.device
     generator = torch.Generator(device).manual_seed(seed)
     template = torch.tensor(TEMPLATE, dtype=torch.float32, device=device)
@@ -124,7 +125,7 @@ def errors(network, faces, looks=2, seed=5, part=256):
 
 
 def loss_of(points, truth, worth):
-    """Smooth L1 of the points' distances, as shares of the face's own eye distance."""
+    """Smooth L1 of the points' distances, as fractions of the face's own inter-eye distance."""
     eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=LEAST_EYES)
     away = torch.sqrt((points - truth).square().sum(-1) + 1e-4) / eyes[:, None]
     smooth = torch.where(away < SMOOTH, away.square() / (2 * SMOOTH), away - SMOOTH / 2).mean(1)
@@ -137,7 +138,7 @@ class Trainer:
         fused = next(network.parameters()).is_cuda
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2, fused=fused)
         pairs = zip(self.average.state_dict().values(), network.state_dict().values())
-        # What batch norms count is not needed: their momentum is fixed.
+        # The counter of batch norms is not needed: their momentum is fixed.
         self.pairs = [pair for pair in pairs if pair[0].dtype.is_floating_point]
 
     def step(self, batch, rate, layout):
@@ -158,7 +159,7 @@ class Trainer:
 
 
 def fastest(network, batches, steps=8):
-    """The memory layout in which a step takes the least time."""
+    """The memory layout with the fastest step."""
     spent = {}
     for layout in (torch.contiguous_format, torch.channels_last):
         trial = Trainer(copy.deepcopy(network).to(memory_format=layout), 1e-3)
@@ -167,12 +168,12 @@ def fastest(network, batches, steps=8):
                 begun = time.monotonic()
             trial.step(batches.next(), 1e-4, layout).item()
         spent[layout] = (time.monotonic() - begun) / steps
-    say("seconds a step:", {str(layout): round(value, 4) for layout, value in spent.items()})
+    say("seconds per step:", {str(layout): round(value, 4) for layout, value in spent.items()})
     return min(spent, key=spent.get)
 
 
 def write(average, output, note):
-    """The files of the network as it is now, each replaced at once."""
+    """Writes the files of the current network, each replaced atomically."""
     network = copy.deepcopy(average).cpu().to(memory_format=torch.contiguous_format)
     if not all(torch.isfinite(value).all() for value in network.state_dict().values()):
         raise ValueError("the weights are not finite")
@@ -187,23 +188,23 @@ def main():
     shared = ROOT.parent / "shared/data"
     parser.add_argument("--archive", type=Path, default=shared / "fairface-original-224.tar")
     parser.add_argument("--aligned", type=Path, help="aligned faces, u8 RGB [n, 112, 112, 3] as .npy")
-    parser.add_argument("--aligned-names", type=Path, help="their names, to keep held-out pictures out")
+    parser.add_argument("--aligned-names", type=Path, help="their names, to exclude held-out images")
     parser.add_argument("--teacher", type=Path, default=shared / "models/yunet_n_dynamic.onnx")
     parser.add_argument("--output", type=Path, default=ROOT / "target/landmarks")
-    parser.add_argument("--seconds", type=float, default=165, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=165, help="time limit of the whole run")
     parser.add_argument("--widths", choices=WIDTHS, default="wide")
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--every", type=float, default=15, help="seconds between measurements")
-    parser.add_argument("--limit", type=int, help="pictures of each set, for trying it out")
+    parser.add_argument("--every", type=float, default=15, help="seconds between evaluations")
+    parser.add_argument("--limit", type=int, help="number of images of each set, for trying out")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
 
     options.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
-    # The teacher's labels are made in full precision, and in views of too many sizes for
-    # cuDNN to look for the fastest way of each.
+    # The teacher's labels are computed in full precision, and in views of too many sizes for
+    # cuDNN to search the fastest algorithm for each.
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(options.device)
     generator = torch.Generator(device).manual_seed(options.seed)
@@ -211,7 +212,7 @@ def main():
     sets, aside = sets_of(options, device, generator)
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    say("faces:", *(len(faces) for faces in sets), f"to learn from, {len(aside)} held out")
+    say("faces:", *(len(faces) for faces in sets), f"for training, {len(aside)} held out")
 
     spoiler = Spoiler(device, generator)
     whole = round(options.batch * WHOLE)
@@ -240,7 +241,7 @@ def train(trainer, batches, exact, aside, layout, options):
         total = total + trainer.step(batch, rate, layout)
         counted += 1
         if trainer.steps % 16 == 0:
-            # The device is behind the host: wait for it before the clock is read.
+            # The device runs asynchronously: wait for it before the clock is read.
             total.item()
         last = seconds() >= end
         if last or seconds() - measured >= options.every:
@@ -255,7 +256,7 @@ def train(trainer, batches, exact, aside, layout, options):
             try:
                 write(trainer.average, options.output, note)
             except Exception:
-                # A file less is no reason to end the run.
+                # A failed write must not end the run.
                 traceback.print_exc()
             measured = seconds()
         if last:

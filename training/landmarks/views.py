@@ -1,4 +1,4 @@
-"""The held-out faces, and views as wrong as the detector's landmarks are."""
+"""The held-out faces, and views with the errors of the detector's landmarks."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from geometry import EYES, VIEW, apply, fit, warp
 from pictures import read
 
 HELD_OUT = 10
-# A face whose teacher's answers differ by more is not learnt from.
+# A face for which the teacher's outputs spread by more is not used.
 WIDEST_SPREAD = 0.15
-# Standard deviations of the rough landmarks' errors: shift in eye distances, turn in
-# degrees, logarithm of the size. A part of the views is off by `WORSE` times as much.
+# Standard deviations of the rough landmarks' errors: shift in inter-eye distances, rotation
+# in degrees, logarithm of the size. A part of the views has `WORSE` times these errors.
 SHIFT, TURN, RESIZE = 0.055, 3.5, 0.06
 WORSE, WORSE_SHARE = 2.2, 0.3
 
 
 def held_out(names, seed=4):
-    """Which pictures are the detector's held-out tenth, by the names of all pictures."""
+    """Which images are the detector's held-out tenth, by the names of all images."""
     order = np.random.default_rng(seed).permutation(np.argsort(names))
     chosen = np.zeros(len(order), bool)
     chosen[order[: len(order) // HELD_OUT]] = True
@@ -23,14 +23,14 @@ def held_out(names, seed=4):
 
 
 class Faces:
-    """The held-out faces of which the teacher is sure, from the archive and `landmarks.npz`."""
+    """The held-out faces with consistent labels, from the archive and `landmarks.npz`."""
 
     def __init__(self, archive, labels):
         labels = np.load(labels)
         mine = held_out(labels["names"])[labels["picture"]] & (labels["spread"] <= WIDEST_SPREAD)
         self.pictures = read(archive)[1]
         self.picture = labels["picture"][mine]
-        # From the picture's outer corner to the centre of its first pixel.
+        # From the image's outer corner to the centre of its first pixel.
         self.points = labels["points"][mine].astype(np.float64) - 0.5
 
     def __len__(self):
@@ -41,7 +41,7 @@ class Faces:
 
 
 def off(rng, matrix):
-    """A view's matrix by landmarks that are a little wrong."""
+    """A view's matrix by slightly wrong landmarks."""
     strength = WORSE if rng.random() < WORSE_SHARE else 1.0
     shift = rng.normal(0, SHIFT * strength, 2) * EYES
     turn = np.deg2rad(rng.normal(0, TURN * strength))
@@ -53,6 +53,6 @@ def off(rng, matrix):
 
 
 def sample(rng, picture, points):
-    """A view u8 RGB `[VIEW, VIEW, 3]`, not spoiled, and its points `[5, 2]`."""
+    """A view u8 RGB `[VIEW, VIEW, 3]`, not degraded, and its points `[5, 2]`."""
     matrix = off(rng, fit(points))
     return warp(np.ascontiguousarray(picture), matrix), apply(matrix, points)

@@ -50,7 +50,7 @@ def export(network, path, note=""):
 
 
 def save(network, path, note=""):
-    """By the names of `net.py`, f32, a weight and a bias a convolution."""
+    """By the names of `net.py`, f32, one weight and one bias per convolution."""
     network = network.eval().cpu()
     tensors = {}
 

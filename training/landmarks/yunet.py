@@ -1,6 +1,6 @@
-"""The teacher on many views at once: its ONNX graph, run by torch.
+"""The teacher on many views at once: its ONNX graph, run by PyTorch.
 
-Only what `yunet_n_dynamic.onnx` holds is understood. The outputs are decoded as in
+Only the operators of `yunet_n_dynamic.onnx` are supported. The outputs are decoded as in
 `training/detector/decode.py`.
 """
 
@@ -10,12 +10,12 @@ from onnx import numpy_helper
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)
-# As the labels of one view at a time: least score, and overlap of what is one face.
+# As in `labels.py`: minimum score, and overlap of candidates of one face.
 SUSPECTED, OVERLAP = 0.3, 0.45
 
 
 class Teacher:
-    """The graph's nodes in their order, its numbers on the device."""
+    """The graph's nodes in order, with its weights on the device."""
 
     def __init__(self, path, device):
         graph = onnx.load(str(path)).graph
@@ -27,7 +27,7 @@ class Teacher:
         self.constants = {}
         for tensor in graph.initializer:
             value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
-            # Whole numbers are shapes, which are worked out on the host.
+            # Integers are shapes, which are computed on the host.
             self.constants[tensor.name] = value.to(device) if value.is_floating_point() else value
 
     @torch.inference_mode()
@@ -39,11 +39,12 @@ class Teacher:
         return {name: values[name] for name in self.outputs}
 
     def central(self, views, middle, reach):
-        """Of each view the face nearest to where it should be.
+        """The face of each view nearest to its expected position.
 
-        Views are RGB; `middle` `[n, 2]` in pixels from the outer corner, `reach` `[n]` how
-        far from it a face's centre may lie. Returns faces `[n, 15]` (score, x, y, w, h,
-        points), the mean of the candidates of one face weighted by score, and which there are.
+        Views are RGB; `middle` `[n, 2]` is that position in pixels from the outer corner,
+        `reach` `[n]` the maximum distance of the face's centre from it. Returns faces
+        `[n, 15]` (score, x, y, w, h, points), each the mean of its candidates weighted by
+        score, and which were found.
         """
         outputs = self.run(views.flip(1))
         faces = torch.cat([decoded(outputs, stride, views.shape[3] // stride) for stride in STRIDES], 1)

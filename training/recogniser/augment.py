@@ -1,7 +1,7 @@
-"""What `degrade.py` does to one picture, done to many at once on the device.
+"""The degradations of `degrade.py` for many images at once on the device.
 
-Pictures are `[B, 3, 112, 112]`, RGB, 0 to 255, f32; strengths `[B]`, 0 to 1. A kind
-gives the pictures and where they are hidden (`[B, 112, 112]`, or None).
+Images are `[B, 3, 112, 112]`, RGB, 0 to 255, f32; strengths `[B]`, 0 to 1. A kind
+gives the images and the mask of what is occluded (`[B, 112, 112]`, or None).
 """
 
 import functools
@@ -24,7 +24,7 @@ SIZE = 112
 
 @functools.cache
 def on(device, make):
-    """What `make` gives for the device; once, since each copy waits for the device."""
+    """The result of `make` for the device; cached, since each copy waits for the device."""
     return make(device)
 
 
@@ -40,7 +40,7 @@ def uniform(like, low=0.0, high=1.0, shape=None):
 
 
 def filtered(x, kernels):
-    """Each picture by its own kernel `[B, K, K']`."""
+    """Each image with its own kernel `[B, K, K']`."""
     high, wide = kernels.shape[1] // 2, kernels.shape[2] // 2
     x = F.pad(x, (wide, wide, high, high), mode="reflect")
     flat = x.reshape(1, -1, *x.shape[2:])
@@ -68,8 +68,8 @@ def motion(x, strength):
 
 
 def coarse(device):
-    """By the number of rows that a picture is reduced to (area) and brought back from
-    (linear): the matrix `[112, 112]` that does both to a column of pixels."""
+    """By the number of rows to which an image is reduced (area) and from which it is enlarged
+    (linear): the matrix `[112, 112]` of both for a column of pixels."""
     column = np.eye(SIZE, dtype=np.float32)
     small = [cv2.resize(column, (SIZE, rows), interpolation=cv2.INTER_AREA) for rows in range(1, SIZE + 1)]
     back = [cv2.resize(s, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR) for s in small]
@@ -102,7 +102,7 @@ def bright(x, strength):
 
 
 def occlusion(x, strength):
-    """A box, a third of them an oval, of one colour and some grain."""
+    """A box, in a third of the cases an ellipse, of one colour with some noise."""
     area = (0.08 + 0.52 * strength) * SIZE * SIZE
     wide = (area * uniform(x, 0.6, 1.7)).sqrt().round().clamp_max(SIZE)
     high = (area / wide).round().clamp_max(SIZE)
@@ -122,8 +122,8 @@ KINDS = [blur, motion, resolution, noise, jpeg, dark, bright, occlusion]
 
 
 def by_parts(x, masks, strength, kinds):
-    """Damages equal parts of the pictures, each by its kind, in place of a batch in
-    which every picture has its own kind."""
+    """Degrades equal parts of the batch, each by one kind, instead of choosing a kind for
+    every image."""
     order = torch.randperm(len(x), device=x.device)
     x, masks, strength = x[order], masks[order], strength[order]
     pictures, hidden = [], []
@@ -138,19 +138,19 @@ def by_parts(x, masks, strength, kinds):
 
 
 def damaged(x, strength):
-    """One kind by chance, and for three in ten a second one."""
+    """One random kind, and for three in ten a second one."""
     masks = torch.zeros_like(x[:, 0])
     x, masks = by_parts(x, masks, strength, KINDS)
     second = len(x) * 3 // 10
     if second:
-        # The first ones: which they are is by chance already, the first kind being so.
+        # The first ones: they are a random choice already, since their first kind is random.
         twice, over = by_parts(x[:second], masks[:second], strength[:second], KINDS)
         x, masks = torch.cat([twice, x[second:]]), torch.cat([over, masks[second:]])
     return x, masks
 
 
 def ways(degrees, zoom, shift, mirrored):
-    """Where a pixel of the face comes to lie, `[B, 2, 3]`, as `degrade.way` has it."""
+    """The transform of the face's pixels, `[B, 2, 3]`, as in `degrade.way`."""
     middle = (SIZE - 1) / 2
     angle = torch.deg2rad(degrees)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
@@ -163,7 +163,7 @@ def ways(degrees, zoom, shift, mirrored):
 
 
 def moved(x, matrices):
-    """The pictures, moved; outside is black, repeated or reflected, a third each."""
+    """The transformed images; outside is black, repeated or reflected, a third each."""
     back = inverse(matrices)
     at = on(x.device, places).reshape(-1, 2) @ back[..., :2].transpose(1, 2) + back[..., 2][:, None]
     grid = (at.reshape(len(x), SIZE, SIZE, 2) + 0.5) * 2 / SIZE - 1
@@ -174,15 +174,15 @@ def moved(x, matrices):
 
 
 def jitter(x, size=1.0):
-    """Ways of the misalignment that good landmarks leave; half are mirrored."""
+    """Transforms of the misalignment by good landmarks; half are mirrored."""
     normal = lambda: torch.randn(len(x), device=x.device)
     shift = 2 * size * torch.stack([normal(), normal()], 1)
     return ways(3 * size * normal(), torch.exp(0.04 * size * normal()), shift, uniform(x) < 0.5)
 
 
 def misaligned(x, strength):
-    """Turned, shifted and zoomed, each as much as chance has it."""
-    # Exponential chances over their sum: evenly over all ways to share.
+    """Rotated, shifted and zoomed, each by a random amount."""
+    # Exponential draws over their sum: uniform on the simplex.
     share = -uniform(x, 1e-6, 1, (len(x), 3)).log()
     share = share / share.sum(1, keepdim=True)
     share = (share * strength[:, None] * 1.5).clamp_max(1)
@@ -199,14 +199,14 @@ def relit(x):
 
 
 def smooth(x, cells, channels):
-    """Chance that changes slowly over the picture, `[B, C, 112, 112]`, of variance 1."""
+    """Smooth noise over the image, `[B, C, 112, 112]`, of variance 1."""
     grain = torch.randn(len(x), channels, cells, cells, device=x.device)
     return F.interpolate(grain, size=SIZE, mode="bicubic", align_corners=False)
 
 
 def new_faces(one, other):
-    """Faces that nobody has: of pairs of aligned faces the mean, or the one here and
-    the other there; a part of them as they are; all warped a little and tinted."""
+    """Faces that belong to nobody: pairs of aligned faces blended evenly or spatially, a part of
+    them unblended; all slightly warped and tinted."""
     other = torch.where((uniform(one) < 0.5)[:, None, None, None], other.flip(3), other)
     even = uniform(one, 0.3, 0.7)[:, None, None, None]
     patchy = torch.sigmoid(3 * smooth(one, 4, 1))

@@ -1,4 +1,4 @@
-"""What the network is shown at each step; a step's batch depends on the seed alone."""
+"""The batches of training; a step's batch depends on the seed alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import degrade
 from embedded import cached
 from space import unit
 
-# Masks are kept at two pixels a cell: a whole number of cells in patches of 8 and 14.
+# Masks have cells of two pixels: a whole number of cells in patches of 8 and 14.
 CELL = 2
 HELD_OUT = 2000
 MISALIGNED = 0.25
@@ -20,10 +20,10 @@ STRANGERS = 1024
 
 @dataclass
 class Pool:
-    """Degraded faces with the teacher's verdict on each."""
+    """Degraded faces with the utility of each, by the teacher."""
 
     pictures: np.ndarray  # [P, 112, 112, 3] u8
-    masks: np.ndarray  # [P, 56, 56] u8, 1 where the face is hidden
+    masks: np.ndarray  # [P, 56, 56] u8, 1 where the face is occluded
     face: np.ndarray  # [P] row of the face it was made from
     utility: np.ndarray  # [P] cosine of the centred embeddings, degraded and clean
 
@@ -36,8 +36,8 @@ def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, work: Path) -> Pool:
-    """Made once and kept in `work`; some are misaligned instead of damaged, and a
-    tenth of the rest is left as it is."""
+    """Made once and stored in `work`; some are misaligned instead of degraded, and a tenth of
+    the rest is unchanged."""
     stem = f"pool-{name}-{size}-{seed}"
     paths = [work / f"{stem}.{part}.npy" for part in ("pictures", "masks", "face")]
     if not paths[2].exists():
@@ -65,7 +65,7 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, wor
 
 @dataclass
 class Batches(torch.utils.data.Dataset):
-    """Batch `step`: first the fresh pictures, then those of the pool."""
+    """Batch `step`: first the fresh images, then those of the pool."""
 
     faces: np.ndarray
     blends: np.ndarray | None
@@ -75,7 +75,7 @@ class Batches(torch.utils.data.Dataset):
     pool: Pool
     batch: int
     pool_share: float
-    damage: float  # share of the fresh pictures that are damaged
+    damage: float  # fraction of the fresh images that are degraded
     steps: int
     seed: int
 
@@ -83,7 +83,7 @@ class Batches(torch.utils.data.Dataset):
         return self.steps
 
     def fresh(self, random):
-        """A picture that is made now, its row among the targets, hint and way."""
+        """A new image, its row among the targets, its hint and its transform."""
         blends = 0 if self.blends is None else len(self.blends)
         pick = int(random.integers(len(self.rows) + blends))
         if pick < len(self.rows):
@@ -93,7 +93,7 @@ class Batches(torch.utils.data.Dataset):
             blend = pick - len(self.rows)
             row = len(self.faces) + blend
             image, hint = self.blends[blend], self.hints[1][blend]
-        # The teacher barely tells a face from its mirror image, so the target stays.
+        # The teacher's embedding hardly changes under mirroring, so the target is kept.
         way = degrade.way_of_jitter(random)
         image = degrade.relit(degrade.moved(np.asarray(image), way, random), random)
         if random.random() < self.damage:
@@ -101,7 +101,7 @@ class Batches(torch.utils.data.Dataset):
         return image, row, hint, way
 
     def judged(self, pick, random):
-        """A picture of the pool, moved too little to change the teacher's verdict."""
+        """An image of the pool, shifted too little to change its utility."""
         way = degrade.way_of_jitter(random, 0.4)
         mask = degrade.moved(np.repeat(np.repeat(self.pool.masks[pick], CELL, 0), CELL, 1), way)
         return degrade.moved(np.asarray(self.pool.pictures[pick]), way, random), mask[::CELL, ::CELL]
@@ -119,10 +119,10 @@ class Batches(torch.utils.data.Dataset):
             "pictures": torch.from_numpy(np.stack(pictures + list(shown))),
             "targets": torch.from_numpy(self.targets[rows]),
             "strangers": torch.from_numpy(self.targets[random.integers(len(self.targets), size=STRANGERS)]),
-            # Of the fresh pictures.
+            # For the fresh images.
             "hints": torch.from_numpy(np.stack(hints)),
             "ways": torch.from_numpy(np.stack(ways)),
-            # Of the pool's pictures.
+            # For the images of the pool.
             "utility": torch.from_numpy(self.pool.utility[picks]),
             "masks": torch.from_numpy(np.stack(masks).astype(np.float32)),
         }

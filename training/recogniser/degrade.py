@@ -1,4 +1,4 @@
-"""Seeded damage to a face, one kind at a time or several, and where it lies."""
+"""Seeded degradations of a face, one kind at a time or several, and its misalignment."""
 
 import cv2
 import numpy as np
@@ -47,7 +47,7 @@ def bright(image, strength, random):
 
 
 def occlusion(image, strength, random):
-    """A plain or grainy box; the mask is 1 where the face is hidden."""
+    """A plain or noisy box; the mask is 1 where the face is occluded."""
     area = (0.08 + 0.52 * strength) * SIZE * SIZE
     wide = min(SIZE, int(round(np.sqrt(area * random.uniform(0.6, 1.7)))))
     high = min(SIZE, int(round(area / wide)))
@@ -64,7 +64,7 @@ KINDS = {f.__name__: f for f in (blur, motion, resolution, noise, jpeg, dark, br
 
 
 def one_of_any(image, strength, random):
-    """A kind by chance, and sometimes a second one. Returns picture and mask."""
+    """A random kind, and sometimes a second one. Returns image and mask."""
     mask = np.zeros((SIZE, SIZE), np.float32)
     kinds = list(KINDS)
     for _ in range(1 + (random.random() < 0.3)):
@@ -75,8 +75,8 @@ def one_of_any(image, strength, random):
 
 
 def way(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
-    """Where a pixel of the face comes to lie, `[2, 3]`: turned and zoomed about the
-    middle, then shifted, then mirrored."""
+    """The transform of the face's pixels, `[2, 3]`: rotated and zoomed about the middle, then
+    shifted, then mirrored."""
     middle = (SIZE - 1) / 2
     matrix = cv2.getRotationMatrix2D((middle, middle), degrees, zoom)
     matrix[:, 2] += shift
@@ -87,7 +87,7 @@ def way(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
 
 
 def moved(image, matrix, random=None):
-    """The picture, moved; what comes in from outside is black, or of a kind by chance."""
+    """The transformed image; outside is black, or by a random border mode."""
     borders = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT)
     border = borders[random.integers(3)] if random is not None else borders[0]
     return cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=border)
@@ -108,12 +108,12 @@ def zoom(image, strength, random):
     return moved(image, way(zoom=by if random.random() < 0.5 else 1 / by), random), None
 
 
-# What a wrong alignment does; apart, since detectors are there to prevent it.
+# Effects of wrong alignment; separate, since a detector should prevent them.
 MISALIGNMENTS = {f.__name__: f for f in (turn, shift, zoom)}
 
 
 def misaligned(image, strength, random):
-    """Turned, shifted and zoomed together, each as much as chance has it."""
+    """Rotated, shifted and zoomed, each by a random amount."""
     share = random.dirichlet([1, 1, 1]) * strength * 1.5
     for part, damage in zip(np.minimum(share, 1), MISALIGNMENTS.values()):
         image, _ = damage(image, part, random)
@@ -121,7 +121,7 @@ def misaligned(image, strength, random):
 
 
 def way_of_jitter(random, size=1.0):
-    """The misalignment that good landmarks leave, and a mirror image by chance."""
+    """The misalignment by good landmarks, with a random mirror image."""
     return way(random.normal(0, 3 * size), np.exp(random.normal(0, 0.04 * size)),
                random.normal(0, 2 * size, 2), random.random() < 0.5)
 

@@ -1,4 +1,4 @@
-"""Pictures' embeddings, kept in files."""
+"""Embeddings of images, stored in files."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def cached(path: Path, recogniser, pictures) -> np.ndarray:
-    """Embeddings from `path`, or computed and kept there. Resumes by chunks."""
+    """Embeddings from `path`, or computed and stored there. Resumes by chunks."""
     if path.exists():
         return np.load(path)
     part, chunk = path.with_suffix(".part.npy"), 2048

@@ -1,6 +1,6 @@
 """The figures of the model card, as Markdown, on standard output.
 
-LFW is seen here and nowhere else. Comparison scores are of single pictures,
+LFW is used here and nowhere else. Comparison scores are of single images,
 without mirror images.
 """
 
@@ -56,7 +56,7 @@ def sharpness(pictures):
 
 
 def half_degraded(pictures, seed):
-    """Every second picture, by chance, with one or two kinds of damage."""
+    """A random half of the images degraded in one or two ways."""
     out = np.array(pictures)
     chosen = np.random.default_rng([seed, 5]).permutation(len(out))[: len(out) // 2]
     for row in chosen:
@@ -74,7 +74,7 @@ def main():
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--series", type=int, default=200, help="held-out faces in each degradation series")
     p.add_argument("--agreement", type=int, default=1000, help="held-out faces compared with the teacher")
-    p.add_argument("--pairs", type=int, help="so many LFW comparisons, evenly taken, for a quick look")
+    p.add_argument("--pairs", type=int, help="number of LFW comparisons, evenly spaced, for a quick check")
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -99,7 +99,7 @@ def main():
                 damage(np.asarray(face), strength, np.random.default_rng([args.seed, 7, i]))[0]
                 if strength else face for i, face in enumerate(series)])
             rows.append(assess(net, made, device)[1:])
-        # One series a face, then the mean over faces.
+        # One series per face, then the mean over faces.
         rows = np.array(rows)
         means = [np.mean([spearman(-np.array(STRENGTHS), rows[:, which, i])
                           for i in range(len(series))]) for which in (0, 1)]
@@ -111,7 +111,7 @@ def main():
     if args.pairs:
         stride = max(1, len(pairs) // args.pairs)
         pairs = [pair for kind in "10" for pair in [p for p in pairs if p[2] == kind][::stride]]
-        # Mated and non-mated by turns, so that every fold has both.
+        # Mated and non-mated alternate, so that every fold has both.
         pairs = [p for both in zip(pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]) for p in both]
         used = sorted({row_of[n] for p in pairs for n in p[:2]})
         place = {row: i for i, row in enumerate(used)}
@@ -137,7 +137,7 @@ def main():
         }
         print(f"\npAUC-EDC x 1000, {title}, {len(pairs)} comparisons, FMR 1e-3, protocol `crfiqa`\n\n"
               "| quality | SFace | MobileFaceNet |\n|---|---|---|")
-        # The same for every model that is evaluated.
+        # Cached: independent of the model that is evaluated.
         stem = f"{title.replace(', ', '-').replace(' ', '-').lower()}-{len(shown)}-{args.seed}"
         judged = [cached(args.work / f"{stem}-{name}.npy", recogniser, shown)
                   for name, recogniser in (("sface", sface), ("mobilefacenet", mobile))]
@@ -148,13 +148,13 @@ def main():
         for e in judged:
             norm = np.linalg.norm(e, axis=1)
             norms.append(pauc(distance(e), mated, np.minimum(norm[a], norm[b])))
-            # A picture is as good as its worst mated comparison.
+            # The quality of an image is that of its worst mated comparison.
             worst = np.full(len(shown), np.inf)
             for side in (a, b):
                 np.minimum.at(worst, side[mated], similarity(e)[mated])
             oracles.append(pauc(distance(e), mated, np.minimum(worst[a], worst[b])))
         print(f"| the recogniser's embedding norm | {norms[0]:.1f} | {norms[1]:.1f} |")
-        print(f"| oracle | {oracles[0]:.1f} | {oracles[1]:.1f} |")
+        print(f"| theoretical best | {oracles[0]:.1f} | {oracles[1]:.1f} |")
 
 
 if __name__ == "__main__":

@@ -43,10 +43,10 @@ def write(net: Recogniser, path: Path) -> None:
 
 
 def read(net: Recogniser, path: Path) -> None:
-    """Loads a canonical file of the same shape, every tensor of it."""
+    """Loads all tensors of a canonical file of the same shape."""
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     bias = tensors.pop(KEY_BIAS, None)
     tensors["key_bias"] = torch.zeros_like(net.key_bias) if bias is None else bias
-    # A count of batches says nothing of the weights and is not in the file.
+    # The batch counters are not weights and are not in the file.
     tensors |= {k: v for k, v in net.state_dict().items() if k.endswith("num_batches_tracked")}
     net.load_state_dict(tensors)

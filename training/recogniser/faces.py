@@ -10,7 +10,7 @@ SIZE = 112
 
 
 def decoded(tar: Path, work: Path) -> tuple[np.ndarray, list[str]]:
-    """Pictures `[F, 112, 112, 3]` u8 RGB in the order of the tar, and their names."""
+    """Images `[F, 112, 112, 3]` u8 RGB in the order of the tar, and their names."""
     pixels, names = work / f"{tar.stem}.npy", work / f"{tar.stem}.names"
     if not names.exists():
         with tarfile.open(tar) as archive:
@@ -22,10 +22,10 @@ def decoded(tar: Path, work: Path) -> tuple[np.ndarray, list[str]]:
                 data = np.frombuffer(archive.extractfile(name).read(), np.uint8)
                 bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
                 if bgr is None or bgr.shape != (SIZE, SIZE, 3):
-                    raise SystemExit(f"{tar}: {name}: expected a {SIZE}x{SIZE} picture")
+                    raise SystemExit(f"{tar}: {name}: expected an image of {SIZE}x{SIZE} pixels")
                 out[row] = bgr[:, :, ::-1]
             out.flush()
-        # Written last: its presence says that the array is whole.
+        # Written last: its presence means that the array is complete.
         names.write_text("\n".join(listed))
     return np.load(pixels, mmap_mode="r"), names.read_text().split("\n")
 

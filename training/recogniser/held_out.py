@@ -1,6 +1,6 @@
-"""The faces that training never saw, as a tar: for the calibration of the model.
+"""Writes the held-out faces as a tar, for the calibration of the model.
 
-The same split as `train.py` and `evaluate.py` make of the same seed (`batches.split`).
+The split is that of `train.py` and `evaluate.py` for the same seed (`batches.split`).
 """
 
 import argparse
@@ -12,7 +12,7 @@ from batches import split
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("faces", type=Path, help="the tar that was trained on")
+    p.add_argument("faces", type=Path, help="the tar used in training")
     p.add_argument("output", type=Path, help="the tar to write")
     p.add_argument("--seed", type=int, default=0, help="that of the training")
     args = p.parse_args()

@@ -1,7 +1,7 @@
-"""What the teacher sees where: its last map, along the directions that vary most.
+"""The teacher's last feature map, along the directions of the largest variance.
 
-The student's last tokens must foretell it (a hint, Romero et al., ICLR 2015): 49
-places a picture teach more than one embedding does.
+The student's last tokens must predict it (a hint, Romero et al., ICLR 2015): 49 positions
+per image carry more information than one embedding.
 """
 
 from pathlib import Path
@@ -29,8 +29,8 @@ def directions(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cached(path: Path, teacher, pictures, basis: Path) -> np.ndarray:
-    """Hints `[B, 64, 7, 7]` f16 of all pictures, from `path` or made and kept there.
-    `basis` keeps the directions, which the first pictures ever seen decide."""
+    """Hints `[B, 64, 7, 7]` f16 of all images, from `path` or computed and stored
+    there. `basis` stores the directions, which are determined by the first images."""
     if path.exists():
         return np.load(path, mmap_mode="r")
     part, chunk = path.with_suffix(".part"), 1024
@@ -52,8 +52,8 @@ def cached(path: Path, teacher, pictures, basis: Path) -> np.ndarray:
 
 
 def under_patches(maps, ways, side: int):
-    """Hints `[B, N, 64]` at the centres of `side` squared patches of pictures that
-    were moved by `ways` `[B, 2, 3]` (pixels of the face to pixels of the picture)."""
+    """Hints `[B, N, 64]` at the centres of `side` squared patches of images
+    transformed by `ways` `[B, 2, 3]` (pixels of the face to pixels of the image)."""
     centre = (torch.arange(side, device=ways.device) + 0.5) * (SIZE / side) - 0.5
     y, x = torch.meshgrid(centre, centre, indexing="ij")
     back = inverse(ways.float())

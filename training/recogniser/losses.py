@@ -1,6 +1,6 @@
-"""What a batch costs: the distillation, and how well attention follows utility.
+"""The losses of a batch: distillation, and how well attention follows utility.
 
-A batch holds first the fresh pictures, then those that the teacher judged (README.md).
+A batch contains first the fresh images, then the assessed ones (README.md).
 """
 
 import math
@@ -16,14 +16,14 @@ CONTRAST_SCALE = 16.0
 HINT_WEIGHT = 1.0
 QUALITY_WEIGHT = 3.0
 MAP_WEIGHT = 0.3
-# Hidden patches should receive this much less, on the scale of utility.
+# Margin by which occluded patches should receive less, on the scale of utility.
 MAP_MARGIN = 0.3
 NAMES = ["distil", "contrast", "hint", "quality", "published", "map"]
 
 
 class Verdict(nn.Module):
-    """What training adds to the network, and the model does not keep: from the last
-    tokens to what the teacher sees there, and from scores to the scale of utility,
+    """Layers used in training only, not part of the model: from the last tokens to the
+    teacher's feature map, and from scores to the scale of utility,
     `exp(gain) * score + offset`, with the key bias and without."""
 
     def __init__(self, dim: int):
@@ -34,12 +34,12 @@ class Verdict(nn.Module):
 
 
 def to_patches(masks, tokens):
-    """Share of each patch that is hidden, `[B, N]`."""
+    """Occluded fraction of each patch, `[B, N]`."""
     return F.adaptive_avg_pool2d(masks[:, None], math.isqrt(tokens)).flatten(1)
 
 
 def map_gaps(per_patch, hidden):
-    """Visible minus hidden patches' mean, and which of the pictures have both."""
+    """Mean of visible minus mean of occluded patches, and which images have both."""
     share = hidden.mean(1)
     shown = 1 - hidden
     gap = ((per_patch * shown).sum(1) / shown.sum(1).clamp_min(1e-6)
@@ -48,13 +48,13 @@ def map_gaps(per_patch, hidden):
 
 
 def losses(net, verdict, batch, precision):
-    """The sum to descend, and its parts `[6]` (`NAMES`), unweighted."""
+    """The total loss, and its unweighted parts `[6]` (`NAMES`)."""
     target, utility = batch["targets"], batch["utility"]
     fresh = len(target) - len(utility)
     with precision:
         embedding, per_patch, added, tokens = net(batch["pictures"])
         foretold = verdict.hint(tokens[:fresh]).float()
-    # What the teacher itself no longer recognises is no lesson.
+    # Images that the teacher itself does not recognise carry no information.
     weight = torch.cat([torch.ones(fresh, device=target.device), utility.clamp(0, 1)])
     share = weight / weight.sum()
     embedding = F.normalize(embedding)

@@ -1,7 +1,7 @@
-"""Packs aligned faces into a few large pictures, to travel to a GPU elsewhere.
+"""Packs aligned faces into a few large images, for the transfer to a remote GPU.
 
-105 MB of a tar of 45,000 small files become 49 MB of mosaics of 1,024 faces. What that
-costs in quality misleads nobody: the teacher judges the pictures that come out of them.
+105 MB of a tar of 45,000 small files become 49 MB of mosaics of 1,024 faces. The loss of
+image quality does no harm: the teacher embeds the decoded images.
 """
 
 import argparse
@@ -18,17 +18,17 @@ COUNT = "count.txt"
 
 
 def packed(faces):
-    """At most `SIDE` squared faces as one picture, black where there is none."""
+    """At most `SIDE` squared faces as one image, black where there is none."""
     whole = np.zeros((SIDE * SIDE, SIZE, SIZE, 3), np.uint8)
     whole[: len(faces)] = faces
     return whole.reshape(SIDE, SIDE, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4).reshape(SIDE * SIZE, -1, 3)
 
 
 def unpacked(folder: Path):
-    """The faces `[F, 112, 112, 3]` u8 RGB of a folder that `main` made."""
+    """The faces `[F, 112, 112, 3]` u8 RGB of a folder written by `main`."""
     mosaics = sorted(folder.glob("*.avif"))
     if not mosaics or not (folder / COUNT).exists():
-        raise SystemExit(f"{folder}: mosaics (*.avif) and '{COUNT}' were expected: make them by mosaics.py")
+        raise SystemExit(f"{folder}: expected mosaics (*.avif) and '{COUNT}'; run mosaics.py to make them")
 
     def cells(path):
         picture = np.asarray(Image.open(path).convert("RGB"))

@@ -17,7 +17,7 @@ BATCH_NORM_EPS = 2e-5
 
 @dataclass(frozen=True)
 class Shape:
-    """The numbers that make the network."""
+    """The dimensions of the network."""
 
     patch: int
     dim: int
@@ -25,7 +25,7 @@ class Shape:
     heads: int
     mlp_ratio: int
     embedding_dim: int = 128
-    # Outputs of the embedding head's first linear; the width, unless said.
+    # Outputs of the embedding head's first linear layer; the width if None.
     hidden_dim: int | None = None
 
     @property
@@ -34,7 +34,7 @@ class Shape:
 
 
 SIZES = {
-    # 64 tokens: what two CPU cores can train.
+    # 64 tokens: can be trained on two CPU cores.
     "attn-fiqa-s": Shape(patch=14, dim=192, depth=6, heads=6, mlp_ratio=3),
     # 196 tokens, maps as fine as the paper's: for a GPU.
     "attn-fiqa-t": Shape(patch=8, dim=192, depth=8, heads=6, mlp_ratio=3, hidden_dim=128),
@@ -53,7 +53,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         if x.device.type == "cpu":
-            # PyTorch's fused attention is slow at so few tokens: in bf16 half of a step.
+            # PyTorch's fused attention is slow for so few tokens: in bf16 half of a step.
             scores = (q * k.shape[-1] ** -0.5) @ k.transpose(-1, -2)
             mixed = scores.softmax(-1).to(v.dtype) @ v
         else:
@@ -94,7 +94,7 @@ class Embed(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """Pictures `[B, 3, 112, 112]`, RGB, -1 to 1, in; embedding and attention out."""
+    """Images `[B, 3, 112, 112]`, RGB, -1 to 1, to embedding and attention."""
 
     def __init__(self, shape: Shape):
         super().__init__()
@@ -121,8 +121,8 @@ class Recogniser(nn.Module):
 
     def received(self, last_input):
         """Mean pre-softmax attention that each patch receives, over heads and
-        queries: published `[B, N]`, and what the key bias adds to every patch
-        `[B]`. The mean over patches of the first is the published score."""
+        queries: published `[B, N]`, and the contribution of the key bias to every
+        patch `[B]`. The mean over patches of the first is the published score."""
         attention = self.blocks[-1].attn
         batch, tokens, dim = last_input.shape
         head_dim = dim // attention.heads

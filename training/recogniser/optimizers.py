@@ -1,16 +1,16 @@
-"""Muon for the blocks' matrices, AdamW for all else, and their rates over a run."""
+"""Muon for the blocks' matrices, AdamW for the rest, and their learning rates over a run."""
 
 import torch
 
 from muon import Muon
 
 WEIGHT_DECAY = 0.05
-# Muon's rate, of AdamW's.
+# Muon's learning rate relative to AdamW's.
 MUON_SHARE = 3.0
 
 
 def optimizers(net, verdict, lr):
-    """All parameters of the network and the verdict, each in one of the two."""
+    """All parameters of the network and the training-only layers, each in one of the two."""
     matrices = {
         "qkv": [block.attn.qkv.weight for block in net.blocks],
         "proj": [block.attn.proj.weight for block in net.blocks],
@@ -29,7 +29,7 @@ def optimizers(net, verdict, lr):
 
 
 def set_rates(descent, lr, done, decay):
-    """Warm-up, then even, then down in a straight line over the last `decay` of the run."""
+    """Warm-up, then constant, then linear decay over the last `decay` of the run."""
     rate = lr * min(1.0, done / 0.02 + 1e-2, max(0.0, 1 - done) / decay)
     for optimizer in descent:
         for group in optimizer.param_groups:

@@ -1,7 +1,7 @@
-"""The teacher in PyTorch, for a GPU: judges pictures as fast as they are made.
+"""The teacher in PyTorch, for a GPU: embeds images as fast as they are made.
 
 Reads the ONNX file's tensors and the order of its layers, which is a plain chain of
-convolutions, batch norms and PReLUs and one linear at the end.
+convolutions, batch norms and PReLUs with one linear layer at the end.
 """
 
 import time
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 class Sface:
-    """Pictures `[B, 3, 112, 112]`, RGB, 0 to 255, to raw embeddings `[B, 128]` and the
+    """Images `[B, 3, 112, 112]`, RGB, 0 to 255, to raw embeddings `[B, 128]` and the
     last map `[B, 1024, 7, 7]`, both f32. In half precision on a GPU."""
 
     def __init__(self, path: Path, device: torch.device):
@@ -42,7 +42,7 @@ class Sface:
                 if norm:
                     self.layers.append((after, self.put(scale, device), self.put(shift, device)))
             elif node.op_type != "BatchNormalization":
-                raise SystemExit(f"{path}: a teacher of convolutions was expected, '{node.op_type}' was found")
+                raise SystemExit(f"{path}: expected a teacher of convolutions, found '{node.op_type}'")
 
         self.format = torch.contiguous_format
         if device.type == "cuda":
@@ -52,7 +52,7 @@ class Sface:
         return torch.from_numpy(np.asarray(values)).to(device, self.type)
 
     def seconds(self, layout):
-        """What three batches take in a memory layout; which is faster, the library knows."""
+        """Time of three batches in a memory layout; which one is faster depends on the library."""
         self.format = layout
         x = torch.zeros(512, 3, 112, 112, device=self.layers[0][1].device)
         for again in range(5):
@@ -81,7 +81,7 @@ class Sface:
         return x.float(), last.float()
 
     def embed(self, pictures) -> np.ndarray:
-        """Pictures `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
+        """Images `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
         device = self.layers[0][1].device
         parts = np.array_split(np.asarray(pictures), max(1, len(pictures) // 256))
         shown = (torch.from_numpy(np.array(part)).to(device) for part in parts)

@@ -1,4 +1,4 @@
-"""Where the student's embedding is to lie."""
+"""The space of the target embeddings."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ def unit(embeddings):
 
 
 class Space:
-    """The teacher's space, centred, its strong directions damped (by the fourth root
-    of their variance), of unit length."""
+    """The teacher's embeddings, centred, half-whitened (divided by the fourth root of the
+    variance) and normalised."""
 
     def __init__(self, clean: np.ndarray):
         self.mean = clean.mean(0)

@@ -25,9 +25,9 @@ def last_map(model):
 
 
 class Onnx:
-    """Run by OpenVINO, in batches also where the file says one picture at a time,
-    if its graph allows: on two cores five times as fast as ONNX Runtime one by one.
-    `imagenet` chooses MobileFaceNet's normalisation instead of SFace's; `maps` gives
+    """Run by OpenVINO, in batches even if the file declares a batch of one, if its graph
+    allows: on two cores five times as fast as ONNX Runtime with a batch of one.
+    `imagenet` selects MobileFaceNet's normalisation instead of SFace's; `maps` returns
     the network's last map of `MAP_SIDE` squared cells instead of the embedding."""
 
     def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16,
@@ -40,17 +40,17 @@ class Onnx:
         shape[0] = batch
         model.reshape(shape)
         if model.output(0).partial_shape[0] != batch:
-            # A graph that flattens its batch takes one picture at a time.
+            # A graph that flattens its batch takes one image at a time.
             batch = shape[0] = 1
             model.reshape(shape)
-        # A hint need not be exact, and a processor with bf16 makes it three times as fast.
+        # Hints need not be exact, and are three times as fast on a processor with bf16.
         precision = "bf16" if maps else "f32"
         settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
         self.model = core.compile_model(model, "CPU", settings)
         self.batch, self.imagenet = batch, imagenet
 
     def embed(self, pictures) -> np.ndarray:
-        """Pictures `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
+        """Images `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
         rows = []
         for start in range(0, len(pictures), self.batch):
             x = np.asarray(pictures[start : start + self.batch], np.float32)

@@ -1,6 +1,6 @@
-"""Distils a recogniser from a teacher, and teaches its attention to follow utility.
+"""Distils a recogniser from a teacher, and trains its attention to follow utility.
 
-One command; run again, it goes on from its last checkpoint. See README.md.
+The same command resumes from the last checkpoint. See README.md.
 """
 
 import argparse
@@ -37,15 +37,15 @@ def arguments():
     p.add_argument("--warm-start", type=Path, help="canonical safetensors of the same size")
     p.add_argument("--limit-faces", type=int, help="use the first faces only")
     p.add_argument("--blends", type=int, default=0, help="blended faces to add")
-    p.add_argument("--pool", type=int, default=20000, help="degraded faces judged by the teacher")
+    p.add_argument("--pool", type=int, default=20000, help="degraded faces assessed by the teacher")
     p.add_argument("--steps", type=int, default=4000)
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--pool-share", type=float, default=0.4)
     p.add_argument("--damage", type=float, default=0.15,
-                   help="share of the fresh pictures that are damaged")
-    p.add_argument("--minutes", type=float, help="end after so long instead of after --steps")
+                   help="fraction of the fresh images that are degraded")
+    p.add_argument("--minutes", type=float, help="end after this time instead of after --steps")
     p.add_argument("--decay", type=float, default=0.4,
-                   help="share of the run, at its end, over which the learning rate falls to zero")
+                   help="last fraction of the run, over which the learning rate falls to zero")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--workers", type=int, default=0, help="processes that make batches")
@@ -73,9 +73,9 @@ def first_scale(verdict, net, judged, device, count=256):
 
 @torch.no_grad()
 def measure_batch_norms(net, judged, device, count=256):
-    """Gives each batch norm of a warm start the statistics of today's pictures and
-    changes its weight and bias so that the network computes the same: a file may
-    hold one that is the identity, which training would otherwise undo."""
+    """Gives each batch norm of a warm start the statistics of the current images and
+    changes its weight and bias so that the network's outputs stay the same: a file may
+    contain an identity batch norm, which training would otherwise undo."""
     last_input = net.eval().trunk(to_input(torch.from_numpy(np.array(judged.pictures[:count])), device))
     x = net.norm(net.blocks[-1](last_input)).flatten(1)
     for layer in net.feature:

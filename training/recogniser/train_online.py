@@ -1,8 +1,8 @@
-"""The same training with everything on a GPU: faces are made, shown, damaged and
-judged by the teacher as the network learns, so that no picture is ever seen twice.
+"""The same training entirely on a GPU: faces are made, degraded and assessed by the
+teacher during training, so that no image is used twice.
 
 One command with a time limit; see README.md. The model is written at every line of
-the log, so that a run that is cut off leaves one.
+the log, so that an interrupted run leaves one.
 """
 
 import argparse
@@ -41,10 +41,10 @@ def arguments():
     p.add_argument("--work", type=Path, required=True, help="folder for caches")
     p.add_argument("--size", choices=SIZES, default="attn-fiqa-t")
     p.add_argument("--limit-faces", type=int, help="use the first faces only")
-    p.add_argument("--seconds", type=float, required=True, help="the run ends after so long")
-    p.add_argument("--fresh", type=int, default=640, help="pictures a step to recognise")
-    p.add_argument("--judged", type=int, default=384, help="pictures a step that the teacher judges")
-    p.add_argument("--damage", type=float, default=0.15, help="share of the fresh ones that are damaged")
+    p.add_argument("--seconds", type=float, required=True, help="time limit of the run")
+    p.add_argument("--fresh", type=int, default=640, help="fresh images per step")
+    p.add_argument("--judged", type=int, default=384, help="images per step that the teacher assesses")
+    p.add_argument("--damage", type=float, default=0.15, help="fraction of the fresh images that are degraded")
     p.add_argument("--decay", type=float, default=0.5)
     p.add_argument("--lr", type=float, default=1.5e-3)
     p.add_argument("--held", type=int, default=2600, help="held-out degraded faces")
@@ -54,7 +54,7 @@ def arguments():
     p.add_argument("--output", type=Path, required=True, help="safetensors to write")
     p.add_argument("--log", type=Path, required=True, help="CSV to write")
     args = p.parse_args()
-    # What is judged comes from the faces whose fresh picture is not damaged.
+    # Assessed images are made from the faces whose fresh image is not degraded.
     most = args.fresh - int(args.fresh * args.damage)
     if args.judged > most:
         p.error(f"--judged {args.judged}: at most {most} with --fresh {args.fresh} --damage {args.damage}")
@@ -62,7 +62,7 @@ def arguments():
 
 
 class Shown:
-    """Makes a batch out of the training faces, all of them on the device."""
+    """Makes batches from the training faces, all on the device."""
 
     def __init__(self, faces, rows, teacher, space, device, args):
         pictures = torch.from_numpy(np.ascontiguousarray(faces[rows]))
@@ -90,11 +90,11 @@ class Shown:
         ways = augment.jitter(clean)
         shown = augment.relit(augment.moved(clean, ways))
         hurt = int(fresh * args.damage)
-        # Weak damage more often than strong.
+        # Weak degradations more often than strong ones.
         strength = augment.uniform(clean[:hurt]) * augment.uniform(clean[:hurt]).sqrt()
         shown = torch.cat([augment.damaged(shown[:hurt], strength)[0], shown[hurt:]])
 
-        # From the other end: faces whose fresh picture is whole.
+        # From the other end: faces whose fresh image is not degraded.
         source = augment.relit(clean[-judged:])
         turned, left = int(judged * MISALIGNED), int(judged * UNTOUCHED)
         kinds = source.split([turned, judged - turned - left, left])
@@ -103,9 +103,9 @@ class Shown:
         pictures = torch.cat([wrong, damaged, kinds[2]])
         none = torch.zeros_like(pictures[:, 0])
         masks = torch.cat([none[:turned], hidden, none[:left]])
-        # Moved before the teacher judges: its verdict is on what is shown.
+        # Shifted before the teacher embeds it, so that utility is that of the image shown.
         small = augment.jitter(pictures, 0.4)
-        # The border's kind goes by the place in the batch.
+        # The border mode depends on the position in the batch.
         order = torch.randperm(judged, device=pictures.device)
         pictures, masks = pictures[order], masks[order]
         moved = augment.moved(torch.cat([pictures, masks[:, None] * 255], 1), small)
@@ -125,7 +125,7 @@ class Shown:
 
 
 def compiled(net, verdict, shown, device, said):
-    """The network, compiled if it can be; a run of minutes is not to fail of it."""
+    """The network, compiled if possible; a failed compilation must not end the run."""
     try:
         faster = torch.compile(net, dynamic=False)
         loss, _ = losses(faster, verdict, shown.batch(), autocast(device))
@@ -152,7 +152,7 @@ def main():
     faces = faces[: args.limit_faces]
     said(f"{len(faces)} faces")
     teacher = Sface(args.teacher, device)
-    # Mosaics are not the tar's pixels: what was made of the one is not for the other.
+    # Mosaics have other pixels than the tar, so their caches are separate.
     tag = f"{args.faces.stem}-{'all' if args.limit_faces is None else args.limit_faces}"
     clean = cached(args.work / f"online-teacher-{tag}.npy", teacher, faces)
     rows, held_rows = split(len(faces), args.seed)
@@ -161,7 +161,7 @@ def main():
     held = pool(faces, held_rows, clean, space.mean, args.held, args.seed + 1, f"online-held-{tag}",
                 teacher, args.work)
     held_faces, held_targets = faces[held_rows], targets[held_rows]
-    # From here on the shapes stay the same.
+    # From here on shapes are constant.
     torch.backends.cudnn.benchmark = True
     shown = Shown(faces, rows, teacher, space, device, args)
     said("teacher's verdicts")
@@ -169,7 +169,7 @@ def main():
     net = Recogniser(SIZES[args.size]).to(device)
     verdict = Verdict(net.shape.dim).to(device)
     with torch.no_grad():
-        # Scores of a new network are about 0: start at the middle of utility.
+        # Scores of an untrained network are about 0: start at the mean utility.
         verdict.offset.fill_(float(held.utility.mean()))
     descent = optimizers(net, verdict, args.lr)
     net.train()
@@ -195,7 +195,7 @@ def main():
 
     net.train()
     while True:
-        # The whole limit counts, what was made before the first step too.
+        # The limit includes the preparation before the first step.
         done = (time.monotonic() - began) / args.seconds
         rate = set_rates(descent, args.lr, done, args.decay)
         loss, values = losses(learning, verdict, shown.batch(), autocast(device))
@@ -204,7 +204,7 @@ def main():
         sums += values
         step, since = step + 1, since + 1
         if device.type == "cuda" and step % 8 == 0:
-            # Not to run ahead of the device, whose time is what counts.
+            # Do not run ahead of the device, whose time counts.
             torch.cuda.synchronize()
         if step in (1, 10, 50, 200):
             said(f"step {step}, loss {loss.item():.3f}")

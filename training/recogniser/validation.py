@@ -1,4 +1,4 @@
-"""How a network does on the held-out faces while it learns."""
+"""Validation on the held-out faces during training."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def spearman(a, b):
 
 
 def autocast(device):
-    """bf16 on a GPU, and on a processor that multiplies in it."""
+    """bf16 on a GPU, and on a processor with bf16 products."""
     fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
@@ -31,7 +31,7 @@ def parts(count, size=64):
 
 @torch.no_grad()
 def recognised(net, faces, targets, device):
-    """Of clean faces, the mean cosine with their targets, and the share whose target
+    """On clean faces: mean cosine with their targets, and the fraction whose own target
     is the nearest of all."""
     embeddings = []
     for part in parts(len(faces)):
@@ -45,8 +45,8 @@ def recognised(net, faces, targets, device):
 @torch.no_grad()
 def judged(net, held, targets, device):
     """On degraded faces: agreement, rank correlation with utility of the score and of
-    the published one, and the share of partly hidden faces whose hidden patches
-    receive less attention, which means the same whatever the score's scale."""
+    the published one, and the fraction of partly occluded faces whose occluded patches
+    receive less attention, which does not depend on the scale of the score."""
     cosines, scores, published, gaps = [], [], [], []
     for part in parts(len(held.face)):
         pictures = torch.from_numpy(np.array(held.pictures[part]))

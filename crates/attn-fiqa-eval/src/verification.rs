@@ -85,55 +85,54 @@ pub fn verification(
     let mut sorted: Vec<(f64, u32)> =
         (0..count as u32).map(|i| (distance(i as usize), i)).collect();
     sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let thresholds: Vec<f64> = match grid {
-        ThresholdGrid::InsightFace => (0..400).map(|step| f64::from(step) * 0.01).collect(),
-        ThresholdGrid::Exact => Vec::new(),
-    };
-
     let measured = (0..folds).map(|fold| {
         let is_test = |index: u32| usize::from(fold_of[index as usize]) == fold;
-        let train = sorted.iter().filter(|(_, index)| !is_test(*index));
-        let train: Vec<(f64, bool)> = train
-            .map(|&(distance, index)| (distance, comparisons.is_mated(index as usize)))
-            .collect();
-        let between = |pair: &[(f64, bool)]| match pair {
-            [(low, _), (high, _)] if low < high => Some(low + (high - low) / 2.0),
-            _ => None,
+        let part = |test: bool| -> Vec<(f64, bool)> {
+            let own = sorted.iter().filter(|(_, index)| is_test(*index) == test);
+            own.map(|&(distance, index)| (distance, comparisons.is_mated(index as usize))).collect()
         };
-        let exact: Vec<f64>;
-        let thresholds = if grid == ThresholdGrid::Exact {
-            let (first, last) = (train[0].0, train[train.len() - 1].0);
-            let middles = train.windows(2).filter_map(between);
-            exact = std::iter::once(first - 1.0).chain(middles).chain([last + 1.0]).collect();
-            &exact
-        } else {
-            &thresholds
-        };
-        let mut right = train.iter().filter(|(_, mated)| !mated).count();
-        let (mut next, mut best) = (0, (0, thresholds[0]));
-        for &threshold in thresholds {
-            while let Some(&(distance, mated)) = train.get(next)
-                && distance <= threshold
-            {
-                right = if mated { right + 1 } else { right - 1 };
-                next += 1;
-            }
-            if right > best.0 {
-                best = (right, threshold);
-            }
-        }
-        let threshold = best.1;
-        let test = sorted.iter().filter(|(_, index)| is_test(*index));
-        let right = test
-            .filter(|&&(distance, index)| {
-                (distance <= threshold) == comparisons.is_mated(index as usize)
-            })
-            .count();
-        Fold { accuracy: right as f64 / sizes[fold] as f64, threshold }
+        let (train, test) = (part(false), part(true));
+        let threshold = best_threshold(&train, &grid.thresholds(&train));
+        let right = test.iter().filter(|&&(distance, mated)| (distance <= threshold) == mated);
+        Fold { accuracy: right.count() as f64 / sizes[fold] as f64, threshold }
     });
     let measured: Vec<Fold> = measured.collect();
     let accuracy = measured.iter().map(|fold| fold.accuracy).sum::<f64>() / folds as f64;
     let variance =
         measured.iter().map(|fold| (fold.accuracy - accuracy).powi(2)).sum::<f64>() / folds as f64;
     Ok(Verification { accuracy, deviation: variance.sqrt(), folds: measured, grid })
+}
+
+impl ThresholdGrid {
+    /// The thresholds to try on comparisons by ascending distance.
+    fn thresholds(self, train: &[(f64, bool)]) -> Vec<f64> {
+        if self == Self::InsightFace {
+            return (0..400).map(|step| f64::from(step) * 0.01).collect();
+        }
+        let between = |pair: &[(f64, bool)]| match pair {
+            [(low, _), (high, _)] if low < high => Some(low + (high - low) / 2.0),
+            _ => None,
+        };
+        let (first, last) = (train[0].0, train[train.len() - 1].0);
+        let middles = train.windows(2).filter_map(between);
+        std::iter::once(first - 1.0).chain(middles).chain([last + 1.0]).collect()
+    }
+}
+
+/// The ascending threshold with the most right decisions, of several the smallest.
+fn best_threshold(train: &[(f64, bool)], thresholds: &[f64]) -> f64 {
+    let mut right = train.iter().filter(|(_, mated)| !mated).count();
+    let (mut next, mut best) = (0, (0, thresholds[0]));
+    for &threshold in thresholds {
+        while let Some(&(distance, mated)) = train.get(next)
+            && distance <= threshold
+        {
+            right = if mated { right + 1 } else { right - 1 };
+            next += 1;
+        }
+        if right > best.0 {
+            best = (right, threshold);
+        }
+    }
+    best.1
 }

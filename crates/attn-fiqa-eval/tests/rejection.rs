@@ -108,7 +108,7 @@ fn folds_are_as_equal_as_can_be_and_must_hold_something() {
     let set = Comparisons::new(distances, set.mated().to_vec(), ScoreScale::Distance);
     let set = set.expect("comparisons");
     let error = verification(&set, &equal_folds(20, 10), grid).expect_err("no cosines");
-    assert!(error.to_string().contains("for cosines"));
+    assert!(error.to_string().contains("need cosines"));
     assert!(verification(&set, &equal_folds(20, 10), ThresholdGrid::Exact).is_ok());
 }
 

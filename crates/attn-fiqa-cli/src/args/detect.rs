@@ -31,12 +31,12 @@ pub(crate) struct DetectArgs {
     pub(crate) reference: Option<PathBuf>,
 
     /// Least detection score of a face of the reference detector
-    #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
-    pub(crate) reference_confidence: f32,
+    #[arg(long, alias = "reference-confidence", value_name = "P", default_value_t = 0.9, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
+    pub(crate) reference_min_score: f32,
 
     /// Detection score of the reference from which a further face is not counted as extra
-    #[arg(long, value_name = "P", default_value_t = 0.3, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
-    pub(crate) reference_doubtful: f32,
+    #[arg(long, alias = "reference-doubtful", value_name = "P", default_value_t = 0.3, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
+    pub(crate) reference_doubtful_score: f32,
 
     /// The reference is this CSV file, such as one that this command wrote
     ///

@@ -21,7 +21,7 @@ pub(crate) struct FaceArgs {
     /// all others are detected and aligned.
     #[arg(
         long,
-        conflicts_with_all = ["detector", "refine", "turned", "min_confidence", "min_inter_eye_distance", "max_faces"],
+        conflicts_with_all = ["detector", "refine", "turned", "min_detection_score", "min_inter_eye_distance", "max_faces"],
         help_heading = "Faces"
     )]
     pub(crate) aligned: bool,
@@ -35,7 +35,7 @@ pub(crate) struct FaceArgs {
 
     /// Align by these landmarks instead of detecting faces
     ///
-    /// One line per face: path, ten numbers and optionally a confidence
+    /// One line per face: path, ten numbers and optionally a detection score
     /// (ijbc_name_5pts_score.txt is such a file).
     #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["aligned", "detector", "refine", "turned"], hide_short_help = true, help_heading = "Faces")]
     landmarks: Option<PathBuf>,
@@ -91,8 +91,8 @@ pub(crate) struct DetectorArgs {
     turned: Turned,
 
     /// Least detection score of a face, 0 to 1
-    #[arg(long, value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = fraction_f32, help_heading = "Faces")]
-    min_confidence: f32,
+    #[arg(long, alias = "min-confidence", value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = fraction_f32, help_heading = "Faces")]
+    min_detection_score: f32,
 
     /// Least inter-eye distance of a face in pixels
     #[arg(long, alias = "min-size", value_name = "PIXELS", default_value_t = 0.0, value_parser = pixels, hide_short_help = true, help_heading = "Faces")]
@@ -146,7 +146,7 @@ impl DetectorArgs {
     /// Which of the faces found are used.
     pub(crate) fn choice(&self) -> FaceChoice {
         FaceChoice {
-            min_confidence: self.min_confidence,
+            min_confidence: self.min_detection_score,
             min_inter_eye_distance: self.min_inter_eye_distance,
             max_faces: self.max_faces.map(|count| count as usize),
         }

@@ -1,7 +1,7 @@
 //! Fetching a known model: licence, download, verification.
 
 use std::io::{self, BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
@@ -30,6 +30,15 @@ enum Expected {
 }
 
 impl Expected {
+    /// What the registry says, else what the first download had.
+    fn of(entry: &Entry, pin: &Pin) -> Self {
+        match &entry.sha256 {
+            Some(hash) => Self::Registry(hash.clone()),
+            None if !pin.sha256.is_empty() => Self::Pin(pin.sha256.clone()),
+            None => Self::Nothing,
+        }
+    }
+
     fn hash(&self) -> Option<&str> {
         match self {
             Self::Registry(hash) | Self::Pin(hash) => Some(hash),
@@ -50,84 +59,23 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf>
     let hub = Hub::from_env()?;
     let mut pins = Pins::open(hub.pins_file())?;
     let pin = pins.find(repo, file).cloned().unwrap_or_default();
-    let expected = match &entry.sha256 {
-        Some(hash) => Expected::Registry(hash.clone()),
-        None if !pin.sha256.is_empty() => Expected::Pin(pin.sha256.clone()),
-        None => Expected::Nothing,
-    };
-    let licence = entry.licence.clone().unwrap_or_default();
-
+    let expected = Expected::of(entry, &pin);
+    let source = Source { entry, repo, file, hub: &hub, pins: &pins, expected: &expected };
     let (path, found, licence) = match hub.cached(repo, file) {
-        Some(path) => {
-            let found = sha256_of(&path)?;
-            if expected.hash().is_some_and(|hash| hash != found) {
-                return Err(mismatch(
-                    entry,
-                    &expected,
-                    &found,
-                    &pins,
-                    &format!(
-                        "the file in the cache; remove it and pull again: '{}'",
-                        path.display()
-                    ),
-                ));
-            }
-            log::info(format!("{name} is already in the cache"));
-            (path, found, pin.licence.clone())
-        }
+        Some(path) => (path.clone(), source.verify_cached(&path)?, pin.licence.clone()),
         None if hub.is_offline() => bail!(
             "the model '{name}' is not in the cache, and HF_HUB_OFFLINE forbids to fetch it; \
              unset it, or add a file with `attn-fiqa model add`"
         ),
         None => {
+            let licence = entry.licence.clone().unwrap_or_default();
             if licence.is_empty() || pin.licence != licence {
                 accept(entry, accepted)?;
             }
-            let announced = hub.announced(repo, file)?;
-            if let (Some(hash), Some(served)) = (expected.hash(), &announced.sha256)
-                && hash != served
-            {
-                return Err(mismatch(
-                    entry,
-                    &expected,
-                    served,
-                    &pins,
-                    &format!("the file that {} has now, which was not fetched", hub.endpoint()),
-                ));
-            }
-            let begun = hub.begun(repo, &announced);
-            log::info(match begun {
-                0 => format!("fetching {} bytes from {}/{repo}", announced.size, hub.endpoint()),
-                begun => format!(
-                    "fetching {} bytes from {}/{repo}, resuming at {begun}",
-                    announced.size,
-                    hub.endpoint()
-                ),
-            });
-            let path = hub.fetch(repo, file, &announced, &bar)?;
-            let found = sha256_of(&path)?;
-            if announced.sha256.as_ref().is_some_and(|hash| *hash != found) {
-                Hub::discard(&path);
-                bail!(
-                    "the download of '{file}' of '{repo}' has the SHA-256 {found}, not {}, which the \
-                     hub announced: it was damaged in transit and is removed; pull again",
-                    announced.sha256.as_deref().unwrap_or_default()
-                );
-            }
-            if expected.hash().is_some_and(|hash| hash != found) {
-                Hub::discard(&path);
-                return Err(mismatch(
-                    entry,
-                    &expected,
-                    &found,
-                    &pins,
-                    &format!("the file that came from {}, which is removed", hub.endpoint()),
-                ));
-            }
+            let (path, found) = source.download()?;
             (path, found, licence)
         }
     };
-
     log::info(match &expected {
         Expected::Registry(_) => format!("SHA-256 {found}, as in the registry"),
         Expected::Pin(_) => format!("SHA-256 {found}, as at the first download"),
@@ -148,6 +96,71 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf>
         config.depth, config.num_heads, config.patch_size
     ));
     Ok(path)
+}
+
+/// Where a model comes from, and the hash that its file must have.
+struct Source<'a> {
+    entry: &'a Entry,
+    repo: &'a str,
+    file: &'a str,
+    hub: &'a Hub,
+    pins: &'a Pins,
+    expected: &'a Expected,
+}
+
+impl Source<'_> {
+    /// The hash of the file in the cache, if it is the expected one.
+    fn verify_cached(&self, path: &Path) -> anyhow::Result<String> {
+        let found = sha256_of(path)?;
+        self.check(&found, || {
+            format!("the file in the cache; remove it and pull again: '{}'", path.display())
+        })?;
+        log::info(format!("{} is already in the cache", self.entry.name));
+        Ok(found)
+    }
+
+    /// Fetches the file, or the rest of it; its path and hash. A wrong one is removed.
+    fn download(&self) -> anyhow::Result<(PathBuf, String)> {
+        let Self { repo, file, hub, .. } = *self;
+        let announced = hub.announced(repo, file)?;
+        if let Some(served) = &announced.sha256 {
+            self.check(served, || {
+                format!("the file that {} has now, which was not fetched", hub.endpoint())
+            })?;
+        }
+        let resuming = match hub.begun(repo, &announced) {
+            0 => String::new(),
+            begun => format!(", resuming at {begun}"),
+        };
+        let (size, endpoint) = (announced.size, hub.endpoint());
+        log::info(format!("fetching {size} bytes from {endpoint}/{repo}{resuming}"));
+        let path = hub.fetch(repo, file, &announced, &bar)?;
+        let found = sha256_of(&path)?;
+        if let Some(hash) = announced.sha256.as_ref().filter(|hash| **hash != found) {
+            Hub::discard(&path);
+            bail!(
+                "the download of '{file}' of '{repo}' has the SHA-256 {found}, not {hash}, which \
+                 the hub announced: it was damaged in transit and is removed; pull again"
+            );
+        }
+        let checked =
+            self.check(&found, || format!("the file that came from {endpoint}, which is removed"));
+        if checked.is_err() {
+            Hub::discard(&path);
+        }
+        checked?;
+        Ok((path, found))
+    }
+
+    /// Refuses a hash that is not the expected one; `which` names its file.
+    fn check(&self, found: &str, which: impl Fn() -> String) -> anyhow::Result<()> {
+        match self.expected.hash() {
+            Some(hash) if hash != found => {
+                Err(mismatch(self.entry, self.expected, found, self.pins, &which()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Shows the licence, and lets nothing be fetched before it was accepted.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::Benchmark;
 use super::folder::{find_images, identities_by};
+use super::{Benchmark, BenchmarkImage};
 use crate::comparisons::{Comparisons, Pair};
 use crate::files::lines::Lines;
 use crate::files::{FileError, FileProblem, Missing, check_classes};
@@ -30,6 +30,15 @@ pub fn adience(
     seed: u64,
     missing: Missing,
 ) -> Result<Benchmark, FileError> {
+    let names = image_names(folder)?;
+    let mut images = images(name, folder, &names, missing)?;
+    identities_by(&mut images, |image| image.name.split('/').next().unwrap_or_default().to_owned());
+    let pairs = pairs(&folder.to_string_lossy(), &images, seed)?;
+    Ok(Benchmark { name: name.to_owned(), images, templates: None, pairs, folds: None })
+}
+
+/// The names of the images by the lists of the folds, each once.
+fn image_names(folder: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();
     for fold in 0..FOLDS {
         let mut lines = Lines::open(&folder.join(format!("fold_{fold}_data.txt")))?;
@@ -48,35 +57,47 @@ pub fn adience(
         }
     }
     let distinct = names.iter().collect::<std::collections::HashSet<_>>().len();
-    let shown_folder = folder.to_string_lossy();
     if distinct != names.len() {
         let against = "distinct ones are named by the folds".to_owned();
         let (what, found) = ("faces", names.len());
         let problem = FileProblem::Count { what, found, against, expected: distinct };
-        return Err(FileError::new(&shown_folder, problem));
+        return Err(FileError::new(&folder.to_string_lossy(), problem));
     }
+    Ok(names)
+}
+
+/// The images of one of the two distributions: if both lack images, of the one that lacks
+/// fewer.
+fn images(
+    name: &str,
+    folder: &Path,
+    names: &[String],
+    missing: Missing,
+) -> Result<Vec<BenchmarkImage>, FileError> {
     let coarse: Vec<String> = names
         .iter()
         .map(|name| name.replace("/landmark_aligned_face.", "/coarse_tilt_aligned_face."))
         .collect();
-    // A set that lacks images is that of the two distributions which it is nearer to.
-    let mut images = match find_images(name, folder, &names, Missing::Fail) {
-        Ok(images) => images,
-        Err(error) => match find_images(name, folder, &coarse, Missing::Fail) {
-            Ok(images) => images,
-            Err(_) if missing == Missing::Fail => return Err(error),
-            Err(_) => [&names, &coarse]
-                .into_iter()
-                .filter_map(|names| find_images(name, folder, names, missing).ok())
-                .min_by_key(|images| images.iter().filter(|image| !image.is_there()).count())
-                .ok_or(error)?,
-        },
+    let error = match find_images(name, folder, names, Missing::Fail) {
+        Ok(images) => return Ok(images),
+        Err(error) => error,
     };
-    identities_by(&mut images, |image| image.name.split('/').next().unwrap_or_default().to_owned());
+    match find_images(name, folder, &coarse, Missing::Fail) {
+        Ok(images) => Ok(images),
+        Err(_) if missing == Missing::Fail => Err(error),
+        Err(_) => [names, &coarse]
+            .into_iter()
+            .filter_map(|names| find_images(name, folder, names, missing).ok())
+            .min_by_key(|images| images.iter().filter(|image| !image.is_there()).count())
+            .ok_or(error),
+    }
+}
 
+/// All mated pairs, and as many non-mated ones drawn by the seed.
+fn pairs(folder: &str, images: &[BenchmarkImage], seed: u64) -> Result<Vec<Pair>, FileError> {
     let mut of_person: Vec<Vec<u32>> = Vec::new();
     let mut person_of = Vec::with_capacity(images.len());
-    for (index, image) in (0..).zip(&images) {
+    for (index, image) in (0..).zip(images) {
         let person = image.identity.unwrap_or_default() as usize;
         of_person.resize_with(of_person.len().max(person + 1), Vec::new);
         of_person[person].push(index);
@@ -86,7 +107,7 @@ pub fn adience(
     if mated > Comparisons::MAX / 2 {
         let (what, limit) = ("set of comparisons", Comparisons::MAX as u64 / 2);
         let problem = FileProblem::TooLarge { what, limit, unit: "mated pairs" };
-        return Err(FileError::new(&shown_folder, problem));
+        return Err(FileError::new(folder, problem));
     }
     let mut pairs = Vec::with_capacity(2 * mated);
     for of in &of_person {
@@ -101,6 +122,6 @@ pub fn adience(
             pairs.push(Pair { a, b, mated: false });
         }
     }
-    check_classes(&shown_folder, &pairs)?;
-    Ok(Benchmark { name: name.to_owned(), images, templates: None, pairs, folds: None })
+    check_classes(folder, &pairs)?;
+    Ok(pairs)
 }

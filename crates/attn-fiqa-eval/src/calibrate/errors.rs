@@ -6,11 +6,11 @@ use super::logistic_fit::fit_logistic;
 use super::{MatedPair, Sample};
 use crate::edc::{FixedThreshold, PAUC_LIMIT, Ranking, Target, step_curve};
 
-/// Comparisons count in which no sample is degraded as strongly as this: what is beyond
-/// use fails under every score, and would hide all else.
+/// Comparisons with a sample degraded to this level or more are excluded: unusable images
+/// fail under every score and would dominate the area.
 const STRONG: f64 = 0.5;
 
-/// A score evaluated by the recogniser's errors; lower is better for both.
+/// How well a score predicts the recogniser's errors; lower is better for both.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct ErrorMetrics {
     /// Area under the error-versus-discard curve up to a discard of 0.3: false non-matches
@@ -24,23 +24,23 @@ pub struct ErrorMetrics {
 }
 
 impl ErrorMetrics {
-    /// The mean of the two measures in units of other ones.
+    /// The mean of the two measures, each relative to that of `other`.
     pub fn relative_to(self, other: Self) -> f64 {
         let ratio = |own: f64, other: f64| if other > 0.0 { own / other } else { 1.0 };
         f64::midpoint(ratio(self.pauc, other.pauc), ratio(self.brier, other.brier))
     }
 }
 
-/// Judges scores by the outcomes of comparisons at one threshold.
+/// Evaluates scores by the outcomes of comparisons at one threshold.
 pub(super) struct ScoreEvaluator<'a> {
     samples: Vec<&'a Sample>,
-    /// Places in `samples` and whether the comparison is a false non-match.
+    /// Two indices into `samples`, and whether the comparison is a false non-match.
     pairs: Vec<(u32, u32, bool)>,
     threshold: f64,
 }
 
 impl<'a> ScoreEvaluator<'a> {
-    /// Of the samples for which `chosen` holds by their faces.
+    /// For the samples of the faces for which `chosen` holds.
     pub(super) fn new(
         all: &'a [Sample],
         pairs: &[MatedPair],
@@ -84,13 +84,13 @@ impl<'a> ScoreEvaluator<'a> {
         degraded.map(|(sample, &score)| (score, sample.matches(self.threshold))).unzip()
     }
 
-    /// Both measures, with a model that was fitted elsewhere.
+    /// Both measures, with a match probability fitted to these or other samples.
     pub(super) fn errors(&self, scores: &[f64], model: MatchProbability) -> Option<ErrorMetrics> {
         let (values, outcomes) = self.outcomes(scores);
         Some(ErrorMetrics { pauc: self.pauc(scores)?, brier: brier(&values, &outcomes, model)? })
     }
 
-    /// The probability of a match by a score.
+    /// Fits the probability of a match at a score.
     pub(super) fn match_model(&self, scores: &[f64]) -> Option<MatchProbability> {
         let (values, outcomes) = self.outcomes(scores);
         fit_logistic(&values, &outcomes)

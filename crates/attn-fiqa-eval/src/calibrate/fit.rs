@@ -17,29 +17,28 @@ use super::{
 use crate::degrade::Degradation;
 use crate::statistics::spearman;
 
-/// Faces that the fit never sees, for its report: one in this many.
+/// One in this many faces is held out of the fit, for its report.
 const HELD_OUT: usize = 5;
 
-/// Parts that the other faces are cut into for choosing ridge and β.
+/// Folds of the other faces, by which ridge and β are chosen.
 const FOLDS: usize = 5;
 
-/// The fewest faces with which a report means anything.
+/// The fewest faces for a meaningful report.
 const MIN_FACES: usize = 20;
 
-/// Strengths of the ridge, in units of the variances of the mean token's elements.
+/// Ridge strengths, in units of the variances of the mean token's elements.
 const RIDGES: [f64; 10] = [1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
 
-/// Fractions of the published score, in units of the target's deviation over its own.
+/// Values of β, in units of the target's standard deviation over the score's.
 const BETAS: [f64; 6] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
-/// Of choices whose errors are within this fraction of the fewest, the better founded one is
-/// taken.
+/// Relative difference of errors below which the more conservative candidate is chosen.
 const SAME_ERRORS: f64 = 0.002;
 
-/// Rank correlations that differ by less are taken for the same.
+/// Difference of rank correlations below which they count as equal.
 const SAME_CORRELATION: f64 = 5e-4;
 
-/// How a fit is made.
+/// Options of a fit.
 #[derive(Debug, Clone, Copy)]
 pub struct FitOptions<'a> {
     /// `scale/H` of the network.
@@ -139,8 +138,8 @@ struct Part<'a> {
     evaluator: Option<ScoreEvaluator<'a>>,
 }
 
-/// Of all choices as good as the best: the most of the published score, then the
-/// most ridge, both being better founded.
+/// Of all candidates as good as the best, the most conservative one: the largest β, then the
+/// largest ridge.
 fn choose(candidates: &[Candidate]) -> Option<Candidate> {
     let errors = || candidates.iter().filter_map(|candidate| candidate.errors);
     let least = |of: fn(&ErrorMetrics) -> f64| errors().map(|e| of(&e)).min_by(f64::total_cmp);
@@ -175,8 +174,8 @@ struct Validation<'a> {
 }
 
 impl Validation<'_> {
-    /// For one ridge and every β the means over the folds; nothing where one of them
-    /// is undefined.
+    /// The means over the folds for one ridge and every β; a candidate that is undefined on
+    /// a fold is left out.
     fn of_ridge(&self, ridge: f64) -> Vec<Candidate> {
         let count = self.folds.len() as f64;
         let none = Some(ErrorMetrics { pauc: 0.0, brier: 0.0 });
@@ -203,7 +202,7 @@ impl Validation<'_> {
                         })
                         .collect();
                     let found = part.evaluator.as_ref().and_then(|evaluator| {
-                        // Two numbers make the model: the fold's own is as good as another's.
+                        // The model has two parameters, so fitting it on the fold itself is harmless.
                         evaluator.errors(&predicted, evaluator.match_model(&predicted)?)
                     });
                     let errors = sum.errors.zip(found).map(|(sum, found)| ErrorMetrics {
@@ -223,7 +222,7 @@ fn product(weights: &[f64], sample: &Sample) -> f64 {
     weights.iter().zip(&sample.mean_query).map(|(w, &q)| w * f64::from(q)).sum()
 }
 
-/// By the errors on faces held out, with match models from the faces that were fitted.
+/// Errors on the held-out faces, with match probabilities from the fitted ones.
 fn held_out_errors(
     fitted_on: &ScoreEvaluator<'_>,
     held_out: &ScoreEvaluator<'_>,

@@ -2,12 +2,12 @@
 
 use attn_fiqa::score::MatchProbability;
 
-/// Steps of Newton's method; few suffice, and where the outcomes are perfectly
-/// separable no number would.
+/// Steps of Newton's method; few suffice, and for perfectly separable outcomes no number
+/// does.
 const STEPS: usize = 50;
 
-/// Penalty on the square of the standardised slope, a sample: keeps it finite where the
-/// outcomes are perfectly separable.
+/// Penalty on the squared standardised slope, per sample: keeps it finite for perfectly
+/// separable outcomes.
 const RIDGE: f64 = 1e-6;
 
 /// The maximum-likelihood probability of `outcomes` at `values`, of one length; `None`

@@ -1,4 +1,4 @@
-//! Samples of faces, their scores, and what a recogniser makes of them.
+//! Samples of faces, their scores, and a recogniser's comparisons of them.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::engine::{Engine, Request, RequestError};
@@ -11,8 +11,8 @@ use super::recognition::{between_faces, dot};
 use super::{CalibrateError, MatedPair, Measurements, Sample};
 use crate::degrade::{Degradation, Level, seed_for};
 
-/// Samples of one face that are compared with each other: each further one has as many
-/// comparisons as there are before it.
+/// Most samples of one face that are compared with each other; comparisons grow with the
+/// square of it.
 const COMPARED: usize = 12;
 
 /// Faces whose samples are made and assessed together.
@@ -24,7 +24,7 @@ pub trait Recogniser: Sync {
     fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>>;
 }
 
-/// On the threads that it is called from, several faces at a time.
+/// Runs on the caller's threads, several faces at a time.
 impl Recogniser for attn_fiqa::recognise::Recogniser {
     fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>> {
         crops.par_iter().map(|crop| self.embed(crop)).collect()
@@ -34,21 +34,21 @@ impl Recogniser for attn_fiqa::recognise::Recogniser {
 /// A clean face.
 #[derive(Debug, Clone)]
 pub struct Face {
-    /// Its name: what happens to it depends on the name and the seed alone.
+    /// Its name: its degradations depend on the name and the seed alone.
     pub name: String,
     /// Aligned, of the network's size.
     pub crop: Crop,
 }
 
-/// What samples are made of every face.
+/// The samples made of every face.
 #[derive(Debug, Clone)]
 pub struct Sampling {
-    /// Ways of degrading, each as likely as the others.
+    /// Kinds of degradation, all equally likely.
     pub kinds: Vec<Degradation>,
     /// Degraded samples of a face, besides the clean face. Each has a kind and
     /// a level of its own, the level being uniform in 0 … 1.
     pub degraded: usize,
-    /// Fixes kinds, levels and what is random in them.
+    /// Seed of the kinds, the levels and the degradations.
     pub seed: u64,
 }
 
@@ -105,8 +105,8 @@ impl Assessor<'_> {
 ///
 /// Without a `recogniser` the engine's own embedding is taken; it must have been
 /// built with it. `fmr` is the false match rate between clean faces at which the
-/// recogniser's threshold lies. `done` hears of every face, in order, and of what was
-/// wrong with it: such a face has no samples. The samples' faces are numbered in order
+/// recogniser's threshold lies. `done` is called with every face, in order, and its
+/// failure if there is one: such a face has no samples. The samples' faces are numbered in order
 /// of `faces`, those without samples left out.
 ///
 /// # Errors
@@ -194,7 +194,7 @@ struct SampleCollector {
 }
 
 impl SampleCollector {
-    /// The samples of one face; all of them or none.
+    /// Adds the samples of one face, all of them or none.
     fn add(
         &mut self,
         clean: &Result<Assessed, Failure>,

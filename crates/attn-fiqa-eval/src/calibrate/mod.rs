@@ -1,8 +1,8 @@
 //! Calibration: fitting a score to a recogniser's matches, and mapping it to 0–100.
 //!
 //! 1. [`measure`]: samples of faces, clean and degraded; the published score, the
-//!    mean query, and what a recogniser makes of each sample.
-//! 2. [`RecognitionTarget`]: how likely the recogniser is to recognise each sample.
+//!    mean query, and a recogniser's comparisons.
+//! 2. [`RecognitionTarget`]: how likely the recogniser is to match each sample.
 //! 3. [`fit`]: the key bias, by ridge regression, chosen and evaluated by the recogniser's
 //!    errors on faces held out.
 //! 4. [`quality_scale`]: 0–100 by matches; [`quality_map`]: by rank, where there is no such
@@ -32,7 +32,7 @@ pub use recognition::{RecognitionError, RecognitionTarget};
 pub use reliability::Reliability;
 pub use scale::{ScaleInput, fit_scale, quality_scale};
 
-/// One sample of a face, as a fit sees it.
+/// One image of a face, clean or degraded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The face, numbered from 0.
@@ -61,7 +61,7 @@ impl Sample {
     }
 }
 
-/// Two samples of one face and how alike the recogniser finds them.
+/// Two samples of one face and the similarity of their embeddings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatedPair {
     /// Index of the one sample.
@@ -72,7 +72,7 @@ pub struct MatedPair {
     pub cosine: f32,
 }
 
-/// Samples of faces and how a recogniser compares them.
+/// Samples of faces and a recogniser's comparisons of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurements {
     /// All samples, those of one face side by side, its clean one first.
@@ -83,14 +83,14 @@ pub struct Measurements {
     pub fmr: f64,
     /// Comparisons between clean faces.
     pub non_mated: usize,
-    /// The highest cosines of those, falling: more than match at `fmr`.
+    /// The highest cosines of those, descending: one more than may match at `fmr`.
     pub highest_non_mated: Vec<f32>,
     /// `Cov` of a mean query whose mean token has independent elements of the variance that
     /// they have in the samples: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
     pub penalty: Vec<f64>,
 }
 
-/// A key bias and the factor with which it enters the score.
+/// A key bias and its factor in the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyBias {
     /// `c`, `[head, head_dim]`, as a checkpoint's `calibration.key_bias`.
@@ -106,10 +106,10 @@ pub struct Fit {
     pub key_bias: KeyBias,
     /// The ridge that was chosen, in units of the variance of the mean token's elements.
     pub ridge: f64,
-    /// The share of the published score that was chosen, in units of the target's
+    /// The weight β of the published score that was chosen, in units of the target's standard
     /// deviation over the score's.
     pub beta: f64,
-    /// Everything that was tried for the choice.
+    /// All candidates of the cross-validation.
     pub candidates: Vec<Candidate>,
     /// Faces that the key bias was fitted on.
     pub faces_fitted: usize,
@@ -130,7 +130,7 @@ pub struct HeldOutErrors {
     pub published: ErrorMetrics,
     /// The fitted one.
     pub fitted: ErrorMetrics,
-    /// The score under the key bias that was there before, if there was one.
+    /// The score under the checkpoint's previous key bias, if any.
     pub existing: Option<ErrorMetrics>,
 }
 
@@ -152,7 +152,7 @@ impl Fit {
     }
 }
 
-/// One choice of ridge and β, and how well it did on folds that were left out.
+/// One choice of ridge and β, and its cross-validated results.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     /// As [`Fit::ridge`].
@@ -177,7 +177,7 @@ pub struct Agreement {
     pub published: Option<f64>,
     /// Of the fitted score.
     pub calibrated: Option<f64>,
-    /// Of the score under the key bias that was there before, if there was one.
+    /// Of the score under the checkpoint's previous key bias, if any.
     pub existing: Option<f64>,
 }
 
@@ -185,7 +185,7 @@ pub struct Agreement {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrateError {
-    /// The model cannot give what is needed.
+    /// The model does not support the request.
     #[error(transparent)]
     Request(#[from] RequestError),
     /// Too few faces to hold some out.
@@ -196,7 +196,7 @@ pub enum CalibrateError {
         /// The fewest.
         needed: usize,
     },
-    /// Every sample is like every other.
+    /// Scores or targets do not vary.
     #[error("all images have the same score or the same target, so there is nothing to fit")]
     NothingToFit,
 }

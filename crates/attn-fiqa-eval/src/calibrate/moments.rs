@@ -106,8 +106,8 @@ impl Moments {
                 system[place] = self.covariance(row, column) + ridge * penalty[place];
             }
         }
-        // What the mean token hardly moves must not make the key bias long: coarse
-        // precisions would suffer.
+        // Directions in which the mean token hardly varies must not make the key bias long:
+        // coarse precisions would suffer.
         let trace: f64 = (0..dim).map(|index| system[index * dim + index]).sum();
         let least = WEIGHT_PENALTY * trace / dim as f64;
         (0..dim).for_each(|index| system[index * dim + index] += least);

@@ -7,9 +7,8 @@ use super::{CalibrateError, Sample};
 /// The map under which quality is rank in a reference set: quality `q` is the score
 /// that `q` percent of the set stay below.
 ///
-/// Of the set's weight the faces as they are have one half, and their degraded
-/// samples the other, however many there are: 50 is what tells one half from the
-/// other where a score tells them apart.
+/// Clean faces have half of the set's weight and degraded samples the other half, whatever
+/// their numbers: a score that separates them has 50 between them.
 ///
 /// # Errors
 ///
@@ -29,7 +28,7 @@ pub fn quality_map(
         samples.iter().map(|sample| (score(sample), weight(sample))).collect();
     weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
-    // Each sample stands in the middle of its own weight.
+    // Each sample lies in the middle of its own weight.
     let mut below = 0.0;
     let places: Vec<(f64, f64)> = weighted
         .iter()

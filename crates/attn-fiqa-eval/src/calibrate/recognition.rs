@@ -2,8 +2,8 @@
 //!
 //! A sample *matches* where its cosine to the clean face reaches the threshold of a false
 //! match rate between clean faces. Matching says nothing about clean faces, which match
-//! themselves. But the norm of the embedding says how likely a damaged sample is to
-//! match, and it has a meaning on clean and turned faces too; so the target of all
+//! themselves. But the norm of the embedding predicts how likely a degraded sample is to
+//! match, and it is defined for clean and turned faces too; so the target of all
 //! samples is the probability of a match at their norm (definitions §2, second form).
 
 use attn_fiqa::score::MatchProbability;
@@ -13,15 +13,14 @@ use super::logistic_fit::fit_logistic;
 use super::{Measurements, Sample};
 use crate::statistics::spearman;
 
-/// Non-mated comparisons that a threshold needs, in units of one over its FMR: fewer false
-/// matches than so many decide on chance.
+/// False matches that a threshold needs: with fewer it is a matter of chance.
 const FALSE_MATCHES: f64 = 3.0;
 
-/// The least rank correlation of norm and cosine over damaged samples at which the norm
-/// is taken to mean something.
+/// The least rank correlation of norm and cosine over degraded samples at which the norm is
+/// used.
 const LEAST_AGREEMENT: f64 = 0.6;
 
-/// Faces that are compared with each other: with 4,000, eight million comparisons.
+/// Most faces that are compared with each other; 4,000 give eight million comparisons.
 const MOST_FACES: usize = 4000;
 
 /// How likely samples are to match, estimated from the norm of their embedding.
@@ -71,17 +70,17 @@ pub enum RecognitionError {
     UninformativeNorm {
         /// Rank correlation of norm and cosine; 0 where the norm does not vary.
         agreement: f64,
-        /// The least that is taken to mean something.
+        /// The least that is accepted.
         needed: f64,
     },
 }
 
 impl RecognitionTarget {
-    /// Of measured samples.
+    /// Fits the target to samples.
     ///
     /// # Errors
     ///
-    /// When there is no threshold or the norm means too little.
+    /// If there is no threshold, or the norm predicts matches too poorly.
     pub fn of(measured: &Measurements) -> Result<Self, RecognitionError> {
         let threshold = measured.threshold()?;
         let damaged: Vec<&Sample> =
@@ -130,8 +129,8 @@ impl Measurements {
     }
 }
 
-/// The number of comparisons between embeddings of different faces, `[face, dim]` brought
-/// to length 1, and the highest of their cosines in falling order: those that may match at
+/// The number of comparisons between embeddings of different faces, `[face, dim]` of
+/// length 1, and the highest of their cosines in descending order: those that may match at
 /// `fmr`, and the next.
 pub(super) fn between_faces(embeddings: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
     let embeddings = &embeddings[..embeddings.len().min(MOST_FACES)];

@@ -1,4 +1,4 @@
-//! Whether the probability of a match that a score gives is kept.
+//! Whether predicted probabilities of a match hold (reliability diagram).
 
 use attn_fiqa::score::MatchProbability;
 
@@ -20,8 +20,8 @@ pub struct Reliability {
 const INTERVALS: usize = 10;
 
 impl RecognitionTarget {
-    /// The probability of a match with the clean face by a score, of the degraded samples for
-    /// whose faces `chosen` holds; `None` where they do not differ.
+    /// Fits the probability of a match with the clean face at a score to the degraded samples
+    /// of the faces for which `chosen` holds; `None` where they do not differ.
     pub fn match_model(
         &self,
         measured: &Measurements,
@@ -32,8 +32,8 @@ impl RecognitionTarget {
         fit_logistic(&scores, &outcomes)
     }
 
-    /// What the model says of the samples for whose faces `chosen` holds, and what is true,
-    /// by rising probability; intervals without a sample are left out.
+    /// Predicted and observed probabilities of the samples of the faces for which `chosen`
+    /// holds, by ascending probability; intervals without a sample are left out.
     pub fn reliability(
         &self,
         measured: &Measurements,

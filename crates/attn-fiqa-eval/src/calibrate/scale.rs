@@ -1,4 +1,4 @@
-//! Anchors of 0–100 that mean something.
+//! Scales of 0–100 with meaningful anchors.
 
 use attn_fiqa::score::{Anchor, MatchProbability, Meaning, QualityScale};
 

@@ -1,4 +1,4 @@
-//! Sets drawn from a set: how often each comparison occurs in them.
+//! Bootstrap samples: how often each comparison occurs in them.
 
 use super::{Bootstrap, Resample};
 use crate::comparisons::Comparisons;
@@ -32,7 +32,7 @@ impl Weights<'_> {
     }
 }
 
-/// A set that was drawn. Its memory serves the next one too.
+/// A bootstrap sample. Its memory is reused for the next one.
 ///
 /// A weight is a count of draws, whose mean is 1, or of two persons' draws multiplied.
 /// A comparison or person drawn 256 times would count as drawn 255 times; the
@@ -46,12 +46,12 @@ pub(crate) struct ResampledSet {
 }
 
 impl ResampledSet {
-    /// Bytes that a drawn set of so many comparisons takes.
+    /// Bytes of a sample of this many comparisons.
     pub(crate) fn bytes(comparisons: usize) -> usize {
         3 * comparisons
     }
 
-    /// A set that holds each comparison once, if it is to stay.
+    /// A set with each comparison once, if it stays.
     pub(crate) fn once(comparisons: &Comparisons, stays: impl Iterator<Item = bool>) -> Self {
         let mut drawn = Self { weights: vec![1; comparisons.len()], ..Self::default() };
         drawn.retain(comparisons, stays);
@@ -62,7 +62,7 @@ impl ResampledSet {
         &self.weights
     }
 
-    /// Takes out every comparison that is not to stay.
+    /// Removes every comparison that does not stay.
     pub(crate) fn retain(&mut self, comparisons: &Comparisons, stays: impl Iterator<Item = bool>) {
         self.totals = [0; 2];
         let kinds = comparisons.mated();

@@ -1,4 +1,4 @@
-//! Which comparisons are still there at each point of a curve.
+//! Which comparisons are retained at each point of a curve.
 
 use super::Evaluator;
 use super::resampled::Weights;
@@ -16,8 +16,8 @@ struct Cutoff {
     gone: u64,
 }
 
-/// What is left at each point. Points discard ever more, so a comparison is there at
-/// the first few points and then no longer.
+/// What is retained at each point. Points discard ever more, so a comparison is retained at
+/// the first points only.
 #[derive(Debug)]
 pub(crate) struct Retained<'a> {
     weights: Weights<'a>,
@@ -81,8 +81,8 @@ impl<'a> Retained<'a> {
         self.cutoffs.len()
     }
 
-    /// Adds the copies of a comparison to the count of each point that has any, and
-    /// says how many points, the first ones, that is.
+    /// Adds the copies of a comparison to the count of each point that has any, and returns
+    /// the number of these points, which are the first ones.
     pub(crate) fn add_copies(&self, index: u32, counts: &mut [u64]) -> usize {
         let weight = self.weights.of(index);
         if weight == 0 {
@@ -104,7 +104,7 @@ pub(super) fn dropped(discards: &[f64], total: u64) -> Vec<u64> {
     discards.iter().map(|discard| (discard * total as f64).floor() as u64).collect()
 }
 
-/// The cutoffs before which `dropped` copies stand, which ascend.
+/// The cutoffs before which `dropped` copies lie, ascending.
 ///
 /// Only sums over blocks of places need every weight, and those are read in the order
 /// in which they lie in memory; the ranking itself is read around the cutoffs alone.
@@ -134,7 +134,7 @@ fn cutoffs(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> V
             }
             at += weight;
         }
-        // Nothing is left, or was there.
+        // Nothing is left.
         Cutoff { place: order.len() as u32, gone: 0 }
     };
     dropped.iter().map(cutoff).collect()

@@ -1,11 +1,10 @@
-//! Numbered pieces of work on every thread, each thread with memory of its own that
-//! serves all its pieces.
+//! Numbered pieces of work on all threads, with scratch memory that each thread reuses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-/// Most bytes of such memory together; with more threads than it serves some idle.
+/// Most bytes of scratch memory in total; fewer threads work if it does not suffice.
 const SCRATCH_BYTES: usize = 1 << 29;
 
 /// The results of the pieces 0, 1, … in their order; `scratch_bytes` is about what

@@ -176,67 +176,119 @@ pub(crate) fn join(
     distinct.sort_unstable();
     distinct.iter().for_each(|&index| of_entries.add(index, &entries[index]));
     images.iter().enumerate().for_each(|(index, name)| of_images.add(index, name));
-    let ambiguous = |what, name: &str, names: &[String], of: [usize; 2]| {
-        let [one, other] = of.map(|index| sanitized(&names[index]));
-        Err(FileError::new(
-            file,
-            FileProblem::Ambiguous { name: sanitized(name), what, one, other },
-        ))
-    };
-    let find = |(image, exact): (&String, Option<usize>)| {
-        if let Some(index) = exact {
-            return Ok(as_exact(index));
-        }
-        let ends: Vec<u64> =
-            suffixes(image).take_while(|end| of_entries.any.contains_key(end)).collect();
-        let Some(deepest) = ends.last() else { return Ok(None) };
-        let depth = ends.len();
-        let agrees = |index: usize, depth: usize| {
-            parts(&entries[index]).zip(parts(image)).take_while(|(a, b)| a == b).count() >= depth
-        };
-        let found = |index: usize, depth: usize| {
-            // Two ends of one hash are none of the same image.
-            agrees(index, depth).then_some(Found { index, exact: false })
-        };
-        // The image's path is the end of an entry's.
-        if depth == parts(image).count() {
-            let fits = of_entries.exact.get(deepest).filter(|exact| exact.count == 1);
-            let fits = fits.unwrap_or(&of_entries.any[deepest]);
-            if fits.count > 1 {
-                let mut all = distinct.iter().copied().filter(|&index| agrees(index, depth));
-                if let Some(other) =
-                    all.find(|&index| index != fits.first && !same(fits.first, index))
-                {
-                    return ambiguous("entries", image, entries, [fits.first, other]);
-                }
-            }
-            return Ok(found(fits.first, depth));
-        }
-        // An entry's path is the end of the image's.
-        for (depth, end) in ends.iter().enumerate().rev() {
-            let Some(fits) = of_entries.exact.get(end) else { continue };
-            let of_end = of_images.any[end];
-            if of_end.count > 1 {
-                let mut others = (0..images.len())
-                    .filter(|&other| self::suffixes(&images[other]).any(|e| e == *end));
-                let pair =
-                    [others.next(), others.next()].map(|other| other.unwrap_or(of_end.first));
-                return ambiguous("images", &entries[fits.first], images, pair);
-            }
-            let exact = |index: &usize| parts(&entries[*index]).count() == depth + 1;
-            let mut all = distinct.iter().copied().filter(exact);
-            let differs = |&index: &usize| {
-                agrees(index, depth + 1) && index != fits.first && !same(fits.first, index)
-            };
-            if let Some(other) = all.find(differs).filter(|_| fits.count > 1) {
-                return ambiguous("entries", image, entries, [fits.first, other]);
-            }
-            return Ok(found(fits.first, depth + 1));
-        }
-        let (entry, image) = (of_entries.any[deepest], of_images.any[deepest]);
-        Ok(if entry.count == 1 && image.count == 1 { found(entry.first, depth) } else { None })
+    let join = Join { file, entries, images, of_entries, of_images, distinct, same };
+    let find = |(image, exact): (&String, Option<usize>)| match exact {
+        Some(index) => Ok(as_exact(index)),
+        None => join.by_ending(image),
     };
     images.iter().zip(exact).map(find).collect()
+}
+
+/// Entries and images by the ends of their paths.
+struct Join<'a, S> {
+    file: &'a str,
+    entries: &'a [String],
+    images: &'a [String],
+    of_entries: Endings,
+    of_images: Endings,
+    /// One entry of each name, and further ones that hold something else.
+    distinct: Vec<usize>,
+    same: S,
+}
+
+impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
+    /// The entry of an image that no entry names by its whole path.
+    fn by_ending(&self, image: &str) -> Result<Option<Found>, FileError> {
+        let ends: Vec<u64> =
+            suffixes(image).take_while(|end| self.of_entries.any.contains_key(end)).collect();
+        let Some(deepest) = ends.last() else { return Ok(None) };
+        let depth = ends.len();
+        if depth == parts(image).count() {
+            return self.longer_entry(image, *deepest, depth);
+        }
+        for (depth, &end) in ends.iter().enumerate().rev() {
+            if let Some(&fits) = self.of_entries.exact.get(&end) {
+                return self.shorter_entry(image, fits, end, depth + 1);
+            }
+        }
+        let (entry, others) = (self.of_entries.any[deepest], self.of_images.any[deepest]);
+        let is_unique = entry.count == 1 && others.count == 1;
+        Ok(if is_unique { self.found(image, entry.first, depth) } else { None })
+    }
+
+    /// The image's path is the end of an entry's.
+    fn longer_entry(
+        &self,
+        image: &str,
+        end: u64,
+        depth: usize,
+    ) -> Result<Option<Found>, FileError> {
+        let fits = self.of_entries.exact.get(&end).filter(|exact| exact.count == 1);
+        let fits = fits.unwrap_or(&self.of_entries.any[&end]);
+        if fits.count > 1 {
+            let mut all = self.distinct.iter().copied();
+            let differs = |&index: &usize| {
+                self.agrees(image, index, depth)
+                    && index != fits.first
+                    && !(self.same)(fits.first, index)
+            };
+            if let Some(other) = all.find(differs) {
+                return self.ambiguous("entries", image, self.entries, [fits.first, other]);
+            }
+        }
+        Ok(self.found(image, fits.first, depth))
+    }
+
+    /// An entry's path, of `depth` parts, is the end of the image's.
+    fn shorter_entry(
+        &self,
+        image: &str,
+        fits: Ending,
+        end: u64,
+        depth: usize,
+    ) -> Result<Option<Found>, FileError> {
+        let of_end = self.of_images.any[&end];
+        if of_end.count > 1 {
+            let mut others = (0..self.images.len())
+                .filter(|&other| suffixes(&self.images[other]).any(|e| e == end));
+            let pair = [others.next(), others.next()].map(|other| other.unwrap_or(of_end.first));
+            return self.ambiguous("images", &self.entries[fits.first], self.images, pair);
+        }
+        let mut all = self.distinct.iter().copied();
+        let differs = |&index: &usize| {
+            parts(&self.entries[index]).count() == depth
+                && self.agrees(image, index, depth)
+                && index != fits.first
+                && !(self.same)(fits.first, index)
+        };
+        if let Some(other) = all.find(differs).filter(|_| fits.count > 1) {
+            return self.ambiguous("entries", image, self.entries, [fits.first, other]);
+        }
+        Ok(self.found(image, fits.first, depth))
+    }
+
+    /// Whether the last `depth` parts of an entry's and an image's path are the same.
+    fn agrees(&self, image: &str, index: usize, depth: usize) -> bool {
+        let both = parts(&self.entries[index]).zip(parts(image));
+        both.take_while(|(a, b)| a == b).count() >= depth
+    }
+
+    /// Two ends of one hash may belong to different paths.
+    fn found(&self, image: &str, index: usize, depth: usize) -> Option<Found> {
+        self.agrees(image, index, depth).then_some(Found { index, exact: false })
+    }
+
+    fn ambiguous(
+        &self,
+        what: &'static str,
+        name: &str,
+        names: &[String],
+        of: [usize; 2],
+    ) -> Result<Option<Found>, FileError> {
+        let [one, other] = of.map(|index| sanitized(&names[index]));
+        let problem = FileProblem::Ambiguous { name: sanitized(name), what, one, other };
+        Err(FileError::new(self.file, problem))
+    }
 }
 
 #[cfg(test)]

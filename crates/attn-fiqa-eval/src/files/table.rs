@@ -42,128 +42,157 @@ pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numb
     };
     let file = path.to_string_lossy();
     match kind {
-        Kind::Csv => {
-            each_csv_row(path, &[PATH, column], |line, cells| {
-                let value = match cells[1].trim() {
-                    "" => f64::NAN,
-                    text => finite(&file, line, column, text)?,
-                };
-                push(cells[0].to_owned(), value, line);
-                Ok(())
+        Kind::Csv => each_csv_row(path, &[PATH, column], |line, cells| {
+            let value = match cells[1].trim() {
+                "" => f64::NAN,
+                text => finite(&file, line, column, text)?,
+            };
+            push(cells[0].to_owned(), value, line);
+            Ok(())
+        })?,
+        Kind::JsonLines => each_json_row(path, |line, text, row| {
+            let name = row.get(PATH).and_then(|name| name.as_str());
+            let name = name.ok_or_else(|| {
+                FileError::unexpected(&file, line, "a text under the key 'path'", text)
             })?;
-        }
-        Kind::JsonLines => {
-            let mut lines = Lines::open(path)?;
-            while let Some((line, text)) = lines.next()? {
-                let object = "a JSON object a line";
-                let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
-                    .map_err(|_| FileError::unexpected(&file, line, object, text))?;
-                let name = row.get(PATH).and_then(|name| name.as_str());
-                let name = name.ok_or_else(|| {
-                    FileError::unexpected(&file, line, "a text under the key 'path'", text)
-                })?;
-                let value = match row.get(column) {
-                    None => return Err(no_column(&file, column, row.keys().map(String::as_str))),
-                    Some(serde_json::Value::Null) => f64::NAN,
-                    Some(value) => finite(&file, line, column, &value.to_string())?,
-                };
-                push(name.to_owned(), value, line);
-            }
-        }
-        Kind::Parquet => {
-            each_parquet_row(path, &[PATH, column], |row, cells| {
-                let value = match cells[1] {
-                    Field::Null => f64::NAN,
-                    Field::Float(value) => f64::from(*value),
-                    Field::Double(value) => *value,
-                    Field::Int(value) => f64::from(*value),
-                    Field::Byte(value) => f64::from(*value),
-                    Field::Short(value) => f64::from(*value),
-                    other => {
-                        let expected = format!("numbers in the column '{column}'");
-                        return Err(unexpected(&file, row, expected, &other.to_string()));
-                    }
-                };
-                if value.is_infinite() {
-                    let expected = format!("finite numbers in the column '{column}'");
-                    return Err(unexpected(&file, row, expected, &value.to_string()));
-                }
-                push(text(&file, row, cells[0])?, value, 0);
-                Ok(())
-            })?;
-        }
+            let value = match row.get(column) {
+                None => return Err(no_column(&file, column, row.keys().map(String::as_str))),
+                Some(serde_json::Value::Null) => f64::NAN,
+                Some(value) => finite(&file, line, column, &value.to_string())?,
+            };
+            push(name.to_owned(), value, line);
+            Ok(())
+        })?,
+        Kind::Parquet => each_parquet_row(path, &[PATH, column], |row, cells| {
+            push(text(&file, row, cells[0])?, parquet_number(&file, row, column, cells[1])?, 0);
+            Ok(())
+        })?,
     }
     Ok(numbers)
+}
+
+/// A number of a Parquet file; NaN where the cell is empty.
+fn parquet_number(file: &str, row: u64, column: &str, cell: &Field) -> Result<f64, FileError> {
+    let value = match cell {
+        Field::Null => f64::NAN,
+        Field::Float(value) => f64::from(*value),
+        Field::Double(value) => *value,
+        Field::Int(value) => f64::from(*value),
+        Field::Byte(value) => f64::from(*value),
+        Field::Short(value) => f64::from(*value),
+        other => {
+            let expected = format!("numbers in the column '{column}'");
+            return Err(unexpected(file, row, expected, &other.to_string()));
+        }
+    };
+    if value.is_infinite() {
+        let expected = format!("finite numbers in the column '{column}'");
+        return Err(unexpected(file, row, expected, &value.to_string()));
+    }
+    Ok(value)
+}
+
+/// A column while its cells are read.
+#[derive(Debug)]
+struct Seen {
+    name: String,
+    /// Whether a cell holds something.
+    any: bool,
+    /// Whether every cell that does holds a number.
+    numbers: bool,
+}
+
+impl Seen {
+    fn new(name: String) -> Self {
+        Self { name, any: false, numbers: true }
+    }
+
+    fn add(&mut self, is_empty: bool, is_number: bool) {
+        self.any |= !is_empty;
+        self.numbers &= is_empty || is_number;
+    }
+
+    fn numeric(columns: Vec<Self>) -> Vec<String> {
+        let numeric = columns.into_iter().filter(|column| column.any && column.numbers);
+        numeric.map(|column| column.name).collect()
+    }
 }
 
 /// The names of the columns that hold single numbers, in their order; a cell may be empty,
 /// but not every one.
 pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, FileError> {
-    let file = path.to_string_lossy();
     match kind {
         Kind::Csv => {
-            let mut columns: Vec<(String, bool, bool)> = Vec::new();
             let heading = csv_heading(path)?;
-            columns.extend(heading.into_iter().map(|name| (name, false, true)));
-            let names: Vec<String> = columns.iter().map(|column| column.0.clone()).collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names: Vec<&str> = heading.iter().map(String::as_str).collect();
+            let mut columns: Vec<Seen> = heading.iter().cloned().map(Seen::new).collect();
             each_csv_row(path, &names, |_, cells| {
                 for (column, cell) in columns.iter_mut().zip(cells) {
                     let cell = cell.trim();
-                    column.1 |= !cell.is_empty();
-                    column.2 &= cell.is_empty() || cell.parse::<f64>().is_ok();
+                    column.add(cell.is_empty(), cell.parse::<f64>().is_ok());
                 }
                 Ok(())
             })?;
-            let numeric = columns.into_iter().filter(|(_, any, numbers)| *any && *numbers);
-            Ok(numeric.map(|(name, ..)| name).collect())
+            Ok(Seen::numeric(columns))
         }
         Kind::JsonLines => {
-            let mut lines = Lines::open(path)?;
-            let mut columns: Vec<(String, bool, bool)> = Vec::new();
-            while let Some((line, text)) = lines.next()? {
-                let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
-                    .map_err(|_| {
-                        FileError::unexpected(&file, line, "a JSON object a line", text)
-                    })?;
+            let mut columns: Vec<Seen> = Vec::new();
+            each_json_row(path, |_, _, row| {
                 for (name, value) in row {
-                    let place = columns.iter().position(|column| column.0 == name);
+                    let place = columns.iter().position(|column| column.name == name);
                     let place = place.unwrap_or_else(|| {
-                        columns.push((name, false, true));
+                        columns.push(Seen::new(name));
                         columns.len() - 1
                     });
-                    columns[place].1 |= value.is_number();
-                    columns[place].2 &= value.is_number() || value.is_null();
+                    columns[place].add(value.is_null(), value.is_number());
                 }
-            }
-            let numeric = columns.into_iter().filter(|(_, any, numbers)| *any && *numbers);
-            Ok(numeric.map(|(name, ..)| name).collect())
-        }
-        Kind::Parquet => {
-            let damaged = |error: parquet::errors::ParquetError| {
-                FileError::new(&file, FileProblem::Damaged(error.to_string()))
-            };
-            let reader = SerializedFileReader::new(open(path)?).map_err(damaged)?;
-            let schema = reader.metadata().file_metadata().schema();
-            let number = |field: &&std::sync::Arc<parquet::schema::types::Type>| {
-                use parquet::basic::Type::{DOUBLE, FLOAT, INT32};
-                field.is_primitive() && matches!(field.get_physical_type(), DOUBLE | FLOAT | INT32)
-            };
-            let numbers = schema.get_fields().iter().filter(number);
-            let names: Vec<&str> = numbers.map(|field| field.name()).collect();
-            if names.is_empty() {
-                return Ok(Vec::new());
-            }
-            let mut any = vec![false; names.len()];
-            each_parquet_row(path, &names, |_, cells| {
-                let holds = cells.iter().map(|cell| !matches!(cell, Field::Null));
-                any.iter_mut().zip(holds).for_each(|(any, holds)| *any |= holds);
                 Ok(())
             })?;
-            let holds = names.iter().zip(any).filter(|(_, any)| *any);
-            Ok(holds.map(|(name, _)| (*name).to_owned()).collect())
+            Ok(Seen::numeric(columns))
         }
+        Kind::Parquet => parquet_numeric_columns(path),
     }
+}
+
+fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
+    let reader = SerializedFileReader::new(open(path)?).map_err(|error| damaged(path, error))?;
+    let schema = reader.metadata().file_metadata().schema();
+    let number = |field: &&std::sync::Arc<parquet::schema::types::Type>| {
+        use parquet::basic::Type::{DOUBLE, FLOAT, INT32};
+        field.is_primitive() && matches!(field.get_physical_type(), DOUBLE | FLOAT | INT32)
+    };
+    let numbers = schema.get_fields().iter().filter(number);
+    let names: Vec<&str> = numbers.map(|field| field.name()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut columns: Vec<Seen> = names.iter().map(|&name| Seen::new(name.to_owned())).collect();
+    each_parquet_row(path, &names, |_, cells| {
+        for (column, cell) in columns.iter_mut().zip(cells) {
+            column.add(matches!(cell, Field::Null), true);
+        }
+        Ok(())
+    })?;
+    Ok(Seen::numeric(columns))
+}
+
+fn damaged(path: &Path, error: parquet::errors::ParquetError) -> FileError {
+    FileError::new(&path.to_string_lossy(), FileProblem::Damaged(error.to_string()))
+}
+
+/// Calls `take` with each line's number, its text, and the object in it.
+fn each_json_row(
+    path: &Path,
+    mut take: impl FnMut(u64, &str, serde_json::Map<String, serde_json::Value>) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    let file = path.to_string_lossy();
+    let mut lines = Lines::open(path)?;
+    while let Some((line, text)) = lines.next()? {
+        let row = serde_json::from_str(text)
+            .map_err(|_| FileError::unexpected(&file, line, "one JSON object per line", text))?;
+        take(line, text, row)?;
+    }
+    Ok(())
 }
 
 /// The names of a CSV file's columns.
@@ -187,7 +216,7 @@ fn finite(file: &str, line: u64, column: &str, text: &str) -> Result<f64, FileEr
     }
 }
 
-/// Hands over the cells of these columns, row by row, with the row's line.
+/// Calls `take` with each row's line and the cells of these columns.
 pub(super) fn each_csv_row(
     path: &Path,
     columns: &[&str],
@@ -229,16 +258,14 @@ pub(super) fn each_csv_row(
     Ok(())
 }
 
-/// Hands over the fields of these columns, row by row, with the row's number from 1.
+/// Calls `take` with each row's number, from 1, and the fields of these columns.
 pub(super) fn each_parquet_row(
     path: &Path,
     columns: &[&str],
     mut take: impl FnMut(u64, &[&Field]) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
     let file = path.to_string_lossy();
-    let damaged = |error: parquet::errors::ParquetError| {
-        FileError::new(&file, FileProblem::Damaged(error.to_string()))
-    };
+    let damaged = |error| damaged(path, error);
     let reader = SerializedFileReader::new(open(path)?).map_err(damaged)?;
     let schema = reader.metadata().file_metadata().schema();
     let mut wanted = Vec::new();

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa::measure::sharpness;
 use attn_fiqa::recognise::{joined_with_mirror, mirrored};
 use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
@@ -13,6 +12,7 @@ use rayon::prelude::*;
 
 use super::StudyError;
 use super::cache::{ImageHash, Table};
+use super::config::CropMeasure;
 use super::inputs::Dataset;
 use super::network::{self, CROP_SIDE, Network};
 
@@ -46,11 +46,11 @@ pub(super) struct Column {
 pub(super) struct ImageEmbeddings {
     table: Table,
     keys: Vec<Result<ImageHash, Failure>>,
-    /// Numbers an embedding.
+    /// Numbers per embedding.
     pub(super) width: usize,
     /// Names of the images that could not be used, and why.
     pub(super) failures: Vec<(String, Failure)>,
-    /// How many rows were there before.
+    /// How many rows came from an earlier run.
     pub(super) from_cache: usize,
 }
 
@@ -148,17 +148,18 @@ pub(super) fn quality_scores(
     column(&table, &Filled { keys, failures, from_cache })
 }
 
-/// Sharpness of every crop.
-pub(super) fn sharpness_of_crops(
+/// A measure of every crop.
+pub(super) fn crop_measures(
     dataset: &mut Dataset<'_>,
+    measure: CropMeasure,
     cache: &Path,
     on_progress: &dyn Fn(Progress),
 ) -> Result<Column, StudyError> {
-    let what = format!("v{VERSION} laplacian {CROP_SIDE} {}", dataset.crop_description());
+    let what = format!("v{VERSION} {} {CROP_SIDE} {}", measure.name(), dataset.crop_description());
     let mut tables = [Table::open(cache, &what, 1)?];
-    let step = format!("sharpness of {}", dataset.config.name);
+    let step = format!("{} of {}", measure.name(), dataset.config.name);
     let assess = |crops: &[Crop], _: &[usize]| -> Vec<RowOfEach> {
-        crops.par_iter().map(|crop| Ok(vec![vec![sharpness(crop)]])).collect()
+        crops.par_iter().map(|crop| Ok(vec![vec![measure.compute(crop)]])).collect()
     };
     let filled = fill(dataset, &mut tables, CROP_SIDE, &step, on_progress, assess)?;
     column(&tables[0], &filled)
@@ -192,7 +193,7 @@ fn embed(network: &Network, crops: &[Crop], flip: bool) -> Vec<Result<Vec<f32>, 
 /// A row for every table that lacks the image, or what is wrong with it.
 type RowOfEach = Result<Vec<Vec<f32>>, Failure>;
 
-/// What completing tables found out.
+/// The outcome of completing tables.
 struct Filled {
     /// By which each image's rows are found.
     keys: Vec<Result<ImageHash, Failure>>,

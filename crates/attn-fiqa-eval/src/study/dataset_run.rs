@@ -179,8 +179,8 @@ impl DatasetRun<'_, '_> {
                     compute::quality_scores(self.dataset, &networks[model], cache, &progress)?
                         .into()
                 }
-                ScoresFrom::Laplacian => {
-                    compute::sharpness_of_crops(self.dataset, cache, &progress)?.into()
+                ScoresFrom::Crop(measure) => {
+                    compute::crop_measures(self.dataset, *measure, cache, &progress)?.into()
                 }
                 ScoresFrom::EmbeddingNorm(recogniser) => {
                     Scored::from_norms(norms[recogniser].clone(), &self.missing.images)

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 
 use super::StudyError;
 use super::config::{
-    ConfigError, EmbeddingsFrom, ModelConfig, RecogniserConfig, ScoresFrom, StudyConfig,
+    ConfigError, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig, ScoresFrom,
+    StudyConfig,
 };
 use super::inputs::Dataset;
 use super::network::{CROP_SIDE, Network, Required, embedding, scores};
@@ -52,7 +53,7 @@ fn required(config: &StudyConfig) -> Result<BTreeMap<ModelConfig, Required>, Con
             ScoresFrom::Network(model) => {
                 required.entry(model.clone()).or_default().quality = true;
             }
-            ScoresFrom::Laplacian | ScoresFrom::EmbeddingNorm(_) | ScoresFrom::Files(..) => {}
+            ScoresFrom::Crop(_) | ScoresFrom::EmbeddingNorm(_) | ScoresFrom::Files(..) => {}
         }
     }
     for recogniser in &config.recognisers {
@@ -77,8 +78,9 @@ pub(super) fn check_sizes(
     datasets: &[Dataset<'_>],
     networks: &Networks,
 ) -> Result<(), StudyError> {
-    let laplacian = config.methods.iter().any(|method| method.from == ScoresFrom::Laplacian);
-    let sides = networks.values().map(Network::side).chain(laplacian.then_some(CROP_SIDE));
+    let reads_crops = |method: &MethodConfig| matches!(method.from, ScoresFrom::Crop(_));
+    let crops = config.methods.iter().any(reads_crops);
+    let sides = networks.values().map(Network::side).chain(crops.then_some(CROP_SIDE));
     for side in sides {
         for dataset in datasets {
             dataset.check_size(side).map_err(|message| {
@@ -101,7 +103,7 @@ pub(super) fn check_images(
         .filter(|method| {
             matches!(
                 method.from,
-                ScoresFrom::Attention(..) | ScoresFrom::Network(_) | ScoresFrom::Laplacian
+                ScoresFrom::Attention(..) | ScoresFrom::Network(_) | ScoresFrom::Crop(_)
             )
         })
         .map(|method| &method.name)

@@ -111,9 +111,8 @@ fn record_methods(
                 let what = format!("ONNX quality network{input}");
                 (what, network.name.clone(), network.sha256.clone())
             }
-            ScoresFrom::Laplacian => {
-                let what = "variance of the crop's Laplacian".to_owned();
-                (what, String::new(), String::new())
+            ScoresFrom::Crop(measure) => {
+                (measure.description().to_owned(), String::new(), String::new())
             }
             ScoresFrom::EmbeddingNorm(index) => {
                 let name = &config.recognisers[*index].name;
@@ -122,7 +121,7 @@ fn record_methods(
             ScoresFrom::Files(files, column) => {
                 let (names, hash) = hash_files(files.values())?;
                 let column = column.as_ref().map_or(String::new(), |c| format!(", column {c}"));
-                (format!("scores made elsewhere{column}"), names, hash)
+                (format!("scores computed elsewhere{column}"), names, hash)
             }
         };
         Ok(MethodRecord { name: method.name.clone(), what, source, sha256 })

@@ -31,8 +31,12 @@ pub(super) fn run(
     let mut reference = match (&args.reference, &args.truth) {
         (Some(file), _) => {
             let detector = Box::new(Detector::open(file, threads)?.upright_only());
-            let sure = args.reference_confidence;
-            Reference::Detector { detector, sure, doubtful: args.reference_doubtful.min(sure) }
+            let sure = args.reference_min_score;
+            Reference::Detector {
+                detector,
+                sure,
+                doubtful: args.reference_doubtful_score.min(sure),
+            }
         }
         (None, Some(file)) => Reference::Truth(Truth::read(file)?),
         (None, None) => anyhow::bail!("--evaluate needs --reference or --truth: this is a bug"),
@@ -42,7 +46,7 @@ pub(super) fn run(
     let mut agreement = DetectionAccuracy::default();
     let mut missed = Vec::new();
     let mut unknown = 0;
-    let summary = super::find((args, run), sources, threads, detector, |row, _| {
+    let summary = super::find(args, run, sources, threads, detector, |row, _| {
         let Ok(found) = &row.faces else { return Ok(()) };
         match reference.faces(&row)? {
             Some((expected, doubtful)) => {

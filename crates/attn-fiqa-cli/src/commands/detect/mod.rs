@@ -40,7 +40,7 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let sources = args.input.open()?;
     let mut sink = output::open(format, args.output.as_deref(), Columns::of_faces())?;
     let mut drawing = args.draw.as_deref().map(draw::Drawing::new).transpose()?;
-    let summary = find((args, run), sources, &threads, &detector, |row, summary| {
+    let summary = find(args, run, sources, &threads, &detector, |row, summary| {
         if let Some(drawing) = &mut drawing {
             drawing.draw(&row, summary)?;
         }
@@ -53,7 +53,8 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
 /// Sends every source through the detector; `sink` gets each row in order, after
 /// it was counted.
 fn find(
-    (args, run): (&DetectArgs, &RunOptions),
+    args: &DetectArgs,
+    run: &RunOptions,
     sources: Sources,
     threads: &Threads,
     detector: &Detector,

@@ -4,6 +4,7 @@
 //! setting would otherwise silently measure something else. This module holds what it can say;
 //! `read` parses it.
 
+mod crop_measure;
 mod read;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,9 @@ use crate::benchmark::BenchmarkKind;
 use crate::edc::{FMR_TARGETS, PAUC_LIMIT, Protocol};
 use crate::files::Missing;
 
-/// Larger than any description of a study.
+pub use crop_measure::CropMeasure;
+
+/// Larger than any configuration of a study.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A description that was refused, and where.
@@ -183,8 +186,8 @@ pub enum ScoresFrom {
     Attention(ModelConfig, Method),
     /// An ONNX quality network.
     Network(ModelConfig),
-    /// Sharpness of the crop: [`attn_fiqa::measure::sharpness`].
-    Laplacian,
+    /// A measure of the crop itself.
+    Crop(CropMeasure),
     /// Length of a recogniser's embedding: its place in the list of recognisers.
     EmbeddingNorm(usize),
     /// Files computed elsewhere, by data set, and the column of those that are tables.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::{
-    ConfigError, DatasetConfig, EmbeddingsFrom, MethodConfig, ModelConfig, RecogniserConfig,
-    ScoresFrom,
+    ConfigError, CropMeasure, DatasetConfig, EmbeddingsFrom, MethodConfig, ModelConfig,
+    RecogniserConfig, ScoresFrom,
 };
 use super::Reader;
 use crate::files::quality_columns;
@@ -206,24 +206,24 @@ impl Reader<'_> {
             let message = format!("'{}' takes no model, preset or heads", text.get_ref());
             return self.refuse(span, message);
         }
-        let (file, spec) = match text.get_ref().parse() {
+        let name: MeasureName = match text.get_ref().parse() {
+            Ok(name) => name,
             Err(error) => return self.refuse(span, format!("{error}")),
-            Ok(MeasureName::Laplacian) if raw.preprocess.is_none() => {
-                return Ok(ScoresFrom::Laplacian);
-            }
-            Ok(MeasureName::Laplacian) => {
-                return self
-                    .refuse(span, "'laplacian' reads the crop as it is; it has no preprocess");
-            }
-            Ok(name @ (MeasureName::InterEyeDistance | MeasureName::DetectionScore)) => {
-                let message = format!(
-                    "'{name}' belongs to faces found in photos, and a benchmark has crops; write \
-                     it with `attn-fiqa score --method {name} --output FILE.csv` and name that \
-                     file under scores"
-                );
+        };
+        if let Some(measure) = CropMeasure::from_name(&name) {
+            if raw.preprocess.is_some() {
+                let message = format!("'{name}' reads the crop as it is; it has no preprocess");
                 return self.refuse(span, message);
             }
-            Ok(MeasureName::Onnx(file, spec)) => (file, spec),
+            return Ok(ScoresFrom::Crop(measure));
+        }
+        let MeasureName::Onnx(file, spec) = name else {
+            let message = format!(
+                "'{name}' belongs to faces found in photos, and a benchmark has crops; write it \
+                 with `attn-fiqa score --method {name} --output FILE.csv` and name that file under \
+                 scores"
+            );
+            return self.refuse(span, message);
         };
         if spec.is_some() {
             return self.refuse(span, "give the preprocessing with preprocess = \"SPEC\"");

@@ -145,7 +145,7 @@ impl Method {
     fn checked(self) -> Result<Self, MethodError> {
         let error = |reason| Err(MethodError { name: self.to_string(), reason });
         if self.aggregation.needs_full_forward() && (self.block.is_some() || self.head.is_some()) {
-            return error("a block or head, although the whole network is read,");
+            return error("a block or head, although the score needs a full forward pass,");
         }
         if self.aggregation == Aggregation::CalibratedMean && self.block.is_some() {
             return error("a block, although the key bias belongs to the last one,");
@@ -265,8 +265,8 @@ mod tests {
             ("attn@layer=1", "neither block nor head"),
             ("attn@block=last", "no whole number"),
             ("attn@head=1@head=2", "twice"),
-            ("norm@block=1", "whole network"),
-            ("vitnt@head=1", "whole network"),
+            ("norm@block=1", "full forward pass"),
+            ("vitnt@head=1", "full forward pass"),
             ("attn-calibrated@block=1", "key bias belongs to the last"),
         ] {
             let message = name.parse::<Method>().expect_err(name).to_string();

@@ -1,8 +1,8 @@
-//! What qualities mean: how often a recogniser matches a face.
+//! The meaning of qualities: how often a recogniser matches a face.
 
 use super::{Method, QualityMap, QualityMapError};
 
-/// What is true of images of one quality.
+/// A statement about images of one quality.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Meaning {
@@ -19,7 +19,7 @@ pub struct Anchor {
     pub quality: u8,
     /// The raw score that has this quality.
     pub score: f32,
-    /// What is true there.
+    /// The statement.
     pub meaning: Meaning,
 }
 
@@ -50,8 +50,8 @@ impl MatchProbability {
     }
 }
 
-/// A map to 0–100 whose points mean something: how often one recogniser knows the face
-/// again at one false match rate, and how good ordinary clean faces are.
+/// A map to 0–100 with anchors: how often one recogniser matches the face at one false match
+/// rate, and the quality of ordinary clean faces.
 ///
 /// # Examples
 ///

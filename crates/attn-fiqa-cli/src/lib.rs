@@ -16,6 +16,9 @@ mod progress;
 mod summary;
 
 use std::ffi::OsString;
+use std::path::Path;
+
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, builtin};
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -30,6 +33,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let failed = outcome.is_err();
     let exit = Exit::from(outcome);
     if interrupt::asked() && !failed { interrupt::farewell() } else { exit as u8 }
+}
+
+/// Opens a model by what `--model` takes: a file, or the name of a model that was fetched, added
+/// or is built in. `options` say what the file does not.
+///
+/// # Errors
+///
+/// When there is neither such a file nor such a name, the model was not fetched yet, or its file
+/// cannot be loaded.
+pub fn open_model(model: &Path, options: CheckpointOptions) -> anyhow::Result<Checkpoint> {
+    let located = models::locate(model)?;
+    match &located {
+        models::Located::File(file, _) => Ok(Checkpoint::open(file, &located.complete(options))?),
+        models::Located::BuiltIn => Ok(builtin()?),
+    }
 }
 
 fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {

@@ -26,6 +26,7 @@ use std::path::Path;
 #[cfg(feature = "builtin-model")]
 use rayon::prelude::*;
 
+use crate::align::Landmarks;
 use crate::decode::Note;
 use crate::pixels::Image;
 use crate::status::{Failure, Status};
@@ -209,6 +210,40 @@ impl Detector {
         return self.refiner.is_some();
         #[cfg(not(feature = "builtin-model"))]
         return false;
+    }
+
+    /// The landmarks of a face near `rough` ones, by the network of
+    /// [`Self::with_refined_landmarks`]; `None` where it finds no face's landmarks near them, or
+    /// this detector does not refine.
+    ///
+    /// # Examples
+    ///
+    /// Whether a crop is aligned:
+    ///
+    /// ```
+    /// # #[cfg(feature = "builtin-model")] {
+    /// use attn_fiqa::align::{Landmarks, TEMPLATE_112};
+    /// use attn_fiqa::decode::{DecodeLimits, decode};
+    /// use attn_fiqa::detect::Detector;
+    /// use attn_fiqa::threads::Threads;
+    ///
+    /// # let crop = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/astronaut.png");
+    /// let crop = decode(&std::fs::read(crop)?, &DecodeLimits::default())?.image;
+    /// let template = Landmarks(TEMPLATE_112.map(|point| point.map(|value| value as f32)));
+    /// let detector = Detector::builtin(&Threads::new(None)?)?;
+    /// let found = detector.refine_landmarks(&crop, &template).ok_or("no face")?;
+    /// let [x, y] = found.0[2];
+    /// assert!((x - template.0[2][0]).hypot(y - template.0[2][1]) < 10.0, "the nose: {x}, {y}");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refine_landmarks(&self, image: &Image, rough: &Landmarks) -> Option<Landmarks> {
+        #[cfg(feature = "builtin-model")]
+        if let Some(network) = &self.refiner {
+            return self.threads.install(|| refine::refined(network, image, rough));
+        }
+        let _ = (image, rough);
+        None
     }
 
     /// The file's name, or [`BUILTIN_DETECTOR`].

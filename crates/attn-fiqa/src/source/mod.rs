@@ -240,6 +240,27 @@ impl Sources {
     }
 }
 
+/// Reads one image file, still encoded, of at most `max_bytes`. Only regular files are read: a
+/// pipe or a device may never end.
+///
+/// # Errors
+///
+/// When there is no such file, it cannot be read, or it is too large.
+///
+/// # Examples
+///
+/// ```
+/// use attn_fiqa::decode::DecodeLimits;
+/// use attn_fiqa::source::read_image;
+/// use attn_fiqa::status::Status;
+///
+/// let missing = read_image("no-such-file.jpg".as_ref(), DecodeLimits::DEFAULT_MAX_BYTES);
+/// assert_eq!(missing.expect_err("no such file").status, Status::NotFound);
+/// ```
+pub fn read_image(path: &Path, max_bytes: u64) -> Result<ImageData, crate::status::Failure> {
+    file::read(path, max_bytes).map(ImageData::Encoded)
+}
+
 impl Iterator for Sources {
     type Item = SourceItem;
 

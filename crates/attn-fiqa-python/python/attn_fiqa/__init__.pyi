@@ -1,0 +1,407 @@
+"""Face image quality from the attention of a face-recognition Vision Transformer.
+
+    import attn_fiqa
+
+    scorer = attn_fiqa.Scorer()
+    for face in scorer.score("photo.jpg"):
+        print(face.bbox, face.quality)
+
+Arrays are ``uint8`` of shape (height, width, 3). Whoever passes one says in which order its
+colours are: ``color="rgb"`` (PIL, imageio, matplotlib) or ``color="bgr"`` (OpenCV,
+insightface, uniface). Coordinates are pixels of the upright image; the centre of its top-left
+pixel is (0, 0).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import evaluation as evaluation
+from . import models as models
+from . import types as types
+from ._calibrate import calibrate as calibrate
+from ._errors import AttnFiqaError as AttnFiqaError
+from ._errors import AttnFiqaWarning as AttnFiqaWarning
+from ._errors import ImageError as ImageError
+from ._errors import ModelError as ModelError
+from ._errors import NoFaceError as NoFaceError
+from ._errors import RequestError as RequestError
+from .types import Band, Color, CropOrigin, Image, Path, Pixels, PilImage, Precision
+
+__all__ = [
+    "AlignedScores",
+    "ArrowTable",
+    "AttnFiqaError",
+    "AttnFiqaWarning",
+    "Face",
+    "FileScore",
+    "FileScores",
+    "ImageError",
+    "ModelError",
+    "NoFaceError",
+    "RequestError",
+    "Scorer",
+    "__version__",
+    "align",
+    "calibrate",
+    "draw",
+    "evaluation",
+    "models",
+    "overlay",
+    "types",
+]
+
+__version__: str
+
+@final
+class Scorer:
+    """A model and its threads. Built once, it serves every thread of a program.
+
+    Calls release the GIL. A scorer is pickled by its arguments, and works in a forked or
+    spawned child, where it starts threads of its own; give ``threads=1`` where there is one
+    worker per core.
+
+    :param model: a checkpoint (``.safetensors``, the index of one in shards, PyTorch
+        ``.pt``/``.pth`` in the zip format) or the name of a model; ``None`` is the built-in one.
+    :param detector: an ONNX face detector with the outputs of YuNet or SCRFD; ``None`` is the
+        built-in one.
+    :param precision: how finely the network multiplies; ``"auto"`` takes the fastest of this
+        machine that keeps the scores, and may differ between machines.
+    :param threads: worker threads; ``None`` is one per core.
+    :param methods: the scores of each face, such as ``["attn", "attn-max@block=3"]``, the first
+        of which is ``Face.score``; ``None`` is the model's own.
+    :param preset: the published network that the file must be, such as ``"cvlface-vit-s"``.
+    :param heads: the number of attention heads, which a file's weights cannot tell.
+    :param activation: the MLP's non-linearity where it is not the official ReLU6.
+    :raises ModelError: if the model or the detector cannot be loaded.
+    :raises RequestError: if the arguments are not valid.
+    """
+
+    def __new__(
+        cls,
+        model: Path | None = None,
+        *,
+        detector: Path | None = None,
+        precision: Precision = "f32",
+        threads: int | None = None,
+        methods: Sequence[str] | None = None,
+        preset: str | None = None,
+        heads: int | None = None,
+        activation: Literal["relu6", "gelu"] | None = None,
+    ) -> Scorer: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[Path | None], dict[str, Any]]: ...
+    @property
+    def model(self) -> str:
+        """The model's file, or the name of the built-in model."""
+
+    @property
+    def methods(self) -> list[str]:
+        """The names of the scores of each face; the first is ``Face.score``."""
+
+    @property
+    def precision(self) -> str:
+        """What the network multiplies in: ``f32``, ``bf16`` or ``int8``."""
+
+    @property
+    def threads(self) -> int:
+        """Worker threads."""
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the network's input in pixels, 112 for the published networks."""
+
+    @property
+    def backend(self) -> str:
+        """What runs the network, such as ``cpu avx512``."""
+
+    def score(
+        self,
+        image: Image,
+        *,
+        color: Color | None = None,
+        landmarks: ArrayLike | None = None,
+        maps: bool = False,
+        embeddings: bool = False,
+        strict: bool = False,
+        max_faces: int | None = None,
+        min_confidence: float | None = None,
+        min_inter_eye_distance: float = 0.0,
+    ) -> list[Face]:
+        """Every face of one image with its quality, the largest face first.
+
+        An image of exactly the network's input size is taken for an aligned face. A file's
+        EXIF orientation is applied; the pixels of an array or a PIL image are taken as they are.
+
+        :param image: a path, an encoded file as bytes or as a file object, a PIL image, or a
+            ``uint8`` array of shape (height, width, 3) on the CPU.
+        :param color: the order of an array's channels, required for arrays and refused for all
+            else.
+        :param landmarks: the five landmarks of each face, of shape (5, 2) or (faces, 5, 2),
+            ``[x, y]`` in pixels: the eye on the image's left, the other eye, the nose, the
+            mouth corner on the left, the other one. Faces are then aligned by them, not looked
+            for, and come in their order.
+        :param maps: whether faces have a ``map``.
+        :param embeddings: whether faces have an ``embedding``.
+        :param strict: whether an image without a face raises `NoFaceError`; otherwise its list
+            is empty.
+        :param max_faces: the most faces, the largest ones.
+        :param min_confidence: how sure the detector must be, 0 to 1; ``None`` is its default.
+        :param min_inter_eye_distance: the least distance between the eyes, in pixels.
+        :raises ImageError: if the image cannot be read.
+        :raises NoFaceError: with ``strict``, if there is no face.
+        :raises RequestError: if the arguments are not valid, or the model cannot do what they
+            ask for.
+        """
+
+    def score_aligned(
+        self,
+        crops: Pixels | Sequence[NDArray[np.uint8]],
+        *,
+        color: Color,
+        maps: bool = False,
+        embeddings: bool = False,
+    ) -> AlignedScores:
+        """The qualities of aligned faces, as arrays.
+
+        :param crops: ``uint8`` of shape (faces, 112, 112, 3).
+        :param color: the order of the channels.
+        :raises RequestError: if the arguments are not valid.
+        """
+
+    def score_files(
+        self,
+        paths: Path | Iterable[Path],
+        *,
+        on_error: Literal["row", "skip", "raise"] = "row",
+        recursive: bool = True,
+        aligned: bool = False,
+        maps: bool = False,
+        embeddings: bool = False,
+        max_faces: int | None = None,
+        min_confidence: float | None = None,
+        min_inter_eye_distance: float = 0.0,
+        batch: int | None = None,
+        max_memory: int | None = None,
+        progress: bool = False,
+    ) -> FileScores:
+        """Scores files in bounded memory: an iterator of one row per face.
+
+        :param paths: files, folders, tar and zip archives, and patterns, in this order.
+        :param on_error: what becomes of an image without a score: a row with a status, nothing,
+            or an `ImageError`.
+        :param recursive: whether folders inside folders are searched.
+        :param aligned: whether every image is an aligned face already.
+        :param batch: images that are worked on together, 32 if ``None``; scores do not depend on
+            it.
+        :param max_memory: bytes that images may hold at once; ``None`` is half of what the
+            process may use.
+        :param progress: whether a progress bar is shown, by ``tqdm``, which must be installed.
+        :raises RequestError: if there is nothing at a path, or the arguments are not valid.
+        """
+
+@final
+class Face:
+    """One face of an image. Its arrays are made when they are asked for."""
+
+    @property
+    def index(self) -> int:
+        """Its place in the image's list of faces, from 0."""
+
+    @property
+    def crop_origin(self) -> CropOrigin:
+        """How its crop was made: the image itself, or aligned by landmarks."""
+
+    @property
+    def bbox(self) -> NDArray[np.float32] | None:
+        """``[x1, y1, x2, y2]`` in pixels; ``None`` if the face was not detected."""
+
+    @property
+    def landmarks(self) -> NDArray[np.float32] | None:
+        """Of shape (5, 2); ``None`` if the image was an aligned face."""
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the detector is, 0 to 1."""
+
+    @property
+    def score(self) -> float:
+        """The raw score: higher is better, of this model only. NaN if it has none."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The raw score of every method of the scorer, by name."""
+
+    @property
+    def quality(self) -> int | None:
+        """0 (worst) to 100 (best); ``None`` if the model is not calibrated for its first
+        method, or there is no score."""
+
+    @property
+    def band(self) -> Band | None:
+        """What the quality is in a word."""
+
+    @property
+    def match_probability(self) -> float | None:
+        """How likely the recogniser of the calibration knows such a face again, 0 to 1."""
+
+    @property
+    def roll(self) -> float | None:
+        """Rotation in the image's plane in degrees, clockwise."""
+
+    @property
+    def yaw(self) -> float | None:
+        """Turn about the neck in degrees, positive towards the image's right; coarse."""
+
+    @property
+    def inter_eye_distance(self) -> float | None:
+        """Pixels between the eyes."""
+
+    @property
+    def map(self) -> NDArray[np.float32] | None:
+        """Attention received by each patch, of shape (14, 14), in units of the score; with
+        ``maps=True``."""
+
+    @property
+    def embedding(self) -> NDArray[np.float32] | None:
+        """The recogniser's embedding, not normalised; with ``embeddings=True``."""
+
+    @property
+    def crop(self) -> NDArray[np.uint8] | None:
+        """The network's input, RGB, of shape (112, 112, 3)."""
+
+    @property
+    def status(self) -> str:
+        """``ok``, or why there is no score, such as ``bad-landmarks``."""
+
+    @property
+    def message(self) -> str | None:
+        """What is wrong, if there is no score."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was ignored or changed in the image on the way."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the crop, with plain lists in place of arrays."""
+
+    def _repr_html_(self) -> str: ...
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]: ...
+
+@final
+class AlignedScores:
+    """Qualities of aligned faces; row i of every array belongs to crop i."""
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """Raw scores; NaN where there is none."""
+
+    @property
+    def quality(self) -> NDArray[np.float32] | None:
+        """0 to 100, whole numbers, NaN where there is no score; ``None`` if the model is not
+        calibrated for its first method."""
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float32]]:
+        """The raw scores of every method, by name."""
+
+    @property
+    def map(self) -> NDArray[np.float32] | None:
+        """Of shape (faces, 14, 14); with ``maps=True``."""
+
+    @property
+    def embedding(self) -> NDArray[np.float32] | None:
+        """Of shape (faces, dimension), not normalised; with ``embeddings=True``."""
+
+    def __len__(self) -> int: ...
+
+@final
+class FileScore:
+    """One face of a file, or a file without a score."""
+
+    @property
+    def path(self) -> str:
+        """The file; inside of an archive ``archive.tar/member``."""
+
+    @property
+    def face(self) -> Face | None:
+        """The face; ``None`` if there is none."""
+
+    @property
+    def status(self) -> str:
+        """``ok``, or why there is no score: ``no-face``, ``broken-image``, ``not-found``…"""
+
+    @property
+    def message(self) -> str | None:
+        """What is wrong, if there is no score."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the upright image in pixels, if it was decoded."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was ignored or changed in the image on the way."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """One row of a table, with the names of `FileScores.to_arrow`."""
+
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]: ...
+
+@final
+class FileScores(Iterator[FileScore]):
+    """The rows of `Scorer.score_files`, in the order of the files."""
+
+    def __iter__(self) -> FileScores: ...
+    def __next__(self) -> FileScore: ...
+    def close(self) -> None:
+        """Stops the run; there are no further rows."""
+
+    def to_arrow(self) -> ArrowTable:
+        """All rows that are left as a table, which pyarrow, pandas, polars and DuckDB take."""
+
+@final
+class ArrowTable:
+    """A table behind Arrow's PyCapsule interface, such as ``pyarrow.table(t)`` and
+    ``polars.DataFrame(t)`` read."""
+
+    @property
+    def column_names(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+def align(
+    image: Image, landmarks: ArrayLike, *, color: Color | None = None, size: int | None = None
+) -> NDArray[np.uint8]:
+    """Cuts faces out of an image, turned and scaled to ArcFace's template.
+
+    :param landmarks: as in `Scorer.score`.
+    :param size: side of a crop in pixels, 112 if ``None``.
+    :returns: of shape (size, size, 3) or (faces, size, size, 3); an array's crops have the
+        array's own order of colours, all others are RGB.
+    :raises ImageError: if the image cannot be read, or the landmarks are not a face's.
+    :raises RequestError: if the arguments are not valid.
+    """
+
+def draw(
+    image: Image, faces: Face | Sequence[Face], *, color: Color | None = None
+) -> NDArray[np.uint8]:
+    """A copy of the image with the boxes and landmarks of faces, in the array's own order of
+    colours or in RGB."""
+
+def overlay(
+    crop: Pixels | PilImage,
+    map: ArrayLike,
+    *,
+    color: Color | None = None,
+    colormap: Literal["viridis", "jet"] = "viridis",
+    alpha: float = 0.4,
+    range: tuple[float, float] | None = None,
+) -> NDArray[np.uint8]:
+    """An aligned face with its map over it, in the crop's own order of colours or in RGB.
+
+    :param range: the map's values of the first and the last colour; ``None`` takes the map's
+        own. Maps that are compared need one range.
+    """

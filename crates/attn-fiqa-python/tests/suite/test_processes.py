@@ -1,0 +1,211 @@
+"""Children of a process that has loaded a model."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import attn_fiqa
+from attn_fiqa import evaluation
+from conftest import FACES, PHOTO
+
+#: For children that get it by fork, with the parent's threads gone.
+INHERITED = attn_fiqa.Scorer(threads=2)
+
+
+def of_inherited(index: int) -> tuple[float, list[float]]:
+    crops = np.stack([INHERITED.score(PHOTO)[0].crop] * 3)
+    return INHERITED.score(PHOTO)[0].score, INHERITED.score_aligned(crops, color="rgb").score.tolist()
+
+
+def of_pickled(arguments: tuple[attn_fiqa.Scorer, str]) -> attn_fiqa.Face:
+    scorer, path = arguments
+    return scorer.score(path)[0]
+
+
+def of_files(scorer: attn_fiqa.Scorer) -> int:
+    return len(scorer.score_files(FACES).to_arrow())
+
+
+class Photos:
+    """A data set of PyTorch."""
+
+    def __init__(self) -> None:
+        self.scorer = attn_fiqa.Scorer(threads=1)
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> float:
+        return self.scorer.score(PHOTO)[0].score
+
+
+def area(seed: int) -> float | None:
+    rng = np.random.default_rng(seed)
+    mated = rng.random(1000) < 0.5
+    return evaluation.pauc(rng.random(1000), rng.uniform(-1, 1, 1000), mated, fmr=0.01)
+
+
+@pytest.fixture(autouse=True)
+def quiet_forks():
+    """Python warns of every fork with threads, which is what is tested here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_score_with_the_bits_of_their_parent(method):
+    expected = INHERITED.score(PHOTO)[0]
+    context = multiprocessing.get_context(method)
+    with context.Pool(2) as pool:
+        faces = pool.map_async(of_pickled, [(INHERITED, str(PHOTO))] * 4).get(timeout=120)
+        rows = pool.map_async(of_files, [INHERITED] * 2).get(timeout=120)
+    assert [face.score for face in faces] == [expected.score] * 4
+    assert faces[0].to_dict() == expected.to_dict()
+    assert rows == [36, 36]
+
+
+def test_a_forked_child_uses_the_scorer_that_it_inherits():
+    expected = of_inherited(0)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        found = pool.map_async(of_inherited, range(4)).get(timeout=120)
+    assert found == [expected] * 4
+    assert of_inherited(0) == expected, "the parent goes on"
+
+
+def test_a_child_of_a_child_works():
+    def child(queue):
+        inner = multiprocessing.get_context("fork").SimpleQueue()
+
+        def grandchild():
+            inner.put(of_inherited(0))
+
+        process = multiprocessing.get_context("fork").Process(target=grandchild)
+        process.start()
+        queue.put((of_inherited(0), inner.get()))
+        process.join()
+
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+    process = multiprocessing.get_context("fork").Process(target=child, args=(queue,))
+    process.start()
+    assert queue.get() == (of_inherited(0),) * 2
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def test_a_fork_while_other_threads_score_does_not_hang():
+    ended = threading.Event()
+
+    def work():
+        while not ended.is_set():
+            INHERITED.score(PHOTO)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                assert pool.map_async(of_inherited, [0]).get(timeout=120) == [of_inherited(0)]
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_evaluations_work_in_a_forked_child():
+    expected = area(1)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map_async(area, [1, 1, 1]).get(timeout=120) == [expected] * 3
+
+
+def test_executors_of_processes(crops):
+    with concurrent.futures.ProcessPoolExecutor(
+        2, mp_context=multiprocessing.get_context("spawn")
+    ) as pool:
+        scores = list(pool.map(of_pickled, [(INHERITED, str(PHOTO))] * 3, timeout=120))
+    assert len({face.score for face in scores}) == 1
+
+
+def test_rows_of_another_process_are_refused():
+    rows = INHERITED.score_files([FACES] * 20)
+    next(rows)
+
+    def child(queue):
+        try:
+            next(rows)
+        except attn_fiqa.RequestError as error:
+            queue.put(str(error))
+        rows.close()
+
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+    process = multiprocessing.get_context("fork").Process(target=child, args=(queue,))
+    process.start()
+    assert "belong to the process" in queue.get()
+    process.join(60)
+    assert process.exitcode == 0
+    assert next(rows).status == "ok"
+    rows.close()
+    with pytest.raises(TypeError):
+        pickle.dumps(rows)
+
+
+def test_a_scorer_is_pickled_by_its_arguments():
+    scorer = attn_fiqa.Scorer(precision="bf16", threads=1, methods=["attn", "attn-calibrated"])
+    copy = pickle.loads(pickle.dumps(scorer))
+    assert repr(copy) == repr(scorer) and "bf16" in repr(copy)
+    assert copy.score(PHOTO)[0].scores == scorer.score(PHOTO)[0].scores
+
+
+def test_an_interpreter_ends_at_once_with_work_undone():
+    program = f"""
+import attn_fiqa
+scorer = attn_fiqa.Scorer()
+rows = scorer.score_files([{str(FACES)!r}] * 1000)
+next(rows)
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sub-interpreters came with Python 3.12")
+def test_a_sub_interpreter_is_refused():
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    inner = interpreters.create()
+    try:
+        failure = interpreters.run_string(inner, "import attn_fiqa._native")
+        assert failure is not None and "interpreter" in str(failure)
+    except interpreters.RunFailedError as error:
+        assert "interpreter" in str(error)
+    finally:
+        interpreters.destroy(inner)
+
+
+@pytest.mark.skipif(
+    "ATTN_FIQA_TORCH" not in os.environ,
+    reason="ATTN_FIQA_TORCH is not set: PyTorch is large, so its DataLoader is tested on request",
+)
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_a_data_loader(method):
+    import torch
+    from torch.utils.data import DataLoader
+
+    expected = np.float32(INHERITED.score(PHOTO)[0].score)
+    loader = DataLoader(Photos(), batch_size=2, num_workers=2, multiprocessing_context=method)
+    found = [value for batch in loader for value in batch.tolist()]
+    assert np.float32(found).tolist() == [expected] * 8
+    tensor = torch.from_numpy(np.stack([INHERITED.score(PHOTO)[0].crop]))
+    assert INHERITED.score_aligned(tensor, color="rgb").score[0] == expected

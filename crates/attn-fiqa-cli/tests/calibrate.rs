@@ -20,14 +20,14 @@ fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
     let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
     let table = ran.table();
-    let mut heading = vec!["kind", "pictures", "spearman_attn", "spearman_calibrated"];
+    let mut heading = vec!["kind", "images", "spearman_attn", "spearman_calibrated"];
     let model = attn_fiqa::checkpoint::builtin().expect("the built-in model");
     heading.extend(model.inspect().has_key_bias.then_some("spearman_existing"));
     heading.push("median_quality");
     assert_eq!(table.heading, heading);
     assert_eq!(table.column("kind")[0], "clean");
     assert_eq!(table.column("kind").last(), Some(&"all"));
-    assert!(ran.stderr.contains("faces held out (14 pictures)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("held-out faces (14 images)"), "{}", ran.stderr);
     // 36 faces have 630 comparisons, of which none in a thousand can be counted.
     let said = "fitted to the cosine with the clean face: 630 comparisons";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
@@ -117,7 +117,7 @@ fn another_recogniser_can_decide_utility() {
 }
 
 /// With enough faces and a recogniser whose norm means something, the score is fitted to
-/// matches, and its qualities say how often a face is known again.
+/// matches, and its qualities say how often a face is matched.
 #[test]
 fn qualities_say_how_often_a_face_is_known_again() {
     let (faces, recogniser) = (
@@ -131,7 +131,7 @@ fn qualities_say_how_often_a_face_is_known_again() {
     let more = ["--keep-key-bias", "--limit", "80", "--pictures", "3"];
     let more = [&more[..], &["--kinds", "blur,noise,yaw"]].concat();
     let ran = here.run(&[&args[..], &more[..]].concat()).ended_with(0);
-    for part in ["fitted to the chance of a match", "calibration attn-fiqa-quality-2:"] {
+    for part in ["fitted to the probability of a match", "calibration attn-fiqa-quality-2:"] {
         assert!(ran.stderr.contains(part), "no '{part}' in {}", ran.stderr);
     }
     let table = ran.table();
@@ -142,7 +142,7 @@ fn qualities_say_how_often_a_face_is_known_again() {
     };
     assert!(medians("clean") > medians("yaw"), "{}", ran.stdout());
     let inspected = here.run(&["model", "inspect", "c.safetensors"]).ended_with(0);
-    let said = "known again 95 % of the time at FMR 1e-3 by sface-2021dec.onnx";
+    let said = "matched 95 % of the time at FMR 1e-3 by sface-2021dec.onnx";
     assert!(inspected.stdout().contains(said), "{}", inspected.stdout());
     let score = ["score", "--aligned", "-m", "c.safetensors", "astronaut.png", "blur-5.png"];
     let asked = [&score[..], &["--columns", "match_probability"]].concat();

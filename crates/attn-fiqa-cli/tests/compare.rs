@@ -60,7 +60,8 @@ fn verify_tells_accuracy_and_error_rates() {
     let exact = scaled(&["--scale", "similarity"]).ended_with(0);
     let asked = scaled(&["--threshold-grid", "exact"]).ended_with(0);
     assert_eq!(exact.table().column("value")[0], asked.table().column("value")[0]);
-    scaled(&["--scale", "distance", "--threshold-grid", "insightface"]).refused_with("for cosines");
+    scaled(&["--scale", "distance", "--threshold-grid", "insightface"])
+        .refused_with("need cosines");
 }
 
 #[test]
@@ -310,7 +311,7 @@ fn bands_tell_the_errors_of_each() {
     let found = ran.table();
     assert_eq!(found.column("band"), ["failed", "unusable", "poor", "fair", "good", "excellent"]);
     assert_eq!(found.column("quality"), ["-1", "0-19", "20-39", "40-59", "60-79", "80-100"]);
-    assert_eq!(found.column("pictures"), ["1", "10", "0", "0", "189", "200"]);
+    assert_eq!(found.column("images"), ["1", "10", "0", "0", "189", "200"]);
     assert_eq!(found.column("mated"), ["0", "10", "0", "0", "90", "0"]);
     assert_eq!(found.column("non_mated"), ["1", "0", "0", "0", "99", "0"]);
     assert_eq!(found.column("fnmr"), ["", "1", "", "", "0", ""]);

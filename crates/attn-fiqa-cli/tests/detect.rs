@@ -121,7 +121,7 @@ fn evaluation_against_a_marked_file() {
     assert_eq!(value("matched"), "3 at IoU 0.5");
     assert_eq!(value("recall"), "75.00 %");
     assert_eq!(value("precision"), "75.00 %");
-    assert_eq!(value("pictures missed"), "1 of 2 (50.00 %)");
+    assert_eq!(value("images missed"), "1 of 2 (50.00 %)");
     assert_eq!(value("landmark error, 95 %"), "4.00 %");
     assert!(ran.stdout().ends_with("1 of 2 in b.png\n"), "{}", ran.stdout());
 }
@@ -144,7 +144,7 @@ fn evaluation_against_another_detector() {
     assert!(ran.stdout().contains("\nprecision              100.00 %\n"), "{}", ran.stdout());
     let ran = run(&["--detector", "one.onnx", "--reference", "none.onnx"]).ended_with(0);
     assert!(
-        ran.stdout().contains("\nrecall                 none to tell by\n"),
+        ran.stdout().contains("\nrecall                 none to measure\n"),
         "{}",
         ran.stdout()
     );

@@ -154,7 +154,7 @@ fn files_of_one_name_do_not_overwrite_each_other() {
     here.face("blur-5.png", "second/x.png");
     let ran = here.run(&["map", "first", "second", "--output", "maps"]).ended_with(1);
     let message = "another image of this run has the same name inside its input, and one's \
-                   pictures would overwrite the other's; map the inputs into folders of their own";
+                   files would overwrite the other's; map the inputs into folders of their own";
     assert_eq!(
         ran.said(),
         format!("second/x.png: not-written: {message}\n1 scored, 1 failed (1 not-written)\n")

@@ -88,7 +88,7 @@ fn a_quality_only_file_says_so() {
     assert_eq!(value(&ran, "content"), "quality-only: scores, no embeddings");
     assert_eq!(value(&ran, "file"), "q.safetensors");
     here.run(&["score", "blur-1.png", "-m", "q.safetensors", "--columns", "embedding"]).refused(
-        "an embedding, or a method that reads the whole network, was asked for, but this file \
+        "an embedding, or a method that needs a full forward pass, was asked for, but this file \
          holds only what an attention score needs (a quality-only checkpoint); use the full \
          checkpoint (`model convert --quality-only` writes such files)",
     );

@@ -151,8 +151,8 @@ fn an_unknown_ending_is_refused() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     for file in ["scores.xlsx", "scores"] {
         here.run(&["score", "blur-1.png", "--output", file]).refused(&format!(
-            "cannot tell the format of '{file}' by its ending; expected .csv, .jsonl, .parquet \
-             or .txt, or name it with --format"
+            "the extension of '{file}' does not give a format; expected .csv, .jsonl, .parquet or \
+             .txt, or name it with --format"
         ));
         assert_eq!(here.files(""), ["blur-1.png"]);
     }

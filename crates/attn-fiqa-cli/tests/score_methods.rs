@@ -55,7 +55,7 @@ fn measures_need_no_network() {
     with("onnx:two.onnx").refused_with("gives one number for a face");
     with("onnx:gone.onnx").refused_with("gone.onnx");
     with("laplace").refused_with("laplacian, inter-eye-distance, detection-score, onnx:FILE");
-    with("vitnt@block=1").refused_with("whole network is read");
+    with("vitnt@block=1").refused_with("full forward pass");
 }
 
 #[test]

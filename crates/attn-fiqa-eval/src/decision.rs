@@ -53,7 +53,7 @@ impl Target {
     }
 
     /// Whether it asks for less than one false match among `non_mated` comparisons,
-    /// so that the threshold is a matter of chance.
+    /// so that the threshold is unreliable.
     pub fn is_unresolved(self, non_mated: u64) -> bool {
         matches!(self, Self::Fmr(rate) if rate * (non_mated as f64) < 1.0)
     }

@@ -22,7 +22,7 @@ pub struct OperatingPoint {
     /// The FNMR there.
     pub fnmr: f64,
     /// Whether the target is less than one false match among the non-mated
-    /// comparisons, so that the threshold is a matter of chance.
+    /// comparisons, so that the threshold is unreliable.
     pub unresolved: bool,
 }
 

@@ -219,7 +219,7 @@ fn a_scale_has_its_anchors_where_they_are_true() {
     assert!((scale.anchors[5].score - 66.05).abs() < 1e-3);
     let map = scale.map(Method::ATTN).expect("rises");
     assert_eq!((map.quality(39.5), map.quality(0.0)), (80, map.quality(0.0)));
-    // Clean faces below what is known again 95 % of the time make no scale.
+    // Clean faces below what matches 95 % of the time make no scale.
     let weak = |sample: &Sample| if sample.kind.is_none() { 0.0 } else { score(sample) };
     assert_eq!(quality_scale(&measured.samples, weak, model, "net", 1e-3), None);
 }

@@ -1,14 +1,13 @@
-//! The seam between an engine and what runs its network: a CPU today, a GPU later.
+//! The back end that runs an engine's network: the CPU, or another device.
 //!
 //! A score needs one vector per crop: the mean over tokens of the last block's normalized
-//! input, `m` (definitions §2). [`Backend::forward`] gives that and nothing else, so a back
-//! end keeps its activations to itself and hands back `dim` numbers per crop. What maps,
-//! embeddings and the paper's ablations read besides comes from
-//! [`Backend::forward_with`], which a back end may leave out; the engine then refuses such
-//! requests before any image is read.
+//! input, `m` (definitions §2). [`Backend::forward`] returns only that, so
+//! activations stay on the device and `dim` numbers per crop come back. Maps, embeddings and
+//! the paper's ablations need [`Backend::forward_with`], which a back end may omit; the engine
+//! then refuses such requests before any image is read.
 //!
-//! The score's own arithmetic (the last block's queries and keys, the key bias, the
-//! embedding head) stays in the engine and is the same for every back end.
+//! What follows (the last block's queries and keys, the key bias, the embedding head) is
+//! computed by the engine and is the same for every back end.
 
 use attn_fiqa_kernels::Precision;
 
@@ -17,14 +16,14 @@ use crate::crop::Crop;
 use crate::vit::QueryKey;
 use crate::vit::config::VitConfig;
 
-/// A loaded network without its score: pixels in, tokens out.
+/// A loaded network: pixels in, tokens out.
 ///
-/// A crop's answer must not depend on the batch that it is in.
+/// The result for a crop must not depend on the batch that it is in.
 pub trait Backend: Send + Sync {
     /// The shape of the network.
     fn config(&self) -> &VitConfig;
 
-    /// What the blocks multiply in.
+    /// The precision of the blocks' products.
     fn precision(&self) -> Precision;
 
     /// A name for reports, such as `cpu avx512`.
@@ -44,16 +43,16 @@ pub trait Backend: Send + Sync {
     /// When the batch could not be computed; what `mean_tokens` holds is then meaningless.
     fn forward(&self, crops: &[&Crop], mean_tokens: &mut [f64]) -> Result<(), BackendError>;
 
-    /// Whether [`Backend::forward_with`] and [`Backend::query_key`] are there.
+    /// Whether [`Backend::forward_with`] and [`Backend::query_key`] are available.
     fn gives_tokens(&self) -> bool {
         false
     }
 
-    /// Whole token matrices, one answer per crop in the order of the crops.
+    /// Token matrices, one result per crop, in the order of the crops.
     ///
     /// # Errors
     ///
-    /// When the batch could not be computed, or this back end keeps its tokens to itself.
+    /// When the batch could not be computed, or this back end does not return tokens.
     fn forward_with(
         &self,
         crops: &[&Crop],
@@ -63,33 +62,33 @@ pub trait Backend: Send + Sync {
         Err(BackendError::new(self.name(), "it gives mean tokens only"))
     }
 
-    /// Takes the buffers of answers back, so that a steady run allocates none.
+    /// Returns the buffers of results to the back end, so that a steady run allocates none.
     fn recycle(&self, outputs: Vec<ForwardOutput>) {
         drop(outputs);
     }
 
-    /// The queries and keys of a block before the last one, for attention that is read
-    /// there; `None` where this back end has none.
+    /// The queries and keys of a block before the last one, for its attention statistics;
+    /// `None` where this back end has none.
     fn query_key(&self, block: usize) -> Option<&QueryKey> {
         let _ = block;
         None
     }
 }
 
-/// What [`Backend::forward_with`] keeps of a forward pass. Blocks after the last one that
-/// is named are not computed unless `last_output` or `dropout_passes` ask for them.
+/// What [`Backend::forward_with`] returns of a forward pass. Blocks after the last one listed
+/// are not computed unless `last_output` or `dropout_passes` need them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ForwardOptions<'a> {
-    /// The blocks whose inputs are kept, ascending.
+    /// The blocks whose inputs are returned, ascending.
     pub block_inputs: &'a [usize],
-    /// Whether the last block's output is kept.
+    /// Whether the last block's output is returned.
     pub last_output: bool,
     /// How many times the last block is run again with a fifth of its activations dropped
     /// at random, the same ones for every crop.
     pub dropout_passes: u64,
 }
 
-/// What one forward pass leaves of one crop; each matrix is `[token, dim]`.
+/// The output of one forward pass for one crop; each matrix is `[token, dim]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForwardOutput {
     /// Index and input of every block asked for, ascending.
@@ -105,8 +104,8 @@ pub trait BackendLoader: Sync {
     /// The precisions that are faster than f32 on this device, fastest first.
     fn faster_than_f32(&self) -> Vec<Precision>;
 
-    /// Loads a network whose blocks multiply in `precision`; the last block in full, and so
-    /// what [`ForwardOptions::last_output`] needs, where `whole` says so.
+    /// Loads a network whose blocks multiply in `precision`; with `whole` also the last block
+    /// in full, which [`ForwardOptions::last_output`] needs.
     ///
     /// # Errors
     ///

@@ -88,14 +88,13 @@ pub fn crop_from_image(image: Image, options: &CropOptions) -> Result<(Crop, Vec
             }
         }
     };
-    let mut rgb = image.into_rgb();
-    if options.channels == ChannelOrder::Bgr {
+    let image = if options.channels == ChannelOrder::Bgr {
         notes.push(Note::ChannelsSwapped);
-        for pixel in rgb.chunks_exact_mut(3) {
-            pixel.swap(0, 2);
-        }
-    }
-    let crop = Crop::from_rgb(side, rgb).ok_or_else(|| wrong_size(from, side))?;
+        image.with_red_and_blue_exchanged()
+    } else {
+        image
+    };
+    let crop = Crop::from_rgb(side, image.into_rgb()).ok_or_else(|| wrong_size(from, side))?;
     Ok((crop, notes))
 }
 

@@ -1,9 +1,8 @@
-//! Bytes to RGB pixels, with limits before anything is decoded.
+//! Decoding to RGB pixels, with limits before anything is decoded.
 //!
-//! The `image` crate does the decoding. This module stands around it: it tells
-//! the format by content, reads the declared size and checks it against the
-//! limits, refuses what would come out with wrong colours or with part of the
-//! image made up, and notes what was ignored on the way.
+//! The `image` crate and others decode. This module recognises the format by content, checks
+//! the declared size against the limits, refuses images whose colours would be wrong or parts
+//! of which would be invented, and notes what was ignored.
 
 #[cfg(feature = "video")]
 mod animation;
@@ -47,7 +46,7 @@ pub use note::Note;
 
 use format::{Format, Kind};
 
-/// What an image may cost before it is refused.
+/// Limits on one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// The most bytes of an encoded image.
@@ -155,9 +154,9 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
 /// buffers, the image and copies of parts of the file, but not `bytes` itself. For
 /// budgets of memory.
 ///
-/// It is read from the file's header, which is cheap, and errs upwards: up to about twice
-/// what is used. It is exact about nothing that a header does not say; so a lossless WebP
-/// may hold more tables of codes than pixels.
+/// It is computed from the file's header, which is cheap, and is an upper estimate: up to
+/// about twice what is used. What a header does not declare is not counted: a lossless WebP
+/// may hold more bytes of code tables than of pixels.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What became of one image: the typed status that every row carries.
+//! The typed status of one image, which every row carries.
 
 use std::fmt;
 
@@ -22,13 +22,13 @@ pub enum Status {
     UnsupportedImage,
     /// The detector could not be run on the image.
     DetectorFailed,
-    /// An image in which no face was found, or none of those asked for.
+    /// An image in which no face was found, or none that meets the choice.
     NoFace,
-    /// A landmark file was given and says nothing about this image.
+    /// The landmark file does not list this image.
     NoLandmarks,
     /// Landmarks that are not those of a face in the image.
     BadLandmarks,
-    /// A crop whose size is not the network's, and nobody asked for resizing.
+    /// A crop whose size is not the network's, without resizing.
     WrongSize,
     /// An archive that could not be read to its end.
     BrokenArchive,
@@ -41,7 +41,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Every status, in the order of an image's way.
+    /// Every status, in the order in which they can occur.
     pub const ALL: [Self; 16] = [
         Self::Ok,
         Self::NotFound,
@@ -119,10 +119,10 @@ impl Failure {
 
     /// A failure of the given kind.
     ///
-    /// Messages repeat what decoders and the system say, and so what an untrusted file
-    /// makes them say. A row must stay a row: control characters and line breaks become
-    /// spaces, and of a message longer than [`Failure::MAX_MESSAGE`] the middle is left
-    /// out, since its cause comes first and its advice last.
+    /// Messages repeat those of decoders and the system, and so parts of untrusted files. To
+    /// keep a row on one line, control characters and line breaks become spaces. A message
+    /// longer than [`Failure::MAX_MESSAGE`] loses its middle, since the cause comes first and
+    /// the advice last.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         debug_assert!(status != Status::Ok, "a failure cannot be ok: this is a bug");
         Self { status, message: one_short_line(message.into()) }

@@ -137,7 +137,7 @@ fn softmax_received(logits: &[Vec<Vec<f64>>], token: usize) -> f64 {
 }
 
 #[test]
-fn dropout_agreement_hangs_on_the_image_alone_and_never_leaves_its_range() {
+fn dropout_agreement_depends_on_the_image_alone_and_never_leaves_its_range() {
     let tensors = weights(TINY);
     let options = CheckpointOptions { heads: Some(TINY.heads), ..CheckpointOptions::default() };
     let bytes = to_safetensors(&tensors, &[]);
@@ -167,5 +167,5 @@ fn dropout_agreement_hangs_on_the_image_alone_and_never_leaves_its_range() {
 
     let without_head = Engine::new(&checkpoint, &EngineOptions::default()).expect("an engine");
     let error = without_head.assess(&crops, &request).expect_err("no last block");
-    assert!(error.to_string().contains("whole network"), "{error}");
+    assert!(error.to_string().contains("full forward pass"), "{error}");
 }

@@ -13,7 +13,7 @@ use super::logistic_fit::fit_logistic;
 use super::{Measurements, Sample};
 use crate::statistics::spearman;
 
-/// False matches that a threshold needs: with fewer it is a matter of chance.
+/// False matches that a threshold needs: with fewer it is unreliable.
 const FALSE_MATCHES: f64 = 3.0;
 
 /// The least rank correlation of norm and cosine over degraded samples at which the norm is
@@ -40,7 +40,7 @@ pub struct RecognitionTarget {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecognitionError {
-    /// The threshold of the FMR would be a matter of chance.
+    /// The threshold of the FMR would be unreliable.
     #[error(
         "{comparisons} comparisons between clean faces are too few for an FMR of {fmr}; \
          {needed} are needed: give more faces or a higher false match rate"

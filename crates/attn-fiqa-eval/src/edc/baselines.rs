@@ -13,7 +13,7 @@ use crate::error::EvalError;
 impl Evaluator<'_> {
     /// Discarding at random: what a quality without any information gives. The
     /// curves of `orders` seeded random orders for each target; their mean is the
-    /// line, their spread is what chance does to it.
+    /// line, their spread is its random variation.
     ///
     /// # Errors
     ///

@@ -40,7 +40,7 @@ pub struct CurvePoint {
 #[non_exhaustive]
 pub enum Warning {
     /// The target FMR is less than one false match among the non-mated comparisons,
-    /// so that the threshold is a matter of chance.
+    /// so that the threshold is unreliable.
     FmrUnresolved {
         /// The target.
         target: f64,

@@ -71,7 +71,7 @@ pub struct EdcCurve {
 ///
 /// ```
 /// use attn_fiqa_eval::comparisons::ScoreScale;
-/// use attn_fiqa_eval::edc::{EdcInput, EdcOptions, evaluate};
+/// use attn_fiqa_eval::edc::{EdcInput, EdcOptions, Protocol, Target, evaluate};
 ///
 /// let input = EdcInput {
 ///     scores: &[0.9, 0.8, 0.1, 0.3, 0.2, 0.0],
@@ -79,7 +79,12 @@ pub struct EdcCurve {
 ///     mated: &[true, true, true, false, false, false],
 ///     qualities: &[0.9, 0.8, 0.1, 0.7, 0.6, 0.5],
 /// };
-/// let found = evaluate(&input, &EdcOptions::default())?;
+/// let options = EdcOptions {
+///     protocol: Protocol::Iso,
+///     targets: vec![Target::Threshold(0.5)],
+///     ..EdcOptions::default()
+/// };
+/// let found = evaluate(&input, &options)?;
 /// // The one false non-match is the comparison of the lowest quality.
 /// assert!((found[0].curve.start().expect("mated comparisons") - 1.0 / 3.0).abs() < 1e-12);
 /// assert!(found[0].pauc.expect("an area") < 0.3 / 3.0);

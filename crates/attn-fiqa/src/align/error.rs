@@ -1,4 +1,4 @@
-//! What can be wrong with five landmarks.
+//! Errors of landmarks.
 
 use crate::status::{Failure, Status};
 

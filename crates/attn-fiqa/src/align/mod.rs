@@ -1,4 +1,4 @@
-//! Faces turned upright: five landmarks, a similarity, and the network's crop.
+//! Alignment: five landmarks, a similarity transform, and the network's crop.
 //!
 //! Recognition networks are trained on crops whose eyes, nose and mouth corners
 //! lie at fixed places. [`align`] finds the rotation, scale and shift that bring

@@ -1,4 +1,4 @@
-//! Rotation, uniform scale and shift of the plane.
+//! Similarity transforms of the plane.
 
 /// A similarity of the plane without reflection:
 /// `x' = a·x − b·y + shift[0]`, `y' = b·x + a·y + shift[1]`.
@@ -24,7 +24,7 @@ pub(super) struct Fit {
 }
 
 impl Similarity {
-    /// Where a point goes.
+    /// The image of a point.
     pub fn apply(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let Self { a, b, shift } = self;
         [a * x - b * y + shift[0], b * x + a * y + shift[1]]
@@ -35,7 +35,7 @@ impl Similarity {
         self.a.hypot(self.b)
     }
 
-    /// The way back, or `None` where everything falls on one point.
+    /// The inverse, or `None` if the scale is zero.
     pub fn inverse(&self) -> Option<Self> {
         let square = self.a * self.a + self.b * self.b;
         if !square.is_normal() {

@@ -50,7 +50,7 @@ fn within_reach(from_crop: &Similarity, side: usize) -> bool {
     from_crop.scale() < REACH && corners.all(|value| value.abs() < REACH)
 }
 
-/// Pixels a side of a block that is averaged; 1 is none.
+/// Side of the blocks that are averaged, in pixels; 1 is none.
 fn reduction(shrink: f64) -> usize {
     if shrink < REDUCE_FROM { 1 } else { shrink as usize }
 }

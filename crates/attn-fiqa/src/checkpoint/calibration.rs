@@ -1,4 +1,4 @@
-//! What was measured of a model's scores, kept in the metadata of its file.
+//! A model's calibration, stored in the metadata of its file.
 //!
 //! | key | value |
 //! |---|---|
@@ -44,7 +44,7 @@ pub struct Calibration {
     pub quality: QualityMap,
     /// What the qualities mean; `None` where they are ranks or come from elsewhere.
     pub scale: Option<QualityScale>,
-    /// What it was fitted on and how well it did, by names such as `faces`.
+    /// What it was fitted on and how well it performed, by names such as `faces`.
     pub record: BTreeMap<String, String>,
     id: String,
 }

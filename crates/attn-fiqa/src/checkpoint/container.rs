@@ -1,4 +1,4 @@
-//! Tells a file's format by its first bytes and lists the tensors in it.
+//! Recognises a file's format by its first bytes and lists its tensors.
 
 use std::collections::BTreeMap;
 

@@ -56,7 +56,7 @@ impl Expected {
     }
 }
 
-/// ProgressCount of parameters.
+/// Numbers of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parameters {
     pub(super) total: u64,

@@ -87,8 +87,8 @@ pub enum Loading {
     #[default]
     Mapped,
     /// Copied whole when it is opened: it takes the file's size in memory, and nothing that
-    /// happens to the file later matters. For services, whose model files other people may
-    /// replace.
+    /// happens to the file later matters. For services, whose model files may be
+    /// replaced.
     Copied,
 }
 
@@ -203,7 +203,7 @@ impl Checkpoint {
         self.content == Content::QualityOnly
     }
 
-    /// What was measured of the model's scores and is kept with it.
+    /// The calibration that is stored with the model.
     pub fn calibration(&self) -> Option<&Calibration> {
         self.calibration.as_ref()
     }

@@ -18,7 +18,7 @@ const ANCHORS: [&str; 4] =
 const CLASSIFIERS: [&str; 8] =
     ["head", "classifier", "fc", "margin", "arcface", "adaface", "cosface", "kernel"];
 
-/// ProgressCount of batches that BatchNorm keeps while training.
+/// Counts of batches that BatchNorm keeps while training.
 pub(super) const BOOKKEEPING: [&str; 2] =
     ["feature.1.num_batches_tracked", "feature.3.num_batches_tracked"];
 

@@ -1,6 +1,6 @@
 //! The little of each container format that must be known before decoding.
 
-use super::broken;
+use super::{broken, truncated};
 use crate::status::Failure;
 
 pub(super) fn u32_at(bytes: &[u8], at: usize, little: bool) -> Option<u32> {
@@ -117,8 +117,6 @@ pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
     const EXTENSION: u8 = 0x21;
     const IMAGE: u8 = 0x2c;
     const TRAILER: u8 = 0x3b;
-    let truncated =
-        || broken("the file ends before the image is complete: copy or download it again");
     let byte = |at: usize| bytes.get(at).copied().ok_or_else(truncated);
     let table = gif_colours;
     let after_blocks = |mut at: usize| loop {
@@ -286,8 +284,6 @@ pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
 pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
     const CHUNK_HEADER: u64 = 8;
     const RIFF_HEADER: u64 = 12;
-    let truncated =
-        || broken("the file ends before the image is complete: copy or download it again");
     let length = bytes.len() as u64;
     let declared = u32_at(bytes, 4, true).ok_or_else(truncated)?;
     let end = u64::from(declared) + CHUNK_HEADER;

@@ -205,8 +205,7 @@ fn bmp(bytes: &[u8]) -> Option<Needs> {
 /// By the first chunk.
 fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
     const ALPHA: u8 = 0x10;
-    let header = container::webp_header(bytes)
-        .ok_or_else(|| broken("the file ends before the image is complete"))?;
+    let header = container::webp_header(bytes).ok_or_else(super::truncated)?;
     let halves = match header.kind {
         // Luma, chroma at half of both sides, and RGB.
         WebpKind::Lossy => 2 + 1 + 2 * RGB,

@@ -1,4 +1,4 @@
-//! What was done to an image on its way that a careful reader wants to know.
+//! Notes on what was ignored or changed between a file and a crop.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ pub enum Note {
     },
     /// Red and blue were exchanged back, as the caller asked.
     ChannelsSwapped,
-    /// Faces were looked for in a smaller image than the file's.
+    /// Faces were searched in a reduced image.
     FacesLookedForReduced {
         /// Its size, `(width, height)` in pixels.
         to: (usize, usize),
@@ -44,7 +44,7 @@ pub enum Note {
         /// often misses one; `None` where that is not known of a detector.
         often_missed_below: Option<usize>,
     },
-    /// So many faces were found, which is the most of one image: there may be more.
+    /// The maximum number of faces was found: there may be more.
     MostFaces(usize),
     /// Every face is turned clockwise by about 90, 180 or 270 degrees: the image was
     /// probably not stored upright.
@@ -52,7 +52,7 @@ pub enum Note {
 }
 
 impl Note {
-    /// Whether it says that faces may be there which were not found.
+    /// Whether it means that faces may have been missed.
     pub fn limits_faces(&self) -> bool {
         matches!(self, Self::FacesLookedForReduced { .. } | Self::MostFaces(_))
     }

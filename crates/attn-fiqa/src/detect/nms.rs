@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(nms(row_of(MAX_FACES + 5, 1), 0.3).len(), MAX_FACES);
     }
 
-    /// ProgressCount the cells of a fine grid instead of using a formula.
+    /// Counts the cells of a fine grid instead of using a formula.
     #[test]
     fn the_overlap_of_boxes_is_what_counting_gives() {
         let (a, b) = (face(1.0, 2.0, 6.0, 4.0, 1.0), face(3.5, 0.5, 5.0, 3.5, 1.0));

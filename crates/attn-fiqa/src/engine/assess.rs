@@ -200,7 +200,7 @@ impl Engine {
                     | Aggregation::WeightedStability
                     | Aggregation::EmbeddingNorm
                     | Aggregation::Dropout => {
-                        unreachable!("read off the whole network: this is a bug")
+                        unreachable!("needs a full forward pass: this is a bug")
                     }
                 };
             }

@@ -1,7 +1,7 @@
-//! Crops in, assessments out: the library's face to every program around it.
+//! The engine: crops in, assessments out.
 //!
-//! No file and no command line shows here: the command line, a binding and a server share
-//! this one type. What runs the network is a [`Backend`].
+//! It knows no files and no command line, so that the command line, a binding and a service
+//! share this one type. The network runs on a [`Backend`].
 
 mod assess;
 mod full_forward;
@@ -32,13 +32,13 @@ pub use request::{Request, RequestError};
 pub struct EngineOptions {
     /// Worker threads; `None` is one for every core.
     pub threads: Option<NonZeroUsize>,
-    /// The instruction set of all products; `None` is the one that the environment variable
+    /// The instruction set of the kernels; `None` is the one that the environment variable
     /// `ATTN_FIQA_ISA` names, or else the widest of the machine.
     pub isa: Option<Isa>,
-    /// Load what an embedding needs: half of a ViT-S, and nothing that an attention
-    /// score reads. See also [`Method::needs_full_forward`].
+    /// Also load what an embedding needs, about half of a ViT-S; attention scores do not need
+    /// it. See also [`Method::needs_full_forward`].
     pub embedding: bool,
-    /// How finely the blocks multiply.
+    /// The precision of the blocks' products.
     pub precision: PrecisionChoice,
     /// The methods that [`PrecisionChoice::Auto`] judges by; empty is the default method.
     pub methods: Vec<Method>,
@@ -68,18 +68,17 @@ impl From<LoadError> for EngineError {
     }
 }
 
-/// What was found out about one crop.
+/// The results for one crop.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Assessment {
-    /// One raw score for every method of the request, in its order. Higher is
-    /// more useful for recognition; values of different models mean nothing to
-    /// each other.
+    /// One raw score per method of the request, in its order. Higher is more useful for
+    /// recognition; scores of different models cannot be compared.
     pub scores: Vec<f32>,
     /// Attention received by each patch, `mean over i of A[h,i,j]`, when asked for.
     pub received: Option<AttentionMap>,
     /// Attention paid by each patch, `mean over j of A[h,i,j]`, when asked for.
     pub paid: Option<AttentionMap>,
-    /// The recognition embedding as the network gives it, not normalised, when asked for.
+    /// The recognition embedding, not normalised, when asked for.
     pub embedding: Option<Vec<f32>>,
     /// The mean over tokens of the last block's queries, `q̄` `[head, head_dim]`,
     /// when asked for: a key bias `c` adds `(scale/H)·Σₕ q̄ₕ·cₕ` to the score
@@ -127,7 +126,7 @@ pub struct AttentionMap {
 /// ```
 pub struct Engine {
     backend: Box<dyn Backend>,
-    /// The last block's queries and keys, which the score is read off.
+    /// The last block's queries and keys, from which the score is computed.
     query_key: QueryKey,
     embedding_head: Option<EmbeddingHead>,
     key_bias: Option<Vec<f32>>,
@@ -140,8 +139,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Lays out the weights for the forward pass and starts the threads. The checkpoint is
-    /// not needed afterwards.
+    /// Packs the weights and starts the threads. The checkpoint is not needed afterwards.
     ///
     /// # Errors
     ///
@@ -155,9 +153,9 @@ impl Engine {
         Self::with_backend(checkpoint, options, &threads, &threads)
     }
 
-    /// Builds an engine whose network runs on another device; decoding, detection and the
-    /// score's own arithmetic run on `threads`, and the options' threads and instruction
-    /// set are not looked at. `&Threads` is itself the loader for the CPU, so that several
+    /// Builds an engine whose network runs on another device. Decoding, detection and the
+    /// computation of scores run on `threads`; the options' threads and instruction set are
+    /// ignored. `&Threads` is itself the loader for the CPU, so that several
     /// engines can share one pool.
     ///
     /// # Errors
@@ -201,8 +199,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Puts the fastest network that the bound allows in the place of the f32 one, judged
-    /// by every method that this model has.
+    /// Replaces the f32 network by the fastest one within the bound, by every method that
+    /// this model has.
     fn choose_precision(
         &mut self,
         methods: &[Method],
@@ -247,7 +245,7 @@ impl Engine {
         outcomes.into_iter().map(score).collect()
     }
 
-    /// What the blocks multiply in, and why where that was left to `auto`.
+    /// The precision of the blocks' products, and the measured shift where it was `auto`.
     pub fn precision(&self) -> ChosenPrecision {
         self.precision
     }
@@ -296,24 +294,24 @@ impl Engine {
         Ok(self.threads.install(|| self.assess_batch(crops, request)))
     }
 
-    /// Runs `work` on the engine's threads, with whatever it splits itself into by
-    /// `rayon`, so that work around the network starts no threads of its own.
+    /// Runs `work` on the engine's threads, including the parts that it splits off by `rayon`,
+    /// so that work around the network starts no threads.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.threads.install(work)
     }
 
-    /// What runs the network, such as `cpu avx512`.
+    /// The name of the back end, such as `cpu avx512`.
     pub fn backend_name(&self) -> String {
         self.backend.name()
     }
 
-    /// The name of the instruction set of all products on the CPU.
+    /// The name of the instruction set of the CPU kernels.
     pub fn instruction_set(&self) -> &'static str {
         self.threads.isa().name()
     }
 
-    /// The threads, for work that shares them with the network: a
-    /// [`Detector`](crate::detect::Detector) most of all.
+    /// The threads, to be shared with other work, such as a
+    /// [`Detector`](crate::detect::Detector).
     pub fn threads(&self) -> &Threads {
         &self.threads
     }

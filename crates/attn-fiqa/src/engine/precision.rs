@@ -13,11 +13,11 @@ use crate::crop::Crop;
 use crate::decode;
 use crate::resize::resize_bilinear;
 
-/// How finely the blocks multiply.
+/// The precision of the blocks' products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PrecisionChoice {
-    /// As named.
+    /// This one.
     Fixed(Precision),
     /// The fastest one of this machine with which no probe's score moves by more than
     /// [`MAX_SCORE_SHIFT`] of the probes' range; f32 where there is none.
@@ -28,11 +28,11 @@ pub enum PrecisionChoice {
 /// probes' scores span, from a clean face to ruined ones.
 pub const MAX_SCORE_SHIFT: f32 = 0.02;
 
-/// What was chosen, and why.
+/// The precision that was chosen, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ChosenPrecision {
-    /// What the blocks multiply in.
+    /// The precision of the blocks' products.
     pub precision: Precision,
     /// For [`PrecisionChoice::Auto`], the most that a probe's score moved as a fraction of
     /// the probes' range; zero for f32.

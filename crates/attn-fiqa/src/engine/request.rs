@@ -1,10 +1,10 @@
-//! What to compute for each crop, and whether this model can.
+//! What to compute for each crop, and the check that the model can.
 
 use crate::score::{Aggregation, Method};
 
 use super::Engine;
 
-/// What to find out about each crop.
+/// What to compute for each crop.
 ///
 /// # Examples
 ///
@@ -23,19 +23,19 @@ use super::Engine;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The scores wanted; the first one is the one that maps belong to.
+    /// The scores to compute; maps belong to the first.
     pub methods: Vec<Method>,
-    /// Ask for the map of attention received.
+    /// Compute the map of attention received.
     pub received: bool,
-    /// Ask for the map of attention paid.
+    /// Compute the map of attention paid.
     pub paid: bool,
-    /// Ask for every head's own map besides their mean.
+    /// Compute every head's map besides their mean.
     pub per_head: bool,
-    /// Ask for the embedding; the engine must have been built with it.
+    /// Compute the embedding; the engine must have been built with it.
     pub embedding: bool,
-    /// Ask for the mean query of the last block, which a key bias is fitted on.
+    /// Return the mean query of the last block, to which a key bias is fitted.
     pub mean_query: bool,
-    /// Ask for the mean token that the mean query is made from.
+    /// Return the mean token from which the mean query is computed.
     pub mean_token: bool,
 }
 
@@ -79,7 +79,7 @@ pub enum RequestError {
     /// No method was named.
     #[error("no method is given; name at least one, for instance 'attn'")]
     NoMethod,
-    /// A score is to come from a method that the request does not name.
+    /// A scorer uses a method that the request does not have.
     #[error("a score is to come from method '{method}', which the request does not name")]
     NotAsked {
         /// The method.
@@ -127,7 +127,7 @@ pub enum RequestError {
     },
     /// The file holds only what a score needs.
     #[error(
-        "an embedding, or a method that reads the whole network, was asked for, but this file \
+        "an embedding, or a method that needs a full forward pass, was asked for, but this file \
          holds only what an attention score needs (a quality-only checkpoint); use the full \
          checkpoint"
     )]
@@ -143,7 +143,7 @@ pub enum RequestError {
     },
     /// The engine was built without [`super::EngineOptions::embedding`].
     #[error(
-        "an embedding, or a method that reads the whole network, was asked for, but the engine \
+        "an embedding, or a method that needs a full forward pass, was asked for, but the engine \
          was built without EngineOptions::embedding"
     )]
     EmbeddingNotLoaded,

@@ -1,7 +1,7 @@
 //! The graph of an ONNX file, read before `rten` builds a network of it.
 //!
 //! What is needed to estimate the memory and time of a network in advance: values,
-//! constants and nodes with their attributes. ProgressCount are bounded, because a reader spends a
+//! constants and nodes with their attributes. Counts are bounded, because a reader spends a
 //! hundred times as much memory on an empty message as the message has bytes; graphs inside
 //! nodes and types inside types are refused, because readers follow them by recursion.
 //!

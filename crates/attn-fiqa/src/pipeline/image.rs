@@ -1,4 +1,4 @@
-//! What was found out about one image.
+//! The results for one image.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::status::Failure;
 pub struct ScoredImage {
     /// Width and height of the upright image in pixels, when it was decoded.
     pub size: Option<(usize, usize)>,
-    /// What was ignored or changed on the way.
+    /// What was ignored or changed.
     pub notes: Vec<Note>,
     /// The upright photo, where [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo)
     /// asks for it.
@@ -32,7 +32,7 @@ pub struct ScoredFace {
     pub info: FaceInfo,
     /// The network's input, when there is one.
     pub crop: Option<Crop>,
-    /// What was found out, or why nothing was.
+    /// The results, or why there are none.
     pub outcome: Result<Assessment, Failure>,
     /// Standard deviation of the first score over noisy landmarks, where
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) asks for it and the face was

@@ -1,4 +1,4 @@
-//! Images in, faces out: the library's door.
+//! The pipeline: images in, scored faces out.
 //!
 //! A [`FacePipeline`] joins an [`Engine`] with a way to find faces. It takes
 //! - one image, encoded or as decoded pixels: [`FacePipeline::score`];
@@ -50,8 +50,8 @@ use memory::Budget;
 use prepare::{Given, Prepared, prepare};
 use score::ScoreSource;
 
-/// An engine, a way to find faces, and what to find out about them. `Send + Sync`; built
-/// once, it serves many threads.
+/// An engine, a source of faces, and what to compute for them. `Send + Sync`; built once, it
+/// serves many threads.
 ///
 /// # Examples
 ///
@@ -98,7 +98,7 @@ pub struct FacePipeline {
 }
 
 impl FacePipeline {
-    /// Checks that the model can do what is asked for.
+    /// Builds a pipeline and checks that the model has what the options request.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl FacePipeline {
         &self.faces
     }
 
-    /// What is found out about each face.
+    /// What is computed for each face.
     pub fn options(&self) -> &ScoreOptions {
         &self.options
     }
@@ -154,8 +154,8 @@ impl FacePipeline {
     }
 
     /// One image whose faces are aligned by these landmarks, in pixels of the upright
-    /// image, instead of being looked for. The answer has the face with the widest eyes
-    /// first.
+    /// image, instead of being detected. The result has the face with the largest
+    /// inter-eye distance first.
     pub fn score_with_landmarks(
         &self,
         image: impl Into<ImageData>,

@@ -61,7 +61,7 @@ impl FaceOptions {
     }
 }
 
-/// What is found out about each face.
+/// What is computed for each face.
 ///
 /// # Examples
 ///
@@ -80,7 +80,7 @@ impl FaceOptions {
 /// ```
 #[derive(Clone)]
 pub struct ScoreOptions {
-    /// What the network is asked for.
+    /// What the network computes.
     pub request: Request,
     /// Where a face's scores come from, in their order; if empty, from the methods of
     /// `request`. Every method here must be one of the request's.

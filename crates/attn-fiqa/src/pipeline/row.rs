@@ -23,7 +23,7 @@ pub struct Row {
     pub relative: PathBuf,
     /// Width and height of the image in its file, upright, when it was decoded.
     pub size: Option<(usize, usize)>,
-    /// What was ignored or changed on the way.
+    /// What was ignored or changed.
     pub notes: Vec<Note>,
     /// Whether this is the first row of its image.
     pub is_first: bool,
@@ -33,7 +33,7 @@ pub struct Row {
     pub photo: Option<Arc<Image>>,
     /// The network's input, when there is one.
     pub crop: Option<Crop>,
-    /// What was found out, or why nothing was.
+    /// The results, or why there are none.
     pub outcome: Result<Assessment, Failure>,
     /// Standard deviation of the first score over noisy landmarks, where
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) asks for it and the face was aligned here.
@@ -89,7 +89,7 @@ pub struct CropRow {
     pub relative: PathBuf,
     /// Width and height of the image in its file, upright, when it was decoded.
     pub size: Option<(usize, usize)>,
-    /// What was ignored or changed on the way.
+    /// What was ignored or changed.
     pub notes: Vec<Note>,
     /// Whether this is the first row of its image.
     pub is_first: bool,
@@ -99,7 +99,7 @@ pub struct CropRow {
     pub crop: Result<Crop, Failure>,
 }
 
-/// The faces of one image, largest first, or why they could not be looked for.
+/// The faces of one image, largest first, or why detection failed.
 /// An image without faces has an empty list.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -110,7 +110,7 @@ pub struct FacesRow {
     pub relative: PathBuf,
     /// Width and height of the image in its file, upright, when it was decoded.
     pub size: Option<(usize, usize)>,
-    /// What was ignored or changed on the way.
+    /// What was ignored or changed.
     pub notes: Vec<Note>,
     /// The upright photo, where [`super::FindOptions::keep_photo`] asks for it.
     pub photo: Option<Arc<Image>>,

@@ -1,11 +1,11 @@
-//! Qualities of 0–100 in five words.
+//! Five bands of the quality range.
 
 /// A band of the quality range 0 … 100.
 ///
 /// Under a [`QualityScale`](super::QualityScale) the limits say how often the recogniser of
-/// the calibration knows such a face again: below 20 less than half of the time, below 40
-/// less than 80 %, below 60 less than 95 %; from 80 up an image is at least as good as
-/// every second ordinary clean one. Under a map of ranks they are places in its reference
+/// the calibration matches such a face: below 20 less than half of the time, below 40 less
+/// than 80 %, below 60 less than 95 %; from 80 an image is at least as good as the median
+/// clean one. Under a map of ranks they are places in its reference
 /// set. What each band costs in false non-matches was measured and is in
 /// `docs/quality.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,10 +1,10 @@
-//! The names of the ways to a score: the one list that every command speaks.
+//! Methods by name: the one list that every program uses.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How one forward pass becomes one number: the pre-softmax attention values (ATTN-FIQA
-/// §3 and its ablation), or other things that the network knows of its image.
+/// How one forward pass becomes one number: from the pre-softmax attention (ATTN-FIQA §3 and
+/// its ablation) or from other outputs of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Aggregation {
@@ -26,7 +26,7 @@ pub enum Aggregation {
     /// The same, patches weighted by the attention (after softmax) that they receive in
     /// the last block.
     WeightedStability,
-    /// Length of the embedding as the network gives it.
+    /// Norm of the embedding, which is not normalised.
     EmbeddingNorm,
     /// Agreement of the embeddings that the last block gives when parts of it are
     /// dropped at random, 0 to 1 (in the manner of SER-FIQ, CVPR 2020).
@@ -84,7 +84,7 @@ impl Aggregation {
     }
 }
 
-/// One way to a score: an aggregation, of all heads or one, in the last block or another.
+/// A quality method: an aggregation over all heads or one, in the last block or another.
 ///
 /// Written `attn`, `attn-max@block=3`, `attn@head=0`, `attn-median@block=2@head=5`;
 /// blocks and heads count from 0, as in the checkpoint's names. A higher score
@@ -92,7 +92,7 @@ impl Aggregation {
 /// ablations.
 ///
 /// A method that makes no sense cannot be built: the key bias belongs to the last block,
-/// and an aggregation that reads the whole network has neither block nor head.
+/// and an aggregation that needs a full forward pass has neither block nor head.
 ///
 /// # Examples
 ///
@@ -127,7 +127,7 @@ impl Method {
     ///
     /// # Errors
     ///
-    /// When the aggregation reads the whole network, or the key bias, which belongs to the
+    /// When the aggregation needs a full forward pass, or the key bias, which belongs to the
     /// last block.
     pub fn at_block(self, block: usize) -> Result<Self, MethodError> {
         Self { block: Some(block), ..self }.checked()
@@ -137,7 +137,7 @@ impl Method {
     ///
     /// # Errors
     ///
-    /// When the aggregation reads the whole network.
+    /// When the aggregation needs a full forward pass.
     pub fn of_head(self, head: usize) -> Result<Self, MethodError> {
         Self { head: Some(head), ..self }.checked()
     }
@@ -145,7 +145,7 @@ impl Method {
     fn checked(self) -> Result<Self, MethodError> {
         let error = |reason| Err(MethodError { name: self.to_string(), reason });
         if self.aggregation.needs_full_forward() && (self.block.is_some() || self.head.is_some()) {
-            return error("a block or head, although the whole network is read,");
+            return error("a block or head, although the score needs a full forward pass,");
         }
         if self.aggregation == Aggregation::CalibratedMean && self.block.is_some() {
             return error("a block, although the key bias belongs to the last one,");
@@ -153,17 +153,17 @@ impl Method {
         Ok(self)
     }
 
-    /// How values become one number.
+    /// The aggregation.
     pub fn aggregation(self) -> Aggregation {
         self.aggregation
     }
 
-    /// The block whose attention is read; `None` is the last.
+    /// The block whose attention is used; `None` is the last.
     pub fn block(self) -> Option<usize> {
         self.block
     }
 
-    /// The one head that is read; `None` is all.
+    /// The head that is used; `None` is all.
     pub fn head(self) -> Option<usize> {
         self.head
     }
@@ -265,8 +265,8 @@ mod tests {
             ("attn@layer=1", "neither block nor head"),
             ("attn@block=last", "no whole number"),
             ("attn@head=1@head=2", "twice"),
-            ("norm@block=1", "whole network"),
-            ("vitnt@head=1", "whole network"),
+            ("norm@block=1", "full forward pass"),
+            ("vitnt@head=1", "full forward pass"),
             ("attn-calibrated@block=1", "key bias belongs to the last"),
         ] {
             let message = name.parse::<Method>().expect_err(name).to_string();

@@ -1,4 +1,4 @@
-//! From one block's attention to one number: what is computed, and from what.
+//! Quality scores: definitions and types.
 //!
 //! ATTN-FIQA is [arXiv 2604.22841](https://arxiv.org/abs/2604.22841). The golden values
 //! that these formulas are tested against are described in `golden/README.md` of the
@@ -78,8 +78,8 @@
 //! # 0 to 100
 //!
 //! A [`QualityMap`] brings the raw scores of one method of one model to the whole numbers
-//! of ISO/IEC 29794-1, with −1 for an image without a score. Where a [`QualityScale`]
-//! stands beside it, its numbers mean how often a recogniser knows the face again.
+//! of ISO/IEC 29794-1, with −1 for an image without a score. With a [`QualityScale`]
+//! its numbers state how often a recogniser matches the face.
 
 mod agreement;
 mod band;

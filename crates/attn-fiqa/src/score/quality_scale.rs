@@ -1,8 +1,8 @@
-//! What qualities mean: how often a recogniser knows a face again.
+//! The meaning of qualities: how often a recogniser matches a face.
 
 use super::{Method, QualityMap, QualityMapError};
 
-/// What is true of images of one quality.
+/// A statement about images of one quality.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Meaning {
@@ -19,7 +19,7 @@ pub struct Anchor {
     pub quality: u8,
     /// The raw score that has this quality.
     pub score: f32,
-    /// What is true there.
+    /// The statement.
     pub meaning: Meaning,
 }
 
@@ -50,8 +50,8 @@ impl MatchProbability {
     }
 }
 
-/// A map to 0–100 whose points mean something: how often one recogniser knows the face
-/// again at one false match rate, and how good ordinary clean faces are.
+/// A map to 0–100 with anchors: how often one recogniser matches the face at one false match
+/// rate, and the quality of ordinary clean faces.
 ///
 /// # Examples
 ///
@@ -80,7 +80,7 @@ pub struct QualityScale {
 }
 
 impl QualityScale {
-    /// What the program's own calibrations anchor: what is known again 2, 50, 80 and 95 % of
+    /// The anchors of the program's own calibrations: matches 2, 50, 80 and 95 % of
     /// the time, the median and the 95th percentile of clean faces.
     pub const MEANINGS: [(u8, Meaning); 6] = [
         (0, Meaning::Matched(0.02)),
@@ -123,7 +123,7 @@ impl QualityScale {
     pub fn describe(&self, anchor: &Anchor) -> String {
         match anchor.meaning {
             Meaning::Matched(fraction) => format!(
-                "known again {} % of the time at FMR {} by {}",
+                "matched {} % of the time at FMR {} by {}",
                 percent(fraction),
                 rate(self.fmr),
                 self.recogniser
@@ -186,7 +186,7 @@ mod tests {
     fn anchors_speak_and_probabilities_invert() {
         let scale = scale([-13.4, -7.4, -5.3, -2.9, -2.0, -0.6]);
         let said: Vec<String> = scale.anchors.iter().map(|anchor| scale.describe(anchor)).collect();
-        assert_eq!(said[3], "known again 95 % of the time at FMR 1e-3 by net");
+        assert_eq!(said[3], "matched 95 % of the time at FMR 1e-3 by net");
         assert_eq!(said[4], "50 % of ordinary clean faces score lower");
         let probability = scale.match_probability;
         for fraction in [0.02, 0.5, 0.95] {

@@ -1,4 +1,4 @@
-//! What can be wrong with a landmark file.
+//! Errors of landmark files.
 
 use std::io;
 
@@ -23,16 +23,16 @@ pub enum LandmarkFileError {
         /// The file.
         file: String,
     },
-    /// A line that is not as it must be.
+    /// A malformed line.
     #[error("{file}, line {line}: expected {expected}; found {found}")]
     Line {
         /// The file.
         file: String,
         /// The line, from 1.
         line: u64,
-        /// What should stand there.
+        /// What was expected.
         expected: String,
-        /// What stands there.
+        /// What was found.
         found: String,
     },
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{LandmarkFile, ListedFace};
 
-/// How an image's path and a listed one agree.
+/// How an image's path matched a listed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MatchedBy {

@@ -244,7 +244,7 @@ class Face:
 
     @property
     def match_probability(self) -> float | None:
-        """How likely the recogniser of the calibration knows such a face again, 0 to 1."""
+        """Probability, 0 to 1, that the recogniser of the calibration matches such a face."""
 
     @property
     def roll(self) -> float | None:

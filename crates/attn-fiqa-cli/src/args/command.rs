@@ -55,7 +55,16 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
     }
     let file = value_of(&args, "--config").or_else(|| std::env::var_os("ATTN_FIQA_CONFIG"));
     if let Some(file) = file.filter(|file| !file.is_empty()).map(PathBuf::from) {
+        let plain = command.clone();
         command = config::read(&file)?.apply(command);
+        let found = command.clone().try_get_matches_from(&args);
+        if let Err(error) = found
+            && plain.try_get_matches_from(&args).is_ok()
+        {
+            let error = error.to_string();
+            let line = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            anyhow::bail!("{}: {line}", file.display());
+        }
     }
     let matches = command.get_matches_from(args);
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))

@@ -1,5 +1,4 @@
-//! The tensors that a face ViT of a given configuration has
-//! (`definitions.md` §1): names, shapes, and which of them a score needs.
+//! The tensors of a face ViT of a given configuration in the official layout: names, shapes, and which of them a score needs.
 
 use super::names::{KEY_BIAS, qk};
 use crate::vit::config::VitConfig;

@@ -3,7 +3,7 @@
 //! [`Checkpoint::open`] takes a `.safetensors` file, the index of one in shards or a PyTorch
 //! zip file, recognised by its content, and checks every name, shape and number format
 //! before a weight is read. Nothing in the file is executed. Names, shapes and
-//! presets are those of `definitions.md` §1.
+//! presets are those of InsightFace and CVLface.
 
 #[cfg(feature = "builtin-model")]
 mod builtin;

@@ -1,6 +1,6 @@
 //! Published face ViTs whose number of heads is known by name.
 
-/// A published network of the official layout (`definitions.md` §1).
+/// A published network of the official layout, that of InsightFace and CVLface.
 ///
 /// A preset supplies the one number that tensor shapes cannot: the heads. All
 /// other values are compared with the file.

@@ -17,10 +17,10 @@ use super::preset::Preset;
 use super::provenance::Provenance;
 use crate::vit::config::{Activation, EmbeddingHeadConfig, EmbeddingTokens, VitConfig};
 
-/// Input of every published face ViT, in pixels (`definitions.md` §1).
+/// Input of every published face ViT, in pixels.
 const OFFICIAL_IMAGE_SIZE: usize = 112;
 
-/// Epsilon of LayerNorm in the official layout (`definitions.md` §1).
+/// Epsilon of LayerNorm in the official layout.
 const OFFICIAL_LAYER_NORM_EPS: f32 = 1e-5;
 
 /// Widths of a head that are worth suggesting.

@@ -50,7 +50,7 @@ pub struct EmbeddingHeadConfig {
 
 /// Everything that fixes the network's arithmetic apart from the weights.
 ///
-/// Names follow `definitions.md` §1 and the papers: `N` tokens, width `D`,
+/// Names follow the papers: `N` tokens, width `D`,
 /// `L` blocks, `H` heads.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VitConfig {

@@ -1,16 +1,15 @@
 //! attn-fiqa for Python: the module `attn_fiqa._native`.
 //!
-//! The interface is documented in `python/attn_fiqa/__init__.pyi`. In the order of a call: [`scorer`] takes arguments and an [`image`], [`loaded`] holds what one process has
-//! loaded, and a [`face`], arrays ([`aligned`]) or a stream of rows ([`files`], [`arrow`]) come
-//! out.
+//! The interface is documented in `python/attn_fiqa/__init__.pyi`. In the order of a call:
+//! `scorer` takes arguments and an `image`, `loaded` holds what one process has loaded, and a
+//! `face`, arrays (`aligned`) or a stream of rows (`files`, `arrow`) come out.
 //!
 //! # Invariants
 //!
 //! - Pixels are copied while the interpreter is held, so that no other thread changes what is
-//!   scored; it is released while something is computed ([`guard`]).
+//!   scored; it is released during computation (`guard`).
 //! - A panic of the library becomes an `AttnFiqaError`.
-//! - Threads belong to the process that started them ([`process`]): a forked child starts its
-//!   own.
+//! - Threads belong to the process that started them (`process`): a forked child starts its own.
 
 mod aligned;
 mod args;

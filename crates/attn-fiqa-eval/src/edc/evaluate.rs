@@ -82,12 +82,14 @@ pub struct EdcCurve {
 /// let options = EdcOptions {
 ///     protocol: Protocol::Iso,
 ///     targets: vec![Target::Threshold(0.5)],
+///     max_discard: 0.5,
 ///     ..EdcOptions::default()
 /// };
 /// let found = evaluate(&input, &options)?;
 /// // The one false non-match is the comparison of the lowest quality.
 /// assert!((found[0].curve.start().expect("mated comparisons") - 1.0 / 3.0).abs() < 1e-12);
-/// assert!(found[0].pauc.expect("an area") < 0.3 / 3.0);
+/// // It is gone once a third of the mated comparisons is discarded.
+/// assert!((found[0].pauc.expect("an area") - 1.0 / 9.0).abs() < 1e-12);
 /// # Ok::<(), attn_fiqa_eval::EvalError>(())
 /// ```
 pub fn evaluate(

@@ -109,7 +109,7 @@ fn relative_shift(exact: &[f32], found: &[f32]) -> Option<f32> {
 /// of it, `side` pixels each: resized where a model takes another size than the portrait's.
 pub(super) fn probes(side: usize) -> Vec<Crop> {
     /// NASA's portrait of Eileen Collins, in the public domain.
-    const FACE: &[u8] = include_bytes!("../../../../examples/faces/astronaut.png");
+    const FACE: &[u8] = include_bytes!("probe.png");
     let face = decode::decode(FACE, &decode::DecodeLimits::default())
         .ok()
         .and_then(|decoded| resize_bilinear(&decoded.image, side, side))

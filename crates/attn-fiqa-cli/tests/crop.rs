@@ -102,6 +102,9 @@ fn what_cannot_work_is_refused_before_any_work() {
     crop(&["--output", "out", "--best"]).refused_with("unexpected argument '--best'");
     here.run(&["crop", ".", "--output", "out"]).refused_with("inside the input '.', which is");
     here.run(&["crop", ".", "--output", "."]).refused_with("inside the input '.', which is");
+    for [command, option] in [["detect", "--draw"], ["best", "--crops"], ["map", "--output"]] {
+        here.run(&[command, ".", option, "out"]).refused_with("inside the input '.', which is");
+    }
     crop(&["--output", "out", "--landmarks", "points.csv"])
         .refused_with("points.csv, line 1: expected a path and ten numbers");
     crop(&["--output", "photo.png"]).refused_with("cannot make the folder 'photo.png'");

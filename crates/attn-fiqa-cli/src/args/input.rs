@@ -107,8 +107,8 @@ impl InputArgs {
     }
 
     /// Refuses a folder to write images into that would be searched for images.
-    pub(crate) fn refuse_as_output_folder(&self, output: &Path) -> anyhow::Result<()> {
-        let output = absolute(output);
+    pub(crate) fn refuse_as_output_folder(&self, output: Option<&Path>) -> anyhow::Result<()> {
+        let Some(output) = output.map(absolute) else { return Ok(()) };
         let inside = |input: &&Path| output.starts_with(absolute(input));
         match self.searched_folders().find(inside) {
             Some(input) => anyhow::bail!(

@@ -34,7 +34,7 @@ const ABOUT_FACE: [&str; 9] = [
 ];
 
 pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
-    args.input.refuse_as_output_folder(&args.output)?;
+    args.input.refuse_as_output_folder(Some(&args.output))?;
     let threads = Threads::new(run.jobs)?;
     let options = args.faces.options(&args.input, &threads)?;
     interrupt::end_early();

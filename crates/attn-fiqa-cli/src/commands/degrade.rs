@@ -21,7 +21,7 @@ use crate::summary::{Activity, Summary};
 
 pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let threads = Threads::new(run.jobs)?;
-    args.input.refuse_as_output_folder(&args.output)?;
+    args.input.refuse_as_output_folder(Some(&args.output))?;
     let sources = args.input.open()?;
     let mut manifest = Manifest::create(&args.output)?;
     let tally = sources.progress();

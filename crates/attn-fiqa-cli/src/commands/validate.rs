@@ -35,9 +35,9 @@ pub(crate) fn run(args: &ValidateArgs, run: &RunOptions) -> anyhow::Result<Exit>
     let faces = session.faces(&args.input, &args.faces)?;
     let options = ScoreOptions { best_only: args.best.best, scorers, ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
+    args.input.refuse_as_output_folder(args.output.as_deref())?;
     let sources = args.input.open()?;
     if let Some(folder) = &args.output {
-        args.input.refuse_as_output_folder(folder)?;
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     }

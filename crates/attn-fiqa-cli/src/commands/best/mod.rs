@@ -31,6 +31,7 @@ use tracks::Tracks;
 pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let group_by = args.group_by()?;
     args.input.refuse_as_output(args.output.as_deref())?;
+    args.input.refuse_as_output_folder(args.crops.as_deref())?;
     let tracks = args.tracks.as_deref().map(Tracks::read).transpose()?;
     let identity = group_by == GroupBy::Identity;
     let session = Session::open(&args.model, run, args.method.as_slice(), identity)?;

@@ -19,6 +19,7 @@ use crate::summary::{Activity, Summary};
 
 pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(args.output.as_deref())?;
+    args.input.refuse_as_output_folder(args.draw.as_deref())?;
     let threads = Threads::new(run.jobs)?;
     let detector = args.detector.open(&threads)?;
     if args.evaluate {

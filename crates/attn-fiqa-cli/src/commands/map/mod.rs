@@ -32,7 +32,7 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     style::check(args.range)?;
     args.check_sheet()?;
     args.input.refuse_as_output(args.sheet.as_deref())?;
-    args.output.as_deref().map_or(Ok(()), |folder| args.input.refuse_as_output_folder(folder))?;
+    args.input.refuse_as_output_folder(args.output.as_deref())?;
     let session = Session::open(&args.model, run, args.method.as_slice(), false)?;
     let method = args.method.unwrap_or_else(|| session.engine.default_method());
     let request = Request {

@@ -203,7 +203,7 @@ fn nothing_is_put_aside_in_the_temporary_folder() {
     let here = Workplace::with_faces(&["blur-1.png", "astronaut.png"]);
     for args in [
         &["embed", ".", "--aligned", "-o", "all.npy"][..],
-        &["best", ".", "--aligned", "--crops", "crops", "-o", "best.csv"][..],
+        &["best", "blur-1.png", "--aligned", "--crops", "crops", "-o", "best.csv"][..],
     ] {
         let mut command = here.command(args);
         support::Ran::from(command.env("TMPDIR", "/nowhere").output().unwrap()).ended_with(0);

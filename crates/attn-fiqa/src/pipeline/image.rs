@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::components::Components;
 use crate::crop::Crop;
 use crate::decode::Note;
 use crate::engine::Assessment;
@@ -38,4 +39,7 @@ pub struct ScoredFace {
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) asks for it and the face was
     /// aligned here.
     pub jitter_std: Option<f32>,
+    /// Its component measures, where [`ScoreOptions::components`](super::ScoreOptions::components)
+    /// asks for them and the face was aligned here.
+    pub components: Option<Components>,
 }

@@ -89,6 +89,9 @@ pub struct ScoreOptions {
     /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 is none, 1 has no
     /// spread. The first score must then be one of the network's.
     pub jitter: usize,
+    /// Whether the component measures of each face that was aligned here are taken, for
+    /// [`ScoredFace::components`](super::ScoredFace::components).
+    pub components: bool,
     /// Whether only the face with the highest first score of each image is given.
     pub best_only: bool,
 }
@@ -96,7 +99,7 @@ pub struct ScoreOptions {
 impl From<Request> for ScoreOptions {
     /// The scores of a request, of every face.
     fn from(request: Request) -> Self {
-        Self { request, scorers: Vec::new(), jitter: 0, best_only: false }
+        Self { request, scorers: Vec::new(), jitter: 0, components: false, best_only: false }
     }
 }
 

@@ -1,5 +1,5 @@
-//! JPEG files that the decoder of ordinary ones gets wrong, by `jpeg-decoder`: sequential
-//! images in several scans, and colour spaces that follow libjpeg's rules.
+//! JPEG files that the decoder for ordinary ones gets wrong, decoded by `jpeg-decoder`: sequential
+//! images in several scans, and colour spaces determined by libjpeg's rules.
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
@@ -43,7 +43,7 @@ pub(super) fn decode(
     Ok(Decoded { image, notes })
 }
 
-/// The light that an ink and black leave.
+/// The light left by an ink and black.
 fn without_ink(ink: u8, black: u8) -> u8 {
     let light = (255 - u32::from(ink)) * (255 - u32::from(black));
     ((light + 127) / 255) as u8

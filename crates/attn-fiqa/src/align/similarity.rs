@@ -1,7 +1,7 @@
 //! Similarity transforms of the plane.
 
-/// A similarity transform of the plane without reflection: `x' = a·x − b·y + shift[0]`, `y' = b·x +
-/// a·y + shift[1]`.
+/// A similarity transform of the plane without reflection: `x' = a·x − b·y + shift[0]`,
+/// `y' = b·x + a·y + shift[1]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Similarity {
     /// Scale times the cosine of the rotation.

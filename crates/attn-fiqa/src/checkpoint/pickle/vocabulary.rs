@@ -1,4 +1,4 @@
-//! What the pickle of a PyTorch state dict may hold.
+//! What the pickle of a PyTorch state dict may contain.
 
 use super::{Element, MAX_RANK, PickledTensor, Storage};
 use crate::pickle::{Id, Returned, Value, Values, Vocabulary};
@@ -90,8 +90,8 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
         }
     }
 
-    /// Attributes of a dictionary, such as `_metadata`, or of a namespace are skipped: no
-    /// tensor depends on them.
+    /// State set on a dictionary, such as `_metadata`, or on a namespace is ignored: no tensor
+    /// depends on it.
     fn set_state(
         &mut self,
         values: &StateDictValues<'a>,
@@ -111,7 +111,7 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
         }
     }
 
-    /// The storage of a persistent id `('storage', class, key, location, elements)`.
+    /// The storage for a persistent id `('storage', class, key, location, elements)`.
     fn persistent(
         &mut self,
         values: &StateDictValues<'a>,

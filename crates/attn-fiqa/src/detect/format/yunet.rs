@@ -1,7 +1,7 @@
 //! Anchor-free outputs of the YuNet kind, also those of the built-in detector.
 //!
-//! For each stride s of 8, 16 and 32 there are `cls_s` and `obj_s` `[1, cells, 1]`, `bbox_s` `[1,
-//! cells, 4]` and `kps_s` `[1, cells, 10]`, cells in row-major order. The score of the cell at
+//! For each stride s of 8, 16 and 32 there are `cls_s` and `obj_s` `[1, cells, 1]`, `bbox_s`
+//! `[1, cells, 4]` and `kps_s` `[1, cells, 10]`, cells in row-major order. The score of the cell at
 //! column c and row r is √(cls·obj); its box is centred at ((c + dx)·s, (r + dy)·s) with sides s·eʷ
 //! and s·eʰ, and a landmark lies at ((c + kx)·s, (r + ky)·s).
 

@@ -35,10 +35,11 @@ impl Landmarks {
     /// Roll and yaw.
     ///
     /// `roll` is the angle of the line between the eyes. For `yaw`, the nose is assumed to protrude
-    /// from between the eyes by half of the inter-eye distance: for a head rotated by θ, a distant
-    /// camera sees the eyes at ±w·cos θ and the nose at w·sin θ along the line of the eyes, so that
-    /// `yaw = atan(offset of the nose from the eyes' midpoint along that line / half of the
-    /// inter-eye distance)`. Heads differ; sign and ranking are reliable, single degrees are not.
+    /// from between the eyes by half of the inter-eye distance `d`: for a head rotated by θ, a
+    /// distant camera sees the eyes at ±w·cos θ and the nose at w·sin θ along the line of the eyes,
+    /// so that `yaw = atan(n / (d / 2))`, where `n` is the offset of the nose from the eyes'
+    /// midpoint along that line. Heads differ; sign and ranking are reliable, single degrees are
+    /// not.
     pub fn pose(&self) -> HeadPose {
         let [left, right, nose, ..] = self.0.map(|point| point.map(f64::from));
         let (dx, dy) = (right[0] - left[0], right[1] - left[1]);

@@ -117,7 +117,7 @@ fn crops_of_a_benchmark_are_a_benchmark() {
 }
 
 #[test]
-fn pictures_that_are_no_crops_are_refused_by_the_key_that_helps() {
+fn images_other_than_crops_are_refused_with_the_key_that_helps() {
     let here = cfp();
     let without = STUDY.replace("align = true\n", "");
     here.write("study.toml", &without);

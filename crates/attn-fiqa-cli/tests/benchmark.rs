@@ -237,7 +237,7 @@ fn a_study_takes_models_by_name() {
 }
 
 #[test]
-fn a_killed_run_goes_on_where_it_was() {
+fn a_killed_run_resumes() {
     let here = Workplace::new();
     let mut pairs = String::new();
     for number in 0..96 {
@@ -280,7 +280,7 @@ fn a_killed_run_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_change_computes_what_it_changes_and_nothing_goes_to_the_systems_folder() {
+fn a_change_recomputes_what_it_affects_and_writes_nothing_to_the_systems_temporary_folder() {
     let here = eight_faces();
     let run = |study: &str| {
         here.write("study.toml", study);
@@ -308,7 +308,7 @@ fn a_change_computes_what_it_changes_and_nothing_goes_to_the_systems_folder() {
 }
 
 #[test]
-fn a_bad_image_is_a_failure_and_not_the_end() {
+fn a_bad_image_is_a_failure_and_does_not_end_the_run() {
     let here = eight_faces();
     here.write("set/p2_0.png", "no picture");
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(1);
@@ -321,7 +321,7 @@ fn a_bad_image_is_a_failure_and_not_the_end() {
 }
 
 #[test]
-fn what_is_wrong_is_told_before_any_work() {
+fn errors_are_reported_before_any_work() {
     let wrong = |file: &str, content: &str, said: &[&str]| {
         let here = eight_faces();
         here.write(file, content);

@@ -228,7 +228,7 @@ fn videos_are_read_from_ffmpeg() {
 
 #[cfg(unix)]
 #[test]
-fn what_ffmpeg_cannot_read_is_a_failure_with_its_words() {
+fn a_video_that_ffmpeg_cannot_read_is_a_failure_with_its_message() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     here.write("clip.mkv", "a film");
     let said = |script: Option<&str>| {

@@ -16,7 +16,7 @@ fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
 }
 
 #[test]
-fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
+fn a_calibrated_model_gives_qualities_that_increase_with_its_score() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
     let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
     let table = ran.table();
@@ -102,7 +102,7 @@ fn the_same_seed_gives_the_same_file() {
 }
 
 #[test]
-fn another_recogniser_can_decide_utility() {
+fn another_recogniser_can_define_utility() {
     let model = attn_fiqa_testing::shared("data/models/sface-2021dec.onnx");
     let Some(model) = model else { return };
     let here = Workplace::new();
@@ -119,7 +119,7 @@ fn another_recogniser_can_decide_utility() {
 /// With enough faces and a recogniser whose norm means something, the score is fitted to
 /// matches, and its qualities say how often a face is matched.
 #[test]
-fn qualities_say_how_often_a_face_is_known_again() {
+fn qualities_predict_how_often_a_face_is_matched() {
     let (faces, recogniser) = (
         attn_fiqa_testing::shared("data/fairface-aligned-112.tar"),
         attn_fiqa_testing::shared("data/models/sface-2021dec.onnx"),
@@ -153,7 +153,7 @@ fn qualities_say_how_often_a_face_is_known_again() {
 }
 
 #[test]
-fn a_target_that_cannot_be_had_is_refused() {
+fn an_unreachable_target_is_refused() {
     let here = Workplace::new();
     let more = ["--kinds", "blur", "--target", "recognition"];
     calibrated(&here, "c.safetensors", &more).refused_with("--target cosine");
@@ -164,7 +164,7 @@ fn a_target_that_cannot_be_had_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_calibrated_is_refused() {
+fn models_that_cannot_be_calibrated_are_refused() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     calibrated(&here, "c.bin", &[]).refused_with("does not end in .safetensors");
     let args = ["calibrate", "--faces", ".", "-o", "c.safetensors"];

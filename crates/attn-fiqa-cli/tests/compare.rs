@@ -44,7 +44,7 @@ fn workplace() -> Workplace {
 }
 
 #[test]
-fn verify_tells_accuracy_and_error_rates() {
+fn verify_reports_accuracy_and_error_rates() {
     let here = workplace();
     let ran = here.run(&["verify", "--pairs", "pairs.txt", "--fmr", "0.1,1e-3"]).ended_with(0);
     let table = ran.table();
@@ -65,7 +65,7 @@ fn verify_tells_accuracy_and_error_rates() {
 }
 
 #[test]
-fn edc_ranks_a_quality_that_knows_the_errors_before_one_that_does_not() {
+fn edc_ranks_an_informative_quality_above_a_random_one() {
     let here = workplace();
     let args = [
         "edc",
@@ -127,7 +127,7 @@ fn edc_ranks_a_quality_that_knows_the_errors_before_one_that_does_not() {
 }
 
 #[test]
-fn advise_says_what_rejection_buys() {
+fn advise_reports_the_gain_of_rejection() {
     let here = workplace();
     let args = [
         "advise",
@@ -201,7 +201,7 @@ fn bad_input_is_refused_with_file_and_line() {
 }
 
 #[test]
-fn exactly_one_thing_fixes_the_threshold() {
+fn exactly_one_target_fixes_the_threshold() {
     let here = workplace();
     let commands = [
         vec!["verify", "--pairs", "pairs.txt"],
@@ -291,7 +291,7 @@ fn lfw_accuracies_are_those_known_of_the_recognisers() {
 }
 
 #[test]
-fn bands_tell_the_errors_of_each() {
+fn bands_report_the_errors_of_each() {
     let here = workplace();
     // The images of the mated comparisons that fail are unusable, one image failed.
     let mut table = "path,status,score,quality,message\n".to_owned();

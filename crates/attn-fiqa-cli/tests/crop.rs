@@ -94,7 +94,7 @@ fn size_format_and_landmarks_are_as_asked_for() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_any_work() {
+fn impossible_runs_are_refused_before_any_work() {
     let here = Workplace::new();
     here.write("photo.png", wide_picture());
     here.write("points.csv", "photo.png,1,2,3\n");

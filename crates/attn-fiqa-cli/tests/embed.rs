@@ -109,7 +109,7 @@ fn every_output_holds_the_same_numbers() {
 }
 
 #[test]
-fn what_cannot_be_written_is_said() {
+fn write_failures_are_reported() {
     let here = Workplace::new();
     here.face("blur-1.png", "a/face.png");
     here.face("dark-2.png", "b/face.png");

@@ -71,7 +71,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
 }
 
 #[test]
-fn what_cannot_be_grouped_is_said() {
+fn ungrouped_images_are_reported() {
     let here = workplace();
     let groups = |scores: &str, more: &[&str]| {
         let args = ["groups", scores, "--labels", "labels.csv", "--by", "age"];

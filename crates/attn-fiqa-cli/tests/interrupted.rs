@@ -61,7 +61,7 @@ fn files(here: &Workplace) -> Vec<String> {
 }
 
 #[test]
-fn what_was_done_is_kept_as_a_part() {
+fn finished_rows_are_kept_in_a_partial_file() {
     for (command, output) in [("score", "scores.csv"), ("detect", "faces.csv")] {
         let here = Workplace::with_faces(&["blur-1.png"]);
         here.write(output, "the result of an earlier run\n");
@@ -81,7 +81,7 @@ fn what_was_done_is_kept_as_a_part() {
 }
 
 #[test]
-fn a_second_one_ends_at_once_and_leaves_nothing() {
+fn a_second_interrupt_ends_at_once_and_leaves_nothing() {
     let here = Workplace::new();
     let mut run = Run::start(&here, "score", "scores.csv");
     assert_eq!(files(&here).len(), 1, "the rows so far");
@@ -94,7 +94,7 @@ fn a_second_one_ends_at_once_and_leaves_nothing() {
 
 /// `best` says something of all images together.
 #[test]
-fn what_needs_all_images_ends_at_once() {
+fn commands_that_need_all_images_end_at_once() {
     let here = Workplace::new();
     let mut run = Run::start(&here, "best", "best.csv");
     run.interrupt();

@@ -171,7 +171,7 @@ fn files_of_one_name_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn somewhere_to_write_is_needed() {
+fn an_output_is_required() {
     let here = workplace();
     let ran = here.run(&["map", "astronaut.png"]).ended_with(2);
     assert!(

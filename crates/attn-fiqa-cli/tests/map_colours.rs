@@ -60,7 +60,7 @@ fn values_outside_a_fixed_range_are_counted() {
 }
 
 #[test]
-fn the_range_of_the_set_is_that_of_its_only_image() {
+fn the_range_of_a_set_is_that_of_its_only_image() {
     let here = workplace();
     let alone = |range: &str| {
         here.run(&["map", "blur-5.png", "-o", "alone", "--range", range]).ended_with(0);
@@ -74,7 +74,7 @@ fn the_range_of_the_set_is_that_of_its_only_image() {
 }
 
 #[test]
-fn ranges_that_are_none_are_refused_before_anything_is_written() {
+fn invalid_ranges_are_refused_before_anything_is_written() {
     let here = workplace();
     let run = |range: &str| {
         let range = format!("--range={range}");
@@ -124,7 +124,7 @@ fn colours_and_their_weight_can_be_chosen() {
 }
 
 #[test]
-fn pictures_are_as_large_as_the_crop() {
+fn maps_are_as_large_as_the_crop() {
     let here = workplace();
     here.write("wide.png", wide_picture());
     here.run(&["map", "wide.png", "--aligned", "--resize", "--output", "maps"]).ended_with(0);

@@ -117,7 +117,7 @@ fn edc_and_advise_leave_out_what_any_table_lacks() {
 }
 
 #[test]
-fn benchmark_leaves_out_what_is_missing_and_says_so_in_the_page() {
+fn benchmark_leaves_out_missing_images_and_reports_them_on_the_page() {
     let here = workplace();
     for person in 0..PERSONS {
         for number in 1..=3 {

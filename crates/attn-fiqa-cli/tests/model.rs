@@ -32,7 +32,7 @@ fn value<'a>(ran: &'a Ran, label: &str) -> &'a str {
 }
 
 #[test]
-fn the_built_in_model_tells_what_it_is() {
+fn the_built_in_model_describes_itself() {
     let here = Workplace::new();
     let expected = builtin().unwrap().inspect();
     let config = *builtin().unwrap().config();
@@ -113,7 +113,7 @@ fn a_conversion_never_overwrites_its_input() {
 }
 
 #[test]
-fn a_conversion_that_cannot_be_done_writes_nothing() {
+fn a_failed_conversion_writes_nothing() {
     let here = workplace();
     let before = here.files("");
     for output in ["model.pt", "model", "model.safetensors.bak"] {
@@ -131,7 +131,7 @@ fn a_conversion_that_cannot_be_done_writes_nothing() {
 }
 
 #[test]
-fn files_that_are_no_model_are_refused_by_name() {
+fn other_files_than_models_are_refused_by_name() {
     let here = workplace();
     let model = here.read("model.safetensors");
     here.write("text.safetensors", "some text of no great length\n");

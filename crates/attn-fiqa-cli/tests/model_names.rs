@@ -137,7 +137,7 @@ fn nothing_is_fetched_before_the_licence_is_accepted() {
 }
 
 #[test]
-fn an_interrupted_pull_goes_on_where_it_was() {
+fn an_interrupted_pull_resumes() {
     let place = Place::new(as_hash);
     let size = place.here.read("m.safetensors").len();
     place.hub.change(|shelf| shelf.break_after = Some(size / 8));
@@ -192,7 +192,7 @@ fn a_file_that_changed_since_the_first_download_is_refused() {
 }
 
 #[test]
-fn what_was_damaged_on_the_way_is_removed() {
+fn a_damaged_download_is_removed() {
     let place = Place::new(as_hash);
     place.hub.change(|shelf| shelf.bytes[5000] ^= 1);
     let ran = place.pull().ended_with(2);
@@ -201,7 +201,7 @@ fn what_was_damaged_on_the_way_is_removed() {
 }
 
 #[test]
-fn answers_that_are_no_file_are_explained() {
+fn server_responses_other_than_files_are_explained() {
     let place = Place::new(as_hash);
     for (status, part) in [
         (404, "has no file 'folder/model.safetensors' in 'somebody/a-vit' (404)"),
@@ -268,7 +268,7 @@ fn a_known_model_must_be_the_known_file() {
 }
 
 #[test]
-fn a_file_of_ones_own_gets_a_name() {
+fn a_users_own_file_can_be_named() {
     let place = Place::new(as_hash);
     let score = |model: &str| {
         place.run(&["score", "blur-1.png", "--aligned", "--model", model]).ended_with(0)

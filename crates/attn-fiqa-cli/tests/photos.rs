@@ -141,7 +141,7 @@ fn error(table: &Table, expected: &[[f32; 2]; 5]) -> f32 {
 }
 
 #[test]
-fn the_second_look_finds_landmarks_in_a_turned_face_as_in_an_upright_one() {
+fn refinement_finds_landmarks_of_a_rotated_face_as_of_an_upright_one() {
     let here = Workplace::new();
     let (mut first, mut second) = (0.0, 0.0);
     for (degrees, scale) in [(0.0, 1.0), (25.0, 1.0), (-20.0, 1.6), (12.0, 0.8), (-12.0, 1.3)] {
@@ -156,7 +156,7 @@ fn the_second_look_finds_landmarks_in_a_turned_face_as_in_an_upright_one() {
 }
 
 #[test]
-fn a_second_look_is_for_our_detector_or_on_demand() {
+fn refinement_is_for_the_built_in_detector_or_on_request() {
     let here = Workplace::new();
     here.write("photo.png", wide_picture());
     let ours = support::examples().join("../models/detector.onnx");
@@ -228,7 +228,7 @@ fn a_photo_of_fifty_megapixels() {
 }
 
 #[test]
-fn pictures_without_a_face_have_none() {
+fn images_without_a_face_have_none() {
     let here = Workplace::new();
     let noise = |x: u32, y: u32| (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) as u8;
     let pictures = [

@@ -94,7 +94,7 @@ fn an_instruction_set_can_be_forced_and_is_named() {
 }
 
 #[test]
-fn auto_says_what_it_chose() {
+fn auto_reports_its_choice() {
     let here = Workplace::with_faces(&[FACE]);
     let said = |isa: &str| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", "auto"]);

@@ -24,7 +24,7 @@ fn run(here: &Workplace, args: &[&str], seconds: Option<&str>) -> Ran {
 }
 
 #[test]
-fn score_and_embed_say_into_a_log_how_far_they_are() {
+fn score_and_embed_report_progress_to_a_log() {
     let here = workplace();
     let commands = [
         vec!["score", "set", "--aligned", "--output", "s.csv"],

@@ -157,7 +157,7 @@ fn bad_entries_of_a_list() {
 }
 
 #[test]
-fn a_list_that_starts_elsewhere_is_told_so() {
+fn a_list_with_paths_from_elsewhere_gets_a_hint_about_its_root() {
     let here = workplace();
     let advice = format!(
         "{MISSING} below the current directory: if the list's paths start elsewhere, give that \
@@ -238,7 +238,7 @@ fn bad_members_of_an_archive() {
 }
 
 #[test]
-fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
+fn a_truncated_archive_gives_its_complete_members_and_a_row_of_its_own() {
     let here = workplace();
     let (archive, last) = tar(&OUTCOMES);
     let cut = &archive[..last + 1000];
@@ -263,7 +263,7 @@ fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
 }
 
 #[test]
-fn files_that_are_no_archive_although_their_name_says_so() {
+fn files_that_only_their_name_calls_archives() {
     let here = workplace();
     here.write("empty.tar", "");
     here.write("text.tar", "a text");
@@ -286,7 +286,7 @@ fn files_that_are_no_archive_although_their_name_says_so() {
 }
 
 #[test]
-fn a_folder_never_passes_over_a_picture_in_silence() {
+fn a_folder_never_skips_an_image_silently() {
     let here = Workplace::new();
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     here.write("album/IMG_1.HEIC", heic);

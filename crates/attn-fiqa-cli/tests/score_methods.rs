@@ -7,7 +7,7 @@ mod support;
 use support::{Workplace, onnx};
 
 #[test]
-fn methods_of_one_pass_stand_side_by_side() {
+fn methods_of_one_pass_are_columns_of_one_row() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
     let all = "attn,vitnt,vitnt-weighted,norm,dropout";
     let ran = here.run(&["score", "astronaut.png", "blur-4.png", "--method", all]).ended_with(0);

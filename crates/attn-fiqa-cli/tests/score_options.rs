@@ -13,7 +13,7 @@ fn workplace() -> Workplace {
 }
 
 #[test]
-fn a_picture_of_another_size_is_resized_on_request() {
+fn an_image_of_another_size_is_resized_on_request() {
     let here = workplace();
     let args = ["score", "--aligned", "wide.png", "astronaut.png", "--columns", "size"];
     here.run(&args).ended_with(1);
@@ -38,7 +38,7 @@ fn a_picture_of_another_size_is_resized_on_request() {
 }
 
 #[test]
-fn red_and_blue_are_exchanged_on_request() {
+fn red_and_blue_are_swapped_on_request() {
     let here = workplace();
     let mut swapped = image::load_from_memory(&face_bytes("astronaut.png")).unwrap().into_rgb8();
     swapped.pixels_mut().for_each(|pixel| pixel.0.swap(0, 2));

@@ -14,7 +14,7 @@ use support::{HEADING, Ran, Table, Workplace};
 const OLD: &str = "what stood here before\n";
 
 #[test]
-fn a_run_that_does_not_start_leaves_everything_as_it_was() {
+fn a_run_that_does_not_start_changes_nothing() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     here.write("old.csv", OLD);
     here.write("text.safetensors", "no weights");

@@ -37,7 +37,7 @@ fn workplace() -> Workplace {
 }
 
 #[test]
-fn the_file_says_how_its_scores_came_to_be() {
+fn the_file_records_how_its_scores_were_computed() {
     let here = workplace();
     let args = ["score", "astronaut.png", "--precision", "int8", "--output", "scores.parquet"];
     here.run(&args).ended_with(0);

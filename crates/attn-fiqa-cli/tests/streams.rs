@@ -20,7 +20,7 @@ fn workplace() -> Workplace {
 }
 
 #[test]
-fn standard_error_tells_of_failures_and_sums_up() {
+fn standard_error_reports_failures_and_a_summary() {
     let here = workplace();
     let ran = here.run(&[
         "score",
@@ -45,7 +45,7 @@ fn standard_error_tells_of_failures_and_sums_up() {
 }
 
 #[test]
-fn only_a_few_failures_are_told_one_by_one() {
+fn only_a_few_failures_are_listed_individually() {
     let here = workplace();
     let images: Vec<String> = (0..8).map(|index| format!("gone-{index}.png")).collect();
     let args: Vec<&str> = ["score", "--aligned", "astronaut.png"]
@@ -71,7 +71,7 @@ fn only_a_few_failures_are_told_one_by_one() {
 }
 
 #[test]
-fn verbose_tells_every_note() {
+fn verbose_prints_every_note() {
     let here = workplace();
     let args = [
         "score",
@@ -98,7 +98,7 @@ fn verbose_tells_every_note() {
 }
 
 #[test]
-fn quiet_says_nothing_but_why_a_run_could_not_be_done() {
+fn quiet_prints_only_why_a_run_failed() {
     let here = workplace();
     for option in ["--quiet", "-q"] {
         let ran = here.run(&["score", "astronaut.png", option]).ended_with(0);
@@ -178,7 +178,7 @@ fn a_reader_that_leaves_early_ends_the_run_without_an_error() {
 }
 
 #[test]
-fn a_reader_that_is_gone_before_the_rows_come_is_no_error() {
+fn a_reader_gone_before_the_first_row_is_not_an_error() {
     let here = workplace();
     for format in ["csv", "table", "parquet"] {
         let mut child = spawn(&here, &["score", "--list", "-", "-q", "--format", format]);

@@ -100,7 +100,7 @@ fn xqlfw_is_lfw_with_its_own_pairs() {
 }
 
 #[test]
-fn calfw_and_cplfw_have_two_lines_a_pair() {
+fn calfw_and_cplfw_have_two_lines_per_pair() {
     for (kind, protocol) in
         [(BenchmarkKind::Calfw, "pairs_CALFW.txt"), (BenchmarkKind::Cplfw, "pairs_CPLFW.txt")]
     {

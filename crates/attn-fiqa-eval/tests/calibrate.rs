@@ -76,7 +76,7 @@ fn fitted(measured: &Measurements, seed: u64) -> Fit {
 }
 
 #[test]
-fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
+fn a_linear_relation_is_recovered_and_evaluated_on_held_out_faces() {
     let weights: Vec<f64> = (0..12).map(|i| f64::from(i % 5) * 0.2 - 0.4).collect();
     let measured = made_up(60, &weights);
     let found = fitted(&measured, 3);
@@ -141,7 +141,7 @@ fn without_a_threshold_the_rank_correlation_decides() {
 }
 
 #[test]
-fn no_truth_is_said_to_be_none() {
+fn missing_ground_truth_is_reported() {
     let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     let mut seed = 77;
     for sample in &mut measured.samples {
@@ -160,7 +160,7 @@ fn no_truth_is_said_to_be_none() {
 }
 
 #[test]
-fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
+fn the_norm_extends_the_match_probability_to_clean_faces() {
     let mut measured = made_up(60, &[0.3, -0.2, 0.1]);
     let found = RecognitionTarget::of(&measured).expect("the norm follows the cosine");
     assert!(found.threshold > 0.3 && found.threshold < 0.300_001, "{}", found.threshold);
@@ -200,7 +200,7 @@ fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
 }
 
 #[test]
-fn a_scale_has_its_anchors_where_they_are_true() {
+fn a_scale_has_its_anchors_where_they_hold() {
     let measured = made_up(60, &[0.3, -0.2, 0.1]);
     let recognition = RecognitionTarget::of(&measured).expect("a threshold");
     // Damaged samples that match half of the time score 0, clean ones 10 … 69.
@@ -266,7 +266,7 @@ fn faces(count: usize) -> Vec<Face> {
 }
 
 #[test]
-fn what_is_stored_gives_the_scores_that_were_fitted() {
+fn a_stored_calibration_gives_the_fitted_scores() {
     let model = builtin().expect("the built-in model");
     let with_embedding = EngineOptions { embedding: true, ..EngineOptions::default() };
     let engine = Engine::new(&model, &with_embedding).expect("an engine");
@@ -326,7 +326,7 @@ impl Recogniser for MeanGrey {
 }
 
 #[test]
-fn another_recogniser_decides_utility() {
+fn another_recogniser_defines_utility() {
     let model = builtin().expect("the built-in model");
     let engine = Engine::new(&model, &EngineOptions::default()).expect("an engine");
     let sampling = Sampling { kinds: vec![Degradation::Contrast], degraded: 2, seed: 1 };

@@ -104,7 +104,7 @@ fn the_same_seed_gives_the_same_pixels_and_another_one_others() {
 /// The pixels that each degradation gave when this was written: a seed in somebody's
 /// notes must keep its meaning, on every machine.
 #[test]
-fn pixels_are_those_of_every_other_machine() {
+fn pixels_are_the_same_on_every_machine() {
     // Made of whole numbers only: a sine may differ from machine to machine.
     let levels = (0..48 * 48 * 3).map(|i| 20 + ((i / 144 * 7 + i * 13) ^ (i / 11)) as u8 % 216);
     let crop = Crop::from_rgb(48, levels.collect()).expect("a crop");
@@ -158,7 +158,7 @@ fn a_blur_is_the_convolution_with_a_gaussian() {
 }
 
 #[test]
-fn flat_pictures_stay_flat_without_noise_or_border() {
+fn flat_images_stay_flat_without_noise_or_border() {
     for kind in [
         Degradation::Blur,
         Degradation::Downsample,
@@ -177,7 +177,7 @@ fn flat_pictures_stay_flat_without_noise_or_border() {
 }
 
 #[test]
-fn fewer_pixels_are_means_of_areas() {
+fn downsampled_pixels_are_means_of_areas() {
     // 112 → 28 pixels: each the mean of 4×4; found again at the middle of the area.
     let crop = picture(SIDE);
     let quarter = (28.0f64 / 112.0).ln() / (8.0f64 / 112.0).ln();
@@ -226,7 +226,7 @@ fn light_is_multiplied_and_noise_has_its_deviation() {
 }
 
 #[test]
-fn cover_hides_its_share_from_one_edge() {
+fn occlusion_covers_its_fraction_from_one_edge() {
     let crop = picture(SIDE);
     for seed in 0..12 {
         let found = Degradation::Occlusion.apply(&crop, level(0.5), seed);

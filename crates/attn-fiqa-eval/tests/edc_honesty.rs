@@ -46,7 +46,7 @@ fn the_theoretical_best_at_a_fixed_threshold_falls_with_slope_one() {
 }
 
 #[test]
-fn ties_leave_a_range_that_holds_the_curve_and_iso_knows_none() {
+fn ties_leave_a_range_that_contains_the_curve_and_iso_has_none() {
     let set = Set::made_up(5, 1_500, 4.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -70,7 +70,7 @@ fn ties_leave_a_range_that_holds_the_curve_and_iso_knows_none() {
 }
 
 #[test]
-fn without_ties_there_is_nothing_to_shuffle() {
+fn without_ties_there_is_no_range() {
     let set = Set::made_up(5, 300, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -81,7 +81,7 @@ fn without_ties_there_is_nothing_to_shuffle() {
 /// Draws the same sets by hand: one whose weights are 1 is the set itself, and
 /// intervals must hold what the naive curve of a drawn list gives.
 #[test]
-fn a_replicate_is_the_curve_of_the_drawn_list() {
+fn a_replicate_is_the_curve_of_the_resampled_list() {
     let set = Set::made_up(21, 160, 6.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -134,7 +134,7 @@ fn a_replicate_is_the_curve_of_the_drawn_list() {
 }
 
 #[test]
-fn copies_of_one_comparison_may_be_split_by_a_point() {
+fn copies_of_one_comparison_may_be_split_between_points() {
     let set = Set::made_up(22, 90, 5.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -246,7 +246,7 @@ fn the_area_above_the_ideal_is_least_for_the_theoretical_best() {
 }
 
 #[test]
-fn a_target_below_one_false_match_is_told() {
+fn a_target_below_one_false_match_is_reported() {
     let set = Set::made_up(2, 900, 1e9);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     let evaluator = Evaluator::new(&set.comparisons);
@@ -286,7 +286,7 @@ fn a_curve_that_runs_out_of_a_kind_says_so_and_has_no_area_there() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_by_position() {
+fn values_that_cannot_be_measured_are_refused_by_position() {
     let build = |scores: &[f64], mated: &[bool], scale| {
         Comparisons::new(scores.to_vec(), mated.to_vec(), scale).expect_err("refused")
     };
@@ -317,7 +317,7 @@ fn what_cannot_be_measured_is_refused_by_position() {
 }
 
 #[test]
-fn a_paired_difference_is_nothing_for_one_method_and_narrow_for_two_alike() {
+fn a_paired_difference_is_zero_for_one_method_and_narrow_for_two_similar_ones() {
     for seed in [3, 14, 15] {
         let set = Set::made_up(seed, 2_000, 1e9);
         let evaluator = Evaluator::new(&set.comparisons);

@@ -152,7 +152,7 @@ proptest! {
 }
 
 #[test]
-fn a_search_for_several_targets_is_a_search_for_each() {
+fn one_sweep_for_several_targets_equals_one_per_target() {
     let set = Set::made_up(3, 4_000, 50.0);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     let evaluator = Evaluator::new(&set.comparisons);

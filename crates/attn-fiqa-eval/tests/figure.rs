@@ -186,7 +186,7 @@ fn names_cannot_leave_their_element() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_refused() {
+fn requests_that_cannot_be_drawn_are_refused() {
     let empty = edc_grid("EDC", &[], 1, None);
     assert!(matches!(empty, Err(FigureError::Empty { .. })));
     let gap = series("m", Series::Method, &[(0.0, f64::NAN)]);

@@ -49,7 +49,7 @@ fn strings_of_python_2_and_bytes_of_python_3_are_read() {
 }
 
 #[test]
-fn bytes_written_as_latin_1_text_by_protocol_2_are_turned_back() {
+fn bytes_written_as_latin_1_text_by_protocol_2_are_recovered() {
     check(&pickle(|image| {
         let text: String = image.iter().map(|&byte| char::from(byte)).collect();
         let mut bytes = b"c_codecs\nencode\nX".to_vec();
@@ -102,7 +102,7 @@ fn a_real_pickle_of_python_is_read_in_every_protocol() {
 }
 
 #[test]
-fn nothing_is_called_that_a_set_of_images_does_not_need() {
+fn no_function_beyond_those_of_image_sets_is_called() {
     let hostile = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.";
     let error = read(hostile).expect_err("refused");
     assert!(error.contains("refers to `posix.system`, and this program refuses"), "{error}");

@@ -124,7 +124,7 @@ fn a_perfect_recogniser_is_always_right() {
 }
 
 #[test]
-fn advice_is_what_is_left_when_the_images_are_gone() {
+fn advice_equals_the_rates_without_the_rejected_images() {
     let (set, pairs, qualities) = ring(4, 300);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |reject| {
@@ -157,7 +157,7 @@ fn advice_is_what_is_left_when_the_images_are_gone() {
 }
 
 #[test]
-fn advice_has_intervals_that_hold_it_and_says_it_in_a_sentence() {
+fn advice_has_intervals_that_contain_it_and_a_summary_sentence() {
     // Each comparison has two images of its own, as good as errors are unlikely.
     let set = Set::made_up(4, 6_000, 1e9);
     let qualities: Vec<f64> = set.quality.iter().flat_map(|&quality| [quality; 2]).collect();
@@ -256,7 +256,7 @@ fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn inputs_that_do_not_match_are_refused() {
     let (set, pairs, qualities) = ring(4, 50);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |pairs: &[Pair], qualities: &[f64], reject, fmr| {

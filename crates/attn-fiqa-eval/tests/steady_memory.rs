@@ -31,7 +31,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 #[test]
-fn a_replicate_allocates_less_than_a_byte_a_comparison() {
+fn a_replicate_allocates_less_than_a_byte_per_comparison() {
     const COUNT: usize = 400_000;
     let set = Set::made_up(7, COUNT, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);

@@ -145,7 +145,7 @@ fn errors_name_the_line() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_tensors_are_named() {
     assert_eq!(parse("").expect_err("empty"), "study.toml: there is no [[dataset]]");
     let without = GOOD.split("[[method]]").next().expect("a part");
     assert_eq!(parse(without).expect_err("no method"), "study.toml: there is no [[method]]");

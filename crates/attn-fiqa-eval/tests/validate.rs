@@ -26,7 +26,7 @@ fn scores(engine: &Engine, request: &Request, crops: &[Crop]) -> Vec<Result<Vec<
 }
 
 #[test]
-fn the_built_in_models_score_falls_as_a_face_gets_worse() {
+fn the_built_in_models_score_falls_as_a_face_is_degraded() {
     let engine = engine();
     let request = Request::new(engine.default_method());
     let map = engine.quality_map().expect("the built-in model is calibrated");
@@ -56,7 +56,7 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
 }
 
 #[test]
-fn each_score_stands_where_its_kind_and_level_say() {
+fn each_score_is_stored_by_its_kind_and_level() {
     let engine = engine();
     let methods = vec![engine.default_method(), "attn@head=0".parse().expect("a method")];
     let request = Request { methods, ..Request::new(engine.default_method()) };
@@ -96,7 +96,7 @@ fn each_score_stands_where_its_kind_and_level_say() {
 }
 
 #[test]
-fn falling_is_told_from_rising_and_standing() {
+fn falling_is_distinguished_from_rising_and_constant() {
     assert_eq!(monotonicity(&[3.0, 2.0, 1.0]), Some(1.0));
     assert_eq!(monotonicity(&[1.0, 2.0, 3.0]), Some(-1.0));
     assert_eq!(monotonicity(&[1.0, 1.0]), None);

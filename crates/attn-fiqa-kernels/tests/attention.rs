@@ -50,7 +50,7 @@ const BF16_WEIGHTS: f64 = 1.0 / 256.0 + 5e-4;
 const F32: f64 = 1e-5;
 
 #[test]
-fn attention_meets_its_definition_on_awkward_sizes() {
+fn attention_matches_its_definition_on_awkward_sizes() {
     for tokens in [1, 2, 13, 14, 15, 33, 64, 101] {
         for (heads, head_dim) in [(1, 1), (3, 5), (2, 32), (2, 37), (1, 64)] {
             let shape = AttentionShape { heads, head_dim, scale: 2.0 / (head_dim as f32).sqrt() };

@@ -73,7 +73,7 @@ fn filters_match_nested_loops_on_awkward_sizes() {
 }
 
 #[test]
-fn what_is_no_number_stays_none() {
+fn nan_stays_nan() {
     for isa in Isa::available() {
         let layer = Depthwise::new(isa, &[1.0; 9 * 17], &[0.0; 17], 3, 1);
         let mut x = values(5 * 5 * 17, 4);

@@ -97,7 +97,7 @@ fn products_match_nested_loops_on_awkward_sizes() {
 }
 
 #[test]
-fn a_row_gives_the_same_bits_in_any_company() {
+fn a_row_gives_the_same_bits_in_every_batch() {
     let (inputs, outputs, rows) = (600, 40, 31);
     let (x, weight) = (values(rows * inputs, 4), values(outputs * inputs, 5));
     for precision in Precision::ALL {
@@ -147,7 +147,7 @@ fn the_largest_bytes_do_not_overflow() {
 }
 
 #[test]
-fn what_is_not_a_number_is_not_hidden() {
+fn nan_is_not_hidden() {
     let weight = vec![0.5; 3 * 20];
     for precision in Precision::ALL {
         for isa in Isa::available() {

@@ -23,11 +23,11 @@ fn crops_are_opencvs_and_matrices_are_scikit_images() {
     // The same three, and two more.
     let beside = attn_fiqa_testing::shared("golden/image");
     for folder in [Some(here), beside].into_iter().flatten() {
-        crops_and_matrices_are_as_expected(&folder);
+        crops_and_matrices_match_the_expected_ones(&folder);
     }
 }
 
-fn crops_and_matrices_are_as_expected(folder: &Path) {
+fn crops_and_matrices_match_the_expected_ones(folder: &Path) {
     let index = std::fs::read(folder.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     let cases = index["align"].as_array().unwrap();
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn the_fit_is_the_naive_solvers(moved in similarities(0.2..20.0), jitter in prop::array::uniform5(prop::array::uniform2(-6.0..6.0_f64)), side in 32..256_usize) {
+    fn the_fit_matches_a_naive_solver(moved in similarities(0.2..20.0), jitter in prop::array::uniform5(prop::array::uniform2(-6.0..6.0_f64)), side in 32..256_usize) {
         let points: [[f64; 2]; 5] = std::array::from_fn(|i| {
             moved.apply([TEMPLATE_112[i][0] + jitter[i][0], TEMPLATE_112[i][1] + jitter[i][1]])
         });
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn there_and_back_is_nowhere(similarity in similarities(0.01..100.0), point in prop::array::uniform2(-1e3..1e3_f64)) {
+    fn a_round_trip_is_the_identity(similarity in similarities(0.01..100.0), point in prop::array::uniform2(-1e3..1e3_f64)) {
         let inverse = similarity.inverse().unwrap();
         let back = inverse.apply(similarity.apply(point));
         prop_assert!((back[0] - point[0]).hypot(back[1] - point[1]) < 1e-6);
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn roll_is_the_turn_in_the_plane(angle in -179.0..179.0_f64, scale in 0.5..20.0_f64) {
+    fn roll_is_the_rotation_in_the_image_plane(angle in -179.0..179.0_f64, scale in 0.5..20.0_f64) {
         let upright = as_landmarks(TEMPLATE_112).pose();
         let (a, b) = (scale * angle.to_radians().cos(), scale * angle.to_radians().sin());
         let turned = Similarity { a, b, shift: [40.0, -7.0] };
@@ -202,7 +202,7 @@ proptest! {
 
 /// A head of the assumed shape, seen from far away, has the yaw it was given.
 #[test]
-fn yaw_is_the_turn_about_the_neck() {
+fn yaw_is_the_rotation_about_the_vertical_axis() {
     for degrees in [-75.0_f32, -30.0, 0.0, 10.0, 45.0, 80.0] {
         let (sine, cosine) = degrees.to_radians().sin_cos();
         let seen = |across: f32, towards: f32, down: f32| {
@@ -235,7 +235,7 @@ fn spread(rgb: &[u8], side: usize) -> (f64, f64) {
 }
 
 #[test]
-fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
+fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
     let side = 1500;
     // Stripes of a few pixels that a crop twelve times smaller cannot show.
     for period in [2, 3, 5, 7, 11] {

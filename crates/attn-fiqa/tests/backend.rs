@@ -107,7 +107,7 @@ fn another_back_end_gives_the_same_scores_in_its_own_batches() {
 }
 
 #[test]
-fn what_a_back_end_does_not_give_is_refused_before_any_image() {
+fn requests_that_a_back_end_does_not_support_are_refused_before_any_image() {
     let (small, _) = with_small(false);
     for request in [
         Request { received: true, ..Request::new(Method::ATTN) },

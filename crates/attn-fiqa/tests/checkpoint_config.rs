@@ -25,7 +25,7 @@ fn checkpoints_can_be_shared_between_threads() {
 }
 
 #[test]
-fn shapes_tell_all_but_heads() {
+fn shapes_determine_everything_but_heads() {
     let spec = Spec { qkv_bias: true, class_token: true, patch: 37, depth: 3, ..TINY };
     let checkpoint = read(to_safetensors(&spec.tensors(2), &[]), &heads(4)).unwrap();
     let config = checkpoint.config();
@@ -85,7 +85,7 @@ fn sources_of_heads_must_agree() {
 }
 
 #[test]
-fn metadata_must_not_deny_shapes() {
+fn metadata_must_not_contradict_shapes() {
     let tensors = TINY.tensors(1);
     let agreeing = [
         ("num_heads", "2"),

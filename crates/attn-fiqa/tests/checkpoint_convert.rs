@@ -194,7 +194,7 @@ fn a_weight_too_large_for_float16_is_named() {
 }
 
 #[test]
-fn a_weight_that_is_no_number_is_named() {
+fn a_weight_that_is_not_finite_is_named() {
     let mut tensors = TINY.tensors(1);
     tensors[0].values[7] = f32::NAN;
     let source = open(to_safetensors(&tensors, &[]), 2);
@@ -207,7 +207,7 @@ fn a_weight_that_is_no_number_is_named() {
 }
 
 #[test]
-fn a_full_file_cannot_be_made_from_a_part() {
+fn a_full_file_cannot_be_made_from_a_quality_only_one() {
     let source = open(to_safetensors(&TINY.tensors(1), &[]), 2);
     let folder = tempfile::tempdir().unwrap();
     let options = ConvertOptions { quality_only: true, ..ConvertOptions::default() };

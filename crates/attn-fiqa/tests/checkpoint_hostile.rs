@@ -17,7 +17,7 @@ fn the_helpers_make_files_that_are_read() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
+fn a_file_truncated_anywhere_is_refused() {
     // One small tensor, so that every length can be tried.
     let small = vec![Tensor::zeros("pos_embed", &[1, 4, 8])];
     for whole in [to_safetensors(&small, &[("num_heads", "2")]), to_torch(&small, &[])] {

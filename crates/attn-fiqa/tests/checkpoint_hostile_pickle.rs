@@ -157,7 +157,7 @@ fn tensors_must_lie_within_their_storage() {
 }
 
 #[test]
-fn dictionaries_that_are_no_state_dict_are_refused() {
+fn dictionaries_other_than_state_dicts_are_refused() {
     let tensor = |pickle: Pickle| pickle.tensor(&VIEW);
     let cases: [(Vec<u8>, &str); 9] = [
         (Pickle::new().raw(b"N").stop(), "a single value"),
@@ -229,7 +229,7 @@ fn strides_and_offsets_are_honoured() {
 }
 
 #[test]
-fn objects_are_made_of_no_class_but_the_one_that_is_passed_over() {
+fn only_the_ignored_class_may_make_objects() {
     for (module, name) in [("collections", "OrderedDict"), ("torch", "FloatStorage")] {
         let pickle = Pickle::new().global(module, name).raw(b")\x81").stop();
         refused(torch(&pickle, 16), &["at byte", "an object is made"]);

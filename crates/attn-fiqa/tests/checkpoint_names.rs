@@ -77,7 +77,7 @@ fn weights_are_strict() {
 }
 
 #[test]
-fn classifiers_need_an_option_and_nothing_else_passes() {
+fn classifiers_need_an_option_and_nothing_else_is_accepted() {
     let plain = prefixed(&TINY.tensors(1), "net.");
     let leftovers = [
         Tensor::zeros("net.mask_token", &[1, 1, 8]),
@@ -201,7 +201,7 @@ fn other_formats_are_refused_with_advice() {
 }
 
 #[test]
-fn the_format_is_told_by_content_and_not_by_extension() {
+fn the_format_is_detected_by_content_and_not_by_extension() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.pth");
     std::fs::write(&path, to_safetensors(&TINY.tensors(1), &[])).unwrap();

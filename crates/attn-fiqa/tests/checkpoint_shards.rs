@@ -180,7 +180,7 @@ fn an_index_cannot_name_files_elsewhere() {
 }
 
 #[test]
-fn what_is_no_index_is_refused() {
+fn other_files_than_indices_are_refused() {
     let sharded = Sharded::new();
     let many: BTreeMap<String, String> =
         (0..600).map(|n| (format!("t{n}"), format!("s{n}"))).collect();

@@ -214,7 +214,7 @@ fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_image() {
 }
 
 #[test]
-fn formats_that_are_not_read_are_named_with_a_way_out() {
+fn unsupported_formats_are_named_with_a_remedy() {
     for (bytes, name) in [
         (&b"\0\0\0\x1Cftypavif\0\0\0\0mif1avifmiaf"[..], "AVIF"),
         (b"8BPS\0\x01", "Photoshop"),
@@ -373,7 +373,7 @@ mod heic {
     }
 
     #[test]
-    fn a_cut_heic_is_refused() {
+    fn a_truncated_heic_is_refused() {
         for name in ["lossy.heic", "alpha.heic"] {
             let whole = fixture(name);
             for length in 0..whole.len() {

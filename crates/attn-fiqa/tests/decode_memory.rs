@@ -198,7 +198,7 @@ fn measure(name: &str, bytes: &[u8]) -> (usize, usize) {
 
 /// One test: the allocator counts for the whole process.
 #[test]
-fn decoding_takes_no_more_memory_than_its_header_says() {
+fn decoding_takes_no_more_memory_than_estimated_from_the_header() {
     for (name, bytes) in images() {
         let (needed, used) = measure(&name, &bytes);
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
@@ -222,7 +222,7 @@ fn decoding_takes_no_more_memory_than_its_header_says() {
     }
     small_code_blocks_count_wherever_they_are_stated();
     a_profile_is_not_unpacked();
-    a_header_that_is_refused_is_refused_here_too();
+    memory_needed_refuses_the_headers_that_decode_refuses();
     changed_headers_never_panic();
 }
 
@@ -292,7 +292,7 @@ fn a_profile_is_not_unpacked() {
     assert_eq!(notes, [Note::IccIgnored]);
 }
 
-fn a_header_that_is_refused_is_refused_here_too() {
+fn memory_needed_refuses_the_headers_that_decode_refuses() {
     let limits = DecodeLimits { max_pixels: 99, max_bytes: 1 << 20 };
     let refused = |bytes: &[u8]| memory_needed(bytes, &limits).unwrap_err().status;
     let image = DynamicImage::ImageRgb8(image::RgbImage::new(10, 10));

@@ -74,7 +74,7 @@ fn an_empty_file_is_called_empty() {
 }
 
 #[test]
-fn other_content_is_told_apart() {
+fn other_content_is_distinguished() {
     for text in ["name,score\n", "P5 is a fine start for a text", "<svg/>", "\0\0\0\0"] {
         assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
@@ -85,7 +85,7 @@ fn other_content_is_told_apart() {
 }
 
 #[test]
-fn a_cut_file_is_never_decoded_to_other_pixels() {
+fn a_truncated_file_is_never_decoded_to_other_pixels() {
     let limits = DecodeLimits::default();
     for (name, bytes) in samples() {
         let whole = decode(&bytes, &limits).map(|decoded| decoded.image);
@@ -126,7 +126,7 @@ fn a_jpeg_with_lost_data_in_its_middle_is_broken() {
 }
 
 #[test]
-fn a_jpeg_that_was_cut_and_closed_again_is_broken() {
+fn a_truncated_jpeg_with_an_end_marker_is_broken() {
     for (name, bytes) in samples() {
         if !["plain.jpg", "restarts.jpg", "cmyk.jpg"].contains(&name.as_str()) {
             continue;
@@ -142,7 +142,7 @@ fn a_jpeg_that_was_cut_and_closed_again_is_broken() {
 }
 
 #[test]
-fn bytes_behind_a_jpeg_do_no_harm() {
+fn bytes_after_a_jpeg_do_no_harm() {
     let mut bytes = jpeg();
     let alone = decode(&bytes, &DecodeLimits::default());
     bytes.extend_from_slice(b"appended by a camera");

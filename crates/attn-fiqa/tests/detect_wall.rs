@@ -32,7 +32,7 @@ fn a_wall_of_faces_gives_them_all() {
 }
 
 #[test]
-fn what_limits_faces_is_a_note() {
+fn limits_on_detection_are_notes() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
     let notes = |wall: &Image| {
         let found = detector.detect(wall, DEFAULT_MIN_CONFIDENCE).unwrap();

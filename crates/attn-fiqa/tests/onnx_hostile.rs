@@ -163,7 +163,7 @@ fn control_flow_and_unknown_operators_are_refused() {
 /// The runtime believes shapes that a file gives for values on the way, and computes constants
 /// of them while it loads.
 #[test]
-fn shapes_that_are_not_true_are_not_believed() {
+fn incorrect_declared_shapes_are_not_trusted() {
     let lie = value("flat", &[Some(1 << 20), Some(1 << 20)]);
     let nodes = [
         node("flatten", "Flatten", &["data"], "flat", &[]),
@@ -293,7 +293,7 @@ fn a_pipe_is_no_detector() {
 }
 
 #[test]
-fn names_from_a_file_do_not_make_endless_messages() {
+fn long_names_in_a_file_do_not_make_long_messages() {
     let long = "line\n".repeat(10_000);
     let files = [
         network(4, &[], &[node(&long, &long, &["data"], "out", &[])]),

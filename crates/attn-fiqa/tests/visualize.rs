@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn no_share_of_the_map_is_the_crop_and_all_of_it_the_map(
+    fn opacity_0_is_the_crop_and_opacity_1_the_map(
         (rows, cols, values) in grids(), crop in crops(12)
     ) {
         let grid = PatchGrid::new(&values, rows, cols).unwrap();
@@ -157,7 +157,7 @@ fn rows_of_the_grid_are_rows_of_the_image() {
 }
 
 #[test]
-fn maps_that_have_no_image_are_refused_with_what_was_found() {
+fn maps_that_cannot_be_drawn_are_refused_with_what_was_found() {
     let values = [0.0, f32::NAN, 0.0, 0.0];
     let refused = PatchGrid::new(&values, 2, 2).unwrap_err();
     assert!(matches!(refused, VisualizeError::NonFinitePatch { row: 0, col: 1, .. }));

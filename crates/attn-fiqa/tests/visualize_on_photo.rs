@@ -28,7 +28,7 @@ fn style() -> MapStyle {
 }
 
 #[test]
-fn where_nothing_is_turned_or_scaled_it_is_the_crops_overlay() {
+fn without_rotation_and_scaling_it_is_the_crops_overlay() {
     let photo = photo(120, 100);
     let to_crop = Similarity { a: 1.0, b: 0.0, shift: [-20.0, -30.0] };
     let values = values();
@@ -53,7 +53,7 @@ fn where_nothing_is_turned_or_scaled_it_is_the_crops_overlay() {
 }
 
 #[test]
-fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
+fn a_rotated_face_cropped_from_the_drawn_photo_is_the_overlay() {
     let photo = photo(400, 360);
     let (a, b) = (0.3, -0.2);
     let to_crop =
@@ -79,7 +79,7 @@ fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
 }
 
 #[test]
-fn a_face_beyond_the_edge_is_painted_as_far_as_it_is_there() {
+fn a_face_beyond_the_edge_is_drawn_as_far_as_it_is_visible() {
     let photo = photo(60, 50);
     let values = values();
     let grid = PatchGrid::new(&values, 4, 4).unwrap();

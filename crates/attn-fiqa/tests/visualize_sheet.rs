@@ -82,7 +82,7 @@ fn given_columns_are_kept() {
 }
 
 #[test]
-fn too_many_faces_are_refused_before_any_is_painted() {
+fn too_many_faces_are_refused_before_any_is_drawn() {
     let style = |columns| SheetStyle { title: "t", columns, map: map_style(112) };
     for columns in [None, Some(1), Some(usize::MAX)] {
         for faces in [2_000, usize::MAX] {

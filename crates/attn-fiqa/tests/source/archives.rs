@@ -83,7 +83,7 @@ fn members_come_in_the_order_of_the_archive() {
 }
 
 #[test]
-fn an_archive_in_a_folder_is_passed_over() {
+fn an_archive_in_a_folder_is_skipped() {
     let folder = tree(&["a.jpg"]);
     write(&folder.path().join("set.tar"), &packed(&["b.jpg"]));
     let mut sources = open(&[path(folder.path())], false).unwrap();
@@ -166,7 +166,7 @@ fn a_size_in_an_extended_header_replaces_the_other() {
 }
 
 #[test]
-fn sparse_members_are_rows_and_reading_goes_on() {
+fn sparse_members_are_rows_and_reading_continues() {
     let folder = tree(&[]);
     let archive = folder.path().join("sparse.tar");
     // Old GNU: one more block of map stands before the data.
@@ -194,7 +194,7 @@ fn sparse_members_are_rows_and_reading_goes_on() {
 }
 
 #[test]
-fn a_count_is_exact_only_behind_the_last_member() {
+fn a_count_is_exact_only_after_the_last_member() {
     let folder = tree(&[]);
     let archive = folder.path().join("set.tar");
     write(&archive, &packed(&["a.jpg", "b.jpg"]));
@@ -230,7 +230,7 @@ pub(crate) fn link(name: &[u8], kind: EntryType, target: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn links_give_the_file_that_they_lead_to() {
+fn links_give_the_file_that_they_point_to() {
     let folder = tree(&[]);
     let long = format!("{}face.jpg", "long/".repeat(40));
     let (hard, soft) = (EntryType::Link, EntryType::Symlink);
@@ -333,7 +333,7 @@ fn a_compressed_archive_is_not_read_again_without_end() {
 }
 
 #[test]
-fn what_macos_puts_beside_members_is_passed_over() {
+fn macos_companion_files_are_skipped() {
     let folder = tree(&[]);
     let archive = folder.path().join("from-a-mac.tar");
     write(&archive, &packed(&["faces/._1.png", "faces/1.png", "__MACOSX/faces/1.png", "._a.jpg"]));

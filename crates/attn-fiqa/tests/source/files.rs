@@ -20,7 +20,7 @@ fn a_named_file_is_taken_whatever_its_name() {
 }
 
 #[test]
-fn files_that_cannot_be_had_are_rows() {
+fn unreadable_files_are_rows() {
     let folder = tree(&["a.jpg"]);
     let at = |name: &str| path(folder.path().join(name));
     let found = items(&[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")], false);
@@ -102,7 +102,7 @@ fn a_folder_gives_its_images_in_name_order() {
 }
 
 #[test]
-fn folders_in_folders_come_in_name_order_behind_the_images() {
+fn subfolders_come_in_name_order_after_the_images() {
     let folder =
         tree(&["b/2.jpg", "b/1.jpg", "a/y/3.jpg", "a/x/4.jpg", "a/5.jpg", "z.jpg", "b/e/n.txt"]);
     let found = items(&[path(folder.path())], true);
@@ -188,7 +188,7 @@ fn a_pattern_gives_its_matches_in_order() {
 }
 
 #[test]
-fn patterns_that_fit_nothing_are_errors() {
+fn patterns_without_a_match_are_errors() {
     let folder = tree(&["a.jpg"]);
     for text in ["*.png", "none/*", "b?.jpg"] {
         let error = open(&[path(folder.path().join(text))], false).unwrap_err();
@@ -235,7 +235,7 @@ fn a_folder_that_goes_away_is_a_row() {
 }
 
 #[test]
-fn content_makes_an_image_of_a_file_without_its_ending() {
+fn a_file_without_an_extension_is_recognised_by_content() {
     let folder = tree(&["a.jpg", "notes.txt", "._a.jpg", "__MACOSX/a.jpg", "empty.bin"]);
     let at = |name: &str| folder.path().join(name);
     fs::write(at("empty.bin"), b"").unwrap();

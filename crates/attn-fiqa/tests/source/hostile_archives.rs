@@ -54,7 +54,7 @@ fn names_cannot_lead_outside() {
 }
 
 #[test]
-fn a_member_over_the_limit_is_a_row_and_reading_goes_on() {
+fn a_member_over_the_limit_is_a_row_and_reading_continues() {
     let mut bytes = member(b"big.jpg", EntryType::Regular, &[7; 1001]);
     bytes.extend(member(b"fits.jpg", EntryType::Regular, &[b'f'; 1000]));
     bytes.extend(end());
@@ -79,7 +79,7 @@ fn a_declared_size_takes_no_memory() {
 }
 
 #[test]
-fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
+fn an_archive_truncated_anywhere_is_read_to_that_point_and_reported() {
     let names = ["a.jpg", "b.png", "n.txt", "c.jpg"];
     let images = ["a.jpg", "b.png", "c.jpg"];
     let plain = packed(&names);
@@ -105,7 +105,7 @@ fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
 }
 
 #[test]
-fn what_is_no_archive_says_what_it_is() {
+fn other_files_than_archives_are_described() {
     assert_eq!(only_failure(b""), "the archive is empty");
     for bytes in [vec![b'x'; 100], vec![b'x'; 5000]] {
         assert!(only_failure(&bytes).contains("not a tar archive"));
@@ -132,7 +132,7 @@ fn a_damaged_header_ends_the_archive() {
 }
 
 #[test]
-fn an_archive_that_is_not_there_is_a_row() {
+fn a_missing_archive_is_a_row() {
     let folder = tree(&[]);
     let found = items(&[path(folder.path().join("gone.tar"))], false);
     assert_eq!(status(&found[0]), Status::NotFound);

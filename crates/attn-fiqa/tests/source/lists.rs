@@ -26,7 +26,7 @@ fn lines_are_paths_below_the_root() {
 
 #[cfg(unix)]
 #[test]
-fn listed_paths_never_lead_outputs_astray() {
+fn listed_paths_never_lead_outputs_outside_the_folder() {
     let folder = tree(&["a.jpg", "sub/b.jpg"]);
     let file = folder.path().join("list.txt");
     let absolute = folder.path().join("a.jpg");
@@ -40,7 +40,7 @@ fn listed_paths_never_lead_outputs_astray() {
 }
 
 #[test]
-fn bad_lines_are_rows_and_reading_goes_on() {
+fn bad_lines_are_rows_and_reading_continues() {
     let folder = tree(&["a.jpg", "sub/b.jpg"]);
     let file = folder.path().join("list.txt");
     write(&file, b"gone.jpg\nsub\na.jpg\0x\na.jpg\n");

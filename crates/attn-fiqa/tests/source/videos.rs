@@ -151,7 +151,7 @@ fn a_damaged_animation_gives_its_whole_frames_and_one_failure() {
 }
 
 #[test]
-fn who_stops_reading_an_animation_is_not_waited_for() {
+fn the_decoder_does_not_wait_for_a_reader_that_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.gif");
     std::fs::write(&path, gif(&[5; 40])).unwrap();

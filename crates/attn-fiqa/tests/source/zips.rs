@@ -146,7 +146,7 @@ fn zip64_is_read() {
 }
 
 #[test]
-fn what_is_not_read_is_a_row_that_says_why() {
+fn unsupported_entries_are_rows_that_say_why() {
     let plain = File::new("fine.jpg", b"fine");
     let locked = File { encrypted: true, ..File::new("locked.jpg", b"secret") };
     let link = File { mode: 0o120_777, ..File::new("link.jpg", b"fine.jpg") };
@@ -190,7 +190,7 @@ fn names_cannot_lead_outside() {
 }
 
 #[test]
-fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
+fn entries_that_expand_beyond_the_limit_are_not_unpacked() {
     let bomb = vec![0; 10 << 20];
     let exact = vec![7; 1000];
     let over = vec![7; 1001];
@@ -215,7 +215,7 @@ fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
 }
 
 #[test]
-fn a_damaged_file_is_a_row_and_reading_goes_on() {
+fn a_damaged_file_is_a_row_and_reading_continues() {
     let mut bytes = zipped(&[File::new("a.jpg", b"some bytes"), File::new("b.jpg", b"others")]);
     let at = bytes.windows(4).position(|part| part == b"some").unwrap();
     bytes[at] = b'S';
@@ -227,7 +227,7 @@ fn a_damaged_file_is_a_row_and_reading_goes_on() {
 }
 
 #[test]
-fn a_cut_archive_is_refused() {
+fn a_truncated_archive_is_refused() {
     let inner = zipped(&[File::new("inner.jpg", b"inner")]);
     let whole = zipped(&[File::new("first.jpg", b"first"), File::new("inner.zip", &inner)]);
     for length in 0..whole.len() {
@@ -248,7 +248,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn damage_anywhere_ends_in_rows(at in 0..1000_usize, to in any::<u8>(), cut in 0..2000_usize) {
+    fn damage_anywhere_results_in_rows(at in 0..1000_usize, to in any::<u8>(), cut in 0..2000_usize) {
         let data = [9; 300];
         let mut bytes = zipped(&[
             File::new("a.jpg", b"some bytes"),

@@ -1,4 +1,4 @@
-//! Conversion: what is written reads back as it was, or is refused.
+//! Conversion: what is written reads back unchanged, or is refused.
 
 mod checkpoint_support;
 
@@ -19,7 +19,7 @@ fn open(bytes: Vec<u8>, heads: usize) -> Checkpoint {
 
 fn convert(checkpoint: &Checkpoint, path: &Path, options: ConvertOptions) -> Checkpoint {
     write_canonical(checkpoint, path, options).expect("a checkpoint can be written");
-    // No option: the canonical file says everything itself.
+    // No option: the canonical file declares everything itself.
     Checkpoint::open(path, &CheckpointOptions::default()).expect("what was written can be read")
 }
 
@@ -53,7 +53,7 @@ fn specs() -> impl Strategy<Value = Spec> {
         )
 }
 
-/// The value that a number format keeps of `value`.
+/// `value` as stored in a data type.
 fn rounded(dtype: WeightDtype, name: &str, value: f32) -> f32 {
     match dtype {
         _ if name == "calibration.key_bias" => value,
@@ -148,7 +148,7 @@ fn conversion_is_deterministic_and_strips_names() {
     convert(&wrapped, &path("two"), ConvertOptions::default());
     let one = std::fs::read(path("one")).unwrap();
     assert_eq!(one, std::fs::read(path("two")).unwrap());
-    // Tensors start where numbers of any size are aligned.
+    // Tensors start at an offset aligned for every type.
     let header = u64::from_le_bytes(one[..8].try_into().unwrap());
     assert_eq!(header % 8, 0);
 }

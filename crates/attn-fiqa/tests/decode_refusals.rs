@@ -1,4 +1,4 @@
-//! Decoding of what is too large, cut, damaged or no image at all.
+//! Decoding of files that are too large, truncated, damaged or not images at all.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ fn jpeg() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Every stored fixture, and one file of each format besides.
+/// Every stored fixture, plus one file of each format.
 fn samples() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut samples: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
@@ -91,7 +91,7 @@ fn a_truncated_file_is_never_decoded_to_other_pixels() {
         let whole = decode(&bytes, &limits).map(|decoded| decoded.image);
         for length in 0..bytes.len() {
             match decode(&bytes[..length], &limits) {
-                // What was lost was behind the pixels.
+                // The missing part came after the pixels.
                 Ok(cut) => {
                     let lost_its_end = cut.notes.contains(&Note::NoEndMarker);
                     assert!(!name.ends_with(".jpg") || lost_its_end, "{name} cut to {length}");
@@ -116,7 +116,7 @@ fn a_jpeg_with_lost_data_in_its_middle_is_broken() {
         if !names.contains(&name.as_str()) {
             continue;
         }
-        // The end-of-image marker stays, so that only the data tell.
+        // The end-of-image marker stays, so that only the data reveal the damage.
         let start = marker(&bytes, 0xDA) + 14;
         let lost = (bytes.len() - start) / 2;
         let mut damaged = bytes[..start].to_vec();
@@ -233,7 +233,7 @@ fn rare_kinds_of_jpeg_are_unsupported_not_broken() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever happens to the bytes, there is an answer, and an image is whole.
+    /// Whatever happens to the bytes, there is a result, and any image is complete.
     #[test]
     fn changed_bytes_never_panic(
         which in any::<prop::sample::Index>(),

@@ -1,4 +1,4 @@
-//! What holds for every model: scores belong to the image alone.
+//! What holds for every model: scores depend on the image alone.
 
 mod common;
 

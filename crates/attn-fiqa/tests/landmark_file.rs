@@ -1,4 +1,4 @@
-//! Landmark files: what is understood, how images are found, what is refused.
+//! Landmark files: what is parsed, how images are matched, what is refused.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -93,7 +93,7 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
     assert_eq!(found(".hidden"), Some((6, MatchedBy::Path)));
     assert_eq!(found("nowhere.jpg"), None);
     assert!(matches!(file.find("c/1.jpg"), Found::Ambiguous { paths: 2 }));
-    // Not from a folder's name on.
+    // The suffix does not start at a folder's name.
     assert!(matches!(file.find("xa/1.jpg"), Found::Ambiguous { paths: 2 }));
     assert_eq!(
         file.report().to_string(),

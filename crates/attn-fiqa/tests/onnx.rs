@@ -1,4 +1,4 @@
-//! ONNX networks through the wrapper: made by hand, damaged, and real ones.
+//! ONNX networks through the wrapper: synthetic, damaged, and real ones.
 
 mod onnx_support;
 

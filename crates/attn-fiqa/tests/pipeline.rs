@@ -1,4 +1,4 @@
-//! The library's door: one image, crops or a stream in, faces out.
+//! The library's main interface: one image, crops or a stream in, faces out.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn detected(engine: &Engine) -> FaceOptions {
     FaceOptions::new(FaceSource::Detected(Arc::new(detector)))
 }
 
-/// Everything that a face's answer holds, comparable to the bit.
+/// All results for a face, comparable bit by bit.
 fn bits(image: &ScoredImage) -> Vec<(Option<Crop>, Vec<u32>)> {
     let faces = image.faces.as_ref().expect("faces");
     faces

@@ -1,4 +1,4 @@
-//! A map over a photo is the map over the crop, seen from where the face is.
+//! A map drawn on a photo is the map drawn on the crop, transformed to the face's position.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -72,9 +72,9 @@ fn a_rotated_face_cropped_from_the_drawn_photo_is_the_overlay() {
     let far = (0..expected.rgb.len())
         .filter(|&at| inner(at) && again.rgb()[at].abs_diff(expected.rgb[at]) > 6)
         .count();
-    // Colours are resampled once more: steep changes may differ a little.
+    // Colours are resampled once more: steep changes may differ slightly.
     assert!(far * 100 < expected.rgb.len(), "{far} of {} levels differ", expected.rgb.len());
-    // Outside of the square nothing changes.
+    // Outside the square nothing changes.
     assert_eq!(rendered.rgb()[..30], photo.rgb()[..30]);
 }
 

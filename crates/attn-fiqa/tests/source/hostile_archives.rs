@@ -1,4 +1,4 @@
-//! Tar archives that are cut, damaged or made to do harm.
+//! Truncated, damaged and malicious tar archives.
 
 use std::path::Component;
 
@@ -10,7 +10,7 @@ use tar::{EntryType, Header};
 use super::archives::{end, gzipped, member, packed};
 use super::{contents, items, path, relatives, status, tree, write};
 
-/// What an archive of these bytes gives; no member over 1,000 bytes.
+/// The items of an archive with these bytes; members are limited to 1,000 bytes.
 fn read(bytes: &[u8]) -> Vec<SourceItem> {
     let folder = tree(&[]);
     let archive = folder.path().join("set.tar");
@@ -19,7 +19,7 @@ fn read(bytes: &[u8]) -> Vec<SourceItem> {
     Sources::open(&[path(&archive)], &options).unwrap().collect()
 }
 
-/// The message of an archive that gives one row, for itself.
+/// The message of an archive with a single row, for itself.
 fn only_failure(bytes: &[u8]) -> String {
     let found = read(bytes);
     assert_eq!(contents(&found), ["<broken-archive>"]);
@@ -49,7 +49,7 @@ fn names_cannot_lead_outside() {
         assert!(item.relative.components().all(ordinary));
         assert_eq!(item.image, Ok(ImageData::Encoded(b"data".to_vec())));
     }
-    // The row shows the name as it is stored.
+    // The row shows the name as stored.
     assert!(found[0].path.ends_with("set.tar/../../etc/passwd.jpg"));
 }
 
@@ -71,7 +71,7 @@ fn a_declared_size_takes_no_memory() {
     lying.copy_from_slice(header.as_bytes());
     assert_eq!(contents(&read(&lying)), ["<too-large>", "<broken-archive>"]);
 
-    // An extended header may not be as long as it likes, zipped or not.
+    // The length of extended headers is limited, compressed or not.
     let long = member(b"x", EntryType::GNULongName, &vec![b'a'; 2 << 20]);
     for bytes in [gzipped(&long), long] {
         assert!(only_failure(&bytes).contains("extended header claims 2097152 bytes"));

@@ -1,5 +1,5 @@
-//! `crop`: aligned faces in a folder, and what its manifest says; and maps drawn
-//! back onto the photos that faces were found in.
+//! `crop`: aligned faces in a folder, and their manifest; and maps drawn back onto the photos in
+//! which faces were found.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -53,7 +53,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     }
     assert_eq!(here.read("out/photo.png.face-0.png"), here.read("out/photo.png.face-0-2.png"));
 
-    // The crop is what `score` sees, and the manifest is a landmark file.
+    // The crop is what `score` uses, and the manifest is a landmark file.
     let score = |args: &[&str]| {
         let ran = here.run(&[&["score"], args].concat()).ended_with(0);
         ran.table().column("score")[0].to_owned()
@@ -62,7 +62,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(score(&["out/photo.png.face-0.png", "--aligned"]), by_detector);
     assert_eq!(score(&["a/photo.png", "--landmarks", "out/manifest.csv"]), by_detector);
 
-    // A second run does not begin where a first one was; nor does it replace its crops.
+    // A second run does not start in an existing folder, nor does it replace its crops.
     here.run(&args).refused_with("is there already");
     fs::remove_file(here.path("out/manifest.csv")).unwrap();
     here.write("out/photo.png.face-0.png", "mine");
@@ -75,7 +75,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
 fn size_format_and_landmarks_are_as_asked_for() {
     let here = Workplace::new();
     here.write("photo.png", wide_picture());
-    // Two faces by somebody's landmarks, the second of which are none.
+    // Two faces with external landmarks, the second of which are invalid.
     here.write(
         "points.txt",
         "photo.png 195 120 245 118 222 150 203 172 243 170 0.9\n\
@@ -118,7 +118,7 @@ fn maps_are_drawn_back_onto_photos() {
     here.write("photo.png", wide_picture());
     here.run(&["map", "photo.png", "blur-1.png", "--largest", "--output", "maps"]).ended_with(0);
     let manifest = Table::parse(&here.read_text("maps/manifest.csv"));
-    // A picture that is a crop itself has no photo.
+    // An image that is itself a crop has no photo.
     assert_eq!(manifest.column("photo"), ["photo.png.photo.png", ""]);
     let painted = image::load_from_memory(&here.read("maps/photo.png.photo.png")).unwrap();
     let photo = image::load_from_memory(&wide_picture()).unwrap();
@@ -133,7 +133,7 @@ fn maps_are_drawn_back_onto_photos() {
     let number = |name: &str| face.numbers(name)[0];
     let (x, y) = (number("box_x"), number("box_y"));
     let (width, height) = (number("box_width"), number("box_height"));
-    // All around the box of the face and nowhere far from it.
+    // All around the face's box and nowhere far from it.
     assert!(changed.len() as f32 > 0.8 * width * height, "{} pixels", changed.len());
     for (column, row) in changed {
         let (column, row) = (column as f32, row as f32);

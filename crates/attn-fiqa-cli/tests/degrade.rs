@@ -40,7 +40,7 @@ fn every_image_is_in_the_manifest_with_its_true_description() {
     let level = Level::new(0.5).expect("a level");
     let noisy = Degradation::Noise.apply(&crop, level, seed);
     assert_eq!(pixels(&here.read(&format!("out/{}", row[7]))), noisy.rgb());
-    // The same face under another name has noise of its own.
+    // The same face under another name gets different noise.
     assert_ne!(manifest.rows[0][6], manifest.rows[5][6]);
 }
 

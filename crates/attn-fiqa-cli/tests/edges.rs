@@ -1,4 +1,4 @@
-//! Where a run meets odd names, places and numbers.
+//! Unusual names, places and numbers.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -143,7 +143,7 @@ fn json_grids_have_the_score_of_the_manifest() {
     let score = Table::parse(&here.read_text("maps/manifest.csv")).column("score")[0].to_owned();
     let grid: serde_json::Value =
         serde_json::from_str(&here.read_text("maps/blur-1.png.grid.json")).unwrap();
-    // JSON's numbers have twice the digits.
+    // JSON has twice the digits.
     assert_eq!(grid["score"].as_f64().unwrap() as f32, score.parse::<f32>().unwrap());
 }
 
@@ -196,7 +196,7 @@ fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
     here.run(&["score", "blur-1.png", "-o", "circle.csv"]).refused_with("circle of links");
 }
 
-/// What is put aside goes beside the output: the system's temporary folder may be small.
+/// Temporary files are written beside the output: the system's temporary folder may be small.
 #[test]
 #[cfg(unix)]
 fn temporary_files_are_written_beside_the_output() {
@@ -211,11 +211,11 @@ fn temporary_files_are_written_beside_the_output() {
     assert!(here.path("all.npy").is_file() && !here.files("crops").is_empty());
 }
 
-/// A message is a cell of one line, whatever a decoder says of a stranger's file.
+/// A message is a single line, whatever a decoder says about an untrusted file.
 #[test]
 fn a_long_decoder_message_is_truncated() {
     let here = Workplace::with_faces(&["blur-1.png"]);
-    // A page of 65535 bits a sample, four samples, whose numbers the decoder repeats.
+    // A page of 65535 bits per sample and four samples, whose numbers the decoder repeats.
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();
     let samples = 65_535_u32;
     let data_at = 8 + 2 + 6 * 12 + 4;
@@ -235,7 +235,7 @@ fn a_long_decoder_message_is_truncated() {
         tiff.extend(value.to_le_bytes());
     }
     tiff.extend([0; 4]);
-    // Of different sizes, which is what it complains of.
+    // Of different sizes, which the decoder complains about.
     tiff.extend((0..samples).flat_map(|i| (8 + (i % 2) as u16).to_le_bytes()));
     here.write("odd.tif", &tiff);
     let ran = here.run(&["score", "odd.tif", "--aligned", "-o", "odd.csv"]).ended_with(1);
@@ -244,7 +244,7 @@ fn a_long_decoder_message_is_truncated() {
     assert!(ran.stderr.len() < 2000, "{} characters", ran.stderr.len());
 }
 
-/// The picture of 81 megapixels does not fit, and the one after it does.
+/// The image of 81 megapixels does not fit, and the one after it does.
 #[test]
 #[cfg(target_os = "linux")]
 fn an_image_too_large_for_memory_is_a_row() {

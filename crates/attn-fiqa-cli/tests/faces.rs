@@ -1,6 +1,6 @@
-//! Which faces of a picture become rows, and what the rows say of them.
+//! Which faces of an image become rows, and what the rows say about them.
 //!
-//! The detector is one that always finds the faces that the test wrote down.
+//! The detector always finds the faces that the test defines.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -9,7 +9,7 @@ mod support;
 use support::onnx::{self, FakeFace, SIDE};
 use support::{HEADING, Ran, Table, Workplace, assert_near};
 
-/// Three faces, the largest not the surest, in no order.
+/// Three faces, unsorted; the largest is not the most confident.
 fn faces() -> Vec<FakeFace> {
     vec![
         FakeFace::new(20.0, 30.0, 60.0, 0.95),
@@ -18,7 +18,7 @@ fn faces() -> Vec<FakeFace> {
     ]
 }
 
-/// A picture in which something differs everywhere.
+/// An image without uniform regions.
 fn photo() -> Vec<u8> {
     let picture = image::RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
         image::Rgb([(x ^ y) as u8, (x / 2 + y / 3) as u8, (x * y / 97) as u8])
@@ -169,7 +169,7 @@ fn formats_without_a_column_for_the_face_number_the_further_ones() {
     }
     let ran = score(&here, &["--format", "table"]).ended_with(0);
     assert!(ran.stdout().contains("\nphoto.png#2  "), "{}", ran.stdout());
-    // One face a picture is the field's case, and has the picture's path.
+    // One face per image is the usual case, and the row has the image's path.
     let ran = score(&here, &["--format", "txt", "--best"]).ended_with(0);
     assert!(ran.stdout().starts_with("photo.png "), "{}", ran.stdout());
 }

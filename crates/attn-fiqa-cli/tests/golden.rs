@@ -1,4 +1,4 @@
-//! The whole way through the program, against the official code's answers.
+//! The whole program, compared with the official code's results.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 

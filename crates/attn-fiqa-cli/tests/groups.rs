@@ -50,7 +50,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
             assert!(low[row] <= value && value <= high[row], "{measure} of row {row}");
         }
     }
-    // The bands and the failures are all there is.
+    // Only the bands and the failures have rows.
     for row in 0..7 {
         let bands: f32 = ["unusable", "poor", "fair", "good", "excellent"]
             .map(|band| numbers(band)[row])

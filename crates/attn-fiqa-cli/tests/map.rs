@@ -74,7 +74,7 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
     }
 }
 
-/// Shape and numbers of a NumPy file.
+/// Shape and values of a NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
     let found = npy::parse("file", bytes, bytes.len() as u64).expect("an array");
     (found.shape, found.values)

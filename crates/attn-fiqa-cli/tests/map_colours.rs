@@ -7,7 +7,7 @@ mod support;
 use image::{Rgb, RgbImage};
 use support::{Workplace, wide_picture};
 
-/// The ends of the two colour maps, as Matplotlib gives them.
+/// The ends of the two colour maps, as in Matplotlib.
 const VIRIDIS: [[u8; 3]; 2] = [[68, 1, 84], [253, 231, 37]];
 const JET: [[u8; 3]; 2] = [[0, 0, 128], [128, 0, 0]];
 
@@ -19,7 +19,7 @@ fn picture(here: &Workplace, name: &str) -> RgbImage {
     image::load_from_memory(&here.read(name)).unwrap().into_rgb8()
 }
 
-/// Maps both faces and returns the bare map of each.
+/// Maps both faces and returns the plain map of each.
 fn maps(here: &Workplace, options: &[&str]) -> [RgbImage; 2] {
     here.run(&[&["map", "astronaut.png", "blur-5.png", "-o", "maps"], options].concat())
         .ended_with(0);

@@ -7,7 +7,7 @@ mod support;
 use attn_fiqa::checkpoint::{ConvertOptions, WeightDtype, builtin, write_canonical};
 use support::{Ran, Workplace, assert_near};
 
-/// With a face and the built-in model as a file of 16-bit weights, as it is built in.
+/// With a face, and the built-in model as a file with its 16-bit weights.
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let options = ConvertOptions { dtype: WeightDtype::F16, quality_only: false };
@@ -21,7 +21,7 @@ fn score(here: &Workplace, options: &[&str]) -> Vec<f32> {
     vec![table.numbers("score")[0], table.numbers("attn")[0]]
 }
 
-/// The value behind a label of `inspect`.
+/// The value after a label in the output of `inspect`.
 #[track_caller]
 fn value<'a>(ran: &'a Ran, label: &str) -> &'a str {
     let line = ran.stdout().lines().find(|line| {

@@ -90,7 +90,7 @@ fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
             here.run(&["score", "--aligned", "astronaut.png", "--method", method]).ended_with(0);
         assert_near(
             alone.table().numbers("score")[0],
-            // The quality stands behind the first score.
+            // The quality follows the first score.
             table.rows[0][2 + index + usize::from(index > 0)].parse().unwrap(),
             1e-5,
         );

@@ -1,4 +1,4 @@
-//! Bad images of every source: each is one row that says what is wrong with it.
+//! Bad images from every source: each is one row that says what is wrong with it.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use support::{CUT, EMPTY, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace, face_bytes, wide_picture};
 
-/// `bad` with the bad pictures and one good one.
+/// `bad` with the bad images and one good one.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     here.bad_pictures("bad");
@@ -19,7 +19,7 @@ fn workplace() -> Workplace {
     here
 }
 
-/// What becomes of the workplace's pictures, in the order of their names.
+/// The outcomes for the workplace's images, in the order of their names.
 const OUTCOMES: [[&str; 3]; 5] = [
     ["cut.png", "broken-image", CUT],
     ["empty.png", "broken-image", EMPTY],
@@ -41,7 +41,7 @@ fn assert_outcomes(here: &Workplace, args: &[&str], input: &[u8], expected: &[[&
     assert!(ran.stderr.contains(&summary), "{}", ran.stderr);
 }
 
-/// The outcomes with something before each name.
+/// The outcomes with a prefix before each name.
 fn below(place: &str) -> Vec<[String; 3]> {
     OUTCOMES
         .map(|[name, status, message]| [format!("{place}{name}"), status.into(), message.into()])
@@ -199,7 +199,7 @@ fn no_input_is_refused_with_the_usage() {
     }
 }
 
-/// An archive of the workplace's pictures, and where the last one's data start.
+/// An archive of the workplace's images, and the offset of the last one's data.
 fn tar(names: &[[&str; 3]]) -> (Vec<u8>, usize) {
     let mut builder = tar::Builder::new(Vec::new());
     let mut last = 0;
@@ -251,7 +251,7 @@ fn a_truncated_archive_gives_its_complete_members_and_a_row_of_its_own() {
         outcomes.push([name.into(), "broken-archive".into(), message.into()]);
         assert_outcomes(&here, &[name], b"", &borrowed(&outcomes));
     }
-    // The compressed stream itself is cut here, somewhere.
+    // Here the compressed stream itself is truncated, at some point.
     let packed = gzip(&archive);
     here.write("pack.tar.gz", &packed[..packed.len() / 2]);
     let table = here.run(&["score", "pack.tar.gz"]).ended_with(1).table();

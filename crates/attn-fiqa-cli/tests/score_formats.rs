@@ -9,7 +9,7 @@ use support::{
     wide_picture,
 };
 
-/// Not in the order of their names, nor of their scores.
+/// Sorted neither by name nor by score.
 const FACES: [&str; 4] = ["blur-5.png", "astronaut.png", "jpeg-3.jpg", "blur-1.png"];
 
 /// Two good faces with two failures between them.

@@ -1,4 +1,4 @@
-//! Options that change which images are taken and how, and those that must change nothing.
+//! Options that change which images are scored and how, and those that must change nothing.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 

@@ -115,7 +115,7 @@ fn places_that_cannot_be_written_are_refused() {
     assert_eq!(here.files(""), ["blur-1.png"]);
 }
 
-/// Whatever name standard output goes by, rows are added to what is there.
+/// Whatever name refers to standard output, rows are appended to its contents.
 #[test]
 #[cfg(unix)]
 fn standard_output_is_written_to_and_never_replaced() {
@@ -135,12 +135,12 @@ fn standard_output_is_written_to_and_never_replaced() {
         let rows = expected.stdout();
         assert_eq!(here.read_text("log"), format!("{OLD}{rows}"), "{output}");
         assert_eq!(fs::metadata(here.path("log")).unwrap().ino(), inode, "{output}");
-        // As a pipe, too, and in a format that is no text.
+        // Also for a pipe, and in a binary format.
         let args = ["score", "blur-1.png", "-q", "--format", "parquet", "-o", output];
         let parquet = here.run(&args).ended_with(0).bytes;
         assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"), "{output}");
     }
-    // A file that merely looks so is a file.
+    // A file whose name merely resembles it is an ordinary file.
     here.run(&["score", "blur-1.png", "--format", "csv", "-o", "./-"]).ended_with(0);
     assert_eq!(here.files(""), ["-", "blur-1.png", "log"]);
 }

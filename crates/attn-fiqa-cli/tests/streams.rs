@@ -1,4 +1,4 @@
-//! What goes to standard output, what to standard error, and what happens when a reader leaves.
+//! What goes to standard output and to standard error, and what happens when a reader leaves.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -138,7 +138,7 @@ fn map_has_no_data_for_standard_output() {
     assert_eq!(ran.ended_with(0).stdout(), "");
 }
 
-/// Waits for the end, but not for ever; returns the exit status and standard error.
+/// Waits for the end, with a time limit; returns the exit status and standard error.
 fn end(mut child: Child) -> (Option<i32>, String) {
     let started = Instant::now();
     let status = loop {
@@ -183,7 +183,7 @@ fn a_reader_gone_before_the_first_row_is_not_an_error() {
     for format in ["csv", "table", "parquet"] {
         let mut child = spawn(&here, &["score", "--list", "-", "-q", "--format", format]);
         drop(child.stdout.take());
-        // The rows come only now, so the reader is gone for certain.
+        // Rows are written only now, so the reader is certainly gone.
         child.stdin.take().unwrap().write_all(b"astronaut.png\nblur-1.png\n").unwrap();
         assert_eq!(end(child), (Some(0), String::new()), "{format}");
     }
@@ -197,7 +197,7 @@ fn results_wait_for_no_further_image() {
     let mut rows = BufReader::new(child.stdout.take().unwrap()).lines();
     for image in ["astronaut.png", "blur-1.png"] {
         writeln!(list, "{image}").unwrap();
-        // Would never come, were rows held back until their batch is full.
+        // Would never arrive if rows were held back until their batch is full.
         let mut row = rows.next().unwrap().unwrap();
         if row == support::HEADING {
             row = rows.next().unwrap().unwrap();

@@ -29,7 +29,7 @@ fn a_degraded_face_scores_lower_and_the_files_agree() {
     let median = levels.numbers("median")[2];
     assert!((median - (first + second) / 2.0).abs() < 1e-5);
 
-    // The clean score is the one that `score` gives.
+    // The clean score is the one that `score` prints.
     let scored = here.run(&["score", "astronaut.png", "--format", "csv"]).ended_with(0);
     assert_eq!(images.column("score@0.00")[0], scored.table().column("score")[0]);
 

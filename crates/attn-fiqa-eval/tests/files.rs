@@ -1,4 +1,4 @@
-//! Files of the field: every variant, and every way in which one can be wrong.
+//! The field's file formats: every variant, and every way in which one can be wrong.
 
 mod support;
 

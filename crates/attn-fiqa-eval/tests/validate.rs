@@ -1,5 +1,4 @@
-//! The standing test that the score means something: on a real face it falls as
-//! the face gets worse.
+//! Checks that the score means something: on a real face it decreases as the face is degraded.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
@@ -47,7 +46,7 @@ fn the_built_in_models_score_falls_as_a_face_is_degraded() {
     for (kind, row) in study.kinds().iter().filter(|row| row.kind != "all").enumerate() {
         let series = study.series(0, 0, kind);
         assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
-        // By quality, in which faces that are all beyond use are alike.
+        // By quality, which does not distinguish unusable faces.
         let qualities: Vec<i8> = series.iter().map(|&score| map.quality(score)).collect();
         let falls = qualities.windows(2).all(|pair| pair[1] <= pair[0] + 2);
         let shown = format!("{} {qualities:?}\n{}", row.kind, report.join("\n"));

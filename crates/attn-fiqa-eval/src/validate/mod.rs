@@ -122,8 +122,9 @@ impl DegradationStudy {
     }
 }
 
-/// How monotonically a series of scores falls with the level: the negated rank
-/// correlation, 1 if the score falls with every step, −1 if it rises with every one. `None` if the score does not change.
+/// How monotonically a series of scores falls with the level: the negated rank correlation, 1 if
+/// the score falls with every step, −1 if it rises with every one. `None` if the score does not
+/// change.
 pub fn monotonicity(series: &[f32]) -> Option<f64> {
     let steps: Vec<f64> = (0..series.len()).map(|step| -(step as f64)).collect();
     let scores: Vec<f64> = series.iter().map(|&score| f64::from(score)).collect();

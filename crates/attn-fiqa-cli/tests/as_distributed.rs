@@ -122,8 +122,8 @@ fn images_other_than_crops_are_refused_with_the_key_that_helps() {
     let without = STUDY.replace("align = true\n", "");
     here.write("study.toml", &without);
     here.run(&["benchmark", "study.toml"]).refused_with(
-        "dataset 'cfp': the image 'Data/Images/001/frontal/01.png' has 250×220 pixels and is no \
-         aligned crop of 112×112; set align = true in its [[dataset]]",
+        "dataset 'cfp': the image 'Data/Images/001/frontal/01.png' has 250×220 pixels and is not \
+         an aligned crop of 112×112; set align = true in its [[dataset]]",
     );
     assert!(!here.path("study.run").exists(), "work was begun");
     here.write("study.toml", STUDY.replace("align = true", "align = true\nresize = true"));

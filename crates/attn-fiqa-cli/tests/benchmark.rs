@@ -199,7 +199,7 @@ fn onnx_networks_and_sharpness_are_measured_too() {
     refused("onnx:quality.onnx", "onnx:faces.onnx", "gives one number for a face");
     refused("preprocess = \"arcface\"", "", "does not say how it wants its pixels");
     refused("preprocess = \"arcface\"", "heads = 4", "preset and heads belong to checkpoints");
-    refused("preprocess = \"arcface\"", "preprocess = \"arc\"", "no input specification");
+    refused("preprocess = \"arcface\"", "preprocess = \"arc\"", "not an input specification");
     refused(
         "name = \"laplacian\"",
         "name = \"detector-score\"",

@@ -240,9 +240,9 @@ fn a_video_that_ffmpeg_cannot_read_is_a_failure_with_its_message() {
     let missing = said(None);
     assert!(missing.contains("apt-get install ffmpeg"), "{missing}");
     let bad = said(Some("echo 'moov atom not found' >&2; exit 1"));
-    assert!(bad.contains("exit status: 1; it said: moov atom not found"), "{bad}");
+    assert!(bad.contains("exit status: 1; it printed: moov atom not found"), "{bad}");
     assert!(said(Some("exit 0")).contains("it found no frame"));
-    assert!(said(Some("echo hello from elsewhere")).contains("no image in BMP format"));
+    assert!(said(Some("echo hello from elsewhere")).contains("not a 24-bit BMP image"));
     // A frame of 65535×65535 pixels.
     let huge = r"printf 'BM________\066\000\000\000\050\000\000\000\377\377\000\000\377\377\000\000\001\000\030\000\000\000\000\000____________________'";
     assert!(said(Some(huge)).contains("the limit is"));

@@ -142,7 +142,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
         memory::check_available(memory::needed(format, bytes, limits)?)?;
         decode_as(format, bytes, limits)
     })
-    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))?;
+    .unwrap_or_else(|_| Err(broken("the decoder failed on this file: its data are damaged")))?;
     notes.extend(decoded.notes);
     Ok(Decoded { image: decoded.image, notes })
 }

@@ -34,7 +34,7 @@ pub enum FigureError {
         value: f64,
     },
     /// The image would have too many pixels.
-    #[error("a picture of {width}×{height} pixels is larger than can be written")]
+    #[error("an image of {width}×{height} pixels is too large to be written")]
     TooLarge {
         /// Width in pixels.
         width: f64,

@@ -113,7 +113,7 @@ pub(super) fn embeddings(
     let width = match &embed(network, &[one], flip)[0] {
         Ok(row) => row.len(),
         Err(failure) => {
-            let what = format!("{} gives no embedding of a grey picture", network.name);
+            let what = format!("{} gives no embedding of a grey image", network.name);
             return Err(StudyError::NoImage { what, images: 1, first: failure.to_string() });
         }
     };

@@ -67,7 +67,7 @@ pub enum CheckpointProblem {
     },
 
     /// The file does not fit in memory.
-    #[error("has {bytes} bytes, for which there is no memory; map the file instead of copying it")]
+    #[error("has {bytes} bytes, which do not fit in memory; map the file instead of copying it")]
     NoMemory {
         /// Size of the file.
         bytes: u64,
@@ -104,7 +104,7 @@ pub enum CheckpointProblem {
 
     /// The index of a checkpoint in shards cannot be used.
     #[error(
-        "is no usable index of shards: {detail}; expected a safetensors file, a PyTorch file or \
+        "is not a usable shard index: {detail}; expected a safetensors file, a PyTorch file or \
          the `model.safetensors.index.json` beside its shards"
     )]
     ShardIndex {

@@ -69,9 +69,9 @@ pub(crate) fn each_frame(
             let decoder = decoder.and_then(PngDecoder::apng).map_err(failure)?;
             frames(decoder, &mut each)
         }
-        _ => Err(broken("the file is no animation that is read: GIF, WebP and PNG are")),
+        _ => Err(broken("the file is not a supported animation: GIF, WebP and PNG are supported")),
     })
-    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
+    .unwrap_or_else(|_| Err(broken("the decoder failed on this file: its data are damaged")))
 }
 
 fn hand_on<'a>(

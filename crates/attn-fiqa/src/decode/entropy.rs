@@ -136,7 +136,7 @@ impl Frame {
             Ok(()) => ScanEnd::Complete { used: bits.skip_to_marker() },
             // A premature marker means damage; the end of the file means truncation.
             Err(Stop::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
-            Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before all of its blocks"),
+            Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before its last block"),
             Err(Stop::Damaged(what)) => ScanEnd::Damaged(what),
         }
     }

@@ -37,6 +37,6 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     pixels::drop_alpha(&mut samples);
     // Within the limits, width and height fit a `usize`.
     let image = Image::from_rgb(width as usize, height as usize, samples)
-        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
+        .ok_or_else(|| broken("the decoder returned fewer pixels than the file declares"))?;
     Ok(Decoded { image, notes })
 }

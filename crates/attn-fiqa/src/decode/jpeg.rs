@@ -324,7 +324,7 @@ impl<'a> Walk<'a> {
                 })
             })
             .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| damaged("a scan names a component or table that is not there"))?;
+            .ok_or_else(|| damaged("a scan refers to a component or table that does not exist"))?;
         self.several_scans |= !frame.progressive && count < frame.components.len();
         let scan = Scan {
             components,

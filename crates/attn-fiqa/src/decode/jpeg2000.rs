@@ -223,7 +223,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         }
     };
     let image = Image::from_rgb(size.width as usize, size.height as usize, rgb)
-        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
+        .ok_or_else(|| broken("the decoder returned fewer pixels than the file declares"))?;
     Ok(Decoded { image, notes })
 }
 

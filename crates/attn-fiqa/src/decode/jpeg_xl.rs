@@ -156,7 +156,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     }
     let mut samples = memory::zeros(width * height * channels)?;
     if stream.write_to_buffer::<u8>(&mut samples) != samples.len() {
-        return Err(broken("the decoder gave fewer pixels than the file declares"));
+        return Err(broken("the decoder returned fewer pixels than the file declares"));
     }
     if image.num_loaded_keyframes() > 1 {
         notes.push(Note::FirstFrame);

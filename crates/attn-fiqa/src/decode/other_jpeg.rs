@@ -38,7 +38,9 @@ pub(super) fn decode(
         notes.push(Note::IccIgnored);
     }
     let image = Image::from_rgb(usize::from(info.width), usize::from(info.height), rgb)
-        .ok_or_else(|| broken("the decoder gave another number of pixels than declared"))?;
+        .ok_or_else(|| {
+            broken("the decoder returned another number of pixels than the file declares")
+        })?;
     let image = pixels::turn(image, facts.orientation, &mut notes)?;
     Ok(Decoded { image, notes })
 }

@@ -60,7 +60,7 @@ pub(super) fn to_rgb(
     };
     // Within the limits, width and height fit a `usize`.
     Image::from_rgb(width as usize, height as usize, rgb)
-        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))
+        .ok_or_else(|| broken("the decoder returned fewer pixels than the file declares"))
 }
 
 /// 16-bit to 8-bit samples, in place: a second image would double the memory.

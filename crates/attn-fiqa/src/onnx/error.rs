@@ -24,7 +24,7 @@ pub enum OnnxProblem {
     #[error("cannot read the file ({0})")]
     Io(std::io::Error),
     /// The file does not fit in memory.
-    #[error("the file has {0} bytes, for which there is no memory")]
+    #[error("the file has {0} bytes, which do not fit in memory")]
     NoMemory(u64),
     /// A folder, a pipe or a device.
     #[error("not a regular file")]
@@ -49,7 +49,7 @@ pub enum OnnxProblem {
         detail: String,
     },
     /// The network would need more memory or time than any face network.
-    #[error("the network asks for more than any face network: {detail}")]
+    #[error("the network needs more than any face network: {detail}")]
     TooCostly {
         /// Which node needs what.
         detail: String,
@@ -86,9 +86,7 @@ pub enum OnnxProblem {
         found: String,
     },
     /// `rten` panicked.
-    #[error(
-        "the ONNX runtime gave up ({0}); the file is damaged or uses what the runtime cannot do"
-    )]
+    #[error("the ONNX runtime failed ({0}); the file is damaged or uses an unsupported feature")]
     Panicked(String),
 }
 

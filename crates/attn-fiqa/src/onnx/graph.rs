@@ -143,7 +143,7 @@ pub(super) fn read(file: &[u8]) -> Result<Graph, &'static str> {
             _ => {}
         }
         at_most(sets, MOST_ATTRIBUTES, "it names more operator sets than there are")?;
-        at_most(texts, MOST_LISTED, "it holds more texts than any network")
+        at_most(texts, MOST_LISTED, "it has more metadata texts than any network")
     })?;
     let graph = graph.ok_or("it holds no graph")?;
     Ok(Graph { opset, ..graph })
@@ -354,7 +354,7 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
             13 => places += 1,
             _ => {}
         }
-        at_most(places, MOST_ATTRIBUTES, "a constant lies in more places than one")
+        at_most(places, MOST_ATTRIBUTES, "a constant is stored in more than one place")
     })?;
     let axes: Vec<u64> =
         axes.into_iter().map(|axis| u64::try_from(axis).unwrap_or(u64::MAX)).collect();

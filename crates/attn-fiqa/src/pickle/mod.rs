@@ -115,7 +115,7 @@ pub trait Vocabulary<'a> {
     ///
     /// If the class has none; always, unless [`Self::OPCODES`] permits `NEWOBJ`.
     fn new_object(&mut self, _class: &Self::Object) -> Result<Self::Object, &'static str> {
-        Err("an object is made of a class that makes none")
+        Err("an object is made from a class that has no instances")
     }
 
     /// The object that a persistent id refers to.
@@ -128,7 +128,7 @@ pub trait Vocabulary<'a> {
         _values: &Values<'a, Self::Object>,
         _id: Id,
     ) -> Result<Self::Object, &'static str> {
-        Err("a persistent id stands for no object")
+        Err("a persistent id refers to no object")
     }
 }
 

@@ -78,7 +78,7 @@ impl RecogniserPreset {
 /// An input specification that could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no input specification; expected one of {names}, or rgb:MEAN:STD or bgr:MEAN:STD \
+    "'{0}' is not an input specification; expected one of {names}, or rgb:MEAN:STD or bgr:MEAN:STD \
      for levels of 0 to 255, each MEAN and STD one number or three with '/' between",
     names = names()
 )]

@@ -86,7 +86,7 @@ pub enum RecogniserError {
         found: String,
     },
     /// It gives something other than one embedding.
-    #[error("the output '{output}' is no embedding, but {shape:?}: '{file}'")]
+    #[error("the output '{output}' is not an embedding but has the shape {shape:?}: '{file}'")]
     NotAnEmbedding {
         /// The file.
         file: String,

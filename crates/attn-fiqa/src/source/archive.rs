@@ -215,7 +215,7 @@ fn bytes_of(
             "the archive holds this file as a sparse one, which is not read: \
              pack the archive without sparse files",
         ),
-        Kind::Other => Some("this is a pipe, a device or the like, and a file was expected"),
+        Kind::Other => Some("this is a pipe or a device, and a file was expected"),
     };
     if let Some(message) = not_read {
         return Ok(Err(Failure::new(Status::Unreadable, message)));

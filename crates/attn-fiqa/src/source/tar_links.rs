@@ -167,7 +167,7 @@ impl Links {
                     ));
                 }
                 Kind::Other => {
-                    return Err(refused(&shown, "which is a pipe, a device or the like"));
+                    return Err(refused(&shown, "which is a pipe or a device"));
                 }
             }
         }

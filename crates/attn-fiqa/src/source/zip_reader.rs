@@ -241,9 +241,7 @@ fn refusal(unread: Unread) -> Failure {
         Unread::Link => "this is a symbolic link, and links in zip archives are not followed: \
                          pack the file that it leads to"
             .to_owned(),
-        Unread::Special => {
-            "this is a pipe, a device or the like, and a file was expected".to_owned()
-        }
+        Unread::Special => "this is a pipe or a device, and a file was expected".to_owned(),
         Unread::Compressed(method) => format!(
             "the archive holds this file compressed by {}, and stored and deflated files are \
              read: pack it again, or unpack it and give the files",

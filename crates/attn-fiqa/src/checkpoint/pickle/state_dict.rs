@@ -136,7 +136,7 @@ fn collect<'a>(
         )
     } else {
         format!(
-            "holds entries among the tensors that are no tensors: {keys}; save the state dict of \
+            "holds entries other than tensors among the tensors: {keys}; save the state dict of \
              the network alone"
         )
     }))

@@ -107,7 +107,7 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
     fn new_object(&mut self, class: &Object<'a>) -> Result<Object<'a>, &'static str> {
         match class {
             Object::Namespace => Ok(Object::NamespaceInstance),
-            _ => Err("an object is made of a class that makes none"),
+            _ => Err("an object is made from a class that has no instances"),
         }
     }
 

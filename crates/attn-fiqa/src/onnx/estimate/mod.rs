@@ -113,9 +113,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
         let chain = 1 + known.clone().map(|value| value.chain).max().unwrap_or(0);
         let all_known = known.clone().all(|value| value.axes.is_some());
         if chain > LONGEST_CHAIN {
-            return Err(about(format!(
-                "stands at the end of a chain of more than {LONGEST_CHAIN}"
-            )));
+            return Err(about(format!("is at the end of a chain of more than {LONGEST_CHAIN}")));
         }
         let call = Call { node, given: &given };
         let outcome = shape::of(&call).ok_or_else(|| OnnxProblem::Load {

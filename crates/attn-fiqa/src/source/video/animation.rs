@@ -55,7 +55,7 @@ impl Animation {
             }
         });
         if let Err(error) = started {
-            let message = format!("the system gave no thread to decode the animation: {error}");
+            let message = format!("cannot start a thread to decode the animation: {error}");
             // The channel has room for one message.
             let _ = own_sender.send(Err(Failure::new(Status::Unreadable, message)));
         }

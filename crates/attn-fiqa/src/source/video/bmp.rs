@@ -20,7 +20,7 @@ fn broken(message: impl Into<String>) -> Failure {
 }
 
 fn not_bmp() -> Failure {
-    broken("what it sent is no image in BMP format of 24 bits per pixel")
+    broken("its output is not a 24-bit BMP image")
 }
 
 /// Reads the next image of the stream; `None` at its end.
@@ -82,7 +82,7 @@ fn read_rows(
 }
 
 fn truncated() -> Failure {
-    broken("it ended inside a frame")
+    broken("its output ended inside a frame")
 }
 
 fn skip(stream: &mut impl Read, count: u64) -> Result<(), Failure> {

@@ -139,7 +139,7 @@ impl Running {
         match self.program.wait() {
             Ok(status) if status.success() && frames > 0 => Ok(()),
             Ok(status) if status.success() => Err(self.failed("it found no frame")),
-            Ok(status) => Err(self.failed(&format!("it ended with {status}"))),
+            Ok(status) => Err(self.failed(&format!("it exited with {status}"))),
             Err(error) => Err(self.failed(&error.to_string())),
         }
     }
@@ -154,7 +154,7 @@ impl Running {
         for line in String::from_utf8_lossy(&last).lines() {
             said = format!("{said} {}", line.trim());
         }
-        let said = if said.is_empty() { said } else { format!("; it said:{said}") };
+        let said = if said.is_empty() { said } else { format!("; it printed:{said}") };
         Failure::new(Status::BrokenImage, format!("ffmpeg cannot read the video: {what}{said}"))
     }
 }

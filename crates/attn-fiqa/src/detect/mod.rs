@@ -119,8 +119,8 @@ impl Detector {
     /// the outputs of a run on a blank image.
     ///
     /// YuNet files take BGR with values of 0 … 255; SCRFD files take RGB as `(x − 127.5) / 128`;
-    /// files of these formats are treated alike, whoever trained them. The built-in detector's own
-    /// file is recognised by its bytes and takes RGB.
+    /// files of these formats are treated alike, regardless of who trained them. The built-in
+    /// detector's own file is recognised by its bytes and takes RGB.
     ///
     /// # Errors
     ///

@@ -17,12 +17,12 @@
 //!
 //! - a file is at most 2 GiB, and a regular file;
 //! - the numbers of nodes, values and attributes are bounded before anything is parsed; subgraphs
-//! (`If`, `Loop`, `Scan`) are refused;
-//! - the shape of every tensor is worked out before the network is built and again for every
-//!   shape of inputs it is run with. Networks are refused when one tensor has more than 2²⁸
-//!   numbers, all together more than 2³⁰, or the arithmetic more than 2⁴⁰ multiplications;
-//!   when they use an operator that face networks do not; and when the size of a tensor
-//!   depends on the input's numbers.
+//!   (`If`, `Loop`, `Scan`) are refused;
+//! - the shape of every tensor is inferred before the network is built, and again for every set
+//!   of input shapes it is run with. A network is refused if one tensor has more than 2²⁸
+//!   elements, all together more than 2³⁰, or the arithmetic more than 2⁴⁰ multiplications; if it
+//!   uses an operator that face networks do not; and if the size of a tensor depends on the
+//!   input's values.
 //!
 //! A panic inside `rten` becomes an [`OnnxError`] (the panic's own line still appears on standard
 //! error). What remains: a network at these limits takes some gigabytes, and half a minute on two

@@ -95,7 +95,7 @@ fn is_escape(text: &str) -> bool {
 
 /// A path reduced to its normal components: no root, no drive, no `.`, no `..`.
 ///
-/// It stays inside any folder that it is joined to, whoever wrote it.
+/// It stays inside any folder that it is joined to, regardless of who wrote it.
 pub(super) fn safe_relative(path: &Path) -> PathBuf {
     let safe = ordinary_parts(path);
     if safe.as_os_str().is_empty() { PathBuf::from("unnamed") } else { safe }

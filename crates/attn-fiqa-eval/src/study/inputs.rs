@@ -59,8 +59,8 @@ impl<'c> Dataset<'c> {
             Some((index, width, height)) if (width, height) != (side, side) => Err(format!(
                 "dataset '{name}': the image '{}' has {width}×{height} pixels and is not an \
                  aligned crop of {side}×{side}; set align = true in its [[dataset]] to have the \
-                 face of each image detected and aligned, or resize = true if the images are aligned faces \
-                 of another size",
+                 face of each image detected and aligned, or resize = true if the images are \
+                 aligned faces of another size",
                 sanitized(&self.benchmark.images[index].name)
             )),
             _ => Ok(()),

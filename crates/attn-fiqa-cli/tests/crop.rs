@@ -7,7 +7,7 @@ mod support;
 
 use std::fs;
 
-use support::{MISSING, Table, Workplace, wide_picture};
+use support::{MISSING, Table, Workplace, wide_image};
 
 fn png(side: u32, level: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -24,8 +24,8 @@ fn size(bytes: &[u8]) -> (u32, u32) {
 #[test]
 fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     let here = Workplace::new();
-    here.write("a/photo.png", wide_picture());
-    here.write("b/photo.png", wide_picture());
+    here.write("a/photo.png", wide_image());
+    here.write("b/photo.png", wide_image());
     here.write("grey.png", png(200, 90));
     let args =
         ["crop", "a/photo.png", "b/photo.png", "grey.png", "gone.png", "--largest", "-o", "out"];
@@ -74,7 +74,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
 #[test]
 fn size_format_and_landmarks_are_as_asked_for() {
     let here = Workplace::new();
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     // Two faces with external landmarks, the second of which are invalid.
     here.write(
         "points.txt",
@@ -96,7 +96,7 @@ fn size_format_and_landmarks_are_as_asked_for() {
 #[test]
 fn impossible_runs_are_refused_before_any_work() {
     let here = Workplace::new();
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     here.write("points.csv", "photo.png,1,2,3\n");
     let crop = |args: &[&str]| here.run(&[&["crop", "photo.png"], args].concat());
     crop(&["--output", "out", "--best"]).refused_with("unexpected argument '--best'");
@@ -115,13 +115,13 @@ fn impossible_runs_are_refused_before_any_work() {
 #[test]
 fn maps_are_drawn_back_onto_photos() {
     let here = Workplace::with_faces(&["blur-1.png"]);
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     here.run(&["map", "photo.png", "blur-1.png", "--largest", "--output", "maps"]).ended_with(0);
     let manifest = Table::parse(&here.read_text("maps/manifest.csv"));
     // An image that is itself a crop has no photo.
     assert_eq!(manifest.column("photo"), ["photo.png.photo.png", ""]);
     let painted = image::load_from_memory(&here.read("maps/photo.png.photo.png")).unwrap();
-    let photo = image::load_from_memory(&wide_picture()).unwrap();
+    let photo = image::load_from_memory(&wide_image()).unwrap();
     let (painted, photo) = (painted.to_rgb8(), photo.to_rgb8());
     assert_eq!(painted.dimensions(), photo.dimensions());
     let changed: Vec<(u32, u32)> = photo

@@ -6,7 +6,7 @@ mod support;
 
 use std::process::Stdio;
 
-use support::{Table, Workplace, wide_picture};
+use support::{Table, Workplace, wide_image};
 
 #[test]
 fn closing_standard_error_does_not_end_the_run() {
@@ -115,7 +115,7 @@ fn jsonl_keys_come_in_the_order_of_the_columns() {
 #[cfg(unix)]
 fn names_send_no_escape_codes_to_the_terminal() {
     let here = Workplace::new();
-    here.write("a\u{1b}[31m.png", wide_picture());
+    here.write("a\u{1b}[31m.png", wide_image());
     let ran = here.run(&["score", ".", "--aligned"]).ended_with(1);
     assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
 }

@@ -6,14 +6,14 @@ mod support;
 
 use attn_fiqa::checkpoint::builtin;
 use attn_fiqa_eval::files::npy;
-use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_picture};
+use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_image};
 
 const HEADING: [&str; 9] =
     ["path", "face", "status", "score", "overlay", "map", "grid", "photo", "message"];
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 

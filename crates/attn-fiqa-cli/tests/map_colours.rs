@@ -5,7 +5,7 @@
 mod support;
 
 use image::{Rgb, RgbImage};
-use support::{Workplace, wide_picture};
+use support::{Workplace, wide_image};
 
 /// The ends of the two colour maps, as in Matplotlib.
 const VIRIDIS: [[u8; 3]; 2] = [[68, 1, 84], [253, 231, 37]];
@@ -126,7 +126,7 @@ fn colours_and_their_weight_can_be_chosen() {
 #[test]
 fn maps_are_as_large_as_the_crop() {
     let here = workplace();
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here.run(&["map", "wide.png", "--aligned", "--resize", "--output", "maps"]).ended_with(0);
     for end in ["map.png", "overlay.png"] {
         let picture = picture(&here, &format!("maps/wide.png.{end}"));

@@ -11,7 +11,7 @@ use std::io::Cursor;
 
 use image::imageops::{FilterType, replace, resize};
 use image::{ImageFormat, Rgb, RgbImage};
-use support::{Table, Workplace, wide_picture};
+use support::{Table, Workplace, wide_image};
 
 /// Eyes, nose tip and mouth corners in the portrait of 512×512 pixels.
 const LANDMARKS: [[f32; 2]; 5] =
@@ -23,7 +23,7 @@ const NAMES: [&str; 5] = ["left_eye", "right_eye", "nose", "left_mouth", "right_
 const TOLERANCE: f32 = 0.12;
 
 fn portrait() -> RgbImage {
-    image::load_from_memory(&wide_picture()).unwrap().into_rgb8()
+    image::load_from_memory(&wide_image()).unwrap().into_rgb8()
 }
 
 fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
@@ -52,7 +52,7 @@ fn assert_is_portrait(table: &Table, row: usize, scale: f32, at: [f32; 2]) {
 #[test]
 fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
     let here = Workplace::with_faces(&["astronaut.png"]);
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     let table = detect(&here, "photo.png");
     assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
     assert_is_portrait(&table, 0, 1.0, [0.0, 0.0]);
@@ -158,7 +158,7 @@ fn refinement_finds_landmarks_of_a_rotated_face_as_of_an_upright_one() {
 #[test]
 fn refinement_is_for_the_built_in_detector_or_on_request() {
     let here = Workplace::new();
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     let ours = support::examples().join("../models/detector.onnx");
     let ours = ours.to_str().unwrap();
     let run = |args: &[&str]| {
@@ -251,7 +251,7 @@ fn images_without_a_face_have_none() {
 #[test]
 fn bad_files_are_rows_of_their_own_and_animations_are_their_first_frame() {
     let here = Workplace::new();
-    here.bad_pictures("bad");
+    here.bad_images("bad");
     let mut huge = encoded(&RgbImage::new(2, 2), ImageFormat::Bmp);
     huge[18..26].copy_from_slice(&[0x30, 0x75, 0, 0, 0x30, 0x75, 0, 0]);
     here.write("bad/huge.bmp", huge);

@@ -9,12 +9,12 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use support::{CUT, EMPTY, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace, face_bytes, wide_picture};
+use support::{CUT, EMPTY, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace, face_bytes, wide_image};
 
 /// `bad` with the bad images and one good one.
 fn workplace() -> Workplace {
     let here = Workplace::new();
-    here.bad_pictures("bad");
+    here.bad_images("bad");
     here.face("blur-1.png", "bad/good.png");
     here
 }
@@ -209,7 +209,7 @@ fn tar(names: &[[&str; 3]]) -> (Vec<u8>, usize) {
             "cut.png" => picture[..picture.len() / 2].to_vec(),
             "empty.png" => Vec::new(),
             "text.png" => b"this is a text and no picture\n".to_vec(),
-            "wide.png" => wide_picture(),
+            "wide.png" => wide_image(),
             _ => picture,
         };
         last = builder.get_ref().len() + 512;

@@ -6,7 +6,7 @@ mod support;
 
 use support::{
     ALIGNED_HEADING, HEADING, MISSING, SCORE_TOLERANCE, Table, WRONG_SIZE, Workplace, assert_near,
-    wide_picture,
+    wide_image,
 };
 
 /// Sorted neither by name nor by score.
@@ -15,7 +15,7 @@ const FACES: [&str; 4] = ["blur-5.png", "astronaut.png", "jpeg-3.jpg", "blur-1.p
 /// Two good faces with two failures between them.
 fn mixed() -> Workplace {
     let here = Workplace::with_faces(&FACES);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 

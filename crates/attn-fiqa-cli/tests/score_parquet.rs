@@ -8,7 +8,7 @@ use std::fs::File;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use support::{MISSING, WRONG_SIZE, Workplace, wide_picture};
+use support::{MISSING, WRONG_SIZE, Workplace, wide_image};
 
 fn rows(here: &Workplace, file: &str) -> Vec<Vec<(String, Field)>> {
     let reader = SerializedFileReader::new(File::open(here.path(file)).unwrap()).unwrap();
@@ -32,7 +32,7 @@ const IMAGES: [&str; 4] = ["astronaut.png", "wide.png", "gone.png", "jpeg-2.jpg"
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "blur-1.png"]);
-    here.bad_pictures("bad");
+    here.bad_images("bad");
     here
 }
 

@@ -98,12 +98,12 @@ impl Workplace {
     }
 
     /// Writes one image for every way in which a file can be bad.
-    pub(crate) fn bad_pictures(&self, folder: &str) {
+    pub(crate) fn bad_images(&self, folder: &str) {
         let picture = face_bytes("blur-1.png");
         self.write(&format!("{folder}/cut.png"), &picture[..picture.len() / 2]);
         self.write(&format!("{folder}/empty.png"), "");
         self.write(&format!("{folder}/text.png"), "this is a text and no picture\n");
-        self.write(&format!("{folder}/wide.png"), wide_picture());
+        self.write(&format!("{folder}/wide.png"), wide_image());
     }
 
     /// The names of all files below a folder, sorted, with `/` as separator.
@@ -157,7 +157,7 @@ pub(crate) fn face_bytes(face: &str) -> Vec<u8> {
 }
 
 /// A whole photograph, 512×512: not a crop.
-pub(crate) fn wide_picture() -> Vec<u8> {
+pub(crate) fn wide_image() -> Vec<u8> {
     fs::read(examples().join("astronaut.png")).expect("examples/astronaut.png")
 }
 

@@ -18,7 +18,7 @@ from views import RESIZE, SHIFT, TURN
 STRENGTHS, STRENGTH_FRACTIONS = (0.4, 1.0, 2.2), (0.35, 0.4, 0.25)
 # A label has half the weight where the teacher's views spread by this fraction of the
 # inter-eye distance.
-HALF_WORTH = 0.08
+HALF_WEIGHT = 0.08
 
 
 @dataclass
@@ -28,16 +28,16 @@ class Set:
     images: Images
     image: torch.Tensor
     points: torch.Tensor
-    worth: torch.Tensor
+    weight: torch.Tensor
     bordered: bool = False
 
     @classmethod
     def of(cls, images, labels, kept, most=1.0, bordered=False):
         """The kept labels, of weight at most `most`."""
         tensor = lambda values: torch.from_numpy(values[kept]).to(images.device)  # noqa: E731
-        worth = most / (1 + (tensor(labels["spread"]).float() / HALF_WORTH) ** 2)
+        weight = most / (1 + (tensor(labels["spread"]).float() / HALF_WEIGHT) ** 2)
         points = tensor(labels["points"]).float() - 0.5
-        return cls(images, tensor(labels["image"]).long(), points, worth, bordered)
+        return cls(images, tensor(labels["image"]).long(), points, weight, bordered)
 
     def __len__(self):
         return len(self.image)
@@ -76,8 +76,8 @@ class Batches:
 
     @torch.no_grad()
     def next(self):
-        views, points, worth = (torch.cat(parts) for parts in zip(*(self.of(*p) for p in self.parts)))
-        return self.degrader(views, points), points, worth
+        views, points, weight = (torch.cat(parts) for parts in zip(*(self.of(*p) for p in self.parts)))
+        return self.degrader(views, points), points, weight
 
     def of(self, faces, count):
         device, generator = self.degrader.device, self.generator
@@ -95,4 +95,4 @@ class Batches:
         views = [faces.images.views(rows[:half], there[:half], VIEW)]
         if half < count:
             views.append(faces.images.views(rows[half:], there[half:], VIEW, border="reflection"))
-        return torch.cat(views).round(), apply(matrices, points), faces.worth[chosen]
+        return torch.cat(views).round(), apply(matrices, points), faces.weight[chosen]

@@ -95,10 +95,10 @@ def check_batches(held, found, generator, save):
     everything = np.ones(len(found["image"]), bool)
     faces = Set.of(held, found, everything, bordered=True)
     degrader = Degrader(held.device, generator)
-    views, points, worth = Batches([faces], [32], degrader, generator).next()
+    views, points, weight = Batches([faces], [32], degrader, generator).next()
     assert views.shape == (32, 3, VIEW, VIEW) and points.shape == (32, 5, 2)
     within("batches, least and greatest level", float((views - 127.5).abs().max()), 127.5)
-    within("batches, loss of the truth itself", float(loss_of(points, points, worth)), 1e-3)
+    within("batches, loss of the truth itself", float(loss_of(points, points, weight)), 1e-3)
     if save:
         images = views.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)[..., ::-1].repeat(3, 1).repeat(3, 2)
         images = np.ascontiguousarray(images)

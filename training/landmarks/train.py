@@ -41,7 +41,7 @@ VIEWS = (48, 32)
 # those: the labels of aligned crops are less exact.
 WHOLE, WHOLE_ONLY = 0.4, 0.7
 # Weight of the label of an aligned crop.
-CROP_WORTH = 0.7
+CROP_WEIGHT = 0.7
 # Seconds reserved for the last evaluation and the files.
 RESERVE = 4.0
 
@@ -91,7 +91,7 @@ def aligned(options, teacher, hidden, weights, until, generator):
         names = options.aligned_names.read_text().split()
         shown = np.array([Path(name).stem.split("_")[0] in hidden for name in names])
         kept &= ~shown[labels["image"]]
-    return Set.of(images, labels, kept, CROP_WORTH, bordered=True)
+    return Set.of(images, labels, kept, CROP_WEIGHT, bordered=True)
 
 
 def predict(network, views):
@@ -124,12 +124,12 @@ def errors(network, faces, passes=2, seed=5, part=256):
     return torch.cat(found, 1).cpu().numpy()
 
 
-def loss_of(points, truth, worth):
+def loss_of(points, truth, weight):
     """Smooth L1 of the points' distances, as fractions of the face's own inter-eye distance."""
     eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=LEAST_EYES)
     away = torch.sqrt((points - truth).square().sum(-1) + 1e-4) / eyes[:, None]
     smooth = torch.where(away < SMOOTH, away.square() / (2 * SMOOTH), away - SMOOTH / 2).mean(1)
-    return ((smooth + (away.mean(1) - TAIL).clamp(min=0)) * worth).sum() / worth.sum()
+    return ((smooth + (away.mean(1) - TAIL).clamp(min=0)) * weight).sum() / weight.sum()
 
 
 class Trainer:
@@ -142,11 +142,11 @@ class Trainer:
         self.pairs = [pair for pair in pairs if pair[0].dtype.is_floating_point]
 
     def step(self, batch, rate, layout):
-        views, truth, worth = batch
+        views, truth, weight = batch
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.network.train()
-        loss = loss_of(self.network(views.contiguous(memory_format=layout)), truth, worth)
+        loss = loss_of(self.network(views.contiguous(memory_format=layout)), truth, weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -1,4 +1,4 @@
-//! What holds for every model: scores belong to the image alone.
+//! What holds for every model: scores depend on the image alone.
 
 mod common;
 
@@ -108,7 +108,7 @@ fn the_calibrated_score_moves_the_whole_map_and_nothing_else() {
 }
 
 #[test]
-fn requests_that_the_model_cannot_fulfil_are_refused() {
+fn requests_that_the_model_does_not_support_are_refused() {
     for golden in Golden::all() {
         let checkpoint = golden.checkpoint("safetensors");
         let engine = Engine::new(&checkpoint, &EngineOptions::default()).expect("engine");

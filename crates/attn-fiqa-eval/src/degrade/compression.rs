@@ -5,7 +5,7 @@ use attn_fiqa::decode::{DecodeLimits, decode};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-/// Encoded at `quality` 1 … 100, as libjpeg counts, and decoded again.
+/// Encodes at `quality` 1 … 100, as defined by libjpeg, and decodes again.
 pub(super) fn jpeg(crop: &Crop, quality: u8) -> Crop {
     let side = crop.side();
     let mut bytes = Vec::new();

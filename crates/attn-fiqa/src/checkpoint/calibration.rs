@@ -29,29 +29,29 @@ const RECOGNISER: &str = "calibration.recogniser";
 const FMR: &str = "calibration.fmr";
 const RECORD: &str = "calibration.record.";
 
-/// Versions of the calibration's form, part of its identifier: a map alone, and one whose
-/// points have meanings.
+/// Versions of the calibration format, part of its identifier: a map alone, and one whose anchors
+/// have meanings.
 const MAP_VERSION: &str = "attn-fiqa-quality-1";
 const SCALE_VERSION: &str = "attn-fiqa-quality-2";
 
-/// Longest text that is read of one value: far more than 101 scores need.
+/// Maximum length of a value that is parsed: far more than 101 scores need.
 const MAX_TEXT: usize = 16 << 10;
 
-/// A model's map from raw scores to 0–100, and how it came to be.
+/// A model's map from raw scores to 0–100, and how it was fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// The map of one method's scores.
     pub quality: QualityMap,
-    /// What the qualities mean; `None` where they are ranks or come from elsewhere.
+    /// The meaning of the qualities; `None` if they are ranks or come from elsewhere.
     pub scale: Option<QualityScale>,
-    /// What it was fitted on and how well it performed, by names such as `faces`.
+    /// What it was fitted on and how well it performed, by keys such as `faces`.
     pub record: BTreeMap<String, String>,
     id: String,
 }
 
 impl Calibration {
-    /// Binds a map to the key bias `[head, head_dim]` that it was fitted with, if
-    /// there is one.
+    /// A calibration with this map, bound to the key bias `[head, head_dim]` that it was fitted
+    /// with, if there is one.
     pub fn new(
         quality: QualityMap,
         record: BTreeMap<String, String>,
@@ -61,8 +61,8 @@ impl Calibration {
         Self { quality, scale: None, record, id }
     }
 
-    /// Binds a scale of one method's scores to the key bias `[head, head_dim]` that it was
-    /// fitted with, if there is one.
+    /// A calibration with this scale of one method's scores, bound to the key bias
+    /// `[head, head_dim]` that it was fitted with, if there is one.
     ///
     /// # Errors
     ///
@@ -78,14 +78,13 @@ impl Calibration {
         Ok(Self { quality, scale: Some(scale), record, id })
     }
 
-    /// Names this calibration among all: its version, and the start of the SHA-256
-    /// of method, map, meanings and key bias. Qualities under different identifiers do not
-    /// compare.
+    /// Unique identifier of this calibration: its version, and the first digits of the SHA-256 of
+    /// method, map, meanings and key bias. Qualities with different identifiers are not comparable.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// `None` where the metadata speak of no calibration.
+    /// `None` if the metadata contain no calibration.
     pub(super) fn from_metadata(
         metadata: &BTreeMap<String, String>,
         key_bias: Option<&[f32]>,
@@ -132,7 +131,7 @@ impl Calibration {
         Ok(Some(calibration))
     }
 
-    /// Keys and values for the metadata of a file.
+    /// Keys and values for a file's metadata.
     pub(super) fn to_metadata(&self) -> impl Iterator<Item = (String, String)> {
         let scores: Vec<String> = self.quality.scores().iter().map(f32::to_string).collect();
         let fixed = [
@@ -148,7 +147,7 @@ impl Calibration {
     }
 }
 
-/// The scale of the metadata, `None` where they speak of none.
+/// The scale in the metadata; `None` if they contain none.
 fn scale(metadata: &BTreeMap<String, String>) -> Result<Option<QualityScale>, CheckpointProblem> {
     let Some(anchors) = metadata.get(ANCHORS) else { return Ok(None) };
     let text = |key: &'static str| {
@@ -177,7 +176,7 @@ fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Reads `quality score matched|clean fraction`.
+/// Parses `quality score matched|clean fraction`.
 fn anchor(text: &str) -> Option<Anchor> {
     let parts: Vec<&str> = text.split(' ').collect();
     let &[quality, score, kind, fraction] = parts.as_slice() else { return None };

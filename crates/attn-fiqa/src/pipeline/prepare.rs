@@ -1,4 +1,4 @@
-//! One image to the crops of its faces.
+//! From one image to the crops of its faces.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::input::ImageData;
 use crate::pixels::{ChannelOrder, Image};
 use crate::status::{Failure, Status};
 
-/// An image on its way to the network; at least one face if it has any.
+/// An image prepared for the network; at least one face if it has any.
 pub(super) struct Prepared {
     pub(super) size: Option<(usize, usize)>,
     pub(super) notes: Vec<Note>,
@@ -22,7 +22,7 @@ pub(super) struct Prepared {
     pub(super) faces: Result<Vec<PreparedFace>, Failure>,
 }
 
-/// A face on its way to the network.
+/// A face prepared for the network.
 pub(super) struct PreparedFace {
     pub(super) info: FaceInfo,
     pub(super) crop: Result<Crop, Failure>,
@@ -53,14 +53,14 @@ impl Photo<'_> {
     }
 }
 
-/// The landmarks of an image, where they are given.
+/// An image's landmarks, if given.
 #[derive(Clone, Copy)]
 pub(super) enum Given<'a> {
-    /// None came with the image.
+    /// None were given with the image.
     Nothing,
-    /// The path by which a landmark file may list it.
+    /// The path by which to look them up in a landmark file.
     Path(&'a str),
-    /// Those of each face.
+    /// The landmarks of each face.
     Landmarks(&'a [Landmarks]),
 }
 
@@ -70,7 +70,7 @@ impl Prepared {
     }
 }
 
-/// Decodes, with red and blue exchanged back where the file has them so.
+/// Decodes, and swaps red and blue back if the file stores them swapped.
 fn open(
     image: Result<ImageData, Failure>,
     limits: &DecodeLimits,
@@ -84,8 +84,8 @@ fn open(
     Ok(Decoded { image, notes })
 }
 
-/// Decodes an image and cuts out its faces, `side` pixels each. `examine` gets the faces with
-/// the upright image, which is kept only where the options say so.
+/// Decodes an image and crops its faces, `side` pixels each. `examine` is called with the faces and
+/// the upright image, which is kept only if the options say so.
 pub(super) fn prepare(
     image: Result<ImageData, Failure>,
     given: Given<'_>,
@@ -155,7 +155,7 @@ fn crops_of(
     }
 }
 
-/// An image without a face says in the same sentence what limits the search.
+/// Adds to the message for an image without a face what limited the search.
 fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
     let mut message = failure.message;
     for limit in limits {
@@ -164,7 +164,7 @@ fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
     Failure::new(failure.status, message)
 }
 
-/// Faces by landmarks that were given.
+/// Faces from given landmarks.
 fn listed(
     image: &Image,
     faces: Vec<ListedFace>,
@@ -179,7 +179,7 @@ fn listed(
     Ok(aligned.collect())
 }
 
-/// The faces of an image, found and not cut out.
+/// The faces of an image, detected but not cropped.
 pub(super) struct FoundFaces {
     pub(super) size: Option<(usize, usize)>,
     pub(super) notes: Vec<Note>,
@@ -187,7 +187,7 @@ pub(super) struct FoundFaces {
     pub(super) faces: Result<Vec<Face>, Failure>,
 }
 
-/// Decodes an image and finds its faces.
+/// Decodes an image and detects its faces.
 pub(super) fn find_in(
     image: Result<ImageData, Failure>,
     detector: &Detector,
@@ -243,7 +243,7 @@ fn aligned(image: &Image, info: FaceInfo, landmarks: &Landmarks, side: usize) ->
     PreparedFace { info, crop: crop_by(image, landmarks, side), jitter_std: None, components: None }
 }
 
-/// The crop that landmarks ask for.
+/// The crop aligned by these landmarks.
 pub(super) fn crop_by(image: &Image, landmarks: &Landmarks, side: usize) -> Result<Crop, Failure> {
     Ok(align(image, landmarks, side)?.crop)
 }

@@ -1,4 +1,4 @@
-//! Prepared images through the network and the measures.
+//! Runs prepared images through the network and the measures.
 
 use rayon::prelude::*;
 
@@ -10,15 +10,15 @@ use crate::face::FaceInfo;
 use crate::measure::Measure;
 use crate::status::Failure;
 
-/// Where one of a face's scores comes from.
+/// Where a score comes from.
 pub(super) enum ScoreSource {
-    /// The network's score at this place.
+    /// The network's score at this index.
     Network(usize),
     Measure(Measure),
 }
 
 impl FacePipeline {
-    /// All faces of a batch of images together. Runs on the engine's threads.
+    /// Scores all faces of a batch of images together. Runs on the engine's threads.
     pub(super) fn score_prepared(&self, prepared: Vec<Prepared>) -> Vec<ScoredImage> {
         let faces = prepared.iter().filter_map(|image| image.faces.as_ref().ok()).flatten();
         let (infos, crops): (Vec<FaceInfo>, Vec<Crop>) =
@@ -45,7 +45,7 @@ impl FacePipeline {
         images.collect()
     }
 
-    /// Scores of the network and measures in the order asked for.
+    /// Scores from the network and the measures, in the requested order.
     pub(super) fn assess(
         &self,
         infos: &[FaceInfo],
@@ -75,8 +75,8 @@ impl FacePipeline {
     }
 }
 
-/// The face of the highest first score, the earlier of equal ones; a failed one
-/// only if none was scored.
+/// The face with the highest first score, the earlier of equal ones; a failed one only if none was
+/// scored.
 fn best_of(faces: Vec<ScoredFace>) -> Option<ScoredFace> {
     let score = |face: &ScoredFace| {
         let assessment = face.outcome.as_ref().ok()?;

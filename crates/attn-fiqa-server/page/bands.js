@@ -4,9 +4,9 @@ export const BANDS = ['unusable', 'poor', 'fair', 'good', 'excellent'];
 
 const MEANINGS = {
   unusable: 'recognised less than half of the time',
-  poor: 'recognised 50 to 80 % of the time',
-  fair: 'recognised 80 to 95 % of the time',
-  good: 'recognised at least 95 % of the time',
+  poor: 'recognised 50 to 80\u00a0% of the time',
+  fair: 'recognised 80 to 95\u00a0% of the time',
+  good: 'recognised at least 95\u00a0% of the time',
   excellent: 'as good as an ordinary clean face, or better',
 };
 

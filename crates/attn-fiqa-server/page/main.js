@@ -19,6 +19,9 @@ const MAX_PHOTOS = 200;
 /** Requests at a time, so that one page leaves room for others. */
 const MAX_REQUESTS = 2;
 
+/** Milliseconds in which changes are gathered. */
+const REFRESH_DELAY = 40;
+
 const EXAMPLES = ['example.jpg', 'example-dark.jpg', 'example-blurred.jpg'];
 
 /**
@@ -91,7 +94,7 @@ async function send(photo, signal) {
 function change(photo, fields) {
   Object.assign(photo, fields);
   photo.card.update();
-  refresh();
+  refreshSoon();
 }
 
 function repeat(photo) {
@@ -125,12 +128,23 @@ function drop(photo) {
   photo.card.root.remove();
 }
 
+let timer = null;
+
+/** Many photos can change at once, and each change concerns the whole table. */
+function refreshSoon() {
+  timer ??= setTimeout(refresh, REFRESH_DELAY);
+}
+
 /** Brings everything about all photos up to date: summary, best, maps, table. */
 function refresh() {
+  clearTimeout(timer);
+  timer = null;
   const any = photos.length > 0;
   document.body.classList.toggle('has-photos', any);
   for (const id of ['results', 'table-section']) byId(id).hidden = !any;
-  byId('photos').classList.toggle('single', photos.length === 1);
+  const list = byId('photos');
+  list.classList.toggle('single', photos.length === 1);
+  list.setAttribute('aria-busy', photos.some((photo) => photo.state !== 'done'));
   markBest();
   orderCards();
   drawMaps();
@@ -211,7 +225,7 @@ function drawMaps() {
 
 function showOpacity() {
   const { value } = byId('map-opacity');
-  byId('map-value').textContent = `${value} %`;
+  byId('map-value').textContent = `${value}\u00a0%`;
   byId('photos').style.setProperty('--map-opacity', value / 100);
 }
 

@@ -91,7 +91,7 @@ export class Card {
     const height = result?.height ?? this.#image.naturalHeight;
     if (!(width > 0 && height > 0)) return;
     this.#frame.style.aspectRatio = `${width} / ${height}`;
-    this.#frame.style.setProperty('--proportion', width / height);
+    this.root.style.setProperty('--proportion', width / height);
     this.#overlay.setAttribute('viewBox', `0 0 ${width} ${height}`);
   }
 

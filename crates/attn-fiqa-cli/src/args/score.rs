@@ -38,7 +38,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
     pub(crate) method: Vec<QualityName>,
 
-    /// Further columns: band, match_probability, size, landmarks, map, embedding
+    /// Further columns: band, match_probability, size, landmarks, components, map, embedding
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', hide_possible_values = true, help_heading = "Output", long_help = COLUMNS)]
     pub(crate) columns: Vec<Column>,
 
@@ -75,6 +75,8 @@ the face with a clean image of the same person; needs the calibrated method
 size: width and height of the image in its file, upright, in pixels
 landmarks: left_eye_x, left_eye_y, right_eye_…, nose_…, left_mouth_…, right_mouth_…, in pixels of \
 the upright image, left and right as seen in it
+components: component measures, each with its native value and on 0-100: InterEyeDistance, \
+InterEyeDistance.scalar, … (docs/measures.md)
 map: attention received by each patch, row by row; its mean is the score
 embedding: the recognition embedding as the network gives it, not normalised";
 
@@ -100,6 +102,9 @@ pub(crate) enum Column {
     MatchProbability,
     Size,
     Landmarks,
+    /// Component measures, also named after the standard that defines most of them.
+    #[value(alias = "iso")]
+    Components,
     Map,
     Embedding,
 }

@@ -1,6 +1,7 @@
 //! What a row holds: the one list that every format follows.
 
 use attn_fiqa::align::Landmarks;
+use attn_fiqa::components::{Component, Components};
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
 use attn_fiqa::pipeline::{FaceInfo, Row};
@@ -68,9 +69,17 @@ enum What {
     Landmark(usize),
     Width,
     Height,
+    /// A component measure: its native value, or that on 0 to 100.
+    Component(Component, Scale),
     Received,
     Embedding,
     Message,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    Native,
+    Scalar,
 }
 
 /// The columns of a run: path, face and status, the scores and the quality, how the face was
@@ -136,6 +145,9 @@ impl Columns {
             fields.push(requested("width", Kind::Whole, What::Width));
             fields.push(requested("height", Kind::Whole, What::Height));
         }
+        if asked(Column::Components) {
+            fields.extend(component_fields());
+        }
         if asked(Column::Map) {
             fields.push(field("map", Kind::List, What::Received));
         }
@@ -200,6 +212,19 @@ fn landmark_fields() -> Vec<Field> {
     (0..10).map(|index| field(&name(index), Kind::Number, What::Landmark(index))).collect()
 }
 
+/// Two columns for each component measure, named as OFIQ names them.
+fn component_fields() -> Vec<Field> {
+    let fields = Component::ALL.into_iter().flat_map(|component| {
+        let native = What::Component(component, Scale::Native);
+        let scalar = What::Component(component, Scale::Scalar);
+        [
+            field(component.name(), Kind::Number, native),
+            field(&format!("{}.scalar", component.name()), Kind::Whole, scalar),
+        ]
+    });
+    fields.collect()
+}
+
 /// One face's row, or that of an image without any. Of a failed image only path,
 /// status, perhaps the size, and the message are there.
 #[derive(Debug, Clone)]
@@ -217,6 +242,7 @@ pub(crate) struct Record {
     pub(crate) match_probability: Option<f32>,
     pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
+    pub(crate) components: Option<Components>,
     pub(crate) map: Option<Vec<f32>>,
     pub(crate) embedding: Option<Vec<f32>>,
     /// Why the image failed, or what was ignored or changed on its way.
@@ -235,6 +261,7 @@ impl Record {
             match_probability: None,
             jitter_std: None,
             size,
+            components: None,
             map: None,
             embedding: None,
             message: describe_notes(notes),
@@ -303,6 +330,15 @@ impl Record {
             }
             What::Width => Cell::Whole(self.size.map(|(width, _)| width as i64)),
             What::Height => Cell::Whole(self.size.map(|(_, height)| height as i64)),
+            What::Component(component, scale) => {
+                let value = self.components.as_ref().and_then(|all| all.get(component));
+                match scale {
+                    Scale::Native => Cell::Number(value.map(|value| value.native)),
+                    Scale::Scalar => {
+                        Cell::Whole(value.and_then(|value| value.scalar).map(i64::from))
+                    }
+                }
+            }
             What::Received => Cell::List(self.map.as_deref()),
             What::Embedding => Cell::List(self.embedding.as_deref()),
             What::Message => Cell::Text(&self.message),
@@ -317,6 +353,7 @@ impl From<Row> for Record {
         record.label = label;
         record.face = row.face;
         record.jitter_std = row.jitter_std;
+        record.components = row.components;
         match row.outcome {
             Ok(assessment) => Self {
                 scores: Some(assessment.scores),

@@ -19,6 +19,7 @@ use crate::pixels::Image;
 pub use error::LandmarkError;
 pub use landmarks::{HeadPose, Landmarks};
 pub use similarity::Similarity;
+pub(crate) use template::similarity_to;
 pub use template::{TEMPLATE_112, similarity_to_template};
 pub use warp::warp;
 

@@ -40,15 +40,27 @@ pub fn similarity_to_template(
     landmarks: &Landmarks,
     side: usize,
 ) -> Result<Similarity, LandmarkError> {
+    let to = TEMPLATE_112.map(|point| point.map(|value| value * side as f64 / TEMPLATE_SIDE));
+    similarity_to(&to, landmarks)
+}
+
+/// The least-squares similarity that brings the landmarks to these places.
+///
+/// # Errors
+///
+/// As [`similarity_to_template`].
+pub(crate) fn similarity_to(
+    to: &[[f64; 2]; 5],
+    landmarks: &Landmarks,
+) -> Result<Similarity, LandmarkError> {
     landmarks.check_finite()?;
     let from = landmarks.0.map(|point| point.map(f64::from));
-    let to = TEMPLATE_112.map(|point| point.map(|value| value * side as f64 / TEMPLATE_SIDE));
     let spread = spread(&from);
     let coincident = LandmarkError::Coincident { spread, minimum: MIN_SPREAD };
     if spread < MIN_SPREAD {
         return Err(coincident);
     }
-    let fit = fit(&from, &to).ok_or(coincident)?;
+    let fit = fit(&from, to).ok_or(coincident)?;
     if fit.mirrored_correlation > MIRRORED * fit.correlation {
         return Err(LandmarkError::Mirrored);
     }

@@ -93,7 +93,7 @@ fn embedded(
     let faces = faces.map(|faces| {
         let faces = faces.into_par_iter().map(|PreparedFace { info, crop, .. }| {
             let outcome = crop.as_ref().map_err(Clone::clone).and_then(embed);
-            ScoredFace { info, crop: crop.ok(), outcome, jitter_std: None }
+            ScoredFace { info, crop: crop.ok(), outcome, jitter_std: None, components: None }
         });
         faces.collect()
     });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::components::Components;
 use crate::crop::Crop;
 use crate::decode::Note;
 use crate::engine::Assessment;
@@ -37,4 +38,7 @@ pub struct ScoredFace {
     /// Standard deviation of the first score over perturbed landmarks, if requested by
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) and the face was aligned here.
     pub jitter_std: Option<f32>,
+    /// Its component measures, where [`ScoreOptions::components`](super::ScoreOptions::components)
+    /// asks for them and the face was aligned here.
+    pub components: Option<Components>,
 }

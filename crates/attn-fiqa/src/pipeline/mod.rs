@@ -214,11 +214,16 @@ impl FacePipeline {
 
     fn prepare(&self, image: Result<ImageData, Failure>, given: Given<'_>) -> Prepared {
         let side = self.engine.config().image_size;
-        prepare(image, given, side, &self.faces, |image, faces| {
+        prepare(image, given, side, &self.faces, |photo, faces| {
             if let (1.., Some(&method)) =
                 (self.options.jitter, self.options.request.methods.first())
             {
-                jitter::measure(image, faces, &self.engine, method, self.options.jitter);
+                jitter::measure(photo.image, faces, &self.engine, method, self.options.jitter);
+            }
+            if self.options.components {
+                for face in faces {
+                    face.components = photo.components(face);
+                }
             }
         })
     }

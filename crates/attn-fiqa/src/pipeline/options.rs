@@ -88,6 +88,9 @@ pub struct ScoreOptions {
     /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 for never, 1 has no spread. The
     /// first score must then come from the network.
     pub jitter: usize,
+    /// Whether to measure the components of each face that was aligned here, for
+    /// [`ScoredFace::components`](super::ScoredFace::components).
+    pub components: bool,
     /// Whether only the face with the highest first score of each image is returned.
     pub best_only: bool,
 }
@@ -95,7 +98,7 @@ pub struct ScoreOptions {
 impl From<Request> for ScoreOptions {
     /// The scores of a request, for every face.
     fn from(request: Request) -> Self {
-        Self { request, scorers: Vec::new(), jitter: 0, best_only: false }
+        Self { request, scorers: Vec::new(), jitter: 0, components: false, best_only: false }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{FaceOptions, FaceSource, FindOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
+use crate::components::{ComponentInput, Components, jpeg_quality};
 use crate::crop::{Crop, CropOptions, Fit, crop_from_image};
 use crate::decode::{DecodeLimits, Decoded, Note};
-use crate::detect::{Detector, Face};
+use crate::detect::{Detector, Face, FaceBox};
 use crate::face::FaceInfo;
 use crate::input::ImageData;
 use crate::pixels::{ChannelOrder, Image};
@@ -26,6 +27,30 @@ pub(super) struct PreparedFace {
     pub(super) info: FaceInfo,
     pub(super) crop: Result<Crop, Failure>,
     pub(super) jitter_std: Option<f32>,
+    pub(super) components: Option<Components>,
+}
+
+/// A decoded image while its faces are prepared.
+pub(super) struct Photo<'a> {
+    pub(super) image: &'a Image,
+    /// The boxes of all faces that were found, those left out by the choice too.
+    boxes: Vec<FaceBox>,
+    /// Of its file, if it is a JPEG.
+    jpeg_quality: Option<u8>,
+}
+
+impl Photo<'_> {
+    /// The component measures of a face; `None` without landmarks or without a crop.
+    pub(super) fn components(&self, face: &PreparedFace) -> Option<Components> {
+        let input = ComponentInput {
+            photo: self.image,
+            landmarks: face.info.landmarks.as_ref()?,
+            crop: face.crop.as_ref().ok()?,
+            faces: &self.boxes,
+            jpeg_quality: self.jpeg_quality,
+        };
+        Components::measure(&input).ok()
+    }
 }
 
 /// An image's landmarks, if given.
@@ -59,22 +84,27 @@ fn open(
     Ok(Decoded { image, notes })
 }
 
-/// Decodes an image and crops its faces, `side` pixels each. `look` is called with the faces and
+/// Decodes an image and crops its faces, `side` pixels each. `examine` is called with the faces and
 /// the upright image, which is kept only if the options say so.
 pub(super) fn prepare(
     image: Result<ImageData, Failure>,
     given: Given<'_>,
     side: usize,
     options: &FaceOptions,
-    look: impl FnOnce(&Image, &mut [PreparedFace]),
+    examine: impl FnOnce(&Photo<'_>, &mut [PreparedFace]),
 ) -> Prepared {
+    let jpeg_quality = match &image {
+        Ok(ImageData::Encoded(bytes)) => jpeg_quality(bytes),
+        _ => None,
+    };
     let Decoded { image, mut notes } = match open(image, &options.limits, options.channels) {
         Ok(decoded) => decoded,
         Err(failure) => return Prepared::failed(failure),
     };
-    let mut faces = crops_of(&image, &mut notes, given, side, options);
+    let mut boxes = Vec::new();
+    let mut faces = crops_of(&image, &mut notes, &mut boxes, given, side, options);
     if let Ok(faces) = &mut faces {
-        look(&image, faces);
+        examine(&Photo { image: &image, boxes, jpeg_quality }, faces);
     }
     let size = Some((image.width(), image.height()));
     let photo = options.keep_photo.then(|| Arc::new(image));
@@ -84,6 +114,7 @@ pub(super) fn prepare(
 fn crops_of(
     image: &Image,
     notes: &mut Vec<Note>,
+    boxes: &mut Vec<FaceBox>,
     given: Given<'_>,
     side: usize,
     options: &FaceOptions,
@@ -110,6 +141,7 @@ fn crops_of(
         FaceSource::Detected(detector) => {
             let found = detector.detect(image, options.choice.min_confidence)?;
             let limits = detector.notes(image, &found);
+            boxes.extend(found.iter().map(|face| face.bounds));
             let chosen = options.choice.choose(found);
             let chosen = chosen.map_err(|failure| with_limits(failure, &limits));
             notes.extend(limits);
@@ -204,11 +236,11 @@ fn as_it_is(
     let (crop, made) = crop_from_image(image.clone(), &options)?;
     notes.extend(made);
     let info = FaceInfo::aligned();
-    Ok(vec![PreparedFace { info, crop: Ok(crop), jitter_std: None }])
+    Ok(vec![PreparedFace { info, crop: Ok(crop), jitter_std: None, components: None }])
 }
 
 fn aligned(image: &Image, info: FaceInfo, landmarks: &Landmarks, side: usize) -> PreparedFace {
-    PreparedFace { info, crop: crop_by(image, landmarks, side), jitter_std: None }
+    PreparedFace { info, crop: crop_by(image, landmarks, side), jitter_std: None, components: None }
 }
 
 /// The crop aligned by these landmarks.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{ScoredFace, ScoredImage};
+use crate::components::Components;
 use crate::crop::Crop;
 use crate::decode::Note;
 use crate::detect::Face;
@@ -39,13 +40,17 @@ pub struct Row {
     /// Standard deviation of the first score over perturbed landmarks, if requested by
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) and the face was aligned here.
     pub jitter_std: Option<f32>,
+    /// The component measures, where
+    /// [`ScoreOptions::components`](super::ScoreOptions::components) asks for them and the face
+    /// was aligned here.
+    pub components: Option<Components>,
 }
 
 impl Row {
     /// The rows of an image: one per face, or a single one without a face.
     pub(super) fn of_image(path: &str, relative: &Path, image: ScoredImage) -> Vec<Self> {
         let ScoredImage { size, notes, photo, faces } = image;
-        let row = |is_first, face, crop, outcome, jitter_std| Self {
+        let row = |is_first, face, crop, outcome, jitter_std, components| Self {
             path: path.to_owned(),
             relative: relative.to_owned(),
             size,
@@ -56,15 +61,16 @@ impl Row {
             crop,
             outcome,
             jitter_std,
+            components,
         };
         match faces {
-            Err(failure) => vec![row(true, None, None, Err(failure), None)],
+            Err(failure) => vec![row(true, None, None, Err(failure), None, None)],
             Ok(faces) => faces
                 .into_iter()
                 .enumerate()
                 .map(|(place, face)| {
-                    let ScoredFace { info, crop, outcome, jitter_std } = face;
-                    row(place == 0, Some(info), crop, outcome, jitter_std)
+                    let ScoredFace { info, crop, outcome, jitter_std, components } = face;
+                    row(place == 0, Some(info), crop, outcome, jitter_std, components)
                 })
                 .collect(),
         }

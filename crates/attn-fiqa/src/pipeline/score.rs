@@ -25,7 +25,7 @@ impl FacePipeline {
             faces.filter_map(|face| Some((face.info, face.crop.clone().ok()?))).unzip();
         let mut outcomes = self.assess(&infos, &crops).into_iter();
         let mut scored = |face: PreparedFace| {
-            let PreparedFace { info, crop, jitter_std } = face;
+            let PreparedFace { info, crop, jitter_std, components } = face;
             let (crop, outcome) = match crop {
                 Ok(crop) => {
                     let outcome = outcomes.next().expect("one outcome per crop: this is a bug");
@@ -33,7 +33,7 @@ impl FacePipeline {
                 }
                 Err(failure) => (None, Err(failure)),
             };
-            ScoredFace { info, crop, outcome, jitter_std }
+            ScoredFace { info, crop, outcome, jitter_std, components }
         };
         let images = prepared.into_iter().map(|Prepared { size, notes, photo, faces }| {
             let faces = faces.map(|faces| {

@@ -1,0 +1,121 @@
+//! The outcome of a policy for one face.
+
+use std::fmt;
+
+use super::Subject;
+
+/// What is done with a face image; the later, the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Decision {
+    /// Use it.
+    Accept,
+    /// Take another one.
+    Retake,
+    /// Do not use it, and do not expect another attempt to help.
+    Reject,
+}
+
+impl Decision {
+    /// The name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Retake => "retake",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The limit that a value does not keep.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// It must be at least this.
+    AtLeast(f64),
+    /// It must be at most this.
+    AtMost(f64),
+}
+
+/// One rule that a face does not keep.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Reason {
+    /// What the rule is about.
+    pub subject: Subject,
+    /// The value; `None` where there is none, which only the quality is refused for.
+    pub found: Option<f64>,
+    /// What it must be.
+    pub limit: Limit,
+    /// What this rule alone decides.
+    pub decision: Decision,
+    /// How far the value is from the limit: 0 is at the limit, 1 as far as it can be.
+    pub cost: f64,
+}
+
+impl Reason {
+    /// What to do about it, as an order to the person at the camera.
+    pub fn advice(&self) -> &'static str {
+        self.subject.advice(matches!(self.limit, Limit::AtLeast(_)))
+    }
+}
+
+impl fmt::Display for Reason {
+    /// As `quality 35, expected at least 60`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.found {
+            Some(found) => write!(f, "{} {}, ", self.subject, Short(found))?,
+            None => write!(f, "{} could not be computed, ", self.subject)?,
+        }
+        match self.limit {
+            Limit::AtLeast(limit) => write!(f, "expected at least {}", Short(limit)),
+            Limit::AtMost(limit) => write!(f, "expected at most {}", Short(limit)),
+        }
+    }
+}
+
+/// A number with at most two decimals, and none that are zero.
+struct Short(f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", (self.0 * 100.0).round() / 100.0)
+    }
+}
+
+/// The outcome of a policy for one face.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// The worst decision of its reasons; accept without any.
+    pub decision: Decision,
+    /// The rules that are not kept: those that reject first, then those whose value is
+    /// farthest from its limit.
+    pub reasons: Vec<Reason>,
+    /// Rules that could not be checked, because the face has no such value: a crop has no pose,
+    /// a PNG no JPEG quality.
+    pub unchecked: Vec<Subject>,
+}
+
+impl Verdict {
+    pub(super) fn new(mut reasons: Vec<Reason>, unchecked: Vec<Subject>) -> Self {
+        reasons.sort_by(|a, b| b.decision.cmp(&a.decision).then(b.cost.total_cmp(&a.cost)));
+        let decision = reasons.first().map_or(Decision::Accept, |reason| reason.decision);
+        Self { decision, reasons, unchecked }
+    }
+
+    /// The advice for each reason, without repetitions, in their order.
+    pub fn advice(&self) -> Vec<&'static str> {
+        let mut advice = Vec::new();
+        for reason in &self.reasons {
+            if !advice.contains(&reason.advice()) {
+                advice.push(reason.advice());
+            }
+        }
+        advice
+    }
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Subject;
+use crate::status::{Failure, Status};
 
 /// What is done with a face image; the later, the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,18 +100,44 @@ pub struct Verdict {
     /// Rules that could not be checked, because the face has no such value: a crop has no pose,
     /// a PNG no JPEG quality.
     pub unchecked: Vec<Subject>,
+    /// Why there was no face to judge.
+    pub failure: Option<Failure>,
 }
 
 impl Verdict {
     pub(super) fn new(mut reasons: Vec<Reason>, unchecked: Vec<Subject>) -> Self {
         reasons.sort_by(|a, b| b.decision.cmp(&a.decision).then(b.cost.total_cmp(&a.cost)));
         let decision = reasons.first().map_or(Decision::Accept, |reason| reason.decision);
-        Self { decision, reasons, unchecked }
+        Self { decision, reasons, unchecked, failure: None }
+    }
+
+    /// For an image without a face, or one that could not be read: another photo may help where
+    /// the face was not found or not usable, and nothing else does.
+    pub fn of_failure(failure: Failure) -> Self {
+        let decision = match failure.status {
+            Status::NoFace | Status::BadLandmarks | Status::NonFinite => Decision::Retake,
+            _ => Decision::Reject,
+        };
+        Self { decision, reasons: Vec::new(), unchecked: Vec::new(), failure: Some(failure) }
+    }
+
+    /// The reasons in words, in their order; of a failure its message.
+    pub fn explanations(&self) -> Vec<String> {
+        match &self.failure {
+            Some(failure) => vec![failure.to_string()],
+            None => self.reasons.iter().map(Reason::to_string).collect(),
+        }
     }
 
     /// The advice for each reason, without repetitions, in their order.
     pub fn advice(&self) -> Vec<&'static str> {
-        let mut advice = Vec::new();
+        let mut advice = match self.failure.as_ref().map(|failure| failure.status) {
+            None => Vec::new(),
+            Some(Status::NoFace) => vec!["show the whole face, uncovered and facing the camera"],
+            Some(Status::BadLandmarks | Status::NonFinite) => vec!["take another photo"],
+            Some(Status::TooLarge) => vec!["send a smaller image"],
+            Some(_) => vec!["send the image as a whole JPEG or PNG file"],
+        };
         for reason in &self.reasons {
             if !advice.contains(&reason.advice()) {
                 advice.push(reason.advice());

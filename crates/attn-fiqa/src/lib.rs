@@ -93,6 +93,7 @@ pub mod onnx;
 pub mod random;
 pub mod recognise;
 
+pub mod causes;
 pub mod map;
 pub mod score;
 

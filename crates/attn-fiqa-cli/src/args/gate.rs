@@ -63,14 +63,15 @@ reject_above. A value outside min … max means 'retake', one outside reject_bel
 
   profile = \"enrol\"    # optional: start from the rules of a built-in policy
   [rules]
-  quality = { min = 60, reject_below = 20 }
+  quality = { min = \"good\", reject_below = 20 }
   faces = { max = 1 }
   inter_eye_distance = { min = 36 }
   yaw = { max = 25 }
   IlluminationUniformity = { min = 40 }
 
 Subjects: quality (0-100), faces (in the image), inter_eye_distance (pixels), yaw and roll \
-(degrees, without sign), detection_score (0-1), and component measures on 0-100 by name \
+(degrees, without sign), detection_score (0-1), causes of low quality by name with their strength \
+0-1 (docs/reasons.md), and component measures on 0-100 by name \
 (docs/measures.md). Reasons come in the order of what costs most: those that reject first, then \
 those farthest from their limit. A quality that could not be computed is refused; other values \
 that a face does not have are listed as unchecked.

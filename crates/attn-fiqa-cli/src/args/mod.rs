@@ -30,7 +30,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
-pub(crate) use calibrate::{CalibrateArgs, TargetChoice};
+pub(crate) use calibrate::{CalibrateArgs, OnlyChoice, TargetChoice};
 pub(crate) use command::{command, parse};
 pub(crate) use compare::{
     AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, GridChoice, MissingChoice, ScaleChoice,

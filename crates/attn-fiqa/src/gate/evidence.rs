@@ -1,5 +1,6 @@
 //! What a policy is applied to.
 
+use crate::causes::Causes;
 use crate::components::Components;
 use crate::face::FaceInfo;
 
@@ -13,6 +14,8 @@ pub struct Evidence {
     pub faces: usize,
     /// Its place and pose.
     pub face: Option<FaceInfo>,
+    /// The causes of its quality, which explain a refusal for the quality.
+    pub causes: Option<Causes>,
     /// Its component measures.
     pub components: Option<Components>,
 }

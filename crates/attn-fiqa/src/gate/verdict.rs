@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Subject;
+use crate::causes::FoundCause;
 use crate::status::{Failure, Status};
 
 /// What is done with a face image; the later, the worse.
@@ -56,26 +57,37 @@ pub struct Reason {
     pub decision: Decision,
     /// How far the value is from the limit: 0 is at the limit, 1 as far as it can be.
     pub cost: f64,
+    /// What costs the quality most, where the rule is about the quality and its causes are known:
+    /// the cause whose absence would gain the most first.
+    pub causes: Vec<FoundCause>,
 }
 
 impl Reason {
-    /// What to do about it, as an order to the person at the camera.
-    pub fn advice(&self) -> &'static str {
-        self.subject.advice(matches!(self.limit, Limit::AtLeast(_)))
+    /// What to do about it, as an order to the person at the camera: the most useful first.
+    pub fn advice(&self) -> Vec<&'static str> {
+        if self.causes.is_empty() {
+            return vec![self.subject.advice(matches!(self.limit, Limit::AtLeast(_)))];
+        }
+        self.causes.iter().map(|found| found.cause.advice()).collect()
     }
 }
 
 impl fmt::Display for Reason {
-    /// As `quality 35, expected at least 60`.
+    /// As `quality 35, expected at least 60 (too dark, noisy)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.found {
             Some(found) => write!(f, "{} {}, ", self.subject, Short(found))?,
             None => write!(f, "{} could not be computed, ", self.subject)?,
         }
         match self.limit {
-            Limit::AtLeast(limit) => write!(f, "expected at least {}", Short(limit)),
-            Limit::AtMost(limit) => write!(f, "expected at most {}", Short(limit)),
+            Limit::AtLeast(limit) => write!(f, "expected at least {}", Short(limit))?,
+            Limit::AtMost(limit) => write!(f, "expected at most {}", Short(limit))?,
         }
+        if self.causes.is_empty() {
+            return Ok(());
+        }
+        let causes: Vec<_> = self.causes.iter().map(|found| found.cause.description()).collect();
+        write!(f, " ({})", causes.join(", "))
     }
 }
 
@@ -138,9 +150,9 @@ impl Verdict {
             Some(Status::TooLarge) => vec!["send a smaller image"],
             Some(_) => vec!["send the image as a whole JPEG or PNG file"],
         };
-        for reason in &self.reasons {
-            if !advice.contains(&reason.advice()) {
-                advice.push(reason.advice());
+        for each in self.reasons.iter().flat_map(Reason::advice) {
+            if !advice.contains(&each) {
+                advice.push(each);
             }
         }
         advice

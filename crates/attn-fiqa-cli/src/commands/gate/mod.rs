@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
-use attn_fiqa::gate::{Decision, Evidence, Policy, Subject, Verdict};
+use attn_fiqa::gate::{Decision, Evidence, Policy, Rule, Subject, Verdict};
 use attn_fiqa::pipeline::{Row, ScoreOptions};
 use attn_fiqa::score::QualityMap;
 
@@ -36,8 +36,17 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         );
     }
     let method = map.map_or_else(|| session.engine.default_method(), QualityMap::method);
-    let request = Request { received: args.html.is_some(), ..Request::new(method) };
-    let measured = |rule: &attn_fiqa::gate::Rule| matches!(rule.subject, Subject::Component(_));
+    let causes = session.engine.cause_model().is_some();
+    let about_cause = |rule: &Rule| matches!(rule.subject, Subject::Cause(_));
+    if let Some(rule) = policy.rules.iter().find(|rule| about_cause(rule)).filter(|_| !causes) {
+        anyhow::bail!(
+            "the policy has a rule for '{}', and the model's calibration has no causes; \
+             `attn-fiqa calibrate` fits them",
+            rule.subject
+        );
+    }
+    let request = Request { received: args.html.is_some(), causes, ..Request::new(method) };
+    let measured = |rule: &Rule| matches!(rule.subject, Subject::Component(_));
     let components = policy.rules.iter().any(measured);
     let options = ScoreOptions { components, best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
@@ -76,6 +85,7 @@ fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> Judged {
                 quality: map.zip(score).map(|(map, &score)| map.quality(score)),
                 faces: row.faces_found,
                 face: row.face,
+                causes: assessment.causes.clone(),
                 components: row.components.clone(),
             })
         }

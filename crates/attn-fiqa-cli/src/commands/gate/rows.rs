@@ -62,15 +62,11 @@ impl Rows {
                 let quality = quality.map(|quality| quality.to_string()).unwrap_or_default();
                 let decision = verdict.decision.name();
                 writeln!(destination, "{decision:<6}  {quality:>3}  {}", printable(&row.label()))?;
-                let advice = match &verdict.failure {
-                    Some(_) => verdict.advice(),
-                    None => verdict.reasons.iter().map(Reason::advice).collect(),
-                };
-                for (index, reason) in reasons.iter().enumerate() {
-                    // Two reasons with the same advice say it once.
-                    let advice = advice.get(index).filter(|text| !advice[..index].contains(text));
-                    let advice = advice.map(|text| format!(": {text}")).unwrap_or_default();
-                    writeln!(destination, "{:13}{}{advice}", "", printable(reason))?;
+                for reason in &reasons {
+                    writeln!(destination, "{:13}{}", "", printable(reason))?;
+                }
+                for advice in verdict.advice() {
+                    writeln!(destination, "{:13}→ {advice}", "")?;
                 }
                 destination.end_row()?;
             }
@@ -130,6 +126,7 @@ fn reason_objects(verdict: &Verdict) -> Vec<Value> {
             "found": reason.found,
             key: limit,
             "decision": reason.decision.name(),
+            "causes": reason.causes.iter().map(|found| found.cause.name()).collect::<Vec<_>>(),
             "text": reason.to_string(),
         })
     };

@@ -10,8 +10,8 @@ use super::{BestFaceArgs, FaceArgs, InputArgs, ModelArgs};
 #[command(after_help = EXAMPLES, after_long_help = super::join(POLICIES, EXAMPLES))]
 pub(crate) struct GateArgs {
     /// A policy: enrol, probe, gallery, or a file in TOML
-    #[arg(value_name = "POLICY")]
-    pub(crate) policy: String,
+    #[arg(value_name = "POLICY", required = true)]
+    pub(crate) policy: Option<String>,
 
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -25,9 +25,15 @@ pub(crate) struct GateArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 
-    /// Print the text of a built-in policy, to start one's own from
-    #[arg(long, conflicts_with_all = ["format", "output", "html"], hide_short_help = true, help_heading = "Output")]
-    pub(crate) print_policy: bool,
+    /// Print the text of a built-in policy, to start one's own from, and do nothing else
+    #[arg(
+        long,
+        value_name = "NAME",
+        exclusive = true,
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
+    pub(crate) print_policy: Option<String>,
 
     /// table, csv or jsonl [default: by --output]
     ///
@@ -82,4 +88,4 @@ const EXAMPLES: &str = "\
 Examples:
   attn-fiqa gate enrol photos/ --largest
   attn-fiqa gate policy.toml photos/ --output gate.csv --html refused.html
-  attn-fiqa gate enrol --print-policy > policy.toml";
+  attn-fiqa gate --print-policy enrol > policy.toml";

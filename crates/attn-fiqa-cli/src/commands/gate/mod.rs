@@ -21,12 +21,13 @@ use page::Page;
 use rows::{Judged, Rows};
 
 pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
-    if args.print_policy {
-        return print_policy(&args.policy);
+    if let Some(name) = &args.print_policy {
+        return print_policy(name);
     }
     args.input.refuse_as_output(args.output.as_deref())?;
     args.input.refuse_as_output(args.html.as_deref())?;
-    let policy = read_policy(&args.policy)?;
+    let policy_name = args.policy.as_deref().unwrap_or_default();
+    let policy = read_policy(policy_name)?;
     let session = Session::open(&args.model, run, &[], false)?;
     let map = session.engine.quality_map();
     if map.is_none() && policy.rule(Subject::Quality).is_some() {
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     })?;
     rows.finish()?;
     if let Some(page) = page {
-        page.finish(&args.policy, counts)?;
+        page.finish(policy_name, counts)?;
     }
     summary.finish();
     let [accepted, retake, rejected] = counts;

@@ -77,7 +77,9 @@ impl File {
             // Asked for again each time, and answered by 304.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
-        response.headers_mut().extend(fields);
+        for (name, value) in fields {
+            response.headers_mut().insert(name, value);
+        }
         response.headers_mut().insert("permissions-policy", HeaderValue::from_static(PERMISSIONS));
         if let Ok(tag) = HeaderValue::from_str(tag) {
             response.headers_mut().insert(header::ETAG, tag);

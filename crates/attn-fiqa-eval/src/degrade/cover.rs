@@ -34,3 +34,33 @@ pub fn cover_region(crop: &Crop, region: FaceRegion, seed: u64) -> Crop {
     }
     Crop::from_rgb(crop.side(), rgb).expect("as many pixels as the crop had: this is a bug")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cover_stays_on_its_region() {
+        for side in [112, 224] {
+            let grey = Crop::from_rgb(side, vec![128; side * side * 3]).expect("a crop");
+            let unit = side as f64 / NOMINAL_SIDE;
+            for region in FaceRegion::ALL {
+                let covered = cover_region(&grey, region, 9);
+                assert_eq!(covered, cover_region(&grey, region, 9));
+                assert_ne!(covered, cover_region(&grey, region, 10));
+                let [left, top, right, bottom] = region.bounds().map(|edge| edge * unit);
+                let (within, mut changed) = (SCATTER * unit, 0.0);
+                for (index, pixel) in covered.rgb().chunks_exact(3).enumerate() {
+                    let (x, y) = ((index % side) as f64, (index / side) as f64);
+                    if pixel != [128; 3] {
+                        changed += 1.0;
+                        assert!(x >= left - within && x < right + within, "{region}: {x}");
+                        assert!(y >= top - within && y < bottom + within, "{region}: {y}");
+                    }
+                }
+                let area = (right - left) * (bottom - top);
+                assert!(changed > 0.4 * area && changed < 1.8 * area, "{region}: {changed}");
+            }
+        }
+    }
+}

@@ -237,18 +237,108 @@ test('a picked face stands out among the others until it is picked again', async
   });
 });
 
+/** Changes every answer of the service before the page sees it. */
+async function change(page, edit) {
+  await page.route('**/v1/score*', async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    edit(body.images[0], body);
+    await route.fulfill({ response, json: body });
+  });
+}
+
+test('labels cover neither each other nor other faces, and shrink where there is no room', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await change(page, (image) => {
+      const [one] = image.faces;
+      // A row of close faces, a corner, and one that is as high as the photo.
+      const boxes = [[0, 0, 60, 512], [452, 0, 60, 60], ...Array.from({ length: 12 }, (_, n) => [90 + 30 * n, 250 + 8 * (n % 3), 22, 26])];
+      image.faces = boxes.map(([box_x, box_y, box_width, box_height], face) => ({ ...one, face, box_x, box_y, box_width, box_height }));
+    });
+    await choose(page, ASTRONAUT);
+    for (const width of [1280, 320]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.waitForTimeout(100);
+      const { frame, boxes } = await page.locator('.frame').evaluate((element) => {
+        const rect = (of) => {
+          const { left, top, right, bottom } = of.getBoundingClientRect();
+          return { left, top, right, bottom };
+        };
+        return {
+          frame: rect(element),
+          boxes: [...element.querySelectorAll('.box')].map((box) => {
+            const label = box.querySelector('.label');
+            return { box: rect(box), label: rect(label), compact: label.classList.contains('compact') };
+          }),
+        };
+      });
+      const overlap = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      for (const { label } of boxes) {
+        assert.ok(label.left >= frame.left - 1 && label.right <= frame.right + 1 && label.top >= frame.top - 1 && label.bottom <= frame.bottom + 1, JSON.stringify(label));
+      }
+      boxes.forEach((one, i) => boxes.forEach((other, j) => {
+        if (i === j || one.compact) return;
+        assert.ok(!overlap(one.label, other.box), `label ${i} on face ${j} at ${width}`);
+        assert.ok(other.compact || !overlap(one.label, other.label), `label ${i} on label ${j} at ${width}`);
+      }));
+      assert.ok(boxes.some(({ compact }) => compact) && boxes.some(({ compact }) => !compact));
+      const hidden = page.locator('.label.compact span').first();
+      assert.ok(await hidden.isHidden());
+    }
+    // What a small label leaves out is shown for a face that is picked.
+    const number = await page.locator('.label.compact i').first().textContent();
+    await page.locator('summary').click();
+    await page.getByRole('button', { name: `Face ${number}: show it in the photo` }).click();
+    assert.ok(await page.locator('.label.compact span').first().isVisible());
+  });
+});
+
+test('a face without a score says why', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await change(page, (image) => {
+      const failed = { face: 1, status: 'bad-landmarks', score: null, quality: -1, band: null, message: 'the landmarks are mirrored: check their order' };
+      image.faces.push({ ...image.faces[0], ...failed, map: null });
+    });
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.face').count(), 1);
+    await page.getByText('Face 2: The face found here cannot be aligned. The landmarks are mirrored: check their order.').waitFor();
+    assert.deepEqual(await qualities(page), [await page.locator('.figure b').textContent(), '–']);
+  });
+});
+
+test('a model without a calibration shows its score, and no band', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await change(page, (image, body) => {
+      body.model.calibration = null;
+      Object.assign(image.faces[0], { quality: null, band: null, match_probability: null, score: -0.873 });
+    });
+    await choose(page, ASTRONAUT, FACES[1]);
+    assert.equal(await page.locator('.figure').first().textContent(), '−0.87 score, without a quality scale');
+    assert.equal(await page.locator('.meaning').count(), 0);
+    assert.match(await page.locator('#summary').textContent(), /score −0\.87, quality unknown/);
+  });
+});
+
+test('a calibration by ranks claims no rate of recognition', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.meaning').count(), 1);
+    await page.getByRole('button', { name: 'Clear all' }).click();
+    await change(page, (image, body) => { body.model.calibration = 'attn-fiqa-quality-1:0123'; });
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.meaning').count(), 0);
+  });
+});
+
 test('causes are shown in words where the service gives them', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, FACES[1]);
     assert.equal(await page.locator('.causes').count(), 0);
     assert.equal(await page.getByRole('columnheader', { name: 'Main cause' }).count(), 0);
     await page.getByRole('button', { name: 'Clear all' }).click();
-    await page.route('**/v1/score*', async (route) => {
-      const response = await route.fetch();
-      const body = await response.json();
+    await change(page, (image) => {
       const causes = [{ cause: 'low_resolution', strength: 0.4 }, { cause: 'blur', strength: 0.9 }];
-      Object.assign(body.images[0].faces[0], { causes, main_cause: 'blur' });
-      await route.fulfill({ response, json: body });
+      Object.assign(image.faces[0], { causes, main_cause: 'blur' });
     });
     await choose(page, FACES[1]);
     assert.equal(await page.locator('.causes').textContent(), 'Costs quality: blur (strong), low resolution (moderate)');

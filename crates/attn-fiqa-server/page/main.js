@@ -1,7 +1,7 @@
 // The page: photos go in, their results come out.
 
 import { decimal, spoken } from './bands.js';
-import { bestFace, ranked, scored } from './best.js';
+import { bestFace, facesOf, ranked, scored } from './best.js';
 import { setUpCamera } from './camera.js';
 import { RequestError, score } from './client.js';
 import { byId } from './dom.js';
@@ -163,11 +163,12 @@ function say(place, text) {
 function summary() {
   const pending = photos.filter((photo) => photo.state !== 'done').length;
   if (pending > 0) return `Scoring ${plural(pending, 'photo')}…`;
-  const faces = photos.flatMap(scored);
+  const faces = photos.flatMap(facesOf);
   const parts = [`${plural(photos.length, 'photo')}, ${plural(faces.length, 'face')}.`];
   const [best] = ranked(photos);
   if (best && photos.length > 1) parts.push(`Best: ${best.name}, ${spoken(bestFace(best))}.`);
-  else if (faces.length === 1) parts.push(`${capital(spoken(faces[0]))}.`);
+  else if (faces.length > 1) parts.push(`Best face: ${bestFace(best).face + 1}, ${spoken(bestFace(best))}.`);
+  else if (best) parts.push(`${capital(spoken(bestFace(best)))}.`);
   const failed = photos.filter((photo) => photo.problem);
   if (failed.length === 1) parts.push(`${failed[0].name}: ${failed[0].problem.title}.`);
   else if (failed.length > 1) parts.push(`${failed.length} photos have no score.`);

@@ -45,6 +45,11 @@ export function problemOfImage(image) {
   return problemOfStatus(image.status, image.message ?? null);
 }
 
+/** The same for a face: one that was found but has no score. */
+export function problemOfFace(face) {
+  return typeof face.score === 'number' ? null : problemOfStatus(face.status, face.message ?? null);
+}
+
 function problemOfStatus(status, detail) {
   const [title, advice] = BY_STATUS[status] ?? [`No score (${status})`, null];
   // The service's message says what to do as well, except where it only repeats the title.

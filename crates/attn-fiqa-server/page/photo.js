@@ -1,13 +1,12 @@
 // One photo and its faces: a card.
 
 import { bandMeaning, decimal, qualityOf, spoken } from './bands.js';
-import { bestFace, scored } from './best.js';
+import { bestFace, facesOf, scored } from './best.js';
 import { causesInWords } from './causes.js';
 import { element, svgElement } from './dom.js';
+import { placeLabels } from './labels.js';
 import { mapImage } from './map.js';
-
-/** From this number of faces on, labels in the photo leave the band out for want of room. */
-const CROWD = 6;
+import { problemOfFace } from './messages.js';
 
 /** Faces that are listed at once; the others are a click away. */
 const LISTED = 5;
@@ -46,6 +45,7 @@ export class Card {
       element('div', { className: 'viewer' }, this.#frame),
       this.#body,
     );
+    new ResizeObserver(() => placeLabels(this.#boxes)).observe(this.#frame);
     this.update();
   }
 
@@ -59,6 +59,7 @@ export class Card {
     if (result !== this.#shown) {
       this.#shown = result;
       this.#boxes.replaceChildren(...scored(this.#photo).map((face) => this.#box(face)));
+      placeLabels(this.#boxes);
     }
   }
 
@@ -107,7 +108,7 @@ export class Card {
       return [element('p', { className: 'progress' },
         element('span', { className: 'spinner', 'aria-hidden': 'true' }), note)];
     }
-    const parts = this.#faceList();
+    const parts = [...this.#faceList(), ...this.#unscored()];
     if (this.root.classList.contains('not-shown')) {
       parts.push(element('p', { className: 'small', textContent: 'This browser cannot show this image format; the service can read it.' }));
     }
@@ -127,6 +128,7 @@ export class Card {
 
   #faceList() {
     const items = scored(this.#photo).map((face) => this.#listItem(face));
+    if (items.length === 0) return [];
     const list = (some) => element('ol', { className: 'face-list' }, ...some);
     if (items.length <= LISTED + 1) return [list(items)];
     return [
@@ -135,6 +137,13 @@ export class Card {
         element('summary', { textContent: `${items.length - LISTED} more faces` }),
         list(items.slice(LISTED))),
     ];
+  }
+
+  #unscored() {
+    return facesOf(this.#photo).filter(problemOfFace).map((face) => {
+      const { title, advice } = problemOfFace(face);
+      return element('p', { className: 'small', textContent: `Face ${face.face + 1}: ${title}. ${advice ?? ''}` });
+    });
   }
 
   #listItem(face) {
@@ -168,9 +177,10 @@ export class Card {
     const { width, height } = this.#photo.result;
     const quality = qualityOf(face);
     const figure = quality === null ? decimal(face.score, 2) : Math.round(quality);
-    const band = face.band && scored(this.#photo).length < CROWD ? ` ${face.band}` : '';
     const box = element('div', { className: `box ${face.band ?? ''}`, onclick: () => this.#pick(face.face) },
-      element('span', { className: 'label' }, element('i', { textContent: face.face + 1 }), `${figure}${band}`));
+      element('span', { className: 'label' },
+        element('i', { textContent: face.face + 1 }),
+        element('span', { textContent: [figure, face.band].filter(Boolean).join(' ') })));
     box.dataset.face = face.face;
     if (typeof face.box_x !== 'number') {
       // An aligned crop: the face is the whole image.
@@ -178,15 +188,11 @@ export class Card {
       return box;
     }
     // Coordinates are those of pixel centres.
-    const [left, top] = [(face.box_x + 0.5) / width, (face.box_y + 0.5) / height];
     const percent = (fraction) => `${100 * fraction}%`;
-    box.style.left = percent(left);
-    box.style.top = percent(top);
+    box.style.left = percent((face.box_x + 0.5) / width);
+    box.style.top = percent((face.box_y + 0.5) / height);
     box.style.width = percent(face.box_width / width);
     box.style.height = percent(face.box_height / height);
-    // The label lies where there is room for it.
-    box.classList.toggle('label-below', top < 0.12);
-    box.classList.toggle('label-left', left > 0.55);
     return box;
   }
 

@@ -26,7 +26,8 @@ export function toCsv(photos) {
     if (faces.length === 0) {
       return [{ path: name, status: result.status, quality: -1, message: result.message }];
     }
-    return faces.map((face) => ({ path: name, ...shortened(face) }));
+    const message = (face) => face.message || result.message;
+    return faces.map((face) => ({ path: name, ...shortened(face), message: message(face) }));
   });
   const found = new Set(rows.flatMap(Object.keys));
   const columns = ['path', 'face', 'status', 'score', 'quality', ...found].filter(

@@ -102,16 +102,18 @@ export class Card {
   }
 
   #bodyParts() {
-    const { state, note, problem } = this.#photo;
+    const { state, note, problem, result } = this.#photo;
     if (problem) return [this.#problem(problem)];
     if (state !== 'done') {
       return [element('p', { className: 'progress' },
         element('span', { className: 'spinner', 'aria-hidden': 'true' }), note)];
     }
     const parts = [...this.#faceList(), ...this.#unscored()];
-    if (this.root.classList.contains('not-shown')) {
-      parts.push(element('p', { className: 'small', textContent: 'This browser cannot show this image format; the service can read it.' }));
-    }
+    const notes = [
+      result?.message,
+      this.root.classList.contains('not-shown') && 'This browser cannot show this image format; the service can read it.',
+    ];
+    parts.push(...notes.filter(Boolean).map((text) => element('p', { className: 'small', textContent: text })));
     return parts;
   }
 
@@ -169,8 +171,8 @@ export class Card {
         figure,
         quality === null ? null : meter(quality),
         meaning ? element('p', { className: 'meaning', textContent: meaning }) : null,
-        causes ? element('p', { className: 'causes', textContent: `Costs quality: ${causes}` }) : null,
-        face.message ? element('p', { className: 'small', textContent: face.message }) : null));
+        element('p', { className: 'small', textContent: measures(face) }),
+        causes ? element('p', { className: 'causes', textContent: `Costs quality: ${causes}` }) : null));
   }
 
   #box(face) {
@@ -206,6 +208,13 @@ export class Card {
       button.setAttribute('aria-pressed', String(button.dataset.face === picked));
     }
   }
+}
+
+/** Size and pose of a face, or an empty text for an aligned crop, which has none. */
+function measures(face) {
+  if (typeof face.inter_eye_distance !== 'number') return '';
+  const [yaw, roll] = [decimal(face.yaw, 0), decimal(face.roll, 0)];
+  return `Eyes ${decimal(face.inter_eye_distance, 0)} px apart, yaw ${yaw}°, roll ${roll}°`;
 }
 
 function meter(quality) {

@@ -31,7 +31,7 @@ function numeric(name, digits, of, first = 'descending') {
 }
 
 function note({ photo, face }) {
-  if (face) return problemOfFace(face)?.title ?? (face.message || null);
+  if (face) return problemOfFace(face)?.title ?? (face.message || photo.result.message || null);
   return photo.problem?.title ?? (photo.note || null);
 }
 

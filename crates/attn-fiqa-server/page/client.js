@@ -82,7 +82,13 @@ async function answer(response) {
 }
 
 function kindOf(status) {
-  const kinds = { 401: 'unauthorized', 413: 'too-large', 415: 'unsupported', 429: 'busy', 503: 'busy' };
+  const kinds = {
+    401: 'unauthorized',
+    413: 'too-large',
+    415: 'unsupported',
+    429: 'busy',
+    503: 'busy',
+  };
   if (kinds[status]) return kinds[status];
   return status >= 400 && status < 500 ? 'refused' : 'failed';
 }
@@ -91,7 +97,9 @@ function kindOf(status) {
 function retryAfter(response) {
   const header = response.headers.get('retry-after');
   if (header === null) return null;
-  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  const seconds = /^\s*\d+\s*$/.test(header)
+    ? Number(header)
+    : (Date.parse(header) - Date.now()) / 1000;
   return Number.isFinite(seconds) ? Math.max(Math.ceil(seconds), 0) : null;
 }
 

@@ -31,7 +31,8 @@ export function placeLabels(container) {
       if (place) break;
     }
     // A number on another face is better than one on another number.
-    place ??= candidates.find((other) => !placed.some((label) => overlap(other, label))) ?? candidates[0];
+    place ??=
+      candidates.find((other) => !placed.some((label) => overlap(other, label))) ?? candidates[0];
     placed.push(place);
     box.label.style.left = `${place.left - box.rect.left - box.border}px`;
     box.label.style.top = `${place.top - box.rect.top - box.border}px`;

@@ -32,14 +32,18 @@ const EXAMPLES = ['example.jpg', 'example-dark.jpg', 'example-blurred.jpg'];
 let photos = [];
 let count = 0;
 let key = null;
+/** Whether the service has asked for a key since the last one was given. */
+let keyWanted = false;
 const queue = new Queue(MAX_REQUESTS);
 const table = new FaceTable();
 
 function add(files) {
   const room = MAX_PHOTOS - photos.length;
-  showProblem(files.length > room
-    ? `${MAX_PHOTOS} photos are the most here: ${files.length - room} were left out. For more, use the program (attn-fiqa score FOLDER).`
-    : null);
+  showProblem(
+    files.length > room
+      ? `${MAX_PHOTOS} photos are the most here: ${files.length - room} were left out. For more, use the program (attn-fiqa score FOLDER).`
+      : null,
+  );
   const added = files.slice(0, room).map(newPhoto);
   byId('photos').append(...added.map((photo) => photo.card.root));
   refresh();
@@ -47,8 +51,15 @@ function add(files) {
 
 function newPhoto(file) {
   const photo = {
-    name: uniqueName(file.name), file, url: URL.createObjectURL(file), abort: new AbortController(),
-    state: 'waiting', note: 'Waiting', result: null, model: null, problem: problemOfFile(file),
+    name: uniqueName(file.name),
+    file,
+    url: URL.createObjectURL(file),
+    abort: new AbortController(),
+    state: 'waiting',
+    note: 'Waiting',
+    result: null,
+    model: null,
+    problem: problemOfFile(file),
   };
   if (photo.problem) photo.state = 'done';
   photos.push(photo);
@@ -70,23 +81,35 @@ function uniqueName(name) {
 }
 
 function enqueue(photo) {
-  Object.assign(photo, { state: 'waiting', note: 'Waiting', problem: null, abort: new AbortController() });
+  Object.assign(photo, {
+    state: 'waiting',
+    note: 'Waiting',
+    problem: null,
+    abort: new AbortController(),
+  });
   queue.add(() => send(photo, photo.abort.signal));
 }
 
 async function send(photo, signal) {
   if (signal.aborted) return;
-  change(photo, { state: 'sending', note: 'Scoring' });
   try {
-    const onWait = (seconds, attempt, of) => change(photo, {
-      note: `The service is busy. Trying again in ${seconds} s (${attempt} of ${of})`,
-    });
+    // A photo is not sent only to be refused.
+    if (keyWanted) throw new RequestError('unauthorized');
+    change(photo, { state: 'sending', note: 'Scoring' });
+    const onWait = (seconds, attempt, of) =>
+      change(photo, {
+        note: `The service is busy. Trying again in ${seconds} s (${attempt} of ${of})`,
+      });
     const { model, image } = await score(photo.file, { key, signal, onWait });
     change(photo, { state: 'done', result: image, model, problem: problemOfImage(image) });
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof RequestError)) throw error;
-    change(photo, { state: 'done', problem: problemOfRequest(error), keyMissing: error.kind === 'unauthorized' });
+    change(photo, {
+      state: 'done',
+      problem: problemOfRequest(error),
+      keyMissing: error.kind === 'unauthorized',
+    });
     if (error.kind === 'unauthorized') askForKey();
   }
 }
@@ -144,7 +167,10 @@ function refresh() {
   for (const id of ['results', 'table-section']) byId(id).hidden = !any;
   const list = byId('photos');
   list.classList.toggle('single', photos.length === 1);
-  list.setAttribute('aria-busy', photos.some((photo) => photo.state !== 'done'));
+  list.setAttribute(
+    'aria-busy',
+    photos.some((photo) => photo.state !== 'done'),
+  );
   markBest();
   orderCards();
   drawMaps();
@@ -152,7 +178,9 @@ function refresh() {
   say(byId('summary'), summary());
   const model = photos.find((photo) => photo.model)?.model;
   byId('model').hidden = !model;
-  if (model) byId('model').textContent = `Model: ${[model.name, model.calibration].filter(Boolean).join(', calibration ')}`;
+  if (model)
+    byId('model').textContent =
+      `Model: ${[model.name, model.calibration].filter(Boolean).join(', calibration ')}`;
 }
 
 /** Sets a text that is announced, only where it is another one. */
@@ -167,7 +195,8 @@ function summary() {
   const parts = [`${plural(photos.length, 'photo')}, ${plural(faces.length, 'face')}.`];
   const [best] = ranked(photos);
   if (best && photos.length > 1) parts.push(`Best: ${best.name}, ${spoken(bestFace(best))}.`);
-  else if (faces.length > 1) parts.push(`Best face: ${bestFace(best).face + 1}, ${spoken(bestFace(best))}.`);
+  else if (faces.length > 1)
+    parts.push(`Best face: ${bestFace(best).face + 1}, ${spoken(bestFace(best))}.`);
   else if (best) parts.push(`${capital(spoken(bestFace(best)))}.`);
   const failed = photos.filter((photo) => photo.problem);
   if (failed.length === 1) parts.push(`${failed[0].name}: ${failed[0].problem.title}.`);
@@ -232,6 +261,7 @@ function showOpacity() {
 
 function askForKey() {
   const form = byId('key-form');
+  keyWanted = true;
   say(byId('key-problem'), key ? 'The service did not accept this key.' : '');
   if (form.hidden) {
     form.hidden = false;
@@ -242,6 +272,7 @@ function askForKey() {
 function takeKey(event) {
   event.preventDefault();
   key = byId('key').value.trim();
+  keyWanted = false;
   byId('key-form').hidden = true;
   byId('key').value = '';
   for (const photo of photos.filter((photo) => photo.keyMissing)) {
@@ -255,11 +286,13 @@ function takeKey(event) {
 
 async function addExamples() {
   try {
-    const files = await Promise.all(EXAMPLES.map(async (name) => {
-      const response = await fetch(name);
-      if (!response.ok) throw new Error(`${name}: ${response.status}`);
-      return new File([await response.blob()], name, { type: 'image/jpeg' });
-    }));
+    const files = await Promise.all(
+      EXAMPLES.map(async (name) => {
+        const response = await fetch(name);
+        if (!response.ok) throw new Error(`${name}: ${response.status}`);
+        return new File([await response.blob()], name, { type: 'image/jpeg' });
+      }),
+    );
     add(files);
   } catch {
     showProblem('The examples could not be loaded: the service cannot be reached.');

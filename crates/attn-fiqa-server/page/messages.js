@@ -74,5 +74,8 @@ export function problemOfRequest(error) {
 /** The same for a file that the browser says is no image, which is not sent. */
 export function problemOfFile(file) {
   if (!file.type || file.type.startsWith('image/')) return null;
-  return problemOfStatus('not-an-image', `the file is of type ${file.type}: use JPEG, PNG, WebP or another image format`);
+  return problemOfStatus(
+    'not-an-image',
+    `the file is of type ${file.type}: use JPEG, PNG, WebP or another image format`,
+  );
 }

@@ -11,17 +11,31 @@ import { problemOfFace } from './messages.js';
  * a column is sorted by, `null` always last; `show` is the cell's text or element.
  */
 const COLUMNS = [
-  { name: 'Photo', value: ({ photo }) => photo.name.toLowerCase(), show: ({ photo }) => element('a', { href: `#${photo.card.root.id}`, textContent: photo.name }) },
+  {
+    name: 'Photo',
+    value: ({ photo }) => photo.name.toLowerCase(),
+    show: ({ photo }) => element('a', { href: `#${photo.card.root.id}`, textContent: photo.name }),
+  },
   numeric('Face', 0, (face) => face.face + 1, 'ascending'),
   numeric('Quality', 0, qualityOf),
-  { name: 'Band', value: ({ face }) => face && qualityOf(face), show: ({ face }) => face?.band ?? '–', first: 'descending' },
+  {
+    name: 'Band',
+    value: ({ face }) => face && qualityOf(face),
+    show: ({ face }) => face?.band ?? '–',
+    first: 'descending',
+  },
   numeric('Score', 3, (face) => face.score),
   numeric('Match probability', 3, (face) => face.match_probability),
   numeric('Inter-eye distance,\u00a0px', 1, (face) => face.inter_eye_distance),
   numeric('Yaw,\u00a0°', 0, (face) => face.yaw),
   numeric('Roll,\u00a0°', 0, (face) => face.roll),
   numeric('Detection score', 2, (face) => face.detection_score),
-  { name: 'Main cause', value: ({ face }) => face && mainCause(face), show: ({ face }) => (face && mainCause(face)) ?? '–', optional: true },
+  {
+    name: 'Main cause',
+    value: ({ face }) => face && mainCause(face),
+    show: ({ face }) => (face && mainCause(face)) ?? '–',
+    optional: true,
+  },
   { name: 'Note', value: note, show: (row) => note(row) ?? '' },
 ];
 
@@ -61,7 +75,9 @@ export class FaceTable {
   /** Leaves optional columns out that no row has a value for. */
   #chooseColumns() {
     const rows = this.#rows();
-    const columns = COLUMNS.filter((column) => !column.optional || rows.some((row) => column.value(row) !== null));
+    const columns = COLUMNS.filter(
+      (column) => !column.optional || rows.some((row) => column.value(row) !== null),
+    );
     if (columns.length === this.#columns.length) return;
     this.#columns = columns;
     if (!columns.includes(this.#sorted)) this.#sorted = null;
@@ -70,8 +86,12 @@ export class FaceTable {
   }
 
   #header(column) {
-    const button = element('button', { type: 'button', onclick: () => this.#sortBy(column) },
-      column.name, element('span', { className: 'arrow', 'aria-hidden': 'true' }));
+    const button = element(
+      'button',
+      { type: 'button', onclick: () => this.#sortBy(column) },
+      column.name,
+      element('span', { className: 'arrow', 'aria-hidden': 'true' }),
+    );
     return element('th', { scope: 'col', className: column.number ? 'number' : '' }, button);
   }
 

@@ -90,7 +90,7 @@ function meter(quality) {
 function measures(face) {
   if (typeof face.inter_eye_distance !== 'number') return null;
   const [yaw, roll] = [decimal(face.yaw, 0), decimal(face.roll, 0)];
-  return `Eyes ${decimal(face.inter_eye_distance, 0)} px apart, yaw ${yaw}°, roll ${roll}°`;
+  return `Eyes ${decimal(face.inter_eye_distance, 0)} px apart, yaw\u00a0${yaw}°, roll\u00a0${roll}°`;
 }
 
 function line(className, text) {

@@ -36,7 +36,6 @@ export class Card {
     this.#image = element('img', {
       src: photo.url,
       alt: '',
-      decoding: 'async',
       onload: () => this.#fit(),
       onerror: () => this.#hideImage(),
     });

@@ -65,6 +65,8 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
         Command::Detect(args) => commands::detect::run(args, run),
         Command::Crop(args) => commands::crop::run(args, run),
         Command::Embed(args) => commands::embed::run(args, run),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(args, run),
         Command::Edc(args) => commands::edc::run(args),
         Command::Verify(args) => commands::verify::run(args),
         Command::Advise(args) => commands::advise::run(args),

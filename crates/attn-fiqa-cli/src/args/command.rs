@@ -7,9 +7,15 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 use super::{Cli, config};
 
+const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
+    &["score", "best", "map", "detect", "crop", "embed", "serve"]
+} else {
+    &["score", "best", "map", "detect", "crop", "embed"]
+};
+
 /// The commands by what they are for, in the order of the help.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Everyday", &["score", "best", "map", "detect", "crop", "embed"]),
+    ("Everyday", EVERYDAY),
     (
         "Evaluation",
         &["edc", "verify", "advise", "groups", "benchmark", "report", "degrade", "validate"],
@@ -67,7 +73,15 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         }
     }
     let matches = command.get_matches_from(args);
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    #[allow(unused_mut, reason = "only `serve` prints its configuration")]
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    #[cfg(feature = "serve")]
+    if let (super::Command::Serve(args), Some((_, matches))) =
+        (&mut cli.command, matches.subcommand())
+    {
+        args.configuration = config::describe(matches);
+    }
+    Ok(cli)
 }
 
 /// The value of an option that decides how the others are read.

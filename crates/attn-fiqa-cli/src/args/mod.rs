@@ -19,6 +19,8 @@ mod model;
 mod numbers;
 mod run;
 mod score;
+#[cfg(feature = "serve")]
+mod serve;
 mod shell;
 mod validate;
 mod video;
@@ -45,6 +47,8 @@ pub(crate) use method::QualityName;
 pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
 pub(crate) use run::{LogFormat, RunOptions};
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
+#[cfg(feature = "serve")]
+pub(crate) use serve::ServeArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use validate::ValidateArgs;
 pub(crate) use video::VideoArgs;
@@ -87,6 +91,9 @@ pub(crate) enum Command {
     Crop(CropArgs),
     /// Compute recognition embeddings of faces
     Embed(EmbedArgs),
+    /// Serve scores over HTTP, with a page to try them
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     /// Error-versus-discard curves and their area (EDC, pAUC)
     Edc(EdcArgs),
     /// Verification accuracy, EER, and FNMR at given FMRs

@@ -17,6 +17,8 @@ pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod score;
 mod scorers;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 mod session;
 pub(crate) mod shell;
 pub(crate) mod validate;

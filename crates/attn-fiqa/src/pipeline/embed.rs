@@ -42,8 +42,9 @@ use crate::threads::Threads;
 ///     &faces,
 ///     &stream,
 ///     |crop| {
-///         let embedding = Some(network.embed(crop)?);
-///         Ok(Assessment { embedding, ..Assessment::default() })
+///         let mut assessment = Assessment::default();
+///         assessment.embedding = Some(network.embed(crop)?);
+///         Ok(assessment)
 ///     },
 ///     |row| Ok::<(), std::io::Error>(println!("{}", row.path)),
 /// )?;

@@ -24,6 +24,13 @@ pub struct ScoredImage {
     pub faces: Result<Vec<ScoredFace>, Failure>,
 }
 
+impl ScoredImage {
+    /// An image that was given up before it was decoded.
+    pub fn failed(failure: Failure) -> Self {
+        Self { size: None, notes: Vec::new(), photo: None, faces: Err(failure) }
+    }
+}
+
 /// One face of an image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

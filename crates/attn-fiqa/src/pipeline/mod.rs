@@ -50,6 +50,10 @@ use memory::Budget;
 use prepare::{Given, Prepared, prepare};
 use score::ScoreSource;
 
+/// An image on its way to the network: decoded, its faces found and cropped, or the failure that
+/// ended its way. Made by [`FacePipeline::prepare_image`].
+pub struct PreparedImage(Prepared);
+
 /// An engine, a source of faces, and what to compute for them. `Send + Sync`; built once, it
 /// serves many threads.
 ///
@@ -170,6 +174,22 @@ impl FacePipeline {
             self.score_prepared(vec![prepared])
         });
         images.pop().expect("one answer per image: this is a bug")
+    }
+
+    /// The first half of [`FacePipeline::score`]: decodes one image, finds its faces and crops
+    /// them, for [`FacePipeline::score_prepared_images`]. With the two a program that has a queue
+    /// prepares images while others are scored, and batches the crops of several.
+    pub fn prepare_image(&self, image: impl Into<ImageData>) -> PreparedImage {
+        let image = image.into();
+        self.engine.install(|| PreparedImage(self.prepare(Ok(image), Given::Nothing)))
+    }
+
+    /// The second half of [`FacePipeline::score`] for any number of images at once, in their
+    /// order: the crops of all of them go through the network together. The images may come from
+    /// other pipelines of the same engine; what is computed is what this one's options request.
+    pub fn score_prepared_images(&self, images: Vec<PreparedImage>) -> Vec<ScoredImage> {
+        let images = images.into_iter().map(|PreparedImage(prepared)| prepared).collect();
+        self.engine.install(|| self.score_prepared(images))
     }
 
     /// Aligned crops to assessments, in the order of the crops. Scores of

@@ -109,11 +109,22 @@ impl From<Method> for ScoreOptions {
 
 /// Where one of a face's scores comes from.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Scorer {
     /// A method of the request.
     Method(Method),
     /// Something that needs no Vision Transformer. NaN where a face has none.
     Measure(Measure),
+}
+
+impl Scorer {
+    /// Its name in a heading: the method's or the measure's.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Method(method) => method.to_string(),
+            Self::Measure(measure) => measure.name().to_owned(),
+        }
+    }
 }
 
 /// How a stream of images is worked through.

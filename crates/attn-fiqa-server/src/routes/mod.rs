@@ -1,0 +1,79 @@
+//! What is where.
+
+mod best;
+mod compreface;
+mod map;
+mod ofiq;
+mod openapi;
+mod page;
+mod probes;
+mod score;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::error::ApiError;
+use crate::observe;
+use crate::service::Shared;
+
+/// Every route that is not a file of the page, for logs and counts.
+const ROUTES: [&str; 11] = [
+    score::PATH,
+    map::PATH,
+    best::PATH,
+    ofiq::SCALAR,
+    ofiq::VECTOR,
+    compreface::PATH,
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+];
+
+/// The name of a path in logs and counts: `-` for one that a client made up.
+pub(crate) fn name_of(path: &str) -> &'static str {
+    let files = page::FILES.iter().map(|file| file.path);
+    ROUTES.into_iter().chain(files).find(|known| *known == path).unwrap_or("-")
+}
+
+/// All routes, with everything that happens to a request on its way.
+pub(crate) fn router(shared: &Arc<Shared>) -> Router {
+    let scoring = Router::new()
+        .route(score::PATH, post(score::score))
+        .route(map::PATH, post(map::map))
+        .route(best::PATH, post(best::best))
+        .route(ofiq::SCALAR, post(ofiq::scalar_quality))
+        .route(ofiq::VECTOR, post(ofiq::vector_quality))
+        .route(compreface::PATH, post(compreface::detect))
+        .route_layer(from_fn_with_state(Arc::clone(shared), observe::authorize));
+    let mut router = scoring
+        .route("/healthz", get(probes::alive))
+        .route("/readyz", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
+        .route("/openapi.json", get(openapi::document));
+    for file in page::FILES {
+        router = router.route(file.path, get(move |headers| async move { file.serve(&headers) }));
+    }
+    let router = router
+        .fallback(async || ApiError::unknown_path())
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::internal().into_response() }))
+        .layer(from_fn_with_state(Arc::clone(shared), observe::observe))
+        .with_state(Arc::clone(shared));
+    // Checked when the service was built.
+    match observe::cors(&shared.options.cors_origins) {
+        Ok(Some(cors)) => router.layer(cors),
+        Ok(None) | Err(_) => router,
+    }
+}
+
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::wrong_method(method.as_str())
+}

@@ -272,6 +272,7 @@ test('reduced motion is respected', async () => {
 
 test('the page is sent under a strict policy and uses nothing inline', async () => {
   const response = await fetch(service.url);
+  assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
   const policy = response.headers.get('content-security-policy');
   for (const directive of [
     "default-src 'none'",

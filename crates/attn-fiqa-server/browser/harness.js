@@ -114,6 +114,8 @@ export async function withPage(browser, url, act, options = {}) {
   });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
+  // From the start, since a chooser that opens before anybody listens is lost.
+  page.on('filechooser', () => {});
   page.on('pageerror', (error) => wrong.push(`error: ${error.stack}`));
   page.on('console', (message) => {
     // The browser itself reports every answer of 400 and more, which some tests ask for.

@@ -212,6 +212,26 @@ test('a key is asked for, refused when wrong, and used for all photos when right
   }
 });
 
+test('a refusal of an older key that comes late does not count', async () => {
+  await withPage(browser, service.url, async (page) => {
+    const held = [];
+    await page.route('**/v1/score*', (route) => {
+      if (route.request().headers()['x-api-key'] === 'new') return route.continue();
+      const refuse = () => route.fulfill({ status: 401, json: { error: { message: 'no key' } } });
+      held.push(refuse);
+      return held.length === 1 ? refuse() : undefined;
+    });
+    await page.setInputFiles('#files', [ASTRONAUT, repositoryFile('examples/faces/blur-3.png')]);
+    await page.getByLabel('API key', { exact: true }).fill('new');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.face').length === 1);
+    await held[1]();
+    await settled(page);
+    assert.equal(await page.locator('.face').count(), 2);
+    assert.ok(await page.locator('#key-form').isHidden());
+  });
+});
+
 test('a service that is gone', async () => {
   const short = await startService();
   await withPage(browser, short.url, async (page) => {

@@ -136,7 +136,7 @@ test('the results are copied as JSON', async () => {
 });
 
 test('the results are copied as the CSV that the command line writes', async () => {
-  const columns = 'band,match_probability,landmarks';
+  const columns = 'band,match_probability,landmarks,size';
   const { stdout } = await promisify(execFile)(program(), [
     'score',
     ASTRONAUT,

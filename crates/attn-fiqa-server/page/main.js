@@ -85,6 +85,7 @@ function enqueue(photo) {
     state: 'waiting',
     note: 'Waiting',
     problem: null,
+    keyMissing: false,
     abort: new AbortController(),
   });
   queue.add(() => send(photo, photo.abort.signal));
@@ -92,6 +93,7 @@ function enqueue(photo) {
 
 async function send(photo, signal) {
   if (signal.aborted) return;
+  const usedKey = key;
   try {
     // A photo is not sent only to be refused.
     if (keyWanted) throw new RequestError('unauthorized');
@@ -100,17 +102,19 @@ async function send(photo, signal) {
       change(photo, {
         note: `The service is busy. Trying again in ${seconds} s (${attempt} of ${of})`,
       });
-    const { model, image } = await score(photo.file, { key, signal, onWait });
+    const { model, image } = await score(photo.file, { key: usedKey, signal, onWait });
     change(photo, { state: 'done', result: image, model, problem: problemOfImage(image) });
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof RequestError)) throw error;
-    change(photo, {
-      state: 'done',
-      problem: problemOfRequest(error),
-      keyMissing: error.kind === 'unauthorized',
-    });
-    if (error.kind === 'unauthorized') askForKey();
+    const unauthorized = error.kind === 'unauthorized';
+    if (unauthorized && usedKey !== key) {
+      // Another key was given in the meantime.
+      enqueue(photo);
+      return;
+    }
+    change(photo, { state: 'done', problem: problemOfRequest(error), keyMissing: unauthorized });
+    if (unauthorized) askForKey();
   }
 }
 
@@ -276,7 +280,6 @@ function takeKey(event) {
   byId('key-form').hidden = true;
   byId('key').value = '';
   for (const photo of photos.filter((photo) => photo.keyMissing)) {
-    photo.keyMissing = false;
     enqueue(photo);
     photo.card.update();
   }

@@ -131,6 +131,42 @@ test('a busy service is asked again after the time that it names', async () => {
   });
 });
 
+test('photos for which a small queue has no room are scored in the end', async () => {
+  const small = await startService('--max-queue', '1');
+  try {
+    await withPage(browser, small.url, async (page) => {
+      let refused = 0;
+      page.on('response', (response) => {
+        refused += response.status() === 429;
+      });
+      const files = Array.from({ length: 8 }, () => ASTRONAUT);
+      await choose(page, ...files);
+      assert.equal(await page.locator('.face').count(), files.length);
+      assert.ok(refused > 0, 'the queue was never full');
+    });
+  } finally {
+    await small.stop();
+  }
+});
+
+test('a photo that is larger than the service takes', async () => {
+  const small = await startService('--max-body', '100K');
+  try {
+    await withPage(browser, small.url, async (page) => {
+      // Refused at once, although a browser sends on.
+      for (const size of [2e5, 5e6]) {
+        const name = `${size}.png`;
+        await choose(page, { name, mimeType: 'image/png', buffer: Buffer.alloc(size) });
+        assert.match(await problem(page, name).textContent(), /^This photo is too large/);
+      }
+      await choose(page, repositoryFile('examples/faces/blur-3.png'));
+      assert.equal(await page.locator('.face').count(), 1);
+    });
+  } finally {
+    await small.stop();
+  }
+});
+
 test('a service that stays busy is given up after five repetitions, until a person asks', async () => {
   await withPage(browser, service.url, async (page) => {
     let asked = 0;
@@ -246,8 +282,13 @@ test('a service that is gone', async () => {
 
 test('a connection that is cut while the service lives', async () => {
   await withPage(browser, service.url, async (page) => {
-    await page.route('**/v1/score*', (route) => route.abort('connectionreset'));
+    let asked = 0;
+    await page.route('**/v1/score*', (route) => {
+      asked += 1;
+      return route.abort('connectionreset');
+    });
     await choose(page, ASTRONAUT);
+    assert.equal(asked, 3);
     assert.match(
       await problem(page, 'astronaut.png').textContent(),
       /^The service stopped receiving this photo.*too large/,

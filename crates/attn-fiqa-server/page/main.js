@@ -19,6 +19,9 @@ const MAX_PHOTOS = 200;
 /** Requests at a time, so that one page leaves room for others. */
 const MAX_REQUESTS = 2;
 
+/** Why a request is repeated. */
+const REASONS = { busy: 'The service is busy.', 'cut-off': 'The connection was cut.' };
+
 /** Milliseconds in which changes are gathered. */
 const REFRESH_DELAY = 40;
 
@@ -98,9 +101,9 @@ async function send(photo, signal) {
     // A photo is not sent only to be refused.
     if (keyWanted) throw new RequestError('unauthorized');
     change(photo, { state: 'sending', note: 'Scoring' });
-    const onWait = (seconds, attempt, of) =>
+    const onWait = (reason, seconds, attempt, of) =>
       change(photo, {
-        note: `The service is busy. Trying again in ${seconds} s (${attempt} of ${of})`,
+        note: `${REASONS[reason]} Trying again in ${seconds} s (${attempt} of ${of})`,
       });
     const { model, image } = await score(photo.file, { key: usedKey, signal, onWait });
     change(photo, { state: 'done', result: image, model, problem: problemOfImage(image) });

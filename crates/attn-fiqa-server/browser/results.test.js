@@ -236,7 +236,7 @@ test('the map lies over the face, as opaque as the slider says', async () => {
     await choose(page, ASTRONAUT);
     const [face] = (await (await answered).json()).images[0].faces;
     const frame = page.locator('.frame');
-    const slider = page.getByLabel('Map over the faces');
+    const slider = page.getByLabel('Map opacity');
     // The template's left eye (ArcFace) lies on the left eye of the photo.
     const matrix = fromCrop(face.crop_transform);
     const [u, v] = [38.2946 + 0.5, 51.6963 + 0.5];

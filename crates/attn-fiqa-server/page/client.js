@@ -5,7 +5,7 @@ const COLUMNS = 'band,landmarks,size,map,match_probability';
 
 /**
  * How often a request is repeated that was refused for load, or cut off: a busy service may close
- * a connection before the photo is sent, and then no browser shows what it answered.
+ * a connection before the photo is sent, and then a browser may not see what it answered.
  */
 const MAX_RETRIES = { busy: 5, 'cut-off': 2 };
 

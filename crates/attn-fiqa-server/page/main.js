@@ -25,6 +25,10 @@ const REASONS = { busy: 'The service is busy.', 'cut-off': 'The connection was c
 /** Milliseconds in which changes are gathered. */
 const REFRESH_DELAY = 40;
 
+/**
+ * NASA's portrait of Eileen Collins (public domain, see examples/README.md): as it is, with 6 % of
+ * the light, and blurred by a Gaussian of 4 pixels.
+ */
 const EXAMPLES = ['example.jpg', 'example-dark.jpg', 'example-blurred.jpg'];
 
 /**

@@ -27,6 +27,14 @@ export function gradientPng(width, height) {
   ]);
 }
 
+/** A PPM of one grey: an image format that browsers do not show. */
+export function greyPpm(width, height) {
+  return Buffer.concat([
+    Buffer.from(`P6 ${width} ${height} 255\n`),
+    Buffer.alloc(3 * width * height, 128),
+  ]);
+}
+
 function chunk(type, data) {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   const framed = Buffer.alloc(body.length + 8);

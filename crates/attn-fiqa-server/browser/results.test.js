@@ -14,7 +14,7 @@ import {
   startService,
   withPage,
 } from './harness.js';
-import { withOrientation } from './images.js';
+import { greyPpm, withOrientation } from './images.js';
 
 const FACES = ['astronaut.png', 'blur-4.png', 'noise-3.png', 'dark-3.png'].map((name) =>
   repositoryFile(`examples/faces/${name}`),
@@ -324,6 +324,29 @@ test('an aligned crop is one face that fills the image', async () => {
       await page.locator('.maps image').getAttribute('transform'),
       'matrix(1 0 0 1 0 0)',
     );
+  });
+});
+
+test('a format that only the service can read is scored, and the page says that it cannot show it', async () => {
+  await withPage(browser, service.url, async (page) => {
+    // Of the size of an aligned crop, which is scored without a search for faces.
+    const buffer = greyPpm(112, 112);
+    await choose(
+      page,
+      { name: 'typed.ppm', mimeType: 'image/x-portable-pixmap', buffer },
+      { name: 'untyped.ppm', mimeType: '', buffer },
+    );
+    assert.equal(await page.locator('.face').count(), 2);
+    await page.getByText('This browser cannot show this image format').nth(1).waitFor();
+    assert.equal(
+      await page
+        .locator('.frame img')
+        .first()
+        .evaluate((image) => getComputedStyle(image).visibility),
+      'hidden',
+    );
+    const { width, height } = await page.locator('.frame').first().boundingBox();
+    assert.ok(width > 100 && Math.abs(width - height) < 1, `${width} × ${height}`);
   });
 });
 

@@ -2,7 +2,9 @@
 
 use crate::causes::Causes;
 use crate::components::Components;
+use crate::engine::Assessment;
 use crate::face::FaceInfo;
+use crate::score::QualityMap;
 
 /// What is known about a face and its image.
 #[derive(Debug, Clone, Default)]
@@ -18,4 +20,19 @@ pub struct Evidence {
     pub causes: Option<Causes>,
     /// Its component measures.
     pub components: Option<Components>,
+}
+
+impl Evidence {
+    /// Of a face that was scored first by the method of the quality map, in an image with
+    /// `faces` faces.
+    pub fn new(
+        assessment: &Assessment,
+        map: Option<&QualityMap>,
+        face: Option<FaceInfo>,
+        components: Option<Components>,
+        faces: usize,
+    ) -> Self {
+        let quality = map.zip(assessment.scores.first()).map(|(map, &score)| map.quality(score));
+        Self { quality, faces, face, causes: assessment.causes.clone(), components }
+    }
 }

@@ -155,6 +155,17 @@ impl Policy {
         self.rules.iter().find(|rule| rule.subject == subject)
     }
 
+    /// Whether a rule is about a component measure, for which
+    /// [`ScoreOptions::components`](crate::pipeline::ScoreOptions::components) must ask.
+    pub fn needs_components(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.subject, Subject::Component(_)))
+    }
+
+    /// The first rule about a cause, for which the model's calibration must have causes.
+    pub fn rule_about_cause(&self) -> Option<&Rule> {
+        self.rules.iter().find(|rule| matches!(rule.subject, Subject::Cause(_)))
+    }
+
     /// Applies every rule.
     pub fn judge(&self, evidence: &Evidence) -> Verdict {
         let causes = || {
@@ -175,6 +186,13 @@ impl Policy {
             }
         }
         Verdict::new(reasons, unchecked)
+    }
+}
+
+impl Default for Policy {
+    /// The built-in policy `enrol`.
+    fn default() -> Self {
+        Self::builtin("enrol").expect("a built-in policy: this is a bug")
     }
 }
 

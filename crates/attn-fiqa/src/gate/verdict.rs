@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::Subject;
 use crate::causes::FoundCause;
 use crate::status::{Failure, Status};
@@ -156,5 +158,70 @@ impl Verdict {
             }
         }
         advice
+    }
+}
+
+/// A verdict in JSON: `decision`, `reasons`, `advice`, `unchecked`.
+#[derive(Serialize)]
+struct VerdictRecord {
+    decision: &'static str,
+    reasons: Vec<ReasonRecord>,
+    advice: Vec<&'static str>,
+    unchecked: Vec<&'static str>,
+}
+
+/// A reason in JSON; of a failure its status as `rule`, and `text`.
+#[derive(Serialize)]
+struct ReasonRecord {
+    rule: &'static str,
+    found: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
+    decision: &'static str,
+    causes: Vec<&'static str>,
+    text: String,
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let reasons = match &self.failure {
+            Some(failure) => vec![ReasonRecord {
+                rule: failure.status.name(),
+                found: None,
+                min: None,
+                max: None,
+                decision: self.decision.name(),
+                causes: Vec::new(),
+                text: failure.to_string(),
+            }],
+            None => self.reasons.iter().map(ReasonRecord::new).collect(),
+        };
+        let record = VerdictRecord {
+            decision: self.decision.name(),
+            reasons,
+            advice: self.advice(),
+            unchecked: self.unchecked.iter().map(|subject| subject.name()).collect(),
+        };
+        record.serialize(serializer)
+    }
+}
+
+impl ReasonRecord {
+    fn new(reason: &Reason) -> Self {
+        let (min, max) = match reason.limit {
+            Limit::AtLeast(limit) => (Some(limit), None),
+            Limit::AtMost(limit) => (None, Some(limit)),
+        };
+        // Not the digits that a widened f32 has.
+        let short = |value: f64| (value * 1e4).round() / 1e4;
+        Self {
+            rule: reason.subject.name(),
+            found: reason.found.map(short),
+            min,
+            max,
+            decision: reason.decision.name(),
+            causes: reason.causes.iter().map(|found| found.cause.name()).collect(),
+            text: reason.to_string(),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
-use attn_fiqa::gate::{Decision, Evidence, Policy, Rule, Subject, Verdict};
+use attn_fiqa::gate::{Decision, Evidence, Policy, Subject, Verdict};
 use attn_fiqa::pipeline::{Row, ScoreOptions};
 use attn_fiqa::score::QualityMap;
 
@@ -38,8 +38,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     }
     let method = map.map_or_else(|| session.engine.default_method(), QualityMap::method);
     let causes = session.engine.cause_model().is_some();
-    let about_cause = |rule: &Rule| matches!(rule.subject, Subject::Cause(_));
-    if let Some(rule) = policy.rules.iter().find(|rule| about_cause(rule)).filter(|_| !causes) {
+    if let Some(rule) = policy.rule_about_cause().filter(|_| !causes) {
         anyhow::bail!(
             "the policy has a rule for '{}', and the model's calibration has no causes; \
              `attn-fiqa calibrate` fits them",
@@ -47,8 +46,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         );
     }
     let request = Request { received: args.html.is_some(), causes, ..Request::new(method) };
-    let measured = |rule: &Rule| matches!(rule.subject, Subject::Component(_));
-    let components = policy.rules.iter().any(measured);
+    let components = policy.needs_components();
     let options = ScoreOptions { components, best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
@@ -78,21 +76,15 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
 }
 
 fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> Judged {
-    let verdict = match &row.outcome {
-        Err(failure) => Verdict::of_failure(failure.clone()),
+    let (quality, verdict) = match &row.outcome {
+        Err(failure) => (None, Verdict::of_failure(failure.clone())),
         Ok(assessment) => {
-            let score = assessment.scores.first();
-            policy.judge(&Evidence {
-                quality: map.zip(score).map(|(map, &score)| map.quality(score)),
-                faces: row.faces_found,
-                face: row.face,
-                causes: assessment.causes.clone(),
-                components: row.components.clone(),
-            })
+            let (face, components) = (row.face, row.components.clone());
+            let evidence = Evidence::new(assessment, map, face, components, row.faces_found);
+            (evidence.quality, policy.judge(&evidence))
         }
     };
-    let score = row.outcome.as_ref().ok().and_then(|assessment| assessment.scores.first());
-    Judged { quality: map.zip(score).map(|(map, &score)| map.quality(score)), row, verdict }
+    Judged { row, quality, verdict }
 }
 
 /// A built-in policy by its name, or one in a file.

@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use attn_fiqa::gate::{Limit, Reason, Subject, Verdict};
+use attn_fiqa::gate::{Subject, Verdict};
 use attn_fiqa::pipeline::Row;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::args::GateFormat;
 use crate::output::{Destination, printable};
@@ -15,6 +15,16 @@ pub(super) struct Judged {
     pub(super) row: Row,
     pub(super) quality: Option<i8>,
     pub(super) verdict: Verdict,
+}
+
+/// A row in JSON.
+#[derive(Serialize)]
+struct RowRecord<'a> {
+    path: &'a str,
+    face: Option<usize>,
+    quality: Option<i8>,
+    #[serde(flatten)]
+    verdict: &'a Verdict,
 }
 
 /// Every column, in order.
@@ -83,15 +93,13 @@ impl Rows {
                 writer.flush()?;
             }
             Self::Jsonl(destination) => {
-                let object = json!({
-                    "path": row.path,
-                    "face": row.face.map(|face| face.index),
-                    "decision": verdict.decision.name(),
-                    "quality": quality,
-                    "reasons": reason_objects(verdict),
-                    "advice": verdict.advice(),
-                    "unchecked": names(&verdict.unchecked),
-                });
+                let object = RowRecord {
+                    path: &row.path,
+                    face: row.face.map(|face| face.index),
+                    quality: *quality,
+                    verdict,
+                };
+                let object = serde_json::to_string(&object)?;
                 writeln!(destination, "{object}")?;
                 destination.end_row()?;
             }
@@ -109,26 +117,4 @@ impl Rows {
 
 fn names(subjects: &[Subject]) -> Vec<&'static str> {
     subjects.iter().map(|subject| subject.name()).collect()
-}
-
-/// `rule`, `found`, `min` or `max`, and `text`; of a failure its status and `text`.
-fn reason_objects(verdict: &Verdict) -> Vec<Value> {
-    if let Some(failure) = &verdict.failure {
-        return vec![json!({ "rule": failure.status.name(), "text": failure.to_string() })];
-    }
-    let object = |reason: &Reason| {
-        let (key, limit) = match reason.limit {
-            Limit::AtLeast(limit) => ("min", limit),
-            Limit::AtMost(limit) => ("max", limit),
-        };
-        json!({
-            "rule": reason.subject.name(),
-            "found": reason.found,
-            key: limit,
-            "decision": reason.decision.name(),
-            "causes": reason.causes.iter().map(|found| found.cause.name()).collect::<Vec<_>>(),
-            "text": reason.to_string(),
-        })
-    };
-    verdict.reasons.iter().map(object).collect()
 }

@@ -58,6 +58,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, help_heading = "Service")]
     pub(crate) print_config: bool,
 
+    /// Ask the service that listens at --listen whether it is ready, and end: 0 if it is
+    ///
+    /// For the health check of a container, which has no other program.
+    #[arg(long, conflicts_with = "print_config", hide_short_help = true, help_heading = "Service")]
+    pub(crate) check: bool,
+
     /// Images in work or waiting, of all requests; beyond them 429
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_QUEUE", hide_env = true, help_heading = "Limits")]
     pub(crate) max_queue: u32,

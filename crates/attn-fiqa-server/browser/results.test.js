@@ -491,6 +491,26 @@ test('a model without a calibration shows its score, and no band', async () => {
   });
 });
 
+test('a model that gives no maps is asked for scores alone', async () => {
+  await withPage(browser, service.url, async (page) => {
+    const asked = [];
+    await page.route('**/v1/score*', (route) => {
+      const columns = new URL(route.request().url()).searchParams.get('columns').split(',');
+      asked.push(columns.includes('map'));
+      if (!columns.includes('map')) return route.continue();
+      const error = { status: 400, code: 'not-in-model', message: 'no maps' };
+      return route.fulfill({ status: 400, json: { error } });
+    });
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.face').count(), 1);
+    assert.equal(await page.locator('.maps image').count(), 0);
+    assert.ok(await page.locator('#map-control').isHidden());
+    await choose(page, FACES[1]);
+    // Once is enough.
+    assert.deepEqual(asked, [true, false, false]);
+  });
+});
+
 test('a calibration by ranks claims no rate of recognition', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ASTRONAUT);

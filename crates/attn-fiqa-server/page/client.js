@@ -1,7 +1,10 @@
 // One photo to the service and its answer back.
 
-/** Map and band are drawn; the rest is for the table and for copying. */
-const COLUMNS = 'band,landmarks,size,map,match_probability';
+/** For the labels, the table and copying. */
+const COLUMNS = 'band,landmarks,size,match_probability';
+
+/** Whether maps are asked for: until the service says that its model gives none. */
+let withMaps = true;
 
 /**
  * How often a request is repeated that was refused for load, or cut off: a busy service may close
@@ -15,13 +18,14 @@ const MAX_WAIT = 60;
 /**
  * Why there is no answer. `kind` is `unauthorized`, `busy`, `too-large`, `unsupported`, `refused`,
  * `failed`, `cut-off` or `gone`; `detail` is the service's own message and `retryAfter` the seconds
- * that it asks to wait, if there are any.
+ * that it asks to wait, if there are any, and `code` its name for the error.
  */
 export class RequestError extends Error {
-  constructor(kind, { detail = null, requestId = null, retryAfter = null } = {}) {
+  constructor(kind, { detail = null, code = null, requestId = null, retryAfter = null } = {}) {
     super(detail ?? kind);
     this.kind = kind;
     this.detail = detail;
+    this.code = code;
     this.requestId = requestId;
     this.retryAfter = retryAfter;
   }
@@ -37,9 +41,14 @@ export class RequestError extends Error {
 export async function score(file, { key, signal, onWait }) {
   const repeated = { busy: 0, 'cut-off': 0 };
   for (;;) {
+    const maps = withMaps;
     try {
-      return await answer(await send(file, key, signal));
+      return await answer(await send(file, maps, key, signal));
     } catch (error) {
+      if (error.code === 'not-in-model' && maps) {
+        withMaps = false;
+        continue;
+      }
       const most = MAX_RETRIES[error.kind] ?? 0;
       const attempt = (repeated[error.kind] ?? 0) + 1;
       const wait = error.retryAfter ?? 2 ** (attempt - 1);
@@ -51,10 +60,10 @@ export async function score(file, { key, signal, onWait }) {
   }
 }
 
-async function send(file, key, signal) {
+async function send(file, maps, key, signal) {
   const headers = { 'content-type': file.type || 'application/octet-stream' };
   if (key) headers['x-api-key'] = key;
-  const url = `v1/score?columns=${COLUMNS}`;
+  const url = `v1/score?columns=${COLUMNS}${maps ? ',map' : ''}`;
   try {
     return await fetch(url, { method: 'POST', body: file, headers, signal });
   } catch (error) {
@@ -86,6 +95,7 @@ async function answer(response) {
   if (image) return { model: body.model ?? null, image };
   throw new RequestError(kindOf(response.status), {
     detail: body.error?.message ?? null,
+    code: body.error?.code ?? null,
     requestId: body.request_id ?? null,
     retryAfter: retryAfter(response),
   });

@@ -55,7 +55,10 @@ async fn policies_are_the_services_own_or_named() {
     assert_eq!(decision("/v1/gate?policy=enrol").await, "accept");
     for path in ["/v1/gate?policy=other", "/v1/gate?polcy=enrol", "/v1/gate?strict=yes"] {
         let refused = service.post(path, "image/png", photo()).await;
-        assert_eq!((refused.status.as_u16(), refused.error_code().as_str()), (400, "invalid"));
+        assert_eq!(
+            (refused.status.as_u16(), refused.error_code().as_str()),
+            (400, "invalid-request")
+        );
     }
 }
 

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn classifiers_are_told_from_other_names() {
+    fn classifiers_are_distinguished_from_other_names() {
         for name in ["head.weight", "module.head.kernel", "kernel", "net.fc.bias"] {
             assert!(is_classifier(name), "{name}");
         }

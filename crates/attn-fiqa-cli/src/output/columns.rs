@@ -5,7 +5,7 @@ use attn_fiqa::causes::{FaceRegion, FoundCause};
 use attn_fiqa::components::{Component, Components};
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
-use attn_fiqa::pipeline::{FaceInfo, Row};
+use attn_fiqa::pipeline::{CropRow, FaceInfo, Row};
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, MatchProbability, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
@@ -59,6 +59,8 @@ enum What {
     Path,
     Face,
     Status,
+    /// The file that the face was written to.
+    File,
     Score(usize),
     Quality,
     Band,
@@ -184,6 +186,17 @@ impl Columns {
         Self { fields, scores: Vec::new(), map: false, about: Vec::new() }
     }
 
+    /// Of the manifest of crops, which can be read as a landmark file.
+    pub(crate) fn of_crops() -> Self {
+        let mut columns = Self::of_faces();
+        let file = [
+            field("file", Kind::Text, What::File),
+            field("crop_origin", Kind::Word, What::CropOrigin),
+        ];
+        columns.fields.splice(3..3, file);
+        columns
+    }
+
     /// The same of rows that came to be so.
     pub(crate) fn with_about(self, about: Vec<(&'static str, String)>) -> Self {
         Self { about, ..self }
@@ -246,6 +259,8 @@ pub(crate) struct Record {
     /// The path, and from an image's second row on `#` and the face's number.
     pub(crate) label: String,
     pub(crate) status: Status,
+    /// The file that the face was written to, or empty.
+    pub(crate) file: String,
     pub(crate) face: Option<FaceInfo>,
     pub(crate) scores: Option<Vec<f32>>,
     /// Of the first score, 0 to 100, or -1 where none could be computed; `None`
@@ -273,6 +288,7 @@ impl Record {
             label: path.clone(),
             path,
             status: Status::Ok,
+            file: String::new(),
             face: None,
             scores: None,
             quality: None,
@@ -304,6 +320,15 @@ impl Record {
         Self { face: Some(info), ..Self::new(path, None, notes) }
     }
 
+    /// A face that was cropped into a file, or an image without a face.
+    pub(crate) fn of_crop(row: CropRow, file: String) -> Self {
+        let record = Self { face: row.face, file, ..Self::new(row.path, None, &row.notes) };
+        match row.crop {
+            Ok(_) => record,
+            Err(failure) => record.failed(failure),
+        }
+    }
+
     /// The same with the quality of its first score.
     pub(crate) fn with_quality(self, map: Option<&QualityMap>) -> Self {
         let quality = map.map(|map| match &self.scores {
@@ -326,6 +351,7 @@ impl Record {
             What::Path => Cell::Text(&self.path),
             What::Face => Cell::Whole(self.face.map(|face| face.index as i64)),
             What::Status => Cell::Text(self.status.name()),
+            What::File => Cell::Text(&self.file),
             // A measure that this face does not have is NaN.
             What::Score(index) => {
                 let score = self.scores.as_ref().map(|scores| scores[index]);

@@ -88,7 +88,7 @@ fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> Judged {
 }
 
 /// A built-in policy by its name, or one in a file.
-fn read_policy(name: &str) -> anyhow::Result<Policy> {
+pub(super) fn read_policy(name: &str) -> anyhow::Result<Policy> {
     if let Some(policy) = Policy::builtin(name) {
         return Ok(policy);
     }

@@ -127,12 +127,12 @@ fn advice_becomes_a_policy() {
     let base =
         ["advise", "--pairs", "pairs.txt", "--quality", "scores.csv:quality", "--fmr", "0.5"];
     let with = |more: &[&str]| here.run(&[&base[..], more].concat());
-    with(&["--below", "50", "--policy", "policy.toml"]).ended_with(0);
+    with(&["--below", "50", "--write-policy", "policy.toml"]).ended_with(0);
     let text = here.read_text("policy.toml");
     assert!(text.starts_with("# By attn-fiqa advise: ") && text.contains("min = 50"), "{text}");
     let ran = here.run(&["gate", "policy.toml", "blur-1.png", "blur-5.png"]).ended_with(1);
     assert_eq!(ran.table().column("decision"), ["accept", "retake"]);
-    with(&["--below", "20,50", "--policy", "p.toml"]).refused_of("one threshold");
+    with(&["--below", "20,50", "--write-policy", "p.toml"]).refused_of("one threshold");
     here.write("raw.csv", "path,score,quality\na,1,1.5\nb,1,80\nc,1,10\nd,1,70\n");
     here.run(&[
         "advise",
@@ -144,7 +144,7 @@ fn advice_becomes_a_policy() {
         "0.5",
         "--below",
         "50",
-        "--policy",
+        "--write-policy",
         "p.toml",
     ])
     .refused_of("whole numbers from 0 to 100");

@@ -338,7 +338,7 @@ pub(crate) struct AdviseArgs {
     ///
     /// Needs one threshold (--reject or --below with one value) and qualities from 0 to 100.
     #[arg(long, value_name = "FILE.toml", help_heading = "Rejection")]
-    pub(crate) policy: Option<PathBuf>,
+    pub(crate) write_policy: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) bootstrap: BootstrapArgs,
@@ -348,7 +348,7 @@ const ADVISE_EXAMPLES: &str = "\
 Examples:
   attn-fiqa advise --pairs pairs.txt --embeddings embeddings.parquet --quality scores.csv
   attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --below 20,40,60
-  attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --reject 0.1 --policy policy.toml";
+  attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --reject 0.1 --write-policy policy.toml";
 
 impl AdviseArgs {
     /// What fixes the threshold.

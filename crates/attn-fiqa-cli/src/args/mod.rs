@@ -76,8 +76,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if every image was processed, 1 if som
 
 const EXAMPLES: &str = "\
 Examples:
-  attn-fiqa score photos/ --output scores.csv
-  attn-fiqa map photo.jpg --output maps/";
+  attn-fiqa score photos/ --output scores.csv";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

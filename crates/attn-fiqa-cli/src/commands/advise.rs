@@ -27,11 +27,11 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         [] => args.reject.iter().copied().map(Reject::Fraction).collect(),
         below => below.iter().copied().map(Reject::Below).collect(),
     };
-    let mut policy = match &args.policy {
+    let mut policy = match &args.write_policy {
         Some(file) => {
             if rejects.len() != 1 {
                 anyhow::bail!(
-                    "--policy holds one threshold, and {} were asked for; give --reject or \
+                    "--write-policy holds one threshold, and {} were asked for; give --reject or \
                      --below one value",
                     rejects.len()
                 );

@@ -322,3 +322,68 @@ fn the_clients_of_the_documentation_work() {
         assert!(lines[1].starts_with("2 blurred.png "), "{text}");
     }
 }
+
+/// What the examples of deployment say about the service is so. There is no engine for containers
+/// here: the files are read, not run.
+#[test]
+fn examples_of_deployment_are_well_formed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let yaml = Command::new("python3").args(["-c", "import yaml"]).output();
+    if yaml.is_ok_and(|output| output.status.success()) {
+        let script =
+            "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)";
+        let read = |name: &str| -> Value {
+            let file = std::fs::File::open(root.join("deploy").join(name)).expect(name);
+            serde_json::from_str(&run(Command::new("python3").args(["-c", script]).stdin(file)))
+                .expect("JSON")
+        };
+        let kubernetes = read("kubernetes.yaml");
+        let pod = &kubernetes[0]["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+        assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(
+            kubernetes[0]["spec"]["selector"]["matchLabels"],
+            kubernetes[1]["spec"]["selector"]
+        );
+        let env = container["env"].as_array().expect("variables");
+        let timeout = env.iter().find(|entry| entry["name"] == "ATTN_FIQA_SHUTDOWN_TIMEOUT");
+        let timeout: i64 =
+            timeout.expect("a time")["value"].as_str().expect("text").parse().expect("a number");
+        let pause =
+            container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().expect("seconds");
+        assert!(pod["terminationGracePeriodSeconds"].as_i64() > Some(timeout + pause));
+        let compose = read("compose.yaml");
+        let service = &compose[0]["services"]["attn-fiqa"];
+        assert_eq!(service["read_only"], true);
+        // Every variable is one of the command.
+        let help = run(program().args(["serve", "--print-config"]));
+        let compose_names = service["environment"].as_object().expect("variables").keys().cloned();
+        let names = env.iter().filter_map(|entry| entry["name"].as_str().map(str::to_owned));
+        for name in compose_names.chain(names) {
+            let key = name.trim_start_matches("ATTN_FIQA_").to_lowercase().replace('_', "-");
+            assert!(key == "jobs" || help.contains(&format!("{key} = ")), "{name}");
+        }
+    } else {
+        attn_fiqa_testing::skip("no python3 with yaml");
+    }
+    if has("systemd-analyze") {
+        let place = Workplace::new();
+        let unit = std::fs::read_to_string(root.join("deploy/attn-fiqa.service")).expect("a unit");
+        let here = env!("CARGO_BIN_EXE_attn-fiqa");
+        place.write("attn-fiqa.service", unit.replace("/usr/local/bin/attn-fiqa", here));
+        let verify = Command::new("systemd-analyze")
+            .args(["verify", "attn-fiqa.service"])
+            .current_dir(place.path(""))
+            .output()
+            .expect("systemd-analyze");
+        let text = String::from_utf8_lossy(&verify.stderr);
+        assert!(!text.contains("attn-fiqa.service"), "{text}");
+    }
+    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).expect("Dockerfile");
+    assert!(
+        dockerfile.contains("USER 65534:65534") && dockerfile.contains("\"serve\", \"--check\"")
+    );
+}

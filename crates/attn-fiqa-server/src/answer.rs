@@ -83,6 +83,7 @@ pub(crate) struct FaceAnswer {
     yaw: Option<f32>,
     /// On request: the five landmarks.
     #[serde(flatten)]
+    #[schema(value_type = LandmarkColumns)]
     landmarks: Option<LandmarkColumns>,
     /// On request: width of the upright image.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -73,7 +73,7 @@ fn reports_are_objects_on_request() {
 }
 
 #[test]
-fn options_may_stand_before_the_command_and_colours_can_be_had() {
+fn options_may_precede_the_command_and_colours_can_be_forced() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let quiet = here.run(&["-q", "-j", "1", "score", "blur-1.png"]).ended_with(0);
     assert_eq!(quiet.stderr, "");

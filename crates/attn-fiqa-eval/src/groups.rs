@@ -1,4 +1,4 @@
-//! Quality, bands and rejection by group, without any comparison.
+//! Quality, bands and rejection by group, without comparisons.
 //!
 //! Error rates of groups are computed by [`fairness`](crate::rejection::fairness).
 
@@ -8,17 +8,17 @@ use crate::bands::{Z, wilson};
 use crate::error::{EvalError, check_count};
 use crate::statistics::{quantile, ratio};
 
-/// A part of a group's images.
+/// A subset of a group's images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Proportion {
-    /// How many.
+    /// Number of images in it.
     pub count: usize,
-    /// Out of how many.
+    /// Number of images in the group.
     pub total: usize,
 }
 
 impl Proportion {
-    /// Their fraction, 0 to 1; `None` of an empty group.
+    /// Their fraction, 0 to 1; `None` for an empty group.
     pub fn fraction(self) -> Option<f64> {
         ratio(self.count, self.total)
     }
@@ -34,26 +34,26 @@ impl Proportion {
 pub struct GroupQualities {
     /// The group; `None` for all images.
     pub group: Option<String>,
-    /// Its images.
+    /// Number of images.
     pub images: usize,
-    /// Those whose quality could not be computed.
+    /// Number of images whose quality could not be computed.
     pub failed: Proportion,
-    /// The median of the qualities that could be, 0 to 100.
+    /// The median of the computed qualities, 0 to 100.
     pub median: Option<f64>,
-    /// Its 95 % interval, from order statistics: it assumes independent images and no
+    /// Its 95 % interval, from order statistics: assumes independent images but no particular
     /// distribution.
     pub median_interval: Option<[f64; 2]>,
-    /// Images in each band, the worst first.
+    /// Images in each band, worst first.
     pub bands: [Proportion; Band::ALL.len()],
-    /// Images that are rejected: of a quality below the threshold, or without one.
+    /// Rejected images: with a quality below the threshold, or without one.
     pub rejected: Proportion,
 }
 
-/// The qualities of all images and of each group, with what is rejected below a quality.
-/// One row for all images, then one a group, in the order of `groups`.
+/// The qualities of all images and of each group, and what a quality threshold rejects. One row for
+/// all images, then one per group, in the order of `groups`.
 ///
-/// `qualities` are 0 to 100, or below 0 where none could be computed; `group_of` holds an
-/// index into `groups` for each.
+/// `qualities` are 0 to 100, or below 0 if not computed; `group_of` holds an index into `groups`
+/// for each image.
 ///
 /// # Errors
 ///
@@ -91,8 +91,8 @@ pub fn by_group(
     Ok(std::iter::once(None).chain((0..groups.len()).map(Some)).map(row).collect())
 }
 
-/// The 95 % interval of the median of ascending values: those at the ranks
-/// `n/2 ∓ z·√n/2`, widened to whole ranks.
+/// The 95 % interval of the median of ascending values: those at the ranks `n/2 ∓ z·√n/2`, widened
+/// to integer ranks.
 fn median_interval(ascending: &[f64]) -> Option<[f64; 2]> {
     let last = ascending.len().checked_sub(1)?;
     let n = ascending.len() as f64;
@@ -141,7 +141,7 @@ mod tests {
             median += holds(row.median_interval, 49.5);
             rejected += holds(row.rejected.interval(), 0.4);
         }
-        // 95 % of 400 are 380, give or take 13 (three standard deviations).
+        // 95 % of 400 are 380, plus or minus 13 (three standard deviations).
         assert!((367..=400).contains(&median), "{median}");
         assert!((367..=393).contains(&rejected), "{rejected}");
     }

@@ -1,8 +1,8 @@
 //! Evaluation of face image quality scores by the field's protocols.
 //!
-//! A quality score is evaluated by discarding: comparisons are sorted by quality, those of
-//! the lowest quality are discarded, and the error rates of the rest are measured
-//! (error-versus-discard curve, EDC).
+//! A quality score is evaluated by discarding: comparisons are sorted by quality, those of the
+//! lowest quality are discarded, and the error rates of the rest are measured (error-versus-discard
+//! curve, EDC).
 //!
 //! 1. [`files`] and [`benchmark`]: lists of pairs, qualities and embeddings, and data sets
 //!    with their protocols.

@@ -3,8 +3,11 @@
 /** For the labels, the table and copying. */
 const COLUMNS = 'band,landmarks,size,match_probability';
 
-/** Whether maps are asked for: until the service says that its model gives none. */
-let withMaps = true;
+/**
+ * Columns that not every model has. The last is left out each time that the service says that its
+ * model does not have what was asked for.
+ */
+let optional = ['map', 'main_cause,causes'];
 
 /**
  * How often a request is repeated that was refused for load, or cut off: a busy service may close
@@ -41,12 +44,13 @@ export class RequestError extends Error {
 export async function score(file, { key, signal, onWait }) {
   const repeated = { busy: 0, 'cut-off': 0 };
   for (;;) {
-    const maps = withMaps;
+    const asked = optional;
     try {
-      return await answer(await send(file, maps, key, signal));
+      return await answer(await send(file, asked, key, signal));
     } catch (error) {
-      if (error.code === 'not-in-model' && maps) {
-        withMaps = false;
+      if (error.code === 'not-in-model' && asked.length > 0) {
+        // Another photo may have been refused for the same reason in the meantime.
+        if (optional === asked) optional = asked.slice(0, -1);
         continue;
       }
       const most = MAX_RETRIES[error.kind] ?? 0;
@@ -60,10 +64,10 @@ export async function score(file, { key, signal, onWait }) {
   }
 }
 
-async function send(file, maps, key, signal) {
+async function send(file, asked, key, signal) {
   const headers = { 'content-type': file.type || 'application/octet-stream' };
   if (key) headers['x-api-key'] = key;
-  const url = `v1/score?columns=${COLUMNS}${maps ? ',map' : ''}`;
+  const url = `v1/score?columns=${[COLUMNS, ...asked].join(',')}`;
   try {
     return await fetch(url, { method: 'POST', body: file, headers, signal });
   } catch (error) {

@@ -11,6 +11,7 @@ mod degrade;
 mod detect;
 mod embed;
 mod faces;
+mod gate;
 mod groups;
 mod input;
 mod map;
@@ -29,7 +30,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
-pub(crate) use calibrate::{CalibrateArgs, TargetChoice};
+pub(crate) use calibrate::{CalibrateArgs, OnlyChoice, TargetChoice};
 pub(crate) use command::{command, parse};
 pub(crate) use compare::{
     AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, GridChoice, MissingChoice, ScaleChoice,
@@ -40,6 +41,7 @@ pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use embed::EmbedArgs;
 pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
+pub(crate) use gate::{GateArgs, GateFormat};
 pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
@@ -83,6 +85,8 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Choose the best faces of each folder, video, track or person
     Best(BestArgs),
+    /// Accept or refuse faces by a policy, with reasons and advice
+    Gate(GateArgs),
     /// Show which regions of each face its score comes from
     Map(MapArgs),
     /// Detect faces: boxes and landmarks

@@ -50,6 +50,18 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) cors_origin: Vec<String>,
 
+    /// Policy of /v1/gate where a request names none: enrol, probe, gallery, or a file in TOML
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "enrol",
+        env = "ATTN_FIQA_POLICY",
+        hide_env = true,
+        hide_short_help = true,
+        help_heading = "Service"
+    )]
+    pub(crate) policy: String,
+
     /// Seconds that accepted requests have to be answered after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_SHUTDOWN_TIMEOUT", hide_env = true, help_heading = "Service")]
     pub(crate) shutdown_timeout: u64,
@@ -116,7 +128,8 @@ pub(crate) struct ServeArgs {
 
 const ABOUT: &str = "\
 GET / is a page to try photos on, /docs describes the interface. POST /v1/score scores images, \
-/v1/best puts several in order, /v1/map draws the attention maps. /scalar_quality and \
+/v1/best puts several in order, /v1/gate accepts or refuses them with reasons, /v1/map draws the \
+attention maps. /scalar_quality and \
 /vector_quality take the requests of OFIQ's service, /api/v1/detection/detect those of \
 CompreFace's detection. /healthz, /readyz and /metrics are for those who run it. docs/service.md \
 has clients and examples for containers.

@@ -11,6 +11,7 @@ use attn_fiqa_server::{Access, ApiKeys, Ended, Event, Model, ModelInfo, Service,
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::gate::read_policy;
 use crate::args::{RunOptions, ServeArgs};
 use crate::exit::Exit;
 use crate::interrupt;
@@ -98,6 +99,7 @@ fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions>
     options.shutdown_timeout = seconds(args.shutdown_timeout);
     options.api_keys = args.api_key_file.as_deref().map(ApiKeys::open).transpose()?;
     options.cors_origins.clone_from(&args.cors_origin);
+    options.policy = read_policy(&args.policy)?;
     Ok(options)
 }
 

@@ -1,6 +1,6 @@
-//! Files of the field: lists of pairs, qualities, embeddings, groups.
+//! Input files: lists of pairs, qualities, embeddings, groups.
 //!
-//! Each error names the file, and the line where there is one.
+//! Each error names the file and, if applicable, the line.
 
 mod embeddings;
 mod error;

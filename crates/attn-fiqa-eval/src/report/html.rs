@@ -1,4 +1,4 @@
-//! The pieces that pages are made of.
+//! Building blocks of pages.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,7 @@ use crate::figure::{Figure, SvgColours};
 pub(super) enum Cell {
     /// Text.
     Text(String),
-    /// A number as it is printed, and the value that sorts it; absent ones come last.
+    /// A number as displayed, and its sort key; absent ones come last.
     Number(String, Option<f64>),
     /// The best number of its column.
     Best(String, Option<f64>),
@@ -35,7 +35,7 @@ impl Cell {
         Self::Number(value.map_or("–".to_owned(), format), value)
     }
 
-    /// The same cell, marked if its number is the best one.
+    /// The cell, marked if its number is the best one.
     pub(super) fn best_if(self, best: bool) -> Self {
         match self {
             Self::Number(text, value) if best => Self::Best(text, value),
@@ -57,7 +57,7 @@ impl From<Vec<Cell>> for Row {
     }
 }
 
-/// A table that a click on a heading sorts.
+/// A table sorted by clicking on a column header.
 pub(super) fn table(
     caption: &str,
     heading: &[impl AsRef<str>],
@@ -100,7 +100,7 @@ fn td(column: usize, cell: &Cell) -> Markup {
     }
 }
 
-/// A paragraph that a reader should not miss.
+/// A paragraph with a warning.
 pub(super) fn warning(text: &str) -> Markup {
     html! { p.warning { (text) } }
 }

@@ -2,6 +2,7 @@
 
 mod best;
 mod compreface;
+mod gate;
 mod map;
 mod ofiq;
 mod openapi;
@@ -23,10 +24,11 @@ use crate::observe;
 use crate::service::Shared;
 
 /// Every route that is not a file of the page, for logs and counts.
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 12] = [
     score::PATH,
     map::PATH,
     best::PATH,
+    gate::PATH,
     ofiq::SCALAR,
     ofiq::VECTOR,
     compreface::PATH,
@@ -49,6 +51,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .route(score::PATH, post(score::score))
         .route(map::PATH, post(map::map))
         .route(best::PATH, post(best::best))
+        .route(gate::PATH, post(gate::gate))
         .route(ofiq::SCALAR, post(ofiq::scalar_quality))
         .route(ofiq::VECTOR, post(ofiq::vector_quality))
         .route(compreface::PATH, post(compreface::detect))

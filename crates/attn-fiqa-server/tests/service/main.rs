@@ -3,6 +3,7 @@
 mod compatibility;
 mod connections;
 mod errors;
+mod gate;
 mod operation;
 mod page;
 mod score;

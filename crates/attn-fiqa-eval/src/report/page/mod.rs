@@ -1,4 +1,4 @@
-//! The page: tables, figures, faces and settings, with nothing outside it.
+//! The self-contained page: tables, figures, faces and settings.
 
 mod examples;
 mod provenance;
@@ -19,7 +19,7 @@ use super::{ReportError, figures};
 const SECURITY_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
                                script-src 'unsafe-inline'";
 
-/// The text of the page; pictures are read from the run's folder.
+/// The page's text; images are read from the run's folder.
 pub(super) fn page(folder: &Path, results: &Results) -> Result<String, ReportError> {
     let sections = [
         section("ranking", "pAUC-EDC", ranking::content(results)?),
@@ -71,7 +71,7 @@ pub(super) fn page(folder: &Path, results: &Results) -> Result<String, ReportErr
             }
         }
     };
-    // Names come from files, and may hold control characters.
+    // Names come from files, and may contain control characters.
     let is_hidden = |letter: char| letter.is_control() && letter != '\n';
     Ok(page.into_string().replace(is_hidden, "\u{fffd}"))
 }

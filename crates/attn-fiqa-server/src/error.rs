@@ -67,7 +67,10 @@ struct Detail<'a> {
 
 /// An error on its way to the client. [`crate::observe`] writes its body, with the request's id.
 #[derive(Debug, Clone)]
-pub(crate) struct ApiError {
+pub(crate) struct ApiError(Box<Problem>);
+
+#[derive(Debug, Clone)]
+struct Problem {
     status: StatusCode,
     code: &'static str,
     field: Option<String>,
@@ -81,7 +84,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Problem {
             status,
             code,
             field: None,
@@ -90,21 +93,19 @@ impl ApiError {
             message: message.into(),
             retry_after: None,
             compreface: None,
-        }
+        }))
     }
 
     fn about(
-        self,
+        mut self,
         field: impl Into<String>,
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Self {
-            field: Some(field.into()),
-            expected: Some(expected.into()),
-            found: Some(found.into()),
-            ..self
-        }
+        self.0.field = Some(field.into());
+        self.0.expected = Some(expected.into());
+        self.0.found = Some(found.into());
+        self
     }
 
     /// 400: a part of the request that cannot be understood.
@@ -201,12 +202,13 @@ impl ApiError {
         let seconds = retry_after.as_secs();
         let message =
             format!("{budget} in flight are as many as the service admits: retry in {seconds} s");
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).about(
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).about(
             "request",
             "room for it",
             format!("{budget} at their limit"),
         );
-        Self { retry_after: Some(retry_after), ..error }
+        error.0.retry_after = Some(retry_after);
+        error
     }
 
     pub(crate) fn internal() -> Self {
@@ -217,8 +219,9 @@ impl ApiError {
 
     /// 503: not yet or no longer serving.
     pub(crate) fn unavailable(code: &'static str, message: &str) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
-        Self { retry_after: Some(Duration::from_secs(1)), ..error }
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        error.0.retry_after = Some(Duration::from_secs(1));
+        error
     }
 
     /// What is wrong with the image, on routes that answer for one image only.
@@ -241,37 +244,40 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn with_status(self, status: StatusCode) -> Self {
-        Self { status, ..self }
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
     }
 
-    pub(crate) fn with_compreface_code(self, code: u16) -> Self {
-        Self { compreface: Some(code), ..self }
+    pub(crate) fn with_compreface_code(mut self, code: u16) -> Self {
+        self.0.compreface = Some(code);
+        self
     }
 
     pub(crate) fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The body with the request's id.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
+        let problem = &self.0;
         let body = ErrorBody {
             error: Detail {
-                status: self.status.as_u16(),
-                code: self.code,
-                field: self.field.as_deref(),
-                expected: self.expected.as_deref(),
-                found: self.found.as_deref(),
-                message: &self.message,
+                status: problem.status.as_u16(),
+                code: problem.code,
+                field: problem.field.as_deref(),
+                expected: problem.expected.as_deref(),
+                found: problem.found.as_deref(),
+                message: &problem.message,
             },
             request_id,
-            message: self.compreface.map(|_| self.message.as_str()),
-            code: self.compreface,
+            message: problem.compreface.map(|_| problem.message.as_str()),
+            code: problem.compreface,
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }
@@ -279,8 +285,8 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        if let Some(after) = self.retry_after {
+        let mut response = self.0.status.into_response();
+        if let Some(after) = self.0.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

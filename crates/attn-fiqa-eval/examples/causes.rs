@@ -71,12 +71,19 @@ fn faces(engine: &Engine, path: &PathBuf, count: usize) -> Result<Vec<Face>, Box
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let (side, stream) = (engine.config().image_size, StreamOptions::default());
     let mut faces = Vec::new();
-    let outcome: Result<(), Infallible> =
-        crop_faces(items, engine.threads(), side, &aligned, &stream, |row| row, |row| {
+    let outcome: Result<(), Infallible> = crop_faces(
+        items,
+        engine.threads(),
+        side,
+        &aligned,
+        &stream,
+        |row| row,
+        |row| {
             let name = row.relative.to_string_lossy().into_owned();
             faces.extend(row.crop.ok().map(|crop| Face { name, crop }));
             Ok(())
-        });
+        },
+    );
     match outcome {
         Ok(()) if faces.is_empty() => Err("no aligned face of the network's size".into()),
         Ok(()) => Ok(faces),
@@ -94,7 +101,10 @@ fn print(faces: usize, found: &CauseEvaluation) {
     println!("\n| | images | |\n|---|---|---|");
     let line = |what: &str, hits: Hits| println!("| {what} | {} | {} |", hits.of, percent(hits));
     line("one degradation: it is the main cause", found.single);
-    line("one degradation that costs 5 points or more: it is the main cause", found.single_with_loss);
+    line(
+        "one degradation that costs 5 points or more: it is the main cause",
+        found.single_with_loss,
+    );
     line("two degradations: both among the first three causes", found.pairs);
     line("clean faces without a cause", found.clean);
     for (region, hits) in FaceRegion::ALL.iter().zip(found.regions) {

@@ -320,8 +320,7 @@ fn motion_draws_a_point_into_a_line() {
 #[test]
 fn degradations_together_happen_in_the_order_of_an_images_way() {
     let crop = picture(SIDE);
-    let (dark, jpeg, turn) =
-        (Degradation::Darkness, Degradation::Jpeg, Degradation::Rotation);
+    let (dark, jpeg, turn) = (Degradation::Darkness, Degradation::Jpeg, Degradation::Rotation);
     let level = level(0.4);
     let expected = [dark, jpeg, turn].iter().fold(crop.clone(), |c, kind| kind.apply(&c, level, 7));
     for order in [[dark, jpeg, turn], [turn, jpeg, dark], [jpeg, turn, dark]] {

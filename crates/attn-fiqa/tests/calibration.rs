@@ -276,9 +276,8 @@ fn causes_travel_with_their_model_and_changed_ones_are_refused() {
     }
 
     let bytes = std::fs::read(&path).expect("read");
-    let opened = |bytes: Vec<u8>| {
-        Checkpoint::from_bytes(bytes, "changed", &CheckpointOptions::default())
-    };
+    let opened =
+        |bytes: Vec<u8>| Checkpoint::from_bytes(bytes, "changed", &CheckpointOptions::default());
     let refusal = |from: &str, to: &str| {
         assert_eq!(from.len(), to.len());
         let mut bytes = bytes.clone();

@@ -4,7 +4,7 @@
 //! cargo run --release -p attn-fiqa-eval --example causes -- FACES [COUNT] [MODEL.safetensors]
 //! ```
 //!
-//! FACES is a folder or a tar of aligned crops of 112×112, of which COUNT (default 300) are taken
+//! FACES is a folder or a tar of aligned crops of 112×112, of which COUNT (default 200) are taken
 //! in equal steps. Each is degraded as `attn-fiqa calibrate` does (seed 1): once by each of eight
 //! kinds drawn at random, and by pairs of these; a fifth of the faces has each region covered.
 //! The last line gives the time that causes add to a score, as a ratio on one thread.
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let usage = "expected: causes FACES [COUNT] [MODEL.safetensors]";
     let path = PathBuf::from(args.next().ok_or(usage)?);
-    let count = args.next().map_or(Ok(300), |count| count.parse())?;
+    let count = args.next().map_or(Ok(200), |count| count.parse())?;
     let checkpoint = match args.next() {
         Some(model) => Checkpoint::open(model.as_ref(), &CheckpointOptions::default())?,
         None => builtin()?,

@@ -83,7 +83,7 @@ fn wrong_policies_are_refused_before_any_work() {
     here.run(&["gate", "typo.toml", "photo.png"]).refused_with("line 2: unknown rule 'qality'");
     here.write("order.toml", "[rules]\n\nquality = { min = 60, max = 20 }\n");
     here.run(&["gate", "order.toml", "photo.png"]).refused_with("line 3");
-    here.run(&["gate", "enrol", "photo.png", "-o", "out.pdf"]).refused_with("'.pdf'");
+    here.run(&["gate", "enrol", "photo.png", "-o", "out.pdf"]).refused_with("'out.pdf'");
 }
 
 #[test]
@@ -168,4 +168,26 @@ fn components_are_columns_by_their_names() {
     here.run(&["score", "photo.png", "--columns", "components", "-o", "rows.parquet"])
         .ended_with(0);
     assert!(here.path("rows.parquet").is_file());
+}
+
+#[test]
+fn measures_are_rows_with_their_basis() {
+    let here = workplace();
+    let ran = here.run(&["measure", "photo.png", "--format", "csv"]).ended_with(0);
+    let table = ran.table();
+    assert_eq!(table.column("measure").len(), attn_fiqa::components::Component::ALL.len());
+    let place = table.column("measure").iter().position(|name| *name == "HeadPoseRoll");
+    let place = place.expect("a measure of the standard");
+    assert_eq!(table.column("basis")[place], "same formula");
+    assert_eq!(table.column("scalar")[place], "100");
+    // The same as beside the quality.
+    let score = here.run(&["score", "photo.png", "--columns", "components"]).ended_with(0);
+    assert_eq!(score.table().column("HeadPoseRoll")[0], table.column("native")[place]);
+
+    here.run(&["measure", "blur-1.png", "--aligned"]).refused_with("need the photo");
+    let ran = here.run(&["measure", "blur-1.png", "--format", "jsonl"]).ended_with(1);
+    let row = &objects(ran.stdout())[0];
+    assert_eq!((&row["status"], &row["measure"]), (&"no-landmarks".into(), &Value::Null));
+    let ran = here.run(&["measure", "photo.png", "--format", "table"]).ended_with(0);
+    assert!(ran.stdout().contains("InterEyeDistance") && ran.stdout().contains("estimate"));
 }

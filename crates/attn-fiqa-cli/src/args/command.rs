@@ -8,7 +8,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use super::{Cli, config};
 
 const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
-    &["score", "best", "gate", "map", "detect", "crop", "embed", "serve"]
+    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "serve"]
 } else {
     &["score", "best", "map", "detect", "crop", "embed"]
 };

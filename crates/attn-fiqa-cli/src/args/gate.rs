@@ -39,7 +39,7 @@ pub(crate) struct GateArgs {
     ///
     /// Without --output: a table on a terminal, else csv. jsonl has reasons and advice as lists.
     #[arg(long, value_enum, hide_possible_values = true, help_heading = "Output")]
-    pub(crate) format: Option<GateFormat>,
+    pub(crate) format: Option<TextFormat>,
 
     /// Write to this file, which appears only when it is complete
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
@@ -54,9 +54,9 @@ pub(crate) struct GateArgs {
     pub(crate) html_faces: u16,
 }
 
-/// How rows are written.
+/// How rows are written that have texts and lists, for which Parquet is not offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GateFormat {
+pub(crate) enum TextFormat {
     Table,
     Csv,
     Jsonl,

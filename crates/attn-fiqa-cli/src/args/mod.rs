@@ -15,6 +15,7 @@ mod gate;
 mod groups;
 mod input;
 mod map;
+mod measure;
 mod method;
 mod model;
 mod numbers;
@@ -41,10 +42,11 @@ pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use embed::EmbedArgs;
 pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
-pub(crate) use gate::{GateArgs, GateFormat};
+pub(crate) use gate::{GateArgs, TextFormat};
 pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
+pub(crate) use measure::MeasureArgs;
 pub(crate) use method::QualityName;
 pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
 pub(crate) use run::{LogFormat, RunOptions};
@@ -61,7 +63,7 @@ pub(crate) use video::VideoArgs;
 /// for face recognition: one forward pass, no further training. Higher is better; scores of
 /// different models are not comparable.
 #[derive(Debug, Parser)]
-#[command(name = "attn-fiqa", version, after_help = EXAMPLES, after_long_help = join(EXIT_STATUS, EXAMPLES))]
+#[command(name = "attn-fiqa", version, after_long_help = join(EXIT_STATUS, EXAMPLES))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -76,7 +78,8 @@ const EXIT_STATUS: &str = "Exit status: 0 if every image was processed, 1 if som
 
 const EXAMPLES: &str = "\
 Examples:
-  attn-fiqa score photos/ --output scores.csv";
+  attn-fiqa score photos/ --output scores.csv
+  attn-fiqa map photo.jpg --output maps/";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -86,6 +89,8 @@ pub(crate) enum Command {
     Best(BestArgs),
     /// Accept or refuse faces by a policy, with reasons and advice
     Gate(GateArgs),
+    /// Measure single properties of each face: size, pose, light, compression
+    Measure(MeasureArgs),
     /// Show which regions of each face its score comes from
     Map(MapArgs),
     /// Detect faces: boxes and landmarks

@@ -149,6 +149,9 @@ impl Verdict {
             None => Vec::new(),
             Some(Status::NoFace) => vec!["show the whole face, uncovered and facing the camera"],
             Some(Status::BadLandmarks | Status::NonFinite) => vec!["take another photo"],
+            Some(Status::NotFound | Status::Unreadable) => {
+                vec!["check the name of the file and who may read it"]
+            }
             Some(Status::TooLarge) => vec!["send a smaller image"],
             Some(_) => vec!["send the image as a whole JPEG or PNG file"],
         };

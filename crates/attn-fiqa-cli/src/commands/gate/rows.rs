@@ -1,14 +1,14 @@
 //! Verdicts as rows.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 
 use attn_fiqa::gate::{Subject, Verdict};
 use attn_fiqa::pipeline::Row;
 use serde::Serialize;
 
-use crate::args::GateFormat;
-use crate::output::{Destination, printable};
+use crate::args::TextFormat;
+use crate::output::{Destination, choose_text_format, printable};
 
 /// A face or a failed image, and what became of it.
 pub(super) struct Judged {
@@ -38,25 +38,13 @@ pub(super) enum Rows {
 }
 
 impl Rows {
-    pub(super) fn open(format: Option<GateFormat>, output: Option<&Path>) -> anyhow::Result<Self> {
-        let extension = output.and_then(|path| path.extension()?.to_str());
-        let format = match (format, extension) {
-            (Some(format), _) => format,
-            (None, Some("csv")) => GateFormat::Csv,
-            (None, Some("jsonl" | "ndjson")) => GateFormat::Jsonl,
-            (None, Some("txt")) => GateFormat::Table,
-            (None, Some(other)) => anyhow::bail!(
-                "the extension '.{other}' does not give a format; expected .csv, .jsonl or .txt, \
-                 or name it with --format"
-            ),
-            (None, None) if output.is_none() && io::stdout().is_terminal() => GateFormat::Table,
-            (None, None) => GateFormat::Csv,
-        };
+    pub(super) fn open(format: Option<TextFormat>, output: Option<&Path>) -> anyhow::Result<Self> {
+        let format = choose_text_format(format, output)?;
         let destination = Destination::open(output)?;
         Ok(match format {
-            GateFormat::Table => Self::Table(destination),
-            GateFormat::Jsonl => Self::Jsonl(destination),
-            GateFormat::Csv => {
+            TextFormat::Table => Self::Table(destination),
+            TextFormat::Jsonl => Self::Jsonl(destination),
+            TextFormat::Csv => {
                 let mut writer = csv::Writer::from_writer(destination);
                 writer.write_record(COLUMNS)?;
                 Self::Csv(writer)

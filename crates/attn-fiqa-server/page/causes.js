@@ -16,21 +16,21 @@ export const CAUSES = {
   pose: ['head turned away', 'look straight into the camera'],
 };
 
-/** Causes that are named of one face. */
+/** Causes that are named of one face, and the points that each costs at least. */
 const NAMED = 3;
+const MIN_POINTS = 2;
 
 /**
  * What costs a face the most quality, such as "too dark (29 points)", or `null` where nothing
- * does. A cause's points are those that the image would gain without it alone; causes of less than
- * a point are left out.
+ * costs much. A cause's points are those that the image would gain without it alone.
  */
 export function costs(face) {
   const causes = Array.isArray(face.causes) ? face.causes : [];
   const words = [...causes]
     .sort((a, b) => b.gain - a.gain)
-    .filter(({ gain }) => Math.round(gain) > 0)
+    .filter(({ gain }) => gain >= MIN_POINTS)
     .slice(0, NAMED)
-    .map(({ cause, gain }) => `${description(cause)} (${points(Math.round(gain))})`);
+    .map(({ cause, gain }) => `${description(cause)} (${Math.round(gain)} points)`);
   return words.length > 0 ? words.join(', ') : null;
 }
 
@@ -52,10 +52,6 @@ export function weakRegions(face) {
 
 function description(cause) {
   return CAUSES[cause]?.[0] ?? readable(cause);
-}
-
-function points(number) {
-  return number === 1 ? '1 point' : `${number} points`;
 }
 
 function readable(name) {

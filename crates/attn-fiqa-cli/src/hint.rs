@@ -43,6 +43,9 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(RequestError::NoEmbeddingHead) = cause.downcast_ref() {
             return Some("`model convert --quality-only` writes such files");
         }
+        if let Some(RequestError::NoCauses) = cause.downcast_ref() {
+            return Some("`calibrate --only causes` adds them to a calibrated model");
+        }
         match cause.downcast_ref::<CheckpointError>()?.problem() {
             CheckpointProblem::HeadsUnknown { .. } => Some("--heads N or --preset NAME"),
             CheckpointProblem::Layout(mismatch) if !mismatch.harmless.is_empty() => {

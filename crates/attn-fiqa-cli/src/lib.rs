@@ -61,6 +61,8 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
     match command {
         Command::Score(args) => commands::score::run(args, run),
         Command::Best(args) => commands::best::run(args, run),
+        Command::Gate(args) => commands::gate::run(args, run),
+        Command::Measure(args) => commands::measure::run(args, run),
         Command::Map(args) => commands::map::run(args, run),
         Command::Detect(args) => commands::detect::run(args, run),
         Command::Crop(args) => commands::crop::run(args, run),

@@ -180,3 +180,56 @@ fn models_that_cannot_be_calibrated_are_refused() {
     calibrated(&here, "c.safetensors", &["--recogniser", "r.onnx"]).refused_with("r.onnx");
     assert!(!here.path("c.safetensors").exists());
 }
+
+#[test]
+fn causes_can_be_fitted_alone_and_nothing_else_moves() {
+    let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-4.png"]);
+    let more = ["--only", "causes", "--kinds", "blur,darkness", "--pictures", "3"];
+    let ran = calibrated(&here, "c.safetensors", &more).ended_with(0);
+    let table = ran.table();
+    assert_eq!(table.heading, ["cause", "images", "main_cause", "spearman_strength"]);
+    assert_eq!(table.column("cause"), ["blur", "too_dark"]);
+    for part in ["clean faces without a cause: ", "with causes", "covered region named"] {
+        assert!(ran.stderr.contains(part), "no '{part}' in {}", ran.stderr);
+    }
+    let scored = |model: &[&str]| {
+        let args = ["score", "--aligned", "astronaut.png", "blur-2.png", "dark-4.png"];
+        here.run(&[&args[..], model].concat()).ended_with(0).stdout().to_owned()
+    };
+    assert_eq!(scored(&[]), scored(&["-m", "c.safetensors"]), "scores and qualities stay");
+    let inspected = here.run(&["model", "inspect", "c.safetensors"]).ended_with(0);
+    for part in ["blur, too_dark\n", "held_out_causes_single"] {
+        assert!(inspected.stdout().contains(part), "no '{part}' in {}", inspected.stdout());
+    }
+    let id = |text: &str| {
+        let from = text.find("attn-fiqa-quality-2:").expect("an identifier");
+        text[from..from + 32].to_owned()
+    };
+    let before = here.run(&["model", "inspect"]).ended_with(0);
+    assert_ne!(id(before.stdout()), id(inspected.stdout()));
+    calibrated(&here, "d.safetensors", &["--only", "causes", "--keep-key-bias"])
+        .refused_with("cannot be used with");
+}
+
+/// A model without calibration has no qualities, and a calibrated one may have no causes.
+#[test]
+fn causes_need_a_calibration() {
+    use attn_fiqa::checkpoint::{Calibration, builtin, write_calibrated};
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let model = builtin().expect("the built-in model");
+    let found = model.calibration().expect("calibrated").clone();
+    let bias = model.read_f32("calibration.key_bias").expect("a key bias");
+    let scale = found.scale.expect("a scale");
+    let method = found.quality.method();
+    let without = Calibration::with_scale(scale, method, found.record, Some(&bias));
+    let without = without.expect("a calibration");
+    write_calibrated(&model, &here.path("old.safetensors"), Some(bias), &without).expect("written");
+    let args = ["score", "astronaut.png", "-m", "old.safetensors", "--columns"];
+    for column in ["causes", "main_cause", "weak_regions"] {
+        here.run(&[&args[..], &[column]].concat())
+            .refused_with("`calibrate --only causes` adds them to a calibrated model");
+    }
+    let inspected = here.run(&["model", "inspect", "old.safetensors"]).ended_with(0);
+    let none = "none (see attn-fiqa calibrate --only causes)";
+    assert!(inspected.stdout().contains(none), "{}", inspected.stdout());
+}

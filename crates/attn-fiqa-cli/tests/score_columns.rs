@@ -180,3 +180,63 @@ fn the_band_is_that_of_the_quality() {
         assert_eq!(band, expected.map_or("", attn_fiqa::score::Band::name), "{quality}");
     }
 }
+
+#[test]
+fn causes_are_named_where_they_cost_quality() {
+    let faces = ["astronaut.png", "dark-5.png", "blur-4.png", "noise-4.png", "gone.png"];
+    let here = Workplace::with_faces(&faces[..4]);
+    let columns = ["--aligned", "--columns", "main_cause,causes,weak_regions,band"];
+    let args = [&["score"], &faces[..], &columns[..]].concat();
+    let table = here.run(&args).ended_with(1).table();
+    let heading = ["quality", "band", "main_cause", "causes", "weak_regions", "message"];
+    assert_eq!(table.heading[3..], heading);
+    assert_eq!(table.column("main_cause"), ["", "too_dark", "blur", "noise", ""]);
+    assert_eq!(table.column("causes")[0], "");
+    for row in 1..4 {
+        let causes: Vec<(&str, f32)> = table.rows[row][6]
+            .split(' ')
+            .map(|cause| cause.split_once(':').unwrap())
+            .map(|(name, strength)| (name, strength.parse().unwrap()))
+            .collect();
+        assert!(causes.is_sorted_by(|a, b| a.1 >= b.1), "{causes:?}");
+        assert!(causes.iter().any(|(name, _)| *name == table.rows[row][5]), "{causes:?}");
+        assert!(causes.iter().all(|(_, strength)| (0.0..=1.0).contains(strength)));
+    }
+
+    let ran = here.run(&[&args[..], &["--format", "jsonl"]].concat()).ended_with(1);
+    let objects: Vec<serde_json::Value> =
+        ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects[0]["causes"], serde_json::json!([]));
+    assert_eq!(objects[0]["main_cause"], serde_json::Value::Null);
+    assert_eq!(objects[1]["main_cause"], "too_dark");
+    let first = &objects[1]["causes"][0];
+    assert!(table.rows[1][6].starts_with(first["cause"].as_str().unwrap()));
+    assert!(first["strength"].as_f64().unwrap() > 0.3 && first["gain"].as_f64().unwrap() > 10.0);
+    assert_eq!(objects[4]["causes"], serde_json::Value::Null);
+    assert!(objects[0]["weak_regions"].is_array());
+    // A table for people has them, and measures without the network, too.
+    let shown = here.run(&[&args[..], &["--format", "table"]].concat()).ended_with(1);
+    assert!(shown.stdout().contains(&format!(" {}", table.rows[1][6])), "{}", shown.stdout());
+    let measured = here.run(&[&args[..], &["--method", "laplacian"]].concat()).ended_with(1);
+    assert_eq!(measured.table().column("causes"), table.column("causes"));
+}
+
+#[test]
+fn the_covered_part_of_a_face_is_weak() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let face = image::open(here.path("astronaut.png")).unwrap().to_rgb8();
+    let covers = [("left_eye", [20, 40, 54, 62]), ("mouth", [34, 84, 78, 103])];
+    let mut args = vec!["score", "--aligned", "--columns", "weak_regions"];
+    for (name, [left, top, right, bottom]) in covers {
+        let mut covered = face.clone();
+        for y in top..bottom {
+            (left..right).for_each(|x| covered.put_pixel(x, y, image::Rgb([40, 90, 160])));
+        }
+        covered.save(here.path(&format!("{name}.png"))).unwrap();
+    }
+    args.extend(["left_eye.png", "mouth.png"]);
+    let weak = here.run(&args).ended_with(0).table();
+    for (row, (name, _)) in covers.iter().enumerate() {
+        assert_eq!(weak.column("weak_regions")[row].split(' ').next(), Some(*name));
+    }
+}

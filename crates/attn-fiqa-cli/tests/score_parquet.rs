@@ -100,3 +100,38 @@ fn a_pipe_gets_the_same_file() {
     assert_eq!(piped.bytes, here.read("scores.bin"));
     assert_eq!(rows(&here, "scores.bin").len(), IMAGES.len());
 }
+
+#[test]
+fn causes_come_back_as_lists_of_their_parts() {
+    let here = Workplace::with_faces(&["astronaut.png", "dark-5.png"]);
+    let args = ["score", "--aligned", "astronaut.png", "dark-5.png", "gone.png", "--columns"];
+    let args = [&args[..], &["causes,weak_regions"]].concat();
+    let expected = here.run(&args).ended_with(1).table();
+    here.run(&[&args[..], &["--output", "scores.parquet"]].concat()).ended_with(1);
+    let rows = rows(&here, "scores.parquet");
+    let cell = |row: usize, name: &str| {
+        rows[row].iter().find(|(column, _)| column == name).unwrap().1.clone()
+    };
+    let words = |field: &Field| -> String {
+        let Field::ListInternal(list) = field else { panic!("no list: {field:?}") };
+        let one = |field: &Field| match field {
+            Field::Str(word) => word.clone(),
+            Field::Group(cause) => {
+                let parts: Vec<&Field> = cause.get_column_iter().map(|(_, field)| field).collect();
+                let [Field::Str(name), Field::Float(strength), Field::Float(_)] = parts[..] else {
+                    panic!("{parts:?}")
+                };
+                format!("{name}:{strength:.2}")
+            }
+            other => panic!("{other:?}"),
+        };
+        list.elements().iter().map(one).collect::<Vec<_>>().join(" ")
+    };
+    for row in 0..2 {
+        for name in ["causes", "weak_regions"] {
+            assert_eq!(words(&cell(row, name)), expected.column(name)[row]);
+        }
+    }
+    assert!(!expected.column("causes")[1].is_empty());
+    assert_eq!((cell(2, "causes"), cell(2, "weak_regions")), (Field::Null, Field::Null));
+}

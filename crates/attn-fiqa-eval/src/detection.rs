@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_of_faces_matched_once() {
+    fn fractions_count_each_face_once() {
         let mut agreement = DetectionAccuracy::default();
         // Two detections for the first face, one for none, none for the second.
         let expected = [face(0.0, 1.0, 0.0), face(300.0, 1.0, 0.0)];

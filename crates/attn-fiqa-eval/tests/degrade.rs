@@ -2,7 +2,7 @@
 //! that all of them share.
 
 use attn_fiqa::crop::Crop;
-use attn_fiqa_eval::degrade::{Degradation, Level};
+use attn_fiqa_eval::degrade::{Degradation, Level, apply_together};
 
 const SIDE: usize = 112;
 
@@ -315,4 +315,24 @@ fn motion_draws_a_point_into_a_line() {
         let across = lit.iter().map(|(x, y)| (x * fy - y * fx).abs() / fx.hypot(fy));
         assert!(across.fold(0.0, f64::max) < 1.6);
     }
+}
+
+#[test]
+fn degradations_together_happen_in_the_order_of_an_images_way() {
+    let crop = picture(SIDE);
+    let (dark, jpeg, turn) = (Degradation::Darkness, Degradation::Jpeg, Degradation::Rotation);
+    let level = level(0.4);
+    let expected = [dark, jpeg, turn].iter().fold(crop.clone(), |c, kind| kind.apply(&c, level, 7));
+    for order in [[dark, jpeg, turn], [turn, jpeg, dark], [jpeg, turn, dark]] {
+        assert_eq!(apply_together(&crop, &order.map(|kind| (kind, level)), 7), expected);
+    }
+    assert_eq!(apply_together(&crop, &[(jpeg, level)], 7), jpeg.apply(&crop, level, 7));
+    assert_eq!(apply_together(&crop, &[], 7), crop);
+}
+
+#[test]
+fn every_degradation_makes_a_cause_of_its_own() {
+    let mut causes: Vec<_> = Degradation::ALL.map(Degradation::cause).to_vec();
+    causes.sort();
+    assert_eq!(causes, attn_fiqa::causes::Cause::ALL);
 }

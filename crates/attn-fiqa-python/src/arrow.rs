@@ -53,6 +53,7 @@ fn cells<'a>(
         ("quality", Cell::Int8(face.and_then(|face| face.quality))),
         ("band", text(face.and_then(State::band))),
         ("match_probability", number(&|face| face.match_probability)),
+        ("main_cause", text(face.and_then(|face| face.main_cause.as_deref()))),
     ];
     let further = methods.iter().enumerate().skip(1);
     cells.extend(further.map(|(index, name)| (&**name, score(index))));

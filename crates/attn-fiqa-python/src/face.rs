@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attn_fiqa::align::Landmarks;
+use attn_fiqa::causes::FoundCause;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::Note;
 use attn_fiqa::engine::{Assessment, Engine};
@@ -63,6 +64,12 @@ impl Context {
             None => found.scores,
             Some(_) => vec![f32::NAN; self.methods.len()],
         };
+        let main_cause = found.causes.as_ref().and_then(|causes| causes.main());
+        let main_cause = main_cause.map(|found| found.cause.name().to_owned());
+        let causes = found.causes.map(|causes| {
+            let one = |found: &FoundCause| (found.cause.name().to_owned(), found.strength);
+            causes.found.iter().map(one).collect()
+        });
         let map = found.received.map(|map| (map.mean.grid(), map.mean.values().to_vec()));
         Face(State {
             index: info.index,
@@ -72,6 +79,8 @@ impl Context {
             confidence: info.confidence,
             quality: self.quality(scores[0]),
             match_probability: self.match_probability(scores[0]),
+            main_cause,
+            causes,
             scores,
             map,
             embedding: found.embedding,
@@ -109,6 +118,11 @@ pub(crate) struct State {
     pub(crate) scores: Vec<f32>,
     pub(crate) quality: Option<i8>,
     pub(crate) match_probability: Option<f32>,
+    /// The cause that costs the most quality.
+    pub(crate) main_cause: Option<String>,
+    /// Names and strengths, the strongest first; `None` where the model has no causes or the face
+    /// no score.
+    pub(crate) causes: Option<Vec<(String, f32)>>,
     /// The grid's side and its values, row by row.
     pub(crate) map: Option<(usize, Vec<f32>)>,
     pub(crate) embedding: Option<Vec<f32>>,
@@ -194,6 +208,16 @@ impl Face {
     }
 
     #[getter]
+    fn causes(&self) -> Option<Vec<(String, f32)>> {
+        self.0.causes.clone()
+    }
+
+    #[getter]
+    fn main_cause(&self) -> Option<&str> {
+        self.0.main_cause.as_deref()
+    }
+
+    #[getter]
     fn roll(&self) -> Option<f32> {
         self.0.pose().map(|pose| pose.roll)
     }
@@ -255,6 +279,8 @@ impl Face {
         dict.set_item("quality", state.quality)?;
         dict.set_item("band", state.band())?;
         dict.set_item("match_probability", state.match_probability)?;
+        dict.set_item("main_cause", &state.main_cause)?;
+        dict.set_item("causes", self.causes())?;
         dict.set_item("roll", self.roll())?;
         dict.set_item("yaw", self.yaw())?;
         dict.set_item("inter_eye_distance", state.inter_eye_distance())?;
@@ -314,6 +340,8 @@ pub(crate) struct Packed {
     scores: Vec<f32>,
     quality: Option<i8>,
     match_probability: Option<f32>,
+    main_cause: Option<String>,
+    causes: Option<Vec<(String, f32)>>,
     map: Option<(usize, Vec<f32>)>,
     embedding: Option<Vec<f32>>,
     crop: Option<(usize, Vec<u8>)>,
@@ -336,6 +364,8 @@ impl Packed {
             scores: state.scores,
             quality: state.quality,
             match_probability: state.match_probability,
+            main_cause: state.main_cause,
+            causes: state.causes,
             map: state.map,
             embedding: state.embedding,
             crop: state.crop,
@@ -366,6 +396,8 @@ impl Packed {
             scores: self.scores,
             quality: self.quality,
             match_probability: self.match_probability,
+            main_cause: self.main_cause,
+            causes: self.causes,
             map: self.map,
             embedding: self.embedding,
             crop: self.crop,

@@ -140,6 +140,8 @@ impl Loaded {
             methods: self.methods.clone(),
             received: wanted.maps,
             embedding: wanted.embeddings,
+            // They cost next to nothing.
+            causes: self.engine.cause_model().is_some(),
             ..Request::new(self.methods[0])
         }
     }

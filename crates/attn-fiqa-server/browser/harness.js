@@ -41,7 +41,10 @@ export async function startService(...options) {
   });
   let output = '';
   const url = await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no address within ${START_LIMIT} ms: ${output}`)), START_LIMIT);
+    const timer = setTimeout(
+      () => reject(new Error(`no address within ${START_LIMIT} ms: ${output}`)),
+      START_LIMIT,
+    );
     const read = (chunk) => {
       output += chunk;
       const address = /127\.0\.0\.1:([1-9]\d*)/.exec(output);
@@ -83,8 +86,15 @@ export function startBrowser(...args) {
   return chromium.launch({
     executablePath: CHROMIUM,
     args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...args,
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      ...args,
     ],
   });
 }
@@ -104,6 +114,8 @@ export async function withPage(browser, url, act, options = {}) {
   });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
+  // From the start, since a chooser that opens before anybody listens is lost.
+  page.on('filechooser', () => {});
   page.on('pageerror', (error) => wrong.push(`error: ${error.stack}`));
   page.on('console', (message) => {
     // The browser itself reports every answer of 400 and more, which some tests ask for.

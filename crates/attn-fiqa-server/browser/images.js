@@ -20,7 +20,18 @@ export function gradientPng(width, height) {
   header.set([8, 2], 8);
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
   return Buffer.concat([
-    signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0)),
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+/** A PPM of one grey: an image format that browsers do not show. */
+export function greyPpm(width, height) {
+  return Buffer.concat([
+    Buffer.from(`P6 ${width} ${height} 255\n`),
+    Buffer.alloc(3 * width * height, 128),
   ]);
 }
 
@@ -47,7 +58,14 @@ function crc32(bytes) {
 export function withOrientation(jpeg, orientation) {
   // Exif header; TIFF, little endian, first directory at 8; one entry: tag 0x0112, SHORT, count 1.
   const exif = Buffer.from(
-    '457869660000' + '49492a0008000000' + '0100' + '1201' + '0300' + '01000000' + '00000000' + '00000000',
+    '457869660000' +
+      '49492a0008000000' +
+      '0100' +
+      '1201' +
+      '0300' +
+      '01000000' +
+      '00000000' +
+      '00000000',
     'hex',
   );
   exif.writeUInt16LE(orientation, 6 + 8 + 2 + 8);

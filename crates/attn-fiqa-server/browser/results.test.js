@@ -5,10 +5,20 @@ import { execFile } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { fromCrop } from '../page/map.js';
-import { ASTRONAUT, card, choose, program, repositoryFile, settled, startBrowser, startService, withPage } from './harness.js';
-import { withOrientation } from './images.js';
+import {
+  ASTRONAUT,
+  choose,
+  program,
+  repositoryFile,
+  startBrowser,
+  startService,
+  withPage,
+} from './harness.js';
+import { greyPpm, withOrientation } from './images.js';
 
-const FACES = ['astronaut.png', 'blur-4.png', 'noise-3.png', 'dark-3.png'].map((name) => repositoryFile(`examples/faces/${name}`));
+const FACES = ['astronaut.png', 'blur-4.png', 'noise-3.png', 'dark-3.png'].map((name) =>
+  repositoryFile(`examples/faces/${name}`),
+);
 const CLIPBOARD = { permissions: ['clipboard-read', 'clipboard-write'] };
 
 let service;
@@ -23,8 +33,7 @@ after(async () => {
   await service?.stop();
 });
 
-const qualities = (page) =>
-  page.locator('#faces tbody tr td:nth-child(3)').allTextContents();
+const qualities = (page) => page.locator('#faces tbody tr td:nth-child(3)').allTextContents();
 
 const names = (page) => page.locator('#faces tbody th').allTextContents();
 
@@ -35,7 +44,10 @@ test('of several photos the best is marked, and put first on request', async () 
     assert.equal(await best.count(), 1);
     assert.equal(await best.getByRole('heading').textContent(), 'astronaut.png');
     assert.equal(await best.locator('.badge').textContent(), 'Best of 3');
-    assert.match(await page.locator('#summary').textContent(), /^3 photos, 3 faces\. Best: astronaut\.png, quality \d+, /);
+    assert.match(
+      await page.locator('#summary').textContent(),
+      /^3 photos, 3 faces\. Best: astronaut\.png, quality \d+, /,
+    );
     const order = () => page.locator('.card h3').allTextContents();
     assert.deepEqual(await order(), ['noise-3.png', 'astronaut.png', 'blur-4.png']);
     await page.getByLabel('Best photo first').check();
@@ -50,7 +62,10 @@ test('two copies of a photo are equally good and have different names', async ()
     await choose(page, ASTRONAUT);
     assert.ok(await page.locator('.badge').isHidden());
     await choose(page, ASTRONAUT);
-    assert.deepEqual(await page.locator('.badge').allTextContents(), ['Equally good', 'Equally good']);
+    assert.deepEqual(await page.locator('.badge').allTextContents(), [
+      'Equally good',
+      'Equally good',
+    ]);
     assert.deepEqual(await names(page), ['astronaut.png', 'astronaut 2.png']);
   });
 });
@@ -63,14 +78,22 @@ test('the table is sorted by any column', async () => {
     assert.equal(await header('Quality').getAttribute('aria-sort'), 'descending');
     const falling = (await qualities(page)).map(Number);
     assert.equal(falling.length, FACES.length);
-    assert.deepEqual(falling, [...falling].sort((a, b) => b - a));
+    assert.deepEqual(
+      falling,
+      [...falling].sort((a, b) => b - a),
+    );
     assert.ok(falling[0] > falling.at(-1), `${falling}`);
     await header('Quality').getByRole('button').click();
     assert.equal(await header('Quality').getAttribute('aria-sort'), 'ascending');
     assert.deepEqual((await qualities(page)).map(Number), falling.toReversed());
     await header('Photo').getByRole('button').click();
     assert.equal(await header('Quality').getAttribute('aria-sort'), 'none');
-    assert.deepEqual(await names(page), ['astronaut.png', 'blur-4.png', 'dark-3.png', 'noise-3.png']);
+    assert.deepEqual(await names(page), [
+      'astronaut.png',
+      'blur-4.png',
+      'dark-3.png',
+      'noise-3.png',
+    ]);
   });
 });
 
@@ -78,56 +101,96 @@ test('rows without a value come last in both orders', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, repositoryFile('README.md'), ...FACES.slice(0, 2));
     const quality = page.getByRole('columnheader', { name: 'Quality' }).getByRole('button');
-    for (const _ of [1, 2]) {
+    for (const order of ['descending', 'ascending']) {
       await quality.click();
-      assert.equal((await names(page)).at(-1), 'README.md');
+      assert.equal((await names(page)).at(-1), 'README.md', order);
     }
   });
 });
 
 test('the results are copied as JSON', async () => {
-  await withPage(browser, service.url, async (page) => {
-    await choose(page, ASTRONAUT, FACES[1]);
-    await page.getByRole('button', { name: 'Copy as JSON' }).click();
-    await page.getByText('Copied as JSON').waitFor();
-    const { model, images } = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
-    assert.match(model.calibration, /^attn-fiqa-quality-/);
-    assert.deepEqual(images.map((image) => image.name), ['astronaut.png', 'blur-4.png']);
-    const [image] = images;
-    assert.deepEqual([image.status, image.width, image.height, image.faces.length], ['ok', 512, 512, 1]);
-    assert.ok(image.faces[0].quality > 80 && !('map' in image.faces[0]));
-  }, CLIPBOARD);
+  await withPage(
+    browser,
+    service.url,
+    async (page) => {
+      await choose(page, ASTRONAUT, FACES[1]);
+      await page.getByRole('button', { name: 'Copy as JSON' }).click();
+      await page.getByText('Copied as JSON').waitFor();
+      const { model, images } = JSON.parse(
+        await page.evaluate(() => navigator.clipboard.readText()),
+      );
+      assert.match(model.calibration, /^attn-fiqa-quality-/);
+      assert.deepEqual(
+        images.map((image) => image.name),
+        ['astronaut.png', 'blur-4.png'],
+      );
+      const [image] = images;
+      assert.deepEqual(
+        [image.status, image.width, image.height, image.faces.length],
+        ['ok', 512, 512, 1],
+      );
+      assert.ok(image.faces[0].quality > 80 && !('map' in image.faces[0]));
+    },
+    CLIPBOARD,
+  );
 });
 
 test('the results are copied as the CSV that the command line writes', async () => {
-  const columns = 'band,match_probability,landmarks';
-  const { stdout } = await promisify(execFile)(program(), ['score', ASTRONAUT, '--format', 'csv', '--columns', columns]);
-  await withPage(browser, service.url, async (page) => {
-    await choose(page, ASTRONAUT, { name: 'a "text", of sorts.png', mimeType: 'image/png', buffer: Buffer.from('none') });
-    await page.getByRole('button', { name: 'Copy as CSV' }).click();
-    await page.getByText('Copied as CSV').waitFor();
-    const copied = (await page.evaluate(() => navigator.clipboard.readText())).split('\n');
-    const written = stdout.split('\n');
-    assert.equal(copied[0], written[0]);
-    const cells = (line) => line.split(',').slice(1).map((cell) => (/^-?[\d.]+$/.test(cell) ? Math.fround(Number(cell)) : cell));
-    assert.deepEqual(cells(copied[1]), cells(written[1]));
-    assert.match(copied[2], /^"a ""text"", of sorts\.png",,not-an-image,,-1,/);
-    assert.equal(copied[3], '');
-  }, CLIPBOARD);
+  const columns = 'band,match_probability,landmarks,size';
+  const { stdout } = await promisify(execFile)(program(), [
+    'score',
+    ASTRONAUT,
+    '--format',
+    'csv',
+    '--columns',
+    columns,
+  ]);
+  await withPage(
+    browser,
+    service.url,
+    async (page) => {
+      await choose(page, ASTRONAUT, {
+        name: 'a "text", of sorts.png',
+        mimeType: 'image/png',
+        buffer: Buffer.from('none'),
+      });
+      await page.getByRole('button', { name: 'Copy as CSV' }).click();
+      await page.getByText('Copied as CSV').waitFor();
+      const copied = (await page.evaluate(() => navigator.clipboard.readText())).split('\n');
+      const written = stdout.split('\n');
+      assert.equal(copied[0], written[0]);
+      const cells = (line) =>
+        line
+          .split(',')
+          .slice(1)
+          .map((cell) => (/^-?[\d.]+$/.test(cell) ? Math.fround(Number(cell)) : cell));
+      assert.deepEqual(cells(copied[1]), cells(written[1]));
+      assert.match(copied[2], /^"a ""text"", of sorts\.png",,not-an-image,,-1,/);
+      assert.equal(copied[3], '');
+    },
+    CLIPBOARD,
+  );
 });
 
 test('without a clipboard object, as over plain HTTP, copying works too', async () => {
-  await withPage(browser, service.url, async (page) => {
-    await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true }));
-    await choose(page, FACES[1]);
-    await page.getByRole('button', { name: 'Copy as CSV' }).click();
-    await page.getByText('Copied as CSV').waitFor();
-    const read = await page.evaluate(() => {
-      delete navigator.clipboard;
-      return navigator.clipboard.readText();
-    });
-    assert.match(read, /^path,face,status,score,quality,.*\nblur-4\.png,0,ok,/);
-  }, CLIPBOARD);
+  await withPage(
+    browser,
+    service.url,
+    async (page) => {
+      await page.evaluate(() =>
+        Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true }),
+      );
+      await choose(page, FACES[1]);
+      await page.getByRole('button', { name: 'Copy as CSV' }).click();
+      await page.getByText('Copied as CSV').waitFor();
+      const read = await page.evaluate(() => {
+        delete navigator.clipboard;
+        return navigator.clipboard.readText();
+      });
+      assert.match(read, /^path,face,status,score,quality,.*\nblur-4\.png,0,ok,/);
+    },
+    CLIPBOARD,
+  );
 });
 
 test('the crop transform is inverted between pixel centres', () => {
@@ -135,7 +198,11 @@ test('the crop transform is inverted between pixel centres', () => {
   const [c, s] = [0.4 * Math.cos(Math.PI / 6), 0.4 * Math.sin(Math.PI / 6)];
   const [a, b, tx, d, e, ty] = [c, -s, 3.5, s, c, -20.25];
   const [m0, m1, m2, m3, m4, m5] = fromCrop([a, b, tx, d, e, ty]);
-  for (const [x, y] of [[0, 0], [100, 37], [411.5, 902.25]]) {
+  for (const [x, y] of [
+    [0, 0],
+    [100, 37],
+    [411.5, 902.25],
+  ]) {
     const [u, v] = [a * x + b * y + tx + 0.5, d * x + e * y + ty + 0.5];
     assert.ok(Math.abs(m0 * u + m2 * v + m4 - (x + 0.5)) < 1e-9);
     assert.ok(Math.abs(m1 * u + m3 * v + m5 - (y + 0.5)) < 1e-9);
@@ -147,7 +214,12 @@ test('the crop transform is inverted between pixel centres', () => {
 /** The colour of a pixel of the page, `[red, green, blue]`, at a fraction of the frame. */
 async function colourAt(page, frame, x, y) {
   const { width, height, ...corner } = await frame.boundingBox();
-  const clip = { x: Math.round(corner.x + x * width), y: Math.round(corner.y + y * height), width: 1, height: 1 };
+  const clip = {
+    x: Math.round(corner.x + x * width),
+    y: Math.round(corner.y + y * height),
+    width: 1,
+    height: 1,
+  };
   const base64 = (await page.screenshot({ clip, fullPage: true })).toString('base64');
   return page.evaluate(async (data) => {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -164,17 +236,26 @@ test('the map lies over the face, as opaque as the slider says', async () => {
     await choose(page, ASTRONAUT);
     const [face] = (await (await answered).json()).images[0].faces;
     const frame = page.locator('.frame');
-    const slider = page.getByLabel('Map over the faces');
+    const slider = page.getByLabel('Map opacity');
     // The template's left eye (ArcFace) lies on the left eye of the photo.
     const matrix = fromCrop(face.crop_transform);
     const [u, v] = [38.2946 + 0.5, 51.6963 + 0.5];
-    const eye = [matrix[0] * u + matrix[2] * v + matrix[4], matrix[1] * u + matrix[3] * v + matrix[5]];
+    const eye = [
+      matrix[0] * u + matrix[2] * v + matrix[4],
+      matrix[1] * u + matrix[3] * v + matrix[5],
+    ];
     const off = Math.hypot(eye[0] - face.left_eye_x - 0.5, eye[1] - face.left_eye_y - 0.5);
     assert.ok(off < 0.1 * face.inter_eye_distance, `${off} pixels off`);
     // Between the eyes the map is at its brightest, in a corner of the photo is none.
-    const middle = [(face.left_eye_x + face.right_eye_x) / 2 / 512, (face.left_eye_y + face.right_eye_y) / 2 / 512];
+    const middle = [
+      (face.left_eye_x + face.right_eye_x) / 2 / 512,
+      (face.left_eye_y + face.right_eye_y) / 2 / 512,
+    ];
     await slider.fill('0');
-    const [bare, corner] = [await colourAt(page, frame, ...middle), await colourAt(page, frame, 0.9, 0.05)];
+    const [bare, corner] = [
+      await colourAt(page, frame, ...middle),
+      await colourAt(page, frame, 0.9, 0.05),
+    ];
     await slider.fill('100');
     assert.equal(await page.locator('#map-value').textContent(), '100\u00a0%');
     const covered = await colourAt(page, frame, ...middle);
@@ -183,7 +264,12 @@ test('the map lies over the face, as opaque as the slider says', async () => {
     assert.ok(covered[1] - covered[2] > 80 && bare[1] - bare[2] < 60, `${bare} ${covered}`);
     await slider.fill('50');
     const half = await colourAt(page, frame, ...middle);
-    half.forEach((channel, index) => assert.ok(Math.abs(channel - (bare[index] + covered[index]) / 2) < 12, `${bare} ${half} ${covered}`));
+    half.forEach((channel, index) =>
+      assert.ok(
+        Math.abs(channel - (bare[index] + covered[index]) / 2) < 12,
+        `${bare} ${half} ${covered}`,
+      ),
+    );
   });
 });
 
@@ -198,17 +284,31 @@ test('a photo that is stored turned is shown upright with its box on the face', 
       // The left 412 columns only, so that width and height differ.
       context.drawImage(source, -(source.width - 100), 0);
       const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.95 });
-      return btoa(Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte)).join(''));
+      return btoa(
+        Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) =>
+          String.fromCharCode(byte),
+        ).join(''),
+      );
     });
     const buffer = withOrientation(Buffer.from(base64, 'base64'), 6);
     await choose(page, { name: 'turned.jpg', mimeType: 'image/jpeg', buffer });
-    const shown = await page.locator('.frame img').evaluate((image) => [image.naturalWidth, image.naturalHeight]);
+    const shown = await page
+      .locator('.frame img')
+      .evaluate((image) => [image.naturalWidth, image.naturalHeight]);
     assert.deepEqual(shown, [412, 512]);
     const { left, top, right, bottom } = await page.locator('.box').evaluate((box) => {
-      const [outer, inner] = [box.parentElement.getBoundingClientRect(), box.getBoundingClientRect()];
-      const x = (value) => (value - outer.left) / outer.width * 412;
-      const y = (value) => (value - outer.top) / outer.height * 512;
-      return { left: x(inner.left), right: x(inner.right), top: y(inner.top), bottom: y(inner.bottom) };
+      const [outer, inner] = [
+        box.parentElement.getBoundingClientRect(),
+        box.getBoundingClientRect(),
+      ];
+      const x = (value) => ((value - outer.left) / outer.width) * 412;
+      const y = (value) => ((value - outer.top) / outer.height) * 512;
+      return {
+        left: x(inner.left),
+        right: x(inner.right),
+        top: y(inner.top),
+        bottom: y(inner.bottom),
+      };
     });
     // Eyes and mouth of the portrait, by eye: (204, 101), (245, 104), (222, 143).
     assert.ok(left > 150 && left < 200 && right > 248 && right < 300, `${left} ${right}`);
@@ -220,7 +320,33 @@ test('an aligned crop is one face that fills the image', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, FACES[0]);
     assert.equal(await page.locator('.box.whole').count(), 1);
-    assert.equal(await page.locator('.maps image').getAttribute('transform'), 'matrix(1 0 0 1 0 0)');
+    assert.equal(
+      await page.locator('.maps image').getAttribute('transform'),
+      'matrix(1 0 0 1 0 0)',
+    );
+  });
+});
+
+test('a format that only the service can read is scored, and the page says that it cannot show it', async () => {
+  await withPage(browser, service.url, async (page) => {
+    // Of the size of an aligned crop, which is scored without a search for faces.
+    const buffer = greyPpm(112, 112);
+    await choose(
+      page,
+      { name: 'typed.ppm', mimeType: 'image/x-portable-pixmap', buffer },
+      { name: 'untyped.ppm', mimeType: '', buffer },
+    );
+    assert.equal(await page.locator('.face').count(), 2);
+    await page.getByText('This browser cannot show this image format').nth(1).waitFor();
+    assert.equal(
+      await page
+        .locator('.frame img')
+        .first()
+        .evaluate((image) => getComputedStyle(image).visibility),
+      'hidden',
+    );
+    const { width, height } = await page.locator('.frame').first().boundingBox();
+    assert.ok(width > 100 && Math.abs(width - height) < 1, `${width} × ${height}`);
   });
 });
 
@@ -237,21 +363,185 @@ test('a picked face stands out among the others until it is picked again', async
   });
 });
 
+/** Changes every answer of the service before the page sees it. */
+async function change(page, edit) {
+  await page.route('**/v1/score*', async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    edit(body.images[0], body);
+    await route.fulfill({ response, json: body });
+  });
+}
+
+test('labels cover neither each other nor other faces, and shrink where there is no room', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await change(page, (image) => {
+      const [one] = image.faces;
+      // A row of close faces, a corner, and one that is as high as the photo.
+      const boxes = [
+        [0, 0, 60, 512],
+        [452, 0, 60, 60],
+        ...Array.from({ length: 12 }, (_, n) => [90 + 30 * n, 250 + 8 * (n % 3), 22, 26]),
+      ];
+      image.faces = boxes.map(([box_x, box_y, box_width, box_height], face) => ({
+        ...one,
+        face,
+        box_x,
+        box_y,
+        box_width,
+        box_height,
+      }));
+    });
+    await choose(page, ASTRONAUT);
+    for (const width of [1280, 320]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.waitForTimeout(100);
+      const { frame, boxes } = await page.locator('.frame').evaluate((element) => {
+        const rect = (of) => {
+          const { left, top, right, bottom } = of.getBoundingClientRect();
+          return { left, top, right, bottom };
+        };
+        return {
+          frame: rect(element),
+          boxes: [...element.querySelectorAll('.box')].map((box) => {
+            const label = box.querySelector('.label');
+            return {
+              box: rect(box),
+              label: rect(label),
+              compact: label.classList.contains('compact'),
+            };
+          }),
+        };
+      });
+      const overlap = (a, b) =>
+        a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      for (const { label } of boxes) {
+        assert.ok(
+          label.left >= frame.left - 1 &&
+            label.right <= frame.right + 1 &&
+            label.top >= frame.top - 1 &&
+            label.bottom <= frame.bottom + 1,
+          JSON.stringify(label),
+        );
+      }
+      boxes.forEach((one, i) =>
+        boxes.forEach((other, j) => {
+          if (i === j || one.compact) return;
+          assert.ok(!overlap(one.label, other.box), `label ${i} on face ${j} at ${width}`);
+          assert.ok(
+            other.compact || !overlap(one.label, other.label),
+            `label ${i} on label ${j} at ${width}`,
+          );
+        }),
+      );
+      assert.ok(boxes.some(({ compact }) => compact) && boxes.some(({ compact }) => !compact));
+      const hidden = page.locator('.label.compact span').first();
+      assert.ok(await hidden.isHidden());
+    }
+    // What a small label leaves out is shown for a face that is picked.
+    const number = await page.locator('.label.compact i').first().textContent();
+    await page.locator('summary').click();
+    await page.getByRole('button', { name: `Face ${number}: show it in the photo` }).click();
+    assert.ok(await page.locator('.label.compact span').first().isVisible());
+  });
+});
+
+test('a face without a score says why', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await change(page, (image) => {
+      const failed = {
+        face: 1,
+        status: 'bad-landmarks',
+        score: null,
+        quality: -1,
+        band: null,
+        message: 'the landmarks are mirrored: check their order',
+      };
+      image.faces.push({ ...image.faces[0], ...failed, map: null });
+    });
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.face').count(), 1);
+    await page
+      .getByText(
+        'Face 2: The face found here cannot be aligned. The landmarks are mirrored: check their order.',
+      )
+      .waitFor();
+    assert.deepEqual(await qualities(page), [await page.locator('.figure b').textContent(), '–']);
+  });
+});
+
+test('a model without a calibration shows its score, and no band', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await change(page, (image, body) => {
+      body.model.calibration = null;
+      Object.assign(image.faces[0], {
+        quality: null,
+        band: null,
+        match_probability: null,
+        score: -0.873,
+      });
+    });
+    await choose(page, ASTRONAUT, FACES[1]);
+    assert.equal(
+      await page.locator('.figure').first().textContent(),
+      '−0.87 score, without a quality scale',
+    );
+    assert.equal(await page.locator('.meaning').count(), 0);
+    assert.match(await page.locator('#summary').textContent(), /score −0\.87, quality unknown/);
+  });
+});
+
+test('a model that gives no maps is asked for scores alone', async () => {
+  await withPage(browser, service.url, async (page) => {
+    const asked = [];
+    await page.route('**/v1/score*', (route) => {
+      const columns = new URL(route.request().url()).searchParams.get('columns').split(',');
+      asked.push(columns.includes('map'));
+      if (!columns.includes('map')) return route.continue();
+      const error = { status: 400, code: 'not-in-model', message: 'no maps' };
+      return route.fulfill({ status: 400, json: { error } });
+    });
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.face').count(), 1);
+    assert.equal(await page.locator('.maps image').count(), 0);
+    assert.ok(await page.locator('#map-control').isHidden());
+    await choose(page, FACES[1]);
+    // Once is enough.
+    assert.deepEqual(asked, [true, false, false]);
+  });
+});
+
+test('a calibration by ranks claims no rate of recognition', async () => {
+  await withPage(browser, service.url, async (page) => {
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.meaning').count(), 1);
+    await page.getByRole('button', { name: 'Clear all' }).click();
+    await change(page, (image, body) => {
+      body.model.calibration = 'attn-fiqa-quality-1:0123';
+    });
+    await choose(page, ASTRONAUT);
+    assert.equal(await page.locator('.meaning').count(), 0);
+  });
+});
+
 test('causes are shown in words where the service gives them', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, FACES[1]);
     assert.equal(await page.locator('.causes').count(), 0);
     assert.equal(await page.getByRole('columnheader', { name: 'Main cause' }).count(), 0);
     await page.getByRole('button', { name: 'Clear all' }).click();
-    await page.route('**/v1/score*', async (route) => {
-      const response = await route.fetch();
-      const body = await response.json();
-      const causes = [{ cause: 'low_resolution', strength: 0.4 }, { cause: 'blur', strength: 0.9 }];
-      Object.assign(body.images[0].faces[0], { causes, main_cause: 'blur' });
-      await route.fulfill({ response, json: body });
+    await change(page, (image) => {
+      const causes = [
+        { cause: 'low_resolution', strength: 0.4 },
+        { cause: 'blur', strength: 0.9 },
+      ];
+      Object.assign(image.faces[0], { causes, main_cause: 'blur' });
     });
     await choose(page, FACES[1]);
-    assert.equal(await page.locator('.causes').textContent(), 'Costs quality: blur (strong), low resolution (moderate)');
+    assert.equal(
+      await page.locator('.causes').textContent(),
+      'Costs quality: blur (strong), low resolution (moderate)',
+    );
     await page.getByRole('columnheader', { name: 'Main cause' }).waitFor();
     assert.ok(await page.getByRole('cell', { name: 'blur', exact: true }).isVisible());
   });
@@ -260,18 +550,33 @@ test('causes are shown in words where the service gives them', async () => {
 test('photos are removed singly and all at once, and their memory is freed', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ...FACES.slice(0, 3));
-    const urls = await page.locator('.frame img').evaluateAll((images) => images.map((image) => image.src));
-    const alive = () => page.evaluate((all) => Promise.all(all.map((url) => new Promise((resolve) => {
-      const image = new Image();
-      image.onload = () => resolve(true);
-      image.onerror = () => resolve(false);
-      image.src = url;
-    }))), urls);
+    const urls = await page
+      .locator('.frame img')
+      .evaluateAll((images) => images.map((image) => image.src));
+    const alive = () =>
+      page.evaluate(
+        (all) =>
+          Promise.all(
+            all.map(
+              (url) =>
+                new Promise((resolve) => {
+                  const image = new Image();
+                  image.onload = () => resolve(true);
+                  image.onerror = () => resolve(false);
+                  image.src = url;
+                }),
+            ),
+          ),
+        urls,
+      );
     assert.deepEqual(await alive(), [true, true, true]);
     await page.getByRole('button', { name: 'Remove blur-4.png' }).click();
     assert.deepEqual(await alive(), [true, false, true]);
     assert.deepEqual(await names(page), ['astronaut.png', 'noise-3.png']);
-    assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Remove noise-3.png');
+    assert.equal(
+      await page.evaluate(() => document.activeElement.getAttribute('aria-label')),
+      'Remove noise-3.png',
+    );
     await page.getByRole('button', { name: 'Clear all' }).click();
     assert.deepEqual(await alive(), [false, false, false]);
     assert.ok(await page.locator('#results').isHidden());
@@ -284,17 +589,23 @@ test('removing a photo ends its request, and the next one starts', async () => {
   await withPage(browser, service.url, async (page) => {
     let held = 0;
     let ended = 0;
-    page.on('requestfailed', () => { ended += 1; });
+    page.on('requestfailed', () => {
+      ended += 1;
+    });
     await page.route('**/v1/score*', () => {
       // Never answered.
       held += 1;
     });
     await page.setInputFiles('#files', FACES);
-    await page.waitForFunction(() => document.querySelectorAll('.card[data-state="sending"]').length === 2);
+    await page.waitForFunction(
+      () => document.querySelectorAll('.card[data-state="sending"]').length === 2,
+    );
     await page.waitForTimeout(100);
     assert.deepEqual([ended, held], [0, 2]);
     await page.getByRole('button', { name: 'Remove astronaut.png' }).click();
-    await page.waitForFunction(() => document.querySelectorAll('.card[data-state="sending"]').length === 2);
+    await page.waitForFunction(
+      () => document.querySelectorAll('.card[data-state="sending"]').length === 2,
+    );
     await page.waitForTimeout(100);
     assert.deepEqual([ended, held], [1, 3]);
   });

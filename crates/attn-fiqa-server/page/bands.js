@@ -34,5 +34,9 @@ export function spoken(face) {
 /** A number with fixed decimals and a true minus sign; a dash for none. */
 export function decimal(value, digits) {
   if (typeof value !== 'number') return '–';
-  return value.toFixed(digits).replace('-', '−');
+  // What rounds to zero has no sign.
+  return value
+    .toFixed(digits)
+    .replace(/^-(?=0(\.0*)?$)/, '')
+    .replace('-', '−');
 }

@@ -13,9 +13,14 @@ export function bestFace(photo) {
   return scored(photo).sort(better)[0] ?? null;
 }
 
+/** All faces that were found in a photo. */
+export function facesOf(photo) {
+  return photo.result?.faces ?? [];
+}
+
 /** The faces of a photo that have a score. */
 export function scored(photo) {
-  return (photo.result?.faces ?? []).filter((face) => typeof face.score === 'number');
+  return facesOf(photo).filter((face) => typeof face.score === 'number');
 }
 
 /** Photos with a scored face, the one with the best face first. */

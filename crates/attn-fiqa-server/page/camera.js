@@ -113,7 +113,8 @@ class Camera {
 
 function reason(error) {
   const reasons = {
-    NotAllowedError: 'The browser does not allow this page to use the camera. Allow it in the ' +
+    NotAllowedError:
+      'The browser does not allow this page to use the camera. Allow it in the ' +
       "browser's settings for this page and try again.",
     NotFoundError: 'No camera was found.',
     NotReadableError: 'The camera is in use by another program.',

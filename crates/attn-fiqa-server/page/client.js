@@ -1,53 +1,73 @@
 // One photo to the service and its answer back.
 
-/** Map and band are drawn; the rest is for the table and for copying. */
-const COLUMNS = 'band,landmarks,size,map,match_probability';
+/** For the labels, the table and copying. */
+const COLUMNS = 'band,landmarks,size,match_probability';
 
-/** How often a request that was refused for load is repeated. */
-const MAX_RETRIES = 5;
+/**
+ * Columns that not every model has. The last is left out each time that the service says that its
+ * model does not have what was asked for.
+ */
+let optional = ['map', 'main_cause,causes'];
+
+/**
+ * How often a request is repeated that was refused for load, or cut off: a busy service may close
+ * a connection before the photo is sent, and then a browser may not see what it answered.
+ */
+const MAX_RETRIES = { busy: 5, 'cut-off': 2 };
 
 /** The longest wait in seconds before a repetition that nobody asked for. */
 const MAX_WAIT = 60;
 
 /**
  * Why there is no answer. `kind` is `unauthorized`, `busy`, `too-large`, `unsupported`, `refused`,
- * `failed`, `cut-off` or `gone`; `detail` is the service's own message, if there is one.
+ * `failed`, `cut-off` or `gone`; `detail` is the service's own message and `retryAfter` the seconds
+ * that it asks to wait, if there are any, and `code` its name for the error.
  */
 export class RequestError extends Error {
-  constructor(kind, detail = null, requestId = null) {
+  constructor(kind, { detail = null, code = null, requestId = null, retryAfter = null } = {}) {
     super(detail ?? kind);
     this.kind = kind;
     this.detail = detail;
+    this.code = code;
     this.requestId = requestId;
+    this.retryAfter = retryAfter;
   }
 }
 
 /**
- * Scores one photo. `onWait(seconds, attempt, of)` is called before each repetition of a request
- * that the service was too busy for.
+ * Scores one photo. `onWait(reason, seconds, attempt, of)` is called before each repetition; the
+ * reason is `busy` or `cut-off`.
  *
  * Returns `{ model, image }`: the model's identifiers and the entry of the image. Throws
  * `RequestError`, or an `AbortError` after `signal`.
  */
 export async function score(file, { key, signal, onWait }) {
-  for (let attempt = 1; ; attempt += 1) {
-    const response = await send(file, key, signal);
-    if (response.status === 429 || response.status === 503) {
-      const wait = retryAfter(response) ?? 2 ** (attempt - 1);
-      if (attempt <= MAX_RETRIES && wait <= MAX_WAIT) {
-        onWait(wait, attempt, MAX_RETRIES);
-        await sleep(wait, signal);
+  const repeated = { busy: 0, 'cut-off': 0 };
+  for (;;) {
+    const asked = optional;
+    try {
+      return await answer(await send(file, asked, key, signal));
+    } catch (error) {
+      if (error.code === 'not-in-model' && asked.length > 0) {
+        // Another photo may have been refused for the same reason in the meantime.
+        if (optional === asked) optional = asked.slice(0, -1);
         continue;
       }
+      const most = MAX_RETRIES[error.kind] ?? 0;
+      const attempt = (repeated[error.kind] ?? 0) + 1;
+      const wait = error.retryAfter ?? 2 ** (attempt - 1);
+      if (attempt > most || wait > MAX_WAIT) throw error;
+      repeated[error.kind] = attempt;
+      onWait(error.kind, wait, attempt, most);
+      await sleep(wait, signal);
     }
-    return answer(response);
   }
 }
 
-async function send(file, key, signal) {
+async function send(file, asked, key, signal) {
   const headers = { 'content-type': file.type || 'application/octet-stream' };
   if (key) headers['x-api-key'] = key;
-  const url = `v1/score?columns=${COLUMNS}`;
+  const url = `v1/score?columns=${[COLUMNS, ...asked].join(',')}`;
   try {
     return await fetch(url, { method: 'POST', body: file, headers, signal });
   } catch (error) {
@@ -77,12 +97,22 @@ async function answer(response) {
   }
   const image = body.images?.[0];
   if (image) return { model: body.model ?? null, image };
-  const detail = body.error?.message ?? null;
-  throw new RequestError(kindOf(response.status), detail, body.request_id ?? null);
+  throw new RequestError(kindOf(response.status), {
+    detail: body.error?.message ?? null,
+    code: body.error?.code ?? null,
+    requestId: body.request_id ?? null,
+    retryAfter: retryAfter(response),
+  });
 }
 
 function kindOf(status) {
-  const kinds = { 401: 'unauthorized', 413: 'too-large', 415: 'unsupported', 429: 'busy', 503: 'busy' };
+  const kinds = {
+    401: 'unauthorized',
+    413: 'too-large',
+    415: 'unsupported',
+    429: 'busy',
+    503: 'busy',
+  };
   if (kinds[status]) return kinds[status];
   return status >= 400 && status < 500 ? 'refused' : 'failed';
 }
@@ -91,7 +121,9 @@ function kindOf(status) {
 function retryAfter(response) {
   const header = response.headers.get('retry-after');
   if (header === null) return null;
-  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  const seconds = /^\s*\d+\s*$/.test(header)
+    ? Number(header)
+    : (Date.parse(header) - Date.now()) / 1000;
   return Number.isFinite(seconds) ? Math.max(Math.ceil(seconds), 0) : null;
 }
 

@@ -1,6 +1,6 @@
 // The results as text to copy.
 
-import { scored } from './best.js';
+import { facesOf } from './best.js';
 
 /** Arrays of hundreds of numbers, and what is only needed to draw them. */
 const LEFT_OUT = ['map', 'map_side', 'crop_transform', 'embedding'];
@@ -22,11 +22,12 @@ export function toJson(photos) {
  */
 export function toCsv(photos) {
   const rows = answered(photos).flatMap(({ name, result }) => {
-    const faces = scored({ result });
+    const faces = facesOf({ result });
     if (faces.length === 0) {
       return [{ path: name, status: result.status, quality: -1, message: result.message }];
     }
-    return faces.map((face) => ({ path: name, ...shortened(face) }));
+    const message = (face) => face.message || result.message;
+    return faces.map((face) => ({ path: name, ...shortened(face), message: message(face) }));
   });
   const found = new Set(rows.flatMap(Object.keys));
   const columns = ['path', 'face', 'status', 'score', 'quality', ...found].filter(

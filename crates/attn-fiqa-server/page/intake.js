@@ -42,13 +42,18 @@ function watchDrops(onFiles, onProblem) {
     const items = [...event.dataTransfer.items];
     const folders = items.filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
     if (folders.length > 0) {
-      onProblem('A folder cannot be dropped here: drop the photos in it, or use the program ' +
-        '(attn-fiqa score FOLDER).');
+      onProblem(
+        'A folder cannot be dropped here: drop the photos in it, or use the program ' +
+          '(attn-fiqa score FOLDER).',
+      );
       return;
     }
     const files = [...event.dataTransfer.files];
     if (files.length > 0) onFiles(files);
-    else onProblem('What was dropped is a link or a text, not a file: save the photo first, or copy and paste it.');
+    else
+      onProblem(
+        'What was dropped is a link or a text, not a file: save the photo first, or copy and paste it.',
+      );
   });
 }
 

@@ -1,7 +1,7 @@
 // The page: photos go in, their results come out.
 
 import { decimal, spoken } from './bands.js';
-import { bestFace, ranked, scored } from './best.js';
+import { bestFace, facesOf, ranked, scored } from './best.js';
 import { setUpCamera } from './camera.js';
 import { RequestError, score } from './client.js';
 import { byId } from './dom.js';
@@ -19,9 +19,16 @@ const MAX_PHOTOS = 200;
 /** Requests at a time, so that one page leaves room for others. */
 const MAX_REQUESTS = 2;
 
+/** Why a request is repeated. */
+const REASONS = { busy: 'The service is busy.', 'cut-off': 'The connection was cut.' };
+
 /** Milliseconds in which changes are gathered. */
 const REFRESH_DELAY = 40;
 
+/**
+ * NASA's portrait of Eileen Collins (public domain, see examples/README.md): as it is, with 6 % of
+ * the light, and blurred by a Gaussian of 4 pixels.
+ */
 const EXAMPLES = ['example.jpg', 'example-dark.jpg', 'example-blurred.jpg'];
 
 /**
@@ -32,14 +39,18 @@ const EXAMPLES = ['example.jpg', 'example-dark.jpg', 'example-blurred.jpg'];
 let photos = [];
 let count = 0;
 let key = null;
+/** Whether the service has asked for a key since the last one was given. */
+let keyWanted = false;
 const queue = new Queue(MAX_REQUESTS);
 const table = new FaceTable();
 
 function add(files) {
   const room = MAX_PHOTOS - photos.length;
-  showProblem(files.length > room
-    ? `${MAX_PHOTOS} photos are the most here: ${files.length - room} were left out. For more, use the program (attn-fiqa score FOLDER).`
-    : null);
+  showProblem(
+    files.length > room
+      ? `${MAX_PHOTOS} photos are the most here: ${files.length - room} were left out. For more, use the program (attn-fiqa score FOLDER).`
+      : null,
+  );
   const added = files.slice(0, room).map(newPhoto);
   byId('photos').append(...added.map((photo) => photo.card.root));
   refresh();
@@ -47,8 +58,15 @@ function add(files) {
 
 function newPhoto(file) {
   const photo = {
-    name: uniqueName(file.name), file, url: URL.createObjectURL(file), abort: new AbortController(),
-    state: 'waiting', note: 'Waiting', result: null, model: null, problem: problemOfFile(file),
+    name: uniqueName(file.name),
+    file,
+    url: URL.createObjectURL(file),
+    abort: new AbortController(),
+    state: 'waiting',
+    note: 'Waiting',
+    result: null,
+    model: null,
+    problem: problemOfFile(file),
   };
   if (photo.problem) photo.state = 'done';
   photos.push(photo);
@@ -70,24 +88,40 @@ function uniqueName(name) {
 }
 
 function enqueue(photo) {
-  Object.assign(photo, { state: 'waiting', note: 'Waiting', problem: null, abort: new AbortController() });
+  Object.assign(photo, {
+    state: 'waiting',
+    note: 'Waiting',
+    problem: null,
+    keyMissing: false,
+    abort: new AbortController(),
+  });
   queue.add(() => send(photo, photo.abort.signal));
 }
 
 async function send(photo, signal) {
   if (signal.aborted) return;
-  change(photo, { state: 'sending', note: 'Scoring' });
+  const usedKey = key;
   try {
-    const onWait = (seconds, attempt, of) => change(photo, {
-      note: `The service is busy. Trying again in ${seconds} s (${attempt} of ${of})`,
-    });
-    const { model, image } = await score(photo.file, { key, signal, onWait });
+    // A photo is not sent only to be refused.
+    if (keyWanted) throw new RequestError('unauthorized');
+    change(photo, { state: 'sending', note: 'Scoring' });
+    const onWait = (reason, seconds, attempt, of) =>
+      change(photo, {
+        note: `${REASONS[reason]} Trying again in ${seconds} s (${attempt} of ${of})`,
+      });
+    const { model, image } = await score(photo.file, { key: usedKey, signal, onWait });
     change(photo, { state: 'done', result: image, model, problem: problemOfImage(image) });
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof RequestError)) throw error;
-    change(photo, { state: 'done', problem: problemOfRequest(error), keyMissing: error.kind === 'unauthorized' });
-    if (error.kind === 'unauthorized') askForKey();
+    const unauthorized = error.kind === 'unauthorized';
+    if (unauthorized && usedKey !== key) {
+      // Another key was given in the meantime.
+      enqueue(photo);
+      return;
+    }
+    change(photo, { state: 'done', problem: problemOfRequest(error), keyMissing: unauthorized });
+    if (unauthorized) askForKey();
   }
 }
 
@@ -144,7 +178,10 @@ function refresh() {
   for (const id of ['results', 'table-section']) byId(id).hidden = !any;
   const list = byId('photos');
   list.classList.toggle('single', photos.length === 1);
-  list.setAttribute('aria-busy', photos.some((photo) => photo.state !== 'done'));
+  list.setAttribute(
+    'aria-busy',
+    photos.some((photo) => photo.state !== 'done'),
+  );
   markBest();
   orderCards();
   drawMaps();
@@ -152,7 +189,9 @@ function refresh() {
   say(byId('summary'), summary());
   const model = photos.find((photo) => photo.model)?.model;
   byId('model').hidden = !model;
-  if (model) byId('model').textContent = `Model: ${[model.name, model.calibration].filter(Boolean).join(', calibration ')}`;
+  if (model)
+    byId('model').textContent =
+      `Model: ${[model.name, model.calibration].filter(Boolean).join(', calibration ')}`;
 }
 
 /** Sets a text that is announced, only where it is another one. */
@@ -163,11 +202,13 @@ function say(place, text) {
 function summary() {
   const pending = photos.filter((photo) => photo.state !== 'done').length;
   if (pending > 0) return `Scoring ${plural(pending, 'photo')}…`;
-  const faces = photos.flatMap(scored);
+  const faces = photos.flatMap(facesOf);
   const parts = [`${plural(photos.length, 'photo')}, ${plural(faces.length, 'face')}.`];
   const [best] = ranked(photos);
   if (best && photos.length > 1) parts.push(`Best: ${best.name}, ${spoken(bestFace(best))}.`);
-  else if (faces.length === 1) parts.push(`${capital(spoken(faces[0]))}.`);
+  else if (faces.length > 1)
+    parts.push(`Best face: ${bestFace(best).face + 1}, ${spoken(bestFace(best))}.`);
+  else if (best) parts.push(`${capital(spoken(bestFace(best)))}.`);
   const failed = photos.filter((photo) => photo.problem);
   if (failed.length === 1) parts.push(`${failed[0].name}: ${failed[0].problem.title}.`);
   else if (failed.length > 1) parts.push(`${failed.length} photos have no score.`);
@@ -231,6 +272,7 @@ function showOpacity() {
 
 function askForKey() {
   const form = byId('key-form');
+  keyWanted = true;
   say(byId('key-problem'), key ? 'The service did not accept this key.' : '');
   if (form.hidden) {
     form.hidden = false;
@@ -241,10 +283,10 @@ function askForKey() {
 function takeKey(event) {
   event.preventDefault();
   key = byId('key').value.trim();
+  keyWanted = false;
   byId('key-form').hidden = true;
   byId('key').value = '';
   for (const photo of photos.filter((photo) => photo.keyMissing)) {
-    photo.keyMissing = false;
     enqueue(photo);
     photo.card.update();
   }
@@ -254,11 +296,13 @@ function takeKey(event) {
 
 async function addExamples() {
   try {
-    const files = await Promise.all(EXAMPLES.map(async (name) => {
-      const response = await fetch(name);
-      if (!response.ok) throw new Error(`${name}: ${response.status}`);
-      return new File([await response.blob()], name, { type: 'image/jpeg' });
-    }));
+    const files = await Promise.all(
+      EXAMPLES.map(async (name) => {
+        const response = await fetch(name);
+        if (!response.ok) throw new Error(`${name}: ${response.status}`);
+        return new File([await response.blob()], name, { type: 'image/jpeg' });
+      }),
+    );
     add(files);
   } catch {
     showProblem('The examples could not be loaded: the service cannot be reached.');

@@ -45,6 +45,11 @@ export function problemOfImage(image) {
   return problemOfStatus(image.status, image.message ?? null);
 }
 
+/** The same for a face: one that was found but has no score. */
+export function problemOfFace(face) {
+  return typeof face.score === 'number' ? null : problemOfStatus(face.status, face.message ?? null);
+}
+
 function problemOfStatus(status, detail) {
   const [title, advice] = BY_STATUS[status] ?? [`No score (${status})`, null];
   // The service's message says what to do as well, except where it only repeats the title.
@@ -69,5 +74,8 @@ export function problemOfRequest(error) {
 /** The same for a file that the browser says is no image, which is not sent. */
 export function problemOfFile(file) {
   if (!file.type || file.type.startsWith('image/')) return null;
-  return problemOfStatus('not-an-image', `the file is of type ${file.type}: use JPEG, PNG, WebP or another image format`);
+  return problemOfStatus(
+    'not-an-image',
+    `the file is of type ${file.type}: use JPEG, PNG, WebP or another image format`,
+  );
 }

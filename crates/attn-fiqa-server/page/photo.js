@@ -1,20 +1,16 @@
-// One photo and its faces: a card.
+// One photo, its faces and what can be done with it: a card.
 
-import { bandMeaning, decimal, qualityOf, spoken } from './bands.js';
+import { spoken } from './bands.js';
 import { bestFace, scored } from './best.js';
-import { causesInWords } from './causes.js';
 import { element, svgElement } from './dom.js';
+import { faceBox } from './face-box.js';
+import { faceList } from './face-list.js';
+import { placeLabels } from './labels.js';
 import { mapImage } from './map.js';
 
-/** From this number of faces on, labels in the photo leave the band out for want of room. */
-const CROWD = 6;
-
-/** Faces that are listed at once; the others are a click away. */
-const LISTED = 5;
-
 /**
- * The card of a photo: `{ root, update() }`. `photo` is the record that main.js keeps, whose
- * fields `update` reads anew: `{ name, url, state, note, result, model, problem }`.
+ * The card of a photo. `photo` is the record that main.js keeps, whose fields `update` reads anew:
+ * `{ name, url, state, note, result, model, problem }`. `root` is the element.
  */
 export class Card {
   root = element('li', { className: 'card', tabIndex: -1 });
@@ -22,7 +18,11 @@ export class Card {
   #actions;
   #frame = element('div', { className: 'frame' });
   #image;
-  #overlay = svgElement('svg', { class: 'maps', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
+  #overlay = svgElement('svg', {
+    class: 'maps',
+    preserveAspectRatio: 'none',
+    'aria-hidden': 'true',
+  });
   #boxes = element('div', { className: 'boxes', 'aria-hidden': 'true' });
   #badge = element('p', { className: 'badge', hidden: true });
   #body = element('div', { className: 'card-body' });
@@ -33,19 +33,34 @@ export class Card {
     this.#photo = photo;
     this.#actions = actions;
     this.root.id = id;
-    this.#image = element('img', { src: photo.url, alt: '', onload: () => this.#fit(), onerror: () => this.#hideImage() });
+    this.#image = element('img', {
+      src: photo.url,
+      alt: '',
+      onload: () => this.#fit(),
+      onerror: () => this.#hideImage(),
+    });
     this.#frame.append(this.#image, this.#overlay, this.#boxes);
     this.root.append(
-      element('div', { className: 'card-head' },
+      element(
+        'div',
+        { className: 'card-head' },
         element('h3', { textContent: photo.name, title: photo.name }),
         this.#badge,
-        element('button', {
-          type: 'button', className: 'remove', 'aria-label': `Remove ${photo.name}`,
-          onclick: () => actions.remove(photo),
-        }, cross())),
+        element(
+          'button',
+          {
+            type: 'button',
+            className: 'remove',
+            'aria-label': `Remove ${photo.name}`,
+            onclick: () => actions.remove(photo),
+          },
+          cross(),
+        ),
+      ),
       element('div', { className: 'viewer' }, this.#frame),
       this.#body,
     );
+    new ResizeObserver(() => placeLabels(this.#boxes)).observe(this.#frame);
     this.update();
   }
 
@@ -58,7 +73,10 @@ export class Card {
     this.#fit();
     if (result !== this.#shown) {
       this.#shown = result;
-      this.#boxes.replaceChildren(...scored(this.#photo).map((face) => this.#box(face)));
+      this.#boxes.replaceChildren(
+        ...scored(this.#photo).map((face) => faceBox(face, result, this.#pick)),
+      );
+      placeLabels(this.#boxes);
     }
   }
 
@@ -98,118 +116,75 @@ export class Card {
   /** A damaged photo, or of a format that this browser cannot show although the service reads it. */
   #hideImage() {
     this.root.classList.add('not-shown');
+    this.update();
   }
 
   #bodyParts() {
-    const { state, note, problem } = this.#photo;
+    const { state, note, problem, result } = this.#photo;
     if (problem) return [this.#problem(problem)];
     if (state !== 'done') {
-      return [element('p', { className: 'progress' },
-        element('span', { className: 'spinner', 'aria-hidden': 'true' }), note)];
+      return [
+        element(
+          'p',
+          { className: 'progress' },
+          element('span', { className: 'spinner', 'aria-hidden': 'true' }),
+          note,
+        ),
+      ];
     }
-    const parts = this.#faceList();
-    if (this.root.classList.contains('not-shown')) {
-      parts.push(element('p', { className: 'small', textContent: 'This browser cannot show this image format; the service can read it.' }));
-    }
+    const parts = faceList(this.#photo, this.#pick);
+    const notes = [
+      result?.message,
+      this.root.classList.contains('not-shown') &&
+        'This browser cannot show this image format; the service can read it.',
+    ];
+    parts.push(
+      ...notes
+        .filter(Boolean)
+        .map((text) => element('p', { className: 'small', textContent: text })),
+    );
     return parts;
   }
 
   #problem({ title, advice, detail, repeatable }) {
     const again = repeatable
-      ? element('button', { type: 'button', textContent: 'Try again', 'aria-label': `Try again: ${this.#photo.name}`, onclick: () => this.#actions.repeat(this.#photo) })
+      ? element('button', {
+          type: 'button',
+          textContent: 'Try again',
+          'aria-label': `Try again: ${this.#photo.name}`,
+          onclick: () => this.#actions.repeat(this.#photo),
+        })
       : null;
-    return element('div', { className: 'problem' },
+    return element(
+      'div',
+      { className: 'problem' },
       element('p', { className: 'problem-title', textContent: title }),
       advice ? element('p', { textContent: advice }) : null,
       detail ? element('p', { className: 'small', textContent: detail }) : null,
-      again);
-  }
-
-  #faceList() {
-    const items = scored(this.#photo).map((face) => this.#listItem(face));
-    const list = (some) => element('ol', { className: 'face-list' }, ...some);
-    if (items.length <= LISTED + 1) return [list(items)];
-    return [
-      list(items.slice(0, LISTED)),
-      element('details', {},
-        element('summary', { textContent: `${items.length - LISTED} more faces` }),
-        list(items.slice(LISTED))),
-    ];
-  }
-
-  #listItem(face) {
-    const number = face.face + 1;
-    const quality = qualityOf(face);
-    const meaning = face.band && bandMeaning(face.band, this.#photo.model);
-    const causes = causesInWords(face);
-    const pick = element('button', {
-      type: 'button', className: 'pick', textContent: number, 'aria-pressed': 'false',
-      'aria-label': `Face ${number}: show it in the photo`,
-      onclick: () => this.#pick(face.face),
-    });
-    pick.dataset.face = face.face;
-    const figure = quality === null
-      ? element('p', { className: 'figure' }, element('b', { textContent: decimal(face.score, 2) }), ' score, without a quality scale')
-      : element('p', { className: 'figure' },
-          element('span', { className: 'hidden', textContent: 'Quality ' }),
-          element('b', { textContent: Math.round(quality) }), element('span', { className: 'of', textContent: '/100' }),
-          face.band ? element('span', { className: 'band', textContent: face.band }) : null);
-    return element('li', { className: `face ${face.band ?? ''}` },
-      pick,
-      element('div', {},
-        figure,
-        quality === null ? null : meter(quality),
-        meaning ? element('p', { className: 'meaning', textContent: meaning }) : null,
-        causes ? element('p', { className: 'causes', textContent: `Costs quality: ${causes}` }) : null,
-        face.message ? element('p', { className: 'small', textContent: face.message }) : null));
-  }
-
-  #box(face) {
-    const { width, height } = this.#photo.result;
-    const quality = qualityOf(face);
-    const figure = quality === null ? decimal(face.score, 2) : Math.round(quality);
-    const band = face.band && scored(this.#photo).length < CROWD ? ` ${face.band}` : '';
-    const box = element('div', { className: `box ${face.band ?? ''}`, onclick: () => this.#pick(face.face) },
-      element('span', { className: 'label' }, element('i', { textContent: face.face + 1 }), `${figure}${band}`));
-    box.dataset.face = face.face;
-    if (typeof face.box_x !== 'number') {
-      // An aligned crop: the face is the whole image.
-      box.classList.add('whole');
-      return box;
-    }
-    // Coordinates are those of pixel centres.
-    const [left, top] = [(face.box_x + 0.5) / width, (face.box_y + 0.5) / height];
-    const percent = (fraction) => `${100 * fraction}%`;
-    box.style.left = percent(left);
-    box.style.top = percent(top);
-    box.style.width = percent(face.box_width / width);
-    box.style.height = percent(face.box_height / height);
-    // The label lies where there is room for it.
-    box.classList.toggle('label-below', top < 0.12);
-    box.classList.toggle('label-left', left > 0.55);
-    return box;
+      again,
+    );
   }
 
   /** Shows one face among the others, or all again. */
-  #pick(index) {
+  #pick = (index) => {
     const picked = this.#frame.dataset.picked === String(index) ? null : String(index);
     if (picked === null) delete this.#frame.dataset.picked;
     else this.#frame.dataset.picked = picked;
-    for (const box of this.#boxes.children) box.classList.toggle('picked', box.dataset.face === picked);
+    for (const box of this.#boxes.children) {
+      box.classList.toggle('picked', box.dataset.face === picked);
+    }
     for (const button of this.#body.querySelectorAll('.pick')) {
       button.setAttribute('aria-pressed', String(button.dataset.face === picked));
     }
-  }
-}
-
-function meter(quality) {
-  const fill = element('i');
-  fill.style.width = `${Math.min(Math.max(quality, 0), 100)}%`;
-  return element('div', { className: 'meter', 'aria-hidden': 'true' }, fill);
+  };
 }
 
 function cross() {
-  const icon = svgElement('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true', focusable: 'false' });
+  const icon = svgElement('svg', {
+    viewBox: '0 0 16 16',
+    'aria-hidden': 'true',
+    focusable: 'false',
+  });
   icon.append(svgElement('path', { d: 'M3.5 3.5l9 9m0-9l-9 9' }));
   return icon;
 }

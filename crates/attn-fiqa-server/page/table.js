@@ -1,26 +1,41 @@
 // All faces of all photos in a table that can be sorted by any column.
 
 import { decimal, qualityOf } from './bands.js';
-import { scored } from './best.js';
+import { facesOf } from './best.js';
 import { mainCause } from './causes.js';
 import { byId, element } from './dom.js';
+import { problemOfFace } from './messages.js';
 
 /**
- * A row is `{ photo, face }`, with `face: null` for a photo without a scored face. `value` is what
+ * A row is `{ photo, face }`, with `face: null` for a photo without a face. `value` is what
  * a column is sorted by, `null` always last; `show` is the cell's text or element.
  */
 const COLUMNS = [
-  { name: 'Photo', value: ({ photo }) => photo.name.toLowerCase(), show: ({ photo }) => element('a', { href: `#${photo.card.root.id}`, textContent: photo.name }) },
+  {
+    name: 'Photo',
+    value: ({ photo }) => photo.name.toLowerCase(),
+    show: ({ photo }) => element('a', { href: `#${photo.card.root.id}`, textContent: photo.name }),
+  },
   numeric('Face', 0, (face) => face.face + 1, 'ascending'),
   numeric('Quality', 0, qualityOf),
-  { name: 'Band', value: ({ face }) => face && qualityOf(face), show: ({ face }) => face?.band ?? '–', first: 'descending' },
+  {
+    name: 'Band',
+    value: ({ face }) => face && qualityOf(face),
+    show: ({ face }) => face?.band ?? '–',
+    first: 'descending',
+  },
   numeric('Score', 3, (face) => face.score),
   numeric('Match probability', 3, (face) => face.match_probability),
-  numeric('Inter-eye distance, px', 1, (face) => face.inter_eye_distance),
-  numeric('Yaw, °', 0, (face) => face.yaw),
-  numeric('Roll, °', 0, (face) => face.roll),
+  numeric('Inter-eye distance,\u00a0px', 1, (face) => face.inter_eye_distance),
+  numeric('Yaw,\u00a0°', 0, (face) => face.yaw),
+  numeric('Roll,\u00a0°', 0, (face) => face.roll),
   numeric('Detection score', 2, (face) => face.detection_score),
-  { name: 'Main cause', value: ({ face }) => face && mainCause(face), show: ({ face }) => (face && mainCause(face)) ?? '–', optional: true },
+  {
+    name: 'Main cause',
+    value: ({ face }) => face && mainCause(face),
+    show: ({ face }) => (face && mainCause(face)) ?? '–',
+    optional: true,
+  },
   { name: 'Note', value: note, show: (row) => note(row) ?? '' },
 ];
 
@@ -30,9 +45,8 @@ function numeric(name, digits, of, first = 'descending') {
 }
 
 function note({ photo, face }) {
-  if (face) return face.message || null;
-  if (photo.problem) return photo.problem.title;
-  return photo.state === 'done' ? 'No face was scored' : photo.note;
+  if (face) return problemOfFace(face)?.title ?? (face.message || photo.result.message || null);
+  return photo.problem?.title ?? (photo.note || null);
 }
 
 /** The table of `#faces`. */
@@ -53,7 +67,7 @@ export class FaceTable {
 
   #rows() {
     return this.#photos.flatMap((photo) => {
-      const faces = scored(photo);
+      const faces = facesOf(photo);
       return faces.length > 0 ? faces.map((face) => ({ photo, face })) : [{ photo, face: null }];
     });
   }
@@ -61,7 +75,9 @@ export class FaceTable {
   /** Leaves optional columns out that no row has a value for. */
   #chooseColumns() {
     const rows = this.#rows();
-    const columns = COLUMNS.filter((column) => !column.optional || rows.some((row) => column.value(row) !== null));
+    const columns = COLUMNS.filter(
+      (column) => !column.optional || rows.some((row) => column.value(row) !== null),
+    );
     if (columns.length === this.#columns.length) return;
     this.#columns = columns;
     if (!columns.includes(this.#sorted)) this.#sorted = null;
@@ -70,8 +86,12 @@ export class FaceTable {
   }
 
   #header(column) {
-    const button = element('button', { type: 'button', onclick: () => this.#sortBy(column) },
-      column.name, element('span', { className: 'arrow', 'aria-hidden': 'true' }));
+    const button = element(
+      'button',
+      { type: 'button', onclick: () => this.#sortBy(column) },
+      column.name,
+      element('span', { className: 'arrow', 'aria-hidden': 'true' }),
+    );
     return element('th', { scope: 'col', className: column.number ? 'number' : '' }, button);
   }
 

@@ -2,6 +2,8 @@
 //! line's rows, in their order (`docs/columns.md`); a test of the command line compares them.
 
 use attn_fiqa::align::similarity_to_template;
+use attn_fiqa::causes::{FaceRegion, FoundCause};
+use attn_fiqa::components::Components;
 use attn_fiqa::decode::Note;
 use attn_fiqa::pipeline::{FaceInfo, ScoredFace, ScoredImage};
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE};
@@ -62,6 +64,19 @@ pub(crate) struct FaceAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f32>)]
     match_probability: Option<Option<f32>>,
+    /// On request: the cause whose absence would gain the most quality; `null` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "blur")]
+    main_cause: Option<Option<&'static str>>,
+    /// On request: what costs the face quality, the strongest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<CauseAnswer>>)]
+    causes: Option<Option<Vec<CauseAnswer>>>,
+    /// On request: regions of the face whose attention is far below that of good faces, the
+    /// weakest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    weak_regions: Option<Option<Vec<&'static str>>>,
     /// The origin of its crop: `aligned`, `detected` or `refined`.
     #[schema(example = "refined")]
     crop_origin: &'static str,
@@ -83,6 +98,7 @@ pub(crate) struct FaceAnswer {
     yaw: Option<f32>,
     /// On request: the five landmarks.
     #[serde(flatten)]
+    #[schema(value_type = LandmarkColumns)]
     landmarks: Option<LandmarkColumns>,
     /// On request: width of the upright image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +106,10 @@ pub(crate) struct FaceAnswer {
     /// On request: height of the upright image.
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<usize>,
+    /// On request: component measures, each under its name and with `.scalar` on 0–100.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    components: Option<ComponentColumns>,
     /// On request: attention received by each patch, row by row; its mean is the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<f32>>)]
@@ -110,6 +130,23 @@ pub(crate) struct FaceAnswer {
     /// Why it has no score, or empty.
     message: String,
 }
+
+/// A cause of low quality.
+#[derive(Debug, Serialize, ToSchema)]
+struct CauseAnswer {
+    /// Its name.
+    #[schema(example = "blur")]
+    cause: &'static str,
+    /// How strong it is, 0 to 1.
+    strength: f32,
+    /// The quality that would be gained without it, 0 to 100.
+    gain: f32,
+}
+
+/// Component measures by the names of the command line's columns.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct ComponentColumns(serde_json::Map<String, serde_json::Value>);
 
 /// Landmarks by the names of the command line's columns; left and right as seen in the image.
 #[derive(Debug, Serialize, ToSchema)]
@@ -153,7 +190,7 @@ impl FaceAnswer {
         model: &Model,
         columns: Columns,
     ) -> Self {
-        let ScoredFace { info, crop, outcome, .. } = face;
+        let ScoredFace { info, crop, outcome, components, .. } = face;
         let (assessment, status, message) = match outcome {
             Ok(assessment) => (Some(assessment), "ok", String::new()),
             Err(failure) => (None, failure.status.name(), failure.message),
@@ -178,6 +215,18 @@ impl FaceAnswer {
             quality,
             band: columns.band.then(|| quality.and_then(Band::of).map(Band::name)),
             match_probability: columns.match_probability.then_some(probability),
+            main_cause: columns.main_cause.then(|| {
+                let causes = assessment.as_ref()?.causes.as_ref()?;
+                Some(causes.main()?.cause.name())
+            }),
+            causes: columns.causes.then(|| {
+                let causes = assessment.as_ref()?.causes.as_ref()?;
+                Some(causes.found.iter().map(CauseAnswer::new).collect())
+            }),
+            weak_regions: columns.weak_regions.then(|| {
+                let regions = assessment.as_ref()?.weak_regions.as_ref()?;
+                Some(regions.iter().map(|region: &FaceRegion| region.name()).collect())
+            }),
             crop_origin: info.crop_origin.name(),
             box_x: bounds.map(|bounds| bounds.x),
             box_y: bounds.map(|bounds| bounds.y),
@@ -190,12 +239,33 @@ impl FaceAnswer {
             landmarks: columns.landmarks.then(|| LandmarkColumns::new(&info)),
             width,
             height,
+            components: columns.components.then(|| ComponentColumns::new(components.as_ref())),
             map: columns.map.then_some(values),
             map_side: columns.map.then_some(patches),
             crop_transform: columns.map.then(|| crop_transform(&info, side)),
             embedding: columns.embedding.then(|| assessment.and_then(|found| found.embedding)),
             message,
         }
+    }
+}
+
+impl CauseAnswer {
+    fn new(found: &FoundCause) -> Self {
+        Self { cause: found.cause.name(), strength: found.strength, gain: found.gain }
+    }
+}
+
+impl ComponentColumns {
+    fn new(components: Option<&Components>) -> Self {
+        let mut columns = serde_json::Map::new();
+        for component in attn_fiqa::components::Component::ALL {
+            let value = components.and_then(|components| components.get(component));
+            let native = value.map(|value| value.native);
+            columns.insert(component.name().to_owned(), native.into());
+            let scalar = value.and_then(|value| value.scalar);
+            columns.insert(format!("{}.scalar", component.name()), scalar.into());
+        }
+        Self(columns)
     }
 }
 

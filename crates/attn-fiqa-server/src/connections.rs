@@ -41,6 +41,14 @@ const IO_THREADS: usize = 2;
 /// The most bytes of a request's header.
 const MAX_HEADER: usize = 16 << 10;
 
+/// How long requests are still read from connections that are open when the service is asked to
+/// stop, before idle ones are closed: a client may be sending one at that moment. Every answer
+/// says that its connection closes.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether connections are still open.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// A pause after an error of the system, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -143,11 +151,17 @@ impl Service {
         (shared.report)(Event::Draining { connections: open });
         let limit = shared.options.shutdown_timeout;
         let Connections { graceful, permits, most, .. } = connections;
-        tokio::select! {
-            () = graceful.shutdown() => Ok(Ended::Answered),
-            () = tokio::time::sleep(limit) => {
-                Ok(Ended::TimedOut { connections: most - permits.available_permits() })
+        let open = || most - permits.available_permits();
+        let answered = async {
+            let last = tokio::time::Instant::now() + LAST_REQUESTS.min(limit / 4);
+            while open() > 0 && tokio::time::Instant::now() < last {
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
+            graceful.shutdown().await;
+        };
+        tokio::select! {
+            () = answered => Ok(Ended::Answered),
+            () = tokio::time::sleep(limit) => Ok(Ended::TimedOut { connections: open() }),
             Some(()) = signals.recv() => Ok(Ended::AtOnce),
         }
     }

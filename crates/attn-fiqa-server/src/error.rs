@@ -37,9 +37,14 @@ pub(crate) struct ErrorBody<'a> {
     error: Detail<'a>,
     /// The request's `x-request-id`.
     request_id: &'a str,
-    /// CompreFace's own form of an error, on its routes only.
-    #[serde(flatten)]
-    compreface: Option<CompreFaceError<'a>>,
+    /// CompreFace's own form of an error, on its routes only: the message …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    message: Option<&'a str>,
+    /// … and its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 28)]
+    code: Option<u16>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,12 +63,6 @@ struct Detail<'a> {
     found: Option<&'a str>,
     /// The same in a sentence, with what to do.
     message: &'a str,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct CompreFaceError<'a> {
-    message: &'a str,
-    code: u16,
 }
 
 /// An error on its way to the client. [`crate::observe`] writes its body, with the request's id.
@@ -271,9 +270,8 @@ impl ApiError {
                 message: &self.message,
             },
             request_id,
-            compreface: self
-                .compreface
-                .map(|code| CompreFaceError { message: &self.message, code }),
+            message: self.compreface.map(|_| self.message.as_str()),
+            code: self.compreface,
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }

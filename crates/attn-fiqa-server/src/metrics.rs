@@ -87,7 +87,7 @@ impl Metrics {
         let help = "Images of admitted requests";
         registry.register("images_in_flight", help, m.images_in_flight.clone());
         let help = "Bytes admitted for bodies and photos";
-        registry.register("in_flight", help, m.bytes_in_flight.clone());
+        registry.register_with_unit("in_flight", help, Unit::Bytes, m.bytes_in_flight.clone());
         Self { registry, ..metrics }
     }
 

@@ -59,6 +59,9 @@ pub(crate) struct Wanted {
     pub(crate) aligned: bool,
     pub(crate) map: bool,
     pub(crate) embedding: bool,
+    pub(crate) causes: bool,
+    pub(crate) weak_regions: bool,
+    pub(crate) components: bool,
     pub(crate) photo: bool,
     /// Another least detection score than the service's.
     pub(crate) min_detection_score: Option<f32>,
@@ -71,13 +74,15 @@ pub(crate) struct Wanted {
 pub(crate) struct Group {
     map: bool,
     embedding: bool,
+    causes: bool,
+    weak_regions: bool,
     best: bool,
 }
 
 impl Wanted {
     pub(crate) fn group(&self) -> Group {
-        let Self { map, embedding, faces, .. } = *self;
-        Group { map, embedding, best: faces == Faces::Best }
+        let Self { map, embedding, causes, weak_regions, faces, .. } = *self;
+        Group { map, embedding, causes, weak_regions, best: faces == Faces::Best }
     }
 }
 
@@ -145,10 +150,15 @@ impl Model {
         let request = Request {
             received: wanted.map,
             embedding: wanted.embedding,
+            causes: wanted.causes,
+            weak_regions: wanted.weak_regions,
             ..Request::new(self.method())
         };
-        let options =
-            ScoreOptions { best_only: wanted.faces == Faces::Best, ..ScoreOptions::from(request) };
+        let options = ScoreOptions {
+            components: wanted.components,
+            best_only: wanted.faces == Faces::Best,
+            ..ScoreOptions::from(request)
+        };
         FacePipeline::new(Arc::clone(&self.engine), faces, options)
     }
 }

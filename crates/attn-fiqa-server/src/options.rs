@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use attn_fiqa::gate::Policy;
 use attn_fiqa::pipeline::default_max_memory;
 
 use crate::keys::ApiKeys;
@@ -36,6 +37,8 @@ pub struct ServiceOptions {
     /// Origins whose pages may use the service from a browser, such as `https://example.org`;
     /// `*` is all.
     pub cors_origins: Vec<String>,
+    /// By which the gate decides where a request names no policy.
+    pub policy: Policy,
 }
 
 impl ServiceOptions {
@@ -69,6 +72,7 @@ impl Default for ServiceOptions {
             shutdown_timeout: Duration::from_secs(30),
             api_keys: None,
             cors_origins: Vec::new(),
+            policy: Policy::default(),
         }
     }
 }

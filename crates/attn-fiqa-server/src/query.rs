@@ -101,8 +101,12 @@ pub(crate) enum FacesParameter {
 pub(crate) struct Columns {
     pub(crate) band: bool,
     pub(crate) match_probability: bool,
+    pub(crate) main_cause: bool,
+    pub(crate) causes: bool,
+    pub(crate) weak_regions: bool,
     pub(crate) landmarks: bool,
     pub(crate) size: bool,
+    pub(crate) components: bool,
     pub(crate) map: bool,
     pub(crate) embedding: bool,
 }
@@ -113,17 +117,25 @@ pub(crate) struct Columns {
 pub(crate) enum Column {
     Band,
     MatchProbability,
+    MainCause,
+    Causes,
+    WeakRegions,
     Landmarks,
     Size,
+    Components,
     Map,
     Embedding,
 }
 
-const COLUMNS: [(&str, Column); 6] = [
+const COLUMNS: [(&str, Column); 10] = [
     ("band", Column::Band),
     ("match_probability", Column::MatchProbability),
+    ("main_cause", Column::MainCause),
+    ("causes", Column::Causes),
+    ("weak_regions", Column::WeakRegions),
     ("landmarks", Column::Landmarks),
     ("size", Column::Size),
+    ("components", Column::Components),
     ("map", Column::Map),
     ("embedding", Column::Embedding),
 ];
@@ -140,8 +152,12 @@ impl Columns {
             match column {
                 Column::Band => columns.band = true,
                 Column::MatchProbability => columns.match_probability = true,
+                Column::MainCause => columns.main_cause = true,
+                Column::Causes => columns.causes = true,
+                Column::WeakRegions => columns.weak_regions = true,
                 Column::Landmarks => columns.landmarks = true,
                 Column::Size => columns.size = true,
+                Column::Components => columns.components = true,
                 Column::Map => columns.map = true,
                 Column::Embedding => columns.embedding = true,
             }
@@ -194,6 +210,9 @@ impl ScoreQuery {
             faces: faces.unwrap_or_default(),
             aligned,
             map: columns.map,
+            causes: columns.main_cause || columns.causes,
+            weak_regions: columns.weak_regions,
+            components: columns.components,
             embedding: columns.embedding,
             ..Wanted::default()
         }

@@ -95,6 +95,7 @@ pub mod onnx;
 pub mod random;
 pub mod recognise;
 
+pub mod causes;
 pub mod map;
 pub mod score;
 

@@ -8,6 +8,13 @@ pub struct PatchMap {
 }
 
 impl PatchMap {
+    /// A map of `grid`×`grid` values, row by row; `None` for another number of values or an empty
+    /// grid.
+    pub fn of(grid: usize, values: Vec<f32>) -> Option<Self> {
+        let fits = grid > 0 && grid.checked_mul(grid) == Some(values.len());
+        fits.then_some(Self { grid, values })
+    }
+
     pub(crate) fn new(grid: usize, values: Vec<f32>) -> Self {
         assert_eq!(values.len(), grid * grid, "a map holds one value per patch: this is a bug");
         Self { grid, values }

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use attn_fiqa::causes::{Cause, CauseModel, Curve, FaceRegion, RegionReference};
 use attn_fiqa::checkpoint::{
     Calibration, Checkpoint, CheckpointOptions, ConvertOptions, WeightDtype, builtin,
     write_calibrated, write_canonical,
 };
 use attn_fiqa::crop::Crop;
-use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
+use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request, RequestError};
 use attn_fiqa::score::{Anchor, MatchProbability, Method, QualityMap, QualityScale};
 
 fn open(path: &Path) -> Checkpoint {
@@ -201,7 +202,9 @@ fn every_other_weight_keeps_its_bits() {
             tensors.collect()
         };
         let mut expected = tensors(&before);
-        expected.remove("calibration.key_bias").expect("the built-in model has one");
+        for name in ["calibration.key_bias", "calibration.causes"] {
+            expected.remove(name).expect("the built-in model has it");
+        }
         assert!(expected == tensors(&after), "{dtype:?}");
     }
 }
@@ -233,4 +236,126 @@ fn conversion_keeps_a_calibration_and_a_changed_one_is_refused() {
     assert!(refusal("-1.969", "9.9999").contains("101 rising numbers"));
     assert!(refusal("\"attn-calibrated\"", "\"attn-calibrates\"").contains("name of a method"));
     assert!(refusal("calibration.id", "calibration.xx").contains("calibrate again"));
+}
+
+/// Reads every cause from the mean token's first elements.
+fn causes(dim: usize) -> CauseModel {
+    let mut weights = vec![0.0; 3 * (dim + 1)];
+    weights[0] = 0.5;
+    weights[dim] = 0.4;
+    weights[dim + 2] = -0.25;
+    weights[2 * dim + 1] = 0.3;
+    weights[2 * (dim + 1) + dim] = -3.0;
+    let rises = |to: f32| Curve(std::array::from_fn(|knot| to * knot as f32 / 10.0));
+    let regions = RegionReference {
+        mean: [0.1, -0.2, 0.3, 0.0, 0.01, -0.5],
+        deviation: [0.01, 0.02, 0.01, 0.3, 0.5, 0.125],
+    };
+    let names = vec![Cause::Pose, Cause::TooDark];
+    let (strengths, gains) = (vec![rises(1.0), rises(0.9)], vec![rises(50.0), rises(80.0)]);
+    CauseModel::new(names, &weights, strengths, gains, regions).expect("a model")
+}
+
+#[test]
+fn causes_travel_with_their_model_and_changed_ones_are_refused() {
+    let model = builtin().expect("the built-in model");
+    let dim = model.config().embed_dim;
+    let bias = vec![0.25; dim];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("causes.safetensors");
+    let small = folder.path().join("small.safetensors");
+    let without = Calibration::new(map(), record(), Some(&bias));
+    let calibration = without.clone().with_causes(causes(dim), Some(&bias));
+    assert_ne!(without.id(), calibration.id());
+    write_calibrated(&model, &path, Some(bias), &calibration).expect("written");
+    assert_eq!(open(&path).calibration(), Some(&calibration));
+    for dtype in [WeightDtype::F32, WeightDtype::Bf16] {
+        let options = ConvertOptions { dtype, quality_only: true };
+        write_canonical(&open(&path), &small, options).expect("written");
+        assert_eq!(open(&small).calibration(), Some(&calibration));
+    }
+
+    let bytes = std::fs::read(&path).expect("read");
+    let opened =
+        |bytes: Vec<u8>| Checkpoint::from_bytes(bytes, "changed", &CheckpointOptions::default());
+    let refusal = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = bytes.clone();
+        let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+        let at = at.expect("the text is in the header");
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        opened(bytes).expect_err("refused").to_string()
+    };
+    assert!(refusal("pose,too_dark", "pose,too_blue").contains("unknown cause 'too_blue'"));
+    assert!(refusal("pose,too_dark", "pose,pose;pos").contains("unknown cause"));
+    assert!(refusal("0,5,10,15", "0,5,10;15").contains("a curve of 11 numbers"));
+    assert!(refusal("0,5,10,15", "0,5,10,11").contains("calibrate again"));
+    assert!(refusal("0,5,10,15", "0,5,10,05").contains("curves that never fall"));
+    assert!(refusal("nose 0.3 0.01", "nose 0.3 -.01").contains("deviations above 0"));
+    assert!(refusal("nose 0.3 0.01", "knee 0.3 0.01").contains("name mean deviation"));
+    assert!(refusal("calibration.causes.names", "calibration.causes.xxxxx").contains("unknown"));
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let tensor = file.tensor("calibration.causes").expect("there");
+    assert_eq!((tensor.dtype(), tensor.shape()), (safetensors::Dtype::F16, &[3, dim + 1][..]));
+    let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
+    let mut changed = bytes.clone();
+    changed[start] ^= 1;
+    assert!(opened(changed).expect_err("refused").to_string().contains("calibrate again"));
+}
+
+#[test]
+fn causes_are_those_of_the_mean_token_however_it_is_computed() {
+    let model = builtin().expect("the built-in model");
+    let dim = model.config().embed_dim;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("causes.safetensors");
+    let calibration = Calibration::new(map(), record(), None).with_causes(causes(dim), None);
+    write_calibrated(&model, &path, None, &calibration).expect("written");
+    let engine = engine(&open(&path));
+    let readout = engine.cause_model().expect("stored");
+    let short = Request { causes: true, mean_token: true, ..Request::new(Method::ATTN) };
+    let long = Request { weak_regions: true, received: true, ..short.clone() };
+    let assess = |request: &Request| -> Vec<Assessment> {
+        let assessed = engine.assess(&crops(), request).expect("a request");
+        assessed.into_iter().map(|outcome| outcome.expect("an assessment")).collect()
+    };
+    let mut named = 0;
+    for (short, long) in assess(&short).iter().zip(assess(&long)) {
+        let token = short.mean_token.as_ref().expect("asked for");
+        let found = short.causes.as_ref().expect("asked for");
+        assert_eq!(found, &readout.read(token));
+        assert_eq!(short.weak_regions, None);
+        named += found.found.len();
+        let other = long.causes.expect("asked for");
+        assert_eq!(found.found.len(), other.found.len());
+        for (one, other) in found.found.iter().zip(&other.found) {
+            assert_eq!(one.cause, other.cause);
+            assert!((one.strength - other.strength).abs() < 1e-3);
+        }
+        let map = long.received.expect("asked for").mean;
+        let weak = long.weak_regions.expect("asked for");
+        assert_eq!(weak, readout.regions().weak_regions(&map, 112, 8));
+        assert!(weak.iter().all(|region| FaceRegion::ALL.contains(region)));
+    }
+    assert!(named > 0, "the test shows nothing");
+}
+
+#[test]
+fn a_model_without_causes_loads_and_refuses_to_name_them() {
+    let model = builtin().expect("the built-in model");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("old.safetensors");
+    let calibration = Calibration::new(map(), record(), None);
+    write_calibrated(&model, &path, None, &calibration).expect("written");
+    let opened = open(&path);
+    assert_eq!(opened.calibration().expect("calibrated").causes, None);
+    let engine = engine(&opened);
+    assert!(engine.cause_model().is_none());
+    let plain = Request::new(Method::ATTN);
+    for request in
+        [Request { causes: true, ..plain.clone() }, Request { weak_regions: true, ..plain.clone() }]
+    {
+        assert_eq!(engine.check(&request), Err(RequestError::NoCauses));
+    }
+    assert_eq!(engine.check(&plain), Ok(()));
 }

@@ -35,6 +35,7 @@ fn everything() -> Request {
         embedding: true,
         mean_query: true,
         mean_token: true,
+        ..Request::new(attn_fiqa::score::Method::ATTN)
     }
 }
 

@@ -58,6 +58,19 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, hide_short_help = true, help_heading = "Target")]
     pub(crate) keep_key_bias: bool,
 
+    /// Fit only this to a calibrated model and keep everything else: causes
+    ///
+    /// Key bias, scores and qualities stay the same to the bit.
+    #[arg(
+        long,
+        value_name = "PART",
+        hide_possible_values = true,
+        hide_short_help = true,
+        conflicts_with_all = ["recogniser", "target", "keep_key_bias"],
+        help_heading = "Target"
+    )]
+    pub(crate) only: Option<OnlyChoice>,
+
     /// Write the calibrated checkpoint here
     #[arg(long, short, value_name = "FILE.safetensors", help_heading = "Output")]
     pub(crate) output: PathBuf,
@@ -93,6 +106,13 @@ impl CalibrateArgs {
     }
 }
 
+/// What can be fitted alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnlyChoice {
+    /// The readout of causes
+    Causes,
+}
+
 /// What a score can be fitted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum TargetChoice {
@@ -111,7 +131,10 @@ cross-validation, and the fit is evaluated on the one face in five that is held 
 false non-matches that remain when the worst comparisons are discarded (pAUC of the EDC), and the \
 predicted probability of a match (Brier score). A fit that does not help there is not stored. \
 Then qualities of 0, 20, 40 and 60 mean 2, 50, 80 and 95 % of matches, 80 and 100 the median and \
-the 95th percentile of clean faces. --verbose lists everything that cross-validation tried.";
+the 95th percentile of clean faces. --verbose lists everything that cross-validation tried. From \
+the same images and pairs of their degradations, a linear readout of the causes of a low quality \
+is fitted, which `attn-fiqa score --columns causes` uses; it is evaluated on the held-out faces, \
+too.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use super::{Cli, config};
 
 const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
-    &["score", "best", "map", "detect", "crop", "embed", "serve"]
+    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "serve"]
 } else {
     &["score", "best", "map", "detect", "crop", "embed"]
 };
@@ -21,7 +21,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &["edc", "verify", "advise", "groups", "benchmark", "report", "degrade", "validate"],
     ),
     ("Models", &["calibrate", "model"]),
-    ("Shell", &["completions", "man", "help"]),
+    ("Shell", &["completions", "man"]),
 ];
 
 /// The command line without a configuration file.
@@ -32,10 +32,8 @@ pub(crate) fn command() -> clap::Command {
     for (group, names) in GROUPS {
         list += &format!("{group}:\n");
         for name in names {
-            let about = match command.find_subcommand(name).and_then(clap::Command::get_about) {
-                Some(about) => about.to_string(),
-                None => "Print this message or the help of a command".to_owned(),
-            };
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
             list += &format!("  {name:width$}  {about}\n", width = width.unwrap_or_default());
         }
         list += "\n";
@@ -134,9 +132,8 @@ mod tests {
         let distinct: BTreeSet<&str> = grouped.iter().copied().collect();
         assert_eq!(distinct.len(), grouped.len());
         let command = command();
-        let mut names: BTreeSet<&str> =
+        let names: BTreeSet<&str> =
             command.get_subcommands().map(clap::Command::get_name).collect();
-        names.insert("help");
         assert_eq!(names, distinct);
     }
 

@@ -11,9 +11,11 @@ mod degrade;
 mod detect;
 mod embed;
 mod faces;
+mod gate;
 mod groups;
 mod input;
 mod map;
+mod measure;
 mod method;
 mod model;
 mod numbers;
@@ -30,7 +32,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::BenchmarkArgs;
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
-pub(crate) use calibrate::{CalibrateArgs, TargetChoice};
+pub(crate) use calibrate::{CalibrateArgs, OnlyChoice, TargetChoice};
 pub(crate) use command::{command, parse};
 pub(crate) use compare::{
     AdviseArgs, BootstrapArgs, ComparisonArgs, EdcArgs, GridChoice, MissingChoice, ScaleChoice,
@@ -41,9 +43,11 @@ pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use embed::EmbedArgs;
 pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
+pub(crate) use gate::{GateArgs, TextFormat};
 pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
+pub(crate) use measure::MeasureArgs;
 pub(crate) use method::QualityName;
 pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
 pub(crate) use report::{ReportArgs, Reported};
@@ -61,7 +65,7 @@ pub(crate) use video::VideoArgs;
 /// for face recognition: one forward pass, no further training. Higher is better; scores of
 /// different models are not comparable.
 #[derive(Debug, Parser)]
-#[command(name = "attn-fiqa", version, after_help = EXAMPLES, after_long_help = join(EXIT_STATUS, EXAMPLES))]
+#[command(name = "attn-fiqa", version, after_long_help = join(EXIT_STATUS, EXAMPLES))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -85,6 +89,10 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Choose the best faces of each folder, video, track or person
     Best(BestArgs),
+    /// Accept or refuse faces by a policy, with reasons and advice
+    Gate(GateArgs),
+    /// Measure single properties of each face: size, pose, light, compression
+    Measure(MeasureArgs),
     /// Show which regions of each face its score comes from
     Map(MapArgs),
     /// Detect faces: boxes and landmarks

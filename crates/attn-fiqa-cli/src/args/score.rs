@@ -38,7 +38,8 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Output")]
     pub(crate) method: Vec<QualityName>,
 
-    /// Further columns: band, match_probability, size, landmarks, components, map, embedding
+    /// Further columns: band, match_probability, main_cause, causes, weak_regions, size,
+    /// landmarks, components, map, embedding
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', hide_possible_values = true, help_heading = "Output", long_help = COLUMNS)]
     pub(crate) columns: Vec<Column>,
 
@@ -72,6 +73,12 @@ band: the quality in a word: unusable (0-19), poor (20-39), fair (40-59), good (
 (80-100)
 match_probability: probability, 0 to 1, that the recogniser of the model's calibration matches \
 the face with a clean image of the same person; needs the calibrated method
+main_cause: what costs the face most quality, such as blur, too_dark or pose; empty where nothing \
+does (docs/reasons.md); needs a calibration with causes
+causes: everything that costs it quality, as cause:strength, the strongest first; strengths are \
+from 0 to 1
+weak_regions: parts of the face whose attention is far below that of good faces, the weakest \
+first: left_eye, right_eye, nose, mouth, chin, forehead
 size: width and height of the image in its file, upright, in pixels
 landmarks: left_eye_x, left_eye_y, right_eye_…, nose_…, left_mouth_…, right_mouth_…, in pixels of \
 the upright image, left and right as seen in it
@@ -100,6 +107,9 @@ Examples:
 pub(crate) enum Column {
     Band,
     MatchProbability,
+    MainCause,
+    Causes,
+    WeakRegions,
     Size,
     Landmarks,
     /// Component measures, also named after the standard that defines most of them.

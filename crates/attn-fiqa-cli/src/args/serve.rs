@@ -50,6 +50,18 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) cors_origin: Vec<String>,
 
+    /// Policy of /v1/gate where a request names none: enrol, probe, gallery, or a file in TOML
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "enrol",
+        env = "ATTN_FIQA_POLICY",
+        hide_env = true,
+        hide_short_help = true,
+        help_heading = "Service"
+    )]
+    pub(crate) policy: String,
+
     /// Seconds that accepted requests have to be answered after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_SHUTDOWN_TIMEOUT", hide_env = true, help_heading = "Service")]
     pub(crate) shutdown_timeout: u64,
@@ -57,6 +69,12 @@ pub(crate) struct ServeArgs {
     /// Print the configuration that would be used, as TOML, and end
     #[arg(long, help_heading = "Service")]
     pub(crate) print_config: bool,
+
+    /// Ask the service that listens at --listen whether it is ready, and end: 0 if it is
+    ///
+    /// For the health check of a container, which has no other program.
+    #[arg(long, conflicts_with = "print_config", hide_short_help = true, help_heading = "Service")]
+    pub(crate) check: bool,
 
     /// Images in work or waiting, of all requests; beyond them 429
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_QUEUE", hide_env = true, help_heading = "Limits")]
@@ -110,7 +128,8 @@ pub(crate) struct ServeArgs {
 
 const ABOUT: &str = "\
 GET / is a page to try photos on, /docs describes the interface. POST /v1/score scores images, \
-/v1/best puts several in order, /v1/map draws the attention maps. /scalar_quality and \
+/v1/best puts several in order, /v1/gate accepts or refuses them with reasons, /v1/map draws the \
+attention maps. /scalar_quality and \
 /vector_quality take the requests of OFIQ's service, /api/v1/detection/detect those of \
 CompreFace's detection. /healthz, /readyz and /metrics are for those who run it. docs/service.md \
 has clients and examples for containers.

@@ -27,7 +27,10 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         jitter: args.jitter.is_some(),
     });
     let (scorers, mut methods) = scorers::open(&names, &session.engine)?;
-    if methods.is_empty() && (columns.map || embedding) {
+    let asked = |column| args.columns.contains(&column);
+    let causes = asked(Column::Causes) || asked(Column::MainCause);
+    let weak_regions = asked(Column::WeakRegions);
+    if methods.is_empty() && (columns.map || embedding || causes || weak_regions) {
         methods.push(session.engine.default_method());
     }
     let first = names.first();
@@ -39,6 +42,8 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let request = Request {
         received: columns.map,
         embedding,
+        causes,
+        weak_regions,
         methods,
         ..Request::new(session.engine.default_method())
     };

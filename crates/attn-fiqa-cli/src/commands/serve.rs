@@ -1,7 +1,7 @@
 //! `attn-fiqa serve`: scores over HTTP.
 
-use std::io::{self, Write};
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use attn_fiqa_server::{Access, ApiKeys, Ended, Event, Model, ModelInfo, Service,
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::gate::read_policy;
 use crate::args::{RunOptions, ServeArgs};
 use crate::exit::Exit;
 use crate::interrupt;
@@ -21,6 +22,9 @@ pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     if args.print_config {
         io::stdout().write_all(args.configuration.as_bytes())?;
         return Ok(Exit::Done);
+    }
+    if args.check {
+        return check(args.listen);
     }
     let options = options(args, run)?;
     // Found out before the model is loaded.
@@ -47,6 +51,40 @@ pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     }
 }
 
+/// The most that asking takes, each way.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Whether the service at an address is ready. One that listens on every address is asked on the
+/// machine's own.
+fn check(listen: SocketAddr) -> anyhow::Result<Exit> {
+    let own: IpAddr = match listen {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let ip = if listen.ip().is_unspecified() { own } else { listen.ip() };
+    let address = SocketAddr::new(ip, listen.port());
+    let ask = || -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect_timeout(&address, CHECK_TIMEOUT)?;
+        stream.set_read_timeout(Some(CHECK_TIMEOUT))?;
+        stream.set_write_timeout(Some(CHECK_TIMEOUT))?;
+        let request =
+            format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().with_context(|| format!("no service answers at {address}"))?;
+    let line = String::from_utf8_lossy(answer.split(|&byte| byte == b'\r').next().unwrap_or(&[]));
+    if line.starts_with("HTTP/1.1 200 ") {
+        return Ok(Exit::Done);
+    }
+    anyhow::bail!("the service at {address} is not ready: it answers '{line}'")
+}
+
+/// More than `/readyz` answers.
+const MAX_ANSWER: u64 = 64 << 10;
+
 fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions> {
     let seconds = Duration::from_secs;
     let mut options = ServiceOptions::default();
@@ -61,6 +99,7 @@ fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions>
     options.shutdown_timeout = seconds(args.shutdown_timeout);
     options.api_keys = args.api_key_file.as_deref().map(ApiKeys::open).transpose()?;
     options.cors_origins.clone_from(&args.cors_origin);
+    options.policy = read_policy(&args.policy)?;
     Ok(options)
 }
 

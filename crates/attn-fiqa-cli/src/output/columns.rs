@@ -1,10 +1,11 @@
 //! What a row holds: the one list that every format follows.
 
 use attn_fiqa::align::Landmarks;
+use attn_fiqa::causes::{FaceRegion, FoundCause};
 use attn_fiqa::components::{Component, Components};
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
-use attn_fiqa::pipeline::{FaceInfo, Row};
+use attn_fiqa::pipeline::{CropRow, FaceInfo, Row};
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, MatchProbability, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
@@ -35,6 +36,10 @@ pub(crate) enum Kind {
     List,
     /// A word or none.
     Word,
+    /// Words or none.
+    Words,
+    /// Causes or none.
+    Causes,
 }
 
 /// One cell.
@@ -45,6 +50,8 @@ pub(crate) enum Cell<'a> {
     Number(Option<f32>),
     List(Option<&'a [f32]>),
     Word(Option<&'a str>),
+    Words(Option<&'a [&'static str]>),
+    Causes(Option<&'a [FoundCause]>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +59,15 @@ enum What {
     Path,
     Face,
     Status,
+    /// The file that the face was written to.
+    File,
     Score(usize),
     Quality,
     Band,
     MatchProbability,
+    MainCause,
+    Causes,
+    WeakRegions,
     CropOrigin,
     BoxX,
     BoxY,
@@ -122,14 +134,17 @@ impl Columns {
         // Beside the score that it belongs to.
         let after_first_score = fields.len() + 1 - scores.len();
         fields.insert(after_first_score, field("quality", Kind::Whole, What::Quality));
-        if asked(Column::Band) {
-            fields.insert(after_first_score + 1, requested("band", Kind::Word, What::Band));
-        }
-        if asked(Column::MatchProbability) {
-            let place = after_first_score + 1 + usize::from(asked(Column::Band));
-            let what = What::MatchProbability;
-            fields.insert(place, requested("match_probability", Kind::Number, what));
-        }
+        let about_quality = [
+            (Column::Band, "band", Kind::Word, What::Band),
+            (Column::MatchProbability, "match_probability", Kind::Number, What::MatchProbability),
+            (Column::MainCause, "main_cause", Kind::Word, What::MainCause),
+            (Column::Causes, "causes", Kind::Causes, What::Causes),
+            (Column::WeakRegions, "weak_regions", Kind::Words, What::WeakRegions),
+        ];
+        let about_quality = about_quality.into_iter().filter(|(column, ..)| asked(*column));
+        let about_quality = about_quality.map(|(_, name, kind, what)| requested(name, kind, what));
+        let place = after_first_score + 1;
+        fields.splice(place..place, about_quality);
         if choice.faces {
             fields.push(field("crop_origin", Kind::Word, What::CropOrigin));
             fields.extend(found_fields());
@@ -169,6 +184,17 @@ impl Columns {
         fields.extend(landmark_fields());
         fields.push(field("message", Kind::Text, What::Message));
         Self { fields, scores: Vec::new(), map: false, about: Vec::new() }
+    }
+
+    /// Of the manifest of crops, which can be read as a landmark file.
+    pub(crate) fn of_crops() -> Self {
+        let mut columns = Self::of_faces();
+        let file = [
+            field("file", Kind::Text, What::File),
+            field("crop_origin", Kind::Word, What::CropOrigin),
+        ];
+        columns.fields.splice(3..3, file);
+        columns
     }
 
     /// The same of rows that came to be so.
@@ -233,6 +259,8 @@ pub(crate) struct Record {
     /// The path, and from an image's second row on `#` and the face's number.
     pub(crate) label: String,
     pub(crate) status: Status,
+    /// The file that the face was written to, or empty.
+    pub(crate) file: String,
     pub(crate) face: Option<FaceInfo>,
     pub(crate) scores: Option<Vec<f32>>,
     /// Of the first score, 0 to 100, or -1 where none could be computed; `None`
@@ -240,6 +268,11 @@ pub(crate) struct Record {
     pub(crate) quality: Option<i8>,
     /// Of a match, by the first score, 0 to 1.
     pub(crate) match_probability: Option<f32>,
+    /// The strongest first.
+    pub(crate) causes: Option<Vec<FoundCause>>,
+    pub(crate) main_cause: Option<&'static str>,
+    /// The weakest first.
+    pub(crate) weak_regions: Option<Vec<&'static str>>,
     pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
     pub(crate) components: Option<Components>,
@@ -255,10 +288,14 @@ impl Record {
             label: path.clone(),
             path,
             status: Status::Ok,
+            file: String::new(),
             face: None,
             scores: None,
             quality: None,
             match_probability: None,
+            causes: None,
+            main_cause: None,
+            weak_regions: None,
             jitter_std: None,
             size,
             components: None,
@@ -283,6 +320,15 @@ impl Record {
         Self { face: Some(info), ..Self::new(path, None, notes) }
     }
 
+    /// A face that was cropped into a file, or an image without a face.
+    pub(crate) fn of_crop(row: CropRow, file: String) -> Self {
+        let record = Self { face: row.face, file, ..Self::new(row.path, None, &row.notes) };
+        match row.crop {
+            Ok(_) => record,
+            Err(failure) => record.failed(failure),
+        }
+    }
+
     /// The same with the quality of its first score.
     pub(crate) fn with_quality(self, map: Option<&QualityMap>) -> Self {
         let quality = map.map(|map| match &self.scores {
@@ -305,6 +351,7 @@ impl Record {
             What::Path => Cell::Text(&self.path),
             What::Face => Cell::Whole(self.face.map(|face| face.index as i64)),
             What::Status => Cell::Text(self.status.name()),
+            What::File => Cell::Text(&self.file),
             // A measure that this face does not have is NaN.
             What::Score(index) => {
                 let score = self.scores.as_ref().map(|scores| scores[index]);
@@ -313,6 +360,9 @@ impl Record {
             What::Quality => Cell::Whole(self.quality.map(i64::from)),
             What::Band => Cell::Word(self.quality.and_then(Band::of).map(Band::name)),
             What::MatchProbability => Cell::Number(self.match_probability),
+            What::MainCause => Cell::Word(self.main_cause),
+            What::Causes => Cell::Causes(self.causes.as_deref()),
+            What::WeakRegions => Cell::Words(self.weak_regions.as_deref()),
             What::CropOrigin => Cell::Word(self.face.map(|face| face.crop_origin.name())),
             What::BoxX => Cell::Number(bounds.map(|bounds| bounds.x)),
             What::BoxY => Cell::Number(bounds.map(|bounds| bounds.y)),
@@ -357,6 +407,14 @@ impl From<Row> for Record {
         match row.outcome {
             Ok(assessment) => Self {
                 scores: Some(assessment.scores),
+                main_cause: assessment
+                    .causes
+                    .as_ref()
+                    .and_then(|causes| Some(causes.main()?.cause.name())),
+                causes: assessment.causes.map(|causes| causes.found),
+                weak_regions: assessment
+                    .weak_regions
+                    .map(|regions| regions.into_iter().map(FaceRegion::name).collect()),
                 map: assessment.received.map(|map| map.mean.values().to_vec()),
                 embedding: assessment.embedding,
                 ..record
@@ -374,4 +432,10 @@ pub(crate) fn printable(text: &str) -> String {
 /// Notes in one line.
 pub(crate) fn describe_notes(notes: &[Note]) -> String {
     notes.iter().map(Note::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// `cause:strength`, separated by spaces.
+pub(crate) fn describe_causes(causes: &[FoundCause]) -> String {
+    let one = |found: &FoundCause| format!("{}:{:.2}", found.cause, found.strength);
+    causes.iter().map(one).collect::<Vec<_>>().join(" ")
 }

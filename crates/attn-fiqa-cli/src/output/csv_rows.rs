@@ -1,5 +1,6 @@
 //! Comma-separated values with a heading.
 
+use super::columns::describe_causes;
 use super::{Cell, Columns, Destination, Record, Sink};
 
 pub(super) struct CsvRows {
@@ -23,6 +24,8 @@ impl Sink for CsvRows {
             Cell::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
             Cell::List(list) => list.map(joined).unwrap_or_default(),
             Cell::Word(word) => word.unwrap_or_default().to_owned(),
+            Cell::Words(words) => words.unwrap_or_default().join(" "),
+            Cell::Causes(causes) => causes.map(describe_causes).unwrap_or_default(),
         });
         self.writer.write_record(cells.collect::<Vec<String>>())?;
         if matches!(self.writer.get_ref(), Destination::Stdout(_)) {

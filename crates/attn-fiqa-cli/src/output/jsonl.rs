@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use attn_fiqa::causes::FoundCause;
 use serde_json::{Map, Value, json};
 
 use super::{Cell, Columns, Destination, Record, Sink};
@@ -27,6 +28,10 @@ impl Sink for Jsonl {
                 Cell::Number(number) => json!(number.map(shortest)),
                 Cell::List(numbers) => list(numbers),
                 Cell::Word(word) => json!(word),
+                Cell::Words(words) => json!(words),
+                Cell::Causes(causes) => {
+                    json!(causes.map(|causes| causes.iter().map(cause).collect::<Vec<_>>()))
+                }
             };
             object.insert(field.name.clone(), value);
         }
@@ -37,6 +42,14 @@ impl Sink for Jsonl {
     fn finish(self: Box<Self>) -> anyhow::Result<()> {
         self.destination.finish()
     }
+}
+
+fn cause(found: &FoundCause) -> Value {
+    json!({
+        "cause": found.cause.name(),
+        "strength": shortest(found.strength),
+        "gain": shortest(found.gain),
+    })
 }
 
 fn list(values: Option<&[f32]>) -> Value {

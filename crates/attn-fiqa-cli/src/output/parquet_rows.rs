@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use attn_fiqa::causes::FoundCause;
 use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType};
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
 use parquet::file::metadata::KeyValue;
@@ -59,9 +60,20 @@ impl ParquetRows {
                     &mut group,
                     cells.map(|cell| if let Cell::Number(number) = cell { number } else { None }),
                 )?,
-                Kind::List => write_lists(
+                Kind::List => write_lists::<FloatType, _>(
                     &mut group,
                     cells.map(|cell| if let Cell::List(list) = cell { list } else { None }),
+                )?,
+                Kind::Words => write_lists::<ByteArrayType, _>(
+                    &mut group,
+                    cells.map(|cell| match cell {
+                        Cell::Words(words) => words.map(|words| texts(words.iter().copied())),
+                        _ => None,
+                    }),
+                )?,
+                Kind::Causes => write_causes(
+                    &mut group,
+                    cells.map(|cell| if let Cell::Causes(list) = cell { list } else { None }),
                 )?,
                 Kind::Word => write_optional::<ByteArrayType>(
                     &mut group,
@@ -103,11 +115,20 @@ fn schema(columns: &Columns) -> anyhow::Result<TypePtr> {
     let optional = |name: &str, kind| {
         Type::primitive_type_builder(name, kind).with_repetition(Repetition::OPTIONAL).build()
     };
-    // Three levels, as the Parquet format describes lists.
-    let list = |name: &str| {
-        let element = Type::primitive_type_builder("element", PhysicalType::FLOAT)
+    let float = |name: &str| {
+        Type::primitive_type_builder(name, PhysicalType::FLOAT)
             .with_repetition(Repetition::REQUIRED)
-            .build()?;
+            .build()
+    };
+    let cause = || {
+        let fields = [text("cause")?, float("strength")?, float("gain")?];
+        Type::group_type_builder("element")
+            .with_repetition(Repetition::REQUIRED)
+            .with_fields(fields.map(Arc::new).into())
+            .build()
+    };
+    // Three levels, as the Parquet format describes lists.
+    let list = |name: &str, element: Type| {
         let repeated = Type::group_type_builder("list")
             .with_repetition(Repetition::REPEATED)
             .with_fields(vec![Arc::new(element)])
@@ -131,7 +152,9 @@ fn schema(columns: &Columns) -> anyhow::Result<TypePtr> {
             Kind::Text => text(&field.name),
             Kind::Whole => optional(&field.name, PhysicalType::INT32),
             Kind::Number => optional(&field.name, PhysicalType::FLOAT),
-            Kind::List => list(&field.name),
+            Kind::List => list(&field.name, float("element")?),
+            Kind::Words => list(&field.name, text("element")?),
+            Kind::Causes => list(&field.name, cause()?),
             Kind::Word => word(&field.name),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -159,9 +182,9 @@ fn write_optional<T: parquet::data_type::DataType>(
     write_column::<T>(group, &values, Some(&defined), None)
 }
 
-fn write_lists<'a>(
+fn write_lists<T: parquet::data_type::DataType, L: AsRef<[T::T]>>(
     group: &mut Group<'_>,
-    lists: impl Iterator<Item = Option<&'a [f32]>>,
+    lists: impl Iterator<Item = Option<L>>,
 ) -> anyhow::Result<()> {
     /// No list at all, an empty list, and an element of a list (Dremel levels).
     const NO_LIST: i16 = 0;
@@ -169,7 +192,7 @@ fn write_lists<'a>(
     const ELEMENT: i16 = 2;
     let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
     for list in lists {
-        match list {
+        match list.as_ref().map(AsRef::as_ref) {
             None | Some([]) => {
                 defined.push(if list.is_none() { NO_LIST } else { EMPTY });
                 repeated.push(0);
@@ -181,7 +204,28 @@ fn write_lists<'a>(
             }
         }
     }
-    write_column::<FloatType>(group, &values, Some(&defined), Some(&repeated))
+    write_column::<T>(group, &values, Some(&defined), Some(&repeated))
+}
+
+/// One column for each field of a cause.
+fn write_causes<'a>(
+    group: &mut Group<'_>,
+    lists: impl Iterator<Item = Option<&'a [FoundCause]>> + Clone,
+) -> anyhow::Result<()> {
+    let names = lists
+        .clone()
+        .map(|list| list.map(|list| texts(list.iter().map(|found| found.cause.name()))));
+    write_lists::<ByteArrayType, _>(group, names)?;
+    for field in [|found: &FoundCause| found.strength, |found: &FoundCause| found.gain] {
+        let numbers =
+            lists.clone().map(|list| list.map(|list| list.iter().map(field).collect::<Vec<f32>>()));
+        write_lists::<FloatType, _>(group, numbers)?;
+    }
+    Ok(())
+}
+
+fn texts<'a>(words: impl Iterator<Item = &'a str>) -> Vec<ByteArray> {
+    words.map(ByteArray::from).collect()
 }
 
 fn write_column<T: parquet::data_type::DataType>(

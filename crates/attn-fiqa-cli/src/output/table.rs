@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::columns::describe_causes;
 use super::{Cell, Columns, Destination, Record, Sink, printable};
 
 /// Rows kept to find the range of the bars; what a person can scroll through.
@@ -94,6 +95,8 @@ fn shown(cell: Cell<'_>) -> String {
         Cell::Text(text) | Cell::Word(Some(text)) => printable(text),
         Cell::Whole(Some(number)) => number.to_string(),
         Cell::Number(Some(number)) => format!("{number:.3}"),
+        Cell::Words(Some(words)) => words.join(" "),
+        Cell::Causes(Some(causes)) => describe_causes(causes),
         _ => String::new(),
     }
 }

@@ -7,6 +7,7 @@
 //! errors that discarding by the score prevents.
 
 use attn_fiqa::random::Random;
+use attn_fiqa::vit::config::VitConfig;
 use rayon::prelude::*;
 
 use super::errors::{ErrorMetrics, ScoreEvaluator};
@@ -24,7 +25,7 @@ const HELD_OUT: usize = 5;
 const FOLDS: usize = 5;
 
 /// The fewest faces for a meaningful report.
-const MIN_FACES: usize = 20;
+pub(super) const MIN_FACES: usize = 20;
 
 /// Ridge strengths, in units of the variances of the mean token's elements.
 const RIDGES: [f64; 10] = [1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
@@ -70,12 +71,11 @@ pub fn fit(
     if faces < MIN_FACES {
         return Err(CalibrateError::TooFewFaces { found: faces, needed: MIN_FACES });
     }
-    let mut order: Vec<usize> = (0..faces).collect();
-    Random::new(options.seed, "folds").shuffle(&mut order);
+    let (held_out, fitted) = split(faces, options.seed);
+    let held_out = held_out.len();
     // Of each face: its fold, or FOLDS for the faces held out.
     let mut part_of = vec![FOLDS; faces];
-    let held_out = faces / HELD_OUT;
-    for (position, &face) in order[held_out..].iter().enumerate() {
+    for (position, &face) in fitted.iter().enumerate() {
         part_of[face] = position % FOLDS;
     }
     let threshold = measured.threshold().ok();
@@ -130,6 +130,14 @@ pub fn fit(
         held_out_errors,
         held_out: part_of.iter().map(|&part| part == FOLDS).collect(),
     })
+}
+
+/// The faces that are held out, and the others, both in random order.
+pub(super) fn split(faces: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..faces).collect();
+    Random::new(seed, "folds").shuffle(&mut order);
+    let fitted = order.split_off(faces / HELD_OUT);
+    (order, fitted)
 }
 
 /// Samples of some of the faces.
@@ -243,15 +251,27 @@ fn held_out_errors(
 }
 
 impl KeyBias {
+    /// The key bias `[head, head_dim]` of a network.
+    pub fn of(values: Vec<f32>, config: &VitConfig) -> Self {
+        Self { values, scale_over_heads: Self::scale_over_heads(config) }
+    }
+
+    /// `scale/H` of a network.
+    pub fn scale_over_heads(config: &VitConfig) -> f64 {
+        f64::from(config.scale()) / config.num_heads as f64
+    }
+
     /// The score of a sample under this key bias.
     pub fn score(&self, sample: &Sample) -> f64 {
-        let product: f64 = self
-            .values
-            .iter()
-            .zip(&sample.mean_query)
-            .map(|(&c, &q)| f64::from(c) * f64::from(q))
-            .sum();
-        f64::from(sample.score) + self.scale_over_heads * product
+        self.score_of(sample.score, &sample.mean_query)
+    }
+
+    /// The score under this key bias of an image with this published score and this mean query
+    /// `[head, head_dim]`.
+    pub fn score_of(&self, published: f32, mean_query: &[f32]) -> f64 {
+        let products = self.values.iter().zip(mean_query);
+        let product: f64 = products.map(|(&c, &q)| f64::from(c) * f64::from(q)).sum();
+        f64::from(published) + self.scale_over_heads * product
     }
 }
 

@@ -170,7 +170,7 @@ pub fn measure(
 
 impl Sampling {
     /// Kind and level of each degraded sample of a face.
-    fn of<'a>(&self, face: &'a Face) -> Vec<(&'a Face, Degradation, Level)> {
+    pub(super) fn of<'a>(&self, face: &'a Face) -> Vec<(&'a Face, Degradation, Level)> {
         let mut random = Random::new(seed_for(self.seed, &face.name), "calibrate");
         let mut sample = |_| {
             let kind = self.kinds[random.below(self.kinds.len())];

@@ -7,7 +7,9 @@
 //!    errors on faces held out.
 //! 4. [`quality_scale`]: 0–100 by matches; [`quality_map`]: by rank, where there is no such
 //!    scale.
+//! 5. [`cause_samples`] and [`fit_causes`]: the readout of causes.
 
+mod causes;
 mod cholesky;
 mod errors;
 mod fit;
@@ -24,6 +26,10 @@ use serde::Serialize;
 
 use crate::degrade::Degradation;
 
+pub use causes::{
+    Applied, CauseAgreement, CauseEvaluation, CauseFit, CauseSample, CauseSamples, Hits,
+    cause_samples, evaluate_causes, fit_causes,
+};
 pub use errors::ErrorMetrics;
 pub use fit::{FitOptions, fit};
 pub use measure::{Face, Recogniser, Sampling, measure};

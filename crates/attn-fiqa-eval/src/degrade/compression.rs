@@ -14,6 +14,6 @@ pub(super) fn jpeg(crop: &Crop, quality: u8) -> Crop {
         .write_image(crop.rgb(), pixels, pixels, ExtendedColorType::Rgb8)
         .expect("a crop can be written as JPEG: this is a bug");
     let decoded = decode(&bytes, &DecodeLimits::default());
-    let picture = decoded.expect("a JPEG of ours can be read: this is a bug").image;
-    Crop::from_rgb(side, picture.into_rgb()).expect("JPEG keeps the size: this is a bug")
+    let image = decoded.expect("a JPEG of ours can be read: this is a bug").image;
+    Crop::from_rgb(side, image.into_rgb()).expect("JPEG keeps the size: this is a bug")
 }

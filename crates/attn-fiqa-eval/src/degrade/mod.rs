@@ -6,6 +6,7 @@
 //! level. Strengths in pixels are for a crop of 112×112 and scale with its side.
 
 mod compression;
+mod cover;
 mod geometry;
 mod light;
 mod raster;
@@ -15,10 +16,12 @@ mod yaw;
 use std::fmt;
 use std::str::FromStr;
 
+use attn_fiqa::causes::Cause;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::random::Random;
 
 pub use attn_fiqa::random::mix as seed_for;
+pub use cover::cover_region;
 
 /// The crop side, in pixels, to which strengths in pixels refer.
 const NOMINAL_SIDE: f64 = 112.0;
@@ -123,6 +126,24 @@ impl Degradation {
         }
     }
 
+    /// The cause of low quality that it makes.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::Blur => Cause::Blur,
+            Self::Downsample => Cause::LowResolution,
+            Self::Jpeg => Cause::Compression,
+            Self::Noise => Cause::Noise,
+            Self::Darkness => Cause::TooDark,
+            Self::Overexposure => Cause::TooBright,
+            Self::Contrast => Cause::LowContrast,
+            Self::Occlusion => Cause::Occlusion,
+            Self::Motion => Cause::Motion,
+            Self::Rotation => Cause::Rotation,
+            Self::Shift => Cause::Shift,
+            Self::Yaw => Cause::Pose,
+        }
+    }
+
     /// The unit of [`Degradation::parameter`].
     pub fn unit(self) -> &'static str {
         match self {
@@ -160,6 +181,24 @@ impl Degradation {
         }
     }
 
+    /// When it happens on an image's way, among all that happen.
+    fn stage(self) -> usize {
+        match self {
+            Self::Yaw => 0,
+            Self::Occlusion => 1,
+            Self::Darkness => 2,
+            Self::Overexposure => 3,
+            Self::Contrast => 4,
+            Self::Blur => 5,
+            Self::Motion => 6,
+            Self::Noise => 7,
+            Self::Downsample => 8,
+            Self::Jpeg => 9,
+            Self::Rotation => 10,
+            Self::Shift => 11,
+        }
+    }
+
     /// Degrades the crop. The same crop, level and seed give the same pixels.
     pub fn apply(self, crop: &Crop, level: Level, seed: u64) -> Crop {
         if level == Level::NONE {
@@ -182,6 +221,15 @@ impl Degradation {
             Self::Yaw => yaw::turn(crop, strength, seed),
         }
     }
+}
+
+/// Several degradations of one crop, applied in the order in which an image comes about: scene,
+/// light, optics, sensor, file, and last a wrong alignment. One seed serves all of them, so that
+/// each does what it would do alone.
+pub fn apply_together(crop: &Crop, degradations: &[(Degradation, Level)], seed: u64) -> Crop {
+    let mut ordered = degradations.to_vec();
+    ordered.sort_by_key(|(kind, _)| kind.stage());
+    ordered.iter().fold(crop.clone(), |crop, &(kind, level)| kind.apply(&crop, level, seed))
 }
 
 /// The degradation of one image of a mixed set, by its own seed: with probability

@@ -130,7 +130,7 @@ pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
     let rgb = means.into_iter().map(|level| level.round() as u8).collect();
     let small = Image::from_rgb(small, small, rgb);
     let enlarged = small.and_then(|small| resize_bilinear(&small, side, side));
-    let enlarged = enlarged.expect("a reduced picture has pixels: this is a bug");
+    let enlarged = enlarged.expect("a reduced image has pixels: this is a bug");
     Crop::from_rgb(side, enlarged.into_rgb()).expect("enlarged to its own size: this is a bug")
 }
 

@@ -281,12 +281,12 @@ mod tests {
     use crate::study::config::DatasetConfig;
 
     /// A folder of `count` distinct images with a list of pairs.
-    fn pictures(folder: &Path, count: u8) -> DatasetConfig {
+    fn images(folder: &Path, count: u8) -> DatasetConfig {
         let mut pairs = String::new();
         for number in 0..count {
             let colour = image::Rgb([number, 50, 200]);
-            let picture = image::RgbImage::from_pixel(112, 112, colour);
-            picture.save(folder.join(format!("i{number}.png"))).unwrap();
+            let image = image::RgbImage::from_pixel(112, 112, colour);
+            image.save(folder.join(format!("i{number}.png"))).unwrap();
             pairs += &format!("i{number} i{} {}\n", (number + 1) % count, number % 2);
         }
         fs::write(folder.join("pair_list.txt"), pairs).unwrap();
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn a_further_or_moved_method_computes_only_what_is_new() {
         let folder = tempfile::tempdir().unwrap();
-        let config = pictures(folder.path(), 40);
+        let config = images(folder.path(), 40);
         let cache = folder.path().join("cache");
         // What each run computes: methods and number of crops.
         let run = |methods: &[&str]| {

@@ -52,8 +52,8 @@ impl<'c> Dataset<'c> {
             return Ok(());
         }
         let size = |index: usize| {
-            let picture = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.image;
-            Some((index, picture.width(), picture.height()))
+            let image = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.image;
+            Some((index, image.width(), image.height()))
         };
         match (0..self.benchmark.images.len()).find_map(size) {
             Some((index, width, height)) if (width, height) != (side, side) => Err(format!(
@@ -131,20 +131,20 @@ impl<'c> Dataset<'c> {
             return Err(failure.clone());
         }
         let bytes = self.read(index)?;
-        let picture = decode(&bytes, &DecodeLimits::default())?.image;
+        let image = decode(&bytes, &DecodeLimits::default())?.image;
         let fit = if self.config.resize { Fit::Resize } else { Fit::Exact };
         let options = CropOptions { side, fit, channels: self.config.channels };
         match self.benchmark.images[index].landmarks {
             Some(landmarks) => {
-                let aligned = align(&picture, &Landmarks(landmarks), side);
+                let aligned = align(&image, &Landmarks(landmarks), side);
                 let aligned =
                     aligned.map_err(|error| Failure::new(Status::WrongSize, error.to_string()))?;
                 let rgb = aligned.crop.rgb().to_vec();
-                let picture = attn_fiqa::pixels::Image::from_rgb(side, side, rgb)
-                    .expect("a crop is a picture: this is a bug");
-                Ok(crop_from_image(picture, &options)?.0)
+                let image = attn_fiqa::pixels::Image::from_rgb(side, side, rgb)
+                    .expect("a crop is an image: this is a bug");
+                Ok(crop_from_image(image, &options)?.0)
             }
-            None => Ok(crop_from_image(picture, &options)?.0),
+            None => Ok(crop_from_image(image, &options)?.0),
         }
     }
 
@@ -214,10 +214,10 @@ mod tests {
         let config = two_loose_images(folder.path(), POINTS);
         let crop = Dataset::open(&config, Missing::Fail).unwrap().crop(0, 112).unwrap();
         let bytes = fs::read(folder.path().join("loose_crop/1.png")).unwrap();
-        let picture = decode(&bytes, &DecodeLimits::default()).unwrap().image;
-        let expected = align(&picture, &Landmarks(POINTS), 112).unwrap().crop;
+        let image = decode(&bytes, &DecodeLimits::default()).unwrap().image;
+        let expected = align(&image, &Landmarks(POINTS), 112).unwrap().crop;
         assert!(crop.rgb() == expected.rgb(), "not what its landmarks give");
-        assert!(crop.rgb() != picture.rgb(), "taken as it is");
+        assert!(crop.rgb() != image.rgb(), "taken as it is");
     }
 
     #[test]

@@ -247,6 +247,16 @@ class Face:
         """Probability, 0 to 1, that the recogniser of the calibration matches such a face."""
 
     @property
+    def causes(self) -> list[tuple[str, float]] | None:
+        """What costs the face quality, such as ``("blur", 0.4)``: names and strengths, 0 to 1, the
+        strongest first. Empty if nothing does; ``None`` if the model has no causes, or there is
+        no score."""
+
+    @property
+    def main_cause(self) -> str | None:
+        """The cause that costs the most quality; ``None`` if nothing does."""
+
+    @property
     def roll(self) -> float | None:
         """Rotation in the image's plane in degrees, clockwise."""
 

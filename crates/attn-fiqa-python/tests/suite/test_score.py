@@ -116,12 +116,26 @@ def test_a_face_is_cheap_complete_and_readable(scorer):
         np.linalg.norm(face.landmarks[1] - face.landmarks[0]), rel=1e-6
     )
     assert face.scores == {"attn-calibrated": face.score}
+    assert face.causes == [] and face.main_cause is None
     assert "quality=" in repr(face) and face.band in repr(face)
     assert json.loads(json.dumps(face.to_dict()))["quality"] == face.quality
     assert face._repr_html_().count("<img") == 1
     [shown] = scorer.score(PHOTO, maps=True)
     assert shown._repr_html_().count("<img") == 3
     assert shown.map.mean() == pytest.approx(face.score, abs=1e-4)
+
+
+def test_causes_say_what_costs_quality(scorer):
+    crop = scorer.score(PHOTO)[0].crop
+    dark = (crop * 0.04).astype(np.uint8)
+    [face] = scorer.score(dark, color="rgb")
+    assert face.main_cause == "too_dark"
+    names = [name for name, _ in face.causes]
+    strengths = [strength for _, strength in face.causes]
+    assert "too_dark" in names and strengths == sorted(strengths, reverse=True)
+    assert all(0 < strength <= 1 for strength in strengths)
+    assert face.to_dict()["main_cause"] == "too_dark"
+    assert pickle.loads(pickle.dumps(face)).causes == face.causes
 
 
 def test_a_face_survives_pickling(scorer):

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{best, compreface, map, ofiq, probes, score};
+use super::{best, compreface, gate, map, ofiq, probes, score};
 use crate::keys;
 
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use crate::keys;
         score::score,
         map::map,
         best::best,
+        gate::gate,
         ofiq::scalar_quality,
         ofiq::vector_quality,
         compreface::detect,

@@ -46,8 +46,11 @@ pub(super) static FILES: &[File] = files! {
     "/example-dark.jpg" JPEG "page/example-dark.jpg",
     "/example.jpg" JPEG "page/example.jpg",
     "/export.js" SCRIPT "page/export.js",
+    "/face-box.js" SCRIPT "page/face-box.js",
+    "/face-list.js" SCRIPT "page/face-list.js",
     "/icon.svg" SVG "page/icon.svg",
     "/intake.js" SCRIPT "page/intake.js",
+    "/labels.js" SCRIPT "page/labels.js",
     "/main.js" SCRIPT "page/main.js",
     "/map.js" SCRIPT "page/map.js",
     "/messages.js" SCRIPT "page/messages.js",
@@ -77,7 +80,10 @@ impl File {
             // Asked for again each time, and answered by 304.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
-        response.headers_mut().extend(fields);
+        // Bytes come with a type already, which is replaced.
+        for (name, value) in fields {
+            response.headers_mut().insert(name, value);
+        }
         response.headers_mut().insert("permissions-policy", HeaderValue::from_static(PERMISSIONS));
         if let Ok(tag) = HeaderValue::from_str(tag) {
             response.headers_mut().insert(header::ETAG, tag);

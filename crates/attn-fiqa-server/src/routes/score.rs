@@ -78,15 +78,31 @@ pub(super) async fn score_images(
         let expected = "columns that the model has";
         return Err(ApiError::invalid("columns", expected, "'match_probability'"));
     }
+    let ReceivedImages { names, images, handled } =
+        receive_and_score(shared, request, wanted).await?;
+    let answer = |(name, image)| ImageAnswer::new(name, image, &shared.model, columns);
+    Ok(Scored { images: names.into_iter().zip(images).map(answer).collect(), handled })
+}
+
+/// A request's images by name, scored, in its order.
+pub(super) struct ReceivedImages {
+    pub(super) names: Vec<String>,
+    pub(super) images: Vec<ScoredImage>,
+    pub(super) handled: Handled,
+}
+
+/// Reads a request's images and scores them, for any answer.
+pub(super) async fn receive_and_score(
+    shared: &Arc<Shared>,
+    request: Request<Body>,
+    wanted: &Wanted,
+) -> Result<ReceivedImages, ApiError> {
     let (parts, body) = request.into_parts();
     let received = uploads(shared, &parts.headers, body).await?;
     let handled = Handled { bytes: received.bytes, images: received.images.len() };
     let (names, files): (Vec<String>, Vec<ImageData>) =
         received.images.into_iter().map(|image| (image.name, image.bytes.into())).unzip();
-    let scored: Vec<ScoredImage> = shared.score(files, wanted).await?;
-    let images = names.into_iter().zip(scored);
-    let answer = |(name, image)| ImageAnswer::new(name, image, &shared.model, columns);
-    let images = images.map(answer).collect();
+    let images = shared.score(files, wanted).await?;
     drop(received.share);
-    Ok(Scored { images, handled })
+    Ok(ReceivedImages { names, images, handled })
 }

@@ -8,14 +8,17 @@
 //! | `calibration.anchors` | `quality score meaning` of each [`Anchor`], separated by semicolons |
 //! | `calibration.match_probability` | slope and intercept of [`MatchProbability`] |
 //! | `calibration.recogniser`, `calibration.fmr` | whose matches those are, and at which FMR |
+//! | `calibration.causes.*` | the readout of causes, beside the tensor `calibration.causes` |
 //! | `calibration.record.*` | what it was fitted on and how well it did |
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::causes;
 use super::error::CheckpointProblem;
 use super::provenance::Provenance;
+use crate::causes::CauseModel;
 use crate::sanitize::sanitized_name;
 use crate::score::QualityMapError;
 use crate::score::{Anchor, MatchProbability, Meaning, Method, QualityMap, QualityScale};
@@ -35,7 +38,7 @@ const MAP_VERSION: &str = "attn-fiqa-quality-1";
 const SCALE_VERSION: &str = "attn-fiqa-quality-2";
 
 /// Maximum length of a value that is parsed: far more than 101 scores need.
-const MAX_TEXT: usize = 16 << 10;
+pub(super) const MAX_TEXT: usize = 16 << 10;
 
 /// A model's map from raw scores to 0–100, and how it was fitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,8 @@ pub struct Calibration {
     pub quality: QualityMap,
     /// The meaning of the qualities; `None` if they are ranks or come from elsewhere.
     pub scale: Option<QualityScale>,
+    /// How the causes of a quality are read; `None` if none were fitted.
+    pub causes: Option<CauseModel>,
     /// What it was fitted on and how well it performed, by keys such as `faces`.
     pub record: BTreeMap<String, String>,
     id: String,
@@ -57,8 +62,8 @@ impl Calibration {
         record: BTreeMap<String, String>,
         key_bias: Option<&[f32]>,
     ) -> Self {
-        let id = identifier(&quality, None, key_bias);
-        Self { quality, scale: None, record, id }
+        let id = identifier(&quality, None, None, key_bias);
+        Self { quality, scale: None, causes: None, record, id }
     }
 
     /// A calibration with this scale of one method's scores, bound to the key bias
@@ -74,23 +79,33 @@ impl Calibration {
         key_bias: Option<&[f32]>,
     ) -> Result<Self, QualityMapError> {
         let quality = scale.map(method)?;
-        let id = identifier(&quality, Some(&scale), key_bias);
-        Ok(Self { quality, scale: Some(scale), record, id })
+        let id = identifier(&quality, Some(&scale), None, key_bias);
+        Ok(Self { quality, scale: Some(scale), causes: None, record, id })
+    }
+
+    /// The same with a readout of causes, and with another identifier. The key bias must be the
+    /// one that this calibration was made with.
+    pub fn with_causes(self, causes: CauseModel, key_bias: Option<&[f32]>) -> Self {
+        let id = identifier(&self.quality, self.scale.as_ref(), Some(&causes), key_bias);
+        Self { causes: Some(causes), id, ..self }
     }
 
     /// Unique identifier of this calibration: its version, and the first digits of the SHA-256 of
-    /// method, map, meanings and key bias. Qualities with different identifiers are not comparable.
+    /// method, map, meanings, key bias and causes. Qualities with different identifiers are not
+    /// comparable.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// `None` if the metadata contain no calibration.
+    /// `None` if the metadata contain no calibration. `cause_weights` are those of the tensor
+    /// `calibration.causes`.
     pub(super) fn from_metadata(
         metadata: &BTreeMap<String, String>,
         key_bias: Option<&[f32]>,
+        cause_weights: Option<&[f32]>,
     ) -> Result<Option<Self>, CheckpointProblem> {
         let (method, scores) = match (metadata.get(METHOD), metadata.get(SCORES)) {
-            (None, None) => return Ok(None),
+            (None, None) if cause_weights.is_none() => return Ok(None),
             (method, scores) => {
                 (method.map_or("", String::as_str), scores.map_or("", String::as_str))
             }
@@ -120,10 +135,15 @@ impl Calibration {
             }
             None => Self::new(quality, record, key_bias),
         };
+        let calibration = match causes::from_metadata(metadata, cause_weights)? {
+            Some(causes) => calibration.with_causes(causes, key_bias),
+            None => calibration,
+        };
         let found = metadata.get(ID).map_or("", String::as_str);
         if found != calibration.id {
             let expected = format!(
-                "`{}` for this map and key bias: one of them was changed, so calibrate again",
+                "`{}` for this map, key bias and causes: one of them was changed, so calibrate \
+                 again",
                 calibration.id
             );
             return Err(bad(ID, found, &expected));
@@ -143,6 +163,7 @@ impl Calibration {
         fixed
             .into_iter()
             .chain(self.scale.iter().flat_map(scale_to_metadata))
+            .chain(self.causes.iter().flat_map(causes::to_metadata))
             .chain(record.map(|(key, value)| (format!("{RECORD}{key}"), value.clone())))
     }
 }
@@ -211,6 +232,7 @@ fn scale_to_metadata(scale: &QualityScale) -> [(String, String); 4] {
 fn identifier(
     quality: &QualityMap,
     scale: Option<&QualityScale>,
+    causes: Option<&CauseModel>,
     key_bias: Option<&[f32]>,
 ) -> String {
     let mut hash = Sha256::new();
@@ -221,12 +243,18 @@ fn identifier(
     for (key, value) in scale.iter().flat_map(|scale| scale_to_metadata(scale)) {
         hash.update(format!("{key}={value};").as_bytes());
     }
+    if let Some(causes) = causes {
+        for (key, value) in causes::to_metadata(causes) {
+            hash.update(format!("{key}={value};").as_bytes());
+        }
+        causes.weights().iter().for_each(|weight| hash.update(weight.to_le_bytes()));
+    }
     let digits: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let version = if scale.is_some() { SCALE_VERSION } else { MAP_VERSION };
     format!("{version}:{digits}")
 }
 
-fn bad(key: &'static str, found: &str, expected: &str) -> CheckpointProblem {
+pub(super) fn bad(key: &'static str, found: &str, expected: &str) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
         found: format!("`{}`", sanitized_name(found)),

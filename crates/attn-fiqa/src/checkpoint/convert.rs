@@ -7,9 +7,9 @@ use std::path::Path;
 use half::{bf16, f16};
 
 use super::error::{CheckpointError, CheckpointProblem};
-use super::layout::{self, Content, Expected};
+use super::layout::{self, Content, Expected, Extras};
 use super::metadata::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
-use super::names::{KEY_BIAS, qk};
+use super::names::{CAUSES, KEY_BIAS, qk};
 use super::tensor::StoredType;
 use super::{Calibration, Checkpoint, VitConfig};
 
@@ -80,7 +80,8 @@ impl WeightDtype {
 /// Options for writing a checkpoint.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConvertOptions {
-    /// Data type of the weights. `calibration.key_bias` is always float32.
+    /// Data type of the weights. `calibration.key_bias` is always float32 and
+    /// `calibration.causes` always float16.
     pub dtype: WeightDtype,
     /// Leave out what a score does not need: the embedding head, `norm`, and everything in the last
     /// block but `norm1` and the query and key rows, which become `blocks.{L-1}.attn.qk.weight`
@@ -128,7 +129,7 @@ pub fn write_canonical(
 ///
 /// # Panics
 ///
-/// If the key bias does not have the model's shape.
+/// If the key bias or the calibration's readout of causes does not have the model's shape.
 pub fn write_calibrated(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -138,6 +139,10 @@ pub fn write_calibrated(
     assert!(
         key_bias.as_ref().is_none_or(|bias| bias.len() == checkpoint.config().embed_dim),
         "a key bias of another model: this is a bug"
+    );
+    assert!(
+        calibration.causes.as_ref().is_none_or(|m| m.dim() == checkpoint.config().embed_dim),
+        "a readout of causes of another model: this is a bug"
     );
     let stored = |name: &str| match checkpoint.tensors.get(name).map(|tensor| tensor.dtype) {
         Some(StoredType::F16) => WeightDtype::F16,
@@ -172,6 +177,7 @@ fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), Checkp
     for tensor in &plan.tensors {
         let values = match &plan.key_bias {
             Some(bias) if tensor.expected.name == KEY_BIAS => bias.clone(),
+            _ if tensor.expected.name == CAUSES => plan.causes.clone(),
             _ => values(checkpoint, &tensor.expected)?,
         };
         let bytes = encode(&values, tensor).map_err(input)?;
@@ -200,6 +206,8 @@ struct Plan {
     header: Vec<u8>,
     tensors: Vec<Planned>,
     key_bias: Option<Vec<f32>>,
+    /// Weights of the readout of causes, if there is one.
+    causes: Vec<f32>,
 }
 
 impl Plan {
@@ -211,12 +219,18 @@ impl Plan {
         key_bias: Option<Vec<f32>>,
     ) -> Self {
         let config = checkpoint.config();
-        let mut tensors: Vec<Planned> = layout::tensors(config, content, key_bias.is_some())
+        let causes = calibration.and_then(|calibration| calibration.causes.as_ref());
+        let extras = Extras {
+            key_bias: key_bias.is_some(),
+            cause_rows: causes.map(|model| model.causes().len() + 1),
+        };
+        let mut tensors: Vec<Planned> = layout::tensors(config, content, extras)
             .into_iter()
             .map(|expected| Planned {
-                dtype: match expected.name == KEY_BIAS {
-                    true => WeightDtype::F32,
-                    false => dtype(&expected.name),
+                dtype: match expected.name.as_str() {
+                    KEY_BIAS => WeightDtype::F32,
+                    CAUSES => WeightDtype::F16,
+                    name => dtype(name),
                 },
                 expected,
             })
@@ -243,7 +257,8 @@ impl Plan {
         json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
         let mut header = (json.len() as u64).to_le_bytes().to_vec();
         header.append(&mut json);
-        Self { header, tensors, key_bias }
+        let causes = causes.map(|model| model.weights().to_vec()).unwrap_or_default();
+        Self { header, tensors, key_bias, causes }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::diagnostics::{LayoutMismatch, ShapeMismatch};
-use super::layout::Content;
-use super::names::{KEY_BIAS, block_index, qk};
+use super::layout::{Content, Extras};
+use super::names::{CAUSES, KEY_BIAS, block_index, qk};
 use super::tensor::TensorRef;
 
 /// The part of the configuration that shapes determine.
@@ -23,6 +23,15 @@ pub(super) struct Shapes {
     pub(super) content: Content,
     /// Heads of the key bias, if there is one.
     pub(super) key_bias_heads: Option<usize>,
+    /// Rows of the readout of causes, where there is one.
+    pub(super) cause_rows: Option<usize>,
+}
+
+impl Shapes {
+    /// What calibration added to the network.
+    pub(super) fn extras(&self) -> Extras {
+        Extras { key_bias: self.key_bias_heads.is_some(), cause_rows: self.cause_rows }
+    }
 }
 
 /// Dimensions of the embedding head.
@@ -82,6 +91,13 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
         }
         false => None,
     };
+    let cause_rows = match found.contains_key(CAUSES) {
+        true => {
+            let [rows, _] = dims(found, CAUSES, "[causes + 1, D + 1]")?;
+            Some(rows)
+        }
+        false => None,
+    };
     Ok(Shapes {
         patch_size,
         embed_dim,
@@ -93,6 +109,7 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
         head,
         content,
         key_bias_heads,
+        cause_rows,
     })
 }
 

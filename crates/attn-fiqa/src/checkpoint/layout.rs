@@ -1,7 +1,7 @@
 //! The tensors of a face ViT of a given configuration in the official layout: names, shapes, and
 //! which of them a score needs.
 
-use super::names::{KEY_BIAS, qk};
+use super::names::{CAUSES, KEY_BIAS, qk};
 use crate::vit::config::VitConfig;
 
 /// How much of a network a file holds.
@@ -29,6 +29,14 @@ impl Content {
     }
 }
 
+/// What calibration adds to a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Extras {
+    pub(super) key_bias: bool,
+    /// Rows of the readout of causes.
+    pub(super) cause_rows: Option<usize>,
+}
+
 /// How much of a tensor a score needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
@@ -45,8 +53,8 @@ pub(super) struct Expected {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
     pub(super) need: Need,
-    /// Whether it is learned by gradient descent; BatchNorm's running statistics are not counted as
-    /// parameters.
+    /// Whether it is learned by gradient descent; BatchNorm's running statistics and the readout
+    /// of causes are not counted as parameters.
     pub(super) parameter: bool,
 }
 
@@ -78,7 +86,7 @@ pub(super) fn count(tensors: &[Expected]) -> Parameters {
 }
 
 /// The tensors in the network's order.
-pub(super) fn tensors(config: &VitConfig, content: Content, key_bias: bool) -> Vec<Expected> {
+pub(super) fn tensors(config: &VitConfig, content: Content, extras: Extras) -> Vec<Expected> {
     let VitConfig { patch_size, embed_dim, depth, num_heads, mlp_dim, .. } = *config;
     let mut list = List(Vec::new());
     list.add("patch_embed.proj.weight", &[embed_dim, 3, patch_size, patch_size], Need::Whole);
@@ -119,8 +127,11 @@ pub(super) fn tensors(config: &VitConfig, content: Content, key_bias: bool) -> V
         list.add("feature.2.weight", &[head.dim, head.hidden_dim], Need::Nothing);
         list.batch_norm("feature.3", head.dim);
     }
-    if key_bias {
+    if extras.key_bias {
         list.add(KEY_BIAS, &[num_heads, config.head_dim()], Need::Whole);
+    }
+    if let Some(rows) = extras.cause_rows {
+        list.add_fitted(CAUSES, &[rows, embed_dim + 1]);
     }
     list.0
 }
@@ -161,13 +172,18 @@ impl List {
     fn batch_norm(&mut self, name: &str, dim: usize) {
         self.scale_and_shift(name, dim, Need::Nothing);
         for statistic in ["running_mean", "running_var"] {
-            self.0.push(Expected {
-                name: format!("{name}.{statistic}"),
-                shape: vec![dim],
-                need: Need::Nothing,
-                parameter: false,
-            });
+            self.add_fitted(&format!("{name}.{statistic}"), &[dim]);
         }
+    }
+
+    /// No parameter, and no score needs it.
+    fn add_fitted(&mut self, name: &str, shape: &[usize]) {
+        self.0.push(Expected {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            need: Need::Nothing,
+            parameter: false,
+        });
     }
 }
 
@@ -204,7 +220,7 @@ mod tests {
         let mlp = 512 * 2560 + 2560 + 2560 * 512 + 512;
         let block = 4 * 512 + attention + mlp;
         let head = 2 * 512 + 512 * 196 * 512 + 2 * 512 + 512 * 512 + 2 * 512;
-        let full = count(&tensors(&vit_s(), Content::Full, false));
+        let full = count(&tensors(&vit_s(), Content::Full, Extras::default()));
         assert_eq!(full.total, patches + 12 * block + head);
         assert_eq!(full.total, 95_952_384);
         let needed = patches + 11 * block + 2 * 512 + 2 * 512 * 512;
@@ -218,8 +234,9 @@ mod tests {
             [(false, false, false), (true, true, true), (true, false, true)]
         {
             let config = VitConfig { qkv_bias, class_token, ..vit_s() };
-            let full = count(&tensors(&config, Content::Full, key_bias));
-            let part = count(&tensors(&config, Content::QualityOnly, key_bias));
+            let extras = Extras { key_bias, cause_rows: Some(13) };
+            let full = count(&tensors(&config, Content::Full, extras));
+            let part = count(&tensors(&config, Content::QualityOnly, extras));
             assert_eq!(part.total, part.needed_for_quality);
             assert_eq!(part.total, full.needed_for_quality);
         }

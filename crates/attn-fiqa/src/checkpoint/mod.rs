@@ -8,6 +8,7 @@
 mod builtin;
 mod bytes;
 mod calibration;
+mod causes;
 mod consistency;
 mod container;
 mod convert;
@@ -325,15 +326,17 @@ impl Checkpoint {
         .map_err(describe)?;
         let config = &resolved.config;
         limits::check(config)?;
-        let key_bias = shapes.key_bias_heads.is_some();
-        let expected = layout::tensors(config, shapes.content, key_bias);
+        let expected = layout::tensors(config, shapes.content, shapes.extras());
         let Verified { tensors, unused } =
             verify::verify(found, &expected, config.embed_dim, options.allow_unused)
                 .map_err(describe)?;
-        let bias = tensors
-            .get(names::KEY_BIAS)
-            .and_then(|tensor| tensor.to_f32(file_of(tensor, &bytes, &shards)?));
-        let calibration = Calibration::from_metadata(&metadata, bias.as_deref())?;
+        let read = |name: &str| {
+            let tensor = tensors.get(name)?;
+            tensor.to_f32(file_of(tensor, &bytes, &shards)?)
+        };
+        let (bias, causes) = (read(names::KEY_BIAS), read(names::CAUSES));
+        let calibration =
+            Calibration::from_metadata(&metadata, bias.as_deref(), causes.as_deref())?;
         Ok(Self {
             file: file.to_owned(),
             paths,
@@ -349,7 +352,12 @@ impl Checkpoint {
 
     /// The tensors in the network's order.
     fn layout(&self) -> Vec<layout::Expected> {
-        layout::tensors(self.config(), self.content, self.contains(names::KEY_BIAS))
+        let model = self.calibration().and_then(|found| found.causes.as_ref());
+        let extras = layout::Extras {
+            key_bias: self.contains(names::KEY_BIAS),
+            cause_rows: model.map(|model| model.causes().len() + 1),
+        };
+        layout::tensors(self.config(), self.content, extras)
     }
 }
 

@@ -86,6 +86,9 @@ pub(super) fn qk(block: usize, what: &str) -> String {
 /// Name of the calibration vector added to every key, `[H, D/H]`.
 pub const KEY_BIAS: &str = "calibration.key_bias";
 
+/// Name of the readout of causes, `[causes + 1, D + 1]`.
+pub(super) const CAUSES: &str = "calibration.causes";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn classifiers_are_told_from_other_names() {
+    fn classifiers_are_distinguished_from_other_names() {
         for name in ["head.weight", "module.head.kernel", "kernel", "net.fc.bias"] {
             assert!(is_classifier(name), "{name}");
         }

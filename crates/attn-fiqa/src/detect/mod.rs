@@ -283,15 +283,15 @@ impl Detector {
     fn detect_here(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut faces = self.upright_faces(image, min_confidence)?;
         // A face on its side can pass for an upright one of low confidence.
-        if self.turns && surest(&faces) < confidence_in_turned(min_confidence) {
+        if self.turns && highest_confidence(&faces) < confidence_in_turned(min_confidence) {
             let turned = self.turned_faces(image, min_confidence)?;
-            if surest(&turned) > surest(&faces) {
+            if highest_confidence(&turned) > highest_confidence(&faces) {
                 faces = turned;
             }
         }
         #[cfg(feature = "builtin-model")]
         if let Some(network) = &self.refiner {
-            faces.par_iter_mut().for_each(|face| look_again(network, image, face));
+            faces.par_iter_mut().for_each(|face| refine_face(network, image, face));
         }
         let mut faces = nms::without_shared_landmarks(faces);
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
@@ -309,7 +309,7 @@ impl Detector {
         for turn in QuarterTurn::ALL {
             let found =
                 self.upright_faces(&turn.apply(&level), confidence_in_turned(min_confidence))?;
-            if surest(&found) > surest(&best) {
+            if highest_confidence(&found) > highest_confidence(&best) {
                 let back = |face| turn.undo(face, level.width(), level.height()).enlarged(scale);
                 best = found.iter().map(back).collect();
             }
@@ -399,7 +399,7 @@ fn confidence_in_turned(min_confidence: f32) -> f32 {
 }
 
 /// The highest confidence; 0 without faces.
-fn surest(faces: &[Face]) -> f32 {
+fn highest_confidence(faces: &[Face]) -> f32 {
     faces.iter().map(|face| face.confidence).fold(0.0, f32::max)
 }
 
@@ -414,7 +414,7 @@ fn quarter_turn_of(faces: &[Face]) -> Option<u16> {
 
 /// Refines one face's landmarks; each face separately, so that they do not depend on other faces.
 #[cfg(feature = "builtin-model")]
-fn look_again(network: &LandmarkNetwork, image: &Image, face: &mut Face) {
+fn refine_face(network: &LandmarkNetwork, image: &Image, face: &mut Face) {
     if let Some(landmarks) = refine::refined(network, image, &face.landmarks) {
         face.landmarks = landmarks;
         face.refined = true;

@@ -16,13 +16,13 @@ use crate::recognise::mirrored;
 /// of this size (`training/landmarks/geometry.py`).
 const EYES: f64 = 27.0;
 /// Minimum and maximum number of refinement steps per face.
-const LOOKS: (usize, usize) = (2, 4);
+const PASSES: (usize, usize) = (2, 4);
 /// Mean displacement of the points in one step, as a fraction of the inter-eye distance, below
 /// which refinement stops.
-const SETTLED: f64 = 0.05;
+const CONVERGED: f64 = 0.05;
 /// Mean displacement of the five points, as a fraction of the inter-eye distance of the fitted
 /// template, above which the new points are rejected.
-const TOO_FAR: f64 = 0.75;
+const MAX_SHIFT: f64 = 0.75;
 /// Mirroring swaps the eyes and the corners of the mouth.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
@@ -33,10 +33,12 @@ pub(super) fn refined(
     rough: &Landmarks,
 ) -> Option<Landmarks> {
     let mut points = *rough;
-    for look in 1..=LOOKS.1 {
+    for pass in 1..=PASSES.1 {
         let found = View::of(image, &points)?.landmarks(|view| network.points(view));
         let before = std::mem::replace(&mut points, found);
-        if look >= LOOKS.0 && way(&before, &points).is_some_and(|way| way < SETTLED) {
+        if pass >= PASSES.0
+            && relative_shift(&before, &points).is_some_and(|shift| shift < CONVERGED)
+        {
             break;
         }
     }
@@ -79,12 +81,12 @@ fn image_of(crop: &Crop) -> Image {
 fn believable(rough: &Landmarks, found: &Landmarks, image: &Image) -> bool {
     similarity_to_template(found, 112).is_ok()
         && found.check_within(image.width(), image.height()).is_ok()
-        && way(rough, found).is_some_and(|way| way <= TOO_FAR)
+        && relative_shift(rough, found).is_some_and(|shift| shift <= MAX_SHIFT)
 }
 
 /// Mean displacement of the points, as a fraction of the inter-eye distance of the template fitted
 /// to the old ones; `None` if those cannot be a face's.
-fn way(before: &Landmarks, after: &Landmarks) -> Option<f64> {
+fn relative_shift(before: &Landmarks, after: &Landmarks) -> Option<f64> {
     let eyes = template_eyes() / similarity_to_template(before, 112).ok()?.scale();
     let pairs = before.0.iter().zip(&after.0);
     let sum: f64 = pairs.map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1]))).sum();

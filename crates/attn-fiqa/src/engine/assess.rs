@@ -6,6 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::backend::{BackendError, ForwardOptions, ForwardOutput};
+use crate::causes::{Causes, FaceRegion};
 use crate::crop::Crop;
 use crate::map::PatchMap;
 use crate::score::{Aggregation, Method, inverse_std, lower_median, maximum};
@@ -84,8 +85,9 @@ impl Engine {
         let mean_query = request
             .mean_query
             .then(|| self.query_key.mean_statistics(mean_token, None).mean_query());
+        let causes = self.causes_of(mean_token, request);
         let mean_token = request.mean_token.then(|| mean_token.to_vec());
-        Ok(Assessment { scores, mean_query, mean_token, ..Assessment::default() })
+        Ok(Assessment { scores, mean_query, mean_token, causes, ..Assessment::default() })
     }
 
     /// By whole token matrices. `blocks` are those of [`Self::blocks_read`].
@@ -153,7 +155,7 @@ impl Engine {
     fn blocks_read(&self, request: &Request) -> Vec<usize> {
         let last = self.config().depth - 1;
         let mut blocks: Vec<usize> = request.methods.iter().map(|&m| self.block_of(m)).collect();
-        blocks.extend((request.mean_query || request.mean_token).then_some(last));
+        blocks.extend(needs_last_mean(request).then_some(last));
         if request.methods.iter().any(|method| method.aggregation().reads_block_outputs()) {
             blocks.extend(0..=last);
         }
@@ -208,17 +210,38 @@ impl Engine {
         check_finite(&scores, &request.methods)?;
 
         let (received, paid) = self.maps(&output.block_inputs, request);
-        let (mut mean_query, mut mean_token) = (None, None);
-        if request.mean_query || request.mean_token {
+        let mut assessment = Assessment { scores, received, paid, ..Assessment::default() };
+        if needs_last_mean(request) {
             let last = config.depth - 1;
             let input = input_of(last, &output.block_inputs);
-            let mean = self.query_key.statistics(input, None).mean;
-            mean_query = request.mean_query.then(|| mean.mean_query());
-            mean_token = request.mean_token.then(|| mean.mean_token());
+            let statistics = self.query_key.statistics(input, None);
+            let mean_token = statistics.mean.mean_token();
+            assessment.mean_query = request.mean_query.then(|| statistics.mean.mean_query());
+            assessment.causes = self.causes_of(&mean_token, request);
+            assessment.weak_regions = self.weak_regions_of(&statistics, request);
+            assessment.mean_token = request.mean_token.then_some(mean_token);
         }
-        let assessment =
-            Assessment { scores, received, paid, embedding: None, mean_query, mean_token };
         Ok((assessment, output.last_output.take()))
+    }
+
+    /// The causes, if they are asked for, by the mean token.
+    fn causes_of(&self, mean_token: &[f64], request: &Request) -> Option<Causes> {
+        let model = self.causes.as_ref().filter(|_| request.causes)?;
+        Some(model.read(mean_token))
+    }
+
+    /// The weak regions, if they are asked for, by the attention received in the last block over
+    /// all heads, whichever the methods are.
+    fn weak_regions_of(
+        &self,
+        statistics: &AttentionStatistics<'_>,
+        request: &Request,
+    ) -> Option<Vec<FaceRegion>> {
+        let model = self.causes.as_ref().filter(|_| request.weak_regions)?;
+        let received = Direction::Received;
+        let map = self.attention_map(statistics, received, Method::ATTN, false).mean;
+        let config = self.config();
+        Some(model.regions().weak_regions(&map, config.image_size, config.patch_size))
     }
 
     /// The maps of the first method.
@@ -288,6 +311,11 @@ impl Engine {
     fn heads_of(&self, method: Method) -> Range<usize> {
         method.head().map_or(0..self.config().num_heads, |head| head..head + 1)
     }
+}
+
+/// Whether the mean token of the last block is needed beside the scores.
+fn needs_last_mean(request: &Request) -> bool {
+    request.mean_query || request.mean_token || request.causes || request.weak_regions
 }
 
 /// The input of a block that was asked to be kept.

@@ -15,6 +15,7 @@ pub use attn_fiqa_kernels::Precision;
 use crate::backend::{Backend, BackendError, BackendLoader, LoadError};
 
 use crate::buffer_pool::BufferPool;
+use crate::causes::{CauseModel, Causes, FaceRegion};
 use crate::checkpoint::{Checkpoint, CheckpointError, KEY_BIAS};
 use crate::crop::Crop;
 use crate::map::PatchMap;
@@ -89,6 +90,11 @@ pub struct Assessment {
     /// of `norm1`, `[dim]`, when asked for: the mean query is a linear function of it,
     /// with the weights of [`Engine::query_weight`].
     pub mean_token: Option<Vec<f64>>,
+    /// What costs the face quality, when asked for.
+    pub causes: Option<Causes>,
+    /// Regions whose attention is far below that of good faces, the weakest first, when asked
+    /// for.
+    pub weak_regions: Option<Vec<FaceRegion>>,
 }
 
 /// A map over the heads of the first method, and one for each head on request.
@@ -133,6 +139,7 @@ pub struct Engine {
     key_bias: Option<Vec<f32>>,
     quality_map: Option<QualityMap>,
     match_probability: Option<MatchProbability>,
+    causes: Option<CauseModel>,
     precision: ChosenPrecision,
     threads: Threads,
     /// Mean tokens `[crop, dim]` of one batch.
@@ -190,6 +197,7 @@ impl Engine {
             match_probability: checkpoint
                 .calibration()
                 .and_then(|found| Some(found.scale.as_ref()?.match_probability)),
+            causes: checkpoint.calibration().and_then(|found| found.causes.clone()),
             precision: ChosenPrecision { precision, moved: None },
             threads: threads.clone(),
             mean_tokens: BufferPool::new(),
@@ -271,6 +279,11 @@ impl Engine {
     /// checkpoint was calibrated to a recogniser's matches.
     pub fn match_probability(&self) -> Option<MatchProbability> {
         self.match_probability
+    }
+
+    /// How causes are read, where the checkpoint's calibration has them.
+    pub fn cause_model(&self) -> Option<&CauseModel> {
+        self.causes.as_ref()
     }
 
     /// The weights `[out, in]` that turn the mean token into the mean query of the last

@@ -37,6 +37,11 @@ pub struct Request {
     pub mean_query: bool,
     /// Return the mean token from which the mean query is computed.
     pub mean_token: bool,
+    /// Name the causes that cost quality; the model's calibration must have them.
+    pub causes: bool,
+    /// Name the regions of the face whose attention is far below that of good faces; the model's
+    /// calibration must have causes. Takes as long as a map.
+    pub weak_regions: bool,
 }
 
 impl Request {
@@ -50,6 +55,8 @@ impl Request {
             embedding: false,
             mean_query: false,
             mean_token: false,
+            causes: false,
+            weak_regions: false,
         }
     }
 
@@ -57,13 +64,15 @@ impl Request {
     pub(crate) fn is_empty(&self) -> bool {
         let maps = [self.received, self.paid, self.per_head];
         let vectors = [self.embedding, self.mean_query, self.mean_token];
-        self.methods.is_empty() && !maps.contains(&true) && !vectors.contains(&true)
+        let reasons = [self.causes, self.weak_regions];
+        self.methods.is_empty() && ![&maps[..], &vectors, &reasons].concat().contains(&true)
     }
 
     /// Whether the last block's mean token answers everything.
     pub(crate) fn is_read_off_mean_token(&self) -> bool {
         let mean = |method: &Method| method.aggregation().has_map() && method.block().is_none();
-        !(self.received || self.paid || self.embedding) && self.methods.iter().all(mean)
+        let tokens = self.received || self.paid || self.embedding || self.weak_regions;
+        !tokens && self.methods.iter().all(mean)
     }
 
     /// Whether anything after the last block's attention is needed.
@@ -125,6 +134,12 @@ pub enum RequestError {
         /// The first method of the request.
         method: Method,
     },
+    /// The checkpoint has no `calibration.causes`.
+    #[error(
+        "causes or weak regions were asked for, but this model has no tensor \
+         'calibration.causes'; calibrate the model with a version of attn-fiqa that fits them"
+    )]
+    NoCauses,
     /// The file holds only what a score needs.
     #[error(
         "an embedding, or a method that needs a full forward pass, was asked for, but this file \
@@ -171,6 +186,9 @@ impl Engine {
         }
         if (request.received || request.paid) && !first.aggregation().has_map() {
             return Err(RequestError::NoMap { method: first });
+        }
+        if (request.causes || request.weak_regions) && self.causes.is_none() {
+            return Err(RequestError::NoCauses);
         }
         if !request.is_read_off_mean_token() && !self.backend.gives_tokens() {
             return Err(RequestError::MeanTokensOnly { backend: self.backend.name() });

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Decision, Evidence, Limit, Reason, Subject, Verdict};
+use crate::causes::FoundCause;
+use crate::score::Band;
 
 /// The range that a value must lie in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,10 +74,10 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRule {
-    min: Option<f64>,
-    max: Option<f64>,
-    reject_below: Option<f64>,
-    reject_above: Option<f64>,
+    min: Option<toml::Value>,
+    max: Option<toml::Value>,
+    reject_below: Option<toml::Value>,
+    reject_above: Option<toml::Value>,
 }
 
 /// The built-in policies by name.
@@ -103,7 +105,8 @@ impl Policy {
     }
 
     /// Reads a policy in TOML: a table `rules` with a table per subject, each with any of `min`,
-    /// `max`, `reject_below` and `reject_above`; `profile = "enrol"` before it starts from the
+    /// `max`, `reject_below` and `reject_above`, all of them numbers; for the quality the first
+    /// and the third may be a [`Band`] by name, which stands for its lowest quality. `profile = "enrol"` before it starts from the
     /// rules of a built-in policy, which those of the same subject replace.
     ///
     /// `file` names the text in errors.
@@ -152,18 +155,44 @@ impl Policy {
         self.rules.iter().find(|rule| rule.subject == subject)
     }
 
+    /// Whether a rule is about a component measure, for which
+    /// [`ScoreOptions::components`](crate::pipeline::ScoreOptions::components) must ask.
+    pub fn needs_components(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.subject, Subject::Component(_)))
+    }
+
+    /// The first rule about a cause, for which the model's calibration must have causes.
+    pub fn rule_about_cause(&self) -> Option<&Rule> {
+        self.rules.iter().find(|rule| matches!(rule.subject, Subject::Cause(_)))
+    }
+
     /// Applies every rule.
     pub fn judge(&self, evidence: &Evidence) -> Verdict {
+        let causes = || {
+            let mut found = evidence.causes.as_ref().map_or(Vec::new(), |all| all.found.clone());
+            found.sort_by(|a: &FoundCause, b| b.gain.total_cmp(&a.gain));
+            found
+        };
         let (mut reasons, mut unchecked) = (Vec::new(), Vec::new());
         for rule in &self.rules {
             match rule.subject.value(evidence) {
-                Some(value) => reasons.extend(rule.broken_by(value)),
+                Some(value) => reasons.extend(rule.broken_by(value).map(|reason| {
+                    let explained = rule.subject == Subject::Quality;
+                    Reason { causes: if explained { causes() } else { Vec::new() }, ..reason }
+                })),
                 // No quality is no pass; all else may be absent for good reasons.
                 None if rule.subject == Subject::Quality => reasons.extend(rule.unmet()),
                 None => unchecked.push(rule.subject),
             }
         }
         Verdict::new(reasons, unchecked)
+    }
+}
+
+impl Default for Policy {
+    /// The built-in policy `enrol`.
+    fn default() -> Self {
+        Self::builtin("enrol").expect("a built-in policy: this is a bug")
     }
 }
 
@@ -197,12 +226,26 @@ impl Rule {
             Limit::AtMost(limit) => Limit::AtMost(self.max.unwrap_or(limit)),
         };
         let cost = self.cost(value, limit);
-        Some(Reason { subject: self.subject, found: Some(value), limit, decision, cost })
+        Some(Reason {
+            subject: self.subject,
+            found: Some(value),
+            limit,
+            decision,
+            cost,
+            causes: Vec::new(),
+        })
     }
 
     fn unmet(&self) -> Option<Reason> {
         let (limit, decision) = self.limits().next()?;
-        Some(Reason { subject: self.subject, found: None, limit, decision, cost: 1.0 })
+        Some(Reason {
+            subject: self.subject,
+            found: None,
+            limit,
+            decision,
+            cost: 1.0,
+            causes: Vec::new(),
+        })
     }
 
     /// From 0 at the limit to 1 where the value is as far from it as it can be.
@@ -219,7 +262,14 @@ impl Rule {
 }
 
 fn checked(subject: Subject, raw: &RawRule) -> Result<Rule, String> {
-    let RawRule { min, max, reject_below, reject_above } = *raw;
+    let number = |name: &str, value: &Option<toml::Value>| match value {
+        None => Ok(None),
+        Some(value) => limit_of(subject, name, value).map(Some),
+    };
+    let min = number("min", &raw.min)?;
+    let max = number("max", &raw.max)?;
+    let reject_below = number("reject_below", &raw.reject_below)?;
+    let reject_above = number("reject_above", &raw.reject_above)?;
     let rule = Rule { subject, min, max, reject_below, reject_above };
     let named = [
         ("min", min),
@@ -261,6 +311,26 @@ fn checked(subject: Subject, raw: &RawRule) -> Result<Rule, String> {
         }
     }
     Ok(rule)
+}
+
+/// A number, or the lowest quality of a band.
+fn limit_of(subject: Subject, name: &str, value: &toml::Value) -> Result<f64, String> {
+    let takes_bands = subject == Subject::Quality && matches!(name, "min" | "reject_below");
+    let band = |text: &str| Band::ALL.into_iter().find(|band| band.name() == text);
+    match value {
+        toml::Value::Integer(value) => Ok(*value as f64),
+        toml::Value::Float(value) => Ok(*value),
+        toml::Value::String(text) if takes_bands => {
+            let names = || Band::ALL.map(Band::name).join(", ");
+            band(text).map(|band| f64::from(band.lowest())).ok_or_else(|| {
+                format!(
+                    "{name} of '{subject}' is \"{text}\"; expected a number or one of {}",
+                    names()
+                )
+            })
+        }
+        other => Err(format!("{name} of '{subject}' is {other}; expected a number")),
+    }
 }
 
 /// From 1.

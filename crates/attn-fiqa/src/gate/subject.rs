@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Evidence;
+use crate::causes::Cause;
 use crate::components::Component;
 
 /// What a rule is about. In policies and outputs it is written as [`Subject::name`].
@@ -22,6 +23,9 @@ pub enum Subject {
     Roll,
     /// `detection_score`: the detector's confidence, 0 to 1.
     DetectionScore,
+    /// A cause of low quality by its name, such as `blur`: its strength, 0 to 1, and 0 where it
+    /// costs no quality.
+    Cause(Cause),
     /// A component measure by its name: on 0 to 100, or its native value where it has no such
     /// scale.
     Component(Component),
@@ -40,7 +44,9 @@ const OWN: [Subject; 6] = [
 impl Subject {
     /// All subjects.
     pub fn all() -> impl Iterator<Item = Self> {
-        OWN.into_iter().chain(Component::ALL.map(Self::Component))
+        OWN.into_iter()
+            .chain(Cause::ALL.map(Self::Cause))
+            .chain(Component::ALL.map(Self::Component))
     }
 
     /// The name in policies and outputs.
@@ -52,6 +58,7 @@ impl Subject {
             Self::Yaw => "yaw",
             Self::Roll => "roll",
             Self::DetectionScore => "detection_score",
+            Self::Cause(cause) => cause.name(),
             Self::Component(component) => component.name(),
         }
     }
@@ -67,6 +74,11 @@ impl Subject {
             Self::Yaw => Some(landmarks()?.pose().yaw.abs().into()),
             Self::Roll => Some(landmarks()?.pose().roll.abs().into()),
             Self::DetectionScore => evidence.face?.confidence.map(f64::from),
+            Self::Cause(cause) => {
+                let causes = evidence.causes.as_ref()?;
+                let found = causes.found.iter().find(|found| found.cause == cause);
+                Some(found.map_or(0.0, |found| found.strength.into()))
+            }
             Self::Component(component) => {
                 let value = evidence.components.as_ref()?.get(component)?;
                 Some(value.scalar.map_or(f64::from(value.native), f64::from))
@@ -79,7 +91,7 @@ impl Subject {
     pub(super) fn largest(self) -> Option<f64> {
         match self {
             Self::Quality => Some(100.0),
-            Self::DetectionScore => Some(1.0),
+            Self::DetectionScore | Self::Cause(_) => Some(1.0),
             Self::Yaw => Some(90.0),
             Self::Roll => Some(180.0),
             Self::Component(Component::Sharpness | Component::ColourRange)
@@ -95,13 +107,14 @@ impl Subject {
             (Self::Quality, _) => {
                 "take another photo: face the camera, in even light, with the face sharp and free"
             }
-            (Self::Faces, true) => "have the person in the picture",
-            (Self::Faces, false) => "have one person only in the picture",
+            (Self::Faces, true) => "have the person in the image",
+            (Self::Faces, false) => "have one person only in the image",
             (Self::InterEyeDistance, true) => "move closer or use more pixels",
             (Self::InterEyeDistance, false) => "move away from the camera",
             (Self::Yaw, _) => "turn the face to the camera",
             (Self::Roll, _) => "hold the head or the camera upright",
             (Self::DetectionScore, _) => "show the whole face, uncovered and facing the camera",
+            (Self::Cause(cause), _) => cause.advice(),
             (Self::Component(component), too_low) => component_advice(component, too_low),
         }
     }
@@ -109,9 +122,9 @@ impl Subject {
 
 fn component_advice(component: Component, too_low: bool) -> &'static str {
     match component {
-        Component::SingleFacePresent => "have one person only in the picture",
+        Component::SingleFacePresent => "have one person only in the image",
         Component::InterEyeDistance => "move closer or use more pixels",
-        Component::HeadSize => "let the head fill about half of the picture's height",
+        Component::HeadSize => "let the head fill about half of the image's height",
         Component::LeftwardCropOfTheFaceImage => "leave more room on the left",
         Component::RightwardCropOfTheFaceImage => "leave more room on the right",
         Component::MarginAboveOfTheFaceImage => "leave more room above the head",

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::align::{Landmarks, TEMPLATE_112};
+use crate::causes::{Cause, Causes, FoundCause};
 use crate::components::Component;
 use crate::face::FaceInfo;
 
@@ -13,7 +14,7 @@ fn read(text: &str) -> Result<Policy, PolicyError> {
 fn evidence(quality: Option<i8>, faces: usize) -> Evidence {
     let landmarks = Landmarks(TEMPLATE_112.map(|point| point.map(|value| value as f32)));
     let face = Some(FaceInfo::with_landmarks(0, landmarks));
-    Evidence { quality, faces, face, components: None }
+    Evidence { quality, faces, face, ..Evidence::default() }
 }
 
 #[test]
@@ -86,6 +87,31 @@ fn a_profile_is_a_start_whose_rules_are_replaced() {
 }
 
 #[test]
+fn causes_explain_a_refusal_for_the_quality() {
+    let found = |cause, strength, gain| FoundCause { cause, strength, gain };
+    let mut causes = Causes::default();
+    causes.found = vec![found(Cause::Noise, 0.6, 5.0), found(Cause::TooDark, 0.4, 30.0)];
+    let face = Evidence { causes: Some(causes), ..evidence(Some(30), 1) };
+    let policy = read("[rules]\nquality = { min = 60 }\nblur = { max = 0.2 }").expect("a policy");
+    let verdict = policy.judge(&face);
+    let explanations = verdict.explanations();
+    assert_eq!(explanations, ["quality 30, expected at least 60 (too dark, noisy)"]);
+    assert_eq!(verdict.advice(), [Cause::TooDark.advice(), Cause::Noise.advice()]);
+    // A rule about a cause.
+    let policy = read("[rules]\nnoise = { max = 0.5 }").expect("a policy");
+    let verdict = policy.judge(&face);
+    assert_eq!(verdict.explanations(), ["noise 0.6, expected at most 0.5"]);
+    assert_eq!(policy.judge(&evidence(Some(30), 1)).unchecked, [Subject::Cause(Cause::Noise)]);
+}
+
+#[test]
+fn bands_stand_for_their_lowest_quality() {
+    let policy = read("[rules]\nquality = { min = \"good\", reject_below = \"poor\" }");
+    let rule = *policy.expect("a policy").rule(Subject::Quality).expect("a rule");
+    assert_eq!((rule.min, rule.reject_below), (Some(60.0), Some(20.0)));
+}
+
+#[test]
 fn wrong_policies_are_refused_with_line_and_expected() {
     for (text, line, part) in [
         ("", None, "no rules"),
@@ -93,7 +119,9 @@ fn wrong_policies_are_refused_with_line_and_expected() {
         ("\nprofile = \"enroll\"", Some(2), "expected one of enrol, probe, gallery"),
         ("[rules]\nfaces = { max = 1 }\nqality = { min = 3 }", Some(3), "unknown rule 'qality'"),
         ("[rules]\nquality = { minimum = 3 }", Some(2), "minimum"),
-        ("[rules]\nquality = { min = \"high\" }", Some(2), "high"),
+        ("[rules]\nquality = { min = \"high\" }", Some(2), "one of unusable, poor, fair"),
+        ("[rules]\nquality = { max = \"fair\" }", Some(2), "expected a number"),
+        ("[rules]\nfaces = { max = \"one\" }", Some(2), "expected a number"),
         ("[rules]\nquality = 60", Some(2), "60"),
         ("[rules]\nquality = {}", Some(2), "no limit"),
         ("[rules]\nquality = { min = 101 }", Some(2), "from 0 to 100"),

@@ -89,7 +89,7 @@ fn embedded(
     prepared: Prepared,
     embed: &(impl Fn(&Crop) -> Result<Assessment, Failure> + Sync),
 ) -> ScoredImage {
-    let Prepared { size, notes, photo, faces } = prepared;
+    let Prepared { size, notes, photo, faces_found, faces } = prepared;
     let faces = faces.map(|faces| {
         let faces = faces.into_par_iter().map(|PreparedFace { info, crop, .. }| {
             let outcome = crop.as_ref().map_err(Clone::clone).and_then(embed);
@@ -97,5 +97,5 @@ fn embedded(
         });
         faces.collect()
     });
-    ScoredImage { size, notes, photo, faces }
+    ScoredImage { size, notes, photo, faces_found, faces }
 }

@@ -21,6 +21,9 @@ pub struct ScoredImage {
     /// The upright photo, if requested by
     /// [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo).
     pub photo: Option<Arc<Image>>,
+    /// The number of faces that were detected or listed, also those that the choice of faces
+    /// left out; 1 for an aligned crop.
+    pub faces_found: usize,
     /// The faces, largest first and at least one, or the reason why there is none.
     pub faces: Result<Vec<ScoredFace>, Failure>,
 }
@@ -28,7 +31,7 @@ pub struct ScoredImage {
 impl ScoredImage {
     /// An image that was given up before it was decoded.
     pub fn failed(failure: Failure) -> Self {
-        Self { size: None, notes: Vec::new(), photo: None, faces: Err(failure) }
+        Self { size: None, notes: Vec::new(), photo: None, faces_found: 0, faces: Err(failure) }
     }
 }
 

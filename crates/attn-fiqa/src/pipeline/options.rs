@@ -88,7 +88,7 @@ pub struct ScoreOptions {
     /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 for never, 1 has no spread. The
     /// first score must then come from the network.
     pub jitter: usize,
-    /// Whether the component measures of each face that was aligned here are taken, for
+    /// Whether to measure the components of each face that was aligned here, for
     /// [`ScoredFace::components`](super::ScoredFace::components).
     pub components: bool,
     /// Whether only the face with the highest first score of each image is returned.

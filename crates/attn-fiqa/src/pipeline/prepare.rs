@@ -19,7 +19,16 @@ pub(super) struct Prepared {
     pub(super) size: Option<(usize, usize)>,
     pub(super) notes: Vec<Note>,
     pub(super) photo: Option<Arc<Image>>,
+    pub(super) faces_found: usize,
     pub(super) faces: Result<Vec<PreparedFace>, Failure>,
+}
+
+/// All faces of an image, those left out by the choice too.
+#[derive(Default)]
+struct AllFaces {
+    count: usize,
+    /// The boxes of those that were detected.
+    boxes: Vec<FaceBox>,
 }
 
 /// A face prepared for the network.
@@ -33,8 +42,7 @@ pub(super) struct PreparedFace {
 /// A decoded image while its faces are prepared.
 pub(super) struct Photo<'a> {
     pub(super) image: &'a Image,
-    /// The boxes of all faces that were found, those left out by the choice too.
-    boxes: Vec<FaceBox>,
+    all: &'a AllFaces,
     /// Of its file, if it is a JPEG.
     jpeg_quality: Option<u8>,
 }
@@ -46,7 +54,7 @@ impl Photo<'_> {
             photo: self.image,
             landmarks: face.info.landmarks.as_ref()?,
             crop: face.crop.as_ref().ok()?,
-            faces: &self.boxes,
+            faces: &self.all.boxes,
             jpeg_quality: self.jpeg_quality,
         };
         Components::measure(&input).ok()
@@ -66,7 +74,7 @@ pub(super) enum Given<'a> {
 
 impl Prepared {
     fn failed(failure: Failure) -> Self {
-        Self { size: None, notes: Vec::new(), photo: None, faces: Err(failure) }
+        Self { size: None, notes: Vec::new(), photo: None, faces_found: 0, faces: Err(failure) }
     }
 }
 
@@ -101,20 +109,20 @@ pub(super) fn prepare(
         Ok(decoded) => decoded,
         Err(failure) => return Prepared::failed(failure),
     };
-    let mut boxes = Vec::new();
-    let mut faces = crops_of(&image, &mut notes, &mut boxes, given, side, options);
+    let mut all = AllFaces::default();
+    let mut faces = crops_of(&image, &mut notes, &mut all, given, side, options);
     if let Ok(faces) = &mut faces {
-        examine(&Photo { image: &image, boxes, jpeg_quality }, faces);
+        examine(&Photo { image: &image, all: &all, jpeg_quality }, faces);
     }
     let size = Some((image.width(), image.height()));
     let photo = options.keep_photo.then(|| Arc::new(image));
-    Prepared { size, notes, photo, faces }
+    Prepared { size, notes, photo, faces_found: all.count, faces }
 }
 
 fn crops_of(
     image: &Image,
     notes: &mut Vec<Note>,
-    boxes: &mut Vec<FaceBox>,
+    all: &mut AllFaces,
     given: Given<'_>,
     side: usize,
     options: &FaceOptions,
@@ -122,12 +130,12 @@ fn crops_of(
     if let Given::Landmarks(faces) = given {
         let faces =
             faces.iter().map(|&landmarks| ListedFace { line: 0, landmarks, confidence: None });
-        return listed(image, faces.collect(), side, options);
+        return listed(image, faces.collect(), all, side, options);
     }
     let is_crop = (image.width(), image.height()) == (side, side);
     match &options.faces {
-        FaceSource::Aligned(fit) => as_it_is(image, side, *fit, notes),
-        FaceSource::Detected(_) if is_crop => as_it_is(image, side, Fit::Exact, notes),
+        FaceSource::Aligned(fit) => as_it_is(image, side, *fit, notes, all),
+        FaceSource::Detected(_) if is_crop => as_it_is(image, side, Fit::Exact, notes, all),
         FaceSource::Landmarks(file) => {
             let Given::Path(path) = given else {
                 return Err(Failure::new(
@@ -136,12 +144,13 @@ fn crops_of(
                      none; give the landmarks with the image",
                 ));
             };
-            listed(image, listed_faces(file, path)?, side, options)
+            listed(image, listed_faces(file, path)?, all, side, options)
         }
         FaceSource::Detected(detector) => {
             let found = detector.detect(image, options.choice.min_confidence)?;
             let limits = detector.notes(image, &found);
-            boxes.extend(found.iter().map(|face| face.bounds));
+            all.count = found.len();
+            all.boxes = found.iter().map(|face| face.bounds).collect();
             let chosen = options.choice.choose(found);
             let chosen = chosen.map_err(|failure| with_limits(failure, &limits));
             notes.extend(limits);
@@ -168,9 +177,11 @@ fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
 fn listed(
     image: &Image,
     faces: Vec<ListedFace>,
+    all: &mut AllFaces,
     side: usize,
     options: &FaceOptions,
 ) -> Result<Vec<PreparedFace>, Failure> {
+    all.count = faces.len();
     let faces = options.choice.choose_listed(faces)?;
     let aligned = faces
         .iter()
@@ -231,10 +242,12 @@ fn as_it_is(
     side: usize,
     fit: Fit,
     notes: &mut Vec<Note>,
+    all: &mut AllFaces,
 ) -> Result<Vec<PreparedFace>, Failure> {
     let options = CropOptions { side, fit, channels: ChannelOrder::Rgb };
     let (crop, made) = crop_from_image(image.clone(), &options)?;
     notes.extend(made);
+    all.count = 1;
     let info = FaceInfo::aligned();
     Ok(vec![PreparedFace { info, crop: Ok(crop), jitter_std: None, components: None }])
 }

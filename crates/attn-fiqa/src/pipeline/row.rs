@@ -28,6 +28,9 @@ pub struct Row {
     pub notes: Vec<Note>,
     /// Whether this is the first row of its image.
     pub is_first: bool,
+    /// The number of faces in its image, including those left out: see
+    /// [`ScoredImage::faces_found`].
+    pub faces_found: usize,
     /// The face, if there is one.
     pub face: Option<FaceInfo>,
     /// The upright photo, if requested by
@@ -49,13 +52,14 @@ pub struct Row {
 impl Row {
     /// The rows of an image: one per face, or a single one without a face.
     pub(super) fn of_image(path: &str, relative: &Path, image: ScoredImage) -> Vec<Self> {
-        let ScoredImage { size, notes, photo, faces } = image;
+        let ScoredImage { size, notes, photo, faces_found, faces } = image;
         let row = |is_first, face, crop, outcome, jitter_std, components| Self {
             path: path.to_owned(),
             relative: relative.to_owned(),
             size,
             notes: notes.clone(),
             is_first,
+            faces_found,
             face,
             photo: photo.clone(),
             crop,

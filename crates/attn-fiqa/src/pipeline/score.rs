@@ -35,13 +35,14 @@ impl FacePipeline {
             };
             ScoredFace { info, crop, outcome, jitter_std, components }
         };
-        let images = prepared.into_iter().map(|Prepared { size, notes, photo, faces }| {
-            let faces = faces.map(|faces| {
-                let faces: Vec<ScoredFace> = faces.into_iter().map(&mut scored).collect();
-                if self.options.best_only { Vec::from_iter(best_of(faces)) } else { faces }
+        let images =
+            prepared.into_iter().map(|Prepared { size, notes, photo, faces_found, faces }| {
+                let faces = faces.map(|faces| {
+                    let faces: Vec<ScoredFace> = faces.into_iter().map(&mut scored).collect();
+                    if self.options.best_only { Vec::from_iter(best_of(faces)) } else { faces }
+                });
+                ScoredImage { size, notes, photo, faces_found, faces }
             });
-            ScoredImage { size, notes, photo, faces }
-        });
         images.collect()
     }
 

@@ -1,5 +1,6 @@
 //! `attn-fiqa calibrate`: a score fitted to being recognised, and its scale of 0–100.
 
+mod causes;
 mod faces;
 mod outcome;
 
@@ -17,7 +18,7 @@ use attn_fiqa_eval::calibrate::{
 use attn_fiqa_eval::degrade::Degradation;
 
 use super::model::refuse_overwriting;
-use crate::args::{CalibrateArgs, RunOptions, TargetChoice};
+use crate::args::{CalibrateArgs, OnlyChoice, RunOptions, TargetChoice};
 use crate::exit::Exit;
 use crate::log;
 use crate::summary::{Activity, Summary};
@@ -27,11 +28,14 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     let checkpoint = args.model.open()?;
     let options = EngineOptions {
         threads: run.jobs,
-        embedding: args.recogniser.is_none(),
+        embedding: args.recogniser.is_none() && args.only.is_none(),
         precision: args.model.precision,
         ..EngineOptions::default()
     };
     let engine = Engine::new(&checkpoint, &options)?;
+    if args.only == Some(OnlyChoice::Causes) {
+        return causes::only(args, &checkpoint, &engine);
+    }
     let recogniser = recogniser(args, &engine)?;
     if recogniser.is_none() && engine.config().embedding_head.is_none() {
         anyhow::bail!(
@@ -46,13 +50,12 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     let sources = faces::open(args)?;
     let mut summary = Summary::start(Activity::Other("faces measured"), sources.progress());
     let faces = faces::load(&engine, sources, &chosen, &mut summary);
-    let sampling = Sampling { kinds: kinds(args), degraded: args.variants, seed: args.seed };
+    let sampling = sampling(args);
     let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);
     let counted = |face: &Face, failure: Option<&attn_fiqa::status::Failure>| {
         summary.count_image(&face.name, &[], failure);
     };
     let measured = measure(&engine, other, &faces, &sampling, args.fmr, counted)?;
-    drop(faces);
 
     let recognition = RecognitionTarget::of(&measured);
     if let (Some(TargetChoice::Recognition), Err(reason)) = (args.target, &recognition) {
@@ -65,9 +68,8 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
         }
         _ => measured.samples.iter().map(|sample| sample.utility).collect(),
     };
-    let config = engine.config();
     let fit_options = FitOptions {
-        scale_over_heads: f64::from(config.scale()) / config.num_heads as f64,
+        scale_over_heads: KeyBias::scale_over_heads(engine.config()),
         existing: existing.as_deref(),
         seed: args.seed,
     };
@@ -89,6 +91,7 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     outcome::table(&measured, &found, &stored, map, existing.is_some()).print()?;
     outcome::report(&found, &stored, &outcome);
     outcome::report_scale(&outcome);
+    let calibration = causes::add(args, &engine, &faces, calibration, stored.key_bias())?;
     write_calibrated(&checkpoint, &args.output, key_bias, &calibration)?;
     log::info(format!(
         "wrote '{}', calibration {}, qualities of {method}",
@@ -209,6 +212,10 @@ fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Re
         );
     }
     Ok(Some(recogniser))
+}
+
+fn sampling(args: &CalibrateArgs) -> Sampling {
+    Sampling { kinds: kinds(args), degraded: args.variants, seed: args.seed }
 }
 
 fn kinds(args: &CalibrateArgs) -> Vec<Degradation> {

@@ -96,6 +96,14 @@ fn describe(inspection: &Inspection) -> String {
             format!("{}, qualities of {}", found.id(), found.quality.method())
         }),
     ));
+    let causes = calibration.and_then(|found| found.causes.as_ref());
+    lines.push((
+        "causes",
+        causes.map_or("none (see attn-fiqa calibrate --only causes)".to_owned(), |model| {
+            let names: Vec<&str> = model.causes().iter().map(|cause| cause.name()).collect();
+            names.join(", ")
+        }),
+    ));
     lines.push((
         "parameters",
         format!(

@@ -65,7 +65,7 @@ fn every_output_is_what_rten_computes() {
 }
 
 #[test]
-fn a_run_leaves_nothing_behind_for_the_next() {
+fn runs_are_independent() {
     let (own, _) = networks();
     let run =
         |width, height| own.run(&image(width, height), input_size(width, height), PIXELS).unwrap();

@@ -40,7 +40,7 @@ def theirs(model, folder, output, batch, threads):
             rows.writerows((file, float(score)) for file, score in zip(part, scores))
 
 
-def write_pictures(folder, count):
+def write_images(folder, count):
     """Smooth random images with some noise, of the file size of aligned faces."""
     import cv2
     import numpy as np
@@ -75,20 +75,20 @@ def main():
 
         pixels = np.zeros((2, SIDE, SIDE, 3), np.uint8)
         paths = models.write(models_folder, options.shape, pixels, int8=False)
-        pictures = here / "pictures"
-        pictures.mkdir()
-        write_pictures(pictures, options.images)
+        images = here / "images"
+        images.mkdir()
+        write_images(images, options.images)
         output = here / "scores.csv"
         commands = {
             f"ours-{precision}": [
-                options.binary, "score", pictures, "--aligned", "--quiet", "--output", output,
+                options.binary, "score", images, "--aligned", "--quiet", "--output", output,
                 "--model", paths["ours"], "--heads", SHAPES[options.shape]["heads"],
                 "--jobs", options.threads, "--precision", precision,
             ]
             for precision in options.precisions
         }
         commands["opencv+torch"] = [
-            sys.executable, __file__, "--theirs", paths["torch-f32"], pictures, output,
+            sys.executable, __file__, "--theirs", paths["torch-f32"], images, output,
             options.batch, options.threads,
         ]
         seconds = {name: [] for name in commands}

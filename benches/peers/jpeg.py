@@ -22,18 +22,18 @@ SIDES = {"112×112": 112, "512×512": 512, "2048×2048": 2048}
 REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
-def write_pictures(folder, photo):
+def write_images(folder, photo):
     """The photo in each size and kind, by name."""
     whole = cv2.imread(str(photo))
     samplings = {"4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
     files = {}
     for size, side in SIDES.items():
         way = cv2.INTER_AREA if side < whole.shape[0] else cv2.INTER_CUBIC
-        picture = cv2.resize(whole, (side, side), interpolation=way)
+        image = cv2.resize(whole, (side, side), interpolation=way)
         for kind, sampling, progressive in [("baseline 4:2:0", "4:2:0", 0), ("baseline 4:4:4", "4:4:4", 0), ("progressive 4:2:0", "4:2:0", 1)]:
             options = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, samplings[sampling], cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
             path = folder / f"{len(files)}.jpg"
-            cv2.imwrite(str(path), picture, options)
+            cv2.imwrite(str(path), image, options)
             files[f"{size}, {kind}"] = path
     return files
 
@@ -65,7 +65,7 @@ def main():
     print("| image | libjpeg-turbo | ours / it | alone / it | fraction of ours spent on checks | it scaled to 1/2, 1/4, 1/8 of the sides / full |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for name, path in write_pictures(pathlib.Path(folder), options.photo).items():
+        for name, path in write_images(pathlib.Path(folder), options.photo).items():
             rounds = []
             for number in range(options.rounds + 1):
                 row = [theirs(path), ours.seconds("ours", path), ours.seconds("alone", path)]

@@ -29,25 +29,25 @@ class Detector:
         self.names = [output.name for output in self.session.get_outputs()]
         self.bgr = bgr
 
-    def candidates(self, picture, threshold):
+    def candidates(self, image, threshold):
         """All cells of score >= threshold of an RGB u8 image `[H, W, 3]`, best first."""
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         padded = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
         canvas = np.zeros((*padded, 3), np.float32)
-        canvas[:height, :width] = picture[..., ::-1] if self.bgr else picture
+        canvas[:height, :width] = image[..., ::-1] if self.bgr else image
         values = self.session.run(None, {self.input: canvas.transpose(2, 0, 1)[None].copy()})
         outputs = dict(zip(self.names, values))
         return np.concatenate(
             [decode_level(outputs, stride, padded[1] // stride, threshold) for stride in STRIDES]
         )
 
-    def detect(self, picture, threshold=0.5, overlap=0.3, merge=False):
+    def detect(self, image, threshold=0.5, overlap=0.3, merge=False):
         """Faces after suppression of overlapping candidates, best first.
 
         With `merge` each face is the mean of the candidates that it suppressed,
         weighted by score; else it is the best candidate itself.
         """
-        return suppress(self.candidates(picture, threshold), overlap, merge)
+        return suppress(self.candidates(image, threshold), overlap, merge)
 
 
 def decode_level(outputs, stride, columns, threshold):

@@ -13,7 +13,7 @@ import numpy as np
 
 from decode import Detector, iou
 from measure import OVERLAP, SURE
-from pictures import SHARED, tar_pictures
+from images import SHARED, tar_images
 from views import scaled
 
 CANVAS = 160
@@ -21,10 +21,10 @@ CANVAS = 160
 SIDES = (112, 56, 36)
 
 
-def shown(picture, side):
+def shown(image, side):
     canvas = np.full((CANVAS, CANVAS, 3), 128, np.uint8)
     start = (CANVAS - side) // 2
-    canvas[start : start + side, start : start + side] = scaled(picture, side / picture.shape[0])
+    canvas[start : start + side, start : start + side] = scaled(image, side / image.shape[0])
     return canvas
 
 
@@ -37,17 +37,17 @@ def main():
 
     ours = Detector(options.model)
     teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
-    trained = {Path(name).stem for name, _ in tar_pictures(SHARED / "fairface-original-224.tar")}
+    trained = {Path(name).stem for name, _ in tar_images(SHARED / "fairface-original-224.tar")}
     with open(SHARED / "fairface-labels.csv", newline="") as file:
         labels = {Path(next(iter(row.values()))).stem: row for row in csv.DictReader(file)}
     counts = {}
-    pictures = (p for p in tar_pictures(SHARED / "fairface-aligned-112.tar") if Path(p[0]).stem.split("_")[0] not in trained)
-    for number, (name, picture) in enumerate(pictures):
+    images = (p for p in tar_images(SHARED / "fairface-aligned-112.tar") if Path(p[0]).stem.split("_")[0] not in trained)
+    for number, (name, image) in enumerate(images):
         row = labels.get(Path(name).stem)
         if number % options.every or row is None:
             continue
         for side in SIDES:
-            view = shown(picture, side)
+            view = shown(image, side)
             sure = teacher.detect(view, SURE)
             found = ours.detect(view, options.threshold)
             for face in sure[:1]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from decode import Detector, iou
-from pictures import SHARED, scenes, without_faces
+from images import SHARED, scenes, without_faces
 
 EDGES = [12, 16, 24, 40, 64, 100, 200, 10000]
 OVERLAP, SURE, DOUBTFUL = 0.5, 0.8, 0.3
@@ -21,21 +21,21 @@ def references(classes, held_out, cache=None):
     teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
     kept = dict(np.load(cache)) if cache and cache.exists() else {}
     found = []
-    for name, picture in scenes(classes, held_out):
+    for name, image in scenes(classes, held_out):
         if name not in kept:
-            kept[name] = teacher.detect(picture, DOUBTFUL)
-        found.append((name, picture, kept[name]))
+            kept[name] = teacher.detect(image, DOUBTFUL)
+        found.append((name, image, kept[name]))
     if cache:
         np.savez(cache, **kept)
     return found
 
 
-def count(detector, pictures, threshold):
+def count(detector, images, threshold):
     """Found and all reference faces by width, extra boxes, and false faces by image."""
     hits, total, extra, empty = np.zeros(len(EDGES) - 1, int), np.zeros(len(EDGES) - 1, int), 0, []
     no_face = without_faces()
-    for name, picture, reference in pictures:
-        found = detector.detect(picture, threshold)
+    for name, image, reference in images:
+        found = detector.detect(image, threshold)
         if name in no_face:
             empty.append(len(found))
             continue
@@ -60,14 +60,14 @@ def main():
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
 
-    pictures = references(options.classes, True if options.held_out else None, options.cache)[:: options.every]
+    images = references(options.classes, True if options.held_out else None, options.cache)[:: options.every]
     for path in options.models:
         detector = Detector(path, bgr="yunet" in path.name)
         for threshold in options.thresholds:
-            hits, total, extra, empty = count(detector, pictures, threshold)
+            hits, total, extra, empty = count(detector, images, threshold)
             bins = zip(EDGES[:-1], EDGES[1:], hits, total)
             table = "; ".join(f"{a}-{b}: {h}/{t} {100 * h / max(t, 1):.1f}%" for a, b, h, t in bins)
-            people = len(pictures) - len(empty)
+            people = len(images) - len(empty)
             print(
                 f"{path.name} at {threshold}: {table}; extra {extra} in {people} images "
                 f"({100 * extra / max(people, 1):.1f} per 100); images without a face {len(empty)}, with a false "

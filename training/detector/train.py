@@ -16,7 +16,7 @@ import views
 from decode import STRIDES
 from export import export
 from network import Network
-from pictures import ROOT, SHARED, scenes, tar_pictures, without_faces
+from images import ROOT, SHARED, scenes, tar_images, without_faces
 from teacher import BOX_FROM, Teacher, boxes
 
 SIDE = 256
@@ -32,9 +32,9 @@ class Batches(torch.utils.data.Dataset):
         self.seed, self.count, self.steps, self.path = seed, count, steps, teacher
         found = dict(scenes(classes, held_out=False))
         empty = without_faces()
-        self.scenes = [picture for name, picture in found.items() if name not in empty]
-        self.empty = [picture for name, picture in found.items() if name in empty]
-        self.portraits = [picture for _, picture in tar_pictures(SHARED / "fairface-original-224.tar")]
+        self.scenes = [image for name, image in found.items() if name not in empty]
+        self.empty = [image for name, image in found.items() if name in empty]
+        self.portraits = [image for _, image in tar_images(SHARED / "fairface-original-224.tar")]
         self.teacher = None
 
     def __len__(self):
@@ -53,7 +53,7 @@ class Batches(torch.utils.data.Dataset):
         for index, (view, has_faces) in enumerate(made):
             if not has_faces:
                 cells[index, :, 0] = 0
-            seen.append(views.spoiled(rng, view, boxes(cells[index], SIDE, 0.6)))
+            seen.append(views.degraded(rng, view, boxes(cells[index], SIDE, 0.6)))
         return torch.from_numpy(np.stack(seen)), torch.from_numpy(cells)
 
     def view(self, rng):

@@ -18,35 +18,35 @@ def log_uniform(rng, low, high):
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def scaled(picture, factor):
-    size = [max(1, round(side * factor)) for side in picture.shape[1::-1]]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+def scaled(image, factor):
+    size = [max(1, round(side * factor)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
 
 
-def window(rng, picture, side):
+def window(rng, image, side):
     """A random window, black where the image is smaller."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     y, x = (int(rng.integers(0, length - side + 1)) if length > side else 0 for length in (height, width))
-    part = picture[y : y + side, x : x + side]
+    part = image[y : y + side, x : x + side]
     view = np.zeros((side, side, 3), np.uint8)
     view[: part.shape[0], : part.shape[1]] = part
     return view
 
 
-def of_scene(rng, picture, side):
-    picture = scaled(picture, log_uniform(rng, *SCENE_SCALE))
+def of_scene(rng, image, side):
+    image = scaled(image, log_uniform(rng, *SCENE_SCALE))
     if rng.random() < 0.25:
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, 12), 1)
-        picture = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
-    return window(rng, picture, side)
+        image = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+    return window(rng, image, side)
 
 
 def of_portraits(rng, pick, side):
     """One portrait, or a mosaic of many on a window of another image."""
     if rng.random() < 0.4:
-        picture = pick()
-        return window(rng, scaled(picture, log_uniform(rng, *PORTRAIT) / picture.shape[0]), side)
+        image = pick()
+        return window(rng, scaled(image, log_uniform(rng, *PORTRAIT) / image.shape[0]), side)
     view = scaled(pick()[:64], side / 64)[:side, :side]
     view = cv2.copyMakeBorder(view, 0, side - view.shape[0], 0, side - view.shape[1], cv2.BORDER_REFLECT)
     height = log_uniform(rng, *MOSAIC)
@@ -68,7 +68,7 @@ def coloured(rng, view):
     return view
 
 
-def spoiled(rng, view, boxes):
+def degraded(rng, view, boxes):
     """The degraded view for the student; some of the faces `boxes` `[n, 4]` are partly occluded."""
     view = view.copy()
     for x, y, w, h in boxes:

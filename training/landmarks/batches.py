@@ -10,43 +10,43 @@ import numpy as np
 import torch
 
 from geometry import EYES, MIRRORED, TEMPLATE, VIEW
-from pictures import Pictures, apply, compose, fit, similarity
+from images import Images, apply, compose, fit, similarity
 from views import RESIZE, SHIFT, TURN
 
 # Error of a view, as a factor on the deviations, and how often: from the second pass on
 # views are nearly right.
-STRENGTHS, STRENGTH_SHARE = (0.4, 1.0, 2.2), (0.35, 0.4, 0.25)
+STRENGTHS, STRENGTH_FRACTIONS = (0.4, 1.0, 2.2), (0.35, 0.4, 0.25)
 # A label has half the weight where the teacher's views spread by this fraction of the
 # inter-eye distance.
-HALF_WORTH = 0.08
+HALF_WEIGHT = 0.08
 
 
 @dataclass
 class Set:
     """Faces of a set of images: row, points `[n, 5, 2]` in pixel centres, weight."""
 
-    pictures: Pictures
-    picture: torch.Tensor
+    images: Images
+    image: torch.Tensor
     points: torch.Tensor
-    worth: torch.Tensor
+    weight: torch.Tensor
     bordered: bool = False
 
     @classmethod
-    def of(cls, pictures, labels, kept, most=1.0, bordered=False):
+    def of(cls, images, labels, kept, most=1.0, bordered=False):
         """The kept labels, of weight at most `most`."""
-        tensor = lambda values: torch.from_numpy(values[kept]).to(pictures.device)  # noqa: E731
-        worth = most / (1 + (tensor(labels["spread"]).float() / HALF_WORTH) ** 2)
+        tensor = lambda values: torch.from_numpy(values[kept]).to(images.device)  # noqa: E731
+        weight = most / (1 + (tensor(labels["spread"]).float() / HALF_WEIGHT) ** 2)
         points = tensor(labels["points"]).float() - 0.5
-        return cls(pictures, tensor(labels["picture"]).long(), points, worth, bordered)
+        return cls(images, tensor(labels["image"]).long(), points, weight, bordered)
 
     def __len__(self):
-        return len(self.picture)
+        return len(self.image)
 
 
-def off(count, generator, device, strengths=STRENGTHS, shares=STRENGTH_SHARE):
+def off(count, generator, device, strengths=STRENGTHS, fractions=STRENGTH_FRACTIONS):
     """Effect of slightly wrong landmarks on views, `[n, 2, 3]`; see `views.off`."""
     normal = lambda *shape: torch.randn(shape, generator=generator, device=device)  # noqa: E731
-    chosen = torch.multinomial(torch.tensor(shares, device=device), count, True, generator=generator)
+    chosen = torch.multinomial(torch.tensor(fractions, device=device), count, True, generator=generator)
     strength = torch.tensor(strengths, device=device)[chosen]
     shift = SHIFT * EYES * strength[:, None] * normal(count, 2)
     turn = np.deg2rad(TURN) * strength * normal(count)
@@ -68,31 +68,31 @@ def mirrors(mirrored, side):
 class Batches:
     """Endless batches: `(views, points, weights)`; a fixed number from each set."""
 
-    def __init__(self, sets, counts, spoiler, generator):
-        self.parts, self.spoiler, self.generator = list(zip(sets, counts)), spoiler, generator
-        device = spoiler.device
+    def __init__(self, sets, counts, degrader, generator):
+        self.parts, self.degrader, self.generator = list(zip(sets, counts)), degrader, generator
+        device = degrader.device
         self.template = torch.tensor(TEMPLATE, dtype=torch.float32, device=device)
         self.exchanged = torch.tensor(MIRRORED, device=device)
 
     @torch.no_grad()
     def next(self):
-        views, points, worth = (torch.cat(parts) for parts in zip(*(self.of(*p) for p in self.parts)))
-        return self.spoiler(views, points), points, worth
+        views, points, weight = (torch.cat(parts) for parts in zip(*(self.of(*p) for p in self.parts)))
+        return self.degrader(views, points), points, weight
 
     def of(self, faces, count):
-        device, generator = self.spoiler.device, self.generator
+        device, generator = self.degrader.device, self.generator
         chosen = torch.randint(len(faces), (count,), generator=generator, device=device)
         mirrored = torch.rand(count, generator=generator, device=device) < 0.5
-        flip = mirrors(mirrored, faces.pictures.side)
+        flip = mirrors(mirrored, faces.images.side)
         points = apply(flip, faces.points[chosen])
         points = torch.where(mirrored[:, None, None], points[:, self.exchanged], points)
         matrices = compose(off(count, generator, device), fit(points, self.template))
         there = compose(matrices, flip)
-        rows = faces.picture[chosen]
+        rows = faces.image[chosen]
         # There are no pixels around an aligned crop: black for one half, mirrored for the
         # other, so that the network does not associate black borders with aligned faces.
         half = count // 2 if faces.bordered else count
-        views = [faces.pictures.views(rows[:half], there[:half], VIEW)]
+        views = [faces.images.views(rows[:half], there[:half], VIEW)]
         if half < count:
-            views.append(faces.pictures.views(rows[half:], there[half:], VIEW, border="reflection"))
-        return torch.cat(views).round(), apply(matrices, points), faces.worth[chosen]
+            views.append(faces.images.views(rows[half:], there[half:], VIEW, border="reflection"))
+        return torch.cat(views).round(), apply(matrices, points), faces.weight[chosen]

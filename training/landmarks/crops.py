@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from geometry import MIRRORED, TEMPLATE_112
-from pictures import Pictures, apply, fit
-from teach import label
+from images import Images, apply, fit
+from batch_labels import label
 
 SIDE = 112
 EYES = float(np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0]))
@@ -53,14 +53,14 @@ def corrected(points, weights):
     return (points + (features(points) @ weights).reshape(-1, 5, 2)).astype(np.float32)
 
 
-def correction(teacher, pictures, labels, hidden, until, generator):
+def correction(teacher, images, labels, hidden, until, generator):
     """Weights for `corrected` from the whole images of a set, except the held-out ones.
 
     Prints the distance between labels of crops and of images before and after the
     correction, for the held-out ones.
     """
-    device = pictures.device
-    rows, points = (torch.from_numpy(labels[n]).to(device) for n in ("picture", "points"))
+    device = images.device
+    rows, points = (torch.from_numpy(labels[n]).to(device) for n in ("image", "points"))
     points = points.float() - 0.5
     eyes = (points[:, 1] - points[:, 0]).norm(dim=1)[:, None, None]
     noise = torch.randn(points.shape, generator=generator, device=device)
@@ -68,17 +68,17 @@ def correction(teacher, pictures, labels, hidden, until, generator):
     matrices = fit(points + WRONG * eyes * noise, template)
     parts = range(0, len(rows), 512)
     cut = [
-        pictures.views(rows[p : p + 512].long(), matrices[p : p + 512], SIDE).round().byte().permute(0, 2, 3, 1)
+        images.views(rows[p : p + 512].long(), matrices[p : p + 512], SIDE).round().byte().permute(0, 2, 3, 1)
         for p in parts
     ]
-    crops = Pictures(torch.cat(cut).cpu().numpy(), device)
+    crops = Images(torch.cat(cut).cpu().numpy(), device)
     truth = (apply(matrices, points) + 0.5).cpu().numpy()
-    found = label(teacher, crops, VIEWS, until, generator, "crops of pictures")
-    truth, seen, aside = truth[found["picture"]], found["points"], hidden[labels["picture"][found["picture"]]]
-    weights = fitted(seen[~aside], truth[~aside])
-    if aside.any():
+    found = label(teacher, crops, VIEWS, until, generator, "crops of images")
+    truth, seen, held = truth[found["image"]], found["points"], hidden[labels["image"][found["image"]]]
+    weights = fitted(seen[~held], truth[~held])
+    if held.any():
         for name, points in (("as they are", seen), ("corrected", corrected(seen, weights))):
-            away = np.linalg.norm(points - truth, axis=2)[aside].mean(1) / EYES
+            away = np.linalg.norm(points - truth, axis=2)[held].mean(1) / EYES
             p50, p95 = np.percentile(away, [50, 95])
             print(f"labels of crops, {name}: median {p50:.4f}, 95th percentile {p95:.4f}", flush=True)
     return weights

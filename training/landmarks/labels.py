@@ -1,6 +1,6 @@
 """Exact landmarks of a face: the teacher's, averaged over many views.
 
-For one face at a time, for evaluation; `teach.py` does the same for all training faces at
+For one face at a time, for evaluation; `batch_labels.py` does the same for all training faces at
 once.
 
 One output of the teacher is off by some percent of the inter-eye distance, and differently
@@ -18,7 +18,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "training/detector"))
 
-from looks import SUSPECTED, mirror  # noqa: E402
+from multi_view import SUSPECTED, mirror  # noqa: E402
 
 # Sizes of the face's box in the views, in pixels, and views of each, half of them mirrored.
 SIZES = (70.0, 92.0, 120.0, 155.0)
@@ -31,7 +31,7 @@ OUTLIER = 2.5
 LEAST_SEEN = 0.6
 
 
-def view_of(picture, points, box, size, degrees, shift):
+def view_of(image, points, box, size, degrees, shift):
     """A view in which the face is upright: `(view, linear, shift)` of the transform."""
     eyes = points[1] - points[0]
     down = points[3:].mean(0) - points[:2].mean(0)
@@ -44,14 +44,14 @@ def view_of(picture, points, box, size, degrees, shift):
     centre = box[:2] + box[2:] / 2
     way = np.array([side / 2, side / 2]) + shift - linear @ centre
     if scale < 0.8:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.45 / scale)
+        image = cv2.GaussianBlur(image, (0, 0), 0.45 / scale)
     matrix = np.concatenate([linear, (way + linear @ [0.5, 0.5] - 0.5)[:, None]], 1)
-    return cv2.warpAffine(picture, matrix, (side, side)), linear, way
+    return cv2.warpAffine(image, matrix, (side, side)), linear, way
 
 
-def seen(teacher, picture, points, box, size, degrees, shift, mirrored):
+def seen(teacher, image, points, box, size, degrees, shift, mirrored):
     """The teacher's points from one view, in the image, or None."""
-    view, linear, way = view_of(picture, points, box, size, degrees, shift)
+    view, linear, way = view_of(image, points, box, size, degrees, shift)
     side = view.shape[0]
     if mirrored:
         view = np.ascontiguousarray(view[:, ::-1])
@@ -68,14 +68,14 @@ def seen(teacher, picture, points, box, size, degrees, shift, mirrored):
     return (found[best, 5:].reshape(5, 2) - way) @ np.linalg.inv(linear).T
 
 
-def average(teacher, picture, points, box, rng):
+def average(teacher, image, points, box, rng):
     """`(points, spread, views)` of a face, or None if it is found in too few views."""
     views = []
     for size in SIZES:
         for number in range(OF_EACH):
             where = rng.uniform(-GRID / 2, GRID / 2, 2)
             turn, resize = rng.uniform(-TURN, TURN), np.exp(rng.uniform(-RESIZE, RESIZE))
-            views.append(seen(teacher, picture, points, box, size * resize, turn, where, number % 2 == 1))
+            views.append(seen(teacher, image, points, box, size * resize, turn, where, number % 2 == 1))
     mirrored = np.array([v is not None for v in views]).nonzero()[0] % 2 == 1
     found = np.array([v for v in views if v is not None])
     if len(found) < LEAST_SEEN * len(views):

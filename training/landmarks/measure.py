@@ -1,7 +1,7 @@
 """Evaluates the landmark network after a detector, on LFW and on held-out faces.
 
 On LFW YuNet is the reference: one output of it, and its mean over eight views (as in
-`looks.py`) and over 24 upright ones (as in `labels.py`).
+`multi_view.py`) and over 24 upright ones (as in `labels.py`).
 """
 
 import argparse
@@ -18,13 +18,13 @@ sys.path.append(str(ROOT / "training/detector"))
 import labels  # noqa: E402
 from decode import Detector, iou  # noqa: E402
 from geometry import EYES, TEMPLATE, apply, fit, inverse, mirror, warp  # noqa: E402
-from looks import averaged, central, lfw, refine  # noqa: E402
+from multi_view import averaged, central, lfw, refine  # noqa: E402
 from views import Faces, sample  # noqa: E402
 
 PASSES = 3
 # As in the program: minimum and maximum number of passes, until the points move by less
 # than this fraction of the inter-eye distance.
-LOOKS, SETTLED = (2, 4), 0.05
+STEPS, CONVERGED = (2, 4), 0.05
 
 
 class Points:
@@ -40,23 +40,23 @@ class Points:
         x = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32)
         return self.session.run(None, {"input": x})[0].astype(np.float64)
 
-    def look(self, picture, rough, with_mirror=True):
+    def locate(self, image, rough, with_mirror=True):
         """Points `[5, 2]` in the image from rough ones."""
         matrix = fit(rough)
-        view = warp(picture, matrix)
+        view = warp(image, matrix)
         found = self.of([view, view[:, ::-1]] if with_mirror else [view])
         if with_mirror:
             found[1] = mirror(found[1])
         return apply(inverse(matrix), found.mean(0))
 
 
-def settled(network, picture, rough):
+def converged(network, image, rough):
     """The points after the program's refinement."""
     points = rough
-    for number in range(1, LOOKS[1] + 1):
-        before, points = points, network.look(picture, points)
+    for number in range(1, STEPS[1] + 1):
+        before, points = points, network.locate(image, points)
         eyes = EYES / np.sqrt(np.linalg.det(fit(before)[:, :2]))
-        if number >= LOOKS[0] and np.linalg.norm(points - before, axis=1).mean() < SETTLED * eyes:
+        if number >= STEPS[0] and np.linalg.norm(points - before, axis=1).mean() < CONVERGED * eyes:
             break
     return points
 
@@ -66,15 +66,15 @@ def error(found, reference):
     return np.linalg.norm(found - reference, axis=1).mean() / eyes
 
 
-def looks(network, picture, rough):
+def by_procedure(network, image, rough):
     """The points by the name of the procedure."""
     found = {"the detector alone": rough}
     for with_mirror in (False, True):
         points = rough
         for number in range(PASSES):
-            points = network.look(picture, points, with_mirror)
+            points = network.locate(image, points, with_mirror)
             found[f"{number + 1} x {'plain and mirrored' if with_mirror else 'plain'}"] = points
-    found["until settled"] = settled(network, picture, rough)
+    found["until converged"] = converged(network, image, rough)
     return found
 
 
@@ -83,25 +83,25 @@ def show(title, errors):
     for (way, reference), values in errors.items():
         values = np.array(values)
         p50, p90, p95 = 100 * np.percentile(values, [50, 90, 95])
-        share = 100 * (values <= 0.04).mean()
+        fraction = 100 * (values <= 0.04).mean()
         print(
             f"  {way}, against {reference}: median {p50:.2f}%, 90th {p90:.2f}%, 95th percentile {p95:.2f}%, "
-            f"within 4%: {share:.1f}% ({len(values)} faces)",
+            f"within 4%: {fraction:.1f}% ({len(values)} faces)",
             flush=True,
         )
 
 
-def references(yunet, picture, number):
+def references(yunet, image, number):
     """YuNet's central face `[15]` and its points by name, pixel centres, or None."""
-    single = central(yunet.detect(picture, 0.6), picture)
+    single = central(yunet.detect(image, 0.6), image)
     if single is None:
         return None
     points = {"one output of YuNet": single[5:].reshape(5, 2)}
-    mean = averaged(yunet, picture)
+    mean = averaged(yunet, image)
     if mean is not None and iou(mean[1:5], single[None, 1:5])[0] > 0.3:
         points["YuNet over eight views"] = mean[5:].reshape(5, 2)
-    upright = refine(yunet, picture, single)[5:].reshape(5, 2)
-    many = labels.average(yunet, picture, upright, single[1:5], np.random.default_rng(number))
+    upright = refine(yunet, image, single)[5:].reshape(5, 2)
+    many = labels.average(yunet, image, upright, single[1:5], np.random.default_rng(number))
     if many is not None:
         points["YuNet over 24 upright views"] = many[0]
     return single, {name: value - 0.5 for name, value in points.items()}
@@ -109,11 +109,11 @@ def references(yunet, picture, number):
 
 def on_lfw(network, detector, yunet, archive, every):
     errors = {}
-    for number, (_, picture) in enumerate(lfw(archive)):
+    for number, (_, image) in enumerate(lfw(archive)):
         if number % every:
             continue
-        known = references(yunet, picture, number)
-        faces = detector.detect(picture, 0.6)
+        known = references(yunet, image, number)
+        faces = detector.detect(image, 0.6)
         if known is None or len(faces) == 0:
             continue
         single, points = known
@@ -121,7 +121,7 @@ def on_lfw(network, detector, yunet, archive, every):
         if overlaps.max() < 0.5:
             continue
         rough = faces[np.argmax(overlaps), 5:].reshape(5, 2).astype(np.float64) - 0.5
-        found = looks(network, picture, rough)
+        found = by_procedure(network, image, rough)
         found["one output of YuNet"] = single[5:].reshape(5, 2) - 0.5
         for way, place in found.items():
             for name, reference in points.items():
@@ -133,11 +133,11 @@ def on_lfw(network, detector, yunet, archive, every):
 def on_held_out(network, archive, made):
     faces, rng, errors = Faces(archive, made), np.random.default_rng(5), {}
     for index in range(len(faces)):
-        picture, points = faces.at(index)
-        _, there = sample(rng, picture, points)
+        image, points = faces.at(index)
+        _, there = sample(rng, image, points)
         # Landmarks with the errors of a detector, drawn as an exact similarity of the view.
         rough = apply(inverse(fit(points, there)), TEMPLATE)
-        for way, place in looks(network, picture, rough).items():
+        for way, place in by_procedure(network, image, rough).items():
             errors.setdefault((way, "the labels"), []).append(error(place, points))
     show("Held-out FairFace", errors)
 

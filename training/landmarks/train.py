@@ -18,9 +18,9 @@ from batches import Batches, Set, off  # noqa: E402
 from crops import corrected, correction  # noqa: E402
 from geometry import EYES, MIRRORED, TEMPLATE, VIEW  # noqa: E402
 from net import WIDTHS, Network  # noqa: E402
-from pictures import Pictures, apply, compose, fit, inverse, read  # noqa: E402
-from spoil import Spoiler  # noqa: E402
-from teach import label  # noqa: E402
+from images import Images, apply, compose, fit, inverse, read  # noqa: E402
+from degradations import Degrader  # noqa: E402
+from batch_labels import label  # noqa: E402
 from views import WIDEST_SPREAD, held_out  # noqa: E402
 from weights import export, save  # noqa: E402
 from yunet import Teacher  # noqa: E402
@@ -41,7 +41,7 @@ VIEWS = (48, 32)
 # those: the labels of aligned crops are less exact.
 WHOLE, WHOLE_ONLY = 0.4, 0.7
 # Weight of the label of an aligned crop.
-CROP_WORTH = 0.7
+CROP_WEIGHT = 0.7
 # Seconds reserved for the last evaluation and the files.
 RESERVE = 4.0
 
@@ -57,44 +57,44 @@ def say(*parts):
 def sets_of(options, device, generator):
     """The training faces, as sets, and the held-out ones; writes their labels."""
     teacher = Teacher(options.teacher, device)
-    names, pictures = read(options.archive, options.limit)
+    names, images = read(options.archive, options.limit)
     say(f"{len(names)} images read")
-    pictures = Pictures(pictures, device)
-    until = [BEGUN + share * options.seconds for share in LABELLED]
-    labels = label(teacher, pictures, VIEWS[0], until[0], generator, "pictures")
+    images = Images(images, device)
+    until = [BEGUN + fraction * options.seconds for fraction in LABELLED]
+    labels = label(teacher, images, VIEWS[0], until[0], generator, "images")
     np.savez(options.output / "landmarks.npz", names=np.array(names), **labels)
     hidden = held_out(np.array(names))
-    sure, away = labels["spread"] <= WIDEST_SPREAD, hidden[labels["picture"]]
-    sets, aside = [Set.of(pictures, labels, sure & ~away)], Set.of(pictures, labels, sure & away)
+    sure, away = labels["spread"] <= WIDEST_SPREAD, hidden[labels["image"]]
+    sets, held_out_faces = [Set.of(images, labels, sure & ~away)], Set.of(images, labels, sure & away)
     if options.aligned:
         try:
-            weights = correction(teacher, pictures, labels, hidden, until[1], generator)
+            weights = correction(teacher, images, labels, hidden, until[1], generator)
             hidden = {Path(name).stem for name, chosen in zip(names, hidden) if chosen}
             sets.append(aligned(options, teacher, hidden, weights, until[1], generator))
         except Exception:
             # The whole images alone are enough for training.
             traceback.print_exc()
             say("no aligned faces")
-    return sets, aside
+    return sets, held_out_faces
 
 
 def aligned(options, teacher, hidden, weights, until, generator):
     """The aligned faces except those of held-out images."""
     faces = np.load(options.aligned, mmap_mode="r")[: options.limit]
-    pictures = Pictures(faces, teacher.device)
-    say(f"{len(pictures)} aligned faces read")
-    labels = label(teacher, pictures, VIEWS[1], until, generator, "aligned faces")
+    images = Images(faces, teacher.device)
+    say(f"{len(images)} aligned faces read")
+    labels = label(teacher, images, VIEWS[1], until, generator, "aligned faces")
     labels["points"] = corrected(labels["points"], weights)
     kept = labels["spread"] <= WIDEST_SPREAD
     if options.aligned_names:
         # `12_0.webp` is the first face of image 12.
         names = options.aligned_names.read_text().split()
         shown = np.array([Path(name).stem.split("_")[0] in hidden for name in names])
-        kept &= ~shown[labels["picture"]]
-    return Set.of(pictures, labels, kept, CROP_WORTH, bordered=True)
+        kept &= ~shown[labels["image"]]
+    return Set.of(images, labels, kept, CROP_WEIGHT, bordered=True)
 
 
-def look(network, views):
+def predict(network, views):
     """Points `[n, 5, 2]` of views: the mean of plain and mirrored."""
     plain, mirrored = network(torch.cat([views, views.flip(3)])).chunk(2)
     mirrored = torch.stack([VIEW - 1 - mirrored[..., 0], mirrored[..., 1]], -1)
@@ -102,7 +102,7 @@ def look(network, views):
 
 
 @torch.no_grad()
-def errors(network, faces, looks=2, seed=5, part=256):
+def errors(network, faces, passes=2, seed=5, part=256):
     """Mean point errors after each pass as fractions of the inter-eye distance, `[passes, n]`."""
     device = faces.points.device
     generator = torch.Generator(device).manual_seed(seed)
@@ -112,11 +112,11 @@ def errors(network, faces, looks=2, seed=5, part=256):
     matrices = compose(moves, fit(faces.points, template))
     found = []
     for start in range(0, len(faces), part):
-        rows, truth, there = (x[start : start + part] for x in (faces.picture, faces.points, matrices))
+        rows, truth, there = (x[start : start + part] for x in (faces.image, faces.points, matrices))
         eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=1)
         each = []
-        for _ in range(looks):
-            points = look(network, faces.pictures.views(rows, there, VIEW).round())
+        for _ in range(passes):
+            points = predict(network, faces.images.views(rows, there, VIEW).round())
             points = apply(inverse(there), points)
             each.append((points - truth).norm(dim=2).mean(1) / eyes)
             there = fit(points, template)
@@ -124,12 +124,12 @@ def errors(network, faces, looks=2, seed=5, part=256):
     return torch.cat(found, 1).cpu().numpy()
 
 
-def loss_of(points, truth, worth):
+def loss_of(points, truth, weight):
     """Smooth L1 of the points' distances, as fractions of the face's own inter-eye distance."""
     eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=LEAST_EYES)
     away = torch.sqrt((points - truth).square().sum(-1) + 1e-4) / eyes[:, None]
     smooth = torch.where(away < SMOOTH, away.square() / (2 * SMOOTH), away - SMOOTH / 2).mean(1)
-    return ((smooth + (away.mean(1) - TAIL).clamp(min=0)) * worth).sum() / worth.sum()
+    return ((smooth + (away.mean(1) - TAIL).clamp(min=0)) * weight).sum() / weight.sum()
 
 
 class Trainer:
@@ -142,11 +142,11 @@ class Trainer:
         self.pairs = [pair for pair in pairs if pair[0].dtype.is_floating_point]
 
     def step(self, batch, rate, layout):
-        views, truth, worth = batch
+        views, truth, weight = batch
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.network.train()
-        loss = loss_of(self.network(views.contiguous(memory_format=layout)), truth, worth)
+        loss = loss_of(self.network(views.contiguous(memory_format=layout)), truth, weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -209,35 +209,35 @@ def main():
     device = torch.device(options.device)
     generator = torch.Generator(device).manual_seed(options.seed)
     say(f"{device}, torch {torch.__version__}")
-    sets, aside = sets_of(options, device, generator)
+    sets, held_out_faces = sets_of(options, device, generator)
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    say("faces:", *(len(faces) for faces in sets), f"for training, {len(aside)} held out")
+    say("faces:", *(len(faces) for faces in sets), f"for training, {len(held_out_faces)} held out")
 
-    spoiler = Spoiler(device, generator)
+    degrader = Degrader(device, generator)
     whole = round(options.batch * WHOLE)
     counts = [whole, options.batch - whole] if len(sets) > 1 else [options.batch]
-    batches = Batches(sets, counts, spoiler, generator)
-    exact = Batches(sets[:1], [options.batch], spoiler, generator)
+    batches = Batches(sets, counts, degrader, generator)
+    exact = Batches(sets[:1], [options.batch], degrader, generator)
     network = Network(WIDTHS[options.widths]).to(device)
     say(f"{sum(p.numel() for p in network.parameters())} parameters, batches of {counts}")
     torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = True
     layout = fastest(network, batches)
     trainer = Trainer(network.to(memory_format=layout), options.rate)
-    train(trainer, batches, exact, aside, layout, options)
+    train(trainer, batches, exact, held_out_faces, layout, options)
 
 
-def train(trainer, batches, exact, aside, layout, options):
+def train(trainer, batches, exact, held_out_faces, layout, options):
     """Steps until the time is over: on `batches` first, then on the `exact` ones alone."""
     begun, end = seconds(), options.seconds - RESERVE
     log = options.output / "log.csv"
     log.write_text(",".join(COLUMNS) + "\n")
     total, counted, measured = 0.0, 0, begun
     while True:
-        share = min(1.0, (seconds() - begun) / max(end - begun, 1e-3))
+        fraction = min(1.0, (seconds() - begun) / max(end - begun, 1e-3))
         warm = min(1.0, (trainer.steps + 1) / 300)
-        rate = options.rate * warm * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
-        batch = (batches if share < WHOLE_ONLY else exact).next()
+        rate = options.rate * warm * (0.5 + 0.5 * math.cos(math.pi * fraction)) + 1e-6
+        batch = (batches if fraction < WHOLE_ONLY else exact).next()
         total = total + trainer.step(batch, rate, layout)
         counted += 1
         if trainer.steps % 16 == 0:
@@ -246,7 +246,7 @@ def train(trainer, batches, exact, aside, layout, options):
         last = seconds() >= end
         if last or seconds() - measured >= options.every:
             loss, total, counted = float(total) / counted, 0.0, 0
-            one, two = np.percentile(errors(trainer.average, aside), [50, 95], axis=1).T
+            one, two = np.percentile(errors(trainer.average, held_out_faces), [50, 95], axis=1).T
             row = [trainer.steps, f"{seconds():.1f}", f"{rate:.2e}", f"{loss:.4f}"]
             row += [f"{value:.4f}" for value in (*one, *two)]
             with log.open("a") as file:

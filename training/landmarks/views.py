@@ -3,7 +3,7 @@
 import numpy as np
 
 from geometry import EYES, VIEW, apply, fit, warp
-from pictures import read
+from images import read
 
 HELD_OUT = 10
 # A face for which the teacher's outputs spread by more is not used.
@@ -11,7 +11,7 @@ WIDEST_SPREAD = 0.15
 # Standard deviations of the rough landmarks' errors: shift in inter-eye distances, rotation
 # in degrees, logarithm of the size. A part of the views has `WORSE` times these errors.
 SHIFT, TURN, RESIZE = 0.055, 3.5, 0.06
-WORSE, WORSE_SHARE = 2.2, 0.3
+WORSE, WORSE_FRACTION = 2.2, 0.3
 
 
 def held_out(names, seed=4):
@@ -27,9 +27,9 @@ class Faces:
 
     def __init__(self, archive, labels):
         labels = np.load(labels)
-        mine = held_out(labels["names"])[labels["picture"]] & (labels["spread"] <= WIDEST_SPREAD)
-        self.pictures = read(archive)[1]
-        self.picture = labels["picture"][mine]
+        mine = held_out(labels["names"])[labels["image"]] & (labels["spread"] <= WIDEST_SPREAD)
+        self.images = read(archive)[1]
+        self.image = labels["image"][mine]
         # From the image's outer corner to the centre of its first pixel.
         self.points = labels["points"][mine].astype(np.float64) - 0.5
 
@@ -37,12 +37,12 @@ class Faces:
         return len(self.points)
 
     def at(self, index):
-        return self.pictures[self.picture[index]], self.points[index]
+        return self.images[self.image[index]], self.points[index]
 
 
 def off(rng, matrix):
     """A view's matrix by slightly wrong landmarks."""
-    strength = WORSE if rng.random() < WORSE_SHARE else 1.0
+    strength = WORSE if rng.random() < WORSE_FRACTION else 1.0
     shift = rng.normal(0, SHIFT * strength, 2) * EYES
     turn = np.deg2rad(rng.normal(0, TURN * strength))
     scale = np.exp(rng.normal(0, RESIZE * strength))
@@ -52,7 +52,7 @@ def off(rng, matrix):
     return np.concatenate([turned[:, :2] @ matrix[:, :2], apply(turned, matrix[:, 2])[:, None]], 1)
 
 
-def sample(rng, picture, points):
+def sample(rng, image, points):
     """A view u8 RGB `[VIEW, VIEW, 3]`, not degraded, and its points `[5, 2]`."""
     matrix = off(rng, fit(points))
-    return warp(np.ascontiguousarray(picture), matrix), apply(matrix, points)
+    return warp(np.ascontiguousarray(image), matrix), apply(matrix, points)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 sys.path.append(str(Path(__file__).resolve().parents[1] / "landmarks"))
 
 from jpeg import Jpeg  # noqa: E402
-from pictures import inverse  # noqa: E402
+from images import inverse  # noqa: E402
 
 SIZE = 112
 
@@ -126,15 +126,15 @@ def by_parts(x, masks, strength, kinds):
     every image."""
     order = torch.randperm(len(x), device=x.device)
     x, masks, strength = x[order], masks[order], strength[order]
-    pictures, hidden = [], []
+    images, hidden = [], []
     for kind, part, mask, s in zip(
             kinds, x.tensor_split(len(kinds)), masks.tensor_split(len(kinds)), strength.tensor_split(len(kinds))):
         made, over = kind(part, s) if len(part) else (part, None)
-        pictures.append(made)
+        images.append(made)
         hidden.append(mask if over is None else torch.maximum(mask, over))
     back = torch.empty_like(order)
     back[order] = torch.arange(len(order), device=x.device)
-    return torch.cat(pictures)[back], torch.cat(hidden)[back]
+    return torch.cat(images)[back], torch.cat(hidden)[back]
 
 
 def damaged(x, strength):
@@ -183,14 +183,14 @@ def jitter(x, size=1.0):
 def misaligned(x, strength):
     """Rotated, shifted and zoomed, each by a random amount."""
     # Exponential draws over their sum: uniform on the simplex.
-    share = -uniform(x, 1e-6, 1, (len(x), 3)).log()
-    share = share / share.sum(1, keepdim=True)
-    share = (share * strength[:, None] * 1.5).clamp_max(1)
+    fraction = -uniform(x, 1e-6, 1, (len(x), 3)).log()
+    fraction = fraction / fraction.sum(1, keepdim=True)
+    fraction = (fraction * strength[:, None] * 1.5).clamp_max(1)
     sign = lambda: uniform(x).sub(0.5).sign()
     angle = uniform(x, 0, 2 * math.pi)
-    shift = (40 * share[:, 1])[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
-    zoom = (1 + share[:, 2]) ** sign()
-    return moved(x, ways(45 * share[:, 0] * sign(), zoom, shift, uniform(x) < 0.5))
+    shift = (40 * fraction[:, 1])[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
+    zoom = (1 + fraction[:, 2]) ** sign()
+    return moved(x, ways(45 * fraction[:, 0] * sign(), zoom, shift, uniform(x) < 0.5))
 
 
 def relit(x):
@@ -210,9 +210,9 @@ def new_faces(one, other):
     other = torch.where((uniform(one) < 0.5)[:, None, None, None], other.flip(3), other)
     even = uniform(one, 0.3, 0.7)[:, None, None, None]
     patchy = torch.sigmoid(3 * smooth(one, 4, 1))
-    share = torch.where((uniform(one) < 0.4)[:, None, None, None], patchy, even)
-    share = torch.where((uniform(one) < 0.4)[:, None, None, None], torch.ones_like(share), share)
-    x = share * one + (1 - share) * other
+    fraction = torch.where((uniform(one) < 0.4)[:, None, None, None], patchy, even)
+    fraction = torch.where((uniform(one) < 0.4)[:, None, None, None], torch.ones_like(fraction), fraction)
+    x = fraction * one + (1 - fraction) * other
     # Displacements in pixels, for two thirds of the faces.
     size = (uniform(x) < 2 / 3).float() * uniform(x, 0, 3)
     away = size[:, None, None, None] * smooth(x, 5, 2)

@@ -22,7 +22,7 @@ STRANGERS = 1024
 class Pool:
     """Degraded faces with the utility of each, by the teacher."""
 
-    pictures: np.ndarray  # [P, 112, 112, 3] u8
+    images: np.ndarray  # [P, 112, 112, 3] u8
     masks: np.ndarray  # [P, 56, 56] u8, 1 where the face is occluded
     face: np.ndarray  # [P] row of the face it was made from
     utility: np.ndarray  # [P] cosine of the centred embeddings, degraded and clean
@@ -39,10 +39,10 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, wor
     """Made once and stored in `work`; some are misaligned instead of degraded, and a tenth of
     the rest is unchanged."""
     stem = f"pool-{name}-{size}-{seed}"
-    paths = [work / f"{stem}.{part}.npy" for part in ("pictures", "masks", "face")]
+    paths = [work / f"{stem}.{part}.npy" for part in ("images", "masks", "face")]
     if not paths[2].exists():
         side = degrade.SIZE // CELL
-        pictures = np.lib.format.open_memmap(paths[0], "w+", np.uint8, (size, 112, 112, 3))
+        images = np.lib.format.open_memmap(paths[0], "w+", np.uint8, (size, 112, 112, 3))
         masks = np.zeros((size, side, side), np.uint8)
         face = np.random.default_rng([seed, 2]).choice(rows, size)
         for row in range(size):
@@ -53,14 +53,14 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, wor
             elif random.random() < 0.9:
                 image, mask = degrade.one_of_any(image, random.random(), random)
                 masks[row] = mask[::CELL, ::CELL] > 0.5
-            pictures[row] = image
-        pictures.flush()
+            images[row] = image
+        images.flush()
         np.save(paths[1], masks)
         np.save(paths[2], face)
-    pictures, masks, face = (np.load(path, mmap_mode="r") for path in paths)
-    degraded = cached(work / f"{stem}.embeddings.npy", teacher, pictures)
+    images, masks, face = (np.load(path, mmap_mode="r") for path in paths)
+    degraded = cached(work / f"{stem}.embeddings.npy", teacher, images)
     utility = (unit(degraded - mean) * unit(clean[face] - mean)).sum(1)
-    return Pool(pictures, masks, np.asarray(face), utility.astype(np.float32))
+    return Pool(images, masks, np.asarray(face), utility.astype(np.float32))
 
 
 @dataclass
@@ -104,19 +104,19 @@ class Batches(torch.utils.data.Dataset):
         """An image of the pool, shifted too little to change its utility."""
         way = degrade.way_of_jitter(random, 0.4)
         mask = degrade.moved(np.repeat(np.repeat(self.pool.masks[pick], CELL, 0), CELL, 1), way)
-        return degrade.moved(np.asarray(self.pool.pictures[pick]), way, random), mask[::CELL, ::CELL]
+        return degrade.moved(np.asarray(self.pool.images[pick]), way, random), mask[::CELL, ::CELL]
 
     def __getitem__(self, step):
         random = np.random.default_rng([self.seed, 4, step])
         from_pool = int(round(self.batch * self.pool_share))
-        pictures, rows, hints, ways = map(list, zip(*(
+        images, rows, hints, ways = map(list, zip(*(
             self.fresh(random) for _ in range(self.batch - from_pool))))
         picks = random.integers(len(self.pool.face), size=from_pool)
         shown, masks = zip(*(self.judged(pick, random) for pick in picks))
         rows.extend(self.pool.face[picks])
         return {
             # u8 `[B, 112, 112, 3]`
-            "pictures": torch.from_numpy(np.stack(pictures + list(shown))),
+            "images": torch.from_numpy(np.stack(images + list(shown))),
             "targets": torch.from_numpy(self.targets[rows]),
             "strangers": torch.from_numpy(self.targets[random.integers(len(self.targets), size=STRANGERS)]),
             # For the fresh images.

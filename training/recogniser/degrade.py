@@ -114,8 +114,8 @@ MISALIGNMENTS = {f.__name__: f for f in (turn, shift, zoom)}
 
 def misaligned(image, strength, random):
     """Rotated, shifted and zoomed, each by a random amount."""
-    share = random.dirichlet([1, 1, 1]) * strength * 1.5
-    for part, damage in zip(np.minimum(share, 1), MISALIGNMENTS.values()):
+    fraction = random.dirichlet([1, 1, 1]) * strength * 1.5
+    for part, damage in zip(np.minimum(fraction, 1), MISALIGNMENTS.values()):
         image, _ = damage(image, part, random)
     return image
 

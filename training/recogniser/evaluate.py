@@ -28,9 +28,9 @@ STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 def load(path):
     with safe_open(path, "pt") as file:
-        said = file.metadata()
+        metadata = file.metadata()
         hidden = file.get_slice("feature.0.weight").get_shape()[0]
-    whole = lambda key: int(said[key])
+    whole = lambda key: int(metadata[key])
     net = Recogniser(Shape(whole("patch_size"), whole("embed_dim"), whole("depth"),
                            whole("num_heads"), whole("mlp_ratio"), whole("embedding_dim"), hidden))
     export.read(net, path)
@@ -38,11 +38,11 @@ def load(path):
 
 
 @torch.no_grad()
-def assess(net, pictures, device):
+def assess(net, images, device):
     """Embeddings, published scores and scores with the key bias."""
     parts = [[], [], []]
-    for start in range(0, len(pictures), 64):
-        batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + 64]))
+    for start in range(0, len(images), 64):
+        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + 64]))
         embedding, per_patch, added, _ = net(to_input(batch, device))
         published = per_patch.mean(1)
         for part, value in zip(parts, (embedding, published, published + added)):
@@ -50,14 +50,14 @@ def assess(net, pictures, device):
     return [np.concatenate(part) for part in parts]
 
 
-def sharpness(pictures):
+def sharpness(images):
     return np.array([cv2.Laplacian(cv2.cvtColor(np.asarray(p), cv2.COLOR_RGB2GRAY), cv2.CV_64F).var()
-                     for p in pictures])
+                     for p in images])
 
 
-def half_degraded(pictures, seed):
+def half_degraded(images, seed):
     """A random half of the images degraded in one or two ways."""
-    out = np.array(pictures)
+    out = np.array(images)
     chosen = np.random.default_rng([seed, 5]).permutation(len(out))[: len(out) // 2]
     for row in chosen:
         random = np.random.default_rng([seed, 6, int(row)])
@@ -105,7 +105,7 @@ def main():
                           for i in range(len(series))]) for which in (0, 1)]
         print(f"| {kind} | {means[0]:.2f} | {means[1]:.2f} |")
 
-    pictures, names = decoded(args.data / "lfw-aligned-112.tar", args.work)
+    images, names = decoded(args.data / "lfw-aligned-112.tar", args.work)
     row_of = {Path(name).stem: row for row, name in enumerate(names)}
     pairs = [line.split() for line in (args.data / "lfw-pair_list.txt").read_text().splitlines()]
     if args.pairs:
@@ -115,14 +115,14 @@ def main():
         pairs = [p for both in zip(pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]) for p in both]
         used = sorted({row_of[n] for p in pairs for n in p[:2]})
         place = {row: i for i, row in enumerate(used)}
-        pictures = pictures[used]
+        images = images[used]
         row_of = {name: place[row] for name, row in row_of.items() if row in place}
     a, b = (np.array([row_of[pair[side]] for pair in pairs]) for side in (0, 1))
     mated = np.array([pair[2] == "1" for pair in pairs])
 
     similarity = lambda e: (unit(e)[a] * unit(e)[b]).sum(1)
     distance = lambda e: np.arccos(np.clip(similarity(e), -1, 1)) / np.pi
-    tables = {"LFW": pictures, "LFW, half degraded": half_degraded(pictures, args.seed)}
+    tables = {"LFW": images, "LFW, half degraded": half_degraded(images, args.seed)}
     for title, shown in tables.items():
         embedding, published, score = assess(net, shown, device)
         if title == "LFW":

@@ -39,8 +39,8 @@ def blended(faces: np.ndarray, count: int, work: Path, seed: int) -> np.ndarray:
         out = np.lib.format.open_memmap(part, "w+", np.uint8, (count, SIZE, SIZE, 3))
         for row in range(count):
             one, other = random.choice(len(faces), 2, replace=False)
-            share = random.uniform(0.35, 0.65)
-            mixed = share * faces[one] + (1 - share) * faces[other][:, :: random.choice([1, -1])]
+            fraction = random.uniform(0.35, 0.65)
+            mixed = fraction * faces[one] + (1 - fraction) * faces[other][:, :: random.choice([1, -1])]
             out[row] = np.round(mixed).astype(np.uint8)
         out.flush()
         part.rename(path)

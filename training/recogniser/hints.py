@@ -28,16 +28,16 @@ def directions(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), (vectors[:, -DIRECTIONS:] / scale).astype(np.float32)
 
 
-def cached(path: Path, teacher, pictures, basis: Path) -> np.ndarray:
+def cached(path: Path, teacher, images, basis: Path) -> np.ndarray:
     """Hints `[B, 64, 7, 7]` f16 of all images, from `path` or computed and stored
     there. `basis` stores the directions, which are determined by the first images."""
     if path.exists():
         return np.load(path, mmap_mode="r")
     part, chunk = path.with_suffix(".part"), 1024
     out = np.lib.format.open_memmap(
-        part, "w+", np.float16, (len(pictures), DIRECTIONS, MAP_SIDE, MAP_SIDE))
-    for start in range(0, len(pictures), chunk):
-        maps = teacher.embed(pictures[start : start + chunk])
+        part, "w+", np.float16, (len(images), DIRECTIONS, MAP_SIDE, MAP_SIDE))
+    for start in range(0, len(images), chunk):
+        maps = teacher.embed(images[start : start + chunk])
         if not basis.exists():
             mean, vectors = directions(maps)
             np.savez(basis, mean=mean, vectors=vectors)
@@ -45,7 +45,7 @@ def cached(path: Path, teacher, pictures, basis: Path) -> np.ndarray:
         flat = maps.reshape(len(maps), -1, MAP_SIDE**2) - kept["mean"][:, None]
         made = np.matmul(kept["vectors"].T, flat)
         out[start : start + len(maps)] = made.reshape(out[start : start + len(maps)].shape)
-        print(f"{path.name}: {start + len(maps)} of {len(pictures)}", flush=True)
+        print(f"{path.name}: {start + len(maps)} of {len(images)}", flush=True)
     out.flush()
     part.rename(path)
     return np.load(path, mmap_mode="r")

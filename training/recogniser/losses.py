@@ -40,11 +40,11 @@ def to_patches(masks, tokens):
 
 def map_gaps(per_patch, hidden):
     """Mean of visible minus mean of occluded patches, and which images have both."""
-    share = hidden.mean(1)
+    fraction = hidden.mean(1)
     shown = 1 - hidden
     gap = ((per_patch * shown).sum(1) / shown.sum(1).clamp_min(1e-6)
            - (per_patch * hidden).sum(1) / hidden.sum(1).clamp_min(1e-6))
-    return gap, (share > 0.03) & (share < 0.85)
+    return gap, (fraction > 0.03) & (fraction < 0.85)
 
 
 def losses(net, verdict, batch, precision):
@@ -52,18 +52,18 @@ def losses(net, verdict, batch, precision):
     target, utility = batch["targets"], batch["utility"]
     fresh = len(target) - len(utility)
     with precision:
-        embedding, per_patch, added, tokens = net(batch["pictures"])
+        embedding, per_patch, added, tokens = net(batch["images"])
         foretold = verdict.hint(tokens[:fresh]).float()
     # Images that the teacher itself does not recognise carry no information.
     weight = torch.cat([torch.ones(fresh, device=target.device), utility.clamp(0, 1)])
-    share = weight / weight.sum()
+    fraction = weight / weight.sum()
     embedding = F.normalize(embedding)
     cosine = (embedding * target).sum(1)
-    distil = ((1 - cosine) * share).sum()
+    distil = ((1 - cosine) * fraction).sum()
     same = target @ batch["strangers"].T > 0.999
     others = (embedding @ batch["strangers"].T).masked_fill(same, -1.0)
     logits = CONTRAST_SCALE * torch.cat([cosine[:, None], others], 1)
-    contrast = -(logits.log_softmax(1)[:, 0] * share).sum()
+    contrast = -(logits.log_softmax(1)[:, 0] * fraction).sum()
     there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens))
     hinted = (foretold - there).square().mean()
     published = per_patch.mean(1)[fresh:]

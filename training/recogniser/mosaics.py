@@ -31,8 +31,8 @@ def unpacked(folder: Path):
         raise SystemExit(f"{folder}: expected mosaics (*.avif) and '{COUNT}'; run mosaics.py to make them")
 
     def cells(path):
-        picture = np.asarray(Image.open(path).convert("RGB"))
-        cut = picture.reshape(SIDE, SIZE, SIDE, SIZE, 3).transpose(0, 2, 1, 3, 4)
+        image = np.asarray(Image.open(path).convert("RGB"))
+        cut = image.reshape(SIDE, SIZE, SIDE, SIZE, 3).transpose(0, 2, 1, 3, 4)
         return cut.reshape(-1, SIZE, SIZE, 3)
 
     with ThreadPoolExecutor() as threads:

@@ -64,14 +64,14 @@ class Sface:
         return time.perf_counter() - start
 
     @torch.no_grad()
-    def __call__(self, pictures):
-        x = ((pictures - self.middle) * self.scale).to(self.type, memory_format=self.format)
+    def __call__(self, images):
+        x = ((images - self.middle) * self.scale).to(self.type, memory_format=self.format)
         last = None
         for node, weight, bias in self.layers:
             if node.op_type == "Conv":
-                said = {a.name: list(a.ints) or a.i for a in node.attribute}
+                attributes = {a.name: list(a.ints) or a.i for a in node.attribute}
                 weight = weight.contiguous(memory_format=self.format)
-                x = F.conv2d(x, weight, bias, said["strides"], said["pads"][:2], groups=said["group"])
+                x = F.conv2d(x, weight, bias, attributes["strides"], attributes["pads"][:2], groups=attributes["group"])
             elif node.op_type == "PRelu":
                 x = F.prelu(x, weight)
             elif node.op_type == "BatchNormalization":
@@ -80,10 +80,10 @@ class Sface:
                 x = F.linear(x.flatten(1), weight, bias)
         return x.float(), last.float()
 
-    def embed(self, pictures) -> np.ndarray:
+    def embed(self, images) -> np.ndarray:
         """Images `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
         device = self.layers[0][1].device
-        parts = np.array_split(np.asarray(pictures), max(1, len(pictures) // 256))
+        parts = np.array_split(np.asarray(images), max(1, len(images) // 256))
         shown = (torch.from_numpy(np.array(part)).to(device) for part in parts)
         return np.concatenate([self(p.permute(0, 3, 1, 2).float())[0].cpu().numpy() for p in shown])
 

@@ -49,11 +49,11 @@ class Onnx:
         self.model = core.compile_model(model, "CPU", settings)
         self.batch, self.imagenet = batch, imagenet
 
-    def embed(self, pictures) -> np.ndarray:
+    def embed(self, images) -> np.ndarray:
         """Images `[B, 112, 112, 3]` u8 RGB to raw embeddings `[B, 128]`."""
         rows = []
-        for start in range(0, len(pictures), self.batch):
-            x = np.asarray(pictures[start : start + self.batch], np.float32)
+        for start in range(0, len(images), self.batch):
+            x = np.asarray(images[start : start + self.batch], np.float32)
             if self.imagenet:
                 x = (x / 255 - IMAGENET_MEAN) / IMAGENET_STD
             count = len(x)

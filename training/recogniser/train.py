@@ -25,7 +25,7 @@ from space import Space
 from teacher import Onnx
 from validation import autocast, to_input
 
-COLUMNS = ["step", "pictures", "seconds", "lr", *NAMES, *validation.COLUMNS]
+COLUMNS = ["step", "images", "seconds", "lr", *NAMES, *validation.COLUMNS]
 
 
 def arguments():
@@ -59,8 +59,8 @@ def arguments():
 @torch.no_grad()
 def first_scale(verdict, net, judged, device, count=256):
     """Gains and offsets that bring the scores nearest to utility."""
-    pictures = torch.from_numpy(np.array(judged.pictures[:count]))
-    last_input = net.eval().trunk(to_input(pictures, device))
+    images = torch.from_numpy(np.array(judged.images[:count]))
+    last_input = net.eval().trunk(to_input(images, device))
     per_patch, added = net.received(last_input)
     published, utility = per_patch.mean(1).cpu(), judged.utility[:count]
     for which, score in enumerate(((published + added.cpu()).numpy(), published.numpy())):
@@ -76,7 +76,7 @@ def measure_batch_norms(net, judged, device, count=256):
     """Gives each batch norm of a warm start the statistics of the current images and
     changes its weight and bias so that the network's outputs stay the same: a file may
     contain an identity batch norm, which training would otherwise undo."""
-    last_input = net.eval().trunk(to_input(torch.from_numpy(np.array(judged.pictures[:count])), device))
+    last_input = net.eval().trunk(to_input(torch.from_numpy(np.array(judged.images[:count])), device))
     x = net.norm(net.blocks[-1](last_input)).flatten(1)
     for layer in net.feature:
         if isinstance(layer, torch.nn.BatchNorm1d):
@@ -127,14 +127,14 @@ def main():
     if args.warm_start:
         export.read(net, args.warm_start)
     descent = optimizers(net, verdict, args.lr)
-    state, step, pictures, seconds = args.work / f"{args.output.stem}.state", 0, 0, 0.0
+    state, step, images, seconds = args.work / f"{args.output.stem}.state", 0, 0, 0.0
     if state.exists():
         saved = torch.load(state, map_location=device)
         net.load_state_dict(saved["net"])
         verdict.load_state_dict(saved["verdict"])
         for optimizer, held_state in zip(descent, saved["optimizers"]):
             optimizer.load_state_dict(held_state)
-        step, pictures, seconds = saved["step"], saved["pictures"], saved["seconds"]
+        step, images, seconds = saved["step"], saved["images"], saved["seconds"]
     else:
         if args.warm_start:
             measure_batch_norms(net, train_pool, device)
@@ -156,11 +156,11 @@ def main():
         means = sums / counted if counted else np.full(len(NAMES), np.nan)
         values = [*means, *validation.validate(net, held, held_faces, targets, held_targets, device)]
         elapsed = seconds + time.monotonic() - began
-        writer.writerow([step, pictures, round(elapsed), f"{rate:.2e}", *(f"{v:.4f}" for v in values)])
+        writer.writerow([step, images, round(elapsed), f"{rate:.2e}", *(f"{v:.4f}" for v in values)])
         log.flush()
         torch.save({"net": net.state_dict(), "verdict": verdict.state_dict(),
                     "optimizers": [optimizer.state_dict() for optimizer in descent],
-                    "step": step, "pictures": pictures, "seconds": elapsed},
+                    "step": step, "images": images, "seconds": elapsed},
                    state.with_suffix(".part"))
         state.with_suffix(".part").rename(state)
 
@@ -174,12 +174,12 @@ def main():
             done = step / args.steps
         rate = set_rates(descent, args.lr, done, args.decay)
         batch = {name: value.to(device) for name, value in batch.items()}
-        batch["pictures"] = to_input(batch["pictures"], device)
+        batch["images"] = to_input(batch["images"], device)
         loss, values = losses(net, verdict, batch, autocast(device))
         loss.backward()
         take_step(descent, net)
         sums += values.cpu().numpy()
-        counted, step, pictures = counted + 1, step + 1, pictures + len(batch["targets"])
+        counted, step, images = counted + 1, step + 1, images + len(batch["targets"])
         ended = step == args.steps or done >= 1
         if step % args.every == 0 or ended:
             record(rate)

@@ -29,7 +29,7 @@ from sface import Sface
 from space import Space
 from validation import autocast
 
-COLUMNS = ["step", "pictures", "seconds", "lr", *NAMES, *validation.COLUMNS]
+COLUMNS = ["step", "images", "seconds", "lr", *NAMES, *validation.COLUMNS]
 MISALIGNED, UNTOUCHED = 0.25, 0.1
 
 
@@ -65,8 +65,8 @@ class Shown:
     """Makes batches from the training faces, all on the device."""
 
     def __init__(self, faces, rows, teacher, space, device, args):
-        pictures = torch.from_numpy(np.ascontiguousarray(faces[rows]))
-        self.faces = pictures.permute(0, 3, 1, 2).contiguous().to(device)
+        images = torch.from_numpy(np.ascontiguousarray(faces[rows]))
+        self.faces = images.permute(0, 3, 1, 2).contiguous().to(device)
         self.teacher, self.args = teacher, args
         self.mean = torch.from_numpy(space.mean).float().to(device)
         self.matrix = torch.from_numpy(space.matrix).float().to(device)
@@ -100,21 +100,21 @@ class Shown:
         kinds = source.split([turned, judged - turned - left, left])
         wrong = augment.misaligned(kinds[0], augment.uniform(kinds[0]))
         damaged, hidden = augment.damaged(kinds[1], augment.uniform(kinds[1]))
-        pictures = torch.cat([wrong, damaged, kinds[2]])
-        none = torch.zeros_like(pictures[:, 0])
+        images = torch.cat([wrong, damaged, kinds[2]])
+        none = torch.zeros_like(images[:, 0])
         masks = torch.cat([none[:turned], hidden, none[:left]])
         # Shifted before the teacher embeds it, so that utility is that of the image shown.
-        small = augment.jitter(pictures, 0.4)
+        small = augment.jitter(images, 0.4)
         # The border mode depends on the position in the batch.
-        order = torch.randperm(judged, device=pictures.device)
-        pictures, masks = pictures[order], masks[order]
-        moved = augment.moved(torch.cat([pictures, masks[:, None] * 255], 1), small)
-        pictures, masks = moved[:, :3], moved[:, 3] / 255
-        utility = (normalised(self.teacher(pictures)[0] - self.mean)
+        order = torch.randperm(judged, device=images.device)
+        images, masks = images[order], masks[order]
+        moved = augment.moved(torch.cat([images, masks[:, None] * 255], 1), small)
+        images, masks = moved[:, :3], moved[:, 3] / 255
+        utility = (normalised(self.teacher(images)[0] - self.mean)
                    * normalised(centred[-judged:][order])).sum(1)
         side = math.isqrt(seen.shape[1])
         return {
-            "pictures": torch.cat([shown, pictures]).round() / 127.5 - 1,
+            "images": torch.cat([shown, images]).round() / 127.5 - 1,
             "targets": torch.cat([target, target[-judged:][order]]),
             "strangers": target,
             "hints": seen.transpose(1, 2).reshape(fresh, -1, side, side),
@@ -124,15 +124,15 @@ class Shown:
         }
 
 
-def compiled(net, verdict, shown, device, said):
+def compiled(net, verdict, shown, device, log_line):
     """The network, compiled if possible; a failed compilation must not end the run."""
     try:
         faster = torch.compile(net, dynamic=False)
         loss, _ = losses(faster, verdict, shown.batch(), autocast(device))
         loss.backward()
-        said("compiled")
+        log_line("compiled")
     except Exception as error:
-        said(f"not compiled: {error}")
+        log_line(f"not compiled: {error}")
         faster = net
     net.zero_grad(set_to_none=True)
     verdict.zero_grad(set_to_none=True)
@@ -142,7 +142,7 @@ def compiled(net, verdict, shown, device, said):
 def main():
     args = arguments()
     began = time.monotonic()
-    said = lambda text: print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
+    log_line = lambda text: print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
     torch.manual_seed(args.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -150,7 +150,7 @@ def main():
 
     faces = unpacked(args.faces) if args.faces.is_dir() else decoded(args.faces, args.work)[0]
     faces = faces[: args.limit_faces]
-    said(f"{len(faces)} faces")
+    log_line(f"{len(faces)} faces")
     teacher = Sface(args.teacher, device)
     # Mosaics have other pixels than the tar, so their caches are separate.
     tag = f"{args.faces.stem}-{'all' if args.limit_faces is None else args.limit_faces}"
@@ -164,7 +164,7 @@ def main():
     # From here on shapes are constant.
     torch.backends.cudnn.benchmark = True
     shown = Shown(faces, rows, teacher, space, device, args)
-    said("teacher's verdicts")
+    log_line("teacher's verdicts")
 
     net = Recogniser(SIZES[args.size]).to(device)
     verdict = Verdict(net.shape.dim).to(device)
@@ -173,7 +173,7 @@ def main():
         verdict.offset.fill_(float(held.utility.mean()))
     descent = optimizers(net, verdict, args.lr)
     net.train()
-    learning = compiled(net, verdict, shown, device, said) if args.compile else net
+    learning = compiled(net, verdict, shown, device, log_line) if args.compile else net
     log = args.log.open("w", newline="")
     writer = csv.writer(log)
     writer.writerow(COLUMNS)
@@ -185,11 +185,11 @@ def main():
     def record():
         means = (sums / max(since, 1)).cpu().numpy()
         values = [*means, *validation.validate(net, held, held_faces, targets, held_targets, device)]
-        pictures = step * (args.fresh + args.judged)
-        row = [step, pictures, round(time.monotonic() - start), f"{rate:.2e}", *(f"{v:.4f}" for v in values)]
+        images = step * (args.fresh + args.judged)
+        row = [step, images, round(time.monotonic() - start), f"{rate:.2e}", *(f"{v:.4f}" for v in values)]
         writer.writerow(row)
         log.flush()
-        said(" ".join(map(str, row)))
+        log_line(" ".join(map(str, row)))
         export.write(net.eval(), args.output)
         net.train()
 
@@ -207,7 +207,7 @@ def main():
             # Do not run ahead of the device, whose time counts.
             torch.cuda.synchronize()
         if step in (1, 10, 50, 200):
-            said(f"step {step}, loss {loss.item():.3f}")
+            log_line(f"step {step}, loss {loss.item():.3f}")
         if done >= 1:
             break
         if time.monotonic() - reported > args.every:

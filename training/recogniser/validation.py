@@ -9,9 +9,9 @@ from losses import map_gaps, to_patches
 COLUMNS = ["agreement", "spearman", "spearman_published", "map_gap", "clean", "first"]
 
 
-def to_input(pictures, device):
+def to_input(images, device):
     """u8 `[B, 112, 112, 3]` to -1..1 `[B, 3, 112, 112]`."""
-    return (pictures.to(device).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+    return (images.to(device).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
 
 
 def spearman(a, b):
@@ -49,9 +49,9 @@ def judged(net, held, targets, device):
     receive less attention, which does not depend on the scale of the score."""
     cosines, scores, published, gaps = [], [], [], []
     for part in parts(len(held.face)):
-        pictures = torch.from_numpy(np.array(held.pictures[part]))
+        images = torch.from_numpy(np.array(held.images[part]))
         with autocast(device):
-            embedding, per_patch, added, _ = net(to_input(pictures, device))
+            embedding, per_patch, added, _ = net(to_input(images, device))
         target = torch.from_numpy(targets[held.face[part]]).to(device)
         cosines.append(F.cosine_similarity(embedding, target).cpu())
         published.append(per_patch.mean(1).cpu())

@@ -18,6 +18,8 @@ const STATUS: u8 = 130;
 
 /// Whether the command ends by itself when it is asked to.
 static ENDS_EARLY: AtomicBool = AtomicBool::new(false);
+/// Whether the command has its own way to handle signals.
+static HANDLED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 /// Whether it was asked to.
 static ASKED: AtomicBool = AtomicBool::new(false);
 /// Files that are being written, under names of their own.
@@ -32,6 +34,9 @@ pub(crate) fn handle() {
 }
 
 fn on_interrupt() {
+    if HANDLED_ELSEWHERE.load(Ordering::SeqCst) {
+        return;
+    }
     let first = !ASKED.swap(true, Ordering::SeqCst);
     if first && ENDS_EARLY.load(Ordering::SeqCst) {
         log::info("interrupted: finishing the images at work; once more to end at once");
@@ -45,6 +50,13 @@ fn on_interrupt() {
 
 fn lock(paths: &Mutex<Vec<PathBuf>>) -> MutexGuard<'_, Vec<PathBuf>> {
     paths.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on the command handles signals itself, as a service does, which has to end its
+/// connections.
+#[cfg(feature = "serve")]
+pub(crate) fn leave_signals_to_the_command() {
+    HANDLED_ELSEWHERE.store(true, Ordering::SeqCst);
 }
 
 /// Whether Ctrl-C was pressed.

@@ -61,10 +61,14 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
     match command {
         Command::Score(args) => commands::score::run(args, run),
         Command::Best(args) => commands::best::run(args, run),
+        Command::Gate(args) => commands::gate::run(args, run),
+        Command::Measure(args) => commands::measure::run(args, run),
         Command::Map(args) => commands::map::run(args, run),
         Command::Detect(args) => commands::detect::run(args, run),
         Command::Crop(args) => commands::crop::run(args, run),
         Command::Embed(args) => commands::embed::run(args, run),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(args, run),
         Command::Edc(args) => commands::edc::run(args),
         Command::Verify(args) => commands::verify::run(args),
         Command::Advise(args) => commands::advise::run(args),

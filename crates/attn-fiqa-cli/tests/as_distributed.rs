@@ -1,10 +1,10 @@
-//! Benchmarks whose images are pictures and not aligned crops, from their folder to scores.
+//! Benchmarks whose images are photos and not aligned crops, from their folder to scores.
 
 mod support;
 
 use support::{Table, Workplace, face_bytes};
 
-/// A picture of 250×220 pixels with an example face on it.
+/// An image of 250×220 pixels with an example face on it.
 fn picture(face: &str, shift: u32) -> Vec<u8> {
     let face = image::load_from_memory(&face_bytes(face)).expect("a face").to_rgb8();
     let mut canvas = image::RgbImage::from_pixel(250, 220, image::Rgb([110, 120, 130]));
@@ -18,8 +18,8 @@ fn encoded(picture: &image::RgbImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A CFP of three persons with two frontal and one profile picture each; in the last one
-/// there is no face.
+/// A CFP set of three persons with two frontal images and one profile image each; the last one
+/// contains no face.
 fn cfp() -> Workplace {
     let here = Workplace::new();
     let faces = ["astronaut.png", "blur-1.png", "turn-1.png", "noise-1.png", "jpeg-1.jpg"];
@@ -67,7 +67,7 @@ fn a_study_finds_and_aligns_the_faces_itself() {
     assert!(ran.stderr.contains("cfp, attn: 1 of 6 images have no score"), "{}", ran.stderr);
     assert!(ran.stderr.contains("10 comparisons are left out"), "{}", ran.stderr);
 
-    // The same scores as of the pictures themselves, and none for that without a face.
+    // The same scores as for the images themselves, and none for the one without a face.
     let scores = Table::parse(&here.read_text("study.run/scores/1-cfp.csv"));
     for (path, score) in scores.column("path").iter().zip(scores.column("attn")) {
         let path = format!("cfp/{path}");
@@ -84,7 +84,7 @@ fn a_study_finds_and_aligns_the_faces_itself() {
     let page = here.read_text("study.run/report.html");
     assert!(page.contains("no face was found in 1 of 6 images"), "no word of it in the page");
 
-    // From what was kept, to the byte.
+    // From the cached results, byte for byte.
     let results = here.read("study.run/results.json");
     here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(1);
     assert_eq!(here.read("study.run/results.json"), results);
@@ -112,18 +112,18 @@ fn crops_of_a_benchmark_are_a_benchmark() {
         [scores.column("attn").join(" "), scores.column("laplacian").join(" ")]
     });
     assert_eq!(found, cropped);
-    // Nothing is written over.
+    // Nothing is overwritten.
     here.run(&crop).refused_with("is there already");
 }
 
 #[test]
-fn pictures_that_are_no_crops_are_refused_by_the_key_that_helps() {
+fn images_other_than_crops_are_refused_with_the_key_that_helps() {
     let here = cfp();
     let without = STUDY.replace("align = true\n", "");
     here.write("study.toml", &without);
     here.run(&["benchmark", "study.toml"]).refused_with(
-        "dataset 'cfp': the image 'Data/Images/001/frontal/01.png' has 250×220 pixels and is no \
-         aligned crop of 112×112; set align = true in its [[dataset]]",
+        "dataset 'cfp': the image 'Data/Images/001/frontal/01.png' has 250×220 pixels and is not \
+         an aligned crop of 112×112; set align = true in its [[dataset]]",
     );
     assert!(!here.path("study.run").exists(), "work was begun");
     here.write("study.toml", STUDY.replace("align = true", "align = true\nresize = true"));

@@ -1,4 +1,4 @@
-//! `attn-fiqa benchmark` and `report` as processes, on made-up sets.
+//! `attn-fiqa benchmark` and `report` as processes, on synthetic sets.
 
 mod support;
 
@@ -14,7 +14,7 @@ fn npy(rows: &[[f32; 3]]) -> Vec<u8> {
     npy::to_bytes(&[rows.len(), 3], rows.as_flattened())
 }
 
-/// A PNG of a flat colour with one bright line: each is another file.
+/// A PNG of a flat colour with one bright line, different for each number.
 fn picture(number: u8) -> Vec<u8> {
     let mut rgb = image::RgbImage::from_pixel(112, 112, image::Rgb([number, 90, 200]));
     for x in 0..112 {
@@ -25,8 +25,8 @@ fn picture(number: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Four persons of two images each; person 3's second image is recognised badly
-/// and has the lowest of the ready-made scores.
+/// Four persons with two images each; person 3's second image is recognised badly and has the
+/// lowest of the precomputed scores.
 fn eight_faces() -> Workplace {
     let here = Workplace::new();
     let faces =
@@ -106,9 +106,9 @@ fn one_command_gives_every_number_and_figure() {
         table.column("method"),
         ["attn", "<script>alert(1)</script>", "random", "theoretical-best"]
     );
-    // One of four mated comparisons fails, so that the FNMR is 0.25. The ready-made
-    // scores put its image last, and of that image's seven comparisons it comes last
-    // in the list: it leaves with 7 of 28, at 0.25, and the FNMR is 0 from there on.
+    // One of four mated comparisons fails, so that the FNMR is 0.25. The precomputed scores rank
+    // its image last, and of that image's seven comparisons it comes last in the list: it is
+    // discarded with 7 of 28, at 0.25, and the FNMR is 0 from there on.
     let pauc = table.numbers("set");
     support::assert_near(pauc[1], 0.25 * (0.20 + 0.05 / 2.0) * 1000.0, 1e-3);
     assert!(pauc[3] <= pauc[1] + 1e-6 && pauc[1] < pauc[2], "{pauc:?}");
@@ -116,7 +116,7 @@ fn one_command_gives_every_number_and_figure() {
 
     support::assert_near(table.numbers("relative")[1], pauc[1] / pauc[2], 1e-3);
 
-    // The difference from the first method and from the best, in every form.
+    // The difference from the first method and from the best, in every output format.
     let differences = Table::parse(&here.read_text("study.run/tables/differences.csv"));
     assert_eq!(differences.column("against"), ["first", "best"]);
     let difference = differences.numbers("difference")[0];
@@ -145,7 +145,7 @@ fn one_command_gives_every_number_and_figure() {
     assert_eq!(scores.heading, ["path", "attn", "<script>alert(1)</script>"]);
     assert_eq!(scores.rows.len(), 8);
 
-    // The same again, from what was kept, to the byte.
+    // The same again, from the cached results, byte for byte.
     let results = here.read("study.run/results.json");
     let again = here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(0);
     assert_eq!((again.stdout(), again.stderr.as_str()), (ran.stdout(), ""));
@@ -160,7 +160,7 @@ fn one_command_gives_every_number_and_figure() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert_eq!(page.matches("Difference of pAUC-EDC").count(), 4, "two tables, named twice each");
-    // The worst and the best two of each method, with maps where there are any.
+    // The worst two and the best two of each method, with maps where available.
     assert_eq!(page.matches("alt=\"Face of").count(), 8);
     assert_eq!(page.matches("alt=\"Attention over").count(), 4);
     let tex = here.read_text("study.run/tables/pauc-crfiqa-1e-1.tex");
@@ -199,7 +199,7 @@ fn onnx_networks_and_sharpness_are_measured_too() {
     refused("onnx:quality.onnx", "onnx:faces.onnx", "gives one number for a face");
     refused("preprocess = \"arcface\"", "", "does not say how it wants its pixels");
     refused("preprocess = \"arcface\"", "heads = 4", "preset and heads belong to checkpoints");
-    refused("preprocess = \"arcface\"", "preprocess = \"arc\"", "no input specification");
+    refused("preprocess = \"arcface\"", "preprocess = \"arc\"", "not an input specification");
     refused(
         "name = \"laplacian\"",
         "name = \"detector-score\"",
@@ -237,7 +237,7 @@ fn a_study_takes_models_by_name() {
 }
 
 #[test]
-fn a_killed_run_goes_on_where_it_was() {
+fn a_killed_run_resumes() {
     let here = Workplace::new();
     let mut pairs = String::new();
     for number in 0..96 {
@@ -280,12 +280,12 @@ fn a_killed_run_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_change_computes_what_it_changes_and_nothing_goes_to_the_systems_folder() {
+fn a_change_recomputes_what_it_affects_and_writes_nothing_to_the_systems_temporary_folder() {
     let here = eight_faces();
     let run = |study: &str| {
         here.write("study.toml", study);
         let mut command = here.command(&["benchmark", "study.toml", "--quiet"]);
-        // A folder for temporary files that is not there cannot be used.
+        // A missing folder for temporary files cannot be used.
         let nowhere = here.path("nowhere");
         for name in ["TMPDIR", "TMP", "TEMP"] {
             command.env(name, &nowhere);
@@ -296,7 +296,7 @@ fn a_change_computes_what_it_changes_and_nothing_goes_to_the_systems_folder() {
         let of = |ending: &str| files.iter().filter(|file| file.ends_with(ending)).count();
         [of(".rows"), of(".json")]
     };
-    // Scores of one method; curves of two, and the two ends.
+    // Scores of one method; curves of two methods and the two baselines.
     assert_eq!(run(STUDY), [1, 3]);
     assert_eq!(run(&STUDY.replace("faces = 2", "faces = 1")), [1, 3]);
     let renamed = STUDY.replace("<script>alert(1)</script>", "theirs").replace("made-up", "ours");
@@ -308,7 +308,7 @@ fn a_change_computes_what_it_changes_and_nothing_goes_to_the_systems_folder() {
 }
 
 #[test]
-fn a_bad_image_is_a_failure_and_not_the_end() {
+fn a_bad_image_is_a_failure_and_does_not_end_the_run() {
     let here = eight_faces();
     here.write("set/p2_0.png", "no picture");
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(1);
@@ -321,7 +321,7 @@ fn a_bad_image_is_a_failure_and_not_the_end() {
 }
 
 #[test]
-fn what_is_wrong_is_told_before_any_work() {
+fn errors_are_reported_before_any_work() {
     let wrong = |file: &str, content: &str, said: &[&str]| {
         let here = eight_faces();
         here.write(file, content);
@@ -423,12 +423,12 @@ fn one_table_gives_a_method_for_each_of_its_columns() {
 #[test]
 fn areas_of_several_sets_are_averaged_relative_to_random() {
     let here = eight_faces();
-    // In the other set the recogniser makes no error of which something could be discarded:
-    // it says nothing, and must not blur what the first says.
+    // In the other set the recogniser makes no error that could be discarded: it carries no
+    // information, and must not dilute the first set's result.
     let pairs = here.read_text("set/pair_list.txt");
     let easy: Vec<&str> = pairs.lines().filter(|line| !line.contains("p3_1")).collect();
     here.write("easy.txt", easy.join("\n"));
-    // With few comparisons only a threshold that stays is defined at every discard.
+    // With few comparisons, only a fixed threshold is defined at every discard fraction.
     let study = STUDY
         .replace("[settings]", "[settings]\nprotocols = [\"iso\"]")
         .replace(

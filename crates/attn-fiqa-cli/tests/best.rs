@@ -1,4 +1,4 @@
-//! `best`: who is chosen of each folder, track, person and film.
+//! `best`: which faces are selected from each folder, track, person and video.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -55,7 +55,7 @@ fn the_best_of_each_folder_are_those_of_the_highest_scores() {
     assert_eq!(table.column("of"), ["3", "3", "3", "2", "2"]);
     assert_eq!(table.column("why")[0], "best score of 3");
 
-    // One each unless more are asked for.
+    // One each unless more are requested.
     let one = here.run(&["best", "a", "b"]).ended_with(0);
     let firsts = [expected[0].2.as_str(), expected[3].2.as_str()];
     assert_eq!(one.table().column("path"), firsts);
@@ -97,7 +97,7 @@ fn tracks_and_persons_make_groups() {
     assert_eq!(groups, expected);
     assert!(ran.said().contains("note: 2 × left out, being in no track"), "{}", ran.stderr);
 
-    // Every cosine is at least −1, and none is above 1.
+    // Every cosine is at least −1, and none exceeds 1.
     let persons = |cosine: &str| {
         let args = ["--group-by", "identity", "--same-identity", cosine];
         let ran = best(&args).ended_with(0);
@@ -179,14 +179,14 @@ fn frames_of_an_animation_are_faces_and_those_without_are_no_failure() {
     assert!(ran.table().column("why")[0].contains("pixels between the eyes"));
 }
 
-/// A face with much around it, small enough to be found quickly.
+/// A face with large margins, in an image small enough for fast detection.
 fn photo() -> DynamicImage {
     let mut photo = image::RgbImage::from_pixel(240, 240, image::Rgb([90; 3]));
     image::imageops::overlay(&mut photo, &picture("astronaut.png").to_rgb8(), 64, 64);
     DynamicImage::ImageRgb8(photo)
 }
 
-/// Puts a program called `ffmpeg` into `bin` and runs `best` with that alone on its path.
+/// Installs a program `ffmpeg` in `bin` and runs `best` with only that folder on its path.
 #[cfg(unix)]
 fn with_ffmpeg(here: &Workplace, script: Option<&str>, args: &[&str]) -> Ran {
     use std::os::unix::fs::PermissionsExt;
@@ -211,7 +211,7 @@ fn videos_are_read_from_ffmpeg() {
         picture(face).to_rgb8().write_to(to, image::ImageFormat::Bmp).unwrap();
         here.write(name, bmp);
     }
-    // It writes down how it was called and sends two frames.
+    // It records its arguments and sends two frames.
     let script = "echo \"$@\" > called; while read -r line; do :; done; /bin/cat 0.bmp 1.bmp";
     let args = ["clip.mp4", "--top", "2", "--same-picture", "2", "--every", "5"];
     let ran = with_ffmpeg(&here, Some(script), &args).ended_with(0);
@@ -228,21 +228,21 @@ fn videos_are_read_from_ffmpeg() {
 
 #[cfg(unix)]
 #[test]
-fn what_ffmpeg_cannot_read_is_a_failure_with_its_words() {
+fn a_video_that_ffmpeg_cannot_read_is_a_failure_with_its_message() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     here.write("clip.mkv", "a film");
     let said = |script: Option<&str>| {
         let ran = with_ffmpeg(&here, script, &["clip.mkv", "blur-1.png"]).ended_with(1);
-        // The run goes on.
+        // The run continues.
         assert_eq!(ran.table().column("path"), ["blur-1.png"]);
         ran.stderr
     };
     let missing = said(None);
     assert!(missing.contains("apt-get install ffmpeg"), "{missing}");
     let bad = said(Some("echo 'moov atom not found' >&2; exit 1"));
-    assert!(bad.contains("exit status: 1; it said: moov atom not found"), "{bad}");
+    assert!(bad.contains("exit status: 1; it printed: moov atom not found"), "{bad}");
     assert!(said(Some("exit 0")).contains("it found no frame"));
-    assert!(said(Some("echo hello from elsewhere")).contains("no image in BMP format"));
+    assert!(said(Some("echo hello from elsewhere")).contains("not a 24-bit BMP image"));
     // A frame of 65535×65535 pixels.
     let huge = r"printf 'BM________\066\000\000\000\050\000\000\000\377\377\000\000\377\377\000\000\001\000\030\000\000\000\000\000____________________'";
     assert!(said(Some(huge)).contains("the limit is"));

@@ -1,10 +1,10 @@
-//! `attn-fiqa calibrate` as a process, and the qualities that come of it.
+//! `attn-fiqa calibrate` as a process, and the resulting qualities.
 
 mod support;
 
 use support::{Workplace, examples};
 
-/// The example faces as a set of their own: enough to run on, too few to learn from.
+/// Calibrates on the example faces: enough to run, too few for a meaningful fit.
 fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
     let faces = examples().join("faces");
     let faces = faces.to_str().expect("a path in UTF-8");
@@ -16,7 +16,7 @@ fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
 }
 
 #[test]
-fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
+fn a_calibrated_model_gives_qualities_that_increase_with_its_score() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
     let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
     let table = ran.table();
@@ -28,7 +28,7 @@ fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
     assert_eq!(table.column("kind")[0], "clean");
     assert_eq!(table.column("kind").last(), Some(&"all"));
     assert!(ran.stderr.contains("held-out faces (14 images)"), "{}", ran.stderr);
-    // 36 faces have 630 comparisons, of which none in a thousand can be counted.
+    // 36 faces have 630 comparisons, too few to measure one in a thousand.
     let said = "fitted to the cosine with the clean face: 630 comparisons";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
     assert!(ran.stderr.contains("quality is the rank"), "{}", ran.stderr);
@@ -49,7 +49,7 @@ fn a_calibrated_model_gives_qualities_that_rise_with_its_score() {
     assert!(rows.is_sorted_by(|a, b| a.1 <= b.1), "{rows:?}");
     assert!(rows.iter().all(|row| (0.0..=100.0).contains(&row.1)), "{rows:?}");
     assert_eq!(scored.column("quality")[3], "-1");
-    // A map belongs to one method.
+    // A quality map belongs to one method.
     let args = [&args[..], &["--method", "attn-max", "astronaut.png"]].concat();
     assert_eq!(here.run(&args).ended_with(0).table().column("quality"), [""]);
 
@@ -65,7 +65,7 @@ fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
     let more = ["--kinds", "blur", "--limit", "20"];
     let first = calibrated(&here, "a.safetensors", &more).ended_with(0);
     if !first.stderr.contains("the fitted key bias helps and is stored") {
-        // Nothing to keep then, and that is said.
+        // There is nothing to keep, which is reported.
         calibrated(&here, "b.safetensors", &["-m", "a.safetensors", "--keep-key-bias"])
             .refused_with("has no key bias to keep");
         return;
@@ -102,7 +102,7 @@ fn the_same_seed_gives_the_same_file() {
 }
 
 #[test]
-fn another_recogniser_can_decide_utility() {
+fn another_recogniser_can_define_utility() {
     let model = attn_fiqa_testing::shared("data/models/sface-2021dec.onnx");
     let Some(model) = model else { return };
     let here = Workplace::new();
@@ -116,10 +116,10 @@ fn another_recogniser_can_decide_utility() {
     assert!(named, "{}", inspected.stdout());
 }
 
-/// With enough faces and a recogniser whose norm means something, the score is fitted to
-/// matches, and its qualities say how often a face is matched.
+/// With enough faces and a recogniser with an informative norm, the score is fitted to matches, and
+/// its qualities predict how often a face is matched.
 #[test]
-fn qualities_say_how_often_a_face_is_known_again() {
+fn qualities_predict_how_often_a_face_is_matched() {
     let (faces, recogniser) = (
         attn_fiqa_testing::shared("data/fairface-aligned-112.tar"),
         attn_fiqa_testing::shared("data/models/sface-2021dec.onnx"),
@@ -153,7 +153,7 @@ fn qualities_say_how_often_a_face_is_known_again() {
 }
 
 #[test]
-fn a_target_that_cannot_be_had_is_refused() {
+fn an_unreachable_target_is_refused() {
     let here = Workplace::new();
     let more = ["--kinds", "blur", "--target", "recognition"];
     calibrated(&here, "c.safetensors", &more).refused_with("--target cosine");
@@ -164,7 +164,7 @@ fn a_target_that_cannot_be_had_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_calibrated_is_refused() {
+fn models_that_cannot_be_calibrated_are_refused() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     calibrated(&here, "c.bin", &[]).refused_with("does not end in .safetensors");
     let args = ["calibrate", "--faces", ".", "-o", "c.safetensors"];

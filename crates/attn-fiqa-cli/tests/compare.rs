@@ -7,8 +7,8 @@ use support::Workplace;
 const PAUC_HEADING: &str = "method,protocol,target,fmr_realised,fnmr_start,pauc_x1000,pauc_low,\
                             pauc_high,above_ideal_x1000,range_low,range_high,auc_x1000,warnings";
 
-/// Two hundred pairs of four hundred images with scores, and two quality files: one
-/// that knows the errors and one that knows nothing.
+/// Two hundred pairs of four hundred images with scores, and two quality files: an informative and
+/// a random one.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     let [mut pairs, mut good, mut groups] = [const { String::new() }; 3];
@@ -18,7 +18,7 @@ fn workplace() -> Workplace {
         // Every tenth mated comparison fails.
         let score = match (mated, pair % 20) {
             (true, 0) => -0.5,
-            // Alike in every fold, so that the threshold of some serves all.
+            // The same in every fold, so that a threshold from some folds suits all.
             (true, _) => 0.7 + f64::from(pair % 20) / 1000.0,
             (false, _) => f64::from(pair) / 1000.0,
         };
@@ -44,7 +44,7 @@ fn workplace() -> Workplace {
 }
 
 #[test]
-fn verify_tells_accuracy_and_error_rates() {
+fn verify_reports_accuracy_and_error_rates() {
     let here = workplace();
     let ran = here.run(&["verify", "--pairs", "pairs.txt", "--fmr", "0.1,1e-3"]).ended_with(0);
     let table = ran.table();
@@ -65,7 +65,7 @@ fn verify_tells_accuracy_and_error_rates() {
 }
 
 #[test]
-fn edc_ranks_a_quality_that_knows_the_errors_before_one_that_does_not() {
+fn edc_ranks_an_informative_quality_above_a_random_one() {
     let here = workplace();
     let args = [
         "edc",
@@ -127,7 +127,7 @@ fn edc_ranks_a_quality_that_knows_the_errors_before_one_that_does_not() {
 }
 
 #[test]
-fn advise_says_what_rejection_buys() {
+fn advise_reports_the_gain_of_rejection() {
     let here = workplace();
     let args = [
         "advise",
@@ -201,7 +201,7 @@ fn bad_input_is_refused_with_file_and_line() {
 }
 
 #[test]
-fn exactly_one_thing_fixes_the_threshold() {
+fn exactly_one_target_fixes_the_threshold() {
     let here = workplace();
     let commands = [
         vec!["verify", "--pairs", "pairs.txt"],
@@ -243,14 +243,14 @@ fn nist_takes_a_starting_fnmr_and_areas_are_shown_above_the_ideal() {
         let good = table.rows.iter().filter(|row| row[0] == "good");
         good.map(|row| row[at].parse().expect("a number")).collect::<Vec<f64>>()
     };
-    // The quantile is -0.5, and what lies at a threshold is a match.
+    // The quantile is -0.5, and a comparison at the threshold is a match.
     assert_eq!(of_good(&table, "fnmr_start"), [0.0, 0.0]);
     assert_eq!(of_good(&table, "fmr_realised"), [1.0, 1.0]);
     let table = edc(&["--threshold", "0.101"]);
     assert_eq!(of_good(&table, "fnmr_start"), [0.1, 0.1]);
     assert_eq!(of_good(&table, "fmr_realised"), [0.5, 0.5]);
-    // The quality knows the ten errors. In iso they leave together, which makes a square
-    // of the ideal triangle of 0.1²/2; in nist there is a point halfway, with 5 of 95.
+    // The quality identifies the ten errors. In iso they are discarded together, which makes a
+    // square of the ideal triangle of 0.1²/2; in nist there is a point halfway, with 5 of 95.
     let above = of_good(&table, "above_ideal_x1000");
     let pauc = of_good(&table, "pauc_x1000");
     let expected = [50.0 * 0.05 + 1000.0 * 0.05 * 5.0 / 95.0 - 5.0, 5.0];
@@ -259,7 +259,7 @@ fn nist_takes_a_starting_fnmr_and_areas_are_shown_above_the_ideal() {
     }
 }
 
-/// The accuracies that were measured when the embeddings were made: 99.50 % and 99.2 %.
+/// The accuracies measured when the embeddings were computed: 99.50 % and 99.2 %.
 #[test]
 fn lfw_accuracies_are_those_known_of_the_recognisers() {
     let Some(data) = attn_fiqa_testing::shared("data") else { return };
@@ -291,9 +291,9 @@ fn lfw_accuracies_are_those_known_of_the_recognisers() {
 }
 
 #[test]
-fn bands_tell_the_errors_of_each() {
+fn bands_report_the_errors_of_each() {
     let here = workplace();
-    // The images of the mated comparisons that fail are unusable, one image failed.
+    // The images of the mated comparisons that fail are unusable; one image failed.
     let mut table = "path,status,score,quality,message\n".to_owned();
     for pair in 0..200 {
         let second = if pair % 2 == 0 { "A" } else { "B" };

@@ -1,5 +1,5 @@
-//! `crop`: aligned faces in a folder, and what its manifest says; and maps drawn
-//! back onto the photos that faces were found in.
+//! `crop`: aligned faces in a folder, and their manifest; and maps drawn back onto the photos in
+//! which faces were found.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -7,7 +7,7 @@ mod support;
 
 use std::fs;
 
-use support::{MISSING, Table, Workplace, wide_picture};
+use support::{MISSING, Table, Workplace, wide_image};
 
 fn png(side: u32, level: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -24,8 +24,8 @@ fn size(bytes: &[u8]) -> (u32, u32) {
 #[test]
 fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     let here = Workplace::new();
-    here.write("a/photo.png", wide_picture());
-    here.write("b/photo.png", wide_picture());
+    here.write("a/photo.png", wide_image());
+    here.write("b/photo.png", wide_image());
     here.write("grey.png", png(200, 90));
     let args =
         ["crop", "a/photo.png", "b/photo.png", "grey.png", "gone.png", "--largest", "-o", "out"];
@@ -53,7 +53,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     }
     assert_eq!(here.read("out/photo.png.face-0.png"), here.read("out/photo.png.face-0-2.png"));
 
-    // The crop is what `score` sees, and the manifest is a landmark file.
+    // The crop is what `score` uses, and the manifest is a landmark file.
     let score = |args: &[&str]| {
         let ran = here.run(&[&["score"], args].concat()).ended_with(0);
         ran.table().column("score")[0].to_owned()
@@ -62,7 +62,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(score(&["out/photo.png.face-0.png", "--aligned"]), by_detector);
     assert_eq!(score(&["a/photo.png", "--landmarks", "out/manifest.csv"]), by_detector);
 
-    // A second run does not begin where a first one was; nor does it replace its crops.
+    // A second run does not start in an existing folder, nor does it replace its crops.
     here.run(&args).refused_with("is there already");
     fs::remove_file(here.path("out/manifest.csv")).unwrap();
     here.write("out/photo.png.face-0.png", "mine");
@@ -74,8 +74,8 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
 #[test]
 fn size_format_and_landmarks_are_as_asked_for() {
     let here = Workplace::new();
-    here.write("photo.png", wide_picture());
-    // Two faces by somebody's landmarks, the second of which are none.
+    here.write("photo.png", wide_image());
+    // Two faces with external landmarks, the second of which are invalid.
     here.write(
         "points.txt",
         "photo.png 195 120 245 118 222 150 203 172 243 170 0.9\n\
@@ -94,9 +94,9 @@ fn size_format_and_landmarks_are_as_asked_for() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_any_work() {
+fn impossible_runs_are_refused_before_any_work() {
     let here = Workplace::new();
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     here.write("points.csv", "photo.png,1,2,3\n");
     let crop = |args: &[&str]| here.run(&[&["crop", "photo.png"], args].concat());
     crop(&["--output", "out", "--best"]).refused_with("unexpected argument '--best'");
@@ -115,13 +115,13 @@ fn what_cannot_work_is_refused_before_any_work() {
 #[test]
 fn maps_are_drawn_back_onto_photos() {
     let here = Workplace::with_faces(&["blur-1.png"]);
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     here.run(&["map", "photo.png", "blur-1.png", "--largest", "--output", "maps"]).ended_with(0);
     let manifest = Table::parse(&here.read_text("maps/manifest.csv"));
-    // A picture that is a crop itself has no photo.
+    // An image that is itself a crop has no photo.
     assert_eq!(manifest.column("photo"), ["photo.png.photo.png", ""]);
     let painted = image::load_from_memory(&here.read("maps/photo.png.photo.png")).unwrap();
-    let photo = image::load_from_memory(&wide_picture()).unwrap();
+    let photo = image::load_from_memory(&wide_image()).unwrap();
     let (painted, photo) = (painted.to_rgb8(), photo.to_rgb8());
     assert_eq!(painted.dimensions(), photo.dimensions());
     let changed: Vec<(u32, u32)> = photo
@@ -133,7 +133,7 @@ fn maps_are_drawn_back_onto_photos() {
     let number = |name: &str| face.numbers(name)[0];
     let (x, y) = (number("box_x"), number("box_y"));
     let (width, height) = (number("box_width"), number("box_height"));
-    // All around the box of the face and nowhere far from it.
+    // All around the face's box and nowhere far from it.
     assert!(changed.len() as f32 > 0.8 * width * height, "{} pixels", changed.len());
     for (column, row) in changed {
         let (column, row) = (column as f32, row as f32);

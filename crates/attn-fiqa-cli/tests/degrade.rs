@@ -11,7 +11,7 @@ fn pixels(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_picture_is_in_the_manifest_and_is_what_it_says() {
+fn every_image_is_in_the_manifest_with_its_true_description() {
     let here = Workplace::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
     let args = ["degrade", "astronaut.png", "jpeg-1.jpg", "--kinds", "noise,blur"];
     let ran = here.run(&[&args[..], &["--levels", "3", "--output", "out", "--seed", "5"]].concat());
@@ -40,12 +40,12 @@ fn every_picture_is_in_the_manifest_and_is_what_it_says() {
     let level = Level::new(0.5).expect("a level");
     let noisy = Degradation::Noise.apply(&crop, level, seed);
     assert_eq!(pixels(&here.read(&format!("out/{}", row[7]))), noisy.rgb());
-    // The same face under another name has noise of its own.
+    // The same face under another name gets different noise.
     assert_ne!(manifest.rows[0][6], manifest.rows[5][6]);
 }
 
 #[test]
-fn what_cannot_be_degraded_is_a_row() {
+fn images_that_cannot_be_degraded_are_rows() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     here.write("text.png", "no picture");
     here.face("astronaut.png", "again/astronaut.png");
@@ -71,7 +71,7 @@ fn wrong_arguments_are_refused() {
 }
 
 #[test]
-fn a_mixed_set_has_each_face_once_and_a_share_degraded() {
+fn a_mixed_set_has_each_face_once_and_a_fraction_degraded() {
     let here = Workplace::new();
     for number in 0..40 {
         here.face("astronaut.png", &format!("in/person/{number}.png"));

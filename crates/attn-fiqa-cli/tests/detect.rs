@@ -22,7 +22,7 @@ fn workplace() -> Workplace {
     here
 }
 
-/// A row of a truth file: the face moved to the right.
+/// A row of a ground truth file: the face shifted to the right.
 fn truth(path: &str, face: FakeFace, moved: f32) -> String {
     let [x, y, width, height] = face.bounds;
     let points = face.points.map(|[px, py]| format!("{},{py}", px + moved)).join(",");
@@ -98,8 +98,8 @@ fn drawings_show_where_the_faces_are() {
 #[test]
 fn evaluation_against_a_marked_file() {
     let here = workplace();
-    // In a.png both faces are there, one of them moved by 4 % of its eyes' distance;
-    // in b.png one face is elsewhere.
+    // In a.png both faces are found, one of them shifted by 4 % of the inter-eye distance; in b.png
+    // one face is elsewhere.
     let elsewhere = FakeFace::new(200.0, 200.0, 50.0, 1.0);
     let moved = 0.04 * 0.4 * 140.0;
     let file = [

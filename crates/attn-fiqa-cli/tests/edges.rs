@@ -1,4 +1,4 @@
-//! Where a run meets odd names, places and numbers.
+//! Unusual names, places and numbers.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -6,10 +6,10 @@ mod support;
 
 use std::process::Stdio;
 
-use support::{Table, Workplace, wide_picture};
+use support::{Table, Workplace, wide_image};
 
 #[test]
-fn a_reader_of_standard_error_that_leaves_ends_no_run() {
+fn closing_standard_error_does_not_end_the_run() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let mut command = here.command(&["score", "gone.png", "blur-1.png", "-o", "scores.csv"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -42,7 +42,7 @@ fn files_of_one_head_are_named_after_it() {
 
 #[test]
 #[cfg(unix)]
-fn behind_a_link_the_file_is_replaced_and_not_the_link() {
+fn the_target_of_a_link_is_replaced_and_not_the_link() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     here.write("real.csv", "old");
     std::os::unix::fs::symlink("real.csv", here.path("link.csv")).unwrap();
@@ -91,7 +91,7 @@ fn a_map_that_does_not_start_leaves_nothing() {
 }
 
 #[test]
-fn a_sheet_tells_of_values_outside_its_range() {
+fn a_sheet_reports_values_outside_its_range() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let ran =
         here.run(&["map", "blur-1.png", "--sheet", "s.png", "--range", "100,200"]).ended_with(0);
@@ -113,16 +113,16 @@ fn jsonl_keys_come_in_the_order_of_the_columns() {
 
 #[test]
 #[cfg(unix)]
-fn names_send_no_codes_to_the_terminal() {
+fn names_send_no_escape_codes_to_the_terminal() {
     let here = Workplace::new();
-    here.write("a\u{1b}[31m.png", wide_picture());
+    here.write("a\u{1b}[31m.png", wide_image());
     let ran = here.run(&["score", ".", "--aligned"]).ended_with(1);
     assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
 }
 
 #[test]
 #[cfg(unix)]
-fn txt_stays_one_line_an_image() {
+fn txt_stays_one_line_per_image() {
     let here = Workplace::new();
     here.face("blur-1.png", "a\nb.png");
     let ran = here.run(&["score", ".", "--format", "txt"]);
@@ -143,12 +143,12 @@ fn json_grids_have_the_score_of_the_manifest() {
     let score = Table::parse(&here.read_text("maps/manifest.csv")).column("score")[0].to_owned();
     let grid: serde_json::Value =
         serde_json::from_str(&here.read_text("maps/blur-1.png.grid.json")).unwrap();
-    // JSON's numbers have twice the digits.
+    // JSON has twice the digits.
     assert_eq!(grid["score"].as_f64().unwrap() as f32, score.parse::<f32>().unwrap());
 }
 
 #[test]
-fn a_missing_folder_of_the_output_tells_no_temporary_name() {
+fn a_missing_output_folder_is_reported_without_a_temporary_name() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let ran = here.run(&["score", "blur-1.png", "-o", "gone/x.csv"]).ended_with(2);
     assert!(!ran.stderr.contains(".attn-fiqa-"), "{}", ran.stderr);
@@ -196,10 +196,10 @@ fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
     here.run(&["score", "blur-1.png", "-o", "circle.csv"]).refused_with("circle of links");
 }
 
-/// What is put aside goes beside the output: the system's temporary folder may be small.
+/// Temporary files are written beside the output: the system's temporary folder may be small.
 #[test]
 #[cfg(unix)]
-fn nothing_is_put_aside_in_the_temporary_folder() {
+fn temporary_files_are_written_beside_the_output() {
     let here = Workplace::with_faces(&["blur-1.png", "astronaut.png"]);
     for args in [
         &["embed", ".", "--aligned", "-o", "all.npy"][..],
@@ -211,11 +211,11 @@ fn nothing_is_put_aside_in_the_temporary_folder() {
     assert!(here.path("all.npy").is_file() && !here.files("crops").is_empty());
 }
 
-/// A message is a cell of one line, whatever a decoder says of a stranger's file.
+/// A message is a single line, whatever a decoder says about an untrusted file.
 #[test]
-fn a_decoder_that_says_too_much_is_cut_short() {
+fn a_long_decoder_message_is_truncated() {
     let here = Workplace::with_faces(&["blur-1.png"]);
-    // A page of 65535 bits a sample, four samples, whose numbers the decoder repeats.
+    // A page of 65535 bits per sample and four samples, whose numbers the decoder repeats.
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();
     let samples = 65_535_u32;
     let data_at = 8 + 2 + 6 * 12 + 4;
@@ -235,7 +235,7 @@ fn a_decoder_that_says_too_much_is_cut_short() {
         tiff.extend(value.to_le_bytes());
     }
     tiff.extend([0; 4]);
-    // Of different sizes, which is what it complains of.
+    // Of different sizes, which the decoder complains about.
     tiff.extend((0..samples).flat_map(|i| (8 + (i % 2) as u16).to_le_bytes()));
     here.write("odd.tif", &tiff);
     let ran = here.run(&["score", "odd.tif", "--aligned", "-o", "odd.csv"]).ended_with(1);
@@ -244,10 +244,10 @@ fn a_decoder_that_says_too_much_is_cut_short() {
     assert!(ran.stderr.len() < 2000, "{} characters", ran.stderr.len());
 }
 
-/// The picture of 81 megapixels does not fit, and the one after it does.
+/// The image of 81 megapixels does not fit, and the one after it does.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_picture_that_memory_does_not_hold_is_a_row() {
+fn an_image_too_large_for_memory_is_a_row() {
     use std::io::Write;
     let here = Workplace::with_faces(&["blur-1.png"]);
     let side: u32 = 9000;

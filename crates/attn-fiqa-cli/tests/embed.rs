@@ -1,4 +1,4 @@
-//! `attn-fiqa embed`: against embeddings made elsewhere, and its three kinds of output.
+//! `attn-fiqa embed`: compared with embeddings from elsewhere, and its three output formats.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::io::Read;
 use attn_fiqa_eval::files::npy;
 use support::Workplace;
 
-/// Shape and numbers of a NumPy file.
+/// Shape and values of a NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
     let found = npy::parse("file", bytes, bytes.len() as u64).expect("an array");
     (found.shape, found.values)
@@ -53,8 +53,9 @@ fn real_recognisers_give_the_embeddings_made_elsewhere() {
         let (_, expected) = npy(&expected.expect("embeddings"));
         for (found, expected) in found.chunks_exact(128).zip(expected.chunks_exact(128)) {
             let cosine = cosine(found, expected);
-            // The stored ones belong to slightly other pixels than these files hold: ONNX
-            // Runtime on them comes no nearer. With red and blue exchanged it is below 0.97.
+            // The stored embeddings belong to slightly different pixels than these files contain:
+            // ONNX Runtime on them comes no closer. With red and blue swapped, the cosine is below
+            // 0.97.
             assert!(cosine > 0.995, "{model}: cosine {cosine}");
         }
     }
@@ -109,7 +110,7 @@ fn every_output_holds_the_same_numbers() {
 }
 
 #[test]
-fn what_cannot_be_written_is_said() {
+fn write_failures_are_reported() {
     let here = Workplace::new();
     here.face("blur-1.png", "a/face.png");
     here.face("dark-2.png", "b/face.png");

@@ -1,6 +1,6 @@
-//! Which faces of a picture become rows, and what the rows say of them.
+//! Which faces of an image become rows, and what the rows say about them.
 //!
-//! The detector is one that always finds the faces that the test wrote down.
+//! The detector always finds the faces that the test defines.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -9,7 +9,7 @@ mod support;
 use support::onnx::{self, FakeFace, SIDE};
 use support::{HEADING, Ran, Table, Workplace, assert_near};
 
-/// Three faces, the largest not the surest, in no order.
+/// Three faces, unsorted; the largest is not the most confident.
 fn faces() -> Vec<FakeFace> {
     vec![
         FakeFace::new(20.0, 30.0, 60.0, 0.95),
@@ -18,7 +18,7 @@ fn faces() -> Vec<FakeFace> {
     ]
 }
 
-/// A picture in which something differs everywhere.
+/// An image without uniform regions.
 fn photo() -> Vec<u8> {
     let picture = image::RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
         image::Rgb([(x ^ y) as u8, (x / 2 + y / 3) as u8, (x * y / 97) as u8])
@@ -41,7 +41,7 @@ fn score(here: &Workplace, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_row_a_face_the_largest_first_with_where_it_is() {
+fn one_row_per_face_largest_first_with_its_position() {
     let here = workplace();
     let ran = score(&here, &["--columns", "landmarks"]).ended_with(0);
     let table = ran.table();
@@ -72,7 +72,7 @@ fn a_row_a_face_the_largest_first_with_where_it_is() {
 }
 
 #[test]
-fn a_detector_in_the_manner_of_scrfd_gives_the_same_rows() {
+fn a_detector_with_scrfd_outputs_gives_the_same_rows() {
     let here = workplace();
     here.write("scrfd.onnx", onnx::scrfd(&faces()));
     let expected = score(&here, &[]).ended_with(0).table();
@@ -111,7 +111,7 @@ fn faces_can_be_chosen() {
 }
 
 #[test]
-fn a_picture_without_a_face_is_a_row_that_says_so() {
+fn an_image_without_a_face_is_a_row_that_says_so() {
     let here = workplace();
     let ran = here.run(&["score", "photo.png", "blur-1.png", "--detector", "none.onnx"]);
     let ran = ran.ended_with(1);
@@ -136,7 +136,7 @@ fn a_picture_without_a_face_is_a_row_that_says_so() {
 }
 
 #[test]
-fn a_picture_of_the_networks_size_is_scored_as_it_is() {
+fn an_image_of_the_networks_size_is_scored_as_it_is() {
     let here = workplace();
     let as_it_is = here.run(&["score", "blur-1.png", "--detector", "three.onnx"]).ended_with(0);
     let aligned = here.run(&["score", "blur-1.png", "--aligned"]).ended_with(0);
@@ -169,7 +169,7 @@ fn formats_without_a_column_for_the_face_number_the_further_ones() {
     }
     let ran = score(&here, &["--format", "table"]).ended_with(0);
     assert!(ran.stdout().contains("\nphoto.png#2  "), "{}", ran.stdout());
-    // One face a picture is the field's case, and has the picture's path.
+    // One face per image is the usual case, and the row has the image's path.
     let ran = score(&here, &["--format", "txt", "--best"]).ended_with(0);
     assert!(ran.stdout().starts_with("photo.png "), "{}", ran.stdout());
 }
@@ -239,7 +239,7 @@ fn maps_of_several_faces_have_files_of_their_own() {
 }
 
 #[test]
-fn a_larger_picture_is_seen_at_the_detectors_size_and_answered_in_its_own_pixels() {
+fn a_larger_image_is_reduced_for_detection_and_reported_in_its_own_pixels() {
     let here = workplace();
     let large = image::RgbImage::from_pixel(3 * SIDE as u32, SIDE as u32, image::Rgb([9, 9, 9]));
     large.save(here.path("large.png")).unwrap();
@@ -251,7 +251,7 @@ fn a_larger_picture_is_seen_at_the_detectors_size_and_answered_in_its_own_pixels
 }
 
 #[test]
-fn files_that_are_no_detector_are_refused_with_what_they_give() {
+fn other_networks_than_detectors_are_refused_with_their_outputs() {
     let here = workplace();
     here.write("text.onnx", "this is a text");
     here.write("cut.onnx", &onnx::yunet(&faces())[..5000]);

@@ -1,4 +1,4 @@
-//! The whole way through the program, against the official code's answers.
+//! The whole program, compared with the official code's results.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -23,14 +23,18 @@ fn values(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 
 #[test]
 fn scores_and_maps_are_those_of_the_official_code() {
-    scores_and_maps_are_as_expected(&attn_fiqa_testing::golden("vit"), "tiny_p14_qkvbias", "5");
+    scores_and_maps_match_the_expected_ones(
+        &attn_fiqa_testing::golden("vit"),
+        "tiny_p14_qkvbias",
+        "5",
+    );
     if let Some(folder) = attn_fiqa_testing::shared("golden/vit") {
-        scores_and_maps_are_as_expected(&folder, "tiny_p8", "4");
-        scores_and_maps_are_as_expected(&folder, "tiny_p16_deep", "6");
+        scores_and_maps_match_the_expected_ones(&folder, "tiny_p8", "4");
+        scores_and_maps_match_the_expected_ones(&folder, "tiny_p16_deep", "6");
     }
 }
 
-fn scores_and_maps_are_as_expected(golden: &Path, name: &str, heads: &str) {
+fn scores_and_maps_match_the_expected_ones(golden: &Path, name: &str, heads: &str) {
     let bytes = std::fs::read(golden.join(format!("{name}.expected.safetensors"))).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let here = Workplace::new();
@@ -71,7 +75,7 @@ fn scores_and_maps_are_as_expected(golden: &Path, name: &str, heads: &str) {
 }
 
 #[test]
-fn a_file_that_does_not_tell_its_heads_is_refused_without_them() {
+fn a_file_that_does_not_declare_its_heads_is_refused_without_them() {
     let here = Workplace::new();
     let model = model("safetensors");
     let model = model.to_str().unwrap();

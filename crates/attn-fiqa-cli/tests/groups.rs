@@ -50,7 +50,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
             assert!(low[row] <= value && value <= high[row], "{measure} of row {row}");
         }
     }
-    // The bands and the failures are all there is.
+    // Only the bands and the failures have rows.
     for row in 0..7 {
         let bands: f32 = ["unusable", "poor", "fair", "good", "excellent"]
             .map(|band| numbers(band)[row])
@@ -71,7 +71,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
 }
 
 #[test]
-fn what_cannot_be_grouped_is_said() {
+fn ungrouped_images_are_reported() {
     let here = workplace();
     let groups = |scores: &str, more: &[&str]| {
         let args = ["groups", scores, "--labels", "labels.csv", "--by", "age"];

@@ -1,5 +1,5 @@
-//! Models made to take all memory, never to end or to break the program, given as every option
-//! that takes a model: each ends the run with status 2 and one line, at once.
+//! Models made to exhaust memory, to run forever or to crash the program, given to every option
+//! that takes a model: each ends the run at once, with exit code 2 and one line.
 
 mod support;
 
@@ -47,7 +47,7 @@ fn pool(side: u64) -> Vec<u8> {
     one_node(side, &node)
 }
 
-/// Graphs in attributes of nodes of graphs, as deep as asked.
+/// Graphs nested in attributes of nodes to this depth.
 fn nested(levels: usize) -> Vec<u8> {
     let (mut parts, mut length) = (Vec::new(), 0);
     for _ in 0..levels {
@@ -63,14 +63,14 @@ fn nested(levels: usize) -> Vec<u8> {
     model(&parts.concat())
 }
 
-/// An endless `Loop`.
+/// An infinite `Loop`.
 fn endless() -> Vec<u8> {
     let body = [bytes(1, b"body"), bytes(6, &bytes(2, b"b")), number(20, 5)].concat();
     let node = [bytes(1, b"data"), bytes(2, b"out"), bytes(4, b"Loop"), bytes(5, &body)].concat();
     one_node(112, &node)
 }
 
-/// The built-in model with another text in its header.
+/// The built-in model with one text of its header replaced.
 fn changed_checkpoint(from: &str, to: &str) -> Vec<u8> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/attn-fiqa-t.safetensors");
     let file = std::fs::read(file).expect("the built-in model");
@@ -82,7 +82,7 @@ fn changed_checkpoint(from: &str, to: &str) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-/// Runs the program, which must refuse the model soon and in one line.
+/// Runs the program, which must refuse the model quickly and in one line.
 #[track_caller]
 fn refused(here: &Workplace, args: &[&str], part: &str) {
     let mut command = here.command(args);

@@ -1,4 +1,4 @@
-//! Ctrl-C: what was scored is kept as a part, and nothing hidden stays.
+//! Ctrl-C: finished rows are kept in a partial file, and no hidden files remain.
 
 #![cfg(unix)]
 
@@ -9,7 +9,7 @@ use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
 use support::{Table, Workplace};
 
-/// A run over a list on standard input, which has seen the first image.
+/// A run over a list on standard input that has processed the first image.
 struct Run {
     child: Child,
     stdin: ChildStdin,
@@ -30,7 +30,7 @@ impl Run {
         run
     }
 
-    /// Reads messages until one holds this.
+    /// Reads messages until one contains this.
     #[track_caller]
     fn wait_for(&mut self, part: &str) {
         let mut line = String::new();
@@ -61,14 +61,14 @@ fn files(here: &Workplace) -> Vec<String> {
 }
 
 #[test]
-fn what_was_done_is_kept_as_a_part() {
+fn finished_rows_are_kept_in_a_partial_file() {
     for (command, output) in [("score", "scores.csv"), ("detect", "faces.csv")] {
         let here = Workplace::with_faces(&["blur-1.png"]);
         here.write(output, "the result of an earlier run\n");
         let mut run = Run::start(&here, command, output);
         run.interrupt();
         run.wait_for("finishing the images at work");
-        // A picture that comes after it is no longer looked at.
+        // An image that arrives later is not processed.
         let _ = run.stdin.write_all(b"blur-1.png\nblur-1.png\n");
         run.wait_for(&format!("'{output}.part' holds what was done until then"));
         assert_eq!(run.status(), Some(130));
@@ -81,7 +81,7 @@ fn what_was_done_is_kept_as_a_part() {
 }
 
 #[test]
-fn a_second_one_ends_at_once_and_leaves_nothing() {
+fn a_second_interrupt_ends_at_once_and_leaves_nothing() {
     let here = Workplace::new();
     let mut run = Run::start(&here, "score", "scores.csv");
     assert_eq!(files(&here).len(), 1, "the rows so far");
@@ -92,9 +92,9 @@ fn a_second_one_ends_at_once_and_leaves_nothing() {
     assert!(files(&here).is_empty(), "{:?}", files(&here));
 }
 
-/// `best` says something of all images together.
+/// `best` needs all images.
 #[test]
-fn what_needs_all_images_ends_at_once() {
+fn commands_that_need_all_images_end_at_once() {
     let here = Workplace::new();
     let mut run = Run::start(&here, "best", "best.csv");
     run.interrupt();

@@ -6,14 +6,14 @@ mod support;
 
 use attn_fiqa::checkpoint::builtin;
 use attn_fiqa_eval::files::npy;
-use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_picture};
+use support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_image};
 
 const HEADING: [&str; 9] =
     ["path", "face", "status", "score", "overlay", "map", "grid", "photo", "message"];
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 
@@ -74,7 +74,7 @@ fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
     }
 }
 
-/// Shape and numbers of a NumPy file.
+/// Shape and values of a NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
     let found = npy::parse("file", bytes, bytes.len() as u64).expect("an array");
     (found.shape, found.values)
@@ -171,7 +171,7 @@ fn files_of_one_name_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn somewhere_to_write_is_needed() {
+fn an_output_is_required() {
     let here = workplace();
     let ran = here.run(&["map", "astronaut.png"]).ended_with(2);
     assert!(

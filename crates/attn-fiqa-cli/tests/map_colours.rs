@@ -5,9 +5,9 @@
 mod support;
 
 use image::{Rgb, RgbImage};
-use support::{Workplace, wide_picture};
+use support::{Workplace, wide_image};
 
-/// The ends of the two colour maps, as Matplotlib gives them.
+/// The ends of the two colour maps, as in Matplotlib.
 const VIRIDIS: [[u8; 3]; 2] = [[68, 1, 84], [253, 231, 37]];
 const JET: [[u8; 3]; 2] = [[0, 0, 128], [128, 0, 0]];
 
@@ -19,7 +19,7 @@ fn picture(here: &Workplace, name: &str) -> RgbImage {
     image::load_from_memory(&here.read(name)).unwrap().into_rgb8()
 }
 
-/// Maps both faces and returns the bare map of each.
+/// Maps both faces and returns the plain map of each.
 fn maps(here: &Workplace, options: &[&str]) -> [RgbImage; 2] {
     here.run(&[&["map", "astronaut.png", "blur-5.png", "-o", "maps"], options].concat())
         .ended_with(0);
@@ -60,7 +60,7 @@ fn values_outside_a_fixed_range_are_counted() {
 }
 
 #[test]
-fn the_range_of_the_set_is_that_of_its_only_image() {
+fn the_range_of_a_set_is_that_of_its_only_image() {
     let here = workplace();
     let alone = |range: &str| {
         here.run(&["map", "blur-5.png", "-o", "alone", "--range", range]).ended_with(0);
@@ -74,7 +74,7 @@ fn the_range_of_the_set_is_that_of_its_only_image() {
 }
 
 #[test]
-fn ranges_that_are_none_are_refused_before_anything_is_written() {
+fn invalid_ranges_are_refused_before_anything_is_written() {
     let here = workplace();
     let run = |range: &str| {
         let range = format!("--range={range}");
@@ -124,9 +124,9 @@ fn colours_and_their_weight_can_be_chosen() {
 }
 
 #[test]
-fn pictures_are_as_large_as_the_crop() {
+fn maps_are_as_large_as_the_crop() {
     let here = workplace();
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here.run(&["map", "wide.png", "--aligned", "--resize", "--output", "maps"]).ended_with(0);
     for end in ["map.png", "overlay.png"] {
         let picture = picture(&here, &format!("maps/wide.png.{end}"));

@@ -1,25 +1,25 @@
-//! Images that a table lacks, where every folder has files of the same names.
+//! Images missing from a table, in sets whose folders have files of the same names.
 
 mod support;
 
 use attn_fiqa_eval::files::npy;
 use support::{Table, Workplace};
 
-/// Persons with a picture 01, 02 and 03 each.
+/// Persons with images 01, 02 and 03 each.
 const PERSONS: usize = 8;
 
 fn image(root: &str, person: usize, number: usize) -> String {
     format!("{root}/{person:03}/frontal/{number:02}.jpg")
 }
 
-/// Two numbers an image: persons lie apart on a circle.
+/// Two numbers per image: persons are spread on a circle.
 fn embedding(person: usize, number: usize) -> [f32; 2] {
     let angle = 0.7 * person as f32 + 0.05 * number as f32;
     [angle.cos(), angle.sin()]
 }
 
-/// Pairs of `cfp/…`, and tables that lack image 03 of person 2: embeddings and scores of
-/// the same paths, and both with another root and ending.
+/// Pairs of `cfp/…`, and tables without image 03 of person 2: embeddings and scores with the same
+/// paths, and both with another root and extension.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     let mut pairs = String::new();
@@ -59,7 +59,7 @@ fn workplace() -> Workplace {
 
 const LACKS: &str = "for 1 of 24 images: 'cfp/002/frontal/03.jpg'";
 
-/// Comparisons in which image 03 of person 2 stands, of 48.
+/// Comparisons with image 03 of person 2, of 48.
 const LEFT_OUT: &str = "note: 4 of 48 comparisons are left out, because 1 images are missing";
 
 #[test]
@@ -117,7 +117,7 @@ fn edc_and_advise_leave_out_what_any_table_lacks() {
 }
 
 #[test]
-fn benchmark_leaves_out_what_is_missing_and_says_so_in_the_page() {
+fn benchmark_leaves_out_missing_images_and_reports_them_on_the_page() {
     let here = workplace();
     for person in 0..PERSONS {
         for number in 1..=3 {
@@ -146,7 +146,7 @@ fn benchmark_leaves_out_what_is_missing_and_says_so_in_the_page() {
     let page = here.read_text("study.run/report.html");
     assert!(page.contains("set, theirs: 1 images are missing in its file"), "{page}");
 
-    // An image that is not in the folder.
+    // An image that does not exist in the folder.
     std::fs::remove_file(here.path(&image("set/cfp", 2, 3))).expect("a picture");
     here.write("study.toml", study);
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(2);

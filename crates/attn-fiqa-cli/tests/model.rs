@@ -7,7 +7,7 @@ mod support;
 use attn_fiqa::checkpoint::{ConvertOptions, WeightDtype, builtin, write_canonical};
 use support::{Ran, Workplace, assert_near};
 
-/// With a face and the built-in model as a file of 16-bit weights, as it is built in.
+/// With a face, and the built-in model as a file with its 16-bit weights.
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let options = ConvertOptions { dtype: WeightDtype::F16, quality_only: false };
@@ -21,7 +21,7 @@ fn score(here: &Workplace, options: &[&str]) -> Vec<f32> {
     vec![table.numbers("score")[0], table.numbers("attn")[0]]
 }
 
-/// The value behind a label of `inspect`.
+/// The value after a label in the output of `inspect`.
 #[track_caller]
 fn value<'a>(ran: &'a Ran, label: &str) -> &'a str {
     let line = ran.stdout().lines().find(|line| {
@@ -32,7 +32,7 @@ fn value<'a>(ran: &'a Ran, label: &str) -> &'a str {
 }
 
 #[test]
-fn the_built_in_model_tells_what_it_is() {
+fn the_built_in_model_describes_itself() {
     let here = Workplace::new();
     let expected = builtin().unwrap().inspect();
     let config = *builtin().unwrap().config();
@@ -113,7 +113,7 @@ fn a_conversion_never_overwrites_its_input() {
 }
 
 #[test]
-fn a_conversion_that_cannot_be_done_writes_nothing() {
+fn a_failed_conversion_writes_nothing() {
     let here = workplace();
     let before = here.files("");
     for output in ["model.pt", "model", "model.safetensors.bak"] {
@@ -131,7 +131,7 @@ fn a_conversion_that_cannot_be_done_writes_nothing() {
 }
 
 #[test]
-fn files_that_are_no_model_are_refused_by_name() {
+fn other_files_than_models_are_refused_by_name() {
     let here = workplace();
     let model = here.read("model.safetensors");
     here.write("text.safetensors", "some text of no great length\n");

@@ -1,5 +1,5 @@
-//! Models by name: `model list`, `pull`, `add`, `remove`, and `--model NAME`, with a
-//! local server in place of the hub.
+//! Models by name: `model list`, `pull`, `add`, `remove`, and `--model NAME`, with a local server
+//! in place of the hub.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -14,7 +14,7 @@ use support::{Ran, Workplace};
 
 const PATH: &str = "somebody/a-vit/resolve/main/folder/model.safetensors";
 
-/// A workplace whose names and cache are its own, with a server that holds a model.
+/// A workplace with its own registry and cache, and a server that provides a model.
 struct Place {
     here: Workplace,
     hub: FakeHub,
@@ -22,7 +22,7 @@ struct Place {
 }
 
 impl Place {
-    /// `etag` of the SHA-256 gives the mark that the server announces.
+    /// `etag` computes, from the SHA-256, the ETag that the server announces.
     fn new(etag: impl Fn(&str) -> String) -> Self {
         let here = Workplace::with_faces(&["blur-1.png"]);
         let options = ConvertOptions { dtype: WeightDtype::F16, quality_only: true };
@@ -40,7 +40,7 @@ impl Place {
         place
     }
 
-    /// Writes the user's registry with a model of the server; `more` goes into its entry.
+    /// Writes the user's registry with a model from the server; `more` is added to its entry.
     fn know(&self, more: &str) {
         self.here.write(
             "names/models.toml",
@@ -126,7 +126,7 @@ fn nothing_is_fetched_before_the_licence_is_accepted() {
     assert!(ran.stderr.contains("--accept-licence"), "{}", ran.stderr);
     assert_eq!((ran.stdout(), place.hub.asked().len()), ("", 0));
     place.run(&["model", "pull", "theirs", "--accept-license"]).ended_with(0);
-    // It was accepted once: a cache that was emptied is filled again without asking.
+    // It was accepted once: a cleared cache is filled again without asking.
     std::fs::remove_dir_all(place.here.path("hf/hub")).unwrap();
     let again = place.run(&["model", "pull", "theirs", "--quiet"]).ended_with(0);
     assert_eq!(again.stderr, "");
@@ -137,7 +137,7 @@ fn nothing_is_fetched_before_the_licence_is_accepted() {
 }
 
 #[test]
-fn an_interrupted_pull_goes_on_where_it_was() {
+fn an_interrupted_pull_resumes() {
     let place = Place::new(as_hash);
     let size = place.here.read("m.safetensors").len();
     place.hub.change(|shelf| shelf.break_after = Some(size / 8));
@@ -192,7 +192,7 @@ fn a_file_that_changed_since_the_first_download_is_refused() {
 }
 
 #[test]
-fn what_was_damaged_on_the_way_is_removed() {
+fn a_damaged_download_is_removed() {
     let place = Place::new(as_hash);
     place.hub.change(|shelf| shelf.bytes[5000] ^= 1);
     let ran = place.pull().ended_with(2);
@@ -201,7 +201,7 @@ fn what_was_damaged_on_the_way_is_removed() {
 }
 
 #[test]
-fn answers_that_are_no_file_are_explained() {
+fn server_responses_other_than_files_are_explained() {
     let place = Place::new(as_hash);
     for (status, part) in [
         (404, "has no file 'folder/model.safetensors' in 'somebody/a-vit' (404)"),
@@ -268,7 +268,7 @@ fn a_known_model_must_be_the_known_file() {
 }
 
 #[test]
-fn a_file_of_ones_own_gets_a_name() {
+fn a_users_own_file_can_be_named() {
     let place = Place::new(as_hash);
     let score = |model: &str| {
         place.run(&["score", "blur-1.png", "--aligned", "--model", model]).ended_with(0)
@@ -310,7 +310,7 @@ fn a_file_of_ones_own_gets_a_name() {
     let theirs = after.stdout().lines().find(|line| line.starts_with("theirs")).unwrap();
     assert!(theirs.contains("cached"), "{theirs}");
 
-    // A name never writes over its file, and a file that changed loses its name.
+    // A name never overwrites its file, and a file that has changed loses its name.
     place
         .run(&["model", "convert", "mine", "m.safetensors"])
         .refused_with("is the file to read; name another to write");

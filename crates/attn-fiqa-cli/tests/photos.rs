@@ -1,7 +1,7 @@
 //! Ordinary photos through the built-in detector.
 //!
-//! All are made of the one portrait in `examples/`, so that what must be found is
-//! known: its landmarks as YuNet, the detector that ours learned from, gives them.
+//! All are derived from the portrait in `examples/`, so that the expected result is known: its
+//! landmarks according to YuNet, the teacher of the built-in detector.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -11,19 +11,19 @@ use std::io::Cursor;
 
 use image::imageops::{FilterType, replace, resize};
 use image::{ImageFormat, Rgb, RgbImage};
-use support::{Table, Workplace, wide_picture};
+use support::{Table, Workplace, wide_image};
 
 /// Eyes, nose tip and mouth corners in the portrait of 512×512 pixels.
 const LANDMARKS: [[f32; 2]; 5] =
     [[203.4, 103.6], [247.5, 104.4], [224.1, 127.7], [204.0, 143.1], [242.9, 143.7]];
 const NAMES: [&str; 5] = ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
 
-/// Mean distance of landmarks from where they should be, as a share of the
-/// distance between the eyes; a misplaced or exchanged point costs far more.
+/// Mean distance of landmarks from their expected positions, as a fraction of the inter-eye
+/// distance; a misplaced or swapped point costs far more.
 const TOLERANCE: f32 = 0.12;
 
 fn portrait() -> RgbImage {
-    image::load_from_memory(&wide_picture()).unwrap().into_rgb8()
+    image::load_from_memory(&wide_image()).unwrap().into_rgb8()
 }
 
 fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
@@ -36,7 +36,7 @@ fn detect(here: &Workplace, name: &str) -> Table {
     here.run(&["detect", name]).ended_with(0).table()
 }
 
-/// Whether a row's face is the portrait's, shrunk by `scale` and put at `at`.
+/// Whether a row's face is the portrait's, reduced by `scale` and placed at `at`.
 #[track_caller]
 fn assert_is_portrait(table: &Table, row: usize, scale: f32, at: [f32; 2]) {
     let eyes = 44.2 * scale;
@@ -52,7 +52,7 @@ fn assert_is_portrait(table: &Table, row: usize, scale: f32, at: [f32; 2]) {
 #[test]
 fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
     let here = Workplace::with_faces(&["astronaut.png"]);
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     let table = detect(&here, "photo.png");
     assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
     assert_is_portrait(&table, 0, 1.0, [0.0, 0.0]);
@@ -75,7 +75,7 @@ fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
 #[test]
 fn a_turned_phone_photo_is_turned_back_first() {
     let here = Workplace::new();
-    // Orientation 6: what was stored must be turned to the right.
+    // Orientation 6: the stored image must be rotated to the right.
     let stored = image::imageops::rotate270(&portrait());
     let jpeg = encoded(&stored, ImageFormat::Jpeg);
     let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
@@ -100,8 +100,8 @@ fn every_face_of_several_is_found_the_largest_first() {
     assert_is_portrait(&table, 1, 460.0 / 512.0, [0.0, 0.0]);
 }
 
-/// The portrait turned by `degrees` about its face, which comes to the middle of a picture
-/// of `side` pixels, and `scale` times as large; and where its landmarks are then.
+/// The portrait rotated by `degrees` about its face, which is moved to the middle of an image of
+/// `side` pixels, and scaled by `scale`; and the resulting positions of its landmarks.
 fn turned(degrees: f32, scale: f32, side: u32) -> (RgbImage, [[f32; 2]; 5]) {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let middle = side as f32 / 2.0;
@@ -130,7 +130,7 @@ fn turned(degrees: f32, scale: f32, side: u32) -> (RgbImage, [[f32; 2]; 5]) {
     (picture, landmarks)
 }
 
-/// Mean error of the only face's landmarks, as a share of the distance between the eyes.
+/// Mean error of the only face's landmarks, as a fraction of the inter-eye distance.
 fn error(table: &Table, expected: &[[f32; 2]; 5]) -> f32 {
     assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
     let distance = |a: [f32; 2], b: [f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
@@ -141,7 +141,7 @@ fn error(table: &Table, expected: &[[f32; 2]; 5]) -> f32 {
 }
 
 #[test]
-fn the_second_look_finds_landmarks_in_a_turned_face_as_in_an_upright_one() {
+fn refinement_finds_landmarks_of_a_rotated_face_as_of_an_upright_one() {
     let here = Workplace::new();
     let (mut first, mut second) = (0.0, 0.0);
     for (degrees, scale) in [(0.0, 1.0), (25.0, 1.0), (-20.0, 1.6), (12.0, 0.8), (-12.0, 1.3)] {
@@ -156,9 +156,9 @@ fn the_second_look_finds_landmarks_in_a_turned_face_as_in_an_upright_one() {
 }
 
 #[test]
-fn a_second_look_is_for_our_detector_or_on_demand() {
+fn refinement_is_for_the_built_in_detector_or_on_request() {
     let here = Workplace::new();
-    here.write("photo.png", wide_picture());
+    here.write("photo.png", wide_image());
     let ours = support::examples().join("../models/detector.onnx");
     let ours = ours.to_str().unwrap();
     let run = |args: &[&str]| {
@@ -171,7 +171,7 @@ fn a_second_look_is_for_our_detector_or_on_demand() {
     let (own, refined) = (run(&["--refine", "never"]), run(&[]));
     assert_eq!((own.0.as_str(), refined.0.as_str()), ("detected", "refined"));
     assert_ne!(own.1, refined.1);
-    // The same weights by another runtime, whose sums run in another order.
+    // The same weights on another runtime, whose sums have another order.
     let same = |found: (String, f32), expected: &(String, f32)| {
         assert_eq!(found.0, expected.0);
         assert!((found.1 - expected.1).abs() < 1e-2, "{found:?} is not {expected:?}");
@@ -179,7 +179,7 @@ fn a_second_look_is_for_our_detector_or_on_demand() {
     assert!((own.1 - refined.1).abs() > 1e-1, "{own:?} and {refined:?} are hard to tell apart");
     same(run(&["--detector", ours]), &own);
     same(run(&["--detector", ours, "--refine", "always"]), &refined);
-    // Given landmarks are not touched.
+    // Given landmarks are not refined.
     here.run(&["detect", "photo.png", "--refine", "never", "-o", "own.csv"]).ended_with(0);
     let given = run(&["--landmarks", "own.csv"]);
     assert_eq!((given.0.as_str(), given.1), ("landmarks", own.1));
@@ -221,14 +221,14 @@ fn a_photo_of_fifty_megapixels() {
     );
     photo.write_with_encoder(encoder).unwrap();
     here.write("large.png", bytes);
-    // Shrunk to the working size, the face has 66 pixels, and the detector is less sure.
+    // Reduced to the working size, the face has 66 pixels, and the confidence is lower.
     let table = here.run(&["detect", "large.png", "--min-confidence", "0.6"]).ended_with(0).table();
     assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
     assert_is_portrait(&table, 0, 3.0, [3000.0, 2000.0]);
 }
 
 #[test]
-fn pictures_without_a_face_have_none() {
+fn images_without_a_face_have_none() {
     let here = Workplace::new();
     let noise = |x: u32, y: u32| (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) as u8;
     let pictures = [
@@ -251,7 +251,7 @@ fn pictures_without_a_face_have_none() {
 #[test]
 fn bad_files_are_rows_of_their_own_and_animations_are_their_first_frame() {
     let here = Workplace::new();
-    here.bad_pictures("bad");
+    here.bad_images("bad");
     let mut huge = encoded(&RgbImage::new(2, 2), ImageFormat::Bmp);
     huge[18..26].copy_from_slice(&[0x30, 0x75, 0, 0, 0x30, 0x75, 0, 0]);
     here.write("bad/huge.bmp", huge);

@@ -1,4 +1,4 @@
-//! Precisions and instruction sets: close to f32, named when asked, refused when unknown.
+//! Precisions and instruction sets: close to f32, reported on request, refused if unknown.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -15,7 +15,7 @@ use support::{Workplace, examples};
 const BF16: Moved = Moved { root_mean_square: 0.005, largest: 0.015 };
 const INT8: Moved = Moved { root_mean_square: 0.01, largest: 0.035 };
 
-/// For what needs one face only.
+/// For tests that need only one face.
 const FACE: &str = "astronaut.png";
 
 #[derive(Debug)]
@@ -40,14 +40,14 @@ impl Moved {
 
     #[track_caller]
     fn assert_within(&self, bound: &Self, what: &str) {
-        // A comparison that NaN does not pass.
+        // A comparison that fails for NaN.
         let within =
             self.root_mean_square <= bound.root_mean_square && self.largest <= bound.largest;
         assert!(within, "{what}: {self:?}, at most {bound:?}");
     }
 }
 
-/// Of all example faces.
+/// Scores of all example faces.
 fn scores(precision: &str) -> Vec<f32> {
     let here = Workplace::new();
     let faces = examples().join("faces");
@@ -66,7 +66,7 @@ fn coarser_precisions_move_scores_as_little_as_was_measured() {
         assert_ne!(found, exact, "{precision} was not used");
         Moved::between(&found, &exact).assert_within(bound, precision);
     }
-    // It takes none that is coarser than bytes.
+    // It chooses none coarser than int8.
     Moved::between(&scores("auto"), &exact).assert_within(&INT8, "auto");
 }
 
@@ -94,7 +94,7 @@ fn an_instruction_set_can_be_forced_and_is_named() {
 }
 
 #[test]
-fn auto_says_what_it_chose() {
+fn auto_reports_its_choice() {
     let here = Workplace::with_faces(&[FACE]);
     let said = |isa: &str| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", "auto"]);

@@ -1,10 +1,10 @@
-//! What a long run says into a log.
+//! What a long run writes to a log.
 
 mod support;
 
 use support::{Ran, Workplace};
 
-/// Twelve pictures, one of which is none.
+/// Twelve files, one of which is not an image.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     for number in 0..11 {
@@ -24,7 +24,7 @@ fn run(here: &Workplace, args: &[&str], seconds: Option<&str>) -> Ran {
 }
 
 #[test]
-fn score_and_embed_say_into_a_log_how_far_they_are() {
+fn score_and_embed_report_progress_to_a_log() {
     let here = workplace();
     let commands = [
         vec!["score", "set", "--aligned", "--output", "s.csv"],
@@ -39,7 +39,7 @@ fn score_and_embed_say_into_a_log_how_far_they_are() {
         assert!(last.starts_with("progress: 12 of 12 images, "), "{last}");
         assert!(last.ends_with(" images/s, 1 failed"), "{last}");
 
-        // By default a short run says nothing on its way, and a quiet one never.
+        // By default a short run reports no progress, and a quiet one never does.
         let ran = run(&here, &args, None).ended_with(1);
         assert!(!ran.stderr.contains("progress: "), "{}", ran.stderr);
         let ran = run(&here, &[&args[..], &["--quiet"]].concat(), Some("0")).ended_with(1);

@@ -1,5 +1,4 @@
-//! Every command in the README, run as a new user would, on a copy of the
-//! repository's files.
+//! Runs every command in the README, as a new user would, on a copy of the repository's files.
 
 use std::fs;
 use std::path::Path;

@@ -47,7 +47,7 @@ fn a_wrong_configuration_is_refused() {
         score(&here, &["--config", "c.toml"], &[]).refused_with(part);
     };
     refused("presicion = \"f32\"\n", "unknown key 'presicion'; expected model, precision, jobs");
-    refused("jobs = [1]\n", "a whole number was expected for 'jobs', and this is of type array");
+    refused("jobs = [1]\n", "a number was expected for 'jobs', and this is of type array");
     refused("jobs = \n", "c.toml: this is not a TOML file");
     refused("precision = \"f8\"\n", "c.toml: invalid value 'f8' for '--precision <NAME>'");
     score(&here, &["--config", "gone.toml"], &[]).refused_with("gone.toml: the configuration");
@@ -73,7 +73,7 @@ fn reports_are_objects_on_request() {
 }
 
 #[test]
-fn options_may_stand_before_the_command_and_colours_can_be_had() {
+fn options_may_precede_the_command_and_colours_can_be_forced() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let quiet = here.run(&["-q", "-j", "1", "score", "blur-1.png"]).ended_with(0);
     assert_eq!(quiet.stderr, "");

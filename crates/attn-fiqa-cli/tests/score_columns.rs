@@ -5,7 +5,7 @@
 mod support;
 
 use attn_fiqa::checkpoint::builtin;
-use support::{MISSING, WRONG_SIZE, Workplace, assert_near, wide_picture};
+use support::{MISSING, WRONG_SIZE, Workplace, assert_near, wide_image};
 
 const METHODS: &str = "attn,attn-max@block=3,attn-calibrated,attn@head=2,attn-median@block=1@head=0,\
                        attn-inverse-std";
@@ -14,7 +14,7 @@ const METHODS: &str = "attn,attn-max@block=3,attn-calibrated,attn@head=2,attn-me
 fn columns_on_request_stand_between_score_and_message() {
     let config = *builtin().unwrap().config();
     let here = Workplace::with_faces(&["astronaut.png", "turn-2.png"]);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     let images = ["astronaut.png", "wide.png", "gone.png", "turn-2.png"];
     let columns = ["--aligned", "--columns", "embedding,map,size"];
     let ran = here.run(&[&["score"], &images[..], &columns[..]].concat()).ended_with(1);
@@ -90,7 +90,7 @@ fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
             here.run(&["score", "--aligned", "astronaut.png", "--method", method]).ended_with(0);
         assert_near(
             alone.table().numbers("score")[0],
-            // The quality stands behind the first score.
+            // The quality follows the first score.
             table.rows[0][2 + index + usize::from(index > 0)].parse().unwrap(),
             1e-5,
         );

@@ -1,4 +1,4 @@
-//! Bad images of every source: each is one row that says what is wrong with it.
+//! Bad images from every source: each is one row that says what is wrong with it.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -9,17 +9,17 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use support::{CUT, EMPTY, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace, face_bytes, wide_picture};
+use support::{CUT, EMPTY, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace, face_bytes, wide_image};
 
-/// `bad` with the bad pictures and one good one.
+/// `bad` with the bad images and one good one.
 fn workplace() -> Workplace {
     let here = Workplace::new();
-    here.bad_pictures("bad");
+    here.bad_images("bad");
     here.face("blur-1.png", "bad/good.png");
     here
 }
 
-/// What becomes of the workplace's pictures, in the order of their names.
+/// The outcomes for the workplace's images, in the order of their names.
 const OUTCOMES: [[&str; 3]; 5] = [
     ["cut.png", "broken-image", CUT],
     ["empty.png", "broken-image", EMPTY],
@@ -41,7 +41,7 @@ fn assert_outcomes(here: &Workplace, args: &[&str], input: &[u8], expected: &[[&
     assert!(ran.stderr.contains(&summary), "{}", ran.stderr);
 }
 
-/// The outcomes with something before each name.
+/// The outcomes with a prefix before each name.
 fn below(place: &str) -> Vec<[String; 3]> {
     OUTCOMES
         .map(|[name, status, message]| [format!("{place}{name}"), status.into(), message.into()])
@@ -157,7 +157,7 @@ fn bad_entries_of_a_list() {
 }
 
 #[test]
-fn a_list_that_starts_elsewhere_is_told_so() {
+fn a_list_with_paths_from_elsewhere_gets_a_hint_about_its_root() {
     let here = workplace();
     let advice = format!(
         "{MISSING} below the current directory: if the list's paths start elsewhere, give that \
@@ -199,7 +199,7 @@ fn no_input_is_refused_with_the_usage() {
     }
 }
 
-/// An archive of the workplace's pictures, and where the last one's data start.
+/// An archive of the workplace's images, and the offset of the last one's data.
 fn tar(names: &[[&str; 3]]) -> (Vec<u8>, usize) {
     let mut builder = tar::Builder::new(Vec::new());
     let mut last = 0;
@@ -209,7 +209,7 @@ fn tar(names: &[[&str; 3]]) -> (Vec<u8>, usize) {
             "cut.png" => picture[..picture.len() / 2].to_vec(),
             "empty.png" => Vec::new(),
             "text.png" => b"this is a text and no picture\n".to_vec(),
-            "wide.png" => wide_picture(),
+            "wide.png" => wide_image(),
             _ => picture,
         };
         last = builder.get_ref().len() + 512;
@@ -238,7 +238,7 @@ fn bad_members_of_an_archive() {
 }
 
 #[test]
-fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
+fn a_truncated_archive_gives_its_complete_members_and_a_row_of_its_own() {
     let here = workplace();
     let (archive, last) = tar(&OUTCOMES);
     let cut = &archive[..last + 1000];
@@ -251,7 +251,7 @@ fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
         outcomes.push([name.into(), "broken-archive".into(), message.into()]);
         assert_outcomes(&here, &[name], b"", &borrowed(&outcomes));
     }
-    // The compressed stream itself is cut here, somewhere.
+    // Here the compressed stream itself is truncated, at some point.
     let packed = gzip(&archive);
     here.write("pack.tar.gz", &packed[..packed.len() / 2]);
     let table = here.run(&["score", "pack.tar.gz"]).ended_with(1).table();
@@ -263,7 +263,7 @@ fn an_archive_that_was_cut_off_gives_what_is_whole_and_a_row_of_its_own() {
 }
 
 #[test]
-fn files_that_are_no_archive_although_their_name_says_so() {
+fn files_that_only_their_name_calls_archives() {
     let here = workplace();
     here.write("empty.tar", "");
     here.write("text.tar", "a text");
@@ -286,7 +286,7 @@ fn files_that_are_no_archive_although_their_name_says_so() {
 }
 
 #[test]
-fn a_folder_never_passes_over_a_picture_in_silence() {
+fn a_folder_never_skips_an_image_silently() {
     let here = Workplace::new();
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     here.write("album/IMG_1.HEIC", heic);

@@ -6,16 +6,16 @@ mod support;
 
 use support::{
     ALIGNED_HEADING, HEADING, MISSING, SCORE_TOLERANCE, Table, WRONG_SIZE, Workplace, assert_near,
-    wide_picture,
+    wide_image,
 };
 
-/// Not in the order of their names, nor of their scores.
+/// Sorted neither by name nor by score.
 const FACES: [&str; 4] = ["blur-5.png", "astronaut.png", "jpeg-3.jpg", "blur-1.png"];
 
 /// Two good faces with two failures between them.
 fn mixed() -> Workplace {
     let here = Workplace::with_faces(&FACES);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 
@@ -26,7 +26,7 @@ fn score(here: &Workplace, options: &[&str]) -> support::Ran {
 }
 
 #[test]
-fn csv_has_one_row_an_image_in_the_order_of_the_input() {
+fn csv_has_one_row_per_image_in_the_order_of_the_input() {
     let here = Workplace::with_faces(&FACES);
     let ran = here.run(&[&["score"], &FACES[..]].concat()).ended_with(0);
     assert!(ran.stdout().starts_with(&format!("{HEADING}\n")), "{}", ran.stdout());
@@ -61,7 +61,7 @@ fn csv_quotes_what_needs_it_and_leaves_failed_cells_empty() {
 }
 
 #[test]
-fn jsonl_has_an_object_a_line_with_null_where_an_image_failed() {
+fn jsonl_has_one_object_per_line_with_null_where_an_image_failed() {
     let here = mixed();
     let expected = score(&here, &[]).table();
     let ran = score(&here, &["--format", "jsonl"]).ended_with(1);
@@ -132,7 +132,7 @@ fn a_table_shows_bars_over_the_range_of_the_set() {
 }
 
 #[test]
-fn the_ending_of_the_file_tells_the_format() {
+fn the_file_extension_selects_the_format() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     for (file, format) in
         [("a.csv", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl"), ("a.txt", "txt")]
@@ -163,7 +163,7 @@ fn an_unknown_ending_is_refused() {
 }
 
 #[test]
-fn a_format_refuses_what_it_cannot_hold() {
+fn a_format_refuses_what_it_cannot_represent() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let with = |format, columns| {
         here.run(&["score", "blur-1.png", "--format", format, "--columns", columns])

@@ -1,4 +1,4 @@
-//! Everything that can be named as holding images.
+//! Every kind of input with images.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use support::{Workplace, face_bytes};
 
-/// `faces` with two faces, a note, and one face a folder further down; a list of them.
+/// `faces` with two faces, a note, and one face in a subfolder; a list of them.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     here.face("blur-3.png", "faces/b.png");
@@ -26,7 +26,7 @@ fn workplace() -> Workplace {
     here
 }
 
-/// The bytes that an archive holds under a name.
+/// The bytes stored in an archive under a name.
 fn packed(name: &str) -> Vec<u8> {
     match name {
         "a.JPG" => face_bytes("jpeg-1.jpg"),
@@ -36,7 +36,7 @@ fn packed(name: &str) -> Vec<u8> {
     }
 }
 
-/// The same as [`tar`], as a zip archive.
+/// As [`tar`], as a zip archive.
 fn zip(names: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
@@ -54,7 +54,7 @@ fn zip(names: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// An archive of the workplace's files by their names below `faces`, and one that is no picture.
+/// An archive of the workplace's files by their names below `faces`, and one that is not an image.
 fn tar(names: &[&str]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for name in names.iter().chain(&["notes.txt"]) {
@@ -67,8 +67,8 @@ fn tar(names: &[&str]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// Runs `score` and asserts that these paths come in this order, all of them
-/// scored, and the same face with the same score however it was named.
+/// Runs `score` and asserts that these paths come in this order, all of them scored, and the same
+/// face with the same score whatever its input.
 #[track_caller]
 fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]) {
     let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];

@@ -1,4 +1,4 @@
-//! Qualities beside the published score: of the same pass, and without the network.
+//! Methods in addition to the published score: from the same pass, and without the network.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -7,7 +7,7 @@ mod support;
 use support::{Workplace, onnx};
 
 #[test]
-fn methods_of_one_pass_stand_side_by_side() {
+fn methods_of_one_pass_are_columns_of_one_row() {
     let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
     let all = "attn,vitnt,vitnt-weighted,norm,dropout";
     let ran = here.run(&["score", "astronaut.png", "blur-4.png", "--method", all]).ended_with(0);
@@ -21,7 +21,7 @@ fn methods_of_one_pass_stand_side_by_side() {
         assert!(scores.iter().all(|score| *score > 0.0 && *score < 1.0), "{method}: {scores:?}");
         assert!(scores[0] != scores[1], "{method}: {scores:?}");
     }
-    // The length is that of the embedding, and the score what it is alone.
+    // The norm is that of the embedding, and the score the same as alone.
     let args = ["score", "astronaut.png", "--method", "attn", "--columns", "embedding"];
     let alone = here.run(&args).ended_with(0).table();
     let squares: f32 = alone.lists("embedding")[0].iter().map(|value| value * value).sum();
@@ -43,7 +43,7 @@ fn measures_need_no_network() {
     assert!(sharp[0] > 4.0 * sharp[1] && sharp[1] > 0.0, "{sharp:?}");
     assert_eq!(table.column("onnx:quality.onnx"), ["0.25", "0.25"]);
     assert_eq!(table.column("quality"), ["", ""], "the calibration is of another method");
-    // Crops have neither eyes that were found nor a detector's word.
+    // For crops there are neither detected eyes nor a detection score.
     assert_eq!(table.column("inter-eye-distance"), ["", ""]);
     assert_eq!(table.column("detection-score"), ["", ""]);
     let alone = with("laplacian").ended_with(0).table();

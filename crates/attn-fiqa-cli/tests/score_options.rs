@@ -1,19 +1,19 @@
-//! Options that change which images are taken and how, and those that must change nothing.
+//! Options that change which images are scored and how, and those that must change nothing.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
 mod support;
 
-use support::{Workplace, face_bytes, wide_picture};
+use support::{Workplace, face_bytes, wide_image};
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 
 #[test]
-fn a_picture_of_another_size_is_resized_on_request() {
+fn an_image_of_another_size_is_resized_on_request() {
     let here = workplace();
     let args = ["score", "--aligned", "wide.png", "astronaut.png", "--columns", "size"];
     here.run(&args).ended_with(1);
@@ -38,7 +38,7 @@ fn a_picture_of_another_size_is_resized_on_request() {
 }
 
 #[test]
-fn red_and_blue_are_exchanged_on_request() {
+fn red_and_blue_are_swapped_on_request() {
     let here = workplace();
     let mut swapped = image::load_from_memory(&face_bytes("astronaut.png")).unwrap().into_rgb8();
     swapped.pixels_mut().for_each(|pixel| pixel.0.swap(0, 2));
@@ -82,7 +82,7 @@ fn more_bytes_than_the_limit_are_too_large() {
     let here = workplace();
     let bytes = face_bytes("astronaut.png");
     let mut builder = tar::Builder::new(Vec::new());
-    for (name, bytes) in [("a.png", &bytes), ("b.png", &wide_picture())] {
+    for (name, bytes) in [("a.png", &bytes), ("b.png", &wide_image())] {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
@@ -97,7 +97,7 @@ fn more_bytes_than_the_limit_are_too_large() {
     let message = format!(
         "the file holds {} bytes and the limit is {limit} (--max-pixels, --max-bytes and \
          --max-memory are the limits)",
-        wide_picture().len()
+        wide_image().len()
     );
     assert_eq!(
         table.outcomes(),
@@ -116,7 +116,7 @@ fn more_bytes_than_the_limit_are_too_large() {
 #[test]
 fn threads_and_batches_change_no_byte() {
     let here = Workplace::with_faces(&[]);
-    here.bad_pictures("faces");
+    here.bad_images("faces");
     for kind in ["blur", "dark", "occlude"] {
         for strength in 1..=4 {
             let name = format!("{kind}-{strength}.png");

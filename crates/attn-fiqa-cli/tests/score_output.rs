@@ -14,7 +14,7 @@ use support::{HEADING, Ran, Table, Workplace};
 const OLD: &str = "what stood here before\n";
 
 #[test]
-fn a_run_that_does_not_start_leaves_everything_as_it_was() {
+fn a_run_that_does_not_start_changes_nothing() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     here.write("old.csv", OLD);
     here.write("text.safetensors", "no weights");
@@ -115,7 +115,7 @@ fn places_that_cannot_be_written_are_refused() {
     assert_eq!(here.files(""), ["blur-1.png"]);
 }
 
-/// Whatever name standard output goes by, rows are added to what is there.
+/// Whatever name refers to standard output, rows are appended to its contents.
 #[test]
 #[cfg(unix)]
 fn standard_output_is_written_to_and_never_replaced() {
@@ -135,12 +135,12 @@ fn standard_output_is_written_to_and_never_replaced() {
         let rows = expected.stdout();
         assert_eq!(here.read_text("log"), format!("{OLD}{rows}"), "{output}");
         assert_eq!(fs::metadata(here.path("log")).unwrap().ino(), inode, "{output}");
-        // As a pipe, too, and in a format that is no text.
+        // Also for a pipe, and in a binary format.
         let args = ["score", "blur-1.png", "-q", "--format", "parquet", "-o", output];
         let parquet = here.run(&args).ended_with(0).bytes;
         assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"), "{output}");
     }
-    // A file that merely looks so is a file.
+    // A file whose name merely resembles it is an ordinary file.
     here.run(&["score", "blur-1.png", "--format", "csv", "-o", "./-"]).ended_with(0);
     assert_eq!(here.files(""), ["-", "blur-1.png", "log"]);
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use support::{MISSING, WRONG_SIZE, Workplace, wide_picture};
+use support::{MISSING, WRONG_SIZE, Workplace, wide_image};
 
 fn rows(here: &Workplace, file: &str) -> Vec<Vec<(String, Field)>> {
     let reader = SerializedFileReader::new(File::open(here.path(file)).unwrap()).unwrap();
@@ -32,12 +32,12 @@ const IMAGES: [&str; 4] = ["astronaut.png", "wide.png", "gone.png", "jpeg-2.jpg"
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
-    here.write("wide.png", wide_picture());
+    here.write("wide.png", wide_image());
     here
 }
 
 #[test]
-fn the_file_says_how_its_scores_came_to_be() {
+fn the_file_records_how_its_scores_were_computed() {
     let here = workplace();
     let args = ["score", "astronaut.png", "--precision", "int8", "--output", "scores.parquet"];
     here.run(&args).ended_with(0);

@@ -1,5 +1,5 @@
-//! The README's first command on the example faces: along each row of
-//! `examples/README.md` the built-in model must give less and less.
+//! The README's first command on the example faces: along each row of `examples/README.md` the
+//! built-in model's quality must decrease.
 
 #![allow(clippy::print_stdout, reason = "the figures are shown with --nocapture")]
 
@@ -8,7 +8,7 @@ mod support;
 use attn_fiqa_eval::statistics::spearman;
 use support::examples;
 
-/// The least rank correlation between quality and falling strength, face and five steps.
+/// Minimum rank correlation between quality and decreasing strength, face and five steps.
 const WANTED: f64 = 0.94;
 
 const KINDS: [&str; 7] = ["blur", "downsample", "dark", "noise", "jpeg", "occlude", "turn"];
@@ -37,14 +37,14 @@ fn quality_falls_along_every_row_of_the_examples() {
         let falling: Vec<f64> = (0..6).map(|step| -f64::from(step)).collect();
         let found = spearman(&row, &falling).expect("values that vary");
         println!("{kind:<11} {found:>6.3}  {row:?}");
-        // Whatever happens between: what is beyond use is below the face as it is.
+        // Whatever happens in between: the unusable image is below the clean face.
         if found < WANTED || row[5] >= row[0] {
             short.push(format!("{kind}: {found:.3}, but at least {WANTED} is expected: {row:?}"));
         }
     }
     assert!(short.is_empty(), "{}", short.join("\n"));
     if has_map {
-        // As good as an ordinary clean face.
+        // At least as good as an ordinary clean face.
         let best = of("astronaut");
         assert!(best >= 80.0, "a sharp, well-lit, frontal face has only {best}");
     }

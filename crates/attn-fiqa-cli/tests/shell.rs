@@ -93,7 +93,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
 }
 
 #[test]
-fn help_tells_the_exit_status() {
+fn help_lists_the_exit_codes() {
     let here = Workplace::new();
     for option in ["--help", "-h"] {
         let ran = here.run(&[option]).ended_with(0);
@@ -114,7 +114,7 @@ fn help_tells_the_exit_status() {
 }
 
 #[test]
-fn what_is_not_known_is_refused() {
+fn unknown_settings_are_refused() {
     let here = Workplace::new();
     here.run(&["rate"]).refused_with("unrecognized subcommand 'rate'");
     here.run(&["score", "--bogus"]).refused_with("unexpected argument '--bogus' found");

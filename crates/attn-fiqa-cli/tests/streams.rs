@@ -1,4 +1,4 @@
-//! What goes to standard output, what to standard error, and what happens when a reader leaves.
+//! What goes to standard output and to standard error, and what happens when a reader leaves.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -15,12 +15,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn workplace() -> Workplace {
     let here = Workplace::with_faces(&["astronaut.png", "blur-1.png"]);
-    here.bad_pictures("bad");
+    here.bad_images("bad");
     here
 }
 
 #[test]
-fn standard_error_tells_of_failures_and_sums_up() {
+fn standard_error_reports_failures_and_a_summary() {
     let here = workplace();
     let ran = here.run(&[
         "score",
@@ -45,7 +45,7 @@ fn standard_error_tells_of_failures_and_sums_up() {
 }
 
 #[test]
-fn only_a_few_failures_are_told_one_by_one() {
+fn only_a_few_failures_are_listed_individually() {
     let here = workplace();
     let images: Vec<String> = (0..8).map(|index| format!("gone-{index}.png")).collect();
     let args: Vec<&str> = ["score", "--aligned", "astronaut.png"]
@@ -71,7 +71,7 @@ fn only_a_few_failures_are_told_one_by_one() {
 }
 
 #[test]
-fn verbose_tells_every_note() {
+fn verbose_prints_every_note() {
     let here = workplace();
     let args = [
         "score",
@@ -98,7 +98,7 @@ fn verbose_tells_every_note() {
 }
 
 #[test]
-fn quiet_says_nothing_but_why_a_run_could_not_be_done() {
+fn quiet_prints_only_why_a_run_failed() {
     let here = workplace();
     for option in ["--quiet", "-q"] {
         let ran = here.run(&["score", "astronaut.png", option]).ended_with(0);
@@ -138,7 +138,7 @@ fn map_has_no_data_for_standard_output() {
     assert_eq!(ran.ended_with(0).stdout(), "");
 }
 
-/// Waits for the end, but not for ever; returns the exit status and standard error.
+/// Waits for the end, with a time limit; returns the exit status and standard error.
 fn end(mut child: Child) -> (Option<i32>, String) {
     let started = Instant::now();
     let status = loop {
@@ -178,12 +178,12 @@ fn a_reader_that_leaves_early_ends_the_run_without_an_error() {
 }
 
 #[test]
-fn a_reader_that_is_gone_before_the_rows_come_is_no_error() {
+fn a_reader_gone_before_the_first_row_is_not_an_error() {
     let here = workplace();
     for format in ["csv", "table", "parquet"] {
         let mut child = spawn(&here, &["score", "--list", "-", "-q", "--format", format]);
         drop(child.stdout.take());
-        // The rows come only now, so the reader is gone for certain.
+        // Rows are written only now, so the reader is certainly gone.
         child.stdin.take().unwrap().write_all(b"astronaut.png\nblur-1.png\n").unwrap();
         assert_eq!(end(child), (Some(0), String::new()), "{format}");
     }
@@ -197,7 +197,7 @@ fn results_wait_for_no_further_image() {
     let mut rows = BufReader::new(child.stdout.take().unwrap()).lines();
     for image in ["astronaut.png", "blur-1.png"] {
         writeln!(list, "{image}").unwrap();
-        // Would never come, were rows held back until their batch is full.
+        // Would never arrive if rows were held back until their batch is full.
         let mut row = rows.next().unwrap().unwrap();
         if row == support::HEADING {
             row = rows.next().unwrap().unwrap();

@@ -5,7 +5,7 @@ mod support;
 use support::{Table, Workplace};
 
 #[test]
-fn a_face_made_worse_scores_lower_and_the_files_agree() {
+fn a_degraded_face_scores_lower_and_the_files_agree() {
     let here = Workplace::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
     let args = ["validate", "astronaut.png", "jpeg-1.jpg", "--kinds", "blur,noise"];
     let ran = here.run(&[&args[..], &["--levels", "4", "--output", "out"]].concat()).ended_with(0);
@@ -29,7 +29,7 @@ fn a_face_made_worse_scores_lower_and_the_files_agree() {
     let median = levels.numbers("median")[2];
     assert!((median - (first + second) / 2.0).abs() < 1e-5);
 
-    // The clean score is the one that `score` gives.
+    // The clean score is the one that `score` prints.
     let scored = here.run(&["score", "astronaut.png", "--format", "csv"]).ended_with(0);
     assert_eq!(images.column("score@0.00")[0], scored.table().column("score")[0]);
 
@@ -44,7 +44,7 @@ fn a_face_made_worse_scores_lower_and_the_files_agree() {
 }
 
 #[test]
-fn failures_are_told_and_nothing_to_validate_is_refused() {
+fn failures_are_reported_and_an_empty_set_is_refused() {
     let here = Workplace::with_faces(&["astronaut.png"]);
     here.write("text.png", "no picture");
     let args = ["--kinds", "blur", "--levels", "2", "--method", "attn,attn@head=1"];

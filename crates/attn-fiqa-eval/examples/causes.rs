@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// `count` of the faces, in equal steps.
-fn faces(engine: &Engine, path: &PathBuf, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
+fn faces(engine: &Engine, path: &std::path::Path, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
     let options = SourceOptions { recursive: true, ..SourceOptions::default() };
     let sources = || Sources::open(&[Input::Path(path.clone())], &options);
     let step = (sources()?.count() / count.max(1)).max(1);

@@ -1,15 +1,13 @@
-//! A whole benchmark of IJB-C's size on made-up data: 23,124 templates with embeddings of
-//! 512 numbers, 19,557 mated and 15,638,932 non-mated comparisons, three methods, 100
-//! bootstrap replicates. Says how long it took and how much memory it needed at its
-//! highest.
+//! A benchmark of IJB-C's size on synthetic data: 23,124 templates with embeddings of 512 numbers,
+//! 19,557 mated and 15,638,932 non-mated comparisons, three methods, 100 bootstrap replicates.
+//! Prints the duration and the peak memory.
 //!
 //! ```text
 //! cargo run --release -p attn-fiqa-eval --example ijbc_size -- FOLDER [IMAGES]
 //! ```
 //!
-//! FOLDER gets the data, 0.3 GB, or 1.3 GB with as many IMAGES as IJB-C has (469375; one
-//! per template if not given). Data that are there already are used again; what was
-//! computed from them is not.
+//! FOLDER receives the data, 0.3 GB, or 1.3 GB with as many IMAGES as IJB-C has (469375; one per
+//! template if not given). Existing data are reused; results computed from them are not.
 #![allow(clippy::print_stdout, reason = "what it prints is its result")]
 
 use std::error::Error;
@@ -108,18 +106,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// User and system seconds of this process, where Linux tells.
+/// User and system time of this process in seconds, on Linux.
 fn cpu_seconds() -> Option<f64> {
-    /// What `/proc` counts in, on every platform of Linux.
+    /// The unit of time in `/proc`, on every Linux platform.
     const TICKS: f64 = 100.0;
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The fields after the name, which may hold anything, begin with the state.
+    // The fields after the name, which may contain anything, begin with the state.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / TICKS)
 }
 
-/// Most memory that this process had at once, where Linux tells.
+/// Peak memory of this process, on Linux.
 fn peak_megabytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -130,14 +128,14 @@ fn peak_megabytes() -> Option<u64> {
 struct Random(u64);
 
 impl Random {
-    /// From 0 to 1.
+    /// Uniform between 0 and 1.
     fn uniform(&mut self) -> f64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// About normal, of deviation 1.
+    /// Approximately normal, with standard deviation 1.
     fn normal(&mut self) -> f64 {
         let sum: f64 = (0..4).map(|_| self.uniform() - 0.5).sum();
         sum * 3.0_f64.sqrt()
@@ -148,8 +146,8 @@ impl Random {
     }
 }
 
-/// Template `n` is of person `n mod PERSONS`, and image `n` of template `n mod TEMPLATES`;
-/// each image is further from its person's embedding the worse its quality.
+/// Template `n` is of person `n mod PERSONS`, and image `n` of template `n mod TEMPLATES`; the
+/// worse the quality of an image, the farther it is from its person's embedding.
 fn make(folder: &Path, images: usize) -> io::Result<()> {
     let meta = folder.join("ijb-c/meta");
     fs::create_dir_all(&meta)?;
@@ -187,7 +185,7 @@ fn make(folder: &Path, images: usize) -> io::Result<()> {
     let every = total / MATED;
     for index in 0..total {
         let a = random.below(TEMPLATES);
-        // Mated ones lie between the others, as in the protocol's file.
+        // Mated comparisons are interleaved with the others, as in the protocol's file.
         if index % every == 0 && index / every < MATED {
             let of_person = (TEMPLATES - a % PERSONS).div_ceil(PERSONS);
             let b = a % PERSONS + PERSONS * random.below(of_person);

@@ -7,30 +7,30 @@ use crate::error::{EvalError, check_count};
 use crate::rates::OperatingPoint;
 use crate::statistics::ratio;
 
-/// The comparisons whose worse image is in one band.
+/// The comparisons whose lower-quality image is in one band.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BandErrors {
     /// `None` for images whose quality could not be computed.
     pub band: Option<Band>,
-    /// Images of the band that some comparison shows.
+    /// Images of the band that occur in a comparison.
     pub images: usize,
     /// Mated comparisons.
     pub mated: usize,
-    /// Those of them that did not match.
+    /// Mated comparisons that did not match.
     pub false_non_matches: usize,
     /// Non-mated comparisons.
     pub non_mated: usize,
-    /// Those of them that matched.
+    /// Non-mated comparisons that matched.
     pub false_matches: usize,
 }
 
 impl BandErrors {
-    /// Fraction of the mated comparisons that did not match; `None` without any.
+    /// FNMR; `None` without mated comparisons.
     pub fn fnmr(&self) -> Option<f64> {
         ratio(self.false_non_matches, self.mated)
     }
 
-    /// Fraction of the non-mated comparisons that matched; `None` without any.
+    /// FMR; `None` without non-mated comparisons.
     pub fn fmr(&self) -> Option<f64> {
         ratio(self.false_matches, self.non_mated)
     }
@@ -41,25 +41,26 @@ impl BandErrors {
     }
 }
 
-/// The normal deviate with 2.5 % above it.
+/// The 97.5 % quantile of the standard normal distribution.
 pub(crate) const Z: f64 = 1.959_963_984_540_054;
 
-/// The 95 % score interval of a fraction (Wilson 1927): also sensible where none or all
-/// of a few comparisons fail.
+/// The 95 % score interval of a fraction (Wilson 1927), which is also sensible if none or all of a
+/// few comparisons fail.
 pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
     let found = ratio(part, of)?;
     let n = of as f64;
     let shrink = 1.0 + Z * Z / n;
     let middle = (found + Z * Z / (2.0 * n)) / shrink;
     let half = Z / shrink * (found * (1.0 - found) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // Exactly so at the two ends, which rounding misses.
+    // Exact at the two ends, which rounding would miss.
     let low = if part == 0 { 0.0 } else { (middle - half).max(0.0) };
     let high = if part == of { 1.0 } else { (middle + half).min(1.0) };
     Some([low, high])
 }
 
-/// The errors of each band at one threshold for all, as in a deployed system: one row per band, the worst first, with a row before them for failures
-/// if there are any. A comparison belongs to the band of its worse image.
+/// The errors of each band at one common threshold, as in a deployed system: one row per band,
+/// worst first, preceded by a row for failures if there are any. A comparison belongs to the band
+/// of its lower-quality image.
 ///
 /// `qualities` holds one quality per image, indexed by `pairs`.
 ///

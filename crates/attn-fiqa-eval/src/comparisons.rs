@@ -5,20 +5,20 @@ use rayon::prelude::*;
 use crate::embeddings::Embeddings;
 use crate::error::{EvalError, check_count};
 
-/// A value this little beyond ±1 is a cosine with rounding error.
+/// A value beyond ±1 by no more than this is a cosine with rounding error.
 const COSINE_SLACK: f64 = 1e-5;
 
-/// Comparisons that one piece of parallel work makes.
+/// Number of comparisons per parallel task.
 const CHUNK: usize = 1 << 12;
 
 /// Two images, or two templates, to be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pair {
-    /// Index of the one.
+    /// Index of the first.
     pub a: u32,
-    /// Index of the other.
+    /// Index of the second.
     pub b: u32,
-    /// Whether both show one person.
+    /// Whether both show the same person.
     pub mated: bool,
 }
 
@@ -28,16 +28,16 @@ pub struct Pair {
 pub enum ScoreScale {
     /// The cosine between two embeddings, −1 to 1. Its distance is `arccos(s)/π`.
     Cosine,
-    /// Higher is more alike, in any range. Its distance is `−s`.
+    /// Higher means more similar, in any range. Its distance is `−s`.
     Similarity,
-    /// Lower is more alike, in any range. Its similarity is `−d`.
+    /// Lower means more similar, in any range. Its similarity is `−d`.
     Distance,
 }
 
 impl ScoreScale {
-    /// The distance that belongs to a similarity.
+    /// The distance corresponding to a similarity.
     pub(crate) fn distance_of_similarity(self, similarity: f64) -> f64 {
-        // Adding 0 makes one zero of the two.
+        // Adding 0 turns −0 into 0.
         0.0 + match self {
             Self::Cosine => similarity.clamp(-1.0, 1.0).acos() / std::f64::consts::PI,
             Self::Similarity | Self::Distance => -similarity,
@@ -55,15 +55,15 @@ pub struct Comparisons {
 }
 
 impl Comparisons {
-    /// Most comparisons of one set.
+    /// Maximum number of comparisons.
     pub const MAX: usize = u32::MAX as usize;
 
-    /// Takes one score and one label per comparison.
+    /// Checks and stores one score and one label per comparison.
     ///
     /// # Errors
     ///
-    /// If the two lists differ in length, are empty, hold one kind of comparison
-    /// only, or if a score is not finite or not of its scale.
+    /// If the two lists differ in length, are empty, contain only one kind of comparison, or if a
+    /// score is not finite or not on its scale.
     pub fn new(values: Vec<f64>, mated: Vec<bool>, scale: ScoreScale) -> Result<Self, EvalError> {
         check_count(("scores", values.len()), ("labels", mated.len()))?;
         if values.is_empty() {
@@ -92,7 +92,7 @@ impl Comparisons {
     ///
     /// # Errors
     ///
-    /// As [`Self::new`], and if a pair refers to an image that has no embedding.
+    /// As [`Self::new`], or if a pair refers to an image without an embedding.
     pub fn from_embeddings(embeddings: &Embeddings, pairs: &[Pair]) -> Result<Self, EvalError> {
         for (index, pair) in pairs.iter().enumerate() {
             image_indices(index, pair, embeddings.len())?;
@@ -104,22 +104,22 @@ impl Comparisons {
         Self::new(values, pairs.iter().map(|pair| pair.mated).collect(), ScoreScale::Cosine)
     }
 
-    /// How many comparisons there are.
+    /// Number of comparisons.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there is none; there always are two.
+    /// Always false: there are at least two comparisons.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// How many comparisons are mated.
+    /// Number of mated comparisons.
     pub fn mated_count(&self) -> usize {
         self.mated_count
     }
 
-    /// How many comparisons are non-mated.
+    /// Number of non-mated comparisons.
     pub fn non_mated_count(&self) -> usize {
         self.len() - self.mated_count
     }
@@ -129,7 +129,7 @@ impl Comparisons {
         self.scale
     }
 
-    /// The scores as they were given.
+    /// The scores as given.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
@@ -148,8 +148,8 @@ impl Comparisons {
         self.mated[index]
     }
 
-    /// The score as a distance: of a cosine `arccos(s)/π`, 0 to 1, as the CR-FIQA
-    /// code has it; of another similarity `−s`.
+    /// The score as a distance: for a cosine `arccos(s)/π`, 0 to 1, as in the CR-FIQA code; for
+    /// another similarity `−s`.
     ///
     /// # Panics
     ///
@@ -162,7 +162,7 @@ impl Comparisons {
         }
     }
 
-    /// The score as a similarity: higher is more alike; of a distance `−d`.
+    /// The score as a similarity, where higher means more similar; for a distance `−d`.
     ///
     /// # Panics
     ///
@@ -180,8 +180,8 @@ impl Comparisons {
 ///
 /// # Errors
 ///
-/// If a pair refers to an image that has no quality, or if a quality that is
-/// needed is not a number; infinite ones are permitted.
+/// If a pair refers to an image without a quality, or if a required quality is NaN; infinite ones
+/// are permitted.
 pub fn pair_qualities(qualities: &[f64], pairs: &[Pair]) -> Result<Vec<f64>, EvalError> {
     let quality = |index: usize| match qualities[index] {
         quality if quality.is_nan() => Err(EvalError::NoQuality { what: "image", index }),

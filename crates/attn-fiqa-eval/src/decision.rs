@@ -1,36 +1,36 @@
-//! When a comparison is a match, and where the threshold lies.
+//! When a comparison is a match, and how the threshold is determined.
 //!
-//! One rule for every measurement but the papers' protocol
-//! ([`Protocol::Crfiqa`](crate::edc::Protocol::Crfiqa)), which has its own: a
-//! comparison is a match where its distance is at most the threshold, and it is a
-//! match or none for both error rates. The FMR is the fraction of non-mated comparisons
-//! that match, the FNMR the fraction of mated ones that do not.
+//! There is one rule for every measurement except the papers' protocol
+//! ([`Protocol::Crfiqa`](crate::edc::Protocol::Crfiqa)), which has its own: a comparison is a match
+//! if its distance is at most the threshold, consistently for both error rates. The FMR is the
+//! fraction of non-mated comparisons that match, the FNMR the fraction of mated ones that do not.
 
 use crate::comparisons::{Comparisons, ScoreScale};
 use crate::edc::{Evaluator, Weights};
 use crate::error::{EvalError, check_rate};
 use crate::statistics::weighted_quantile;
 
-/// Distances this much beyond a threshold that is a similarity are checked too:
-/// far more than the rounding of an arccosine.
+/// Distances this much beyond a threshold on similarities are checked as well: far more than the
+/// rounding error of an arccosine.
 const DISTANCE_SLACK: f64 = 1e-9;
 
-/// What fixes a threshold: exactly one of these.
+/// What determines a threshold: exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
-    /// The threshold itself, a score on the comparisons' own scale: of cosines and
-    /// similarities the lowest that is a match, of distances the highest.
+    /// The threshold itself, on the comparisons' own scale: for cosines and similarities the lowest
+    /// score that is a match, for distances the highest.
     Threshold(f64),
-    /// A false match rate: the largest of all distances at which the FMR is no more.
+    /// A false match rate: the threshold is the largest of all distances at which the FMR does not
+    /// exceed it.
     Fmr(f64),
-    /// The false non-match rate with which a curve starts: NumPy's linear quantile of
-    /// the mated similarities.
+    /// The false non-match rate at the start of a curve: NumPy's linear quantile of the mated
+    /// similarities.
     Fnmr(f64),
 }
 
 impl Target {
-    /// Whether the rate is between 0 and 1, or the threshold a finite number.
+    /// Checks that the rate is between 0 and 1, or the threshold finite.
     ///
     /// # Errors
     ///
@@ -52,16 +52,15 @@ impl Target {
         value
     }
 
-    /// Whether it asks for less than one false match among `non_mated` comparisons,
-    /// so that the threshold is unreliable.
+    /// Whether it corresponds to less than one false match among `non_mated` comparisons, so that
+    /// the threshold is unreliable.
     pub fn is_unresolved(self, non_mated: u64) -> bool {
         matches!(self, Self::Fmr(rate) if rate * (non_mated as f64) < 1.0)
     }
 }
 
 impl std::fmt::Display for Target {
-    /// `FMR 1e-3`, `FNMR 0.05`, `threshold 0.4`: powers of ten as the papers write
-    /// them.
+    /// `FMR 1e-3`, `FNMR 0.05`, `threshold 0.4`: powers of ten as in the papers.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = match self {
             Self::Threshold(value) => return write!(f, "threshold {value}"),
@@ -76,13 +75,13 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// A threshold: what lies exactly at it is a match.
+/// A threshold: a comparison exactly at it is a match.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Threshold {
     /// Distances up to this are matches.
     Distance(f64),
-    /// Similarities from this on are matches.
+    /// Similarities of at least this are matches.
     Similarity(f64),
 }
 
@@ -119,8 +118,8 @@ impl Threshold {
     }
 }
 
-/// A threshold with the error rates that it realises; a rate is absent where there is
-/// no comparison of its kind.
+/// A threshold with the realised error rates; a rate is absent if there is no comparison of its
+/// kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Decision {
     pub(crate) threshold: Threshold,
@@ -128,8 +127,8 @@ pub(crate) struct Decision {
     pub(crate) fnmr: Option<f64>,
 }
 
-/// The threshold of a target in the set that the weights describe; `None` where it
-/// has no comparison of the kind that fixes it.
+/// The threshold for a target in the weighted set; `None` if there is no comparison of the kind
+/// that determines it.
 pub(crate) fn decide(
     evaluator: &Evaluator<'_>,
     target: Target,
@@ -151,8 +150,8 @@ pub(crate) fn decide(
     Some(Decision { threshold, fmr, fnmr })
 }
 
-/// The largest of all distances, mated and non-mated, at which the FMR is at most
-/// `rate`. Where already the smallest has a higher FMR, just below it: nothing matches.
+/// The largest of all distances, mated and non-mated, at which the FMR is at most `rate`. If even
+/// the smallest has a higher FMR, just below it: nothing matches.
 fn largest_distance(evaluator: &Evaluator<'_>, rate: f64, weights: Weights<'_>) -> Option<f64> {
     let comparisons = evaluator.comparisons();
     let [_, non_mated] = weights.totals(comparisons);
@@ -188,11 +187,11 @@ fn starting_similarity(evaluator: &Evaluator<'_>, rate: f64, weights: Weights<'_
     weighted_quantile(evaluator.mated().iter().map(similarity), mated, rate)
 }
 
-/// Mated and non-mated comparisons that match.
+/// Numbers of mated and non-mated comparisons that match.
 fn matches(evaluator: &Evaluator<'_>, threshold: Threshold, weights: Weights<'_>) -> [u64; 2] {
     let comparisons = evaluator.comparisons();
     let distance = threshold.distance(comparisons.scale());
-    // A distance is compared as such; only a similarity may be rounded by its arccosine.
+    // A distance is compared directly; only a similarity may be rounded by its arccosine.
     let reach = match threshold {
         Threshold::Distance(_) => distance,
         Threshold::Similarity(_) => distance + DISTANCE_SLACK,
@@ -236,7 +235,7 @@ mod tests {
         let found = at(Target::Fmr(0.5));
         assert_eq!(found.threshold, Threshold::Distance(0.3));
         assert_eq!((found.fmr, found.fnmr), (Some(0.5), Some(0.0)));
-        // A target is never exceeded, although 0.5 is nearer to 0.45 than 0 is.
+        // A target is never exceeded, although 0.5 is closer to 0.45 than 0 is.
         let found = at(Target::Fmr(0.45));
         assert_eq!(found.threshold, Threshold::Distance(0.1));
         assert_eq!((found.fmr, found.fnmr), (Some(0.0), Some(2.0 * third)));

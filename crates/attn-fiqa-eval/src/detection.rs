@@ -1,53 +1,52 @@
-//! How well faces are found: recall, precision and landmark error against a
-//! reference.
+//! Accuracy of face detection: recall, precision and landmark error against a reference.
 
 use attn_fiqa::detect::Face;
 
 use crate::statistics::ratio;
 
-/// Boxes that overlap by at least this (intersection over union) are one face.
+/// Boxes with at least this overlap (intersection over union) are the same face.
 pub const MATCH_IOU: f32 = 0.5;
 
-/// Edges of the classes of a face's width, in pixels, by which recall is given.
+/// Edges of the face width classes, in pixels, for which recall is reported.
 pub const WIDTH_EDGES: [f32; 7] = [12.0, 16.0, 24.0, 40.0, 64.0, 100.0, 200.0];
 
-/// Faces of the reference of one class of width.
+/// Reference faces in one width class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WidthBin {
-    /// Faces of the reference.
+    /// Number of reference faces.
     pub expected: usize,
-    /// Of these, faces that were found.
+    /// Number of these that were found.
     pub matched: usize,
 }
 
-/// What was found in a set of images against what should have been.
+/// Detected faces compared with a reference, over a set of images.
 #[derive(Debug, Clone, Default)]
 pub struct DetectionAccuracy {
     /// Images compared.
     pub images: usize,
-    /// Images that hold a face of the reference.
+    /// Images with at least one reference face.
     pub images_with_faces: usize,
-    /// Of these, images in which at least one face of the reference was not found.
+    /// Images in which at least one reference face was not found.
     pub images_missed: usize,
-    /// Faces of the reference.
+    /// Number of reference faces.
     pub expected: usize,
-    /// Faces found, in the reference or not.
+    /// Number of detected faces, in the reference or not.
     pub found: usize,
-    /// Faces found that match no face of the reference, not even a doubtful one.
+    /// Detected faces that match no reference face, not even a doubtful one.
     pub extra: usize,
     /// By width: below the first of [`WIDTH_EDGES`], between each and the next, above the last.
     pub by_width: [WidthBin; WIDTH_EDGES.len() + 1],
-    /// Of each matched face the mean distance of its five landmarks from the
-    /// reference's, as a fraction of the reference's distance between the eyes.
+    /// For each matched face the mean distance of its five landmarks from the reference's, as a
+    /// fraction of the reference's inter-eye distance.
     errors: Vec<f32>,
 }
 
 impl DetectionAccuracy {
-    /// Compares one picture's faces and returns how many of the reference were missed.
+    /// Compares one image's faces and returns how many reference faces were missed.
     ///
-    /// The surest face found chooses first, the face of the reference that it
-    /// overlaps most among those left; each is matched once at most. `doubtful` faces are
-    /// neither asked for nor, where one is found, [`extra`](Self::extra).
+    /// Detected faces are processed by descending confidence, each taking the remaining reference
+    /// face that it overlaps most; each is matched at most once. `doubtful` faces are neither
+    /// required nor, if detected, counted as [`extra`](Self::extra).
     pub fn add(&mut self, expected: &[Face], doubtful: &[Face], found: &[Face]) -> usize {
         let mut surest: Vec<&Face> = found.iter().collect();
         surest.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
@@ -77,28 +76,28 @@ impl DetectionAccuracy {
         left.len()
     }
 
-    /// Faces of the reference that were found.
+    /// Number of reference faces that were found.
     pub fn matched(&self) -> usize {
         self.errors.len()
     }
 
-    /// Fraction of the reference's faces that were found, 0 to 1; `None` without any.
+    /// Fraction of the reference faces that were found, 0 to 1; `None` without any.
     pub fn recall(&self) -> Option<f64> {
         ratio(self.matched(), self.expected)
     }
 
-    /// Fraction of the faces found that the reference has, 0 to 1; `None` without any.
+    /// Fraction of the detected faces that are in the reference, 0 to 1; `None` without any.
     pub fn precision(&self) -> Option<f64> {
         ratio(self.matched(), self.found)
     }
 
-    /// Fraction of the images with faces in which one was missed.
+    /// Fraction of the images with faces in which at least one was missed.
     pub fn missed_image_fraction(&self) -> Option<f64> {
         ratio(self.images_missed, self.images_with_faces)
     }
 
-    /// The landmark error that a `quantile` (0 to 1) of the matched faces do not
-    /// exceed, as a fraction of the distance between the eyes.
+    /// The landmark error that a fraction `quantile` (0 to 1) of the matched faces does not exceed,
+    /// as a fraction of the inter-eye distance.
     pub fn landmark_error(&self, quantile: f64) -> Option<f64> {
         let mut errors = self.errors.clone();
         errors.sort_by(f32::total_cmp);
@@ -129,7 +128,7 @@ mod tests {
     use attn_fiqa::align::Landmarks;
     use attn_fiqa::detect::FaceBox;
 
-    /// A face of 100 pixels with eyes 40 pixels apart.
+    /// A face of 100 pixels with an inter-eye distance of 40 pixels.
     fn face(x: f32, confidence: f32, shift: f32) -> Face {
         let points = [[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 80.0], [65.0, 80.0]];
         Face {
@@ -141,16 +140,16 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_of_faces_matched_once() {
+    fn fractions_count_each_face_once() {
         let mut agreement = DetectionAccuracy::default();
-        // Two answers for the first face, one for none, none for the second.
+        // Two detections for the first face, one for none, none for the second.
         let expected = [face(0.0, 1.0, 0.0), face(300.0, 1.0, 0.0)];
         let found = [face(10.0, 0.6, 0.0), face(2.0, 0.9, -0.4), face(700.0, 0.8, 0.0)];
         assert_eq!(agreement.add(&expected, &[], &found), 1);
         assert_eq!(agreement.add(&[], &[face(0.0, 0.4, 0.0)], &[face(1.0, 0.9, 0.0)]), 0);
         assert_eq!(agreement.recall(), Some(0.5));
         assert_eq!(agreement.precision(), Some(1.0 / 4.0));
-        // The second answer for the first face is one for something that the reference has.
+        // The second detection of the first face overlaps a reference face: it is not extra.
         assert_eq!(agreement.extra, 1);
         let hundred = WIDTH_EDGES.iter().position(|&width| width == 100.0).expect("an edge") + 1;
         assert_eq!(agreement.by_width[hundred], WidthBin { expected: 2, matched: 1 });

@@ -5,12 +5,12 @@ use std::array;
 use crate::comparisons::Pair;
 use crate::error::EvalError;
 
-/// Pairs whose products are summed side by side.
+/// Number of pairs whose products are summed in parallel.
 const LANES: usize = 8;
 
-/// One embedding per image, as a recognition network gave them.
+/// One embedding per image, as computed by a recognition network.
 ///
-/// Row-major `[images, dim]`, not normalised: comparisons do that.
+/// Row-major `[images, dim]`, not normalised; comparisons normalise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
     dim: usize,
@@ -22,8 +22,8 @@ impl Embeddings {
     ///
     /// # Errors
     ///
-    /// If there is no number, if their count is no multiple of `dim`, if one is
-    /// not finite, or if an embedding is zero.
+    /// If there are no values, their number is not a multiple of `dim`, one is not finite, or an
+    /// embedding is zero.
     pub fn new(dim: usize, values: Vec<f32>) -> Result<Self, EvalError> {
         if dim == 0 || values.is_empty() {
             return Err(EvalError::Empty { what: "embedding" });
@@ -48,22 +48,22 @@ impl Embeddings {
         Ok(Self { dim, values })
     }
 
-    /// Numbers an embedding.
+    /// Length of an embedding.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// How many embeddings there are.
+    /// Number of embeddings.
     pub fn len(&self) -> usize {
         self.values.len() / self.dim
     }
 
-    /// Whether there is none; there always is one.
+    /// Always false: there is at least one embedding.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The embedding of image `index`, as it was given.
+    /// The embedding of image `index`, as given.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl Embeddings {
         &self.values[index * self.dim..][..self.dim]
     }
 
-    /// The Euclidean length of an embedding, itself a measure of quality (MagFace).
+    /// The Euclidean norm of an embedding, itself a measure of quality (MagFace).
     pub fn norm(&self, index: usize) -> f64 {
         self.row(index).iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
     }
@@ -86,11 +86,11 @@ impl Embeddings {
         Self { dim: self.dim, values }
     }
 
-    /// The cosine of the angle between the two embeddings of each pair, −1 to 1;
-    /// `norms` has one number per embedding.
+    /// The cosine of the angle between the two embeddings of each pair, −1 to 1; `norms` has one
+    /// value per embedding.
     ///
-    /// A sum of products in the order of the numbers is a chain of additions that wait
-    /// for each other; several pairs are summed side by side, each in that order.
+    /// A sum of products in order is a chain of dependent additions; several pairs are summed in
+    /// parallel, each in that order.
     pub(crate) fn cosines(&self, norms: &[f64], pairs: &[Pair], cosines: &mut [f64]) {
         for (pairs, cosines) in pairs.chunks(LANES).zip(cosines.chunks_mut(LANES)) {
             let lane = |lane: usize| pairs[lane.min(pairs.len() - 1)];

@@ -1,11 +1,11 @@
-//! What can be wrong with a set of comparisons before anything is measured.
+//! Errors in a set of comparisons that are found before anything is measured.
 
 use crate::fraction::Fraction;
 
 /// A set of comparisons or qualities that cannot be measured, and why.
 ///
-/// Positions count from 0, in the order in which the values were given. What is
-/// wrong with a file is a [`FileError`](crate::files::FileError).
+/// Positions count from 0, in the order in which the values were given. Errors in files are
+/// [`FileError`](crate::files::FileError)s.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
@@ -15,19 +15,19 @@ pub enum EvalError {
         /// What is missing, in the singular.
         what: &'static str,
     },
-    /// Two lists that belong together differ in length.
+    /// Two lists that must have the same length differ.
     #[error("{found} {what}, but {expected} {against}; each needs exactly one")]
     Count {
-        /// What was counted.
+        /// What the first list contains.
         what: &'static str,
-        /// How many there are.
+        /// Its length.
         found: usize,
-        /// What they belong to.
+        /// What the second list contains.
         against: &'static str,
-        /// How many of those there are.
+        /// Its length.
         expected: usize,
     },
-    /// All comparisons are of one kind, so one of the two error rates has no meaning.
+    /// All comparisons are of one kind, so one of the two error rates is undefined.
     #[error(
         "all {count} comparisons are {kind}; error rates need mated and non-mated comparisons, so \
          check the labels (1 is mated, 0 is non-mated)"
@@ -35,20 +35,20 @@ pub enum EvalError {
     OneClass {
         /// `mated` or `non-mated`.
         kind: &'static str,
-        /// How many there are.
+        /// Their number.
         count: usize,
     },
-    /// A number is infinite or not a number.
+    /// A value is infinite or NaN.
     #[error("{what} {index} is {value}; expected a finite number")]
     NotFinite {
-        /// What the number is.
+        /// What the value is.
         what: &'static str,
         /// Its position.
         index: usize,
-        /// The number.
+        /// The value.
         value: f64,
     },
-    /// A quality is not a number.
+    /// A quality is NaN.
     #[error(
         "the quality of {what} {index} is not a number; give images without a quality the lowest \
          one, or leave their comparisons out"
@@ -59,7 +59,7 @@ pub enum EvalError {
         /// Its position.
         index: usize,
     },
-    /// A value called a cosine is none.
+    /// A value declared as a cosine is not one.
     #[error(
         "score {index} is {value}, which is not a cosine; expected −1 to 1, or another scale: \
          similarities or distances"
@@ -70,56 +70,56 @@ pub enum EvalError {
         /// The value.
         value: f64,
     },
-    /// A threshold grid for cosines was asked for other scores.
+    /// A threshold grid for cosines was requested for other scores.
     #[error("InsightFace's thresholds need cosines; use exact thresholds for other scores")]
     NeedsCosines,
-    /// An embedding of length zero has no direction.
+    /// A zero embedding has no direction.
     #[error("embedding {index} is zero and has no direction; the network or the file is damaged")]
     ZeroEmbedding {
         /// Its position.
         index: usize,
     },
-    /// A pair refers to an image that is not there.
+    /// A pair refers to an image that does not exist.
     #[error("pair {index} refers to image {image}, but there are {images} images")]
     NoSuchImage {
         /// Position of the pair.
         index: usize,
         /// Index of the image.
         image: u32,
-        /// How many images there are.
+        /// Number of images.
         images: usize,
     },
-    /// A rate, fraction or level is not between its bounds.
+    /// A rate, fraction or level is out of range.
     #[error("{what} is {value}; expected {expected}")]
     OutOfRange {
         /// What the value is.
         what: &'static str,
         /// The value.
         value: f64,
-        /// What would be valid.
+        /// The valid range.
         expected: &'static str,
     },
-    /// A protocol was asked for a target that it does not support.
+    /// A protocol does not support the requested target.
     #[error("the protocol {protocol} needs {expected} as its target, not {found}")]
     Target {
         /// Name of the protocol.
         protocol: &'static str,
-        /// What it takes.
+        /// The supported targets.
         expected: &'static str,
-        /// What was given.
+        /// The given target.
         found: String,
     },
-    /// More comparisons than can be counted.
+    /// There are too many comparisons.
     #[error("{count} comparisons are more than the limit of {limit}")]
     TooMany {
-        /// How many there are.
+        /// Their number.
         count: usize,
         /// The limit.
         limit: usize,
     },
 }
 
-/// That two lists which belong together are of one length.
+/// Checks that two lists have the same length.
 pub(crate) fn check_count(
     (what, found): (&'static str, usize),
     (against, expected): (&'static str, usize),
@@ -130,7 +130,7 @@ pub(crate) fn check_count(
     }
 }
 
-/// That a rate lies in `[0, 1]`.
+/// Checks that a rate is in `[0, 1]`.
 pub(crate) fn check_rate(what: &'static str, value: f64) -> Result<(), EvalError> {
     let expected = "a fraction from 0 to 1";
     Fraction::new(value).map(drop).ok_or(EvalError::OutOfRange { what, value, expected })

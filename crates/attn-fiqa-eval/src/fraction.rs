@@ -1,8 +1,8 @@
-//! Fractions and rates that people type.
+//! Fractions and rates given by users.
 
 use std::str::FromStr;
 
-/// A number from 0 to 1, both included: a discard fraction, a rate, a confidence level.
+/// A number from 0 to 1 inclusive: a discard fraction, a rate, a confidence level.
 ///
 /// ```
 /// use attn_fiqa_eval::Fraction;
@@ -16,7 +16,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Fraction(f64);
 
-/// What is no [`Fraction`].
+/// Not a [`Fraction`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a number from 0 to 1, found '{found}'")]
 pub struct NotAFraction {
@@ -24,7 +24,7 @@ pub struct NotAFraction {
 }
 
 impl Fraction {
-    /// `None` unless `value` lies in the closed interval `[0, 1]`.
+    /// `None` unless `value` is in the closed interval `[0, 1]`.
     pub fn new(value: f64) -> Option<Self> {
         (0.0..=1.0).contains(&value).then_some(Self(value))
     }
@@ -34,7 +34,7 @@ impl Fraction {
         self.0
     }
 
-    /// Whether it lies in the open interval `(0, 1)`, as a target rate of a study does.
+    /// Whether it is in the open interval `(0, 1)`, as a target rate of a study.
     pub fn is_inside(self) -> bool {
         self.0 > 0.0 && self.0 < 1.0
     }

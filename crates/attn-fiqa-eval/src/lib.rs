@@ -1,8 +1,8 @@
 //! Evaluation of face image quality scores by the field's protocols.
 //!
-//! A quality score is evaluated by discarding: comparisons are sorted by quality, those of
-//! the lowest quality are discarded, and the error rates of the rest are measured
-//! (error-versus-discard curve, EDC).
+//! A quality score is evaluated by discarding: comparisons are sorted by quality, those of the
+//! lowest quality are discarded, and the error rates of the rest are measured (error-versus-discard
+//! curve, EDC).
 //!
 //! 1. [`files`] and [`benchmark`]: lists of pairs, qualities and embeddings, and data sets
 //!    with their protocols.
@@ -19,10 +19,14 @@
 //! 7. [`figure`]: figures, as SVG and PNG.
 //! 8. [`study`] and [`report`]: whole benchmarks from one configuration file, and their
 //!    page, tables and figures.
+//! 9. [`overview`] and [`groups`]: the qualities of a set without comparisons, as a page and by
+//!    group.
 
 pub mod benchmark;
 pub mod files;
 pub mod groups;
+pub mod overview;
+pub mod scale_counts;
 
 pub mod comparisons;
 pub mod embeddings;

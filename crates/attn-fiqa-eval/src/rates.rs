@@ -4,14 +4,13 @@ use crate::decision::{Target, Threshold, decide};
 use crate::edc::{Evaluator, Weights};
 use crate::error::EvalError;
 
-/// Most points of a DET curve: more than a screen has pixels would not be seen.
+/// Maximum number of points of a DET curve: more than pixels on a screen would be invisible.
 const DET_POINTS: usize = 400;
 
-/// A threshold and the error rates that it realises, by the one rule of
-/// [`crate::decision`].
+/// A threshold and the error rates that it realises, by the rule of [`crate::decision`].
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct OperatingPoint {
-    /// What was asked for.
+    /// The requested target.
     pub target: Target,
     /// The threshold.
     pub threshold: Threshold,
@@ -21,8 +20,8 @@ pub struct OperatingPoint {
     pub fmr: f64,
     /// The FNMR there.
     pub fnmr: f64,
-    /// Whether the target is less than one false match among the non-mated
-    /// comparisons, so that the threshold is unreliable.
+    /// Whether the target corresponds to less than one false match among the non-mated comparisons,
+    /// so that the threshold is unreliable.
     pub unresolved: bool,
 }
 
@@ -52,10 +51,9 @@ pub fn operating_points(
     targets.iter().map(point).collect()
 }
 
-/// FMR and FNMR at thresholds between the distinct distances, by ascending FMR: a
-/// comparison matches where its distance is at most the threshold. Points between
-/// which only one rate moves are left out, then so many of the rest that about 400
-/// remain, evenly spread.
+/// FMR and FNMR at thresholds between the distinct distances, by ascending FMR: a comparison
+/// matches if its distance is at most the threshold. Points between which only one rate changes are
+/// left out, then the rest is thinned evenly to about 400 points.
 pub fn det(evaluator: &Evaluator<'_>) -> Vec<[f64; 2]> {
     let corners = corners(evaluator);
     let every = corners.len().div_ceil(DET_POINTS);
@@ -64,8 +62,8 @@ pub fn det(evaluator: &Evaluator<'_>) -> Vec<[f64; 2]> {
     kept.map(|(_, &corner)| corner).collect()
 }
 
-/// The rate at which FMR and FNMR are equal, in a straight line between the two
-/// thresholds around it.
+/// The rate at which FMR and FNMR are equal, linearly interpolated between the two adjacent
+/// thresholds.
 pub fn equal_error_rate(evaluator: &Evaluator<'_>) -> f64 {
     let corners = corners(evaluator);
     let at = corners.partition_point(|[fmr, fnmr]| fmr < fnmr);
@@ -79,7 +77,7 @@ pub fn equal_error_rate(evaluator: &Evaluator<'_>) -> f64 {
     fmr_before + gap_before / (gap_before + gap) * (fmr - fmr_before)
 }
 
-/// FMR and FNMR where the curve turns.
+/// FMR and FNMR at the corners of the curve.
 fn corners(evaluator: &Evaluator<'_>) -> Vec<[f64; 2]> {
     let comparisons = evaluator.comparisons();
     let (mated, non_mated) = (comparisons.mated_count(), comparisons.non_mated_count());

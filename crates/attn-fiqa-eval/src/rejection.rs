@@ -1,8 +1,8 @@
-//! What rejecting images below a quality achieves: advice on a quality
-//! threshold, and its effect by group.
+//! What rejecting images below a quality achieves: advice on a quality threshold, and its effect by
+//! group.
 //!
-//! Unlike the protocols of [`crate::edc`], which discard comparisons, this rejects
-//! images, as a system does that asks for another photo.
+//! Unlike the protocols of [`crate::edc`], which discard comparisons, this rejects images, like a
+//! system that asks for another photo.
 
 use crate::comparisons::{Comparisons, Pair};
 use crate::decision::{Decision, Target, decide};
@@ -12,10 +12,10 @@ use crate::error::{EvalError, check_count, check_rate};
 /// Which images are rejected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reject {
-    /// Those of a quality below this.
+    /// Those with a quality below this.
     Below(f64),
-    /// As many of the lowest quality as can be without exceeding this fraction of all
-    /// images; images of equal quality stay or go together.
+    /// As many of the lowest quality as possible without exceeding this fraction of all images;
+    /// images of equal quality are kept or rejected together.
     Fraction(f64),
 }
 
@@ -24,7 +24,7 @@ impl Reject {
     ///
     /// # Errors
     ///
-    /// If a quality is not a number or the fraction not between 0 and 1.
+    /// If a quality is NaN or the fraction not between 0 and 1.
     pub fn threshold(self, qualities: &[f64]) -> Result<f64, EvalError> {
         if let Some(index) = qualities.iter().position(|quality| quality.is_nan()) {
             return Err(EvalError::NoQuality { what: "image", index });
@@ -45,35 +45,35 @@ impl Reject {
     }
 }
 
-/// What rejecting images below a quality does.
+/// The effect of rejecting images below a quality.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Advice {
-    /// Images of a lower quality are rejected.
+    /// Images of lower quality are rejected.
     pub reject_below: f64,
-    /// Images among those compared.
+    /// Number of compared images.
     pub images: usize,
-    /// How many of them are rejected.
+    /// Number of rejected images.
     pub rejected: usize,
-    /// What fixes the threshold of comparisons.
+    /// The target that fixes the comparison threshold.
     pub target: Target,
-    /// Mated and non-mated comparisons left.
+    /// Numbers of remaining mated and non-mated comparisons.
     pub retained: [u64; 2],
-    /// Before any rejection: FMR realised and FNMR.
+    /// Realised FMR and FNMR before any rejection.
     pub before: [f64; 2],
     /// Interval of the FNMR before.
     pub before_interval: Option<Interval>,
-    /// After it, with the threshold of comparisons recomputed for the target: FMR
-    /// realised and FNMR; absent if a kind of comparison is used up.
+    /// Realised FMR and FNMR after it, with the comparison threshold recomputed for the target;
+    /// absent if no comparison of one kind is left.
     pub after: Option<[f64; 2]>,
     /// Interval of the FNMR after.
     pub after_interval: Option<Interval>,
-    /// Interval of FNMR before − FNMR after, from the same replicates: above 0, the
-    /// rejection helps significantly.
+    /// Interval of FNMR before − FNMR after, from the same replicates: above 0, the rejection helps
+    /// significantly.
     pub gain_interval: Option<Interval>,
-    /// FNMR after it, with the threshold of comparisons left where it was.
+    /// FNMR after it, with the comparison threshold unchanged.
     pub after_at_fixed_threshold: Option<f64>,
-    /// Whether the target is less than one false match among the non-mated
-    /// comparisons before or after.
+    /// Whether the target corresponds to less than one false match among the non-mated comparisons
+    /// before or after.
     pub unresolved: bool,
 }
 
@@ -100,8 +100,7 @@ impl std::fmt::Display for Advice {
     }
 }
 
-/// What rejecting images does to the FNMR at a target, with intervals if a
-/// bootstrap is given.
+/// The effect of rejecting images on the FNMR at a target, with intervals if a bootstrap is given.
 ///
 /// # Errors
 ///
@@ -175,11 +174,11 @@ pub fn advise(
 pub struct GroupRow {
     /// The group; `None` for the row of all images.
     pub group: Option<String>,
-    /// Its images.
+    /// Number of images.
     pub images: usize,
-    /// How many of them are rejected.
+    /// Number of rejected images.
     pub rejected: usize,
-    /// Mated and non-mated comparisons within the group.
+    /// Numbers of mated and non-mated comparisons within the group.
     pub comparisons: [usize; 2],
     /// Those left after the rejection.
     pub retained: [usize; 2],
@@ -189,9 +188,9 @@ pub struct GroupRow {
     pub fnmr: [Option<f64>; 2],
 }
 
-/// Rejection and error rates by group, all at one threshold of comparisons: the one
-/// of the target on all comparisons before any rejection. The first row is that
-/// of all images; a group's comparisons are those of which both images are in it.
+/// Rejection and error rates by group, all at one comparison threshold: the one for the target on
+/// all comparisons before any rejection. The first row is for all images; a group's comparisons are
+/// those with both images in it.
 ///
 /// `group_of` holds an index into `groups` for each image.
 ///
@@ -215,7 +214,7 @@ pub fn fairness(
     let row = |group: Option<usize>| {
         let inside = |image: usize| group.is_none_or(|group| group_of[image] as usize == group);
         let images = || (0..qualities.len()).filter(|&image| inside(image));
-        // Per stage (before, after) and kind (mated, non-mated): all and errors.
+        // Per stage (before, after) and kind (mated, non-mated): total and errors.
         let mut counts = [[[0_usize; 2]; 2]; 2];
         for (index, pair) in pairs.iter().enumerate() {
             if !inside(pair.a as usize) || !inside(pair.b as usize) {
@@ -247,7 +246,7 @@ pub fn fairness(
     Ok(std::iter::once(None).chain((0..groups.len()).map(Some)).map(row).collect())
 }
 
-/// Whether both images of each pair stay.
+/// Whether both images of each pair are kept.
 fn stays(pairs: &[Pair], qualities: &[f64], reject_below: f64) -> Vec<bool> {
     let good = |image: u32| qualities[image as usize] >= reject_below;
     pairs.iter().map(|pair| good(pair.a) && good(pair.b)).collect()

@@ -1,12 +1,11 @@
-//! Statistics that several measurements share.
+//! Statistics shared by several measurements.
 
-/// The rank correlation of two lists of one length (Spearman 1904), equal values
-/// sharing the mean of their ranks; `None` where one of the lists does not vary,
-/// or a value is NaN.
+/// The rank correlation of two lists of equal length (Spearman 1904), equal values sharing the mean
+/// of their ranks; `None` if one of the lists does not vary, or a value is NaN.
 ///
 /// # Panics
 ///
-/// When the lists are of different lengths.
+/// If the lists have different lengths.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     assert_eq!(a.len(), b.len(), "lists of different lengths have no correlation");
     pearson(&ranks(a)?, &ranks(b)?)
@@ -45,8 +44,8 @@ fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     (aa > 0.0 && bb > 0.0).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// The quantile at `fraction` in 0 … 1 of ascending values, linear between them
-/// (NumPy's default); `None` without values.
+/// The quantile at `fraction` in 0 … 1 of ascending values, linearly interpolated (NumPy's
+/// default); `None` without values.
 pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
     let last = ascending.len().checked_sub(1)?;
     let (below, rest) = position(last as u64, fraction);
@@ -54,8 +53,7 @@ pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
     Some(low + (high - low) * rest)
 }
 
-/// The same quantile of ascending values that occur as often as their weights say,
-/// `count` in all.
+/// The same quantile of ascending values with integer weights, `count` in total.
 pub(crate) fn weighted_quantile(
     ascending: impl Iterator<Item = (f64, u64)>,
     count: u64,
@@ -79,14 +77,14 @@ pub(crate) fn weighted_quantile(
     None
 }
 
-/// The index at or below a quantile, and how far it lies towards the next one, 0 … 1.
+/// The index at or below a quantile, and the fraction of the distance to the next one, 0 … 1.
 fn position(last: u64, fraction: f64) -> (u64, f64) {
     let position = fraction.clamp(0.0, 1.0) * last as f64;
     let below = (position as u64).min(last);
     (below, position - below as f64)
 }
 
-/// `part / total`; `None` where there is nothing to divide by.
+/// `part / total`; `None` if `total` is 0.
 pub(crate) fn ratio(part: usize, total: usize) -> Option<f64> {
     (total > 0).then(|| part as f64 / total as f64)
 }
@@ -94,13 +92,13 @@ pub(crate) fn ratio(part: usize, total: usize) -> Option<f64> {
 /// What a box plot shows of a set of values.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct BoxPlot {
-    /// How many values.
+    /// Number of values.
     pub count: usize,
     /// Their mean.
     pub mean: f64,
-    /// The least value.
+    /// The minimum.
     pub min: f64,
-    /// The least value within 1.5 box heights below the box (Tukey 1977).
+    /// The lower whisker: the minimum within 1.5 interquartile ranges of the box (Tukey 1977).
     pub lower_whisker: f64,
     /// The lower quartile.
     pub lower_quartile: f64,
@@ -108,14 +106,14 @@ pub struct BoxPlot {
     pub median: f64,
     /// The upper quartile.
     pub upper_quartile: f64,
-    /// The greatest value within 1.5 box heights above the box.
+    /// The upper whisker: the maximum within 1.5 interquartile ranges of the box.
     pub upper_whisker: f64,
-    /// The greatest value.
+    /// The maximum.
     pub max: f64,
 }
 
 impl BoxPlot {
-    /// `None` of nothing, or when a value is NaN.
+    /// `None` without values, or if one is NaN.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         if values.iter().any(|value| value.is_nan()) {

@@ -1,7 +1,7 @@
-//! Numbered streams of random numbers, one for each piece of parallel work.
+//! Numbered streams of random numbers, one per parallel task.
 //!
-//! Everything else takes [`attn_fiqa::random`]. These streams are another generator's, and
-//! stay so: the pairs of Adience and the intervals of every written record were drawn by it.
+//! Everything else uses [`attn_fiqa::random`]. These streams come from another generator and must
+//! not change: the pairs of Adience and the intervals of every existing record were drawn with it.
 
 use attn_fiqa::random::Random;
 
@@ -12,7 +12,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The stream `number` of `seed`.
+    /// Stream `number` of `seed`.
     pub(crate) fn new(seed: u64, number: u64) -> Self {
         let mut random = Random::from_state(seed ^ number.wrapping_mul(0xD1B5_4A32_D192_ED03));
         Self { state: std::array::from_fn(|_| random.bits()) }
@@ -26,13 +26,13 @@ impl Stream {
         result
     }
 
-    /// A number below `bound`, which is not 0; its bias is below `bound`/2⁶⁴.
+    /// A number below `bound`, which must not be 0; its bias is below `bound`/2⁶⁴.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let wide = u128::from(self.bits()) * bound as u128;
         (wide >> 64) as usize
     }
 
-    /// Puts the items in random order (Fisher and Yates).
+    /// Shuffles the items (Fisher–Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

@@ -1,29 +1,29 @@
-//! Verification accuracy by folds: the threshold is found on all folds but one, and
-//! the accuracy measured on that one.
+//! Verification accuracy by folds: the threshold is chosen on all folds but one, and the accuracy
+//! measured on that one.
 
 use crate::comparisons::{Comparisons, ScoreScale};
 use crate::error::{EvalError, check_count};
 
-/// Folds of the field's protocol.
+/// Number of folds in the usual protocol.
 pub const FOLDS: usize = 10;
 
 /// Which thresholds are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThresholdGrid {
-    /// Those of InsightFace's program: 0, 0.01, …, 3.99 on the squared Euclidean
-    /// distance `2 − 2·cos` of normalised embeddings. Only for cosines.
+    /// That of InsightFace's program: 0, 0.01, …, 3.99 on the squared Euclidean distance
+    /// `2 − 2·cos` of normalised embeddings. Only for cosines.
     #[default]
     InsightFace,
-    /// The middle between each two neighbouring distances of the other folds, and
-    /// one below and one above all of them.
+    /// The midpoint between each two neighbouring distances of the other folds, and one below and
+    /// one above all of them.
     Exact,
 }
 
 /// One fold.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Fold {
-    /// Fraction of its comparisons that were decided rightly.
+    /// Fraction of its comparisons that were classified correctly.
     pub accuracy: f64,
     /// The threshold from the other folds: a squared Euclidean distance with
     /// [`ThresholdGrid::InsightFace`], else a distance.
@@ -35,7 +35,7 @@ pub struct Fold {
 pub struct Verification {
     /// Mean over the folds.
     pub accuracy: f64,
-    /// Standard deviation over the folds (of the population, as the field prints it).
+    /// Standard deviation over the folds (of the population, as usually reported).
     pub deviation: f64,
     /// Each fold.
     pub folds: Vec<Fold>,
@@ -43,22 +43,22 @@ pub struct Verification {
     pub grid: ThresholdGrid,
 }
 
-/// Cuts a list into folds as equal as can be, in its order: of `count` comparisons
-/// the first `count mod folds` folds have one more.
+/// Splits a list into folds of nearly equal size, in order: of `count` comparisons, the first
+/// `count mod folds` folds have one more.
 pub fn equal_folds(count: usize, folds: usize) -> Vec<u16> {
     let (size, more) = (count / folds, count % folds);
     let sizes = (0..folds).map(|fold| size + usize::from(fold < more));
     (0..).zip(sizes).flat_map(|(fold, size)| std::iter::repeat_n(fold, size)).collect()
 }
 
-/// The verification accuracy. A comparison is accepted where its distance is at most
-/// the threshold ([`crate::decision`]); of several thresholds that are right equally often on the other
-/// folds the smallest is taken.
+/// The verification accuracy. A comparison is accepted if its distance is at most the threshold
+/// ([`crate::decision`]); of several thresholds that are equally accurate on the other folds, the
+/// smallest is used.
 ///
 /// # Errors
 ///
-/// If there is not one fold per comparison, fewer than two folds, an empty fold, or a
-/// grid for cosines with other scores.
+/// If there is not one fold per comparison, fewer than two folds, an empty fold, or a grid for
+/// cosines with other scores.
 pub fn verification(
     comparisons: &Comparisons,
     fold_of: &[u16],
@@ -119,7 +119,7 @@ impl ThresholdGrid {
     }
 }
 
-/// The ascending threshold with the most right decisions, of several the smallest.
+/// The ascending threshold with the most correct decisions, of several the smallest.
 fn best_threshold(train: &[(f64, bool)], thresholds: &[f64]) -> f64 {
     let mut right = train.iter().filter(|(_, mated)| !mated).count();
     let (mut next, mut best) = (0, (0, thresholds[0]));

@@ -1,4 +1,4 @@
-//! Benchmark readers, each on a small made-up copy of its layout.
+//! Benchmark readers, each on a small synthetic copy of its layout.
 
 mod support;
 
@@ -14,7 +14,7 @@ fn open(kind: BenchmarkKind, path: &Path) -> Result<Benchmark, FileError> {
     kind.open(kind.name(), path, Missing::Fail)
 }
 
-/// Pairs by the names of their images, with label.
+/// Pairs by the names of their images, with labels.
 fn named(benchmark: &Benchmark) -> Vec<(&str, &str, bool)> {
     let name = |index: u32| benchmark.images[index as usize].name.as_str();
     benchmark.pairs.iter().map(|pair| (name(pair.a), name(pair.b), pair.mated)).collect()
@@ -100,7 +100,7 @@ fn xqlfw_is_lfw_with_its_own_pairs() {
 }
 
 #[test]
-fn calfw_and_cplfw_have_two_lines_a_pair() {
+fn calfw_and_cplfw_have_two_lines_per_pair() {
     for (kind, protocol) in
         [(BenchmarkKind::Calfw, "pairs_CALFW.txt"), (BenchmarkKind::Cplfw, "pairs_CPLFW.txt")]
     {
@@ -268,7 +268,7 @@ fn a_plain_list_is_read_with_images_and_without() {
     }
     let found = open(BenchmarkKind::Pairs, folder.path()).expect("complete");
     assert_eq!(found.read_image(1).expect("bytes"), b"images/b.JPG");
-    // Other sets, as the CR-FIQA extraction leaves them, are such a folder too.
+    // Other sets, as the CR-FIQA extraction writes them, are such a folder too.
     assert_eq!(open(BenchmarkKind::CfpFp, folder.path()).expect("complete").images.len(), 3);
     let without = open(BenchmarkKind::Pairs, &list).expect("a list");
     assert!(without.read_image(0).is_err());

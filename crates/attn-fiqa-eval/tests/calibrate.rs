@@ -1,4 +1,4 @@
-//! Fits on made-up numbers whose answer is known, and on a real network.
+//! Fits on synthetic numbers with a known answer, and on a real network.
 
 use attn_fiqa::checkpoint::{
     Calibration, Checkpoint, CheckpointOptions, builtin, write_calibrated,
@@ -15,7 +15,7 @@ use attn_fiqa_eval::calibrate::{
 };
 use attn_fiqa_eval::degrade::Degradation;
 
-/// Numbers in −1 … 1 without much order.
+/// Pseudo-random numbers in −1 … 1.
 fn noise(seed: &mut u64) -> f64 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*seed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
@@ -31,9 +31,9 @@ fn sample(face: usize, kind: Option<Degradation>, score: f32) -> Sample {
     Sample { face, kind, level, score, mean_query: Vec::new(), utility, cosine, norm }
 }
 
-/// Samples whose utility is `weights·q̄` and a little noise; the published score has
-/// a part of `q̄` in it that points the wrong way. The recogniser's cosine rises with the
-/// utility, and a comparison is as good as the worse sample.
+/// Samples whose utility is `weights·q̄` plus a little noise; the published score contains a part
+/// of `q̄` with the wrong sign. The recogniser's cosine increases with the utility, and a
+/// comparison is as good as its worse sample.
 fn made_up(faces: usize, weights: &[f64]) -> Measurements {
     let (mut seed, middle) = (5, 3.0 * weights.iter().sum::<f64>());
     let (mut samples, mut pairs) = (Vec::new(), Vec::new());
@@ -76,7 +76,7 @@ fn fitted(measured: &Measurements, seed: u64) -> Fit {
 }
 
 #[test]
-fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
+fn a_linear_relation_is_recovered_and_evaluated_on_held_out_faces() {
     let weights: Vec<f64> = (0..12).map(|i| f64::from(i % 5) * 0.2 - 0.4).collect();
     let measured = made_up(60, &weights);
     let found = fitted(&measured, 3);
@@ -87,8 +87,8 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert!(all.published.expect("varies") < -0.8, "{all:?}");
     assert!(all.calibrated.expect("varies") > 0.95, "{all:?}");
     let judged = found.held_out_errors.expect("a threshold");
-    // Nothing can leave fewer errors than discarding them first: of a fraction e of errors that
-    // is the integral of (e − d)/(1 − d) over 0 … 0.3.
+    // No order leaves fewer errors than discarding the errors first: for a fraction e of errors
+    // that is the integral of (e − d)/(1 − d) over 0 … 0.3.
     let held_out = |pair: &&MatedPair| found.held_out[measured.samples[pair.a as usize].face];
     let own: Vec<&MatedPair> = measured.pairs.iter().filter(held_out).collect();
     let errors = own.iter().filter(|pair| pair.cosine <= 0.3).count();
@@ -100,11 +100,11 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     assert!(found.helps() && found.candidates.iter().all(|tried| tried.errors.is_some()));
     assert_eq!(found.agreement.len(), 6);
 
-    // The same on every run, and another split for another seed.
+    // The same in every run, and a different split for another seed.
     assert_eq!(fitted(&measured, 3), found);
     assert_ne!(fitted(&measured, 4).key_bias, found.key_bias);
 
-    // A bias that was there before is judged beside it, and changes nothing else.
+    // A previous key bias is evaluated too, and changes nothing else.
     let beside = |existing: &[f32]| {
         let existing = Some(existing);
         let options = FitOptions { scale_over_heads: 0.05, existing, seed: 3 };
@@ -119,7 +119,7 @@ fn a_linear_truth_is_found_and_judged_on_faces_held_out() {
     let judged = own.held_out_errors.expect("a threshold");
     assert_eq!(judged.existing, Some(judged.fitted));
 
-    // The factor of the network goes into the key bias and not into the score.
+    // The network's factor goes into the key bias and not into the score.
     let options = FitOptions { scale_over_heads: 0.1, existing: None, seed: 3 };
     let other = fit(&measured, &utilities(&measured), options).expect("a fit");
     for sample in &measured.samples[..20] {
@@ -141,7 +141,7 @@ fn without_a_threshold_the_rank_correlation_decides() {
 }
 
 #[test]
-fn no_truth_is_said_to_be_none() {
+fn missing_ground_truth_is_reported() {
     let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     let mut seed = 77;
     for sample in &mut measured.samples {
@@ -160,7 +160,7 @@ fn no_truth_is_said_to_be_none() {
 }
 
 #[test]
-fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
+fn the_norm_extends_the_match_probability_to_clean_faces() {
     let mut measured = made_up(60, &[0.3, -0.2, 0.1]);
     let found = RecognitionTarget::of(&measured).expect("the norm follows the cosine");
     assert!(found.threshold > 0.3 && found.threshold < 0.300_001, "{}", found.threshold);
@@ -168,16 +168,16 @@ fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
     let matches = damaged().filter(|sample| sample.cosine >= found.threshold).count();
     assert_eq!(found.matches, [matches, damaged().count()]);
     assert!(found.agreement > 0.99, "{found:?}");
-    // What matches half of the time has the norm of the threshold, clean or not.
+    // A sample that matches half of the time has the norm of the threshold, clean or not.
     let half = 10.0 + found.threshold.atanh();
     let clean = Sample { norm: half, ..measured.samples[0].clone() };
-    // Here the norm tells matches from the others perfectly.
+    // Here the norm separates matches from the others perfectly.
     let at = |norm| found.target(&Sample { norm, ..clean.clone() });
     assert!(at(half - 0.2) < 0.05 && at(half + 0.2) > 0.95, "{}", found.target(&clean));
     let longer = Sample { norm: half + 1.0, ..clean.clone() };
     assert!(found.target(&longer) > found.target(&clean));
 
-    // A law of a score that is the cosine itself keeps its promise.
+    // For a score that is the cosine itself, predicted probabilities hold.
     let model =
         found.match_model(&measured, |_| true, |sample| sample.cosine).expect("both outcomes");
     let rows = found.reliability(&measured, model, |_| true, |sample| sample.cosine);
@@ -185,7 +185,7 @@ fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
     let broken = rows.iter().map(|row| row.samples as f64 * (row.expected - row.matched).abs());
     assert!(broken.sum::<f64>() < 0.05 * damaged().count() as f64, "{rows:?}");
 
-    // Norms that say nothing, or the opposite, and too few comparisons are refused.
+    // Uninformative or reversed norms, and too few comparisons, are refused.
     measured.samples.iter_mut().for_each(|sample| sample.norm = 1.0);
     let refusal = RecognitionTarget::of(&measured).expect_err("refused");
     assert!(matches!(refusal, RecognitionError::UninformativeNorm { agreement: 0.0, .. }));
@@ -200,10 +200,10 @@ fn the_norm_carries_the_chance_of_a_match_to_clean_faces() {
 }
 
 #[test]
-fn a_scale_has_its_anchors_where_they_are_true() {
+fn a_scale_has_its_anchors_where_they_hold() {
     let measured = made_up(60, &[0.3, -0.2, 0.1]);
     let recognition = RecognitionTarget::of(&measured).expect("a threshold");
-    // Damaged samples that match half of the time score 0, clean ones 10 … 69.
+    // Degraded samples that match half of the time score 0, clean ones 10 … 69.
     let score = |sample: &Sample| match sample.kind {
         None => 10.0 + sample.face as f64,
         Some(_) => sample.cosine - recognition.threshold,
@@ -219,14 +219,14 @@ fn a_scale_has_its_anchors_where_they_are_true() {
     assert!((scale.anchors[5].score - 66.05).abs() < 1e-3);
     let map = scale.map(Method::ATTN).expect("rises");
     assert_eq!((map.quality(39.5), map.quality(0.0)), (80, map.quality(0.0)));
-    // Clean faces below what matches 95 % of the time make no scale.
+    // Clean faces below the score that matches 95 % of the time give no scale.
     let weak = |sample: &Sample| if sample.kind.is_none() { 0.0 } else { score(sample) };
     assert_eq!(quality_scale(&measured.samples, weak, model, "net", 1e-3), None);
 }
 
 #[test]
 fn quality_is_rank_in_the_reference_set() {
-    // One hundred faces that score 50 … 149, and nine hundred samples below −100.
+    // One hundred faces with scores of 50 … 149, and nine hundred samples below −100.
     let clean = (0..100).map(|i| sample(i, None, 50.0 + i as f32));
     let degraded = (0..900).map(|i| sample(i, Some(Degradation::Blur), -1000.0 + i as f32));
     let samples: Vec<Sample> = clean.chain(degraded).collect();
@@ -248,7 +248,7 @@ fn example(name: &str) -> Crop {
     Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
 }
 
-/// Crops that differ as faces of different people would not, but differ.
+/// Crops that differ, although not as faces of different people would.
 fn faces(count: usize) -> Vec<Face> {
     let crop = example("astronaut.png");
     let mut faces = Vec::new();
@@ -266,7 +266,7 @@ fn faces(count: usize) -> Vec<Face> {
 }
 
 #[test]
-fn what_is_stored_gives_the_scores_that_were_fitted() {
+fn a_stored_calibration_gives_the_fitted_scores() {
     let model = builtin().expect("the built-in model");
     let with_embedding = EngineOptions { embedding: true, ..EngineOptions::default() };
     let engine = Engine::new(&model, &with_embedding).expect("an engine");
@@ -283,7 +283,7 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
     assert_eq!((heard, samples.len()), (20, 20 * 4));
     assert!(samples.iter().all(|p| (p.kind.is_none()) == (p.utility == 1.0)));
     assert!(samples.iter().all(|p| p.norm > 0.0 && (p.kind.is_none()) == (p.level == 0.0)));
-    // Every two samples of a face are compared, and every two clean faces.
+    // All pairs of samples of a face are compared, and all pairs of clean faces.
     assert_eq!((measured.pairs.len(), measured.non_mated), (20 * 6, 190));
     for pair in &measured.pairs {
         let [a, b] = [pair.a, pair.b].map(|place| &samples[place as usize]);
@@ -312,7 +312,7 @@ fn what_is_stored_gives_the_scores_that_were_fitted() {
     }
 }
 
-/// Sees only the mean grey.
+/// A recogniser that sees only the mean grey.
 struct MeanGrey;
 
 impl Recogniser for MeanGrey {
@@ -326,12 +326,12 @@ impl Recogniser for MeanGrey {
 }
 
 #[test]
-fn another_recogniser_decides_utility() {
+fn another_recogniser_defines_utility() {
     let model = builtin().expect("the built-in model");
     let engine = Engine::new(&model, &EngineOptions::default()).expect("an engine");
     let sampling = Sampling { kinds: vec![Degradation::Contrast], degraded: 2, seed: 1 };
     let samples = measure(&engine, Some(&MeanGrey), &faces(2), &sampling, 1e-3, |_, _| ());
-    // Contrast does not change the mean grey, which is all that this one sees.
+    // Contrast does not change the mean grey, which is all that this recogniser sees.
     assert!(samples.expect("samples").samples.iter().all(|sample| sample.utility > 0.9));
     let without = measure(&engine, None, &faces(2), &sampling, 1e-3, |_, _| ());
     assert!(matches!(without, Err(CalibrateError::Request(_))), "no embedding was loaded");

@@ -1,5 +1,5 @@
-//! Each degradation against its definition, written out slowly, and the promises
-//! that all of them keep.
+//! Each degradation against a slow, explicit implementation of its definition, and the properties
+//! that all of them share.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa_eval::degrade::{Degradation, Level, apply_together};
@@ -10,7 +10,7 @@ fn level(level: f64) -> Level {
     Level::new(level).expect("a level in 0 … 1")
 }
 
-/// A smooth picture with an edge and some texture, grey levels 8 … 235.
+/// A smooth image with an edge and some texture, grey levels 8 … 235.
 fn picture(side: usize) -> Crop {
     let mut rgb = Vec::new();
     for row in 0..side {
@@ -66,15 +66,15 @@ fn strength_grows_with_every_level() {
             let (weak, strong) = (kind.parameter(pair[0]), kind.parameter(pair[1]));
             assert!(weak != strong && (weak < strong) == rising, "{kind}: {weak} then {strong}");
         }
-        // Where a face is moved, differences of pixels do not measure the strength,
-        // and a coarser JPEG may by chance hit a level better.
+        // Where a face is moved, pixel differences do not measure the strength, and a coarser JPEG
+        // may by chance approximate a level better.
         let moved = [Degradation::Rotation, Degradation::Shift, Degradation::Yaw];
         if kind == Degradation::Jpeg || moved.contains(&kind) {
             continue;
         }
         let made = steps.iter().map(|&step| difference(&crop, &kind.apply(&crop, step, 5)));
         let made: Vec<f64> = made.collect();
-        // The waves of the picture cancel at some lengths of motion more than at others.
+        // The waves of the image cancel at some motion lengths more than at others.
         let falls = made.windows(2).filter(|pair| pair[1] < 0.95 * pair[0]).count();
         assert_eq!(falls, 0, "{kind}: {made:?}");
         assert!(made[10] > made[5] && made[5] > made[1] && made[1] > 0.0, "{kind}: {made:?}");
@@ -101,11 +101,11 @@ fn the_same_seed_gives_the_same_pixels_and_another_one_others() {
     }
 }
 
-/// The pixels that each degradation gave when this was written: a seed in somebody's
-/// notes must keep its meaning, on every machine.
+/// The pixels that each degradation gave when this was written: a recorded seed must keep its
+/// meaning, on every machine.
 #[test]
-fn pixels_are_those_of_every_other_machine() {
-    // Made of whole numbers only: a sine may differ from machine to machine.
+fn pixels_are_the_same_on_every_machine() {
+    // Made from integers only: a sine may differ between machines.
     let levels = (0..48 * 48 * 3).map(|i| 20 + ((i / 144 * 7 + i * 13) ^ (i / 11)) as u8 % 216);
     let crop = Crop::from_rgb(48, levels.collect()).expect("a crop");
     let found = Degradation::ALL.map(|kind| {
@@ -158,7 +158,7 @@ fn a_blur_is_the_convolution_with_a_gaussian() {
 }
 
 #[test]
-fn flat_pictures_stay_flat_without_noise_or_border() {
+fn flat_images_stay_flat_without_noise_or_border() {
     for kind in [
         Degradation::Blur,
         Degradation::Downsample,
@@ -168,7 +168,7 @@ fn flat_pictures_stay_flat_without_noise_or_border() {
     ] {
         let found = kind.apply(&flat(117), level(0.8), 3);
         let spread = found.rgb().iter().map(|&level| level.abs_diff(117)).max();
-        // The steps of the coarsest JPEG are its own; the picture is still flat.
+        // JPEG at its coarsest has steps of its own; the image is still flat.
         let allowed = if kind == Degradation::Jpeg { 12 } else { 0 };
         assert!(spread <= Some(allowed), "{kind}: {spread:?}");
         let first = found.rgb()[..3].to_vec();
@@ -177,8 +177,8 @@ fn flat_pictures_stay_flat_without_noise_or_border() {
 }
 
 #[test]
-fn fewer_pixels_are_means_of_areas() {
-    // 112 → 28 pixels: each the mean of 4×4; found again at the middle of the area.
+fn downsampled_pixels_are_means_of_areas() {
+    // 112 → 28 pixels: each the mean of 4×4, which reappears in the middle of its area.
     let crop = picture(SIDE);
     let quarter = (28.0f64 / 112.0).ln() / (8.0f64 / 112.0).ln();
     assert_eq!(Degradation::Downsample.parameter(level(quarter)), 28.0);
@@ -188,7 +188,7 @@ fn fewer_pixels_are_means_of_areas() {
         (cells.sum::<f64>() / 16.0).round()
     };
     for (row, column) in [(1, 1), (9, 17), (20, 3)] {
-        // Column 4c + 1 lies at c − 0.125 in the small picture, 4c + 2 at c + 0.125.
+        // Column 4c + 1 lies at c − 0.125 in the small image, 4c + 2 at c + 0.125.
         let expected = 0.875 * (0.875 * mean(row, column) + 0.125 * mean(row, column - 1))
             + 0.125 * (0.875 * mean(row - 1, column) + 0.125 * mean(row - 1, column - 1));
         let value = at(&found, row * 4 + 1, column * 4 + 1, 1);
@@ -208,7 +208,7 @@ fn light_is_multiplied_and_noise_has_its_deviation() {
     let share = Degradation::Darkness.parameter(level(0.25));
     let dark = Degradation::Darkness.apply(&flat(200), level(0.25), 9);
     let found = deviation(&dark, 200.0 * share);
-    // Rounding to whole levels adds a twelfth of a squared level.
+    // Rounding to integer levels adds a twelfth of a squared level.
     let expected = (2.25 * (1.0 - share * share) + 1.0 / 12.0).sqrt();
     assert!((found - expected).abs() < 0.05, "{found} ≠ {expected}");
 
@@ -226,7 +226,7 @@ fn light_is_multiplied_and_noise_has_its_deviation() {
 }
 
 #[test]
-fn cover_hides_its_share_from_one_edge() {
+fn occlusion_covers_its_fraction_from_one_edge() {
     let crop = picture(SIDE);
     for seed in 0..12 {
         let found = Degradation::Occlusion.apply(&crop, level(0.5), seed);
@@ -236,7 +236,7 @@ fn cover_hides_its_share_from_one_edge() {
             .zip(crop.rgb().chunks_exact(3))
             .filter(|(found, before)| found != before)
             .count();
-        // 0.425 of 112 rows or columns; a pixel may have the cover's colour by chance.
+        // 0.425 of 112 rows or columns; a pixel may by chance have the occluder's colour.
         assert!((48 * 112 - 40..=48 * 112).contains(&cover), "{cover}");
         let weaker = Degradation::Occlusion.apply(&crop, level(0.3), seed);
         let grows = weaker.rgb().iter().zip(found.rgb()).zip(crop.rgb());
@@ -256,7 +256,7 @@ fn a_quarter_turn_moves_every_pixel_to_its_place() {
                 if clockwise { (last - column, row) } else { (column, last - row) };
             let (found, expected) =
                 (at(&turned, row, column, 1), at(&crop, from_row, from_column, 1));
-            // Sine and cosine of a right angle are off by 1e-16: an edge may see black.
+            // Sine and cosine of a right angle are off by 1e-16: an edge may become black.
             let edge = [row, column].iter().any(|&i| i == 0 || i == last);
             assert!(edge || found == expected, "{row} {column}: {found} ≠ {expected}");
         }

@@ -1,4 +1,4 @@
-//! How far a curve can be trusted: its two ends, ties, intervals and warnings.
+//! How reliable a curve is: its two baselines, ties, intervals and warnings.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn a_quality_lies_between_the_theoretical_best_and_chance() {
         let mean = random[0].iter().map(pauc).sum::<f64>() / 5.0;
         assert!(pauc(&best) < pauc(quality), "{protocol}");
         assert!(pauc(quality) < mean, "{protocol}");
-        // Chance leaves the rate where it was.
+        // Random discarding leaves the rate where it was.
         let start = best.start().expect("a rate");
         assert!((mean / 0.3 - start).abs() < 0.03, "{protocol}: {mean} {start}");
     }
@@ -46,7 +46,7 @@ fn the_theoretical_best_at_a_fixed_threshold_falls_with_slope_one() {
 }
 
 #[test]
-fn ties_leave_a_range_that_holds_the_curve_and_iso_knows_none() {
+fn ties_leave_a_range_that_contains_the_curve_and_iso_has_none() {
     let set = Set::made_up(5, 1_500, 4.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -70,7 +70,7 @@ fn ties_leave_a_range_that_holds_the_curve_and_iso_knows_none() {
 }
 
 #[test]
-fn without_ties_there_is_nothing_to_shuffle() {
+fn without_ties_there_is_no_range() {
     let set = Set::made_up(5, 300, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -78,14 +78,14 @@ fn without_ties_there_is_nothing_to_shuffle() {
     assert_eq!(found.expect("ranges").orders, 0);
 }
 
-/// Draws the same sets by hand: one whose weights are 1 is the set itself, and
-/// intervals must hold what the naive curve of a drawn list gives.
+/// Draws the same sets by hand: one whose weights are all 1 is the set itself, and intervals must
+/// contain the values of the naive curve of a drawn list.
 #[test]
-fn a_replicate_is_the_curve_of_the_drawn_list() {
+fn a_replicate_is_the_curve_of_the_resampled_list() {
     let set = Set::made_up(21, 160, 6.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
-    // Everybody is one person: all comparisons stand equally often, 1 × 1 times.
+    // Everybody is the same person: all comparisons occur equally often, 1 × 1 times.
     let alone = vec![[0, 0]; set.comparisons.len()];
     let settings =
         Bootstrap { resample: Resample::Identities(&alone), replicates: 3, ..Bootstrap::default() };
@@ -95,7 +95,7 @@ fn a_replicate_is_the_curve_of_the_drawn_list() {
         assert_eq!(found[0].replicates, vec![curve.pauc(0.3); 3], "{protocol}");
     }
 
-    // Two persons: of four equally likely draws two leave one person alone, twice.
+    // Two persons: two of the four equally likely draws contain one person only, twice.
     let identities: Vec<[u32; 2]> = (0..set.comparisons.len() as u32)
         .map(|index| match set.comparisons.is_mated(index as usize) {
             true => [index % 2; 2],
@@ -134,7 +134,7 @@ fn a_replicate_is_the_curve_of_the_drawn_list() {
 }
 
 #[test]
-fn copies_of_one_comparison_may_be_split_by_a_point() {
+fn copies_of_one_comparison_may_be_split_between_points() {
     let set = Set::made_up(22, 90, 5.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -179,7 +179,7 @@ fn copies_of_one_comparison_may_be_split_by_a_point() {
         for replicate in found[0].replicates.iter().flatten() {
             hits += usize::from(areas.iter().any(|area| (replicate - area).abs() < 1e-9));
         }
-        // One person thrice leaves no non-mated comparison: those replicates are absent.
+        // One person drawn three times leaves no non-mated comparison: those replicates are absent.
         assert_eq!(hits, found[0].replicates.iter().flatten().count(), "{protocol}: {areas:?}");
         assert!(hits > 30, "{protocol}: {hits}");
     }
@@ -200,7 +200,7 @@ fn intervals_hold_the_curve_and_shrink_with_more_comparisons() {
         assert!(found.low < pauc && pauc < found.high, "{found:?} {pauc}");
         found.high - found.low
     };
-    // A hundred times as many comparisons: a tenth of the width, roughly.
+    // A hundred times as many comparisons: about a tenth of the width.
     assert!(width(200) > 4.0 * width(20_000));
 }
 
@@ -230,7 +230,7 @@ fn the_area_above_the_ideal_is_least_for_the_theoretical_best() {
     for protocol in [Protocol::Iso, Protocol::Nist] {
         let best = evaluator.theoretical_best_curve(protocol, target).expect("a curve");
         let start = best.start().expect("a rate");
-        // Below the limit within the triangle, and with all of it.
+        // Limits inside the triangle, and beyond it.
         for limit in [start / 2.0, (start + 1.0) / 2.0] {
             let below = best.pauc(limit).expect("an area");
             let above = best.above_ideal(limit).expect("an area");
@@ -240,13 +240,13 @@ fn the_area_above_the_ideal_is_least_for_the_theoretical_best() {
             assert!(above > -1e-3 && curve.above_ideal(limit).expect("an area") > above);
         }
     }
-    // That of the papers' protocol moves its threshold.
+    // The papers' protocol moves its threshold.
     let best = evaluator.theoretical_best_curve(Protocol::Crfiqa, target).expect("a curve");
     assert_eq!(best.above_ideal(0.3), None);
 }
 
 #[test]
-fn a_target_below_one_false_match_is_told() {
+fn a_target_below_one_false_match_is_reported() {
     let set = Set::made_up(2, 900, 1e9);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     let evaluator = Evaluator::new(&set.comparisons);
@@ -276,8 +276,8 @@ fn a_curve_that_runs_out_of_a_kind_says_so_and_has_no_area_there() {
     let evaluator = Evaluator::new(&comparisons);
     let curve = &evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fmr(0.1)]).expect("it")[0];
     assert_eq!(curve.points[5].fnmr, None);
-    // Of an FMR of 0 (at the mated distance) and of 1 the former is nearer 0.1, and at
-    // that distance no mated comparison is accepted.
+    // Of an FMR of 0 (at the mated distance) and of 1 the former is nearer 0.1, and at that
+    // distance no mated comparison is accepted.
     assert_eq!(curve.start(), Some(1.0));
     assert!((curve.pauc(0.2).expect("an area") - 0.2).abs() < 1e-12);
     assert_eq!((curve.pauc(0.3), curve.auc()), (None, None));
@@ -286,7 +286,7 @@ fn a_curve_that_runs_out_of_a_kind_says_so_and_has_no_area_there() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_by_position() {
+fn values_that_cannot_be_measured_are_refused_by_position() {
     let build = |scores: &[f64], mated: &[bool], scale| {
         Comparisons::new(scores.to_vec(), mated.to_vec(), scale).expect_err("refused")
     };
@@ -317,11 +317,11 @@ fn what_cannot_be_measured_is_refused_by_position() {
 }
 
 #[test]
-fn a_paired_difference_is_nothing_for_one_method_and_narrow_for_two_alike() {
+fn a_paired_difference_is_zero_for_one_method_and_narrow_for_two_similar_ones() {
     for seed in [3, 14, 15] {
         let set = Set::made_up(seed, 2_000, 1e9);
         let evaluator = Evaluator::new(&set.comparisons);
-        // The same quality with a little noise of its own.
+        // The same quality with a little independent noise.
         let noise = Set::made_up(seed + 100, 2_000, 1e9).quality;
         let alike: Vec<f64> = set.quality.iter().zip(&noise).map(|(q, n)| q + 0.05 * n).collect();
         let identities: Vec<[u32; 2]> = (0..2_000_u32)

@@ -1,5 +1,4 @@
-//! The curves against plain versions of their definitions, and what must hold of
-//! any curve.
+//! The curves against naive implementations of their definitions, and invariants of any curve.
 
 mod support;
 
@@ -76,7 +75,7 @@ proptest! {
     #[test]
     fn a_given_threshold_is_the_threshold(set in sets(), at in 0_usize..250) {
         let at = at % set.comparisons.len();
-        // One that a comparison meets exactly, on the comparisons' own scale.
+        // A threshold that a comparison meets exactly, on the comparisons' own scale.
         let target = Target::Threshold(set.comparisons.values()[at]);
         let found = curve(&set, Protocol::Nist, target);
         let met = |mated: bool| {
@@ -140,8 +139,8 @@ proptest! {
                 let highest = curve.points.iter().filter_map(|p| p.fnmr).fold(0.0, f64::max);
                 prop_assert!((0.0..=limit * highest + 1e-12).contains(&area));
                 if protocol != Protocol::Crfiqa {
-                    // With the threshold fixed no discard removes more errors than comparisons.
-                    // The grid may drop up to one comparison less than its fraction says.
+                    // With a fixed threshold, no discard removes more errors than comparisons. The
+                    // grid may drop up to one comparison less than its fraction says.
                     let slack = 1.0 / set.comparisons.mated_count() as f64;
                     let best = curve.ideal_pauc(limit).expect("a start");
                     prop_assert!(area >= best - slack, "{} {}", area, best);
@@ -152,7 +151,7 @@ proptest! {
 }
 
 #[test]
-fn a_search_for_several_targets_is_a_search_for_each() {
+fn one_sweep_for_several_targets_equals_one_per_target() {
     let set = Set::made_up(3, 4_000, 50.0);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     let evaluator = Evaluator::new(&set.comparisons);

@@ -1,4 +1,4 @@
-//! Figures from plain numbers: where the data land, and what the files are.
+//! Figures from known numbers: where the data are drawn, and the files' formats.
 
 use attn_fiqa_eval::edc::Series;
 use attn_fiqa_eval::figure::{
@@ -11,7 +11,7 @@ fn series(name: &str, kind: Series, points: &[(f64, f64)]) -> EdcSeries {
     EdcSeries { name: name.to_owned(), kind, points: points.to_vec(), band: Vec::new() }
 }
 
-/// A curve that falls from `from` by the power `bend` over the papers' grid.
+/// A curve over the papers' grid that falls from `from` with exponent `bend`.
 fn falling(name: &str, kind: Series, from: f64, bend: f64) -> EdcSeries {
     let grid = (0..20).map(|step| f64::from(step) * 0.05);
     let mut curve = series(name, kind, &[]);
@@ -34,7 +34,7 @@ fn panel(title: &str, methods: usize) -> EdcPanel {
 /// One figure of every kind.
 fn every_kind() -> Vec<(&'static str, Figure)> {
     let normal = |mean: f64, count: u32| -> Vec<f64> {
-        // The inverse of a logistic distribution, at equal steps.
+        // Equally spaced quantiles of a logistic distribution.
         let share = |n: u32| (f64::from(n) + 0.5) / f64::from(count);
         (0..count).map(|n| mean + 0.08 * (share(n) / (1.0 - share(n))).ln()).collect()
     };
@@ -149,7 +149,7 @@ fn a_curve_lands_where_its_axes_say() {
     let mut panel = EdcPanel { title: String::new(), series: vec![curve], steps: false };
     let svg = edc_grid("", &[panel.clone()], 1, None).expect("a figure").svg(SvgColours::Fixed);
     let all = lines(&svg, "#0072b2");
-    // The first is the curve, the second its sample in the legend or the other way round.
+    // One of them is the curve, the other its sample in the legend.
     let curve = all.iter().find(|line| line.len() == 3).expect("the curve");
     let axis = lines(&svg, "#63676d").into_iter().find(|line| line.len() == 3).expect("the axes");
     let (top, bottom, left, right) = (axis[0].1, axis[1].1, axis[0].0, axis[2].0);
@@ -186,7 +186,7 @@ fn names_cannot_leave_their_element() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_refused() {
+fn requests_that_cannot_be_drawn_are_refused() {
     let empty = edc_grid("EDC", &[], 1, None);
     assert!(matches!(empty, Err(FigureError::Empty { .. })));
     let gap = series("m", Series::Method, &[(0.0, f64::NAN)]);

@@ -1,4 +1,4 @@
-//! Files of the field: every variant, and every way in which one can be wrong.
+//! The field's file formats: every variant, and every way in which one can be wrong.
 
 mod support;
 
@@ -51,7 +51,7 @@ fn pairs_are_read_in_every_variant() {
 }
 
 #[test]
-fn what_is_wrong_with_a_list_of_pairs_is_said_with_its_line() {
+fn errors_in_a_list_of_pairs_name_the_line() {
     assert_eq!(said(pairs("")), "list: holds no pair");
     assert_eq!(
         said(pairs("a b 1\nc d 1\n")),
@@ -128,7 +128,7 @@ fn images_without_a_quality_are_refused_or_count_as_the_lowest() {
 }
 
 #[test]
-fn what_is_wrong_with_qualities_is_said_with_its_line() {
+fn errors_in_qualities_name_the_line() {
     assert_eq!(said(qualities("\n")), "scores: holds no quality");
     assert_eq!(
         said(qualities("a.jpg 1\nb.jpg\n")),
@@ -215,7 +215,7 @@ fn embeddings_come_from_a_folder_or_from_a_matrix_with_a_list() {
 }
 
 #[test]
-fn what_is_wrong_with_embeddings_is_said() {
+fn errors_in_embeddings_are_reported() {
     let folder = Folder::new();
     let matrix = folder.write("m.npy", npy::to_bytes(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
     let short = folder.write("short.txt", "a\n");

@@ -1,4 +1,4 @@
-//! InsightFace's `.bin` files, as Python 2 and 3 and NumPy write them, and hostile ones.
+//! InsightFace's `.bin` files, as written by Python 2 and 3 and NumPy, and malicious ones.
 
 mod support;
 
@@ -49,7 +49,7 @@ fn strings_of_python_2_and_bytes_of_python_3_are_read() {
 }
 
 #[test]
-fn bytes_written_as_latin_1_text_by_protocol_2_are_turned_back() {
+fn bytes_written_as_latin_1_text_by_protocol_2_are_recovered() {
     check(&pickle(|image| {
         let text: String = image.iter().map(|&byte| char::from(byte)).collect();
         let mut bytes = b"c_codecs\nencode\nX".to_vec();
@@ -76,7 +76,7 @@ fn arrays_of_bytes_are_read() {
             bytes
         }));
     }
-    // Protocol 5 hands over a buffer.
+    // Protocol 5 passes a buffer.
     check(&pickle(|image| {
         let mut bytes = b"\x8c\x12numpy.core.numeric\x8c\x0b_frombuffer\x93(\x96".to_vec();
         bytes.extend((image.len() as u64).to_le_bytes());
@@ -102,13 +102,13 @@ fn a_real_pickle_of_python_is_read_in_every_protocol() {
 }
 
 #[test]
-fn nothing_is_called_that_a_set_of_images_does_not_need() {
+fn no_function_beyond_those_of_image_sets_is_called() {
     let hostile = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.";
     let error = read(hostile).expect_err("refused");
     assert!(error.contains("refers to `posix.system`, and this program refuses"), "{error}");
     let hostile = b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x01x\x85R.";
     assert!(read(hostile).expect_err("refused").contains("`builtins.eval`"));
-    // DUP, dictionaries, floats, persistent ids and objects, which a state dict may hold.
+    // DUP, dictionaries, floats, persistent ids and objects, which only a state dict may contain.
     for opcode in *b"2}dsuGQ\x81\x8a" {
         let error = read(&[0x80, 2, opcode, b'.']).expect_err("refused");
         assert!(error.contains(&format!("at byte 2: instruction 0x{opcode:02x}")), "{error}");
@@ -143,7 +143,7 @@ fn broken_files_are_refused_with_the_place() {
     // A list that contains itself.
     let cyclic = b"\x80\x02]q\x00h\x00a]\x86.";
     assert!(read(cyclic).expect_err("cyclic").contains("image 0 is neither"));
-    // One text turned back again and again.
+    // One text decoded again and again.
     let mut bomb = b"\x80\x02X\x40\x00\x00\x00".to_vec();
     bomb.extend([b'x'; 64]);
     bomb.extend(b"q\x000c_codecs\nencode\nq\x010");

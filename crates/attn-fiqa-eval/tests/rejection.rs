@@ -1,5 +1,5 @@
-//! Error rates, accuracy by folds, the adviser and the table of fairness, against
-//! plain versions.
+//! Error rates, accuracy by folds, threshold advice and the table by group, against naive
+//! implementations.
 
 mod support;
 
@@ -88,7 +88,7 @@ fn accuracy_by_folds_is_its_definition() {
         }
         let mean = expected.iter().map(|(accuracy, _)| accuracy).sum::<f64>() / 10.0;
         assert!((found.accuracy - mean).abs() < 1e-12);
-        // Every other threshold is no better on the folds it was found on, so hardly on the rest.
+        // No other threshold is better on the folds that selected it, so hardly on the rest.
         let exact = verification(&set, &folds, ThresholdGrid::Exact).expect("accuracy");
         assert!((exact.accuracy - found.accuracy).abs() < 0.1);
     }
@@ -124,7 +124,7 @@ fn a_perfect_recogniser_is_always_right() {
 }
 
 #[test]
-fn advice_is_what_is_left_when_the_images_are_gone() {
+fn advice_equals_the_rates_without_the_rejected_images() {
     let (set, pairs, qualities) = ring(4, 300);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |reject| {
@@ -157,8 +157,8 @@ fn advice_is_what_is_left_when_the_images_are_gone() {
 }
 
 #[test]
-fn advice_has_intervals_that_hold_it_and_says_it_in_a_sentence() {
-    // Each comparison has two images of its own, as good as errors are unlikely.
+fn advice_has_intervals_that_contain_it_and_a_summary_sentence() {
+    // Each comparison has two images of its own, whose quality is high where errors are unlikely.
     let set = Set::made_up(4, 6_000, 1e9);
     let qualities: Vec<f64> = set.quality.iter().flat_map(|&quality| [quality; 2]).collect();
     let mated = set.comparisons.mated().iter().zip(0..);
@@ -180,7 +180,7 @@ fn advice_has_intervals_that_hold_it_and_says_it_in_a_sentence() {
     assert!(holds(advice.before_interval, advice.before[1]), "{advice:?}");
     assert!(holds(advice.after_interval, after), "{advice:?}");
     assert!(holds(advice.gain_interval, advice.before[1] - after), "{advice:?}");
-    // Made so that errors are likelier at low quality.
+    // Constructed so that errors are more likely at low quality.
     assert!(advice.gain_interval.is_some_and(|gain| gain.low > 0.0), "{advice:?}");
     let sentence = advice.to_string();
     assert!(sentence.starts_with("reject below "), "{sentence}");
@@ -225,7 +225,7 @@ fn groups_are_measured_at_one_threshold() {
     assert_eq!((rows[3].images, rows[3].fnmr), (0, [None, None]));
 }
 
-/// Two comparisons lie at the threshold, one of each kind: both match, whoever counts.
+/// Two comparisons lie at the threshold, one of each kind: both match, in every measure.
 #[test]
 fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
     let distances = vec![0.1, 0.2, 0.2, 0.3, 0.4, 0.5];
@@ -256,7 +256,7 @@ fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn inputs_that_do_not_match_are_refused() {
     let (set, pairs, qualities) = ring(4, 50);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |pairs: &[Pair], qualities: &[f64], reject, fmr| {

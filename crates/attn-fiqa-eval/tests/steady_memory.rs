@@ -1,4 +1,4 @@
-//! Drawing sets again and again takes no more memory.
+//! Repeated resampling does not increase memory.
 #![allow(unsafe_code, reason = "an allocator that counts forwards to the system's")]
 
 mod support;
@@ -13,16 +13,16 @@ struct Counting;
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's own promise.
+        // SAFETY: by the caller's contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's own promise.
+        // SAFETY: by the caller's contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -31,7 +31,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 #[test]
-fn a_replicate_allocates_less_than_a_byte_a_comparison() {
+fn a_replicate_allocates_less_than_a_byte_per_comparison() {
     const COUNT: usize = 400_000;
     let set = Set::made_up(7, COUNT, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);

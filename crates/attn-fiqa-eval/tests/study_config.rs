@@ -1,4 +1,4 @@
-//! What a description of a study may say, and the line that an error names.
+//! What a study file may contain, and the line that an error names.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use attn_fiqa_eval::study::StudyConfig;
 use attn_fiqa_eval::study::config::{EmbeddingsFrom, ScoresFrom};
 use tempfile::TempDir;
 
-/// A folder with the files that the descriptions name.
+/// A folder with the files that the study files name.
 fn place() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("set")).expect("a folder");
@@ -94,7 +94,7 @@ fn a_description_is_read() {
     assert_eq!(config.sha256.len(), 64);
 }
 
-/// The good description with one part replaced, and what is said about it.
+/// The valid study file with one part replaced, and the resulting error.
 #[track_caller]
 fn refused(from: &str, to: &str, message: &str) {
     assert!(GOOD.contains(from), "{from}");
@@ -145,7 +145,7 @@ fn errors_name_the_line() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_tensors_are_named() {
     assert_eq!(parse("").expect_err("empty"), "study.toml: there is no [[dataset]]");
     let without = GOOD.split("[[method]]").next().expect("a part");
     assert_eq!(parse(without).expect_err("no method"), "study.toml: there is no [[method]]");

@@ -1,5 +1,4 @@
-//! The standing test that the score means something: on a real face it falls as
-//! the face gets worse.
+//! Checks that the score means something: on a real face it decreases as the face is degraded.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::{DecodeLimits, decode};
@@ -26,7 +25,7 @@ fn scores(engine: &Engine, request: &Request, crops: &[Crop]) -> Vec<Result<Vec<
 }
 
 #[test]
-fn the_built_in_models_score_falls_as_a_face_gets_worse() {
+fn the_built_in_models_score_falls_as_a_face_is_degraded() {
     let engine = engine();
     let request = Request::new(engine.default_method());
     let map = engine.quality_map().expect("the built-in model is calibrated");
@@ -47,7 +46,7 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
     for (kind, row) in study.kinds().iter().filter(|row| row.kind != "all").enumerate() {
         let series = study.series(0, 0, kind);
         assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
-        // By quality, in which faces that are all beyond use are alike.
+        // By quality, which does not distinguish unusable faces.
         let qualities: Vec<i8> = series.iter().map(|&score| map.quality(score)).collect();
         let falls = qualities.windows(2).all(|pair| pair[1] <= pair[0] + 2);
         let shown = format!("{} {qualities:?}\n{}", row.kind, report.join("\n"));
@@ -56,7 +55,7 @@ fn the_built_in_models_score_falls_as_a_face_gets_worse() {
 }
 
 #[test]
-fn each_score_stands_where_its_kind_and_level_say() {
+fn each_score_is_stored_by_its_kind_and_level() {
     let engine = engine();
     let methods = vec![engine.default_method(), "attn@head=0".parse().expect("a method")];
     let request = Request { methods, ..Request::new(engine.default_method()) };
@@ -96,7 +95,7 @@ fn each_score_stands_where_its_kind_and_level_say() {
 }
 
 #[test]
-fn falling_is_told_from_rising_and_standing() {
+fn falling_is_distinguished_from_rising_and_constant() {
     assert_eq!(monotonicity(&[3.0, 2.0, 1.0]), Some(1.0));
     assert_eq!(monotonicity(&[1.0, 2.0, 3.0]), Some(-1.0));
     assert_eq!(monotonicity(&[1.0, 1.0]), None);

@@ -1,9 +1,9 @@
-//! The non-linearities of the MLP, in place.
+//! The activations of the MLP, in place.
 
 use crate::isa::for_every_isa;
 
 for_every_isa! {
-    /// `min(max(x, 0), 6)` of every value. NaN stays NaN, so that it is seen in the score.
+    /// `min(max(x, 0), 6)` of every value. NaN stays NaN, so that it shows in the score.
     pub fn relu6(values: &mut [f32]) {
         for value in values {
             let positive = if *value < 0.0 { 0.0 } else { *value };

@@ -1,9 +1,9 @@
 //! One head of self-attention, `softmax(scale · q·kᵀ) · v`, without the full matrix of
 //! logits.
 //!
-//! The head's keys and values are packed as weights. A block of queries is multiplied by
-//! all keys, goes through the softmax and is multiplied by all values while its rows of
-//! logits are in the L1 cache.
+//! The head's keys and values are packed like weights. A block of queries is multiplied by all
+//! keys, goes through the softmax and is multiplied by all values while its rows of logits are in
+//! the L1 cache.
 
 use std::cell::RefCell;
 
@@ -17,22 +17,21 @@ use crate::{Accumulate, Epilogue, Isa, Matrix, MatrixMut, Precision, gemm, softm
 /// Queries per block: the rows of one tile of the packed product.
 const QUERIES: usize = 14;
 
-/// The shape of `qkv`, `[token, (query | key | value), head, head_dim]`, and the
-/// factor before `q·k`.
+/// The shape of `qkv`, `[token, (query | key | value), head, head_dim]`, and the scale of `q·k`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionShape {
     /// Number of heads.
     pub heads: usize,
     /// Width of one head.
     pub head_dim: usize,
-    /// The factor before the dot product of a query and a key.
+    /// The factor applied to the dot product of a query and a key.
     pub scale: f32,
 }
 
 /// The buffers of one head, one set per thread, so that a steady run allocates nothing.
 struct Scratch {
-    /// The factor of the logits. f32 queries are scaled when they are loaded, so it only
-    /// counts for bf16.
+    /// The scale of the logits. f32 queries are scaled when they are loaded, so it is only used for
+    /// bf16.
     scale: f32,
     query_words: Vec<u32>,
     keys: PackedWeights,
@@ -48,13 +47,13 @@ thread_local! {
 /// `softmax(scale · q·kᵀ) · v` of one head: `qkv` `[token, 3 · heads · head_dim]` to
 /// `out` `[token, head_dim]`.
 ///
-/// With [`Precision::Bf16`] and [`Precision::Int8`] the factors of both products are
-/// bf16 where the machine has a bf16 dot product, and f32 elsewhere: the range of
-/// probabilities is too wide for int8.
+/// With [`Precision::Bf16`] and [`Precision::Int8`], the operands of both products are bf16 if the
+/// machine has a bf16 dot product, and f32 otherwise: the range of probabilities is too wide for
+/// int8.
 ///
 /// # Panics
 ///
-/// When `qkv` is not whole tokens, `out` does not hold as many, or there is no such head.
+/// If `qkv` is not whole tokens, `out` does not have the right length, or there is no such head.
 pub fn attention(
     isa: Isa,
     precision: Precision,
@@ -88,7 +87,7 @@ pub fn attention(
     }
 }
 
-/// The precision of the fused kernel; `None` where the general matrix product is faster.
+/// The precision of the fused kernel; `None` if the general matrix product is faster.
 fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
     #[cfg(target_arch = "x86_64")]
     match (precision, isa.0) {
@@ -105,7 +104,7 @@ fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
 }
 
 impl Scratch {
-    /// This thread's buffers, allocated anew if the shape has changed.
+    /// This thread's buffers, reallocated if the shape has changed.
     fn fitting(
         kept: &mut Option<Self>,
         isa: Isa,

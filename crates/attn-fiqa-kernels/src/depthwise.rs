@@ -31,13 +31,13 @@ pub struct Depthwise {
 }
 
 impl Depthwise {
-    /// Lays out filters `[channel, row, column]` of `side` × `side` taps and a bias
-    /// `[channel]`. Windows are `stride` cells apart.
+    /// Packs filters `[channel, row, column]` of `side` × `side` taps and a bias `[channel]`.
+    /// Windows are `stride` cells apart.
     ///
     /// # Panics
     ///
-    /// When `side` is even, `stride` is zero, or the weights are not one filter for each
-    /// value of the bias.
+    /// If `side` is even, `stride` is zero, or the weights are not one filter for each value of the
+    /// bias.
     pub fn new(isa: Isa, weight: &[f32], bias: &[f32], side: usize, stride: usize) -> Self {
         assert!(side % 2 == 1 && stride > 0, "a filter of side {side} at stride {stride}");
         let (channels, taps) = (bias.len(), side * side);
@@ -48,24 +48,24 @@ impl Depthwise {
         Self { isa, channels, side, stride, weights, bias: bias.to_vec() }
     }
 
-    /// Channels of the input and of the output.
+    /// Number of channels of the input and of the output.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Rows or columns of the output for as many of the input: windows are centred at
-    /// every `stride`-th cell from the first.
+    /// Number of output rows (or columns) for `cells` input rows (or columns): windows are centred
+    /// at every `stride`-th cell from the first.
     pub fn windows(&self, cells: usize) -> usize {
         cells.div_ceil(self.stride)
     }
 
-    /// The given rows of the output, `[row, column, channel]`. The bits of a row depend neither
-    /// on the instruction set nor on the other rows.
+    /// Computes the given rows of the output, `[row, column, channel]`. The bits of a row depend
+    /// neither on the instruction set nor on the other rows.
     ///
     /// # Panics
     ///
-    /// When `x` has other channels, `rows` reach beyond the output, or `out` is not as
-    /// long as they are.
+    /// If `x` has another number of channels, `rows` exceed the output, or `out` has the wrong
+    /// length.
     pub fn apply(&self, x: Features<'_>, rows: Range<usize>, out: &mut [f32]) {
         assert_eq!(x.channels, self.channels, "features of other channels than the filters'");
         assert!(rows.end <= self.windows(x.rows), "rows beyond the output");
@@ -139,7 +139,7 @@ fn every_channel<const WINDOWS: usize>(
     }
 }
 
-/// As many channels as there are lanes, from `channel` on.
+/// `WIDTH` channels, from `channel` on.
 #[inline(always)]
 fn some_channels<const WINDOWS: usize, const WIDTH: usize>(
     layer: &Depthwise,
@@ -150,7 +150,7 @@ fn some_channels<const WINDOWS: usize, const WIDTH: usize>(
 ) {
     let &Depthwise { channels, side, stride, ref weights, ref bias, .. } = layer;
     let Window { row, column, down, across } = window;
-    // Where the first tap lies in the input and among the weights.
+    // Offsets of the first tap in the input and in the weights.
     let top = row * stride + down.start - side / 2;
     let left = column * stride + across.start - side / 2;
     let from = (top * x.columns + left) * channels + channel;

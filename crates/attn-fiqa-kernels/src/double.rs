@@ -10,7 +10,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// When the lengths do not match.
+    /// If the lengths do not match.
     pub fn matrix_vector(matrix: &[f32], x: &[f64], bias: &[f64], out: &mut [f64]) {
         assert!(!x.is_empty() && matrix.len() == x.len() * out.len(), "a matrix has other sides");
         assert_eq!(bias.len(), out.len(), "a bias is not one value a row");
@@ -25,7 +25,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// When `rows` are not whole rows.
+    /// If `rows` are not whole rows.
     pub fn add_rows(rows: &[f32], sums: &mut [f64]) {
         assert!(!sums.is_empty() && rows.len().is_multiple_of(sums.len()), "rows are not whole");
         for row in rows.chunks_exact(sums.len()) {
@@ -34,7 +34,7 @@ for_every_isa! {
     }
 }
 
-/// A dot product over [`LANES`] partial sums, which are added in order at the end.
+/// A dot product with [`LANES`] partial sums, which are added in order at the end.
 #[inline(always)]
 fn dot(row: &[f32], x: &[f64]) -> f64 {
     let mut lanes = [0.0f64; LANES];

@@ -3,26 +3,25 @@
 use crate::isa::Kind;
 use crate::{Isa, Matrix, MatrixMut};
 
-/// What happens to the values already in the destination.
+/// What happens to the existing values of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accumulate {
     /// They are overwritten.
     Overwrite,
-    /// The product is added to them: a bias or a residual put there beforehand
-    /// costs no further pass.
+    /// The product is added to them: a bias or residual stored there beforehand needs no further
+    /// pass.
     Add,
 }
 
 /// `dst = factor · lhs · rhs`, or `dst += factor · lhs · rhs`, with the instructions
 /// of `isa` and no wider ones.
 ///
-/// One call runs on one thread, and a given set of shapes and strides always
-/// gives the same bits on one instruction set: callers split work by shape, never by
-/// thread count.
+/// One call runs on one thread, and a given set of shapes and strides always gives the same bits on
+/// one instruction set: callers split work by shape, never by thread count.
 ///
 /// # Panics
 ///
-/// When the shapes do not fit: `lhs [m, k]`, `rhs [k, n]`, `dst [m, n]`.
+/// If the shapes do not match: `lhs [m, k]`, `rhs [k, n]`, `dst [m, n]`.
 pub fn gemm(
     isa: Isa,
     dst: MatrixMut<'_>,
@@ -46,13 +45,13 @@ pub fn gemm(
     }
 }
 
-/// The product by one module of `gemm_f32::microkernel`. `gemm_f32::gemm` picks the widest
-/// that the machine has, once per process, so its loop is called with one module here.
-/// `$width` is the number of f32 in one of the module's registers, and `$simd` what the
-/// crate does the products with a vector by.
+/// The product by one module of `gemm_f32::microkernel`. `gemm_f32::gemm` selects the widest module
+/// of the machine, once per process, so its loop is called here with a given module. `$width` is
+/// the number of f32 in one of the module's registers, and `$simd` is what the crate uses for
+/// products with a vector.
 macro_rules! product_by {
     ($name:ident, $simd:ident, $width:literal) => {
-        // Never inlined: each holds a copy of the crate's whole loop.
+        // Never inlined: each contains a copy of the crate's whole loop.
         #[inline(never)]
         fn $name(
             dst: MatrixMut<'_>,

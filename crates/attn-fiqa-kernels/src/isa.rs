@@ -10,13 +10,13 @@ pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 
 /// An instruction set that was detected on this machine.
 ///
-/// It can only be made by detection, which is what makes the functions that take it sound.
-/// Every kernel takes it as an argument and uses no other: nothing here reads a process-wide
-/// setting, so one process can run several instruction sets.
+/// It can only be obtained by detection, which makes the functions that take it sound. Every kernel
+/// takes it as an argument and uses no other: nothing here reads a process-wide setting, so one
+/// process can use several instruction sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(pub(crate) Kind);
 
-/// Each includes all that precede it.
+/// Each includes all preceding ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Portable code for the target's baseline.
@@ -27,13 +27,13 @@ pub(crate) enum Kind {
     /// With fused multiply–adds.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// With operations on bytes (BW), which only Knights Landing lacks.
+    /// With byte operations (BW), which only Knights Landing lacks.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// With dot products of bytes (VNNI).
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
-    /// With dot products of bf16 besides.
+    /// Also with dot products of bf16.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
 }
@@ -54,7 +54,7 @@ impl Kind {
         Self::Avx512Bf16,
     ];
 
-    /// Those of this machine, narrowest first, up to the first that it lacks.
+    /// Those of this machine, narrowest first, up to the first that is missing.
     fn detected() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().take_while(|kind| match kind {
             Self::Baseline => true,
@@ -73,7 +73,7 @@ impl Kind {
         })
     }
 
-    /// Whether the one before it is faster on this machine.
+    /// Whether the previous one is faster on this machine.
     fn is_slow(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return self == Self::Avx512Bf16 && bf16_dot_is_slow();
@@ -82,7 +82,7 @@ impl Kind {
     }
 }
 
-/// The instruction set that `ATTN_FIQA_ISA` names is not available on this machine.
+/// The instruction set named by `ATTN_FIQA_ISA` is not available on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IsaError {
     asked: String,
@@ -103,13 +103,13 @@ impl std::fmt::Display for IsaError {
 impl std::error::Error for IsaError {}
 
 impl Isa {
-    /// The instruction set that `ATTN_FIQA_ISA` names, or [`Isa::widest`] if it is not set.
+    /// The instruction set named by `ATTN_FIQA_ISA`, or [`Isa::widest`] if it is not set.
     ///
-    /// Read anew at every call: a caller asks once and keeps the answer.
+    /// The variable is read at every call: callers should call once and keep the result.
     ///
     /// # Errors
     ///
-    /// When the variable names one that this machine does not have.
+    /// If the variable names one that this machine does not have.
     pub fn from_env() -> Result<Self, IsaError> {
         match std::env::var_os(ISA_VARIABLE) {
             None => Ok(Self::widest()),
@@ -121,7 +121,7 @@ impl Isa {
         }
     }
 
-    /// The widest instruction set of this machine that is not slower than the one before it.
+    /// The widest instruction set of this machine that is not slower than the previous one.
     pub fn widest() -> Self {
         let fast = Kind::detected().filter(|kind| !kind.is_slow());
         Self(fast.last().expect("no baseline: this is a bug"))
@@ -143,8 +143,8 @@ impl Isa {
         false
     }
 
-    /// The precisions that are faster than f32 here, fastest first, by the measurements in
-    /// `docs/performance.md`.
+    /// The precisions that are faster than f32 here, fastest first, according to the measurements
+    /// in `docs/performance.md`.
     pub fn faster_than_f32(self) -> &'static [Precision] {
         #[cfg(target_arch = "x86_64")]
         match self.0 {
@@ -187,7 +187,7 @@ impl Isa {
 /// `examples/peak.rs`; model 143 (Sapphire Rapids) is the same core.
 #[cfg(target_arch = "x86_64")]
 fn bf16_dot_is_slow() -> bool {
-    // A fact of the machine, and on a virtual one each CPUID traps.
+    // It cannot change, and on a virtual machine each CPUID traps.
     static SLOW: OnceLock<bool> = OnceLock::new();
     *SLOW.get_or_init(detect_slow_bf16_dot)
 }
@@ -208,7 +208,7 @@ fn detect_slow_bf16_dot() -> bool {
 }
 
 /// Compiles one body for every instruction set and dispatches on an [`Isa`]. The body is plain
-/// Rust, which the compiler vectorises with the features that each wrapper enables.
+/// Rust, which the compiler vectorises with the features enabled by each wrapper.
 macro_rules! for_every_isa {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$doc])*

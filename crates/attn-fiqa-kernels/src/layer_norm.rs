@@ -8,14 +8,14 @@ const LANES: usize = 16;
 for_every_isa! {
     /// `out = (x − mean) / √(variance + eps) · weight + bias`, row by row.
     ///
-    /// `x` and `out` are `[rows, dim]` with `dim = weight.len()`; the variance is
-    /// the biased one (Ba et al. 2016, equation 3), found in a second pass over
-    /// the centred values so that a large mean costs no digits.
+    /// `x` and `out` are `[rows, dim]` with `dim = weight.len()`; the variance is the biased one
+    /// (Ba et al. 2016, equation 3), computed in a second pass over the centred values so that a
+    /// large mean does not cost precision.
     ///
     /// # Panics
     ///
-    /// When `x` and `out` differ in length or are not whole rows, or `bias` is
-    /// not as long as `weight`.
+    /// If `x` and `out` differ in length or are not whole rows, or `bias` and `weight` differ in
+    /// length.
     pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
         let dim = weight.len();
         assert!(dim > 0 && bias.len() == dim, "weight and bias of a LayerNorm differ in length");
@@ -32,12 +32,12 @@ for_every_isa! {
 }
 
 for_every_isa! {
-    /// `out = (x − mean) / √(variance + eps)`, row by row: [`layer_norm()`] without its
-    /// affine part, which is folded into the linear layer after it when that is loaded.
+    /// `out = (x − mean) / √(variance + eps)`, row by row: [`layer_norm()`] without its affine
+    /// part, which is folded into the next linear layer when that is loaded.
     ///
     /// # Panics
     ///
-    /// When `x` and `out` differ in length or are not whole rows of `dim` values.
+    /// If `x` and `out` differ in length or are not whole rows of `dim` values.
     pub fn standardise(x: &[f32], dim: usize, eps: f32, out: &mut [f32]) {
         assert!(dim > 0 && x.len() == out.len(), "standardised rows differ in length");
         assert!(x.len().is_multiple_of(dim), "standardised rows are whole rows");
@@ -52,7 +52,7 @@ for_every_isa! {
     }
 }
 
-/// Sums `f` of every value over [`LANES`] lanes that are added up in order at the end.
+/// Sums `f` of every value over [`LANES`] lanes that are added in order at the end.
 #[inline(always)]
 pub(crate) fn lane_sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];

@@ -7,7 +7,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// When the two differ in length.
+    /// If the two differ in length.
     pub fn add_levels(levels: &[u8], weight: f32, sums: &mut [f32]) {
         assert_eq!(levels.len(), sums.len(), "levels and sums differ in length");
         for (sum, &level) in sums.iter_mut().zip(levels) {

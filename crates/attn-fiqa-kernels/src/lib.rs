@@ -16,9 +16,9 @@
 //! # Invariant
 //!
 //! The row kernels and the filters give the same bits on every instruction set: sums run over a
-//! fixed number of lanes in a fixed order, and no multiply–add is fused. A score
-//! can therefore differ between machines only through [`gemm()`], the f32 and bf16
-//! sums of [`PackedWeights`], and the softmax of an [`attention`] in bf16.
+//! fixed number of lanes in a fixed order, and no multiply–add is fused. A score can therefore
+//! differ between machines only through [`gemm()`], the f32 and bf16 sums of [`PackedWeights`], and
+//! the softmax of an [`attention`] in bf16.
 
 mod activation;
 mod attention;

@@ -1,4 +1,4 @@
-//! Two-dimensional views of slices, checked once when they are made.
+//! Two-dimensional views of slices, checked once on creation.
 
 /// A read-only matrix inside a slice; element `(r, c)` is `data[r·row_stride + c·col_stride]`.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     ///
-    /// When the slice is too short for the last element.
+    /// If the slice is too short for the last element.
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
         check_extent(data.len(), rows, cols, row_stride);
         Self { data, rows, cols, row_stride, col_stride: 1 }
@@ -25,7 +25,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     ///
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub fn contiguous(data: &'a [f32], rows: usize, cols: usize) -> Self {
         Self::strided(data, rows, cols, cols)
     }
@@ -55,7 +55,7 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Panics
     ///
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub fn contiguous(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
         check_extent(data.len(), rows, cols, cols);
         Self { data, rows, cols }

@@ -5,32 +5,32 @@ use crate::isa::for_every_isa;
 /// The windows of a convolution over an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatchShape {
-    /// Pixels on a side of a patch: 3 or 4.
+    /// Side of a patch, in pixels: 3 or 4.
     pub side: usize,
-    /// Pixels from one patch to the next.
+    /// Distance between patches, in pixels.
     pub stride: usize,
     /// Padding above and to the left of the image, in pixels.
     pub padding: usize,
 }
 
 impl PatchShape {
-    /// Numbers per patch, `[row, column, colour]`.
+    /// Values per patch, `[row, column, colour]`.
     pub const fn levels(self) -> usize {
         3 * self.side * self.side
     }
 }
 
 for_every_isa! {
-    /// One row of patches with values of 0 to 255: `out` is `[patch, row, column, colour]`,
-    /// [`PatchShape::levels`] numbers per patch.
+    /// Extracts one row of patches with values of 0 to 255: `out` is
+    /// `[patch, row, column, colour]`, [`PatchShape::levels`] values per patch.
     ///
-    /// `rgb` is an image `[row, column, colour]` of `width` pixels per row. The patches begin
-    /// at its row `stride · patch_row − padding`, the first at column `−padding`, and there
-    /// are as many as `out` holds. What lies beyond the image is 0.
+    /// `rgb` is an image `[row, column, colour]` of `width` pixels per row. The patches begin at
+    /// its row `stride · patch_row − padding`, the first at column `−padding`, and there are as
+    /// many as `out` holds. Values outside the image are 0.
     ///
     /// # Panics
     ///
-    /// When `rgb` is not whole rows, `out` not whole patches, or the side neither 3 nor 4.
+    /// If `rgb` is not whole rows, `out` not whole patches, or the side neither 3 nor 4.
     pub fn patches(
         rgb: &[u8], width: usize, shape: PatchShape, patch_row: usize, out: &mut [f32],
     ) {
@@ -44,7 +44,8 @@ for_every_isa! {
     }
 }
 
-/// `ROW` levels are a row of a patch, `PATCH` all of it; `length` those of a row of `rgb`.
+/// `ROW` is the number of values in a row of a patch, `PATCH` in all of it, `length` in a row of
+/// `rgb`.
 #[inline(always)]
 fn fill<const ROW: usize, const PATCH: usize>(
     rgb: &[u8],

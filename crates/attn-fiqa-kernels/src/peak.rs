@@ -9,7 +9,7 @@ use crate::isa::Kind;
 use crate::isa::for_every_isa;
 use crate::{Isa, Precision};
 
-/// Independent chains: more than any machine needs to hide an instruction's latency.
+/// Number of independent chains: more than any machine needs to hide an instruction's latency.
 const CHAINS: usize = 24;
 
 /// Executes `rounds` rounds of independent multiply–adds in registers with the widest

@@ -1,13 +1,13 @@
-//! The number format of a product's factors, and what is done with its sums.
+//! The data type of a product's operands, and the operation on its sums.
 
-/// The number format of a linear layer's weights and inputs. Sums and everything outside the
-/// products stay in f32.
+/// The data type of a linear layer's weights and inputs. Sums and everything outside the products
+/// stay in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// IEEE single precision: the reference.
     #[default]
     F32,
-    /// Brain float: eight bits of mantissa, the range of f32; products are summed in f32.
+    /// bfloat16: eight bits of significand, the range of f32; products are summed in f32.
     Bf16,
     /// 8-bit integers: symmetric per output for the weights, asymmetric per row for the input,
     /// quantized dynamically; i32 sums are exact.

@@ -92,9 +92,9 @@ pub(crate) struct QuantParams {
     pub(crate) zero_point: i32,
 }
 
-/// Quantizes rows `[row, inputs]` to words of four unsigned bytes, each row by its own range;
-/// the last word is padded with zero bytes. A row with NaN or infinity gets the scale NaN, so
-/// that the result shows it.
+/// Quantizes rows `[row, inputs]` to words of four unsigned bytes, each row by its own range; the
+/// last word is padded with zero bytes. A row with NaN or infinity gets the scale NaN, so that it
+/// shows in the result.
 pub(crate) fn quantize_rows(
     isa: Isa,
     x: &[f32],
@@ -116,8 +116,8 @@ pub(crate) fn quantize_rows(
     plain_quantize_rows(isa, x, inputs, words, params);
 }
 
-/// A row's parameters, the inverse of its scale and its zero point as f32, from its range;
-/// `Err` with the parameters where it is all zeros or not finite.
+/// A row's parameters, the inverse of its scale and its zero point as f32, from its range; `Err`
+/// with the parameters if it is all zeros or not finite.
 #[inline(always)]
 fn quant_params(
     row: &[f32],
@@ -172,7 +172,7 @@ for_every_isa! {
     }
 }
 
-/// The least and the greatest of the values and zero; both are NaN if a value is not finite.
+/// Minimum and maximum of the values and zero; both are NaN if a value is not finite.
 #[inline(always)]
 fn range_with_zero(row: &[f32]) -> (f32, f32) {
     const LANES: usize = 16;

@@ -15,7 +15,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// When `values` is not a whole number of rows.
+    /// If `values` is not a whole number of rows.
     pub fn softmax(values: &mut [f32], cols: usize) {
         assert!(cols > 0 && values.len().is_multiple_of(cols), "a softmax takes whole rows");
         for row in values.chunks_exact_mut(cols) {
@@ -31,9 +31,9 @@ for_every_isa! {
     }
 }
 
-/// The first half of a softmax of `scale · logits` around a product of bf16. Every row of
-/// `logits` `[rows, cols]` becomes `e^(scale · (logit − highest))` in bf16; `inverses` receives
-/// the factor for each row of the product. Overwrites `logits`.
+/// The first half of a softmax of `scale · logits` around a bf16 product. Every row of `logits`
+/// `[rows, cols]` becomes `e^(scale · (logit − maximum))` in bf16; `inverses` receives the factor
+/// for each row of the product. Overwrites `logits`.
 pub(crate) fn powers(
     isa: Isa,
     logits: &mut [f32],
@@ -83,8 +83,8 @@ fn row_max(row: &[f32]) -> f32 {
     rest.iter().chain(&lanes).fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max })
 }
 
-/// `e^x` for `x ≤ 0`, within 2 units in the last place; below −87 it is e⁻⁸⁷,
-/// 10⁻³⁸, which a sum that holds a 1 does not notice. NaN stays NaN.
+/// `e^x` for `x ≤ 0`, within 2 units in the last place; below −87 it is e⁻⁸⁷, 10⁻³⁸, which is
+/// negligible in a sum that contains a 1. NaN stays NaN.
 ///
 /// `x = n·ln 2 + r` with `|r| ≤ ln 2 / 2`, so `e^x = 2ⁿ·e^r`, and eight terms of
 /// the Taylor series leave a relative error of 0.35⁸/8! = 5·10⁻⁹.
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn exp_stays_within_two_units_in_the_last_place() {
-        // Miri takes a millisecond for each.
+        // Under Miri, each takes a millisecond.
         let every = if cfg!(miri) { 9973 } else { 1 };
         for step in (0..870_000).step_by(every) {
             let x = -(step as f32) * 1e-4;

@@ -5,8 +5,8 @@ mod numbers;
 use attn_fiqa_kernels::{AttentionShape, Isa, Precision, attention};
 use numbers::{nearest_bf16, values};
 
-/// What one head gives by its definition, and, of the same shape, the mean of the values'
-/// magnitudes with the same weights: the scale of a relative error in the weights.
+/// One head's output by definition, and, of the same shape, the mean of the values' magnitudes with
+/// the same weights: the scale of a relative error in the weights.
 struct Expected {
     out: Vec<f64>,
     magnitude: Vec<f64>,
@@ -40,17 +40,17 @@ fn naive(qkv: &[f32], shape: &AttentionShape, head: usize) -> Expected {
     Expected { out, magnitude }
 }
 
-/// Where the machine multiplies bf16, queries, keys and values are rounded to it first; so
-/// are they for the reference. What is left is the rounding of the weights to eight
-/// significant bits, 2⁻⁸ of each at most, and the error of the weights themselves, of
-/// which half of 5·10⁻⁴ goes to f32 sums of 64 products and half to the power series.
+/// If the machine multiplies in bf16, queries, keys and values are first rounded to it, also for
+/// the reference. The remaining error is the rounding of the weights to eight significant bits, at
+/// most 2⁻⁸ each, and the error of the weights themselves, of which half of 5·10⁻⁴ is for f32 sums
+/// of 64 products and half for the power series.
 const BF16_WEIGHTS: f64 = 1.0 / 256.0 + 5e-4;
 
-/// Elsewhere all is f32: logits of up to 16 are off by 10⁻⁶, and so are weights.
+/// Otherwise everything is f32: logits of up to 16 have an error of 10⁻⁶, and so have weights.
 const F32: f64 = 1e-5;
 
 #[test]
-fn attention_meets_its_definition_on_awkward_sizes() {
+fn attention_matches_its_definition_on_awkward_sizes() {
     for tokens in [1, 2, 13, 14, 15, 33, 64, 101] {
         for (heads, head_dim) in [(1, 1), (3, 5), (2, 32), (2, 37), (1, 64)] {
             let shape = AttentionShape { heads, head_dim, scale: 2.0 / (head_dim as f32).sqrt() };
@@ -62,7 +62,7 @@ fn attention_meets_its_definition_on_awkward_sizes() {
                     for precision in Precision::ALL {
                         let bf16 = precision != Precision::F32 && isa.name() == "avx512-bf16";
                         let expected = if bf16 { &coarse } else { &exact };
-                        // What was there before must not show through.
+                        // The previous contents must not affect the result.
                         let mut out = vec![f32::NAN; tokens * head_dim];
                         attention(isa, precision, &qkv, &shape, head, &mut out);
                         for (at, found) in out.iter().enumerate() {

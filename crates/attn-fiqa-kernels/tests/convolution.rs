@@ -1,12 +1,12 @@
-//! Filters and patches of every instruction set, against nested loops, on sizes around
-//! every block and with windows that lie over every border.
+//! Filters and patches on every instruction set against nested loops, for sizes around every block
+//! size and with windows across every border.
 
 mod numbers;
 
 use attn_fiqa_kernels::{Depthwise, Features, Isa, PatchShape, patches};
 use numbers::values;
 
-/// What one cell of the output is, tap by tap.
+/// One cell of the output, tap by tap.
 fn filtered(
     x: &[f32],
     [rows, columns, channels]: [usize; 3],
@@ -47,7 +47,7 @@ fn filters_match_nested_loops_on_awkward_sizes() {
                     assert_eq!(layer.windows(columns), out_columns);
                     let mut out = vec![f32::NAN; out_rows * out_columns * channels];
                     let features = Features::new(&x, rows, columns, channels);
-                    // One row by itself, the others together.
+                    // One row alone, the others together.
                     let (first, others) = out.split_at_mut(out_columns * channels);
                     layer.apply(features, 0..1, first);
                     layer.apply(features, 1..out_rows, others);
@@ -73,7 +73,7 @@ fn filters_match_nested_loops_on_awkward_sizes() {
 }
 
 #[test]
-fn what_is_no_number_stays_none() {
+fn nan_stays_nan() {
     for isa in Isa::available() {
         let layer = Depthwise::new(isa, &[1.0; 9 * 17], &[0.0; 17], 3, 1);
         let mut x = values(5 * 5 * 17, 4);

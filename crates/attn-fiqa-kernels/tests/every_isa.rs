@@ -1,11 +1,11 @@
-//! Every instruction set of this machine against the baseline, bit for bit, and
-//! against an independent computation in f64.
+//! Compares every instruction set of this machine with the baseline, bit by bit, and with an
+//! independent computation in f64.
 
 use attn_fiqa_kernels::{
     Isa, Precision, add_levels, gelu, layer_norm, peak_operations, relu6, softmax, standardise,
 };
 
-/// Sizes around nothing, one register, several registers and no multiple of any.
+/// Sizes around zero, one register, several registers, and multiples of none.
 const AWKWARD: [usize; 12] = [1, 2, 3, 7, 15, 16, 17, 31, 33, 97, 196, 512];
 
 fn values(count: usize, seed: u32) -> Vec<f32> {
@@ -22,7 +22,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Runs one kernel everywhere and returns the baseline's result.
+/// Runs one kernel on every instruction set and returns the baseline's result.
 fn same_everywhere(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
     let available = Isa::available();
     let baseline = run(available[0]);
@@ -56,7 +56,7 @@ fn layer_norm_is_right_on_every_isa() {
                     let expected = (f64::from(row[i]) - mean) / (variance + 1e-5).sqrt()
                         * f64::from(weight[i])
                         + f64::from(bias[i]);
-                    // The inputs sit near 100, where one f32 step is 8e-6.
+                    // The inputs are near 100, where one f32 step is 8e-6.
                     assert!((f64::from(found[i]) - expected).abs() < 5e-4, "dim {dim}, value {i}");
                 }
             }
@@ -118,7 +118,7 @@ fn relu6_is_right_on_every_isa() {
 
 #[test]
 fn gelu_meets_tabulated_values() {
-    // x·Φ(x) with Φ from the tables of the normal distribution.
+    // x·Φ(x) with Φ from tables of the normal distribution.
     let mut x = [-3.0, -1.0, 0.0, 0.5, 1.0, 3.0];
     gelu(&mut x);
     let expected = [-0.004_049_7, -0.158_655_3, 0.0, 0.345_731_2, 0.841_344_7, 2.995_950_3];

@@ -45,7 +45,7 @@ proptest! {
         let accumulate = if add { Accumulate::Add } else { Accumulate::Overwrite };
         let expected = naive(&lhs, &rhs, [m, k, n]);
         for isa in Isa::available() {
-            // What was there before must not show through an overwrite.
+            // The previous contents must not affect an overwrite.
             let mut dst = if add { before.clone() } else { vec![f32::NAN; m * n] };
             gemm(
                 isa,
@@ -66,9 +66,8 @@ proptest! {
     }
 }
 
-/// A sum that shows how it was computed: the second product is 1 + 2⁻¹¹ + 2⁻²⁴, whose
-/// last digit is lost where it is rounded before it is added, and all that remains where
-/// it is not.
+/// A sum that reveals how it was computed: the second product is 1 + 2⁻¹¹ + 2⁻²⁴, whose last digit
+/// is lost if it is rounded before the addition, and is all that remains if not.
 #[test]
 fn the_baseline_does_not_fuse_and_every_other_instruction_set_does() {
     const INNER: usize = 16;
@@ -77,7 +76,7 @@ fn the_baseline_does_not_fuse_and_every_other_instruction_set_does() {
     inner[0] = -(1.0 + (-11f32).exp2());
     inner[1] = factor;
     let column = |p: usize| if p == 0 { 1.0 } else { factor };
-    // A product with a vector may keep several partial sums and add these at its end.
+    // A product with a vector may keep several partial sums and add them at the end.
     for (m, n) in [(3, 40), (40, 3), (40, 40), (200, 50)] {
         let lhs = inner.repeat(m);
         let rhs: Vec<f32> = (0..INNER * n).map(|i| column(i / n)).collect();

@@ -1,12 +1,12 @@
-//! Packed weights of every precision on every instruction set, against nested loops
-//! in f64, on sizes around every block.
+//! Packed weights of every precision on every instruction set against nested loops in f64, for
+//! sizes around every block size.
 
 mod numbers;
 
 use attn_fiqa_kernels::{Epilogue, Isa, PackedWeights, Precision};
 use numbers::{nearest_bf16, values};
 
-/// A row as bytes stand for it: 255 equal steps over its range, zero among them.
+/// A row as represented by bytes: 255 equal steps over its range, zero among them.
 fn nearest_bytes(row: &[f32]) -> Vec<f32> {
     let low = row.iter().copied().fold(0.0, f32::min);
     let high = row.iter().copied().fold(0.0, f32::max);
@@ -15,7 +15,7 @@ fn nearest_bytes(row: &[f32]) -> Vec<f32> {
     row.iter().map(|x| ((x / scale + zero).round().clamp(0.0, 255.0) - zero) * scale).collect()
 }
 
-/// The input as a precision sees it, `[row, input]`.
+/// The input as represented in a precision, `[row, input]`.
 fn seen(precision: Precision, x: &[f32], inputs: usize) -> Vec<f32> {
     match precision {
         Precision::F32 => x.to_vec(),
@@ -72,8 +72,8 @@ fn products_match_nested_loops_on_awkward_sizes() {
                                         sum + bias.map_or(0.0, |bias| f64::from(bias[output]));
                                     let at = row * outputs + output;
                                     let expected = finished(epilogue, before[at], sum);
-                                    // A byte on the border between two steps may fall to
-                                    // either side: one step of 2/255, times a weight.
+                                    // A byte on the border between two steps may be rounded either
+                                    // way: one step of 2/255, times a weight.
                                     let allowed = match precision {
                                         Precision::F32 | Precision::Bf16 => 1e-4,
                                         Precision::Int8 => 1e-2,
@@ -97,7 +97,7 @@ fn products_match_nested_loops_on_awkward_sizes() {
 }
 
 #[test]
-fn a_row_gives_the_same_bits_in_any_company() {
+fn a_row_gives_the_same_bits_in_every_batch() {
     let (inputs, outputs, rows) = (600, 40, 31);
     let (x, weight) = (values(rows * inputs, 4), values(outputs * inputs, 5));
     for precision in Precision::ALL {
@@ -147,7 +147,7 @@ fn the_largest_bytes_do_not_overflow() {
 }
 
 #[test]
-fn what_is_not_a_number_is_not_hidden() {
+fn nan_is_not_hidden() {
     let weight = vec![0.5; 3 * 20];
     for precision in Precision::ALL {
         for isa in Isa::available() {

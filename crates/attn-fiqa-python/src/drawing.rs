@@ -91,11 +91,11 @@ pub(crate) fn draw<'py>(
     }
     let input = Input::of(image, color_of(color)?)?;
     let (order, path) = (input.order, input.path());
-    let picture = detached(py, || {
+    let image = detached(py, || {
         let decoded = input.decode().map_err(|failure| failed(&failure, path.as_deref()))?;
         Ok::<_, PyErr>(in_order(draw_faces(&decoded.image, &drawn), order))
     })??;
-    pixels(py, picture)
+    pixels(py, image)
 }
 
 /// A face with landmarks; without a box only those are drawn.

@@ -104,9 +104,9 @@ impl Input {
             );
             return Ok(Self { pixels: Pixels::Data(Err(failure)), order: named });
         }
-        let picture = Image::from_pixels(width, height, copied(array), order)
+        let image = Image::from_pixels(width, height, copied(array), order)
             .expect("the shape was checked: this is a bug");
-        Ok(Self { pixels: Pixels::Data(Ok(ImageData::Pixels(picture))), order: named })
+        Ok(Self { pixels: Pixels::Data(Ok(ImageData::Pixels(image))), order: named })
     }
 
     /// The path, where the image is a file.
@@ -136,10 +136,10 @@ fn read_file(path: &Path) -> Result<ImageData, Failure> {
 }
 
 /// The image in the channel order that the caller's array had.
-pub(crate) fn in_order(picture: Image, order: Option<ChannelOrder>) -> Image {
+pub(crate) fn in_order(image: Image, order: Option<ChannelOrder>) -> Image {
     match order {
-        Some(ChannelOrder::Bgr) => picture.with_red_and_blue_exchanged(),
-        _ => picture,
+        Some(ChannelOrder::Bgr) => image.with_red_and_blue_exchanged(),
+        _ => image,
     }
 }
 

@@ -108,10 +108,10 @@ fn is_aligned(detector: &Detector, crop: &Crop) -> bool {
     let side = crop.side();
     let scale = side as f64 / 112.0;
     let template = TEMPLATE_112.map(|point| point.map(|value| value * scale));
-    let picture = Image::from_rgb(side, side, crop.rgb().to_vec());
-    let picture = picture.expect("a crop is a picture: this is a bug");
+    let image = Image::from_rgb(side, side, crop.rgb().to_vec());
+    let image = image.expect("a crop is an image: this is a bug");
     let rough = Landmarks(template.map(|point| point.map(|value| value as f32)));
-    let Some(found) = detector.refine_landmarks(&picture, &rough) else { return false };
+    let Some(found) = detector.refine_landmarks(&image, &rough) else { return false };
     let pairs = found.0.iter().zip(template);
     let distances = pairs.map(|(&[x, y], [u, v])| (f64::from(x) - u).hypot(f64::from(y) - v));
     let eyes = (template[1][0] - template[0][0]).hypot(template[1][1] - template[0][1]);

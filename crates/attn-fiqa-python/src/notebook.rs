@@ -11,7 +11,7 @@ use crate::face::State;
 /// Crop, map and overlay as far as they are there, and the numbers.
 pub(crate) fn html(py: Python<'_>, face: &State) -> PyResult<String> {
     let mut cells = String::new();
-    for (caption, png) in pictures(face).map_err(AttnFiqaError::new_err)? {
+    for (caption, png) in images(face).map_err(AttnFiqaError::new_err)? {
         let text = py.import("base64")?.call_method1("b64encode", (&png[..],))?;
         let text: String = text.call_method1("decode", ("ascii",))?.extract()?;
         cells += &format!(
@@ -39,21 +39,21 @@ fn words(py: Python<'_>, face: &State) -> PyResult<String> {
     Ok(words.join(" · "))
 }
 
-fn pictures(face: &State) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
-    let mut pictures = Vec::new();
-    let Some((side, rgb)) = &face.crop else { return Ok(pictures) };
+fn images(face: &State) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
+    let mut images = Vec::new();
+    let Some((side, rgb)) = &face.crop else { return Ok(images) };
     let png = |rgb: &[u8]| encode_png(rgb, *side, *side).map_err(|error| error.to_string());
-    pictures.push(("crop", png(rgb)?));
+    images.push(("crop", png(rgb)?));
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     let Some((grid, values)) = face.map.as_ref().filter(|(_, values)| finite(values)) else {
-        return Ok(pictures);
+        return Ok(images);
     };
     let map = PatchGrid::new(values, *grid, *grid).map_err(|error| error.to_string())?;
     let style = MapStyle { side: *side, ..MapStyle::new(own_range(values)) };
     let crop = Crop::from_rgb(*side, rgb.clone()).ok_or("a crop of another size")?;
     let drawn = render_map(&map, &style).map_err(|error| error.to_string())?;
-    pictures.push(("map", png(&drawn.rgb)?));
+    images.push(("map", png(&drawn.rgb)?));
     let drawn = overlay(&crop, &map, &style).map_err(|error| error.to_string())?;
-    pictures.push(("overlay", png(&drawn.rgb)?));
-    Ok(pictures)
+    images.push(("overlay", png(&drawn.rgb)?));
+    Ok(images)
 }

@@ -9,7 +9,7 @@ use attn_fiqa::checkpoint::{BUILTIN_NAME, CheckpointOptions, Preset};
 use attn_fiqa::decode::Decoded;
 use attn_fiqa::detect::DEFAULT_MIN_CONFIDENCE;
 use attn_fiqa::engine::{Precision, PrecisionChoice};
-use attn_fiqa::face::{CropOrigin, FaceInfo};
+use attn_fiqa::face::FaceInfo;
 use attn_fiqa::pipeline::FaceChoice;
 use attn_fiqa::score::Method;
 use attn_fiqa::status::{Failure, Status};
@@ -405,13 +405,7 @@ impl Loaded {
                 }
                 Err(error) => (None, Err(Failure::from(error))),
             };
-            let info = FaceInfo {
-                crop_origin: CropOrigin::Landmarks,
-                index,
-                bounds: None,
-                landmarks: Some(points),
-                confidence: None,
-            };
+            let info = FaceInfo::with_landmarks(index, points);
             context.face(&info, crop, outcome, &notes)
         });
         Ok(Ok(faces.collect()))

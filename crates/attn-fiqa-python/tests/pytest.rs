@@ -1,9 +1,8 @@
-//! Runs the package's own tests, `tests/suite`, in a virtual environment of their own.
+//! Runs the package's own tests, `tests/suite`, in a separate virtual environment.
 //!
-//! The package that is tested is the library that cargo has just built, or, where
-//! `ATTN_FIQA_WHEEL` names a wheel, that wheel. With `ATTN_FIQA_LONG=1` the test of memory makes
-//! 20,000 calls; with `ATTN_FIQA_TORCH=1`, and PyTorch in the environment, its `DataLoader` is
-//! tested.
+//! The tested package is the library that cargo has just built or, if `ATTN_FIQA_WHEEL` names a
+//! wheel, that wheel. With `ATTN_FIQA_LONG=1` the memory test makes 20,000 calls; with
+//! `ATTN_FIQA_TORCH=1`, and PyTorch in the environment, its `DataLoader` is tested.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use attn_fiqa_testing::skip;
 
 type Failure = Box<dyn Error>;
 
-/// The oldest Python that the package is for.
+/// The oldest supported Python.
 const OLDEST: &str = "(3, 11)";
 
 #[test]
@@ -51,15 +50,15 @@ fn the_suite_of_the_package_passes() -> Result<(), Failure> {
     let Output { status, stdout, stderr } = pytest.output()?;
     let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(status.success(), "{stdout}{stderr}");
-    // What the suite skipped is counted like every other skipped test.
+    // Tests skipped by the suite are counted like every other skipped test.
     for line in stdout.lines().filter(|line| line.starts_with("SKIPPED")) {
         skip(line);
     }
     Ok(())
 }
 
-/// The interpreter of an environment with the pinned packages, made where there is none yet;
-/// `None`, with the test recorded as skipped, where the package index cannot be reached.
+/// The interpreter of an environment with the pinned packages, created if necessary; `None`, with
+/// the test recorded as skipped, if the package index cannot be reached.
 fn environment(requirements: &Path) -> Result<Option<PathBuf>, Failure> {
     let pinned = fs::read_to_string(requirements)?;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
@@ -87,7 +86,7 @@ fn environment(requirements: &Path) -> Result<Option<PathBuf>, Failure> {
     Ok(Some(python))
 }
 
-/// Puts the package into a folder of its own, for `PYTHONPATH`.
+/// Installs the package into a folder of its own, for `PYTHONPATH`.
 fn install(package: &Path, python: &Path) -> Result<PathBuf, Failure> {
     let site = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site");
     let _ = fs::remove_dir_all(&site);

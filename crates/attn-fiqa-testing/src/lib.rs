@@ -1,5 +1,5 @@
-//! What the tests of every crate share: where expected values are, and how a test says
-//! that it was skipped.
+//! Shared by the tests of every crate: where expected values are, and how a test reports that it
+//! was skipped.
 //!
 //! - [`golden`] files are part of the repository. A test of them never skips.
 //! - [`shared`] files lie beside the checkout on some machines only. A test of them skips
@@ -19,7 +19,7 @@ pub const SKIPS_VARIABLE: &str = "ATTN_FIQA_SKIPS";
 ///
 /// # Panics
 ///
-/// When it is absent: without its expected values a test must fail.
+/// If it is absent: without its expected values a test must fail.
 #[track_caller]
 pub fn golden(name: &str) -> PathBuf {
     let path = root().join("golden").join(name);
@@ -27,8 +27,8 @@ pub fn golden(name: &str) -> PathBuf {
     path
 }
 
-/// A file or folder of `../shared` beside the checkout; `None`, with the test recorded as
-/// skipped, where it is absent.
+/// A file or folder of `../shared` beside the checkout; `None`, with the test recorded as skipped,
+/// if it is absent.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let path = root().join("../shared").join(name);
     if path.exists() {
@@ -38,11 +38,11 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Records that the test that runs on this thread, or a part of it, is skipped.
+/// Records that the current thread's test, or a part of it, is skipped.
 ///
 /// # Panics
 ///
-/// When the file that [`SKIPS_VARIABLE`] names cannot be written: a skip must not be lost.
+/// If the file named by [`SKIPS_VARIABLE`] cannot be written: a skip must not be lost.
 #[allow(clippy::print_stdout, reason = "shown when a test runs with --nocapture")]
 pub fn skip(reason: &str) {
     let line = format!("{}: {reason}\n", test_name());
@@ -54,7 +54,7 @@ pub fn skip(reason: &str) {
 
 fn record(file: &Path, line: &str) {
     let written = OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| {
-        // One write, so that lines of tests that run at the same time stay whole.
+        // A single write, so that lines of concurrent tests stay intact.
         file.write_all(line.as_bytes())
     });
     if let Err(error) = written {
@@ -62,11 +62,11 @@ fn record(file: &Path, line: &str) {
     }
 }
 
-/// The test program and, from the name that the harness gives a test's thread, the test.
+/// The test program, and the test from the name that the harness gives its thread.
 fn test_name() -> String {
     let program = std::env::current_exe().ok();
     let stem = program.as_deref().and_then(Path::file_stem).unwrap_or_default().to_string_lossy();
-    // Cargo appends `-` and a hash to the name of a test program.
+    // Cargo appends `-` and a hash to a test program's name.
     let program = stem.rsplit_once('-').map_or(&*stem, |(name, _)| name);
     format!("{program}::{}", std::thread::current().name().unwrap_or("?"))
 }

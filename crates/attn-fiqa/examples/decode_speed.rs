@@ -1,5 +1,5 @@
-//! Seconds that decoding one image takes, for `benches/peers/jpeg.py`: reads a file's name
-//! and a way to decode from each line of standard input and writes a number back.
+//! Measures the seconds that decoding an image takes, for `benches/peers/jpeg.py`: reads a file
+//! name and a decoder from each line of standard input and prints a number.
 #![allow(clippy::print_stdout, reason = "the answer is for the program that asks")]
 
 use std::error::Error;
@@ -18,9 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bytes = std::fs::read(file)?;
         let start = Instant::now();
         let sum = match way {
-            // With all that is checked.
+            // With all checks.
             "ours" => decode(&bytes, &DecodeLimits::default())?.image.rgb().len(),
-            // The decoder that ordinary files go to, alone.
+            // Only the decoder for ordinary files.
             "alone" => {
                 let decoder = JpegDecoder::new(Cursor::new(&bytes))?;
                 let colour = decoder.color_type();

@@ -1,4 +1,4 @@
-//! Which patches of an aligned face carry its score, drawn in characters and as an image.
+//! Which patches of an aligned face contribute to its score, as characters and as an image.
 //!
 //! `cargo run --release -p attn-fiqa --example maps -- examples/faces/occlude-3.png map.png`
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let assessment = engine.assess(std::slice::from_ref(&crop), &request)?.remove(0)?;
     let score = assessment.scores[0];
     println!("{path}: {score}");
-    // The mean of the map is the score: patches above it carry quality, others cost it.
+    // The mean of the map is the score: patches above it raise it, others lower it.
     let map = assessment.received.ok_or("no map")?.mean;
     for row in map.values().chunks_exact(map.grid()) {
         let marks = row.iter().map(|&value| if value < score { "· " } else { "█ " });

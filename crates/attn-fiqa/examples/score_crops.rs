@@ -1,4 +1,4 @@
-//! Scores aligned face crops that are in memory already.
+//! Scores aligned face crops that are already in memory.
 //!
 //! `cargo run --release -p attn-fiqa --example score_crops -- examples/faces/*.png`
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut crops = Vec::new();
     for path in &paths {
         let image = decode(&std::fs::read(path)?, &DecodeLimits::default())?.image;
-        // RGB bytes, `[row, column, channel]`, from wherever they come.
+        // RGB bytes, `[row, column, channel]`, from any source.
         let crop = Crop::from_rgb(side, image.into_rgb());
         crops.push(crop.ok_or_else(|| format!("'{path}' is not {side}×{side} pixels"))?);
     }

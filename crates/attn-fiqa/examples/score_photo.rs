@@ -1,4 +1,4 @@
-//! Every face of a photo: where it is and how good.
+//! Every face of a photo: its position and its score.
 //!
 //! `cargo run --release -p attn-fiqa --example score_photo -- examples/astronaut.png`
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
@@ -13,7 +13,7 @@ use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("usage: score_photo IMAGE")?;
-    // Built once; a server shares one pipeline among all its threads.
+    // Built once; a server shares one pipeline between all its threads.
     let engine = Arc::new(Engine::new(&builtin()?, &EngineOptions::default())?);
     let detector = Arc::new(Detector::builtin(engine.threads())?);
     let faces = FaceOptions::new(FaceSource::Detected(detector));

@@ -1,8 +1,8 @@
 //! Decoding to RGB pixels, with limits before anything is decoded.
 //!
-//! The `image` crate and others decode. This module recognises the format by content, checks
-//! the declared size against the limits, refuses images whose colours would be wrong or parts
-//! of which would be invented, and notes what was ignored.
+//! The `image` crate and others do the decoding. This module detects the format from the content,
+//! checks the declared size against the limits, refuses images that would decode to wrong colours
+//! or to partly invented pixels, and notes what was ignored.
 
 #[cfg(feature = "video")]
 mod animation;
@@ -49,9 +49,9 @@ use format::{Format, Kind};
 /// Limits on one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// The most bytes of an encoded image.
+    /// Maximum size of an encoded image, in bytes.
     pub max_bytes: u64,
-    /// The most pixels, width · height, that a file may declare.
+    /// Maximum number of pixels, width · height, that a file may declare.
     pub max_pixels: u64,
 }
 
@@ -61,14 +61,14 @@ impl DecodeLimits {
     /// 100 megapixels: the largest common camera sensor.
     pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
 
-    /// The memory that a decoder may take: two copies of the image at the
-    /// widest sample layout, RGBA of 16 bits.
+    /// Memory that a decoder may use: two copies of the image at the widest sample layout, 16-bit
+    /// RGBA.
     fn max_alloc(&self) -> u64 {
         const BYTES_PER_PIXEL: u64 = 2 * 4 * 2;
         self.max_pixels.saturating_mul(BYTES_PER_PIXEL)
     }
 
-    /// Refuses a declared size above the limit.
+    /// Refuses a declared size above the limits.
     pub(crate) fn check_pixels(&self, width: u64, height: u64) -> Result<(), Failure> {
         if width == 0 || height == 0 {
             return Err(broken(format!(
@@ -96,25 +96,24 @@ impl Default for DecodeLimits {
     }
 }
 
-/// A decoded image and what was ignored or changed on the way.
+/// A decoded image and notes on what was ignored or changed while decoding it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded {
-    /// The pixels, upright and in the order red, green, blue.
+    /// The pixels, upright, as RGB.
     pub image: Image,
-    /// In the order in which things were done.
+    /// In the order in which they arose.
     pub notes: Vec<Note>,
 }
 
-/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI image,
-/// or the one in a face image record of ISO/IEC 19794-5, recognised by content; with the
-/// crate's feature `heic` also HEIC.
+/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM or QOI image, or the one
+/// in a face image record of ISO/IEC 19794-5; with the crate's feature `heic` also HEIC. The format
+/// is detected from the content.
 ///
-/// Grey becomes three equal channels; alpha is dropped, as by OpenCV's `imread`;
-/// of 16-bit samples the upper 8 bits are kept, as OpenCV does for PNG; the EXIF
-/// orientation is applied; a colour profile is ignored; of an animation or a
-/// document the first image is taken. Each of these but the first leaves a
-/// [`Note`].
+/// Grey becomes three equal channels; alpha is dropped, as OpenCV's `imread` does; 16-bit samples
+/// are reduced to their upper 8 bits, as OpenCV does for PNG; the EXIF orientation is applied; a
+/// colour profile is ignored; of an animation or a multi-page document, only the first image is
+/// decoded. Each of these except the first leaves a [`Note`].
 ///
 /// # Examples
 ///
@@ -130,37 +129,35 @@ pub struct Decoded {
 ///
 /// # Errors
 ///
-/// [`Status::TooLarge`] before anything is decoded, [`Status::NotAnImage`] for
-/// bytes of no known image format, [`Status::BrokenImage`] for damaged or truncated
-/// data even where a decoder would fill the rest with grey, and
-/// [`Status::UnsupportedImage`] for valid images that cannot be decoded to
-/// the right colours.
+/// [`Status::TooLarge`] before anything is decoded, [`Status::NotAnImage`] for bytes in no known
+/// image format, [`Status::BrokenImage`] for damaged or truncated data even where a decoder would
+/// fill the missing part with grey, and [`Status::UnsupportedImage`] for valid images that cannot
+/// be decoded to the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Admitted { format, bytes, mut notes } = admit(bytes, limits)?;
-    // The decoders are third-party code, fed with untrusted bytes. A
-    // panic in one of them is a fault of that file and must cost that file's
-    // row only. Nothing is shared with the closure that a panic could leave
-    // half-changed.
+    // The decoders are third-party code and the bytes are untrusted. A panic in one of them is a
+    // fault of that file and must cost that file's row only. The closure shares no state that a
+    // panic could leave half-changed.
     let decoded = catching(|| {
         memory::check_available(memory::needed(format, bytes, limits)?)?;
         decode_as(format, bytes, limits)
     })
-    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))?;
+    .unwrap_or_else(|_| Err(broken("the decoder failed on this file: its data are damaged")))?;
     notes.extend(decoded.notes);
     Ok(Decoded { image: decoded.image, notes })
 }
 
-/// The most bytes of memory that [`decode`] takes at once for this file: the decoder's
-/// buffers, the image and copies of parts of the file, but not `bytes` itself. For
-/// budgets of memory.
+/// Upper estimate of the peak memory, in bytes, that [`decode`] needs for this file: the decoder's
+/// buffers, the image and copies of parts of the file, excluding `bytes` itself. Meant for memory
+/// budgets.
 ///
-/// It is computed from the file's header, which is cheap, and is an upper estimate: up to
-/// about twice what is used. What a header does not declare is not counted: a lossless WebP
-/// may hold more bytes of code tables than of pixels.
+/// It is computed from the file's header, which is cheap, and may be about twice what is actually
+/// used. Anything the header does not declare is not counted: a lossless WebP may hold more bytes
+/// of code tables than of pixels.
 ///
 /// # Errors
 ///
-/// Where [`decode`] would fail by the header alone, as it would.
+/// The same as [`decode`], for everything that the header alone reveals.
 ///
 /// # Examples
 ///
@@ -178,7 +175,7 @@ pub fn memory_needed(bytes: &[u8], limits: &DecodeLimits) -> Result<u64, Failure
     memory::needed(format, bytes, limits)
 }
 
-/// An image that may be decoded.
+/// An image that passed the header checks and may be decoded.
 struct Admitted<'a> {
     format: Format,
     /// The file, or the part of it that is the image.
@@ -186,7 +183,7 @@ struct Admitted<'a> {
     notes: Vec<Note>,
 }
 
-/// The format of a file that is not too long.
+/// Detects the format of a file that is within the size limit.
 fn admit<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Admitted<'a>, Failure> {
     if bytes.is_empty() {
         return Err(broken("the file is empty"));
@@ -211,7 +208,7 @@ fn admit<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Admitted<'a>, Fai
     }
 }
 
-/// The failure for more encoded bytes than the limit.
+/// The failure for an encoded image above the size limit.
 pub(crate) fn too_many_bytes(length: u64, limit: u64) -> Failure {
     Failure::new(
         Status::TooLarge,
@@ -227,7 +224,7 @@ fn unsupported(message: impl Into<String>) -> Failure {
     Failure::new(Status::UnsupportedImage, message)
 }
 
-/// The failure for data that end too early.
+/// The failure for truncated data.
 fn truncated() -> Failure {
     broken("the file ends before the image is complete: copy or download it again")
 }
@@ -236,7 +233,7 @@ fn damaged() -> Failure {
     broken("the image's data are damaged: copy or download it again")
 }
 
-/// The failure for a kind of image that the decoder of its format does not take.
+/// The failure for a variant of a format that its decoder does not support.
 fn not_handled() -> Failure {
     unsupported(
         "the image is stored in a rare way, which is not read: convert it to PNG or to 8-bit \
@@ -248,7 +245,7 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
     let mut notes = Vec::new();
     match format {
         Format::Jpeg => {
-            // Sizes and colours are checked here, on the file's own markers.
+            // Size and colours are checked here, from the JPEG's own markers.
             let facts = jpeg::inspect(bytes, limits)?;
             if facts.no_end_marker {
                 notes.push(Note::NoEndMarker);
@@ -329,7 +326,7 @@ fn codec_limits(limits: &DecodeLimits) -> Limits {
     codec
 }
 
-/// Checks the declared size, decodes, and brings the pixels to upright RGB.
+/// Checks the declared size, decodes, and converts the pixels to upright RGB.
 fn finish(
     decoder: impl ImageDecoder,
     limits: &DecodeLimits,
@@ -338,7 +335,7 @@ fn finish(
     finish_turned(decoder, limits, None, notes)
 }
 
-/// The same with an orientation that is known already.
+/// Decodes with an orientation that is already known.
 fn finish_turned(
     mut decoder: impl ImageDecoder,
     limits: &DecodeLimits,
@@ -348,7 +345,7 @@ fn finish_turned(
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width), u64::from(height))?;
     decoder.set_limits(codec_limits(limits)).map_err(failure)?;
-    // Metadata that cannot be read is no reason to lose the image.
+    // Unreadable metadata is no reason to lose the image.
     let has_profile = matches!(decoder.icc_profile(), Ok(Some(profile)) if !profile.is_empty());
     let orientation =
         orientation.unwrap_or_else(|| decoder.orientation().unwrap_or(Orientation::NoTransforms));
@@ -380,7 +377,7 @@ fn failure(error: ImageError) -> Failure {
                 "the image needs more memory to decode than the limit on pixels allows",
             ),
         },
-        // The decoders' own words speak to their authors.
+        // The decoders' own messages are written for their authors.
         ImageError::Unsupported(_) => not_handled(),
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             truncated()

@@ -41,6 +41,7 @@ impl fmt::Display for CropOrigin {
 /// Which face of its image a row is about; coordinates are pixels of the
 /// upright image, the centre of its top-left pixel being (0, 0).
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct FaceInfo {
     /// The origin of its crop.
     pub crop_origin: CropOrigin,
@@ -69,12 +70,17 @@ impl FaceInfo {
 
     /// A face of a landmark file.
     pub fn listed(index: usize, face: &ListedFace) -> Self {
+        Self { confidence: face.confidence, ..Self::with_landmarks(index, face.landmarks) }
+    }
+
+    /// A face whose landmarks the caller gives.
+    pub fn with_landmarks(index: usize, landmarks: Landmarks) -> Self {
         Self {
             crop_origin: CropOrigin::Landmarks,
             index,
             bounds: None,
-            landmarks: Some(face.landmarks),
-            confidence: face.confidence,
+            landmarks: Some(landmarks),
+            confidence: None,
         }
     }
 

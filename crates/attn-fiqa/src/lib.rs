@@ -56,6 +56,7 @@
 //! | `source` | images from folders, patterns, lists and archives ([`source`]) |
 //! | `video` | animations and videos, frame by frame |
 //! | `visualize` | maps, overlays and contact sheets ([`visualize`]) |
+//! | `gate` | policies in TOML, by which face images are accepted ([`gate`]) |
 //! | `heic` | HEIC images |
 //!
 //! The modules are in the order in which an image passes through them. The scores are defined
@@ -87,6 +88,7 @@ pub mod checkpoint;
 pub mod pickle;
 pub mod vit;
 
+pub mod components;
 pub mod measure;
 #[cfg(feature = "onnx")]
 pub mod onnx;
@@ -99,6 +101,9 @@ pub mod score;
 
 pub mod engine;
 pub mod pipeline;
+
+#[cfg(feature = "gate")]
+pub mod gate;
 
 pub mod best;
 mod buffer_pool;

@@ -23,11 +23,11 @@ fn crops_are_opencvs_and_matrices_are_scikit_images() {
     // The same three, and two more.
     let beside = attn_fiqa_testing::shared("golden/image");
     for folder in [Some(here), beside].into_iter().flatten() {
-        crops_and_matrices_are_as_expected(&folder);
+        crops_and_matrices_match_the_expected_ones(&folder);
     }
 }
 
-fn crops_and_matrices_are_as_expected(folder: &Path) {
+fn crops_and_matrices_match_the_expected_ones(folder: &Path) {
     let index = std::fs::read(folder.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     let cases = index["align"].as_array().unwrap();
@@ -53,8 +53,8 @@ fn crops_and_matrices_are_as_expected(folder: &Path) {
     }
 }
 
-/// A least-squares fit of `a, b, tx, ty` by its normal equations and Gaussian
-/// elimination, with no use of what is special about a similarity.
+/// A least-squares fit of `a, b, tx, ty` by normal equations and Gaussian elimination, without
+/// using the special structure of a similarity transform.
 fn naive_fit(from: &[[f64; 2]; 5], to: &[[f64; 2]; 5]) -> [f64; 4] {
     let mut system = [[0.0_f64; 5]; 4];
     for (&[x, y], &[u, v]) in from.iter().zip(to) {
@@ -97,7 +97,7 @@ fn noise(width: usize, height: usize, seed: u32) -> Image {
     Image::from_rgb(width, height, (0..width * height * 3).map(|_| level()).collect()).unwrap()
 }
 
-/// A level of the crop by definition: the four pixels around the place, black outside.
+/// A level of the crop by definition: bilinear from the four surrounding pixels, black outside.
 fn naive_level(image: &Image, [x, y]: [f64; 2], channel: usize) -> f64 {
     let level = |column: f64, row: f64| {
         let inside = column >= 0.0
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn the_fit_is_the_naive_solvers(moved in similarities(0.2..20.0), jitter in prop::array::uniform5(prop::array::uniform2(-6.0..6.0_f64)), side in 32..256_usize) {
+    fn the_fit_matches_a_naive_solver(moved in similarities(0.2..20.0), jitter in prop::array::uniform5(prop::array::uniform2(-6.0..6.0_f64)), side in 32..256_usize) {
         let points: [[f64; 2]; 5] = std::array::from_fn(|i| {
             moved.apply([TEMPLATE_112[i][0] + jitter[i][0], TEMPLATE_112[i][1] + jitter[i][1]])
         });
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn there_and_back_is_nowhere(similarity in similarities(0.01..100.0), point in prop::array::uniform2(-1e3..1e3_f64)) {
+    fn a_round_trip_is_the_identity(similarity in similarities(0.01..100.0), point in prop::array::uniform2(-1e3..1e3_f64)) {
         let inverse = similarity.inverse().unwrap();
         let back = inverse.apply(similarity.apply(point));
         prop_assert!((back[0] - point[0]).hypot(back[1] - point[1]) < 1e-6);
@@ -165,7 +165,7 @@ proptest! {
     fn every_level_follows_the_definition(seed in any::<u32>(), width in 1..40_usize, height in 1..40_usize, scale in 0.51..3.0_f64, angle in -3.0..3.0_f64) {
         let image = noise(width, height, seed);
         let (a, b) = (scale * angle.cos(), scale * angle.sin());
-        // About the image's middle, so that image and crop meet.
+        // About the image's middle, so that image and crop overlap.
         let (mx, my) = (width as f64 / 2.0, height as f64 / 2.0);
         let to_crop = Similarity { a, b, shift: [10.0 - a * mx + b * my, 10.0 - b * mx - a * my] };
         let side = 20;
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn roll_is_the_turn_in_the_plane(angle in -179.0..179.0_f64, scale in 0.5..20.0_f64) {
+    fn roll_is_the_rotation_in_the_image_plane(angle in -179.0..179.0_f64, scale in 0.5..20.0_f64) {
         let upright = as_landmarks(TEMPLATE_112).pose();
         let (a, b) = (scale * angle.to_radians().cos(), scale * angle.to_radians().sin());
         let turned = Similarity { a, b, shift: [40.0, -7.0] };
@@ -200,9 +200,9 @@ proptest! {
     }
 }
 
-/// A head of the assumed shape, seen from far away, has the yaw it was given.
+/// A head of the assumed shape, seen from far away, has the yaw it was rotated by.
 #[test]
-fn yaw_is_the_turn_about_the_neck() {
+fn yaw_is_the_rotation_about_the_vertical_axis() {
     for degrees in [-75.0_f32, -30.0, 0.0, 10.0, 45.0, 80.0] {
         let (sine, cosine) = degrees.to_radians().sin_cos();
         let seen = |across: f32, towards: f32, down: f32| {
@@ -216,7 +216,7 @@ fn yaw_is_the_turn_about_the_neck() {
             seen(0.8, 0.3, 2.3),
         ]);
         assert!((landmarks.pose().yaw - degrees).abs() < 0.01, "{degrees}: {:?}", landmarks.pose());
-        // Such landmarks are a face's, up to the profile.
+        // Such landmarks are accepted as a face's, up to the profile.
         assert!(similarity_to_template(&landmarks, 112).is_ok(), "{degrees}");
     }
 }
@@ -235,9 +235,9 @@ fn spread(rgb: &[u8], side: usize) -> (f64, f64) {
 }
 
 #[test]
-fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
+fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
     let side = 1500;
-    // Stripes of a few pixels that a crop twelve times smaller cannot show.
+    // Stripes a few pixels wide, too fine for a crop twelve times smaller.
     for period in [2, 3, 5, 7, 11] {
         let stripe = |i: usize| if (i % side + i / side) % period < period / 2 { 0 } else { 250 };
         let rgb = (0..side * side).flat_map(|i| [stripe(i); 3]).collect();
@@ -253,7 +253,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
             assert!((mean - expected).abs() < 2.0, "{period}: mean {mean}, not {expected}");
             assert!(deviation < 12.0, "{period}, {degrees}°: a pattern of {deviation} levels");
 
-            // Single pixels would show the stripes almost in full.
+            // Sampling single pixels would show the stripes almost in full.
             let from_crop = to_crop.inverse().unwrap();
             let plain = (0..56 * 56 * 3).map(|at| {
                 let place = [(at / 3 % 56) as f64, (at / 3 / 56) as f64];
@@ -265,8 +265,8 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_and_no_pattern() {
     }
 }
 
-/// Levels follow a plane: block means and bilinear taps are exact on it, so
-/// that any shift of half a pixel between the two ways shows.
+/// Levels follow a plane: block means and bilinear samples are exact on it, so that an offset of
+/// half a pixel between the two code paths would show.
 #[test]
 fn a_reduced_image_lies_where_the_image_does() {
     let (width, height) = (700, 600);
@@ -318,7 +318,8 @@ fn landmarks_that_are_no_faces_are_refused() {
     assert!(matches!(error, LandmarkError::NotFinite { name: "nose", .. }), "{error}");
     let error = refused(&|points| *points = [[50.0, 50.0]; 5]);
     assert!(matches!(error, LandmarkError::Coincident { .. }), "{error}");
-    // Shares of the image instead of pixels: all points in the first pixel.
+    // Coordinates as fractions of the image instead of pixels: all points fall into the first
+    // pixel.
     let error = refused(&|points| *points = points.map(|[x, y]| [x / 112.0, y / 112.0]));
     assert!(matches!(error, LandmarkError::Coincident { .. }), "{error}");
     let error = refused(&|points| points[4] = [9000.0, 3.0]);
@@ -330,7 +331,7 @@ fn landmarks_that_are_no_faces_are_refused() {
         points.swap(3, 4);
     });
     assert_eq!(error, LandmarkError::Mirrored);
-    // The same points in a wrong order.
+    // The same points in the wrong order.
     let error = refused(&|points| *points = [2, 3, 1, 4, 0].map(|index| points[index]));
     assert!(matches!(error, LandmarkError::NoFace { .. }), "{error}");
 }

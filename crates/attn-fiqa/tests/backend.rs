@@ -1,4 +1,4 @@
-//! The back-end trait, by a back end that is not ours, and every instruction set of ours.
+//! The back-end trait, with a third-party back end, and every instruction set of the CPU's.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn crops(count: usize) -> Vec<Crop> {
     (0..count).map(crop).collect()
 }
 
-/// Hands batches of at most three crops to the CPU and gives mean tokens only.
+/// Passes batches of at most three crops to the CPU and returns mean tokens only.
 struct Small {
     inner: Box<dyn Backend>,
     largest: Arc<AtomicUsize>,
@@ -107,7 +107,7 @@ fn another_back_end_gives_the_same_scores_in_its_own_batches() {
 }
 
 #[test]
-fn what_a_back_end_does_not_give_is_refused_before_any_image() {
+fn requests_that_a_back_end_does_not_support_are_refused_before_any_image() {
     let (small, _) = with_small(false);
     for request in [
         Request { received: true, ..Request::new(Method::ATTN) },
@@ -132,9 +132,9 @@ fn a_batch_that_fails_is_a_failure_of_each_of_its_crops() {
     }
 }
 
-/// Every instruction set through whole networks in one process: the detector, the landmark
-/// network, and the score in every precision. The sums of f32 products are taken in another
-/// order, so scores agree to rounding, and faces to a hundredth of a pixel.
+/// Every instruction set runs whole networks in one process: the detector, the landmark network,
+/// and the score in every precision. The sums of f32 products are taken in a different order, so
+/// scores agree up to rounding, and faces to a hundredth of a pixel.
 #[test]
 fn every_instruction_set_runs_whole_networks_and_agrees() {
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");

@@ -1,5 +1,5 @@
-//! A fitted key bias changes the score by its formula and nothing else, and a
-//! calibration travels with its model.
+//! A fitted key bias changes the score by its formula and nothing else, and a calibration is stored
+//! with its model.
 #![cfg(feature = "builtin-model")]
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ fn engine(checkpoint: &Checkpoint) -> Engine {
     Engine::new(checkpoint, &options).expect("an engine")
 }
 
-/// Images with something in them, 112×112.
+/// Images with some structure, 112×112.
 fn crops() -> Vec<Crop> {
     let level = |image: usize, i: usize| ((i * (image + 3) / 7) ^ (i / 336)) as u8;
     (0..3)
@@ -108,7 +108,7 @@ fn the_mean_query_is_a_linear_function_of_the_mean_token() {
         .into_iter()
         .map(|outcome| outcome.expect("an assessment"))
         .collect();
-    // By whole token matrices it is the same.
+    // The same when computed from whole token matrices.
     let whole = Request { received: true, ..request };
     for (short, long) in short.iter().zip(engine.assess(&crops(), &whole).expect("a request")) {
         let long = long.expect("an assessment").mean_token.expect("asked for");
@@ -154,7 +154,7 @@ fn a_scale_is_stored_with_its_meaning() {
     assert_eq!(opened.calibration(), Some(&calibration));
     assert_eq!(engine(&opened).match_probability(), Some(scale().match_probability));
     assert_eq!(engine(&opened).quality_map().expect("a map").quality(-5.3), 40);
-    // Other meanings are another calibration, though the map is the same.
+    // Different meanings make a different calibration, even with the same map.
     let other = QualityScale { recogniser: "other.onnx".to_owned(), ..scale() };
     let other = Calibration::with_scale(other, method, record(), Some(&bias)).expect("rises");
     assert_ne!(other.id(), calibration.id());

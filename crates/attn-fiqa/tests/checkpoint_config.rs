@@ -1,4 +1,4 @@
-//! The configuration: what shapes tell, who else may speak, contradictions.
+//! The configuration: what shapes determine, other sources, and contradictions.
 
 mod checkpoint_support;
 
@@ -25,7 +25,7 @@ fn checkpoints_can_be_shared_between_threads() {
 }
 
 #[test]
-fn shapes_tell_all_but_heads() {
+fn shapes_determine_everything_but_heads() {
     let spec = Spec { qkv_bias: true, class_token: true, patch: 37, depth: 3, ..TINY };
     let checkpoint = read(to_safetensors(&spec.tensors(2), &[]), &heads(4)).unwrap();
     let config = checkpoint.config();
@@ -53,7 +53,7 @@ fn shapes_tell_all_but_heads() {
         *tensor = Tensor::zeros("feature.0.weight", &[6, 16]);
     }
     refused(read(to_safetensors(&tensors, &[]), &heads(4)), &["[hidden, 80 or 72 or 8]"]);
-    // A class token that `pos_embed` has no row for.
+    // A class token without a row in `pos_embed`.
     let mut tensors = TINY.tensors(1);
     tensors.push(Tensor::zeros("cls_token", &[1, 1, 8]));
     refused(read(to_safetensors(&tensors, &[]), &heads(2)), &["`pos_embed`", "[1, 5, 8]"]);
@@ -85,7 +85,7 @@ fn sources_of_heads_must_agree() {
 }
 
 #[test]
-fn metadata_must_not_deny_shapes() {
+fn metadata_must_not_contradict_shapes() {
     let tensors = TINY.tensors(1);
     let agreeing = [
         ("num_heads", "2"),
@@ -154,7 +154,7 @@ fn a_json_file_beside_the_checkpoint_is_read() {
     assert_eq!(config.layer_norm_eps, 1e-6);
     refused(open(&heads(2)), &["2 by the option", "4 by", "config.json"]);
 
-    // The file of the same stem goes first.
+    // The file with the same stem has precedence.
     write("model.json", r#"{"num_heads": 2, "image_size": 112}"#);
     let checkpoint = open(&none).unwrap();
     assert_eq!(checkpoint.config().num_heads, 2);

@@ -1,4 +1,4 @@
-//! Conversion: what is written reads back as it was, or is refused.
+//! Conversion: what is written reads back unchanged, or is refused.
 
 mod checkpoint_support;
 
@@ -19,7 +19,7 @@ fn open(bytes: Vec<u8>, heads: usize) -> Checkpoint {
 
 fn convert(checkpoint: &Checkpoint, path: &Path, options: ConvertOptions) -> Checkpoint {
     write_canonical(checkpoint, path, options).expect("a checkpoint can be written");
-    // No option: the canonical file says everything itself.
+    // No option: the canonical file declares everything itself.
     Checkpoint::open(path, &CheckpointOptions::default()).expect("what was written can be read")
 }
 
@@ -53,7 +53,7 @@ fn specs() -> impl Strategy<Value = Spec> {
         )
 }
 
-/// The value that a number format keeps of `value`.
+/// `value` as stored in a data type.
 fn rounded(dtype: WeightDtype, name: &str, value: f32) -> f32 {
     match dtype {
         _ if name == "calibration.key_bias" => value,
@@ -148,7 +148,7 @@ fn conversion_is_deterministic_and_strips_names() {
     convert(&wrapped, &path("two"), ConvertOptions::default());
     let one = std::fs::read(path("one")).unwrap();
     assert_eq!(one, std::fs::read(path("two")).unwrap());
-    // Tensors start where numbers of any size are aligned.
+    // Tensors start at an offset aligned for every type.
     let header = u64::from_le_bytes(one[..8].try_into().unwrap());
     assert_eq!(header % 8, 0);
 }
@@ -194,7 +194,7 @@ fn a_weight_too_large_for_float16_is_named() {
 }
 
 #[test]
-fn a_weight_that_is_no_number_is_named() {
+fn a_weight_that_is_not_finite_is_named() {
     let mut tensors = TINY.tensors(1);
     tensors[0].values[7] = f32::NAN;
     let source = open(to_safetensors(&tensors, &[]), 2);
@@ -207,7 +207,7 @@ fn a_weight_that_is_no_number_is_named() {
 }
 
 #[test]
-fn a_full_file_cannot_be_made_from_a_part() {
+fn a_full_file_cannot_be_made_from_a_quality_only_one() {
     let source = open(to_safetensors(&TINY.tensors(1), &[]), 2);
     let folder = tempfile::tempdir().unwrap();
     let options = ConvertOptions { quality_only: true, ..ConvertOptions::default() };

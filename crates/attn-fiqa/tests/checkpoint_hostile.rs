@@ -1,5 +1,5 @@
-//! Files made to do harm: each is refused with a word on what is wrong, none
-//! makes the reader panic or take memory by a size that the file declares.
+//! Malicious files: each is refused with a specific message, and none makes the reader panic or
+//! allocate memory by a declared size.
 
 mod checkpoint_support;
 
@@ -17,8 +17,8 @@ fn the_helpers_make_files_that_are_read() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
-    // One small tensor, so that every length can be tried.
+fn a_file_truncated_anywhere_is_refused() {
+    // One small tensor, so that truncation at every length can be tried.
     let small = vec![Tensor::zeros("pos_embed", &[1, 4, 8])];
     for whole in [to_safetensors(&small, &[("num_heads", "2")]), to_torch(&small, &[])] {
         for len in 0..whole.len() {
@@ -29,12 +29,12 @@ fn a_file_cut_anywhere_is_refused() {
             assert!(is_about_the_cut, "{len}: {text}");
         }
     }
-    // The same within the pickle, in a zip file that is whole.
+    // The pickle truncated, inside a complete zip file.
     let pickle = checkpoint_support::pickle::state_dict(&small, &["model"]);
     for len in 0..pickle.len() {
         refused(torch(&pickle[..len], 128), &["data.pkl"]);
     }
-    // A whole network that lacks its end.
+    // A whole network without its end.
     for whole in [to_safetensors(&TINY.tensors(1), &[]), to_torch(&TINY.tensors(1), &[])] {
         for cut in [1, 2, 10, 100, 1000, whole.len() / 2] {
             assert!(read(whole[..whole.len() - cut].to_vec()).is_err());
@@ -71,7 +71,7 @@ fn safetensors_headers_are_checked() {
     refused(raw_safetensors(&twice, &[0; 16]), &["two entries named `w`"]);
     let overlap = format!(r#"{{"v":{entry},"w":{}}}"#, entry.replace("[0,8]", "[4,12]"));
     refused(raw_safetensors(&overlap, &[0; 12]), &["offset", "`w`"]);
-    // Lengths that add up to nearly all addresses, without a byte behind them.
+    // Lengths that add up to almost the whole address space, without a byte of data.
     let size = (1_u64 << 61) - 1;
     let huge: Vec<String> = (0..8)
         .map(|i| {

@@ -1,5 +1,4 @@
-//! Pickles made to do harm: nothing in them is run, and each is refused with a
-//! word on what is wrong.
+//! Malicious pickles: nothing in them is executed, and each is refused with a specific message.
 
 mod checkpoint_support;
 
@@ -49,7 +48,7 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
     for (pickle, part) in wrong {
         refused(torch(&pickle, 16), &["at byte", part]);
     }
-    // Among them the strings of Python 2, which only sets of images hold.
+    // Among them Python 2 strings, which only image sets contain.
     for opcode in [0x92, b'i', b'o', b'P', 0x82, 0x97, 0x98, 0xff, b'I', b'U', b'T'] {
         let pickle = Pickle::new().raw(&[opcode]).stop();
         refused(torch(&pickle, 16), &[&format!("instruction 0x{opcode:02x}")]);
@@ -107,7 +106,7 @@ fn bombs_are_bounded() {
     for body in [b"N".repeat(1 << 20), b"(".repeat(1 << 20), memo.repeat(2)] {
         refused(torch(&Pickle::new().raw(&body).stop(), 16), &["instructions"]);
     }
-    // Doubling: each tuple holds the one before it twice.
+    // Doubling: each tuple contains the previous one twice.
     let mut doubling = Pickle::new().raw(b")");
     for _ in 0..200_000 {
         doubling = doubling.raw(b"2\x86");
@@ -157,7 +156,7 @@ fn tensors_must_lie_within_their_storage() {
 }
 
 #[test]
-fn dictionaries_that_are_no_state_dict_are_refused() {
+fn dictionaries_other_than_state_dicts_are_refused() {
     let tensor = |pickle: Pickle| pickle.tensor(&VIEW);
     let cases: [(Vec<u8>, &str); 9] = [
         (Pickle::new().raw(b"N").stop(), "a single value"),
@@ -189,14 +188,14 @@ fn dictionaries_that_are_no_state_dict_are_refused() {
 
 #[test]
 fn strides_and_offsets_are_honoured() {
-    // All weights in one storage, each transposed and one after the other.
+    // All weights in one storage, each transposed, one after the other.
     let tensors = TINY.tensors(3);
     let mut storage: Vec<u8> = Vec::new();
     let total: usize = tensors.iter().map(|tensor| tensor.values.len()).sum();
     let mut pickle = Pickle::new().raw(b"}");
     for tensor in &tensors {
         let offset = storage.len() / 4;
-        // Column-major: the first dimension runs fastest.
+        // Column-major: the first dimension varies fastest.
         let mut strides = vec![1; tensor.shape.len()];
         for axis in 1..strides.len() {
             strides[axis] = strides[axis - 1] * tensor.shape[axis - 1];
@@ -229,19 +228,19 @@ fn strides_and_offsets_are_honoured() {
 }
 
 #[test]
-fn objects_are_made_of_no_class_but_the_one_that_is_passed_over() {
+fn only_the_ignored_class_may_make_objects() {
     for (module, name) in [("collections", "OrderedDict"), ("torch", "FloatStorage")] {
         let pickle = Pickle::new().global(module, name).raw(b")\x81").stop();
         refused(torch(&pickle, 16), &["at byte", "an object is made"]);
     }
     let pickle = Pickle::new().global("subprocess", "Popen").raw(b")\x81").stop();
     refused(torch(&pickle, 16), &["subprocess.Popen", "refuses to call"]);
-    // A training run's options: never called, and no state dict.
+    // A training run's options: never called, and not a state dict.
     let namespace = || Pickle::new().global("argparse", "Namespace");
     refused(torch(&namespace().raw(b")R").stop(), 16), &["at byte", "arguments"]);
     let options = namespace().raw(b")\x81}").text("lr").raw(b"Nsb").stop();
     refused(torch(&options, 16), &["holds a single value", "expected a dictionary"]);
-    // What its attributes refer to is as forbidden as elsewhere.
+    // References in its attributes are as forbidden as elsewhere.
     let hidden = namespace().raw(b")\x81}").text("run").global("os", "system").raw(b"sb").stop();
     refused(torch(&hidden, 16), &["os.system"]);
 }

@@ -1,4 +1,4 @@
-//! Sizes that a file only declares, counts of names, and how a file comes into memory.
+//! Sizes that a file merely declares, numbers of names, and how a file is loaded into memory.
 
 mod checkpoint_support;
 
@@ -13,7 +13,7 @@ use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use checkpoint_support::network::{Spec, TINY, Tensor, raw_safetensors, to_safetensors, to_torch};
 use checkpoint_support::reading::{heads, read, refused};
 
-/// A quality-only file of one block, whose MLP no tensor backs.
+/// A quality-only file of one block, whose MLP width no tensor backs.
 fn one_block(ratio: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a small checkpoint");
     let path = folder.path().join("quality.safetensors");
@@ -95,7 +95,7 @@ fn a_header_of_very_many_names_is_refused() {
     refused(read(raw_safetensors(&long, &[]), &heads(2)), &["header of 17825794 bytes"]);
 }
 
-/// What a stranger writes into names stands in a message, on one line and not endlessly.
+/// Names from an untrusted file appear in a message on one line, and shortened.
 #[test]
 fn messages_are_one_line_of_at_most_some_hundred_characters() {
     let odd = |index: usize| format!("{index}\n\u{7}\u{1b}[31m{}", "\u{85}long".repeat(200));
@@ -127,13 +127,12 @@ fn score(checkpoint: &Checkpoint) -> f32 {
         .scores[0]
 }
 
-/// A mapped file that is cut short ends the process when it is read; a copied one does not
-/// notice.
+/// Reading a truncated mapped file kills the process; a copied one is unaffected.
 #[test]
 fn a_copied_checkpoint_outlives_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    // More than a page, so that cutting the file takes pages away.
+    // More than a page, so that truncating the file removes pages.
     let spec = Spec { dim: 64, mlp: 128, ..TINY };
     std::fs::write(&path, to_safetensors(&spec.tensors(1), &[])).unwrap();
     let expected = score(&Checkpoint::open(&path, &heads(2)).unwrap());
@@ -147,7 +146,7 @@ fn a_copied_checkpoint_outlives_its_file() {
     assert_ne!(copied.inspect().file_size, 10);
 }
 
-/// After it is built, an engine reads nothing of the file, however that was loaded.
+/// Once built, an engine reads nothing from the file, however that was loaded.
 #[test]
 fn an_engine_outlives_a_mapped_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Names and formats: what is stripped, accepted, refused and recognised.
+//! Names and formats: what is stripped, accepted, refused and detected.
 
 mod checkpoint_support;
 
@@ -70,14 +70,14 @@ fn weights_are_strict() {
         let bytes = to_safetensors(&extra, &[]);
         refused(read(bytes, &options), &["unexpected: `blocks.0.ls1.gamma`", "DINOv2"]);
     }
-    // A far block number is a missing block, not a deep network.
+    // A large block index is a missing block, not a deep network.
     let far = Tensor::zeros("blocks.18446744073709551615.norm1.weight", &[8]);
     let bytes = to_safetensors(&[tensors, vec![far]].concat(), &[]);
     refused(read(bytes, &heads(2)), &["missing", "blocks.2.norm1.weight"]);
 }
 
 #[test]
-fn classifiers_need_an_option_and_nothing_else_passes() {
+fn classifiers_need_an_option_and_nothing_else_is_accepted() {
     let plain = prefixed(&TINY.tensors(1), "net.");
     let leftovers = [
         Tensor::zeros("net.mask_token", &[1, 1, 8]),
@@ -104,12 +104,12 @@ fn classifiers_need_an_option_and_nothing_else_passes() {
     assert!(!masked.contains("mask_token"));
     let odd = [&plain[..], &[Tensor::zeros("net.mask_token", &[1, 2, 8])]].concat();
     refused(read(to_torch(&odd, &[]), &options), &["unexpected: `mask_token`"]);
-    // BatchNorm's count is always welcome.
+    // BatchNorm's counter is always accepted.
     let count = [&plain[..], &[Tensor::zeros("net.feature.1.num_batches_tracked", &[])]].concat();
     assert!(read(to_torch(&count, &[]), &heads(2)).is_ok());
 }
 
-/// The network as safetensors, all of it in one number format.
+/// The network as safetensors, all of it in one data type.
 fn stored_as(dtype: Dtype, encode: impl Fn(f32) -> Vec<u8>) -> Vec<u8> {
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = TINY
         .tensors(1)
@@ -133,7 +133,7 @@ fn number_formats_other_than_float_are_refused_by_name() {
 
 #[test]
 fn float64_weights_are_rounded_and_reported() {
-    // A third of a unit in the last place is rounded off again.
+    // A third of a unit in the last place is rounded away.
     let third = |value: f32| f64::from(value) * (1.0 + f64::from(f32::EPSILON) / 6.0);
     let bytes = stored_as(Dtype::F64, |value| third(value).to_le_bytes().to_vec());
     let checkpoint = read(bytes, &heads(2)).unwrap();
@@ -142,7 +142,7 @@ fn float64_weights_are_rounded_and_reported() {
     }
     let dtypes = checkpoint.inspect().dtypes;
     assert!(matches!(dtypes.as_slice(), [("float64", _)]), "{dtypes:?}");
-    // What no f32 holds is refused, not made infinite in silence.
+    // A value out of the range of f32 is refused, not silently made infinite.
     let bytes = stored_as(Dtype::F64, |_| 1e300_f64.to_le_bytes().to_vec());
     let large = read(bytes, &heads(2)).unwrap().read_f32("norm.bias").unwrap_err();
     assert!(large.to_string().contains("norm.bias"), "{large}");
@@ -201,14 +201,14 @@ fn other_formats_are_refused_with_advice() {
 }
 
 #[test]
-fn the_format_is_told_by_content_and_not_by_extension() {
+fn the_format_is_detected_by_content_and_not_by_extension() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.pth");
     std::fs::write(&path, to_safetensors(&TINY.tensors(1), &[])).unwrap();
     assert_eq!(Checkpoint::open(&path, &heads(2)).unwrap().inspect().format.name(), "safetensors");
 }
 
-/// The checkpoints that training programs write hold plain.pt's network.
+/// Checkpoints as written by training code contain the network of plain.pt.
 #[test]
 fn checkpoints_of_training_programs_are_read() {
     let Some(folder) = attn_fiqa_testing::shared("cases/checkpoint") else { return };

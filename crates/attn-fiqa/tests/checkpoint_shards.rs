@@ -1,4 +1,4 @@
-//! Checkpoints in several safetensors files with an index, as Hugging Face's libraries write.
+//! Sharded safetensors checkpoints with an index, as Hugging Face's libraries write them.
 
 mod checkpoint_support;
 
@@ -22,7 +22,7 @@ const SHARDS: [&str; 3] = [
     "model-00003-of-00003.safetensors",
 ];
 
-/// A network's tensors dealt out to three shards, and the index.
+/// A network's tensors distributed over three shards, and the index.
 struct Sharded {
     folder: TempDir,
     tensors: Vec<Tensor>,
@@ -47,7 +47,7 @@ impl Sharded {
         sharded
     }
 
-    /// What a shard holds.
+    /// The tensors of a shard.
     fn held(&self, shard: &str) -> Vec<Tensor> {
         let inside = |tensor: &&Tensor| self.places[&tensor.name] == shard;
         self.tensors.iter().filter(inside).cloned().collect()
@@ -128,7 +128,7 @@ fn shards_that_do_not_fit_their_index_are_refused_by_name() {
     };
     let all = |shard: &str| to_safetensors(&sharded.held(shard), &[]);
 
-    // A tensor that is missing, or in another shard, or in two, or unknown to the index.
+    // A tensor that is missing, in another shard, in two shards, or unknown to the index.
     sharded.write(SHARDS[0], &to_safetensors(&without(SHARDS[0]), &[]));
     refused(sharded.open(), &[&first.name, "missing", SHARDS[0]]);
     let moved = [sharded.held(SHARDS[1]), vec![first.clone()]].concat();
@@ -144,12 +144,12 @@ fn shards_that_do_not_fit_their_index_are_refused_by_name() {
     sharded.write_index(&sharded.places);
     sharded.open().expect("whole again");
 
-    // Two values of one key.
+    // Two values for one metadata key.
     sharded.write(SHARDS[0], &to_safetensors(&sharded.held(SHARDS[0]), &[("num_heads", "2")]));
     sharded.write(SHARDS[1], &to_safetensors(&sharded.held(SHARDS[1]), &[("num_heads", "4")]));
     refused(sharded.open(), &["num_heads", SHARDS[1]]);
 
-    // A shard that is cut, something else, or not there.
+    // A shard that is truncated, another kind of file, or missing.
     let bytes = all(SHARDS[0]);
     sharded.write(SHARDS[0], &bytes[..bytes.len() - 1]);
     refused(sharded.open(), &[SHARDS[0], "header"]);
@@ -172,7 +172,7 @@ fn an_index_cannot_name_files_elsewhere() {
         sharded.write_index(&places);
         refused(sharded.open(), &["of its own folder"]);
     }
-    // The index itself is no shard.
+    // The index itself is not a shard.
     let mut places = sharded.places.clone();
     places.values_mut().for_each(|place| INDEX.clone_into(place));
     sharded.write_index(&places);
@@ -180,7 +180,7 @@ fn an_index_cannot_name_files_elsewhere() {
 }
 
 #[test]
-fn what_is_no_index_is_refused() {
+fn other_files_than_indices_are_refused() {
     let sharded = Sharded::new();
     let many: BTreeMap<String, String> =
         (0..600).map(|n| (format!("t{n}"), format!("s{n}"))).collect();
@@ -199,7 +199,7 @@ fn what_is_no_index_is_refused() {
         sharded.write(INDEX, text.as_bytes());
         refused(sharded.open(), &[part]);
     }
-    // Bytes have no folder in which shards could lie.
+    // Bytes in memory have no folder for shards.
     let index: Value = json!({ "weight_map": sharded.places });
     refused(read(index.to_string().into_bytes(), &heads(2)), &["index of shards", "by its path"]);
 }

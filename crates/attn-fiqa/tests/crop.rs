@@ -33,7 +33,7 @@ fn the_right_size_is_taken_as_it_is() {
 }
 
 #[test]
-fn another_size_is_refused_with_both_ways_on() {
+fn another_size_is_refused_with_both_remedies() {
     for (width, height) in [(10, 10), (9, 8), (250, 250)] {
         let exact = options(9, Fit::Exact, ChannelOrder::Rgb);
         let failure = crop_from_image(image(width, height), &exact).unwrap_err();

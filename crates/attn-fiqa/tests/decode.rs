@@ -1,4 +1,4 @@
-//! Decoding: right pixels, every note, and refusal of what would be wrong.
+//! Decoding: correct pixels, every note, and refusal of what would be wrong.
 
 #![allow(
     clippy::unwrap_used,
@@ -111,7 +111,7 @@ fn floating_point_samples_are_refused() {
     assert_eq!(failure.status, Status::UnsupportedImage);
 }
 
-/// The levels that ink amounts of cyan, magenta, yellow and black print.
+/// The levels printed by ink amounts of cyan, magenta, yellow and black.
 fn printed(inks: [i32; 3], black: i32) -> [i32; 3] {
     inks.map(|ink| ((255 - ink) * (255 - black) + 127) / 255)
 }
@@ -132,7 +132,7 @@ fn inks_become_the_colours_that_they_print() {
         assert_levels(&found.image, (WIDTH, HEIGHT), tolerance, expected);
         assert_eq!(found.notes, [Note::CmykConverted]);
     }
-    // The inverted inks are stored as Y, Cb, Cr of what is to be inverted.
+    // The inverted inks are stored as the Y, Cb, Cr of the colours to be inverted.
     let from_luma_and_chroma = |x, y| {
         let ([c, m, y], black) = inks(x, y);
         let (luma, cb, cr) = (f64::from(255 - c), f64::from(127 - m), f64::from(127 - y));
@@ -142,7 +142,7 @@ fn inks_become_the_colours_that_they_print() {
     let found = decoded(&fixture("ycck.jpg"));
     assert_levels(&found.image, (WIDTH, HEIGHT), 8, from_luma_and_chroma);
 
-    // Without Adobe's marker inks are inverted too, as OpenCV and Pillow take them.
+    // Without Adobe's marker inks are inverted too, as OpenCV and Pillow interpret them.
     let adobe = fixture("cmyk.jpg");
     let at = adobe.windows(2).position(|pair| pair == [0xFF, 0xEE]).unwrap();
     let length = usize::from(u16::from_be_bytes([adobe[at + 2], adobe[at + 3]]));
@@ -155,7 +155,7 @@ fn inks_become_the_colours_that_they_print() {
 #[test]
 fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
     let mut bytes = jpeg();
-    // Without the JFIF marker, whose length is at 4, names decide.
+    // Without the JFIF marker, whose length is at offset 4, component names decide.
     let jfif_end = 4 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
     bytes.drain(2..jfif_end);
     let as_colours = decoded(&bytes);
@@ -168,7 +168,7 @@ fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
         }
     }
     let as_rgb = decoded(&bytes).image;
-    // What was luma is red: the grey of each pixel.
+    // The stored luma becomes red: the grey of each pixel.
     for (rgb, stored) in as_colours.image.rgb().chunks_exact(3).zip(as_rgb.rgb().chunks_exact(3)) {
         let [r, g, b] = [0, 1, 2].map(|colour| f64::from(rgb[colour]));
         let luma = 0.299 * r + 0.587 * g + 0.114 * b;
@@ -176,7 +176,7 @@ fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
     }
 }
 
-/// A JPEG segment put behind the start of the image.
+/// A JPEG segment inserted after the start-of-image marker.
 fn with_segment(jpeg: &[u8], marker: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = jpeg[..2].to_vec();
     bytes.extend_from_slice(&[0xFF, marker]);
@@ -192,8 +192,8 @@ fn exif(orientation: u8) -> Vec<u8> {
     body
 }
 
-/// Where a stored pixel belongs upright, as EXIF 2.32 names the sides that row
-/// 0 and column 0 stand for.
+/// Where a stored pixel belongs in the upright image, following EXIF 2.32's definition of the sides
+/// that row 0 and column 0 represent.
 fn upright(orientation: u8, (x, y): (u32, u32), (width, height): (u32, u32)) -> (u32, u32) {
     let (right, bottom) = (width - 1 - x, height - 1 - y);
     match orientation {
@@ -225,7 +225,7 @@ fn all_orientations_of_a_jpeg_are_applied() {
         let noted = found.notes.contains(&Note::OrientationApplied(orientation));
         assert_eq!(noted, orientation > 1);
     }
-    // Not an orientation: the image is left as it is.
+    // Not a valid orientation: the image is left as it is.
     assert_eq!(decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).image, stored);
 }
 
@@ -257,7 +257,7 @@ fn notes_read_well() {
     }
 }
 
-/// Quarters of four colours, which a palette holds exactly.
+/// Quadrants of four colours, which a palette represents exactly.
 fn quarters(alpha: u8) -> image::RgbaImage {
     let colours = [[250, 10, 20], [30, 240, 50], [60, 70, 230], [200, 210, 190]];
     image::RgbaImage::from_fn(WIDTH, HEIGHT, |x, y| {
@@ -290,7 +290,7 @@ fn of_a_gif_the_first_image_is_taken() {
         for (found, expected) in pixels.filter(|(_, expected)| expected[3] == 255) {
             assert_eq!(found, &expected.0[..3]);
         }
-        // Cut anywhere inside the first image it is broken, behind it whole.
+        // Truncated inside the first image the file is broken, after it complete.
         let whole = found.image;
         for length in 0..bytes.len() {
             if let Ok(cut) = decode(&bytes[..length], &DecodeLimits::default()) {

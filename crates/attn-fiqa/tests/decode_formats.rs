@@ -1,6 +1,6 @@
-//! The rarer formats: right pixels, what is noted, and refusals that say what to do.
+//! The rarer formats: correct pixels, notes, and refusals that say what to do.
 //!
-//! Cuts at every length and limits are tried on the same fixtures in `decode_refusals.rs`.
+//! Truncation at every length and limits are tested on the same fixtures in `decode_refusals.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -62,7 +62,7 @@ fn jpeg_2000_and_jpeg_xl_give_the_right_pixels() {
     ] {
         assert_image(name, &fixture(name), tolerance, notes, gradient);
     }
-    // Samples of 16 bits that are declared as linear light become those of sRGB.
+    // 16-bit samples declared as linear light are converted to sRGB.
     let from_linear = |x, y| {
         gradient(x, y).map(|level| {
             let light = f64::from(level << 8 | 0x7F) / 65535.0;
@@ -121,7 +121,7 @@ fn netpbm_and_qoi_give_the_right_pixels() {
     }
 }
 
-/// A face image record of ISO/IEC 19794-5:2005 that holds one image.
+/// A face image record of ISO/IEC 19794-5:2005 with one image.
 fn face_record(image: &[u8], points: u16) -> Vec<u8> {
     let block = 20 + 8 * usize::from(points) + 12 + image.len();
     let mut record = b"FAC\x00010\0".to_vec();
@@ -134,7 +134,7 @@ fn face_record(image: &[u8], points: u16) -> Vec<u8> {
     record
 }
 
-/// A BER-TLV object with a length of two bytes.
+/// A BER-TLV object with a two-byte length.
 fn object(tag: &[u8], content: &[u8]) -> Vec<u8> {
     let length = (content.len() as u16).to_be_bytes();
     [tag, &[0x82], &length, content].concat()
@@ -199,7 +199,7 @@ fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_image() {
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(gradient_image()).write_to(&mut bytes, ImageFormat::Tiff).unwrap();
     let mut bytes = bytes.into_inner();
-    // The version of DNG, put as one more entry of a copy of the directory at the end.
+    // The DNG version, added to a copy of the directory at the end.
     let start = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
     let entries = u16::from_le_bytes([bytes[start], bytes[start + 1]]);
     let own = bytes[start + 2..start + 2 + 12 * usize::from(entries)].to_vec();
@@ -214,7 +214,7 @@ fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_image() {
 }
 
 #[test]
-fn formats_that_are_not_read_are_named_with_a_way_out() {
+fn unsupported_formats_are_named_with_a_remedy() {
     for (bytes, name) in [
         (&b"\0\0\0\x1Cftypavif\0\0\0\0mif1avifmiaf"[..], "AVIF"),
         (b"8BPS\0\x01", "Photoshop"),
@@ -239,7 +239,7 @@ fn formats_that_are_not_read_are_named_with_a_way_out() {
     assert_eq!((failure.status, failure.message.as_str()), (Status::NotAnImage, VIDEO_NOT_IMAGE));
 }
 
-/// Messages are for people: no name of a type or a field of a decoder.
+/// Messages are for users: no type or field names of a decoder.
 #[test]
 fn messages_do_not_quote_decoders() {
     for name in ["big.tiff", "palette.tiff", "planar-tiles.tiff", "lossless.jxl", "lossless.jp2"] {
@@ -264,7 +264,7 @@ fn what_a_header_declares_is_checked_before_it_is_decoded() {
         assert_eq!(failure.status, Status::TooLarge, "{name}");
         assert!(failure.message.contains("32×24"), "{name}: {failure}");
     }
-    // 60,000 pixels on a side, and 300 bytes.
+    // 60,000 pixels per side, in 300 bytes.
     let mut large = fixture("lossless.j2k");
     for at in [8, 12, 24, 28] {
         large[at..at + 4].copy_from_slice(&60_000_u32.to_be_bytes());
@@ -272,7 +272,7 @@ fn what_a_header_declares_is_checked_before_it_is_decoded() {
     assert_eq!(refused(&large).status, Status::TooLarge);
 }
 
-/// The real files on which this was found, where they are.
+/// Real files on which a defect was found, if available.
 #[test]
 fn the_cases_are_read() {
     let Some(cases) = attn_fiqa_testing::shared("cases") else { return };
@@ -292,7 +292,7 @@ fn the_cases_are_read() {
     }
     let heic = std::fs::read(cases.join("heic-passed-over/IMG_0001.HEIC")).unwrap();
     if cfg!(feature = "heic") {
-        // The means of its quarters as libheif decodes it.
+        // The means of its quadrants as decoded by libheif.
         let image = decoded(&heic).unwrap().image;
         assert_eq!((image.width(), image.height()), (190, 256));
         for (place, expected) in [
@@ -310,7 +310,7 @@ fn the_cases_are_read() {
     }
 }
 
-/// The mean colour of the part in this column and row of four by four.
+/// The mean colour of the cell in this column and row of a 4×4 grid.
 fn mean_of_sixteenth(image: &Image, (column, row): (usize, usize)) -> [f64; 3] {
     let (width, height) = (image.width(), image.height());
     let mut sums = [0.0; 3];
@@ -326,7 +326,7 @@ fn mean_of_sixteenth(image: &Image, (column, row): (usize, usize)) -> [f64; 3] {
     sums.map(|sum| sum / (columns.len() * rows.len()) as f64)
 }
 
-/// The real TIFF files against the pixels that Pillow 13.0 reads.
+/// The real TIFF files against the pixels read by Pillow 13.0.
 #[test]
 fn the_tiff_cases_have_the_right_pixels() {
     let Some(cases) = attn_fiqa_testing::shared("cases/tiff") else { return };
@@ -344,7 +344,7 @@ fn the_tiff_cases_have_the_right_pixels() {
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hash, expected, "{name}");
     }
-    // Compressed with loss, and in colours of its own.
+    // Lossy, and in a colour space of its own.
     let lossy = image("ycbcr-jpeg.tif");
     for (place, expected) in [
         ((0, 0), [239.3, 138.8, 250.9]),
@@ -358,7 +358,7 @@ fn the_tiff_cases_have_the_right_pixels() {
     }
 }
 
-/// What phones write, under the feature that reads it.
+/// The format of phones, with the feature that decodes it.
 #[cfg(feature = "heic")]
 mod heic {
     use super::*;
@@ -367,13 +367,13 @@ mod heic {
     fn heic_gives_the_right_pixels_upright() {
         assert_image("lossy", &fixture("lossy.heic"), 4, &[], gradient);
         assert_image("alpha", &fixture("alpha.heic"), 4, &[Note::AlphaDropped], gradient);
-        // Its EXIF data say the same turn once more.
+        // Its EXIF data state the same rotation once more.
         let notes = [Note::OrientationApplied(6)];
         assert_image("rotated", &fixture("rotated.heic"), 6, &notes, gradient);
     }
 
     #[test]
-    fn a_cut_heic_is_refused() {
+    fn a_truncated_heic_is_refused() {
         for name in ["lossy.heic", "alpha.heic"] {
             let whole = fixture(name);
             for length in 0..whole.len() {

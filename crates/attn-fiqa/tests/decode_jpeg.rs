@@ -1,5 +1,5 @@
-//! JPEG files of every kind against the pixels that Pillow gives (`fixtures/make_jpegs.py`),
-//! and what is left out or damaged in them.
+//! JPEG files of every kind against Pillow's pixels (`fixtures/make_jpegs.py`), and files with
+//! missing or damaged parts.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ use attn_fiqa::decode::{DecodeLimits, Decoded, Note, decode};
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa_testing::shared;
 
-/// Decoders differ by how they round a cosine and blend chroma.
+/// Decoders differ in how they round the DCT and interpolate chroma.
 const MOST_OFF: u8 = 5;
-/// A chroma plane of one block is blended up to a border that decoders fill differently.
+/// A chroma plane of a single block is interpolated up to a border that decoders fill differently.
 const MOST_OFF_IN_ONE_BLOCK: u8 = 12;
 const MOST_OFF_ON_AVERAGE: f64 = 1.0;
 
@@ -59,7 +59,7 @@ fn pixels_are_those_of_another_decoder() {
     assert!(compared > 100, "{compared} files");
 }
 
-/// Where segments of a file are, as `(marker, start, end)`, up to the first scan's header.
+/// Positions of a file's segments, as `(marker, start, end)`, up to the first scan header.
 fn segments(bytes: &[u8]) -> Vec<(u8, usize, usize)> {
     let mut found = Vec::new();
     let mut at = 2;
@@ -136,7 +136,7 @@ fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
         let found = with(bodies);
         assert_eq!(found.notes, [Note::OrientationApplied(6)]);
         assert_eq!((found.image.width(), found.image.height()), (19, 21));
-        // The image's lower left pixel is the upper left one.
+        // The image's bottom left pixel is the top left one.
         assert_eq!(found.image.rgb()[..3], upright.rgb()[3 * 21 * 18..][..3]);
     }
 }

@@ -1,4 +1,4 @@
-//! What decoding takes of memory, against what [`memory_needed`] says of it.
+//! Compares the memory that decoding uses with [`memory_needed`].
 #![allow(unsafe_code, reason = "a counting allocator is unsafe by its trait")]
 #![allow(
     clippy::unwrap_used,
@@ -23,13 +23,13 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call is handed to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         // SAFETY: by the caller's contract.
         let place = unsafe { System.alloc(layout) };
-        // Memory that is asked for and given back untouched is not used.
+        // Memory that is reserved and released untouched is not used.
         if layout.size() < PROBES.load(Ordering::Relaxed) {
             PEAK.fetch_max(now, Ordering::Relaxed);
         }
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // What shrinks stays where it is; what grows may be in both places at once.
+        // Shrinking happens in place; growing may need both places at once.
         let now = NOW.fetch_add(size, Ordering::Relaxed);
         let at_once = if size > layout.size() { now + size } else { now };
         PEAK.fetch_max(at_once, Ordering::Relaxed);
@@ -59,8 +59,8 @@ static ALLOCATOR: Counting = Counting;
 /// Allocations of this size and above do not count.
 static PROBES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// The most bytes that `run` held at once, but for one that was asked for to see whether it
-/// is available: exactly `probe` bytes.
+/// The peak number of bytes that `run` held at once, not counting the probe for available memory,
+/// which is exactly `probe` bytes.
 fn peak(probe: usize, run: impl FnOnce()) -> usize {
     PROBES.store(probe, Ordering::Relaxed);
     let before = NOW.load(Ordering::Relaxed);
@@ -94,7 +94,7 @@ fn gif(frame: RgbaImage, left: u32) -> Vec<u8> {
     bytes
 }
 
-/// Puts a chunk after a PNG's header.
+/// Inserts a chunk after a PNG's header.
 fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     const HEADER: usize = 33;
     let mut checksum = flate2::Crc::new();
@@ -109,7 +109,7 @@ fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The smallest EXIF data that ask for a quarter turn.
+/// The smallest EXIF data that request a quarter turn.
 fn exif() -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0\x01\0".to_vec();
     bytes.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
@@ -179,7 +179,7 @@ fn images() -> Vec<(String, Vec<u8>)> {
         found.push((format!("netpbm-{letter}"), netpbm));
     }
     found.push(("whole.gif".to_owned(), gif(rgba.to_rgba8(), 0)));
-    // A first frame that begins beside the left side of the image.
+    // A first frame that starts to the right of the image's left edge.
     let mut beside = gif(rgba.to_rgba8(), 1);
     beside[6..8].copy_from_slice(&(WIDTH as u16 + 1).to_le_bytes());
     found.push(("beside.gif".to_owned(), beside));
@@ -196,16 +196,16 @@ fn measure(name: &str, bytes: &[u8]) -> (usize, usize) {
     (needed, used)
 }
 
-/// One test: the allocator counts for the whole process.
+/// One test only: the allocator counts for the whole process.
 #[test]
-fn decoding_takes_no_more_memory_than_its_header_says() {
+fn decoding_takes_no_more_memory_than_estimated_from_the_header() {
     for (name, bytes) in images() {
         let (needed, used) = measure(&name, &bytes);
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
-        // Tables and rows do not count so much in larger images.
+        // In larger images, tables and rows weigh less.
         assert!(needed <= 2 * used + (3 << 20), "{name}: {needed} bytes said, and {used} used");
     }
-    // Small ones of kinds that nothing here writes.
+    // Small fixtures of kinds that this test cannot write.
     for name in FIXTURES.split_whitespace() {
         let (needed, used) = measure(name, &fixture(name));
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
@@ -222,7 +222,7 @@ fn decoding_takes_no_more_memory_than_its_header_says() {
     }
     small_code_blocks_count_wherever_they_are_stated();
     a_profile_is_not_unpacked();
-    a_header_that_is_refused_is_refused_here_too();
+    memory_needed_refuses_the_headers_that_decode_refuses();
     changed_headers_never_panic();
 }
 
@@ -264,7 +264,7 @@ fn changed_headers_never_panic() {
     for name in FIXTURES.split_whitespace() {
         let mut bytes = fixture(name);
         for at in 0..bytes.len().min(400) {
-            // Whatever comes of it.
+            // Any result will do, as long as it does not panic.
             let _ = memory_needed(&bytes[..at], &limits);
             for value in [0, 1, 0x7F, 0xFF] {
                 let own = std::mem::replace(&mut bytes[at], value);
@@ -282,7 +282,7 @@ fn a_profile_is_not_unpacked() {
     encoder.write_all(&vec![b'x'; 64 << 20]).unwrap();
     encoder.finish().unwrap();
     let png = encoded(&DynamicImage::ImageRgb8(image::RgbImage::new(9, 9)), ImageFormat::Png);
-    // A second one would be unpacked where only the first is taken away.
+    // A second profile would be decompressed if only the first were removed.
     let bomb = with_chunk(&with_chunk(&png, b"iCCP", &packed), b"iCCP", &packed);
     let limits = DecodeLimits::default();
     let needed = memory_needed(&bomb, &limits).unwrap() as usize;
@@ -292,7 +292,7 @@ fn a_profile_is_not_unpacked() {
     assert_eq!(notes, [Note::IccIgnored]);
 }
 
-fn a_header_that_is_refused_is_refused_here_too() {
+fn memory_needed_refuses_the_headers_that_decode_refuses() {
     let limits = DecodeLimits { max_pixels: 99, max_bytes: 1 << 20 };
     let refused = |bytes: &[u8]| memory_needed(bytes, &limits).unwrap_err().status;
     let image = DynamicImage::ImageRgb8(image::RgbImage::new(10, 10));

@@ -1,4 +1,4 @@
-//! Decoding of what is too large, cut, damaged or no image at all.
+//! Decoding of files that are too large, truncated, damaged or not images at all.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ fn jpeg() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Every stored fixture, and one file of each format besides.
+/// Every stored fixture, plus one file of each format.
 fn samples() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut samples: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
@@ -74,7 +74,7 @@ fn an_empty_file_is_called_empty() {
 }
 
 #[test]
-fn other_content_is_told_apart() {
+fn other_content_is_distinguished() {
     for text in ["name,score\n", "P5 is a fine start for a text", "<svg/>", "\0\0\0\0"] {
         assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
@@ -85,13 +85,13 @@ fn other_content_is_told_apart() {
 }
 
 #[test]
-fn a_cut_file_is_never_decoded_to_other_pixels() {
+fn a_truncated_file_is_never_decoded_to_other_pixels() {
     let limits = DecodeLimits::default();
     for (name, bytes) in samples() {
         let whole = decode(&bytes, &limits).map(|decoded| decoded.image);
         for length in 0..bytes.len() {
             match decode(&bytes[..length], &limits) {
-                // What was lost was behind the pixels.
+                // The missing part came after the pixels.
                 Ok(cut) => {
                     let lost_its_end = cut.notes.contains(&Note::NoEndMarker);
                     assert!(!name.ends_with(".jpg") || lost_its_end, "{name} cut to {length}");
@@ -116,7 +116,7 @@ fn a_jpeg_with_lost_data_in_its_middle_is_broken() {
         if !names.contains(&name.as_str()) {
             continue;
         }
-        // The end-of-image marker stays, so that only the data tell.
+        // The end-of-image marker stays, so that only the data reveal the damage.
         let start = marker(&bytes, 0xDA) + 14;
         let lost = (bytes.len() - start) / 2;
         let mut damaged = bytes[..start].to_vec();
@@ -126,7 +126,7 @@ fn a_jpeg_with_lost_data_in_its_middle_is_broken() {
 }
 
 #[test]
-fn a_jpeg_that_was_cut_and_closed_again_is_broken() {
+fn a_truncated_jpeg_with_an_end_marker_is_broken() {
     for (name, bytes) in samples() {
         if !["plain.jpg", "restarts.jpg", "cmyk.jpg"].contains(&name.as_str()) {
             continue;
@@ -142,7 +142,7 @@ fn a_jpeg_that_was_cut_and_closed_again_is_broken() {
 }
 
 #[test]
-fn bytes_behind_a_jpeg_do_no_harm() {
+fn bytes_after_a_jpeg_do_no_harm() {
     let mut bytes = jpeg();
     let alone = decode(&bytes, &DecodeLimits::default());
     bytes.extend_from_slice(b"appended by a camera");
@@ -233,7 +233,7 @@ fn rare_kinds_of_jpeg_are_unsupported_not_broken() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever happens to the bytes, there is an answer, and an image is whole.
+    /// Whatever happens to the bytes, there is a result, and any image is complete.
     #[test]
     fn changed_bytes_never_panic(
         which in any::<prop::sample::Index>(),

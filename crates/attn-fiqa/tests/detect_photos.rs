@@ -1,4 +1,4 @@
-//! Faces in groups, close-ups, masks and images that lie on their side: every face once.
+//! Faces in groups, close-ups, masks and images on their side: each face is found once.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 #![cfg(feature = "builtin-model")]
 
@@ -33,7 +33,7 @@ fn sized(image: &Image, side: usize) -> Image {
         .unwrap()
 }
 
-/// The portrait `across × down` times, each `side` pixels on a side.
+/// The portrait repeated `across × down` times, each `side` pixels per side.
 fn group(side: usize, across: usize, down: usize) -> Image {
     let one = sized(&portrait(), side);
     let lines: Vec<u8> =
@@ -41,7 +41,7 @@ fn group(side: usize, across: usize, down: usize) -> Image {
     Image::from_rgb(side * across, side * down, lines.repeat(down)).unwrap()
 }
 
-/// The portrait's face is 0.21 of its side wide: 38, 25 and 19 pixels.
+/// The portrait's face is 0.21 of its width: 38, 25 and 19 pixels.
 #[test]
 fn every_face_of_a_group_is_found() {
     for side in [180, 120, 90] {
@@ -62,7 +62,7 @@ fn a_masked_face_is_found() {
     let portrait = portrait();
     let width = portrait.width();
     let mut rgb = portrait.into_rgb();
-    // From the bridge of the nose down to the chin.
+    // From the bridge of the nose to the chin.
     for (y, x) in (122..172).flat_map(|y| (190..260).map(move |x| (y, x))) {
         rgb[3 * (y * width + x)..][..3].copy_from_slice(&[200, 215, 225]);
     }
@@ -105,7 +105,7 @@ fn an_image_on_its_side_is_turned() {
     }
 }
 
-/// Real inputs that failed, and how many faces are in each.
+/// Real inputs that failed, and the number of faces in each.
 #[test]
 fn real_photos_have_as_many_faces_as_people() {
     let Some(cases) = shared("cases") else { return };
@@ -126,7 +126,7 @@ fn real_photos_have_as_many_faces_as_people() {
     for (name, faces) in expected {
         assert_eq!(found(&read(&cases.join(name))).len(), faces, "{name}");
     }
-    // 29 people; YuNet is sure of as many.
+    // 29 people; YuNet detects as many with confidence.
     let group: PathBuf = cases.join("group-small-faces/solvay-1927.jpg");
     assert!(found(&read(&group)).len() >= 27);
 }

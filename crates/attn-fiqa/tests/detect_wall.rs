@@ -1,4 +1,4 @@
-//! An image full of faces: every face, or a note of what limits them.
+//! An image full of faces: all are found, or a note says what limits them.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 #![cfg(feature = "builtin-model")]
 
@@ -9,7 +9,7 @@ use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
 use attn_fiqa::pixels::Image;
 use attn_fiqa::threads::Threads;
 
-/// The same aligned face, beside and below itself.
+/// The same aligned face, repeated in columns and rows.
 fn wall(across: usize, down: usize) -> Image {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/faces/astronaut.png");
     let bytes = std::fs::read(path).unwrap();
@@ -23,7 +23,7 @@ fn wall(across: usize, down: usize) -> Image {
 #[test]
 fn a_wall_of_faces_gives_them_all() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
-    // No wider than what is looked at without being reduced.
+    // Not wider than the size at which detection needs no reduction.
     let (across, down) = (17, 10);
     let wall = wall(across, down);
     let found = detector.detect(&wall, DEFAULT_MIN_CONFIDENCE).unwrap();
@@ -32,14 +32,14 @@ fn a_wall_of_faces_gives_them_all() {
 }
 
 #[test]
-fn what_limits_faces_is_a_note() {
+fn limits_on_detection_are_notes() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
     let notes = |wall: &Image| {
         let found = detector.detect(wall, DEFAULT_MIN_CONFIDENCE).unwrap();
         (found.len(), detector.notes(wall, &found))
     };
     assert_eq!(notes(&wall(2, 2)), (4, Vec::new()));
-    // 13440×224 pixels: faces of 85 pixels are ones of 12 where the detector looks.
+    // 13440×224 pixels: faces of 85 pixels have 12 where the detector sees them.
     let (found, notes) = notes(&wall(120, 2));
     assert!(found < 240);
     let expected = Note::FacesLookedForReduced { to: (1920, 32), often_missed_below: Some(112) };

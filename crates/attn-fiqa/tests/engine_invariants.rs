@@ -1,4 +1,4 @@
-//! What holds for every model: scores belong to the image alone.
+//! What holds for every model: scores depend on the image alone.
 
 mod common;
 
@@ -35,6 +35,7 @@ fn everything() -> Request {
         embedding: true,
         mean_query: true,
         mean_token: true,
+        ..Request::new(attn_fiqa::score::Method::ATTN)
     }
 }
 
@@ -108,7 +109,7 @@ fn the_calibrated_score_moves_the_whole_map_and_nothing_else() {
 }
 
 #[test]
-fn requests_that_the_model_cannot_fulfil_are_refused() {
+fn requests_that_the_model_does_not_support_are_refused() {
     for golden in Golden::all() {
         let checkpoint = golden.checkpoint("safetensors");
         let engine = Engine::new(&checkpoint, &EngineOptions::default()).expect("engine");

@@ -1,5 +1,5 @@
-//! The engine against a second implementation, on the parts that no golden
-//! network has: class tokens, GELU, patches that leave pixels over.
+//! The engine against a second implementation, on features that no golden network has: class
+//! tokens, GELU, image sizes that patches do not divide.
 
 mod checkpoint_support;
 mod naive;
@@ -111,7 +111,7 @@ fn every_kind_of_network_matches_a_second_implementation() {
     }
 }
 
-/// `2/(1+e^{8·d̄})` of every patch by its definition.
+/// `2/(1+e^{8·d̄})` of every patch, by its definition.
 fn patch_stability(stages: &[Vec<Vec<f64>>], first: usize) -> Vec<f64> {
     let unit = |row: &Vec<f64>| {
         let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
@@ -129,7 +129,7 @@ fn patch_stability(stages: &[Vec<Vec<f64>>], first: usize) -> Vec<f64> {
     (first..stages[0].len()).map(score).collect()
 }
 
-/// What a token receives after softmax, mean over heads and queries.
+/// The attention that a token receives after softmax, averaged over heads and queries.
 fn softmax_received(logits: &[Vec<Vec<f64>>], token: usize) -> f64 {
     let rows: Vec<&Vec<f64>> = logits.iter().flatten().collect();
     let fraction = |row: &&Vec<f64>| row[token].exp() / row.iter().map(|v| v.exp()).sum::<f64>();

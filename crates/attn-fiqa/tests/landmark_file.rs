@@ -1,4 +1,4 @@
-//! Landmark files: what is understood, how images are found, what is refused.
+//! Landmark files: what is parsed, how images are matched, what is refused.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -40,7 +40,7 @@ fn commas_tabs_spaces_and_headings_are_understood() {
 }
 
 #[test]
-fn ijbc_scores_and_several_faces_a_path_are_kept() {
+fn ijbc_scores_and_several_faces_per_path_are_kept() {
     let file = read(
         "img/1.jpg 1.5 2 3 4 5 6.25 7 8 9 -10 0.997\n\
          img/2.jpg 1 1 1 1 1 1 1 1 1 1 0.5\n\
@@ -54,7 +54,7 @@ fn ijbc_scores_and_several_faces_a_path_are_kept() {
 }
 
 #[test]
-fn a_heading_that_names_the_columns_gives_their_places() {
+fn a_header_that_names_the_columns_gives_their_positions() {
     let names = Landmarks::NAMES.map(|name| format!("{name}_x,{name}_y")).join(",");
     let file = read(&format!(
         "status,{names},path,confidence,more\n\
@@ -93,7 +93,7 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
     assert_eq!(found(".hidden"), Some((6, MatchedBy::Path)));
     assert_eq!(found("nowhere.jpg"), None);
     assert!(matches!(file.find("c/1.jpg"), Found::Ambiguous { paths: 2 }));
-    // Not from a folder's name on.
+    // The suffix does not start at a folder's name.
     assert!(matches!(file.find("xa/1.jpg"), Found::Ambiguous { paths: 2 }));
     assert_eq!(
         file.report().to_string(),

@@ -1,4 +1,4 @@
-//! ONNX networks through the wrapper: made by hand, damaged, and real ones.
+//! ONNX networks through the wrapper: synthetic, damaged, and real ones.
 
 mod onnx_support;
 
@@ -18,7 +18,7 @@ fn ramp(shape: &[usize]) -> Tensor {
 }
 
 #[test]
-fn a_network_tells_its_ports_and_runs() {
+fn a_network_lists_its_inputs_and_outputs_and_runs() {
     let network = OnnxModel::from_bytes(channel_means(4, "data"), "means").expect("a network");
     let input = network.inputs().next().expect("an input");
     assert_eq!(input.name, "data");
@@ -33,7 +33,7 @@ fn a_network_tells_its_ports_and_runs() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_by_name() {
+fn mismatched_inputs_are_refused_by_name() {
     let network = OnnxModel::from_bytes(channel_means(4, "data"), "means.onnx").expect("a network");
     let threads = threads(1);
     let data = ramp(&[1, 3, 4, 5]);
@@ -87,7 +87,7 @@ fn damaged_files_are_errors_and_never_panics() {
 }
 
 #[test]
-fn files_that_are_not_there_are_named() {
+fn missing_files_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = OnnxModel::open(folder.path()).expect_err("a folder");
     assert!(matches!(error.problem, OnnxProblem::NotAFile));

@@ -1,5 +1,5 @@
-//! Networks made to take all memory or never to end: each is refused with a word on what it
-//! asks for, before anything is allocated of it; and networks like those in use are not.
+//! Networks made to exhaust memory or to run forever: each is refused with a message on what it
+//! needs, before anything is allocated for it; and networks like those in use are accepted.
 
 mod common;
 mod onnx_support;
@@ -19,13 +19,13 @@ fn threads() -> Threads {
     Threads::new(NonZeroUsize::new(1)).expect("a thread")
 }
 
-/// `[1, 3, side, side]` through these nodes, from `data` to `out`.
+/// Input `data` `[1, 3, side, side]`, these nodes, output `out`.
 fn network(side: u64, constants: &[Vec<u8>], nodes: &[Vec<u8>]) -> Vec<u8> {
     let input = value("data", &[Some(1), Some(3), Some(side), Some(side)]);
     model_with(constants, nodes, &[input], &[bytes_field(1, b"out")])
 }
 
-/// Opens the network, and runs it on zeros where it opens.
+/// Opens the network and, if that succeeds, runs it on zeros.
 fn try_out(file: Vec<u8>, side: usize) -> Result<Vec<Tensor>, OnnxError> {
     let started = Instant::now();
     let network = OnnxModel::from_bytes(file, "stranger.onnx")?;
@@ -75,7 +75,7 @@ fn constants_do_not_blow_up() {
 
 #[test]
 fn many_small_steps_do_not_add_up_without_end() {
-    // Twice as long with every node.
+    // The size doubles with every node.
     let doubling = |from: &str, axis| -> Vec<Vec<u8>> {
         (0..60)
             .map(|i| {
@@ -90,10 +90,10 @@ fn many_small_steps_do_not_add_up_without_end() {
             .collect()
     };
     too_costly(network(4, &[], &doubling("data", 2)), "'double'");
-    // A vector of whole numbers, which the runtime would keep as expressions.
+    // An integer vector, which the runtime would keep as expressions.
     too_costly(network(4, &[constant("few", &[1, 2])], &doubling("few", 0)), "vectors");
 
-    // [1, n] and [n, 1] make [n, n].
+    // [1, n] and [n, 1] broadcast to [n, n].
     let (row, column) = (constant("row", &[1, 1 << 20]), constant("column", &[1 << 20, 1]));
     let nodes = [
         node("a", "ConstantOfShape", &["row"], "wide", &[]),
@@ -102,7 +102,7 @@ fn many_small_steps_do_not_add_up_without_end() {
     ];
     too_costly(network(4, &[row.clone(), column.clone()], &nodes), "'outer'");
 
-    // Few numbers in and out, but 10¹⁷ multiplications.
+    // Small inputs and outputs, but 10¹⁷ multiplications.
     let nodes = [
         node("a", "ConstantOfShape", &["square"], "matrix", &[]),
         node("first", "MatMul", &["matrix", "matrix"], "m1", &[]),
@@ -118,7 +118,7 @@ fn many_small_steps_do_not_add_up_without_end() {
     );
     too_costly(network(4, &[], &[pool]), "'pool'");
 
-    // So long a chain that ordering it would exhaust the stack of a thread.
+    // A chain so long that sorting it would exhaust a thread's stack.
     let chain = |length: usize| -> Vec<Vec<u8>> {
         let name = |i: usize| match i {
             0 => "data".to_owned(),
@@ -128,7 +128,7 @@ fn many_small_steps_do_not_add_up_without_end() {
         (0..length).map(|i| node("link", "Relu", &[&name(i)], &name(i + 1), &[])).collect()
     };
     too_costly(network(4, &[], &chain(5000)), "chain of more than");
-    // The longest that is accepted runs on a thread's usual two megabytes.
+    // The longest accepted chain runs on a thread's usual two megabytes.
     let longest = network(4, &[], &chain(4096));
     let thread = std::thread::Builder::new().stack_size(2 << 20);
     let run = thread.spawn(move || try_out(longest, 4).expect("a long network")).expect("a thread");
@@ -152,7 +152,7 @@ fn control_flow_and_unknown_operators_are_refused() {
         let error = try_out(network(4, &[], &nodes), 4).expect_err(operator).to_string();
         assert!(error.contains("'odd'") && error.contains(operator), "{error}");
     }
-    // Sizes that depend on pixels.
+    // Sizes that depend on pixel values.
     let nodes = [
         node("small", "Flatten", &["data"], "flat", &[]),
         node("open", "Expand", &["flat", "flat"], "out", &[]),
@@ -160,10 +160,10 @@ fn control_flow_and_unknown_operators_are_refused() {
     too_costly(network(4, &[], &nodes), "'open'");
 }
 
-/// The runtime believes shapes that a file gives for values on the way, and computes constants
-/// of them while it loads.
+/// The runtime trusts shapes that a file declares for intermediate values, and computes constants
+/// from them while loading.
 #[test]
-fn shapes_that_are_not_true_are_not_believed() {
+fn incorrect_declared_shapes_are_not_trusted() {
     let lie = value("flat", &[Some(1 << 20), Some(1 << 20)]);
     let nodes = [
         node("flatten", "Flatten", &["data"], "flat", &[]),
@@ -173,7 +173,7 @@ fn shapes_that_are_not_true_are_not_believed() {
     for side in [Some(4), None] {
         let input = value("data", &[Some(1), Some(3), side, side]);
         let mut file = model(&nodes, &[input], &[bytes_field(1, b"out")]);
-        // A second message of the same graph would replace the first, so that it is built anew.
+        // A second message for the same graph would replace the first, so it is built anew.
         let graph = file.iter().position(|&byte| byte == 7 << 3 | 2).expect("the graph");
         let rest = file.split_off(graph);
         let (inner, after) = split_field(&rest);
@@ -220,7 +220,7 @@ fn inputs_of_any_side_are_refused_before_they_are_allocated() {
     }
 }
 
-/// A network for any size is checked for each size that it meets.
+/// A network for any input size is checked for each size that it meets.
 #[test]
 fn every_shape_of_an_input_is_checked() {
     let file = model(
@@ -243,7 +243,7 @@ fn every_shape_of_an_input_is_checked() {
     assert!(run(4).is_ok());
 }
 
-/// What exporters write to compute shapes.
+/// The nodes that exporters write to compute shapes.
 #[test]
 fn shapes_computed_on_the_way_are_followed() {
     let nodes = [
@@ -293,7 +293,7 @@ fn a_pipe_is_no_detector() {
 }
 
 #[test]
-fn names_from_a_file_do_not_make_endless_messages() {
+fn long_names_in_a_file_do_not_make_long_messages() {
     let long = "line\n".repeat(10_000);
     let files = [
         network(4, &[], &[node(&long, &long, &["data"], "out", &[])]),
@@ -321,7 +321,7 @@ fn names_from_a_file_do_not_make_endless_messages() {
     }
 }
 
-/// The files of the issue, where they are.
+/// Malicious files in `../shared`, if available.
 #[test]
 fn the_hostile_files_of_the_shared_folder_are_refused() {
     let Some(shared) = common::shared() else { return };

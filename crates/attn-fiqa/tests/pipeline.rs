@@ -1,4 +1,4 @@
-//! The library's door: one image, crops or a stream in, faces out.
+//! The library's main interface: one image, crops or a stream in, faces out.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn detected(engine: &Engine) -> FaceOptions {
     FaceOptions::new(FaceSource::Detected(Arc::new(detector)))
 }
 
-/// Everything that a face's answer holds, comparable to the bit.
+/// All results for a face, comparable bit by bit.
 fn bits(image: &ScoredImage) -> Vec<(Option<Crop>, Vec<u32>)> {
     let faces = image.faces.as_ref().expect("faces");
     faces
@@ -88,7 +88,7 @@ fn known_landmarks_take_the_place_of_the_detector() {
 }
 
 #[test]
-fn what_is_wrong_with_an_image_is_in_its_answer() {
+fn problems_of_an_image_are_in_its_result() {
     let engine = engine(false);
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let pipeline = FacePipeline::new(engine, aligned, Method::ATTN).unwrap();
@@ -171,7 +171,7 @@ fn a_stream_gives_what_its_images_give_alone() {
 }
 
 #[test]
-fn an_image_that_memory_is_too_small_for_is_a_row() {
+fn an_image_beyond_the_memory_limit_is_a_row() {
     let engine = engine(false);
     let pipeline =
         FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
@@ -210,7 +210,7 @@ fn a_run_ends_with_its_sink() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_before_any_image() {
+fn impossible_requests_are_refused_before_any_image() {
     let engine = engine(false);
     let faces = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let refusal = |options: ScoreOptions| {
@@ -235,7 +235,7 @@ fn what_cannot_be_done_is_refused_before_any_image() {
 }
 
 #[test]
-fn small_faces_are_left_out_by_choice() {
+fn small_faces_are_left_out_on_request() {
     let engine = engine(false);
     let choice = FaceChoice { min_inter_eye_distance: 500.0, ..FaceChoice::default() };
     let faces = FaceOptions { choice, ..detected(&engine) };

@@ -1,4 +1,4 @@
-//! A steady run allocates nothing for an image but its answer.
+//! In the steady state, a run allocates nothing per image but its results.
 #![allow(unsafe_code, reason = "a counting allocator is unsafe by its trait")]
 
 mod checkpoint_support;
@@ -21,7 +21,7 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call is handed to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
@@ -39,8 +39,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often and how much is allocated by `run`, at least of several rounds: a thread
-/// that has not had work before, and rayon's queues now and then, allocate once.
+/// Number and size of the allocations in `run`, the minimum over several rounds: a thread without
+/// previous work, and occasionally rayon's queues, allocate once.
 fn allocated(run: impl Fn()) -> [usize; 2] {
     let round = || {
         COUNT.store(0, Ordering::Relaxed);
@@ -52,7 +52,7 @@ fn allocated(run: impl Fn()) -> [usize; 2] {
 }
 
 #[test]
-fn an_image_allocates_its_answer_and_nothing_else() {
+fn an_image_allocates_its_results_and_nothing_else() {
     const IMAGES: usize = 12;
     let spec = Spec { patch: 8, ..TINY };
     let bytes = to_safetensors(&spec.tensors(3), &[]);
@@ -79,8 +79,8 @@ fn an_image_allocates_its_answer_and_nothing_else() {
         assess(2 * IMAGES);
         let [fewer, fewer_bytes] = allocated(|| assess(IMAGES));
         let [more, more_bytes] = allocated(|| assess(2 * IMAGES));
-        // A call has its own lists; an image's share is the vector of its scores, and
-        // its place in the list of answers, which is written twice at most.
+        // A call has its own lists; an image adds the vector of its scores and its entry in the
+        // list of results, which is written at most twice.
         assert_eq!(more - fewer, IMAGES, "{what}: allocations of {IMAGES} images");
         let answer = size_of::<f32>() + 4 * size_of::<Result<Assessment, Failure>>();
         let bytes = (more_bytes - fewer_bytes) / IMAGES;

@@ -1,4 +1,4 @@
-//! Maps and overlays against OpenCV's answers and against a naive version.
+//! Maps and overlays against OpenCV's results and against a naive implementation.
 
 #![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
@@ -48,8 +48,8 @@ fn jet_overlays_are_those_of_opencv_to_the_pixel() {
     }
 }
 
-/// One pixel of the enlarged grid by the definition: the weighted mean of the
-/// four cells around it, each clamped to the grid.
+/// One pixel of the enlarged grid by definition: the weighted mean of the four cells around it,
+/// each clamped to the grid.
 fn naive_value(grid: (usize, usize, &[f32]), side: usize, y: usize, x: usize) -> f64 {
     let (rows, cols, values) = grid;
     let along = |at: usize, cells: usize| {
@@ -81,8 +81,8 @@ fn crops(side: usize) -> impl Strategy<Value = Crop> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Without clipping, enlarging commutes with the range, so that the naive
-    /// version can do the two in the other order.
+    /// Without clipping, enlarging commutes with the range, so that the naive implementation can
+    /// apply the two in the other order.
     #[test]
     fn the_map_is_the_naive_one((rows, cols, values) in grids(), side in 1usize..40) {
         let mut range = RangeOverSet::default();
@@ -99,7 +99,8 @@ proptest! {
                 } else {
                     (value - f64::from(low)) / (f64::from(high) - f64::from(low))
                 };
-                // The integer is cut, not rounded: either side of it within f32.
+                // The value is truncated, not rounded: both neighbours within f32 precision are
+                // accepted.
                 let near = [fraction - 1e-5, fraction + 1e-5]
                     .map(|f| Colormap::Viridis.color((f * 255.0).clamp(0.0, 255.0) as u8));
                 let at = (y * side + x) * 3;
@@ -110,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn no_share_of_the_map_is_the_crop_and_all_of_it_the_map(
+    fn opacity_0_is_the_crop_and_opacity_1_the_map(
         (rows, cols, values) in grids(), crop in crops(12)
     ) {
         let grid = PatchGrid::new(&values, rows, cols).unwrap();
@@ -157,7 +158,7 @@ fn rows_of_the_grid_are_rows_of_the_image() {
 }
 
 #[test]
-fn maps_that_have_no_image_are_refused_with_what_was_found() {
+fn maps_that_cannot_be_drawn_are_refused_with_what_was_found() {
     let values = [0.0, f32::NAN, 0.0, 0.0];
     let refused = PatchGrid::new(&values, 2, 2).unwrap_err();
     assert!(matches!(refused, VisualizeError::NonFinitePatch { row: 0, col: 1, .. }));

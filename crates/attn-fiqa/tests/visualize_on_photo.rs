@@ -1,4 +1,4 @@
-//! A map over a photo is the map over the crop, seen from where the face is.
+//! A map drawn on a photo is the map drawn on the crop, transformed to the face's position.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -28,7 +28,7 @@ fn style() -> MapStyle {
 }
 
 #[test]
-fn where_nothing_is_turned_or_scaled_it_is_the_crops_overlay() {
+fn without_rotation_and_scaling_it_is_the_crops_overlay() {
     let photo = photo(120, 100);
     let to_crop = Similarity { a: 1.0, b: 0.0, shift: [-20.0, -30.0] };
     let values = values();
@@ -53,7 +53,7 @@ fn where_nothing_is_turned_or_scaled_it_is_the_crops_overlay() {
 }
 
 #[test]
-fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
+fn a_rotated_face_cropped_from_the_drawn_photo_is_the_overlay() {
     let photo = photo(400, 360);
     let (a, b) = (0.3, -0.2);
     let to_crop =
@@ -72,14 +72,14 @@ fn a_turned_face_taken_again_from_the_painted_photo_is_the_overlay() {
     let far = (0..expected.rgb.len())
         .filter(|&at| inner(at) && again.rgb()[at].abs_diff(expected.rgb[at]) > 6)
         .count();
-    // Colours are resampled once more: steep changes may differ a little.
+    // Colours are resampled once more: steep changes may differ slightly.
     assert!(far * 100 < expected.rgb.len(), "{far} of {} levels differ", expected.rgb.len());
-    // Outside of the square nothing changes.
+    // Outside the square nothing changes.
     assert_eq!(rendered.rgb()[..30], photo.rgb()[..30]);
 }
 
 #[test]
-fn a_face_beyond_the_edge_is_painted_as_far_as_it_is_there() {
+fn a_face_beyond_the_edge_is_drawn_as_far_as_it_is_visible() {
     let photo = photo(60, 50);
     let values = values();
     let grid = PatchGrid::new(&values, 4, 4).unwrap();

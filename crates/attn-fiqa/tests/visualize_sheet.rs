@@ -1,4 +1,4 @@
-//! Contact sheets: their size, and that everything on them has its place.
+//! Contact sheets: their size and the position of everything on them.
 
 #![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
@@ -82,7 +82,7 @@ fn given_columns_are_kept() {
 }
 
 #[test]
-fn too_many_faces_are_refused_before_any_is_painted() {
+fn too_many_faces_are_refused_before_any_is_drawn() {
     let style = |columns| SheetStyle { title: "t", columns, map: map_style(112) };
     for columns in [None, Some(1), Some(usize::MAX)] {
         for faces in [2_000, usize::MAX] {
@@ -90,7 +90,7 @@ fn too_many_faces_are_refused_before_any_is_painted() {
             assert!(matches!(refused, VisualizeError::SheetTooLarge { .. }), "{refused}");
         }
     }
-    // The largest that are allowed are within the limit.
+    // The largest allowed sheets are within the limit.
     let most = (1..2_000).rev().find_map(|faces| sheet_size(faces, &style(None)).ok()).unwrap();
     assert!(most.0 * most.1 <= MAX_PIXELS && most.0 * most.1 > MAX_PIXELS / 10 * 9);
 }
@@ -117,8 +117,8 @@ fn clipped_cells_are_summed_over_the_sheet() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Nothing is cut off: what is drawn has the size that was announced, keeps
-    /// the margin white, and leaves white between the faces whatever their names.
+    /// Nothing is clipped: the sheet has the announced size, keeps its margin white, and leaves
+    /// white space between the faces whatever their names.
     #[test]
     fn everything_stays_in_its_place(
         faces in 1usize..9,

@@ -7,15 +7,21 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 use super::{Cli, config};
 
+const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
+    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "serve"]
+} else {
+    &["score", "best", "map", "detect", "crop", "embed"]
+};
+
 /// The commands by what they are for, in the order of the help.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Everyday", &["score", "best", "map", "detect", "crop", "embed"]),
+    ("Everyday", EVERYDAY),
     (
         "Evaluation",
         &["edc", "verify", "advise", "groups", "benchmark", "report", "degrade", "validate"],
     ),
     ("Models", &["calibrate", "model"]),
-    ("Shell", &["completions", "man", "help"]),
+    ("Shell", &["completions", "man"]),
 ];
 
 /// The command line without a configuration file.
@@ -26,10 +32,8 @@ pub(crate) fn command() -> clap::Command {
     for (group, names) in GROUPS {
         list += &format!("{group}:\n");
         for name in names {
-            let about = match command.find_subcommand(name).and_then(clap::Command::get_about) {
-                Some(about) => about.to_string(),
-                None => "Print this message or the help of a command".to_owned(),
-            };
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
             list += &format!("  {name:width$}  {about}\n", width = width.unwrap_or_default());
         }
         list += "\n";
@@ -67,7 +71,15 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         }
     }
     let matches = command.get_matches_from(args);
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    #[allow(unused_mut, reason = "only `serve` prints its configuration")]
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    #[cfg(feature = "serve")]
+    if let (super::Command::Serve(args), Some((_, matches))) =
+        (&mut cli.command, matches.subcommand())
+    {
+        args.configuration = config::describe(matches);
+    }
+    Ok(cli)
 }
 
 /// The value of an option that decides how the others are read.
@@ -120,9 +132,8 @@ mod tests {
         let distinct: BTreeSet<&str> = grouped.iter().copied().collect();
         assert_eq!(distinct.len(), grouped.len());
         let command = command();
-        let mut names: BTreeSet<&str> =
+        let names: BTreeSet<&str> =
             command.get_subcommands().map(clap::Command::get_name).collect();
-        names.insert("help");
         assert_eq!(names, distinct);
     }
 

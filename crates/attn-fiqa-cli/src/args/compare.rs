@@ -334,6 +334,12 @@ pub(crate) struct AdviseArgs {
     )]
     pub(crate) below: Vec<f64>,
 
+    /// Write the threshold as a policy for 'attn-fiqa gate'
+    ///
+    /// Needs one threshold (--reject or --below with one value) and qualities from 0 to 100.
+    #[arg(long, value_name = "FILE.toml", help_heading = "Rejection")]
+    pub(crate) write_policy: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) bootstrap: BootstrapArgs,
 }
@@ -341,7 +347,8 @@ pub(crate) struct AdviseArgs {
 const ADVISE_EXAMPLES: &str = "\
 Examples:
   attn-fiqa advise --pairs pairs.txt --embeddings embeddings.parquet --quality scores.csv
-  attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --below 20,40,60";
+  attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --below 20,40,60
+  attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --reject 0.1 --write-policy policy.toml";
 
 impl AdviseArgs {
     /// What fixes the threshold.

@@ -7,10 +7,38 @@ use clap::Command;
 use toml::Value;
 
 /// The keys, which are the names of their flags.
-const KEYS: [&str; 7] = ["model", "precision", "jobs", "batch", "cache", "color", "log-format"];
+const KEYS: [&str; 26] = [
+    "model",
+    "precision",
+    "jobs",
+    "batch",
+    "cache",
+    "color",
+    "log-format",
+    // Of `serve`.
+    "listen",
+    "detector",
+    "refine",
+    "turned",
+    "min-detection-score",
+    "min-inter-eye-distance",
+    "max-faces",
+    "max-pixels",
+    "max-bytes",
+    "max-memory",
+    "max-queue",
+    "max-images",
+    "max-body",
+    "max-connections",
+    "header-timeout",
+    "body-timeout",
+    "shutdown-timeout",
+    "api-key-file",
+    "cors-origin",
+];
 
 /// Keys whose value may be a path, relative to the folder of the configuration.
-const PATHS: [&str; 2] = ["model", "cache"];
+const PATHS: [&str; 4] = ["model", "cache", "detector", "api-key-file"];
 
 /// Values of flags where neither the command line nor the environment gives one.
 #[derive(Debug)]
@@ -35,8 +63,9 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Defaults> {
         let value = match value {
             Value::String(text) => text,
             Value::Integer(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
             other => bail!(
-                "{name}: text or a whole number was expected for '{key}', and this is of type {}",
+                "{name}: text or a number was expected for '{key}', and this is of type {}",
                 other.type_str()
             ),
         };
@@ -72,4 +101,23 @@ impl Defaults {
         }
         command
     }
+}
+
+/// The configuration that a command would run with, as a file of defaults says it. What has no
+/// value is left out.
+#[cfg(feature = "serve")]
+pub(super) fn describe(matches: &clap::ArgMatches) -> String {
+    let mut table = toml::Table::new();
+    for key in KEYS {
+        let Ok(Some(values)) = matches.try_get_raw(&key.replace('-', "_")) else { continue };
+        let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+        let text = values.join(",");
+        let value = match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(number), _) => Value::Integer(number),
+            (_, Ok(number)) => Value::Float(number),
+            _ => Value::String(text),
+        };
+        table.insert(key.to_owned(), value);
+    }
+    table.to_string()
 }

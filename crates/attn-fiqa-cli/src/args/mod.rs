@@ -11,21 +11,26 @@ mod degrade;
 mod detect;
 mod embed;
 mod faces;
+mod gate;
 mod groups;
 mod input;
 mod map;
+mod measure;
 mod method;
 mod model;
 mod numbers;
+mod report;
 mod run;
 mod score;
+#[cfg(feature = "serve")]
+mod serve;
 mod shell;
 mod validate;
 mod video;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
+pub(crate) use benchmark::BenchmarkArgs;
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
 pub(crate) use calibrate::{CalibrateArgs, OnlyChoice, TargetChoice};
 pub(crate) use command::{command, parse};
@@ -38,13 +43,18 @@ pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use embed::EmbedArgs;
 pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
+pub(crate) use gate::{GateArgs, TextFormat};
 pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
+pub(crate) use measure::MeasureArgs;
 pub(crate) use method::QualityName;
 pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
+pub(crate) use report::{ReportArgs, Reported};
 pub(crate) use run::{LogFormat, RunOptions};
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
+#[cfg(feature = "serve")]
+pub(crate) use serve::ServeArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use validate::ValidateArgs;
 pub(crate) use video::VideoArgs;
@@ -55,7 +65,7 @@ pub(crate) use video::VideoArgs;
 /// for face recognition: one forward pass, no further training. Higher is better; scores of
 /// different models are not comparable.
 #[derive(Debug, Parser)]
-#[command(name = "attn-fiqa", version, after_help = EXAMPLES, after_long_help = join(EXIT_STATUS, EXAMPLES))]
+#[command(name = "attn-fiqa", version, after_long_help = join(EXIT_STATUS, EXAMPLES))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -79,6 +89,10 @@ pub(crate) enum Command {
     Score(ScoreArgs),
     /// Choose the best faces of each folder, video, track or person
     Best(BestArgs),
+    /// Accept or refuse faces by a policy, with reasons and advice
+    Gate(GateArgs),
+    /// Measure single properties of each face: size, pose, light, compression
+    Measure(MeasureArgs),
     /// Show which regions of each face its score comes from
     Map(MapArgs),
     /// Detect faces: boxes and landmarks
@@ -87,6 +101,9 @@ pub(crate) enum Command {
     Crop(CropArgs),
     /// Compute recognition embeddings of faces
     Embed(EmbedArgs),
+    /// Serve scores over HTTP, with a page to try them
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     /// Error-versus-discard curves and their area (EDC, pAUC)
     Edc(EdcArgs),
     /// Verification accuracy, EER, and FNMR at given FMRs
@@ -97,7 +114,7 @@ pub(crate) enum Command {
     Groups(GroupsArgs),
     /// Evaluate quality methods on data sets with recognition models
     Benchmark(BenchmarkArgs),
-    /// Make a page, tables and figures of a benchmark run
+    /// Make a page of a benchmark run, or of the qualities of a set
     Report(ReportArgs),
     /// Degrade faces in known ways and strengths
     Degrade(DegradeArgs),

@@ -71,7 +71,8 @@ pub(crate) struct RunOptions {
     )]
     pub(crate) log_format: LogFormat,
 
-    /// TOML file with defaults for model, precision, jobs, batch, cache, color and log-format
+    /// TOML file with defaults for model, precision, jobs, batch, cache, color, log-format, and
+    /// the options of `serve`
     ///
     /// A value on the command line comes first, then one of the environment (ATTN_FIQA_MODEL,
     /// ATTN_FIQA_PRECISION, ATTN_FIQA_JOBS, ATTN_FIQA_CACHE), then that of the file.

@@ -39,7 +39,7 @@ pub(crate) struct ScoreArgs {
     pub(crate) method: Vec<QualityName>,
 
     /// Further columns: band, match_probability, main_cause, causes, weak_regions, size,
-    /// landmarks, map, embedding
+    /// landmarks, components, map, embedding
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', hide_possible_values = true, help_heading = "Output", long_help = COLUMNS)]
     pub(crate) columns: Vec<Column>,
 
@@ -82,6 +82,8 @@ first: left_eye, right_eye, nose, mouth, chin, forehead
 size: width and height of the image in its file, upright, in pixels
 landmarks: left_eye_x, left_eye_y, right_eye_…, nose_…, left_mouth_…, right_mouth_…, in pixels of \
 the upright image, left and right as seen in it
+components: component measures, each with its native value and on 0-100: InterEyeDistance, \
+InterEyeDistance.scalar, … (docs/measures.md)
 map: attention received by each patch, row by row; its mean is the score
 embedding: the recognition embedding as the network gives it, not normalised";
 
@@ -110,6 +112,9 @@ pub(crate) enum Column {
     WeakRegions,
     Size,
     Landmarks,
+    /// Component measures, also named after the standard that defines most of them.
+    #[value(alias = "iso")]
+    Components,
     Map,
     Embedding,
 }

@@ -1,13 +1,16 @@
 //! `attn-fiqa advise`: what a threshold of quality buys.
 
+use std::io::Write;
+
 use attn_fiqa_eval::edc::{Evaluator, Interval, PAUC_LIMIT};
 use attn_fiqa_eval::rejection::{Advice, Reject, advise};
 
 use super::compare::{Compared, Source, Tables, bootstrap, cell};
+use super::verify::whole_qualities;
 use crate::args::AdviseArgs;
 use crate::exit::Exit;
 use crate::log;
-use crate::output::PlainTable;
+use crate::output::{NewFile, PlainTable};
 
 pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
     let tables = Tables {
@@ -23,6 +26,20 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
     let rejects: Vec<Reject> = match args.below.as_slice() {
         [] => args.reject.iter().copied().map(Reject::Fraction).collect(),
         below => below.iter().copied().map(Reject::Below).collect(),
+    };
+    let mut policy = match &args.write_policy {
+        Some(file) => {
+            if rejects.len() != 1 {
+                anyhow::bail!(
+                    "--write-policy holds one threshold, and {} were asked for; give --reject or \
+                     --below one value",
+                    rejects.len()
+                );
+            }
+            whole_qualities(&tables.qualities[0], qualities)?;
+            Some(NewFile::create(file)?)
+        }
+        None => None,
     };
     let mut table = PlainTable::new(&[
         "reject_below",
@@ -55,6 +72,10 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
             bootstrap.as_ref(),
         )?;
         table.push(row(&advice));
+        if let Some(mut file) = policy.take() {
+            file.write_all(policy_text(&advice).as_bytes())?;
+            file.finish()?;
+        }
         sentences.push(advice);
     }
     table.print()?;
@@ -67,6 +88,14 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// A policy with the rule that was advised and what it does.
+fn policy_text(advice: &Advice) -> String {
+    format!(
+        "# By attn-fiqa advise: {advice}.\n\n[rules]\nquality = {{ min = {} }}\n",
+        advice.reject_below
+    )
 }
 
 fn row(advice: &Advice) -> Vec<String> {

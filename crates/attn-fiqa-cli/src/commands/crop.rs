@@ -4,34 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use attn_fiqa::align::Landmarks;
 use attn_fiqa::detect::FaceBox;
 use attn_fiqa::pipeline::{CropRow, FaceSource, crop_faces, main_face};
-use attn_fiqa::status::Status;
 use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::files::stem;
 
 use super::crop_folder::CropFolder;
-use crate::args::{CropArgs, RunOptions};
+use crate::args::{CropArgs, FormatChoice, RunOptions};
 use crate::exit::Exit;
-use crate::hint::message_of;
 use crate::interrupt::{self, until_asked};
 use crate::log;
-use crate::output::{NewFile, describe_notes, same_file};
+use crate::output::{self, Columns, Record, Sink, same_file};
 use crate::summary::{Activity, Summary};
-
-/// The columns between a face's file and its landmarks.
-const ABOUT_FACE: [&str; 9] = [
-    "crop_origin",
-    "box_x",
-    "box_y",
-    "box_width",
-    "box_height",
-    "detection_score",
-    "inter_eye_distance",
-    "roll",
-    "yaw",
-];
 
 pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output_folder(Some(&args.output))?;
@@ -48,12 +32,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         );
     }
     let mut folder = CropFolder::create(&args.output, args.image_format)?;
-    let mut manifest = csv::Writer::from_writer(NewFile::create(&manifest)?);
-    let points =
-        Landmarks::NAMES.iter().flat_map(|name| ["x", "y"].map(|axis| format!("{name}_{axis}")));
-    let heading = ["path", "face", "status", "file"].iter().chain(&ABOUT_FACE);
-    let heading = heading.map(|&name| name.to_owned()).chain(points);
-    manifest.write_record(heading.chain(["message".to_owned()]))?;
+    let mut manifest = output::open(FormatChoice::Csv, Some(&manifest), Columns::of_crops())?;
 
     let mut of_image = Vec::new();
     let tally = sources.progress();
@@ -68,19 +47,19 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         |row| row,
         |row| {
             if !args.keep_layout {
-                return write(&mut folder, row, false, &mut summary, &mut manifest);
+                return write(&mut folder, row, false, &mut summary, manifest.as_mut());
             }
             if row.is_first
                 && let Some(row) = main_row(std::mem::take(&mut of_image))
             {
-                write(&mut folder, row, true, &mut summary, &mut manifest)?;
+                write(&mut folder, row, true, &mut summary, manifest.as_mut())?;
             }
             of_image.push(row);
             Ok(())
         },
     )?;
     if let Some(row) = main_row(of_image) {
-        write(&mut folder, row, true, &mut summary, &mut manifest)?;
+        write(&mut folder, row, true, &mut summary, manifest.as_mut())?;
     }
     if args.keep_layout {
         let lists = copy_lists(args.input.searched_folders(), &args.output)?;
@@ -90,7 +69,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         log::note(format!("landmark file: {}", file.report()));
     }
     summary.refuse_empty()?;
-    manifest.into_inner().map_err(|error| error.into_error())?.finish_run()?;
+    manifest.finish()?;
     Ok(summary.finish())
 }
 
@@ -139,11 +118,11 @@ fn write(
     mut row: CropRow,
     keep_layout: bool,
     summary: &mut Summary,
-    manifest: &mut csv::Writer<NewFile>,
+    manifest: &mut dyn Sink,
 ) -> anyhow::Result<()> {
     let file = write_crop(folder, &mut row, keep_layout)?;
     summary.count_crop(&row);
-    Ok(manifest.write_record(cells(&row, file))?)
+    manifest.write(&Record::of_crop(row, file))
 }
 
 /// Writes the crop, if there is one, and puts a refusal into its place.
@@ -168,37 +147,4 @@ fn write_crop(
             Ok(String::new())
         }
     }
-}
-
-/// A row of the manifest; it can be read as a landmark file.
-fn cells(row: &CropRow, file: String) -> Vec<String> {
-    fn text(value: Option<impl ToString>) -> String {
-        value.map(|value| value.to_string()).unwrap_or_default()
-    }
-    let (status, message) = match &row.crop {
-        Ok(_) => (Status::Ok, describe_notes(&row.notes)),
-        Err(failure) => (failure.status, message_of(failure)),
-    };
-    let bounds = row.face.and_then(|face| face.bounds);
-    let landmarks = row.face.and_then(|face| face.landmarks);
-    let pose = landmarks.map(|landmarks| landmarks.pose());
-    let mut cells = vec![
-        row.path.clone(),
-        text(row.face.map(|face| face.index)),
-        status.to_string(),
-        file,
-        text(row.face.map(|face| face.crop_origin)),
-        text(bounds.map(|bounds| bounds.x)),
-        text(bounds.map(|bounds| bounds.y)),
-        text(bounds.map(|bounds| bounds.width)),
-        text(bounds.map(|bounds| bounds.height)),
-        text(row.face.and_then(|face| face.confidence)),
-        text(landmarks.map(|landmarks| landmarks.inter_eye_distance())),
-        text(pose.map(|pose| pose.roll)),
-        text(pose.map(|pose| pose.yaw)),
-    ];
-    let points = landmarks.map(|landmarks| landmarks.0);
-    cells.extend((0..10).map(|index| text(points.map(|points| points[index / 2][index % 2]))));
-    cells.push(message);
-    cells
 }

@@ -11,12 +11,16 @@ pub(crate) mod degrade;
 pub(crate) mod detect;
 pub(crate) mod edc;
 pub(crate) mod embed;
+pub(crate) mod gate;
 pub(crate) mod groups;
 pub(crate) mod map;
+pub(crate) mod measure;
 pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod score;
 mod scorers;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 mod session;
 pub(crate) mod shell;
 pub(crate) mod validate;

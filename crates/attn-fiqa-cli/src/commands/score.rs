@@ -51,6 +51,7 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         request,
         scorers,
         jitter: args.jitter.map_or(0, usize::from),
+        components: args.columns.contains(&Column::Components),
         best_only: args.best.best,
     };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;

@@ -144,9 +144,5 @@ fn scorers(options: &ScoreOptions) -> Vec<String> {
     if options.scorers.is_empty() {
         return options.request.methods.iter().map(Method::to_string).collect();
     }
-    let name = |scorer: &Scorer| match scorer {
-        Scorer::Method(method) => method.to_string(),
-        Scorer::Measure(measure) => measure.name().to_owned(),
-    };
-    options.scorers.iter().map(name).collect()
+    options.scorers.iter().map(Scorer::name).collect()
 }

@@ -2,9 +2,10 @@
 
 use attn_fiqa::align::Landmarks;
 use attn_fiqa::causes::{FaceRegion, FoundCause};
+use attn_fiqa::components::{Component, Components};
 use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Face;
-use attn_fiqa::pipeline::{FaceInfo, Row};
+use attn_fiqa::pipeline::{CropRow, FaceInfo, Row};
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE, MatchProbability, QualityMap};
 use attn_fiqa::status::{Failure, Status};
 
@@ -58,6 +59,8 @@ enum What {
     Path,
     Face,
     Status,
+    /// The file that the face was written to.
+    File,
     Score(usize),
     Quality,
     Band,
@@ -78,9 +81,17 @@ enum What {
     Landmark(usize),
     Width,
     Height,
+    /// A component measure: its native value, or that on 0 to 100.
+    Component(Component, Scale),
     Received,
     Embedding,
     Message,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    Native,
+    Scalar,
 }
 
 /// The columns of a run: path, face and status, the scores and the quality, how the face was
@@ -149,6 +160,9 @@ impl Columns {
             fields.push(requested("width", Kind::Whole, What::Width));
             fields.push(requested("height", Kind::Whole, What::Height));
         }
+        if asked(Column::Components) {
+            fields.extend(component_fields());
+        }
         if asked(Column::Map) {
             fields.push(field("map", Kind::List, What::Received));
         }
@@ -170,6 +184,17 @@ impl Columns {
         fields.extend(landmark_fields());
         fields.push(field("message", Kind::Text, What::Message));
         Self { fields, scores: Vec::new(), map: false, about: Vec::new() }
+    }
+
+    /// Of the manifest of crops, which can be read as a landmark file.
+    pub(crate) fn of_crops() -> Self {
+        let mut columns = Self::of_faces();
+        let file = [
+            field("file", Kind::Text, What::File),
+            field("crop_origin", Kind::Word, What::CropOrigin),
+        ];
+        columns.fields.splice(3..3, file);
+        columns
     }
 
     /// The same of rows that came to be so.
@@ -213,6 +238,19 @@ fn landmark_fields() -> Vec<Field> {
     (0..10).map(|index| field(&name(index), Kind::Number, What::Landmark(index))).collect()
 }
 
+/// Two columns for each component measure, named as OFIQ names them.
+fn component_fields() -> Vec<Field> {
+    let fields = Component::ALL.into_iter().flat_map(|component| {
+        let native = What::Component(component, Scale::Native);
+        let scalar = What::Component(component, Scale::Scalar);
+        [
+            field(component.name(), Kind::Number, native),
+            field(&format!("{}.scalar", component.name()), Kind::Whole, scalar),
+        ]
+    });
+    fields.collect()
+}
+
 /// One face's row, or that of an image without any. Of a failed image only path,
 /// status, perhaps the size, and the message are there.
 #[derive(Debug, Clone)]
@@ -221,6 +259,8 @@ pub(crate) struct Record {
     /// The path, and from an image's second row on `#` and the face's number.
     pub(crate) label: String,
     pub(crate) status: Status,
+    /// The file that the face was written to, or empty.
+    pub(crate) file: String,
     pub(crate) face: Option<FaceInfo>,
     pub(crate) scores: Option<Vec<f32>>,
     /// Of the first score, 0 to 100, or -1 where none could be computed; `None`
@@ -235,6 +275,7 @@ pub(crate) struct Record {
     pub(crate) weak_regions: Option<Vec<&'static str>>,
     pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
+    pub(crate) components: Option<Components>,
     pub(crate) map: Option<Vec<f32>>,
     pub(crate) embedding: Option<Vec<f32>>,
     /// Why the image failed, or what was ignored or changed on its way.
@@ -247,6 +288,7 @@ impl Record {
             label: path.clone(),
             path,
             status: Status::Ok,
+            file: String::new(),
             face: None,
             scores: None,
             quality: None,
@@ -256,6 +298,7 @@ impl Record {
             weak_regions: None,
             jitter_std: None,
             size,
+            components: None,
             map: None,
             embedding: None,
             message: describe_notes(notes),
@@ -275,6 +318,15 @@ impl Record {
     pub(crate) fn of_face(path: String, index: usize, face: &Face, notes: &[Note]) -> Self {
         let info = FaceInfo::detected(index, face);
         Self { face: Some(info), ..Self::new(path, None, notes) }
+    }
+
+    /// A face that was cropped into a file, or an image without a face.
+    pub(crate) fn of_crop(row: CropRow, file: String) -> Self {
+        let record = Self { face: row.face, file, ..Self::new(row.path, None, &row.notes) };
+        match row.crop {
+            Ok(_) => record,
+            Err(failure) => record.failed(failure),
+        }
     }
 
     /// The same with the quality of its first score.
@@ -299,6 +351,7 @@ impl Record {
             What::Path => Cell::Text(&self.path),
             What::Face => Cell::Whole(self.face.map(|face| face.index as i64)),
             What::Status => Cell::Text(self.status.name()),
+            What::File => Cell::Text(&self.file),
             // A measure that this face does not have is NaN.
             What::Score(index) => {
                 let score = self.scores.as_ref().map(|scores| scores[index]);
@@ -327,6 +380,15 @@ impl Record {
             }
             What::Width => Cell::Whole(self.size.map(|(width, _)| width as i64)),
             What::Height => Cell::Whole(self.size.map(|(_, height)| height as i64)),
+            What::Component(component, scale) => {
+                let value = self.components.as_ref().and_then(|all| all.get(component));
+                match scale {
+                    Scale::Native => Cell::Number(value.map(|value| value.native)),
+                    Scale::Scalar => {
+                        Cell::Whole(value.and_then(|value| value.scalar).map(i64::from))
+                    }
+                }
+            }
             What::Received => Cell::List(self.map.as_deref()),
             What::Embedding => Cell::List(self.embedding.as_deref()),
             What::Message => Cell::Text(&self.message),
@@ -341,6 +403,7 @@ impl From<Row> for Record {
         record.label = label;
         record.face = row.face;
         record.jitter_std = row.jitter_std;
+        record.components = row.components;
         match row.outcome {
             Ok(assessment) => Self {
                 scores: Some(assessment.scores),

@@ -18,7 +18,7 @@ pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_not
 pub(crate) use destination::{Destination, NewFile, absolute, folder_of, is_stdout, same_file};
 pub(crate) use plain_table::PlainTable;
 
-use crate::args::FormatChoice;
+use crate::args::{FormatChoice, TextFormat};
 
 /// Takes one record a face and, at the end, makes the result appear.
 pub(crate) trait Sink {
@@ -49,6 +49,31 @@ pub(crate) fn choose_format(
         _ => bail!(
             "the extension of '{}' does not give a format; expected .csv, .jsonl, .parquet or \
              .txt, or name it with --format",
+            output.display()
+        ),
+    }
+}
+
+/// The format asked for, else that of the file's ending, else a table for a person and CSV for a
+/// program.
+pub(crate) fn choose_text_format(
+    asked: Option<TextFormat>,
+    output: Option<&Path>,
+) -> anyhow::Result<TextFormat> {
+    if let Some(format) = asked {
+        return Ok(format);
+    }
+    let Some(output) = output.filter(|path| !is_stdout(path)) else {
+        let to_person = std::io::stdout().is_terminal();
+        return Ok(if to_person { TextFormat::Table } else { TextFormat::Csv });
+    };
+    match output.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Ok(TextFormat::Csv),
+        Some("jsonl" | "ndjson") => Ok(TextFormat::Jsonl),
+        Some("txt") => Ok(TextFormat::Table),
+        _ => bail!(
+            "the extension of '{}' does not give a format; expected .csv, .jsonl or .txt, or name \
+             it with --format",
             output.display()
         ),
     }

@@ -1,19 +1,19 @@
-//! A stand-in for the Hugging Face hub: answers for files as the hub does, over plain
-//! HTTP, and remembers what it was asked.
+//! A stand-in for the Hugging Face hub: serves files as the hub does, over plain HTTP, and records
+//! the requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What the hub holds and how it behaves.
+/// A file on the hub, and how the hub behaves.
 #[derive(Clone, Default)]
 pub(crate) struct Shelf {
     /// The path after the endpoint, such as `a/b/resolve/main/model.safetensors`.
     pub(crate) path: String,
     pub(crate) bytes: Vec<u8>,
-    /// The mark; for large files of the hub their SHA-256.
+    /// The ETag; for large files of the hub their SHA-256.
     pub(crate) etag: String,
-    /// Break every connection after so many bytes of the content.
+    /// Break every connection after this many bytes of the content.
     pub(crate) break_after: Option<usize>,
     /// Answer with this status instead.
     pub(crate) status: Option<u16>,
@@ -43,7 +43,7 @@ impl FakeHub {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shelf = of_thread.lock().expect("the shelf").clone();
-                // A client that leaves early is its own business.
+                // A client may disconnect early.
                 let _ = answer(stream, &shelf, &log);
             }
         });
@@ -54,7 +54,7 @@ impl FakeHub {
         change(&mut self.shelf.lock().expect("the shelf"));
     }
 
-    /// What was asked since the last call.
+    /// The requests since the last call.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().expect("the log"))
     }

@@ -1,4 +1,4 @@
-//! Running the program in a folder of its own, and reading what it wrote.
+//! Runs the program in a folder of its own, and parses its output.
 #![allow(dead_code, reason = "each test program uses its own share")]
 
 pub(crate) mod hub;
@@ -11,14 +11,14 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// How far a score may be from another machine's: matrix products differ between processors.
+/// How much scores may differ between machines: matrix products depend on the processor.
 pub(crate) const SCORE_TOLERANCE: f32 = 1e-3;
 
-/// The first heading of every run without further columns.
+/// The header of a run without additional columns.
 pub(crate) const HEADING: &str = "path,face,status,score,quality,crop_origin,box_x,box_y,box_width,box_height,\
                                   detection_score,inter_eye_distance,roll,yaw,message";
 
-/// The heading with `--aligned`.
+/// The header with `--aligned`.
 pub(crate) const ALIGNED_HEADING: &str = "path,status,score,quality,message";
 
 pub(crate) const EMPTY: &str = "the file is empty";
@@ -30,24 +30,24 @@ pub(crate) const WRONG_SIZE: &str = "the image is 512×512 pixels and the networ
      aligned or, if it is an aligned face already, have it resized (without --aligned faces are \
      found and aligned, with --resize resized)";
 
-/// The cell in the column 'quality' of an image that the built-in model could not
-/// score: -1, or nothing where that model has no calibration.
+/// The cell in the column 'quality' of an image that the built-in model could not score: -1, or
+/// empty if that model has no calibration.
 pub(crate) fn quality_of_failure() -> &'static str {
     let model = attn_fiqa::checkpoint::builtin().expect("the built-in model");
     if model.calibration().is_some() { "-1" } else { "" }
 }
 
-/// The repository's example pictures.
+/// The repository's example images.
 pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-/// `../shared` beside the checkout; `None`, with a recorded skip, where it is absent.
+/// `../shared` beside the checkout; `None`, with a recorded skip, if absent.
 pub(crate) fn shared() -> Option<PathBuf> {
     attn_fiqa_testing::shared("")
 }
 
-/// The program, with nothing in its environment that changes what it says.
+/// The program, with nothing in its environment that affects its output.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attn-fiqa"));
     for variable in ["COLUMNS", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
@@ -64,7 +64,7 @@ impl Workplace {
         Self(TempDir::new().expect("a temporary folder"))
     }
 
-    /// With these of the example faces in it.
+    /// Creates one with these example faces.
     pub(crate) fn with_faces(faces: &[&str]) -> Self {
         let here = Self::new();
         for face in faces {
@@ -77,7 +77,7 @@ impl Workplace {
         self.0.path().join(name)
     }
 
-    /// Writes a file, and the folders it lies in.
+    /// Writes a file, and creates the folders for it.
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a new folder");
@@ -92,21 +92,21 @@ impl Workplace {
         String::from_utf8(self.read(name)).expect("text")
     }
 
-    /// Puts an example face here under another name.
+    /// Copies an example face here under another name.
     pub(crate) fn face(&self, face: &str, name: &str) {
         self.write(name, face_bytes(face));
     }
 
-    /// Puts one picture here for every way in which a file can be bad.
-    pub(crate) fn bad_pictures(&self, folder: &str) {
+    /// Writes one image for every way in which a file can be bad.
+    pub(crate) fn bad_images(&self, folder: &str) {
         let picture = face_bytes("blur-1.png");
         self.write(&format!("{folder}/cut.png"), &picture[..picture.len() / 2]);
         self.write(&format!("{folder}/empty.png"), "");
         self.write(&format!("{folder}/text.png"), "this is a text and no picture\n");
-        self.write(&format!("{folder}/wide.png"), wide_picture());
+        self.write(&format!("{folder}/wide.png"), wide_image());
     }
 
-    /// The names of all files below a folder, sorted, with `/` between their parts.
+    /// The names of all files below a folder, sorted, with `/` as separator.
     pub(crate) fn files(&self, folder: &str) -> Vec<String> {
         let root = self.path(folder);
         let mut names = Vec::new();
@@ -143,7 +143,7 @@ impl Workplace {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");
         let mut stdin = child.stdin.take().expect("its input");
-        // A program that does not read its input may have left already.
+        // A program that does not read its input may have exited already.
         let _ = stdin.write_all(input);
         drop(stdin);
         Ran::from(child.wait_with_output().expect("its output"))
@@ -156,12 +156,12 @@ pub(crate) fn face_bytes(face: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A whole photograph, 512×512: no crop.
-pub(crate) fn wide_picture() -> Vec<u8> {
+/// A whole photograph, 512×512: not a crop.
+pub(crate) fn wide_image() -> Vec<u8> {
     fs::read(examples().join("astronaut.png")).expect("examples/astronaut.png")
 }
 
-/// How a run ended and what it said.
+/// How a run ended and what it printed.
 pub(crate) struct Ran {
     pub(crate) status: Option<i32>,
     pub(crate) bytes: Vec<u8>,
@@ -186,7 +186,7 @@ impl Ran {
         std::str::from_utf8(&self.bytes).expect("standard output in UTF-8")
     }
 
-    /// Standard error without how long the run took.
+    /// Standard error without the duration of the run.
     pub(crate) fn said(&self) -> String {
         let lines = self.stderr.lines().map(|line| match line.rsplit_once(" in ") {
             Some((said, time)) if time.ends_with(" images/s") => said,
@@ -195,7 +195,7 @@ impl Ran {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
-    /// The run did not start: status 2, no data, and exactly this error.
+    /// The run did not start: exit code 2, no data, and exactly this error.
     #[track_caller]
     pub(crate) fn refused(self, message: &str) {
         let ran = self.ended_with(2);
@@ -203,7 +203,7 @@ impl Ran {
         assert_eq!(ran.stdout(), "");
     }
 
-    /// The run did not start: status 2, no data, and an error that holds this.
+    /// The run did not start: exit code 2, no data, and an error that contains this.
     #[track_caller]
     pub(crate) fn refused_with(self, part: &str) {
         let ran = self.ended_with(2);
@@ -212,7 +212,7 @@ impl Ran {
         assert_eq!(ran.stdout(), "");
     }
 
-    /// The same where something was said before the error.
+    /// The same, where other output preceded the error.
     #[track_caller]
     pub(crate) fn refused_of(self, part: &str) {
         let ran = self.ended_with(2);
@@ -250,18 +250,18 @@ impl Table {
         self.rows.iter().map(|row| row[index].as_str()).collect()
     }
 
-    /// A column of one number a row.
+    /// A column with one number per row.
     pub(crate) fn numbers(&self, name: &str) -> Vec<f32> {
         let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{name}: '{text}'"));
         self.column(name).into_iter().map(number).collect()
     }
 
-    /// A column of a list a row.
+    /// A column with a list per row.
     pub(crate) fn lists(&self, name: &str) -> Vec<Vec<f32>> {
         self.column(name).into_iter().map(numbers).collect()
     }
 
-    /// What became of each image: path, status and message.
+    /// The outcome of each image: path, status and message.
     pub(crate) fn outcomes(&self) -> Vec<[&str; 3]> {
         let (status, message) = (self.column("status"), self.column("message"));
         let rows = self.column("path").into_iter().zip(status).zip(message);

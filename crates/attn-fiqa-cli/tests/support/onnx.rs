@@ -1,9 +1,9 @@
 //! Detectors that always find the same faces: ONNX files whose outputs are constants.
 //!
-//! With them every option can be tested against faces that are known, whatever
-//! the built-in detector was trained to.
+//! With them every option can be tested on known faces, whatever the built-in detector was trained
+//! on.
 
-/// The side of the only picture size that these networks take, in pixels.
+/// The side of the only image size that these networks take, in pixels.
 pub(crate) const SIDE: usize = 256;
 
 const STRIDES: [usize; 3] = [8, 16, 32];
@@ -17,7 +17,7 @@ pub(crate) struct FakeFace {
 }
 
 impl FakeFace {
-    /// Upright, with eyes 40 % of its width apart.
+    /// Upright, with an inter-eye distance of 40 % of its width.
     pub(crate) fn new(x: f32, y: f32, size: f32, confidence: f32) -> Self {
         let at = |u: f32, v: f32| [x + u * size, y + v * size];
         Self {
@@ -28,7 +28,7 @@ impl FakeFace {
     }
 }
 
-/// A file with YuNet's outputs that finds these faces in every picture.
+/// A file with YuNet's outputs that finds these faces in every image.
 pub(crate) fn yunet(faces: &[FakeFace]) -> Vec<u8> {
     let mut outputs = Vec::new();
     for stride in STRIDES {
@@ -36,7 +36,7 @@ pub(crate) fn yunet(faces: &[FakeFace]) -> Vec<u8> {
         let cells = columns * columns;
         let (mut class, object) = (vec![0.0; cells], vec![1.0; cells]);
         let (mut bounds, mut points) = (vec![0.0; 4 * cells], vec![0.0; 10 * cells]);
-        // All on the finest level, each at the cell of its own number.
+        // All on the finest level, each in the cell with its own index.
         for (cell, face) in faces.iter().enumerate().filter(|_| stride == 8) {
             let s = stride as f32;
             let (x, y) = ((cell % columns) as f32, (cell / columns) as f32);
@@ -62,7 +62,7 @@ pub(crate) fn yunet(faces: &[FakeFace]) -> Vec<u8> {
     network(&outputs)
 }
 
-/// A file with SCRFD's outputs that finds these faces in every picture.
+/// A file with SCRFD's outputs that finds these faces in every image.
 pub(crate) fn scrfd(faces: &[FakeFace]) -> Vec<u8> {
     let mut kinds = [Vec::new(), Vec::new(), Vec::new()];
     for stride in STRIDES {
@@ -101,7 +101,7 @@ pub(crate) fn network(outputs: &[Output]) -> Vec<u8> {
     network_of(SIDE, outputs)
 }
 
-/// A network that takes crops of 112 pixels and says the same numbers of each.
+/// A network that takes crops of 112 pixels and returns the same numbers for each.
 #[allow(dead_code, reason = "not every test file has use for it")]
 pub(crate) fn of_crops(values: &[f32]) -> Vec<u8> {
     network_of(112, &[("numbers".to_owned(), vec![1, values.len()], values.to_vec())])
@@ -140,7 +140,7 @@ fn network_of(side: usize, outputs: &[Output]) -> Vec<u8> {
     model
 }
 
-/// ONNX's number for 32-bit floats.
+/// ONNX's code for 32-bit floats.
 const FLOAT: u64 = 1;
 
 fn value_info(name: &str, shape: &[usize]) -> Vec<u8> {
@@ -161,7 +161,7 @@ fn value_info(name: &str, shape: &[usize]) -> Vec<u8> {
     info
 }
 
-// Protocol buffers: a field is its number and wire type, then its value.
+// Protocol Buffers: a field is its number and wire type, then its value.
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -12,18 +12,17 @@ use crate::stream::Stream;
 /// Folds of the distribution.
 const FOLDS: usize = 5;
 
-/// Adience as distributed: `fold_0_data.txt` … `fold_4_data.txt` (a heading, then
-/// tab-separated `user_id`, `original_image`, `face_id`, …) and the images
-/// `USER/…aligned_face.FACE.ORIGINAL` anywhere below, of the landmark-aligned or the
-/// coarsely aligned distribution.
+/// Adience as distributed: `fold_0_data.txt` … `fold_4_data.txt` (a header, then tab-separated
+/// `user_id`, `original_image`, `face_id`, …) and the images `USER/…aligned_face.FACE.ORIGINAL`
+/// anywhere below, from the landmark-aligned or the coarsely aligned distribution.
 ///
-/// Mated comparisons: all pairs of images of one person. The protocol has no
-/// non-mated ones; as many as there are mated ones are drawn from images of
-/// different persons, with repetition, from `seed`.
+/// Mated comparisons: all pairs of images of the same person. The protocol has no non-mated ones;
+/// as many as there are mated ones are drawn from images of different persons, with replacement,
+/// from `seed`.
 ///
 /// # Errors
 ///
-/// If a fold has another form, an image is missing, or there is only one person.
+/// If a fold has another format, an image is missing, or there is only one person.
 pub fn adience(
     name: &str,
     folder: &Path,
@@ -37,7 +36,7 @@ pub fn adience(
     Ok(Benchmark { name: name.to_owned(), images, templates: None, pairs, folds: None })
 }
 
-/// The names of the images by the lists of the folds, each once.
+/// The names of the images in the lists of the folds, each once.
 fn image_names(folder: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();
     for fold in 0..FOLDS {
@@ -66,8 +65,7 @@ fn image_names(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(names)
 }
 
-/// The images of one of the two distributions: if both lack images, of the one that lacks
-/// fewer.
+/// The images of one of the two distributions; if both lack images, of the one that lacks fewer.
 fn images(
     name: &str,
     folder: &Path,

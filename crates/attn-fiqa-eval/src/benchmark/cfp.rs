@@ -11,17 +11,17 @@ use crate::files::{FileError, Missing, PairBuilder, sanitized};
 /// Folds of the protocol.
 const FOLDS: u16 = 10;
 
-/// CFP as distributed: `Protocol/Pair_list_F.txt` and `Pair_list_P.txt` (`number
-/// path`, the path relative to `Protocol`), and `Protocol/Split/{FF,FP}/01…10/`
-/// with `same.txt` and `diff.txt` (`i,j` per line). In FP the first number is of the
-/// frontal list and the second of the profile list.
+/// CFP as distributed: `Protocol/Pair_list_F.txt` and `Pair_list_P.txt` (`number path`, the path
+/// relative to `Protocol`), and `Protocol/Split/{FF,FP}/01…10/` with `same.txt` and `diff.txt`
+/// (`i,j` per line). In FP the first number refers to the frontal list and the second to the
+/// profile list.
 ///
-/// An image's name is its path below the folder, such as
-/// `Data/Images/001/frontal/01.jpg`. Aligned copies may have another ending.
+/// An image's name is its path below the folder, such as `Data/Images/001/frontal/01.jpg`. Aligned
+/// copies may have another extension.
 ///
 /// # Errors
 ///
-/// If a list has another form, a number is in no list, or an image is missing.
+/// If a list has another format, a number is in no list, or an image is missing.
 pub fn cfp(
     name: &str,
     folder: &Path,
@@ -73,7 +73,7 @@ pub fn cfp(
     Ok(Benchmark { name: name.to_owned(), images, templates: None, pairs, folds: Some(folds) })
 }
 
-/// The file, perhaps with another ending.
+/// The file, possibly with another extension.
 fn existing(path: &Path) -> Option<PathBuf> {
     let endings = ["jpg", "png", "jpeg", "webp", "bmp"];
     let others = endings.iter().map(|ending| path.with_extension(ending));
@@ -90,7 +90,7 @@ fn read_list(path: &Path) -> Result<HashMap<u32, String>, FileError> {
         let unexpected = || FileError::unexpected(&file, number, expected, line);
         let (image, path) = line.split_once([' ', '\t']).ok_or_else(unexpected)?;
         let image: u32 = image.parse().map_err(|_| unexpected())?;
-        // The list says `../Data/…`, seen from its own folder.
+        // The list contains `../Data/…`, relative to its own folder.
         let path = path.trim().replace('\\', "/");
         let path = path.trim_start_matches("../").trim_start_matches("./").to_owned();
         if path.split('/').any(|part| part == "..") {

@@ -1,4 +1,4 @@
-//! The image files below a folder, found by the names that a protocol gives them.
+//! Finds the image files below a folder by the names in a protocol.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,12 +8,12 @@ use super::{BenchmarkImage, ImageSource};
 use crate::files::names::{join, without_ending};
 use crate::files::{FileError, FileProblem, Missing, first_names};
 
-/// Deepest nesting of folders.
+/// Maximum nesting of folders.
 const MAX_DEPTH: usize = 16;
-/// More images than any set of the field has below one folder.
+/// Maximum number of images below one folder, more than in any published set.
 const MAX_IMAGES: usize = 16 << 20;
 
-/// The image files below a folder, by sorted path relative to it.
+/// The image files below a folder, sorted by relative path.
 fn image_files(folder: &Path) -> Result<Vec<String>, FileError> {
     let (mut files, mut folders) = (Vec::new(), vec![(folder.to_owned(), 0)]);
     while let Some((inside, depth)) = folders.pop() {
@@ -41,9 +41,8 @@ fn image_files(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(files)
 }
 
-/// The images of these names below a folder, wherever they lie and whatever their
-/// ending. One that is not there is an error, or a failure once it is read, as `missing`
-/// says.
+/// The images of these names anywhere below a folder, with any extension. A missing one is an
+/// error, or a failure when it is read, according to `missing`.
 pub(super) fn find_images(
     benchmark: &str,
     folder: &Path,
@@ -63,7 +62,7 @@ pub(super) fn find_images(
     Ok(images)
 }
 
-/// An error if an image is missing and that is to be one.
+/// An error if an image is missing and `missing` requires all of them.
 pub(super) fn complete<'n>(
     benchmark: &str,
     folder: &Path,
@@ -80,7 +79,7 @@ pub(super) fn complete<'n>(
     Err(FileError::new(&folder.to_string_lossy(), problem))
 }
 
-/// The first of these files that is there, or an error that names the first.
+/// The first of these files that exists, or an error that names the first.
 pub(super) fn first_of(folder: &Path, names: &[&str]) -> Result<PathBuf, FileError> {
     let paths = names.iter().map(|name| folder.join(name));
     match paths.clone().find(|path| path.is_file()) {
@@ -92,7 +91,7 @@ pub(super) fn first_of(folder: &Path, names: &[&str]) -> Result<PathBuf, FileErr
     }
 }
 
-/// Numbers the persons of images by what `person` says of each.
+/// Numbers the persons of images by the result of `person` for each.
 pub(super) fn identities_by(
     images: &mut [BenchmarkImage],
     person: impl Fn(&BenchmarkImage) -> String,

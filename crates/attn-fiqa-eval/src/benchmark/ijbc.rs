@@ -9,18 +9,17 @@ use crate::comparisons::{Comparisons, Pair};
 use crate::files::lines::Lines;
 use crate::files::{FileError, FileProblem, Missing, check_classes, sanitized};
 
-/// IJB-C in InsightFace's layout: below `meta`, `ijbc_face_tid_mid.txt` (image,
-/// template, media), `ijbc_template_pair_label.txt` (template, template, 1|0) and
-/// `ijbc_name_5pts_score.txt` (image, five points, detector score); the images in
-/// `loose_crop`. IJB-B has the same with `ijbb`.
+/// IJB-C in InsightFace's layout: below `meta`, `ijbc_face_tid_mid.txt` (image, template, media),
+/// `ijbc_template_pair_label.txt` (template, template, 1|0) and `ijbc_name_5pts_score.txt` (image,
+/// five landmarks, detection score); the images in `loose_crop`. IJB-B is the same with `ijbb`.
 ///
-/// Without the folder `loose_crop` qualities and embeddings from elsewhere can still
-/// be measured.
+/// Without the folder `loose_crop`, qualities and embeddings from other programs can still be
+/// evaluated.
 ///
 /// # Errors
 ///
-/// If a file has another form, an image has no points, a pair's template has no
-/// image, or an image is missing.
+/// If a file has another format, an image has no landmarks, a pair's template has no image, or an
+/// image is missing.
 pub fn ijbc(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, FileError> {
     let set = if folder.join("meta/ijbb_face_tid_mid.txt").is_file() { "ijbb" } else { "ijbc" };
     let meta = |file: &str| folder.join("meta").join(format!("{set}_{file}.txt"));

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use super::{Benchmark, adience, cfp, ijbc, insightface_bin, lfw, pair_list, two_line_lfw, xqlfw};
 use crate::files::{FileError, Missing};
 
-/// Seed of the non-mated comparisons that Adience's protocol lacks.
+/// Seed for drawing the non-mated comparisons that Adience's protocol lacks.
 pub const ADIENCE_SEED: u64 = 0;
 
-/// A benchmark that this crate reads.
+/// A benchmark that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "their names say all")]
@@ -48,7 +48,7 @@ impl BenchmarkKind {
         Self::Pairs,
     ];
 
-    /// The name that users type and read.
+    /// The name in commands, configuration files and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Lfw => "lfw",
@@ -65,18 +65,18 @@ impl BenchmarkKind {
         }
     }
 
-    /// Reads the benchmark at `path`, called `name`. An image that is missing is an error,
-    /// or with [`Missing::Skip`] a failure once it is read.
+    /// Reads the benchmark at `path` and names it `name`. A missing image is an error, or with
+    /// [`Missing::Skip`] a failure when it is read.
     ///
-    /// A file ending in `.bin` is read as InsightFace's, whatever the kind: that is
-    /// how most of these sets are passed on. A folder is read in its own layout; one
-    /// without it, but with `pair_list.txt`, as the CR-FIQA extraction leaves it; and
-    /// any other file is a list of pairs, without images.
+    /// A file ending in `.bin` is read as InsightFace's, whatever the kind: most of these sets are
+    /// distributed that way. A folder is read in its own layout; one without it but with
+    /// `pair_list.txt`, as the CR-FIQA extraction writes it; and any other file is a list of pairs,
+    /// without images.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the first file that is wrong, if an image is missing and
-    /// `missing` says so, and if all are.
+    /// The first error in the files; also if an image is missing and `missing` requires all of
+    /// them, or if all are missing.
     pub fn open(self, name: &str, path: &Path, missing: Missing) -> Result<Benchmark, FileError> {
         if path.is_file() {
             return match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bin")) {

@@ -1,4 +1,4 @@
-//! LFW and its descendants, whose images are called `Name_0001`.
+//! LFW and its derivatives, whose images are named `Name_0001`.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use crate::files::{FileError, FileProblem, Missing, PairBuilder, PairList, stem}
 ///
 /// # Errors
 ///
-/// If the protocol has another form than its first line says, or an image is missing.
+/// If the protocol does not match its first line, or an image is missing.
 pub fn lfw(name: &str, folder: &Path, missing: Missing) -> Result<Benchmark, FileError> {
     with_lfw_pairs(name, folder, &["pairs.txt", "pair_list.txt", "lfw-pair_list.txt"], missing)
 }
 
-/// XQLFW: the same with `xqlfw_pairs.txt`.
+/// XQLFW: as [`lfw`], with `xqlfw_pairs.txt`.
 ///
 /// # Errors
 ///
@@ -100,13 +100,13 @@ fn finish(
     missing: Missing,
 ) -> Result<Benchmark, FileError> {
     let mut images = find_images(name, folder, &names, missing)?;
-    // `Ann_Lee_0001` is the first picture of Ann Lee.
+    // `Ann_Lee_0001` is the first image of Ann Lee.
     identities_by(&mut images, |image| person(&image.name).to_owned());
     let templates = None::<Vec<Template>>;
     Ok(Benchmark { name: name.to_owned(), images, templates, pairs, folds })
 }
 
-/// The person of an image called `Name_0001`: what stands before the number.
+/// The person in an image named `Name_0001`: the part before the number.
 pub fn person(image: &str) -> &str {
     let stem = stem(image);
     match stem.rsplit_once('_') {

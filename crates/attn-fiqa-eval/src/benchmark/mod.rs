@@ -1,8 +1,7 @@
-//! Sets of images with the comparisons that the field makes on them.
+//! Image sets with their standard comparisons.
 //!
-//! A reader takes a folder as the set is distributed, checks that nothing is
-//! missing, and gives a [`Benchmark`]: the same for a list of pairs and for
-//! templates of a million images.
+//! A reader takes a folder as the set is distributed, checks that nothing is missing, and returns a
+//! [`Benchmark`]: the same type for a list of pairs and for templates of a million images.
 
 mod adience;
 mod bin;
@@ -36,33 +35,32 @@ pub use pair_list::pair_list;
 pub struct Benchmark {
     /// Its name, such as `lfw`.
     pub name: String,
-    /// Its images; qualities and embeddings stand in their order.
+    /// Its images; qualities and embeddings are in their order.
     pub images: Vec<BenchmarkImage>,
-    /// Sets of images that are compared as one; without them an image is compared
-    /// by itself.
+    /// Sets of images that are compared as one; without them, single images are compared.
     pub templates: Option<Vec<Template>>,
     /// Comparisons of images, or of templates if there are any.
     pub pairs: Vec<Pair>,
-    /// The fold of each pair, from 0, where the protocol has folds.
+    /// The fold of each pair, from 0, if the protocol has folds.
     pub folds: Option<Vec<u16>>,
 }
 
 /// An image of a benchmark.
 #[derive(Debug, Clone)]
 pub struct BenchmarkImage {
-    /// Its name, distinct within the benchmark: quality and embedding files use it.
+    /// Its name, unique within the benchmark and used in quality and embedding files.
     pub name: String,
     /// Where its bytes are.
     pub source: ImageSource,
-    /// The person, if the set states it: equal numbers are one person.
+    /// The person, if the set provides it: equal numbers mean the same person.
     pub identity: Option<u32>,
-    /// Eyes, nose tip and mouth corners (x, y) in pixels, image left to right, where
-    /// the set tells.
+    /// Eyes, nose tip and mouth corners (x, y) in pixels, from the image's left to right, if the
+    /// set provides them.
     pub landmarks: Option<[[f32; 2]; 5]>,
 }
 
 impl BenchmarkImage {
-    /// Whether its bytes are there to be read.
+    /// Whether its bytes can be read.
     pub(crate) fn is_there(&self) -> bool {
         match &self.source {
             ImageSource::File(path) => path.is_file(),
@@ -71,7 +69,7 @@ impl BenchmarkImage {
         }
     }
 
-    /// An image of which only name and place are known.
+    /// An image of which only name and source are known.
     pub(crate) fn new(name: impl Into<String>, source: ImageSource) -> Self {
         Self { name: name.into(), source, identity: None, landmarks: None }
     }
@@ -96,20 +94,20 @@ pub enum ImageSource {
 /// Images of one person that are compared as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// Its number in the set's own files.
+    /// Its number in the set's files.
     pub id: u32,
-    /// Its images by index, each with the number of its media: a still has one of
-    /// its own, frames of one video share one.
+    /// Its images by index, each with its media number: a still image has its own, frames of one
+    /// video share one.
     pub images: Vec<(u32, u32)>,
 }
 
 impl Benchmark {
-    /// How many things are compared: templates, else images.
+    /// How many units are compared: templates if there are any, else images.
     pub fn template_count(&self) -> usize {
         self.templates.as_ref().map_or(self.images.len(), Vec::len)
     }
 
-    /// The names of the images, for finding their qualities and embeddings.
+    /// The names of the images, for looking up their qualities and embeddings.
     pub fn names(&self) -> Vec<String> {
         self.images.iter().map(|image| image.name.clone()).collect()
     }
@@ -134,7 +132,7 @@ impl Benchmark {
         }
     }
 
-    /// The quality of what is compared: an image's own, a template's lowest.
+    /// The quality of each compared unit: an image's own, or the lowest of a template's images.
     ///
     /// # Errors
     ///
@@ -144,7 +142,7 @@ impl Benchmark {
         let Some(templates) = &self.templates else { return Ok(images.to_vec()) };
         let lowest = |template: &Template| {
             let of_images = template.images.iter().map(|&(image, _)| images[image as usize]);
-            // A NaN must not be passed over by a comparison that it always loses.
+            // A NaN must not be dropped by a comparison that it always loses.
             of_images.fold(f64::INFINITY, |a, b| {
                 if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
             })
@@ -161,13 +159,12 @@ impl Benchmark {
         pair_qualities(&self.template_qualities(images)?, &self.pairs)
     }
 
-    /// The embeddings of what is compared: an image's own; a template's is the sum
-    /// over its media of the mean over each media's images, of the embeddings as
-    /// they are given.
+    /// The embedding of each compared unit: an image's own, or for a template the sum over its
+    /// media of the mean over each media's images, from the embeddings as given.
     ///
     /// # Errors
     ///
-    /// If there is not one embedding per image, or a template's comes to zero.
+    /// If there is not one embedding per image, or a template's is zero.
     pub fn template_embeddings(&self, images: &Embeddings) -> Result<Embeddings, EvalError> {
         check_count(("embeddings", images.len()), ("images", self.images.len()))?;
         if self.templates.is_none() {
@@ -180,9 +177,9 @@ impl Benchmark {
         self.gather_embeddings(images.dim(), row)
     }
 
-    /// The same from embeddings of `dim` numbers that are read one by one, so that those
-    /// of all images need not be in memory: `read` copies the embedding of an image and
-    /// says whether it has one. What has none at all gets one of length 1.
+    /// As [`Self::template_embeddings`], from embeddings of `dim` numbers that are read one by one,
+    /// so that those of all images need not be in memory: `read` copies the embedding of an image
+    /// and says whether it has one. A unit without any gets an embedding of length 1.
     pub(crate) fn gather_embeddings<E: From<EvalError>>(
         &self,
         dim: usize,
@@ -224,7 +221,7 @@ impl Benchmark {
         Ok(Embeddings::new(dim, values)?)
     }
 
-    /// The comparisons' scores: cosines of what is compared.
+    /// The comparison scores: cosines between the compared units.
     ///
     /// # Errors
     ///
@@ -237,8 +234,8 @@ impl Benchmark {
         Comparisons::from_embeddings(&self.template_embeddings(images)?, &self.pairs)
     }
 
-    /// The two identities of each pair, numbered from 0, for intervals over persons;
-    /// `None` if the set does not state all of them.
+    /// The two identities of each pair, numbered from 0, for intervals over persons; `None` if the
+    /// set does not provide all of them.
     pub fn pair_identities(&self) -> Option<Vec<[u32; 2]>> {
         let identity = |template: u32| match &self.templates {
             Some(templates) => {
@@ -251,7 +248,7 @@ impl Benchmark {
     }
 }
 
-/// An embedding for what no comparison refers to.
+/// An embedding for units that no comparison refers to.
 fn unused_placeholder(row: &mut [f32]) {
     row.fill(0.0);
     row.iter_mut().take(1).for_each(|value| *value = 1.0);

@@ -6,13 +6,13 @@ use super::folder::find_images;
 use super::{Benchmark, BenchmarkImage, ImageSource};
 use crate::files::{FileError, Missing, PairList};
 
-/// A benchmark from a list of pairs (`a b 1|0` per line) and, if images are needed, the
-/// folder below which they lie under those names, with any ending. Ten folds, as
-/// equal as possible, in the order of the list.
+/// A benchmark from a list of pairs (`a b 1|0` per line) and, if images are needed, the folder
+/// below which they have these names, with any extension. Ten folds of nearly equal size, in the
+/// order of the list.
 ///
 /// # Errors
 ///
-/// If the list is wrong in any way of [`PairList::read`], or an image is missing.
+/// The errors of [`PairList::read`], or a missing image.
 pub fn pair_list(
     name: &str,
     list: &Path,

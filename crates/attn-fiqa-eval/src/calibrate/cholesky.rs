@@ -7,7 +7,7 @@ pub(super) struct Cholesky {
 }
 
 impl Cholesky {
-    /// Of a symmetric matrix `[size, size]`, of which the lower triangle is read.
+    /// The factor of a symmetric matrix `[size, size]`, of which only the lower triangle is read.
     ///
     /// `None` unless it is positive definite.
     pub(super) fn of(matrix: &[f64], size: usize) -> Option<Self> {

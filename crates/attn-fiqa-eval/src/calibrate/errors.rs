@@ -40,7 +40,7 @@ pub(super) struct ScoreEvaluator<'a> {
 }
 
 impl<'a> ScoreEvaluator<'a> {
-    /// For the samples of the faces for which `chosen` holds.
+    /// For the samples of the faces selected by `chosen`.
     pub(super) fn new(
         all: &'a [Sample],
         pairs: &[MatedPair],
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_area_is_that_of_the_steps() {
-        // Ten pairs of two samples; the three of the lowest scores are errors.
+        // Ten pairs of two samples; the three with the lowest scores are errors.
         let samples: Vec<Sample> = (0..20).map(|i| sample(i / 2, None, 1.0)).collect();
         let pair =
             |i: u32| MatedPair { a: 2 * i, b: 2 * i + 1, cosine: if i < 3 { 0.1 } else { 0.9 } };

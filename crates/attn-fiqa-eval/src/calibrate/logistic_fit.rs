@@ -1,4 +1,4 @@
-//! Logistic regression of an outcome on one number.
+//! Logistic regression of an outcome on one variable.
 
 use attn_fiqa::score::MatchProbability;
 
@@ -44,7 +44,7 @@ pub(super) fn fit_logistic(values: &[f64], outcomes: &[bool]) -> Option<MatchPro
             (hessian[2] * gradient[0] - hessian[1] * gradient[1]) / determinant,
             (hessian[0] * gradient[1] - hessian[1] * gradient[0]) / determinant,
         ];
-        // A full step may overshoot where nearly all outcomes are alike.
+        // A full Newton step may overshoot if nearly all outcomes are equal.
         let length = step[0].abs().max(step[1].abs());
         let shorten = if length > 4.0 { 4.0 / length } else { 1.0 };
         slope -= shorten * step[0];

@@ -15,7 +15,7 @@ use crate::degrade::{Degradation, Level, seed_for};
 /// square of it.
 const COMPARED: usize = 12;
 
-/// Faces whose samples are made and assessed together.
+/// Number of faces whose samples are made and assessed together.
 const FACES_AT_ONCE: usize = 16;
 
 /// A face recognition network.
@@ -34,19 +34,19 @@ impl Recogniser for attn_fiqa::recognise::Recogniser {
 /// A clean face.
 #[derive(Debug, Clone)]
 pub struct Face {
-    /// Its name: its degradations depend on the name and the seed alone.
+    /// Its name: its degradations depend only on the name and the seed.
     pub name: String,
     /// Aligned, of the network's size.
     pub crop: Crop,
 }
 
-/// The samples made of every face.
+/// The samples made from every face.
 #[derive(Debug, Clone)]
 pub struct Sampling {
     /// Kinds of degradation, all equally likely.
     pub kinds: Vec<Degradation>,
-    /// Degraded samples of a face, besides the clean face. Each has a kind and
-    /// a level of its own, the level being uniform in 0 … 1.
+    /// Number of degraded samples per face, in addition to the clean one. Each has its own kind and
+    /// level, the level uniform in 0 … 1.
     pub degraded: usize,
     /// Seed of the kinds, the levels and the degradations.
     pub seed: u64,
@@ -103,15 +103,15 @@ impl Assessor<'_> {
 /// Makes and assesses the samples of every face: the clean face and its degraded
 /// versions, compared with it and with each other by the recogniser.
 ///
-/// Without a `recogniser` the engine's own embedding is taken; it must have been
-/// built with it. `fmr` is the false match rate between clean faces at which the
-/// recogniser's threshold lies. `done` is called with every face, in order, and its
-/// failure if there is one: such a face has no samples. The samples' faces are numbered in order
-/// of `faces`, those without samples left out.
+/// Without a `recogniser`, the engine's own embedding is used, which it must have been built with.
+/// `fmr` is the false match rate between clean faces that defines the recogniser's threshold.
+/// `done` is called for every face, in order, with its failure if there is one: such a face has no
+/// samples. The samples' faces are numbered in the order of `faces`, skipping those without
+/// samples.
 ///
 /// # Errors
 ///
-/// When the model cannot give what is needed.
+/// If the model does not provide what is needed.
 pub fn measure(
     engine: &Engine,
     recogniser: Option<&dyn Recogniser>,
@@ -183,7 +183,7 @@ impl Sampling {
 
 type Made<'a> = (&'a (&'a Face, Degradation, Level), Result<Assessed, Failure>);
 
-/// The samples so far.
+/// Collects samples.
 struct SampleCollector {
     /// The mean of the clean faces' embeddings of length 1.
     mean: Vec<f64>,

@@ -38,21 +38,21 @@ pub use recognition::{RecognitionError, RecognitionTarget};
 pub use reliability::Reliability;
 pub use scale::{ScaleInput, fit_scale, quality_scale};
 
-/// One image of a face, clean or degraded.
+/// An image of a face, clean or degraded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The face, numbered from 0.
     pub face: usize,
     /// How it was degraded; `None` for the clean face.
     pub kind: Option<Degradation>,
-    /// How strongly, 0 … 1; 0 for the clean face.
+    /// Its level, 0 … 1; 0 for the clean face.
     pub level: f64,
     /// The published score `Q`.
     pub score: f32,
     /// The last block's mean query `q̄`, `[head, head_dim]`.
     pub mean_query: Vec<f32>,
-    /// How much of the face a recogniser still sees: the cosine to the clean face, both
-    /// minus the mean embedding of clean faces, 1 for the clean face.
+    /// How much of the face a recogniser still sees: the cosine to the clean face, both minus the
+    /// mean embedding of clean faces; 1 for the clean face.
     pub utility: f64,
     /// The cosine of the recogniser's embeddings of this sample and the clean face.
     pub cosine: f64,
@@ -61,7 +61,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether the recogniser matches the clean face, at a threshold of cosines.
+    /// Whether the recogniser matches it with the clean face, at a threshold on the cosine.
     pub fn matches(&self, threshold: f64) -> bool {
         self.cosine >= threshold
     }
@@ -81,7 +81,7 @@ pub struct MatedPair {
 /// Samples of faces and a recogniser's comparisons of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurements {
-    /// All samples, those of one face side by side, its clean one first.
+    /// All samples, grouped by face, the clean one first.
     pub samples: Vec<Sample>,
     /// Comparisons of samples of one face, none of them clean with clean.
     pub pairs: Vec<MatedPair>,
@@ -91,8 +91,8 @@ pub struct Measurements {
     pub non_mated: usize,
     /// The highest cosines of those, descending: one more than may match at `fmr`.
     pub highest_non_mated: Vec<f32>,
-    /// `Cov` of a mean query whose mean token has independent elements of the variance that
-    /// they have in the samples: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
+    /// The covariance of a mean query whose mean token has independent elements with the variances
+    /// observed in the samples: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
     pub penalty: Vec<f64>,
 }
 
@@ -105,7 +105,7 @@ pub struct KeyBias {
     pub scale_over_heads: f64,
 }
 
-/// A fitted key bias and how well it does.
+/// A fitted key bias and its evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
     /// The key bias.
@@ -121,7 +121,7 @@ pub struct Fit {
     pub faces_fitted: usize,
     /// Faces that neither the choice nor the fit saw.
     pub faces_held_out: usize,
-    /// On the faces held out: one row for each kind, the last for all samples.
+    /// On the held-out faces: one row per kind, the last one for all samples.
     pub agreement: Vec<Agreement>,
     /// By the recogniser's errors on the faces held out, where it has a threshold.
     pub held_out_errors: Option<HeldOutErrors>,
@@ -146,8 +146,8 @@ impl Fit {
         self.agreement.last().expect("a fit has a row for all samples: this is a bug")
     }
 
-    /// Whether the fitted score has fewer errors than the published one on faces held out
-    /// ([`ErrorMetrics::relative_to`]); where none could be counted, whether it follows utility
+    /// Whether the fitted score leaves fewer errors than the published one on the held-out faces
+    /// ([`ErrorMetrics::relative_to`]); if no errors could be counted, whether it follows utility
     /// better.
     pub fn helps(&self) -> bool {
         if let Some(HeldOutErrors { published, fitted, .. }) = &self.held_out_errors {

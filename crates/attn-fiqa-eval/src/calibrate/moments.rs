@@ -3,8 +3,8 @@
 use super::Sample;
 use super::cholesky::Cholesky;
 
-/// Sums of products of the columns `[q̄ (D), Q, y]`, `y` the target, each minus a centre that is the
-/// same for all moments, so that they can be added and subtracted.
+/// Sums of products of the columns `[q̄ (D), Q, y]`, `y` being the target, each minus a centre
+/// common to all moments, so that they can be added and subtracted.
 #[derive(Debug, Clone)]
 pub(super) struct Moments {
     count: f64,
@@ -90,9 +90,9 @@ impl Moments {
         (self.covariance(target, target) / self.covariance(score, score)).sqrt()
     }
 
-    /// Ridge regression with the weights' length measured on the mean token, in units of
-    /// its elements' deviations, by `penalty` ([`Measurements::penalty`]): so `ridge` means the
-    /// same for every network.
+    /// Ridge regression in which the norm of the weights is measured on the mean token, in units of
+    /// its elements' standard deviations, by `penalty` ([`Measurements::penalty`]), so that `ridge`
+    /// has the same meaning for every network.
     ///
     /// `None` if the system cannot be solved: too few samples for too little ridge.
     ///

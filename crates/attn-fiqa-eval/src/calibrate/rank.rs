@@ -1,18 +1,18 @@
-//! The map to 0–100 where the anchors of a scale do not rise: rank in a set.
+//! The map to 0–100 by rank, for scales whose anchors do not increase.
 
 use attn_fiqa::score::{Method, QualityMap};
 
 use super::{CalibrateError, Sample};
 
-/// The map under which quality is rank in a reference set: quality `q` is the score
-/// that `q` percent of the set stay below.
+/// The map by rank in a reference set: quality `q` is the score below which `q` percent of the set
+/// lie.
 ///
-/// Clean faces have half of the set's weight and degraded samples the other half, whatever
-/// their numbers: a score that separates them has 50 between them.
+/// Clean faces have half of the set's weight and degraded samples the other half, whatever their
+/// numbers: a score that separates them has quality 50 between them.
 ///
 /// # Errors
 ///
-/// [`CalibrateError::NothingToFit`] where all scores are the same.
+/// [`CalibrateError::NothingToFit`] if all scores are equal.
 pub fn quality_map(
     samples: &[Sample],
     method: Method,

@@ -1,10 +1,10 @@
 //! How likely a recogniser is to match each sample: the target of a fit.
 //!
-//! A sample *matches* where its cosine to the clean face reaches the threshold of a false
-//! match rate between clean faces. Matching says nothing about clean faces, which match
-//! themselves. But the norm of the embedding predicts how likely a degraded sample is to
-//! match, and it is defined for clean and turned faces too; so the target of all
-//! samples is the probability of a match at their norm (definitions §2, second form).
+//! A sample *matches* if its cosine to the clean face reaches the threshold for a false match rate
+//! between clean faces. Matching is undefined for clean faces, which match themselves. But the norm
+//! of the embedding predicts how likely a degraded sample is to match, and it is also defined for
+//! clean and rotated faces; so the target of all samples is the probability of a match at their
+//! norm (definitions §2, second form).
 
 use attn_fiqa::score::MatchProbability;
 use rayon::prelude::*;
@@ -13,30 +13,29 @@ use super::logistic_fit::fit_logistic;
 use super::{Measurements, Sample};
 use crate::statistics::spearman;
 
-/// False matches that a threshold needs: with fewer it is unreliable.
+/// Number of false matches that a threshold needs: with fewer it is unreliable.
 const FALSE_MATCHES: f64 = 3.0;
 
-/// The least rank correlation of norm and cosine over degraded samples at which the norm is
-/// used.
+/// Minimum rank correlation of norm and cosine over degraded samples for the norm to be used.
 const LEAST_AGREEMENT: f64 = 0.6;
 
-/// Most faces that are compared with each other; 4,000 give eight million comparisons.
+/// Maximum number of faces compared with each other; 4,000 give eight million comparisons.
 const MOST_FACES: usize = 4000;
 
 /// How likely samples are to match, estimated from the norm of their embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecognitionTarget {
-    /// Cosines from this on are matches.
+    /// Cosines of at least this are matches.
     pub threshold: f64,
-    /// Samples other than the clean ones that match their clean face, of how many.
+    /// How many degraded samples match their clean face, and how many there are.
     pub matches: [usize; 2],
-    /// The probability of a match at a norm.
+    /// The probability of a match as a function of the norm.
     pub by_norm: MatchProbability,
     /// Rank correlation of norm and cosine over the samples that are not clean.
     pub agreement: f64,
 }
 
-/// Why the norm of a recogniser's embeddings is no target.
+/// Why the norm of a recogniser's embeddings cannot serve as target.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecognitionError {
@@ -48,7 +47,7 @@ pub enum RecognitionError {
     TooFewComparisons {
         /// Non-mated comparisons between clean faces.
         comparisons: usize,
-        /// Those that the FMR needs.
+        /// The number that the FMR requires.
         needed: usize,
         /// The false match rate.
         fmr: f64,
@@ -56,12 +55,12 @@ pub enum RecognitionError {
     /// Every degraded sample matches, or none.
     #[error("{matches} of {samples} degraded images match their clean face")]
     SingleOutcome {
-        /// Samples that match.
+        /// Number of samples that match.
         matches: usize,
-        /// Samples that are not clean.
+        /// Number of degraded samples.
         samples: usize,
     },
-    /// The norm does not fall with the cosine.
+    /// The norm does not decrease with the cosine.
     #[error(
         "the norm of the recogniser's embeddings predicts its matches too poorly: rank \
          correlation {agreement:.2} with the cosine over degraded samples, at least \
@@ -70,7 +69,7 @@ pub enum RecognitionError {
     UninformativeNorm {
         /// Rank correlation of norm and cosine; 0 where the norm does not vary.
         agreement: f64,
-        /// The least that is accepted.
+        /// Minimum accepted value.
         needed: f64,
     },
 }
@@ -114,7 +113,7 @@ impl Measurements {
     ///
     /// # Errors
     ///
-    /// When there are too few of these comparisons.
+    /// If there are too few of these comparisons.
     pub fn threshold(&self) -> Result<f64, RecognitionError> {
         let (comparisons, fmr) = (self.non_mated, self.fmr);
         let needed = (FALSE_MATCHES / fmr).ceil() as usize;
@@ -129,9 +128,8 @@ impl Measurements {
     }
 }
 
-/// The number of comparisons between embeddings of different faces, `[face, dim]` of
-/// length 1, and the highest of their cosines in descending order: those that may match at
-/// `fmr`, and the next.
+/// The number of comparisons between embeddings of different faces, `[face, dim]` of unit length,
+/// and their highest cosines in descending order: those that may match at `fmr`, and the next one.
 pub(super) fn between_faces(embeddings: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
     let embeddings = &embeddings[..embeddings.len().min(MOST_FACES)];
     let comparisons = embeddings.len() * embeddings.len().saturating_sub(1) / 2;

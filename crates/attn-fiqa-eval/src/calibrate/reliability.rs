@@ -1,18 +1,18 @@
-//! Whether predicted probabilities of a match hold (reliability diagram).
+//! Whether predicted match probabilities agree with observed ones (reliability diagram).
 
 use attn_fiqa::score::MatchProbability;
 
 use super::logistic_fit::fit_logistic;
 use super::{Measurements, RecognitionTarget, Sample};
 
-/// Degraded samples whose probabilities lie in one interval.
+/// Degraded samples whose predicted probabilities lie in one interval.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Reliability {
     /// Samples.
     pub samples: usize,
-    /// The mean of their probabilities, 0 … 1.
+    /// Mean predicted probability, 0 … 1.
     pub expected: f64,
-    /// The fraction of them that matches the clean face, 0 … 1.
+    /// Fraction that matches the clean face, 0 … 1.
     pub matched: f64,
 }
 
@@ -20,8 +20,8 @@ pub struct Reliability {
 const INTERVALS: usize = 10;
 
 impl RecognitionTarget {
-    /// Fits the probability of a match with the clean face at a score to the degraded samples
-    /// of the faces for which `chosen` holds; `None` where they do not differ.
+    /// Fits the probability of a match with the clean face as a function of the score, to the
+    /// degraded samples of the faces selected by `chosen`; `None` if these do not vary.
     pub fn match_model(
         &self,
         measured: &Measurements,
@@ -32,8 +32,8 @@ impl RecognitionTarget {
         fit_logistic(&scores, &outcomes)
     }
 
-    /// Predicted and observed probabilities of the samples of the faces for which `chosen`
-    /// holds, by ascending probability; intervals without a sample are left out.
+    /// Predicted and observed probabilities of the samples of the faces selected by `chosen`, by
+    /// ascending probability; intervals without a sample are left out.
     pub fn reliability(
         &self,
         measured: &Measurements,

@@ -22,11 +22,11 @@ pub struct ScaleInput<'a> {
     pub fmr: f64,
 }
 
-/// Fits a scale of 0–100 to any score: quality means how often the recogniser matches an
-/// image, and how good ordinary clean faces are.
+/// Fits a scale of 0–100 to any score: qualities mean how often the recogniser matches an image,
+/// and how good ordinary clean faces are.
 ///
-/// `None` where the score has too little to do with matches, or clean faces match too rarely
-/// for the anchors to rise; [`quality_map`](super::quality_map) gives ranks instead.
+/// `None` if the score is too weakly related to matches, or clean faces match too rarely, for the
+/// anchors to increase; [`quality_map`](super::quality_map) gives ranks instead.
 ///
 /// # Errors
 ///
@@ -62,10 +62,10 @@ pub fn fit_scale(input: &ScaleInput<'_>) -> Result<Option<QualityScale>, EvalErr
     Ok(model.and_then(|model| scale_of(clean.to_vec(), model, recogniser, fmr)))
 }
 
-/// The scale of a score: matches by `match_probability`, clean faces by the samples.
+/// The scale of a score: matches from `match_probability`, clean faces from the samples.
 ///
-/// `None` where the anchors do not rise: the score says too little about matches, or
-/// ordinary clean faces do not match most of the time.
+/// `None` if the anchors do not increase: the score is too weakly related to matches, or ordinary
+/// clean faces do not match most of the time.
 pub fn quality_scale(
     samples: &[Sample],
     score: impl Fn(&Sample) -> f64,

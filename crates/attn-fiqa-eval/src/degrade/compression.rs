@@ -5,7 +5,7 @@ use attn_fiqa::decode::{DecodeLimits, decode};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-/// Encoded at `quality` 1 … 100, as libjpeg counts, and decoded again.
+/// Encodes at `quality` 1 … 100, as defined by libjpeg, and decodes again.
 pub(super) fn jpeg(crop: &Crop, quality: u8) -> Crop {
     let side = crop.side();
     let mut bytes = Vec::new();
@@ -14,6 +14,6 @@ pub(super) fn jpeg(crop: &Crop, quality: u8) -> Crop {
         .write_image(crop.rgb(), pixels, pixels, ExtendedColorType::Rgb8)
         .expect("a crop can be written as JPEG: this is a bug");
     let decoded = decode(&bytes, &DecodeLimits::default());
-    let picture = decoded.expect("a JPEG of ours can be read: this is a bug").image;
-    Crop::from_rgb(side, picture.into_rgb()).expect("JPEG keeps the size: this is a bug")
+    let image = decoded.expect("a JPEG of ours can be read: this is a bug").image;
+    Crop::from_rgb(side, image.into_rgb()).expect("JPEG keeps the size: this is a bug")
 }

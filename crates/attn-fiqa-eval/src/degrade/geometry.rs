@@ -1,12 +1,12 @@
-//! A face in the wrong place, turned, or covered.
+//! A face shifted, rotated, or occluded.
 
 use attn_fiqa::crop::Crop;
 
 use super::raster::{CHANNELS, warp};
 use attn_fiqa::random::Random;
 
-/// Turned by `degrees` about the middle of the crop, clockwise or the other way as
-/// the seed chooses; black where nothing was.
+/// Rotates by `degrees` about the centre of the crop, clockwise or anticlockwise depending on the
+/// seed; black outside the original.
 pub(super) fn rotate(crop: &Crop, degrees: f64, seed: u64) -> Crop {
     let clockwise = Random::new(seed, "rotation").uniform() < 0.5;
     let angle = degrees.to_radians() * if clockwise { 1.0 } else { -1.0 };
@@ -14,13 +14,13 @@ pub(super) fn rotate(crop: &Crop, degrees: f64, seed: u64) -> Crop {
     let middle = (crop.side() - 1) as f64 / 2.0;
     warp(crop, |column, row| {
         let (x, y) = (column - middle, row - middle);
-        // Where the pixel was before the turn: the inverse rotation.
+        // The inverse rotation gives the position before the rotation.
         (middle + cosine * x + sine * y, middle - sine * x + cosine * y)
     })
 }
 
-/// Moved by `fraction` of its side in a direction that the seed chooses; black where
-/// nothing was.
+/// Shifts by `fraction` of the side in a direction that depends on the seed; black outside the
+/// original.
 pub(super) fn shift(crop: &Crop, fraction: f64, seed: u64) -> Crop {
     let angle = 2.0 * std::f64::consts::PI * Random::new(seed, "shift").uniform();
     let distance = fraction * crop.side() as f64;
@@ -28,8 +28,8 @@ pub(super) fn shift(crop: &Crop, fraction: f64, seed: u64) -> Crop {
     warp(crop, |column, row| (column - dx, row - dy))
 }
 
-/// Covered with one colour over `fraction` of its side, from the edge that the seed
-/// chooses; the colour is the seed's too, so that no one colour means cover.
+/// Covers `fraction` of the side with one colour, from an edge that depends on the seed; so does
+/// the colour, so that no particular colour indicates occlusion.
 pub(super) fn occlude(crop: &Crop, fraction: f64, seed: u64) -> Crop {
     let side = crop.side();
     let covered = (fraction * side as f64).round() as usize;

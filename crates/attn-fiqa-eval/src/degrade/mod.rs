@@ -1,10 +1,9 @@
 //! Degradations of aligned face crops, each with a continuous level.
 //!
-//! Every degradation is a function of a crop, a [`Level`] and a seed, and of
-//! nothing else: the same three give the same pixels on every machine (the
-//! transcendental functions are `libm`'s, the random numbers [`attn_fiqa::random`]'s). Level 0 is
-//! the crop itself, to the bit, and strength grows with the level. Strengths in
-//! pixels are for a crop of 112×112 and grow with its side.
+//! Every degradation is a function of a crop, a [`Level`] and a seed only: the same three give the
+//! same pixels on every machine (the transcendental functions are `libm`'s, the random numbers
+//! [`attn_fiqa::random`]'s). Level 0 is the crop itself, to the bit, and strength grows with the
+//! level. Strengths in pixels are for a crop of 112×112 and scale with its side.
 
 mod compression;
 mod cover;
@@ -24,7 +23,7 @@ use attn_fiqa::random::Random;
 pub use attn_fiqa::random::mix as seed_for;
 pub use cover::cover_region;
 
-/// The side, in pixels, for which strengths in pixels are given.
+/// The crop side, in pixels, to which strengths in pixels refer.
 const NOMINAL_SIDE: f64 = 112.0;
 
 /// The severity of a degradation, from 0 (the crop itself) to 1 (unusable).
@@ -37,19 +36,18 @@ impl Level {
     /// The strongest.
     pub const FULL: Self = Self(1.0);
 
-    /// `None` unless `level` lies in 0 … 1.
+    /// `None` unless `level` is in 0 … 1.
     pub fn new(level: f64) -> Option<Self> {
         (0.0..=1.0).contains(&level).then_some(Self(level))
     }
 
-    /// `count` levels in equal steps from [`Level::NONE`] to [`Level::FULL`]; at
-    /// least these two.
+    /// `count` equally spaced levels from [`Level::NONE`] to [`Level::FULL`]; at least these two.
     pub fn grid(count: usize) -> Vec<Self> {
         let last = count.max(2) - 1;
         (0..=last).map(|step| Self(step as f64 / last as f64)).collect()
     }
 
-    /// The number in 0 … 1.
+    /// The level as a number in 0 … 1.
     pub fn get(self) -> f64 {
         self.0
     }
@@ -61,35 +59,35 @@ impl Level {
 pub enum Degradation {
     /// Out of focus: a Gaussian, sigma 0 … 8 pixels (`8·level`).
     Blur,
-    /// Low resolution: averaged to 112 … 8 pixels per side and enlarged again
-    /// (`112·(8/112)^level`, rounded).
+    /// Low resolution: averaged to 112 … 8 pixels per side and enlarged again (`112·(8/112)^level`,
+    /// rounded).
     Downsample,
-    /// JPEG of quality 95 … 2 (`2 + 93·(1 − level)²`, rounded; 1 gives the same
-    /// picture as 2); level 0 is not encoded at all.
+    /// JPEG of quality 95 … 2 (`2 + 93·(1 − level)²`, rounded; quality 1 gives the same image as
+    /// 2); level 0 is not encoded at all.
     Jpeg,
     /// Gaussian noise of 0 … 160 grey levels (`160·level²`) on each channel.
     Noise,
-    /// 100 … 1.5 % of the light (`0.015^level`) on a sensor whose read noise,
-    /// 1.5 grey levels, stays.
+    /// 100 … 1.5 % of the light (`0.015^level`) on a sensor with constant read noise of 1.5 grey
+    /// levels.
     Darkness,
     /// 1 … 16 times the grey levels (`16^level`), clipped at white.
     Overexposure,
     /// 100 … 1 % of the differences from the mean grey (`0.01^level`).
     Contrast,
-    /// Covered with one colour from one edge, 0 … 85 % of the side
-    /// (`0.85·level`); the seed chooses edge and colour.
+    /// Occluded with one colour from one edge, 0 … 85 % of the side (`0.85·level`); edge and colour
+    /// depend on the seed.
     Occlusion,
-    /// Moved during the exposure: the mean along a line of 0 … 40 pixels
-    /// (`40·level²`); the seed chooses the direction.
+    /// Motion blur: the mean along a line of 0 … 40 pixels (`40·level²`); its direction depends on
+    /// the seed.
     Motion,
-    /// Turned in the picture plane by 0 … 90° (`90·level`); the seed chooses the
-    /// sense. Black where nothing was.
+    /// Rotated in the image plane by 0 … 90° (`90·level`); the direction depends on the seed. Black
+    /// outside the original.
     Rotation,
-    /// Off the middle by 0 … 50 % of the side (`0.5·level`); the seed chooses the
-    /// direction. Black where nothing was.
+    /// Shifted by 0 … 50 % of the side (`0.5·level`); the direction depends on the seed. Black
+    /// outside the original.
     Shift,
-    /// The head turned about its vertical axis by 0 … 75° (`75·level`) and aligned anew;
-    /// the seed chooses the side. Black where nothing was.
+    /// The head rotated about its vertical axis by 0 … 75° (`75·level`) and aligned anew; the side
+    /// depends on the seed. Black outside the original.
     Yaw,
 }
 
@@ -146,7 +144,7 @@ impl Degradation {
         }
     }
 
-    /// What [`Degradation::parameter`] counts.
+    /// The unit of [`Degradation::parameter`].
     pub fn unit(self) -> &'static str {
         match self {
             Self::Blur => "sigma, pixels",
@@ -163,8 +161,8 @@ impl Degradation {
         }
     }
 
-    /// The physical strength at a level, in the unit [`Degradation::unit`]; pixels
-    /// are those of a 112×112 crop.
+    /// The physical strength at a level, in the unit given by [`Degradation::unit`]; pixels refer
+    /// to a 112×112 crop.
     pub fn parameter(self, level: Level) -> f64 {
         let level = level.get();
         match self {
@@ -201,7 +199,7 @@ impl Degradation {
         }
     }
 
-    /// The degraded crop. The same crop, level and seed give the same pixels.
+    /// Degrades the crop. The same crop, level and seed give the same pixels.
     pub fn apply(self, crop: &Crop, level: Level, seed: u64) -> Crop {
         if level == Level::NONE {
             return crop.clone();
@@ -256,7 +254,7 @@ impl fmt::Display for Degradation {
     }
 }
 
-/// A degradation's name that is not known.
+/// An unknown degradation name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown degradation '{name}'; expected one of {}", Degradation::ALL.map(Degradation::name).join(", "))]
 pub struct UnknownDegradation {

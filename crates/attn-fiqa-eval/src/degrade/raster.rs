@@ -1,18 +1,17 @@
-//! What the degradations share: pixels as numbers, and reading between them.
+//! Shared by the degradations: pixels as numbers, and interpolation.
 
 use attn_fiqa::crop::Crop;
 
 pub(super) const CHANNELS: usize = 3;
 
-/// A crop of the levels, each rounded to the nearest of 0 … 255.
+/// A crop from levels, each rounded to the nearest of 0 … 255.
 pub(super) fn crop_of(side: usize, levels: impl Iterator<Item = f32>) -> Crop {
     let rgb = levels.map(|level| level.round().clamp(0.0, 255.0) as u8).collect();
     Crop::from_rgb(side, rgb).expect("as many levels as the crop had: this is a bug")
 }
 
-/// The crop whose pixel `(column, row)` is read at `place(column, row)` of `crop`,
-/// bilinearly; whole numbers are the middles of pixels. Outside is black, as
-/// alignment leaves it.
+/// The crop whose pixel `(column, row)` is sampled bilinearly at `place(column, row)` of `crop`;
+/// integers are pixel centres. Black outside, as in alignment.
 pub(super) fn warp(crop: &Crop, place: impl Fn(f64, f64) -> (f64, f64)) -> Crop {
     let side = crop.side();
     let places = (0..side).flat_map(|row| (0..side).map(move |column| (column, row)));
@@ -25,7 +24,7 @@ pub(super) fn warp(crop: &Crop, place: impl Fn(f64, f64) -> (f64, f64)) -> Crop 
     )
 }
 
-/// The three levels at `(x, y)`.
+/// The three channels at `(x, y)`.
 fn bilinear(crop: &Crop, x: f64, y: f64) -> [f32; CHANNELS] {
     let (left, top) = (x.floor(), y.floor());
     let (right_share, lower_share) = ((x - left) as f32, (y - top) as f32);

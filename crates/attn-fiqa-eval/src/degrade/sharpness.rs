@@ -1,4 +1,4 @@
-//! Loss of detail: out of focus, moved during the exposure, few pixels.
+//! Loss of detail: defocus, motion blur, low resolution.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use attn_fiqa::resize::resize_bilinear;
 use super::raster::{CHANNELS, crop_of};
 use attn_fiqa::random::Random;
 
-/// Beyond four deviations a Gaussian holds less than a grey level.
+/// Beyond four standard deviations a Gaussian contributes less than a grey level.
 const REACH: f64 = 4.0;
 
-/// A Gaussian of `sigma` pixels, cut off at four sigma, with the edge repeated.
+/// A Gaussian blur of `sigma` pixels, truncated at four sigma, with replicated borders.
 pub(super) fn blur(crop: &Crop, sigma: f64) -> Crop {
     let kernel = gaussian(sigma);
     let reach = kernel.len() / 2;
@@ -46,7 +46,7 @@ fn add(sum: &mut [f32], values: &[f32], weight: f32) {
     sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum += weight * value);
 }
 
-/// An odd number of weights of sum 1.
+/// An odd number of weights with sum 1.
 fn gaussian(sigma: f64) -> Vec<f32> {
     let reach = libm::ceil(REACH * sigma);
     let weights: Vec<f64> = (0..=2 * reach as usize)
@@ -56,8 +56,8 @@ fn gaussian(sigma: f64) -> Vec<f32> {
     weights.into_iter().map(|weight| (weight / sum) as f32).collect()
 }
 
-/// The mean along a straight line of `length` pixels in a direction that the seed
-/// chooses, with the edge repeated.
+/// The mean along a straight line of `length` pixels in a direction that depends on the seed, with
+/// replicated borders.
 pub(super) fn motion(crop: &Crop, length: f64, seed: u64) -> Crop {
     let angle = std::f64::consts::PI * Random::new(seed, "motion").uniform();
     let taps = line(length, libm::cos(angle), libm::sin(angle));
@@ -83,10 +83,10 @@ pub(super) fn motion(crop: &Crop, length: f64, seed: u64) -> Crop {
     crop_of(side, sums.into_iter())
 }
 
-/// The weights of whole pixels `(down, right)` that make the mean along a line
-/// about the middle, read bilinearly; their sum is 1.
+/// The weights of whole pixels `(down, right)` that give the mean along a centred line, sampled
+/// bilinearly; their sum is 1.
 fn line(length: f64, dx: f64, dy: f64) -> BTreeMap<(isize, isize), f32> {
-    // Two samples a pixel leave no gap between them.
+    // Two samples per pixel leave no gap.
     let steps = libm::ceil(length) as usize * 2;
     let mut taps = BTreeMap::new();
     for step in 0..=steps {
@@ -105,8 +105,7 @@ fn line(length: f64, dx: f64, dy: f64) -> BTreeMap<(isize, isize), f32> {
     taps
 }
 
-/// Reduced to `small` pixels per side, each the mean of the area that it covers, and
-/// enlarged again bilinearly.
+/// Reduces to `small` pixels per side by area averaging, and enlarges again bilinearly.
 pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
     let side = crop.side();
     let areas = areas(side, small);
@@ -131,12 +130,11 @@ pub(super) fn downsample(crop: &Crop, small: usize) -> Crop {
     let rgb = means.into_iter().map(|level| level.round() as u8).collect();
     let small = Image::from_rgb(small, small, rgb);
     let enlarged = small.and_then(|small| resize_bilinear(&small, side, side));
-    let enlarged = enlarged.expect("a reduced picture has pixels: this is a bug");
+    let enlarged = enlarged.expect("a reduced image has pixels: this is a bug");
     Crop::from_rgb(side, enlarged.into_rgb()).expect("enlarged to its own size: this is a bug")
 }
 
-/// For each of `small` equal parts of `side` pixels, the pixels in it and their
-/// fractions of it.
+/// For each of `small` equal parts of `side` pixels, its pixels and their fractions of it.
 fn areas(side: usize, small: usize) -> Vec<Vec<(usize, f32)>> {
     let length = side as f64 / small as f64;
     (0..small)

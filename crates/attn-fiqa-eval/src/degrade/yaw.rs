@@ -1,7 +1,7 @@
-//! A head turned about its vertical axis.
+//! A head rotated about its vertical axis.
 //!
-//! The aligned crop is taken for a picture of an ellipsoid with a nose in front of a
-//! plane, turned, seen anew from far away, and aligned anew by the turned landmarks.
+//! The aligned crop is interpreted as an image of an ellipsoid with a nose in front of a plane,
+//! which is rotated, projected from far away, and aligned anew by the rotated landmarks.
 
 use attn_fiqa::align::{Landmarks, TEMPLATE_112, similarity_to_template};
 use attn_fiqa::crop::Crop;
@@ -10,21 +10,21 @@ use super::NOMINAL_SIDE;
 use super::raster::warp;
 use attn_fiqa::random::Random;
 
-/// Middle of the head, in pixels of a crop of 112×112, as all that follows.
+/// Centre of the head, in pixels of a 112×112 crop, like all following lengths.
 const CENTRE: [f64; 2] = [56.0, 66.0];
 
 /// Half axes of the head: across, down, towards the camera.
 const HALF_AXES: [f64; 3] = [50.0, 66.0, 52.0];
 
-/// Tip of the nose, its height above the ellipsoid, and its variances across and down.
+/// Tip of the nose, its height above the ellipsoid, and its horizontal and vertical variances.
 const NOSE: [f64; 2] = [56.0, 69.0];
 const NOSE_HEIGHT: f64 = 14.0;
 const NOSE_VARIANCES: [f64; 2] = [30.0, 60.0];
 
-/// Columns of the crop between which the surface is taken for straight.
+/// Spacing, in columns of the crop, at which the surface is approximated by straight lines.
 const STEP: f64 = 0.5;
 
-/// Turned by `degrees` to the side that the seed chooses; black where nothing was.
+/// Rotates by `degrees` to a side that depends on the seed; black outside the original.
 pub(super) fn turn(crop: &Crop, degrees: f64, seed: u64) -> Crop {
     let to_right = Random::new(seed, "yaw").uniform() < 0.5;
     let angle = degrees.to_radians() * if to_right { 1.0 } else { -1.0 };
@@ -34,7 +34,7 @@ pub(super) fn turn(crop: &Crop, degrees: f64, seed: u64) -> Crop {
         .expect("a turned template is a face: this is a bug");
     let back = to_crop.inverse().expect("a template has a size: this is a bug");
     let surface = Surface::new();
-    // Pixel middles are whole numbers in crops of every side.
+    // Pixel centres are integers in crops of every side.
     let unit = crop.side() as f64 / NOMINAL_SIDE;
     let to_nominal = |place: f64| (place + 0.5) / unit - 0.5;
     let from_nominal = |place: f64| (place + 0.5) * unit - 0.5;
@@ -53,7 +53,7 @@ struct Turn {
 }
 
 impl Turn {
-    /// Column and height of a point after the turn.
+    /// Column and height of a point after the rotation.
     fn place(&self, x: f64, height: f64) -> (f64, f64) {
         let across = x - CENTRE[0];
         let column = CENTRE[0] + across * self.cosine + height * self.sine;
@@ -84,9 +84,9 @@ fn ellipsoid(across: f64, down: f64) -> f64 {
     HALF_AXES[2] * (1.0 - across - down).max(0.0).sqrt()
 }
 
-/// What of the surface does not change from row to row.
+/// The parts of the surface that do not change from row to row.
 struct Surface {
-    /// For each column: itself, its part of the ellipsoid, its part of the nose.
+    /// For each column: its position, its part of the ellipsoid, its part of the nose.
     columns: Vec<[f64; 3]>,
 }
 
@@ -102,8 +102,8 @@ impl Surface {
         Self { columns: (0..=count).map(column).collect() }
     }
 
-    /// The column of the point that is seen at `(x, y)` after the turn: of all that lie
-    /// there the nearest to the camera.
+    /// The column of the point that is visible at `(x, y)` after the rotation: the nearest to the
+    /// camera.
     fn seen(&self, x: f64, y: f64, turn: &Turn) -> Option<f64> {
         let from_nose = y - NOSE[1];
         let nose = libm::exp(-from_nose * from_nose / (2.0 * NOSE_VARIANCES[1]));
@@ -139,7 +139,7 @@ mod tests {
         for degrees in [-75.0_f64, -40.0, -10.0, 5.0, 30.0, 60.0] {
             let angle = degrees.to_radians();
             let turn = Turn { sine: libm::sin(angle), cosine: libm::cos(angle) };
-            // Tip of the nose, and the cheek on the side that turns towards the camera.
+            // Nose tip, and the cheek on the side that turns towards the camera.
             let cheek = if degrees > 0.0 { 40.0 } else { 72.0 };
             for (x, y) in [(56.0, 69.0), (cheek, 80.0)] {
                 let (place, _) = turn.place(x, height(x, y));

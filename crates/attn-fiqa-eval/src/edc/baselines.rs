@@ -1,4 +1,4 @@
-//! The two ends between which a quality's curve lies.
+//! The two baselines between which a useful quality's curve lies.
 
 use rayon::prelude::*;
 
@@ -11,9 +11,9 @@ use crate::decision::decide;
 use crate::error::EvalError;
 
 impl Evaluator<'_> {
-    /// Discarding at random: what a quality without any information gives. The
-    /// curves of `orders` seeded random orders for each target; their mean is the
-    /// line, their spread is its random variation.
+    /// Discarding in random order: the result of a quality without information. Returns the curves
+    /// of `orders` seeded random orders for each target; their mean is the baseline, their spread
+    /// its random variation.
     ///
     /// # Errors
     ///
@@ -51,9 +51,8 @@ impl Evaluator<'_> {
         Ok(by_target)
     }
 
-    /// Discarding by each comparison's own error, which no quality can know: first
-    /// what lies furthest on the wrong side of the threshold at zero discard, mated
-    /// and non-mated alike.
+    /// Discarding by each comparison's own error, which no quality can know: first the comparisons
+    /// furthest on the wrong side of the threshold at zero discard, mated and non-mated alike.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Confidence intervals: the same curve on bootstrap samples from the set.
+//! Confidence intervals from bootstrap samples.
 
 use super::resampled::{ResampledSet, Weights};
 use super::workers::parallel_map;
@@ -10,24 +10,24 @@ use crate::statistics::quantile;
 /// What is drawn with replacement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Resample<'a> {
-    /// Comparisons, mated and non-mated apart, as many of each as there are. Too
-    /// narrow where comparisons share images or persons.
+    /// Comparisons, mated and non-mated separately, as many of each as there are. Intervals are too
+    /// narrow if comparisons share images or persons.
     Pairs,
-    /// Persons: the identities of the two images of each comparison, numbered from
-    /// 0. A mated comparison stands as often as its person was drawn, a non-mated
-    /// one as often as the product of its two (Bolle and others, 2004).
+    /// Persons: the identities of the two images of each comparison, numbered from 0. A mated
+    /// comparison occurs as often as its person was drawn, a non-mated one as often as the product
+    /// of its two persons' counts (Bolle et al. 2004).
     Identities(&'a [[u32; 2]]),
 }
 
-/// How intervals are found.
+/// How confidence intervals are computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap<'a> {
     /// What is drawn.
     pub resample: Resample<'a>,
-    /// How often a set is drawn.
+    /// Number of replicates.
     pub replicates: usize,
-    /// The same seed draws the same sets, for every quality, so that replicates of
-    /// two qualities can be subtracted one by one.
+    /// The same seed draws the same sets for every quality, so that replicates of two qualities can
+    /// be subtracted pairwise.
     pub seed: u64,
     /// Confidence level, such as 0.95.
     pub confidence_level: f64,
@@ -62,14 +62,14 @@ pub struct Interval {
 pub struct CurveIntervals {
     /// Discard fractions: the papers' grid, whatever the protocol.
     pub discard: Vec<f64>,
-    /// Of the FNMR there.
+    /// Interval of the FNMR at these fractions.
     pub fnmr: Vec<Option<Interval>>,
-    /// Of the pAUC up to the limit.
+    /// Interval of the pAUC up to the limit.
     pub pauc: Option<Interval>,
-    /// Of the area under the whole curve.
+    /// Interval of the area under the whole curve.
     pub auc: Option<Interval>,
-    /// The pAUC of each replicate, in their order; absent where a drawn set had
-    /// nothing left to measure.
+    /// The pAUC of each replicate, in order; absent if a drawn set has no comparisons left to
+    /// measure.
     pub replicates: Vec<Option<f64>>,
 }
 
@@ -81,8 +81,8 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Self::curves`], and if there is no replicate, the confidence level is not between 0 and 1, or
-    /// there is not one pair of identities a comparison.
+    /// As [`Self::curves`], or if there is no replicate, the confidence level is not between 0 and
+    /// 1, or there is not one pair of identities per comparison.
     pub fn bootstrap(
         &self,
         ranking: &Ranking,
@@ -94,8 +94,8 @@ impl Evaluator<'_> {
         of_one.ok_or(EvalError::Empty { what: "ranking" })
     }
 
-    /// The same for several rankings, which share the bootstrap samples: one entry a
-    /// ranking. Each ranking takes four bytes per comparison while this runs.
+    /// The same for several rankings that share the bootstrap samples: one entry per ranking. Each
+    /// ranking takes four bytes per comparison meanwhile.
     ///
     /// # Errors
     ///
@@ -146,14 +146,14 @@ impl Evaluator<'_> {
     }
 }
 
-/// The interval of a difference of two areas, `of` − `from`, from their replicates
-/// ([`CurveIntervals::replicates`]) of the same seed: both areas of a replicate are of one
-/// drawn set, so that what they have in common cancels, and the interval is as narrow as
-/// the methods are alike. `None` where no set gave both areas.
+/// The interval of the difference of two areas, `of` − `from`, from their replicates
+/// ([`CurveIntervals::replicates`]) with the same seed: both areas of a replicate come from the
+/// same drawn set, so that common variation cancels, and the more similar the methods, the narrower
+/// the interval. `None` if no set gave both areas.
 ///
 /// # Panics
 ///
-/// If there are not as many replicates of one as of the other.
+/// If the numbers of replicates differ.
 pub fn paired_interval(of: &[Option<f64>], from: &[Option<f64>], level: f64) -> Option<Interval> {
     assert_eq!(of.len(), from.len(), "replicates of different draws have no difference");
     let difference = |(of, from): (&Option<f64>, &Option<f64>)| Some((*of)? - (*from)?);

@@ -1,34 +1,33 @@
-//! A curve, the area under it, and what a reader must know.
+//! A curve, the area under it, and its warnings.
 
 use super::{Protocol, Target};
 
-/// How a curve runs between two of its points.
+/// How a curve is interpolated between its points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// In a straight line.
+    /// Linearly.
     Linear,
-    /// Level until the next point.
+    /// Constant until the next point.
     Step,
 }
 
 /// The error rates at one discard fraction.
 ///
-/// A rate is absent where no comparison is left to measure it on.
+/// A rate is absent if no comparison is left to measure it.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct CurvePoint {
     /// Fraction of comparisons discarded: of all under [`Protocol::Crfiqa`], of the
     /// mated ones otherwise.
     pub discard: f64,
-    /// The threshold in force: a distance, except under [`Protocol::Iso`] a
-    /// similarity.
+    /// The threshold: a distance, except under [`Protocol::Iso`] a similarity.
     pub threshold: Option<f64>,
-    /// The false match rate realised by that threshold on the non-mated
-    /// comparisons in force: those left under [`Protocol::Crfiqa`], all otherwise.
+    /// The false match rate realised by that threshold on the non-mated comparisons: the remaining
+    /// ones under [`Protocol::Crfiqa`], all otherwise.
     pub fmr: Option<f64>,
-    /// The false non-match rate of the mated comparisons left.
+    /// The false non-match rate of the remaining mated comparisons.
     pub fnmr: Option<f64>,
-    /// Mated comparisons left.
+    /// Number of remaining mated comparisons.
     pub mated: u64,
     /// Non-mated comparisons on which the FMR was measured.
     pub non_mated: u64,
@@ -39,8 +38,8 @@ pub struct CurvePoint {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// The target FMR is less than one false match among the non-mated comparisons,
-    /// so that the threshold is unreliable.
+    /// The target FMR corresponds to less than one false match among the non-mated comparisons, so
+    /// that the threshold is unreliable.
     FmrUnresolved {
         /// The target.
         target: f64,
@@ -51,9 +50,9 @@ pub enum Warning {
         /// The FMR realised there.
         realised: Option<f64>,
     },
-    /// No comparison of a kind is left, so that the curve ends.
+    /// No comparison of one kind is left, so the curve ends.
     NothingLeft {
-        /// The lowest discard fraction at which that is so.
+        /// The lowest discard fraction at which this is the case.
         discard: f64,
     },
 }
@@ -82,11 +81,11 @@ impl std::fmt::Display for Warning {
 /// An error-versus-discard curve.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Curve {
-    /// How it was drawn.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Where the threshold was put.
+    /// The target of the threshold.
     pub target: Target,
-    /// How it runs between its points.
+    /// How it is interpolated between its points.
     pub interpolation: Interpolation,
     /// By ascending discard fraction; the first is 0.
     pub points: Vec<CurvePoint>,
@@ -94,7 +93,7 @@ pub struct Curve {
     pub warnings: Vec<Warning>,
 }
 
-/// Discard fractions this near to a limit are at the limit: 6·0.05 is 0.30000000000000004.
+/// Discard fractions this close to a limit count as at the limit: 6·0.05 is 0.30000000000000004.
 const SNAP: f64 = 1e-9;
 
 impl Curve {
@@ -103,8 +102,8 @@ impl Curve {
         self.points.first().and_then(|point| point.fnmr)
     }
 
-    /// The FNMR at a discard fraction, between points as the interpolation says; `None`
-    /// beyond the last point and where a rate is absent.
+    /// The FNMR at a discard fraction, interpolated between points; `None` beyond the last point
+    /// and where a rate is absent.
     pub fn fnmr_at(&self, discard: f64) -> Option<f64> {
         let after = self.points.partition_point(|point| point.discard <= discard + SNAP);
         let before = self.points.get(after.checked_sub(1)?)?;
@@ -116,15 +115,15 @@ impl Curve {
         Some(before.fnmr? + fraction * (next.fnmr? - before.fnmr?))
     }
 
-    /// The area under the whole curve: to 0.95 on the papers' grid, to 1 under
+    /// The area under the whole curve: up to 0.95 on the papers' grid, up to 1 under
     /// [`Protocol::Iso`].
     pub fn auc(&self) -> Option<f64> {
         self.pauc(self.points.last()?.discard)
     }
 
-    /// The area under the curve up to a discard fraction, not normalised: by
-    /// trapezoids or by steps, as the interpolation says. Papers print it ×1000. `None`
-    /// if a point below the limit has no rate, or the curve ends below it.
+    /// The area under the curve up to a discard fraction, not normalised: by trapezoids or by
+    /// steps, depending on the interpolation. Papers print it ×1000. `None` if a point below the
+    /// limit has no rate, or the curve ends before it.
     pub fn pauc(&self, limit: f64) -> Option<f64> {
         let mut area = 0.0;
         for pair in self.points.windows(2) {
@@ -147,9 +146,9 @@ impl Curve {
         (self.points.last()?.discard >= limit - SNAP).then_some(area)
     }
 
-    /// The area between the curve and the ideal one, up to a limit:
-    /// [`Self::pauc`] − [`Self::ideal_pauc`]. `None` under [`Protocol::Crfiqa`] too, which
-    /// moves its threshold, so that the ideal curve is another.
+    /// The area between the curve and the ideal one, up to a limit: [`Self::pauc`] −
+    /// [`Self::ideal_pauc`]. Also `None` under [`Protocol::Crfiqa`], whose moving threshold has
+    /// another ideal curve.
     pub fn above_ideal(&self, limit: f64) -> Option<f64> {
         if self.protocol == Protocol::Crfiqa {
             return None;
@@ -157,8 +156,8 @@ impl Curve {
         Some(self.pauc(limit)? - self.ideal_pauc(limit)?)
     }
 
-    /// The area under the best possible curve, `max(0, e₀ − d)`, up to a limit:
-    /// what no quality can go below, `e₀²/2 − max(0, e₀ − limit)²/2`.
+    /// The area under the best possible curve, `max(0, e₀ − d)`, up to a limit: the lower bound of
+    /// any quality, `e₀²/2 − max(0, e₀ − limit)²/2`.
     pub fn ideal_pauc(&self, limit: f64) -> Option<f64> {
         let start = self.start()?;
         Some(start.powi(2) / 2.0 - (start - limit).max(0.0).powi(2) / 2.0)

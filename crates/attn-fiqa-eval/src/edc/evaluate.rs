@@ -11,11 +11,11 @@ pub struct EdcInput<'a> {
     pub scores: &'a [f64],
     /// What the scores mean.
     pub scale: ScoreScale,
-    /// Whether both images show one person.
+    /// Whether both images show the same person.
     pub mated: &'a [bool],
     /// The quality of each comparison, in any range: the lower one of its two images
-    /// ([`pair_qualities`](crate::comparisons::pair_qualities)). Minus infinity stands for an
-    /// image without a quality.
+    /// ([`pair_qualities`](crate::comparisons::pair_qualities)). Minus infinity means an image
+    /// without a quality.
     pub qualities: &'a [f64],
 }
 
@@ -24,7 +24,7 @@ pub struct EdcInput<'a> {
 pub struct EdcOptions<'a> {
     /// The protocol.
     pub protocol: Protocol,
-    /// Where the threshold lies: one curve per target.
+    /// What determines the threshold: one curve per target.
     pub targets: Vec<Target>,
     /// Discard fraction up to which pAUC is computed, 0 … 1.
     pub max_discard: f64,
@@ -50,11 +50,11 @@ impl Default for EdcOptions<'_> {
 pub struct EdcCurve {
     /// The curve, with its warnings.
     pub curve: Curve,
-    /// The area up to `max_discard`, not normalised; `None` where a rate is absent below it.
+    /// The area up to `max_discard`, not normalised; `None` if a rate below it is absent.
     pub pauc: Option<f64>,
     /// The area under the whole curve.
     pub auc: Option<f64>,
-    /// Intervals, if any were asked for.
+    /// Intervals, if requested.
     pub intervals: Option<CurveIntervals>,
 }
 
@@ -64,8 +64,8 @@ pub struct EdcCurve {
 ///
 /// # Errors
 ///
-/// If the lists differ in length, hold one kind of comparison only, or a value is out of its
-/// range; see [`Comparisons::new`], [`Ranking::new`] and [`Evaluator::bootstrap`].
+/// If the lists differ in length, contain only one kind of comparison, or a value is out of range;
+/// see [`Comparisons::new`], [`Ranking::new`] and [`Evaluator::bootstrap`].
 ///
 /// # Examples
 ///

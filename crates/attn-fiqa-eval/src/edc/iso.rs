@@ -25,7 +25,7 @@ pub(super) fn curve(
     step_curve(mated, &at, |index| weights.of(index), misses)
 }
 
-/// What stays the same along a curve whose threshold does not move.
+/// The constant values along a curve with a fixed threshold.
 pub(crate) struct FixedThreshold {
     pub(crate) target: Target,
     pub(crate) similarity: Option<f64>,
@@ -33,8 +33,8 @@ pub(crate) struct FixedThreshold {
     pub(crate) non_mated: u64,
 }
 
-/// The step curve of a ranking of mated comparisons: how often each occurs, and whether
-/// it is a false non-match.
+/// The step curve of a ranking of mated comparisons: how often each occurs, and whether it is a
+/// false non-match.
 pub(crate) fn step_curve(
     mated: &Ranking,
     at: &FixedThreshold,

@@ -1,8 +1,8 @@
 //! Error-versus-discard curves (EDC): how recognition errors fall as the comparisons of the
 //! lowest quality are discarded.
 //!
-//! [`evaluate`] computes the curves of one quality; an [`Evaluator`] serves many of them,
-//! with baselines, intervals and the effect of ties.
+//! [`evaluate`] computes the curves of one quality; an [`Evaluator`] is for several, with
+//! baselines, intervals and the effect of ties.
 //!
 //! # The protocols
 //!
@@ -19,11 +19,10 @@
 //! `FNMR = 1 − #(mated distances < t)/#mated`. Note the asymmetry, and that the FMR may
 //! exceed its target: this rule belongs to this protocol alone.
 //!
-//! **`iso`**, in the style of ISO/IEC 29794-1. Mated comparisons only. The threshold is fixed
-//! once: at the quantile of the mated similarities (NumPy's linear one) that gives a
-//! starting FNMR, or at a target FMR on the non-mated. An error is a similarity `< t`.
-//! Comparisons of equal quality leave together, and the curve is a step function that ends
-//! at (1, 0).
+//! **`iso`**, in the style of ISO/IEC 29794-1. Mated comparisons only. The threshold is fixed once:
+//! at the quantile of the mated similarities (NumPy's linear one) that gives a starting FNMR, or at
+//! a target FMR on the non-mated ones. An error is a similarity `< t`. Comparisons of equal quality
+//! are discarded together, and the curve is a step function that ends at (1, 0).
 //!
 //! **`nist`** (Grother and Tabassi, 2007). FNMR against the rejected fraction of mated
 //! comparisons, at a threshold that is fixed with nothing rejected.
@@ -32,8 +31,8 @@
 //!
 //! `AUC` is the area below the curve from 0 to its last discard fraction, and `pAUC` the
 //! area up to [`PAUC_LIMIT`], not divided by it: the trapezoid rule on the points of
-//! `crfiqa` and `nist`, the area of the steps of `iso`. The papers print pAUC × 1000. The least
-//! that an `iso` curve can have starts at its own FNMR `e₀` and falls by as much as is
+//! `crfiqa` and `nist`, the area of the steps of `iso`. The papers print pAUC × 1000. The smallest
+//! area that an `iso` curve can have starts at its own FNMR `e₀` and falls by as much as is
 //! discarded, `max(0, e₀ − d)`: `e₀²/2 − max(0, e₀ − limit)²/2` up to a limit.
 //!
 //! With `n` non-mated comparisons an FMR below `1/n` cannot be measured: 3,000 of them, as in
@@ -92,20 +91,18 @@ pub fn grid() -> [f64; GRID_POINTS] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// As the CR-FIQA code and the papers compute it. All comparisons are
-    /// discarded alike, on 20 points, and the threshold is recomputed each time:
-    /// of all remaining distances the one whose FMR (fraction of non-mated distances
-    /// ≤ t) is nearest the target, the largest of several. FNMR is the fraction of
-    /// mated distances that are not < t.
+    /// As computed by the CR-FIQA code and the papers. All comparisons are discarded alike, at 20
+    /// points, and the threshold is recomputed each time: of all remaining distances the one whose
+    /// FMR (fraction of non-mated distances ≤ t) is nearest the target, the largest of several.
+    /// FNMR is the fraction of mated distances that are not < t.
     Crfiqa,
-    /// In the style of ISO/IEC 29794-1, as the dasec reference code computes it. Mated
-    /// comparisons only; the threshold is fixed once ([`crate::decision`]); an error is
-    /// a similarity < t; equal qualities leave together; a step function with (1, 0)
-    /// appended.
+    /// In the style of ISO/IEC 29794-1, as computed by the dasec reference code. Mated comparisons
+    /// only; the threshold is fixed once ([`crate::decision`]); an error is a similarity < t; equal
+    /// qualities are discarded together; a step function with (1, 0) appended.
     Iso,
-    /// FNMR against the fraction of mated comparisons rejected (Grother and Tabassi,
-    /// 2007): the threshold ([`crate::decision`]) at zero discard is kept, and mated
-    /// comparisons alone are discarded, on the same 20 points.
+    /// FNMR against the fraction of mated comparisons rejected (Grother and Tabassi, 2007): the
+    /// threshold ([`crate::decision`]) at zero discard is kept, and only mated comparisons are
+    /// discarded, at the same 20 points.
     Nist,
 }
 
@@ -113,7 +110,7 @@ impl Protocol {
     /// Every protocol.
     pub const ALL: [Self; 3] = [Self::Crfiqa, Self::Iso, Self::Nist];
 
-    /// The name that users type and read.
+    /// The name in commands, configuration files and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Crfiqa => "crfiqa",
@@ -138,8 +135,8 @@ impl std::str::FromStr for Protocol {
     }
 }
 
-/// What a curve among others shows: a quality method, or one of the baselines between which
-/// a useful quality lies.
+/// What a curve represents: a quality method, or one of the baselines between which a useful
+/// quality lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Series {
@@ -151,20 +148,19 @@ pub enum Series {
     TheoreticalBest,
 }
 
-/// Comparisons sorted once, ready to be evaluated by any number of qualities.
+/// Comparisons sorted once, to be evaluated with any number of qualities.
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     comparisons: &'a Comparisons,
     /// Indices of the comparisons, by ascending distance.
     by_distance: Vec<u32>,
-    /// One entry for each of `by_distance`: whether it has the distance of the one
-    /// before.
+    /// One entry per element of `by_distance`: whether its distance equals the previous one.
     tied: Vec<bool>,
     /// Indices of the mated comparisons, by ascending similarity.
     mated: Vec<u32>,
 }
 
-/// A ranking as a protocol discards it.
+/// A ranking in the form in which a protocol discards it.
 #[derive(Debug)]
 pub(crate) enum Discard<'r> {
     /// Every comparison: their order and its inverse.
@@ -222,8 +218,8 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     ///
-    /// If there is not one quality per comparison, if a rate is not between 0 and 1,
-    /// or if the protocol does not support such a target.
+    /// If there is not one quality per comparison, a rate is not between 0 and 1, or the protocol
+    /// does not support such a target.
     pub fn curves(
         &self,
         ranking: &Ranking,
@@ -243,8 +239,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The curves of a set in which each comparison occurs as often as its weight
-    /// says; for arguments that were checked.
+    /// The curves of a set in which each comparison occurs as often as its weight says; the
+    /// arguments must have been checked.
     pub(crate) fn weighted_curves(
         &self,
         discard: &Discard<'_>,
@@ -280,8 +276,8 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Whether a protocol supports these targets: the threshold of the papers' protocol is
-/// recomputed at each point, which takes a false match rate.
+/// Checks that a protocol supports these targets: the papers' protocol recomputes its threshold at
+/// each point, which requires a false match rate.
 fn check_targets(protocol: Protocol, targets: &[Target]) -> Result<(), EvalError> {
     for &target in targets {
         target.check()?;

@@ -22,7 +22,7 @@ pub(super) fn curve(
     let mut missed: u64 =
         mated.order().iter().filter(|&&index| misses(index)).map(|&index| weights.of(index)).sum();
     let mut leaving = mated.order().iter();
-    // Copies of one comparison may leave at different points.
+    // Copies of one comparison may be discarded at different points.
     let (mut gone, mut copies, mut is_missed) = (0, 0, false);
     let mut points = Vec::new();
     for (discard, dropped) in grid().into_iter().zip(dropped(&grid(), total)) {

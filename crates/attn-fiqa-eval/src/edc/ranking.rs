@@ -8,24 +8,24 @@ use crate::comparisons::Comparisons;
 use crate::error::EvalError;
 use crate::stream::Stream;
 
-/// Comparisons by ascending quality; those of equal quality in the order given.
+/// Comparisons by ascending quality; those of equal quality in their given order.
 #[derive(Debug, Clone)]
 pub struct Ranking {
     /// Indices of the comparisons, the first to be discarded first.
     order: Vec<u32>,
-    /// One bit an entry of `order`: whether it has the quality of the one before.
+    /// One bit per entry of `order`: whether its quality equals the previous one.
     tied: Vec<bool>,
-    /// The inverse of `order`, once it was needed.
+    /// The inverse of `order`, computed on demand.
     places: OnceLock<Vec<u32>>,
 }
 
 impl Ranking {
     /// Sorts pair qualities, one per comparison; the lowest are discarded first.
-    /// Minus infinity stands for "never usable".
+    /// Minus infinity means "unusable".
     ///
     /// # Errors
     ///
-    /// If one is not a number, or if there is none or too many.
+    /// If one is NaN, or if there is none or too many.
     pub fn new(qualities: &[f64]) -> Result<Self, EvalError> {
         if qualities.is_empty() {
             return Err(EvalError::Empty { what: "quality" });
@@ -39,7 +39,7 @@ impl Ranking {
         }
         let keys = qualities.iter().map(|&quality| sortable(quality + 0.0));
         let mut keyed: Vec<(u64, u32)> = keys.zip(0..).collect();
-        // The index makes the keys distinct and the order that of a stable sort.
+        // The index makes the keys unique and the order that of a stable sort.
         keyed.par_sort_unstable();
         let mut tied = vec![false; keyed.len()];
         for (tied, pair) in tied.iter_mut().skip(1).zip(keyed.windows(2)) {
@@ -67,12 +67,12 @@ impl Ranking {
         }
     }
 
-    /// How many comparisons are ranked.
+    /// Number of ranked comparisons.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether none is; one always is.
+    /// Always false: there is at least one comparison.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -102,7 +102,7 @@ impl Ranking {
         &self.order
     }
 
-    /// The place of each comparison in [`Self::order`], which holds all of them.
+    /// The position of each comparison in [`Self::order`], which must hold all of them.
     pub(super) fn places(&self) -> &[u32] {
         self.places.get_or_init(|| {
             let mut places = Vec::new();
@@ -144,13 +144,13 @@ pub(super) fn random_order(order: &mut Vec<u32>, len: u32, seed: u64) {
     Stream::new(seed, 0).shuffle(order);
 }
 
-/// The place of each number in `order`.
+/// The position of each number in `order`.
 pub(super) fn invert(order: &[u32], places: &mut Vec<u32>) {
     places.resize(order.len(), 0);
     order.iter().zip(0..).for_each(|(&index, place)| places[index as usize] = place);
 }
 
-/// An integer that sorts as the number does; the number is not NaN and not −0.
+/// An integer that sorts like the number, which must not be NaN or −0.
 pub(super) fn sortable(value: f64) -> u64 {
     let bits = value.to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }

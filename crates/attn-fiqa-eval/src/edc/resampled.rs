@@ -21,7 +21,7 @@ impl Weights<'_> {
         }
     }
 
-    /// Mated and non-mated comparisons in all.
+    /// Total numbers of mated and non-mated comparisons.
     pub(crate) fn totals(self, comparisons: &Comparisons) -> [u64; 2] {
         match self {
             Self::One => {
@@ -32,11 +32,11 @@ impl Weights<'_> {
     }
 }
 
-/// A bootstrap sample. Its memory is reused for the next one.
+/// A bootstrap sample, whose memory is reused for the next one.
 ///
-/// A weight is a count of draws, whose mean is 1, or of two persons' draws multiplied.
-/// A comparison or person drawn 256 times would count as drawn 255 times; the
-/// probability of that is below 10⁻⁵⁰⁰.
+/// A weight is a count of draws, with mean 1, or the product of two persons' counts. A comparison
+/// or person drawn 256 times would count as drawn 255 times; the probability of that is below
+/// 10⁻⁵⁰⁰.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ResampledSet {
     weights: Vec<u16>,
@@ -46,12 +46,12 @@ pub(crate) struct ResampledSet {
 }
 
 impl ResampledSet {
-    /// Bytes of a sample of this many comparisons.
+    /// Memory of a sample with this many comparisons, in bytes.
     pub(crate) fn bytes(comparisons: usize) -> usize {
         3 * comparisons
     }
 
-    /// A set with each comparison once, if it stays.
+    /// A set with each selected comparison once.
     pub(crate) fn once(comparisons: &Comparisons, stays: impl Iterator<Item = bool>) -> Self {
         let mut drawn = Self { weights: vec![1; comparisons.len()], ..Self::default() };
         drawn.retain(comparisons, stays);
@@ -62,7 +62,7 @@ impl ResampledSet {
         &self.weights
     }
 
-    /// Removes every comparison that does not stay.
+    /// Removes every comparison that is not selected.
     pub(crate) fn retain(&mut self, comparisons: &Comparisons, stays: impl Iterator<Item = bool>) {
         self.totals = [0; 2];
         let kinds = comparisons.mated();
@@ -72,7 +72,7 @@ impl ResampledSet {
         }
     }
 
-    /// Draws the set number `replicate`.
+    /// Draws set number `replicate`.
     pub(crate) fn draw(
         &mut self,
         comparisons: &Comparisons,
@@ -83,8 +83,8 @@ impl ResampledSet {
         self.weights.clear();
         match bootstrap.resample {
             Resample::Pairs => {
-                // Counted kind by kind, each side by side, and put in their places after:
-                // draws hit memory at random, so the counts should be small.
+                // Counted separately for each kind, contiguously, and scattered afterwards: draws
+                // access memory at random, so the counts should be small.
                 let [mated, non_mated] = [comparisons.mated_count(), comparisons.non_mated_count()];
                 self.counts.clear();
                 self.counts.resize(mated + non_mated, 0);
@@ -117,7 +117,7 @@ impl ResampledSet {
     }
 }
 
-/// As many draws as there are counts.
+/// Draws as many times as there are counts.
 fn count_draws(counts: &mut [u8], random: &mut Stream) {
     for _ in 0..counts.len() {
         let count = &mut counts[random.below(counts.len())];

@@ -3,35 +3,35 @@
 use super::Evaluator;
 use super::resampled::Weights;
 
-/// Most blocks of a ranking whose weights are summed, so that their sums stay in the
+/// Maximum number of blocks of a ranking with summed weights, so that the sums stay in the
 /// processor's cache.
 const BLOCKS: usize = 1 << 15;
 
-/// Where a point of a curve cuts the ranking: what comes before is discarded.
+/// Where a point of a curve divides the ranking: everything before is discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cutoff {
-    /// The first place of which a copy is left.
+    /// The first position with a remaining copy.
     place: u32,
-    /// Copies at that place that are gone: fewer than there are.
+    /// Copies discarded at that position: not all of them.
     gone: u64,
 }
 
-/// What is retained at each point. Points discard ever more, so a comparison is retained at
+/// What is retained at each point. Successive points discard more, so a comparison is retained at
 /// the first points only.
 #[derive(Debug)]
 pub(crate) struct Retained<'a> {
     weights: Weights<'a>,
-    /// The place of each comparison in the ranking; `None` where nothing is dropped.
+    /// The position of each comparison in the ranking; `None` if nothing is discarded.
     places: Option<&'a [u32]>,
     cutoffs: Vec<Cutoff>,
-    /// Mated comparisons at each point.
+    /// Number of mated comparisons at each point.
     pub(crate) mated: Vec<u64>,
-    /// Non-mated comparisons at each point.
+    /// Number of non-mated comparisons at each point.
     pub(crate) non_mated: Vec<u64>,
 }
 
 impl<'a> Retained<'a> {
-    /// Drops nothing: a single point.
+    /// Discards nothing: a single point.
     pub(crate) fn everything(evaluator: &Evaluator<'_>, weights: Weights<'a>) -> Self {
         let [mated, non_mated] = weights.totals(evaluator.comparisons()).map(|count| vec![count]);
         Self {
@@ -43,8 +43,8 @@ impl<'a> Retained<'a> {
         }
     }
 
-    /// Drops the first `⌊u·n⌋` comparisons of `order` at each discard fraction `u`,
-    /// which ascend; `places` is the inverse of `order`.
+    /// Discards the first `⌊u·n⌋` comparisons of `order` at each of the ascending discard fractions
+    /// `u`; `places` is the inverse of `order`.
     pub(crate) fn new(
         evaluator: &Evaluator<'_>,
         (order, places): (&[u32], &'a [u32]),
@@ -76,13 +76,13 @@ impl<'a> Retained<'a> {
         retained
     }
 
-    /// How many points there are.
+    /// Number of points.
     pub(crate) fn points(&self) -> usize {
         self.cutoffs.len()
     }
 
-    /// Adds the copies of a comparison to the count of each point that has any, and returns
-    /// the number of these points, which are the first ones.
+    /// Adds the copies of a comparison to the count of each point that retains any, and returns the
+    /// number of these points, which are the first ones.
     pub(crate) fn add_copies(&self, index: u32, counts: &mut [u64]) -> usize {
         let weight = self.weights.of(index);
         if weight == 0 {
@@ -99,15 +99,15 @@ impl<'a> Retained<'a> {
     }
 }
 
-/// How many of `total` comparisons are gone at each discard fraction.
+/// How many of `total` comparisons are discarded at each discard fraction.
 pub(super) fn dropped(discards: &[f64], total: u64) -> Vec<u64> {
     discards.iter().map(|discard| (discard * total as f64).floor() as u64).collect()
 }
 
-/// The cutoffs before which `dropped` copies lie, ascending.
+/// The ascending cutoffs before which `dropped` copies lie.
 ///
-/// Only sums over blocks of places need every weight, and those are read in the order
-/// in which they lie in memory; the ranking itself is read around the cutoffs alone.
+/// Only sums over blocks need every weight, and those are read in memory order; the ranking itself
+/// is read around the cutoffs only.
 fn cutoffs(order: &[u32], places: &[u32], weights: &[u16], dropped: &[u64]) -> Vec<Cutoff> {
     let mut block_bits = 0;
     while places.len() >> block_bits >= BLOCKS {

@@ -2,11 +2,11 @@
 
 use super::{Evaluator, Retained};
 
-/// A threshold and the error rates that it realises by the rule of
+/// A threshold and the error rates that it realises under
 /// [`Protocol::Crfiqa`](super::Protocol::Crfiqa).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Operating {
-    /// A distance; absent where there is no non-mated comparison.
+    /// A distance; absent if there is no non-mated comparison.
     pub(crate) threshold: Option<f64>,
     /// Fraction of non-mated distances ≤ threshold.
     pub(crate) fmr: Option<f64>,
@@ -22,17 +22,16 @@ struct Search {
     /// A comparison at the threshold.
     at: u32,
     fmr: f64,
-    /// Mated comparisons of a smaller distance.
+    /// Mated comparisons with a smaller distance.
     accepted: u64,
     closed: bool,
 }
 
-/// For each target and point, the threshold of the CR-FIQA code: of all distinct
-/// remaining distances, mated or not, the one whose FMR is nearest the target, on
-/// ties the largest.
+/// For each target and point, the threshold of the CR-FIQA code: of all distinct remaining
+/// distances, mated or not, the one whose FMR is nearest the target, on ties the largest.
 ///
-/// The FMR grows with the distance, so a search ends as soon as it leads away from
-/// its target, and one pass by ascending distance serves all of them.
+/// The FMR increases with the distance, so a search ends as soon as it moves away from its target,
+/// and one pass by ascending distance serves all of them.
 pub(crate) fn sweep(
     evaluator: &Evaluator<'_>,
     retained: &Retained<'_>,
@@ -102,7 +101,7 @@ pub(crate) fn sweep(
         .collect()
 }
 
-/// `1 − part/total`, in the order in which the reference computes it.
+/// `1 − part/total`, in the reference's order of operations.
 fn fraction_left(part: u64, total: u64) -> Option<f64> {
     (total > 0).then(|| 1.0 - part as f64 / total as f64)
 }

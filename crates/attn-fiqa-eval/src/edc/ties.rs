@@ -1,4 +1,4 @@
-//! How much of a curve depends on the order of comparisons of equal quality.
+//! How much a curve depends on the order of comparisons of equal quality.
 
 use super::retained::dropped;
 use super::workers::parallel_map;
@@ -9,28 +9,28 @@ use crate::stream::Stream;
 /// The effect of comparisons of equal quality.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TieSensitivity {
-    /// Comparisons that share their quality with another one.
+    /// Number of comparisons that share their quality with another one.
     pub tied: usize,
-    /// Random orders of the tied ones that were tried besides the given order.
+    /// Number of random orders of the tied ones, in addition to the given order.
     pub orders: usize,
     /// One entry per target.
     pub ranges: Vec<CurveRange>,
 }
 
-/// The lowest and highest values over the orders tried: a lower bound of the true
-/// range, which is too large to be searched.
+/// The lowest and highest values over the orders tried: a lower bound of the true range, as there
+/// are too many orders to try all.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct CurveRange {
     /// Lowest and highest FNMR at each point of the curve.
     pub fnmr: Vec<Option<[f64; 2]>>,
-    /// Lowest and highest pAUC up to the limit asked for.
+    /// Lowest and highest pAUC up to the requested limit.
     pub pauc: Option<[f64; 2]>,
 }
 
 impl Evaluator<'_> {
-    /// Recomputes the curves with the comparisons of equal quality in `orders`
-    /// seeded random orders. Under [`Protocol::Iso`] equal qualities leave together,
-    /// so that all orders give the same curve.
+    /// Recomputes the curves with the comparisons of equal quality in `orders` seeded random
+    /// orders. Under [`Protocol::Iso`] equal qualities are discarded together, so all orders give
+    /// the same curve.
     ///
     /// # Errors
     ///
@@ -87,8 +87,7 @@ impl Evaluator<'_> {
         Ok(TieSensitivity { tied, orders, ranges })
     }
 
-    /// The ties within which a point of the curve lies: the order of others changes
-    /// nothing.
+    /// The ties that contain a point of the curve: the order of others has no effect.
     fn split_ties(&self, ranking: &Ranking) -> Vec<std::ops::Range<usize>> {
         let cutoffs = dropped(&grid(), self.comparisons().len() as u64);
         let is_split = |tie: &std::ops::Range<usize>| {

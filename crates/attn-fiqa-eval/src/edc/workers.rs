@@ -1,14 +1,14 @@
-//! Numbered pieces of work on all threads, with scratch memory that each thread reuses.
+//! Numbered tasks on all threads, with scratch memory that each thread reuses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-/// Most bytes of scratch memory in total; fewer threads work if it does not suffice.
+/// Maximum scratch memory in total, in bytes; if it does not suffice, fewer threads work.
 const SCRATCH_BYTES: usize = 1 << 29;
 
-/// The results of the pieces 0, 1, … in their order; `scratch_bytes` is about what
-/// `scratch` makes and `work` fills.
+/// The results of tasks 0, 1, … in order; `scratch_bytes` is the approximate size of what `scratch`
+/// makes and `work` fills.
 pub(crate) fn parallel_map<S, T: Send>(
     pieces: u64,
     scratch_bytes: usize,
@@ -49,7 +49,7 @@ mod tests {
         let found = parallel_map(100, 1, || 0, count);
         assert!(found.iter().zip(0..).all(|(&(square, _), piece)| square == piece * piece));
         assert!(parallel_map(0, 1, || (), |(), piece| piece).is_empty());
-        // Memory for one only: it serves every piece.
+        // Memory for one only: it is used for every task.
         let found = parallel_map(10, usize::MAX, || 0, count);
         assert_eq!(found.last(), Some(&(81, 10)));
     }

@@ -1,6 +1,6 @@
-//! Axes: from a value to its place, and the values that are written beside it.
+//! Axes: from values to pixels, and tick values.
 
-/// How values are spread over an axis.
+/// How values are mapped to an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
     Linear,
@@ -8,7 +8,7 @@ pub(super) enum Scale {
     Log10,
 }
 
-/// One axis: its range and where it lies on the page.
+/// One axis: its range and its position on the page.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
     scale: Scale,
@@ -50,7 +50,7 @@ impl Axis {
     }
 }
 
-/// A range of more than nothing.
+/// A range that is not empty.
 fn widened(low: f64, high: f64) -> (f64, f64) {
     if high > low {
         return (low, high);
@@ -59,16 +59,16 @@ fn widened(low: f64, high: f64) -> (f64, f64) {
     (low - by, low + by)
 }
 
-/// `low` to `high` with both moved outwards to a tick.
+/// `low` to `high`, both extended outwards to a tick.
 pub(super) fn rounded_out(low: f64, high: f64, about: usize) -> (f64, f64) {
     let (low, high) = widened(low, high);
     let step = step(low, high, about);
-    // A value on a tick, give or take its rounding, is not beyond it.
+    // A value on a tick, up to rounding, is not beyond it.
     let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
     (first * step, last * step)
 }
 
-/// 1, 2 or 5 times a power of ten, so that about that many fit.
+/// 1, 2 or 5 times a power of ten, so that about this many ticks fit.
 fn step(low: f64, high: f64, about: usize) -> f64 {
     let rough = (high - low) / about.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());

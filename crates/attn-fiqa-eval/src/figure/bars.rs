@@ -6,27 +6,26 @@ use super::font;
 use super::panel::{Layout, SMALL, TEXT, draw_axes};
 use super::scene::{Anchor, Figure, FigureError, Shape, finite, not_empty};
 
-/// One number and how sure it is.
+/// A value and its uncertainty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
-    /// What it belongs to.
+    /// Its label.
     pub label: String,
-    /// The number.
+    /// The value.
     pub value: f64,
     /// The ends of its confidence interval.
     pub interval: Option<(f64, f64)>,
-    /// What is written at its end.
+    /// The text at its end.
     pub text: String,
-    /// Whether it is a reference (random, theoretical best) and no competitor.
+    /// Whether it is a baseline (random, theoretical best) and not a method.
     pub reference: bool,
 }
 
-/// Horizontal bars from 0, in the order given.
+/// Horizontal bars from 0, in the given order.
 ///
 /// # Errors
 ///
-/// [`FigureError::Empty`] without a bar, [`FigureError::NotFinite`] if a number is
-/// not finite.
+/// [`FigureError::Empty`] without a bar, [`FigureError::NotFinite`] if a value is not finite.
 pub fn bars(title: &str, x_title: &str, bars: &[Bar]) -> Result<Figure, FigureError> {
     not_empty(title, "bar", bars.len())?;
     let (mut low, mut high) = (0.0_f64, 0.0_f64);

@@ -6,23 +6,23 @@ use super::panel::{Layout, Plot, SMALL, draw_axes};
 use super::scene::{Anchor, Figure, FigureError, Shape, finite, not_empty};
 use crate::statistics::BoxPlot;
 
-/// Most outliers drawn per group; more would only hide each other.
+/// Maximum number of outliers drawn per group; more would only overlap.
 const OUTLIERS: usize = 200;
 
-/// The scores of one level, as its box is drawn.
+/// The scores of one level, as drawn in a box plot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxGroup {
-    /// What stands below the box.
+    /// The label below the box.
     pub label: String,
-    /// The lower, middle and upper quartile.
+    /// First, second and third quartile.
     pub quartiles: [f64; 3],
-    /// The least and greatest value within 1.5 times the quartiles' distance of the box.
+    /// Minimum and maximum value within 1.5 interquartile ranges of the box.
     pub whiskers: [f64; 2],
     /// Values beyond the whiskers, ascending.
     pub outliers: Vec<f64>,
 }
 
-/// The boxes of one kind of change.
+/// The boxes of one kind of degradation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxPanel {
     /// Title above the panel.
@@ -32,8 +32,8 @@ pub struct BoxPanel {
 }
 
 impl BoxGroup {
-    /// Tukey's box of some values: quartiles by linear interpolation (NumPy's
-    /// default), whiskers at the last value within 1.5 times their distance.
+    /// Tukey's box plot of some values: quartiles by linear interpolation (NumPy's default),
+    /// whiskers at the last value within 1.5 interquartile ranges.
     ///
     /// # Errors
     ///
@@ -61,15 +61,15 @@ impl BoxGroup {
         Ok(Self {
             label: label.to_owned(),
             quartiles: [lower_quartile, median, upper_quartile],
-            // Where values are few, interpolated quartiles can lie beyond the last one inside.
+            // With few values, interpolated quartiles can lie beyond the last value inside.
             whiskers: [lower_whisker.min(lower_quartile), upper_whisker.max(upper_quartile)],
             outliers,
         })
     }
 }
 
-/// A box for every level, in panels with `columns` per row that share one vertical
-/// range, so that kinds of change can be compared. Medians are joined by a line.
+/// A box for every level, in panels with `columns` per row that share one vertical range, so that
+/// kinds of degradation can be compared. Medians are joined by a line.
 ///
 /// # Errors
 ///

@@ -1,24 +1,24 @@
-//! Colours by what they mean, on light and on dark ground.
+//! Colours by meaning, on light and dark backgrounds.
 
 /// A colour by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Paint {
     Ground,
-    /// Words and axes.
+    /// Text and axes.
     Ink,
-    /// Text and lines that matter less.
+    /// Secondary text and lines.
     Muted,
-    /// Lines behind the data.
+    /// Grid lines.
     Rule,
-    /// The data of method, group or bar number n.
+    /// Data of series, group or bar number n.
     Series(usize),
 }
 
-/// Colours of series before they repeat with other dashes.
+/// Number of series colours before they repeat with other dashes.
 pub(super) const SERIES: usize = 8;
 
-/// (name, light, dark): after Okabe and Ito, "Color Universal Design" (2008), each
-/// darkened for white ground or lightened for dark ground to a contrast of 3:1.
+/// (name, light, dark): after Okabe and Ito, "Color Universal Design" (2008), each darkened for a
+/// white background or lightened for a dark one to a contrast of 3:1.
 const SERIES_COLOURS: [(&str, &str, &str); SERIES] = [
     ("--figure-series-1", "#0072b2", "#56a8e8"),
     ("--figure-series-2", "#d55e00", "#f08a3c"),
@@ -46,17 +46,17 @@ impl Paint {
         }
     }
 
-    /// `#rrggbb` on light ground.
+    /// `#rrggbb` on a light background.
     pub(super) fn light(self) -> &'static str {
         self.entry().1
     }
 
-    /// The custom property that holds the colour on a page.
+    /// The CSS custom property that holds the colour on a page.
     pub(super) fn property(self) -> &'static str {
         self.entry().0
     }
 
-    /// Red, green and blue on light ground.
+    /// Red, green and blue on a light background.
     pub(super) fn light_rgb(self) -> [u8; 3] {
         let hex = self.light().as_bytes();
         let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
@@ -64,9 +64,8 @@ impl Paint {
     }
 }
 
-/// The style rules that give figures with
-/// [`SvgColours::Page`](super::SvgColours::Page) their colours: light ones, and
-/// dark ones where the reader prefers them.
+/// The CSS rules that give figures with [`SvgColours::Page`](super::SvgColours::Page) their
+/// colours: light ones, and dark ones if the reader prefers them.
 pub fn page_css() -> String {
     let all = [GROUND, INK, MUTED, RULE].into_iter().chain(SERIES_COLOURS);
     let (mut light, mut dark) = (String::new(), String::new());

@@ -10,7 +10,7 @@ use super::scene::{Figure, FigureError, Shape, finite, not_empty};
 pub struct DetSeries {
     /// Name in the legend.
     pub name: String,
-    /// FMR and FNMR at one threshold after the other.
+    /// FMR and FNMR at successive thresholds.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -21,8 +21,8 @@ pub struct DetPanel {
     pub title: String,
     /// One curve per recogniser.
     pub series: Vec<DetSeries>,
-    /// The lowest rate above 0 that the set can show: 1 over its comparisons of
-    /// the rarer kind. A rate of 0 is drawn there, as a logarithm needs one above 0.
+    /// The lowest positive rate that the set can resolve: 1 over its number of comparisons of the
+    /// rarer kind. A rate of 0 is drawn there, since the axis is logarithmic.
     pub resolution: f64,
 }
 

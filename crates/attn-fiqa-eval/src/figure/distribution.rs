@@ -1,28 +1,28 @@
-//! How scores are distributed: histograms of groups over each other.
+//! Distributions of scores: overlaid histograms of groups.
 
 use super::axis::{Axis, rounded_out};
 use super::colour::Paint;
 use super::panel::{Key, Layout, Marker, draw_axes};
 use super::scene::{Figure, FigureError, Shape, finite, not_empty};
 
-/// Bars of a histogram: enough for the shape of a distribution, few enough for a
-/// thousand scores.
+/// Number of bins of a histogram: enough for the shape of a distribution, few enough for a thousand
+/// scores.
 const BINS: usize = 60;
 
-/// How many scores lie in each of the equal parts of a range.
+/// A histogram with bins of equal width.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Histogram {
-    /// Lower end of the first part.
+    /// Lower end of the first bin.
     pub low: f64,
-    /// Upper end of the last part.
+    /// Upper end of the last bin.
     pub high: f64,
-    /// Scores in each part.
+    /// Number of scores in each bin.
     pub counts: Vec<u64>,
 }
 
 impl Histogram {
-    /// Counts the groups' scores in 60 parts of one round range that holds them
-    /// all; `None` if there is no score, or one that is not finite.
+    /// Counts the groups' scores in 60 bins of one common round range; `None` if there is no score,
+    /// or one that is not finite.
     pub fn of(groups: &[&[f64]]) -> Option<Vec<Self>> {
         let all = || groups.iter().copied().flatten().copied();
         if all().next().is_none() || !all().all(f64::is_finite) {
@@ -41,12 +41,12 @@ impl Histogram {
         Some(groups.iter().map(count).collect())
     }
 
-    /// How many scores there are.
+    /// Number of scores.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The fraction of scores in each part.
+    /// The fraction of scores in each bin.
     fn fractions(&self) -> impl Iterator<Item = f64> {
         let total = self.total().max(1) as f64;
         self.counts.iter().map(move |&count| count as f64 / total)
@@ -56,13 +56,13 @@ impl Histogram {
 /// The scores of one group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreGroup<'a> {
-    /// Name in the legend; one of the same name has the same colour in every panel.
+    /// Name in the legend; the same name has the same colour in every panel.
     pub name: &'a str,
     /// The scores; the groups of a panel share one range.
     pub scores: &'a Histogram,
 }
 
-/// The groups of one set, drawn over each other.
+/// The groups of one set, overlaid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DistributionPanel<'a> {
     /// Title above the panel.
@@ -73,9 +73,9 @@ pub struct DistributionPanel<'a> {
     pub groups: Vec<ScoreGroup<'a>>,
 }
 
-/// Histograms in panels with `columns` per row. Each group's bars sum to 1, so that
-/// groups of different sizes compare; the groups of a panel share its bins, and
-/// every panel has its own range.
+/// Histograms in panels with `columns` per row. Each group's bars sum to 1, so that groups of
+/// different sizes are comparable; the groups of a panel share its bins, and every panel has its
+/// own range.
 ///
 /// # Errors
 ///
@@ -98,7 +98,7 @@ pub fn score_distributions(
         paint: Paint::Series(number),
         marker: Marker::Filled,
     };
-    // The legend of a single group would repeat the title.
+    // With a single group, the legend would repeat the title.
     let legend: Vec<Key> =
         if names.len() > 1 { names.iter().enumerate().map(key).collect() } else { Vec::new() };
     let plot = if panels.len() == 1 { (460.0, 240.0) } else { (250.0, 150.0) };

@@ -1,4 +1,4 @@
-//! Error-versus-discard curves, one panel for each set, recogniser and target.
+//! Error-versus-discard curves, one panel per set, recogniser and target.
 
 use super::axis::{Axis, rounded_out};
 use super::colour::Paint;
@@ -6,12 +6,12 @@ use super::panel::{Key, Layout, Marker, Plot, draw_axes, series_dashes};
 use super::scene::{Dashes, Figure, FigureError, Shape, finite, not_empty};
 use crate::edc::Series;
 
-/// One curve and how sure it is.
+/// One curve and its confidence band.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EdcSeries {
     /// Name in the legend.
     pub name: String,
-    /// What it shows; a method of one name has one colour in every panel.
+    /// What it represents; a method has the same colour in every panel.
     pub kind: Series,
     /// Discard fraction and error rate, by ascending discard fraction.
     pub points: Vec<(f64, f64)>,
@@ -26,16 +26,15 @@ pub struct EdcPanel {
     pub title: String,
     /// The curves.
     pub series: Vec<EdcSeries>,
-    /// Whether an error rate stays level until the next point.
+    /// Whether an error rate is constant until the next point.
     pub steps: bool,
 }
 
 const RANDOM: Dashes = &[5.0, 4.0];
 const THEORETICAL_BEST: Dashes = &[1.5, 3.0];
 
-/// Curves of FNMR against the discard fraction, in panels of
-/// `columns` a row. Panels have their own vertical range, beginning at 0; the
-/// area up to `limit`, in which the papers' figure is taken, is marked.
+/// Curves of FNMR against the discard fraction, in panels with `columns` per row. Panels have their
+/// own vertical range, starting at 0; the area up to `limit`, which the papers report, is marked.
 ///
 /// # Errors
 ///
@@ -129,7 +128,7 @@ fn draw_panel(
         }
         path
     };
-    // Bands lie below all lines, and the baselines below the methods.
+    // Bands are drawn below all lines, and the baselines below the methods.
     for series in &panel.series {
         if let Series::Method = series.kind {
             let low: Vec<_> = series.band.iter().map(|&(x, low, _)| (x, low)).collect();

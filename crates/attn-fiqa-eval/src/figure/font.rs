@@ -1,13 +1,13 @@
-//! Letters: how wide text is, and their outlines for images.
+//! Text: its width, and glyph outlines for PNG figures.
 
 use std::sync::OnceLock;
 
 use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
-/// DejaVu Sans, Latin and Greek letters and signs; see fonts/LICENSE.
+/// DejaVu Sans, Latin and Greek letters and symbols; see fonts/LICENSE.
 const FONT: &[u8] = include_bytes!("../../fonts/DejaVuSans-subset.ttf");
 
-/// The families that an SVG asks for: the one that was measured, or one no wider.
+/// The font families that an SVG requests: the one that was measured, or one that is not wider.
 pub(super) const FAMILIES: &str = "DejaVu Sans, Verdana, Arial, sans-serif";
 
 fn face() -> &'static Face<'static> {
@@ -15,7 +15,7 @@ fn face() -> &'static Face<'static> {
     FACE.get_or_init(|| Face::parse(FONT, 0).expect("the font cannot be read: this is a bug"))
 }
 
-/// A letter that the font lacks is drawn as its replacement sign.
+/// A letter that the font lacks is drawn as the replacement glyph.
 fn glyph(letter: char) -> GlyphId {
     let face = face();
     let missing = || face.glyph_index('\u{fffd}').unwrap_or(GlyphId(0));
@@ -49,8 +49,8 @@ pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
     format!("{}…", fitting.trim_end())
 }
 
-/// Hands every letter's outline to `outline`, with its offset from the start of
-/// the text in pixels and the pixels per font unit (whose y axis points up).
+/// Passes every glyph's outline to `outline`, with its offset from the start of the text in pixels
+/// and the pixels per font unit (whose y axis points up).
 pub(super) fn outlines<B: OutlineBuilder>(
     text: &str,
     size: f64,

@@ -1,9 +1,9 @@
-//! Figures: numbers in, a picture out, as SVG and as PNG.
+//! Figures: numbers in, an image out, as SVG and as PNG.
 //!
-//! Every kind of figure is a function that takes plain numbers and gives a
-//! [`Figure`]: a list of lines, areas and text. The same figure is written as
-//! SVG with fixed colours for a paper, as SVG that follows the page's light or
-//! dark colours, or as PNG. The same numbers give the same bytes.
+//! Every kind of figure is a function that takes plain numbers and returns a [`Figure`]: a list of
+//! lines, areas and text. The same figure can be written as SVG with fixed colours for a paper, as
+//! SVG that follows the page's light or dark colours, or as PNG. The same numbers give the same
+//! bytes.
 //!
 //! 1. [`Figure`]: the shapes, and what writes them.
 //! 2. The kinds: [`edc_grid`], [`score_distributions`], [`det_curves`],

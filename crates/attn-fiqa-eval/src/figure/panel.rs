@@ -1,4 +1,4 @@
-//! What figures share: panels side by side, each with its axes, and one legend.
+//! Shared by figures: panels side by side, each with axes, and one legend.
 
 use super::axis::Axis;
 use super::colour::{Paint, SERIES};
@@ -8,10 +8,10 @@ use super::scene::{Anchor, Dashes, Figure, Shape};
 pub(super) const TEXT: f64 = 12.0;
 pub(super) const SMALL: f64 = 10.5;
 const TITLE: f64 = 14.0;
-/// Around the whole figure, and between panels.
+/// Margin around the whole figure, and between panels.
 const MARGIN: f64 = 14.0;
 
-/// Panels of one size in rows, under a title and above a legend.
+/// Panels of equal size in rows, under a title and above a legend.
 pub(super) struct Layout {
     pub(super) columns: usize,
     /// Width and height of the plotting area of a panel.
@@ -41,13 +41,12 @@ impl Plot {
     }
 }
 
-/// Heights around a plotting area: its title above, tick labels and axis title below.
+/// Space above a plotting area for its title, and below for tick labels and axis title.
 const ABOVE: f64 = 24.0;
 const BELOW: f64 = 40.0;
 
 impl Layout {
-    /// A figure with room for `panels` panels and a legend, and where each panel's
-    /// data go.
+    /// A figure with space for `panels` panels and a legend, and each panel's plotting area.
     pub(super) fn lay_out(
         &self,
         title: &str,
@@ -84,7 +83,7 @@ impl Layout {
     }
 }
 
-/// Title, rules, tick labels and axis titles of one panel.
+/// Title, grid lines, tick labels and axis titles of one panel.
 pub(super) fn draw_axes(
     figure: &mut Figure,
     plot: &Plot,

@@ -1,4 +1,4 @@
-//! A figure as a PNG picture.
+//! Renders a figure as PNG.
 
 use std::sync::Arc;
 
@@ -12,19 +12,18 @@ use super::colour::Paint;
 use super::font;
 use super::scene::{Anchor, Figure, FigureError, PngError, Shape};
 
-/// Most pixels along one side.
+/// Maximum pixels per side.
 const MAX_SIDE: f64 = 16_384.0;
 
 impl Figure {
-    /// The figure as the bytes of a PNG file, dark on white, with `scale` pixels a
-    /// CSS pixel: 2 is sharp on most screens.
+    /// The figure as the bytes of a PNG file, dark on white, with `scale` pixels per CSS pixel: 2
+    /// is sharp on most screens.
     ///
-    /// Letters outside Latin and Greek appear as replacement signs; the SVG holds
-    /// them all.
+    /// Letters other than Latin and Greek appear as replacement glyphs; the SVG contains all text.
     ///
     /// # Errors
     ///
-    /// [`FigureError::TooLarge`] if there would be no or too many pixels.
+    /// [`FigureError::TooLarge`] if it would have no or too many pixels.
     pub fn png(&self, scale: f64) -> Result<Vec<u8>, FigureError> {
         let (width, height) = ((self.width * scale).ceil(), (self.height * scale).ceil());
         let too_large = || FigureError::TooLarge { width, height };
@@ -39,7 +38,7 @@ impl Figure {
         for shape in &self.shapes {
             draw(&mut pixmap, shape, transform);
         }
-        // The ground is opaque, so every pixel is.
+        // The background is opaque, so every pixel is.
         let rgb: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
         let png = encode_png(&rgb, width as usize, height as usize);
         png.map_err(|error| FigureError::Png(Arc::new(PngError(error))))
@@ -115,7 +114,7 @@ fn polyline(points: &[(f64, f64)], closed: bool) -> Option<Path> {
     path.finish()
 }
 
-/// Outlines of letters, one after the other on the baseline.
+/// Glyph outlines, one after the other on the baseline.
 #[derive(Default)]
 struct Letters {
     path: PathBuilder,

@@ -1,8 +1,8 @@
-//! A figure as shapes: what every writer draws.
+//! A figure as shapes, which every writer draws.
 
 use super::colour::Paint;
 
-/// A picture made of lines, areas and text, in units of CSS pixels.
+/// An image made of lines, areas and text, in units of CSS pixels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     pub(super) width: f64,
@@ -23,18 +23,18 @@ pub enum FigureError {
         /// What is missing.
         what: &'static str,
     },
-    /// A number has no place on an axis.
+    /// A value cannot be placed on an axis.
     #[error("the figure '{title}' has {value} in '{series}'; expected a finite number")]
     NotFinite {
         /// Its title.
         title: String,
         /// The series, group or bar.
         series: String,
-        /// The number.
+        /// The value.
         value: f64,
     },
-    /// A picture of too many pixels.
-    #[error("a picture of {width}×{height} pixels is larger than can be written")]
+    /// The image would have too many pixels.
+    #[error("an image of {width}×{height} pixels is too large to be written")]
     TooLarge {
         /// Width in pixels.
         width: f64,
@@ -46,7 +46,7 @@ pub enum FigureError {
     Png(#[from] std::sync::Arc<PngError>),
 }
 
-/// What the PNG encoder said.
+/// The PNG encoder's error.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct PngError(#[from] pub(super) attn_fiqa::visualize::VisualizeError);
@@ -57,7 +57,7 @@ impl PartialEq for PngError {
     }
 }
 
-/// Where text stands relative to its point.
+/// Position of text relative to its anchor point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -65,7 +65,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// Lengths of dash and gap, in pixels; empty is a solid line.
+/// Lengths of dash and gap, in pixels; empty means a solid line.
 pub(super) type Dashes = &'static [f64];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +97,7 @@ pub(super) enum Shape {
         radius: f64,
         paint: Paint,
     },
-    /// `y` is the baseline; `upwards` turns the text by 90° anticlockwise.
+    /// `y` is the baseline; `upwards` rotates the text by 90° anticlockwise.
     Text {
         x: f64,
         y: f64,
@@ -114,7 +114,7 @@ impl Figure {
         Self { width, height, title: title.to_owned(), shapes: Vec::new() }
     }
 
-    /// What the figure shows, for people who do not see it.
+    /// A description of the figure, for screen readers.
     pub fn title(&self) -> &str {
         &self.title
     }
@@ -150,7 +150,7 @@ impl Figure {
     }
 }
 
-/// Refuses a number that has no place on an axis.
+/// Refuses a value that cannot be placed on an axis.
 pub(super) fn finite(title: &str, series: &str, value: f64) -> Result<f64, FigureError> {
     if value.is_finite() {
         return Ok(value);

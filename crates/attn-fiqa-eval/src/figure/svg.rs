@@ -11,8 +11,8 @@ use super::scene::{Anchor, Figure, Shape};
 pub enum SvgColours {
     /// Written into the file, dark on white: for papers and for any viewer.
     Fixed,
-    /// Custom properties of the page around it ([`page_css`](super::page_css)), so
-    /// that the figure follows the reader's light or dark colours.
+    /// Custom properties of the surrounding page ([`page_css`](super::page_css)), so that the
+    /// figure follows the reader's light or dark colours.
     Page,
 }
 
@@ -109,13 +109,13 @@ fn joined(points: &[(f64, f64)]) -> String {
     points.join(" ")
 }
 
-/// At most two decimals, without trailing zeros: a hundredth of a pixel is not seen.
+/// At most two decimals, without trailing zeros: a hundredth of a pixel is invisible.
 fn number(value: f64) -> String {
     let rounded = (value * 100.0).round() / 100.0 + 0.0;
     rounded.to_string()
 }
 
-/// Text that cannot end its element or attribute; control characters, which XML
+/// Escapes text so that it cannot end its element or attribute; control characters, which XML
 /// forbids, become the replacement character.
 fn escaped(text: &str) -> String {
     let forbidden = |letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}');

@@ -1,4 +1,4 @@
-//! Embeddings of images: a `.npy` each, one matrix with a list, or Parquet.
+//! Embeddings of images: one `.npy` file each, one matrix with a list, or Parquet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::names::{MatchedRows, Missing, matched};
 use super::{FileError, FileProblem, error::sanitized, npy, table};
 use crate::embeddings::Embeddings;
 
-/// Deepest nesting of folders of `.npy` files.
+/// Maximum nesting of folders of `.npy` files.
 const MAX_DEPTH: usize = 16;
 
 /// Embeddings with the names of their images.
@@ -20,31 +20,30 @@ pub struct EmbeddingFile {
     pub file: String,
     /// Paths or stems of the images, one per row.
     pub names: Vec<String>,
-    /// As many rows.
+    /// The embeddings, one per name.
     pub embeddings: Embeddings,
 }
 
-/// Embeddings in the order of the images asked for.
+/// Embeddings in the order of the requested images.
 #[derive(Debug, Clone)]
 pub struct MatchedEmbeddings {
     /// One row per image.
     pub embeddings: Embeddings,
-    /// Images found by their whole path.
+    /// Number of images found by their whole path.
     pub by_path: usize,
-    /// Images found by their stem.
+    /// Number of images found by their stem.
     pub by_stem: usize,
 }
 
 impl EmbeddingFile {
-    /// Reads embeddings: a folder with one `.npy` per image, named after it; a
-    /// `.npy` matrix, one row per image, with a list of their names, a path per line;
-    /// or a `.parquet` file with columns `path` and `embedding` as `attn-fiqa`
-    /// writes it, whose failed images are skipped.
+    /// Reads embeddings: a folder with one `.npy` file per image, named after it; a `.npy` matrix,
+    /// one row per image, with a list of their names, one path per line; or a `.parquet` file with
+    /// columns `path` and `embedding` as `attn-fiqa` writes it, whose failed images are skipped.
     ///
     /// # Errors
     ///
-    /// If something cannot be read, if lengths differ, if a number is not finite or
-    /// an embedding zero, or if a matrix has no list or not one name per row.
+    /// If something cannot be read, lengths differ, a value is not finite or an embedding zero, or
+    /// a matrix has no list or not one name per row.
     pub fn read(path: &Path, list: Option<&Path>) -> Result<Self, FileError> {
         let file = path.to_string_lossy().into_owned();
         let is_matrix = has_ending(path, "npy");
@@ -65,22 +64,23 @@ impl EmbeddingFile {
         }
     }
 
-    /// The embeddings of these images, by whole path or else by the end of it.
+    /// The embeddings of these images, matched by whole path or else by its end.
     ///
     /// # Errors
     ///
-    /// If an image has none, or a name matches several entries that differ.
+    /// If an image has none, or a name matches several different entries.
     pub fn for_images(&self, images: &[String]) -> Result<MatchedEmbeddings, FileError> {
         let MatchedRows { rows, by_path, by_stem, .. } = self.rows_of(images, Missing::Fail)?;
         let rows: Vec<usize> = rows.into_iter().flatten().collect();
         Ok(MatchedEmbeddings { embeddings: self.embeddings.select(&rows), by_path, by_stem })
     }
 
-    /// The rows of these images in [`Self::embeddings`], without a copy of those.
+    /// The rows of these images in [`Self::embeddings`], without copying those.
     ///
     /// # Errors
     ///
-    /// If an image has none and `missing` says so, or a name matches several entries that differ.
+    /// If an image has none and `missing` requires all, or a name matches several different
+    /// entries.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.embeddings.row(a) == self.embeddings.row(b);
         matched((&self.file, "embedding"), &self.names, images, missing, same)
@@ -91,7 +91,7 @@ fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
-/// Rows gathered one by one, all of one length.
+/// Collects rows of equal length one by one.
 #[derive(Default)]
 struct Rows {
     names: Vec<String>,

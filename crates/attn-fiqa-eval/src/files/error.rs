@@ -1,12 +1,12 @@
-//! What can be wrong with a file of the field.
+//! Errors in input files.
 
 use std::io;
 use std::path::Path;
 
-/// Longest text out of a file that a message repeats.
+/// Maximum length of a text from a file that a message quotes.
 const MAX_SHOWN: usize = 80;
 
-/// A file that was refused, where, and why.
+/// A file that was refused, with the position and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}{}: {problem}", Line(.line))]
 pub struct FileError {
@@ -22,13 +22,13 @@ pub enum FileProblem {
     /// The operating system could not open or read it.
     #[error("cannot be read: {0}")]
     Io(io::Error),
-    /// It is not what its place demands.
+    /// It is not the required kind of file.
     #[error("is not {expected}")]
     WrongKind {
         /// What was expected.
         expected: &'static str,
     },
-    /// It holds nothing.
+    /// It is empty.
     #[error("holds no {what}")]
     Empty {
         /// What it should hold.
@@ -44,10 +44,10 @@ pub enum FileProblem {
         /// What is counted.
         unit: &'static str,
     },
-    /// Bytes that are no text.
+    /// The bytes are not text.
     #[error("is not UTF-8 text")]
     NotText,
-    /// A line, a value or a column is not what it should be.
+    /// A line, a value or a column is invalid.
     #[error("expected {expected}, found {found}")]
     Unexpected {
         /// What was expected.
@@ -60,35 +60,35 @@ pub enum FileProblem {
     NoColumn {
         /// The column.
         column: String,
-        /// Those that there are, quoted.
+        /// The existing columns, quoted.
         found: String,
     },
-    /// A matrix of embeddings came without the names of its images.
+    /// A matrix of embeddings lacks the names of its images.
     #[error(
         "is a matrix without the names of its images; it needs a list of them, one path \
          per line, in the order of its rows"
     )]
     NoNames,
-    /// A name occurs again with something else beside it.
+    /// A name occurs again with different data.
     #[error("'{name}' has another {what} on line {first}; keep one of the two")]
     Contradiction {
         /// The name, or the two names of a pair.
         name: String,
         /// What differs.
         what: &'static str,
-        /// Line of the first.
+        /// Line of the first occurrence.
         first: u64,
     },
-    /// A name matches several entries that differ, or an entry's several images.
+    /// A name matches several different entries, or an entry several images.
     #[error("'{name}' matches several {what}, such as '{one}' and '{other}'; give longer names")]
     Ambiguous {
         /// The name.
         name: String,
         /// `entries` or `images`.
         what: &'static str,
-        /// One that fits.
+        /// One match.
         one: String,
-        /// Another that fits.
+        /// Another match.
         other: String,
     },
     /// Entries are missing.
@@ -96,9 +96,9 @@ pub enum FileProblem {
     Missing {
         /// What is missing.
         what: &'static str,
-        /// How many are.
+        /// How many are missing.
         missing: usize,
-        /// How many were needed.
+        /// How many are needed.
         total: usize,
         /// The first few, quoted.
         examples: String,
@@ -126,16 +126,16 @@ pub enum FileProblem {
         /// How many pairs there are.
         count: usize,
     },
-    /// Two counts that must agree do not.
+    /// Two counts that must be equal differ.
     #[error("holds {found} {what}, but {expected} {against}")]
     Count {
         /// What was counted.
         what: &'static str,
-        /// How many there are.
+        /// Its value.
         found: usize,
-        /// What they should match, with its verb.
+        /// What it should match, with its verb.
         against: String,
-        /// How many of those there are.
+        /// That value.
         expected: usize,
     },
     /// The bytes do not follow the format.
@@ -161,12 +161,12 @@ impl FileError {
         Self::new(&path.to_string_lossy(), FileProblem::Io(error))
     }
 
-    /// The file as it was named.
+    /// The file as given.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The line, from 1, where one is to blame.
+    /// The line, from 1, if the error is in one.
     pub fn line(&self) -> Option<u64> {
         self.line
     }
@@ -177,7 +177,7 @@ impl FileError {
     }
 }
 
-/// `, line 7`, or nothing.
+/// `, line 7`, or empty.
 struct Line<'a>(&'a Option<u64>);
 
 impl std::fmt::Display for Line<'_> {
@@ -202,7 +202,7 @@ impl std::fmt::Display for Thousands {
     }
 }
 
-/// Text from a file as a message may repeat it: without control characters, short.
+/// Text from a file as quoted in a message: without control characters, shortened.
 pub(crate) fn sanitized(text: &str) -> String {
     let mut short: String = text
         .chars()

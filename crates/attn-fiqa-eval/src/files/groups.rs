@@ -7,24 +7,24 @@ use super::lines::Lines;
 use super::names::{Missing, matched};
 use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 
-/// One group per image, as a file gave them.
+/// One group per image, as read from a file.
 #[derive(Debug, Clone)]
 pub struct GroupFile {
     /// The file.
     pub file: String,
     /// Paths or stems of the images.
     pub names: Vec<String>,
-    /// As many groups.
+    /// The groups, one per name.
     pub groups: Vec<String>,
 }
 
 impl GroupFile {
-    /// Reads groups: a `.csv` with columns `path` (or `name`) and `group` (or the column
-    /// named), or text, `path group` per line, split at the last space, tab or comma.
+    /// Reads groups: a `.csv` file with columns `path` (or `name`) and `group` (or the given
+    /// column), or text, `path group` per line, split at the last space, tab or comma.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, has another form, or one name has two groups.
+    /// If the file cannot be read, has another format, or one name has two groups.
     pub fn read(path: &Path, column: Option<&str>) -> Result<Self, FileError> {
         let file = path.to_string_lossy().into_owned();
         let (mut names, mut groups, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
@@ -64,22 +64,22 @@ impl GroupFile {
         Ok(Self { file, names, groups })
     }
 
-    /// Which entry is that of each image.
+    /// The entry of each image.
     ///
     /// # Errors
     ///
-    /// If an image has none and `missing` says so, or a name matches several entries that differ.
+    /// If an image has none and `missing` requires all, or a name matches several different
+    /// entries.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a: usize, b: usize| self.groups[a] == self.groups[b];
         matched((&self.file, "group"), &self.names, images, missing, same)
     }
 
-    /// The group of each image: distinct groups, sorted, and an index into them for
-    /// each image.
+    /// The group of each image: the distinct groups, sorted, and an index into them for each image.
     ///
     /// # Errors
     ///
-    /// If an image has no group, or a name matches several entries that differ.
+    /// If an image has no group, or a name matches several different entries.
     pub fn for_images(&self, images: &[String]) -> Result<(Vec<String>, Vec<u32>), FileError> {
         let mut distinct = self.groups.clone();
         distinct.sort();

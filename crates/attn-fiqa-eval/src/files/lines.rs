@@ -1,4 +1,4 @@
-//! Lines of a text file, one at a time and none too long.
+//! Reads a text file line by line, with a limit on their length.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ const MAX_LINE: u64 = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Reads lines that are not blank, with their numbers.
+/// Reads non-blank lines, with their numbers.
 pub(crate) struct Lines<R> {
     reader: R,
     file: String,
@@ -44,7 +44,7 @@ impl<R: BufRead> Lines<R> {
         &self.file
     }
 
-    /// The next line that is not blank, without the spaces around it.
+    /// The next non-blank line, without surrounding spaces.
     pub(crate) fn next(&mut self) -> Result<Option<(u64, &str)>, FileError> {
         loop {
             self.line.clear();
@@ -78,8 +78,8 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// The columns of a line: separated by tabs if there is one, else by commas if there
-/// is one, else by spaces.
+/// The columns of a line: separated by tabs if there is one, else by commas if there is one, else
+/// by spaces.
 pub(crate) fn columns(line: &str) -> Vec<&str> {
     if line.contains('\t') {
         line.split('\t').map(str::trim).collect()

@@ -1,5 +1,5 @@
-//! Which entry of a file belongs to which image, although one says
-//! `lfw.tar/Ann_0001.jpg`, another `Ann/Ann_0001` and a third `Ann_0001.png`.
+//! Matches a file's entries with images, although one names an image `lfw.tar/Ann_0001.jpg`,
+//! another `Ann/Ann_0001` and a third `Ann_0001.png`.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,11 +7,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::error::{quoted, sanitized};
 use super::{FileError, FileProblem};
 
-/// Endings that are no part of a stem.
+/// Extensions that do not belong to a stem.
 const ENDINGS: [&str; 9] =
     [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".npy", ".ppm"];
 
-/// A name without its image's ending.
+/// A name without an image extension.
 pub(crate) fn without_ending(name: &str) -> &str {
     let stem_of = |ending: &&str| {
         let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
@@ -20,35 +20,35 @@ pub(crate) fn without_ending(name: &str) -> &str {
     ENDINGS.iter().find_map(stem_of).unwrap_or(name)
 }
 
-/// The parts of a path, last first, the first of them without its ending.
+/// The components of a path, last first, the first of them without its extension.
 fn parts(name: &str) -> impl Iterator<Item = &str> {
     let parts = without_ending(name).rsplit(['/', '\\']);
     parts.filter(|part| !part.is_empty() && *part != ".")
 }
 
-/// The file's name without folders and ending.
+/// The file name without folders and extension.
 pub fn stem(name: &str) -> &str {
     parts(name).next().unwrap_or(name)
 }
 
-/// An entry that was found.
+/// A matched entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) index: usize,
-    /// By its whole path; otherwise by its stem and whatever stands before it.
+    /// Whether it matched by its whole path; otherwise by its stem and some preceding folders.
     pub(crate) exact: bool,
 }
 
 /// Which entry belongs to which image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchedRows {
-    /// The number of each image's entry; `None` where the file has none.
+    /// The index of each image's entry; `None` if the file has none.
     pub rows: Vec<Option<usize>>,
-    /// Images found by their whole path.
+    /// Number of images matched by whole path.
     pub by_path: usize,
-    /// Images found by the end of their path, the stem at least.
+    /// Number of images matched by the end of their path, at least the stem.
     pub by_stem: usize,
-    /// Images without an entry, by position.
+    /// Positions of the images without an entry.
     pub missing: Vec<usize>,
 }
 
@@ -63,13 +63,12 @@ pub enum Missing {
     Skip,
 }
 
-/// Finds the entry of every image. `what` is what an entry holds, and `same` says
-/// whether two entries hold the same.
+/// Finds the entry of every image. `what` is what an entry contains, and `same` says whether two
+/// entries contain the same.
 ///
 /// # Errors
 ///
-/// If an image has no entry and that is to be an error, or a name is so short that it
-/// fits several.
+/// If an image has no entry and that is an error, or a name is so short that it matches several.
 pub(crate) fn matched(
     (file, what): (&str, &'static str),
     entries: &[String],
@@ -94,7 +93,7 @@ pub(crate) fn matched(
     Ok(matched)
 }
 
-/// How many names a message repeats.
+/// Maximum number of names quoted in a message.
 const NAMED: usize = 3;
 
 /// The first of some names, quoted, for a message.
@@ -105,14 +104,14 @@ pub fn first_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     format!("{}{more}", first.join(", "))
 }
 
-/// How many names end in the same parts, and the first of them.
+/// How many names end in the same components, and the first of them.
 #[derive(Debug, Clone, Copy)]
 struct Ending {
     first: usize,
     count: usize,
 }
 
-/// The ends of a name, the stem first, each one part longer, as hashes.
+/// Hashes of a name's suffixes, the stem first, each one component longer.
 fn suffixes(name: &str) -> impl Iterator<Item = u64> {
     let mut hash = DefaultHasher::new();
     parts(name).map(move |part| {
@@ -121,7 +120,7 @@ fn suffixes(name: &str) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Names by every end of theirs, and by the whole of it.
+/// Names by all of their suffixes, and by their whole path.
 #[derive(Default)]
 struct Endings {
     any: HashMap<u64, Ending>,
@@ -184,20 +183,20 @@ pub(crate) fn join(
     images.iter().zip(exact).map(find).collect()
 }
 
-/// Entries and images by the ends of their paths.
+/// Entries and images by the suffixes of their paths.
 struct Join<'a, S> {
     file: &'a str,
     entries: &'a [String],
     images: &'a [String],
     of_entries: Endings,
     of_images: Endings,
-    /// One entry of each name, and further ones that hold something else.
+    /// One entry per name, and further ones with different content.
     distinct: Vec<usize>,
     same: S,
 }
 
 impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
-    /// The entry of an image that no entry names by its whole path.
+    /// The entry of an image whose whole path no entry has.
     fn by_ending(&self, image: &str) -> Result<Option<Found>, FileError> {
         let ends: Vec<u64> =
             suffixes(image).take_while(|end| self.of_entries.any.contains_key(end)).collect();
@@ -216,7 +215,7 @@ impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
         Ok(if is_unique { self.found(image, entry.first, depth) } else { None })
     }
 
-    /// The image's path is the end of an entry's.
+    /// The image's path is a suffix of an entry's.
     fn longer_entry(
         &self,
         image: &str,
@@ -239,7 +238,7 @@ impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
         Ok(self.found(image, fits.first, depth))
     }
 
-    /// An entry's path, of `depth` parts, is the end of the image's.
+    /// An entry's path, of `depth` components, is a suffix of the image's.
     fn shorter_entry(
         &self,
         image: &str,
@@ -267,13 +266,13 @@ impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
         Ok(self.found(image, fits.first, depth))
     }
 
-    /// Whether the last `depth` parts of an entry's and an image's path are the same.
+    /// Whether the last `depth` components of an entry's and an image's path are the same.
     fn agrees(&self, image: &str, index: usize, depth: usize) -> bool {
         let both = parts(&self.entries[index]).zip(parts(image));
         both.take_while(|(a, b)| a == b).count() >= depth
     }
 
-    /// Two ends of one hash may belong to different paths.
+    /// Two suffixes with the same hash may belong to different paths.
     fn found(&self, image: &str, index: usize, depth: usize) -> Option<Found> {
         self.agrees(image, index, depth).then_some(Found { index, exact: false })
     }
@@ -328,7 +327,7 @@ mod tests {
             let found = find_all(names, images).expect("no doubt");
             found.into_iter().map(|found| Some(found?.index)).collect()
         };
-        // Whole paths, and paths with another root and ending.
+        // Whole paths, and paths with another root and extension.
         for root in ["cfp/", "crops/of/cfp/"] {
             let names = [format!("{root}1/f/03.jpg"), format!("{root}2/f/03.jpg")];
             let names = [names[0].as_str(), names[1].as_str()];
@@ -337,7 +336,7 @@ mod tests {
             let images = ["Data/1/f/03.png", "Data/3/f/03.png", "Data/2/f/03.png"];
             assert_eq!(indices(&names, &images), [Some(0), None, Some(1)]);
         }
-        // One entry is left of a stem, and two images might be it.
+        // One entry is left with this stem, and two images might match it.
         assert_eq!(indices(&["x/1/03.jpg"], &["1/03", "2/03"]), [Some(0), None]);
         assert_eq!(indices(&["x/03.jpg"], &["1/03", "2/03"]), [None, None]);
         let error = find_all(&["03"], &["1/03", "2/03"]).expect_err("two fit").to_string();

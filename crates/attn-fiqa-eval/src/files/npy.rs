@@ -10,19 +10,19 @@ use super::lines::open;
 use super::{FileError, FileProblem, error::quoted};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// Where NumPy starts the numbers: at a multiple of this many bytes.
+/// NumPy aligns the data to a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
-/// Larger than any header of an array of numbers.
+/// Larger than any header of a numeric array.
 const MAX_HEADER: usize = 64 << 10;
-/// Most dimensions; embeddings have one or two.
+/// Maximum number of dimensions; embeddings have one or two.
 const MAX_RANK: usize = 4;
 
 /// An array, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
-    /// Its shape; empty of a single number.
+    /// Its shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its numbers, as many as the product of the shape.
+    /// Its values, as many as the product of the shape.
     pub values: Vec<f32>,
 }
 
@@ -38,8 +38,8 @@ pub fn to_bytes(shape: &[usize], values: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// Everything before the numbers: magic, version, length, and a Python literal that is
-/// padded so that the numbers are aligned.
+/// Everything before the data: magic, version, length, and a Python literal padded to align the
+/// data.
 pub fn header(shape: &[usize]) -> Vec<u8> {
     let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
@@ -57,17 +57,17 @@ pub fn header(shape: &[usize]) -> Vec<u8> {
     bytes
 }
 
-/// The numbers as they are stored.
+/// The stored values.
 pub fn numbers(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// Reads an array of float16, float32 or float64 numbers, which become float32.
+/// Reads an array of float16, float32 or float64 values, converted to float32.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is no such array, or is not exactly as long as its
-/// shape says; nothing is allocated before that is known.
+/// If the file cannot be read, is not such an array, or its size does not match its shape; nothing
+/// is allocated before that is checked.
 pub fn read(path: &Path) -> Result<Array, FileError> {
     let file = path.to_string_lossy();
     let opened = open(path)?;
@@ -84,7 +84,7 @@ impl Read for LimitedFile {
     }
 }
 
-/// Reads such an array of `length` bytes in all from elsewhere than a file.
+/// Reads such an array of `length` bytes in total from any reader.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ pub fn parse(file: &str, mut reader: impl Read, length: u64) -> Result<Array, Fi
     Ok(Array { shape, values })
 }
 
-/// The formats of numbers that are read, all little-endian.
+/// The supported data types, all little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     F16,
@@ -263,7 +263,7 @@ impl Header {
     }
 }
 
-/// A quoted text without escapes, and what follows it.
+/// A quoted string without escapes, and the text after it.
 fn string(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let (value, rest) = text[1..].split_once(quote)?;
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_numpy() {
-        // numpy.save of float32 arrays, NumPy 2.4.
+        // Written by numpy.save from float32 arrays, NumPy 2.4.
         for (shape, literal) in [
             (vec![2, 3], "'shape': (2, 3), }"),
             (vec![4], "'shape': (4,), }"),

@@ -11,34 +11,33 @@ use crate::comparisons::{Comparisons, Pair};
 const EXPECTED: &str = "`a b 1|0`, or `a b 1|0 score`, with the same columns on every line (names \
                         that hold spaces need tabs between the columns)";
 
-/// A list of pairs, as a file gave it.
+/// A list of pairs, as read from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairList {
     /// The file.
     pub file: String,
-    /// Distinct names of images, in the order of their first mention.
+    /// Distinct image names, in the order of their first occurrence.
     pub names: Vec<String>,
-    /// The pairs, by position in `names`, in the order of the file.
+    /// The pairs, as indices into `names`, in the order of the file.
     pub pairs: Vec<Pair>,
-    /// Comparison scores, where the list has a fourth column.
+    /// Comparison scores, if the list has a fourth column.
     pub scores: Option<Vec<f64>>,
 }
 
 impl PairList {
-    /// Reads a list of pairs: columns `a b 1|0`, and perhaps a comparison score,
-    /// separated by spaces, or by tabs or commas. `true`/`false`, `same`/`diff`
-    /// and `−1` are understood as labels too; a first line
-    /// without a label is a heading where commas or tabs separate.
+    /// Reads a list of pairs: columns `a b 1|0` and an optional comparison score, separated by
+    /// spaces, tabs or commas. The labels `true`/`false`, `same`/`diff` and `−1` are accepted too;
+    /// a first line without a label is a header if commas or tabs separate the columns.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, a line has another form, a pair has two labels,
-    /// or all pairs are of one kind.
+    /// If the file cannot be read, a line has another format, a pair has two labels, or all pairs
+    /// are of one kind.
     pub fn read(path: &Path) -> Result<Self, FileError> {
         Self::parse_lines(Lines::open(path)?)
     }
 
-    /// Reads such a list from elsewhere than a file, which `file` names in errors.
+    /// Reads such a list from any reader; `file` is its name in errors.
     ///
     /// # Errors
     ///
@@ -47,12 +46,12 @@ impl PairList {
         Self::parse_lines(Lines::new(file, reader))
     }
 
-    /// Leaves out the pairs of some images, given by position in `names`, and with them
-    /// the names that no pair has any more. Returns how many pairs that were.
+    /// Leaves out the pairs of some images, given as indices into `names`, and the names that no
+    /// pair uses any more. Returns the number of pairs left out.
     ///
     /// # Errors
     ///
-    /// If no pair, or pairs of one kind only, are left.
+    /// If no pair, or only pairs of one kind, are left.
     pub fn leave_out(&mut self, images: &[usize]) -> Result<usize, FileError> {
         let mut stays = vec![true; self.names.len()];
         images.iter().for_each(|&image| stays[image] = false);
@@ -118,7 +117,7 @@ impl PairList {
     }
 }
 
-/// What a label says, in any of its forms.
+/// The value of a label, in any of its forms.
 fn label(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "same" => Some(true),
@@ -127,7 +126,7 @@ fn label(text: &str) -> Option<bool> {
     }
 }
 
-/// Gathers pairs of names and finds out what is wrong with them.
+/// Collects pairs of names and detects errors in them.
 pub(crate) struct PairBuilder {
     file: String,
     names: Vec<String>,
@@ -179,7 +178,7 @@ impl PairBuilder {
         Ok(())
     }
 
-    /// The names and pairs, if both kinds are there and no pair is of both.
+    /// The names and pairs, if both kinds exist and no pair has both labels.
     pub(crate) fn finish(self) -> Result<(Vec<String>, Vec<Pair>), FileError> {
         let Self { file, names, pairs, lines, .. } = self;
         check_classes(&file, &pairs)?;
@@ -204,7 +203,7 @@ impl PairBuilder {
     }
 }
 
-/// Whether there are mated and non-mated pairs.
+/// Checks that there are mated and non-mated pairs.
 pub(crate) fn check_classes(file: &str, pairs: &[Pair]) -> Result<(), FileError> {
     let mated = pairs.iter().filter(|pair| pair.mated).count();
     let problem = match (pairs.len(), mated) {

@@ -1,4 +1,4 @@
-//! Qualities of images, as this and other programs write them.
+//! Qualities of images, as written by this and other programs.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -8,10 +8,10 @@ use super::lines::Lines;
 use super::names::{Missing, matched};
 use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 
-/// The column of a table that is read unless another is named.
+/// The default column of a table.
 pub const SCORE: &str = "score";
 
-/// Numbers of `attn-fiqa score` that say where a face is and not how good.
+/// Numeric columns of `attn-fiqa score` that describe where a face is, not how good it is.
 const NO_QUALITIES: [&str; 13] = [
     "face",
     "box_x",
@@ -28,12 +28,12 @@ const NO_QUALITIES: [&str; 13] = [
     "height",
 ];
 
-/// The columns of qualities in a table: those of single numbers, except what
-/// `attn-fiqa score` writes about a face's place.
+/// The quality columns of a table: all numeric columns except those in which `attn-fiqa score`
+/// describes a face's position.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is no table.
+/// If the file cannot be read or is not a table.
 pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
     let Some(kind) = table::kind(path) else {
         let expected = "a .csv, .jsonl or .parquet file, and only those have named columns";
@@ -44,57 +44,56 @@ pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
     Ok(columns)
 }
 
-/// What an image without a quality (its row says `nan`, or is empty) counts as.
+/// How an image without a quality (its row says `nan`, or is empty) is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Failed {
     /// As an error, which names the first.
     #[default]
     Refuse,
-    /// As the lowest quality of all: its comparisons are the first to go.
+    /// As the lowest quality of all: its comparisons are discarded first.
     Lowest,
 }
 
-/// One quality per image, as a file gave them.
+/// One quality per image, as read from a file.
 #[derive(Debug, Clone)]
 pub struct QualityFile {
     /// The file.
     pub file: String,
     /// Paths or stems of the images.
     pub names: Vec<String>,
-    /// As many qualities; NaN where the image has none.
+    /// The qualities, one per name; NaN if the image has none.
     pub values: Vec<f64>,
-    /// As many lines, from 1; 0 where the format has no lines.
+    /// Their line numbers, from 1; 0 if the format has no lines.
     lines: Vec<u64>,
 }
 
-/// Qualities in the order of the images asked for.
+/// Qualities in the order of the requested images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchedQualities {
-    /// One quality per image; minus infinity for one that failed, NaN for one that is
-    /// missing.
+    /// One quality per image; minus infinity for one that failed, NaN for one that is missing.
     pub values: Vec<f64>,
-    /// Images without an entry, by position.
+    /// Positions of the images without an entry.
     pub missing: Vec<usize>,
-    /// Images found by their whole path.
+    /// Number of images matched by whole path.
     pub by_path: usize,
-    /// Images found by their stem.
+    /// Number of images matched by stem.
     pub by_stem: usize,
-    /// Images that have an entry, but no quality.
+    /// Number of images with an entry but without a quality.
     pub failed: usize,
-    /// Entries of the file that no image asked for.
+    /// Number of entries that no requested image matches.
     pub unused: usize,
 }
 
 impl QualityFile {
-    /// Reads a quality file. By its ending: `.csv`, `.jsonl` or `.parquet` as
-    /// `attn-fiqa score` writes them, column `score` unless another is named;
-    /// anything else is text, `path score` per line, split at the last space, tab or
-    /// comma, since a path may hold spaces.
+    /// Reads a quality file, by its extension: `.csv`, `.jsonl` or `.parquet` as written by
+    /// `attn-fiqa score`, column `score` unless another is given; anything else is text,
+    /// `path score` per line, split at the last space, tab or comma, since a path may contain
+    /// spaces.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, has no such column, a value is no number, or one
-    /// name has two qualities.
+    /// If the file cannot be read, lacks the column, a value is not a number, or one name has two
+    /// qualities.
     pub fn read(path: &Path, column: Option<&str>) -> Result<Self, FileError> {
         let file = path.to_string_lossy();
         let qualities = match table::kind(path) {
@@ -112,7 +111,7 @@ impl QualityFile {
         qualities.checked()
     }
 
-    /// Reads the text form from elsewhere than a file, which `file` names in errors.
+    /// Reads the text format from any reader; `file` is its name in errors.
     ///
     /// # Errors
     ///
@@ -162,21 +161,22 @@ impl QualityFile {
         a == b || a.is_nan() && b.is_nan()
     }
 
-    /// Which entry is that of each image.
+    /// The entry of each image.
     ///
     /// # Errors
     ///
-    /// If an image has none and `missing` says so, or a name matches several entries that differ.
+    /// If an image has none and `missing` requires all, or a name matches several different
+    /// entries.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.same(a, b);
         matched((&self.file, "quality"), &self.names, images, missing, same)
     }
 
-    /// The qualities of these images, by whole path or else by the end of it.
+    /// The qualities of these images, matched by whole path or else by its end.
     ///
     /// # Errors
     ///
-    /// As [`Self::rows_of`], and if an image has no quality and that is to be refused.
+    /// As [`Self::rows_of`], or if an image has no quality and that is refused.
     pub fn for_images(
         &self,
         images: &[String],

@@ -1,5 +1,4 @@
-//! One column of numbers out of a table with a column `path`, as `attn-fiqa score`
-//! writes them.
+//! One numeric column of a table with a column `path`, as written by `attn-fiqa score`.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -20,7 +19,7 @@ pub(super) enum Kind {
     Parquet,
 }
 
-/// The format by the file's ending; `None` for text.
+/// The format by the file's extension; `None` for text.
 pub(super) fn kind(path: &Path) -> Option<Kind> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "csv" => Some(Kind::Csv),
@@ -30,7 +29,7 @@ pub(super) fn kind(path: &Path) -> Option<Kind> {
     }
 }
 
-/// Paths, numbers (NaN where the cell is empty), and lines.
+/// Paths, values (NaN for empty cells), and line numbers.
 pub(super) type Numbers = (Vec<String>, Vec<f64>, Vec<u64>);
 
 pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numbers, FileError> {
@@ -71,7 +70,7 @@ pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numb
     Ok(numbers)
 }
 
-/// A number of a Parquet file; NaN where the cell is empty.
+/// A value in a Parquet file; NaN for an empty cell.
 fn parquet_number(file: &str, row: u64, column: &str, cell: &Field) -> Result<f64, FileError> {
     let value = match cell {
         Field::Null => f64::NAN,
@@ -92,13 +91,13 @@ fn parquet_number(file: &str, row: u64, column: &str, cell: &Field) -> Result<f6
     Ok(value)
 }
 
-/// A column while its cells are read.
+/// The state of a column while its cells are read.
 #[derive(Debug)]
 struct Seen {
     name: String,
-    /// Whether a cell holds something.
+    /// Whether any cell is not empty.
     any: bool,
-    /// Whether every cell that does holds a number.
+    /// Whether every non-empty cell is a number.
     numbers: bool,
 }
 
@@ -118,8 +117,7 @@ impl Seen {
     }
 }
 
-/// The names of the columns that hold single numbers, in their order; a cell may be empty,
-/// but not every one.
+/// The names of the numeric columns, in order; some of their cells may be empty, but not all.
 pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, FileError> {
     match kind {
         Kind::Csv => {
@@ -176,12 +174,12 @@ fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
     Ok(Seen::numeric(columns))
 }
 
-fn damaged(path: &Path, error: parquet::errors::ParquetError) -> FileError {
+pub(super) fn damaged(path: &Path, error: parquet::errors::ParquetError) -> FileError {
     FileError::new(&path.to_string_lossy(), FileProblem::Damaged(error.to_string()))
 }
 
-/// Calls `take` with each line's number, its text, and the object in it.
-fn each_json_row(
+/// Calls `take` with each line's number, text and JSON object.
+pub(super) fn each_json_row(
     path: &Path,
     mut take: impl FnMut(u64, &str, serde_json::Map<String, serde_json::Value>) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
@@ -216,7 +214,7 @@ fn finite(file: &str, line: u64, column: &str, text: &str) -> Result<f64, FileEr
     }
 }
 
-/// Calls `take` with each row's line and the cells of these columns.
+/// Calls `take` with each row's line number and the cells of these columns.
 pub(super) fn each_csv_row(
     path: &Path,
     columns: &[&str],
@@ -303,13 +301,17 @@ pub(super) fn text(file: &str, row: u64, field: &Field) -> Result<String, FileEr
     }
 }
 
-/// A problem in a row of a format without lines.
+/// An error in a row of a format without lines.
 pub(super) fn unexpected(file: &str, row: u64, expected: String, found: &str) -> FileError {
     let found = format!("{} in row {row}", quoted(found));
     FileError::new(file, FileProblem::Unexpected { expected, found })
 }
 
-fn no_column<'a>(file: &str, column: &str, found: impl Iterator<Item = &'a str>) -> FileError {
+pub(super) fn no_column<'a>(
+    file: &str,
+    column: &str,
+    found: impl Iterator<Item = &'a str>,
+) -> FileError {
     let found: Vec<String> = found.take(20).map(quoted).collect();
     let (column, found) = (column.to_owned(), found.join(", "));
     FileError::new(file, FileProblem::NoColumn { column, found })

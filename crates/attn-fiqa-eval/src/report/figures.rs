@@ -10,10 +10,10 @@ use crate::study::summary::{Summary, summaries};
 
 use super::{rate, times_thousand};
 
-/// More methods' bands than this hide each other.
+/// With more methods, confidence bands would hide each other.
 const BANDS: usize = 4;
 
-/// Panels per row, where nothing else says how many.
+/// Default number of panels per row.
 const COLUMNS: usize = 3;
 
 /// A figure and the name of its file.
@@ -42,10 +42,10 @@ pub(super) fn all(results: &Results) -> Result<Vec<Named>, FigureError> {
     Ok(all)
 }
 
-/// The pAUC of each method, best first, between the two ends; over several sets the mean of
-/// that relative to random. `None` if no method has one.
+/// The pAUC of each method, best first, between the two baselines; over several sets the mean pAUC
+/// relative to random. `None` if no method has one.
 pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Figure>, FigureError> {
-    // One set has areas; of several only what they are to discarding at random compares.
+    // A single set has areas; over several sets only areas relative to random are comparable.
     let single = summary.datasets.len() == 1;
     let value = |row: &crate::study::summary::SummaryRow| match single {
         true => row.pauc[0].map(|pauc| pauc * 1000.0),
@@ -54,7 +54,7 @@ pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Fig
     let mut rows: Vec<_> = summary.rows.iter().filter(|row| value(row).is_some()).collect();
     rows.sort_by(|a, b| value(a).unwrap_or(0.0).total_cmp(&value(b).unwrap_or(0.0)));
     let bar = |row: &&crate::study::summary::SummaryRow| {
-        // An interval of a mean over sets would need their joint replicates.
+        // The interval of a mean over sets would need their joint replicates.
         let interval = if single { row.intervals[0] } else { None };
         let rank = row.rank.map_or(String::new(), |rank| format!(" · rank {rank}"));
         Bar {
@@ -82,7 +82,7 @@ pub(super) fn ranking(summary: &Summary, results: &Results) -> Result<Option<Fig
     bars(&title, &axis, &all).map(Some)
 }
 
-/// Curves on every data set by every recogniser.
+/// Curves on every data set with every recogniser.
 pub(super) fn edc(
     results: &Results,
     protocol: Protocol,
@@ -114,7 +114,7 @@ pub(super) fn edc(
     edc_grid(&title, &panels, columns, Some(results.settings.max_discard)).map(Some)
 }
 
-/// A curve as far as it has rates.
+/// A curve, as far as it has rates.
 fn edc_series(curve: &CurveRecord, bands: bool) -> Option<EdcSeries> {
     let points: Vec<(f64, f64)> =
         curve.points.iter().map_while(|&(discard, fnmr)| Some((discard, fnmr?))).collect();
@@ -154,7 +154,7 @@ pub(super) fn comparison_scores(results: &Results) -> Result<Figure, FigureError
     score_distributions("Comparison scores", &panels, columns)
 }
 
-/// Trade-off of the two error rates.
+/// Trade-off between the two error rates.
 pub(super) fn det(results: &Results) -> Result<Figure, FigureError> {
     let panel = |dataset: &crate::study::results::DatasetRecord| {
         let of_set = || results.baselines.iter().filter(|b| b.dataset == dataset.name);

@@ -70,7 +70,7 @@ fn number(value: Option<f64>) -> String {
     times_thousand(value).replace('–', "--")
 }
 
-/// Text in which LaTeX sees no command.
+/// Text in which LaTeX recognises no command.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

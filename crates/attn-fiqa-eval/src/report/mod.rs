@@ -1,36 +1,39 @@
-//! A study written out: one page, tables and figures.
+//! Reports of a study: one page, tables and figures; and the page of a set's qualities.
 //!
-//! Everything comes from the record ([`Results`]) and the pictures beside it, so
-//! that a report can be made again without the data.
+//! Everything about a study comes from the record ([`Results`]) and the images beside it, so that a
+//! report can be rebuilt without the data.
 
 mod figures;
 mod html;
 mod latex;
+mod overview;
 mod page;
 mod tables;
+
+pub use overview::overview_page;
 
 use std::path::Path;
 
 use crate::figure::{FigureError, SvgColours};
 use crate::study::{Results, StudyError};
 
-/// The page, below a run's folder.
+/// File name of the page, in a run's folder.
 pub const PAGE_FILE: &str = "report.html";
 
-/// Pixels of a PNG figure for each CSS pixel.
+/// Pixels of a PNG figure per CSS pixel.
 const PNG_SCALE: f64 = 2.0;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// A figure.
+    /// A figure failed.
     #[error(transparent)]
     Figure(#[from] FigureError),
-    /// A table.
+    /// A table failed.
     #[error("a table cannot be written")]
     Csv(#[from] csv::Error),
-    /// A file.
+    /// A file failed.
     #[error(transparent)]
     File(#[from] StudyError),
 }
@@ -53,8 +56,7 @@ pub fn write_tables_and_figures(folder: &Path, results: &Results) -> Result<(), 
     Ok(())
 }
 
-/// Writes [`PAGE_FILE`], one page without anything outside it, and the tables for
-/// LaTeX (`tables/*.tex`).
+/// Writes [`PAGE_FILE`], one self-contained page, and the tables for LaTeX (`tables/*.tex`).
 ///
 /// # Errors
 ///
@@ -68,13 +70,13 @@ pub fn write_page_and_latex(folder: &Path, results: &Results) -> Result<(), Repo
     Ok(())
 }
 
-/// `1e-3`, as the papers write it.
+/// `1e-3`, as in the papers.
 fn rate(value: f64) -> String {
     let target = crate::edc::Target::Fmr(value).to_string();
     target.trim_start_matches("FMR ").to_owned()
 }
 
-/// pAUC as the papers print it.
+/// pAUC as in the papers.
 fn times_thousand(pauc: Option<f64>) -> String {
     pauc.map_or("–".to_owned(), |pauc| format!("{:.2}", pauc * 1000.0))
 }

@@ -41,8 +41,8 @@ fn bounds(interval: Option<[f64; 2]>) -> [String; 2] {
     interval.map_or_else(Default::default, |bounds| bounds.map(|bound| bound.to_string()))
 }
 
-/// One row per protocol, recogniser, target, method and data set; `mean` stands for
-/// all data sets and has only what can be averaged.
+/// One row per protocol, recogniser, target, method and data set; `mean` stands for all data sets
+/// and has only the values that can be averaged.
 fn pauc(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let mut table = Table::new(&[
         "protocol",

@@ -1,11 +1,9 @@
 //! Results of earlier runs, cached by content.
 //!
-//! A table belongs to one network (by the hash of its weights), one way of
-//! preparing images and one version of the program: whatever changes a number
-//! changes the table's name. Its rows belong to images by the hash of their
-//! bytes. Rows are appended batch by batch, so that a killed run loses only
-//! its last batch; a truncated row is dropped when the table is opened
-//! again.
+//! A table belongs to one network (by the hash of its weights), one preprocessing of images and one
+//! version of the program: everything that affects a value is part of the table's name. Its rows
+//! belong to images by the hash of their bytes. Rows are appended batch by batch, so that a killed
+//! run loses only its last batch; a truncated row is dropped when the table is opened again.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -26,8 +24,8 @@ const CHECK: usize = 8;
 /// Longer than any description.
 const MAX_HEADER: u64 = 1 << 16;
 
-/// Rows of a fixed number of values, by image. The values stay in the file: those of a
-/// large set would fill the memory.
+/// Rows of a fixed number of values, by image. The values stay in the file: those of a large set
+/// would fill the memory.
 #[derive(Debug)]
 pub(super) struct Table {
     path: PathBuf,
@@ -40,7 +38,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens the table of what `description` says, `width` numbers per image.
+    /// Opens the table for `description`, with `width` values per image.
     pub(super) fn open(folder: &Path, description: &str, width: usize) -> Result<Self, StudyError> {
         let name = hex(&Sha256::digest(description)[..16]);
         let path = folder.join(format!("{name}.rows"));
@@ -65,7 +63,7 @@ impl Table {
         let mut head = (&table.file).take(start.min(MAX_HEADER));
         head.read_to_end(&mut found).map_err(StudyError::io(&table.path, "cannot be read"))?;
         if found != header.as_bytes() {
-            // A truncated header is the whole file.
+            // A file with a truncated header has nothing else.
             if !header.as_bytes().starts_with(&found) {
                 let problem = "its first line names something else; delete it".to_owned();
                 return Err(StudyError::UnexpectedContent { path: table.path, problem });
@@ -100,7 +98,7 @@ impl Table {
         }
     }
 
-    /// Whether there is a row of the image.
+    /// Whether the image has a row.
     pub(super) fn contains(&self, image: &ImageHash) -> bool {
         self.rows.contains_key(image)
     }
@@ -113,7 +111,7 @@ impl Table {
         Ok(RowReader { table: self, file, at: self.start, bytes: vec![0; 4 * self.width] })
     }
 
-    /// Adds rows and hands them to the operating system before it returns.
+    /// Adds rows and writes them to the file before it returns.
     pub(super) fn append<'v>(
         &mut self,
         rows: impl Iterator<Item = (ImageHash, &'v [f32])>,
@@ -133,7 +131,7 @@ impl Table {
             self.rows.insert(image, self.count);
             self.count += 1;
         }
-        // A reader may have left the file elsewhere.
+        // A reader may have moved the file position.
         let sought = self.file.seek(SeekFrom::Start(end));
         sought.map_err(StudyError::io(&self.path, "cannot be written"))?;
         self.write(&bytes)
@@ -143,7 +141,7 @@ impl Table {
         (size_of::<ImageHash>() + 4 * self.width + CHECK) as u64
     }
 
-    /// Where a row begins in the file.
+    /// Offset of a row in the file.
     fn place(&self, row: u32) -> u64 {
         self.start + u64::from(row) * self.row_bytes()
     }
@@ -164,14 +162,14 @@ impl Table {
 pub(super) struct RowReader<'t> {
     table: &'t Table,
     file: BufReader<&'t File>,
-    /// Where `file` is.
+    /// Position in `file`.
     at: u64,
     bytes: Vec<u8>,
 }
 
 impl RowReader<'_> {
-    /// Reads the row of an image into `values`, which are as many as the table is wide;
-    /// says whether there is one.
+    /// Reads the row of an image into `values`, whose length is the table's width; returns whether
+    /// there is one.
     pub(super) fn read(
         &mut self,
         image: &ImageHash,
@@ -179,7 +177,7 @@ impl RowReader<'_> {
     ) -> Result<bool, StudyError> {
         let Some(&row) = self.table.rows.get(image) else { return Ok(false) };
         let place = self.table.place(row) + size_of::<ImageHash>() as u64;
-        // Within what is in the buffer this reads nothing.
+        // If it is in the buffer, this reads nothing.
         let moved = self.file.seek_relative(place as i64 - self.at as i64);
         let read = moved.and_then(|()| self.file.read_exact(&mut self.bytes));
         read.map_err(StudyError::io(&self.table.path, "cannot be read"))?;
@@ -200,8 +198,8 @@ pub(super) fn load_stored<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&fs::read(stored_at(folder, key)).ok()?).ok()
 }
 
-/// Stores a value under `key` and returns it as the next run will read it, bit by bit. The
-/// file is written completely or not at all.
+/// Stores a value under `key` and returns it as the next run will read it, bit for bit. The write
+/// is atomic.
 pub(super) fn store<T: serde::Serialize + serde::de::DeserializeOwned>(
     folder: &Path,
     key: &ImageHash,
@@ -221,7 +219,7 @@ fn stored_at(folder: &Path, key: &ImageHash) -> PathBuf {
     folder.join(format!("{}.json", hex(&key[..16])))
 }
 
-/// Writes a file completely or not at all, and creates its folders.
+/// Writes a file atomically, and creates its folders.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot be made"))?;

@@ -1,5 +1,4 @@
-//! Scores and embeddings of a data set: from the cache, else from the network,
-//! batch by batch.
+//! Scores and embeddings of a data set: from the cache, else from the network, batch by batch.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,41 +15,41 @@ use super::config::CropMeasure;
 use super::inputs::Dataset;
 use super::network::{self, CROP_SIDE, Network};
 
-/// Images that are computed together, and lost together when a run is killed.
+/// Number of images computed together, and lost together when a run is killed.
 const BATCH: usize = 32;
 
-/// Increased when the same images and weights give other numbers.
+/// Incremented when the same images and weights give different values.
 const VERSION: u32 = 1;
 
-/// How far a step is.
+/// Progress of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The step, such as `scores of lfw`.
     pub step: String,
     /// Parts done.
     pub done: usize,
-    /// Parts in all.
+    /// Number of parts.
     pub total: usize,
 }
 
-/// One number of every image.
+/// One value per image.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
-    /// In the images' order; minus infinity where an image could not be used.
+    /// In the images' order; minus infinity if an image could not be used.
     pub(super) scores: Vec<f64>,
     /// Names of the images that could not be used, and why.
     pub(super) failures: Vec<(String, Failure)>,
 }
 
-/// Embeddings of every image, which lie in the cache's file.
+/// Embeddings of every image, which stay in the cache's file.
 pub(super) struct ImageEmbeddings {
     table: Table,
     keys: Vec<Result<ImageHash, Failure>>,
-    /// Numbers per embedding.
+    /// Length of an embedding.
     pub(super) width: usize,
     /// Names of the images that could not be used, and why.
     pub(super) failures: Vec<(String, Failure)>,
-    /// How many rows came from an earlier run.
+    /// Number of rows from earlier runs.
     pub(super) from_cache: usize,
 }
 
@@ -63,8 +62,7 @@ impl ImageEmbeddings {
         self.keys.iter().map(is_there).collect()
     }
 
-    /// A reader of single embeddings: copies that of an image and says whether it has
-    /// one.
+    /// A reader of single embeddings: copies that of an image and returns whether it has one.
     pub(super) fn reader(
         &self,
     ) -> Result<impl FnMut(u32, &mut [f32]) -> Result<bool, StudyError>, StudyError> {
@@ -101,9 +99,8 @@ pub(super) fn attention_scores(
     tables.iter().map(|table| column(table, &filled)).collect()
 }
 
-/// Embeddings as the network gives them; with `flip` that of the image and of its
-/// mirror image, each normalised, one after the other. Of a quality network rows of
-/// one number.
+/// Embeddings as the network gives them; with `flip` those of the image and of its mirror image,
+/// each normalised, concatenated. For a quality network rows of one value.
 pub(super) fn embeddings(
     dataset: &mut Dataset<'_>,
     network: &Network,
@@ -116,7 +113,7 @@ pub(super) fn embeddings(
     let width = match &embed(network, &[one], flip)[0] {
         Ok(row) => row.len(),
         Err(failure) => {
-            let what = format!("{} gives no embedding of a grey picture", network.name);
+            let what = format!("{} gives no embedding of a grey image", network.name);
             return Err(StudyError::NoImage { what, images: 1, first: failure.to_string() });
         }
     };
@@ -136,7 +133,7 @@ pub(super) fn embeddings(
     Ok(ImageEmbeddings { table, keys, width, failures, from_cache })
 }
 
-/// The numbers of a quality network.
+/// The values of a quality network.
 pub(super) fn quality_scores(
     dataset: &mut Dataset<'_>,
     network: &Network,
@@ -165,7 +162,7 @@ pub(super) fn crop_measures(
     column(&tables[0], &filled)
 }
 
-/// The column of a table of single numbers.
+/// The column of a single-column table.
 fn column(table: &Table, filled: &Filled) -> Result<Column, StudyError> {
     let mut reader = table.reader()?;
     let mut score = |key: &Result<ImageHash, Failure>| {
@@ -190,21 +187,21 @@ fn embed(network: &Network, crops: &[Crop], flip: bool) -> Vec<Result<Vec<f32>, 
     pairs.map(|(straight, mirror)| Ok(joined_with_mirror(&straight?, &mirror?))).collect()
 }
 
-/// A row for every table that lacks the image, or what is wrong with it.
+/// A row for every table that lacks the image, or why there is none.
 type RowOfEach = Result<Vec<Vec<f32>>, Failure>;
 
-/// The outcome of completing tables.
+/// The result of completing tables.
 struct Filled {
-    /// By which each image's rows are found.
+    /// The keys of each image's rows.
     keys: Vec<Result<ImageHash, Failure>>,
     /// Names of the images that could not be used, and why.
     failures: Vec<(String, Failure)>,
-    /// How many images had every row before.
+    /// Number of images that already had every row.
     from_cache: usize,
 }
 
-/// Completes the tables. `assess` gets crops and which tables, by number, lack a row of
-/// theirs: what one table has already is not computed again for another.
+/// Completes the tables. `assess` receives crops and the indices of the tables that lack a row for
+/// them: rows that one table already has are not recomputed because of another.
 fn fill(
     dataset: &mut Dataset<'_>,
     tables: &mut [Table],
@@ -284,12 +281,12 @@ mod tests {
     use crate::study::config::DatasetConfig;
 
     /// A folder of `count` distinct images with a list of pairs.
-    fn pictures(folder: &Path, count: u8) -> DatasetConfig {
+    fn images(folder: &Path, count: u8) -> DatasetConfig {
         let mut pairs = String::new();
         for number in 0..count {
             let colour = image::Rgb([number, 50, 200]);
-            let picture = image::RgbImage::from_pixel(112, 112, colour);
-            picture.save(folder.join(format!("i{number}.png"))).unwrap();
+            let image = image::RgbImage::from_pixel(112, 112, colour);
+            image.save(folder.join(format!("i{number}.png"))).unwrap();
             pairs += &format!("i{number} i{} {}\n", (number + 1) % count, number % 2);
         }
         fs::write(folder.join("pair_list.txt"), pairs).unwrap();
@@ -307,9 +304,9 @@ mod tests {
     #[test]
     fn a_further_or_moved_method_computes_only_what_is_new() {
         let folder = tempfile::tempdir().unwrap();
-        let config = pictures(folder.path(), 40);
+        let config = images(folder.path(), 40);
         let cache = folder.path().join("cache");
-        // What each run computes: methods and how many crops.
+        // What each run computes: methods and number of crops.
         let run = |methods: &[&str]| {
             let mut tables: Vec<Table> =
                 methods.iter().map(|method| Table::open(&cache, method, 1).unwrap()).collect();
@@ -331,7 +328,7 @@ mod tests {
             for (table, method) in tables.iter().zip(methods) {
                 let scores = column(table, &filled).unwrap().scores;
                 let start = 1000.0 * method.len() as f64;
-                // The list names i1 before i2, i3, …
+                // The list contains i1 before i2, i3, …
                 assert_eq!(scores[..3], [start, start + 1.0, start + 2.0], "{method}");
             }
             computed.into_inner().into_iter().collect::<Vec<(String, usize)>>()

@@ -17,29 +17,29 @@ use super::scores::{Scored, attention, correlations, lengths, scores_file, write
 use crate::figure::Histogram;
 use crate::files::{EmbeddingFile, Failed, QualityFile, first_names};
 
-/// How many failed images a record names.
+/// Maximum number of failed images that a record names.
 pub(super) const FAILURES_NAMED: usize = 5;
 
-/// One data set while it is measured.
+/// One data set being measured.
 pub(super) struct DatasetRun<'a, 'c> {
     pub(super) study: &'a StudyRun<'a>,
     pub(super) dataset: &'a mut Dataset<'c>,
     pub(super) missing: MissingImages,
-    /// Its place in the configuration, from 0.
+    /// Its index in the study file, from 0.
     pub(super) number: usize,
 }
 
-/// What a recogniser made of the data set.
+/// A recogniser's results for the data set.
 struct Embedded {
     templates: TemplateEmbeddings,
-    /// Some of the images that it could not embed, and why.
+    /// Some of the images that could not be embedded, and why.
     failures: Vec<String>,
 }
 
-/// What all recognisers made of the data set.
+/// All recognisers' results for the data set.
 struct EmbeddedByAll {
     by_recogniser: Vec<Embedded>,
-    /// The lengths of the images' embeddings, by recogniser, where a method is the length.
+    /// The norms of the images' embeddings, by recogniser, if a method needs them.
     norms: BTreeMap<usize, Vec<f64>>,
 }
 
@@ -49,8 +49,8 @@ impl DatasetRun<'_, '_> {
         let names = self.dataset.benchmark.names();
         self.note_missing(names.len());
         let attention = attention(self.study, self.dataset)?;
-        // Embeddings first: a method may be their length. Only what is compared, images or
-        // templates, stays in memory.
+        // Embeddings first: a method may be their norm. Only the compared units, images or
+        // templates, stay in memory.
         let EmbeddedByAll { by_recogniser, norms } = self.embed(&names)?;
         let scored = self.score(&names, attention, &norms)?;
         let by_identity = self.evaluate(&names, &scored, by_recogniser, results)?;
@@ -81,7 +81,7 @@ impl DatasetRun<'_, '_> {
         }
     }
 
-    /// The embeddings of what is compared, by every recogniser.
+    /// The embeddings of the compared units, by every recogniser.
     fn embed(&mut self, names: &[String]) -> Result<EmbeddedByAll, StudyError> {
         let config = self.study.config;
         let mut all = EmbeddedByAll { by_recogniser: Vec::new(), norms: BTreeMap::new() };
@@ -205,8 +205,8 @@ impl DatasetRun<'_, '_> {
         Ok(all)
     }
 
-    /// Baselines, curves and differences by every recogniser, one recogniser's comparisons in
-    /// memory at a time. Returns whether intervals are over persons.
+    /// Baselines, curves and differences for every recogniser, holding one recogniser's comparisons
+    /// in memory at a time. Returns whether intervals are over persons.
     fn evaluate(
         &self,
         names: &[String],
@@ -267,7 +267,7 @@ impl DatasetRun<'_, '_> {
         Ok(by_identity)
     }
 
-    /// The distribution of each method's scores, with pictures of its worst and best images.
+    /// The distribution of each method's scores, with examples of its worst and best images.
     fn add_qualities(
         &mut self,
         scored: &[Scored],

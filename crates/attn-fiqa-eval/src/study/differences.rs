@@ -1,10 +1,10 @@
-//! Paired differences between methods: the same bootstrap samples for both.
+//! Paired differences between methods, from the same bootstrap samples.
 
 use super::results::{Against, CurveRecord, DifferenceRecord};
 use crate::edc::{Series, paired_interval};
 
-/// The differences of all methods' areas from the first's and from the best's. `curves` are
-/// of one data set and one recogniser, the methods in the order of the configuration.
+/// The differences of all methods' areas from the first's and from the best's. `curves` belong to
+/// one data set and one recogniser, the methods in the order of the study file.
 pub(super) fn differences(curves: &[CurveRecord], level: f64) -> Vec<DifferenceRecord> {
     let methods = || curves.iter().filter(|curve| curve.series == Series::Method);
     let mut found = Vec::new();

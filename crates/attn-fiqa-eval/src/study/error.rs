@@ -15,27 +15,27 @@ use super::config::ConfigError;
 use crate::error::EvalError;
 use crate::files::FileError;
 
-/// Why a study failed. One bad image is no reason.
+/// Why a study failed. A single bad image is not a reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StudyError {
-    /// The file that describes it.
+    /// An error in the study file.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A data set, a quality or an embedding file.
+    /// An error in a data set, quality or embedding file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file of the run's own.
+    /// An output or cache file failed.
     #[error("'{}' {action}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What could not be done with it.
+        /// The operation that failed.
         action: &'static str,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// A file of the run's own that holds something else.
+    /// An output or cache file with unexpected content.
     #[error("'{}' is not what this program wrote: {problem}", path.display())]
     UnexpectedContent {
         /// The file.
@@ -46,7 +46,7 @@ pub enum StudyError {
     /// A model.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A model that could not be started.
+    /// A model that could not be loaded.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The face detector.
@@ -55,21 +55,21 @@ pub enum StudyError {
     /// An ONNX network that cannot be run.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// An ONNX network that is no recogniser.
+    /// An ONNX network that is not a recogniser.
     #[error(transparent)]
     Recogniser(#[from] RecogniserError),
-    /// An ONNX network that is no quality network.
+    /// An ONNX network that is not a quality network.
     #[error(transparent)]
     QualityNetwork(#[from] QualityNetworkError),
-    /// No threads for an ONNX network.
+    /// The threads for an ONNX network could not be started.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
-    /// A method that a model does not have.
+    /// A method that a model does not support.
     #[error("method '{method}': {source}")]
     Method {
         /// Its name in the configuration.
         method: String,
-        /// Why.
+        /// The reason.
         source: RequestError,
     },
     /// A combination that cannot be measured.
@@ -77,17 +77,17 @@ pub enum StudyError {
     Measure {
         /// Data set, recogniser or method.
         what: String,
-        /// Why.
+        /// The reason.
         source: EvalError,
     },
-    /// A data set of which a network could use no image.
+    /// A data set in which a network could use no image.
     #[error("{what}: none of {images} images could be used; the first: {first}")]
     NoImage {
         /// Data set and network.
         what: String,
-        /// How many images there are.
+        /// Number of images.
         images: usize,
-        /// What was wrong with the first.
+        /// The first image's problem.
         first: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The best and the worst images of a method, as pictures.
+//! The best and the worst images of a method, as examples.
 
 use std::path::Path;
 
@@ -19,21 +19,21 @@ use super::results::FaceRecord;
 /// Quality of the JPEG files: faces of 112 pixels in 5 kB.
 const JPEG_QUALITY: u8 = 88;
 
-/// A method's network, where its score has a map.
+/// A method's network, if its score has a map.
 pub(super) struct MapSource<'n> {
     pub(super) network: &'n Network,
     pub(super) method: Method,
 }
 
-/// Where pictures are written.
+/// Where example images are written.
 pub(super) struct ExampleFiles<'a> {
-    /// They lie in `faces` below this folder.
+    /// They are in `faces` inside this folder.
     pub(super) folder: &'a Path,
     /// Distinguishes the maps of data sets and methods.
     pub(super) tag: &'a str,
 }
 
-/// The images of the lowest and of the highest finite scores, with pictures.
+/// The images with the lowest and with the highest finite scores, as examples.
 pub(super) fn extremes(
     dataset: &mut Dataset<'_>,
     scores: &[f64],

@@ -14,23 +14,23 @@ use super::compute::Progress;
 use super::inputs::Dataset;
 use super::network::CROP_SIDE;
 
-/// Increased when other faces are found.
+/// Incremented when other faces are found.
 const VERSION: u32 = 1;
 
-/// Rows that are written together.
+/// Number of rows written together.
 const BATCH: usize = 32;
 
-/// Numbers per image: what it is, and the five landmarks.
+/// Values per image: its kind, and the five landmarks.
 const WIDTH: usize = 11;
 
-/// The first number of a row.
+/// The first value of a row.
 const NO_FACE: f32 = 0.0;
 const FACE: f32 = 1.0;
-/// The picture is an aligned crop already.
+/// The image is an aligned crop already.
 const CROP: f32 = 2.0;
 
-/// Finds the main face of every image that has no landmarks, and stores its landmarks, by
-/// which it is aligned from then on. Images without a face are recorded as such.
+/// Finds the main face of every image without landmarks, and stores its landmarks, by which it is
+/// aligned from then on. Images without a face are recorded as such.
 pub(super) fn find_main_faces(
     dataset: &mut Dataset<'_>,
     threads: &Threads,
@@ -107,7 +107,7 @@ fn append(table: &mut Table, rows: &[(ImageHash, [f32; WIDTH])]) -> Result<(), S
     table.append(rows.iter().map(|(key, row)| (*key, row.as_slice())))
 }
 
-/// The numbers of an image's main face.
+/// The values of an image's main face.
 fn landmarks(row: FacesRow) -> Result<[f32; WIDTH], Failure> {
     let (faces, size) = (row.faces?, row.size.unwrap_or_default());
     let mut numbers = [0.0; WIDTH];

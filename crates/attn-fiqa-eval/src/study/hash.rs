@@ -1,4 +1,4 @@
-//! What a file is, whatever its name: SHA-256.
+//! Identifies files by content, with SHA-256.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::StudyError;
 
-/// The files' names, and one hash over their bytes; folders count by name only.
+/// The files' names, and one hash over their bytes; folders count only by name.
 pub(super) fn hash_files<'f>(
     files: impl Iterator<Item = &'f PathBuf>,
 ) -> Result<(String, String), StudyError> {
@@ -32,7 +32,7 @@ pub(super) fn hash_files<'f>(
     Ok((names.join(", "), hex(&hash.finalize())))
 }
 
-/// Hexadecimal digits of a hash.
+/// A hash in hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

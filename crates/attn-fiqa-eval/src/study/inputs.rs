@@ -21,9 +21,9 @@ use crate::files::{Missing, first_names, sanitized};
 pub(super) struct Dataset<'c> {
     pub(super) config: &'c DatasetConfig,
     pub(super) benchmark: Benchmark,
-    /// Hash of each image's bytes, once they were needed.
+    /// Hash of each image's bytes, computed on demand.
     hashes: Vec<Result<ImageHash, Failure>>,
-    /// Images whose face was not found, by position, and why.
+    /// Positions of the images whose face was not found, and why.
     pub(super) without_face: BTreeMap<usize, Failure>,
 }
 
@@ -44,23 +44,23 @@ impl<'c> Dataset<'c> {
         !self.benchmark.images.iter().any(|image| matches!(image.source, ImageSource::Unavailable))
     }
 
-    /// An error where the first image that can be read is no aligned crop, and the
-    /// description does not say what to do about that. `side` is that of crops.
+    /// An error if the first readable image is not an aligned crop, and the study file does not say
+    /// what to do about that. `side` is the side of crops.
     pub(super) fn check_size(&self, side: usize) -> Result<(), String> {
         let DatasetConfig { name, resize, align, .. } = self.config;
         if *resize || *align || self.benchmark.images.iter().any(|i| i.landmarks.is_some()) {
             return Ok(());
         }
         let size = |index: usize| {
-            let picture = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.image;
-            Some((index, picture.width(), picture.height()))
+            let image = decode(&self.read(index).ok()?, &DecodeLimits::default()).ok()?.image;
+            Some((index, image.width(), image.height()))
         };
         match (0..self.benchmark.images.len()).find_map(size) {
             Some((index, width, height)) if (width, height) != (side, side) => Err(format!(
-                "dataset '{name}': the image '{}' has {width}×{height} pixels and is no aligned \
-                 crop of {side}×{side}; set align = true in its [[dataset]] to have the face of \
-                 each picture found and aligned, or resize = true if the images are aligned faces \
-                 of another size",
+                "dataset '{name}': the image '{}' has {width}×{height} pixels and is not an \
+                 aligned crop of {side}×{side}; set align = true in its [[dataset]] to have the \
+                 face of each image detected and aligned, or resize = true if the images are \
+                 aligned faces of another size",
                 sanitized(&self.benchmark.images[index].name)
             )),
             _ => Ok(()),
@@ -82,8 +82,8 @@ impl<'c> Dataset<'c> {
         &self.hashes
     }
 
-    /// What the crop of every image depends on besides the settings: its bytes, and its
-    /// landmarks where the set has some.
+    /// What each image's crop depends on besides the settings: its bytes, and its landmarks if the
+    /// set has some.
     pub(super) fn keys(&mut self) -> Vec<Result<ImageHash, Failure>> {
         self.hashes();
         let key =
@@ -100,7 +100,7 @@ impl<'c> Dataset<'c> {
         self.hashes.iter().zip(&self.benchmark.images).enumerate().map(key).collect()
     }
 
-    /// One hash over the pairs and, where they were read, the images.
+    /// One hash over the pairs and, if they were read, the images.
     pub(super) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         for image in &self.benchmark.images {
@@ -124,41 +124,41 @@ impl<'c> Dataset<'c> {
         })
     }
 
-    /// The network's input: the face aligned by the set's own landmarks where it has
-    /// some, whatever the size of the picture, else the picture.
+    /// The network's input: the face aligned by the set's own landmarks if it has some, whatever
+    /// the size of the image, else the image.
     pub(super) fn crop(&self, index: usize, side: usize) -> Result<Crop, Failure> {
         if let Some(failure) = self.without_face.get(&index) {
             return Err(failure.clone());
         }
         let bytes = self.read(index)?;
-        let picture = decode(&bytes, &DecodeLimits::default())?.image;
+        let image = decode(&bytes, &DecodeLimits::default())?.image;
         let fit = if self.config.resize { Fit::Resize } else { Fit::Exact };
         let options = CropOptions { side, fit, channels: self.config.channels };
         match self.benchmark.images[index].landmarks {
             Some(landmarks) => {
-                let aligned = align(&picture, &Landmarks(landmarks), side);
+                let aligned = align(&image, &Landmarks(landmarks), side);
                 let aligned =
                     aligned.map_err(|error| Failure::new(Status::WrongSize, error.to_string()))?;
                 let rgb = aligned.crop.rgb().to_vec();
-                let picture = attn_fiqa::pixels::Image::from_rgb(side, side, rgb)
-                    .expect("a crop is a picture: this is a bug");
-                Ok(crop_from_image(picture, &options)?.0)
+                let image = attn_fiqa::pixels::Image::from_rgb(side, side, rgb)
+                    .expect("a crop is an image: this is a bug");
+                Ok(crop_from_image(image, &options)?.0)
             }
-            None => Ok(crop_from_image(picture, &options)?.0),
+            None => Ok(crop_from_image(image, &options)?.0),
         }
     }
 
-    /// What of the settings changes a crop.
+    /// The settings that affect a crop.
     pub(super) fn crop_description(&self) -> String {
         let DatasetConfig { channels, resize, .. } = self.config;
         let aligned = self.benchmark.images.iter().any(|image| image.landmarks.is_some());
-        // The landmarks themselves are in each image's key.
+        // The landmarks themselves are part of each image's key.
         let landmarks = if aligned { "each" } else { "none" };
         format!("channels={channels:?} resize={resize} landmarks={landmarks}")
     }
 }
 
-/// Adds every pair to a hash, many at a time.
+/// Adds every pair to a hash, in blocks.
 pub(super) fn hash_pairs(hash: &mut Sha256, pairs: &[Pair]) {
     let mut bytes = Vec::new();
     for pairs in pairs.chunks(1 << 12) {
@@ -182,7 +182,7 @@ mod tests {
     const POINTS: [[f32; 2]; 5] =
         [[40.0, 40.0], [70.0, 42.0], [54.0, 60.0], [44.0, 78.0], [66.0, 80.0]];
 
-    /// An IJB-C of two templates with a picture each, both of a crop's size.
+    /// An IJB-C set of two templates with one image each, both of a crop's size.
     fn two_loose_images(folder: &Path, points: [[f32; 2]; 5]) -> DatasetConfig {
         let numbers: String = points.iter().flatten().map(|n| format!(" {n}")).collect();
         let meta = folder.join("meta");
@@ -214,10 +214,10 @@ mod tests {
         let config = two_loose_images(folder.path(), POINTS);
         let crop = Dataset::open(&config, Missing::Fail).unwrap().crop(0, 112).unwrap();
         let bytes = fs::read(folder.path().join("loose_crop/1.png")).unwrap();
-        let picture = decode(&bytes, &DecodeLimits::default()).unwrap().image;
-        let expected = align(&picture, &Landmarks(POINTS), 112).unwrap().crop;
+        let image = decode(&bytes, &DecodeLimits::default()).unwrap().image;
+        let expected = align(&image, &Landmarks(POINTS), 112).unwrap().crop;
         assert!(crop.rgb() == expected.rgb(), "not what its landmarks give");
-        assert!(crop.rgb() != picture.rgb(), "taken as it is");
+        assert!(crop.rgb() != image.rgb(), "taken as it is");
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
             let mut dataset = Dataset::open(config, Missing::Fail).unwrap();
             let before = dataset.crop_description();
             let keys: Vec<ImageHash> = dataset.keys().into_iter().map(Result::unwrap).collect();
-            // What was read before changes nothing.
+            // Values read before are unaffected.
             assert_eq!(dataset.crop_description(), before);
             (before, keys)
         };

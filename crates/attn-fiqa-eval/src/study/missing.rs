@@ -1,4 +1,4 @@
-//! Images that files of scores and embeddings lack.
+//! Images missing from files of scores and embeddings.
 
 use super::StudyError;
 use super::config::{EmbeddingsFrom, ScoresFrom, StudyConfig};
@@ -8,22 +8,22 @@ use crate::files::{EmbeddingFile, MatchedRows, QualityFile, first_names};
 
 /// The images of a data set that a file lacks.
 pub(super) struct MissingImages {
-    /// For each image, whether a file of scores lacks it, or one of embeddings whose length
-    /// is a score.
+    /// For each image, whether it is missing from a file of scores, or from one of embeddings whose
+    /// norm is a score.
     pub(super) images: Vec<bool>,
     pub(super) records: Vec<MissingRecord>,
 }
 
 impl MissingImages {
-    /// `present`, less the images that are missing.
+    /// `present`, without the missing images.
     pub(super) fn without_missing(&self, mut present: Vec<bool>) -> Vec<bool> {
         present.iter_mut().zip(&self.images).for_each(|(present, missing)| *present &= !missing);
         present
     }
 }
 
-/// Reads every file of scores and embeddings before any work: what is wrong with them, and
-/// which images of each data set they lack.
+/// Reads every file of scores and embeddings before any work, to report errors in them and the
+/// images of each data set that they lack.
 pub(super) fn check_files(
     config: &StudyConfig,
     datasets: &[Dataset<'_>],

@@ -1,5 +1,5 @@
-//! A whole study: data sets × recognition models × quality methods, measured and
-//! written down so that it can be repeated.
+//! A whole study: data sets × recognition models × quality methods, measured and recorded so that
+//! it can be repeated.
 //!
 //! 1. [`config`]: what is to be measured, from a TOML file.
 //! 2. `cache`: cached results, by content.

@@ -18,26 +18,26 @@ use super::StudyError;
 use super::config::{ConfigError, ModelConfig};
 use super::hash::hash_files;
 
-/// Side of the crops that qualities without a network are taken of, in pixels.
+/// Side of the crops for measures without a network, in pixels.
 pub(super) const CROP_SIDE: usize = 112;
 
-/// What a study asks a network for.
+/// What a study requests from a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Required {
-    /// Embeddings, or methods that read the whole network.
+    /// Embeddings, or methods that need the whole network.
     pub(super) full_forward: bool,
-    /// One number per face, of an ONNX network.
+    /// One value per face, from an ONNX network.
     pub(super) quality: bool,
 }
 
-/// A network ready to run.
+/// A loaded network.
 pub(super) struct Network {
     kind: Kind,
-    /// How reports call it.
+    /// Its name in reports.
     pub(super) name: String,
-    /// Of its file, in hexadecimal digits.
+    /// SHA-256 of its file, in hexadecimal digits.
     pub(super) sha256: String,
-    /// What it does to pixels where its file does not say, else empty.
+    /// Its preprocessing if its file does not define it, else empty.
     pub(super) input: String,
 }
 
@@ -87,7 +87,7 @@ impl Network {
         threads: Option<NonZeroUsize>,
     ) -> Result<Self, StudyError> {
         let (name, sha256) = hash_files(std::iter::once(&file.to_owned()))?;
-        // The configuration was checked when it was read.
+        // The study file was checked when it was read.
         let spec: Option<InputSpec> =
             model.preprocess.as_ref().and_then(|input| input.parse().ok());
         let (network, threads) = (OnnxModel::open(file)?, Threads::new(threads)?);
@@ -110,15 +110,15 @@ impl Network {
         }
     }
 
-    /// Whether it can give these scores, or embeddings. An ONNX network was tried when
-    /// it was opened.
+    /// Whether it can compute these scores, or embeddings. An ONNX network was tried when it was
+    /// opened.
     pub(super) fn check(&self, name: &str, request: &Request) -> Result<(), StudyError> {
         let Kind::Vit(engine) = &self.kind else { return Ok(()) };
         let method = name.to_owned();
         engine.check(request).map_err(|source| StudyError::Method { method, source })
     }
 
-    /// What was found out about each crop.
+    /// The results for each crop.
     ///
     /// # Panics
     ///
@@ -134,8 +134,7 @@ impl Network {
         engine.assess(crops, request).expect("the request was checked: this is a bug")
     }
 
-    /// The embedding of each crop as the network gives it; of a quality network its
-    /// one number.
+    /// The embedding of each crop as the network gives it; for a quality network its single value.
     pub(super) fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>> {
         match &self.kind {
             Kind::Vit(_) => {

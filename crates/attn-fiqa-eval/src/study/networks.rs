@@ -1,4 +1,4 @@
-//! The networks of a study, each loaded once, and whether they fit its data sets.
+//! The networks of a study, each loaded once and checked against its data sets.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -14,12 +14,12 @@ use super::network::{CROP_SIDE, Network, Required, embedding, scores};
 /// By their configuration, without `flip`.
 pub(super) type Networks = BTreeMap<ModelConfig, Network>;
 
-/// The configuration by which a recogniser's network is found.
+/// The configuration that identifies a recogniser's network.
 pub(super) fn without_flip(model: &ModelConfig) -> ModelConfig {
     ModelConfig { flip: false, ..model.clone() }
 }
 
-/// Loads every network, and checks that it can do what is asked of it.
+/// Loads every network, and checks that it supports what is requested from it.
 pub(super) fn open_networks(
     config: &StudyConfig,
     threads: Option<NonZeroUsize>,
@@ -41,7 +41,7 @@ pub(super) fn open_networks(
     Ok(networks)
 }
 
-/// What is asked of each network.
+/// What is requested from each network.
 fn required(config: &StudyConfig) -> Result<BTreeMap<ModelConfig, Required>, ConfigError> {
     let mut required: BTreeMap<ModelConfig, Required> = BTreeMap::new();
     for method in &config.methods {
@@ -72,7 +72,7 @@ fn required(config: &StudyConfig) -> Result<BTreeMap<ModelConfig, Required>, Con
     Ok(required)
 }
 
-/// Images must be aligned crops unless the configuration says otherwise.
+/// Checks that images are aligned crops unless the study file says otherwise.
 pub(super) fn check_sizes(
     config: &StudyConfig,
     datasets: &[Dataset<'_>],
@@ -92,7 +92,7 @@ pub(super) fn check_sizes(
     Ok(())
 }
 
-/// Networks need images and not only a list of pairs.
+/// Checks that data sets for networks have images and not only a list of pairs.
 pub(super) fn check_images(
     config: &StudyConfig,
     datasets: &[Dataset<'_>],

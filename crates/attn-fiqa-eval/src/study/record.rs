@@ -1,4 +1,4 @@
-//! The record of a run as a file, and where its numbers come from.
+//! The record of a run as a file, and the provenance of its numbers.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -11,7 +11,7 @@ use super::hash::hash_files;
 use super::networks::{Networks, without_flip};
 use super::results::{FORMAT, MethodRecord, RecogniserRecord, Results};
 
-/// The record, below a run's folder.
+/// File name of the record, in a run's folder.
 pub const RESULTS_FILE: &str = "results.json";
 
 /// Larger than any record: ten thousand curves.

@@ -119,10 +119,9 @@ pub struct Baseline {
     pub recogniser: String,
     /// Mated comparisons made.
     pub mated: usize,
-    /// Non-mated comparisons made.
+    /// Number of non-mated comparisons.
     pub non_mated: usize,
-    /// Comparisons left out, because an image has no embedding, or is missing in a file of
-    /// scores.
+    /// Comparisons left out, because an image has no embedding or is missing from a file of scores.
     pub left_out: usize,
     /// Verification accuracy, mean over folds, and its standard deviation.
     pub accuracy: Option<[f64; 2]>,
@@ -130,7 +129,7 @@ pub struct Baseline {
     pub eer: Option<f64>,
     /// At each FMR target.
     pub targets: Vec<TargetRecord>,
-    /// FMR and FNMR as the threshold moves.
+    /// FMR and FNMR at successive thresholds.
     pub det: Vec<[f64; 2]>,
     /// Comparison scores of mated comparisons.
     pub mated_scores: Histogram,
@@ -143,9 +142,9 @@ pub struct Baseline {
 /// Error rates at a target with nothing discarded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetRecord {
-    /// The FMR aimed at.
+    /// The target FMR.
     pub fmr: f64,
-    /// The FMR realised.
+    /// The realised FMR.
     pub realised: Option<f64>,
     /// The threshold, a distance, by the rule of [`crate::decision`].
     pub threshold: Option<f64>,
@@ -164,34 +163,34 @@ pub struct CurveRecord {
     pub recogniser: String,
     /// Name of the method; `random` or `theoretical-best` for the baselines.
     pub method: String,
-    /// What it shows.
+    /// What it represents.
     pub series: Series,
     /// The protocol.
     pub protocol: Protocol,
-    /// The FMR aimed at.
+    /// The target FMR.
     pub fmr: f64,
-    /// Whether a rate stays level until the next point.
+    /// Whether a rate is constant until the next point.
     pub steps: bool,
     /// Discard fraction and FNMR.
     pub points: Vec<(f64, Option<f64>)>,
-    /// FMR realised at each point.
+    /// Realised FMR at each point.
     pub realised: Vec<Option<f64>>,
     /// Area up to the limit, not normalised; papers print it ×1000.
     pub pauc: Option<f64>,
-    /// Its confidence interval; of the random line the range of its orders.
+    /// Its confidence interval; for the random baseline the range over its orders.
     pub pauc_interval: Option<[f64; 2]>,
-    /// Area between the curve and the ideal one, of protocols that fix their threshold:
+    /// Area between the curve and the ideal one, for protocols with a fixed threshold:
     /// [`Curve::above_ideal`](crate::edc::Curve::above_ideal).
     pub above_ideal: Option<f64>,
     /// Area under the whole curve.
     pub auc: Option<f64>,
     /// Discard fraction and confidence interval of the FNMR.
     pub band: Vec<(f64, Option<[f64; 2]>)>,
-    /// The pAUC of each set drawn for the intervals, in their order; kept to take differences
-    /// of, and empty in a finished record.
+    /// The pAUC of each bootstrap sample, in order; kept for computing differences, and empty in a
+    /// finished record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicates: Vec<Option<f64>>,
-    /// Comparisons that share their quality with another one.
+    /// Number of comparisons that share their quality with another one.
     pub tied: usize,
     /// Range of the pAUC over random orders of those.
     pub pauc_ties: Option<[f64; 2]>,
@@ -199,13 +198,13 @@ pub struct CurveRecord {
     pub warnings: Vec<String>,
 }
 
-/// Which method another one is compared with.
+/// The method with which another one is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Against {
-    /// The first of the configuration.
+    /// The first one in the study file.
     First,
-    /// That of the lowest area on this data set, by this recogniser, protocol and target.
+    /// The one with the lowest area on this data set, for this recogniser, protocol and target.
     Best,
 }
 
@@ -218,7 +217,7 @@ pub struct DifferenceRecord {
     pub recogniser: String,
     /// The protocol.
     pub protocol: Protocol,
-    /// The FMR aimed at.
+    /// The target FMR.
     pub fmr: f64,
     /// Name of the method.
     pub method: String,
@@ -228,8 +227,8 @@ pub struct DifferenceRecord {
     pub other: String,
     /// Its pAUC minus the other's, not normalised: above 0 the method is worse.
     pub difference: f64,
-    /// The paired confidence interval of that
-    /// ([`paired_interval`](crate::edc::paired_interval)), if any sets were drawn.
+    /// Its paired confidence interval ([`paired_interval`](crate::edc::paired_interval)), if
+    /// bootstrap samples were drawn.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -240,37 +239,37 @@ pub struct QualityRecord {
     pub dataset: String,
     /// Name of the method.
     pub method: String,
-    /// How the finite ones are distributed.
+    /// The distribution of the finite ones.
     pub scores: Option<Histogram>,
-    /// Images without a score; they count as the lowest.
+    /// Number of images without a score; they count as the lowest.
     pub failed: usize,
     /// Some of those, at most five, and why.
     pub failures: Vec<String>,
-    /// The images of the lowest scores, lowest first.
+    /// The images with the lowest scores, lowest first.
     pub worst: Vec<FaceRecord>,
-    /// The images of the highest scores, highest first.
+    /// The images with the highest scores, highest first.
     pub best: Vec<FaceRecord>,
 }
 
-/// An image that is shown.
+/// An example image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceRecord {
     /// Its name in the data set.
     pub image: String,
     /// Its score.
     pub score: f64,
-    /// The crop, a JPEG file below the run's folder.
+    /// The crop, a JPEG file in the run's folder.
     pub face: Option<String>,
-    /// The map over the crop, likewise, of methods that have one.
+    /// The map over the crop, likewise, for methods that have one.
     pub map: Option<String>,
 }
 
-/// How alike the orders are in which methods put the images of a data set.
+/// How similarly methods rank the images of a data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CorrelationRecord {
     /// Name of the data set.
     pub dataset: String,
-    /// Spearman's rank correlation of each two methods, in the methods' order.
+    /// Spearman's rank correlation of each pair of methods, in the methods' order.
     pub spearman: Vec<Vec<Option<f64>>>,
 }
 

@@ -1,4 +1,4 @@
-//! A study from its configuration to its record.
+//! Runs a study from its configuration to its record.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,27 @@ use super::networks::{Networks, check_images, check_sizes, open_networks};
 use super::results::Results;
 use super::{StudyError, find_faces, record};
 
-/// Where a study works.
+/// Where a study is run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The folder for everything it writes.
+    /// The folder for all output.
     pub output: PathBuf,
-    /// The folder of what was computed before; `cache` below the output if `None`.
+    /// The folder of cached results; `cache` in the output folder if `None`.
     pub cache: Option<PathBuf>,
     /// Threads of a network; one for every core if `None`.
     pub threads: Option<NonZeroUsize>,
 }
 
-/// What is reported while a study runs.
+/// Messages while a study runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// How far a step is.
+    /// Progress of a step.
     Progress(Progress),
-    /// Something that a person should know.
+    /// A note for the user.
     Note(String),
 }
 
-/// What every step of a study uses.
+/// Shared by all steps of a study.
 pub(super) struct StudyRun<'a> {
     pub(super) config: &'a StudyConfig,
     pub(super) networks: &'a Networks,
@@ -43,16 +43,15 @@ pub(super) struct StudyRun<'a> {
     pub(super) on_event: &'a dyn Fn(Event),
 }
 
-/// Runs a study and writes its record, the scores of every image, and pictures of the best
-/// and worst.
+/// Runs a study and writes its record, the scores of every image, and examples of the best and
+/// worst images.
 ///
-/// Inputs that cannot be used as a whole are errors before anything is computed. What an
-/// earlier or a killed run computed is used again.
+/// Inputs that cannot be used as a whole are errors before anything is computed. Results of earlier
+/// or killed runs are reused.
 ///
 /// # Errors
 ///
-/// If an input or a file of the run cannot be used; a bad image is a failure in
-/// the record.
+/// If an input or an output file cannot be used; a bad image is a failure in the record.
 pub fn run(
     config: &StudyConfig,
     options: &RunOptions,

@@ -18,11 +18,11 @@ use crate::statistics::spearman;
 
 /// Scores of a data set by one method.
 pub(super) struct Scored {
-    /// In the images' order; minus infinity where an image has none.
+    /// In the images' order; minus infinity if an image has none.
     pub(super) scores: Vec<f64>,
     /// Some of the images without a score, and why.
     pub(super) failures: Vec<String>,
-    /// Images that should have a score and have none.
+    /// Number of images that should have a score and have none.
     pub(super) failed: usize,
 }
 
@@ -37,7 +37,7 @@ impl From<Column> for Scored {
 }
 
 impl Scored {
-    /// Lengths of embeddings; images that a file lacks (`missing`) are no failures.
+    /// Norms of embeddings; images that a file lacks (`missing`) are not failures.
     pub(super) fn from_norms(scores: Vec<f64>, missing: &[bool]) -> Self {
         let absent = |image: &usize| !scores[*image].is_finite() && !missing[*image];
         let failed = (0..scores.len()).filter(absent).count();
@@ -52,8 +52,8 @@ impl Scored {
     }
 }
 
-/// The scores of every method that reads attention, by the method's place; methods of one
-/// network share their passes.
+/// The scores of every attention-based method, by the method's index; methods of one network share
+/// its forward passes.
 pub(super) fn attention(
     study: &StudyRun<'_>,
     dataset: &mut Dataset<'_>,
@@ -81,7 +81,7 @@ pub(super) fn attention(
     Ok(found)
 }
 
-/// The methods that read this network's attention, by their place.
+/// The methods that use this network's attention, by index.
 fn methods_of(config: &StudyConfig, model: &ModelConfig) -> Vec<(usize, Method)> {
     let own = |(index, method): (usize, &MethodConfig)| match &method.from {
         ScoresFrom::Attention(of, method) if of == model => Some((index, *method)),
@@ -90,7 +90,7 @@ fn methods_of(config: &StudyConfig, model: &ModelConfig) -> Vec<(usize, Method)>
     config.methods.iter().enumerate().filter_map(own).collect()
 }
 
-/// The length of each image's embedding; minus infinity where it has none.
+/// The norm of each image's embedding; minus infinity if it has none.
 pub(super) fn lengths(
     images: usize,
     dim: usize,
@@ -121,7 +121,7 @@ pub(super) fn correlations(
     CorrelationRecord { dataset: dataset.to_owned(), spearman }
 }
 
-/// The file with every image's scores, below a run's folder.
+/// The file with every image's scores, in a run's folder.
 pub(super) fn scores_file(number: usize, dataset: &str) -> String {
     let plain = |letter: char| match letter {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => letter,

@@ -1,10 +1,10 @@
-//! The papers' table: pAUC-EDC of each method on each data set, their mean relative to
-//! discarding at random, and the rank.
+//! The papers' table: pAUC-EDC of each method on each data set, the mean relative to discarding at
+//! random, and the rank.
 //!
-//! Areas of data sets are on different scales: a hard set's are many times an easy one's,
-//! and a mean of them is that of the hardest set. So each is divided by the area of
-//! discarding at random on the same set, which makes 1 of a quality that knows nothing, and
-//! only these are averaged; different recognisers, targets and protocols never are.
+//! Areas of data sets are on different scales: a hard set's are many times an easy one's, and their
+//! mean is dominated by the hardest set. So each is divided by the area of discarding at random on
+//! the same set, which is 1 for an uninformative quality, and only these ratios are averaged;
+//! different recognisers, targets and protocols never are.
 
 use super::results::{CurveRecord, Results};
 use crate::edc::{Protocol, Series};
@@ -16,33 +16,33 @@ pub struct Summary {
     pub protocol: Protocol,
     /// Name of the recogniser.
     pub recogniser: String,
-    /// The FMR aimed at.
+    /// The target FMR.
     pub fmr: f64,
-    /// Names of the data sets, in columns.
+    /// Names of the data sets, as columns.
     pub datasets: Vec<String>,
-    /// The methods in the order of the configuration, then the baselines.
+    /// The methods in the order of the study file, then the baselines.
     pub rows: Vec<SummaryRow>,
-    /// Warnings, each once.
+    /// Warnings, without duplicates.
     pub warnings: Vec<String>,
 }
 
-/// A method's line of the table.
+/// A method's row of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SummaryRow {
     /// Its name.
     pub method: String,
-    /// Whether it competes; the baselines do not.
+    /// Whether it is ranked; the baselines are not.
     pub series: Series,
     /// pAUC, not normalised, by data set.
     pub pauc: Vec<Option<f64>>,
-    /// Their confidence intervals.
+    /// Confidence intervals of the pAUC.
     pub intervals: Vec<Option<[f64; 2]>>,
     /// Areas above the ideal curve, by data set.
     pub above_ideal: Vec<Option<f64>>,
     /// The areas divided by those of discarding at random, by data set.
     pub relative: Vec<Option<f64>>,
-    /// The mean of those; `None` if one is absent. Data sets without an error to discard,
-    /// where random has no area, compare nothing and are left out.
+    /// The mean of those; `None` if one is absent. Data sets without an error to discard, where
+    /// random has no area, carry no information and are left out.
     pub mean_relative: Option<f64>,
     /// 1 for the lowest mean among the methods; equal means share a rank.
     pub rank: Option<usize>,
@@ -131,7 +131,7 @@ fn competing(row: &SummaryRow, value: Option<f64>) -> Option<f64> {
     value.filter(|_| row.series == Series::Method)
 }
 
-/// 1 plus how many are lower.
+/// 1 plus the number of lower values.
 fn ranks(values: &[Option<f64>]) -> Vec<Option<usize>> {
     let rank = |value: f64| 1 + values.iter().flatten().filter(|&&other| other < value).count();
     values.iter().map(|value| value.map(rank)).collect()

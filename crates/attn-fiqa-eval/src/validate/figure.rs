@@ -4,16 +4,16 @@ use super::DegradationStudy;
 use crate::degrade::{Degradation, Level};
 use crate::figure::{BoxGroup, BoxPanel, Figure, FigureError, box_plots};
 
-/// Panels beside each other.
+/// Panels per row.
 const COLUMNS: usize = 3;
 
 impl DegradationStudy {
-    /// Box plots of one method's scores: a panel per kind, a box per level, over all faces.
-    /// Below each box stands the level's strength, 0 being the clean face.
+    /// Box plots of one method's scores: a panel per kind, a box per level, over all faces. The
+    /// label below each box is the level's strength, 0 being the clean face.
     ///
     /// # Errors
     ///
-    /// Without a face.
+    /// If there is no face.
     pub fn figure(&self, method: usize) -> Result<Figure, FigureError> {
         let plan = self.plan();
         let last = plan.levels.len() - 1;
@@ -22,7 +22,7 @@ impl DegradationStudy {
                 let scores: Vec<f64> = (0..self.faces())
                     .map(|face| f64::from(self.series(face, method, kind)[level]))
                     .collect();
-                // Numbers below every box would run into each other.
+                // Labels below every box would overlap.
                 let shown = last < 6 || level % 2 == 0 || level == last;
                 let label = if shown { format!("{:.1}", strength.get()) } else { String::new() };
                 BoxGroup::of(&label, &scores)

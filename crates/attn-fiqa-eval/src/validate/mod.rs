@@ -1,7 +1,7 @@
-//! Whether a score falls when a face is degraded (the paper's figure 1, on any faces).
+//! Checks whether a score falls when a face is degraded (the paper's Figure 1, on any faces).
 //!
-//! Every face is degraded in memory, by each kind at each level, and scored again.
-//! Four bytes per picture are kept, whatever its size: the scores.
+//! Every face is degraded in memory, by each kind at each level, and scored again. Only the scores
+//! are kept, four bytes per image.
 
 mod figure;
 mod summary;
@@ -14,12 +14,12 @@ use crate::degrade::{Degradation, Level};
 
 pub use summary::{KindSummary, LevelSummary};
 
-/// What is done to every face.
+/// The degradations applied to every face.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Ways of degrading.
+    /// Kinds of degradation.
     pub kinds: Vec<Degradation>,
-    /// Strengths, ascending; the first is [`Level::NONE`].
+    /// Levels, ascending; the first is [`Level::NONE`].
     pub levels: Vec<Level>,
 }
 
@@ -31,13 +31,13 @@ pub struct Response {
 }
 
 impl Plan {
-    /// Scores one face at every kind and level. `score` gives the scores of crops, in their
-    /// order, one per method; `clean` are those of the face as it is, where they are known.
-    /// Degradations are computed on the current thread pool.
+    /// Scores one face at every kind and level. `score` returns the scores of crops, in their
+    /// order, one per method; `clean` are those of the unchanged face, if known. Degradations are
+    /// computed on the current thread pool.
     ///
     /// # Errors
     ///
-    /// What is wrong with one of the images is the failure of the face.
+    /// If one of the images fails, the face does.
     pub fn respond(
         &self,
         crop: &Crop,
@@ -77,16 +77,16 @@ pub struct DegradationStudy {
 }
 
 impl DegradationStudy {
-    /// No face yet; `methods` are the names of the request's methods, in order.
+    /// Without any face yet; `methods` are the names of the request's methods, in order.
     pub fn new(plan: Plan, methods: Vec<String>) -> Self {
         Self { plan, methods, scores: Vec::new() }
     }
 
-    /// Takes in one face.
+    /// Adds one face.
     ///
     /// # Panics
     ///
-    /// When the response is not to this plan and these methods.
+    /// If the response does not belong to this plan and these methods.
     pub fn add(&mut self, response: &Response) {
         assert!(
             response.methods == self.methods.len() && response.scores.len() == self.stride(),
@@ -95,7 +95,7 @@ impl DegradationStudy {
         self.scores.extend(&response.scores);
     }
 
-    /// Faces taken in.
+    /// Number of faces added.
     pub fn faces(&self) -> usize {
         self.scores.len() / self.stride()
     }
@@ -122,8 +122,9 @@ impl DegradationStudy {
     }
 }
 
-/// How monotonically a series of scores falls with the level: the negated rank
-/// correlation, 1 if the score falls with every step, −1 if it rises with every one. `None` if the score does not change.
+/// How monotonically a series of scores falls with the level: the negated rank correlation, 1 if
+/// the score falls with every step, −1 if it rises with every one. `None` if the score does not
+/// change.
 pub fn monotonicity(series: &[f32]) -> Option<f64> {
     let steps: Vec<f64> = (0..series.len()).map(|step| -(step as f64)).collect();
     let scores: Vec<f64> = series.iter().map(|&score| f64::from(score)).collect();

@@ -16,7 +16,7 @@ pub struct LevelSummary {
     pub level: f64,
     /// The physical strength.
     pub parameter: f64,
-    /// What `parameter` counts.
+    /// The unit of `parameter`.
     pub unit: &'static str,
     /// The scores of all faces.
     #[serde(flatten)]
@@ -30,15 +30,14 @@ pub struct KindSummary {
     pub method: String,
     /// The degradation's name, or `all` for the means over kinds.
     pub kind: &'static str,
-    /// Faces in the set.
+    /// Number of faces.
     pub faces: usize,
-    /// The mean over faces of the negated rank correlation of score and level: 1 if the
-    /// score falls with every step. Faces whose score does not
-    /// change count as 0.
+    /// The mean over faces of the negated rank correlation of score and level: 1 if the score falls
+    /// with every step. Faces whose score does not change count as 0.
     pub spearman: f64,
-    /// The tenth percentile of that over faces.
+    /// Its tenth percentile over faces.
     pub spearman_p10: f64,
-    /// The fraction of faces whose score is lower at every level than at the one before.
+    /// The fraction of faces whose score is lower at every level than at the previous one.
     pub monotonic_fraction: f64,
 }
 
@@ -65,8 +64,7 @@ impl DegradationStudy {
         rows
     }
 
-    /// One row per method and kind, and one with the means over kinds if there are
-    /// several.
+    /// One row per method and kind, and one with the means over kinds if there are several.
     pub fn kinds(&self) -> Vec<KindSummary> {
         let mut rows = Vec::new();
         for (method, name) in self.methods.iter().enumerate() {

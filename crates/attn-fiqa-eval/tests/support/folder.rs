@@ -1,4 +1,4 @@
-//! A folder of made-up files.
+//! A folder of synthetic files.
 
 use std::path::{Path, PathBuf};
 
@@ -23,13 +23,13 @@ impl Folder {
         path
     }
 
-    /// What an error says, without the temporary folder's own path.
+    /// The text of an error, without the temporary folder's path.
     pub fn said(&self, error: &dyn std::fmt::Display) -> String {
         error.to_string().replace(&format!("{}/", self.path().display()), "")
     }
 }
 
-/// A `.npy` file with a header of one's own.
+/// A `.npy` file with an arbitrary header.
 pub fn npy_with_header(header: &str, numbers: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());

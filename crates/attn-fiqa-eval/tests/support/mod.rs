@@ -1,4 +1,4 @@
-//! The golden comparisons, and comparisons made up from a seed.
+//! The golden comparisons, and synthetic comparisons generated from a seed.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own share")]
 
 pub mod folder;
@@ -10,8 +10,8 @@ use std::path::Path;
 use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
 use serde_json::Value;
 
-/// The sets of `golden/edc/edc.json`, made with the CR-FIQA and dasec programs, and larger
-/// ones where `../shared` is.
+/// The sets of `golden/edc/edc.json`, made with the CR-FIQA and dasec programs, and larger ones if
+/// `../shared` exists.
 pub fn golden() -> Vec<Value> {
     let mut sets = read_sets(&attn_fiqa_testing::golden("edc/edc.json"));
     assert_eq!(sets.len(), 3);
@@ -51,8 +51,8 @@ impl Set {
         Self { comparisons: comparisons.expect("comparisons"), quality }
     }
 
-    /// Made up: errors are likelier at low quality, and `steps` values of quality
-    /// and score make ties.
+    /// Synthetic: errors are more likely at low quality, and `steps` values of quality and score
+    /// cause ties.
     pub fn made_up(seed: u64, count: usize, steps: f64) -> Self {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut uniform = || {
@@ -76,8 +76,8 @@ impl Set {
 
 #[track_caller]
 pub fn assert_near(found: Option<f64>, expected: f64, what: &str) {
-    // Golden values come from NumPy, and JSON is read to the last digit but one: only
-    // the last digits of arccos and of sums differ.
+    // Golden values come from NumPy, and JSON is read to the last digit but one: only the last
+    // digits of arccos and of sums differ.
     let found = found.unwrap_or_else(|| panic!("{what} is absent"));
     assert!((found - expected).abs() <= 1e-12, "{what}: {found} is not {expected}");
 }

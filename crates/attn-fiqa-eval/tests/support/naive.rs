@@ -1,8 +1,8 @@
-//! The protocols written down as slowly and plainly as their definitions.
+//! The protocols implemented as slowly and plainly as their definitions.
 
 use super::Set;
 
-/// Indices of comparisons that stand in a list, perhaps several times.
+/// Indices of the comparisons in a list, possibly repeated.
 pub fn every(set: &Set) -> Vec<usize> {
     (0..set.comparisons.len()).collect()
 }
@@ -18,11 +18,11 @@ fn distances(set: &Set, list: &[usize], mated: bool) -> Vec<f64> {
     of_kind.map(|&index| set.comparisons.distance(index)).collect()
 }
 
-/// Threshold, FMR and FNMR of what is left.
+/// Threshold, FMR and FNMR of the remaining comparisons.
 pub type Point = Option<(f64, f64, Option<f64>)>;
 
-/// The rule of everything but `crfiqa`: of all distances that are tried the largest with
-/// an FMR of at most the target; what lies at it is a match.
+/// The rule of every protocol except `crfiqa`: the largest of the candidate distances with an FMR
+/// of at most the target; a comparison at it is a match.
 pub fn decide(set: &Set, list: &[usize], target: f64) -> Point {
     let (mated, non_mated) = (distances(set, list, true), distances(set, list, false));
     if non_mated.is_empty() {

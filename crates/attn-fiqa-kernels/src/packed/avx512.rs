@@ -45,8 +45,8 @@ struct Ahead {
     bytes: usize,
 }
 
-/// The loop that all precisions share: `sums[row] = dot(sums[row], x[row], weights)`
-/// for every K step. A macro, so that the sums stay in registers.
+/// The loop shared by all precisions: `sums[row] = dot(sums[row], x[row], weights)` for every K
+/// step. A macro, so that the sums stay in registers.
 macro_rules! k_loop {
     ($tile:ident, $steps:ident, $sums:ident, $dot:expr) => {
         let mut ahead = $tile.ahead.next.cast::<i8>();

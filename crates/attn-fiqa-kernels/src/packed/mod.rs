@@ -11,8 +11,8 @@
 //! 3. `avx512`, `micro_tile` (the driver of `avx2` and `neon`) or `reference` multiplies and
 //!    applies the epilogue: bias, residual, ReLU or ReLU6.
 //!
-//! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16,
-//! two words per K step, and each panel of weights is widened to f32 once for all rows.
+//! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16, two
+//! words per K step, and each panel of weights is widened to f32 once for all rows.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -54,12 +54,12 @@ pub struct PackedWeights {
     steps: usize,
     /// `[panel, K step]`.
     panels: Vec<KStep>,
-    /// `[panel · 32]`; zeros where the layer has none.
+    /// `[panel · 32]`; zeros if the layer has none.
     bias: Vec<f32>,
     /// For int8 only, `[panel · 32]`: the scale of each output's weights.
     scales: Vec<f32>,
-    /// For int8 only, `[panel · 32]`: the sum of each output's quantized weights, which takes
-    /// the input's zero point out of the product.
+    /// For int8 only, `[panel · 32]`: the sum of each output's quantized weights, which cancels the
+    /// input's zero point from the product.
     weight_sums: Vec<i32>,
 }
 
@@ -95,12 +95,12 @@ impl PackedWeights {
         self.outputs
     }
 
-    /// The bias, `[output]`; zeros where the layer has none.
+    /// The bias, `[output]`; zeros if the layer has none.
     pub fn bias(&self) -> &[f32] {
         &self.bias[..self.outputs]
     }
 
-    /// The precision of the factors.
+    /// The precision of the operands.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -133,7 +133,7 @@ impl PackedWeights {
     ///
     /// # Panics
     ///
-    /// When `x` and `out` are not the same number of whole rows.
+    /// If `x` and `out` do not have the same number of whole rows.
     pub fn apply(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         let rows = x.len() / self.inputs;
         assert_eq!(rows * self.inputs, x.len(), "x is not whole rows");
@@ -143,7 +143,7 @@ impl PackedWeights {
             return self.multiply(Rows { words, params: &[], count: rows }, out, epilogue);
         }
         SCRATCH.with_borrow_mut(|Scratch { words, params }| {
-            // Only grown: after a smaller layer it would have to be cleared again.
+            // Only grown: otherwise it would have to be cleared again after a smaller layer.
             let needed = rows * self.row_words();
             if words.len() < needed {
                 words.resize(needed, 0);
@@ -161,7 +161,7 @@ impl PackedWeights {
         });
     }
 
-    /// As [`Self::apply`], for rows that are words already.
+    /// As [`Self::apply`], for rows that have been converted to words.
     pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], epilogue: Epilogue) {
         #[cfg(target_arch = "x86_64")]
         match (self.precision, self.isa.0) {

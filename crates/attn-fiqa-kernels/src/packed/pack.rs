@@ -5,7 +5,7 @@ use super::{KStep, NR, PackedWeights, SCRATCH, Scratch, as_bits};
 use crate::quantize::{BF16_PER_WORD, BYTES_PER_WORD, bf16_value, to_bf16, to_bf16_pairs};
 use crate::{Isa, Precision};
 
-/// The most products of an unsigned and a signed byte whose sum always fits in an i32.
+/// Maximum number of products of an unsigned and a signed byte whose sum always fits an i32.
 const MOST_BYTE_INPUTS: usize = i32::MAX as usize / (255 * 127);
 const LARGEST_BYTE: f32 = 127.0;
 
@@ -28,15 +28,15 @@ fn quantize_weights(row: &[f32], words: &mut [u32]) -> (f32, i32) {
 }
 
 impl PackedWeights {
-    /// Packs weights `[output, input]` and a bias `[output]`; no bias is a bias of zeros.
+    /// Packs weights `[output, input]` and a bias `[output]`; no bias means zeros.
     ///
-    /// For [`Precision::Int8`] each output's weights are divided by their largest
-    /// magnitude and rounded to −127…127.
+    /// For [`Precision::Int8`], each output's weights are divided by their largest magnitude and
+    /// rounded to −127…127.
     ///
     /// # Panics
     ///
-    /// When `weight` is not whole rows of `inputs` values, the bias is not one value per
-    /// output, or int8 is asked for with more than 66,311 inputs.
+    /// If `weight` is not whole rows of `inputs` values, the bias is not one value per output, or
+    /// int8 is requested with more than 66,311 inputs.
     pub fn new(
         isa: Isa,
         precision: Precision,
@@ -58,7 +58,7 @@ impl PackedWeights {
         packed
     }
 
-    /// Weights that are all zero, to be packed later.
+    /// Zero weights, to be packed later.
     pub(crate) fn empty(isa: Isa, precision: Precision, inputs: usize, outputs: usize) -> Self {
         let per_word = match precision {
             Precision::F32 => 1,
@@ -118,7 +118,7 @@ impl PackedWeights {
         let (isa, steps) = (self.isa, self.steps);
         for step in 0..steps {
             let Some(row) = rows.next() else { return };
-            // An odd number of inputs leaves the last high halves zero.
+            // With an odd number of inputs, the last high halves stay zero.
             let other = if self.precision == Precision::Bf16 { rows.next() } else { None };
             for (panel, values) in row.chunks(NR).enumerate() {
                 let words = &mut self.panels[panel * steps + step].0[..values.len()];
@@ -137,12 +137,12 @@ impl PackedWeights {
         }
     }
 
-    /// The weights of one output as they enter the product, `[input]`: exact for f32, rounded
-    /// for the other precisions.
+    /// The weights of one output as they enter the product, `[input]`: exact for f32, rounded for
+    /// the other precisions.
     ///
     /// # Panics
     ///
-    /// When there is no such output.
+    /// If there is no such output.
     pub fn row(&self, output: usize) -> Vec<f32> {
         assert!(output < self.outputs, "output {output} of {}", self.outputs);
         let words = self.panel(output / NR).iter().map(|step| step.0[output % NR]);

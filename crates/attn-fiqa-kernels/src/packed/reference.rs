@@ -1,5 +1,5 @@
-//! The reference kernel, in plain Rust that the compiler vectorises over a panel. It is the
-//! oracle of the other kernels, and serves instruction sets that have none.
+//! The reference kernel, in plain Rust that the compiler vectorises over a panel. It is the oracle
+//! for the other kernels, and is used on instruction sets without one.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ pub(super) fn multiply(
     }
 }
 
-/// Turns sums of quantized products into f32; `lanes` are the outputs.
+/// Converts sums of quantized products to f32; `lanes` are the outputs.
 pub(super) fn dequantize(
     weights: &PackedWeights,
     lanes: Range<usize>,

@@ -1,5 +1,4 @@
-//! Conversion by AVX-512: the same bits as the portable code, at a cycle or two for sixteen
-//! values.
+//! Conversion by AVX-512: the same bits as the portable code, in a cycle or two per sixteen values.
 
 use std::arch::x86_64::*;
 
@@ -26,13 +25,13 @@ pub(super) fn quantize_row(row: &[f32], words: &mut [u32]) -> QuantParams {
     }
     let (inverse, zero) = (_mm512_set1_ps(inverse), _mm512_set1_ps(zero));
     let step = |values| _mm512_cvtps_epi32(_mm512_add_ps(_mm512_mul_ps(values, inverse), zero));
-    // Packing interleaves quarters of registers; this brings the quarters into their order.
+    // Packing interleaves register quarters; this restores their order.
     let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let bytes = words.as_mut_ptr().cast::<i8>();
     let (whole, rest) = row.as_chunks::<BYTES>();
     for (index, chunk) in whole.iter().enumerate() {
         let [a, b, c, d] = quarters(chunk).map(step);
-        // What rounding brought beyond a byte is clipped here.
+        // Values rounded beyond a byte are clipped here.
         let packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
         let packed = _mm512_permutexvar_epi32(order, packed);
         // SAFETY: a byte is written for each of the chunk's values, and the row's bytes
@@ -65,8 +64,9 @@ pub(super) fn to_bf16_row(row: &[f32], words: &mut [u32]) {
     }
 }
 
-/// [`super::range_with_zero`]. As integers positive floats are ordered, NaN above all; and
-/// as unsigned ones the negative floats stand above those, the lowest highest.
+/// [`super::range_with_zero`]. As signed integers, positive floats are ordered, with NaN the
+/// largest; as unsigned integers, negative floats are larger than those, the lowest being the
+/// largest.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn range_with_zero(row: &[f32]) -> (f32, f32) {

@@ -1,4 +1,4 @@
-//! Softmax numerators in bf16 by AVX-512, as exact as eight bits of mantissa need.
+//! Softmax numerators in bf16 by AVX-512, as exact as eight bits of significand need.
 
 use std::arch::x86_64::*;
 
@@ -6,8 +6,8 @@ use crate::lanes::{LANES, load, mask};
 
 /// The least exponent of a normal bf16.
 const LOWEST: f32 = -126.0;
-/// `2^r = Σ (r·ln 2)^k / k!`: for `|r| ≤ ½` the rest is below 5·10⁻⁵, a hundredth of what
-/// rounding to bf16 takes.
+/// `2^r = Σ (r·ln 2)^k / k!`: for `|r| ≤ ½` the remainder is below 5·10⁻⁵, a hundredth of the error
+/// of rounding to bf16.
 const SERIES: [f32; 5] = [9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
 
 /// One row of [`super::powers`].

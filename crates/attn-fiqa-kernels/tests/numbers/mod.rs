@@ -1,6 +1,6 @@
-//! Numbers for tests: the same of the same seed.
+//! Numbers for tests, determined by a seed.
 
-/// The nearest number of eight significant bits, ties to even.
+/// The nearest value with eight significant bits, ties to even.
 #[allow(dead_code, reason = "not every test program needs it")]
 pub(crate) fn nearest_bf16(value: f32) -> f32 {
     if value == 0.0 {

@@ -1,8 +1,8 @@
-//! Errors of landmarks.
+//! Errors about landmarks.
 
 use crate::status::{Failure, Status};
 
-/// Landmarks that are not those of a face in the image.
+/// Landmarks that cannot be those of a face in the image.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LandmarkError {
@@ -16,7 +16,7 @@ pub enum LandmarkError {
         /// Its row.
         y: f32,
     },
-    /// The five points are one, or nearly.
+    /// The five points coincide, or nearly.
     #[error(
         "the five landmarks lie {spread:.2} pixels around their middle on average; expected those \
          of a face, at least {minimum} pixels"
@@ -24,10 +24,10 @@ pub enum LandmarkError {
     Coincident {
         /// Root mean square distance of the points from their mean, in pixels.
         spread: f64,
-        /// The least that is accepted.
+        /// Minimum accepted value, in pixels.
         minimum: f64,
     },
-    /// A point is far from the image, or none lies in it.
+    /// A point is far outside the image, or no point lies in it.
     #[error(
         "{name} is at ({x}, {y}), outside of the image of {width}×{height} pixels; expected \
          pixels of the upright image, not fractions of it or pixels of another size"
@@ -51,15 +51,15 @@ pub enum LandmarkError {
          right)"
     )]
     Mirrored,
-    /// The points fit no face.
+    /// The points do not resemble a face.
     #[error(
         "the landmarks fit a face with a correlation of {correlation:.2} only; expected left eye, \
          right eye, nose tip, left and right mouth corner, in this order, and at least {minimum}"
     )]
     NoFace {
-        /// Correlation with the template after the best similarity, 0 to 1.
+        /// Correlation with the template after the best similarity transform, 0 to 1.
         correlation: f64,
-        /// The least that is accepted.
+        /// Minimum accepted value.
         minimum: f64,
     },
 }

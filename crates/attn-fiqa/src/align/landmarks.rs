@@ -1,30 +1,28 @@
-//! Five points of a face, and what they say about its size and pose.
+//! Five landmarks of a face, and the size and pose derived from them.
 
 use super::LandmarkError;
 
-/// Five points of a face: the eye on the image's left (the person's right),
-/// the other eye, the tip of the nose, the mouth corner on the image's left,
-/// the other mouth corner; each `[x, y]`.
+/// Five landmarks of a face: the eye on the image's left (the person's right), the other eye, the
+/// nose tip, the mouth corner on the image's left, the other mouth corner; each `[x, y]`.
 ///
-/// In pixels of the upright image: the centre of the top-left pixel is (0, 0),
-/// x grows to the right and y downwards. A point may lie outside of the image,
-/// where a face is cut by its edge.
+/// In pixels of the upright image: the centre of the top-left pixel is (0, 0), x grows to the right
+/// and y downwards. A point may lie outside the image if the edge cuts off the face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Landmarks(pub [[f32; 2]; 5]);
 
-/// Head pose in degrees, estimated from five points in the image plane.
+/// Head pose in degrees, estimated from five landmarks in the image plane.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadPose {
-    /// Rotation in the image's plane, −180 to 180: 0 is upright, positive is
-    /// clockwise as seen in the image (the eye on the right is the lower one).
+    /// In-plane rotation, −180 to 180: 0 is upright, positive is clockwise as seen in the image
+    /// (the eye on the right is lower).
     pub roll: f32,
-    /// Turn about the neck, −90 to 90: 0 faces the camera, positive has the nose
+    /// Rotation about the vertical axis, −90 to 90: 0 faces the camera, positive has the nose
     /// towards the image's right. A coarse estimate from an average head.
     pub yaw: f32,
 }
 
 impl Landmarks {
-    /// What the five points are called in messages and columns, in order.
+    /// Names of the five landmarks in messages and columns, in order.
     pub const NAMES: [&'static str; 5] =
         ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"];
 
@@ -36,13 +34,12 @@ impl Landmarks {
 
     /// Roll and yaw.
     ///
-    /// `roll` is the angle of the line between the eyes. For `yaw` the nose is
-    /// taken to stand out from between the eyes by half of the distance of the
-    /// eyes: of a head turned by θ a camera far away sees the eyes at
-    /// ±w·cos θ and the nose at w·sin θ along the line of the eyes, so that
-    /// `yaw = atan(nose's offset from the eyes' middle along that line / half
-    /// the eyes' distance)`. Heads differ; the sign and the order of sizes are
-    /// reliable, single degrees are not.
+    /// `roll` is the angle of the line between the eyes. For `yaw`, the nose is assumed to protrude
+    /// from between the eyes by half of the inter-eye distance `d`: for a head rotated by θ, a
+    /// distant camera sees the eyes at ±w·cos θ and the nose at w·sin θ along the line of the eyes,
+    /// so that `yaw = atan(n / (d / 2))`, where `n` is the offset of the nose from the eyes'
+    /// midpoint along that line. Heads differ; sign and ranking are reliable, single degrees are
+    /// not.
     pub fn pose(&self) -> HeadPose {
         let [left, right, nose, ..] = self.0.map(|point| point.map(f64::from));
         let (dx, dy) = (right[0] - left[0], right[1] - left[1]);
@@ -58,9 +55,8 @@ impl Landmarks {
         HeadPose { roll: roll as f32, yaw: yaw as f32 }
     }
 
-    /// Whether these can be a face's landmarks in an image of this size: at
-    /// least one point lies in the image, and none farther from it than its
-    /// longer side.
+    /// Checks that these can be a face's landmarks in an image of this size: at least one point
+    /// lies in the image, and none is farther from it than its longer side.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
 //! Alignment: five landmarks, a similarity transform, and the network's crop.
 //!
-//! Recognition networks are trained on crops whose eyes, nose and mouth corners
-//! lie at fixed places. [`align`] finds the rotation, scale and shift that bring
-//! a face's landmarks closest to those places and takes the pixels from there.
-//! Landmarks come from a detector or from a file ([`landmark_file`]).
+//! Recognition networks are trained on crops in which eyes, nose and mouth corners lie at fixed
+//! positions. [`align`] finds the rotation, scale and translation that bring a face's landmarks
+//! closest to those positions and samples the pixels accordingly. Landmarks come from a detector or
+//! from a file ([`landmark_file`]).
 
 mod error;
 pub mod landmark_file;
@@ -19,24 +19,25 @@ use crate::pixels::Image;
 pub use error::LandmarkError;
 pub use landmarks::{HeadPose, Landmarks};
 pub use similarity::Similarity;
+pub(crate) use template::similarity_to;
 pub use template::{TEMPLATE_112, similarity_to_template};
 pub use warp::warp;
 
-/// A face as the network takes it, and where it came from.
+/// A face as the network takes it, and the transform that produced it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Aligned {
     /// The network's input.
     pub crop: Crop,
-    /// From pixels of the image to pixels of the crop.
+    /// Maps pixels of the image to pixels of the crop.
     pub to_crop: Similarity,
 }
 
-/// Takes a face out of an upright image, `side` pixels on a side.
+/// Aligns a face of an upright image to a crop of `side`×`side` pixels.
 ///
 /// # Errors
 ///
-/// When the landmarks are not those of a face in this image: see [`LandmarkError`].
+/// If the landmarks cannot be those of a face in this image: see [`LandmarkError`].
 ///
 /// # Examples
 ///

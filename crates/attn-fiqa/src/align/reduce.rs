@@ -1,28 +1,27 @@
-//! The part of an image that a crop covers, shrunk by averaging blocks.
+//! The part of an image that a crop covers, reduced by block averaging.
 
 use super::Similarity;
 use crate::pixels::Image;
 
 const CHANNELS: usize = 3;
 
-/// Means of square blocks of pixels over the part of an image that a crop
-/// covers. What lies outside of the image counts as black.
+/// Means of square pixel blocks over the part of an image that a crop covers. Pixels outside the
+/// image count as black.
 #[derive(Debug)]
 pub(super) struct Reduced {
     columns: usize,
     rows: usize,
     /// `[row, column, channel]`, 0 to 255.
     levels: Vec<f32>,
-    /// From pixels of the crop to blocks.
+    /// Maps pixels of the crop to blocks.
     pub(super) from_crop: Similarity,
 }
 
 impl Reduced {
-    /// Averages blocks of `factor × factor` pixels, as many as a crop of `side`
-    /// pixels takes its levels from.
+    /// Averages blocks of `factor × factor` pixels, as many as a crop of `side` pixels samples.
     ///
-    /// `from_crop` leads from the crop's pixels to the image's and enlarges
-    /// by at least `factor`, so that there are at most about `(2·√2·side)²` blocks.
+    /// `from_crop` maps the crop's pixels to the image's and enlarges by at least `factor`, so that
+    /// there are at most about `(2·√2·side)²` blocks.
     pub(super) fn new(image: &Image, from_crop: &Similarity, side: usize, factor: usize) -> Self {
         let last = side.saturating_sub(1) as f64;
         let corners = [[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]];
@@ -50,7 +49,7 @@ impl Reduced {
                 *level = sum as f32 * weight;
             }
         }
-        // A block's centre lies in the middle of its pixels' centres.
+        // A block's centre is the mean of its pixels' centres.
         let middle = (factor as f64 - 1.0) / 2.0;
         let factor = factor as f64;
         let shift = [
@@ -61,7 +60,7 @@ impl Reduced {
         Self { columns, rows, levels, from_crop }
     }
 
-    /// A block's levels; black where there is none.
+    /// A block's values; black outside.
     pub(super) fn block(&self, column: i64, row: i64) -> [f32; CHANNELS] {
         match (usize::try_from(column), usize::try_from(row)) {
             (Ok(column), Ok(row)) if column < self.columns && row < self.rows => {
@@ -73,9 +72,9 @@ impl Reduced {
     }
 }
 
-/// The first pixel and the number of blocks along one axis, one block more than
-/// needed on either side. Blocks begin at the crop and not at the image's
-/// edge, so that a face moved by whole pixels gives the same crop.
+/// The first pixel and the number of blocks along one axis, with a margin of one block on either
+/// side. The block grid is anchored to the crop and not to the image's edge, so that a face shifted
+/// by whole pixels gives the same crop.
 fn blocks(positions: [f64; 4], factor: usize) -> (i64, usize) {
     let least = positions.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = positions.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -84,14 +83,14 @@ fn blocks(positions: [f64; 4], factor: usize) -> (i64, usize) {
     (first, count)
 }
 
-/// The pixels, from … to, that both the blocks and the image have.
+/// The range of pixels covered by both the blocks and the image.
 fn inside(first: i64, count: usize, step: i64, length: usize) -> (i64, i64) {
     let length = length as i64;
     let from = first.clamp(0, length);
     (from, (first + count as i64 * step).clamp(from, length))
 }
 
-/// Adds a line of pixels, the first of which is pixel `offset` of the blocks.
+/// Adds a row of pixels, the first of which is pixel `offset` of the blocks.
 fn add_line(sums: &mut [u64], pixels: &[u8], offset: usize, factor: usize) {
     let (mut block, mut left) = (offset / factor, factor - offset % factor);
     for pixel in pixels.chunks_exact(CHANNELS) {
@@ -120,7 +119,7 @@ mod tests {
                 shift: [100.0, 100.0],
             };
             let reduced = Reduced::new(&image, &from_crop, 112, shrink as usize);
-            // Turned by half a right angle and left with a 1.5-fold shrink.
+            // Rotated by 45° and left with a 1.5-fold reduction.
             let most = (112.0 * 1.5 * f64::sqrt(2.0)) as usize + 4;
             assert!(reduced.columns <= most && reduced.rows <= most, "{shrink}: {reduced:?}");
         }

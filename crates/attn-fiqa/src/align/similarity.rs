@@ -1,36 +1,36 @@
 //! Similarity transforms of the plane.
 
-/// A similarity of the plane without reflection:
-/// `x' = a·x − b·y + shift[0]`, `y' = b·x + a·y + shift[1]`.
+/// A similarity transform of the plane without reflection: `x' = a·x − b·y + shift[0]`,
+/// `y' = b·x + a·y + shift[1]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Similarity {
     /// Scale times the cosine of the rotation.
     pub a: f64,
-    /// Scale times the sine of the rotation; positive is clockwise where y grows downwards.
+    /// Scale times the sine of the rotation; positive is clockwise with y pointing down.
     pub b: f64,
-    /// Where the origin goes.
+    /// The image of the origin.
     pub shift: [f64; 2],
 }
 
-/// What a least-squares fit between two sets of points found.
+/// The result of a least-squares fit between two sets of points.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fit {
-    /// The similarity with the least sum of squared distances.
+    /// The similarity transform with the least sum of squared distances.
     pub(super) similarity: Similarity,
     /// Correlation of the points after the fit, 0 to 1.
     pub(super) correlation: f64,
-    /// The same with the first points mirrored.
+    /// The same with the first set of points mirrored.
     pub(super) mirrored_correlation: f64,
 }
 
 impl Similarity {
-    /// The image of a point.
+    /// Applies the transform to a point.
     pub fn apply(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let Self { a, b, shift } = self;
         [a * x - b * y + shift[0], b * x + a * y + shift[1]]
     }
 
-    /// How many times longer lengths become, not negative.
+    /// The scale factor, not negative.
     pub fn scale(&self) -> f64 {
         self.a.hypot(self.b)
     }
@@ -47,12 +47,11 @@ impl Similarity {
     }
 }
 
-/// The similarity that brings `from` closest to `to` (Umeyama 1991, without
-/// reflection), or `None` where all of `from` or all of `to` is one point.
+/// The similarity transform that maps `from` closest to `to` in the least-squares sense (Umeyama
+/// 1991, without reflection), or `None` if all points of `from` or all points of `to` coincide.
 ///
-/// In the plane the singular value decomposition of the general case has a
-/// closed form: with points as complex numbers about their means, the best
-/// factor is `Σ conj(p)·q / Σ |p|²`.
+/// In the plane, the singular value decomposition of the general case has a closed form: with
+/// points as complex numbers relative to their mean, the optimal factor is `Σ conj(p)·q / Σ |p|²`.
 pub(super) fn fit<const N: usize>(from: &[[f64; 2]; N], to: &[[f64; 2]; N]) -> Option<Fit> {
     let (from_mean, to_mean) = (mean(from), mean(to));
     let (mut real, mut imaginary) = (0.0, 0.0);

@@ -3,8 +3,8 @@
 use super::similarity::{fit, spread};
 use super::{LandmarkError, Landmarks, Similarity};
 
-/// The five landmarks in a crop of 112×112 pixels, each `[x, y]`, in the order
-/// of [`Landmarks`]: the template of ArcFace, which the field's networks share.
+/// The five landmarks in a crop of 112×112 pixels, each `[x, y]`, in the order of [`Landmarks`]:
+/// ArcFace's template, which most recognition networks share.
 pub const TEMPLATE_112: [[f64; 2]; 5] = [
     [38.2946, 51.6963],
     [73.5318, 51.5014],
@@ -13,42 +13,54 @@ pub const TEMPLATE_112: [[f64; 2]; 5] = [
     [70.7299, 92.2041],
 ];
 
-/// The side of the crop that [`TEMPLATE_112`] belongs to.
+/// Side of the crop that [`TEMPLATE_112`] belongs to.
 const TEMPLATE_SIDE: f64 = 112.0;
 
-/// The least root mean square distance of the points from their mean: a face of
-/// an eye distance of about one pixel.
+/// Minimum root mean square distance of the points from their mean: a face with an inter-eye
+/// distance of about one pixel.
 const MIN_SPREAD: f64 = 0.5;
 
-/// Points that fit the template less than this are no face's. An exact profile,
-/// all five points on one line, still has 0.78.
+/// Points that correlate less with the template are not a face's. An exact profile, all five points
+/// on one line, still reaches 0.78.
 const MIN_CORRELATION: f64 = 0.5;
 
-/// A mirrored face must fit this many times better before the points are refused:
-/// in a profile the two are nearly equal.
+/// A mirrored face must fit this many times better before the points are refused: in a profile the
+/// two are nearly equal.
 const MIRRORED: f64 = 1.5;
 
-/// The least-squares similarity from an image's pixels to those of a crop of
-/// `side` pixels (Umeyama 1991); for another side than 112 the template's
-/// coordinates are multiplied by `side / 112`, as the field's scripts do.
+/// The least-squares similarity transform from an image's pixels to those of a crop of `side`
+/// pixels (Umeyama 1991); for sides other than 112 the template is scaled by `side / 112`, as is
+/// common practice.
 ///
 /// # Errors
 ///
-/// When the points are not finite, lie in one place, or are no face's, for
-/// instance with left and right exchanged.
+/// If the points are not finite, coincide, or are not a face's, for instance with left and right
+/// swapped.
 pub fn similarity_to_template(
     landmarks: &Landmarks,
     side: usize,
 ) -> Result<Similarity, LandmarkError> {
+    let to = TEMPLATE_112.map(|point| point.map(|value| value * side as f64 / TEMPLATE_SIDE));
+    similarity_to(&to, landmarks)
+}
+
+/// The least-squares similarity that brings the landmarks to these places.
+///
+/// # Errors
+///
+/// As [`similarity_to_template`].
+pub(crate) fn similarity_to(
+    to: &[[f64; 2]; 5],
+    landmarks: &Landmarks,
+) -> Result<Similarity, LandmarkError> {
     landmarks.check_finite()?;
     let from = landmarks.0.map(|point| point.map(f64::from));
-    let to = TEMPLATE_112.map(|point| point.map(|value| value * side as f64 / TEMPLATE_SIDE));
     let spread = spread(&from);
     let coincident = LandmarkError::Coincident { spread, minimum: MIN_SPREAD };
     if spread < MIN_SPREAD {
         return Err(coincident);
     }
-    let fit = fit(&from, &to).ok_or(coincident)?;
+    let fit = fit(&from, to).ok_or(coincident)?;
     if fit.mirrored_correlation > MIRRORED * fit.correlation {
         return Err(LandmarkError::Mirrored);
     }

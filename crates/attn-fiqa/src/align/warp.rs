@@ -1,4 +1,4 @@
-//! The pixels of a crop, taken from an image through a similarity.
+//! Samples the pixels of a crop from an image through a similarity transform.
 
 use super::Similarity;
 use super::reduce::Reduced;
@@ -7,28 +7,25 @@ use crate::pixels::Image;
 
 const CHANNELS: usize = 3;
 
-/// Where the low-pass begins: a similarity that shrinks less than this many
-/// times is a plain bilinear warp, as OpenCV's `warpAffine` computes it and as
-/// the field's training crops were made. From here on the part of the image
-/// that the crop covers is first reduced by averaging whole blocks of pixels, so
-/// that what remains to be shrunk is less than this again.
+/// Where the low-pass filter starts: a transform that shrinks less than this is a plain bilinear
+/// warp, as OpenCV's `warpAffine` computes it and as the usual training crops were made. From here
+/// on, the part of the image that the crop covers is first reduced by averaging whole blocks of
+/// pixels, so that the remaining reduction is below this factor.
 ///
-/// Below twofold a bilinear tap still sees every pixel; beyond it some would
-/// be left out, and detail finer than the crop's pixels would come back as
-/// false patterns.
+/// Below a factor of two, bilinear sampling still uses every pixel; above it some would be skipped,
+/// and detail finer than the crop's pixels would alias.
 const REDUCE_FROM: f64 = 2.0;
 
-/// No image reaches as far: a crop that does is black.
+/// No image extends this far: a crop that does is black.
 const REACH: f64 = (1_u64 << 31) as f64;
 
-/// Warps an image into a crop of `side × side` pixels: bilinear, black outside
-/// of the image, levels rounded to the nearest integer.
+/// Warps an image into a crop of `side × side` pixels: bilinear, black outside the image, rounded
+/// to the nearest integer.
 ///
-/// A crop pixel's centre `(x, y)` takes its level from `to_crop`'s inverse at
-/// `(x, y)`. Where `to_crop` shrinks twofold or more, the covered part of the
-/// image is first reduced by the integer factor `⌊1 / scale⌋`, each block's
-/// mean; memory does not depend on the image and time only on the covered
-/// part. A similarity that cannot be inverted gives a black crop.
+/// A crop pixel with centre `(x, y)` is sampled at the inverse of `to_crop` applied to `(x, y)`. If
+/// `to_crop` shrinks by a factor of two or more, the covered part of the image is first reduced by
+/// the integer factor `⌊1 / scale⌋`, by block means; memory does not depend on the image, and time
+/// only on the covered part. A transform without inverse gives a black crop.
 pub fn warp(image: &Image, to_crop: &Similarity, side: usize) -> Crop {
     let mut rgb = vec![0_u8; side * side * CHANNELS];
     if let Some(from_crop) = to_crop.inverse().filter(|from_crop| within_reach(from_crop, side)) {
@@ -50,12 +47,12 @@ fn within_reach(from_crop: &Similarity, side: usize) -> bool {
     from_crop.scale() < REACH && corners.all(|value| value.abs() < REACH)
 }
 
-/// Side of the blocks that are averaged, in pixels; 1 is none.
+/// Side of the averaged blocks, in pixels; 1 means no reduction.
 fn reduction(shrink: f64) -> usize {
     if shrink < REDUCE_FROM { 1 } else { shrink as usize }
 }
 
-/// A pixel's levels; black outside.
+/// A pixel's values; black outside the image.
 fn pixel(image: &Image, x: i64, y: i64) -> [f32; CHANNELS] {
     let inside = |value: i64, length: usize| usize::try_from(value).ok().filter(|&v| v < length);
     let (Some(x), Some(y)) = (inside(x, image.width()), inside(y, image.height())) else {
@@ -75,7 +72,7 @@ fn fill(
         let [x, y] = from_crop.apply([(index % side) as f64, (index / side) as f64]);
         let (left, top) = (x.floor(), y.floor());
         let (across, down) = ((x - left) as f32, (y - top) as f32);
-        // A cast saturates, so a point far away stays far away.
+        // The cast saturates, so a point far outside stays far outside.
         let (column, row) = (left as i64, top as i64);
         let next = (column.saturating_add(1), row.saturating_add(1));
         let (a, b) = (level(column, row), level(next.0, row));

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_embedding_of_zeros_is_nobody_elses() {
+    fn a_zero_embedding_matches_nothing() {
         let faces = [vec![0.0, 0.0], at(5.0, 1.0), vec![0.0, 0.0]];
         assert_eq!(group_by_identity(&faces, &[0, 1, 2], 0.4), [0, 1, 2]);
     }

@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint: mapped from a file, built in, or in memory.
+//! The bytes of a checkpoint: mapped from a file, embedded, or in memory.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -10,10 +10,10 @@ use super::Loading;
 use super::error::CheckpointProblem;
 use crate::regular_file::{OpenError, ReadError, open_regular_file, read_regular_file};
 
-/// Bytes of a file that is copied into memory: twenty times those of the largest face ViT.
+/// Maximum size of a file that is copied into memory, in bytes: twenty times the largest face ViT.
 const MOST_COPIED: u64 = 32 << 30;
 
-/// A file's whole content, wherever it lies.
+/// A file's entire content, wherever it is stored.
 pub(super) enum Bytes {
     Mapped(Mmap),
     Static(&'static [u8]),
@@ -51,30 +51,29 @@ impl Bytes {
         if metadata.len() == 0 {
             return Err(CheckpointProblem::Empty);
         }
-        // SAFETY: the mapping is read-only and lives as long as the bytes that
-        // borrow it. They are only ever read as single bytes, for which every
-        // bit pattern is valid, and every range is checked against the length
-        // of the mapping. A process that rewrites the file meanwhile can change
-        // weights but not break a type; one that truncates it ends this process
-        // with a bus error, which is the usual contract of a mapped model file.
+        // SAFETY: the mapping is read-only and lives as long as the bytes that borrow it. They are
+        // only ever read as single bytes, for which every bit pattern is valid, and every range is
+        // checked against the length of the mapping. A process that rewrites the file meanwhile can
+        // change weights but cannot violate a type; one that truncates it kills this process with a
+        // bus error, which is the usual contract of a mapped model file.
         #[allow(unsafe_code)]
         let mapped = unsafe { Mmap::map(&file) };
         mapped.map(Self::Mapped).map_err(CheckpointProblem::Io)
     }
 
-    /// Says that `range` has been read and will not be soon: a mapped file's pages no
-    /// longer count as this process's memory. Reading them again is only slower.
+    /// Advises the system that `range` has been read and is not needed soon: a mapped file's pages
+    /// then no longer count as this process's memory. Reading them again is only slower.
     pub(super) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self
             && range.end <= map.len()
         {
             let advice = memmap2::UncheckedAdvice::DontNeed;
-            // SAFETY: the pages of a read-only mapping of a file hold nothing but the
-            // file's bytes, which the next access reads again.
+            // SAFETY: the pages of a read-only file mapping hold nothing but the file's bytes,
+            // which the next access reads again.
             #[allow(unsafe_code)]
             let advised = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
-            // It is only about memory: a system that does not do it is no failure.
+            // It only saves memory: if the system does not support it, nothing fails.
             let _ = advised;
         }
         #[cfg(not(unix))]

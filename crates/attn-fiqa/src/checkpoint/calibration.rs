@@ -32,31 +32,31 @@ const RECOGNISER: &str = "calibration.recogniser";
 const FMR: &str = "calibration.fmr";
 const RECORD: &str = "calibration.record.";
 
-/// Versions of the calibration's form, part of its identifier: a map alone, and one whose
-/// points have meanings.
+/// Versions of the calibration format, part of its identifier: a map alone, and one whose anchors
+/// have meanings.
 const MAP_VERSION: &str = "attn-fiqa-quality-1";
 const SCALE_VERSION: &str = "attn-fiqa-quality-2";
 
-/// Longest text that is read of one value: far more than 101 scores need.
+/// Maximum length of a value that is parsed: far more than 101 scores need.
 pub(super) const MAX_TEXT: usize = 16 << 10;
 
-/// A model's map from raw scores to 0–100, and how it came to be.
+/// A model's map from raw scores to 0–100, and how it was fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// The map of one method's scores.
     pub quality: QualityMap,
-    /// What the qualities mean; `None` where they are ranks or come from elsewhere.
+    /// The meaning of the qualities; `None` if they are ranks or come from elsewhere.
     pub scale: Option<QualityScale>,
-    /// How the causes of a quality are read; `None` where none were fitted.
+    /// How the causes of a quality are read; `None` if none were fitted.
     pub causes: Option<CauseModel>,
-    /// What it was fitted on and how well it performed, by names such as `faces`.
+    /// What it was fitted on and how well it performed, by keys such as `faces`.
     pub record: BTreeMap<String, String>,
     id: String,
 }
 
 impl Calibration {
-    /// Binds a map to the key bias `[head, head_dim]` that it was fitted with, if
-    /// there is one.
+    /// A calibration with this map, bound to the key bias `[head, head_dim]` that it was fitted
+    /// with, if there is one.
     pub fn new(
         quality: QualityMap,
         record: BTreeMap<String, String>,
@@ -66,8 +66,8 @@ impl Calibration {
         Self { quality, scale: None, causes: None, record, id }
     }
 
-    /// Binds a scale of one method's scores to the key bias `[head, head_dim]` that it was
-    /// fitted with, if there is one.
+    /// A calibration with this scale of one method's scores, bound to the key bias
+    /// `[head, head_dim]` that it was fitted with, if there is one.
     ///
     /// # Errors
     ///
@@ -90,15 +90,15 @@ impl Calibration {
         Self { causes: Some(causes), id, ..self }
     }
 
-    /// Names this calibration among all: its version, and the start of the SHA-256
-    /// of method, map, meanings, key bias and causes. Qualities under different identifiers do not
-    /// compare.
+    /// Unique identifier of this calibration: its version, and the first digits of the SHA-256 of
+    /// method, map, meanings, key bias and causes. Qualities with different identifiers are not
+    /// comparable.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// `None` where the metadata speak of no calibration. `cause_weights` are those of the
-    /// tensor `calibration.causes`.
+    /// `None` if the metadata contain no calibration. `cause_weights` are those of the tensor
+    /// `calibration.causes`.
     pub(super) fn from_metadata(
         metadata: &BTreeMap<String, String>,
         key_bias: Option<&[f32]>,
@@ -151,7 +151,7 @@ impl Calibration {
         Ok(Some(calibration))
     }
 
-    /// Keys and values for the metadata of a file.
+    /// Keys and values for a file's metadata.
     pub(super) fn to_metadata(&self) -> impl Iterator<Item = (String, String)> {
         let scores: Vec<String> = self.quality.scores().iter().map(f32::to_string).collect();
         let fixed = [
@@ -168,7 +168,7 @@ impl Calibration {
     }
 }
 
-/// The scale of the metadata, `None` where they speak of none.
+/// The scale in the metadata; `None` if they contain none.
 fn scale(metadata: &BTreeMap<String, String>) -> Result<Option<QualityScale>, CheckpointProblem> {
     let Some(anchors) = metadata.get(ANCHORS) else { return Ok(None) };
     let text = |key: &'static str| {
@@ -197,7 +197,7 @@ fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Reads `quality score matched|clean fraction`.
+/// Parses `quality score matched|clean fraction`.
 fn anchor(text: &str) -> Option<Anchor> {
     let parts: Vec<&str> = text.split(' ').collect();
     let &[quality, score, kind, fraction] = parts.as_slice() else { return None };

@@ -7,7 +7,7 @@ use super::metadata::DeclaredConfig;
 use super::preset::Preset;
 use super::provenance::Provenance;
 
-/// The first value, if all others are equal to it.
+/// The first value, if all others equal it.
 pub(super) fn consistent<T: PartialEq>(
     what: &'static str,
     candidates: impl Iterator<Item = (T, Provenance)>,
@@ -32,7 +32,7 @@ pub(super) fn consistent<T: PartialEq>(
     Ok(first)
 }
 
-/// Metadata that repeats what shapes determine must be consistent with them.
+/// Checks that metadata agree with everything that shapes already determine.
 pub(super) fn check_metadata(
     metadata: &DeclaredConfig,
     shapes: &Shapes,
@@ -63,7 +63,7 @@ pub(super) fn check_metadata(
     Ok(())
 }
 
-/// `pos_embed` must have one row for each token of the image.
+/// Checks that `pos_embed` has one row for each token of the image.
 pub(super) fn check_positions(
     shapes: &Shapes,
     image_size: usize,
@@ -95,7 +95,7 @@ pub(super) fn check_positions(
     })))
 }
 
-/// A preset is a network of exactly these dimensions.
+/// Checks that the network has exactly the dimensions of the preset.
 pub(super) fn check_preset(
     preset: Preset,
     shapes: &Shapes,

@@ -1,4 +1,4 @@
-//! Writes the canonical file: safetensors, canonical names, one number format.
+//! Writes the canonical file: safetensors, canonical names, one data type.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -16,7 +16,7 @@ use super::{Calibration, Checkpoint, VitConfig};
 /// The header is padded so that the tensors start at a multiple of this.
 const ALIGNMENT: usize = 8;
 
-/// The number format of the weights in a written file.
+/// The data type of the weights in a written file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WeightDtype {
@@ -39,7 +39,7 @@ impl WeightDtype {
         }
     }
 
-    /// Bytes of a number.
+    /// Bytes per value.
     fn width(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -47,7 +47,7 @@ impl WeightDtype {
         }
     }
 
-    /// The name in a safetensors header.
+    /// Its name in a safetensors header.
     fn tag(self) -> &'static str {
         match self {
             Self::F32 => "F32",
@@ -56,7 +56,7 @@ impl WeightDtype {
         }
     }
 
-    /// Appends `value`; false if it is finite but becomes infinite.
+    /// Appends `value`; `false` if it is finite but overflows to infinity.
     fn append(self, value: f32, bytes: &mut Vec<u8>) -> bool {
         match self {
             Self::F32 => {
@@ -77,29 +77,28 @@ impl WeightDtype {
     }
 }
 
-/// How to write a checkpoint.
+/// Options for writing a checkpoint.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConvertOptions {
-    /// Number format of the weights. `calibration.key_bias` is always float32 and
+    /// Data type of the weights. `calibration.key_bias` is always float32 and
     /// `calibration.causes` always float16.
     pub dtype: WeightDtype,
-    /// Leave out what a score does not need: the embedding head, `norm`, and of
-    /// the last block everything but `norm1` and the query and key rows, which
-    /// become `blocks.{L-1}.attn.qk.weight` `[2D, D]` and `.bias` `[2D]`.
+    /// Leave out what a score does not need: the embedding head, `norm`, and everything in the last
+    /// block but `norm1` and the query and key rows, which become `blocks.{L-1}.attn.qk.weight`
+    /// `[2D, D]` and `.bias` `[2D]`.
     pub quality_only: bool,
 }
 
 /// Writes `checkpoint` to `path` as a canonical safetensors file.
 ///
-/// The same checkpoint and options give the same bytes. The file appears whole
-/// or not at all: it is written beside `path` and then renamed, replacing a file
-/// of that name. BatchNorm's counts of batches and unused tensors are left out.
+/// The same checkpoint and options give the same bytes. The write is atomic: the file is written
+/// next to `path` and then renamed, replacing any file of that name. BatchNorm's
+/// `num_batches_tracked` and unused tensors are left out.
 ///
 /// # Errors
 ///
-/// If `path` is a file of the checkpoint itself, cannot be written, a weight is not
-/// finite or does not fit the number format, or a full file is asked for and
-/// `checkpoint` is quality-only.
+/// If `path` is a file of the checkpoint itself or cannot be written, a weight is not finite or
+/// does not fit the data type, or a full file is requested from a quality-only `checkpoint`.
 pub fn write_canonical(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -119,21 +118,18 @@ pub fn write_canonical(
     write(checkpoint, path, &plan)
 }
 
-/// Writes `checkpoint` to `path` with another calibration and, in place of its key
-/// bias, `key_bias` `[head, head_dim]` or none; every other weight keeps its number
-/// format and its bits.
+/// Writes `checkpoint` to `path` with another calibration and with `key_bias` `[head, head_dim]`,
+/// or none, in place of its key bias; every other weight keeps its data type and its bits.
 ///
-/// The file is canonical in the sense of [`write_canonical`] and appears whole or
-/// not at all.
+/// The file is canonical in the sense of [`write_canonical`], and the write is atomic.
 ///
 /// # Errors
 ///
-/// If `path` is the checkpoint's own file or cannot be written, or a weight is not
-/// finite.
+/// If `path` is a file of the checkpoint itself or cannot be written, or a weight is not finite.
 ///
 /// # Panics
 ///
-/// When the key bias or the calibration's readout of causes is not of the model's shape.
+/// If the key bias or the calibration's readout of causes does not have the model's shape.
 pub fn write_calibrated(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -171,7 +167,7 @@ fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), Checkp
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".attn-fiqa-").suffix(".part");
-    // A temporary file is private by default; the result is an ordinary file.
+    // A temporary file is private by default; the result has the usual permissions.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(output)?;
@@ -199,13 +195,13 @@ fn is_same_file(input: &Path, output: &Path) -> bool {
     input.is_some() && input == output.canonicalize().ok()
 }
 
-/// A tensor to write and its number format.
+/// A tensor to write and its data type.
 struct Planned {
     expected: Expected,
     dtype: WeightDtype,
 }
 
-/// The header and the tensors in the order in which they follow it.
+/// The header, and the tensors in the order in which they follow it.
 struct Plan {
     header: Vec<u8>,
     tensors: Vec<Planned>,
@@ -239,8 +235,8 @@ impl Plan {
                 expected,
             })
             .collect();
-        // Wider numbers first, so that each tensor starts at a multiple of its
-        // number's size; otherwise the network's order.
+        // Wider types first, so that each tensor starts at a multiple of its value size; otherwise
+        // the network's order.
         tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.width()));
 
         let mut entries =
@@ -295,7 +291,7 @@ fn metadata(config: &VitConfig, content: Content, calibration: Option<&Calibrati
     format!("{{{}}}", texts.join(","))
 }
 
-/// The values of a tensor to write, cut out of a larger one where need be.
+/// The values of a tensor to write, sliced from a larger one if necessary.
 fn values(checkpoint: &Checkpoint, expected: &Expected) -> Result<Vec<f32>, CheckpointError> {
     let last = checkpoint.config().depth.saturating_sub(1);
     for part in ["weight", "bias"] {

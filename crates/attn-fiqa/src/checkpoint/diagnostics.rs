@@ -4,34 +4,34 @@ use std::fmt;
 
 use super::preset::Preset;
 
-/// How many tensors of a kind an error names before it only counts.
+/// How many tensors of a kind an error lists by name; the rest are only counted.
 const NAMED_TENSORS: usize = 5;
 
 /// How the tensors of a file differ from those of a face ViT.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayoutMismatch {
-    /// Canonical names that should be there.
+    /// Canonical names that are missing.
     pub missing: Vec<String>,
-    /// Names in the file that should not be there.
+    /// Names in the file that are not expected.
     pub unexpected: Vec<String>,
     /// Tensors whose shape does not match the rest of the file.
     pub shape_mismatches: Vec<ShapeMismatch>,
-    /// Tensors that do no harm but were not allowed for.
+    /// Harmless tensors that were not allowed by the options.
     pub harmless: Vec<String>,
-    /// What the file looks like instead.
+    /// The architecture that the names suggest instead.
     pub looks_like: Option<&'static str>,
 }
 
-/// A tensor whose shape is not as expected.
+/// A tensor with an unexpected shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShapeMismatch {
     /// Canonical name.
     pub tensor: String,
-    /// The shape expected, with letters for what is free.
+    /// The expected shape, with letters for free dimensions.
     pub expected: String,
-    /// The shape found.
+    /// The actual shape.
     pub found: Vec<usize>,
 }
 

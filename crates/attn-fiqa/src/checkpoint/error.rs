@@ -1,4 +1,4 @@
-//! What can be wrong with a checkpoint, said so that a person can act on it.
+//! Errors about checkpoints, worded so that a person can act on them.
 
 use crate::sanitize::sanitized_line;
 
@@ -7,7 +7,7 @@ use super::pickle::PickleProblem;
 use super::preset::Preset;
 use super::provenance::Provenance;
 
-/// The most characters of a message after the file's name.
+/// Maximum length of a message, in characters, excluding the file's name.
 const LONGEST_REASON: usize = 800;
 
 /// A checkpoint that was refused, and why.
@@ -26,7 +26,7 @@ impl CheckpointError {
         Self { file: file.to_owned(), problem: Box::new(problem) }
     }
 
-    /// The file as it was given: a path, or the name of an embedded file.
+    /// The file as given: a path, or the name of an embedded file.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -37,7 +37,7 @@ impl CheckpointError {
     }
 }
 
-/// The reasons for which a checkpoint is refused.
+/// Reasons for which a checkpoint is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointProblem {
@@ -45,44 +45,44 @@ pub enum CheckpointProblem {
     #[error("cannot be read: {0}")]
     Io(std::io::Error),
 
-    /// The path names a directory, a pipe or a device.
+    /// The path is a folder, a pipe or a device.
     #[error("is not a regular file; expected a .safetensors file or a PyTorch .pt or .pth file")]
     NotAFile,
 
-    /// The file holds no byte.
+    /// The file is empty.
     #[error("is empty; the download or copy may have failed")]
     Empty,
 
-    /// A count or a size that no face ViT comes near, refused before memory is asked for.
+    /// A count or size far beyond any face ViT, refused before memory is allocated.
     #[error("has a {what} of {found} {unit}, more than the {limit} that a face ViT can need")]
     Oversized {
         /// What is too large.
         what: &'static str,
-        /// What the file declares.
+        /// The declared value.
         found: u64,
-        /// What is counted.
+        /// Its unit.
         unit: &'static str,
-        /// The most that is accepted.
+        /// Maximum accepted value.
         limit: u64,
     },
 
     /// The file does not fit in memory.
-    #[error("has {bytes} bytes, for which there is no memory; map the file instead of copying it")]
+    #[error("has {bytes} bytes, which do not fit in memory; map the file instead of copying it")]
     NoMemory {
         /// Size of the file.
         bytes: u64,
     },
 
-    /// The bytes are those of a format that is not read.
+    /// The file has an unsupported format.
     #[error("is {what}; {advice}")]
     UnsupportedFormat {
-        /// The format recognised, or that none was.
+        /// The detected format, or that it is unknown.
         what: &'static str,
-        /// How to get a file that can be read.
+        /// How to obtain a supported file.
         advice: &'static str,
     },
 
-    /// The header of a safetensors file does not describe its bytes.
+    /// The safetensors header does not match the file's bytes.
     #[error(
         "has an invalid safetensors header: {detail}; the file may be truncated or damaged, so \
          fetch it again"
@@ -104,7 +104,7 @@ pub enum CheckpointProblem {
 
     /// The index of a checkpoint in shards cannot be used.
     #[error(
-        "is no usable index of shards: {detail}; expected a safetensors file, a PyTorch file or \
+        "is not a usable shard index: {detail}; expected a safetensors file, a PyTorch file or \
          the `model.safetensors.index.json` beside its shards"
     )]
     ShardIndex {
@@ -112,14 +112,14 @@ pub enum CheckpointProblem {
         detail: String,
     },
 
-    /// A file that the index names is not there.
+    /// A file named by the index does not exist.
     #[error("names the shard `{shard}`, which is not beside it: put all shards into its folder")]
     ShardMissing {
         /// Name of the file.
         shard: String,
     },
 
-    /// A file that the index names cannot be used.
+    /// A file named by the index cannot be used.
     #[error("names the shard `{shard}`, which {problem}")]
     Shard {
         /// Name of the file.
@@ -128,7 +128,7 @@ pub enum CheckpointProblem {
         problem: Box<CheckpointProblem>,
     },
 
-    /// A tensor is not where the index says.
+    /// A tensor is not in the file that the index names.
     #[error(
         "places tensor `{tensor}` {expected}, but it {found}: the files do not belong together, \
          so fetch them all again"
@@ -138,7 +138,7 @@ pub enum CheckpointProblem {
         tensor: String,
         /// Where it was found.
         found: String,
-        /// Where the index says that it lies.
+        /// Where it is, according to the index.
         expected: String,
     },
 
@@ -151,16 +151,16 @@ pub enum CheckpointProblem {
         reason: String,
     },
 
-    /// `data.pkl` asks for something that a state dict does not need.
+    /// `data.pkl` uses something that a state dict does not need.
     #[error("data.pkl {0}")]
     Pickle(PickleProblem),
 
-    /// A tensor of a PyTorch file does not fit the bytes stored for it.
+    /// A tensor of a PyTorch file does not fit its storage.
     #[error("tensor `{tensor}` {reason}")]
     Storage {
         /// Name of the tensor in the file.
         tensor: String,
-        /// What does not fit.
+        /// The mismatch.
         reason: String,
     },
 
@@ -171,7 +171,7 @@ pub enum CheckpointProblem {
         name: String,
     },
 
-    /// A tensor has a number format that is not read.
+    /// A tensor has an unsupported data type.
     #[error(
         "tensor `{tensor}` holds {found} numbers; expected float32, float64, float16 or bfloat16, so save \
          the network after .float()"
@@ -179,7 +179,7 @@ pub enum CheckpointProblem {
     Dtype {
         /// Name of the tensor in the file.
         tensor: String,
-        /// The number format found.
+        /// Its data type.
         found: &'static str,
     },
 
@@ -191,21 +191,21 @@ pub enum CheckpointProblem {
     NoNetwork {
         /// Number of tensors in the file.
         count: usize,
-        /// A few of their names.
+        /// Some of their names.
         examples: Vec<String>,
-        /// What the file looks like instead.
+        /// The architecture that the names suggest instead.
         looks_like: Option<&'static str>,
     },
 
-    /// The names start with something unknown.
+    /// The names have an unknown prefix.
     #[error(
         "has an unknown key prefix `{prefix}` (tensor `{tensor}`); known are `module.`, \
          `backbone.`, `model.`, `net.`, `_orig_mod.` and their concatenations, so rename the keys"
     )]
     UnknownPrefix {
-        /// What stands before the canonical name.
+        /// The part before the canonical name.
         prefix: String,
-        /// The tensor whose name shows it.
+        /// The tensor whose name has it.
         tensor: String,
     },
 
@@ -219,42 +219,42 @@ pub enum CheckpointProblem {
         under: Vec<String>,
     },
 
-    /// Tensors missing, unexpected or of another shape.
+    /// Tensors are missing, unexpected or of the wrong shape.
     #[error("{0}")]
     Layout(Box<LayoutMismatch>),
 
-    /// A value in metadata, in a JSON file or in an option that cannot be used.
+    /// An unusable value in metadata, in a JSON file or in an option.
     #[error("`{key}` is {found} ({from}); expected {expected}")]
     BadValue {
         /// The key.
         key: &'static str,
-        /// The value found.
+        /// The value.
         found: String,
-        /// Where it stands.
+        /// Its source.
         from: Provenance,
-        /// What would be valid.
+        /// Which values are valid.
         expected: String,
     },
 
-    /// Two sources give different values.
+    /// Two sources disagree.
     #[error(
         "{what} is {first} by {first_from}, but {second} by {second_from}; remove or correct \
          one of them"
     )]
     Contradiction {
-        /// The value in question.
+        /// The configuration value in question.
         what: &'static str,
-        /// The value of the source with more authority.
+        /// The value from the source with higher precedence.
         first: String,
         /// That source.
         first_from: Provenance,
-        /// The value of the other source.
+        /// The value from the other source.
         second: String,
         /// The other source.
         second_from: Provenance,
     },
 
-    /// Nothing says how many attention heads there are.
+    /// The number of attention heads is unknown.
     #[error(
         "does not say how many attention heads it has, and tensor shapes do not determine it: give the \
          number of heads (plausible for width {embed_dim}: {}){}",
@@ -263,13 +263,13 @@ pub enum CheckpointProblem {
     HeadsUnknown {
         /// Width `D`.
         embed_dim: usize,
-        /// Divisors of `D` that leave a usual width per head.
+        /// Divisors of `D` that give a usual head dimension.
         divisors: Vec<usize>,
         /// Presets with the same shapes.
         presets: Vec<Preset>,
     },
 
-    /// The width cannot be split into that many heads.
+    /// The width is not divisible by the number of heads.
     #[error("{heads} heads ({from}) do not divide the width {embed_dim}")]
     HeadsDoNotDivide {
         /// Number of heads `H`.
@@ -280,12 +280,12 @@ pub enum CheckpointProblem {
         from: Provenance,
     },
 
-    /// The preset asked for is another network.
+    /// The preset is a different network.
     #[error(
         "is not a {}: its {what} is {found}, that of the preset is {expected}", .preset.name()
     )]
     PresetMismatch {
-        /// The preset asked for.
+        /// The requested preset.
         preset: Preset,
         /// The first value that differs.
         what: &'static str,
@@ -315,7 +315,7 @@ pub enum CheckpointProblem {
         value: f32,
     },
 
-    /// A tensor was asked for that the file does not hold.
+    /// A requested tensor is not in the file.
     #[error("has no tensor `{tensor}`{}", if *.quality_only {
         "; it holds only what a score needs, so use the full checkpoint"
     } else { "" })]
@@ -334,7 +334,7 @@ pub enum CheckpointProblem {
     #[error("cannot be written: {0}")]
     Write(std::io::Error),
 
-    /// A weight does not fit the number format asked for.
+    /// A weight does not fit the requested data type.
     #[error(
         "tensor `{tensor}` holds {value} at position {index}, which is too large for {dtype}; \
          convert to float32 or bfloat16"
@@ -346,7 +346,7 @@ pub enum CheckpointProblem {
         index: usize,
         /// The weight.
         value: f32,
-        /// The number format asked for.
+        /// The requested data type.
         dtype: &'static str,
     },
 

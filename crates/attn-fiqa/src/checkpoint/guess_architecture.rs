@@ -1,7 +1,7 @@
-//! Guesses the architecture of a file that is not a face ViT, by the parameter names of
-//! widespread libraries.
+//! Guesses the architecture of a file that is not a face ViT from the parameter names of common
+//! libraries.
 
-/// The architecture that has such names.
+/// The architecture that uses such names.
 pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let names: Vec<&str> = names.collect();
     let any = |part: &str| names.iter().any(|name| name.contains(part));

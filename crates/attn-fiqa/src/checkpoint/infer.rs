@@ -1,4 +1,4 @@
-//! Reads a network's dimensions off the shapes of its tensors.
+//! Infers a network's dimensions from the shapes of its tensors.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::layout::{Content, Extras};
 use super::names::{CAUSES, KEY_BIAS, block_index, qk};
 use super::tensor::TensorRef;
 
-/// The configuration that shapes determine.
+/// The part of the configuration that shapes determine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shapes {
     pub(super) patch_size: usize,
@@ -17,11 +17,11 @@ pub(super) struct Shapes {
     pub(super) mlp_dim: Option<usize>,
     pub(super) qkv_bias: bool,
     pub(super) class_token: bool,
-    /// Tokens of `pos_embed`.
+    /// Number of tokens in `pos_embed`.
     pub(super) positions: usize,
     pub(super) head: Option<HeadShape>,
     pub(super) content: Content,
-    /// Heads of the key bias, where there is one.
+    /// Heads of the key bias, if there is one.
     pub(super) key_bias_heads: Option<usize>,
     /// Rows of the readout of causes, where there is one.
     pub(super) cause_rows: Option<usize>,
@@ -44,7 +44,7 @@ pub(super) struct HeadShape {
 
 type Tensors = BTreeMap<String, TensorRef>;
 
-/// The dimensions, or the first tensor that should show one and does not.
+/// The dimensions, or an error about the first tensor that should determine one and does not.
 pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
     let what = "[D, 3, P, P]";
     let kernel = "patch_embed.proj.weight";
@@ -62,8 +62,8 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
     let Some(last_block) = last_block else {
         return Err(missing("blocks.0.norm1.weight"));
     };
-    // A block number beyond the number of tensors cannot be a depth; the check
-    // of the layout will name the blocks that are missing.
+    // A block index beyond the number of tensors cannot be a depth; the layout check will list the
+    // missing blocks.
     let depth = last_block.saturating_add(1).min(found.len());
     let content = match found.contains_key(&qk(depth - 1, "weight")) {
         true => Content::QualityOnly,
@@ -129,7 +129,7 @@ fn missing(name: &str) -> LayoutMismatch {
     LayoutMismatch { missing: vec![name.to_owned()], ..LayoutMismatch::default() }
 }
 
-/// The error for one tensor of another shape.
+/// The error for one tensor of the wrong shape.
 pub(super) fn shape_mismatch(found: &Tensors, name: &str, expected: &str) -> LayoutMismatch {
     LayoutMismatch {
         shape_mismatches: vec![ShapeMismatch {

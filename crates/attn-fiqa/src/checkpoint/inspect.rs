@@ -1,4 +1,4 @@
-//! What a checkpoint is, as plain data for a report.
+//! A description of a checkpoint as plain data, for a report.
 
 use sha2::{Digest, Sha256};
 
@@ -14,22 +14,22 @@ use super::resolve::ConfigValue;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// The file as it was given.
+    /// The file as given.
     pub file: String,
-    /// Size of the file in bytes; of a checkpoint in shards that of all its files.
+    /// Size of the file in bytes; for a sharded checkpoint, of all its files.
     pub file_size: u64,
-    /// SHA-256 of the file, as 64 lower-case hexadecimal digits; of a checkpoint in shards that
-    /// of its index followed by the shards in the order of their names.
+    /// SHA-256 of the file, as 64 lower-case hexadecimal digits; for a sharded checkpoint, of its
+    /// index followed by the shards in the order of their names.
     pub sha256: String,
     /// Format of the file.
     pub format: ContainerFormat,
     /// Keys of the dictionaries around the state dict, outermost first.
     pub wrappers: Vec<String>,
-    /// Keys beside the state dict in those dictionaries, such as `epoch`.
+    /// Keys next to the state dict in those dictionaries, such as `epoch`.
     pub beside: Vec<String>,
-    /// What was taken off the front of every name; empty if nothing was.
+    /// The prefix removed from every name; may be empty.
     pub prefix: String,
-    /// Number formats of the weights, with how many tensors have them.
+    /// Data types of the weights, and how many tensors have each.
     pub dtypes: Vec<(&'static str, usize)>,
     /// Every value of the configuration and where it comes from.
     pub config: Vec<ConfigValue>,
@@ -37,16 +37,15 @@ pub struct Inspection {
     pub preset: Option<Preset>,
     /// Whether the file holds the whole network.
     pub content: Content,
-    /// Learned numbers in the file. BatchNorm's running statistics are not
-    /// counted.
+    /// Number of learned parameters in the file. BatchNorm's running statistics are not counted.
     pub parameters: u64,
-    /// How many of them a score needs.
+    /// Number of parameters that a score needs.
     pub parameters_for_quality: u64,
-    /// Tensors that were accepted and are not used.
+    /// Accepted tensors that are not used.
     pub unused: Vec<String>,
     /// Whether a key bias fitted to utility is stored with the network.
     pub has_key_bias: bool,
-    /// The map to 0–100 that is stored with the network, and its record.
+    /// The stored map to 0–100 and its record.
     pub calibration: Option<Calibration>,
 }
 

@@ -1,4 +1,5 @@
-//! The tensors of a face ViT of a given configuration in the official layout: names, shapes, and which of them a score needs.
+//! The tensors of a face ViT of a given configuration in the official layout: names, shapes, and
+//! which of them a score needs.
 
 use super::names::{CAUSES, KEY_BIAS, qk};
 use crate::vit::config::VitConfig;
@@ -8,8 +9,8 @@ use crate::vit::config::VitConfig;
 pub enum Content {
     /// Every tensor: scores and embeddings.
     Full,
-    /// Only what a score needs: no embedding head, no final norm, and of the
-    /// last block only `norm1` and the query and key rows.
+    /// Only what a score needs: no embedding head, no final norm, and only `norm1` and the query
+    /// and key rows of the last block.
     QualityOnly,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Extras {
     pub(super) cause_rows: Option<usize>,
 }
 
-/// What a score needs of a tensor.
+/// How much of a tensor a score needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Whole,
@@ -46,14 +47,14 @@ pub(super) enum Need {
     Nothing,
 }
 
-/// A tensor that must be there.
+/// A required tensor.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
     pub(super) need: Need,
-    /// Whether training learned it; BatchNorm's running statistics and the readout of causes
-    /// are not counted as parameters.
+    /// Whether it is learned by gradient descent; BatchNorm's running statistics and the readout
+    /// of causes are not counted as parameters.
     pub(super) parameter: bool,
 }
 
@@ -63,7 +64,7 @@ impl Expected {
     }
 }
 
-/// Numbers of parameters.
+/// Parameter counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parameters {
     pub(super) total: u64,
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    /// Written out part by part, as a second way to the sum.
+    /// The sum is written out part by part, as an independent computation.
     #[test]
     fn vit_s_has_95_9_million_parameters() {
         let patches = 512 * 3 * 8 * 8 + 512 + 196 * 512;

@@ -1,33 +1,33 @@
-//! Bounds on what a configuration makes the engine allocate.
+//! Limits on the memory that a configuration can make the engine allocate.
 //!
-//! Most sizes are backed by as many bytes in the file. Products of them are not: a file of
-//! some megabytes can declare a million tokens of width one, whose attention would have 10¹²
-//! numbers. The bounds leave ample room for networks to come and keep what one image takes
-//! below a few gigabytes.
+//! Most dimensions are backed by as many bytes in the file. Their products are not: a file of a few
+//! megabytes can declare a million tokens of width one, whose attention matrix would have 10¹²
+//! elements. The limits leave ample room for future networks and keep the memory per image below a
+//! few gigabytes.
 
 use super::error::CheckpointProblem;
 use crate::vit::config::VitConfig;
 
-/// The width of the MLP by that of a token: published face ViTs have 3 to 5.
+/// Ratio of MLP width to token width: published face ViTs have 3 to 5.
 pub(super) const MOST_MLP_RATIO: usize = 64;
 
-/// Side of the input in pixels: published face ViTs have 112.
+/// Side of the input, in pixels: published face ViTs have 112.
 const MOST_IMAGE_SIZE: u64 = 1024;
 
-/// Numbers that one image takes in one kind of buffer: 10⁹ bytes. ViT-L with patches of 8
-/// pixels in an input of 448 stays below two thirds of it.
-/// Less while fuzzing, where every network is run.
+/// Maximum elements per image and kind of buffer: 10⁹ bytes. ViT-L with 8-pixel patches and an
+/// input of 448 pixels stays below two thirds of it. Smaller while fuzzing, where every network is
+/// run.
 const MOST_NUMBERS: u64 = if cfg!(fuzzing) { 1 << 20 } else { 1 << 28 };
 
 /// # Errors
 ///
-/// When one image would take more than any face ViT does.
+/// If one image would need more memory than with any face ViT.
 pub(super) fn check(config: &VitConfig) -> Result<(), CheckpointProblem> {
     let VitConfig { image_size, patch_size, embed_dim, num_heads, mlp_dim, .. } = *config;
     let most_mlp = (MOST_MLP_RATIO as u64).saturating_mul(embed_dim as u64);
     at_most("MLP width", mlp_dim as u64, "numbers", most_mlp)?;
     at_most("side of the input", image_size as u64, "pixels", MOST_IMAGE_SIZE)?;
-    // Both factors are bounded by now, so that this count cannot overflow.
+    // Both factors are bounded by now, so this count cannot overflow.
     let tokens = config.tokens() as u64;
     let attention = tokens.saturating_mul(tokens).saturating_mul(num_heads as u64);
     at_most("matrix of attention", attention, "numbers", MOST_NUMBERS)?;

@@ -1,4 +1,4 @@
-//! The configuration that a file's metadata, or a JSON file beside it, declares.
+//! The configuration declared by a file's metadata or by a JSON file next to it.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,10 +13,10 @@ use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::sanitize::sanitized_name;
 use crate::vit::config::Activation;
 
-/// Largest JSON file that is read.
+/// Largest JSON file that is parsed, in bytes.
 const MAX_JSON_BYTES: u64 = 1 << 20;
 
-/// Version of the canonical file that is written and read.
+/// Supported version of the canonical file.
 pub(super) const FORMAT: &str = "1";
 
 /// Metadata key of [`FORMAT`].
@@ -25,10 +25,10 @@ pub(super) const FORMAT_KEY: &str = "attn_fiqa.format";
 /// Metadata key of [`Content`].
 pub(super) const CONTENT_KEY: &str = "attn_fiqa.content";
 
-/// The order of the input's channels, the only one there is.
+/// Channel order of the input, the only supported one.
 pub(super) const COLOR: &str = "RGB";
 
-/// Values that one source declares; any may be absent.
+/// Values declared by one source; any may be absent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DeclaredConfig {
     pub(super) num_heads: Option<usize>,
@@ -43,8 +43,7 @@ pub(super) struct DeclaredConfig {
     pub(super) content: Option<Content>,
 }
 
-/// The values in the text metadata of a safetensors file. Keys that are not
-/// known are ignored.
+/// The values in the text metadata of a safetensors file. Unknown keys are ignored.
 pub(super) fn from_metadata(
     metadata: &BTreeMap<String, String>,
 ) -> Result<DeclaredConfig, CheckpointProblem> {
@@ -84,8 +83,8 @@ pub(super) fn from_metadata(
     })
 }
 
-/// The values in `<stem>.json` or else `config.json` beside the checkpoint, and
-/// that file's path.
+/// The values in `<stem>.json`, or else `config.json`, next to the checkpoint, and that file's
+/// path.
 pub(super) fn from_json_beside(
     checkpoint: &Path,
 ) -> Result<Option<(DeclaredConfig, Provenance)>, CheckpointProblem> {

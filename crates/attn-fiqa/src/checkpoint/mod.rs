@@ -1,9 +1,8 @@
 //! Checkpoints: an untrusted file in, verified tensors with canonical names out.
 //!
-//! [`Checkpoint::open`] takes a `.safetensors` file, the index of one in shards or a PyTorch
-//! zip file, recognised by its content, and checks every name, shape and number format
-//! before a weight is read. Nothing in the file is executed. Names, shapes and
-//! presets are those of InsightFace and CVLface.
+//! [`Checkpoint::open`] takes a `.safetensors` file, the index of a sharded one or a PyTorch zip
+//! file, detected by content, and checks every name, shape and data type before a weight is read.
+//! Nothing in the file is executed. Names, shapes and presets are those of InsightFace and CVLface.
 
 #[cfg(feature = "builtin-model")]
 mod builtin;
@@ -68,38 +67,35 @@ pub struct CheckpointOptions {
     pub preset: Option<Preset>,
     /// The number of attention heads, which shapes do not determine.
     pub heads: Option<usize>,
-    /// The MLP's non-linearity; ReLU6 unless the file or this says otherwise.
+    /// The MLP's activation; ReLU6 unless the file or this field says otherwise.
     pub activation: Option<Activation>,
-    /// Accept the classifiers that margin losses train on top of the network.
+    /// Whether to accept the classifiers that margin losses train on top of the network.
     pub allow_unused: bool,
-    /// Whether the file at a path is mapped or copied.
+    /// Whether a file is mapped or copied into memory.
     pub loading: Loading,
 }
 
-/// How a checkpoint's file comes into memory.
+/// How a checkpoint's file is loaded into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Loading {
-    /// Mapped: only what is read takes memory, and the file must not change while the
-    /// [`Checkpoint`] lives. If it is cut short meanwhile, reading on ends the process with
-    /// a bus error, and no error can be returned instead. An
-    /// [`Engine`](crate::engine::Engine) holds copies of its weights: once it is built, the
-    /// file may change.
+    /// Mapped: only pages that are read use memory, and the file must not change while the
+    /// [`Checkpoint`] lives. If it is truncated meanwhile, further reading kills the process with a
+    /// bus error, which cannot be reported as an error. An [`Engine`](crate::engine::Engine) holds
+    /// copies of its weights: once it is built, the file may change.
     #[default]
     Mapped,
-    /// Copied whole when it is opened: it takes the file's size in memory, and nothing that
-    /// happens to the file later matters. For services, whose model files may be
-    /// replaced.
+    /// Copied whole when opened: this uses the file's size in memory, and later changes to the file
+    /// do not matter. For services, whose model files may be replaced.
     Copied,
 }
 
-/// A verified checkpoint: the configuration of a face ViT and its weights, which
-/// stay in the file until they are read.
+/// A verified checkpoint: the configuration of a face ViT and its weights, which stay in the file
+/// until they are read.
 ///
 /// # Examples
 ///
-/// A file copied into memory, as a server wants it, whose weights do not determine the number of
-/// heads:
+/// A file copied into memory, as in a server, whose weights do not determine the number of heads:
 ///
 /// ```no_run
 /// use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, Loading};
@@ -116,10 +112,10 @@ pub enum Loading {
 #[derive(Debug)]
 pub struct Checkpoint {
     file: String,
-    /// The files that it was read from, if any.
+    /// The files it was read from, if any.
     paths: Vec<PathBuf>,
     bytes: Bytes,
-    /// The files that hold the tensors, where `bytes` are an index of them.
+    /// The files that hold the tensors, if `bytes` is an index.
     shards: Vec<Bytes>,
     tensors: BTreeMap<String, TensorRef>,
     resolved: ResolvedConfig,
@@ -128,7 +124,7 @@ pub struct Checkpoint {
     origin: Origin,
 }
 
-/// What surrounded the network in the file.
+/// What surrounds the network in the file.
 #[derive(Debug)]
 struct Origin {
     format: ContainerFormat,
@@ -139,28 +135,26 @@ struct Origin {
 }
 
 impl Checkpoint {
-    /// Opens and verifies the file at `path`, mapped or copied as [`Loading`] says; the
-    /// default is mapped, and then the file must not be changed while the checkpoint lives.
+    /// Opens and verifies the file at `path`, mapped or copied according to [`Loading`]; by default
+    /// it is mapped and must not change while the checkpoint lives.
     ///
-    /// Of a checkpoint in shards `path` is its `model.safetensors.index.json`; the shards must
-    /// lie beside it and hold exactly what it says. They are mapped or copied, too.
+    /// For a sharded checkpoint, `path` is its `model.safetensors.index.json`; the shards must be
+    /// next to it and hold exactly what the index says. They are mapped or copied as well.
     ///
-    /// A JSON file beside it (`<stem>.json`, else `config.json`) may give
-    /// `num_heads` (or `heads`), `activation`, `image_size` and
-    /// `layer_norm_eps`.
+    /// A JSON file next to it (`<stem>.json`, else `config.json`) may give `num_heads` (or
+    /// `heads`), `activation`, `image_size` and `layer_norm_eps`.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is of another format, damaged or hostile, is
-    /// not a face ViT of the layout, or does not say all that is needed.
+    /// If the file cannot be read, has another format, is damaged or malicious, is not a face ViT
+    /// of the layout, or lacks required information.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
         let file = path.display().to_string();
         Self::open_files(path, &file, options)
             .map_err(|problem| CheckpointError::new(&file, problem))
     }
 
-    /// Verifies a checkpoint that is built into the program; `name` stands for
-    /// it in errors.
+    /// Verifies a checkpoint embedded in the program; `name` stands for it in errors.
     ///
     /// # Errors
     ///
@@ -174,8 +168,7 @@ impl Checkpoint {
             .map_err(|problem| CheckpointError::new(name, problem))
     }
 
-    /// Verifies a checkpoint that lies in memory; `name` stands for it in
-    /// errors.
+    /// Verifies a checkpoint in memory; `name` stands for it in errors.
     ///
     /// # Errors
     ///
@@ -204,27 +197,26 @@ impl Checkpoint {
         self.content == Content::QualityOnly
     }
 
-    /// The calibration that is stored with the model.
+    /// The calibration stored with the model.
     pub fn calibration(&self) -> Option<&Calibration> {
         self.calibration.as_ref()
     }
 
-    /// Whether the file holds the tensor of this canonical name.
+    /// Whether the file holds the tensor with this canonical name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// The shape of the tensor of this canonical name.
+    /// The shape of the tensor with this canonical name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
     }
 
-    /// The weights of the tensor of this canonical name, in row-major order.
+    /// The weights of the tensor with this canonical name, in row-major order.
     ///
     /// # Errors
     ///
-    /// If there is no such tensor, or one of its weights is infinite or not a
-    /// number.
+    /// If there is no such tensor, or one of its weights is infinite or NaN.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
         let fail = |problem| CheckpointError::new(&self.file, problem);
         let absent = || {
@@ -247,8 +239,8 @@ impl Checkpoint {
         }
     }
 
-    /// A report on the file: format, configuration and its sources, sizes,
-    /// hash. Reads the whole file once, for the hash.
+    /// Describes the file: format, configuration and its sources, sizes, hash. Reads the whole file
+    /// once, for the hash.
     pub fn inspect(&self) -> Inspection {
         inspect::inspect(self)
     }
@@ -369,12 +361,12 @@ impl Checkpoint {
     }
 }
 
-/// The file that holds a tensor, of a checkpoint's only file or of its shards.
+/// The file that holds a tensor: the checkpoint's only file or one of its shards.
 fn file_of<'a>(tensor: &TensorRef, bytes: &'a Bytes, shards: &'a [Bytes]) -> Option<&'a Bytes> {
     if shards.is_empty() { Some(bytes) } else { shards.get(tensor.file) }
 }
 
-/// Whether `name` is a single path component that stays where it is.
+/// Whether `name` is a single normal path component.
 fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0'])
 }

@@ -1,32 +1,30 @@
-//! Names as training programs write them, and canonical names.
+//! Tensor names as training code writes them, and canonical names.
 
 use std::collections::BTreeSet;
 
 use super::error::CheckpointProblem;
 use crate::sanitize::sanitized_name;
 
-/// What may stand, one or more times, before a canonical name: the attributes
-/// under which training programs, `DataParallel` and `torch.compile` keep the network.
+/// Components that may precede a canonical name, repeatedly: the attributes under which training
+/// code, `DataParallel` and `torch.compile` store the network.
 const COMPONENTS: [&str; 5] = ["module.", "backbone.", "model.", "net.", "_orig_mod."];
 
-/// Names that every network of the layout has, the most telling first.
+/// Names that every network of the layout has, the most distinctive first.
 const ANCHORS: [&str; 4] =
     ["patch_embed.proj.weight", "pos_embed", "blocks.0.norm1.weight", "blocks.0.attn.qkv.weight"];
 
-/// First components of the classifiers that margin losses train on top of a
-/// face network.
+/// First components of the classifiers that margin losses train on top of a face network.
 const CLASSIFIERS: [&str; 8] =
     ["head", "classifier", "fc", "margin", "arcface", "adaface", "cosface", "kernel"];
 
-/// Counts of batches that BatchNorm keeps while training.
+/// BatchNorm's counters of training batches.
 pub(super) const BOOKKEEPING: [&str; 2] =
     ["feature.1.num_batches_tracked", "feature.3.num_batches_tracked"];
 
-/// The token that stood for masked patches in training, `[1, 1, D]`.
+/// The token that replaces masked patches in training, `[1, 1, D]`.
 pub(super) const MASK_TOKEN: &str = "mask_token";
 
-/// What stands before every name of the network; `None` if no tensor has a name
-/// of the layout.
+/// The prefix of all names of the network; `None` if no tensor has a name of the layout.
 pub(super) fn find_prefix<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<Option<String>, CheckpointProblem> {
@@ -58,7 +56,7 @@ pub(super) fn find_prefix<'a>(
     Ok(None)
 }
 
-/// Whether a name is that of a classifier used in training, wherever it stands.
+/// Whether a name belongs to a classifier used in training, at any depth.
 pub(super) fn is_classifier(name: &str) -> bool {
     let first = without_components(name).split('.').next().unwrap_or_default();
     CLASSIFIERS.contains(&first)
@@ -76,11 +74,11 @@ fn without_components(name: &str) -> &str {
 pub(super) fn block_index(name: &str) -> Option<usize> {
     let (digits, _) = name.strip_prefix("blocks.")?.split_once('.')?;
     let index: usize = digits.parse().ok()?;
-    // Only one spelling of a number is a name: not `+1`, not `01`.
+    // A number has only one valid spelling: not `+1`, not `01`.
     (index.to_string() == digits).then_some(index)
 }
 
-/// The joint query and key linear of a quality-only file's last block.
+/// The combined query and key linear layer of a quality-only file's last block.
 pub(super) fn qk(block: usize, what: &str) -> String {
     format!("blocks.{block}.attn.qk.{what}")
 }
@@ -118,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn classifiers_are_told_from_other_names() {
+    fn classifiers_are_distinguished_from_other_names() {
         for name in ["head.weight", "module.head.kernel", "kernel", "net.fc.bias"] {
             assert!(is_classifier(name), "{name}");
         }

@@ -1,9 +1,9 @@
-//! Published face ViTs whose number of heads is known by name.
+//! Published face ViTs, whose number of heads is known by name.
 
-/// A published network of the official layout, that of InsightFace and CVLface.
+/// A published network with the official layout, that of InsightFace and CVLface.
 ///
-/// A preset supplies the one number that tensor shapes cannot: the heads. All
-/// other values are compared with the file.
+/// A preset supplies the one number that tensor shapes cannot: the heads. All other values are
+/// compared with the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
@@ -71,7 +71,7 @@ impl Preset {
         PresetShape { patch_size, embed_dim, depth, num_heads, mlp_ratio }
     }
 
-    /// The presets whose tensors have these shapes, whatever the heads.
+    /// The presets whose tensors have these shapes, regardless of the heads.
     pub(super) fn matching(
         patch_size: usize,
         embed_dim: usize,

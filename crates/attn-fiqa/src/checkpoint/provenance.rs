@@ -8,18 +8,18 @@ use super::preset::Preset;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Provenance {
-    /// Read off the shape, or the presence, of this tensor (or of these, `*` standing
-    /// for any name).
+    /// Inferred from the shape, or the presence, of this tensor (or of these; `*` matches any
+    /// name).
     Shape(&'static str),
     /// Given by the caller.
     Option,
     /// Fixed by the preset that the caller named.
     Preset(Preset),
-    /// Written in the file's own metadata.
+    /// Declared in the file's own metadata.
     Metadata,
-    /// Written in the JSON file at this path, beside the checkpoint.
+    /// Declared in the JSON file at this path, next to the checkpoint.
     Json(String),
-    /// Nothing says otherwise: the value of the official layout.
+    /// Not specified anywhere: the value of the official layout.
     Assumed,
 }
 

@@ -1,8 +1,8 @@
 //! Resolves one configuration from shapes, options, metadata and JSON.
 //!
-//! Shapes determine what they can; the other sources must be consistent with them and with
-//! each other. Heads, activation, image size and epsilon come from the source
-//! with the most authority.
+//! Shapes determine what they can; the other sources must be consistent with them and with each
+//! other. Heads, activation, image size and epsilon come from the source with the highest
+//! precedence.
 
 use super::CheckpointOptions;
 use super::consistency::{check_metadata, check_positions, check_preset, consistent};
@@ -17,13 +17,13 @@ use super::preset::Preset;
 use super::provenance::Provenance;
 use crate::vit::config::{Activation, EmbeddingHeadConfig, EmbeddingTokens, VitConfig};
 
-/// Input of every published face ViT, in pixels.
+/// Input size of every published face ViT, in pixels.
 const OFFICIAL_IMAGE_SIZE: usize = 112;
 
 /// Epsilon of LayerNorm in the official layout.
 const OFFICIAL_LAYER_NORM_EPS: f32 = 1e-5;
 
-/// Widths of a head that are worth suggesting.
+/// Head dimensions that are worth suggesting.
 const PLAUSIBLE_HEAD_DIMS: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// The sources of the configuration.
@@ -34,7 +34,7 @@ pub(super) struct Sources<'a> {
     pub(super) shapes: Shapes,
 }
 
-/// One value of the configuration and where it comes from.
+/// One value of the configuration and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigValue {
@@ -132,8 +132,8 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
     Ok(ResolvedConfig { config, values })
 }
 
-/// The width of the MLP. A quality-only file of one block has none, and says
-/// it in its metadata.
+/// The width of the MLP. A quality-only file of one block has no MLP and declares the width in its
+/// metadata.
 fn mlp_dim(
     metadata: &DeclaredConfig,
     shapes: &Shapes,
@@ -151,7 +151,7 @@ fn mlp_dim(
             })
         }
         (Some(found), _) => Ok((found, Provenance::Shape("blocks.0.mlp.fc1.weight"))),
-        // No tensor backs this width, so it is bounded before anything is computed of it.
+        // No tensor backs this width, so it is bounded before anything is computed from it.
         (None, Some(declared))
             if (0.5..=(MOST_MLP_RATIO * shapes.embed_dim) as f64).contains(&declared) =>
         {

@@ -1,4 +1,4 @@
-//! Reads the header of a `.safetensors` file; the tensors stay where they are.
+//! Parses the header of a `.safetensors` file; the tensors stay in place.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -12,23 +12,23 @@ use super::error::CheckpointProblem;
 use super::tensor::{StoredType, TensorRef};
 use crate::sanitize::sanitized_name;
 
-/// Bytes of the little-endian header length at the start of the file.
+/// Size of the little-endian header length at the start of the file, in bytes.
 const LENGTH_BYTES: usize = 8;
 
-/// Longest header that the format allows.
+/// Maximum header size allowed by the format, in bytes.
 const MAX_HEADER: usize = 100_000_000;
 
-/// Longest header that is parsed, which is copied several times: 250 bytes for each name.
+/// Maximum header size that is parsed, in bytes: 250 per name. Parsing copies it several times.
 const MOST_HEADER: usize = 16 << 20;
 
-/// Most names that are kept: a ViT of a thousand blocks, with an optimizer's state of two
-/// numbers for each weight, has 36,000.
+/// Maximum number of names: a ViT of a thousand blocks, with two optimizer states per weight, has
+/// 36,000.
 const MOST_NAMES: usize = 1 << 16;
 
 /// Key of the text metadata in the header.
 const METADATA_KEY: &str = "__metadata__";
 
-/// Whether `file` starts as a safetensors file does: a length, then JSON.
+/// Whether `file` starts like a safetensors file: a length, then JSON.
 pub(super) fn is_safetensors(file: &[u8]) -> bool {
     header_len(file).is_some_and(|len| len <= MAX_HEADER) && file.get(LENGTH_BYTES) == Some(&b'{')
 }
@@ -52,8 +52,8 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
         });
     }
     check_names(header)?;
-    // Parsing checks that the tensors follow each other without gap or overlap
-    // and that each has the bytes that its shape and number format need.
+    // The parser checks that the tensors are contiguous without gap or overlap and that each has as
+    // many bytes as its shape and data type need.
     let metadata: Metadata =
         serde_json::from_slice(header).map_err(|error| invalid(error.to_string()))?;
     let found = file.len() - data_start;
@@ -119,8 +119,8 @@ fn stored_type(dtype: Dtype) -> StoredType {
     }
 }
 
-/// A map would keep the last of two equal names, in silence. Names are counted here, too,
-/// before anything is built of them.
+/// A map would silently keep the last of two equal names. Names are also counted here, before
+/// anything is built from them.
 fn check_names(header: &[u8]) -> Result<(), CheckpointProblem> {
     let mut refusal = None;
     let mut json = serde_json::Deserializer::from_slice(header);
@@ -134,7 +134,7 @@ fn check_names(header: &[u8]) -> Result<(), CheckpointProblem> {
 
 struct UniqueKeys<'a> {
     refusal: &'a mut Option<CheckpointProblem>,
-    /// Whether to look into the metadata as well.
+    /// Whether to check the names inside the metadata as well.
     nested: bool,
 }
 

@@ -1,8 +1,8 @@
-//! A checkpoint in several safetensors files, as Hugging Face's libraries write large ones:
-//! `model.safetensors.index.json` says in which file each tensor lies.
+//! A sharded checkpoint: several safetensors files, as Hugging Face's libraries write large models;
+//! `model.safetensors.index.json` says which file holds each tensor.
 //!
-//! The index is an untrusted file. It may name files of its own folder only, and what it says
-//! of them must be true of every tensor.
+//! The index is untrusted. It may only name files in its own folder, and what it says about them
+//! must hold for every tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,35 +19,35 @@ use super::error::CheckpointProblem;
 use super::{is_plain_name, safetensors};
 use crate::sanitize::sanitized_name;
 
-/// Longest index that is parsed: 250 bytes for each name.
+/// Maximum size of an index that is parsed, in bytes: 250 per name.
 const MOST_INDEX: usize = 16 << 20;
 
-/// Most names that are kept, as of one file.
+/// Maximum number of names, as for a single file.
 const MOST_NAMES: usize = 1 << 16;
 
-/// Most files; each stays open.
+/// Maximum number of files; each stays open.
 const MOST_SHARDS: usize = 512;
 
-/// The shards' bytes, their paths and what they hold together.
+/// The shards' bytes, paths and combined contents.
 pub(super) struct Sharded {
     pub(super) files: Vec<Bytes>,
     pub(super) paths: Vec<PathBuf>,
     pub(super) contents: Contents,
 }
 
-/// Whether a file is JSON, and no safetensors file.
+/// Whether a file is JSON and not a safetensors file.
 pub(super) fn is_index(file: &[u8]) -> bool {
     let text = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file).trim_ascii_start();
     text.starts_with(b"{") && !safetensors::is_safetensors(file)
 }
 
-/// Whether a JSON file has the key that makes it an index.
+/// Whether a JSON file has the key that makes it a shard index.
 pub(super) fn names_shards(file: &[u8]) -> bool {
     const KEY: &[u8] = b"\"weight_map\"";
     is_index(file) && file.windows(KEY.len()).any(|part| part == KEY)
 }
 
-/// Opens the files that an index names, beside it.
+/// Opens the files that an index names, in its folder.
 pub(super) fn open(
     index: &[u8],
     path: &Path,
@@ -111,7 +111,7 @@ fn open_shard(path: &Path, loading: Loading) -> Result<(Bytes, Contents), Checkp
     Ok((bytes, contents))
 }
 
-/// Adds what a shard holds, each tensor of which must be placed there by the index.
+/// Adds a shard's contents; the index must place each of its tensors in this shard.
 fn add(
     sharded: &mut Sharded,
     name: &str,
@@ -152,7 +152,7 @@ fn add(
     Ok(())
 }
 
-/// Every tensor of the index must have been found.
+/// Checks that every tensor of the index was found.
 fn check_complete(
     sharded: &Sharded,
     places: &BTreeMap<String, String>,
@@ -178,8 +178,8 @@ struct Index {
     weight_map: WeightMap,
 }
 
-/// The file that each tensor lies in. A map of serde's own would keep one of two equal names
-/// in silence.
+/// The file that holds each tensor. A plain map of serde would silently keep one of two equal
+/// names.
 struct WeightMap(BTreeMap<String, String>);
 
 fn parse(index: &[u8]) -> Result<WeightMap, CheckpointProblem> {

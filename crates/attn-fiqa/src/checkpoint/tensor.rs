@@ -1,17 +1,17 @@
-//! A tensor as it lies in a file, and its values as `f32`.
+//! A stored tensor, and its values as `f32`.
 
 use half::{bf16, f16};
 
-/// The number format of a stored tensor.
+/// The data type of a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoredType {
     F32,
-    /// Rounded to the nearest `f32` when it is read.
+    /// Rounded to the nearest `f32` when read.
     F64,
     F16,
     Bf16,
     I64,
-    /// A format that no weight may have, by name.
+    /// A type that weights cannot have, by name.
     Other(&'static str),
 }
 
@@ -27,33 +27,33 @@ impl StoredType {
         }
     }
 
-    /// Whether weights may be stored so.
+    /// Whether weights may have this type.
     pub(super) fn is_weight(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::Bf16)
     }
 }
 
-/// A tensor's place in its file, checked against the file when it was made.
+/// A tensor's location in its file, checked against the file on creation.
 #[derive(Debug, Clone)]
 pub(super) struct TensorRef {
     pub(super) dtype: StoredType,
     pub(super) shape: Vec<usize>,
-    /// The file's number: 0, or that of the shard.
+    /// Index of the file: 0, or that of the shard.
     pub(super) file: usize,
-    /// Where its first element starts, in bytes from the start of the file.
+    /// Offset of its first element in the file, in bytes.
     pub(super) start: usize,
-    /// Bytes from there that belong to it.
+    /// Size of its storage from there, in bytes.
     pub(super) len: usize,
-    /// Steps between elements along each dimension, in elements; `None` when
-    /// the elements lie one after the other in row-major order.
+    /// Stride of each dimension, in elements; `None` if the elements are contiguous in row-major
+    /// order.
     pub(super) strides: Option<Vec<usize>>,
 }
 
 impl TensorRef {
     /// The values in row-major order.
     ///
-    /// `None` if the tensor does not lie within `file` or is not of a weight's
-    /// number format; both were checked when the file was opened.
+    /// `None` if the tensor does not lie within `file` or its type is not a weight's; both were
+    /// checked when the file was opened.
     pub(super) fn to_f32(&self, file: &[u8]) -> Option<Vec<f32>> {
         let stored = file.get(self.start..self.start.checked_add(self.len)?)?;
         let width = match self.dtype {
@@ -91,9 +91,9 @@ impl TensorRef {
     }
 }
 
-/// The place of the first value that is infinite or not a number.
+/// Index of the first value that is infinite or NaN.
 pub(super) fn first_not_finite(values: &[f32]) -> Option<usize> {
-    /// Looked through without a branch, which a whole network is long enough to feel.
+    /// Values per block: a block is checked without branches, which is noticeably faster.
     const BLOCK: usize = 256;
     let blocks = values.chunks(BLOCK).enumerate();
     let mut bad = blocks.filter(|(_, block)| !block.iter().fold(true, |ok, v| ok & v.is_finite()));
@@ -104,8 +104,8 @@ pub(super) fn first_not_finite(values: &[f32]) -> Option<usize> {
 /// Copies elements of `width` bytes into row-major order.
 fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Option<Vec<u8>> {
     let count = element_count(shape)?;
-    // The opener refuses tensors with more elements than their storage, so this
-    // never asks for more memory than the file has.
+    // On opening, tensors with more elements than their storage were refused, so this never
+    // allocates more memory than the file has.
     let mut bytes = Vec::with_capacity(count.checked_mul(width)?);
     let mut index = vec![0_usize; shape.len()];
     for _ in 0..count {
@@ -126,7 +126,7 @@ fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Op
     Some(bytes)
 }
 
-/// Number of elements of a shape, `None` if it cannot be counted.
+/// Number of elements of a shape; `None` on overflow.
 pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size))
 }

@@ -1,9 +1,9 @@
-//! Reads the zip format of `torch.save`: `<folder>/data.pkl` says which tensors
-//! there are, `<folder>/data/<key>` holds the bytes of each storage.
+//! Reads the zip format of `torch.save`: `<folder>/data.pkl` lists the tensors,
+//! `<folder>/data/<key>` holds the bytes of each storage.
 //!
-//! PyTorch stores entries without compression, so tensors are read where they
-//! lie. Only the central directory is trusted for names and sizes, and only
-//! after its ranges were checked against the file and against each other.
+//! PyTorch stores entries without compression, so tensors are read in place. Only the central
+//! directory is trusted for names and sizes, and only after its ranges have been checked against
+//! the file and against each other.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ use crate::sanitize::sanitized_name;
 /// Local file header, or the end record of an empty archive.
 const ZIP_MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// Longest storage key; PyTorch numbers storages.
+/// Maximum length of a storage key; PyTorch numbers storages.
 const MAX_KEY_BYTES: usize = 64;
 
 pub(super) fn is_zip(file: &[u8]) -> bool {
@@ -50,7 +50,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     })
 }
 
-/// The one top folder that holds `data.pkl`.
+/// The only top-level folder that holds `data.pkl`.
 fn folder(entries: &HashMap<String, Entry>) -> Result<String, CheckpointProblem> {
     let mut folders: Vec<&str> = entries
         .keys()
@@ -86,7 +86,7 @@ fn check_byte_order(
     folder: &str,
 ) -> Result<(), CheckpointProblem> {
     let name = format!("{folder}/byteorder");
-    // Files from before PyTorch 2.1 have none; they are little-endian.
+    // Files written before PyTorch 2.1 have none; they are little-endian.
     let Some(entry) = entries.get(&name) else {
         return Ok(());
     };
@@ -116,13 +116,13 @@ fn pickle_bytes<'a>(
     usable(file, &name, entry)
 }
 
-/// Why a tensor cannot be placed: its own fault, or that of its entry.
+/// Why a tensor cannot be located: a problem of its own, or of its entry.
 enum Refusal {
     Tensor(String),
     Entry(String, &'static str),
 }
 
-/// The place of a tensor in the file, if its storage really holds it.
+/// The location of a tensor in the file, if its storage really contains it.
 fn place(
     entries: &HashMap<String, Entry>,
     folder: &str,
@@ -199,7 +199,7 @@ fn to_usize(values: &[u64]) -> Option<Vec<usize>> {
     values.iter().map(|&value| usize::try_from(value).ok()).collect()
 }
 
-/// Elements from the first to the last of a tensor that is not empty.
+/// Number of elements from the first to the last of a tensor that is not empty.
 fn span(shape: &[usize], strides: &[usize]) -> Option<usize> {
     shape.iter().zip(strides).try_fold(1_usize, |span, (&size, &stride)| {
         span.checked_add(size.checked_sub(1)?.checked_mul(stride)?)
@@ -210,7 +210,7 @@ fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
     let mut step = 1_usize;
     shape.iter().zip(strides).rev().all(|(&size, &stride)| {
         let fits = size == 1 || stride == step;
-        // The element count was checked, so this product fits as well.
+        // The element count was checked, so this product cannot overflow either.
         step = step.saturating_mul(size);
         fits
     })

@@ -1,11 +1,11 @@
-//! Recognises unsupported formats by their first bytes.
+//! Detects unsupported formats from their first bytes.
 
 use super::error::CheckpointProblem;
 use super::shards;
 
 /// The long integer at the start of every PyTorch file before the zip format
-/// (`torch.serialization.MAGIC_NUMBER`, 0x1950a86a20f9469cfc6c), as a pickle
-/// writes it: opcode LONG1, ten bytes.
+/// (`torch.serialization.MAGIC_NUMBER`, 0x1950a86a20f9469cfc6c), as pickled: opcode LONG1, ten
+/// bytes.
 const OLD_TORCH_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
 /// Bytes examined to distinguish text from binary.
@@ -77,7 +77,7 @@ fn text(file: &[u8]) -> Option<(&'static str, &'static str)> {
     let probe = file.get(..TEXT_PROBE).unwrap_or(file);
     let text = match std::str::from_utf8(probe) {
         Ok(text) => text,
-        // The probe may cut its last character in two.
+        // The probe may end inside a character.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(probe.get(..error.valid_up_to())?).ok()?
         }

@@ -1,4 +1,4 @@
-//! Compares the tensors found with those that the configuration needs.
+//! Compares the tensors found with those that the configuration requires.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::names::{BOOKKEEPING, MASK_TOKEN, is_classifier};
 use super::tensor::TensorRef;
 use crate::sanitize::sanitized_name;
 
-/// The tensors of a file, sorted by whether they belong to the network.
+/// The tensors of a file, split by whether they belong to the network.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Tensors under the prefix, by their name without it.
+    /// Tensors under the prefix, by name without it.
     pub(super) inside: BTreeMap<String, TensorRef>,
-    /// Names of the tensors elsewhere, as in the file.
+    /// Full names of all other tensors.
     pub(super) outside: Vec<String>,
 }
 
@@ -25,9 +25,8 @@ pub(super) struct Verified {
     pub(super) unused: Vec<String>,
 }
 
-/// Strict: every tensor expected, of its shape and a weight's number format,
-/// and none besides, except BatchNorm's counts, the mask token and, with `allow_unused`,
-/// the classifiers of training.
+/// Strict: requires every expected tensor, with its shape and a weight's data type, and no others
+/// except BatchNorm's counters, the mask token and, with `allow_unused`, training classifiers.
 pub(super) fn verify(
     found: Found,
     expected: &[Expected],

@@ -1,4 +1,4 @@
-//! The central directory of a zip file: where each entry's bytes lie.
+//! The central directory of a zip file: the location of each entry's bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
@@ -12,15 +12,15 @@ use crate::sanitize::sanitized_name;
 /// An entry of the central directory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    /// Why its bytes cannot be used as they lie.
+    /// Why its bytes cannot be used in place.
     pub(super) unusable: Option<&'static str>,
     header_start: usize,
-    /// Its bytes in the file.
+    /// Offset of its bytes in the file.
     pub(super) start: usize,
     pub(super) len: usize,
 }
 
-/// Every entry by name, no two of which overlap.
+/// Every entry by name; none overlap.
 pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointProblem> {
     let unreadable = |error: zip::result::ZipError| CheckpointProblem::Zip {
         detail: sanitized_name(&error.to_string()),
@@ -64,7 +64,7 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
             None
         };
         let placed = Entry { unusable, header_start, start, len };
-        // Two names may become one when their bytes are no UTF-8.
+        // Two names may become equal if their bytes are not UTF-8.
         if entries.insert(name.clone(), placed).is_some() {
             return Err(CheckpointProblem::DuplicateName { name: sanitized_name(&name) });
         }
@@ -73,11 +73,11 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
     Ok(entries)
 }
 
-/// The first name that occurs a second time. The directory's reader has found
-/// that there is one, and keeps only one entry of each name.
+/// The first name that occurs twice. The directory reader reports that there is one, but keeps only
+/// one entry of each name.
 fn duplicate_name(mut directory: &[u8]) -> Option<String> {
-    /// Length of an entry before its name, and where the lengths of its name,
-    /// extra field and comment stand (APPNOTE.TXT 4.3.12).
+    /// Length of an entry before its name, and the offsets of the lengths of its name, extra field
+    /// and comment (APPNOTE.TXT 4.3.12).
     const FIXED: usize = 46;
     const LENGTHS: [usize; 3] = [28, 30, 32];
 
@@ -110,7 +110,7 @@ fn check_disjoint(entries: &HashMap<String, Entry>) -> Result<(), CheckpointProb
     Ok(())
 }
 
-/// The bytes of an entry, if they are stored as they are.
+/// The bytes of an entry, if they are stored without compression.
 pub(super) fn usable<'a>(
     file: &'a [u8],
     name: &str,

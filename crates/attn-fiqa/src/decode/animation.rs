@@ -26,14 +26,14 @@ pub(crate) fn is_animation(bytes: &[u8]) -> bool {
     }
 }
 
-/// Decodes frame after frame, each as it is seen, and hands it on with the time
-/// that it is shown for, until `each` breaks.
+/// Decodes an animation frame by frame, each as displayed, and passes each frame with its display
+/// duration to `each` until that breaks.
 ///
-/// Transparency is dropped, as of single images.
+/// Transparency is dropped, as for still images.
 ///
 /// # Errors
 ///
-/// As [`super::decode`]; frames before the damage were handed on.
+/// As [`super::decode`]; frames before the damaged one have been passed on.
 pub(crate) fn each_frame(
     bytes: &[u8],
     limits: &DecodeLimits,
@@ -46,9 +46,9 @@ pub(crate) fn each_frame(
     if let Some(format @ (ImageFormat::Gif | ImageFormat::WebP | ImageFormat::Png)) = format {
         memory::check_available(memory::needed_for_frames(format, bytes, limits)?)?;
     }
-    // What takes the frames is not a decoder.
+    // The consumer of the frames is not a decoder: its panics are reported as usual.
     let mut each = |image, duration| reported(|| each(image, duration));
-    // As in `decode`: a panic of a decoder is a fault of the file.
+    // As in `decode`: a decoder's panic is a fault of the file.
     catching(|| match format {
         Some(ImageFormat::Gif) => {
             let (width, height) = container::gif_size(bytes)?;
@@ -69,9 +69,9 @@ pub(crate) fn each_frame(
             let decoder = decoder.and_then(PngDecoder::apng).map_err(failure)?;
             frames(decoder, &mut each)
         }
-        _ => Err(broken("the file is no animation that is read: GIF, WebP and PNG are")),
+        _ => Err(broken("the file is not a supported animation: GIF, WebP and PNG are supported")),
     })
-    .unwrap_or_else(|_| Err(broken("the decoder gave up on this file: its data are damaged")))
+    .unwrap_or_else(|_| Err(broken("the decoder failed on this file: its data are damaged")))
 }
 
 fn hand_on<'a>(

@@ -1,4 +1,4 @@
-//! The little of each container format that must be known before decoding.
+//! The few facts about each container format that are needed before decoding.
 
 use super::{broken, truncated};
 use crate::status::Failure;
@@ -13,10 +13,9 @@ pub(super) fn u16_at(bytes: &[u8], at: usize, little: bool) -> Option<u16> {
     Some(if little { u16::from_le_bytes(two) } else { u16::from_be_bytes(two) })
 }
 
-/// The declared `(width, height)` of a PNG, whose header stands at a fixed place.
+/// The declared `(width, height)` of a PNG, whose header is at a fixed offset.
 ///
-/// It is read here because the decoder takes memory for a row of pixels as soon
-/// as it is opened.
+/// It is read here because the decoder allocates a row of pixels as soon as it is created.
 pub(super) fn png_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     const WIDTH_AT: usize = 16;
     const HEIGHT_AT: usize = 20;
@@ -37,42 +36,42 @@ pub(super) fn gif_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     }
 }
 
-/// The declared `(width, height)` of a BMP, `None` where the file ends before.
+/// The declared `(width, height)` of a BMP; `None` if the file ends first.
 ///
-/// It is read here because the decoder calls an image without pixels too large.
+/// It is read here because the decoder reports an image without pixels as too large.
 pub(super) fn bmp_size(bytes: &[u8]) -> Option<(u64, u64)> {
     const HEADER_LENGTH_AT: usize = 14;
-    /// OS/2's header, with sides of 16 bits.
+    /// The OS/2 header, with 16-bit width and height.
     const OLD_HEADER: u32 = 12;
     const WIDTH_AT: usize = 18;
     if u32_at(bytes, HEADER_LENGTH_AT, true)? == OLD_HEADER {
         let side = |at| u16_at(bytes, at, true).map(u64::from);
         return side(WIDTH_AT).zip(side(WIDTH_AT + 2));
     }
-    // A negative height means that the upper row comes first.
+    // A negative height means that rows are stored top-down.
     let side = |at| u32_at(bytes, at, true).map(|side| u64::from((side as i32).unsigned_abs()));
     side(WIDTH_AT).zip(side(WIDTH_AT + 4))
 }
 
-/// The lengths of the headers of OS/2 2.x.
+/// Header lengths of OS/2 2.x.
 const OS2_HEADERS: [u32; 2] = [16, 64];
 
-/// Whether a BMP's header is one of OS/2 2.x.
+/// Whether a BMP has an OS/2 2.x header.
 pub(super) fn bmp_header_is_of_os2(bytes: &[u8]) -> bool {
     u32_at(bytes, 14, true).is_some_and(|length| OS2_HEADERS.contains(&length))
 }
 
-/// A BMP of OS/2 2.x with a header of Windows, which the decoder takes; `None` where there is
-/// nothing to change or the file holds what only OS/2 knows.
+/// An OS/2 2.x BMP rewritten with a Windows header, which the decoder supports; `None` if there is
+/// nothing to rewrite or the file uses features that only OS/2 has.
 ///
-/// The header of 64 bytes begins as that of Windows does and goes on; that of 16 bytes is the
-/// start of it.
+/// The 64-byte header starts with the fields of the Windows header and continues; the 16-byte
+/// header is a prefix of it.
 pub(super) fn bmp_with_header_of_windows(bytes: &[u8]) -> Option<Vec<u8>> {
     const FILE_HEADER: usize = 14;
     const WINDOWS: usize = 40;
     const PIXELS_AT: usize = 10;
     const COMPRESSION_AT: usize = FILE_HEADER + 16;
-    /// No compression, and runs of 8 and of 4 bits.
+    /// No compression, and run-length encoding of 8-bit and of 4-bit pixels.
     const COMMON: u32 = 2;
     if !bmp_header_is_of_os2(bytes) {
         return None;
@@ -100,19 +99,19 @@ pub(super) fn qoi_size(bytes: &[u8]) -> Result<(u64, u64), Failure> {
     }
 }
 
-/// Where a GIF's blocks begin, by the flags of its header.
+/// Where a GIF's blocks begin, according to the flags in its header.
 fn gif_blocks_at(flags: u8) -> usize {
     const HEADER: usize = 13;
     HEADER + gif_colours(flags)
 }
 
-/// The bytes of a table of colours, which follows where the upper bit says so.
+/// Size in bytes of a colour table, which is present if the top bit is set.
 fn gif_colours(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
-/// Whether a GIF holds more than one image, once the blocks of the first are
-/// known to be whole: the decoder takes a truncated image for a complete one.
+/// Whether a GIF holds more than one image. Also checks that the blocks of the first image are
+/// complete: the decoder accepts a truncated image as a complete one.
 pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
     const EXTENSION: u8 = 0x21;
     const IMAGE: u8 = 0x2c;
@@ -128,7 +127,7 @@ pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
     let mut at = gif_blocks_at(byte(10)?);
     let mut images = 0;
     loop {
-        // A file without its end mark is whole once it has an image.
+        // A file without its trailer is complete once it has an image.
         let Some(&introducer) = bytes.get(at) else {
             return if images > 0 { Ok(false) } else { Err(truncated()) };
         };
@@ -137,7 +136,7 @@ pub(super) fn gif_has_second_image(bytes: &[u8]) -> Result<bool, Failure> {
             IMAGE if images > 0 => return Ok(true),
             IMAGE => {
                 images += 1;
-                // Place, size and flags, the table, and the width of the first code.
+                // Position, size and flags, the colour table, and the minimum code size.
                 at = after_blocks(at + 10 + table(byte(at + 9)?) + 1)?;
             }
             TRAILER if images > 0 => return Ok(false),
@@ -157,14 +156,14 @@ pub(super) fn webp_is_animated(bytes: &[u8]) -> bool {
 /// A PNG's chunk.
 pub(super) struct PngChunk<'a> {
     pub(super) name: [u8; 4],
-    /// All of it: length, name, data and checksum.
+    /// The whole chunk: length, type, data and checksum.
     pub(super) whole: &'a [u8],
 }
 
-/// A PNG's chunks before its first pixels, as far as they are whole.
+/// A PNG's chunks before the first image data, up to the first incomplete one.
 pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = PngChunk<'_>> {
     const SIGNATURE: usize = 8;
-    // Length, name and checksum.
+    // Length, type and checksum.
     const AROUND_DATA: usize = 12;
     let mut at = SIGNATURE;
     std::iter::from_fn(move || {
@@ -176,16 +175,16 @@ pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = Png
     })
 }
 
-/// Whether a PNG has an animation's control chunk before its first pixels.
+/// Whether a PNG has an animation control chunk before its first image data.
 #[cfg(feature = "video")]
 pub(super) fn png_is_animated(bytes: &[u8]) -> bool {
     png_chunks_before_pixels(bytes).any(|chunk| chunk.name == *b"acTL")
 }
 
-/// A PNG without its colour profile, `None` where it has none.
+/// A PNG without its colour profile; `None` if it has none.
 ///
-/// The decoder unpacks a profile, which may be a thousand times as long as the file,
-/// though nobody looks at it.
+/// The decoder decompresses the profile, which may become a thousand times as long as the file,
+/// although nobody uses it.
 pub(super) fn png_without_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_profile = |chunk: &PngChunk<'_>| chunk.name == *b"iCCP";
     if !png_chunks_before_pixels(bytes).any(|chunk| is_profile(&chunk)) {
@@ -206,7 +205,7 @@ pub(super) fn png_without_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(kept)
 }
 
-/// Left side and width of a GIF's first image, `None` where the file ends before it.
+/// Left offset and width of a GIF's first image; `None` if the file ends before it.
 pub(super) fn gif_first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
     const EXTENSION: u8 = 0x21;
     const IMAGE: u8 = 0x2c;
@@ -232,7 +231,7 @@ pub(super) fn gif_first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
     }
 }
 
-/// What a WebP's first chunk says.
+/// What the first chunk of a WebP declares.
 pub(super) struct WebpHeader {
     pub(super) width: u64,
     pub(super) height: u64,
@@ -247,8 +246,8 @@ pub(super) enum WebpKind {
     Extended { animated: bool, flags: u8 },
 }
 
-/// Reads a WebP's first chunk (RFC 9649), `None` where the file ends inside of it or it is
-/// of no known kind.
+/// Reads the first chunk of a WebP (RFC 9649); `None` if the file ends inside it or it is of an
+/// unknown kind.
 pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
     const DATA_AT: usize = 20;
     const ANIMATION: u8 = 0x02;
@@ -258,7 +257,7 @@ pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
     };
     let (width, height, kind) = match bytes.get(12..16)? {
         b"VP8 " => {
-            // Three bytes of a frame's tag and three that start a key frame.
+            // Three bytes of frame tag and three bytes of start code.
             let side = |at| Some(little(at, 2)? & 0x3FFF);
             (side(DATA_AT + 6)?, side(DATA_AT + 8)?, WebpKind::Lossy)
         }
@@ -277,10 +276,10 @@ pub(super) fn webp_header(bytes: &[u8]) -> Option<WebpHeader> {
     Some(WebpHeader { width, height, kind })
 }
 
-/// Checks that every chunk that a WebP file declares lies inside the file.
+/// Checks that every chunk declared by a WebP file lies inside the file.
 ///
-/// The decoder takes memory for some chunks by their declared sizes, and a truncated
-/// lossy image would be completed with grey.
+/// The decoder allocates some chunks by their declared sizes, and completes a truncated lossy image
+/// with grey.
 pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
     const CHUNK_HEADER: u64 = 8;
     const RIFF_HEADER: u64 = 12;
@@ -298,7 +297,7 @@ pub(super) fn check_webp(bytes: &[u8]) -> Result<(), Failure> {
         if at > end {
             return Err(truncated());
         }
-        // Chunks start at even places.
+        // Chunks start at even offsets.
         at += size & 1;
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! Whether a JPEG's entropy-coded data hold every block that they should
-//! (ITU-T T.81, annexes F and G). Codes are read and thrown away: no pixel is
-//! computed, so this costs a fraction of decoding.
+//! Checks that a JPEG's entropy-coded data hold every block that they should (ITU-T T.81, annexes F
+//! and G). Codes are read and discarded: no pixel is computed, so this costs a fraction of
+//! decoding.
 
 pub(super) use super::huffman::Huffman;
 use super::huffman::{BitReader, Stop};
@@ -13,16 +13,16 @@ pub(super) struct FrameComponent {
     pub(super) id: u8,
     horizontal: usize,
     vertical: usize,
-    /// Blocks in a row of the component, filled up to whole MCUs.
+    /// Blocks per row of the component, padded to whole MCUs.
     row_blocks: usize,
-    /// Blocks that lie on the image, across and down.
+    /// Blocks that cover the image, horizontally and vertically.
     own_blocks: (usize, usize),
-    /// For each block of a progressive image, the coefficients known to be
-    /// non-zero, a bit each: a refining scan has one more bit for each of them.
+    /// One bit per coefficient of each block of a progressive image, set if it is known to be
+    /// non-zero: a refinement scan has one more bit for each of those.
     non_zero: Vec<u64>,
-    /// Whether a scan has brought the component's first coefficients.
+    /// Whether a scan has delivered the component's first coefficients.
     pub(super) seen: bool,
-    /// The coefficients of which a scan has brought the last bit, a bit each.
+    /// One bit per coefficient, set once a scan has delivered its lowest bit.
     whole: u64,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Frame {
     pub(super) components: Vec<FrameComponent>,
 }
 
-/// One component's part in a scan; a table that was never defined is `None`.
+/// One component's part in a scan; `None` for a table that was never defined.
 pub(super) struct ScanComponent<'a> {
     pub(super) index: usize,
     pub(super) dc: Option<&'a Huffman>,
@@ -64,22 +64,22 @@ pub(super) struct Scan<'a> {
     /// First and last coefficient of a progressive scan, in zigzag order.
     pub(super) first: u8,
     pub(super) last: u8,
-    /// Whether a progressive scan adds a bit to coefficients already there.
+    /// Whether a progressive scan refines coefficients by one bit.
     pub(super) refining: bool,
-    /// Whether a progressive scan leaves lower bits to later ones.
+    /// Whether a progressive scan leaves the lowest bits to later scans.
     pub(super) leaves_bits: bool,
     /// MCUs between restart markers; 0 for none.
     pub(super) restart_interval: usize,
 }
 
-/// How a scan's data ended.
+/// How a scan's data end.
 pub(super) enum ScanEnd {
-    /// All blocks are there; the scan took this many bytes, up to the next marker.
+    /// All blocks are present; the scan occupies this many bytes, up to the next marker.
     Complete {
         /// Bytes of entropy-coded data.
         used: usize,
     },
-    /// The file ended first.
+    /// The file ends first.
     OutOfData,
     /// The data contradict themselves.
     Damaged(&'static str),
@@ -105,17 +105,17 @@ impl Frame {
         Self { size: (width, height), progressive, mcus, components }
     }
 
-    /// Whether every component has its first coefficients: there is an image.
+    /// Whether every component has its first coefficients: an image can be shown.
     pub(super) fn is_seen(&self) -> bool {
         self.components.iter().all(|component| component.seen)
     }
 
-    /// Whether every bit of every coefficient is there: no scan can be missing.
+    /// Whether every bit of every coefficient has arrived: no scan can be missing.
     pub(super) fn is_complete(&self) -> bool {
         self.components.iter().all(|component| component.whole == u64::MAX)
     }
 
-    /// How many coefficients all components have, filled up to whole MCUs.
+    /// Number of coefficients of all components, padded to whole MCUs.
     pub(super) fn coefficients(&self) -> u64 {
         let blocks = |c: &FrameComponent| c.row_blocks as u64 * (self.mcus.1 * c.vertical) as u64;
         self.components.iter().map(blocks).sum::<u64>() * u64::from(COEFFICIENTS)
@@ -134,9 +134,9 @@ impl Frame {
         let walked = self.walk_blocks(scan, &mut bits);
         match walked {
             Ok(()) => ScanEnd::Complete { used: bits.skip_to_marker() },
-            // A marker that comes too early is damage; the end of the file is truncation.
+            // A premature marker means damage; the end of the file means truncation.
             Err(Stop::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
-            Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before all of its blocks"),
+            Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before its last block"),
             Err(Stop::Damaged(what)) => ScanEnd::Damaged(what),
         }
     }
@@ -245,12 +245,12 @@ fn sequential_block(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Resul
 
 const BEYOND_BLOCK: Stop = Stop::Damaged("a block has more than 64 coefficients");
 
-/// The coefficients `first … last` of one block in a progressive scan.
+/// Reads the coefficients `first … last` of one block in a progressive scan.
 struct Band<'a> {
     first: u8,
     last: u8,
     table: &'a Huffman,
-    /// Blocks, counting from here, that have nothing more in this band.
+    /// Number of blocks, from the current one on, that have nothing more in this band.
     run: &'a mut u32,
     non_zero: &'a mut u64,
 }
@@ -315,9 +315,8 @@ impl Band<'_> {
         Ok(())
     }
 
-    /// Reads a correction bit for every known coefficient from `at` on, up to
-    /// the zero that comes after `zeros` others (or to the end of the band), and
-    /// returns that zero's place.
+    /// Reads a correction bit for every known coefficient from `at` on, up to the zero that follows
+    /// `zeros` other zeros (or to the end of the band), and returns the position of that zero.
     fn correct(&self, mut at: u8, zeros: Option<u8>, bits: &mut BitReader<'_>) -> Result<u8, Stop> {
         let mut left = zeros;
         while at <= self.last {

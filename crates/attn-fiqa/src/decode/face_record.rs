@@ -1,15 +1,14 @@
-//! The image in a face image record of ISO/IEC 19794-5, alone or in a passport.
+//! The image in a face image record of ISO/IEC 19794-5, stand-alone or in a passport.
 //!
-//! Records of the first edition (2005, version `010`), as ICAO 9303-10 has them in data group
-//! 2: a header of 14 bytes, then for each face a block of facial information (20 bytes), its
-//! feature points (8 bytes each), image information (12 bytes) and the image, JPEG or
-//! JPEG 2000.
+//! First-edition records (2005, version `010`), as ICAO 9303-10 stores them in data group 2: a
+//! 14-byte header, then for each face a facial information block (20 bytes), its feature points (8
+//! bytes each), the image information (12 bytes) and the image, JPEG or JPEG 2000.
 
 use super::container::{u16_at, u32_at};
 use super::{broken, unsupported};
 use crate::status::Failure;
 
-/// The first face's image and how many faces there are.
+/// The first face's image and the number of faces.
 pub(super) fn image(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
     const HEADER: usize = 14;
     const FACIAL_INFORMATION: usize = 20;
@@ -47,7 +46,7 @@ fn truncated() -> Failure {
     broken("the face image record ends before its image is complete: read it again")
 }
 
-/// The first record in the templates of a passport's data group 2, by its tags in BER-TLV:
+/// The first record among the templates of a passport's data group 2, found by its BER-TLV tags:
 /// 75, 7F61, 7F60, and 5F2E or 7F2E.
 fn biometric_data(bytes: &[u8]) -> Result<&[u8], Failure> {
     let mut inside = bytes;
@@ -62,13 +61,13 @@ fn biometric_data(bytes: &[u8]) -> Result<&[u8], Failure> {
     }
 }
 
-/// The content of the first child whose tag is wanted.
+/// The content of the first child with one of the wanted tags.
 fn child(mut bytes: &[u8], wanted: impl Fn(u32) -> bool) -> Result<&[u8], Failure> {
     loop {
         let &first = bytes.first().ok_or_else(truncated)?;
         let mut at = 1;
         let mut tag = u32::from(first);
-        // The lower five bits all set: the tag goes on, here in one byte more.
+        // All lower five bits set: the tag continues, here in one more byte.
         if first & 0x1F == 0x1F {
             tag = tag << 8 | u32::from(*bytes.get(at).ok_or_else(truncated)?);
             at += 1;

@@ -1,9 +1,9 @@
-//! Which format a file is in, by its content.
+//! Detects a file's format from its content.
 
 use super::{broken, unsupported};
 use crate::status::{Failure, Status};
 
-/// A format that is read.
+/// A supported format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Jpeg,
@@ -21,22 +21,23 @@ pub(super) enum Format {
     Qoi,
 }
 
-/// What a file is by its first bytes.
+/// What a file is, judged by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Image(Format),
-    /// ISO/IEC 19794-5, perhaps in a passport's data group 2: it holds an image.
+    /// A face image record of ISO/IEC 19794-5, possibly in a passport's data group 2; it contains
+    /// an image.
     FaceRecord,
-    /// An image in a format of this name, which is not read.
+    /// An image in the unsupported format of this name.
     Unread(&'static str),
     Video,
 }
 
-/// So many first bytes of a file are enough for [`starts_as_image`].
+/// Number of leading bytes that [`starts_as_image`] needs.
 #[cfg(feature = "source")]
 pub(crate) const HEAD: usize = 256;
 
-/// The message of a failure that a video is where an image was expected.
+/// Failure message for a video where an image was expected.
 pub const VIDEO_NOT_IMAGE: &str = "the file is a video, and an image was expected";
 
 const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI \
@@ -49,7 +50,7 @@ const HEIC: Kind = Kind::Unread("HEIC");
 
 const CAMERA_RAW: &str = "a camera's raw";
 
-/// Formats by what stands at the start.
+/// Formats by their leading signature.
 const SIGNATURES: [(&[u8], Kind); 31] = [
     (b"\xFF\xD8\xFF", Kind::Image(Format::Jpeg)),
     (b"\x89PNG\r\n\x1A\n", Kind::Image(Format::Png)),
@@ -84,7 +85,7 @@ const SIGNATURES: [(&[u8], Kind); 31] = [
     (b"OggS", Kind::Video),
 ];
 
-/// What a file is, by its first bytes; `None` for whatever is neither image nor video.
+/// What a file is, judged by its first bytes; `None` if neither image nor video.
 pub(super) fn kind(head: &[u8]) -> Option<Kind> {
     const CANON: &[u8] = b"II*\0\x10\0\0\0CR";
     if head.starts_with(CANON) {
@@ -112,15 +113,15 @@ pub(super) fn kind(head: &[u8]) -> Option<Kind> {
     netpbm(head)
 }
 
-/// Whether a file whose name does not say so is an image by its first [`HEAD`] bytes, of a
-/// format that is read or not.
+/// Whether a file, whose name does not say so, is an image by its first [`HEAD`] bytes, in a
+/// supported format or not.
 ///
-/// Where a signature is as short as two letters, more must fit.
+/// Where a signature is only two letters, more of the header must match.
 #[cfg(feature = "source")]
 pub(crate) fn starts_as_image(head: &[u8]) -> bool {
     match kind(head) {
         Some(Kind::Image(Format::Bmp)) => {
-            // The lengths of the headers that there are.
+            // The header lengths that exist.
             matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
         }
         Some(Kind::Image(_) | Kind::FaceRecord | Kind::Unread(_)) => true,
@@ -128,7 +129,7 @@ pub(crate) fn starts_as_image(head: &[u8]) -> bool {
     }
 }
 
-/// ISO base media files say by their brands what they hold.
+/// ISO base media files declare their content by brands.
 fn of_brands(head: &[u8]) -> Kind {
     const HEIF: [&[u8]; 10] =
         [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"];
@@ -160,8 +161,7 @@ fn is_passport_group(head: &[u8]) -> bool {
     head.get(after_length..).is_some_and(|rest| rest.starts_with(b"\x7F\x61"))
 }
 
-/// Two letters that many a text begins with, too: only a whole header is taken for an
-/// image's.
+/// Many texts begin with the same two letters, so only a complete header counts as an image.
 fn netpbm(head: &[u8]) -> Option<Kind> {
     match head {
         [b'P', b'2' | b'3' | b'5' | b'6', ..] => {
@@ -175,7 +175,7 @@ fn netpbm(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// The failure for what is no image that is read.
+/// The failure for a file that is not a supported image.
 pub(super) fn refusal(kind: Option<Kind>) -> Failure {
     match kind {
         None => Failure::new(
@@ -199,7 +199,7 @@ pub(super) fn refusal(kind: Option<Kind>) -> Failure {
             };
             unsupported(format!("the image is in {name} format, which is not read: {how}"))
         }
-        // Not reached: both are read.
+        // Not reached: both are supported.
         Some(Kind::Image(_) | Kind::FaceRecord) => broken("the image cannot be read"),
     }
 }
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(kind(b"P4\n3 2\n\0"), Some(Kind::Unread("PBM")));
         assert_eq!(kind(b"\x75\x82\x40\x00\x7F\x61\x82"), Some(Kind::FaceRecord));
         for cut in 0..heic.len() {
-            // Whatever comes of it.
+            // Any result will do, as long as it does not panic.
             let _ = kind(&heic[..cut]);
         }
     }

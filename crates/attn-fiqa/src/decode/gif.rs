@@ -11,10 +11,10 @@ use super::{
 use crate::pixels::Image;
 use crate::status::Failure;
 
-/// Decodes the first image, with a note where there are more.
+/// Decodes the first image, with a note if there are more.
 ///
-/// The decoder gives every GIF an alpha channel; only where a pixel is
-/// transparent is one dropped.
+/// The decoder gives every GIF an alpha channel; the note that alpha was dropped is only added if a
+/// pixel is transparent.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let (width, height) = container::gif_size(bytes)?;
     limits.check_pixels(width, height)?;
@@ -35,8 +35,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         notes.push(Note::AlphaDropped);
     }
     pixels::drop_alpha(&mut samples);
-    // An image within the limits has sides that fit.
+    // Within the limits, width and height fit a `usize`.
     let image = Image::from_rgb(width as usize, height as usize, samples)
-        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
+        .ok_or_else(|| broken("the decoder returned fewer pixels than the file declares"))?;
     Ok(Decoded { image, notes })
 }

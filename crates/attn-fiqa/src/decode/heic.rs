@@ -1,7 +1,7 @@
-//! HEIC, the images of phones: HEVC in the container of HEIF, by `heifer`.
+//! HEIC, the format of phone cameras: HEVC in a HEIF container, decoded by `heifer`.
 //!
-//! Its container is read here first, so that what the decoder takes of memory is known: a
-//! coded image or a grid of them is decoded, overlays of images are not.
+//! The container is parsed here first, so that the decoder's memory use is known: a coded image or
+//! a grid of them is decoded, overlays are not.
 
 use heifer::heifer_isobmff::boxes::{ColorInfo, Property};
 use heifer::heifer_isobmff::{HeifFile, ItemId};
@@ -12,19 +12,19 @@ use super::{DecodeLimits, Decoded, Note, broken, pixels, unsupported};
 use crate::pixels::Image;
 use crate::status::Failure;
 
-/// Sides of coded images are multiples of the coding block's, which is this at most.
+/// Coded width and height are multiples of the coding block size, which is at most this.
 const LARGEST_BLOCK: u32 = 64;
 
-/// What the container says of the image.
+/// What the container says about the image.
 struct Facts {
-    /// Before it is cut and turned.
+    /// Before cropping and rotation.
     width: u32,
     height: u32,
-    /// Pixels of the largest image that is coded as one, or of the whole.
+    /// Pixels of the largest image that is coded in one piece, or of the whole image.
     largest: u64,
-    /// Whether width and height are exchanged by a turn.
+    /// Whether a rotation swaps width and height.
     turned: bool,
-    /// Whether only a part is to be shown.
+    /// Whether the image is cropped for display.
     cut: bool,
     transparent: bool,
     notes: Vec<Note>,
@@ -41,7 +41,7 @@ fn failure(error: Error) -> Failure {
     }
 }
 
-/// Reads the container. A file that is truncated or damaged there is refused.
+/// Parses the container. A file whose container is truncated or damaged is refused.
 fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<Facts, Failure> {
     let file = HeifFile::parse(bytes).map_err(container)?;
     let primary = file.primary_id;
@@ -70,7 +70,7 @@ fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<Facts, Failure> {
         }
         _ => return Err(super::not_handled()),
     }
-    // Transparency is decoded beside the image.
+    // An alpha plane is decoded in addition to the image.
     let mut transparent = false;
     for mask in file.referencing_items(primary, b"auxl") {
         transparent = true;
@@ -115,7 +115,7 @@ fn coded_pixels(width: u32, height: u32) -> u64 {
     times(side(width), side(height), 1)
 }
 
-/// EXIF's number for quarter turns to the left and a mirroring after them.
+/// The EXIF orientation for quarter turns to the left followed by a mirroring.
 fn orientation(quarters: usize, mirror: Option<bool>) -> u8 {
     let row: [u8; 4] = match mirror {
         None => [1, 8, 3, 6],
@@ -125,8 +125,8 @@ fn orientation(quarters: usize, mirror: Option<bool>) -> u8 {
     row[quarters]
 }
 
-/// Three planes of 16 bits, what the filters make of them and what is kept of each block,
-/// twice where there is transparency; RGBA, once more where it is turned or cut.
+/// Three 16-bit planes, the filters' output and per-block state, twice if there is an alpha plane;
+/// RGBA, once more if it is rotated or cropped.
 pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failure> {
     const CODED: u64 = 3 * 2 * 2 + 4;
     const RGBA: u64 = 4;
@@ -139,12 +139,12 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Facts { width, height, largest, turned, cut, mut notes, .. } = facts(bytes, limits)?;
-    // The threads of a run are its own; and no coded image is larger than was counted.
+    // The run has its own threads, and no coded image may be larger than was counted.
     let options = Options { max_threads: 1, max_pixels: largest };
     let image = heifer::decode_rgba8(bytes, &options).map_err(failure)?;
     let (whole_width, whole_height) = if turned { (height, width) } else { (width, height) };
     let (width, height) = (image.width, image.height);
-    // The decoder shows less where less is coded than the container says.
+    // The decoder returns a smaller image where less is coded than the container says.
     let fits = if cut {
         width <= whole_width && height <= whole_height
     } else {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn turns_and_mirrors_have_the_numbers_of_exif() {
-        // Marks at (x, y) of an image of 3×2, and where a viewer puts them.
+        // Marks at (x, y) of a 3×2 image, and where a viewer displays them.
         let place = |number: u8, (x, y): (i32, i32)| match number {
             1 => (x, y),
             2 => (2 - x, y),

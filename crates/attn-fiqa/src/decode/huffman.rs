@@ -1,7 +1,7 @@
 //! Huffman codes and the bit stream of JPEG's entropy-coded data
 //! (ITU-T T.81, annexes C and F.2.2).
 
-/// Codes of up to this many bits are found in one step.
+/// Codes of up to this many bits are looked up in one step.
 const SHORT: u8 = 9;
 const LONGEST: u8 = 16;
 
@@ -15,17 +15,17 @@ pub(super) enum Stop {
 
 /// A canonical Huffman code.
 pub(super) struct Huffman {
-    /// By the next `SHORT` bits: the code's length (0 when it is longer) and symbol.
+    /// Indexed by the next `SHORT` bits: the code's length (0 if it is longer) and symbol.
     short: Vec<(u8, u8)>,
-    /// By length: the first code beyond those of that length, shifted to 16 bits.
+    /// Indexed by length: the first code after those of that length, shifted to 16 bits.
     limits: [u32; LONGEST as usize + 1],
-    /// By length: what to add to a code to have its symbol's index.
+    /// Indexed by length: the offset from a code to the index of its symbol.
     offsets: [i32; LONGEST as usize + 1],
     symbols: Vec<u8>,
 }
 
 impl Huffman {
-    /// Parses the 16 counts and the symbols of a table; returns what follows.
+    /// Parses a table's 16 counts and its symbols; returns the remaining bytes.
     pub(super) fn parse(body: &[u8]) -> Option<(Self, &[u8])> {
         let counts = body.get(..usize::from(LONGEST))?;
         let total = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
@@ -58,7 +58,7 @@ impl Huffman {
         Some((table, &rest[total..]))
     }
 
-    /// The length and symbol of the code at the head of 16 bits.
+    /// Length and symbol of the code at the start of these 16 bits.
     fn find(&self, head: u32) -> Option<(u8, u8)> {
         let (length, symbol) = self.short[(head >> (LONGEST - SHORT)) as usize];
         if length > 0 {
@@ -71,12 +71,12 @@ impl Huffman {
     }
 }
 
-/// Bits of entropy-coded data: a byte FF is followed by a stuffed zero, or
-/// starts a marker, at which the bits end.
+/// The bits of entropy-coded data: a byte FF is followed by a stuffed zero, or starts a marker,
+/// which ends the bits.
 pub(super) struct BitReader<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, from the highest down, followed by zeros.
+    /// The next bits, from the most significant down, padded with zeros.
     window: u64,
     count: u8,
 }
@@ -124,13 +124,13 @@ impl<'a> BitReader<'a> {
                 self.drop_bits(length)?;
                 Ok(symbol)
             }
-            // The zeros after the last bit may form a code that does not exist.
+            // The zero padding after the last bit may form an undefined code.
             None if self.count < LONGEST => Err(Stop::OutOfBits),
             None => Err(Stop::Damaged("a code is not in its Huffman table")),
         }
     }
 
-    /// Passes over at most 16 bits.
+    /// Skips up to 16 bits.
     pub(super) fn skip(&mut self, count: u8) -> Result<(), Stop> {
         if self.count < count {
             self.fill();
@@ -138,7 +138,7 @@ impl<'a> BitReader<'a> {
         self.drop_bits(count)
     }
 
-    /// The next bits, at most 16, as a number.
+    /// The next bits, up to 16, as a number.
     pub(super) fn take(&mut self, count: u8) -> Result<u32, Stop> {
         if self.count < count {
             self.fill();
@@ -148,7 +148,7 @@ impl<'a> BitReader<'a> {
         Ok(taken)
     }
 
-    /// Moves past a restart marker; what is left of the bits before it is padding.
+    /// Moves past a restart marker; bits left before it are padding.
     pub(super) fn restart(&mut self) -> Result<(), Stop> {
         let at = self.skip_to_marker();
         match self.data.get(at + 1) {
@@ -161,8 +161,8 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Drops the bits at hand and moves to the FF byte of the next marker, or
-    /// to the end; gives that place.
+    /// Discards the remaining bits and moves to the FF byte of the next marker or to the end;
+    /// returns that position.
     pub(super) fn skip_to_marker(&mut self) -> usize {
         self.window = 0;
         self.count = 0;
@@ -173,7 +173,7 @@ impl<'a> BitReader<'a> {
         self.at
     }
 
-    /// Whether the bits end because the file does, not at a marker.
+    /// Whether the bits end at the end of the file and not at a marker.
     pub(super) fn at_end(&self) -> bool {
         self.at + 1 >= self.data.len()
     }

@@ -1,9 +1,8 @@
 //! A JPEG's markers, read before decoding (ITU-T T.81, annex B).
 //!
-//! The decoder completes damaged or truncated data with grey and guesses colour
-//! models. A half-grey face must not be scored as if it were whole, nor one in
-//! wrong colours, so the markers and the entropy-coded data are walked here
-//! first, and what is not certain is refused.
+//! The decoder fills damaged or truncated data with grey and guesses colour models. A half-grey
+//! face must not be scored as if it were complete, nor one in wrong colours, so the markers and the
+//! entropy-coded data are checked here first, and ambiguous files are refused.
 
 use std::borrow::Cow;
 
@@ -27,31 +26,31 @@ const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 
-/// As many as the decoder accepts; each costs a pass over the whole image.
+/// The decoder's own limit; each scan costs a pass over the whole image.
 const MAX_SCANS: usize = 100;
 
-/// How the samples of a JPEG are colours, by the rules of libjpeg.
+/// How a JPEG's samples encode colours, by libjpeg's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colours {
     Grey,
     YCbCr,
     Rgb,
-    /// Inverted inks, as every program of the field takes them.
+    /// Inverted inks, as all common programs interpret them.
     Cmyk,
-    /// The same with the first three as luma and chroma.
+    /// Like `Cmyk`, with the first three channels as luma and chroma.
     Ycck,
 }
 
-/// What the markers say of a whole, decodable JPEG.
+/// What the markers of a complete, decodable JPEG say.
 #[derive(Debug)]
 pub(super) struct JpegFacts<'a> {
     pub(super) colours: Colours,
-    /// Whether the decoder of ordinary files decodes this one right: it takes other colours
-    /// where markers contradict, and mixes up the rows of sequential files in several scans.
+    /// Whether the decoder for ordinary files decodes this one correctly: it resolves contradicting
+    /// colour markers differently, and mixes up the rows of sequential files with several scans.
     pub(super) ordinary: bool,
-    /// The file with what it leaves out: standard Huffman tables, the end marker.
+    /// The file completed with what it leaves out: standard Huffman tables, end marker.
     pub(super) complete: Cow<'a, [u8]>,
-    /// Whether the end marker was left out.
+    /// Whether the end marker is missing.
     pub(super) no_end_marker: bool,
     pub(super) orientation: Orientation,
 }
@@ -64,7 +63,7 @@ pub(super) fn inspect<'a>(
     Walk::new(bytes, limits).run()
 }
 
-/// What decoding needs, by the headers before the first scan.
+/// Memory that decoding needs, from the headers before the first scan.
 pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failure> {
     let mut walk = Walk::new(bytes, limits);
     let scan = walk.run_to_first_scan()?;
@@ -73,14 +72,14 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
     let components = frame.components.len();
     let all_components = scan.first().map(|&count| usize::from(count)) == Some(components);
     let (_, agreed) = walk.colours(frame);
-    // Grey is decoded as it is and made into colours afterwards. The decoder of other than
-    // ordinary files fills planes, interleaves them, and its colours are made from that.
+    // Grey is decoded as such and expanded to RGB afterwards. The decoder for other than ordinary
+    // files fills planes, interleaves them, and converts the result to RGB.
     let (samples, planes) = if !agreed || !(frame.progressive || all_components) {
         (components as u64 + 3, frame.coefficients())
     } else {
         (if components == 1 { 1 + 3 } else { 3 }, 0)
     };
-    // Coefficients of 16 bits are kept from scan to scan, unless one scan brings them all.
+    // 16-bit coefficients are kept from scan to scan, unless one scan holds them all.
     let one_scan = !frame.progressive && all_components;
     let coefficients = if one_scan { 0 } else { 2 * frame.coefficients() };
     let (width, height) = (frame.size.0 as u64, frame.size.1 as u64);
@@ -88,8 +87,8 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
         width,
         height,
         decoding: times(width, height, samples).saturating_add(coefficients).saturating_add(planes),
-        // The decoder's own, what it collects of profiles and the like, and the file with
-        // what it leaves out.
+        // The decoder's copy, the profiles and other segments that it collects, and the completed
+        // file.
         copies: 3 * bytes.len() as u64,
         turned: walk.orientation.found() != Orientation::NoTransforms,
     })
@@ -107,12 +106,12 @@ struct Walk<'a> {
     jfif: bool,
     adobe_transform: Option<u8>,
     orientation: Stated,
-    /// Where the first scan's marker is, and whether any table was defined before it.
+    /// Position of the first scan's marker.
     first_scan: Option<usize>,
     any_table: bool,
     /// Whether the file uses the standard Huffman tables without defining them.
     standard_tables: bool,
-    /// Whether a scan of a sequential image left out a component.
+    /// Whether a scan of a sequential image leaves out a component.
     several_scans: bool,
     no_end_marker: bool,
 }
@@ -178,8 +177,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next marker, or [`EOI`] where the file ends after its last block without one, as
-    /// many cameras leave it.
+    /// The next marker, or [`EOI`] if the file ends after its last block without one, as files of
+    /// many cameras do.
     fn next_marker_or_end(&mut self) -> Result<u8, Failure> {
         let complete = self.frame.as_ref().is_some_and(Frame::is_complete);
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -190,8 +189,7 @@ impl<'a> Walk<'a> {
         self.next_marker()
     }
 
-    /// Moves past the next marker. Stray bytes before it are skipped, as
-    /// every decoder does.
+    /// Moves past the next marker. Stray bytes before it are skipped, as every decoder does.
     fn next_marker(&mut self) -> Result<u8, Failure> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let found = rest
@@ -203,7 +201,7 @@ impl<'a> Walk<'a> {
         Ok(marker)
     }
 
-    /// The body of a segment, without its two bytes of length.
+    /// A segment's body, without its two length bytes.
     fn segment(&mut self) -> Result<&'a [u8], Failure> {
         let length = self.bytes.get(self.at..self.at + 2).ok_or_else(truncated)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
@@ -298,7 +296,7 @@ impl<'a> Walk<'a> {
     }
 
     fn scan(&mut self, segment: &[u8]) -> Result<(), Failure> {
-        // The marker, two bytes of length and the body follow.
+        // The marker, the two length bytes and the body precede this position.
         self.first_scan.get_or_insert(self.at - segment.len() - 4);
         if !self.any_table {
             self.standard_tables = true;
@@ -326,7 +324,7 @@ impl<'a> Walk<'a> {
                 })
             })
             .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| damaged("a scan names a component or table that is not there"))?;
+            .ok_or_else(|| damaged("a scan refers to a component or table that does not exist"))?;
         self.several_scans |= !frame.progressive && count < frame.components.len();
         let scan = Scan {
             components,
@@ -347,7 +345,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is known at the end of the image.
+    /// The facts once the end of the image is reached.
     fn facts(self) -> Result<JpegFacts<'a>, Failure> {
         let frame = self.frame.as_ref().ok_or_else(|| damaged("there is no frame header"))?;
         if !frame.is_seen() {
@@ -363,12 +361,12 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The colours by libjpeg's rules, and whether the decoder of ordinary files agrees.
+    /// The colours by libjpeg's rules, and whether the decoder for ordinary files agrees.
     fn colours(&self, frame: &Frame) -> (Colours, bool) {
         let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
         match (ids.len(), self.adobe_transform) {
             (1, _) => (Colours::Grey, true),
-            // libjpeg believes a JFIF marker before an Adobe one.
+            // libjpeg gives a JFIF marker precedence over an Adobe one.
             (3, Some(0)) if self.jfif => (Colours::YCbCr, false),
             (3, Some(0)) => (Colours::Rgb, true),
             (3, Some(_)) => (Colours::YCbCr, true),
@@ -404,7 +402,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a byte after FF makes a marker: neither a stuffed byte nor fill.
+/// Whether a byte after FF makes a marker: neither stuffing nor fill.
 fn is_code(byte: u8) -> bool {
     byte != 0xFF && byte != 0
 }

@@ -10,14 +10,14 @@ use crate::status::Failure;
 
 const CODESTREAM: &[u8] = b"\xFF\x4F\xFF\x51";
 
-/// What the codestream's first marker, SIZ (ISO/IEC 15444-1, A.5.1), says.
+/// What the codestream's SIZ marker segment (ISO/IEC 15444-1, A.5.1) declares.
 #[derive(Debug)]
 struct Size {
     width: u64,
     height: u64,
     components: u64,
     tiles: u64,
-    /// Samples of a code-block at least: 4×4 (A.6.1), and fewer where precincts are smaller.
+    /// Minimum samples per code-block: 4×4 (A.6.1), fewer where precincts are smaller.
     code_block: u64,
 }
 
@@ -52,8 +52,8 @@ fn codestream(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The samples of the smallest code-block by the main header and those of all tile-parts,
-/// which may state other coding styles (A.6.1, A.6.2).
+/// Samples of the smallest code-block, according to the main header and those of all tile-parts,
+/// which may define other coding styles (A.6.1, A.6.2).
 fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
     const COD: u16 = 0xFF52;
     const COC: u16 = 0xFF53;
@@ -61,9 +61,9 @@ fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
     const DATA: u16 = 0xFF93;
     const END: u16 = 0xFFD9;
     let mut smallest = 1 << 12;
-    // After SIZ, whose marker follows that of the codestream.
+    // After SIZ, which follows the SOC marker.
     let mut at = CODESTREAM.len() + usize::from(u16_at(stream, CODESTREAM.len(), false)?);
-    // Where the data of a tile-part end.
+    // Where the current tile-part's data end.
     let mut end_of_part = None;
     while let Some(marker) = u16_at(stream, at, false) {
         let block = match marker {
@@ -74,7 +74,7 @@ fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
             }
             TILE_PART => {
                 let length = u32_at(stream, at + 6, false)? as usize;
-                // Zero is the rest of the file.
+                // Zero means the rest of the file.
                 end_of_part = (length > 0).then(|| at.saturating_add(length));
                 None
             }
@@ -94,8 +94,8 @@ fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
     Some(smallest)
 }
 
-/// The samples of the smallest code-block by a coding style: its first byte, and where the
-/// number of levels and what follows it stand. Precincts bound code-blocks (B.7).
+/// Samples of the smallest code-block of a coding style, given the offsets of its first byte and of
+/// the number of levels and the fields after it. Precincts bound code-blocks (B.7).
 fn style(stream: &[u8], style_at: usize, levels_at: usize) -> Option<u64> {
     const MOST_LEVELS: u8 = 32;
     let own_precincts = stream.get(style_at)? & 1 == 1;
@@ -104,7 +104,7 @@ fn style(stream: &[u8], style_at: usize, levels_at: usize) -> Option<u64> {
     if own_precincts {
         let sizes = (levels_at + 5)..(levels_at + 6 + usize::from(levels.min(MOST_LEVELS)));
         for (level, size) in stream.get(sizes)?.iter().enumerate() {
-            // Those of the bands of all levels but the first have half of the sides.
+            // Bands of all levels but the first have half the width and height.
             let halved = u8::from(level > 0);
             width = width.min((size & 15).saturating_sub(halved));
             height = height.min((size >> 4).saturating_sub(halved));
@@ -136,8 +136,8 @@ fn size(bytes: &[u8]) -> Option<Size> {
     })
 }
 
-/// Of each component the samples, the coefficients and their sum across, as 32 bits each;
-/// and what is kept of each code-block.
+/// For each component the samples, the coefficients and their horizontal sums, 32 bits each; plus
+/// the state of each code-block.
 pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     const SAMPLE: u64 = 4;
     const BUFFERS: u64 = 3;
@@ -149,7 +149,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     Some(Needs {
         width: size.width,
         height: size.height,
-        // And the samples of 8 bits, of grey the colours.
+        // Plus the 8-bit samples, and RGB where they are grey.
         decoding: times(size.width, size.height, size.components * (each + 1) + 3)
             .saturating_add(size.tiles.saturating_mul(TILE)),
         copies: bytes.len() as u64,
@@ -172,7 +172,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     if size.tiles > MOST_TILES {
         return Err(broken("the file declares more tiles than JPEG 2000 allows"));
     }
-    // Otherwise half a file would be decoded without a word.
+    // Without it, half a file would be decoded without an error.
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let image = hayro_jpeg2000::Image::new(bytes, &settings).map_err(failure)?;
     if (u64::from(image.width()), u64::from(image.height())) != (size.width, size.height) {
@@ -223,7 +223,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         }
     };
     let image = Image::from_rgb(size.width as usize, size.height as usize, rgb)
-        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))?;
+        .ok_or_else(|| broken("the decoder returned fewer pixels than the file declares"))?;
     Ok(Decoded { image, notes })
 }
 

@@ -11,7 +11,7 @@ use crate::status::Failure;
 
 const CODESTREAM: &[u8] = b"\xFF\x0A";
 
-/// The start of the codestream: the file's own, or that of the container's first part.
+/// The start of the codestream: of the file itself, or of the container's first part.
 fn codestream(bytes: &[u8]) -> Option<&[u8]> {
     if bytes.starts_with(CODESTREAM) {
         return Some(bytes);
@@ -28,7 +28,7 @@ fn codestream(bytes: &[u8]) -> Option<&[u8]> {
         };
         let inside = match bytes.get(at + 4..at + 8)? {
             b"jxlc" => Some(at + header),
-            // The part's number comes first.
+            // The part's index comes first.
             b"jxlp" => Some(at + header + 4),
             _ => None,
         };
@@ -42,7 +42,7 @@ fn codestream(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Bits, the lowest of a byte first.
+/// A bit reader, least significant bit of each byte first.
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -59,14 +59,14 @@ impl Bits<'_> {
         Some(value)
     }
 
-    /// A side of an image that is not small.
+    /// Width or height of an image whose `small` flag is not set.
     fn side(&mut self) -> Option<u64> {
         let count = [9, 13, 18, 30][self.next(2)? as usize];
         Some(1 + self.next(count)?)
     }
 }
 
-/// Width and height as stored, by the size header (ISO/IEC 18181-1, D.2).
+/// Stored width and height, from the size header (ISO/IEC 18181-1, D.2).
 fn size(bytes: &[u8]) -> Option<(u64, u64)> {
     const RATIOS: [(u64, u64); 7] = [(1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)];
     let mut bits = Bits { bytes: codestream(bytes)?, at: 8 * CODESTREAM.len() };
@@ -85,8 +85,8 @@ fn size(bytes: &[u8]) -> Option<(u64, u64)> {
     Some((width, height))
 }
 
-/// The memory that the decoder may take for an image: samples of 32 bits,
-/// of the frame that is decoded, the one that is shown and copies between their stages.
+/// Memory that the decoder may use for an image: 32-bit samples of the frame being decoded, of the
+/// one being displayed, and of copies between their stages.
 fn allowance(width: u64, height: u64) -> u64 {
     const SAMPLES: u64 = 4 * 12;
     const FEWEST: u64 = 8 << 20;
@@ -113,7 +113,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         .alloc_tracker(AllocTracker::with_limit(allowance))
         .read(bytes)
         .map_err(failure)?;
-    // A file may end anywhere and still be shown in part.
+    // A file that ends anywhere could still be partly displayed.
     if !image.is_loading_done() {
         return Err(super::truncated());
     }
@@ -156,7 +156,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     }
     let mut samples = memory::zeros(width * height * channels)?;
     if stream.write_to_buffer::<u8>(&mut samples) != samples.len() {
-        return Err(broken("the decoder gave fewer pixels than the file declares"));
+        return Err(broken("the decoder returned fewer pixels than the file declares"));
     }
     if image.num_loaded_keyframes() > 1 {
         notes.push(Note::FirstFrame);
@@ -170,7 +170,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     if image.pixel_format().has_alpha() {
         notes.push(Note::AlphaDropped);
     }
-    // The decoder has turned the image; EXIF data beside it must not turn it again.
+    // The decoder has applied the orientation; EXIF data must not apply it again.
     if let Some(orientation) = u8::try_from(orientation).ok().filter(|&turn| turn > 1) {
         notes.push(Note::OrientationApplied(orientation));
     }
@@ -180,7 +180,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     Ok(Decoded { image, notes })
 }
 
-/// The decoder's errors are of many types, and their words speak to its authors.
+/// The decoder's errors are of many types, with messages written for its authors.
 fn failure(error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
     let text = error.to_string().to_ascii_lowercase();
     if text.contains("unexpected end") || text.contains("reader ended") || text.contains("eof") {

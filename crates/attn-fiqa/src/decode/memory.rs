@@ -1,8 +1,8 @@
-//! How much memory an image will take to decode, known from its header.
+//! Estimates from an image's header how much memory decoding it needs.
 //!
-//! The figures are bytes per pixel of what each decoder holds at once, format by format;
-//! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: an
-//! image must not take more than it was admitted for.
+//! The figures are bytes per pixel that each decoder holds at once, per format;
+//! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: an image
+//! must not use more than it was admitted for.
 
 #[cfg(feature = "video")]
 use image::ImageFormat;
@@ -12,26 +12,26 @@ use super::format::Format;
 use super::{DecodeLimits, broken, container, jpeg, jpeg_xl, jpeg2000, pnm, tiff};
 use crate::status::{Failure, Status};
 
-/// Tables of a decoder, whatever the image.
+/// A decoder's tables, whatever the image.
 const TABLES: u64 = 1 << 20;
 
-/// Rows that decoders keep, in bytes for each column: the most is JPEG's, two rows of
-/// blocks of 16-bit samples, and again enlarged, for four components.
+/// Rows buffered by decoders, in bytes per column: the largest is JPEG's, two rows of blocks of
+/// 16-bit samples and their upsampled copy, for four components.
 const ROWS: u64 = 1 << 10;
 
-/// Bytes of the pixels that come out.
+/// Bytes per output pixel.
 const RGB: u64 = 3;
 
-/// What decoding needs, in parts that do not depend on each other.
+/// The memory that decoding needs, in independent parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needs {
     pub(super) width: u64,
     pub(super) height: u64,
-    /// Bytes while the decoder works, its result included.
+    /// Bytes while the decoder works, including its result.
     pub(super) decoding: u64,
-    /// Bytes that do not grow with the image: copies of what the file holds.
+    /// Bytes that do not grow with the image: copies of the file's contents.
     pub(super) copies: u64,
-    /// Whether the image may have to be turned afterwards, which takes a second one.
+    /// Whether the image may have to be rotated afterwards, which needs a second image.
     pub(super) turned: bool,
 }
 
@@ -46,13 +46,13 @@ impl Needs {
     }
 }
 
-/// `width · height · bytes`: declared numbers may overflow.
+/// `width · height · bytes`, saturating: declared sizes may overflow.
 pub(super) fn times(width: u64, height: u64, bytes: u64) -> u64 {
     width.saturating_mul(height).saturating_mul(bytes)
 }
 
-/// The most bytes that [`super::decode`] takes at once for this file: its buffers, its
-/// result and copies of parts of the file, but not `bytes` itself.
+/// Upper estimate of the peak memory of [`super::decode`] for this file, in bytes: its buffers, its
+/// result and copies of parts of the file, excluding `bytes` itself.
 pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<u64, Failure> {
     let length = bytes.len() as u64;
     let needs = match format {
@@ -62,7 +62,7 @@ pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Res
         Format::Gif => gif(bytes)?,
         Format::Bmp => match bmp(bytes) {
             Some(needs) => needs,
-            // The decoder refuses it before it takes memory.
+            // The decoder refuses it before allocating.
             None => return Ok(TABLES),
         },
         Format::Tiff => match tiff::needs(bytes) {
@@ -76,7 +76,7 @@ pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Res
         Format::Pnm => pnm::needs(bytes).ok_or_else(super::truncated)?,
         Format::Qoi => {
             let (width, height) = container::qoi_size(bytes)?;
-            // The decoder reads the file whole.
+            // The decoder reads the whole file.
             let copies = bytes.len() as u64;
             Needs { width, height, decoding: times(width, height, 4), copies, turned: false }
         }
@@ -85,8 +85,8 @@ pub(super) fn needed(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Res
     Ok(needs.bytes())
 }
 
-/// The most bytes that reading an animation frame by frame takes at once, a frame that was
-/// handed on included: the canvas, the one before, a frame, and their sum, in RGBA.
+/// Upper estimate of the peak memory of reading an animation frame by frame, in bytes, including
+/// one frame passed on: the canvas, the previous one, a frame and their composite, in RGBA.
 #[cfg(feature = "video")]
 pub(super) fn needed_for_frames(
     format: ImageFormat,
@@ -114,10 +114,10 @@ pub(super) fn needed_for_frames(
     Ok(needs.bytes())
 }
 
-/// Fails where `needed` bytes are not available now.
+/// Fails if `needed` bytes are not available now.
 ///
-/// A decoder whose allocation fails ends the process. The memory is asked for and given
-/// back untouched, which costs nothing.
+/// A decoder whose allocation fails aborts the process. The memory is therefore reserved and
+/// released untouched first, which costs nothing.
 pub(super) fn check_available(needed: u64) -> Result<(), Failure> {
     let mut probe: Vec<u8> = Vec::new();
     let available = usize::try_from(needed).is_ok_and(|n| probe.try_reserve_exact(n).is_ok());
@@ -136,7 +136,7 @@ fn does_not_fit(needed: u64) -> Failure {
     )
 }
 
-/// A buffer of zeros, or a failure where memory does not hold it.
+/// A zeroed buffer, or a failure if it cannot be allocated.
 pub(super) fn zeros(length: usize) -> Result<Vec<u8>, Failure> {
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(length).map_err(|_| does_not_fit(length as u64))?;
@@ -144,8 +144,8 @@ pub(super) fn zeros(length: usize) -> Result<Vec<u8>, Failure> {
     Ok(buffer)
 }
 
-/// Samples are expanded to 8 or 16 bits, palettes to colours; a transparent colour makes
-/// an alpha channel. Everything else is made in place, but grey into colours.
+/// Samples are expanded to 8 or 16 bits, palettes to colours; a transparent colour adds an alpha
+/// channel. Everything is converted in place except grey to RGB.
 fn png(bytes: &[u8]) -> Result<Needs, Failure> {
     const DEPTH_AT: usize = 24;
     const COLOUR_AT: usize = 25;
@@ -163,11 +163,11 @@ fn png(bytes: &[u8]) -> Result<Needs, Failure> {
             b"iCCP" => profile = true,
             _ => {}
         }
-        // The decoder's buffer, which doubles, and what it keeps of it.
+        // The decoder's buffer, which doubles as it grows, and the part that is kept.
         needs.copies = needs.copies.saturating_add(3 * chunk.whole.len() as u64);
     }
     if profile {
-        // The file without it.
+        // The copy of the file without the chunk.
         needs.copies = needs.copies.saturating_add(bytes.len() as u64);
     }
     let channels = match (colour, transparent) {
@@ -182,8 +182,7 @@ fn png(bytes: &[u8]) -> Result<Needs, Failure> {
     Ok(needs)
 }
 
-/// RGBA, made into RGB in place, and once more where the first frame is not the whole
-/// image.
+/// RGBA, converted to RGB in place, and once more if the first frame is narrower than the image.
 fn gif(bytes: &[u8]) -> Result<Needs, Failure> {
     let (width, height) = container::gif_size(bytes)?;
     let whole = container::gif_first_frame(bytes)
@@ -197,32 +196,32 @@ fn bmp(bytes: &[u8]) -> Option<Needs> {
     let (width, height) = container::bmp_size(bytes)?;
     let bits = bytes.get(BITS_AT).copied().unwrap_or(32);
     let decoding = times(width, height, if bits == 32 || bits == 16 { 4 } else { RGB });
-    // OS/2's headers are brought to another form in a copy.
+    // OS/2 headers are rewritten in a copy.
     let copies = if container::bmp_header_is_of_os2(bytes) { bytes.len() as u64 } else { 0 };
     Some(Needs { width, height, decoding, copies, turned: false })
 }
 
-/// By the first chunk.
+/// Decided by the first chunk.
 fn webp(bytes: &[u8]) -> Result<Needs, Failure> {
     const ALPHA: u8 = 0x10;
     let header = container::webp_header(bytes).ok_or_else(super::truncated)?;
     let halves = match header.kind {
-        // Luma, chroma at half of both sides, and RGB.
+        // Luma, chroma at half width and height, and RGB.
         WebpKind::Lossy => 2 + 1 + 2 * RGB,
-        // RGBA, or RGBA and RGB; in both, groups of codes for blocks of 4×4.
+        // RGBA, or RGBA and RGB; for both, code groups per 4×4 block.
         WebpKind::Lossless { alpha: true } => 2 * 4 + 1,
         WebpKind::Lossless { alpha: false } => 2 * (4 + RGB) + 1,
         // The canvas, a frame and the result, in RGBA.
         WebpKind::Extended { animated: true, .. } => 2 * 12 + 1,
-        // Alpha is a lossless image of its own, beside a lossy one and the result.
+        // Alpha is a lossless image of its own, in addition to a lossy one and the result.
         WebpKind::Extended { flags, .. } if flags & ALPHA != 0 => 2 * (4 + 1 + 4) + 3 + 1,
         WebpKind::Extended { .. } => 2 * (4 + RGB) + 1,
     };
-    // Lossy images consist of blocks of 16×16.
+    // Lossy images consist of 16×16 macroblocks.
     let blocks = |side: u64| side.next_multiple_of(16);
     let decoding = times(blocks(header.width), blocks(header.height), halves) / 2;
-    // A chunk, and a lossy image's parts of it as words; how an extended file holds its
-    // image is said further on.
+    // A chunk, and for lossy images its partitions as words; an extended file declares how its
+    // image is stored only further on.
     let copies = match header.kind {
         WebpKind::Lossy => 3,
         WebpKind::Extended { .. } => 2,

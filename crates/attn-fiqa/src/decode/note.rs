@@ -8,24 +8,24 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Note {
-    /// The file holds an ICC colour profile. Pixels are taken as they are
-    /// stored, as the scripts of the field do.
+    /// The file holds an ICC colour profile. Pixels are used as stored, as is usual in face image
+    /// quality research.
     IccIgnored,
-    /// The image was turned or mirrored as its EXIF orientation (2 … 8) asks.
+    /// The image was rotated or mirrored according to its EXIF orientation (2 … 8).
     OrientationApplied(u8),
     /// Transparency was dropped; the colours under it are used as stored.
     AlphaDropped,
-    /// Only the upper 8 of each sample's 16 bits are used.
+    /// Only the upper 8 bits of each 16-bit sample are used.
     SixteenBitReduced,
-    /// Ink amounts were turned into RGB by multiplication, without a profile.
+    /// CMYK was converted to RGB by multiplication, without a profile.
     CmykConverted,
-    /// The file ends without its end marker, but every block of the image is there.
+    /// The end marker is missing, but every block of the image is present.
     NoEndMarker,
-    /// The file is an animation and only its first image is used.
+    /// The file is an animation; only its first image is used.
     FirstFrame,
-    /// The file has several pages and only the first is used.
+    /// The file has several pages; only the first is used.
     FirstPage,
-    /// The face image record holds several faces' images and only the first is used.
+    /// The face image record holds images of several faces; only the first is used.
     FirstOfRecord,
     /// The image was resized; both sizes are `(width, height)` in pixels.
     Resized {
@@ -34,25 +34,25 @@ pub enum Note {
         /// The size of the network's input.
         to: (usize, usize),
     },
-    /// Red and blue were exchanged back, as the caller asked.
+    /// Red and blue were swapped back, as the caller requested.
     ChannelsSwapped,
-    /// Faces were searched in a reduced image.
+    /// Faces were detected in a reduced image.
     FacesLookedForReduced {
         /// Its size, `(width, height)` in pixels.
         to: (usize, usize),
-        /// The side of a face, in pixels of the file's image, below which the detector
-        /// often misses one; `None` where that is not known of a detector.
+        /// The size of a face, in pixels of the file's image, below which the detector often misses
+        /// it; `None` if not known for this detector.
         often_missed_below: Option<usize>,
     },
-    /// The maximum number of faces was found: there may be more.
+    /// The maximum number of faces was detected: there may be more.
     MostFaces(usize),
-    /// Every face is turned clockwise by about 90, 180 or 270 degrees: the image was
-    /// probably not stored upright.
+    /// Every face is rotated clockwise by about 90, 180 or 270 degrees: the image was probably not
+    /// stored upright.
     FacesTurned(u16),
 }
 
 impl Note {
-    /// Whether it means that faces may have been missed.
+    /// Whether this means that faces may have been missed.
     pub fn limits_faces(&self) -> bool {
         matches!(self, Self::FacesLookedForReduced { .. } | Self::MostFaces(_))
     }

@@ -1,8 +1,8 @@
-//! How a JPEG is to be turned: by its EXIF blocks, else by XMP.
+//! The orientation of a JPEG: from its EXIF blocks, else from XMP.
 
 use image::metadata::Orientation;
 
-/// What the APP1 segments of a file state.
+/// What a file's APP1 segments state.
 #[derive(Debug, Default)]
 pub(super) struct Stated {
     exif: Option<u8>,
@@ -10,8 +10,7 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// Takes the body of an APP1 segment. The first EXIF block that states an orientation
-    /// counts.
+    /// Takes the body of an APP1 segment. The first EXIF block that states an orientation wins.
     pub(super) fn read(&mut self, segment: &[u8]) {
         if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
             self.exif = self.exif.or_else(|| of_exif(exif));
@@ -20,14 +19,15 @@ impl Stated {
         }
     }
 
-    /// EXIF's word, else that of XMP, else upright.
+    /// The orientation from EXIF, else from XMP, else upright.
     pub(super) fn found(&self) -> Orientation {
         let stated = self.exif.or(self.xmp);
         stated.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
     }
 }
 
-/// The orientation, 1 … 8, of a TIFF structure's first directory, stored as any whole number.
+/// The orientation, 1 … 8, from the first directory of a TIFF structure, stored as an integer of
+/// any type.
 fn of_exif(tiff: &[u8]) -> Option<u8> {
     const ORIENTATION: u32 = 0x0112;
     const ENTRY: usize = 12;

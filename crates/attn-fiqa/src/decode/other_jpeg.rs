@@ -1,5 +1,5 @@
-//! JPEG files that the decoder of ordinary ones gets wrong, by `jpeg-decoder`: sequential
-//! images in several scans, and colour spaces that follow libjpeg's rules.
+//! JPEG files that the decoder for ordinary ones gets wrong, decoded by `jpeg-decoder`: sequential
+//! images in several scans, and colour spaces determined by libjpeg's rules.
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
@@ -38,12 +38,14 @@ pub(super) fn decode(
         notes.push(Note::IccIgnored);
     }
     let image = Image::from_rgb(usize::from(info.width), usize::from(info.height), rgb)
-        .ok_or_else(|| broken("the decoder gave another number of pixels than declared"))?;
+        .ok_or_else(|| {
+            broken("the decoder returned another number of pixels than the file declares")
+        })?;
     let image = pixels::turn(image, facts.orientation, &mut notes)?;
     Ok(Decoded { image, notes })
 }
 
-/// The light that an ink and black leave.
+/// The light left by an ink and black.
 fn without_ink(ink: u8, black: u8) -> u8 {
     let light = (255 - u32::from(ink)) * (255 - u32::from(black));
     ((light + 127) / 255) as u8

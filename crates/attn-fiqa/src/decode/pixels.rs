@@ -1,4 +1,4 @@
-//! Decoded samples of any layout to upright RGB of 8 bits.
+//! Converts decoded samples of any layout to upright 8-bit RGB.
 
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ExtendedColorType, RgbImage};
@@ -7,7 +7,7 @@ use super::{Note, broken, memory, unsupported};
 use crate::pixels::Image;
 use crate::status::Failure;
 
-/// Refuses sample layouts that have no certain 8-bit meaning, before decoding.
+/// Refuses, before decoding, sample layouts without a well-defined 8-bit meaning.
 pub(super) fn check_layout(
     layout: ColorType,
     original: ExtendedColorType,
@@ -32,8 +32,7 @@ pub(super) fn check_layout(
     }
 }
 
-/// Brings samples, `[row, column, channel]` and 16-bit ones in the machine's
-/// byte order, to RGB of 8 bits.
+/// Converts samples, `[row, column, channel]` with 16-bit ones in native byte order, to 8-bit RGB.
 pub(super) fn to_rgb(
     mut samples: Vec<u8>,
     layout: ColorType,
@@ -59,12 +58,12 @@ pub(super) fn to_rgb(
             samples
         }
     };
-    // An image within the limits has sides that fit.
+    // Within the limits, width and height fit a `usize`.
     Image::from_rgb(width as usize, height as usize, rgb)
-        .ok_or_else(|| broken("the decoder gave fewer pixels than the file declares"))
+        .ok_or_else(|| broken("the decoder returned fewer pixels than the file declares"))
 }
 
-/// Of samples of 16 bits, in place: a second image would cost as much memory again.
+/// 16-bit to 8-bit samples, in place: a second image would double the memory.
 fn keep_upper_bytes(samples: &mut Vec<u8>) {
     let count = samples.len() / 2;
     for at in 0..count {
@@ -99,7 +98,7 @@ pub(super) fn grey_to_rgb(samples: &[u8]) -> Result<Vec<u8>, Failure> {
     three_times_the_first(samples, 1)
 }
 
-/// Turns and mirrors an image as its EXIF orientation asks.
+/// Rotates and mirrors an image according to its EXIF orientation.
 pub(super) fn turn(
     image: Image,
     orientation: Orientation,

@@ -1,35 +1,35 @@
 //! Netpbm's grey and colour images: PGM (P2, P5) and PPM (P3, P6).
 //!
-//! A library's decoder does not scale samples whose greatest value is not 255, and takes a
-//! cut number for a whole one; the format is a page long (netpbm.sourceforge.net/doc/pgm.html
-//! and ppm.html).
+//! The library decoder does not scale samples whose maximum value is not 255, and accepts a
+//! truncated number as a complete one; the format is a page long
+//! (netpbm.sourceforge.net/doc/pgm.html and ppm.html).
 
 use super::memory::{Needs, times};
 use super::{DecodeLimits, Decoded, Note, broken, memory, unsupported};
 use crate::pixels::Image;
 use crate::status::Failure;
 
-/// What stands before the samples.
+/// The header before the samples.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     width: u64,
     height: u64,
-    /// The sample that stands for white, 1 … 65535.
+    /// The sample value of white, 1 … 65535.
     max: u64,
     channels: usize,
-    /// Whether samples are numbers in text.
+    /// Whether samples are decimal numbers in text.
     text: bool,
     samples_at: usize,
 }
 
-/// Reads numbers that are separated by white space and comments.
+/// Reads numbers separated by white space and comments.
 struct Numbers<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl Numbers<'_> {
-    /// The next number and how many digits it has; afterwards `at` is after its last digit.
+    /// The next number and its count of digits; `at` moves past its last digit.
     fn next(&mut self) -> Option<(u64, usize)> {
         loop {
             match self.bytes.get(self.at)? {
@@ -43,7 +43,7 @@ impl Numbers<'_> {
         }
         let rest = &self.bytes[self.at..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        // Ten digits are more than any side has.
+        // Ten digits exceed any width or height.
         if digits == 0 || digits > 10 {
             return None;
         }
@@ -53,7 +53,7 @@ impl Numbers<'_> {
     }
 }
 
-/// The header, `None` unless it is one: texts begin with the same letters.
+/// The header, or `None` if it is not one: texts may begin with the same letters.
 pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     let (channels, text) = match bytes.get(..2)? {
         b"P2" => (1, true),
@@ -80,13 +80,13 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     })
 }
 
-/// The two numbers of a bitmap's header.
+/// The two numbers in a bitmap's header.
 pub(super) fn two_numbers(bytes: &[u8]) -> Option<(u64, u64)> {
     let mut numbers = Numbers { bytes, at: 2 };
     Some((numbers.next()?.0, numbers.next()?.0))
 }
 
-/// The samples as 8 bits, and of grey the colours.
+/// The samples as 8 bits, grey expanded to RGB.
 pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     let header = header(bytes)?;
     let bytes = if header.channels == 1 { 1 + 3 } else { 3 };
@@ -106,7 +106,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     let count = usize::try_from(count).map_err(|_| unsupported("the image is too large"))?;
     let stored = &bytes[header.samples_at..];
     let fewest = if header.text || header.max < 256 { count } else { 2 * count };
-    // Each number takes a digit at least: nothing is allocated for samples that are not there.
+    // Each number has at least one digit: nothing is allocated for samples that cannot be there.
     if stored.len() < fewest {
         return Err(super::truncated());
     }
@@ -150,7 +150,7 @@ fn read_text(bytes: &[u8], header: &Header, samples: &mut [u8]) -> Result<(), Fa
     Ok(())
 }
 
-/// Of 16 bits the upper 8 are kept, as everywhere; other ranges are scaled.
+/// 16-bit samples keep their upper 8 bits, as in all formats; other ranges are scaled.
 fn to_8_bits(value: u64, max: u64) -> Result<u8, Failure> {
     if value > max {
         return Err(broken(format!("a sample is {value}, and the file declares at most {max}")));

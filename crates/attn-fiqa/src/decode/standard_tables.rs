@@ -1,4 +1,4 @@
-//! The Huffman tables of ITU-T T.81, annex K.3, which webcams leave out of their frames.
+//! The Huffman tables of ITU-T T.81, annex K.3, which webcams omit from their frames.
 
 /// The body of a DHT segment with tables 0 (luma) and 1 (chroma) of both classes.
 pub(super) const SEGMENT: [u8; 416] = [

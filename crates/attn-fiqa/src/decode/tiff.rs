@@ -1,7 +1,7 @@
-//! TIFF: what the first directory says, and the kinds that the `image` crate does not read.
+//! TIFF: the facts in the first directory, and the variants that `image` does not decode.
 //!
-//! Those are palettes, planes stored one after the other, luma and chroma compressed as JPEG,
-//! and LZW data without an end code. Their strips or tiles are unpacked here.
+//! Those are palettes, planar storage, JPEG-compressed YCbCr, and LZW data without an end code.
+//! Their strips or tiles are unpacked here.
 
 mod directory;
 mod unpack;
@@ -26,19 +26,19 @@ const RGB: u64 = 2;
 const PALETTE: u64 = 3;
 const LUMA_AND_CHROMA: u64 = 6;
 
-/// What decoding needs: the decoder's own image and a copy of it, which becomes RGB in
-/// place, or, of grey, in a third one.
+/// Memory that decoding needs: the decoder's image and a copy of it, which becomes RGB in place or,
+/// from grey, in a third image.
 pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     const INKS: u64 = 4;
     let directory = Directory::read(bytes)?;
     let (width, height) = directory.size();
     let bits = directory.one(directory::BITS, 1);
-    // The decoder takes no other samples than these.
+    // The decoder supports no other samples.
     let sample = if bits > 16 { 4 } else { bits.div_ceil(8) };
     let samples = directory.one(directory::SAMPLES, 1).min(INKS);
     let decoded = samples * sample;
     let grey = if samples < 3 { 3 } else { 0 };
-    // A strip of JPEG is decoded whole; there may be one only.
+    // A JPEG strip is decoded as a whole; it may be the only one.
     let jpeg = directory.one(directory::COMPRESSION, NONE) == JPEG;
     let strip = if jpeg { 2 * decoded } else { 0 };
     let chunk = match directory.chunk() {
@@ -51,24 +51,24 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
         height,
         decoding: times(width, height, (2 * decoded).max(decoded + grey) + strip)
             .saturating_add(chunk),
-        // Compressed strips, and a profile, as numbers of the decoder's own kind.
+        // Compressed strips, and a profile, as the decoder's own numbers.
         copies: bytes.len() as u64,
         turned: directory.one(directory::ORIENTATION, 1) > 1,
     })
 }
 
-/// Whether the first directory is followed by another.
+/// Whether the first directory is followed by another one.
 ///
-/// The answer is only for a note: bytes that do not parse mean no.
+/// Only used for a note: bytes that do not parse mean no.
 pub(super) fn has_second_page(bytes: &[u8]) -> bool {
     Directory::read(bytes).is_some_and(|directory| directory.has_next())
 }
 
-/// Decodes the kinds that are read here; `None` leaves the file to the `image` crate.
+/// Decodes the variants handled here; `None` leaves the file to the `image` crate.
 ///
 /// # Errors
 ///
-/// Also for what that crate would decode to something else than the image.
+/// Also for files that `image` would decode to something other than the stored image.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decoded, Failure>> {
     let directory = Directory::read(bytes)?;
     let (width, height) = directory.size();
@@ -83,13 +83,13 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decod
     }
     match Plan::of(&directory) {
         Some(plan) => Some(plan.decode(&directory, limits)),
-        // There the other decoder gives up in the middle.
+        // The other decoder fails halfway on those.
         None if directory.one(directory::PLANES, 1) == 2 => Some(Err(super::not_handled())),
         None => None,
     }
 }
 
-/// How the image of a kind that is read here is stored.
+/// How an image that is decoded here is stored.
 struct Plan {
     width: usize,
     height: usize,
@@ -97,15 +97,15 @@ struct Plan {
     little: bool,
     /// Samples per pixel.
     samples: usize,
-    /// Whether each sample has strips or tiles of its own.
+    /// Whether each sample has its own strips or tiles.
     planes: bool,
     compression: u64,
     photometric: u64,
-    /// Whether samples are differences to the pixel on the left.
+    /// Whether samples are stored as differences from the pixel to the left.
     differences: bool,
     /// The size of a strip or tile.
     chunk: (usize, usize),
-    /// Of a palette, the levels of each colour.
+    /// The levels of each colour, for palettes.
     colours: Vec<[u8; 3]>,
 }
 
@@ -170,7 +170,7 @@ impl Plan {
         if chunks.len() < across * down * planes {
             return Err(broken("the file lists fewer strips or tiles than the image has"));
         }
-        // Planes of what is no colour are not needed.
+        // Planes that are not colours are not needed.
         chunks.truncate(across * down * planes.min(if self.photometric == RGB { 3 } else { 1 }));
         let mut notes = Vec::new();
         for (number, &(at, length)) in chunks.iter().enumerate() {
@@ -181,7 +181,7 @@ impl Plan {
                 .ok_or_else(super::truncated)?;
             let (plane, place) = (number / (across * down), number % (across * down));
             let (x, y) = (place % across * wide, place / across * high);
-            // The last strip has the rows that are left; tiles are always whole.
+            // The last strip has the remaining rows; tiles are always complete.
             let rows = if directory.is_tiled() { high } else { high.min(self.height - y) };
             if self.compression == JPEG {
                 self.put_jpeg(directory, stored, (x, y), rows, &mut rgb)?;
@@ -208,7 +208,7 @@ impl Plan {
         Ok(Decoded { image, notes })
     }
 
-    /// Unpacks a strip or tile and puts its pixels where they belong.
+    /// Unpacks a strip or tile and copies its pixels to their place in the image.
     fn put(
         &self,
         stored: &[u8],
@@ -249,7 +249,7 @@ impl Plan {
         }
         Ok(())
     }
-    /// Decodes a strip or tile that is a JPEG file without its tables, which stand once for
+    /// Decodes a strip or tile that is a JPEG file without its tables, which are stored once for
     /// all of them (TIFF technical note 2).
     fn put_jpeg(
         &self,
@@ -266,7 +266,7 @@ impl Plan {
         let tables = tables.strip_suffix(END).unwrap_or(tables);
         let stored = stored.strip_prefix(START).ok_or_else(super::damaged)?;
         let file = [START, tables, stored].concat();
-        // Blocks of 16 rows may go beyond the last one.
+        // 16-row blocks may extend beyond the last row.
         let most = times(self.chunk.0 as u64, rows.next_multiple_of(16) as u64, 1);
         let limits = DecodeLimits { max_pixels: most, max_bytes: u64::MAX };
         let decoded = super::decode_as(Format::Jpeg, &file, &limits).map_err(|failure| {

@@ -1,4 +1,4 @@
-//! Why a file is no detector.
+//! Why a file cannot be used as a detector.
 
 #[cfg(feature = "onnx")]
 use super::format::{InputSize, Output};
@@ -11,7 +11,7 @@ use crate::sanitize::sanitized;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectorError {
-    /// The built-in weights are not those of the network that they are for.
+    /// The built-in weights do not match their network.
     #[error("the weights of the {name} are damaged: {what}; build or fetch the program anew")]
     BadWeights {
         /// Which of the built-in networks.
@@ -19,29 +19,29 @@ pub enum DetectorError {
         /// What is wrong.
         what: String,
     },
-    /// The file cannot be read, or is no network that can be run.
+    /// The file cannot be read, or is not a network that can be run.
     #[cfg(feature = "onnx")]
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// The network does not take one image.
+    /// The network does not take exactly one image.
     #[error(
         "{name}: a detector takes one image [1, 3, height, width], but this network takes {found}"
     )]
     BadInput {
         /// The file.
         name: String,
-        /// The inputs with their shapes.
+        /// The inputs and their shapes.
         found: String,
     },
-    /// The first run failed.
+    /// The trial run failed.
     #[error("{name}: the network cannot be run on a blank image: {what}")]
     DoesNotRun {
         /// The file.
         name: String,
-        /// What the runtime says.
+        /// The runtime's error.
         what: String,
     },
-    /// The outputs are those of no known detector.
+    /// The outputs are not those of a known detector family.
     #[error(
         "{name}: the outputs are neither YuNet's (cls_S, obj_S, bbox_S and kps_S for strides S of \
          8, 16 and 32) nor SCRFD's with landmarks (for each stride two rows per cell of 1, 4 and 10 \
@@ -50,14 +50,14 @@ pub enum DetectorError {
     UnknownFormat {
         /// The file.
         name: String,
-        /// Width of the input tried, in pixels.
+        /// Width of the trial input, in pixels.
         width: usize,
-        /// Height of the input tried, in pixels.
+        /// Height of the trial input, in pixels.
         height: usize,
-        /// The outputs with their shapes.
+        /// The outputs and their shapes.
         found: String,
     },
-    /// The outputs have the right names but cannot be read.
+    /// The outputs have the right names but cannot be decoded.
     #[error("{name}: {what}; the file may be damaged or of another version")]
     BadOutput {
         /// The file.

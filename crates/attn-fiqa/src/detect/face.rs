@@ -1,15 +1,14 @@
-//! What a detector says of one face.
+//! A detector's result for one face.
 
 use crate::align::Landmarks;
 
-/// An upright rectangle in pixels of the upright image, in the coordinates of
-/// [`Landmarks`]: the centre of the top-left pixel is (0, 0). It may reach
-/// beyond the image where a face does.
+/// An upright rectangle in pixels of the upright image, in the coordinates of [`Landmarks`]: the
+/// centre of the top-left pixel is (0, 0). It may extend beyond the image where a face does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceBox {
     /// Left edge.
     pub x: f32,
-    /// Upper edge.
+    /// Top edge.
     pub y: f32,
     /// Width, positive.
     pub width: f32,
@@ -18,12 +17,12 @@ pub struct FaceBox {
 }
 
 impl FaceBox {
-    /// In square pixels.
+    /// Area in square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height
     }
 
-    /// Intersection over union with another box, 0 (apart) to 1 (equal).
+    /// Intersection over union with another box, 0 (disjoint) to 1 (equal).
     pub fn iou(&self, other: &Self) -> f32 {
         let overlap = |a: f32, a_length: f32, b: f32, b_length: f32| {
             ((a + a_length).min(b + b_length) - a.max(b)).max(0.0)
@@ -35,14 +34,14 @@ impl FaceBox {
     }
 }
 
-/// A face as a detector found it.
+/// A detected face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Face {
-    /// Where it is.
+    /// Its bounding box.
     pub bounds: FaceBox,
     /// Its eyes, nose tip and mouth corners.
     pub landmarks: Landmarks,
-    /// The detector's own score, 0 to 1; detectors differ in what they call sure.
+    /// The detector's score, 0 to 1; detectors are calibrated differently.
     pub confidence: f32,
     /// Whether the landmarks were refined
     /// ([`Detector::with_refined_landmarks`](super::Detector::with_refined_landmarks)).
@@ -50,9 +49,8 @@ pub struct Face {
 }
 
 impl Face {
-    /// From the coordinates of an image `factor` times smaller to those of the
-    /// larger one: both have their outer edges in common, not their first
-    /// pixels' centres.
+    /// Converts from the coordinates of an image `factor` times smaller to those of the larger one:
+    /// they share their outer edges, not the centres of their first pixels.
     pub(super) fn enlarged(&self, (horizontal, vertical): (f32, f32)) -> Self {
         let x = |x: f32| (x + 0.5) * horizontal - 0.5;
         let y = |y: f32| (y + 0.5) * vertical - 0.5;

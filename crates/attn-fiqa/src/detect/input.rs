@@ -1,9 +1,9 @@
-//! An image's pixels as a network's input.
+//! Converts an image's pixels to a network's input.
 
 use super::format::{InputPixels, InputSize};
 use crate::pixels::Image;
 
-/// Sides are multiples of this: the largest stride.
+/// Width and height are multiples of this, the largest stride.
 pub(super) const ALIGNMENT: usize = 32;
 
 /// The smallest input that holds an image.
@@ -14,7 +14,7 @@ pub(super) fn input_size(width: usize, height: usize) -> InputSize {
     }
 }
 
-/// `[1, 3, row, column]`: the image in the upper left corner, black elsewhere.
+/// `[1, 3, row, column]`: the image in the top-left corner, black elsewhere.
 pub(super) fn planes(image: &Image, size: InputSize, pixels: InputPixels) -> Vec<f32> {
     let InputPixels { blue_first, mean, scale } = pixels;
     let level: [f32; 256] = std::array::from_fn(|level| (level as f32 - mean) * scale);

@@ -1,5 +1,5 @@
-//! The network that finds five points in an upright view of a face
-//! (`training/landmarks/net.py`), through our own layers.
+//! The network that locates five landmarks in an upright view of a face
+//! (`training/landmarks/net.py`), run by the layers of `convolution`.
 //!
 //! 1. The stem and three stages bring the view down to strides of 4, 8 and 16.
 //! 2. From the coarsest on, each stage's features and the doubled coarser ones are added
@@ -16,20 +16,20 @@ use crate::convolution::{
 };
 use crate::pixels::Image;
 
-/// Pixels on a side of a view.
+/// Side of a view, in pixels.
 pub(super) const VIEW: usize = 80;
 /// The network's name in messages.
 const NAME: &str = "built-in landmark network";
-/// Pixels on a side of a cell of the heat maps.
+/// Side of a heat map's cell, in pixels.
 const STRIDE: usize = 4;
-/// Pixels that a cell of the stem sees.
+/// Receptive field of a stem cell, in pixels.
 const STEM_PATCHES: PatchShape = PatchShape { side: 4, stride: 4, padding: 0 };
 /// Channels of the stem and of the three stages.
 const STEM: usize = 64;
 const STAGES: [usize; 3] = [64, 128, 192];
-/// Channels of the features that are added up.
+/// Channels of the summed features.
 const PYRAMID: usize = 64;
-/// Points of a face, one heat map each.
+/// Landmarks of a face, one heat map each.
 const POINTS: usize = 5;
 
 pub(super) struct LandmarkNetwork {
@@ -41,7 +41,7 @@ pub(super) struct LandmarkNetwork {
     workspaces: BufferPool<Workspace>,
 }
 
-/// The features of one view on its way.
+/// Buffers for the features of one view.
 #[derive(Default)]
 struct Workspace {
     stem: FeatureMap,
@@ -52,11 +52,11 @@ struct Workspace {
 }
 
 impl LandmarkNetwork {
-    /// From the embedded file.
+    /// Loads the embedded file.
     ///
     /// # Errors
     ///
-    /// When its numbers are not those of this network.
+    /// If the tensors are not those of this network.
     pub(super) fn load(bytes: &[u8], isa: Isa) -> Result<Self, DetectorError> {
         Self::parse(bytes, isa).map_err(|error| DetectorError::BadWeights {
             name: NAME.to_owned(),
@@ -91,7 +91,7 @@ impl LandmarkNetwork {
         })
     }
 
-    /// The points of the face in a view of [`VIEW`]×[`VIEW`] pixels, in its pixels.
+    /// The landmarks of the face in a view of [`VIEW`]×[`VIEW`] pixels, in its pixels.
     pub(super) fn points(&self, view: &Image) -> Landmarks {
         let mut space = self.workspaces.acquire(Workspace::default);
         self.heat(view, &mut space);
@@ -116,7 +116,7 @@ impl LandmarkNetwork {
     }
 }
 
-/// The mean place, in pixels, of a map's cells, weighted by the softmax of their heat.
+/// The soft-argmax of a heat map, in pixels: the mean position of its cells, weighted by softmax.
 fn centre_of_heat(heat: &FeatureMap, map: usize) -> [f32; 2] {
     let [_, columns, maps] = heat.shape();
     let cells = || heat.values().iter().skip(map).step_by(maps).map(|&heat| f64::from(heat));

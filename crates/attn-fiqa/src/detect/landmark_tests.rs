@@ -1,5 +1,5 @@
-//! The landmark network on the portrait of `examples/`: against ONNX Runtime, and whether
-//! its points move with the face and do not depend on where it started.
+//! The landmark network on the portrait of `examples/`: compared with ONNX Runtime, and whether its
+//! landmarks move with the face and do not depend on the starting points.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -9,11 +9,11 @@ use crate::align::{Landmarks, Similarity};
 use crate::decode::{DecodeLimits, decode};
 use crate::pixels::Image;
 
-/// The portrait's landmarks as YuNet gives them.
+/// The portrait's landmarks by YuNet.
 const PORTRAIT: Landmarks =
     Landmarks([[203.4, 103.6], [247.5, 104.4], [224.1, 127.7], [204.0, 143.1], [242.9, 143.7]]);
 
-/// What `training/landmarks/golden.py` gives for the middle of `examples/faces/astronaut.png`.
+/// Output of `training/landmarks/golden.py` for the middle of `examples/faces/astronaut.png`.
 const GOLDEN: Landmarks = Landmarks([
     [21.8574, 35.4791],
     [57.9079, 35.7678],
@@ -22,7 +22,7 @@ const GOLDEN: Landmarks = Landmarks([
     [54.1904, 67.7366],
 ]);
 
-/// Another library adds the same products in another order.
+/// The two libraries sum the same products in different orders.
 const GOLDEN_TOLERANCE: f32 = 2e-3;
 
 fn network() -> LandmarkNetwork {
@@ -37,15 +37,15 @@ fn portrait() -> Image {
     example(include_bytes!("../../../../examples/astronaut.png"))
 }
 
-/// Mean distance of points, as a fraction of the distance between the eyes of the second.
+/// Mean distance of the points, as a fraction of the inter-eye distance of the second set.
 fn error(found: &Landmarks, expected: &Landmarks) -> f32 {
     let pairs = found.0.iter().zip(&expected.0);
     let sum: f32 = pairs.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1])).sum();
     sum / 5.0 / expected.inter_eye_distance()
 }
 
-/// Turned by degrees and scaled about the face's middle, then moved by fractions of the
-/// distance between the eyes.
+/// Rotates by degrees and scales about the face's centre, then translates by fractions of the
+/// inter-eye distance.
 fn about_the_face(degrees: f64, scale: f64, shift: [f64; 2]) -> Similarity {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (a, b) = (scale * cos, scale * sin);
@@ -123,7 +123,7 @@ fn points_move_with_the_face() {
     assert!(error(&found, &mirror(&exact)) < 0.005, "{}", error(&found, &mirror(&exact)));
 }
 
-/// An image of the same size, each pixel taken bilinearly from where `back` says.
+/// An image of the same size, each pixel sampled bilinearly at the position given by `back`.
 fn drawn_through(image: &Image, back: &Similarity) -> Image {
     let (width, height) = (image.width(), image.height());
     let level = |x: f64, y: f64, channel: usize| {

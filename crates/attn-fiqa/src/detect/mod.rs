@@ -1,9 +1,8 @@
 //! Face detection in images of any size: boxes, five landmarks each, and confidences.
 //!
-//! An image goes through the network at a few sizes (`pyramid`); `format`
-//! turns outputs into candidates, one trait for every family of detectors,
-//! `nms` leaves one candidate per face, and `refine` finds each face's landmarks
-//! more precisely, with a network of its own.
+//! The network runs on an image at a few sizes (`pyramid`); `format` decodes its outputs to
+//! candidates, with one trait for every family of detectors; `nms` leaves one candidate per face;
+//! and `refine` locates each face's landmarks more precisely, with a network of its own.
 
 mod error;
 mod face;
@@ -48,24 +47,25 @@ pub use face::{Face, FaceBox};
 
 /// Default minimum confidence of a detection.
 ///
-/// At 0.7 the built-in one finds 89 to 97 % of the faces above 24 pixels that YuNet detects with
-/// at least 0.8, with 3.1 extra boxes in 100 images; at 0.6 there are 9.9 (`models/detector.md`).
+/// At 0.7 the built-in detector finds 89 to 97 % of the faces above 24 pixels that YuNet detects
+/// with at least 0.8, with 3.1 extra boxes per 100 images; at 0.6 there are 9.9
+/// (`models/detector.md`).
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
-/// Boxes that overlap by more (intersection over union) are one face.
+/// Boxes with a larger overlap (intersection over union) count as one face.
 const SAME_FACE: f32 = 0.3;
 
-/// Faces of fewer pixels than this, where it looks, are often missed by the built-in
-/// detector (`models/detector.md`, recall by width).
+/// The built-in detector often misses faces below this size, in pixels of the image that it sees
+/// (`models/detector.md`, recall by width).
 const OFTEN_MISSED: f64 = 16.0;
 
 /// The built-in detector's name in messages.
 pub const BUILTIN_DETECTOR: &str = "built-in";
 
-/// A network that finds faces. `Send + Sync`; share it freely.
+/// A face detection network. `Send + Sync`; share it freely.
 ///
-/// What it finds depends neither on the number of threads nor on the images
-/// that go through beside.
+/// Its results depend neither on the number of threads nor on other images processed at the same
+/// time.
 ///
 /// # Examples
 ///
@@ -86,7 +86,8 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     threads: Threads,
-    /// Whether an image without a confident upright face is searched in its other quarter turns.
+    /// Whether an image without a confident upright face is searched at the other three quarter
+    /// turns.
     turns: bool,
     /// The network that refines landmarks, if they are refined.
     #[cfg(feature = "builtin-model")]
@@ -94,11 +95,11 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// The detector that ships with the library, landmarks refined.
+    /// The detector that ships with the library, with refined landmarks.
     ///
     /// # Errors
     ///
-    /// When the embedded file cannot be read, which only a damaged program can cause.
+    /// If the embedded file cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
         let name = BUILTIN_DETECTOR.to_owned();
@@ -114,23 +115,23 @@ impl Detector {
         Self::of(name, network, format, threads).with_refined_landmarks()
     }
 
-    /// A detector from an ONNX file with the outputs of YuNet or SCRFD. The format is recognised
-    /// by the outputs of a run on a blank image.
+    /// A detector from an ONNX file with the outputs of YuNet or SCRFD. The format is recognised by
+    /// the outputs of a run on a blank image.
     ///
-    /// YuNet files take blue first, levels 0 … 255; SCRFD files take red first,
-    /// `(x − 127.5) / 128`; so do these, whoever trained them. The
-    /// built-in detector's own file is known by its bytes and takes red first.
+    /// YuNet files take BGR with values of 0 … 255; SCRFD files take RGB as `(x − 127.5) / 128`;
+    /// files of these formats are treated alike, regardless of who trained them. The built-in
+    /// detector's own file is recognised by its bytes and takes RGB.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or run, or is of neither format: the error
-    /// says what inputs and outputs it has.
+    /// If the file cannot be read or run, or has neither format: the error lists its inputs and
+    /// outputs.
     #[cfg(feature = "onnx")]
     pub fn open(path: &Path, threads: &Threads) -> Result<Self, DetectorError> {
         Self::of_onnx(OnnxNetwork::open(path, threads)?, path.display().to_string())
     }
 
-    /// A detector from an ONNX file's bytes; `name` stands for them in messages.
+    /// A detector from the bytes of an ONNX file; `name` stands for them in messages.
     ///
     /// # Errors
     ///
@@ -153,7 +154,7 @@ impl Detector {
             _ => format::recognise(&outputs, input)
                 .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?,
         };
-        // A first decoding, so that a file that cannot work is refused before any image.
+        // A trial decoding, so that a file that cannot work is refused before any image.
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
@@ -177,27 +178,27 @@ impl Detector {
         }
     }
 
-    /// The same detector with refined landmarks: the built-in landmark network finds the five
-    /// points of each face, once it is upright. Where they lie far from the detector's, or are
-    /// not those of a face, the detector's are kept; [`Face::refined`] says which. Boxes and
-    /// confidences are always the detector's.
+    /// The same detector with refined landmarks: once a face is upright, the built-in landmark
+    /// network locates its five landmarks. If they lie far from the detector's, or cannot be those
+    /// of a face, the detector's are kept; [`Face::refined`] says which. Boxes and confidences are
+    /// always the detector's.
     ///
     /// # Errors
     ///
-    /// When the embedded weights cannot be read, which only a damaged program can cause.
+    /// If the embedded weights cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn with_refined_landmarks(self) -> Result<Self, DetectorError> {
         let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, self.threads.isa())?;
         Ok(Self { refiner: Some(Box::new(network)), ..self })
     }
 
-    /// The same detector without the search in quarter turns.
+    /// The same detector without the search at other quarter turns.
     #[must_use]
     pub fn upright_only(self) -> Self {
         Self { turns: false, ..self }
     }
 
-    /// The same detector without refined landmarks.
+    /// The same detector with its own, unrefined landmarks.
     #[cfg(feature = "builtin-model")]
     #[must_use]
     pub fn with_own_landmarks(self) -> Self {
@@ -212,13 +213,13 @@ impl Detector {
         return false;
     }
 
-    /// The landmarks of a face near `rough` ones, by the network of
-    /// [`Self::with_refined_landmarks`]; `None` where it finds no face's landmarks near them, or
+    /// The landmarks of a face near `rough` ones, from the network of
+    /// [`Self::with_refined_landmarks`]; `None` if it finds no face's landmarks near them, or if
     /// this detector does not refine.
     ///
     /// # Examples
     ///
-    /// Whether a crop is aligned:
+    /// Checking whether a crop is aligned:
     ///
     /// ```
     /// # #[cfg(feature = "builtin-model")] {
@@ -251,30 +252,29 @@ impl Detector {
         &self.name
     }
 
-    /// The family of its outputs: `YuNet` or `SCRFD`.
+    /// The family of its output format: `YuNet` or `SCRFD`.
     pub fn format_name(&self) -> &'static str {
         self.format.name()
     }
 
-    /// Every face of at least `min_confidence`, the largest box first, in pixels
+    /// Every face with a confidence of at least `min_confidence`, the largest box first, in pixels
     /// of the image.
     ///
-    /// The network runs on the image with its longer side at most 1920 pixels, and at a third
-    /// and a ninth of that for large faces, so that faces from about a hundredth of the longer
-    /// side to all of it are found. A face that is large at one of these sizes must be found at
-    /// the next smaller one too, with at least half the confidence: this rejects textures that
-    /// resemble a face only in close-up. Networks of a fixed input size run once, at that size.
+    /// The network runs on the image with its longer side at most 1920 pixels, and at a third and a
+    /// ninth of that for large faces, so that faces from about a hundredth of the longer side to
+    /// all of it are found. A face that is large at one of these sizes must also be found at the
+    /// next smaller one, with at least half the confidence: this rejects textures that resemble a
+    /// face only in close-up. Networks with a fixed input size run once, at that size.
     ///
-    /// Where no face is found, or none with high confidence, the image is searched in its three
-    /// other quarter turns too, unless the detector is [`upright_only`](Self::upright_only).
-    /// The faces of the turn with the most confident face are returned, in the coordinates of
-    /// the image as given. There the minimum confidence is higher: a third of the distance to 1
-    /// is added.
+    /// If no face is found, or none with high confidence, the image is also searched at the three
+    /// other quarter turns, unless the detector is [`upright_only`](Self::upright_only). The faces
+    /// of the turn with the most confident face are returned, in the coordinates of the image as
+    /// given. The minimum confidence is higher there: a third of the distance to 1 is added.
     ///
     /// # Errors
     ///
-    /// [`Status::DetectorFailed`] when the network cannot be run on this image
-    /// or gives no finite numbers.
+    /// [`Status::DetectorFailed`] if the network cannot be run on this image or its outputs are not
+    /// finite.
     pub fn detect(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         self.threads.install(|| self.detect_here(image, min_confidence))
     }
@@ -282,23 +282,23 @@ impl Detector {
     /// On the threads of the current pool.
     fn detect_here(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut faces = self.upright_faces(image, min_confidence)?;
-        // A face on its side can pass for a doubtful upright one.
-        if self.turns && surest(&faces) < confidence_in_turned(min_confidence) {
+        // A face on its side can pass for an upright one of low confidence.
+        if self.turns && highest_confidence(&faces) < confidence_in_turned(min_confidence) {
             let turned = self.turned_faces(image, min_confidence)?;
-            if surest(&turned) > surest(&faces) {
+            if highest_confidence(&turned) > highest_confidence(&faces) {
                 faces = turned;
             }
         }
         #[cfg(feature = "builtin-model")]
         if let Some(network) = &self.refiner {
-            faces.par_iter_mut().for_each(|face| look_again(network, image, face));
+            faces.par_iter_mut().for_each(|face| refine_face(network, image, face));
         }
         let mut faces = nms::without_shared_landmarks(faces);
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
     }
 
-    /// The faces of the other quarter turn with the surest face.
+    /// The faces at the quarter turn with the most confident face.
     fn turned_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let level = pyramid::at_size(self.threads.isa(), image, self.levels(image)[0]);
         let scale = (
@@ -309,7 +309,7 @@ impl Detector {
         for turn in QuarterTurn::ALL {
             let found =
                 self.upright_faces(&turn.apply(&level), confidence_in_turned(min_confidence))?;
-            if surest(&found) > surest(&best) {
+            if highest_confidence(&found) > highest_confidence(&best) {
                 let back = |face| turn.undo(face, level.width(), level.height()).enlarged(scale);
                 best = found.iter().map(back).collect();
             }
@@ -317,18 +317,18 @@ impl Detector {
         Ok(best)
     }
 
-    /// Faces of an image as it stands, with the detector's own landmarks, surest first.
+    /// Faces of an image as it is, with the detector's own landmarks, most confident first.
     fn upright_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut levels = Vec::new();
         let mut finer: Option<Image> = None;
         for (index, size) in self.levels(image).into_iter().enumerate() {
-            // Each level is made from the one before: the large image is read once.
+            // Each level is made from the previous one: the large image is read once.
             let level = pyramid::at_size(self.threads.isa(), finer.as_ref().unwrap_or(image), size);
             let scale = (
                 image.width() as f32 / level.width() as f32,
                 image.height() as f32 / level.height() as f32,
             );
-            // Less sure ones in a coarser level confirm those of the finer.
+            // Less confident candidates of a coarser level confirm those of the finer one.
             let floor =
                 if index > 0 { pyramid::CONFIRMING * min_confidence } else { min_confidence };
             let found = self.candidates(&level, floor)?;
@@ -343,9 +343,9 @@ impl Detector {
         Ok(nms::nms(candidates, SAME_FACE))
     }
 
-    /// What to know of the faces that [`Detector::detect`] found in an image, for its row: that
-    /// the image was looked at reduced, and so small faces may be missing, that there
-    /// were more than are kept, and that they lie on their side or stand on their head.
+    /// Notes for the row of an image in which [`Detector::detect`] found these faces: that it was
+    /// searched at a reduced size, so that small faces may be missing, that the maximum number of
+    /// faces was reached, and that the faces are rotated by a quarter or half turn.
     pub fn notes(&self, image: &Image, faces: &[Face]) -> Vec<Note> {
         let mut notes = Vec::new();
         let to = self.levels(image)[0];
@@ -392,19 +392,19 @@ impl Detector {
     }
 }
 
-/// How sure of a face a turned image must be: only two thirds of the doubt are allowed
-/// there, since three more looks are three more chances of a false face.
+/// Minimum confidence in a rotated image. The allowed distance to 1 is only two thirds of the
+/// usual, since three more searches are three more chances of a false detection.
 fn confidence_in_turned(min_confidence: f32) -> f32 {
     1.0 - (1.0 - min_confidence) * 2.0 / 3.0
 }
 
-/// The confidence of the surest face; 0 without any.
-fn surest(faces: &[Face]) -> f32 {
+/// The highest confidence; 0 without faces.
+fn highest_confidence(faces: &[Face]) -> f32 {
     faces.iter().map(|face| face.confidence).fold(0.0, f32::max)
 }
 
-/// The clockwise turn in degrees, 90, 180 or 270, that every one of these faces has; `None`
-/// without faces, or where one is nearer to upright.
+/// The clockwise turn in degrees, 90, 180 or 270, shared by all these faces; `None` without faces,
+/// or if one is closer to upright.
 fn quarter_turn_of(faces: &[Face]) -> Option<u16> {
     let quarters = |face: &Face| (face.landmarks.pose().roll / 90.0).round() as i32;
     let turn = quarters(faces.first()?).rem_euclid(4);
@@ -412,10 +412,9 @@ fn quarter_turn_of(faces: &[Face]) -> Option<u16> {
     (turn != 0 && same).then_some(90 * turn as u16)
 }
 
-/// Refines one face's landmarks, each face alone, so that its points depend on no
-/// other face.
+/// Refines one face's landmarks; each face separately, so that they do not depend on other faces.
 #[cfg(feature = "builtin-model")]
-fn look_again(network: &LandmarkNetwork, image: &Image, face: &mut Face) {
+fn refine_face(network: &LandmarkNetwork, image: &Image, face: &mut Face) {
     if let Some(landmarks) = refine::refined(network, image, &face.landmarks) {
         face.landmarks = landmarks;
         face.refined = true;

@@ -1,17 +1,16 @@
-//! Many answers for one face become one: greedy non-maximum suppression.
+//! Greedy non-maximum suppression: one detection per face.
 
 use super::Face;
 
-/// The most faces of one image, the surest ones: more than any photo has. Each candidate
-/// is compared with all of them, and a detector that finds one everywhere must not take
-/// hours.
+/// Maximum number of faces per image, most confident first: more than any photo has. Each candidate
+/// is compared with all of them, and a detector that finds faces everywhere must not take hours.
 pub(super) const MAX_FACES: usize = 4096;
 
-/// Keeps the surest candidate of each heap of boxes that overlap by more than
-/// `threshold` (intersection over union), surest first.
+/// Keeps the most confident candidate of each group of boxes that overlap by more than `threshold`
+/// (intersection over union), most confident first.
 ///
-/// Of equally sure ones the earlier is kept, so that the answer does not depend
-/// on how a sort breaks ties.
+/// Of equally confident ones the earlier is kept, so that the result does not depend on how a sort
+/// breaks ties.
 pub(super) fn nms(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
     candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut kept: Vec<Face> = Vec::new();
@@ -26,13 +25,13 @@ pub(super) fn nms(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
     kept
 }
 
-/// Mean distance of the five landmarks of two faces, as a fraction of the larger distance
-/// between the eyes, below which they are one face's.
+/// Mean distance of the five landmarks of two detections, as a fraction of the larger inter-eye
+/// distance, below which they are the same face.
 const SHARED_LANDMARKS: f32 = 0.35;
 
-/// Of faces with the same landmarks the surest, surest first. A box on a part of a face can
-/// overlap the face's own by too little to be suppressed, and the second look then finds the
-/// same eyes from both.
+/// Keeps the most confident of the faces that share their landmarks, most confident first. The box
+/// of a part of a face can overlap the whole face's box by too little to be suppressed, and
+/// refinement then finds the same landmarks from both.
 pub(super) fn without_shared_landmarks(mut faces: Vec<Face>) -> Vec<Face> {
     faces.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut kept: Vec<Face> = Vec::with_capacity(faces.len());
@@ -80,7 +79,7 @@ mod tests {
         let faces = [
             with_eyes(0.0, 100.0, 0.8),
             with_eyes(5.0, 101.0, 0.9),
-            // A neighbour whose face begins where this one's ends, and a small one inside.
+            // A neighbour whose face begins where this one ends, and a small one inside.
             with_eyes(160.0, 100.0, 0.7),
             with_eyes(20.0, 20.0, 0.75),
         ];
@@ -88,7 +87,7 @@ mod tests {
         assert_eq!(kept, [faces[1], faces[3], faces[2]]);
     }
 
-    /// What the surest of many faces hold of candidates must not crowd out the others.
+    /// The many candidates of the most confident faces must not crowd out the others.
     #[test]
     fn a_hundred_candidates_a_face_leave_every_face_and_no_more_than_the_most() {
         let row_of = |faces: usize, each: usize| {

@@ -1,10 +1,9 @@
-//! One image at several sizes, so that a network that knows faces of some
-//! sizes finds those of any.
+//! Runs one image at several sizes, so that a network trained on a range of face sizes finds faces
+//! of any size.
 //!
-//! The network is trained on faces of about 12 to 400 pixels. Large images are
-//! first brought down to a working size; every further level is three times
-//! smaller than the one before, which costs a ninth of it and moves faces that
-//! are too large into reach.
+//! The network is trained on faces of about 12 to 400 pixels. Large images are first reduced to a
+//! working size; every further level is three times smaller than the previous one, which costs a
+//! ninth of it and brings faces that are too large into range.
 
 use std::borrow::Cow;
 
@@ -14,39 +13,38 @@ use attn_fiqa_kernels::Isa;
 
 use crate::resize::{resize_bilinear, shrink_area};
 
-/// The longer side of the finest level, in pixels: a face of 12 pixels there is
-/// one of 50 in a photo of 50 megapixels.
+/// Longer side of the finest level, in pixels: a face of 12 pixels there has 50 in a photo of 50
+/// megapixels.
 pub(super) const WORKING_SIDE: usize = 1920;
-/// From one level to the next.
+/// Reduction from one level to the next.
 const STEP: usize = 3;
-/// A level this small shows even a face that fills the image at a size that
-/// the network knows.
+/// A level this small shows even a face that fills the image at a size in the network's range.
 const SMALL_ENOUGH: usize = 320;
-/// The least side of a face, the root of its box's area, that a level after the
-/// finest is asked for: smaller ones are seen better, and with fewer mistakes, one
-/// level finer, where they have up to three times as many pixels.
+/// Minimum size of a face, the square root of its box's area, in levels after the finest: smaller
+/// ones are detected better, and with fewer errors, one level finer, where they have up to three
+/// times as many pixels.
 const LEAST_IN_COARSER: f32 = 100.0;
-/// From this side on a candidate must be seen in the next coarser level too, where it has
-/// a third of it: plenty. The network takes blurred folds and badges that fill hundreds of
-/// pixels for faces; with their surroundings it does not.
+/// From this size on, a candidate must also be found in the next coarser level, where a third of
+/// its size is still plenty. The network mistakes blurred folds and badges that cover hundreds of
+/// pixels for faces, but not when it sees their surroundings.
 const TO_CONFIRM: f32 = 200.0;
-/// How sure of a face, as a fraction of what is asked for, the coarser level must be.
+/// Minimum confidence in the coarser level, as a fraction of the requested minimum.
 pub(super) const CONFIRMING: f32 = 0.5;
-/// Smaller images are doubled: a face of 8 pixels is then one of 16.
+/// Smaller images are doubled: a face of 8 pixels then has 16.
 const TINY: usize = 128;
 
-/// What one level shows of a face.
+/// A candidate found in one level.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    /// The root of its box's area, in pixels of the level.
+    /// The square root of its box's area, in pixels of the level.
     pub(super) side: f32,
     /// The face in pixels of the image.
     pub(super) face: Face,
 }
 
-/// The candidates of all levels, finest first, that count: as sure as asked, and neither
-/// too small for their level nor large and not confirmed by the next. Two boxes that
-/// overlap by more than `same_face` show one face.
+/// The valid candidates of all levels, finest first: confident enough, and neither too small for
+/// their level nor large without confirmation by the next. Two boxes that overlap by more than
+/// `same_face` are the same face.
 pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) -> Vec<Face> {
     let mut candidates = Vec::new();
     for (index, level) in levels.iter().enumerate() {
@@ -83,7 +81,7 @@ pub(super) fn levels(width: usize, height: usize, finest: usize) -> Vec<(usize, 
     }
 }
 
-/// An image at another size, by averaging where it shrinks.
+/// An image at another size, averaged where it is reduced.
 pub(super) fn at_size(isa: Isa, image: &Image, (width, height): (usize, usize)) -> Cow<'_, Image> {
     if (width, height) == (image.width(), image.height()) {
         return Cow::Borrowed(image);
@@ -130,7 +128,7 @@ mod tests {
         };
         let both = [fine.to_vec(), coarse.to_vec()];
         assert_eq!(places(&both), [0.0, 1000.0, 3000.0, 4000.0, 7000.0]);
-        // Nothing confirms or refutes what the coarsest level shows.
+        // Nothing confirms or refutes the candidates of the coarsest level.
         assert_eq!(places(&both[..1]), [0.0, 1000.0, 2000.0, 3000.0]);
     }
 

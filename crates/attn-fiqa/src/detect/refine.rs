@@ -1,10 +1,10 @@
 //! Landmark refinement.
 //!
 //! A detector handles faces of any position, size and rotation, at the cost of precision. Its
-//! landmarks are good enough to align a face roughly; in this view a landmark network finds
-//! them again, in the view and in its mirror image, averaged. The face is then aligned anew and
-//! the step repeated until the points no longer move, because the network is more precise the
-//! better its view is aligned.
+//! landmarks are good enough to align a face roughly; in this view and in its mirror image, a
+//! landmark network locates them again, and the two results are averaged. The face is then aligned
+//! anew and the step repeated until the points no longer move, because the network is more precise
+//! the better its view is aligned.
 
 use super::landmark_network::{LandmarkNetwork, VIEW};
 use crate::align::{Landmarks, Similarity, TEMPLATE_112, similarity_to_template, warp};
@@ -12,31 +12,33 @@ use crate::crop::Crop;
 use crate::pixels::Image;
 use crate::recognise::mirrored;
 
-/// Pixels between the eyes of a face that fits the template: the network was trained on
-/// views of this size (`training/landmarks/geometry.py`).
+/// Inter-eye distance of a face that fits the template, in pixels: the network was trained on views
+/// of this size (`training/landmarks/geometry.py`).
 const EYES: f64 = 27.0;
-/// The least and the most refinement steps per face.
-const LOOKS: (usize, usize) = (2, 4);
-/// Mean way of the points from one look to the next, as a fraction of the distance between
-/// the eyes, below which there is no further look.
-const SETTLED: f64 = 0.05;
-/// Mean way of the five points, as a fraction of the distance between the eyes of the
-/// template laid on the face, from which on the new points are not believed.
-const TOO_FAR: f64 = 0.75;
-/// Mirroring exchanges the eyes and the corners of the mouth.
+/// Minimum and maximum number of refinement steps per face.
+const PASSES: (usize, usize) = (2, 4);
+/// Mean displacement of the points in one step, as a fraction of the inter-eye distance, below
+/// which refinement stops.
+const CONVERGED: f64 = 0.05;
+/// Mean displacement of the five points, as a fraction of the inter-eye distance of the fitted
+/// template, above which the new points are rejected.
+const MAX_SHIFT: f64 = 0.75;
+/// Mirroring swaps the eyes and the corners of the mouth.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
-/// A face's refined landmarks from rough ones; `None` where the rough ones should be kept.
+/// A face's refined landmarks from rough ones; `None` if the rough ones should be kept.
 pub(super) fn refined(
     network: &LandmarkNetwork,
     image: &Image,
     rough: &Landmarks,
 ) -> Option<Landmarks> {
     let mut points = *rough;
-    for look in 1..=LOOKS.1 {
+    for pass in 1..=PASSES.1 {
         let found = View::of(image, &points)?.landmarks(|view| network.points(view));
         let before = std::mem::replace(&mut points, found);
-        if look >= LOOKS.0 && way(&before, &points).is_some_and(|way| way < SETTLED) {
+        if pass >= PASSES.0
+            && relative_shift(&before, &points).is_some_and(|shift| shift < CONVERGED)
+        {
             break;
         }
     }
@@ -50,14 +52,15 @@ struct View {
 }
 
 impl View {
-    /// The upright view of a face by its rough landmarks; `None` where they are no face's.
+    /// The upright view of a face from its rough landmarks; `None` if they cannot be a face's.
     fn of(image: &Image, rough: &Landmarks) -> Option<Self> {
         let to_view = in_view(&similarity_to_template(rough, 112).ok()?);
         let to_image = to_view.inverse()?;
         Some(Self { to_image, pixels: warp(image, &to_view, VIEW) })
     }
 
-    /// What `find` finds in the view and in its mirror image, averaged, in the image.
+    /// The mean of what `find` returns for the view and for its mirror image, in the image's
+    /// pixels.
     fn landmarks(&self, find: impl Fn(&Image) -> Landmarks) -> Landmarks {
         let plain = find(&image_of(&self.pixels));
         let in_mirror = mirror(&find(&image_of(&mirrored(&self.pixels))));
@@ -74,16 +77,16 @@ fn image_of(crop: &Crop) -> Image {
     Image::from_rgb(VIEW, VIEW, crop.rgb().to_vec()).expect("a crop is an image: this is a bug")
 }
 
-/// Whether points are a face's in the image and near enough to where it was found.
+/// Whether points can be a face's in the image and are close enough to the detection.
 fn believable(rough: &Landmarks, found: &Landmarks, image: &Image) -> bool {
     similarity_to_template(found, 112).is_ok()
         && found.check_within(image.width(), image.height()).is_ok()
-        && way(rough, found).is_some_and(|way| way <= TOO_FAR)
+        && relative_shift(rough, found).is_some_and(|shift| shift <= MAX_SHIFT)
 }
 
-/// Mean distance of the points from where they were, as a fraction of the distance between
-/// the eyes of the template laid on those; `None` where those are no face's.
-fn way(before: &Landmarks, after: &Landmarks) -> Option<f64> {
+/// Mean displacement of the points, as a fraction of the inter-eye distance of the template fitted
+/// to the old ones; `None` if those cannot be a face's.
+fn relative_shift(before: &Landmarks, after: &Landmarks) -> Option<f64> {
     let eyes = template_eyes() / similarity_to_template(before, 112).ok()?.scale();
     let pairs = before.0.iter().zip(&after.0);
     let sum: f64 = pairs.map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1]))).sum();
@@ -95,8 +98,7 @@ fn template_eyes() -> f64 {
     (rx - lx).hypot(ry - ly)
 }
 
-/// From an image to a view: the template's pixels scaled, the middle of its points in
-/// the middle of the view.
+/// Maps an image to a view: the template scaled, its centroid in the centre of the view.
 fn in_view(to_template: &Similarity) -> Similarity {
     let scale = EYES / template_eyes();
     let middle = (VIEW as f64 - 1.0) / 2.0;
@@ -105,7 +107,7 @@ fn in_view(to_template: &Similarity) -> Similarity {
     Similarity { a: to_template.a * scale, b: to_template.b * scale, shift }
 }
 
-/// Where the points of a mirrored view lie in the view.
+/// Maps points of a mirrored view to the view.
 fn mirror(points: &Landmarks) -> Landmarks {
     Landmarks(MIRRORED.map(|index| {
         let [x, y] = points.0[index];
@@ -129,8 +131,8 @@ mod tests {
         Landmarks(TEMPLATE_112.map(|[x, y]| [x as f32, y as f32]))
     }
 
-    /// An image, black but for a white square of three pixels on a side on each landmark: a
-    /// view may leave out single pixels.
+    /// A black image with a white square of 3×3 pixels on each landmark: a view may skip single
+    /// pixels.
     fn marked(points: &Landmarks, side: usize) -> Image {
         let mut rgb = vec![0; side * side * 3];
         for [x, y] in points.0 {
@@ -153,7 +155,7 @@ mod tests {
         let eyes = (upright[1][0] - upright[0][0]).hypot(upright[1][1] - upright[0][1]);
         assert!((eyes - EYES).abs() < 1e-9);
         for (turn, scale) in [(0.0, 1.0), (0.6, 1.3), (-0.9, 1.2), (3.0, 0.9)] {
-            // Around the middle of the image.
+            // About the centre of the image.
             let by = turned(turn, scale, [0.0; 2]);
             let [x, y] = by.apply([56.0, 72.0]);
             let by = Similarity { shift: [150.0 - x, 150.0 - y], ..by };
@@ -172,7 +174,7 @@ mod tests {
     fn what_is_found_in_a_view_is_mapped_back_to_the_image() {
         let points = moved(&template(), &turned(0.4, 1.7, [120.0, 30.0]));
         let image = marked(&points, 400);
-        // Rough landmarks: turned, shrunk and moved a little.
+        // Rough landmarks: rotated, shrunk and shifted a little.
         let rough = moved(&points, &turned(0.1, 0.9, [15.0, 25.0]));
         let view = View::of(&image, &rough).unwrap();
         let to_view = view.to_image.inverse().unwrap();
@@ -186,7 +188,7 @@ mod tests {
             pairs.for_each(|(a, b)| assert!((a[0] - b[0]).hypot(a[1] - b[1]) < 1e-2));
         };
         close(found, in_mirror);
-        // Opposite errors in the two cancel each other.
+        // Opposite errors of the two cancel out.
         let off = |points: &Landmarks| moved(points, &turned(0.0, 1.0, [2.0, 0.0]));
         close(off(&found), off(&in_mirror));
     }

@@ -1,11 +1,11 @@
-//! Images on their side or upside down: quarter turns, and the faces of a
-//! turned image back in the image itself.
+//! Images on their side or upside down: rotates them by quarter turns, and maps the faces found
+//! back to the original image.
 
 use super::{Face, FaceBox};
 use crate::align::Landmarks;
 use crate::pixels::Image;
 
-/// A clockwise turn of the image.
+/// A clockwise rotation of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QuarterTurn {
     By90,
@@ -16,7 +16,7 @@ pub(super) enum QuarterTurn {
 impl QuarterTurn {
     pub(super) const ALL: [Self; 3] = [Self::By90, Self::By270, Self::By180];
 
-    /// The image turned.
+    /// The rotated image.
     pub(super) fn apply(self, image: &Image) -> Image {
         let (width, height) = (image.width(), image.height());
         let (turned_width, turned_height) = match self {
@@ -43,7 +43,7 @@ impl QuarterTurn {
         }
     }
 
-    /// A face of the turned image in the image itself, whose sides these are.
+    /// Maps a face of the rotated image to the original image of this width and height.
     pub(super) fn undo(self, face: &Face, width: usize, height: usize) -> Face {
         let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
         let back = |[x, y]: [f32; 2]| match self {
@@ -70,8 +70,8 @@ impl QuarterTurn {
 mod tests {
     use super::*;
 
-    /// A landmark on a bright pixel of the turned image lies on that pixel's place in the
-    /// image itself.
+    /// A landmark on a bright pixel of the rotated image must map to that pixel's place in the
+    /// original.
     #[test]
     fn faces_come_back_to_where_their_pixels_were() {
         let (width, height) = (5, 3);

@@ -71,6 +71,7 @@ impl From<LoadError> for EngineError {
 
 /// The results for one crop.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Assessment {
     /// One raw score per method of the request, in its order. Higher is more useful for
     /// recognition; scores of different models cannot be compared.

@@ -2,14 +2,14 @@
 
 use crate::sanitize::sanitized_line;
 
-/// The most characters of a message besides the file's name.
+/// Maximum length of a message, in characters, excluding the file's name.
 const LONGEST_REASON: usize = 800;
 
-/// What went wrong with which file.
+/// An error with an ONNX file: which file, and what went wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: '{}'", sanitized_line(&.problem.to_string(), LONGEST_REASON), sanitized_line(.file, usize::MAX))]
 pub struct OnnxError {
-    /// The file, or the name that stands for embedded bytes.
+    /// The file, or the name given to bytes in memory.
     pub file: String,
     /// What went wrong.
     #[source]
@@ -20,75 +20,73 @@ pub struct OnnxError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnnxProblem {
-    /// The file could not be read.
+    /// The file cannot be read.
     #[error("cannot read the file ({0})")]
     Io(std::io::Error),
-    /// There is no memory for the file's bytes.
-    #[error("the file has {0} bytes, for which there is no memory")]
+    /// The file does not fit in memory.
+    #[error("the file has {0} bytes, which do not fit in memory")]
     NoMemory(u64),
     /// A folder, a pipe or a device.
     #[error("not a regular file")]
     NotAFile,
-    /// The file is longer than the format allows.
+    /// The file is larger than the format allows.
     #[error("the file has {found} bytes, and an ONNX file at most {limit}")]
     TooLarge {
-        /// Bytes found.
+        /// Size in bytes.
         found: u64,
-        /// Bytes allowed.
+        /// Maximum size in bytes.
         limit: u64,
     },
-    /// Not the bytes of an ONNX model.
+    /// The bytes are not an ONNX model.
     #[error("not an ONNX model: {0}")]
     NotOnnx(&'static str),
-    /// The network cannot be built; the text names the node.
+    /// The network cannot be built; the message names the node.
     #[error("the network cannot be built (opset {opset}): {detail}")]
     Load {
-        /// The version of the operator set that the file asks for.
+        /// The operator set version that the file declares.
         opset: String,
         /// What is wrong, and in which node.
         detail: String,
     },
-    /// The network would take more memory or time than any face network.
-    #[error("the network asks for more than any face network: {detail}")]
+    /// The network would need more memory or time than any face network.
+    #[error("the network needs more than any face network: {detail}")]
     TooCostly {
-        /// Which node asks for what.
+        /// Which node needs what.
         detail: String,
     },
-    /// An input or output by this name is not there.
+    /// There is no input or output of this name.
     #[error("there is no {side} '{name}'; the network has {known}")]
     NoSuchTensor {
         /// `input` or `output`.
         side: &'static str,
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names that are there.
+        /// The existing names.
         known: String,
     },
-    /// A tensor does not fit the input that it is for.
+    /// A tensor does not match the shape of its input.
     #[error("the input '{name}' takes {expected}, not {found:?}")]
     WrongShape {
         /// The input.
         name: String,
-        /// Its shape.
+        /// The input's shape.
         expected: String,
-        /// The tensor's.
+        /// The tensor's shape.
         found: Vec<usize>,
     },
     /// The network failed on an input.
     #[error("the network failed while it ran: {0}")]
     Run(String),
-    /// An output is no tensor of f32.
+    /// An output is not an f32 tensor.
     #[error("the output '{name}' is {found}, not a tensor of f32")]
     NotF32 {
         /// The output.
         name: String,
-        /// What it is.
+        /// Its actual type.
         found: String,
     },
     /// `rten` panicked.
-    #[error(
-        "the ONNX runtime gave up ({0}); the file is damaged or uses what the runtime cannot do"
-    )]
+    #[error("the ONNX runtime failed ({0}); the file is damaged or uses an unsupported feature")]
     Panicked(String),
 }
 

@@ -1,9 +1,9 @@
-//! The graph of an ONNX file, read before `rten` builds a network of it.
+//! The graph of an ONNX file, parsed before `rten` builds a network from it.
 //!
-//! What is needed to estimate the memory and time of a network in advance: values,
-//! constants and nodes with their attributes. Counts are bounded, because a reader spends a
-//! hundred times as much memory on an empty message as the message has bytes; graphs inside
-//! nodes and types inside types are refused, because readers follow them by recursion.
+//! It holds what is needed to estimate a network's memory and time in advance: values, constants
+//! and nodes with their attributes. Counts are bounded, because parsing an empty message takes a
+//! hundred times the memory of its bytes; subgraphs and nested types are refused, because parsers
+//! follow them recursively.
 //!
 //! Field numbers are those of the published `onnx.proto3`.
 
@@ -11,28 +11,28 @@ use std::collections::{HashMap, HashSet};
 
 use super::wire::{Payload, bytes_field, next_field};
 
-/// Nodes of a graph: a ViT-L with LayerNorm and GELU in single operators has some 1,500.
+/// Nodes of a graph: a ViT-L with LayerNorm and GELU decomposed has some 1,500.
 const MOST_NODES: usize = 8192;
 
-/// Constants, inputs, outputs and descriptions of values, each.
+/// Constants, inputs, outputs and value descriptions, each.
 const MOST_VALUES: usize = 1 << 16;
 
 /// Inputs or outputs of one node.
 const MOST_PORTS: usize = 1024;
 
-/// Attributes of one node, operator sets of a file.
+/// Attributes of one node; operator sets of a file.
 const MOST_ATTRIBUTES: usize = 64;
 
-/// Numbers of an attribute that is a list, and pieces of text beside the graph.
+/// Elements of a list attribute; metadata texts of a file.
 const MOST_LISTED: usize = 4096;
 
-/// Whole numbers of a constant that is not stored as plain bytes.
+/// Elements of a constant that is not stored as raw bytes.
 const MOST_SPELT_OUT: usize = 1 << 24;
 
 /// Axes of a tensor.
 pub(super) const MOST_AXES: usize = 8;
 
-/// Most numbers of a constant that may be a shape, and whose numbers are kept.
+/// Maximum elements of a constant whose values are kept because it may be a shape.
 pub(super) const MOST_CONTENT: usize = 1024;
 
 const DAMAGED: &str = "its bytes are damaged or truncated";
@@ -40,21 +40,21 @@ const DAMAGED: &str = "its bytes are damaged or truncated";
 /// A graph whose values are numbered.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    /// Version of the default operator set, when it is stated.
+    /// Version of the default operator set, if declared.
     pub(super) opset: Option<u64>,
     /// Each value's name.
     pub(super) names: Vec<String>,
-    /// What must be given, in the file's order, and the axes that are fixed.
+    /// Required inputs in the file's order, with their fixed axes.
     pub(super) inputs: Vec<(usize, Option<Axes>)>,
     pub(super) outputs: Vec<usize>,
     pub(super) constants: Vec<(usize, Constant)>,
     /// In the file's order.
     pub(super) nodes: Vec<Node>,
-    /// Axes that the file gives for values on the way, true or not.
+    /// Axes that the file declares for intermediate values, correct or not.
     pub(super) described: Vec<(usize, Axes)>,
 }
 
-/// Lengths of axes; `None` for any.
+/// Axis lengths; `None` for any.
 pub(super) type Axes = Vec<Option<u64>>;
 
 #[derive(Debug, Clone, Default)]
@@ -63,11 +63,11 @@ pub(super) struct Constant {
     pub(super) content: Option<Content>,
 }
 
-/// The numbers of a small tensor.
+/// The values of a small tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Content {
     pub(super) numbers: Vec<f64>,
-    /// Whether they are of a type of whole numbers.
+    /// Whether their type is an integer type.
     pub(super) whole: bool,
 }
 
@@ -111,7 +111,7 @@ impl Node {
     }
 }
 
-/// Numbers names as they come.
+/// Numbers names in order of appearance.
 #[derive(Default)]
 struct Names {
     ids: HashMap<String, usize>,
@@ -126,7 +126,7 @@ impl Names {
 
 /// # Errors
 ///
-/// What makes the bytes no ONNX file that should be parsed further.
+/// Why the bytes are not an ONNX file that should be parsed further.
 pub(super) fn read(file: &[u8]) -> Result<Graph, &'static str> {
     let mut graph = None;
     let mut opset = None;
@@ -143,13 +143,13 @@ pub(super) fn read(file: &[u8]) -> Result<Graph, &'static str> {
             _ => {}
         }
         at_most(sets, MOST_ATTRIBUTES, "it names more operator sets than there are")?;
-        at_most(texts, MOST_LISTED, "it holds more texts than any network")
+        at_most(texts, MOST_LISTED, "it has more metadata texts than any network")
     })?;
     let graph = graph.ok_or("it holds no graph")?;
     Ok(Graph { opset, ..graph })
 }
 
-/// The same file without the shapes that it gives for values on the way.
+/// The same file without the shapes that it declares for intermediate values.
 pub(super) fn without_descriptions(file: &[u8], graph: &Graph) -> Result<Vec<u8>, &'static str> {
     let used: HashSet<&str> = graph
         .nodes
@@ -160,7 +160,7 @@ pub(super) fn without_descriptions(file: &[u8], graph: &Graph) -> Result<Vec<u8>
     rewritten(file, |number, bytes| match number {
         7 => {
             let graph = rewritten(bytes, |number, bytes| match number {
-                // An output that other nodes use as well is a value on the way.
+                // An output that other nodes use too is an intermediate value.
                 12 => {
                     let (name, _) = read_value(bytes)?;
                     let bare = bytes_field(1, name.as_bytes());
@@ -175,7 +175,7 @@ pub(super) fn without_descriptions(file: &[u8], graph: &Graph) -> Result<Vec<u8>
     })
 }
 
-/// A message with some of its embedded messages replaced by what `change` gives.
+/// A message in which `change` has replaced some embedded messages.
 fn rewritten(
     mut bytes: &[u8],
     change: impl Fn(u64, &[u8]) -> Result<Option<Vec<u8>>, &'static str>,
@@ -211,7 +211,7 @@ fn at_most(count: usize, limit: usize, otherwise: &'static str) -> Result<(), &'
     if count > limit { Err(otherwise) } else { Ok(()) }
 }
 
-/// The version, if the set is the default one.
+/// The version, if this is the default operator set.
 fn read_opset(bytes: &[u8]) -> Result<Option<u64>, &'static str> {
     let mut domain: &[u8] = b"";
     let mut version = None;
@@ -260,7 +260,7 @@ fn read_graph(bytes: &[u8]) -> Result<Graph, &'static str> {
         let most = values.into_iter().chain([graph.outputs.len()]).max().unwrap_or(0);
         at_most(most, MOST_VALUES, "its graph has more values than any face network")
     })?;
-    // Files of before 2019 list constants among the inputs as well.
+    // Files from before 2019 list constants among the inputs too.
     let constants: HashSet<usize> = graph.constants.iter().map(|&(id, _)| id).collect();
     graph.inputs = inputs.into_iter().filter(|(id, _)| !constants.contains(id)).collect();
     graph.names = vec![String::new(); names.ids.len()];
@@ -332,7 +332,7 @@ fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), &'static str> {
     Ok((name, attribute))
 }
 
-/// A `TensorProto`: its name, shape and, where they are few, its numbers.
+/// A `TensorProto`: its name, shape and, if there are few, its values.
 fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
     const LONG: &str = "a constant is spelt out number by number and too long for that";
     let mut name = String::new();
@@ -346,7 +346,7 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
                 .append_numbers(&mut axes, MOST_AXES)
                 .ok_or("a constant has more axes than any of a face network")?,
             2 => kind = payload.number().unwrap_or(0),
-            // Weights may stand here; only the numbers of small constants matter.
+            // Weights may be stored here; only the values of small constants matter.
             4 => payload.append_first_floats(&mut floats, MOST_CONTENT + 1).ok_or(DAMAGED)?,
             5 | 7 => payload.append_numbers(&mut whole_numbers, MOST_SPELT_OUT).ok_or(LONG)?,
             8 => name = text(payload),
@@ -354,7 +354,7 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
             13 => places += 1,
             _ => {}
         }
-        at_most(places, MOST_ATTRIBUTES, "a constant lies in more places than one")
+        at_most(places, MOST_ATTRIBUTES, "a constant is stored in more than one place")
     })?;
     let axes: Vec<u64> =
         axes.into_iter().map(|axis| u64::try_from(axis).unwrap_or(u64::MAX)).collect();
@@ -376,7 +376,7 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
     Ok((name, Constant { axes, content }))
 }
 
-/// A whole number as `rten` stores it: in 32 bits, the nearest one.
+/// An integer as `rten` stores it: clamped to 32 bits.
 pub(super) fn as_stored(number: i64) -> f64 {
     number.clamp(i32::MIN.into(), i32::MAX.into()) as f64
 }
@@ -409,7 +409,7 @@ fn read_type(bytes: &[u8]) -> Result<Option<Axes>, &'static str> {
             }
             Ok(())
         }),
-        // A sequence, a map, an optional value: types inside types, without end.
+        // A sequence, a map or an optional: types may nest without end.
         4 | 5 | 9 => Err("it passes other values than tensors"),
         _ => Ok(()),
     })?;

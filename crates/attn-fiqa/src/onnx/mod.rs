@@ -1,35 +1,34 @@
 //! ONNX files, run by `rten`.
 //!
-//! [`OnnxModel`] opens a file or embedded bytes, lists its inputs and outputs, and runs it:
-//! named f32 tensors in, named f32 tensors out. `rten` does not appear in its signatures.
+//! [`OnnxModel`] opens a file or embedded bytes, lists its inputs and outputs, and runs it: named
+//! f32 tensors in, named f32 tensors out. `rten` does not appear in the signatures.
 //!
 //! # Threads
 //!
-//! `rten` runs on a pool of `rayon` threads that it is handed. [`Threads`](crate::threads::Threads)
-//! is such a pool, and the engine's is one too: a network that runs on the pool from which it
-//! is called stays inside it, so decoding, the ViT and ONNX networks share one set of threads.
-//! Only while a file is opened may `rten` use threads of its own.
+//! `rten` runs on a given pool of `rayon` threads. [`Threads`](crate::threads::Threads) is such a
+//! pool, and so is the engine's: a network that runs on the pool from which it is called stays
+//! inside it, so that decoding, the ViT and ONNX networks share one set of threads. Only while
+//! opening a file may `rten` use other threads.
 //!
 //! # Untrusted files
 //!
-//! `rten` is memory-safe on any file: it has no access to anything but the file's
-//! weights and the inputs. It bounds neither memory nor time, so that is done here, for
-//! every ONNX file alike:
+//! `rten` is memory-safe on any file: it accesses nothing but the file's weights and the inputs. It
+//! bounds neither memory nor time, so this module does, for every ONNX file:
 //!
 //! - a file is at most 2 GiB, and a regular file;
-//! - counts of nodes, values and attributes are bounded before anything is parsed; graphs
-//!   inside nodes (`If`, `Loop`, `Scan`) are refused;
-//! - the shape of every tensor is worked out before the network is built and again for every
-//!   shape of inputs it is run with. Networks are refused when one tensor has more than 2²⁸
-//!   numbers, all together more than 2³⁰, or the arithmetic more than 2⁴⁰ multiplications;
-//!   when they use an operator that face networks do not; and when the size of a tensor
-//!   depends on the input's numbers.
+//! - the numbers of nodes, values and attributes are bounded before anything is parsed; subgraphs
+//!   (`If`, `Loop`, `Scan`) are refused;
+//! - the shape of every tensor is inferred before the network is built, and again for every set
+//!   of input shapes it is run with. A network is refused if one tensor has more than 2²⁸
+//!   elements, all together more than 2³⁰, or the arithmetic more than 2⁴⁰ multiplications; if it
+//!   uses an operator that face networks do not; and if the size of a tensor depends on the
+//!   input's values.
 //!
-//! A panic inside `rten` becomes an [`OnnxError`] (the panic's own line still appears on
-//! standard error). What remains: a network at these bounds takes some gigabytes, and half a
-//! minute on two cores, for each run; the estimate counts tensors and multiplications, not
-//! `rten`'s own buffers; and if the system refuses memory, the process ends. Where that
-//! matters, run networks of unknown origin in a process with limits of its own.
+//! A panic inside `rten` becomes an [`OnnxError`] (the panic's own line still appears on standard
+//! error). What remains: a network at these limits takes some gigabytes, and half a minute on two
+//! cores, per run; the estimate counts tensors and multiplications, not `rten`'s own buffers; and
+//! if an allocation fails, the process aborts. Where that matters, run networks of unknown origin
+//! in a process with its own limits.
 
 mod error;
 mod estimate;
@@ -45,7 +44,7 @@ pub use tensor::{Dim, Tensor, TensorInfo};
 pub(crate) use model::read_file;
 pub(crate) use tensor::list_tensors;
 
-/// Whether a file is an ONNX network by its extension, and not a checkpoint.
+/// Whether a file is an ONNX network and not a checkpoint, judged by its extension.
 pub fn is_onnx(file: &std::path::Path) -> bool {
     file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
 }

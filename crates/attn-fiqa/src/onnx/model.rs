@@ -16,20 +16,20 @@ use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::sanitize::sanitized;
 use crate::threads::Threads;
 
-/// Protocol Buffers bounds a message to 2 GiB.
+/// Protocol Buffers limits a message to 2 GiB.
 const MAX_BYTES: u64 = 1 << 31;
 
-/// Sets of input shapes that are remembered as checked; a detector meets many.
+/// How many sets of input shapes are remembered as checked; a detector meets many.
 const MOST_REMEMBERED: usize = 64;
 
-/// An opened network. `Send + Sync`; it can be run from many threads at once.
+/// An opened network. `Send + Sync`; many threads can run it at once.
 pub struct OnnxModel {
     file: String,
     model: Model,
     inputs: Vec<(NodeId, TensorInfo)>,
     outputs: Vec<(NodeId, TensorInfo)>,
     graph: Graph,
-    /// Shapes of the inputs with which the network was found to take no more than it may.
+    /// Input shapes for which the network was found to stay within the limits.
     checked: Mutex<Vec<Vec<Option<Vec<u64>>>>>,
 }
 
@@ -40,20 +40,19 @@ impl std::fmt::Debug for OnnxModel {
 }
 
 impl OnnxModel {
-    /// Reads the file at `path` into memory and builds its network. Weights that lie
-    /// in files of their own (`external data`) are not looked for.
+    /// Reads the file at `path` into memory and builds its network. Weights in separate files
+    /// (`external data`) are not supported.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is longer than 2 GiB, is no ONNX model, uses an operator
-    /// that face networks do not (the message then names the node), or asks for more memory
-    /// or time than any face network does.
+    /// If the file cannot be read, is larger than 2 GiB, is not an ONNX model, uses an operator
+    /// that face networks do not (the message then names the node), or needs more memory or time
+    /// than any face network.
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
         Self::from_bytes(read_file(path)?, &path.display().to_string())
     }
 
-    /// Builds a network of bytes that are part of the program; `name` stands for them
-    /// in errors.
+    /// Builds a network from bytes embedded in the program; `name` stands for them in errors.
     ///
     /// # Errors
     ///
@@ -62,7 +61,7 @@ impl OnnxModel {
         Self::build(bytes, name, |options| options.load_static_slice(bytes))
     }
 
-    /// Builds a network of bytes in memory; `name` stands for them in errors.
+    /// Builds a network from bytes in memory; `name` stands for them in errors.
     ///
     /// # Errors
     ///
@@ -81,7 +80,7 @@ impl OnnxModel {
         Self::load(checked, name, load)
     }
 
-    /// Builds the network: `load` from the bytes as they are.
+    /// Builds the network; `load` handles bytes that need no rewriting.
     fn load(
         Checked { graph, rewritten }: Checked,
         name: &str,
@@ -110,17 +109,17 @@ impl OnnxModel {
         })
     }
 
-    /// The file, or the name that stands for embedded bytes.
+    /// The file, or the name given to bytes in memory.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// What goes in, in the file's order.
+    /// The inputs, in the file's order.
     pub fn inputs(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
         self.inputs.iter().map(|(_, tensor)| tensor)
     }
 
-    /// What comes out, in the file's order.
+    /// The outputs, in the file's order.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
         self.outputs.iter().map(|(_, tensor)| tensor)
     }
@@ -130,15 +129,14 @@ impl OnnxModel {
         self.model.total_params()
     }
 
-    /// Runs the network: every input by its name, and the outputs wanted, in that order.
+    /// Runs the network: every input by its name; returns the requested outputs in that order.
     ///
-    /// Called from a thread of `threads`, it runs there and on the idle ones beside it.
+    /// If called from a thread of `threads`, it runs on that thread and on idle ones of the pool.
     ///
     /// # Errors
     ///
-    /// When a name is not there, a shape does not fit, the network would take more memory or
-    /// time for inputs of these shapes than any face network does, it fails, or an output
-    /// holds something else than f32.
+    /// If a name does not exist, a shape does not match, the network would need more memory or time
+    /// for these input shapes than any face network, it fails, or an output is not f32.
     pub fn run(
         &self,
         inputs: &[(&str, &Tensor)],
@@ -175,7 +173,7 @@ impl OnnxModel {
         tensors.collect()
     }
 
-    /// Whether the network takes no more memory and time than it may, for these inputs.
+    /// Checks that the network stays within the limits for these inputs.
     fn check(&self, inputs: &[(&str, &Tensor)]) -> Result<(), OnnxProblem> {
         let shape = |id: usize| {
             let (_, tensor) = inputs.iter().find(|(name, _)| *name == self.graph.names[id])?;
@@ -183,7 +181,7 @@ impl OnnxModel {
         };
         let shapes: Vec<Option<Vec<u64>>> =
             self.graph.inputs.iter().map(|&(id, _)| shape(id)).collect();
-        // A thread that panicked has left a list that is whole.
+        // A thread that panicked has left the list intact.
         let lock = || self.checked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if lock().contains(&shapes) {
             return Ok(());
@@ -260,15 +258,15 @@ fn read(path: &Path) -> Result<Vec<u8>, OnnxProblem> {
     })
 }
 
-/// A file's graph, found to ask for no more than it may.
+/// A file's graph that passed the checks.
 struct Checked {
     graph: Graph,
-    /// The file without shapes that are not true, where it has such.
+    /// The file without its incorrect declared shapes, if it has any.
     rewritten: Option<Vec<u8>>,
 }
 
-/// Everything that is known before `rten` sees the bytes. With open axes, what depends on
-/// them is checked when the network is run.
+/// All checks that are done before `rten` sees the bytes. What depends on open axes is checked when
+/// the network is run.
 fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
     let graph = graph::read(bytes).map_err(OnnxProblem::NotOnnx)?;
     let fixed = |axes: &Option<graph::Axes>| axes.as_ref()?.iter().copied().collect();
@@ -282,8 +280,8 @@ fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
     Ok(Checked { graph, rewritten })
 }
 
-/// Turns a panic inside `rten` into an error. What it may leave half done is dropped:
-/// the network being built, or the values of one run.
+/// Turns a panic inside `rten` into an error. What it may leave half-changed is dropped: the
+/// network being built, or the values of one run.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, OnnxProblem> {
     catching(work).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -1,8 +1,8 @@
-//! What goes into a network and comes out of it.
+//! A network's inputs and outputs.
 
 use std::fmt;
 
-/// Numbers with a shape, in row-major order.
+/// Values with a shape, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
@@ -10,23 +10,23 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// Returns `None` unless there are exactly as many values as the shape says.
+    /// `None` unless the number of values matches the shape.
     pub fn new(shape: &[usize], values: Vec<f32>) -> Option<Self> {
         let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side))?;
         (count == values.len()).then(|| Self { shape: shape.to_vec(), values })
     }
 
-    /// Length of each axis; empty for a single number.
+    /// Length of each axis; empty for a scalar.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The numbers, the last axis running fastest.
+    /// The values, the last axis varying fastest.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// The numbers, by value.
+    /// The values, by value.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
@@ -37,12 +37,12 @@ impl Tensor {
 pub enum Dim {
     /// Always of this length.
     Fixed(usize),
-    /// Of any length; equal names are equal lengths.
+    /// Of any length; equal names mean equal lengths.
     Named(String),
 }
 
 impl Dim {
-    /// The length, when the file fixes it.
+    /// The length, if the file fixes it.
     pub fn fixed(&self) -> Option<usize> {
         match self {
             Self::Fixed(length) => Some(*length),
@@ -57,14 +57,14 @@ impl Dim {
 pub struct TensorInfo {
     /// The name by which it is addressed.
     pub name: String,
-    /// Its axes; `None` where the file does not even say how many there are.
+    /// Its axes; `None` if the file does not declare their number.
     pub shape: Option<Vec<Dim>>,
     /// Whether it is declared as f32, or nothing is declared.
     pub is_f32: bool,
 }
 
 impl TensorInfo {
-    /// Whether a tensor of this shape may go in.
+    /// Whether a tensor of this shape is accepted.
     pub fn takes(&self, shape: &[usize]) -> bool {
         self.shape.as_ref().is_none_or(|axes| {
             axes.len() == shape.len()
@@ -72,7 +72,7 @@ impl TensorInfo {
         })
     }
 
-    /// The shape as text: `[batch, 3, 112, 112]`, `any shape` where it is not declared.
+    /// The shape as text: `[batch, 3, 112, 112]`, or `any shape` if not declared.
     pub fn shape_text(&self) -> String {
         let Some(axes) = &self.shape else { return "any shape".to_owned() };
         let axes: Vec<String> = axes
@@ -92,7 +92,7 @@ impl fmt::Display for TensorInfo {
     }
 }
 
-/// Inputs or outputs as a message can take them.
+/// Inputs or outputs as text for messages.
 pub(crate) fn list_tensors<'a>(tensors: impl Iterator<Item = &'a TensorInfo>) -> String {
     /// A detector has up to twelve outputs.
     const MOST: usize = 16;

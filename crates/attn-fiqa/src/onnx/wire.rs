@@ -1,12 +1,12 @@
-//! The fields of a Protocol Buffers message, one after the other.
+//! Iterates over the fields of a Protocol Buffers message.
 
-/// One field: its number and its value, not yet understood.
+/// One field: its number and its undecoded value.
 pub(super) struct Field<'a> {
     pub(super) number: u64,
     pub(super) payload: Payload<'a>,
 }
 
-/// A field's value by its wire type. Groups, which nobody writes, are damage.
+/// A field's value by wire type. Groups, which no writer uses, count as damage.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Payload<'a> {
     Number(u64),
@@ -24,7 +24,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// A whole number that stands alone.
+    /// A single integer.
     pub(super) fn number(self) -> Option<i64> {
         match self {
             Self::Number(number) => Some(number as i64),
@@ -32,8 +32,8 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// Appends whole numbers, alone or packed, at most until `list` holds `limit`; `None`
-    /// for damage and for more.
+    /// Appends integers, single or packed, as long as `list` holds at most `limit`; `None` for
+    /// damage or more.
     pub(super) fn append_numbers(self, list: &mut Vec<i64>, limit: usize) -> Option<()> {
         match self {
             Self::Number(number) => list.push(number as i64),
@@ -47,8 +47,7 @@ impl<'a> Payload<'a> {
         (list.len() <= limit).then_some(())
     }
 
-    /// Appends numbers of 32 bits, alone or packed, until `list` holds `limit`; `None` for
-    /// damage.
+    /// Appends 32-bit floats, single or packed, until `list` holds `limit`; `None` for damage.
     pub(super) fn append_first_floats(self, list: &mut Vec<f32>, limit: usize) -> Option<()> {
         let room = limit.saturating_sub(list.len());
         match self {
@@ -63,7 +62,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// The first field of `bytes`, which then hold the rest; `None` where they are damaged.
+/// Splits the first field off `bytes`; `None` if they are damaged.
 pub(super) fn next_field<'a>(bytes: &mut &'a [u8]) -> Option<Field<'a>> {
     let key = varint(bytes)?;
     let payload = match key & 7 {
@@ -88,7 +87,7 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// Seven bits a byte, the least significant first; at most ten bytes.
+/// Seven bits per byte, least significant first; at most ten bytes.
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
@@ -102,7 +101,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// A field with bytes in it, as [`next_field`] reads it.
+/// A field that contains bytes, as [`next_field`] reads it.
 pub(super) fn bytes_field(number: u8, inner: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     let mut length = inner.len();

@@ -1,11 +1,11 @@
-//! The stack machine: instructions in, an arena of values out.
+//! The stack machine: executes instructions, builds an arena of values.
 
 use std::collections::HashMap;
 
 use super::reader::Reader;
 use super::{Id, Limits, Refusal, Returned, Value, Values, Vocabulary};
 
-/// Opcodes that every vocabulary permits: frames, the stack, numbers, texts, bytes, tuples,
+/// Opcodes that every vocabulary permits: frames, the stack, numbers, strings, bytes, tuples,
 /// lists, the memo, names and calls.
 const COMMON: &[u8] = &[
     0x80, 0x95, b'(', b'0', b'1', b'N', 0x88, 0x89, b'K', b'M', b'J', 0x8c, b'X', 0x8d, b'C', b'B',
@@ -21,17 +21,17 @@ struct Machine<'a, 'v, V: Vocabulary<'a>> {
     reader: Reader<'a>,
     values: Values<'a, V::Object>,
     stack: Vec<Id>,
-    /// Heights of the stack at the open marks.
+    /// Stack heights at the open marks.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
 
-/// Follows the instructions of `input` to its end. Returns its values, and which of them is
-/// the result.
+/// Executes the instructions of `input` to the end. Returns the values and which of them is the
+/// result.
 ///
 /// # Errors
 ///
-/// When the pickle does what `vocabulary` does not permit, is damaged or exceeds `limits`.
+/// If the pickle does what `vocabulary` does not permit, is damaged or exceeds `limits`.
 pub fn run<'a, V: Vocabulary<'a>>(
     input: &'a [u8],
     vocabulary: &mut V,
@@ -235,7 +235,7 @@ impl<'a, V: Vocabulary<'a>> Machine<'a, '_, V> {
         self.stack.push(id);
     }
 
-    /// The height of the last open mark; what lies below is out of reach.
+    /// Stack height at the last open mark; values below it are out of reach.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -262,7 +262,7 @@ impl<'a, V: Vocabulary<'a>> Machine<'a, '_, V> {
 
     fn pop_to_mark(&mut self) -> Result<Vec<Id>, Refusal<'a>> {
         match self.marks.pop() {
-            // No instruction takes values from below the last mark.
+            // No instruction pops values from below the last mark.
             Some(height) if height <= self.stack.len() => Ok(self.stack.split_off(height)),
             _ => Err(self.malformed("a mark is missing")),
         }

@@ -1,10 +1,10 @@
-//! Pickles read as data: nothing in them is run.
+//! Reads pickles as data: nothing in them is executed.
 //!
-//! A pickle is a program for a stack machine. [`run`] follows its instructions and keeps the
-//! values in an arena, where they refer to each other by index, so that values which contain
-//! themselves are harmless and nothing recurses. What else a pickle may hold is the
-//! [`Vocabulary`] of the reader: which instructions beyond the common ones, which functions and
-//! classes, and what plain data they make. Everything else is refused by name.
+//! A pickle is a program for a stack machine. [`run`] follows its instructions and keeps the values
+//! in an arena, where they refer to each other by index, so that cyclic values are harmless and
+//! nothing recurses. What else a pickle may contain is defined by the reader's [`Vocabulary`]:
+//! which additional instructions, which functions and classes, and which plain data they make.
+//! Everything else is refused by name.
 //!
 //! Opcodes and operands are those of Python's `pickle` module, protocols 2 to 5.
 //!
@@ -22,18 +22,18 @@ pub use machine::run;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(usize);
 
-/// A value that a pickle made. `O` is what the [`Vocabulary`] adds.
+/// A value made by a pickle. `O` is what the [`Vocabulary`] adds.
 #[derive(Debug)]
 pub enum Value<'a, O> {
-    /// `None`, or a value whose content nobody needs: a float, or an integer of more than 64 bits.
+    /// `None`, or a value whose content is not needed: a float, or an integer of more than 64 bits.
     Opaque,
     /// `True` or `False`.
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// A text.
+    /// A string.
     Text(&'a str),
-    /// Bytes, or a string of Python 2, and where in the pickle they begin.
+    /// Bytes, or a Python 2 string, and their position in the pickle.
     Bytes {
         /// Index of the first byte in the pickle.
         start: usize,
@@ -44,7 +44,7 @@ pub enum Value<'a, O> {
     Tuple(Vec<Id>),
     /// A list.
     List(Vec<Id>),
-    /// The keys and values of a dictionary, in the order they were set. Keys may repeat.
+    /// Keys and values of a dictionary, in insertion order. Keys may repeat.
     Dict(Vec<(Id, Id)>),
     /// A function, a class or what it made.
     Object(O),
@@ -71,24 +71,24 @@ impl<'a, O> Values<'a, O> {
     }
 }
 
-/// What one kind of pickle may hold besides numbers, texts, bytes, tuples and lists.
+/// What one kind of pickle may contain besides numbers, strings, bytes, tuples and lists.
 ///
-/// Errors say in a few words what is wrong; [`run`] adds where.
+/// Errors say in a few words what is wrong; [`run`] adds the position.
 pub trait Vocabulary<'a> {
-    /// The functions and classes that may be named, and what they make.
+    /// Functions and classes that may be referred to, and what they make.
     type Object;
 
-    /// Opcodes that are permitted beyond the common ones.
+    /// Opcodes permitted in addition to the common ones.
     const OPCODES: &'static [u8];
 
-    /// The function or class of a name; `None` if the pickle must not refer to it.
+    /// The function or class of this name; `None` if the pickle must not refer to it.
     fn global(&mut self, module: &str, name: &str) -> Option<Self::Object>;
 
     /// The value of `callable(*arguments)`.
     ///
     /// # Errors
     ///
-    /// When `callable` is not called like that.
+    /// If `callable` does not accept these arguments.
     fn call(
         &mut self,
         values: &Values<'a, Self::Object>,
@@ -96,12 +96,12 @@ pub trait Vocabulary<'a> {
         arguments: &[Id],
     ) -> Result<Returned<'a, Self::Object>, &'static str>;
 
-    /// What setting the state of a value, as `__setstate__` does, makes of it; `None` if it
-    /// stays as it is.
+    /// The value that results from setting its state, as `__setstate__` does; `None` if it stays
+    /// unchanged.
     ///
     /// # Errors
     ///
-    /// When the value has no state, or none like this.
+    /// If the value has no state, or not of this kind.
     fn set_state(
         &mut self,
         values: &Values<'a, Self::Object>,
@@ -109,26 +109,26 @@ pub trait Vocabulary<'a> {
         state: Id,
     ) -> Result<Option<Self::Object>, &'static str>;
 
-    /// An object of a class that is never called.
+    /// An instance of a class that is created without a call.
     ///
     /// # Errors
     ///
-    /// When the class makes none; always, unless [`Self::OPCODES`] permits `NEWOBJ`.
+    /// If the class has none; always, unless [`Self::OPCODES`] permits `NEWOBJ`.
     fn new_object(&mut self, _class: &Self::Object) -> Result<Self::Object, &'static str> {
-        Err("an object is made of a class that makes none")
+        Err("an object is made from a class that has no instances")
     }
 
-    /// The object that a persistent id stands for.
+    /// The object that a persistent id refers to.
     ///
     /// # Errors
     ///
-    /// When there is none; always, unless [`Self::OPCODES`] permits `BINPERSID`.
+    /// If there is none; always, unless [`Self::OPCODES`] permits `BINPERSID`.
     fn persistent(
         &mut self,
         _values: &Values<'a, Self::Object>,
         _id: Id,
     ) -> Result<Self::Object, &'static str> {
-        Err("a persistent id stands for no object")
+        Err("a persistent id refers to no object")
     }
 }
 
@@ -137,18 +137,18 @@ pub trait Vocabulary<'a> {
 pub enum Returned<'a, O> {
     /// A new value.
     New(Value<'a, O>),
-    /// One of the values that are there, such as an argument.
+    /// An existing value, such as an argument.
     Existing(Id),
 }
 
-/// How much of a pickle is read.
+/// Limits on a pickle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes of the whole pickle.
+    /// Maximum bytes of the whole pickle.
     pub bytes: usize,
-    /// Most instructions.
+    /// Maximum number of instructions.
     pub instructions: usize,
-    /// Most bytes in the name of a module, a function or a class.
+    /// Maximum bytes in the name of a module, function or class.
     pub name: usize,
 }
 
@@ -158,31 +158,31 @@ pub struct Limits {
 pub enum Refusal<'a> {
     /// It refers to a function or class that the vocabulary does not have.
     ForbiddenGlobal {
-        /// The module, from the file as it is.
+        /// The module, verbatim from the file.
         module: &'a str,
-        /// The function or class, from the file as it is.
+        /// The function or class, verbatim from the file.
         name: &'a str,
     },
-    /// It does something that makes no sense.
+    /// An instruction makes no sense.
     Malformed {
         /// Position of the instruction.
         at: usize,
         /// What is wrong.
         what: &'static str,
     },
-    /// It is written in another protocol than 2 to 5.
+    /// It uses a protocol other than 2 to 5.
     UnknownProtocol {
-        /// The protocol that it declares.
+        /// The declared protocol.
         found: u8,
     },
-    /// It has an instruction that the vocabulary does not permit.
+    /// It contains an instruction that the vocabulary does not permit.
     UnknownInstruction {
         /// Position of the instruction.
         at: usize,
         /// Its opcode.
         opcode: u8,
     },
-    /// It ends in the middle of a value.
+    /// It ends inside a value.
     Truncated {
         /// Position of the last instruction.
         at: usize,

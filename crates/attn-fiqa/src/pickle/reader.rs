@@ -2,7 +2,7 @@
 
 use super::Refusal;
 
-/// Highest protocol that is known.
+/// Highest supported protocol.
 const MAX_PROTOCOL: u8 = 5;
 
 pub(super) struct Reader<'a> {
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `len` bytes and the position of the first.
+    /// The next `len` bytes and the position of the first.
     pub(super) fn take(&mut self, len: usize) -> Result<(usize, &'a [u8]), Refusal<'a>> {
         let start = self.next;
         let end = start.checked_add(len).ok_or_else(|| self.truncated())?;
@@ -62,18 +62,17 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    /// A length of four bytes.
+    /// A four-byte length.
     pub(super) fn len4(&mut self) -> Result<usize, Refusal<'a>> {
         usize::try_from(self.u32()?).map_err(|_| self.truncated())
     }
 
-    /// A length of eight bytes.
+    /// An eight-byte length.
     pub(super) fn len8(&mut self) -> Result<usize, Refusal<'a>> {
         usize::try_from(u64::from_le_bytes(self.array()?)).map_err(|_| self.truncated())
     }
 
-    /// A little-endian two's complement integer of `len` bytes; `None` if it is longer than
-    /// 64 bits.
+    /// A little-endian two's complement integer of `len` bytes; `None` if it is longer than 8.
     pub(super) fn long(&mut self, len: usize) -> Result<Option<i64>, Refusal<'a>> {
         let (_, bytes) = self.take(len)?;
         Ok(match bytes.last() {

@@ -1,17 +1,17 @@
-//! Which of an image's faces are taken.
+//! Which of an image's faces are used.
 
 use crate::align::landmark_file::ListedFace;
 use crate::detect::{DEFAULT_MIN_CONFIDENCE, Face, FaceBox};
 use crate::status::{Failure, Status};
 
-/// Which of an image's faces are taken; all of them by default.
+/// Which of an image's faces are used; all of them by default.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceChoice {
-    /// How sure the detector must be, 0 to 1.
+    /// Minimum detection confidence, 0 to 1.
     pub min_confidence: f32,
-    /// The least distance between the eyes, in pixels of the image.
+    /// Minimum inter-eye distance, in pixels of the image.
     pub min_inter_eye_distance: f32,
-    /// The most faces of one image, the largest ones; `None` is all.
+    /// Maximum number of faces per image, largest first; `None` for no limit.
     pub max_faces: Option<usize>,
 }
 
@@ -26,18 +26,17 @@ impl Default for FaceChoice {
 }
 
 impl FaceChoice {
-    /// Leaves out what is too small and what is too many; at least one stays.
+    /// Drops faces that are too small or too many; at least one remains.
     ///
     /// # Errors
     ///
-    /// [`Status::NoFace`] with the reason when none stays.
+    /// [`Status::NoFace`] with the reason if none remains.
     pub(super) fn choose(&self, faces: Vec<Face>) -> Result<Vec<Face>, Failure> {
         let none = "no face was found in the image";
         self.choose_by(faces, none, |face| face.landmarks.inter_eye_distance())
     }
 
-    /// The same of faces that come without a box: first the one whose eyes are
-    /// farthest apart.
+    /// As [`Self::choose`], for faces without a box: sorted by descending inter-eye distance.
     pub(super) fn choose_listed(
         &self,
         mut faces: Vec<ListedFace>,
@@ -60,7 +59,8 @@ impl FaceChoice {
             return Err(Failure::new(Status::NoFace, none));
         }
         let widest = faces.iter().map(&eyes).fold(0.0, f32::max);
-        // Landmarks that are no numbers are for the alignment to refuse by name.
+        // Landmarks that are not finite are kept: the alignment refuses them with a specific
+        // message.
         let wide = |eyes: f32| eyes >= self.min_inter_eye_distance || eyes.is_nan();
         faces.retain(|face| wide(eyes(face)));
         if faces.is_empty() {
@@ -79,10 +79,10 @@ impl FaceChoice {
     }
 }
 
-/// The face that an image was taken of, by position: the one with the largest area of its
-/// box less twice the squared distance of its centre from the image's, in pixels. A large
-/// face at the edge so loses to a smaller one in the middle, as in the usual preparation of
-/// verification sets, whose images are centred on their person. `None` without a face.
+/// The index of an image's main face: the one with the largest box area minus twice the squared
+/// distance of its centre from the image's, in pixels. A large face at the edge thus loses to a
+/// smaller one in the middle, as in the usual preparation of verification sets, whose images are
+/// centred on their subject. `None` without a face.
 ///
 /// `size` is the width and height of the image.
 pub fn main_face(faces: &[FaceBox], size: (usize, usize)) -> Option<usize> {
@@ -92,7 +92,7 @@ pub fn main_face(faces: &[FaceBox], size: (usize, usize)) -> Option<usize> {
         let squared: f32 = centre.iter().zip(middle).map(|(c, m)| (c - m) * (c - m)).sum();
         face.area() - 2.0 * squared
     };
-    // The first of equals: faces come largest first.
+    // The first of equal ones: faces are sorted by descending size.
     (0..faces.len()).rev().max_by(|&a, &b| weight(&faces[a]).total_cmp(&weight(&faces[b])))
 }
 

@@ -1,4 +1,4 @@
-//! Faces cut out and not scored.
+//! Crops faces without scoring them.
 
 use super::driver::drive;
 use super::memory::Budget;
@@ -7,9 +7,9 @@ use super::{CropRow, FaceOptions, StreamOptions};
 use crate::input::SourceItem;
 use crate::threads::Threads;
 
-/// Sends every item through decoding, detection and alignment only: one row per face, a
-/// crop of `side` pixels, or why there is none. `work` is done on `threads`, for several
-/// rows at once, and its results are handed to `sink` in the order of the items.
+/// Runs decoding, detection and alignment only: one row per face, with a crop of `side` pixels or
+/// the reason why there is none. `work` runs on `threads`, for several rows at once, and its
+/// results are passed to `sink` in the order of the items.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ use crate::threads::Threads;
 ///
 /// # Errors
 ///
-/// Those of `sink`: reading then stops and the remaining images are dropped.
+/// Errors of `sink`: reading then stops and the remaining images are dropped.
 pub fn crop_faces<R: Send, E>(
     items: impl Iterator<Item = SourceItem> + Send,
     threads: &Threads,

@@ -1,4 +1,4 @@
-//! The one loop that every stream of images goes through, in order and in bounded memory.
+//! The loop that processes every stream of images, in order and in bounded memory.
 
 use rayon::prelude::*;
 
@@ -8,15 +8,15 @@ use super::read_ahead::{Queue, ReadAhead};
 use crate::input::SourceItem;
 use crate::threads::Threads;
 
-/// Sends items through `prepare` one by one and through `finish` batch by batch, and hands
-/// the results to `sink` in the order of the items.
+/// Runs `prepare` on each item and `finish` on each batch, and passes the results to `sink` in the
+/// order of the items.
 ///
-/// One thread reads bytes ahead. While `finish` works on one batch, the same threads
-/// prepare the next.
+/// A separate thread reads bytes ahead. While `finish` works on one batch, the same pool of threads
+/// prepares the next.
 ///
 /// # Errors
 ///
-/// Those of `sink`: reading then stops and the remaining images are dropped.
+/// Errors of `sink`: reading then stops and the remaining images are dropped.
 pub(super) fn drive<P: Send, R: Send, E>(
     items: impl Iterator<Item = SourceItem> + Send,
     threads: &Threads,
@@ -47,8 +47,8 @@ pub(super) fn drive<P: Send, R: Send, E>(
     })
 }
 
-/// As many items at once as there are threads and memory for, and no more, since each may
-/// hold a large image while it waits for its own parts to be done. In order.
+/// Prepares as many items at once as threads and memory allow, and no more, since each may hold a
+/// large image while it waits for its own subtasks. Keeps the order.
 fn in_waves<P: Send>(
     items: Vec<SourceItem>,
     budget: &Budget,

@@ -1,4 +1,4 @@
-//! Embeddings: every face through any recogniser.
+//! Embeds every face with any recogniser.
 
 use rayon::prelude::*;
 
@@ -12,9 +12,8 @@ use crate::input::SourceItem;
 use crate::status::Failure;
 use crate::threads::Threads;
 
-/// Sends every item through decoding, detection and `embed`, and passes its rows to
-/// `sink` in the order of the items. `side` is the size of the crops. `embed` is called
-/// on `threads`, for several crops at once.
+/// Runs decoding, detection and `embed`, and passes the rows to `sink` in the order of the items.
+/// `side` is the size of the crops. `embed` is called on `threads`, for several crops at once.
 ///
 /// # Examples
 ///
@@ -42,8 +41,9 @@ use crate::threads::Threads;
 ///     &faces,
 ///     &stream,
 ///     |crop| {
-///         let embedding = Some(network.embed(crop)?);
-///         Ok(Assessment { embedding, ..Assessment::default() })
+///         let mut assessment = Assessment::default();
+///         assessment.embedding = Some(network.embed(crop)?);
+///         Ok(assessment)
 ///     },
 ///     |row| Ok::<(), std::io::Error>(println!("{}", row.path)),
 /// )?;
@@ -52,7 +52,7 @@ use crate::threads::Threads;
 ///
 /// # Errors
 ///
-/// Those of `sink`: reading then stops and the remaining images are dropped.
+/// Errors of `sink`: reading then stops and the remaining images are dropped.
 pub fn embed_faces<E>(
     items: impl Iterator<Item = SourceItem> + Send,
     threads: &Threads,
@@ -89,13 +89,13 @@ fn embedded(
     prepared: Prepared,
     embed: &(impl Fn(&Crop) -> Result<Assessment, Failure> + Sync),
 ) -> ScoredImage {
-    let Prepared { size, notes, photo, faces } = prepared;
+    let Prepared { size, notes, photo, faces_found, faces } = prepared;
     let faces = faces.map(|faces| {
         let faces = faces.into_par_iter().map(|PreparedFace { info, crop, .. }| {
             let outcome = crop.as_ref().map_err(Clone::clone).and_then(embed);
-            ScoredFace { info, crop: crop.ok(), outcome, jitter_std: None }
+            ScoredFace { info, crop: crop.ok(), outcome, jitter_std: None, components: None }
         });
         faces.collect()
     });
-    ScoredImage { size, notes, photo, faces }
+    ScoredImage { size, notes, photo, faces_found, faces }
 }

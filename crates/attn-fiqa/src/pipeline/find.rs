@@ -1,4 +1,4 @@
-//! Faces found and not scored.
+//! Detects faces without scoring them.
 
 use super::driver::drive;
 use super::memory::Budget;
@@ -10,21 +10,21 @@ use crate::input::SourceItem;
 use crate::pixels::ChannelOrder;
 use crate::threads::Threads;
 
-/// How [`find_faces`] works.
+/// Options of [`find_faces`].
 #[derive(Debug, Clone, Default)]
 pub struct FindOptions {
-    /// Limits before anything is decoded.
+    /// Limits that are checked before decoding.
     pub limits: DecodeLimits,
-    /// The order in which files hold their colours.
+    /// Channel order of the files.
     pub channels: ChannelOrder,
-    /// Which of an image's faces are taken.
+    /// Which of an image's faces are used.
     pub choice: FaceChoice,
-    /// Whether rows hold the upright photo.
+    /// Whether rows keep the upright photo.
     pub keep_photo: bool,
 }
 
-/// Sends every item through decoding and detection only, and passes one row per
-/// image to `sink`, in the order of the items.
+/// Runs decoding and detection only, and passes one row per image to `sink`, in the order of the
+/// items.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ pub struct FindOptions {
 ///
 /// # Errors
 ///
-/// Those of `sink`: reading then stops and the remaining images are dropped.
+/// Errors of `sink`: reading then stops and the remaining images are dropped.
 pub fn find_faces<E>(
     items: impl Iterator<Item = SourceItem> + Send,
     threads: &Threads,

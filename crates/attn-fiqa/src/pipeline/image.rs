@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::components::Components;
 use crate::crop::Crop;
 use crate::decode::Note;
 use crate::engine::Assessment;
@@ -13,29 +14,41 @@ use crate::status::Failure;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ScoredImage {
-    /// Width and height of the upright image in pixels, when it was decoded.
+    /// Width and height of the upright image in pixels, if it was decoded.
     pub size: Option<(usize, usize)>,
     /// What was ignored or changed.
     pub notes: Vec<Note>,
-    /// The upright photo, where [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo)
-    /// asks for it.
+    /// The upright photo, if requested by
+    /// [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo).
     pub photo: Option<Arc<Image>>,
-    /// The faces, the largest first and at least one, or why there is none.
+    /// The number of faces that were detected or listed, also those that the choice of faces
+    /// left out; 1 for an aligned crop.
+    pub faces_found: usize,
+    /// The faces, largest first and at least one, or the reason why there is none.
     pub faces: Result<Vec<ScoredFace>, Failure>,
+}
+
+impl ScoredImage {
+    /// An image that was given up before it was decoded.
+    pub fn failed(failure: Failure) -> Self {
+        Self { size: None, notes: Vec::new(), photo: None, faces_found: 0, faces: Err(failure) }
+    }
 }
 
 /// One face of an image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ScoredFace {
-    /// Where it is, and how its crop was made.
+    /// Its position, and how its crop was made.
     pub info: FaceInfo,
-    /// The network's input, when there is one.
+    /// The network's input, if there is one.
     pub crop: Option<Crop>,
-    /// The results, or why there are none.
+    /// The results, or the reason why there are none.
     pub outcome: Result<Assessment, Failure>,
-    /// Standard deviation of the first score over noisy landmarks, where
-    /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) asks for it and the face was
-    /// aligned here.
+    /// Standard deviation of the first score over perturbed landmarks, if requested by
+    /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) and the face was aligned here.
     pub jitter_std: Option<f32>,
+    /// Its component measures, where [`ScoreOptions::components`](super::ScoreOptions::components)
+    /// asks for them and the face was aligned here.
+    pub components: Option<Components>,
 }

@@ -1,8 +1,8 @@
-//! How much a score depends on the exact place of the landmarks.
+//! How sensitive a score is to the exact position of the landmarks.
 //!
-//! Misalignment is the most frequent silent error of face recognition. Each
-//! face is aligned again and again with noise on its landmarks, as another
-//! detector would have given them, and the spread of the scores is the answer.
+//! Misalignment is the most frequent silent error in face recognition. Each face is aligned
+//! repeatedly with noise added to its landmarks, as if another detector had found them; the result
+//! is the spread of the scores.
 
 use super::prepare::{PreparedFace, crop_by};
 use crate::align::Landmarks;
@@ -12,18 +12,18 @@ use crate::pixels::Image;
 use crate::random::Random;
 use crate::score::Method;
 
-/// Standard deviation of the noise on each coordinate, as a fraction of the
-/// distance between the eyes: what good detectors differ by.
+/// Standard deviation of the noise on each coordinate, as a fraction of the inter-eye distance: the
+/// typical disagreement of good detectors.
 const NOISE: f64 = 0.02;
 
-/// Crops that are in memory at once.
+/// Number of crops in memory at once.
 const AT_ONCE: usize = 32;
 
-/// Fills in the standard deviation of the first method's score over `times` alignments of
-/// each face that was aligned here. Runs on the engine's threads.
+/// Fills in the standard deviation of the first method's score over `times` alignments of each face
+/// that was aligned here. Runs on the engine's threads.
 ///
-/// The noise is the same in every run and for every face, so that the answer depends on
-/// the face alone.
+/// The noise is the same in every run and for every face, so that the result depends on the face
+/// alone.
 pub(super) fn measure(
     photo: &Image,
     faces: &mut [PreparedFace],
@@ -50,7 +50,7 @@ pub(super) fn measure(
     }
 }
 
-/// Of fewer than two values there is none.
+/// `None` for fewer than two values.
 fn sample_std(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
@@ -60,7 +60,7 @@ fn sample_std(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Normally distributed numbers by Box and Muller's transform.
+/// Normally distributed numbers by the Box–Muller transform.
 struct Noise(Random);
 
 impl Noise {
@@ -68,7 +68,7 @@ impl Noise {
         Self(Random::from_state(0x6a77_1773))
     }
 
-    /// Between 0 and 1, never 0.
+    /// Uniform between 0 and 1, never 0.
     fn uniform(&mut self) -> f64 {
         ((self.0.bits() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }

@@ -1,10 +1,9 @@
-//! One budget of memory for everything that a stream of images holds at once.
+//! One memory budget for everything that a stream of images holds at once.
 //!
-//! Encoded bytes that wait, encoded bytes of the batch in work, decoded images with their
-//! decoders and detectors, and photos that rows keep each have a share. An image is
-//! admitted to decoding by what its header says that it needs, before anything is
-//! allocated; images that fit together are decoded at once, and one that does not fit
-//! alone becomes a row.
+//! Encoded bytes in the queue, encoded bytes of the current batch, decoded images with their
+//! decoders and detectors, and photos kept by rows each have a share. An image is admitted to
+//! decoding by the memory that its header implies, before anything is allocated; images that fit
+//! together are decoded concurrently, and one that does not fit even alone becomes a failed row.
 
 use std::fs;
 
@@ -14,15 +13,15 @@ use crate::decode::{DecodeLimits, memory_needed};
 use crate::input::{ImageData, SourceItem};
 use crate::status::{Failure, Status};
 
-/// What finding faces in one image takes besides the image: it is looked at with its
+/// Memory that detecting faces in one image needs besides the image: the detector sees it with its
 /// longer side at most 1920 pixels.
 const DETECTION_BYTES: u64 = 96 << 20;
 
-/// Where nothing says how much memory the machine has.
+/// Used if the machine's memory size is unknown.
 const UNKNOWN_MACHINE: u64 = 4 << 30;
 
-/// The memory that a stream may hold by default: half of what this process may use, the
-/// least of the machine's memory, its control group's and its own address space limit.
+/// Default memory budget of a stream: half of what this process may use, which is the least of the
+/// machine's memory, its control group's limit and its own address space limit.
 pub fn default_max_memory() -> u64 {
     let limits = [physical_memory(), control_group(), address_space()];
     limits.into_iter().flatten().min().unwrap_or(UNKNOWN_MACHINE) / 2
@@ -32,7 +31,7 @@ fn physical_memory() -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
 }
 
-/// The second word of the line that begins so, in kB.
+/// The second word, in kB, of the line that starts with `name`.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
@@ -52,12 +51,12 @@ fn soft_address_space_limit(limits: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// How a stream shares out its memory.
+/// How a stream divides its memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     max_memory: u64,
     limits: DecodeLimits,
-    /// What finding faces takes besides the image.
+    /// Memory that detection needs besides the image.
     detection: u64,
     keep_photo: bool,
 }
@@ -78,17 +77,17 @@ impl Budget {
         Self { detection: DETECTION_BYTES, ..self }
     }
 
-    /// Encoded bytes that are read ahead.
+    /// Share of encoded bytes that are read ahead.
     pub(super) fn read_ahead(&self) -> u64 {
         self.max_memory / 8
     }
 
-    /// Encoded bytes and kept photos of one batch.
+    /// Share of one batch's encoded bytes and kept photos.
     pub(super) fn batch(&self) -> u64 {
         self.max_memory / 8
     }
 
-    /// Images being decoded, and their decoders.
+    /// Share of images being decoded, and their decoders.
     fn decoding(&self) -> u64 {
         self.max_memory / 2
     }
@@ -99,7 +98,7 @@ impl Budget {
         held(item).saturating_add(photo)
     }
 
-    /// What decoding an image needs; 0 where there is nothing to decode.
+    /// Memory that decoding an image needs; 0 if there is nothing to decode.
     fn needed(&self, item: &SourceItem) -> u64 {
         match &item.image {
             Ok(ImageData::Encoded(bytes)) => memory_needed(bytes, &self.limits).unwrap_or(0),
@@ -107,9 +106,9 @@ impl Budget {
         }
     }
 
-    /// Takes from the front of `items` those that are decoded together: at most `threads`,
-    /// and no more than memory allows. An image that needs more than all of it is not
-    /// decoded: it becomes a [`Status::TooLarge`] failure.
+    /// Takes from the front of `items` those that are decoded together: at most `threads`, and no
+    /// more than memory allows. An image that needs more than the whole share is not decoded: it
+    /// becomes a [`Status::TooLarge`] failure.
     pub(super) fn next_wave(
         &self,
         items: &mut std::iter::Peekable<impl Iterator<Item = SourceItem>>,

@@ -1,17 +1,17 @@
 //! The pipeline: images in, scored faces out.
 //!
-//! A [`FacePipeline`] joins an [`Engine`] with a way to find faces. It takes
+//! A [`FacePipeline`] combines an [`Engine`] with a source of faces. It processes
 //! - one image, encoded or as decoded pixels: [`FacePipeline::score`];
 //! - one image whose landmarks are known: [`FacePipeline::score_with_landmarks`];
 //! - aligned crops: [`FacePipeline::score_crops`];
 //! - a stream of images of any length, in order and in bounded memory:
 //!   [`FacePipeline::run`].
 //!
-//! It is built once and shared by many threads; every call runs on the engine's threads and
-//! starts none of its own, except that a stream has one that waits for bytes.
+//! It is built once and shared by many threads; every call runs on the engine's threads and starts
+//! none of its own, except that a stream has one that waits for bytes.
 //!
-//! [`find_faces`], [`crop_faces`] and [`embed_faces`] send streams through the same loop
-//! without scores.
+//! [`find_faces`], [`crop_faces`] and [`embed_faces`] run streams through the same loop without
+//! scoring.
 
 mod choice;
 mod crop;
@@ -50,12 +50,16 @@ use memory::Budget;
 use prepare::{Given, Prepared, prepare};
 use score::ScoreSource;
 
-/// An engine, a source of faces, and what to compute for them. `Send + Sync`; built once, it
-/// serves many threads.
+/// An image on its way to the network: decoded, its faces found and cropped, or the failure that
+/// ended its way. Made by [`FacePipeline::prepare_image`].
+pub struct PreparedImage(Prepared);
+
+/// An engine, a source of faces, and what to compute for them. `Send + Sync`; build it once and
+/// share it between threads.
 ///
 /// # Examples
 ///
-/// A photo to its faces:
+/// The faces of a photo:
 ///
 /// ```
 /// # #[cfg(feature = "builtin-model")] {
@@ -93,7 +97,7 @@ pub struct FacePipeline {
     engine: Arc<Engine>,
     faces: FaceOptions,
     options: ScoreOptions,
-    /// Of [`ScoreOptions::scorers`]; empty if the methods are all there is.
+    /// From [`ScoreOptions::scorers`]; empty if only the methods are requested.
     sources: Vec<ScoreSource>,
 }
 
@@ -102,7 +106,7 @@ impl FacePipeline {
     ///
     /// # Errors
     ///
-    /// The first thing that it cannot do.
+    /// The first request that cannot be met.
     pub fn new(
         engine: Arc<Engine>,
         faces: FaceOptions,
@@ -110,7 +114,7 @@ impl FacePipeline {
     ) -> Result<Self, RequestError> {
         let options = options.into();
         let request = &options.request;
-        // Measures alone need nothing of the network.
+        // Measures alone do not use the network.
         if !request.is_empty() || options.scorers.is_empty() {
             engine.check(request)?;
         }
@@ -129,7 +133,7 @@ impl FacePipeline {
         Ok(Self { engine, faces, options, sources })
     }
 
-    /// The engine that scores.
+    /// The engine that computes scores.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
@@ -144,18 +148,18 @@ impl FacePipeline {
         &self.options
     }
 
-    /// One image to its faces: an encoded file's bytes, or decoded pixels as an
-    /// [`Image`](crate::pixels::Image). What is wrong with the image is in the answer.
+    /// Scores the faces of one image: an encoded file's bytes, or decoded pixels as an
+    /// [`Image`](crate::pixels::Image). Problems of the image are part of the result.
     ///
-    /// How much memory decoding will take is known from
-    /// [`memory_needed`](crate::decode::memory_needed) beforehand.
+    /// [`memory_needed`](crate::decode::memory_needed) estimates beforehand how much memory
+    /// decoding will take.
     pub fn score(&self, image: impl Into<ImageData>) -> ScoredImage {
         self.score_one(image.into(), Given::Nothing)
     }
 
-    /// One image whose faces are aligned by these landmarks, in pixels of the upright
-    /// image, instead of being detected. The result has the face with the largest
-    /// inter-eye distance first.
+    /// Scores one image whose faces are aligned by these landmarks, in pixels of the upright image,
+    /// instead of being detected. In the result, the face with the largest inter-eye distance comes
+    /// first.
     pub fn score_with_landmarks(
         &self,
         image: impl Into<ImageData>,
@@ -172,19 +176,35 @@ impl FacePipeline {
         images.pop().expect("one answer per image: this is a bug")
     }
 
-    /// Aligned crops to assessments, in the order of the crops. Scores of
-    /// [`Scorer::Measure`] that need a photo are NaN.
+    /// The first half of [`FacePipeline::score`]: decodes one image, finds its faces and crops
+    /// them, for [`FacePipeline::score_prepared_images`]. With the two a program that has a queue
+    /// prepares images while others are scored, and batches the crops of several.
+    pub fn prepare_image(&self, image: impl Into<ImageData>) -> PreparedImage {
+        let image = image.into();
+        self.engine.install(|| PreparedImage(self.prepare(Ok(image), Given::Nothing)))
+    }
+
+    /// The second half of [`FacePipeline::score`] for any number of images at once, in their
+    /// order: the crops of all of them go through the network together. The images may come from
+    /// other pipelines of the same engine; what is computed is what this one's options request.
+    pub fn score_prepared_images(&self, images: Vec<PreparedImage>) -> Vec<ScoredImage> {
+        let images = images.into_iter().map(|PreparedImage(prepared)| prepared).collect();
+        self.engine.install(|| self.score_prepared(images))
+    }
+
+    /// Scores aligned crops, in the order of the crops. Scores of [`Scorer::Measure`] that need a
+    /// photo are NaN.
     pub fn score_crops(&self, crops: &[Crop]) -> Vec<Result<Assessment, Failure>> {
         let infos = vec![FaceInfo::aligned(); crops.len()];
         self.engine.install(|| self.assess(&infos, crops))
     }
 
-    /// Scores every item and passes its rows to `sink`, in the order of the items:
-    /// one row per face, the largest face first, and one row for an image without any.
+    /// Scores every item and passes the rows to `sink`, in the order of the items: one row per
+    /// face, the largest face first, and one row for an image without any.
     ///
     /// # Errors
     ///
-    /// Those of `sink`: reading then stops and the remaining images are dropped.
+    /// Errors of `sink`: reading then stops and the remaining images are dropped.
     pub fn run<E>(
         &self,
         items: impl Iterator<Item = SourceItem> + Send,
@@ -214,11 +234,16 @@ impl FacePipeline {
 
     fn prepare(&self, image: Result<ImageData, Failure>, given: Given<'_>) -> Prepared {
         let side = self.engine.config().image_size;
-        prepare(image, given, side, &self.faces, |image, faces| {
+        prepare(image, given, side, &self.faces, |photo, faces| {
             if let (1.., Some(&method)) =
                 (self.options.jitter, self.options.request.methods.first())
             {
-                jitter::measure(image, faces, &self.engine, method, self.options.jitter);
+                jitter::measure(photo.image, faces, &self.engine, method, self.options.jitter);
+            }
+            if self.options.components {
+                for face in faces {
+                    face.components = photo.components(face);
+                }
             }
         })
     }

@@ -1,4 +1,4 @@
-//! How images become faces, and faces rows.
+//! How images become faces, and faces become rows.
 
 use std::sync::Arc;
 
@@ -17,15 +17,14 @@ use crate::score::Method;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum FaceSource {
-    /// Every image is an aligned face already. One of another size than the
-    /// network's is treated as `Fit` says.
+    /// Every image is an aligned face already. One whose size differs from the network's is treated
+    /// as `Fit` says.
     Aligned(Fit),
-    /// Faces are found and aligned; an image of exactly the network's size is
-    /// treated as an aligned face and scored as it is.
+    /// Faces are detected and aligned; an image of exactly the network's size is treated as an
+    /// aligned face and scored as it is.
     Detected(Arc<Detector>),
-    /// Faces are aligned by given landmarks, whatever the
-    /// image's size. They are looked up by the path of a [`SourceItem`], so they serve
-    /// streams; a single image takes its landmarks by
+    /// Faces are aligned by given landmarks, whatever the image's size. They are looked up by the
+    /// path of a [`SourceItem`], so this is for streams; for a single image, pass its landmarks to
     /// [`FacePipeline::score_with_landmarks`].
     ///
     /// [`SourceItem`]: crate::input::SourceItem
@@ -36,20 +35,20 @@ pub enum FaceSource {
 /// How an image becomes the crops of its faces.
 #[derive(Clone)]
 pub struct FaceOptions {
-    /// Limits before anything is decoded.
+    /// Limits that are checked before decoding.
     pub limits: DecodeLimits,
-    /// The order in which files hold their colours.
+    /// Channel order of the files.
     pub channels: ChannelOrder,
     /// How images become crops.
     pub faces: FaceSource,
-    /// Which of an image's faces are taken.
+    /// Which of an image's faces are used.
     pub choice: FaceChoice,
-    /// Whether results hold the upright photo.
+    /// Whether results keep the upright photo.
     pub keep_photo: bool,
 }
 
 impl FaceOptions {
-    /// All faces from `faces`, of ordinary files within the default limits; no photo kept.
+    /// Uses all faces from `faces`, of RGB files within the default limits; keeps no photo.
     pub fn new(faces: FaceSource) -> Self {
         Self {
             limits: DecodeLimits::default(),
@@ -65,7 +64,7 @@ impl FaceOptions {
 ///
 /// # Examples
 ///
-/// The network's score, and the sharpness of the crop beside it:
+/// The network's score, and the sharpness of the crop:
 ///
 /// ```
 /// use attn_fiqa::measure::Measure;
@@ -82,26 +81,29 @@ impl FaceOptions {
 pub struct ScoreOptions {
     /// What the network computes.
     pub request: Request,
-    /// Where a face's scores come from, in their order; if empty, from the methods of
-    /// `request`. Every method here must be one of the request's.
+    /// Where a face's scores come from, in order; if empty, from the methods of `request`. Every
+    /// method here must also be in the request.
     pub scorers: Vec<Scorer>,
-    /// Times that each face found is aligned again with noise on its landmarks, for
-    /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 is none, 1 has no
-    /// spread. The first score must then be one of the network's.
+    /// How often each detected face is aligned again with noise on its landmarks, for
+    /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 for never, 1 has no spread. The
+    /// first score must then come from the network.
     pub jitter: usize,
-    /// Whether only the face with the highest first score of each image is given.
+    /// Whether to measure the components of each face that was aligned here, for
+    /// [`ScoredFace::components`](super::ScoredFace::components).
+    pub components: bool,
+    /// Whether only the face with the highest first score of each image is returned.
     pub best_only: bool,
 }
 
 impl From<Request> for ScoreOptions {
-    /// The scores of a request, of every face.
+    /// The scores of a request, for every face.
     fn from(request: Request) -> Self {
-        Self { request, scorers: Vec::new(), jitter: 0, best_only: false }
+        Self { request, scorers: Vec::new(), jitter: 0, components: false, best_only: false }
     }
 }
 
 impl From<Method> for ScoreOptions {
-    /// One score and nothing else, of every face.
+    /// One score and nothing else, for every face.
     fn from(method: Method) -> Self {
         Request::new(method).into()
     }
@@ -109,14 +111,25 @@ impl From<Method> for ScoreOptions {
 
 /// Where one of a face's scores comes from.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Scorer {
     /// A method of the request.
     Method(Method),
-    /// Something that needs no Vision Transformer. NaN where a face has none.
+    /// A measure that needs no Vision Transformer. NaN for a face without a value.
     Measure(Measure),
 }
 
-/// How a stream of images is worked through.
+impl Scorer {
+    /// Its name in a heading: the method's or the measure's.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Method(method) => method.to_string(),
+            Self::Measure(measure) => measure.name().to_owned(),
+        }
+    }
+}
+
+/// How a stream of images is processed.
 ///
 /// # Examples
 ///
@@ -128,17 +141,17 @@ pub enum Scorer {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamOptions {
-    /// Images that are decoded and assessed together; at least one. Scores do not depend
+    /// Number of images that are decoded and assessed together; at least one. Scores do not depend
     /// on it.
     pub batch: usize,
-    /// The memory, in bytes, that encoded images, decoded images and their decoders hold
-    /// at once. What an image needs is known from its header; one that needs more than
-    /// half of this is a [`TooLarge`](crate::status::Status::TooLarge) failure.
+    /// Memory limit, in bytes, for encoded images, decoded images and their decoders held at once.
+    /// What an image needs is known from its header; one that needs more than half of this is a
+    /// [`TooLarge`](crate::status::Status::TooLarge) failure.
     pub max_memory: u64,
 }
 
 impl Default for StreamOptions {
-    /// 32 images at a time, in half of the memory that this process may use.
+    /// 32 images per batch, half of the memory that this process may use.
     fn default() -> Self {
         Self { batch: 32, max_memory: default_max_memory() }
     }

@@ -1,4 +1,4 @@
-//! Bytes read by a thread of their own, a batch ahead of the work.
+//! Reads bytes on a separate thread, one batch ahead of the work.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,10 @@ use std::thread::Scope;
 
 use crate::input::SourceItem;
 
-/// Images that are read ahead at most: reading is far faster than scoring.
+/// Maximum images read ahead: reading is far faster than scoring.
 const MAX_READ_AHEAD: usize = 1024;
 
-/// A queue of images that is bounded in count and in bytes. One image is always let in,
-/// however large it is.
+/// A queue of images, bounded in count and in bytes. It always admits one image, however large.
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
@@ -22,13 +21,13 @@ pub(super) struct Queue {
 struct State {
     items: VecDeque<SourceItem>,
     bytes: u64,
-    /// No further items will come.
+    /// No more items will be pushed.
     ended: bool,
-    /// Nobody takes items any more.
+    /// No more items will be taken.
     abandoned: bool,
 }
 
-/// Bytes that an image holds while it waits.
+/// Bytes that an image holds while it is queued.
 pub(super) fn held(item: &SourceItem) -> u64 {
     item.image.as_ref().map_or(0, |image| image.bytes() as u64)
 }
@@ -47,7 +46,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room; `false` when nobody takes items any more.
+    /// Waits for room; `false` if no more items will be taken.
     fn push(&self, item: SourceItem) -> bool {
         let bytes = held(&item);
         let full = |state: &mut State| {
@@ -67,8 +66,8 @@ impl Queue {
     }
 }
 
-/// The taking end of a queue that a thread of its own fills. The thread ends with the
-/// items, or when this is dropped.
+/// The consuming end of a queue that a separate thread fills. The thread ends when the items do, or
+/// when this is dropped.
 pub(super) struct ReadAhead<'queue>(&'queue Queue);
 
 impl<'queue> ReadAhead<'queue> {
@@ -81,7 +80,7 @@ impl<'queue> ReadAhead<'queue> {
         'queue: 'scope,
     {
         scope.spawn(move || {
-            // Also when reading panics, or the taking end would wait for ever.
+            // Also if reading panics, or the consumer would wait for ever.
             let _end = End(queue);
             for item in items {
                 if !queue.push(item) {
@@ -92,9 +91,9 @@ impl<'queue> ReadAhead<'queue> {
         Self(queue)
     }
 
-    /// Up to `limit` items of together at most `max_weight`, at least one where there is
-    /// one: waits for the first only when there is nothing else to do, and never for more,
-    /// so that slow sources are answered at once.
+    /// Takes up to `limit` items with a total weight of at most `max_weight`, but at least one if
+    /// any is left. Waits for the first item only if there is nothing else to do, and never for
+    /// more, so that items of a slow source are processed at once.
     pub(super) fn next_batch(
         &self,
         limit: usize,
@@ -155,7 +154,8 @@ mod tests {
         }
     }
 
-    /// Lets a source run ahead of a reader that takes nothing; how many items it produced.
+    /// Lets a source run ahead of a consumer that takes nothing; returns how many items it
+    /// produced.
     fn produced(items: usize, bytes: usize, batch: usize, max_bytes: u64) -> usize {
         let produced = AtomicUsize::new(0);
         let queue = Queue::new(batch, max_bytes);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn reading_ahead_is_bounded_in_count_and_in_bytes() {
-        // One more than fits is in the reader's hands.
+        // The producer holds one more item than fits.
         assert_eq!(produced(100, 10, 4, 1 << 20), 5);
         assert_eq!(produced(100, 1000, 32, 3000), 4);
         assert_eq!(produced(100, 10_000, 32, 3000), 2);

@@ -1,4 +1,4 @@
-//! Prepared images through the network and the measures.
+//! Runs prepared images through the network and the measures.
 
 use rayon::prelude::*;
 
@@ -10,22 +10,22 @@ use crate::face::FaceInfo;
 use crate::measure::Measure;
 use crate::status::Failure;
 
-/// Where one of a face's scores comes from.
+/// Where a score comes from.
 pub(super) enum ScoreSource {
-    /// The network's score at this place.
+    /// The network's score at this index.
     Network(usize),
     Measure(Measure),
 }
 
 impl FacePipeline {
-    /// All faces of a batch of images together. Runs on the engine's threads.
+    /// Scores all faces of a batch of images together. Runs on the engine's threads.
     pub(super) fn score_prepared(&self, prepared: Vec<Prepared>) -> Vec<ScoredImage> {
         let faces = prepared.iter().filter_map(|image| image.faces.as_ref().ok()).flatten();
         let (infos, crops): (Vec<FaceInfo>, Vec<Crop>) =
             faces.filter_map(|face| Some((face.info, face.crop.clone().ok()?))).unzip();
         let mut outcomes = self.assess(&infos, &crops).into_iter();
         let mut scored = |face: PreparedFace| {
-            let PreparedFace { info, crop, jitter_std } = face;
+            let PreparedFace { info, crop, jitter_std, components } = face;
             let (crop, outcome) = match crop {
                 Ok(crop) => {
                     let outcome = outcomes.next().expect("one outcome per crop: this is a bug");
@@ -33,19 +33,20 @@ impl FacePipeline {
                 }
                 Err(failure) => (None, Err(failure)),
             };
-            ScoredFace { info, crop, outcome, jitter_std }
+            ScoredFace { info, crop, outcome, jitter_std, components }
         };
-        let images = prepared.into_iter().map(|Prepared { size, notes, photo, faces }| {
-            let faces = faces.map(|faces| {
-                let faces: Vec<ScoredFace> = faces.into_iter().map(&mut scored).collect();
-                if self.options.best_only { Vec::from_iter(best_of(faces)) } else { faces }
+        let images =
+            prepared.into_iter().map(|Prepared { size, notes, photo, faces_found, faces }| {
+                let faces = faces.map(|faces| {
+                    let faces: Vec<ScoredFace> = faces.into_iter().map(&mut scored).collect();
+                    if self.options.best_only { Vec::from_iter(best_of(faces)) } else { faces }
+                });
+                ScoredImage { size, notes, photo, faces_found, faces }
             });
-            ScoredImage { size, notes, photo, faces }
-        });
         images.collect()
     }
 
-    /// Scores of the network and measures in the order asked for.
+    /// Scores from the network and the measures, in the requested order.
     pub(super) fn assess(
         &self,
         infos: &[FaceInfo],
@@ -75,8 +76,8 @@ impl FacePipeline {
     }
 }
 
-/// The face of the highest first score, the earlier of equal ones; a failed one
-/// only if none was scored.
+/// The face with the highest first score, the earlier of equal ones; a failed one only if none was
+/// scored.
 fn best_of(faces: Vec<ScoredFace>) -> Option<ScoredFace> {
     let score = |face: &ScoredFace| {
         let assessment = face.outcome.as_ref().ok()?;

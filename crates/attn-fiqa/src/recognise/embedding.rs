@@ -1,14 +1,14 @@
-//! What is done to embeddings before they are compared.
+//! Operations on embeddings before they are compared.
 
 use crate::crop::Crop;
 
-/// The Euclidean length. Margin-trained networks give clear faces longer embeddings,
-/// so it is a quality score in its own right.
+/// The Euclidean norm. Networks trained with a margin loss give clear faces larger norms, so it is
+/// a quality score in its own right.
 pub fn norm(embedding: &[f32]) -> f32 {
     embedding.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt() as f32
 }
 
-/// The embedding at length 1; one of length 0 stays as it is.
+/// The embedding scaled to unit length; a zero embedding stays unchanged.
 pub fn normalised(embedding: &[f32]) -> Vec<f32> {
     let norm = norm(embedding);
     if norm == 0.0 {
@@ -17,13 +17,13 @@ pub fn normalised(embedding: &[f32]) -> Vec<f32> {
     embedding.iter().map(|value| value / norm).collect()
 }
 
-/// The embeddings of a face and of its mirror image, each normalised first, one after
-/// the other (definitions §4): twice as many numbers, of length √2.
+/// The embeddings of a face and of its mirror image, each normalised, concatenated (definitions
+/// §4): twice as many elements, of norm √2.
 pub fn joined_with_mirror(embedding: &[f32], mirror: &[f32]) -> Vec<f32> {
     [normalised(embedding), normalised(mirror)].concat()
 }
 
-/// A crop with left and right exchanged.
+/// A crop flipped horizontally.
 pub fn mirrored(crop: &Crop) -> Crop {
     let row = crop.side() * 3;
     let mut rgb = Vec::with_capacity(crop.rgb().len());

@@ -1,23 +1,23 @@
-//! How a recognition network wants its pixels.
+//! How a recognition network expects its pixels.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::pixels::ChannelOrder;
 
-/// What becomes of each pixel: `(level − mean) / std` with levels of 0 to 255, in the
-/// network's order of channels. Size and layout are read off the file.
+/// The preprocessing of each pixel: `(level − mean) / std` with levels of 0 to 255, in the
+/// network's channel order. Size and layout are read from the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputSpec {
-    /// The order of the channels.
+    /// Channel order.
     pub order: ChannelOrder,
-    /// Subtracted, in levels of 0 to 255; a number for each channel in the order above.
+    /// Subtracted, in levels of 0 to 255; one value per channel, in the order above.
     pub mean: [f32; 3],
-    /// Divided by; never 0.
+    /// Divisor; never 0.
     pub std: [f32; 3],
 }
 
-/// Published recognition networks and what their own code does to pixels.
+/// Published recognition networks and the preprocessing in their own code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecogniserPreset {
@@ -31,7 +31,7 @@ pub enum RecogniserPreset {
     CurricularFace,
     /// OpenCV's SFace: RGB, 0 to 255.
     SFace,
-    /// MobileFaceNet as foamliu trained it: RGB, ImageNet's mean and deviation.
+    /// MobileFaceNet as trained by foamliu: RGB, ImageNet's mean and standard deviation.
     MobileFaceNet,
 }
 
@@ -46,7 +46,7 @@ impl RecogniserPreset {
         Self::MobileFaceNet,
     ];
 
-    /// The name on the command line.
+    /// The name used on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::ArcFace => "arcface",
@@ -58,7 +58,7 @@ impl RecogniserPreset {
         }
     }
 
-    /// What it does to pixels.
+    /// Its preprocessing.
     pub fn spec(self) -> InputSpec {
         let rgb = |mean, std| InputSpec { order: ChannelOrder::Rgb, mean, std };
         match self {
@@ -75,10 +75,10 @@ impl RecogniserPreset {
     }
 }
 
-/// An input specification that could not be read.
+/// An input specification that could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no input specification; expected one of {names}, or rgb:MEAN:STD or bgr:MEAN:STD \
+    "'{0}' is not an input specification; expected one of {names}, or rgb:MEAN:STD or bgr:MEAN:STD \
      for levels of 0 to 255, each MEAN and STD one number or three with '/' between",
     names = names()
 )]

@@ -1,9 +1,8 @@
-//! Embeddings: from an aligned face to the numbers by which faces are compared.
+//! Embeddings: from an aligned face to the vector by which faces are compared.
 //!
-//! A [`Recogniser`] is any ONNX network that takes one face and gives one embedding.
-//! How it wants its pixels stands in an [`InputSpec`]; published networks have a
-//! [`RecogniserPreset`]. Our own networks embed through
-//! [`Engine`](crate::engine::Engine).
+//! A [`Recogniser`] is any ONNX network that takes one face and gives one embedding. An
+//! [`InputSpec`] says how it expects its pixels; published networks have a [`RecogniserPreset`].
+//! Our own networks compute embeddings through [`Engine`](crate::engine::Engine).
 
 mod embedding;
 mod input;

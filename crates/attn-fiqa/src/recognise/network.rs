@@ -7,16 +7,16 @@ use crate::pixels::ChannelOrder;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
 
-/// The input of the published recognisers, where a file leaves its size open.
+/// Input size of the published recognisers, used if a file leaves it open.
 const USUAL_SIDE: usize = 112;
 
-/// The longest side that a network may fix, in pixels: eight times the usual one and more.
+/// Largest accepted fixed side, in pixels: several times the usual one.
 const LONGEST_SIDE: usize = 1024;
 
-/// Longer than any embedding; feature maps are longer.
+/// Longer than any embedding, shorter than feature maps.
 const LONGEST_EMBEDDING: usize = 16_384;
 
-/// A recognition network and how it wants its pixels. `Send + Sync`.
+/// A recognition network and its preprocessing. `Send + Sync`.
 ///
 /// # Examples
 ///
@@ -46,14 +46,14 @@ pub struct Recogniser {
     dim: usize,
 }
 
-/// Why a network cannot be a recogniser.
+/// Why a network cannot be used as a recogniser.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecogniserError {
-    /// The network does not run.
+    /// The network cannot be opened or run.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// It takes something else than one face.
+    /// It takes something other than one face.
     #[error(
         "a recogniser takes one colour image and nothing else, and this network takes {found}: '{file}'"
     )]
@@ -63,7 +63,7 @@ pub enum RecogniserError {
         /// Its inputs.
         found: String,
     },
-    /// It takes larger images than any recogniser.
+    /// It takes larger images than any recogniser does.
     #[error(
         "the network takes images of {side}×{side} pixels, and a face at most \
          {LONGEST_SIDE}×{LONGEST_SIDE}: '{file}'"
@@ -71,10 +71,10 @@ pub enum RecogniserError {
     TooLarge {
         /// The file.
         file: String,
-        /// The side that it takes, in pixels.
+        /// The side of its input, in pixels.
         side: usize,
     },
-    /// What it does to pixels is neither known nor given.
+    /// Its preprocessing is neither known nor given.
     #[error(
         "the file does not say how it wants its pixels (it takes {found}); name it: one of \
          {names}, or rgb:MEAN:STD: '{file}'", names = names()
@@ -85,8 +85,8 @@ pub enum RecogniserError {
         /// Its input and outputs.
         found: String,
     },
-    /// It gives something else than one embedding.
-    #[error("the output '{output}' is no embedding, but {shape:?}: '{file}'")]
+    /// It gives something other than one embedding.
+    #[error("the output '{output}' is not an embedding but has the shape {shape:?}: '{file}'")]
     NotAnEmbedding {
         /// The file.
         file: String,
@@ -98,16 +98,15 @@ pub enum RecogniserError {
 }
 
 impl Recogniser {
-    /// Looks at a network's inputs and outputs and runs it once.
+    /// Checks a network's inputs and outputs and runs it once.
     ///
-    /// Size and layout come from the file. `spec` says what to do to pixels; without it
-    /// only files that are known by the names of their ports are taken: OpenCV's SFace
-    /// (`data` to `fc1`) and InsightFace's (`input.1` to 512 numbers). The embedding is
-    /// the first output.
+    /// Size and layout come from the file. `spec` gives the preprocessing; without it, only
+    /// networks recognised by their input and output names are accepted: OpenCV's SFace (`data` to
+    /// `fc1`) and InsightFace's (`input.1` to 512 numbers). The embedding is the first output.
     ///
     /// # Errors
     ///
-    /// When the network is no recogniser, or nobody says what it does to pixels.
+    /// If the network is not a recogniser, or its preprocessing is unknown.
     pub fn new(
         model: OnnxModel,
         spec: Option<InputSpec>,
@@ -170,7 +169,7 @@ impl Recogniser {
         Ok(recogniser)
     }
 
-    /// The side of the crops that it takes, in pixels.
+    /// Side of the crops that it takes, in pixels.
     pub fn side(&self) -> usize {
         self.side
     }
@@ -180,17 +179,17 @@ impl Recogniser {
         self.dim
     }
 
-    /// What is done to pixels.
+    /// Its preprocessing.
     pub fn spec(&self) -> &InputSpec {
         &self.spec
     }
 
-    /// The embedding as the network gives it, not normalised. It depends on the crop
-    /// alone; faces that come together are run one by one.
+    /// The embedding as the network gives it, not normalised. It depends on the crop alone; faces
+    /// of one batch are run one by one.
     ///
     /// # Errors
     ///
-    /// A crop of another size, or numbers that are not finite.
+    /// If the crop has another size, or the embedding is not finite.
     pub fn embed(&self, crop: &Crop) -> Result<Vec<f32>, Failure> {
         if crop.side() != self.side {
             let (found, needed) = (crop.side(), self.side);
@@ -214,7 +213,7 @@ impl Recogniser {
         Ok(found.pop().expect("one output was asked for: this is a bug"))
     }
 
-    /// `[1, 3, side, side]`, or `[1, side, side, 3]` where channels come last.
+    /// `[1, 3, side, side]`, or `[1, side, side, 3]` for channels-last networks.
     fn tensor(&self, crop: &Crop) -> Tensor {
         let InputSpec { order, mean, std } = self.spec;
         let channel = |pixel: &[u8], channel: usize| {
@@ -236,7 +235,7 @@ impl Recogniser {
     }
 }
 
-/// Networks whose ports give them away.
+/// Networks that are recognised by their input and output names.
 fn known(model: &OnnxModel, input: &str) -> Option<InputSpec> {
     let output = model.outputs().next()?;
     let last = output.shape.as_ref().and_then(|axes| axes.last()?.fixed());

@@ -1,4 +1,4 @@
-//! The images of a tar or zip archive, read in place and in its order.
+//! The images of a tar or zip archive, read in place and in the archive's order.
 
 use std::fmt;
 use std::fs::File;
@@ -16,24 +16,24 @@ use crate::decode::{starts_as_image, too_many_bytes};
 use crate::regular_file::open_regular_file;
 use crate::status::{Failure, Status};
 
-/// Where a header of the POSIX and GNU formats says what it is.
+/// Offset of the magic of POSIX and GNU headers.
 const MAGIC_AT: usize = 257;
 const MAGIC: &[u8] = b"ustar";
 
 const GZIP: &[u8] = b"\x1F\x8B";
-/// Compressions that are recognised in order to be refused by name.
+/// Compression formats that are detected in order to be refused by name.
 const OTHER_COMPRESSIONS: [(&[u8], &str); 3] =
     [(b"BZh", "bzip2"), (b"\xFD7zXZ\0", "xz"), (b"\x28\xB5\x2F\xFD", "zstd")];
 
-/// Whether a regular file is an archive: by its name, or, where the name does not say that
-/// it is an image, by its content.
+/// Whether a regular file is an archive: judged by its name, or, if the name is not an image's, by
+/// its content.
 pub(super) fn is_archive(path: &Path) -> bool {
     let by_content =
         |path: &Path| starts_as_tar(path).unwrap_or(false) || zip_reader::starts_as_zip(path);
     name::is_archive(path) || (!name::is_image(path) && by_content(path))
 }
 
-/// Whether a file is a tar archive by its content, or compressed, as tar archives are.
+/// Whether a file's content is a tar archive, or is compressed as tar archives are.
 fn may_be_tar(path: &Path) -> bool {
     let head = file::head(path);
     let compressions = OTHER_COMPRESSIONS.iter().map(|(magic, _)| *magic);
@@ -48,13 +48,13 @@ fn starts_as_tar(path: &Path) -> io::Result<bool> {
     Ok(head.ends_with(MAGIC))
 }
 
-/// An archive that is being read.
+/// An archive being read.
 pub(super) struct Archive {
     path: PathBuf,
-    /// Goes before all relative names.
+    /// Prefix of all relative names.
     base: PathBuf,
     state: State,
-    /// Where links lead to, found at the first one.
+    /// Targets of links; built at the first link.
     links: Option<Links>,
     /// Held until the last member is known.
     _uncounted: Uncounted,
@@ -97,7 +97,7 @@ impl Archive {
         Step::Item(item)
     }
 
-    /// The row of the archive itself.
+    /// The row for the archive itself.
     fn own_item(&self, failure: Failure) -> SourceItem {
         let file_name = Path::new(self.path.file_name().unwrap_or_default());
         let relative = if self.base.as_os_str().is_empty() { file_name } else { &self.base };
@@ -124,7 +124,7 @@ impl Archive {
         }
     }
 
-    /// The next image of a zip archive: one file that cannot be read says nothing of others.
+    /// The next image of a zip archive; an unreadable one does not affect the others.
     fn next_of_zip(&mut self, context: &Context) -> Option<SourceItem> {
         let State::Zip(reader) = &mut self.state else { return None };
         while let Some(entry) = reader.next_entry() {
@@ -159,7 +159,7 @@ impl Archive {
                 continue;
             };
             let named_as_image = options.takes(&inside);
-            // Of what is not named as an image, only a regular file's content can say it is one.
+            // If the name is not an image's, only a regular file's content can identify one.
             let readable = member.kind == Kind::Regular && member.size <= options.max_bytes;
             if !named_as_image && !readable {
                 context.progress.add_skipped(1);
@@ -184,7 +184,7 @@ impl Archive {
         }
     }
 
-    /// The row of a file inside.
+    /// The row for a file in the archive.
     fn item(&self, stored: &[u8], inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
         let shown = name::escaped_bytes(stored);
         let shown = shown.strip_prefix("./").unwrap_or(&shown);
@@ -196,14 +196,14 @@ impl Archive {
     }
 }
 
-/// The path of a file inside, by its stored name; `None` for what is passed over by it.
+/// The path of a file in the archive, from its stored name; `None` if its name excludes it.
 fn inside(stored: &[u8], context: &Context) -> Option<PathBuf> {
     let inside = list::path_from(stored).filter(|path| !name::is_companion(path));
-    // A video can only be read from a file.
+    // A video can only be read from a file on disk.
     inside.filter(|path| !context.options.takes_video(path))
 }
 
-/// A member's bytes. The outer failure is the archive's, the inner the member's.
+/// A member's bytes. The outer failure is the archive's, the inner one the member's.
 fn bytes_of(
     member: &Member,
     reader: &mut TarReader<Box<dyn Read + Send>>,
@@ -215,7 +215,7 @@ fn bytes_of(
             "the archive holds this file as a sparse one, which is not read: \
              pack the archive without sparse files",
         ),
-        Kind::Other => Some("this is a pipe, a device or the like, and a file was expected"),
+        Kind::Other => Some("this is a pipe or a device, and a file was expected"),
     };
     if let Some(message) = not_read {
         return Ok(Err(Failure::new(Status::Unreadable, message)));
@@ -230,10 +230,10 @@ fn broken(message: String) -> Failure {
     Failure::new(Status::BrokenArchive, message)
 }
 
-/// An archive that was opened.
+/// An opened archive.
 pub(super) enum Archived {
     Plain(BufReader<File>),
-    /// Decompressed while it is read.
+    /// Decompressed while being read.
     Gzip(Box<dyn Read + Send>),
 }
 

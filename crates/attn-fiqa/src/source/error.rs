@@ -1,21 +1,21 @@
-//! What can be wrong with inputs before any image is read.
+//! Problems with inputs that are found before any image is read.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::name::EXTENSIONS_SHOWN;
 
-/// An input that cannot be worked with at all.
+/// An input that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// Nothing was named.
+    /// No input was given.
     #[error("no input: name at least one image, folder, pattern, archive or list")]
     NoInput,
-    /// Two inputs were to be read from standard input.
+    /// Two inputs are standard input.
     #[error("standard input was named twice, and it can be read only once")]
     StandardInputTwice,
-    /// A pattern fits no file.
+    /// A pattern matches no file.
     #[error("{pattern}: no file of that name, and nothing matches it as a pattern")]
     NoMatch {
         /// The pattern as given.
@@ -26,7 +26,7 @@ pub enum SourceError {
     BadPattern {
         /// The pattern as given.
         pattern: String,
-        /// Where the pattern is wrong.
+        /// The pattern's syntax error.
         source: glob::PatternError,
     },
     /// A list that cannot be opened.
@@ -34,10 +34,10 @@ pub enum SourceError {
     UnreadableList {
         /// The list.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A list's root that is not a folder.
+    /// The list's root is not a folder.
     #[error("{}: the list's root is not a folder", root.display())]
     RootNotAFolder {
         /// The root as given.
@@ -48,7 +48,7 @@ pub enum SourceError {
     UnreadableFolder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A folder without any image.

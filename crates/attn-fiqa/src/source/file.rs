@@ -12,7 +12,7 @@ fn unreadable(message: impl Into<String>) -> Failure {
     Failure::new(Status::Unreadable, message)
 }
 
-/// Why no regular file could be opened at `path`.
+/// The failure for a path at which no regular file could be opened.
 pub(super) fn not_opened(path: &Path, error: OpenError) -> Failure {
     match error {
         OpenError::Folder => unreadable("this is a folder, and a file was expected"),
@@ -34,8 +34,8 @@ pub(super) fn not_opened(path: &Path, error: OpenError) -> Failure {
     }
 }
 
-/// A file's bytes, at most `max_bytes`. Only regular files are read: a pipe or a device may
-/// never end.
+/// A file's bytes, at most `max_bytes`. Only regular files are read: a pipe or a device may never
+/// end.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
     read_regular_file(path, max_bytes).map_err(|error| match error {
         ReadError::Open(error) => not_opened(path, error),
@@ -47,16 +47,16 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// Whether a regular file is an image by its first bytes. What cannot be read is none.
+/// Whether a regular file is an image by its first bytes; `false` if it cannot be read.
 pub(super) fn starts_as_image(path: &Path) -> bool {
     decode::starts_as_image(&head(path))
 }
 
-/// A regular file's first bytes, as far as they can be read.
+/// The first bytes of a regular file, as far as they can be read.
 pub(super) fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     if let Ok((file, _)) = open_regular_file(path) {
-        // What was read before an error counts.
+        // Bytes read before an error are used.
         let _ = file.take(decode::HEAD as u64).read_to_end(&mut head);
     }
     head

@@ -1,4 +1,4 @@
-//! The images of a folder, and of the folders in it.
+//! The images of a folder and its subfolders.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
@@ -10,15 +10,15 @@ use super::progress::{Progress, Uncounted};
 use super::{Context, ImageData, SourceError, SourceItem, SourceOptions, Step, file, name};
 use crate::status::{Failure, Status};
 
-/// A folder that is being read.
+/// A folder being read.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
-    /// Goes before all relative names.
+    /// Prefix of all relative names.
     base: PathBuf,
-    /// Folders still to open, below the root; the last comes next.
+    /// Subfolders still to be opened, relative to the root; the last one is next.
     to_open: Vec<PathBuf>,
-    /// The folder whose images are being read, below the root, and their names.
+    /// The folder whose images are being read, relative to the root, and their names.
     current: PathBuf,
     images: vec::IntoIter<OsString>,
     uncounted: Option<Uncounted>,
@@ -27,16 +27,16 @@ pub(super) struct Folder {
 enum Kind {
     Image,
     Folder,
-    /// Searched like any other, or else a row that says what it is.
+    /// Searched like any other folder, or else a row that says what it is.
     FolderNamedAsImage,
     Other,
 }
 
-/// By its name, or, where that does not say that it is an image, by its content: no image
-/// is passed over. A pipe, a device or a link to no file whose name is an image's becomes a
-/// row that says so. A link to a folder may lead back up and is no folder here.
+/// Judged by the entry's name, or, if that is not an image's, by its content: no image is skipped.
+/// A pipe, a device or a dangling link with an image's name becomes a row that says so. A link to a
+/// folder may form a cycle and does not count as a folder here.
 fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
-    // The folder itself may have any name: whoever names it wants it.
+    // A folder given as an input may have any name; here its entries are filtered.
     if name::is_companion(Path::new(&entry.file_name())) {
         return Kind::Other;
     }
@@ -51,7 +51,7 @@ fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
     }
 }
 
-/// Fails if a folder holds no image at all; stops at the first.
+/// Fails if a folder contains no image at all; stops at the first one.
 pub(super) fn check_holds_image(root: &Path, options: &SourceOptions) -> Result<(), SourceError> {
     let mut to_open = vec![root.to_owned()];
     let mut unsearched = false;
@@ -134,7 +134,7 @@ impl Folder {
         }
     }
 
-    /// Reads a folder's names. After an error, those read before it are kept.
+    /// Reads a folder's names. If an error occurs, the names read before it are kept.
     fn read_names(&mut self, path: &Path, folder: &Path, context: &Context) -> io::Result<()> {
         let mut images = Vec::new();
         let mut folders = Vec::new();

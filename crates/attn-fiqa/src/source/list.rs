@@ -1,10 +1,10 @@
 //! Image files named in a list, one path per line.
 //!
-//! Text is UTF-8, or UTF-16 with a byte order mark, as Windows PowerShell writes. Lines may
-//! hold more columns after the path: where a whole line names no file, its longest
-//! beginning before a tab, comma or space that does is the path.
+//! Text is UTF-8, or UTF-16 with a byte order mark, as written by Windows PowerShell. Lines may
+//! have more columns after the path: if a whole line does not name a file, the path is its longest
+//! prefix before a tab, comma or space that does.
 //!
-//! The list is read as a stream, so it may be longer than memory.
+//! The list is read as a stream, so it may be larger than memory.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -15,32 +15,32 @@ use super::progress::{Progress, Uncounted};
 use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Step, file, name};
 use crate::status::{Failure, Status};
 
-/// Longer than any path that a system takes: a line beyond it is no path, and
-/// must not fill memory.
+/// Longer than any path that a system accepts: a line beyond it is not a path, and must not fill
+/// memory.
 const MAX_LINE: u64 = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Most separators that are tried as the start of a label. No list has more columns.
+/// Maximum number of separators tried as the start of a label; more than any list has columns.
 const MOST_COLUMNS: usize = 64;
 
-/// How the text of a list is stored.
+/// The text encoding of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
-    /// Bytes; UTF-8 where the system's paths are.
+    /// Bytes; UTF-8 on systems whose paths are.
     Bytes,
     Utf16Le,
     Utf16Be,
 }
 
-/// Where a path of a list ends.
+/// What ends a path in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Separator {
     Line,
     Nul,
 }
 
-/// A list that is being read.
+/// A list being read.
 pub(super) struct List {
     lines: Box<dyn BufRead + Send>,
     name: String,
@@ -80,8 +80,7 @@ impl List {
             ListFrom::File(path) => {
                 let unreadable =
                     |source| SourceError::UnreadableList { path: path.clone(), source };
-                // A folder opens like a file on some systems and fails only
-                // when it is read.
+                // On some systems, opening a folder succeeds and only reading it fails.
                 if fs::metadata(path).map_err(unreadable)?.is_dir() {
                     return Err(unreadable(io::ErrorKind::IsADirectory.into()));
                 }
@@ -165,8 +164,8 @@ impl List {
         }
     }
 
-    /// The path at the start of a line: the whole line, or, where that names nothing, its
-    /// longest beginning before a tab, comma or space that names a file.
+    /// The path at the start of a line: the whole line, or, if that names nothing, its longest
+    /// prefix before a tab, comma or space that names a file.
     fn without_label(&self, line: PathBuf) -> PathBuf {
         if self.separator == Separator::Nul || fs::symlink_metadata(self.path_of(&line)).is_ok() {
             return line;
@@ -182,7 +181,7 @@ impl List {
         beginnings.find(|path| self.path_of(path).is_file()).unwrap_or(line)
     }
 
-    /// The next line that is not empty.
+    /// The next non-empty line.
     fn next_path(&mut self) -> Option<Result<PathBuf, Failure>> {
         let unreadable = |message: String| Failure::new(Status::Unreadable, message);
         while !self.ended {
@@ -235,7 +234,7 @@ impl List {
         None
     }
 
-    /// The next line without its separator, as UTF-8 where the list is UTF-16.
+    /// The next line without its separator, converted to UTF-8 if the list is UTF-16.
     fn next_line(&mut self) -> io::Result<Line> {
         let end = match self.separator {
             Separator::Line => b'\n',
@@ -248,7 +247,7 @@ impl List {
             return self.next_line_of_utf16(end.into());
         }
         let mut line = Vec::new();
-        // Two more than a line's worth, for its end.
+        // Two more than the limit, for the line ending.
         if (&mut self.lines).take(MAX_LINE + 2).read_until(end, &mut line)? == 0 {
             return Ok(Line::End);
         }
@@ -261,7 +260,7 @@ impl List {
         Ok(Line::Text(line))
     }
 
-    /// Takes a byte order mark of UTF-16 off the start of the list.
+    /// Consumes a UTF-16 byte order mark at the start of the list.
     fn find_encoding(&mut self) -> io::Result<Encoding> {
         let mut head = Vec::new();
         (&mut self.lines).take(2).read_to_end(&mut head)?;
@@ -276,8 +275,8 @@ impl List {
         })
     }
 
-    /// The next line of UTF-16, as UTF-8. `end` may be a part of another character's unit,
-    /// so units are read one by one.
+    /// The next line of UTF-16, as UTF-8. The bytes of `end` may also occur inside another
+    /// character, so code units are read one by one.
     fn next_line_of_utf16(&mut self, end: u16) -> io::Result<Line> {
         let (mut units, mut too_long) = (Vec::new(), false);
         loop {
@@ -309,16 +308,16 @@ impl List {
     }
 }
 
-/// What was read of a list.
+/// The result of reading one line.
 enum Line {
     Text(Vec<u8>),
     TooLong,
-    /// Units that are no UTF-16.
+    /// Invalid UTF-16.
     NotText,
     End,
 }
 
-/// A path from a list's or an archive's bytes: any bytes on Unix.
+/// A path from the bytes of a list or an archive: arbitrary bytes on Unix.
 #[cfg(unix)]
 #[allow(clippy::unnecessary_wraps)]
 pub(super) fn path_from(bytes: &[u8]) -> Option<PathBuf> {
@@ -326,7 +325,7 @@ pub(super) fn path_from(bytes: &[u8]) -> Option<PathBuf> {
     Some(PathBuf::from(std::ffi::OsStr::from_bytes(bytes)))
 }
 
-/// A path from a list's or an archive's bytes: UTF-8 elsewhere than on Unix.
+/// A path from the bytes of a list or an archive: UTF-8 on other systems than Unix.
 #[cfg(not(unix))]
 pub(super) fn path_from(bytes: &[u8]) -> Option<PathBuf> {
     std::str::from_utf8(bytes).ok().map(PathBuf::from)
@@ -357,14 +356,14 @@ mod tests {
 
     #[test]
     fn utf_16_with_a_mark_is_read_in_both_byte_orders() {
-        // The units of U+0A00 and U+000A hold the same bytes.
+        // The code units of U+0A00 and U+000A consist of the same bytes.
         let text = "\u{feff}a b.jpg\r\n\r\n\u{a00}é😀.jpg\nlast.jpg";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         let expected = ["a b.jpg", "\u{a00}é😀.jpg", "last.jpg"].map(|name| Ok(name.to_owned()));
         assert_eq!(names(&little), expected);
         assert_eq!(names(&big), expected);
-        // Half a unit, and half of a pair.
+        // Half a code unit, and half a surrogate pair.
         let cut = names(&little[..little.len() - 1]);
         assert!(cut[2].as_ref().is_err_and(|m| m.contains("UTF-16")), "{cut:?}");
         let lone = names(b"\xFF\xFE\x00\xD8\n\0a\0");

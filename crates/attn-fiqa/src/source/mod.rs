@@ -1,11 +1,9 @@
-//! Where images come from: files, folders, patterns, lists, tar and zip
-//! archives,
-//! and on request animations and videos.
+//! Where images come from: files, folders, patterns, lists, tar and zip archives, and on request
+//! animations and videos.
 //!
-//! [`Sources`] is an iterator over images. It holds one image
-//! at a time and reads lists and archives as streams; the only thing it keeps
-//! is the names of one folder, which must be known before they can be sorted,
-//! and the names of that folder's subfolders still to visit.
+//! [`Sources`] is an iterator over images. It holds one image at a time and reads lists and
+//! archives as streams; it only keeps the names of one folder, which must be complete before they
+//! can be sorted, and the names of that folder's subfolders still to be visited.
 
 mod archive;
 mod error;
@@ -44,23 +42,22 @@ pub use video::{FrameSampling, VideoOptions};
 
 use progress::Uncounted;
 
-/// One thing that a user named as holding images.
+/// A user's input that contains images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
-    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, where
-    /// nothing of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on
-    /// standard input, and `./-` a file of that name.
+    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, if nothing
+    /// of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on standard input,
+    /// and `./-` a file of that name.
     Path(PathBuf),
     /// A list of image files, one path per line, in UTF-8 or in UTF-16 with a byte order mark.
     ///
-    /// A line may hold more columns, such as a label: where the whole line names nothing, its
-    /// longest beginning before a tab, comma or space that names a file is the path.
+    /// A line may have more columns, such as a label: if the whole line names nothing, the path is
+    /// its longest prefix before a tab, comma or space that names a file.
     List {
-        /// Where the list is.
+        /// The list.
         path: ListFrom,
-        /// The folder that relative paths in the list start from; the current
-        /// directory if `None`.
+        /// The folder to which relative paths in the list refer; the current directory if `None`.
         root: Option<PathBuf>,
     },
 }
@@ -69,32 +66,31 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListFrom {
-    /// A file; pipes are allowed.
+    /// A file, which may be a pipe.
     File(PathBuf),
     /// Standard input.
     Stdin,
 }
 
-/// How inputs are read.
+/// Options for reading inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SourceOptions {
-    /// Whether folders inside folders are searched.
+    /// Whether subfolders are searched.
     pub recursive: bool,
-    /// The most bytes of one encoded image.
+    /// Maximum size of an encoded image, in bytes.
     pub max_bytes: u64,
-    /// Whether animations and videos are read frame by frame; otherwise of an
-    /// animation the first image is read and videos are skipped.
+    /// How animations and videos are read frame by frame; if `None`, only the first image of an
+    /// animation is read, and videos are skipped.
     #[cfg(feature = "video")]
     pub videos: Option<VideoOptions>,
-    /// Whether the paths of lists are separated by zero bytes, as `find -print0` writes
-    /// them, and not by line ends. Then a path may hold any other character, and labels after it
-    /// are not looked for.
+    /// Whether the paths in lists are separated by zero bytes, as written by `find -print0`, and
+    /// not by line ends. A path may then contain any other character, and no labels are recognised.
     pub nul_separated: bool,
 }
 
 impl SourceOptions {
-    /// Whether a file in a folder or archive is taken, by its name. Where it is not, its
-    /// content may still say that it is an image.
+    /// Whether a file in a folder or archive is accepted by its name. If not, its content may still
+    /// identify it as an image.
     fn takes(&self, path: &Path) -> bool {
         name::is_image(path) || self.takes_video(path)
     }
@@ -130,10 +126,9 @@ impl Default for SourceOptions {
 
 /// Images from all inputs, in the order of the inputs.
 ///
-/// Inside a folder, images come in the byte order of their names (`img10`
-/// before `img2`), then its subfolders in that order; a pattern gives its
-/// matches in alphabetical order; lists and archives keep their own order. A
-/// file named twice comes twice. Links to folders are not followed below an
+/// Inside a folder, images come in the byte order of their names (`img10` before `img2`), then its
+/// subfolders in that order; a pattern yields its matches in alphabetical order; lists and archives
+/// keep their own order. A file named twice comes twice. Links to folders are not followed below an
 /// input.
 ///
 /// # Examples
@@ -150,10 +145,10 @@ impl Default for SourceOptions {
 /// ```
 #[derive(Debug)]
 pub struct Sources {
-    /// What is still to be read; the last comes next.
+    /// Inputs still to be read; the last one is next.
     stages: Vec<Stage>,
     context: Context,
-    /// While videos may be among the images, their number is not known.
+    /// While there may be videos among the images, the number of images is unknown.
     uncounted: Option<Uncounted>,
 }
 
@@ -163,7 +158,7 @@ struct Context {
     progress: Progress,
 }
 
-/// An input that is being read.
+/// An input being read.
 #[derive(Debug)]
 enum Stage {
     File(NamedFile),
@@ -178,14 +173,14 @@ enum Stage {
     Video(Video),
 }
 
-/// An image file that was named, not found.
+/// An image file that was named explicitly.
 #[derive(Debug)]
 struct NamedFile {
     path: PathBuf,
     relative: PathBuf,
 }
 
-/// What a stage did.
+/// The result of advancing a stage.
 enum Step {
     Item(SourceItem),
     Enter(Stage),
@@ -193,12 +188,12 @@ enum Step {
 }
 
 impl Sources {
-    /// Looks at every input without reading an image.
+    /// Checks every input without reading an image.
     ///
     /// # Errors
     ///
-    /// Only for what is wrong before any work: see [`SourceError`]. A file that
-    /// is not there or cannot be read becomes an item, so that a run goes on.
+    /// Only for problems that must be reported before any work: see [`SourceError`]. A file that
+    /// does not exist or cannot be read becomes an item, so that a run continues.
     pub fn open(inputs: &[Input], options: &SourceOptions) -> Result<Self, SourceError> {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
@@ -226,26 +221,25 @@ impl Sources {
         Ok(Self { stages, context, uncounted })
     }
 
-    /// How many images are known of so far, and how many files were skipped
-    /// over: a handle that stays up to date while the iterator runs elsewhere.
+    /// How many images are known so far, and how many files were skipped: a handle that stays up to
+    /// date while the iterator runs elsewhere.
     pub fn progress(&self) -> Progress {
         self.context.progress.clone()
     }
 
-    /// Entries of folders and archives, so far, that were passed over: whatever is an image
-    /// neither by its extension nor by its content and is no folder, and what macOS puts
-    /// beside files (`._NAME`, `__MACOSX`).
+    /// Number of entries of folders and archives skipped so far: files that are images neither by
+    /// extension nor by content, and what macOS stores next to files (`._NAME`, `__MACOSX`).
     pub fn skipped(&self) -> u64 {
         self.context.progress.skipped()
     }
 }
 
-/// Reads one image file, still encoded, of at most `max_bytes`. Only regular files are read: a
-/// pipe or a device may never end.
+/// Reads one image file, still encoded, of at most `max_bytes`. Only regular files are read: a pipe
+/// or a device may never end.
 ///
 /// # Errors
 ///
-/// When there is no such file, it cannot be read, or it is too large.
+/// If there is no such file, it cannot be read, or it is too large.
 ///
 /// # Examples
 ///
@@ -285,7 +279,7 @@ impl Iterator for Sources {
                 Stage::Matches(matches) => matches.step(context),
                 Stage::List(list) => list.step(context),
                 Stage::Archive(archive) => archive.step(context),
-                // Their frames are images and no further videos.
+                // Its frames are images, not further videos.
                 #[cfg(feature = "video")]
                 Stage::Animation(animation) => match animation.step(&context.progress) {
                     Step::Item(frame) => return Some(frame),
@@ -329,9 +323,8 @@ impl Context {
         Ok(self.stage_for(path.to_owned(), relative, PathBuf::new()))
     }
 
-    /// The stage for a path that was named or matched. `file_name` is its
-    /// relative name if it is a file, and `base` goes before the relative names
-    /// of what it holds otherwise.
+    /// The stage for a path that was named or matched. `file_name` is its relative name if it is a
+    /// file; otherwise `base` is the prefix of the relative names in it.
     fn stage_for(&self, path: PathBuf, file_name: PathBuf, base: PathBuf) -> Stage {
         match fs::metadata(&path) {
             Ok(found) if found.is_dir() => Stage::Folder(Folder::new(path, base, &self.progress)),
@@ -351,13 +344,14 @@ impl Context {
 
 #[cfg(feature = "video")]
 impl Context {
-    /// The stage for a file at `path` that is a video and read as one. Rows call it `shown`.
+    /// The stage for a video file at `path` that is read frame by frame; `shown` is its name in
+    /// rows.
     fn video(&self, path: &Path, shown: &Path, relative: &Path) -> Option<Stage> {
         let options = self.options.videos.filter(|_| video::is_video(path))?;
         Some(Stage::Video(Video::new(path.to_owned(), shown, relative.to_owned(), options)))
     }
 
-    /// The stage for an image that is an animation and read as one; any other image comes back.
+    /// The stage for an animation that is read frame by frame; any other image is returned.
     fn animation(&self, item: SourceItem) -> Result<Stage, SourceItem> {
         match (&item.image, self.options.videos) {
             (Ok(ImageData::Encoded(bytes)), Some(options)) if is_animation(bytes) => {

@@ -1,9 +1,9 @@
-//! What a file's name says, and names that are safe to write to.
+//! What file names reveal, and names that are safe to write to.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Extensions of images, in lower case. Whatever looks like an image is never passed over:
-/// those that are not read are here so that a row says so.
+/// Extensions of images, in lower case. Nothing that looks like an image is skipped silently:
+/// unsupported ones are included so that a row reports them.
 const IMAGE_EXTENSIONS: [&str; 49] = [
     "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp", "png", "apng", "webp", "gif",
     "bmp", "dib", "tif", "tiff", "jp2", "j2k", "j2c", "jpc", "jpx", "jpf", "jxl", "ppm", "pgm",
@@ -12,63 +12,62 @@ const IMAGE_EXTENSIONS: [&str; 49] = [
     "nef", "arw", "raf", "orf", "rw2", "pef", "srw", "tga", "pcx",
 ];
 
-/// The common ones that are read, for messages.
+/// The most common supported ones, for messages.
 pub(super) const EXTENSIONS_SHOWN: &str = "jpg, png, webp, gif, bmp, tif, jp2, jxl, ppm and others";
 
-/// Endings of tar archives. The compressed ones that are not read are known
-/// here so that they can be refused by name.
+/// Extensions of tar archives. Unsupported compressions are included so that they can be refused by
+/// name.
 const TAR_ENDINGS: [&str; 9] =
     [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
 
 const ZIP_ENDING: &str = ".zip";
 
-/// Whether a file's extension, in any case, is an image's.
+/// Whether a file has an image's extension, in any case.
 pub(super) fn is_image(name: &Path) -> bool {
     name.extension().is_some_and(|extension| {
         IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
     })
 }
 
-/// Whether a name is that of what macOS puts beside a file for its own use: `._NAME`, or
-/// anything in a folder `__MACOSX`. Such a file has the ending of an image and is none.
+/// Whether a name is that of a companion file of macOS: `._NAME`, or anything in a folder
+/// `__MACOSX`. Such a file may have an image's extension but is not an image.
 pub(super) fn is_companion(path: &Path) -> bool {
     let own = path.file_name().unwrap_or_default();
     own.to_string_lossy().starts_with("._")
         || path.components().any(|part| part.as_os_str() == "__MACOSX")
 }
 
-/// Whether a file's name ends, in any case, as an archive's.
+/// Whether a file has an archive's extension, in any case.
 pub(super) fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_ascii_lowercase();
     is_zip(path) || TAR_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether a file's name ends, in any case, as a zip archive's.
+/// Whether a file has a zip archive's extension, in any case.
 pub(super) fn is_zip(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.to_ascii_lowercase().ends_with(ZIP_ENDING)
 }
 
-/// A path as rows show it: its own text, with each byte that is not UTF-8 as `\xNN` in
-/// lower case, so that no two paths look alike.
+/// A path as displayed in rows: its text, with each byte that is not UTF-8 as `\xNN` in lower case,
+/// so that different paths are displayed differently.
 ///
-/// Backslashes stay as they are, except where a name itself holds what looks like such an
-/// escape: there the backslash is written as `\x5c`. Replacing every `\xNN` by its byte
-/// gives the path back.
+/// Backslashes stay as they are, unless a name itself contains what looks like such an escape:
+/// there the backslash is written as `\x5c`. Replacing every `\xNN` by its byte restores the path.
 #[cfg(unix)]
 pub(super) fn escaped(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     escaped_bytes(path.as_os_str().as_bytes())
 }
 
-/// A path as rows show it. Where a path is no Unicode, what is none is replaced.
+/// A path as displayed in rows, with the replacement character for invalid Unicode.
 #[cfg(not(unix))]
 pub(super) fn escaped(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The same of a name in an archive, whatever the system.
+/// As [`escaped`], for a name in an archive, on every system.
 pub(super) fn escaped_bytes(bytes: &[u8]) -> String {
     let mut escaped = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -94,15 +93,15 @@ fn is_escape(text: &str) -> bool {
         .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// A path with only its ordinary parts: no root, no drive, no `.`, no `..`.
+/// A path reduced to its normal components: no root, no drive, no `.`, no `..`.
 ///
-/// It stays below whatever folder it is joined to, whoever wrote it.
+/// It stays inside any folder that it is joined to, regardless of who wrote it.
 pub(super) fn safe_relative(path: &Path) -> PathBuf {
     let safe = ordinary_parts(path);
     if safe.as_os_str().is_empty() { PathBuf::from("unnamed") } else { safe }
 }
 
-/// The same, but empty where nothing is left.
+/// As [`safe_relative`], but empty if nothing is left.
 pub(super) fn ordinary_parts(path: &Path) -> PathBuf {
     path.components().filter(|component| matches!(component, Component::Normal(_))).collect()
 }
@@ -133,7 +132,7 @@ mod tests {
         }
     }
 
-    /// The name that is escaped so.
+    /// Undoes the escaping.
     fn named(mut escaped: &str) -> Vec<u8> {
         let mut name = Vec::new();
         while let Some(at) =

@@ -10,16 +10,15 @@ use crate::status::{Failure, Status};
 
 const WILDCARDS: [char; 3] = ['*', '?', '['];
 
-/// Whether a name holds a wildcard.
+/// Whether a name contains a wildcard.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(WILDCARDS)
 }
 
-/// A pattern whose matches are being read, each as if it had been named.
+/// A pattern whose matches are read as if each had been named.
 pub(super) struct Matches {
     matches: Peekable<glob::Paths>,
-    /// The part of the pattern before its first wildcard; relative names start
-    /// after it.
+    /// The part of the pattern before its first wildcard; relative names start after it.
     fixed: PathBuf,
     /// Held until the last match is known.
     _uncounted: Uncounted,

@@ -1,15 +1,15 @@
-//! Counting images while they are found, for a progress bar.
+//! Counts images while they are discovered, for progress bars.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many images there are, as far as is known.
+/// The number of images, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressCount {
-    /// Images that were read or are known to come.
+    /// Images that were read or are known to follow.
     pub known: u64,
-    /// Whether there will be no more: `false` while folders are still to be
-    /// opened or a list or archive is being read.
+    /// Whether the number is final: `false` while folders are still to be opened or a list or
+    /// archive is being read.
     pub exact: bool,
 }
 
@@ -21,25 +21,25 @@ pub struct Progress(Arc<Shared>);
 struct Shared {
     known: AtomicU64,
     skipped: AtomicU64,
-    /// Inputs whose number of images is not known yet.
+    /// Inputs whose number of images is not yet known.
     uncounted: AtomicU64,
 }
 
-/// Stands for one uncounted input until it is dropped.
+/// Represents one uncounted input until it is dropped.
 #[derive(Debug)]
 pub(super) struct Uncounted(Progress);
 
 impl Progress {
-    /// How many images there are, as far as is known now.
+    /// The number of images known so far.
     pub fn counts(&self) -> ProgressCount {
-        // Read in this order, so that an exact count is a complete one: images
-        // are added before their input is marked as counted.
+        // Read in this order, so that a count marked exact is complete: images are added before
+        // their input is marked as counted.
         let exact = self.0.uncounted.load(Ordering::Acquire) == 0;
         let known = self.0.known.load(Ordering::Acquire);
         ProgressCount { known, exact }
     }
 
-    /// Files and the like that are images neither by name nor by content, so far.
+    /// Number of files so far that are images neither by name nor by content.
     pub fn skipped(&self) -> u64 {
         self.0.skipped.load(Ordering::Relaxed)
     }

@@ -6,12 +6,12 @@ use std::path::Path;
 use super::{ImageData, SourceItem};
 use crate::status::{Failure, Status};
 
-/// Whether a path stands for standard input.
+/// Whether a path means standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// The image, of at most `max_bytes`.
+/// Reads the image, of at most `max_bytes`.
 pub(super) fn read(max_bytes: u64) -> SourceItem {
     SourceItem {
         path: "-".to_owned(),

@@ -1,8 +1,8 @@
-//! What the links of a tar archive lead to.
+//! The targets of links in a tar archive.
 //!
-//! Plain `tar` writes a file with several names once and every further name as a hard link.
-//! At the first link the archive is walked a second time, headers only, for the places of
-//! its members; what a link leads to is then read from its place.
+//! Plain `tar` stores a file with several names once, and every further name as a hard link. At the
+//! first link, the headers of the archive are read a second time to locate its members; the target
+//! of a link is then read from its location.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,23 +15,23 @@ use super::tar_reader::{Kind, Member, TarReader};
 use crate::decode::too_many_bytes;
 use crate::status::{Failure, Status};
 
-/// Most bytes of names that are kept: those of a million members.
+/// Maximum total size of the kept names, in bytes: those of a million members.
 const MOST_NAME_BYTES: usize = 64 << 20;
 
-/// Counted for each member besides its name.
+/// Counted per member in addition to its name.
 const ENTRY_BYTES: usize = 64;
 
-/// Links that are followed one after another; as many as Linux follows.
+/// Maximum length of a chain of links, as in Linux.
 const MOST_LINKS: usize = 40;
 
-/// How often a compressed archive is read again from its start. Links usually come in the
-/// order of what they lead to, and then once is enough.
+/// How often a compressed archive may be read again from its start. Links usually come in the order
+/// of their targets, and then once is enough.
 const MOST_RESTARTS: usize = 64;
 
-/// Where the members of an archive lie.
+/// The locations of an archive's members.
 pub(super) struct Links {
     path: PathBuf,
-    /// Members by their tidy names; of equal names, in the order of the archive.
+    /// Members by normalised name; those with equal names in the archive's order.
     places: HashMap<Vec<u8>, Vec<Place>>,
     /// Whether all names were kept.
     complete: bool,
@@ -50,17 +50,17 @@ struct Place {
 /// The archive, open a second time.
 enum Again {
     Plain(BufReader<File>),
-    /// Decompressed up to this byte.
+    /// The decompressor, and its offset in the decompressed stream.
     Decompressed(Box<dyn Read + Send>, u64),
 }
 
 impl Links {
-    /// Walks the archive at `path` for the places of its members.
+    /// Reads the headers of the archive at `path` to locate its members.
     ///
     /// # Errors
     ///
-    /// If it cannot be opened. Where it is damaged the walk ends, and the archive's own row
-    /// says why.
+    /// If it cannot be opened. If it is damaged, the search ends there, and the archive's own row
+    /// reports the reason.
     pub(super) fn find(path: &Path) -> Result<Self, Failure> {
         let mut links = Self {
             path: path.to_owned(),
@@ -95,7 +95,7 @@ impl Links {
         }
     }
 
-    /// The bytes of the file that a link leads to, at most `max_bytes`.
+    /// The bytes of a link's target, at most `max_bytes`.
     pub(super) fn read(&mut self, link: &Member, max_bytes: u64) -> Result<Vec<u8>, Failure> {
         let place = self.follow(link)?;
         if place.size > max_bytes {
@@ -123,10 +123,10 @@ impl Links {
         for _ in 0..MOST_LINKS {
             let target = link.target.as_deref().unwrap_or_default();
             let found = match link.kind {
-                // From the archive's root, and stored before the link.
+                // Relative to the archive's root, and stored before the link.
                 Kind::HardLink => tidy(&[], target),
                 _ if target.starts_with(b"/") => None,
-                // From the link's own folder, and stored before or after it.
+                // Relative to the link's own folder, and stored before or after it.
                 _ => {
                     let end = from.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
                     tidy(from.get(..end).unwrap_or_default(), target)
@@ -167,7 +167,7 @@ impl Links {
                     ));
                 }
                 Kind::Other => {
-                    return Err(refused(&shown, "which is a pipe, a device or the like"));
+                    return Err(refused(&shown, "which is a pipe or a device"));
                 }
             }
         }
@@ -218,8 +218,8 @@ fn refused(target: &str, why: &str) -> Failure {
     Failure::new(Status::Unreadable, message)
 }
 
-/// A name without `.`, `..` and double slashes, from a folder of the archive; `None` where
-/// it leads out of the archive.
+/// A name, relative to a folder of the archive, without `.`, `..` and double slashes; `None` if it
+/// leads out of the archive.
 fn tidy(folder: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in folder.split(|&byte| byte == b'/').chain(name.split(|&byte| byte == b'/')) {

@@ -1,9 +1,8 @@
-//! Walking a tar archive as a stream, member by member.
+//! Reads a tar archive as a stream, member by member.
 //!
-//! The `tar` crate reads the headers. The walk itself is written out here
-//! because an iterator must own its archive, because extended headers must not
-//! take memory by their declared size, and because a truncated archive must be distinguished
-//! from a complete one.
+//! The `tar` crate parses the headers. The loop over members is our own because an iterator must
+//! own its archive, because extended headers must not allocate memory by their declared size, and
+//! because a truncated archive must be distinguished from a complete one.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -12,52 +11,52 @@ use tar::{EntryType, Header};
 
 const BLOCK: usize = 512;
 
-/// The most bytes of one extended header: far above any name or attribute.
+/// Maximum size of one extended header, in bytes: far above any name or attribute.
 const MAX_EXTENSION: u64 = 1 << 20;
 
-/// What a member is.
+/// The type of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Regular,
-    /// A file whose holes are not stored.
+    /// A file stored without its holes.
     Sparse,
     Folder,
-    /// A second name of a file that was stored before.
+    /// Another name for a file that was stored before.
     HardLink,
     SymbolicLink,
-    /// A device or pipe, or nothing that is known.
+    /// A device, a pipe or an unknown type.
     Other,
 }
 
-/// A member's header.
+/// A member, from its header.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: Vec<u8>,
     pub(super) kind: Kind,
     /// Bytes stored in the archive.
     pub(super) size: u64,
-    /// Where they start in the archive, decompressed.
+    /// Offset of its data in the decompressed archive.
     pub(super) data_at: u64,
-    /// What a link leads to.
+    /// The target of a link.
     pub(super) target: Option<Vec<u8>>,
 }
 
 /// A tar archive being read. Errors are messages for the archive's row.
 pub(super) struct TarReader<R> {
     input: R,
-    /// Passes over bytes of an input that can seek without reading them.
+    /// Skips bytes; without reading them if the input can seek.
     skip: fn(&mut R, u64) -> io::Result<u64>,
-    /// Bytes of the current member that were not read yet, and of its padding.
+    /// Unread bytes of the current member and of its padding.
     data: u64,
     padding: u64,
-    /// Bytes read so far.
+    /// Offset in the archive, in bytes.
     at: u64,
     members: u64,
     /// The current member's name, for messages.
     name: String,
 }
 
-/// What extended headers say about the member that follows them.
+/// Attributes that extended headers give to the member that follows.
 #[derive(Default)]
 struct Extension {
     name: Option<Vec<u8>>,
@@ -75,7 +74,7 @@ impl<R: Read> TarReader<R> {
         Self { input, skip, data: 0, padding: 0, at: 0, members: 0, name: String::new() }
     }
 
-    /// Passes over what is left of the current member and reads the next header.
+    /// Skips the rest of the current member and reads the next header.
     pub(super) fn next_member(&mut self) -> Result<Option<Member>, String> {
         let mut extension = Extension::default();
         loop {
@@ -94,7 +93,7 @@ impl<R: Read> TarReader<R> {
                 EntryType::GNULongName => extension.name = Some(self.read_text()?),
                 EntryType::GNULongLink => extension.target = Some(self.read_text()?),
                 EntryType::XHeader => extension.read_pax(&self.read_extension()?)?,
-                // A note on the whole archive.
+                // Metadata for the whole archive.
                 EntryType::XGlobalHeader => {}
                 _ => return self.member(&header, extension).map(Some),
             }
@@ -131,7 +130,7 @@ impl<R: Read> TarReader<R> {
         };
         let name = extension.name.unwrap_or_else(|| header.path_bytes().into_owned());
         self.name = String::from_utf8_lossy(&name).into_owned();
-        // Before POSIX, a folder was a file whose name ends in a slash.
+        // Before POSIX, a folder was stored as a file whose name ends in a slash.
         let kind = if name.ends_with(b"/") && kind == Kind::Regular { Kind::Folder } else { kind };
         let target = matches!(kind, Kind::HardLink | Kind::SymbolicLink).then(|| {
             extension.target.unwrap_or_else(|| {
@@ -175,7 +174,7 @@ impl<R: Read> TarReader<R> {
         Ok(Some(header))
     }
 
-    /// An extended header that is a name, up to the zero that ends it.
+    /// Reads an extended header that contains a name, up to its terminating zero.
     fn read_text(&mut self) -> Result<Vec<u8>, String> {
         let mut text = self.read_extension()?;
         text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
@@ -189,7 +188,7 @@ impl<R: Read> TarReader<R> {
         self.read_data()
     }
 
-    /// Old GNU archives hold the rest of a long map of holes before the data.
+    /// Old GNU archives store the rest of a long sparse map before the data.
     fn pass_over_sparse_map(&mut self, header: &Header) -> Result<(), String> {
         const CONTINUES_AT: usize = 504;
         let mut more = header.as_gnu().is_some_and(tar::GnuHeader::is_extended);
@@ -235,8 +234,8 @@ impl<R: Read> TarReader<R> {
 }
 
 impl TarReader<BufReader<File>> {
-    /// Reads headers only. Seeking does not notice where a file ends, so the last member of
-    /// a truncated archive may be incomplete.
+    /// Reads headers only. Seeking does not detect the end of the file, so the last member of a
+    /// truncated archive may be incomplete.
     pub(super) fn seekable(input: BufReader<File>) -> Self {
         Self::with_skip(input, |input, count| match i64::try_from(count) {
             Ok(offset) => input.seek_relative(offset).map(|()| count),
@@ -245,7 +244,7 @@ impl TarReader<BufReader<File>> {
     }
 }
 
-/// Reads `count` bytes, or all that there are, and says how many.
+/// Reads and discards up to `count` bytes; returns how many there were.
 fn read_over<R: Read>(input: &mut R, count: u64) -> io::Result<u64> {
     io::copy(&mut input.take(count), &mut io::sink())
 }
@@ -266,7 +265,7 @@ fn is_extension(kind: EntryType) -> bool {
     )
 }
 
-/// Links, devices and folders may declare a size but store nothing.
+/// Links, devices and folders may declare a size but store no data.
 fn has_data(kind: EntryType) -> bool {
     !matches!(
         kind,
@@ -279,8 +278,7 @@ fn has_data(kind: EntryType) -> bool {
     )
 }
 
-/// The sum of a header's bytes, its own checksum field counted as spaces (POSIX
-/// `ustar`).
+/// The sum of a header's bytes, with its checksum field counted as spaces (POSIX `ustar`).
 fn checksum(header: &[u8; BLOCK]) -> u32 {
     const FIELD: std::ops::Range<usize> = 148..156;
     let value =
@@ -289,8 +287,7 @@ fn checksum(header: &[u8; BLOCK]) -> u32 {
 }
 
 impl Extension {
-    /// Reads records `LENGTH KEY=VALUE\n`, where the length counts the whole
-    /// record (POSIX `pax`).
+    /// Parses records `LENGTH KEY=VALUE\n`, where the length counts the whole record (POSIX `pax`).
     fn read_pax(&mut self, mut records: &[u8]) -> Result<(), String> {
         while !records.is_empty() {
             let (record, rest) =
@@ -301,8 +298,8 @@ impl Extension {
             };
             let (key, value) = (&record[..equals], &record[equals + 1..]);
             match key {
-                // The name of a sparse file stands here, and in `path` one that
-                // was made up for programs that do not know sparse files.
+                // This is the real name of a sparse file; `path` is a placeholder for programs that
+                // do not know sparse files.
                 b"GNU.sparse.name" => {
                     self.sparse = true;
                     self.name = Some(value.to_vec());
@@ -320,7 +317,7 @@ impl Extension {
     }
 }
 
-/// Splits off the first record, without its length and line end.
+/// Splits off the first record, without its length and line ending.
 fn pax_record(records: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = records.iter().position(|&byte| byte == b' ')?;
     let length: usize = std::str::from_utf8(&records[..space]).ok()?.parse().ok()?;

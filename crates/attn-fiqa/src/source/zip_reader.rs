@@ -1,7 +1,7 @@
-//! The entries of a zip archive, by the directory at its end.
+//! The entries of a zip archive, from the central directory at its end.
 //!
-//! Sizes that an archive states are compared with the limit before anything is unpacked, and
-//! again while it is: a small archive may claim, or unpack to, any size.
+//! Declared sizes are compared with the limit before anything is decompressed, and actual sizes
+//! during decompression: a small archive may declare, or expand to, any size.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,27 +19,27 @@ use crate::decode::{HEAD, too_many_bytes};
 use crate::regular_file::open_regular_file;
 use crate::status::{Failure, Status};
 
-/// A file's header, or the end of an archive without files.
+/// A local file header, or the end record of an empty archive.
 const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// Most bytes of names that are kept: those of a million files.
+/// Maximum total size of the kept names, in bytes: those of a million files.
 const MOST_NAME_BYTES: usize = 64 << 20;
 
-/// Counted for each file besides its name.
+/// Counted per file in addition to its name.
 const ENTRY_BYTES: usize = 64;
 
-/// The best compression ratio of Deflate.
+/// Maximum compression ratio of Deflate.
 const MOST_DEFLATED: u64 = 1032;
 
-/// An archive and what its directory names.
+/// An archive and the entries in its directory.
 pub(super) struct ZipReader {
     archive: ZipArchive<FileReader>,
     entries: vec::IntoIter<Entry>,
 }
 
-/// A file of the archive.
+/// A file in the archive.
 pub(super) struct Entry {
-    /// Its name as it is stored.
+    /// Its name, as stored.
     pub(super) name: Box<[u8]>,
     place: ZipArchiveEntryWayfinder,
     stored: Stored,
@@ -50,7 +50,7 @@ pub(super) struct Entry {
 enum Stored {
     Plainly,
     Deflated,
-    /// In a way that is not read, and why.
+    /// In an unsupported way, and why.
     Otherwise(Unread),
 }
 
@@ -62,7 +62,7 @@ enum Unread {
     Compressed(CompressionMethod),
 }
 
-/// Whether a file begins as a zip archive does.
+/// Whether a file starts like a zip archive.
 pub(super) fn starts_as_zip(path: &Path) -> bool {
     let head = file::head(path);
     MAGICS.iter().any(|magic| head.starts_with(magic))
@@ -72,7 +72,7 @@ fn broken(message: impl Into<String>) -> Failure {
     Failure::new(Status::BrokenArchive, message)
 }
 
-/// The failure for a directory that is not there or does not hold together.
+/// The failure for a missing or inconsistent directory.
 fn unreadable_directory(error: &rawzip::Error) -> Failure {
     match error.kind() {
         ErrorKind::IO(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
@@ -90,8 +90,8 @@ impl ZipReader {
     ///
     /// # Errors
     ///
-    /// For a file that cannot be opened and an archive that is cut, damaged or names more
-    /// files than are kept.
+    /// If the file cannot be opened, or the archive is truncated, damaged or has more files than
+    /// can be kept.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let (file, _) = open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
         let starts_with_entry = starts_with_entry(&file);
@@ -121,7 +121,7 @@ impl ZipReader {
             }
             entries.push(Entry { name, place: record.wayfinder(), stored: stored(&record) });
         }
-        // Old programs count to 65,535 and start again.
+        // Old programs count modulo 65,536.
         let declared = archive.entries_hint();
         if declared != found && declared != found % (1 << 16) {
             return Err(broken(format!(
@@ -129,7 +129,7 @@ impl ZipReader {
                  is damaged; copy or download it again"
             )));
         }
-        // Of a truncated archive the end may be that of a whole archive inside of it.
+        // The end of a truncated archive may be that of a complete archive stored inside it.
         if starts_with_entry && first != 0 {
             return Err(broken(
                 "the zip archive's directory does not name the file at its start: it is cut or \
@@ -139,7 +139,7 @@ impl ZipReader {
         Ok(Self { archive, entries: entries.into_iter() })
     }
 
-    /// The next file, in the order of the directory.
+    /// The next file, in the directory's order.
     pub(super) fn next_entry(&mut self) -> Option<Entry> {
         self.entries.next()
     }
@@ -148,13 +148,13 @@ impl ZipReader {
     pub(super) fn head(&self, entry: &Entry) -> Vec<u8> {
         let mut head = Vec::new();
         if let Ok(mut unpacked) = self.unpack(entry) {
-            // What was read before an error counts.
+            // Bytes read before an error are used.
             let _ = unpacked.by_ref().take(HEAD as u64).read_to_end(&mut head);
         }
         head
     }
 
-    /// A file's bytes, at most `max_bytes`, whose checksum fits.
+    /// A file's bytes, at most `max_bytes`, with a valid checksum.
     pub(super) fn read(&self, entry: &Entry, max_bytes: u64) -> Result<Vec<u8>, Failure> {
         let size = entry.place.uncompressed_size_hint();
         let unpacked = self.unpack(entry)?;
@@ -163,7 +163,7 @@ impl ZipReader {
         }
         let mut bytes = Vec::new();
         let packed = entry.place.compressed_size_hint();
-        // Memory for what the file's own bytes can unpack to, and not for any claim.
+        // Allocates what the compressed bytes can expand to, whatever size is declared.
         if size <= packed.saturating_mul(MOST_DEFLATED)
             && !usize::try_from(size).is_ok_and(|size| bytes.try_reserve_exact(size).is_ok())
         {
@@ -182,8 +182,7 @@ impl ZipReader {
         Ok(bytes)
     }
 
-    /// The bytes of a file as it was before it was packed; a wrong length or checksum is an
-    /// error at its end.
+    /// A reader of a file's uncompressed bytes; a wrong length or checksum is an error at the end.
     fn unpack(&self, entry: &Entry) -> Result<Box<dyn Read + '_>, Failure> {
         let place = self.archive.get_entry(entry.place).map_err(|_| {
             Failure::new(
@@ -207,12 +206,13 @@ fn starts_with_entry(mut file: &File) -> bool {
 }
 
 fn is_folder(record: &ZipFileHeaderRecord<'_>) -> bool {
-    // Some programs of Windows separate folders in their own way.
+    // Some Windows programs use their own separator for folders.
     record.is_dir() || record.file_path().as_bytes().ends_with(b"\\")
 }
 
 fn stored(record: &ZipFileHeaderRecord<'_>) -> Stored {
-    /// Of the kinds of files of Unix: those that have bytes of their own, or say nothing.
+    /// The bits of a Unix file mode that hold the file type. Regular files and an unspecified type
+    /// are accepted.
     const KIND: u32 = 0o170_000;
     const REGULAR: [u32; 2] = [0o100_000, 0];
 
@@ -241,9 +241,7 @@ fn refusal(unread: Unread) -> Failure {
         Unread::Link => "this is a symbolic link, and links in zip archives are not followed: \
                          pack the file that it leads to"
             .to_owned(),
-        Unread::Special => {
-            "this is a pipe, a device or the like, and a file was expected".to_owned()
-        }
+        Unread::Special => "this is a pipe or a device, and a file was expected".to_owned(),
         Unread::Compressed(method) => format!(
             "the archive holds this file compressed by {}, and stored and deflated files are \
              read: pack it again, or unpack it and give the files",
@@ -256,8 +254,8 @@ fn refusal(unread: Unread) -> Failure {
     Failure::new(Status::Unreadable, message)
 }
 
-/// Whether a file is read as a zip archive: by its content, or by its name where the content
-/// is not that of another archive.
+/// Whether a file is read as a zip archive: judged by its content, or by its name if the content is
+/// not another archive's.
 pub(super) fn is_zip(path: &Path, other_archive: impl FnOnce(&Path) -> bool) -> bool {
     starts_as_zip(path) || (name::is_zip(path) && !other_archive(path))
 }

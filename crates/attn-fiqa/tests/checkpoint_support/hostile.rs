@@ -1,4 +1,4 @@
-//! Reading a file that is made to do harm, and what its refusal must look like.
+//! Reads malicious files and checks how they are refused.
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointError, CheckpointOptions};
 

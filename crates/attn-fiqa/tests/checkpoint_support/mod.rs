@@ -1,6 +1,6 @@
-//! Makes small checkpoints, good and hostile ones, without the library's help.
+//! Makes small checkpoints, valid and malicious ones, without using the library.
 
-// Each test program uses another part of this.
+// Each test program uses a different part of this.
 #![allow(dead_code)]
 
 pub(crate) mod hostile;

@@ -1,4 +1,4 @@
-//! Small face ViTs of the official layout with made-up weights.
+//! Small face ViTs of the official layout with random weights.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use safetensors::tensor::{TensorView, serialize};
 use super::pickle::state_dict;
 use super::zip::torch_zip;
 
-/// The shape of a made-up network. Images are 112 pixels wide.
+/// The shape of a network. Images are 112 pixels wide.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec {
     pub(crate) patch: usize,
@@ -70,7 +70,7 @@ impl Spec {
         (112 / self.patch).pow(2) + usize::from(self.class_token)
     }
 
-    /// Every tensor of the network with weights made up from `seed`.
+    /// Every tensor of the network with random weights from `seed`.
     pub(crate) fn tensors(&self, seed: u64) -> Vec<Tensor> {
         let Spec { patch, dim, mlp, hidden, embedding, .. } = *self;
         let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
@@ -138,7 +138,7 @@ pub(crate) fn to_safetensors(tensors: &[Tensor], metadata: &[(&str, &str)]) -> V
     serialize(views, Some(metadata)).expect("valid tensors serialise")
 }
 
-/// A safetensors file with a header as written, followed by `data`.
+/// A safetensors file with this header, verbatim, followed by `data`.
 pub(crate) fn raw_safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.as_bytes());

@@ -1,5 +1,4 @@
-//! A small writer of pickles, for what torch.save writes and for what it never
-//! would.
+//! A small pickle writer, for what torch.save writes and for what it never would.
 
 use super::network::Tensor;
 
@@ -32,7 +31,7 @@ impl Pickle {
         self.raw(format!("c{module}\n{name}\n").as_bytes())
     }
 
-    /// LONG1, whatever the size.
+    /// LONG1, whatever the magnitude.
     pub(crate) fn int(self, value: i64) -> Self {
         self.raw(&[0x8a, 8]).raw(&value.to_le_bytes())
     }
@@ -88,8 +87,8 @@ pub(crate) fn one_tensor(name: &str, view: &View<'_>) -> Vec<u8> {
     Pickle::new().raw(b"}").text(name).tensor(view).raw(b"s").stop()
 }
 
-/// A state dict as `torch.save` writes it, tensor `i` in storage `i`, inside
-/// dictionaries with the given keys and an `epoch` beside each.
+/// A state dict as `torch.save` writes it, tensor `i` in storage `i`, inside dictionaries with the
+/// given keys, each with an `epoch` entry.
 pub(crate) fn state_dict(tensors: &[Tensor], wrappers: &[&str]) -> Vec<u8> {
     let mut pickle = Pickle::new();
     for wrapper in wrappers {

@@ -1,4 +1,4 @@
-//! Reading a file that is well meant, and what its refusal must look like.
+//! Reads well-formed files and checks how they are refused.
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointError, CheckpointOptions};
 
@@ -13,7 +13,7 @@ pub(crate) fn read(
     Checkpoint::from_bytes(bytes, "model.bin", options)
 }
 
-/// The error's text, which must name the file and hold every part.
+/// The error's text, which must name the file and contain every part.
 #[track_caller]
 pub(crate) fn refused(
     result: Result<Checkpoint, CheckpointError>,

@@ -1,10 +1,10 @@
-//! A small writer of zip files whose fields can be set to anything.
+//! A small zip writer whose fields can be set to arbitrary values.
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) data: Vec<u8>,
-    /// Compression method in the headers; the data stay as they are.
+    /// Compression method in the headers; the data stay uncompressed.
     pub(crate) method: u16,
     /// General-purpose flags; bit 0 says encrypted.
     pub(crate) flags: u16,

@@ -1,12 +1,12 @@
-//! The image that fixtures of decoders hold.
+//! The image stored in the decoder fixtures.
 
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
 
-/// The size of all fixtures; their formulas are in `fixtures/make_fixtures.py`.
+/// The width of all fixtures; their formulas are in `fixtures/make_fixtures.py`.
 pub const WIDTH: u32 = 32;
-/// The height that belongs to it.
+/// Their height.
 pub const HEIGHT: u32 = 24;
 
 /// The levels of red, green and blue of the upright image.

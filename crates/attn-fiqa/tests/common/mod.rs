@@ -1,4 +1,4 @@
-//! Where the expected values lie, and how to read them.
+//! Where the expected values are, and how to read them.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own share")]
 
 pub mod images;
@@ -9,12 +9,12 @@ use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
 use safetensors::SafeTensors;
 
-/// `../shared` beside the checkout; `None`, with a recorded skip, where it is absent.
+/// `../shared` beside the checkout; `None`, with a recorded skip, if absent.
 pub fn shared() -> Option<PathBuf> {
     attn_fiqa_testing::shared("")
 }
 
-/// A small random ViT in the official layout and what the official code made of it.
+/// A small random ViT in the official layout, and the official code's results for it.
 pub struct Golden {
     pub name: &'static str,
     pub heads: usize,
@@ -23,7 +23,7 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// The golden network of the repository, and two more where `../shared` is.
+    /// The golden network of the repository, and two more if `../shared` exists.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::read(attn_fiqa_testing::golden("vit"), "tiny_p14_qkvbias", 5)];
         if let Some(folder) = attn_fiqa_testing::shared("golden/vit") {

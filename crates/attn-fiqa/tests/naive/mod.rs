@@ -1,5 +1,5 @@
-//! The network written a second time: f64, one number after the other, straight
-//! from the definitions, sharing nothing with the library.
+//! A second implementation of the network: f64, element by element, straight from the definitions,
+//! sharing no code with the library.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,12 @@ pub(crate) struct Naive<'a> {
     tensors: HashMap<&'a str, &'a [f32]>,
 }
 
-/// What one image gives.
+/// The results for one image.
 pub(crate) struct Answer {
     /// `A[head][i][j]` of the last block, before softmax.
     pub(crate) logits: Vec<Vec<Vec<f64>>>,
     pub(crate) embedding: Vec<f64>,
-    /// Every token after each block, normed as behind the last, `[block][token][dim]`.
+    /// Every token after each block, normalised as after the last one, `[block][token][dim]`.
     pub(crate) stages: Vec<Vec<Vec<f64>>>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Naive<'a> {
         rows
     }
 
-    /// Logits of a block, and what attention makes of its values.
+    /// Logits of a block, and the attention output.
     fn attention(&self, rows: &Rows, block: usize) -> (Vec<Rows>, Rows) {
         let Spec { dim, heads, .. } = self.spec;
         let width = dim / heads;

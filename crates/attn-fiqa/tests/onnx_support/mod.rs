@@ -1,4 +1,4 @@
-//! Tiny ONNX files, encoded by hand after the published `onnx.proto3`.
+//! Tiny ONNX files, encoded by hand according to the published `onnx.proto3`.
 #![allow(dead_code, reason = "each test program uses its own share")]
 
 /// A field that holds bytes: a string or an embedded message.
@@ -23,7 +23,7 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// A `NodeProto` with whole-number list attributes.
+/// A `NodeProto` with integer list attributes.
 pub(crate) fn node(
     name: &str,
     op: &str,
@@ -59,7 +59,7 @@ pub(crate) fn value(name: &str, axes: &[Option<u64>]) -> Vec<u8> {
     [bytes_field(1, name.as_bytes()), bytes_field(2, &bytes_field(1, &tensor))].concat()
 }
 
-/// A `TensorProto` of whole numbers, a vector.
+/// A `TensorProto` of integers, a vector.
 pub(crate) fn constant(name: &str, numbers: &[u64]) -> Vec<u8> {
     let raw: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     [

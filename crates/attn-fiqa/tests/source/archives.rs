@@ -1,4 +1,4 @@
-//! Tar archives as they ought to be.
+//! Valid tar archives.
 
 use std::io::Write;
 
@@ -64,7 +64,7 @@ fn members_come_in_the_order_of_the_archive() {
         ("set.tar", plain.clone()),
         ("set.tar.gz", gzipped(&plain)),
         ("set.TGZ", gzipped(&plain)),
-        // The content decides how it is read.
+        // The content decides how a file is read.
         ("plain.tgz", plain.clone()),
         ("zipped.tar", gzipped(&plain)),
         ("no_extension", plain.clone()),
@@ -83,13 +83,13 @@ fn members_come_in_the_order_of_the_archive() {
 }
 
 #[test]
-fn an_archive_in_a_folder_is_passed_over() {
+fn an_archive_in_a_folder_is_skipped() {
     let folder = tree(&["a.jpg"]);
     write(&folder.path().join("set.tar"), &packed(&["b.jpg"]));
     let mut sources = open(&[path(folder.path())], false).unwrap();
     assert_eq!(sources.by_ref().count(), 1);
     assert_eq!(sources.skipped(), 1);
-    // A pattern's match counts as named; relative names tell archives apart.
+    // A pattern's match counts as named; relative names distinguish archives.
     let found = items(&[path(folder.path().join("*.tar"))], false);
     assert_eq!(relatives(&found), ["set.tar/b.jpg"]);
 }
@@ -144,7 +144,7 @@ fn only_regular_files_are_read_and_the_others_are_rows_that_say_so() {
     }
     assert_eq!(contents(&found[5..]), ["real"]);
     assert_eq!(relatives(&found[5..]), ["real.jpg"]);
-    // Folders are no files that could have been images.
+    // Folders do not count as files that could have been images.
     assert_eq!(sources.skipped(), 5);
 }
 
@@ -166,10 +166,10 @@ fn a_size_in_an_extended_header_replaces_the_other() {
 }
 
 #[test]
-fn sparse_members_are_rows_and_reading_goes_on() {
+fn sparse_members_are_rows_and_reading_continues() {
     let folder = tree(&[]);
     let archive = folder.path().join("sparse.tar");
-    // Old GNU: one more block of map stands before the data.
+    // Old GNU format: one more block of the sparse map precedes the data.
     let mut old = member(b"old.jpg", EntryType::GNUSparse, b"data");
     let mut header = Header::from_byte_slice(&old[..512]).clone();
     header.as_gnu_mut().unwrap().set_is_extended(true);
@@ -194,7 +194,7 @@ fn sparse_members_are_rows_and_reading_goes_on() {
 }
 
 #[test]
-fn a_count_is_exact_only_behind_the_last_member() {
+fn a_count_is_exact_only_after_the_last_member() {
     let folder = tree(&[]);
     let archive = folder.path().join("set.tar");
     write(&archive, &packed(&["a.jpg", "b.jpg"]));
@@ -230,12 +230,12 @@ pub(crate) fn link(name: &[u8], kind: EntryType, target: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn links_give_the_file_that_they_lead_to() {
+fn links_give_the_file_that_they_point_to() {
     let folder = tree(&[]);
     let long = format!("{}face.jpg", "long/".repeat(40));
     let (hard, soft) = (EntryType::Link, EntryType::Symlink);
     let mut bytes = Vec::new();
-    // A symbolic link may come before what it leads to, and a name twice.
+    // A symbolic link may precede its target, and a name may occur twice.
     bytes.extend(link(b"early.jpg", soft, b"sub/a.jpg"));
     bytes.extend(member(b"sub/a.jpg", EntryType::Regular, b"first"));
     bytes.extend(link(b"one.jpg", hard, b"./sub/a.jpg"));
@@ -333,7 +333,7 @@ fn a_compressed_archive_is_not_read_again_without_end() {
 }
 
 #[test]
-fn what_macos_puts_beside_members_is_passed_over() {
+fn macos_companion_files_are_skipped() {
     let folder = tree(&[]);
     let archive = folder.path().join("from-a-mac.tar");
     write(&archive, &packed(&["faces/._1.png", "faces/1.png", "__MACOSX/faces/1.png", "._a.jpg"]));

@@ -20,7 +20,7 @@ fn a_named_file_is_taken_whatever_its_name() {
 }
 
 #[test]
-fn files_that_cannot_be_had_are_rows() {
+fn unreadable_files_are_rows() {
     let folder = tree(&["a.jpg"]);
     let at = |name: &str| path(folder.path().join(name));
     let found = items(&[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")], false);
@@ -56,7 +56,7 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
     assert!(found[1].image.as_ref().unwrap_err().message.contains("pipe"));
     assert!(found[2].image.as_ref().unwrap_err().message.contains("link"));
 
-    // In a folder, too, whatever has the name of an image is a row.
+    // In a folder, too, everything with an image's name is a row.
     symlink("/dev/zero", at("zero.jpg")).unwrap();
     symlink("/dev/zero", at("without-an-ending")).unwrap();
     fs::create_dir(at("folder.jpg")).unwrap();
@@ -65,7 +65,7 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
         let found: Vec<_> = sources.by_ref().collect();
         let names = ["broken", "folder", "link", "loop", "pipe", "real", "socket", "zero"];
         let names = names.map(|name| format!("{name}.jpg"));
-        // Folders are searched, whatever their names, where folders are.
+        // Folders are searched, whatever their names, among the other folders.
         let expected: Vec<_> =
             names.iter().filter(|name| !recursive || *name != "folder.jpg").collect();
         assert_eq!(relatives(&found).iter().collect::<Vec<_>>(), expected);
@@ -102,7 +102,7 @@ fn a_folder_gives_its_images_in_name_order() {
 }
 
 #[test]
-fn folders_in_folders_come_in_name_order_behind_the_images() {
+fn subfolders_come_in_name_order_after_the_images() {
     let folder =
         tree(&["b/2.jpg", "b/1.jpg", "a/y/3.jpg", "a/x/4.jpg", "a/5.jpg", "z.jpg", "b/e/n.txt"]);
     let found = items(&[path(folder.path())], true);
@@ -134,7 +134,7 @@ fn links_to_folders_are_not_followed() {
     let found: Vec<_> = sources.by_ref().collect();
     assert_eq!(contents(&found), ["<unreadable>", "a/1.jpg"]);
     assert_eq!(sources.skipped(), 1);
-    // As an input of its own, a link to a folder is that folder.
+    // Given as an input itself, a link to a folder is that folder.
     let found = items(&[path(folder.path().join("same.jpg"))], false);
     assert_eq!(contents(&found), ["a/1.jpg"]);
 }
@@ -175,7 +175,7 @@ fn a_pattern_gives_its_matches_in_order() {
     let found = items(&pattern("*/[12].jpg"), false);
     assert_eq!(contents(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
     assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
-    // Matches count as named: any file, and folders as folders.
+    // Matches count as named: any file is read, and folders as folders.
     let found = items(&pattern("a/n.*"), false);
     assert_eq!(
         (contents(&found), relatives(&found)),
@@ -183,12 +183,12 @@ fn a_pattern_gives_its_matches_in_order() {
     );
     let found = items(&pattern("?"), false);
     assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
-    // A file whose name looks like a pattern is a file.
+    // A file whose name looks like a pattern is read as a file.
     assert_eq!(contents(&items(&pattern("a[1].jpg"), false)), ["a[1].jpg"]);
 }
 
 #[test]
-fn patterns_that_fit_nothing_are_errors() {
+fn patterns_without_a_match_are_errors() {
     let folder = tree(&["a.jpg"]);
     for text in ["*.png", "none/*", "b?.jpg"] {
         let error = open(&[path(folder.path().join(text))], false).unwrap_err();
@@ -214,7 +214,7 @@ fn names_that_are_not_unicode_work() {
         assert_eq!(found[0].relative, name);
         assert!(found[0].path.ends_with(r"caf\xe9.jpg"), "{}", found[0].path);
     }
-    // What differs in such bytes only stays apart.
+    // Names that differ only in such bytes stay distinct.
     fs::write(folder.path().join(OsStr::from_bytes(b"caf\xEA.jpg")), b"other").unwrap();
     let found = items(&[path(folder.path())], false);
     assert_ne!(found[0].path, found[1].path);
@@ -235,7 +235,7 @@ fn a_folder_that_goes_away_is_a_row() {
 }
 
 #[test]
-fn content_makes_an_image_of_a_file_without_its_ending() {
+fn a_file_without_an_extension_is_recognised_by_content() {
     let folder = tree(&["a.jpg", "notes.txt", "._a.jpg", "__MACOSX/a.jpg", "empty.bin"]);
     let at = |name: &str| folder.path().join(name);
     fs::write(at("empty.bin"), b"").unwrap();
@@ -261,7 +261,7 @@ fn content_makes_an_image_of_a_file_without_its_ending() {
             "scan.dat",
         ];
         assert_eq!(relatives(&found), expected);
-        // Notes, an empty file, a table, and the two of macOS.
+        // Notes, an empty file, a table, and two companion files of macOS.
         assert_eq!(sources.skipped(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! Tar archives that are cut, damaged or made to do harm.
+//! Truncated, damaged and malicious tar archives.
 
 use std::path::Component;
 
@@ -10,7 +10,7 @@ use tar::{EntryType, Header};
 use super::archives::{end, gzipped, member, packed};
 use super::{contents, items, path, relatives, status, tree, write};
 
-/// What an archive of these bytes gives; no member over 1,000 bytes.
+/// The items of an archive with these bytes; members are limited to 1,000 bytes.
 fn read(bytes: &[u8]) -> Vec<SourceItem> {
     let folder = tree(&[]);
     let archive = folder.path().join("set.tar");
@@ -19,7 +19,7 @@ fn read(bytes: &[u8]) -> Vec<SourceItem> {
     Sources::open(&[path(&archive)], &options).unwrap().collect()
 }
 
-/// The message of an archive that gives one row, for itself.
+/// The message of an archive with a single row, for itself.
 fn only_failure(bytes: &[u8]) -> String {
     let found = read(bytes);
     assert_eq!(contents(&found), ["<broken-archive>"]);
@@ -49,12 +49,12 @@ fn names_cannot_lead_outside() {
         assert!(item.relative.components().all(ordinary));
         assert_eq!(item.image, Ok(ImageData::Encoded(b"data".to_vec())));
     }
-    // The row shows the name as it is stored.
+    // The row shows the name as stored.
     assert!(found[0].path.ends_with("set.tar/../../etc/passwd.jpg"));
 }
 
 #[test]
-fn a_member_over_the_limit_is_a_row_and_reading_goes_on() {
+fn a_member_over_the_limit_is_a_row_and_reading_continues() {
     let mut bytes = member(b"big.jpg", EntryType::Regular, &[7; 1001]);
     bytes.extend(member(b"fits.jpg", EntryType::Regular, &[b'f'; 1000]));
     bytes.extend(end());
@@ -71,7 +71,7 @@ fn a_declared_size_takes_no_memory() {
     lying.copy_from_slice(header.as_bytes());
     assert_eq!(contents(&read(&lying)), ["<too-large>", "<broken-archive>"]);
 
-    // An extended header may not be as long as it likes, zipped or not.
+    // The length of extended headers is limited, compressed or not.
     let long = member(b"x", EntryType::GNULongName, &vec![b'a'; 2 << 20]);
     for bytes in [gzipped(&long), long] {
         assert!(only_failure(&bytes).contains("extended header claims 2097152 bytes"));
@@ -79,7 +79,7 @@ fn a_declared_size_takes_no_memory() {
 }
 
 #[test]
-fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
+fn an_archive_truncated_anywhere_is_read_to_that_point_and_reported() {
     let names = ["a.jpg", "b.png", "n.txt", "c.jpg"];
     let images = ["a.jpg", "b.png", "c.jpg"];
     let plain = packed(&names);
@@ -105,7 +105,7 @@ fn wherever_an_archive_is_cut_the_rest_is_read_and_said() {
 }
 
 #[test]
-fn what_is_no_archive_says_what_it_is() {
+fn other_files_than_archives_are_described() {
     assert_eq!(only_failure(b""), "the archive is empty");
     for bytes in [vec![b'x'; 100], vec![b'x'; 5000]] {
         assert!(only_failure(&bytes).contains("not a tar archive"));
@@ -132,7 +132,7 @@ fn a_damaged_header_ends_the_archive() {
 }
 
 #[test]
-fn an_archive_that_is_not_there_is_a_row() {
+fn a_missing_archive_is_a_row() {
     let folder = tree(&[]);
     let found = items(&[path(folder.path().join("gone.tar"))], false);
     assert_eq!(status(&found[0]), Status::NotFound);

@@ -20,13 +20,13 @@ fn lines_are_paths_below_the_root() {
     let found = items(&list(&file, Some(folder.path())), false);
     assert_eq!(contents(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
     assert_eq!(relatives(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
-    // The row carries the path as it was listed.
+    // The row has the path as listed.
     assert_eq!(found[2].path, "./n.txt");
 }
 
 #[cfg(unix)]
 #[test]
-fn listed_paths_never_lead_outputs_astray() {
+fn listed_paths_never_lead_outputs_outside_the_folder() {
     let folder = tree(&["a.jpg", "sub/b.jpg"]);
     let file = folder.path().join("list.txt");
     let absolute = folder.path().join("a.jpg");
@@ -40,7 +40,7 @@ fn listed_paths_never_lead_outputs_astray() {
 }
 
 #[test]
-fn bad_lines_are_rows_and_reading_goes_on() {
+fn bad_lines_are_rows_and_reading_continues() {
     let folder = tree(&["a.jpg", "sub/b.jpg"]);
     let file = folder.path().join("list.txt");
     write(&file, b"gone.jpg\nsub\na.jpg\0x\na.jpg\n");
@@ -149,7 +149,7 @@ fn labels_after_a_path_are_left_out_and_files_decide_where_it_ends() {
     assert_eq!(contents(&found), expected);
     let paths: Vec<_> = found.iter().map(|item| item.path.as_str()).collect();
     assert_eq!(paths[..7], expected[..7]);
-    // A line of which nothing is there stays as it was written.
+    // A line without any existing file stays as written.
     assert_eq!(paths[7..], ["sub 3", "gone.jpg 4"]);
 }
 

@@ -16,7 +16,7 @@ use attn_fiqa::source::{ImageData, Input, SourceError, SourceItem, SourceOptions
 use attn_fiqa::status::Status;
 use tempfile::TempDir;
 
-/// A folder of made-up files; each holds its own name.
+/// A folder of synthetic files; each contains its own name.
 fn tree(names: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
@@ -43,8 +43,7 @@ fn items(inputs: &[Input], recursive: bool) -> Vec<SourceItem> {
     open(inputs, recursive).unwrap().collect()
 }
 
-/// The bytes of all items, which in a [`tree`] are names; failures are told by
-/// their status.
+/// The bytes of all items, which in a [`tree`] are names; for failures the status.
 fn contents(items: &[SourceItem]) -> Vec<String> {
     items
         .iter()

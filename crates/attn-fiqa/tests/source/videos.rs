@@ -50,7 +50,7 @@ fn image(item: &SourceItem) -> Image {
     image.decode(&DecodeLimits::default()).unwrap().image
 }
 
-/// What follows the last `/` of each name, and the level of its image.
+/// The part of each name after the last `/`, and the level of its image.
 fn levels(items: &[SourceItem]) -> Vec<(String, String, u8)> {
     let level = |item: &SourceItem| {
         let image = image(item);
@@ -85,7 +85,7 @@ fn every_frame_of_an_animation_is_an_image() {
     );
     let third = levels(&read(&path, every(3)));
     assert_eq!(third.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 90]);
-    // Shown for a tenth of a second each; five a second are every second one.
+    // Displayed for a tenth of a second each; at five per second every second one is taken.
     let timed = levels(&read(&path, Some(FrameSampling::PerSecond(5.0))));
     assert_eq!(timed.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 200]);
 }
@@ -105,7 +105,7 @@ fn animations_are_found_in_folders_beside_images() {
             row("b.GIF#1", "b.GIF.frame-000001", 2),
         ]
     );
-    // Unless videos are asked for, of a GIF the first image is taken.
+    // Unless videos are requested, only the first image of a GIF is read.
     let still = [row("a.png", "a.png", 7), row("b.GIF", "b.GIF", 1)];
     assert_eq!(levels(&read(folder.path(), None)), still);
 }
@@ -151,7 +151,7 @@ fn a_damaged_animation_gives_its_whole_frames_and_one_failure() {
 }
 
 #[test]
-fn who_stops_reading_an_animation_is_not_waited_for() {
+fn the_decoder_does_not_wait_for_a_reader_that_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.gif");
     std::fs::write(&path, gif(&[5; 40])).unwrap();
@@ -174,7 +174,7 @@ fn a_listed_transport_stream_is_known_by_its_content_below_the_lists_root() {
     let options = SourceOptions { videos, ..SourceOptions::default() };
     let list = Input::List { path: ListFrom::File(list), root: Some(folder.path().to_owned()) };
     let items: Vec<SourceItem> = Sources::open(&[list], &options).unwrap().collect();
-    // Whether or not ffmpeg is installed, the file is given to it and not read as an image.
+    // Whether or not ffmpeg is installed, the file is passed to it and not read as an image.
     let [item] = items.as_slice() else { panic!("{items:?}") };
     let failure = item.image.as_ref().unwrap_err();
     assert!(failure.message.contains("ffmpeg"), "{failure:?}");

@@ -1,4 +1,4 @@
-//! Zip archives: as they ought to be, cut, damaged, and made to do harm.
+//! Zip archives: valid, truncated, damaged and malicious ones.
 
 use std::io::{Cursor, Write};
 use std::path::Component;
@@ -14,7 +14,7 @@ use rawzip::{CompressionMethod, ZipArchiveWriter};
 use super::archives::{gzipped, packed};
 use super::{contents, items, open, path, relatives, status, tree, write};
 
-/// A file of an archive.
+/// A file in an archive.
 #[derive(Clone)]
 struct File<'a> {
     name: &'a [u8],
@@ -64,7 +64,7 @@ fn zipped(files: &[File<'_>]) -> Vec<u8> {
     bytes
 }
 
-/// What an archive of these bytes gives; no file over 1,000 bytes.
+/// The items of an archive with these bytes; files are limited to 1,000 bytes.
 fn read(bytes: &[u8]) -> Vec<SourceItem> {
     let folder = tree(&[]);
     let archive = folder.path().join("set.zip");
@@ -93,7 +93,7 @@ fn files_come_in_the_order_of_the_directory() {
         File::new("z.jpg", b"a second of that name"),
     ]);
     let names = ["z.jpg", "faces/é/1.PNG", "download", "z.jpg"];
-    // The content decides how it is read.
+    // The content decides how a file is read.
     for file in ["set.zip", "SET.ZIP", "set.tar", "no_extension"] {
         let archive = folder.path().join(file);
         write(&archive, &bytes);
@@ -107,13 +107,13 @@ fn files_come_in_the_order_of_the_directory() {
         assert_eq!(sources.skipped(), 4);
         std::fs::remove_file(archive).unwrap();
     }
-    // And one that is no zip archive but is called so.
+    // And a file that only its name calls a zip archive.
     for bytes in [packed(&["a.jpg"]), gzipped(&packed(&["a.jpg"]))] {
         let archive = folder.path().join("tar.zip");
         write(&archive, &bytes);
         assert_eq!(contents(&items(&[path(&archive)], false)), ["a.jpg"]);
     }
-    // In a folder an archive is passed over, as a match of a pattern it is read.
+    // In a folder an archive is skipped; as a match of a pattern it is read.
     write(&folder.path().join("a.jpg"), b"a.jpg");
     write(&folder.path().join("set.zip"), &bytes);
     assert_eq!(contents(&items(&[path(folder.path())], false)), ["a.jpg"]);
@@ -121,7 +121,7 @@ fn files_come_in_the_order_of_the_directory() {
     assert_eq!(relatives(&found)[0], "set.zip/z.jpg");
 }
 
-/// By another writer, with the sizes of 64 bits in the headers.
+/// Written by another program, with 64-bit sizes in the headers.
 #[test]
 fn zip64_is_read() {
     use zip::write::{SimpleFileOptions, ZipWriter};
@@ -137,7 +137,7 @@ fn zip64_is_read() {
     let bytes = writer.finish().unwrap().into_inner();
     assert_eq!(contents(&read(&bytes)), ["first", "second"]);
 
-    // More files than 16 bits count.
+    // More files than a 16-bit count can express.
     let names: Vec<String> = (0..70_000).map(|number| format!("{number}.jpg")).collect();
     let files: Vec<File<'_>> = names.iter().map(|name| File::new(name, b"x")).collect();
     let found = read(&zipped(&files));
@@ -146,7 +146,7 @@ fn zip64_is_read() {
 }
 
 #[test]
-fn what_is_not_read_is_a_row_that_says_why() {
+fn unsupported_entries_are_rows_that_say_why() {
     let plain = File::new("fine.jpg", b"fine");
     let locked = File { encrypted: true, ..File::new("locked.jpg", b"secret") };
     let link = File { mode: 0o120_777, ..File::new("link.jpg", b"fine.jpg") };
@@ -190,7 +190,7 @@ fn names_cannot_lead_outside() {
 }
 
 #[test]
-fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
+fn entries_that_expand_beyond_the_limit_are_not_unpacked() {
     let bomb = vec![0; 10 << 20];
     let exact = vec![7; 1000];
     let over = vec![7; 1001];
@@ -203,7 +203,7 @@ fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
     assert_eq!(contents(&found)[..2], ["<too-large>", "<too-large>"]);
     assert_eq!(contents(&found)[2].len(), 1000);
 
-    // One that claims less than it unpacks to, or more.
+    // A file that declares a smaller or larger size than its actual one.
     let at = bytes.windows(4).position(|part| part == b"PK\x01\x02").unwrap();
     for claimed in [5_u32, 999] {
         let mut lying = bytes.clone();
@@ -215,7 +215,7 @@ fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
 }
 
 #[test]
-fn a_damaged_file_is_a_row_and_reading_goes_on() {
+fn a_damaged_file_is_a_row_and_reading_continues() {
     let mut bytes = zipped(&[File::new("a.jpg", b"some bytes"), File::new("b.jpg", b"others")]);
     let at = bytes.windows(4).position(|part| part == b"some").unwrap();
     bytes[at] = b'S';
@@ -227,7 +227,7 @@ fn a_damaged_file_is_a_row_and_reading_goes_on() {
 }
 
 #[test]
-fn a_cut_archive_is_refused() {
+fn a_truncated_archive_is_refused() {
     let inner = zipped(&[File::new("inner.jpg", b"inner")]);
     let whole = zipped(&[File::new("first.jpg", b"first"), File::new("inner.zip", &inner)]);
     for length in 0..whole.len() {
@@ -236,7 +236,7 @@ fn a_cut_archive_is_refused() {
         assert_eq!(relatives(&found), ["set.zip"]);
     }
     assert_eq!(contents(&read(&whole)), ["first"]);
-    // Behind a program that unpacks it.
+    // Appended to a self-extracting program.
     let program = [b"MZ a program".as_slice(), &inner].concat();
     assert_eq!(contents(&read(&program)), ["inner"]);
     for other in [b"<html>not found</html>".as_slice(), b""] {
@@ -248,7 +248,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn damage_anywhere_ends_in_rows(at in 0..1000_usize, to in any::<u8>(), cut in 0..2000_usize) {
+    fn damage_anywhere_results_in_rows(at in 0..1000_usize, to in any::<u8>(), cut in 0..2000_usize) {
         let data = [9; 300];
         let mut bytes = zipped(&[
             File::new("a.jpg", b"some bytes"),

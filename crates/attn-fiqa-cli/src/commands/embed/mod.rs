@@ -62,8 +62,10 @@ fn assess(model: &Model, crop: &Crop, flip: bool, normalise: bool) -> Result<Ass
     } else {
         embedding
     };
-    let scores = vec![length];
-    Ok(Assessment { scores, embedding: Some(embedding), ..Assessment::default() })
+    let mut assessment = Assessment::default();
+    assessment.scores = vec![length];
+    assessment.embedding = Some(embedding);
+    Ok(assessment)
 }
 
 /// One of our networks or anybody's.

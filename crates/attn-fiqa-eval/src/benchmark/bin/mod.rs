@@ -1,7 +1,7 @@
 //! InsightFace's `.bin`: a pickle of `(list of encoded images, list of bool)`.
 //!
-//! Pair `i` is images `2i` and `2i + 1`. The pickle is read as data by the library's
-//! [machine](attn_fiqa::pickle) with the `vocabulary` of such files; nothing in it is executed.
+//! Pair `i` consists of images `2i` and `2i + 1`. The pickle is read as data by the library's
+//! [machine](attn_fiqa::pickle) with a vocabulary for such files; nothing in it is executed.
 
 mod vocabulary;
 
@@ -18,19 +18,19 @@ use crate::files::lines::open;
 use crate::files::{FileError, FileProblem, check_classes, sanitized};
 use vocabulary::{Bytes, ImageSetValues, ImageSetVocabulary, Object, bytes_of};
 
-/// Larger than any `.bin` of the field.
+/// Larger than any published `.bin` file.
 const MAX_BYTES: u64 = 4 << 30;
 
 /// An image needs about 20 instructions, and module paths are far shorter than 256 bytes.
 const LIMITS: Limits = Limits { bytes: usize::MAX, instructions: 4 << 20, name: 256 };
 
-/// Reads a `.bin` file. Images are named by their number, `00000` and so on, as the
-/// CR-FIQA extraction names them.
+/// Reads a `.bin` file. Images are named by their number, `00000` and so on, as in the CR-FIQA
+/// extraction.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, holds anything else than such a pickle, not two
-/// images a pair, an image without bytes, or one kind of pair only.
+/// If the file cannot be read, contains anything other than such a pickle, not exactly two images
+/// per pair, an image without bytes, or only mated or only non-mated pairs.
 pub fn insightface_bin(name: &str, path: &Path) -> Result<Benchmark, FileError> {
     let file = path.to_string_lossy();
     let reader = open(path)?;
@@ -50,7 +50,7 @@ pub fn insightface_bin(name: &str, path: &Path) -> Result<Benchmark, FileError> 
     parse_insightface_bin(name, &file, bytes)
 }
 
-/// Reads such a file from memory; `file` names it in errors.
+/// Reads such a file from memory; `file` is its name in errors.
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ pub fn parse_insightface_bin(
     Ok(Benchmark { name, images, templates: None, pairs, folds: None })
 }
 
-/// Why a pickle is not a set of images.
+/// Why a pickle is not an image set.
 fn describe(refusal: Refusal<'_>) -> String {
     match refusal {
         Refusal::ForbiddenGlobal { module, name } => format!(
@@ -116,7 +116,7 @@ fn describe(refusal: Refusal<'_>) -> String {
     }
 }
 
-/// The images and labels in what a pickle made.
+/// The images and labels among the values of a pickle.
 fn contents(values: &ImageSetValues<'_>, root: Id) -> Result<(Vec<Bytes>, Vec<bool>), String> {
     const EXPECTED: &str = "expected a pair of lists, images and labels";
     let (Value::Tuple(parts) | Value::List(parts)) = values.get(root) else {

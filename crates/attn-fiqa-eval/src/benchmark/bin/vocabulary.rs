@@ -1,4 +1,4 @@
-//! What the pickle of a set of images may hold.
+//! What the pickle of an image set may contain.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use attn_fiqa::pickle::{Id, Returned, Value, Values, Vocabulary};
 /// Bytes of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bytes {
-    /// As they stand in the file.
+    /// As stored in the file.
     Inside(Range<usize>),
-    /// Written as text by a program of the old protocol, and turned back.
+    /// Written as text by an old protocol, and decoded again.
     Owned(Arc<Vec<u8>>),
 }
 
@@ -27,21 +27,21 @@ impl Bytes {
     }
 }
 
-/// The element types that matter.
+/// The supported element types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     Byte,
     Bool,
 }
 
-/// The functions and classes that such a file may name, and what they make.
+/// The functions and classes that such a file may refer to, and what they make.
 #[derive(Debug)]
 pub(super) enum Object {
     /// `_codecs.encode(text, 'latin1')`: bytes in the old protocol.
     Encode,
     /// `bytes(…)` and `bytearray(…)`.
     ToBytes,
-    /// Makes an empty array, whose state is set afterwards.
+    /// Makes an empty array whose state is set afterwards.
     Reconstruct,
     /// `_frombuffer(bytes, dtype, shape, order)`.
     FromBuffer,
@@ -58,10 +58,10 @@ pub(super) enum Object {
 
 pub(super) type ImageSetValues<'a> = Values<'a, Object>;
 
-/// The table for sets of images, as InsightFace writes them with Python 2 and 3 and with old
-/// and new NumPy.
+/// The vocabulary for image sets, as InsightFace writes them with Python 2 and 3 and with old and
+/// new NumPy.
 pub(super) struct ImageSetVocabulary {
-    /// Bytes that may still be made of text: no more than the file has, so that memory is
+    /// Bytes that may still be made from text: no more than the file has, so that memory is
     /// bounded.
     pub(super) encodable: usize,
 }
@@ -149,7 +149,7 @@ impl<'a> Vocabulary<'a> for ImageSetVocabulary {
         state: Id,
     ) -> Result<Option<Object>, &'static str> {
         match (values.get(value), values.get(state)) {
-            // Byte order and alignment: a byte has neither.
+            // Byte order and alignment do not matter for bytes.
             (Value::Object(Object::Dtype(_)), Value::Tuple(_)) => Ok(None),
             (Value::Object(Object::Array(None)), Value::Tuple(state)) => {
                 let &[_version, shape, dtype, _order, bytes] = state.as_slice() else {
@@ -167,7 +167,7 @@ impl ImageSetVocabulary {
     fn encode(&mut self, text: &str) -> Result<Bytes, &'static str> {
         let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
         let bytes = bytes.ok_or("bytes are made of text that is not Latin-1")?;
-        // Read from the memo again and again, one text could fill memory.
+        // Read from the memo repeatedly, a single text could fill memory.
         let left = self.encodable.checked_sub(bytes.len());
         self.encodable = left.ok_or("more bytes are made of text than the file has")?;
         Ok(Bytes::Owned(Arc::new(bytes)))
@@ -199,7 +199,7 @@ fn byte_array(
     }
 }
 
-/// The bytes that a value is, if it is bytes.
+/// The bytes of a value, if it is bytes.
 pub(super) fn bytes_of(value: &Value<'_, Object>) -> Option<Bytes> {
     match value {
         Value::Bytes { start, bytes } => Some(Bytes::Inside(*start..start + bytes.len())),

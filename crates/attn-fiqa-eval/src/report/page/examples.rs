@@ -8,10 +8,10 @@ use maud::{Markup, html};
 use super::super::html::data_uri;
 use crate::study::results::{FaceRecord, QualityRecord, Results};
 
-/// Larger than any picture of a face that a run writes.
+/// Larger than any face image that a run writes.
 const MAX_FACE_BYTES: u64 = 1 << 20;
 
-/// `None` if no method has pictures.
+/// `None` if no method has images.
 pub(super) fn content(folder: &Path, results: &Results) -> Option<Markup> {
     let has_pictures = |record: &&QualityRecord| {
         record.worst.iter().chain(&record.best).any(|face| face.face.is_some())
@@ -20,7 +20,7 @@ pub(super) fn content(folder: &Path, results: &Results) -> Option<Markup> {
     let content = || {
         html! {
             @for (index, record) in records.iter().enumerate() {
-                // The first one shows what the others hold.
+                // The first one explains the others.
                 details open[index == 0] {
                     summary { (record.dataset) ", " (record.method) }
                     @for (title, faces) in [("Worst", &record.worst), ("Best", &record.best)] {
@@ -54,7 +54,7 @@ fn picture(folder: &Path, file: Option<&str>, alt: &str) -> Markup {
     }
 }
 
-/// A picture that the record names, which must lie below the run's folder.
+/// An image named in the record, which must be inside the run's folder.
 fn read_jpeg(folder: &Path, file: &str) -> Option<Vec<u8>> {
     let file = Path::new(file);
     if !file.components().all(|part| matches!(part, Component::Normal(_))) {

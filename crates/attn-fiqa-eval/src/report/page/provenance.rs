@@ -1,4 +1,4 @@
-//! What a reader needs to repeat a run.
+//! Everything needed to repeat a run.
 
 use maud::{Markup, html};
 

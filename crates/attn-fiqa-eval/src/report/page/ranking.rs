@@ -95,7 +95,7 @@ fn summary_table(results: &Results, summary: &Summary, title: &str) -> Markup {
     table(&format!("pAUC-EDC ×1000: {title}"), &heading, rows)
 }
 
-/// ` [1.20, 3.40]`, ×1000; nothing without an interval.
+/// ` [1.20, 3.40]`, ×1000; empty without an interval.
 fn brackets(interval: Option<[f64; 2]>) -> String {
     interval.map_or(String::new(), |[low, high]| {
         format!(" [{:.2}, {:.2}]", low * 1000.0, high * 1000.0)
@@ -135,7 +135,7 @@ fn difference_table(results: &Results, summary: &Summary, title: &str, against: 
     html! { @if !rows.is_empty() { (table(&caption, &heading, rows)) } }
 }
 
-/// How many comparisons are tied, and how far the area depends on their order.
+/// How many comparisons are tied, and how much the area depends on their order.
 fn ties(results: &Results, summary: &Summary, row: &SummaryRow) -> Cell {
     if row.series != Series::Method {
         return Cell::Number("–".to_owned(), None);

@@ -1,4 +1,4 @@
-//! How good the recognition models are with nothing discarded.
+//! Accuracy of the recognition models with nothing discarded.
 
 use maud::{Markup, html};
 
@@ -56,7 +56,7 @@ fn rates(results: &Results) -> Markup {
     table(caption, &heading, results.baselines.iter().map(row))
 }
 
-/// What is to be said about images without a face or without an entry in a file.
+/// Notes on images without a face or without an entry in a file.
 fn missing(dataset: &DatasetRecord) -> Vec<String> {
     let DatasetRecord { name, images, without_face, without_face_examples, .. } = dataset;
     let faceless = (*without_face > 0).then(|| {

@@ -1,9 +1,9 @@
-//! Qualities that read the crop alone.
+//! Quality measures that need only the crop.
 
 use attn_fiqa::crop::Crop;
 use attn_fiqa::measure::{MeasureName, sharpness};
 
-/// A quality that needs nothing but the crop.
+/// A measure of the crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CropMeasure {
@@ -12,7 +12,7 @@ pub enum CropMeasure {
 }
 
 impl CropMeasure {
-    /// The measure of this name; `None` if it reads more than the crop.
+    /// The measure with this name; `None` if it needs more than the crop.
     pub(super) fn from_name(name: &MeasureName) -> Option<Self> {
         match name {
             MeasureName::Laplacian => Some(Self::Laplacian),
@@ -27,7 +27,7 @@ impl CropMeasure {
         }
     }
 
-    /// What it is, for reports.
+    /// A description for reports.
     pub fn description(self) -> &'static str {
         match self {
             Self::Laplacian => "variance of the crop's Laplacian",

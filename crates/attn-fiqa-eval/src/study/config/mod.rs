@@ -1,8 +1,7 @@
-//! The file that says what is to be measured.
+//! The study file, which defines what is measured.
 //!
-//! Strict: an unknown key is an error with its line, since a misspelt
-//! setting would otherwise silently measure something else. This module holds what it can say;
-//! `read` parses it.
+//! Strict: an unknown key is an error with its line, since a misspelt setting would otherwise
+//! silently measure something else. This module defines its contents; `read` parses it.
 
 mod crop_measure;
 mod read;
@@ -24,47 +23,47 @@ use crate::files::Missing;
 
 pub use crop_measure::CropMeasure;
 
-/// Larger than any configuration of a study.
+/// Larger than any study file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A description that was refused, and where.
+/// An error in a study file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct ConfigError {
-    /// The file as it was named.
+    /// The file as given.
     pub file: String,
-    /// The line, from 1, where one is to blame.
+    /// The line, from 1, if the error is in one.
     pub line: Option<usize>,
     /// What was expected, what was found and what to do.
     pub message: String,
 }
 
-/// A study as described, checked as far as it can be without its data.
+/// A study as described, checked as far as possible without its data.
 #[derive(Debug, Clone)]
 pub struct StudyConfig {
     /// The file as it was named.
     pub file: String,
-    /// Its text, which goes into the record.
+    /// Its text, which is included in the record.
     pub text: String,
     /// SHA-256 of the text, in hexadecimal digits.
     pub sha256: String,
-    /// How to measure.
+    /// General settings.
     pub settings: Settings,
-    /// The data sets, by distinct names.
+    /// The data sets, with unique names.
     pub datasets: Vec<DatasetConfig>,
-    /// The recognition models, by distinct names.
+    /// The recognition models, with unique names.
     pub recognisers: Vec<RecogniserConfig>,
-    /// The quality methods, by distinct names.
+    /// The quality methods, with unique names.
     pub methods: Vec<MethodConfig>,
 }
 
-/// How to measure.
+/// General settings.
 #[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Protocols of the curves.
     pub protocols: Vec<Protocol>,
-    /// False match rates at which thresholds are put.
+    /// False match rates at which thresholds are set.
     pub fmr: Vec<f64>,
     /// Discard fraction up to which pAUC is computed.
     #[serde(alias = "limit")]
@@ -75,16 +74,16 @@ pub struct Settings {
     /// Confidence level of the intervals.
     #[serde(alias = "level")]
     pub confidence_level: f64,
-    /// Seed of everything that is drawn.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Random orders: of all comparisons, for the baseline `random`, and of comparisons of
-    /// equal quality, for the range of ties.
+    /// Random orders: of all comparisons, for the baseline `random`, and of comparisons of equal
+    /// quality, for the range of ties.
     #[serde(alias = "random_orders", alias = "tie_orders")]
     pub orders: usize,
-    /// How many of the best and of the worst images are shown for each method.
+    /// How many of the best and of the worst images are displayed for each method.
     pub faces: usize,
-    /// What to do about images that are in the lists of pairs, but not in a data set's folder,
-    /// or not in a file of scores or embeddings.
+    /// What to do about images that are in the lists of pairs but not in a data set's folder, or
+    /// not in a file of scores or embeddings.
     pub missing: Missing,
 }
 
@@ -113,14 +112,14 @@ pub struct DatasetConfig {
     pub kind: BenchmarkKind,
     /// Its folder or file.
     pub path: PathBuf,
-    /// The list of pairs of [`BenchmarkKind::Pairs`], where it is not in the folder.
+    /// The list of pairs for [`BenchmarkKind::Pairs`], if it is not in the folder.
     pub pairs: Option<PathBuf>,
-    /// The order in which its files hold their colours.
+    /// Channel order of its files.
     pub channels: ChannelOrder,
     /// Whether crops of another size are resized.
     pub resize: bool,
-    /// Whether its images are pictures whose face is to be found and aligned. One of
-    /// exactly 112×112 pixels is taken for an aligned crop all the same.
+    /// Whether its images are photos in which faces must be detected and aligned. One of exactly
+    /// 112×112 pixels is still treated as an aligned crop.
     pub align: bool,
 }
 
@@ -143,7 +142,7 @@ pub enum EmbeddingsFrom {
     Files(BTreeMap<String, (PathBuf, Option<PathBuf>)>),
 }
 
-/// A network and what its file does not say.
+/// A network, and settings that its file does not contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModelConfig {
     /// Its file; the built-in model if `None`.
@@ -152,13 +151,13 @@ pub struct ModelConfig {
     pub preset: Option<String>,
     /// Number of attention heads of a Vision Transformer.
     pub heads: Option<usize>,
-    /// Name of the MLP's activation where it is not the official one.
+    /// Name of the MLP's activation, if not the official one.
     pub activation: Option<String>,
     /// Whether the mirrored image's embedding is appended.
     pub flip: bool,
-    /// The preprocessing of an ONNX network, as
-    /// [`InputSpec`](attn_fiqa::recognise::InputSpec) reads it; `None` where
-    /// its file is known, and for Vision Transformers.
+    /// The preprocessing of an ONNX network, as parsed by
+    /// [`InputSpec`](attn_fiqa::recognise::InputSpec); `None` if its file is known, and for Vision
+    /// Transformers.
     pub preprocess: Option<String>,
 }
 
@@ -188,27 +187,27 @@ pub enum ScoresFrom {
     Network(ModelConfig),
     /// A measure of the crop itself.
     Crop(CropMeasure),
-    /// Length of a recogniser's embedding: its place in the list of recognisers.
+    /// Norm of a recogniser's embedding: the index of that recogniser.
     EmbeddingNorm(usize),
-    /// Files computed elsewhere, by data set, and the column of those that are tables.
+    /// Files computed elsewhere, by data set, and the column if they are tables.
     Files(BTreeMap<String, PathBuf>, Option<String>),
 }
 
-/// Finds a model by its name: `None` if there is no such name, and an error if there is one and
-/// its file cannot be used.
+/// Finds a model by its name: `None` if the name is unknown, and an error if it is known and its
+/// file cannot be used.
 pub type FindModel<'a> = &'a dyn Fn(&str) -> Result<Option<ModelConfig>, String>;
 
 impl StudyConfig {
-    /// Reads and checks a configuration. Relative paths start from its own folder.
+    /// Reads and checks a study file. Relative paths start from its own folder.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or anything in it is not understood.
+    /// If the file cannot be read or contains anything unknown.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Self::read_with(path, &|_| Ok(None))
     }
 
-    /// Reads and checks a configuration whose models may also be named.
+    /// Reads and checks a study file whose models may also be given by name.
     ///
     /// # Errors
     ///
@@ -228,7 +227,7 @@ impl StudyConfig {
         Self::parse_with(&file, text, path.parent().unwrap_or(Path::new("")), find_model)
     }
 
-    /// Checks a configuration's text; relative paths start from `folder`.
+    /// Checks a study file's text; relative paths start from `folder`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The curves of discarding at random and by each comparison's own error.
+//! The baselines: discarding at random and by each comparison's own error.
 
 use sha2::{Digest, Sha256};
 
@@ -55,7 +55,7 @@ impl RecogniserEvaluation<'_> {
         Ok(all)
     }
 
-    /// The mean line of some curves, and the range of their areas.
+    /// The mean of some curves, and the range of their areas.
     fn mean(&self, curves: &[Curve]) -> Option<CurveRecord> {
         let records: Vec<CurveRecord> =
             curves.iter().map(|curve| self.record(Series::Random, curve)).collect();

@@ -15,17 +15,17 @@ use crate::study::cache::{ImageHash, load_stored, store};
 use crate::study::config::Settings;
 use crate::study::results::CurveRecord;
 
-/// Bytes of rankings of several methods that are in memory together, so that they share
-/// the bootstrap samples.
+/// Size of the rankings of several methods that are in memory together, in bytes, so that they
+/// share the bootstrap samples.
 const RANKING_BYTES: usize = 1 << 29;
 
-/// One method while its curves are gathered.
+/// One method while its curves are collected.
 struct MethodCurves {
     /// The quality of each image or template.
     qualities: Vec<f64>,
-    /// Of the qualities.
+    /// Hash of the qualities.
     hash: ImageHash,
-    /// By protocol and target, as far as they are known.
+    /// By protocol and target, as far as available.
     curves: Vec<Vec<Option<CurveRecord>>>,
 }
 
@@ -40,8 +40,8 @@ impl MethodCurves {
 }
 
 impl RecogniserEvaluation<'_> {
-    /// The curves of methods, by their names and the qualities of all images: every
-    /// protocol at every target. `advance` is called with how many methods are done.
+    /// The curves of methods, by their names and the qualities of all images: every protocol at
+    /// every target. `advance` is called with the number of finished methods.
     pub(in crate::study) fn methods(
         &self,
         evaluator: &Evaluator<'_>,
@@ -84,7 +84,7 @@ impl RecogniserEvaluation<'_> {
         Ok(all.into_iter().zip(methods).flat_map(labelled).collect())
     }
 
-    /// What earlier runs stored of a method.
+    /// Results of a method stored by earlier runs.
     fn stored_curves(&self, images: &[f64]) -> Result<MethodCurves, crate::EvalError> {
         let qualities = self.benchmark.template_qualities(images)?;
         let bytes: Vec<u8> = qualities.iter().flat_map(|quality| quality.to_le_bytes()).collect();
@@ -99,7 +99,7 @@ impl RecogniserEvaluation<'_> {
         Ok(MethodCurves { qualities, hash, curves })
     }
 
-    /// Measures and stores what a group of methods lacks.
+    /// Measures and stores the missing curves of a group of methods.
     fn measure_group(
         &self,
         evaluator: &Evaluator<'_>,
@@ -127,8 +127,8 @@ impl RecogniserEvaluation<'_> {
         StudyError::measure(format!("dataset '{}', method '{method}'", self.dataset))
     }
 
-    /// The key of a method's curve in the cache: all that it depends on, and nothing that
-    /// is only printed.
+    /// The cache key of a method's curve: everything that affects it, and nothing that is only
+    /// displayed.
     fn curve_key(&self, protocol: Protocol, fmr: f64, qualities: &ImageHash) -> ImageHash {
         let Settings { max_discard, bootstrap, confidence_level, seed, orders, .. } =
             *self.settings;
@@ -140,8 +140,7 @@ impl RecogniserEvaluation<'_> {
         key.finalize().into()
     }
 
-    /// The curves of some rankings, which share the bootstrap samples, at some false match
-    /// rates.
+    /// The curves of some rankings, which share the bootstrap samples, at some false match rates.
     fn measure(
         &self,
         evaluator: &Evaluator<'_>,

@@ -1,4 +1,4 @@
-//! A recogniser's comparisons on one data set, and what is measured on them.
+//! A recogniser's comparisons on one data set, and the measurements on them.
 
 mod baselines;
 mod methods;
@@ -26,7 +26,7 @@ pub(super) use templates::TemplateEmbeddings;
 
 use templates::without_missing;
 
-/// Increased when the same comparisons and qualities give other figures.
+/// Incremented when the same comparisons and qualities give different results.
 const VERSION: u32 = 4;
 
 /// The comparisons of one data set by one recogniser.
@@ -98,7 +98,7 @@ impl<'a> RecogniserEvaluation<'a> {
         StudyError::measure(format!("dataset '{dataset}', recogniser '{recogniser}'"))
     }
 
-    /// What the recogniser does with nothing discarded.
+    /// The recogniser's error rates with nothing discarded.
     pub(super) fn baseline(
         &self,
         evaluator: &Evaluator<'_>,
@@ -120,7 +120,7 @@ impl<'a> RecogniserEvaluation<'a> {
             Some(folds) => folds.clone(),
             None => equal_folds(comparisons.len(), FOLDS),
         };
-        // Templates have no folds, and a set smaller than its folds no accuracy.
+        // Templates have no folds, and a set smaller than the number of folds has no accuracy.
         let accuracy = match self.benchmark.templates {
             None => verification(comparisons, &folds, ThresholdGrid::InsightFace).ok(),
             Some(_) => None,

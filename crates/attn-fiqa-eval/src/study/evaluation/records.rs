@@ -4,11 +4,11 @@ use super::RecogniserEvaluation;
 use crate::edc::{Curve, Interpolation, Series};
 use crate::study::results::CurveRecord;
 
-/// Points of a curve that are kept of a step function.
+/// Number of points stored for a step function.
 const STEP_POINTS: usize = 200;
 
 impl RecogniserEvaluation<'_> {
-    /// A kept record under the names of this study.
+    /// A stored record with the names of this study.
     pub(super) fn labelled(&self, record: CurveRecord, method: &str) -> CurveRecord {
         CurveRecord {
             dataset: self.dataset.to_owned(),
@@ -18,7 +18,7 @@ impl RecogniserEvaluation<'_> {
         }
     }
 
-    /// A curve without the names, which are not kept.
+    /// A curve without the names, which are not stored.
     pub(super) fn record(&self, series: Series, curve: &Curve) -> CurveRecord {
         let steps = curve.interpolation == Interpolation::Step;
         let (points, realised) = if curve.points.len() > STEP_POINTS {

@@ -1,4 +1,4 @@
-//! The embeddings of what is compared.
+//! The embeddings of the compared units.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::benchmark::Benchmark;
 use crate::embeddings::Embeddings;
 use crate::study::StudyError;
 
-/// What a recogniser made of a data set: embeddings of what is compared.
+/// A recogniser's results for a data set: embeddings of the compared units.
 pub(in crate::study) struct TemplateEmbeddings {
     /// Which images have an embedding.
     pub(super) present: Vec<bool>,
@@ -14,8 +14,8 @@ pub(in crate::study) struct TemplateEmbeddings {
 }
 
 impl TemplateEmbeddings {
-    /// Reads embeddings of `dim` numbers one by one; `read` copies that of an image and
-    /// says whether it has one, as `present` does.
+    /// Reads embeddings of `dim` values one by one; `read` copies that of an image and returns
+    /// whether it has one, like `present`.
     pub(in crate::study) fn gather(
         benchmark: &Benchmark,
         present: Vec<bool>,
@@ -32,13 +32,13 @@ impl TemplateEmbeddings {
         }
     }
 
-    /// Which images have no embedding, by position.
+    /// Positions of the images without an embedding.
     pub(in crate::study) fn missing(&self) -> Vec<usize> {
         (0..self.present.len()).filter(|&image| !self.present[image]).collect()
     }
 }
 
-/// What can go wrong while embeddings are read and added up.
+/// An error while embeddings are read and summed.
 enum GatherError {
     Study(StudyError),
     Eval(crate::EvalError),

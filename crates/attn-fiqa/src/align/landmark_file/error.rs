@@ -11,10 +11,10 @@ pub enum LandmarkFileError {
     Unreadable {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// There is no face in it.
+    /// It contains no face.
     #[error(
         "the landmark file holds no landmarks; expected a path and ten numbers per line, \
          separated by commas, tabs or spaces: {file}"
@@ -28,7 +28,7 @@ pub enum LandmarkFileError {
     Line {
         /// The file.
         file: String,
-        /// The line, from 1.
+        /// Line number, from 1.
         line: u64,
         /// What was expected.
         expected: String,

@@ -1,8 +1,8 @@
-//! A line of text cut into its fields.
+//! Splits a line of text into its fields.
 
 use std::borrow::Cow;
 
-/// What stands between the fields of a line.
+/// The separator between the fields of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Separator {
     Comma,
@@ -12,8 +12,8 @@ pub(super) enum Separator {
 }
 
 impl Separator {
-    /// A tab where there is one, else a comma, else spaces: the rarer a
-    /// character is in paths, the more it means between fields.
+    /// A tab if there is one, else a comma, else spaces: the rarer a character is in paths, the
+    /// more likely it is a separator.
     pub(super) fn of(line: &str) -> Self {
         match line {
             _ if line.contains('\t') => Self::Tab,
@@ -30,9 +30,9 @@ impl Separator {
         }
     }
 
-    /// Cuts a line; a field in double quotes may hold the separator, and a
-    /// doubled quote there is one quote. Spaces around a field do not belong to
-    /// it. `None` where a quote is not closed or text follows the closing one.
+    /// Splits a line; a field in double quotes may contain the separator, and a doubled quote in it
+    /// stands for one quote. Spaces around a field are trimmed. `None` if a quote is not closed or
+    /// text follows the closing one.
     pub(super) fn split(self, line: &str) -> Option<Vec<Cow<'_, str>>> {
         let mut fields = Vec::new();
         let mut rest = line.trim_matches(' ');
@@ -41,7 +41,7 @@ impl Separator {
                 Some(quoted) => {
                     let (field, after) = quoted_field(quoted)?;
                     let after = after.trim_start_matches(' ');
-                    // Spaces that separate were just passed over.
+                    // Separating spaces have just been skipped.
                     let after = match self {
                         Self::Spaces => (!after.is_empty()).then_some(after),
                         _ if after.is_empty() => None,
@@ -63,7 +63,7 @@ impl Separator {
     }
 }
 
-/// The field up to its closing quote, and what follows that.
+/// The field up to its closing quote, and the text after that.
 fn quoted_field(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let (first, mut after) = text.split_once('"')?;
     let mut field = Cow::Borrowed(first);

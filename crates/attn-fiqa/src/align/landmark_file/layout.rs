@@ -1,38 +1,38 @@
-//! Which field of a line is what.
+//! Which field of a line means what.
 
 use std::borrow::Cow;
 
 use crate::align::Landmarks;
 
-/// Fields of a line that has no more than a path, ten numbers and a confidence.
+/// Number of fields in a line with only a path, ten numbers and perhaps a confidence.
 const POSITIONAL: std::ops::RangeInclusive<usize> = 11..=12;
 
-/// The names that a heading may give to a path and to a confidence.
+/// Column names that a header may use for path and confidence.
 const PATH_NAMES: [&str; 4] = ["path", "image", "file", "name"];
 const CONFIDENCE_NAMES: [&str; 4] = ["detection_score", "confidence", "detector_score", "score"];
 
-/// Where a line's path, numbers and confidence stand.
+/// Positions of a line's path, numbers and confidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) path: usize,
     pub(super) numbers: [usize; 10],
     pub(super) confidence: Option<usize>,
-    /// How many fields a line has; any of these.
+    /// Accepted numbers of fields per line.
     pub(super) fields: std::ops::RangeInclusive<usize>,
-    /// Whether a heading gave the places. Rows without any landmark are then
-    /// images without a face.
+    /// Whether a header gave the positions. Rows without any landmark are then images without a
+    /// face.
     pub(super) named: bool,
 }
 
 impl Layout {
-    /// A path, ten numbers and perhaps a confidence, in this order.
+    /// A path, ten numbers and an optional confidence, in this order.
     pub(super) fn positional() -> Self {
         let numbers = std::array::from_fn(|index| index + 1);
         Self { path: 0, numbers, confidence: Some(11), fields: POSITIONAL, named: false }
     }
 
-    /// Reads a heading: by its names where they are all known, else only by
-    /// its number of columns. `None` where neither says what the columns are.
+    /// Parses a header: by column names if all are known, else only by the number of columns.
+    /// `None` if neither identifies the columns.
     pub(super) fn from_heading(heading: &[Cow<'_, str>]) -> Option<Self> {
         let position =
             |name: &str| heading.iter().position(|field| field.eq_ignore_ascii_case(name));

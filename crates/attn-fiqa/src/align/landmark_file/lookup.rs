@@ -1,4 +1,4 @@
-//! Finding an image's faces by its path.
+//! Looks up an image's faces by its path.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,44 +9,44 @@ use super::{LandmarkFile, ListedFace};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MatchedBy {
-    /// One is the other, or its end from a folder's name on.
+    /// The paths are equal, or one ends with the other's path components.
     Path,
-    /// By the file's name, which only one listed path has.
+    /// By file name, which occurs in one listed path only.
     Name,
-    /// By the file's name without its ending, which only one listed path has.
+    /// By file name without extension, which occurs in one listed path only.
     Stem,
 }
 
-/// What a landmark file says of an image.
+/// What a landmark file says about an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Found<'a> {
-    /// The image is listed; without a face where a detector found none.
+    /// The image is listed; without a face if the detector found none.
     Faces {
-        /// In the order of the file.
+        /// In the file's order.
         faces: &'a [ListedFace],
-        /// How the image was found.
+        /// How the image was matched.
         by: MatchedBy,
     },
     /// The image is not listed.
     Missing,
-    /// Several listed paths have this file name, and none is this path's end.
+    /// Several listed paths have this file name, and none matches by path.
     Ambiguous {
         /// How many.
         paths: usize,
     },
 }
 
-/// How many images were looked up and found.
+/// How many images were looked up, and how they were matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MatchReport {
     /// Images looked up.
     pub images: u64,
-    /// Found by path, by file name, by file name without ending.
+    /// Number matched by path, by file name, by file name without extension.
     pub by: [u64; 3],
-    /// Images whose file name several listed paths have.
+    /// Images whose file name occurs in several listed paths.
     pub ambiguous: u64,
-    /// Listed paths that no image was looked up for.
+    /// Listed paths that were never looked up.
     pub unused: u64,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for MatchReport {
     }
 }
 
-/// Counts look-ups from any thread.
+/// Counts look-ups from all threads.
 #[derive(Debug)]
 pub(super) struct Tally {
     by: [AtomicU64; 3],
@@ -87,9 +87,8 @@ impl Tally {
 }
 
 impl LandmarkFile {
-    /// The faces of an image: the listed path that is `path`, or that one of
-    /// them ends with the other; else the only one of its file name, with or
-    /// without ending.
+    /// The faces of an image: of the listed path that equals `path` or where one of the two ends
+    /// with the other; else of the only path with this file name, with or without extension.
     pub fn find(&self, path: &str) -> Found<'_> {
         let path = tidy(path);
         let same_name = self.by_name.get(file_name(&path)).map_or(&[][..], Vec::as_slice);
@@ -101,7 +100,7 @@ impl LandmarkFile {
                 let mut ends =
                     same_name.iter().filter(|&&index| one_ends_other(&at(index).0, &path));
                 match (ends.next(), ends.next(), same_name) {
-                    // A bare name is an end of everything: that is a match by name.
+                    // A bare file name is a suffix of every such path: that is a match by name.
                     (Some(&index), None, _) if at(index).0.contains('/') && path.contains('/') => {
                         Ok((index, MatchedBy::Path))
                     }
@@ -132,7 +131,7 @@ impl LandmarkFile {
         }
     }
 
-    /// What became of the look-ups so far.
+    /// The results of the look-ups so far.
     pub fn report(&self) -> MatchReport {
         let Tally { by, missing, ambiguous, used } = &self.tally;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -148,7 +147,7 @@ impl LandmarkFile {
     }
 }
 
-/// A path with forward slashes and without `./` before it.
+/// A path with forward slashes and without a leading `./`.
 pub(super) fn tidy(path: &str) -> String {
     let path = path.replace('\\', "/");
     let mut rest = path.as_str();
@@ -162,7 +161,7 @@ pub(super) fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// A file's name without its last ending; a name that begins with its only dot is whole.
+/// A file name without its last extension; one that only begins with a dot stays whole.
 pub(super) fn stem(path: &str) -> &str {
     let name = file_name(path);
     match name.rsplit_once('.') {
@@ -171,7 +170,7 @@ pub(super) fn stem(path: &str) -> &str {
     }
 }
 
-/// Whether the shorter path is the end of the longer one, from a folder's name on.
+/// Whether the shorter path is a suffix of the longer one, in whole components.
 fn one_ends_other(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     long.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with('/'))

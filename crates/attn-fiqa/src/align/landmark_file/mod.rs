@@ -1,12 +1,10 @@
-//! Landmarks from elsewhere: a text file with a path and ten numbers per line.
+//! Landmarks from other detectors: a text file with a path and ten numbers per line.
 //!
-//! Fields are separated by commas, tabs or spaces; whole fields may stand in
-//! double quotes. A line is `path x1 y1 x2 y2 x3 y3 x4 y4 x5 y5`, the points in
-//! the order of [`Landmarks`], and may end with the detector's confidence, so
-//! that IJB-C's `ijbc_name_5pts_score.txt` is such a file. A first line without
-//! numbers is a heading; where it names a `path` and ten columns such as
-//! `left_eye_x`, as in this program's own rows, or `lx1, ly1 … ly5`, the columns may be
-//! in any order and others are passed over.
+//! Fields are separated by commas, tabs or spaces; whole fields may be in double quotes. A line is
+//! `path x1 y1 x2 y2 x3 y3 x4 y4 x5 y5`, with the points in the order of [`Landmarks`], and may end
+//! with the detector's confidence, as in IJB-C's `ijbc_name_5pts_score.txt`. A first line without
+//! numbers is a header; if it names a `path` and ten columns such as `left_eye_x`, as in this
+//! program's own rows, or `lx1, ly1 … ly5`, the columns may be in any order and others are ignored.
 //! A path may have several lines, one per face.
 
 mod error;
@@ -32,29 +30,29 @@ use lookup::Tally;
 pub struct ListedFace {
     /// Its points, finite.
     pub landmarks: Landmarks,
-    /// The number after them, when there is one.
+    /// The number after them, if there is one.
     pub confidence: Option<f32>,
-    /// The line it stands on, from 1.
+    /// Its line number, from 1.
     pub line: u64,
 }
 
-/// What a landmark file may hold before it is refused.
+/// Limits on a landmark file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LandmarkFileLimits {
-    /// The most faces.
+    /// Maximum number of faces.
     pub max_faces: usize,
-    /// The most bytes of one line.
+    /// Maximum bytes of one line.
     pub max_line: usize,
 }
 
 impl Default for LandmarkFileLimits {
-    /// Twenty million faces, forty times IJB-C, and 64 KiB a line.
+    /// Twenty million faces, forty times those of IJB-C, and 64 KiB per line.
     fn default() -> Self {
         Self { max_faces: 20_000_000, max_line: 64 << 10 }
     }
 }
 
-/// A landmark file that was read: faces by the path of their image.
+/// A parsed landmark file: faces by the path of their image.
 ///
 /// # Examples
 ///
@@ -69,25 +67,25 @@ impl Default for LandmarkFileLimits {
 /// ```
 #[derive(Debug)]
 pub struct LandmarkFile {
-    /// Each path of the file, tidied, with its faces in the order of the file.
+    /// Each normalised path of the file, with its faces in the file's order.
     listed: Vec<(String, Vec<ListedFace>)>,
-    /// Indices into `listed`, by file name and by file name without its ending.
+    /// Indices into `listed`, by file name and by file name without extension.
     by_name: HashMap<String, Vec<u32>>,
     by_stem: HashMap<String, Vec<u32>>,
     tally: Tally,
 }
 
 impl LandmarkFile {
-    /// Reads a file.
+    /// Reads the file at `path`.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, is empty, has a line that is not a path and ten
-    /// finite numbers, or exceeds the limits; the error names file and line.
+    /// If it cannot be read, is empty, has a line that is not a path and ten finite numbers, or
+    /// exceeds the limits; the error names file and line.
     pub fn open(path: &Path, limits: &LandmarkFileLimits) -> Result<Self, LandmarkFileError> {
         let shown = path.display().to_string();
         let unreadable = |source| LandmarkFileError::Unreadable { file: shown.clone(), source };
-        // A folder opens like a file on some systems and fails only when it is read.
+        // On some systems, opening a folder succeeds and only reading it fails.
         if path.is_dir() {
             return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
         }
@@ -95,12 +93,12 @@ impl LandmarkFile {
         Self::read(BufReader::new(file), &shown, limits)
     }
 
-    /// How many paths the file lists.
+    /// Number of listed paths.
     pub fn paths(&self) -> usize {
         self.listed.len()
     }
 
-    /// How many faces the file lists.
+    /// Number of listed faces.
     pub fn faces(&self) -> usize {
         self.listed.iter().map(|(_, faces)| faces.len()).sum()
     }

@@ -1,4 +1,4 @@
-//! Lines of a landmark file to faces by path.
+//! Parses the lines of a landmark file to faces by path.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::align::Landmarks;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Characters of a line that an error shows.
+/// Number of characters of a line that an error quotes.
 const SHOWN: usize = 60;
 
 const EXPECTED: &str = "a path and ten numbers (x and y of left eye, right eye, nose, left and \
@@ -30,7 +30,7 @@ fn wrong(expected: impl Into<String>, found: impl Into<String>) -> Wrong {
 }
 
 impl LandmarkFile {
-    /// Reads from anywhere; `shown` is what errors call the file.
+    /// Reads from any reader; `shown` is the file's name in errors.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl LandmarkFile {
                 found,
             };
             let mut bytes = Vec::new();
-            // Two more than a line's worth, for its end.
+            // Two more than the limit, for the line ending.
             let limit = limits.max_line as u64 + 2;
             let count = (&mut from).take(limit).read_until(b'\n', &mut bytes);
             let count = count.map_err(|source| LandmarkFileError::Unreadable {
@@ -101,7 +101,7 @@ impl LandmarkFile {
     }
 }
 
-/// The line's text, without its end.
+/// The line's text, without its ending.
 fn text_of(bytes: &[u8], max_line: usize, first: bool) -> Result<&str, Wrong> {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -113,10 +113,10 @@ fn text_of(bytes: &[u8], max_line: usize, first: bool) -> Result<&str, Wrong> {
     Ok(if first { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text })
 }
 
-/// A path and its face, if the line is no heading and has one.
+/// A path and its face; `None` for an image without one.
 type PathAndFace = (String, Option<ListedFace>);
 
-/// The first line decides on the layout.
+/// The first line determines the layout.
 fn read_line(
     text: &str,
     line: u64,
@@ -189,7 +189,7 @@ fn wrong_count(layout: &Layout, separator: Separator, count: usize, text: &str) 
     wrong(expected, format!("{count} fields in '{}'", beginning(text)))
 }
 
-/// Enough of a text to recognise it.
+/// The beginning of a text, enough to recognise it.
 fn beginning(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),

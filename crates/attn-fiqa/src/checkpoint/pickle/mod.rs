@@ -1,5 +1,5 @@
-//! Reads the pickle of a PyTorch state dict without running anything in it: the
-//! [machine](crate::pickle) with the `vocabulary` of what `torch.save` writes.
+//! Reads the pickle of a PyTorch state dict without executing anything in it: the
+//! [machine](crate::pickle) with the vocabulary of what `torch.save` writes.
 
 mod state_dict;
 mod vocabulary;
@@ -9,16 +9,16 @@ pub(super) use state_dict::{StateDict, find_state_dict};
 use crate::pickle::{Limits, Refusal};
 use crate::sanitize::sanitized_name;
 
-/// Largest `data.pkl` that is read. A state dict of a thousand tensors needs about 100 KiB.
+/// Largest `data.pkl` that is parsed. A state dict of a thousand tensors needs about 100 KiB.
 pub(super) const MAX_PICKLE_BYTES: usize = 64 << 20;
 
 /// A tensor needs about 30 instructions, and module paths are far shorter than 1024 bytes.
 const LIMITS: Limits = Limits { bytes: MAX_PICKLE_BYTES, instructions: 1 << 20, name: 1024 };
 
-/// Most dimensions of a tensor; weights have up to four.
+/// Maximum number of dimensions of a tensor; weights have up to four.
 const MAX_RANK: usize = 8;
 
-/// What a pickle asked for that was refused.
+/// Why a pickle was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PickleProblem {
@@ -29,7 +29,7 @@ pub enum PickleProblem {
          safetensors.torch.save_file"
     )]
     ForbiddenGlobal(String),
-    /// It calls something with arguments that make no tensor or dictionary.
+    /// It calls something with arguments that do not make a tensor or dictionary.
     #[error("at byte {at}: {what}")]
     Malformed {
         /// Position of the instruction.
@@ -37,13 +37,13 @@ pub enum PickleProblem {
         /// What is wrong.
         what: &'static str,
     },
-    /// It is written in another protocol than 2 to 5.
+    /// It uses a protocol other than 2 to 5.
     #[error("is written in pickle protocol {found}; expected one of 2 to 5")]
     UnknownProtocol {
-        /// The protocol that it declares.
+        /// The declared protocol.
         found: u8,
     },
-    /// It has an instruction that a state dict does not need.
+    /// It contains an instruction that a state dict does not need.
     #[error(
         "at byte {at}: instruction 0x{opcode:02x} is not one that torch.save writes for a state \
          dict"
@@ -51,10 +51,10 @@ pub enum PickleProblem {
     UnknownInstruction {
         /// Position of the instruction.
         at: usize,
-        /// The instruction.
+        /// Its opcode.
         opcode: u8,
     },
-    /// It ends in the middle of a value.
+    /// It ends inside a value.
     #[error("ends at byte {at} in the middle of a value; the file is damaged")]
     Truncated {
         /// Position of the last instruction.
@@ -68,7 +68,7 @@ pub enum PickleProblem {
         /// What is counted.
         unit: &'static str,
     },
-    /// The value it makes is not a dictionary of tensors.
+    /// The resulting value is not a dictionary of tensors.
     #[error("{0}")]
     NotAStateDict(String),
 }
@@ -81,23 +81,23 @@ pub(super) struct Element {
     pub(super) width: usize,
 }
 
-/// The bytes that tensors share: entry `data/<key>` of the zip file.
+/// Bytes shared by tensors: entry `data/<key>` of the zip file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Storage<'a> {
     pub(super) element: Element,
     pub(super) key: &'a str,
-    /// Elements that the pickle says it has.
+    /// Number of elements that the pickle declares.
     pub(super) elements: u64,
 }
 
-/// A view into a storage, as declared and not yet checked.
+/// A view of a storage, as declared and not yet checked.
 #[derive(Debug, Clone)]
 pub(super) struct PickledTensor<'a> {
     pub(super) storage: Storage<'a>,
-    /// First element within the storage.
+    /// Index of the first element in the storage.
     pub(super) offset: u64,
     pub(super) shape: Vec<u64>,
-    /// As many as dimensions.
+    /// One per dimension.
     pub(super) strides: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Finds the dictionary of tensors in what a pickle made.
+//! Finds the dictionary of tensors among a pickle's values.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use crate::checkpoint::error::CheckpointProblem;
 use crate::pickle::{Id, Value, run};
 use crate::sanitize::sanitized_name;
 
-/// Keys under which training programs put the state dict: those of timm and Lightning, of
-/// PyTorch's tutorial, and of InsightFace, whose classifier stands beside it.
+/// Keys under which training code stores the state dict: those of timm and Lightning, of PyTorch's
+/// tutorial, and of InsightFace, which stores its classifier next to it.
 const WRAPPERS: [&str; 4] = ["state_dict", "model", "model_state_dict", "state_dict_backbone"];
 
-/// Deepest nesting of wrappers that is followed.
+/// Maximum nesting of wrappers.
 const MAX_WRAPPERS: usize = 4;
 
 /// How many keys an error names.
@@ -21,15 +21,15 @@ const NAMED_KEYS: usize = 5;
 /// A dictionary of tensors.
 #[derive(Debug)]
 pub(in crate::checkpoint) struct StateDict<'a> {
-    /// Distinct names with their tensors, in the order of the file.
+    /// Unique names with their tensors, in the file's order.
     pub(in crate::checkpoint) tensors: Vec<(&'a str, PickledTensor<'a>)>,
     /// Keys that led to it, outermost first.
     pub(in crate::checkpoint) wrappers: Vec<String>,
-    /// Keys that stood beside it, such as `epoch`.
+    /// Keys next to it, such as `epoch`.
     pub(in crate::checkpoint) beside: Vec<String>,
 }
 
-/// The state dict that `data.pkl` describes, out of its wrappers.
+/// The state dict in `data.pkl`, unwrapped.
 pub(in crate::checkpoint) fn find_state_dict(
     pickle: &[u8],
 ) -> Result<StateDict<'_>, CheckpointProblem> {
@@ -74,7 +74,7 @@ pub(in crate::checkpoint) fn find_state_dict(
     Ok(StateDict { tensors: collect(&values, &entries)?, wrappers, beside })
 }
 
-/// The entries of a dictionary, whose keys must be distinct texts.
+/// The entries of a dictionary, whose keys must be unique strings.
 fn dict_entries<'a>(
     values: &StateDictValues<'a>,
     id: Id,
@@ -136,7 +136,7 @@ fn collect<'a>(
         )
     } else {
         format!(
-            "holds entries among the tensors that are no tensors: {keys}; save the state dict of \
+            "holds entries other than tensors among the tensors: {keys}; save the state dict of \
              the network alone"
         )
     }))

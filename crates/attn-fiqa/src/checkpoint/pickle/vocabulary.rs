@@ -1,4 +1,4 @@
-//! What the pickle of a PyTorch state dict may hold.
+//! What the pickle of a PyTorch state dict may contain.
 
 use super::{Element, MAX_RANK, PickledTensor, Storage};
 use crate::pickle::{Id, Returned, Value, Values, Vocabulary};
@@ -90,8 +90,8 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
         }
     }
 
-    /// Attributes of a dictionary, such as `_metadata`, or of a namespace are skipped: no
-    /// tensor depends on them.
+    /// State set on a dictionary, such as `_metadata`, or on a namespace is ignored: no tensor
+    /// depends on it.
     fn set_state(
         &mut self,
         values: &StateDictValues<'a>,
@@ -107,11 +107,11 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
     fn new_object(&mut self, class: &Object<'a>) -> Result<Object<'a>, &'static str> {
         match class {
             Object::Namespace => Ok(Object::NamespaceInstance),
-            _ => Err("an object is made of a class that makes none"),
+            _ => Err("an object is made from a class that has no instances"),
         }
     }
 
-    /// The storage of a persistent id `('storage', class, key, location, elements)`.
+    /// The storage for a persistent id `('storage', class, key, location, elements)`.
     fn persistent(
         &mut self,
         values: &StateDictValues<'a>,

@@ -26,18 +26,18 @@ pub(super) const JPEG_TABLES: u16 = 347;
 pub(super) const PROFILE: u16 = 34_675;
 const DNG_VERSION: u16 = 50_706;
 
-/// The first directory, as entries that are read when they are asked for.
+/// The first directory; entries are read on demand.
 #[derive(Debug)]
 pub(super) struct Directory<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) little: bool,
-    /// BigTIFF, with numbers of 64 bits.
+    /// BigTIFF, with 64-bit numbers.
     big: bool,
-    /// Where the entries begin and how many there are.
+    /// Where the entries begin, and their number.
     entries: (usize, usize),
 }
 
-/// Where an entry's values stand.
+/// Where an entry's values are.
 struct Values {
     kind: u16,
     count: usize,
@@ -56,7 +56,7 @@ impl<'a> Directory<'a> {
             let start = directory.offset(4)?;
             (start.checked_add(2)?, usize::from(u16_at(bytes, start, little)?))
         };
-        // A directory that is not all there decides nothing.
+        // An incomplete directory decides nothing.
         let (at, count) = directory.entries;
         let end = at.checked_add(count.checked_mul(directory.entry_length())?)?;
         (end <= bytes.len()).then_some(directory)
@@ -66,7 +66,7 @@ impl<'a> Directory<'a> {
         if self.big { 20 } else { 12 }
     }
 
-    /// A number of as many bits as offsets have.
+    /// A number as wide as an offset.
     fn offset(&self, at: usize) -> Option<usize> {
         usize::try_from(if self.big { self.long_8(at)? } else { u64::from(self.long(at)?) }).ok()
     }
@@ -91,7 +91,7 @@ impl<'a> Directory<'a> {
         let (inline_at, inline) = if self.big { (entry + 12, 8) } else { (entry + 8, 4) };
         let length = count.checked_mul(size(kind)?)?;
         let at = if length <= inline { inline_at } else { self.offset(inline_at)? };
-        // What is not all there is not there: nothing is allocated for it.
+        // An incomplete value counts as absent: nothing is allocated for it.
         self.bytes.get(at..at.checked_add(length)?)?;
         Some(Values { kind, count, at })
     }
@@ -147,7 +147,7 @@ impl<'a> Directory<'a> {
         (wide > 0 && high > 0).then_some((wide, high))
     }
 
-    /// Where the strips or tiles stand and how long they are.
+    /// Offsets and lengths of the strips or tiles.
     pub(super) fn chunks(&self) -> Option<Vec<(u64, u64)>> {
         let (offsets, lengths) = if self.is_tiled() {
             (TILE_OFFSETS, TILE_LENGTHS)
@@ -157,11 +157,11 @@ impl<'a> Directory<'a> {
         Some(self.all(offsets)?.into_iter().zip(self.all(lengths)?).collect())
     }
 
-    /// The palette's colours, for samples of `bits` bits.
+    /// The palette's colours, for `bits`-bit samples.
     pub(super) fn palette(&self, bits: u64) -> Option<Vec<[u8; 3]>> {
         let colours = 1_usize << bits;
         let levels = self.all(COLOUR_MAP).filter(|levels| levels.len() == 3 * colours)?;
-        // The levels have 16 bits; some writers give 8.
+        // Levels have 16 bits; some writers use only 8.
         let shift = if levels.iter().all(|&level| level < 256) { 0 } else { 8 };
         let level =
             |channel: usize, index: usize| (levels[channel * colours + index] >> shift) as u8;
@@ -170,7 +170,7 @@ impl<'a> Directory<'a> {
         )
     }
 
-    /// Whether the first image is a preview of raw sensor data or such data themselves.
+    /// Whether the first image is a preview of raw sensor data, or the raw data themselves.
     pub(super) fn is_camera_raw(&self) -> bool {
         const SUB_DIRECTORIES: u16 = 330;
         const COLOUR_FILTERS: u64 = 32_803;

@@ -1,4 +1,4 @@
-//! Strips and tiles unpacked to rows of samples.
+//! Unpacks strips and tiles to rows of samples.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -6,7 +6,7 @@ use super::{LZW, NONE, PACK_BITS};
 use crate::decode::{damaged, truncated};
 use crate::status::Failure;
 
-/// Fills `unpacked`; data that end before are truncated.
+/// Fills `unpacked`; data that end earlier are truncated.
 pub(super) fn unpack(compression: u64, stored: &[u8], unpacked: &mut [u8]) -> Result<(), Failure> {
     let whole = match compression {
         NONE => match stored.get(..unpacked.len()) {
@@ -23,7 +23,7 @@ pub(super) fn unpack(compression: u64, stored: &[u8], unpacked: &mut [u8]) -> Re
     if whole { Ok(()) } else { Err(truncated()) }
 }
 
-/// Whether all was filled. An end code is not asked for: some writers leave it out.
+/// Whether everything was filled. An end code is not required: some writers omit it.
 fn lzw(stored: &[u8], unpacked: &mut [u8]) -> Result<bool, Failure> {
     use weezl::{BitOrder, LzwStatus, decode::Configuration};
     // TIFF widens its codes one code early.
@@ -61,7 +61,7 @@ fn deflate(stored: &[u8], unpacked: &mut [u8]) -> Result<bool, Failure> {
     }
 }
 
-/// Runs and copies of up to 128 bytes (TIFF 6.0, section 9).
+/// PackBits: runs and literals of up to 128 bytes (TIFF 6.0, section 9).
 fn pack_bits(mut stored: &[u8], mut unpacked: &mut [u8]) -> bool {
     while !unpacked.is_empty() {
         let Some((&count, rest)) = stored.split_first() else {
@@ -95,15 +95,15 @@ fn pack_bits(mut stored: &[u8], mut unpacked: &mut [u8]) -> bool {
     true
 }
 
-/// Undoes horizontal differences of a row of bytes (TIFF 6.0, section 14).
+/// Undoes the horizontal differencing of a row of bytes (TIFF 6.0, section 14).
 pub(super) fn sum_differences(row: &mut [u8], samples: usize) {
     for at in samples..row.len() {
         row[at] = row[at].wrapping_add(row[at - samples]);
     }
 }
 
-/// Brings a row of samples of 16 bits, perhaps differences, so that the upper byte of each
-/// comes first.
+/// Rearranges a row of 16-bit samples, possibly differences, so that the upper byte of each comes
+/// first.
 pub(super) fn upper_bytes(row: &mut [u8], samples: usize, differences: bool, little: bool) {
     let mut before = [0_u16; 5];
     for (at, pair) in row.chunks_exact_mut(2).enumerate() {
@@ -118,7 +118,7 @@ pub(super) fn upper_bytes(row: &mut [u8], samples: usize, differences: bool, lit
     }
 }
 
-/// A sample of 1, 2, 4 or 8 bits, the highest bits of a byte first.
+/// A sample of 1, 2, 4 or 8 bits, packed from the most significant bit down.
 pub(super) fn sample(row: &[u8], index: usize, bits: usize) -> u8 {
     let bit = index * bits;
     let value = u16::from(row[bit / 8]) << (bit % 8);

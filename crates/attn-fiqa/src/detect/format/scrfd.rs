@@ -1,10 +1,9 @@
 //! SCRFD's outputs, as InsightFace exports them: two anchors per cell.
 //!
-//! For each stride s of 8, 16 and 32 there are three outputs of two rows per cell:
-//! a score, four distances from the anchor to the sides of the box (left, up,
-//! right, down) and five offsets to the landmarks, both in units of s. Anchors
-//! lie at (c·s, r·s). The outputs' names say nothing; their shapes at a known
-//! input size do.
+//! For each stride s of 8, 16 and 32 there are three outputs of two rows per cell: a score, four
+//! distances from the anchor to the sides of the box (left, top, right, bottom) and five offsets to
+//! the landmarks, both in units of s. Anchors lie at (c·s, r·s). The format is recognised by the
+//! outputs' shapes at a known input size; their names are arbitrary.
 
 use super::{BadOutput, InputPixels, InputSize, Output, OutputFormat, checked, push};
 use crate::align::Landmarks;
@@ -13,7 +12,7 @@ use crate::detect::{Face, FaceBox};
 const STRIDES: [usize; 3] = [8, 16, 32];
 const ANCHORS: usize = 2;
 
-/// Where a stride's three outputs stand among all.
+/// Indices of one stride's three outputs.
 #[derive(Debug, Clone, Copy)]
 struct Level {
     stride: usize,
@@ -28,7 +27,7 @@ pub(in crate::detect) struct Scrfd {
 }
 
 impl Scrfd {
-    /// By the shapes of the outputs, with or without a leading batch of one.
+    /// Recognises it by the shapes of the outputs, with or without a leading batch axis of one.
     pub(in crate::detect) fn recognise(outputs: &[Output], input: InputSize) -> Option<Self> {
         let find = |stride: usize, numbers: usize| {
             let (columns, rows) = input.cells(stride);

@@ -1,4 +1,4 @@
-//! Both formats against faces that were written down in them.
+//! Decodes both formats from outputs into which faces were encoded.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::detect::FaceBox;
 const INPUT: InputSize = InputSize { width: 96, height: 64 };
 const FLOOR: f32 = 0.5;
 
-/// A face to be written at a cell (or anchor) of a stride.
+/// A face to encode at a cell (or anchor) of a stride.
 #[derive(Debug, Clone)]
 struct Planted {
     level: usize,
@@ -74,7 +74,7 @@ fn assert_found(found: &[Face], expected: &[Planted]) -> Result<(), TestCaseErro
     Ok(())
 }
 
-/// Where a cell lies, in pixels, by counting.
+/// The corner of a cell in pixels, by counting.
 fn corner(cell: usize, stride: usize) -> (f32, f32) {
     let (columns, _) = INPUT.cells(stride);
     let (mut column, mut row) = (0, 0);
@@ -87,7 +87,7 @@ fn corner(cell: usize, stride: usize) -> (f32, f32) {
     ((column * stride) as f32, (row * stride) as f32)
 }
 
-/// Outputs in another order than the strides', as files have them.
+/// Outputs not sorted by stride, as in real files.
 fn yunet(faces: &[Planted]) -> Vec<Output> {
     let mut outputs = Vec::new();
     for (kind, numbers) in [("kps", 10), ("cls", 1), ("bbox", 4), ("obj", 1)] {
@@ -188,7 +188,7 @@ proptest! {
         assert_found(&format.candidates(&outputs, INPUT, FLOOR).unwrap(), &faces)?;
     }
 
-    /// Whatever a file gives, the answer is faces or an error.
+    /// Whatever a file outputs, the result is faces or an error.
     #[test]
     fn no_numbers_are_too_odd(
         values in proptest::collection::vec(proptest::num::f32::ANY, 1..40),

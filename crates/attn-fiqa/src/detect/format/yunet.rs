@@ -1,10 +1,9 @@
-//! Anchor-free outputs in the manner of YuNet, our own detector's too.
+//! Anchor-free outputs of the YuNet kind, also those of the built-in detector.
 //!
-//! For each stride s of 8, 16 and 32 there are `cls_s` and `obj_s`
-//! `[1, cells, 1]`, `bbox_s` `[1, cells, 4]` and `kps_s` `[1, cells, 10]`, the
-//! cells row by row. A cell at column c and row r is sure by √(cls·obj); its box
-//! has its centre at ((c + dx)·s, (r + dy)·s) and sides of s·eʷ and s·eʰ, and a
-//! landmark lies at ((c + kx)·s, (r + ky)·s).
+//! For each stride s of 8, 16 and 32 there are `cls_s` and `obj_s` `[1, cells, 1]`, `bbox_s`
+//! `[1, cells, 4]` and `kps_s` `[1, cells, 10]`, cells in row-major order. The score of the cell at
+//! column c and row r is √(cls·obj); its box is centred at ((c + dx)·s, (r + dy)·s) with sides s·eʷ
+//! and s·eʰ, and a landmark lies at ((c + kx)·s, (r + ky)·s).
 
 use super::{BadOutput, InputPixels, InputSize, Output, OutputFormat, checked, push};
 use crate::align::Landmarks;
@@ -12,7 +11,7 @@ use crate::detect::{Face, FaceBox};
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 
-/// Where a stride's four outputs stand among all.
+/// Indices of one stride's four outputs.
 #[derive(Debug, Clone, Copy)]
 struct Level {
     stride: usize,
@@ -28,18 +27,18 @@ pub(in crate::detect) struct YuNet {
     pixels: Pixels,
 }
 
-/// What a network of this format was trained on.
+/// The pixel conventions of a network's training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pixels {
-    /// Blue first; coordinates count from the centre of the first pixel.
+    /// BGR; the origin is the centre of the first pixel.
     BlueFirst,
-    /// Red first; coordinates count from the outer corner of the first pixel, as
-    /// `training/detector` composes its scenes.
+    /// RGB; the origin is the outer corner of the first pixel, as in the scenes composed by
+    /// `training/detector`.
     Ours,
 }
 
 impl Pixels {
-    /// What the centre of the first pixel is called.
+    /// The coordinate of the first pixel's centre.
     fn origin(self) -> f32 {
         match self {
             Self::BlueFirst => 0.0,
@@ -49,7 +48,7 @@ impl Pixels {
 }
 
 impl YuNet {
-    /// By the names of the outputs. Files of this format take blue first.
+    /// Recognises it by the names of the outputs. Files of this format take BGR.
     pub(in crate::detect) fn recognise(outputs: &[Output]) -> Option<Self> {
         let find = |kind: &str, stride: usize| {
             let name = format!("{kind}_{stride}");

@@ -1,5 +1,5 @@
-//! The network of the built-in detector (`training/detector/network.py`) through our own
-//! layers.
+//! The network of the built-in detector (`training/detector/network.py`), run by the layers of
+//! `convolution`.
 //!
 //! 1. The stem and three stages bring the image down to strides of 8, 16 and 32.
 //! 2. From the coarsest on, each stage's features and the doubled coarser ones are added
@@ -15,22 +15,22 @@ use crate::convolution::{
 use crate::detect::format::{InputSize, Output};
 use crate::pixels::Image;
 
-/// Pixels on a side of a cell of each level.
+/// Cell side of each level, in pixels.
 const STRIDES: [usize; 3] = [8, 16, 32];
-/// Channels of the stem, which halves the image's sides.
+/// Channels of the stem, which halves width and height.
 const STEM: usize = 16;
-/// 3×3 pixels at a stride of 2.
+/// 3×3 pixels with a stride of 2.
 const STEM_PATCHES: PatchShape = PatchShape { side: 3, stride: 2, padding: 1 };
-/// Channels of the stage of stride 4 and of those of the pyramid's strides.
+/// Channels of the stage with stride 4 and of the stages that feed the pyramid.
 const STAGE4: usize = 32;
 const STAGES: [usize; 3] = [64, 96, 128];
 /// Channels of every level of the pyramid.
 const PYRAMID: usize = 64;
-/// What a head says of a cell, as outputs of these names and widths.
+/// A head's outputs per cell: names and widths.
 const OUTPUTS: [(&str, usize); 3] = [("cls", 1), ("bbox", 4), ("kps", 10)];
 const OUTPUT_NUMBERS: usize = 15;
-/// Features that are kept for the next image at most, in bytes: one of 640×480 needs
-/// thirteen million. A photo's are let go.
+/// Maximum size of the features kept for the next image, in bytes: 640×480 pixels need thirteen
+/// million. Larger ones are freed.
 const KEPT_BYTES: usize = 16 << 20;
 
 pub(in crate::detect) struct BuiltinNetwork {
@@ -47,7 +47,7 @@ struct Head {
     out: Pointwise,
 }
 
-/// The features of one image on its way.
+/// Buffers for the features of one image.
 #[derive(Default)]
 struct Workspace {
     stem: FeatureMap,
@@ -61,7 +61,7 @@ struct Workspace {
 impl BuiltinNetwork {
     /// # Errors
     ///
-    /// When the bytes are not this network's.
+    /// If the tensors are not those of this network.
     pub(in crate::detect) fn load(bytes: &[u8], isa: Isa) -> Result<Self, WeightsError> {
         let weights = Weights::parse(bytes, isa)?;
         let block =
@@ -100,11 +100,10 @@ impl BuiltinNetwork {
         })
     }
 
-    /// Outputs named and meant as YuNet's, for an image in the upper left corner of an
-    /// input of `size`, whose sides are multiples of 32; black elsewhere.
+    /// Outputs with the names and meaning of YuNet's, for an image in the top-left corner of an
+    /// input of `size`, whose width and height are multiples of 32; black elsewhere.
     ///
-    /// One trained score stands for both of YuNet's, so that the root of their product is
-    /// the score.
+    /// One trained score fills both of YuNet's, so that the root of their product is the score.
     pub(in crate::detect) fn run(&self, image: &Image, size: InputSize) -> Vec<Output> {
         let mut space = self.workspaces.acquire(Workspace::default);
         self.bring_down(image, size, &mut space);
@@ -120,7 +119,7 @@ impl BuiltinNetwork {
         outputs
     }
 
-    /// From the image to the pyramid.
+    /// Computes the pyramid from the image.
     fn bring_down(&self, image: &Image, size: InputSize, space: &mut Workspace) {
         let Workspace {
             stem, stage4, stages: [x8, x16, x32], pyramid: [p8, p16, p32], mixed, ..
@@ -146,7 +145,7 @@ impl Workspace {
     }
 }
 
-/// The numbers of a level's cells, parted by what they mean.
+/// Splits the values of a level's cells by meaning.
 fn as_outputs(numbers: &[f32], stride: usize) -> Vec<Output> {
     let cells = numbers.len() / OUTPUT_NUMBERS;
     let mut first = 0;

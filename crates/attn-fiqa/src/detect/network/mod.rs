@@ -18,7 +18,7 @@ pub(super) use builtin::BuiltinNetwork;
 #[cfg(feature = "onnx")]
 pub(super) use onnx::OnnxNetwork;
 
-/// The network and what runs it.
+/// The network and the runtime that runs it.
 pub(super) enum Network {
     /// An ONNX file, run by `rten`.
     #[cfg(feature = "onnx")]
@@ -49,15 +49,15 @@ impl Network {
         }
     }
 
-    /// Every output for an image in the upper left corner of an input of `size`, black
-    /// elsewhere, or the runtime's error.
+    /// Every output for an image in the top-left corner of an input of `size`, black elsewhere, or
+    /// the runtime's error.
     pub(super) fn run(
         &self,
         image: &Image,
         size: InputSize,
         pixels: InputPixels,
     ) -> Result<Vec<Output>, String> {
-        // Not every network needs all of them.
+        // Without the feature `onnx` or `builtin-model`, some of these are unused.
         let (_image, _size, _pixels) = (image, size, pixels);
         match *self {
             #[cfg(feature = "onnx")]

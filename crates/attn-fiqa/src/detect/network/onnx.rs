@@ -10,11 +10,11 @@ use crate::detect::format::{InputSize, Output};
 use crate::onnx::{OnnxModel, Tensor, list_tensors};
 use crate::threads::Threads;
 
-/// Width and height of the first run, where the network leaves them open. Not
-/// square, so that exchanged sides are found out.
+/// Width and height of the trial run, if the network leaves them open. Not square, so that swapped
+/// axes are detected.
 const TRIAL: InputSize = InputSize { width: 128, height: 96 };
 
-/// The longest side that a network may fix: more than any detector's.
+/// Largest accepted fixed side, in pixels: more than any detector's.
 const MAX_FIXED_SIDE: usize = 4096;
 
 pub(in crate::detect) struct OnnxNetwork {
@@ -65,22 +65,22 @@ impl OnnxNetwork {
         Ok(Self { model, input, outputs, fixed, builtin, threads: threads.clone() })
     }
 
-    /// The threads that it runs on.
+    /// The threads on which it runs.
     pub(in crate::detect) fn threads(&self) -> &Threads {
         &self.threads
     }
 
-    /// The only input size that the network takes, if there is such a one.
+    /// The only input size that the network takes, if it is fixed.
     pub(in crate::detect) fn fixed_size(&self) -> Option<InputSize> {
         self.fixed
     }
 
-    /// Whether the file is `models/detector.onnx`, which the built-in weights come from.
+    /// Whether the file is `models/detector.onnx`, the source of the built-in weights.
     pub(in crate::detect) fn is_builtin(&self) -> bool {
         self.builtin
     }
 
-    /// What comes out for a black image.
+    /// The outputs for a black image.
     pub(in crate::detect) fn try_out(&self) -> Result<(Vec<Output>, InputSize), DetectorError> {
         let input = self.fixed.unwrap_or(TRIAL);
         let black = vec![0.0; 3 * input.width * input.height];
@@ -91,7 +91,7 @@ impl OnnxNetwork {
         Ok((outputs, input))
     }
 
-    /// Every output for an input `[1, 3, height, width]`, or what the runtime says.
+    /// Every output for an input `[1, 3, height, width]`, or the runtime's error.
     pub(in crate::detect) fn run(
         &self,
         planes: Vec<f32>,
@@ -113,14 +113,14 @@ impl OnnxNetwork {
     }
 }
 
-/// Whether these are the bytes of the ONNX file that the built-in weights come from.
+/// Whether these are the bytes of the ONNX file from which the built-in weights come.
 #[cfg(feature = "builtin-model")]
 fn is_builtin(bytes: &[u8]) -> bool {
     bytes.len() == attn_fiqa_models::DETECTOR_ONNX_BYTES
         && Sha256::digest(bytes)[..] == attn_fiqa_models::DETECTOR_ONNX_SHA256
 }
 
-/// Without built-in weights nothing is known of them.
+/// Without built-in weights, no file can be recognised.
 #[cfg(not(feature = "builtin-model"))]
 fn is_builtin(_: &[u8]) -> bool {
     false

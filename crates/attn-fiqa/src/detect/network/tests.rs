@@ -1,4 +1,4 @@
-//! The built-in network through our own layers against `rten` on the ONNX file of the same
+//! Compares the built-in network, run by our own layers, with `rten` on the ONNX file of the same
 //! weights.
 #![cfg(feature = "builtin-model")]
 
@@ -11,7 +11,7 @@ use crate::threads::{Isa, Threads};
 const ONNX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/detector.onnx");
 const PIXELS: InputPixels = InputPixels { blue_first: false, mean: 0.0, scale: 1.0 };
 
-/// Smooth shades with noise on them.
+/// Smooth gradients with added noise.
 fn image(width: usize, height: usize) -> Image {
     let mut state = (width * 31 + height) as u32;
     let mut rgb = Vec::with_capacity(3 * width * height);
@@ -55,7 +55,7 @@ fn every_output_is_what_rten_computes() {
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!((&found.name, &found.shape), (&expected.name, &expected.shape));
             for (at, (&a, &b)) in found.values.iter().zip(&expected.values).enumerate() {
-                // Sums of up to 128 products through 20 layers, in another order.
+                // Sums of up to 128 products through 20 layers, in a different order.
                 let allowed = 2e-4 * b.abs().max(1.0);
                 let name = &found.name;
                 assert!((a - b).abs() < allowed, "{width}×{height} {name} {at}: {a} is not {b}");
@@ -65,7 +65,7 @@ fn every_output_is_what_rten_computes() {
 }
 
 #[test]
-fn a_run_leaves_nothing_behind_for_the_next() {
+fn runs_are_independent() {
     let (own, _) = networks();
     let run =
         |width, height| own.run(&image(width, height), input_size(width, height), PIXELS).unwrap();

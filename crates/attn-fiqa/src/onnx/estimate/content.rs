@@ -1,15 +1,15 @@
-//! Small tensors whose numbers are known in advance: the shapes that a network computes.
+//! Small tensors whose values are known in advance: the shapes that a network computes.
 
 use super::{Content, MOST_CONTENT};
 
-/// Whole numbers up to here are computed with exactly, here and by every reader.
+/// Integers up to this magnitude are computed exactly, here and by every runtime.
 const EXACT_WHOLE: f64 = i32::MAX as f64;
 
-/// The same of numbers in f32.
+/// The same for values in f32.
 const EXACT_FLOAT: f64 = (1 << 24) as f64;
 
-/// What an operator does to the numbers of its inputs, where all of them are known and the
-/// result leaves no room for other ways of rounding.
+/// The result of an elementwise operator, if all inputs are known and the result does not depend on
+/// rounding.
 pub(super) fn elementwise(operator: &str, given: &[&Content], to: Option<i64>) -> Option<Content> {
     let whole = given.iter().all(|content| content.whole);
     if operator == "Identity" {
@@ -71,7 +71,7 @@ pub(super) fn elementwise(operator: &str, given: &[&Content], to: Option<i64>) -
     }
 }
 
-/// The numbers, unless one has left the range in which arithmetic is exact.
+/// The values, unless one has left the range in which arithmetic is exact.
 fn exact(mut content: Content) -> Option<Content> {
     let limit = if content.whole { EXACT_WHOLE } else { EXACT_FLOAT };
     if !content.whole {
@@ -80,7 +80,7 @@ fn exact(mut content: Content) -> Option<Content> {
     content.numbers.iter().all(|number| number.abs() < limit).then_some(content)
 }
 
-/// Vectors one after the other.
+/// The concatenation of vectors.
 pub(super) fn concatenated(given: &[Option<&Content>]) -> Option<Content> {
     let known = given.iter().copied().collect::<Option<Vec<&Content>>>()?;
     let numbers: Vec<f64> = known.iter().flat_map(|content| content.numbers.clone()).collect();
@@ -88,7 +88,7 @@ pub(super) fn concatenated(given: &[Option<&Content>]) -> Option<Content> {
     (numbers.len() <= MOST_CONTENT).then_some(Content { numbers, whole })
 }
 
-/// The numbers at these places, counted from the end where they are negative.
+/// The values at these indices; negative ones count from the end.
 pub(super) fn gathered(content: &Content, places: &Content) -> Option<Content> {
     let length = content.numbers.len() as f64;
     let numbers = places.numbers.iter().map(|&place| {
@@ -98,7 +98,7 @@ pub(super) fn gathered(content: &Content, places: &Content) -> Option<Content> {
     Some(Content { numbers: numbers.collect::<Option<_>>()?, whole: content.whole })
 }
 
-/// `count` times one number.
+/// One value repeated `count` times.
 pub(super) fn repeated(number: f64, whole: bool, count: u64) -> Option<Content> {
     let count = usize::try_from(count).ok().filter(|&count| count <= MOST_CONTENT)?;
     Some(Content { numbers: vec![number; count], whole })

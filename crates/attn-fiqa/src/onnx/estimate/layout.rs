@@ -1,4 +1,4 @@
-//! Operators that move numbers: they compute nothing and can still make much of little.
+//! Operators that move data: they compute nothing, yet can turn a small tensor into a huge one.
 
 use super::content::{concatenated, gathered};
 use super::shape::{Call, Outcome, broadcast, lengths, places, product};
@@ -108,7 +108,7 @@ impl Call<'_> {
             None => (0..axes.len()).collect(),
         };
         let mut out = axes.to_vec();
-        // An empty vector stands for an input that is not given.
+        // An empty vector stands for an omitted input.
         let has_scales = self.is_given(scales) && self.axes(scales)? != [0];
         if let Some(factors) = self.node.floats("scales").filter(|_| !self.is_given(1)) {
             resize_by(&mut out, &listed, factors.iter().copied())?;
@@ -247,7 +247,7 @@ impl Call<'_> {
     }
 }
 
-/// Scales the axes at `places`, rounding as `rten` does.
+/// Scales the axes `places`, rounding as `rten` does.
 fn resize_by(
     axes: &mut [u64],
     places: &[usize],

@@ -1,10 +1,10 @@
-//! How much memory and time a network takes, worked out from its graph before it is built or run.
+//! Estimates a network's memory and time from its graph, before it is built or run.
 //!
-//! `rten` bounds neither. Every node's output is worked out here in advance, from the inputs'
-//! shapes on, with the operators of face networks ([`shape`]); small whole numbers are carried
-//! along ([`content`]), because networks compute shapes with them. A network is refused when
-//! a tensor, all of them together or the arithmetic would be larger than any face network's,
-//! when it uses another operator, and when its sizes depend on pixels.
+//! `rten` bounds neither. Here the shape of every node's output is inferred in advance, starting
+//! from the inputs' shapes, for the operators of face networks ([`shape`]); small integer tensors
+//! are evaluated too ([`content`]), because networks compute shapes with them. A network is refused
+//! if a tensor, all tensors together or the arithmetic would be larger than any face network's, if
+//! it uses another operator, or if its tensor sizes depend on pixel values.
 
 mod content;
 mod layout;
@@ -18,56 +18,55 @@ use super::graph::{Constant, Content, Graph, MOST_AXES, MOST_CONTENT, Node, as_s
 use crate::sanitize::sanitized;
 use shape::{Call, Outcome};
 
-/// The fuzzer waits for every network, so its limits are that many bits smaller.
+/// The fuzzer runs every network, so its limits are smaller by this many bits.
 const SMALLER: u32 = if cfg!(fuzzing) { 10 } else { 0 };
 
-/// Numbers of the largest tensor: a gigabyte in f32.
+/// Maximum elements of one tensor: 1 GiB in f32.
 const MOST_IN_ONE: u64 = 1 << (28 - SMALLER);
 
-/// Numbers of all tensors that are computed: 4 GB, if none were freed. SCRFD-10G takes half
-/// of it on an image of 1920×1920 pixels, ViT-L on a face a tenth.
+/// Maximum elements of all computed tensors: 4 GiB in f32 if none were freed. SCRFD-10G takes half
+/// of that for an image of 1920×1920 pixels, ViT-L a tenth for a face.
 const MOST_IN_ALL: u64 = 1 << (30 - SMALLER);
 
-/// Multiplications, or steps that take as long: some ten to thirty seconds on two cores.
-/// ViT-L needs a twentieth for a face.
+/// Maximum multiplications, or steps of equal cost: some ten to thirty seconds on two cores. ViT-L
+/// takes a twentieth of that for a face.
 const MOST_OPERATIONS: u64 = 1 << (40 - SMALLER);
 
-/// What reading or writing a number takes, in multiplications.
+/// Cost of reading or writing one element, in multiplications.
 const NUMBER_COST: u64 = 8;
 
-/// Numbers of one vector, and of all: `rten` keeps vectors as expressions, forty bytes a
-/// number, while it infers shapes.
+/// Maximum elements of one integer vector, and of all together: `rten` keeps vectors as expressions
+/// during shape inference, forty bytes per element.
 const MOST_IN_VECTOR: u64 = 1 << (20 - SMALLER);
 const MOST_IN_VECTORS: u64 = 1 << (22 - SMALLER);
 
-/// The longest chain of nodes: `rten` orders them by recursion. Face networks have up to
-/// 1,500.
+/// Longest chain of nodes: `rten` sorts them recursively. Face networks have up to 1,500.
 const LONGEST_CHAIN: usize = 4096;
 
-/// What is known in advance of a value.
+/// What is known about a value in advance.
 #[derive(Debug, Clone, Default)]
 struct Value {
-    /// Its shape, where that is known.
+    /// Its shape, if known.
     axes: Option<Vec<u64>>,
     content: Option<Content>,
-    /// Whether it depends on constants alone; `rten` then computes it while it loads.
+    /// Whether it depends on constants only; `rten` then computes it while loading.
     constant: bool,
-    /// Nodes from here back to an input.
+    /// Length of the longest chain of nodes from an input to here.
     chain: usize,
 }
 
-/// Checks a graph whose inputs have these shapes, in order. `None` is a shape not known yet:
-/// what depends on it is not checked, and must be before the network is run.
+/// Checks a graph whose inputs have these shapes, in order. `None` is a shape that is not known
+/// yet: what depends on it is not checked here and must be checked before the network is run.
 ///
 /// # Errors
 ///
-/// What the network needs that no face network does.
+/// If the network exceeds the limits or uses unsupported operators.
 pub(super) fn check(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Described, OnnxProblem> {
     let values = evaluate(graph, inputs)?;
     Ok(if descriptions_hold(graph, &values) { Described::Truly } else { Described::Doubtfully })
 }
 
-/// What is known of every value.
+/// Infers what can be known about every value.
 fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Value>>, OnnxProblem> {
     let mut values: Vec<Option<Value>> = vec![None; graph.names.len()];
     let define = |values: &mut Vec<Option<Value>>, id: usize, value: Value| {
@@ -114,9 +113,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
         let chain = 1 + known.clone().map(|value| value.chain).max().unwrap_or(0);
         let all_known = known.clone().all(|value| value.axes.is_some());
         if chain > LONGEST_CHAIN {
-            return Err(about(format!(
-                "stands at the end of a chain of more than {LONGEST_CHAIN}"
-            )));
+            return Err(about(format!("is at the end of a chain of more than {LONGEST_CHAIN}")));
         }
         let call = Call { node, given: &given };
         let outcome = shape::of(&call).ok_or_else(|| OnnxProblem::Load {
@@ -141,7 +138,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
                     )?;
                 }
             }
-            // Known only when the input is.
+            // Known once the input's shape is.
             None if !all_known && !constant => {}
             None => {
                 return Err(about("gives a tensor whose size is not known in advance".into()));
@@ -167,12 +164,12 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
     Ok(values)
 }
 
-/// Whether the shapes that a file gives for values on the way are the values' own.
+/// Whether the shapes that a file declares for intermediate values are correct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Described {
-    /// They are, or nothing is computed of them.
+    /// They are, or nothing is computed from them.
     Truly,
-    /// They are not, or nobody knows: `rten` would compute with shapes that are not true.
+    /// They are wrong or unknown: `rten` would compute with incorrect shapes.
     Doubtfully,
 }
 
@@ -202,7 +199,7 @@ impl Value {
     }
 }
 
-/// What all nodes take together.
+/// Running totals over all nodes.
 #[derive(Default)]
 struct Total {
     numbers: u64,
@@ -211,7 +208,7 @@ struct Total {
 }
 
 impl Total {
-    /// Adds a tensor and what it took to compute it.
+    /// Adds a tensor and the cost of computing it.
     fn add(&mut self, whose: &str, axes: &[u64], operations: u64) -> Result<(), OnnxProblem> {
         let too_costly = |what: String| OnnxProblem::TooCostly { detail: what };
         if axes.len() > MOST_AXES {
@@ -250,8 +247,8 @@ fn add(sum: u64, more: u64) -> u64 {
     sum.saturating_add(more)
 }
 
-/// Numbers of a tensor. An axis of length 0 hides no other axis that overflows: readers may
-/// multiply in another order.
+/// Number of elements of a tensor. An axis of length 0 must not hide the overflow of another:
+/// runtimes may multiply in another order.
 fn count(axes: &[u64]) -> u64 {
     axes.iter().fold(1, |product: u64, &axis| product.saturating_mul(axis.max(1)))
 }

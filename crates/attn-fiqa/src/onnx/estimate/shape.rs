@@ -1,25 +1,25 @@
-//! The operators of face networks: the shape that each gives, and what it costs.
+//! Shape inference and cost of the operators of face networks.
 
 use super::content::{elementwise, repeated};
 use super::{Constant, Content, MOST_CONTENT, Node, Value, as_stored, count};
 
-/// A node with what is known of its inputs.
+/// A node, with what is known about its inputs.
 pub(super) struct Call<'a> {
     pub(super) node: &'a Node,
     pub(super) given: &'a [Option<&'a Value>],
 }
 
-/// What a node gives.
+/// The inferred outputs of a node.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// Of every output, or of the largest one.
+    /// The shape of every output, or of the largest.
     pub(super) axes: Option<Vec<u64>>,
-    /// Where outputs differ: the axis, and each output's length along it.
+    /// For outputs that differ: the axis, and each output's length along it.
     pub(super) parts: Option<(usize, Vec<u64>)>,
     pub(super) content: Option<Content>,
-    /// Multiplications besides reading and writing.
+    /// Multiplications, not counting reads and writes.
     pub(super) operations: u64,
-    /// Numbers that are kept only meanwhile.
+    /// Elements of temporary buffers.
     pub(super) scratch: u64,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn constant(node: &Node) -> Constant {
     Constant::default()
 }
 
-/// `None` for an operator that is not known here.
+/// `None` for an unsupported operator.
 pub(super) fn of(call: &Call<'_>) -> Option<Outcome> {
     let operator = call.node.operator.as_str();
     let outcome = match operator {
@@ -161,12 +161,12 @@ impl Call<'_> {
         self.given.get(index).copied().flatten().is_some()
     }
 
-    /// Whole numbers of an attribute or, where there is none, of an input. `Some(None)` where
-    /// neither is given, `None` where they cannot be known.
+    /// Integers of an attribute or, without it, of an input. `Some(None)` if neither is given,
+    /// `None` if they cannot be known.
     pub(super) fn numbers(&self, attribute: &str, input: usize) -> Option<Option<Vec<i64>>> {
         let list = self.node.list(attribute).filter(|list| !list.is_empty());
         match (list, self.is_given(input)) {
-            // Which of them counts depends on the operator set, and on the reader.
+            // Which of the two counts depends on the operator set and on the runtime.
             (Some(_), true) => return None,
             (Some(list), false) => return Some(Some(list.to_vec())),
             (None, false) => return Some(None),
@@ -256,7 +256,7 @@ impl Call<'_> {
     }
 
     pub(super) fn range(&self) -> Option<Outcome> {
-        /// Larger numbers of 32 bits do not grow when one is added.
+        /// Above this, adding one to an f32 may have no effect.
         const LARGEST: f64 = (1 << 22) as f64;
         let given: Option<Vec<&Content>> = (0..3).map(|index| self.content(index)).collect();
         let given = given?;
@@ -295,7 +295,7 @@ impl Call<'_> {
     }
 }
 
-/// Axes counted from the end where they are negative.
+/// Axis indices; negative ones count from the end.
 pub(super) fn places(listed: &[i64], count: usize) -> Option<Vec<usize>> {
     let place = |&at: &i64| {
         let at = if at < 0 { at.checked_add(count as i64)? } else { at };
@@ -304,17 +304,17 @@ pub(super) fn places(listed: &[i64], count: usize) -> Option<Vec<usize>> {
     listed.iter().map(place).collect()
 }
 
-/// Numbers as lengths of axes.
+/// Values as axis lengths.
 pub(super) fn lengths(content: &Content) -> Option<Vec<u64>> {
     content.numbers.iter().map(|&n| (n >= 0.0).then_some(n as u64)).collect()
 }
 
-/// Numbers of a shape; none where an axis has length 0.
+/// Number of elements of a shape; 0 if an axis has length 0.
 pub(super) fn product(axes: &[u64]) -> u64 {
     if axes.contains(&0) { 0 } else { count(axes) }
 }
 
-/// Two shapes laid over each other, the last axes together.
+/// Broadcasts two shapes, aligned at their last axes.
 pub(super) fn broadcast(one: &[u64], other: &[u64]) -> Vec<u64> {
     let rank = one.len().max(other.len());
     let at = |axes: &[u64], place: usize| {

@@ -1,4 +1,4 @@
-//! Every shape that is worked out in advance against the one that `rten` computes.
+//! Compares every inferred shape with the one that `rten` computes.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::evaluate;
 use crate::onnx::graph;
 use crate::onnx::wire::bytes_field;
 
-/// Runs the network and compares the shape of every value on the way.
+/// Runs the network and compares the shape of every intermediate value.
 fn agrees(file: &[u8], shape: &[usize]) -> usize {
     let graph = graph::read(file).unwrap();
     let axes = shape.iter().map(|&axis| axis as u64).collect();
@@ -87,7 +87,7 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// A node from `inputs` to as many outputs, all in one text with blanks; `_` is not given.
+/// A node with these inputs and outputs, separated by spaces; `_` is an omitted one.
 fn node(operator: &str, inputs: &str, outputs: &str, attributes: &[(&str, Attribute)]) -> Vec<u8> {
     let mut bytes = bytes_field(4, operator.as_bytes());
     for (number, names) in [(1, inputs), (2, outputs)] {
@@ -109,7 +109,7 @@ fn node(operator: &str, inputs: &str, outputs: &str, attributes: &[(&str, Attrib
     bytes_field(1, &bytes)
 }
 
-/// A constant of whole numbers, or of zeros in f32 where there are none.
+/// An integer constant, or one of f32 zeros if no numbers are given.
 fn constant(name: &str, axes: &[i64], numbers: Option<&[i64]>) -> Vec<u8> {
     let count = axes.iter().product::<i64>() as usize;
     let (kind, raw) = match numbers {
@@ -125,7 +125,7 @@ fn vector(name: &str, numbers: &[i64]) -> Vec<u8> {
     constant(name, &[numbers.len() as i64], Some(numbers))
 }
 
-/// A network of opset 17 from `x`; the last node gives `y`.
+/// A network of opset 17 with input `x`; the last node gives `y`.
 fn network(parts: &[Vec<u8>]) -> Vec<u8> {
     let input = bytes_field(11, &bytes_field(1, b"x"));
     let output = bytes_field(12, &bytes_field(1, b"y"));
@@ -242,7 +242,7 @@ fn shapes_made_over() {
     agrees(&network(&[vector("s", &[3]), top]), &x);
 }
 
-/// The way in which exporters double an image of any size.
+/// How exporters double an image of any size.
 #[test]
 fn shapes_that_are_computed() {
     let parts = [

@@ -1,10 +1,10 @@
-//! Convolutions, pooling, and what else goes over images.
+//! Convolutions, pooling and other sliding-window operators.
 
 use super::count;
 use super::shape::{Call, Outcome};
 
 impl Call<'_> {
-    /// Numbers of an attribute for each axis of a window, `otherwise` where there are none.
+    /// An attribute's value per spatial axis, `otherwise` where it is absent.
     fn for_each_axis(&self, name: &str, count: usize, otherwise: u64) -> Option<Vec<u64>> {
         match self.node.list(name).filter(|list| !list.is_empty()) {
             None => Some(vec![otherwise; count]),
@@ -15,7 +15,7 @@ impl Call<'_> {
         }
     }
 
-    /// Lengths after a window of `kernel` went over the axes after the first two.
+    /// Spatial output sizes of a sliding window of `kernel`.
     fn windows(&self, axes: &[u64], kernel: &[u64]) -> Option<Vec<u64>> {
         let sides = axes.get(2..)?;
         let n = sides.len();
@@ -48,7 +48,7 @@ impl Call<'_> {
             self.node.list("kernel_shape")?.iter().map(|&n| u64::try_from(n).ok()).collect();
         let kernel = kernel?;
         let out = [axes.get(..2)?.to_vec(), self.windows(axes, &kernel)?].concat();
-        // A comparison at a time, unlike a matrix product.
+        // One comparison at a time, unlike a matrix product.
         let operations = count(&out).saturating_mul(count(&kernel)).saturating_mul(8);
         Some(Outcome { axes: Some(out), operations, ..Outcome::default() })
     }

@@ -10,22 +10,22 @@ use crate::pixels::Image;
 use crate::source::{ImageData, Progress, SourceItem, Step};
 use crate::status::{Failure, Status};
 
-/// An animation that is being read.
+/// An animation being read.
 ///
-/// Its frames are decoded on a thread of their own, since a decoder cannot be left half-way
-/// and taken up again elsewhere. That thread works only while whoever reads waits for it:
-/// one of the two is always idle, and no frame is decoded before it is asked for.
+/// Its frames are decoded on a separate thread, since a decoder cannot be suspended and resumed
+/// elsewhere. That thread works only while the reader waits for it: one of the two is always idle,
+/// and no frame is decoded before it is requested.
 #[derive(Debug)]
 pub(in crate::source) struct Animation {
     names: Names,
-    /// Asks for the next frame.
+    /// Requests the next frame.
     requests: SyncSender<()>,
     frames: Receiver<Result<(u64, Image), Failure>>,
     any: bool,
 }
 
 impl Animation {
-    /// The animation that an image turned out to be; its bytes are there.
+    /// The animation in an image file, whose bytes have been read.
     pub(in crate::source) fn new(item: SourceItem, options: VideoOptions, max_bytes: u64) -> Self {
         let SourceItem { path, relative, image } = item;
         let (requests, requested) = sync_channel(1);
@@ -38,7 +38,7 @@ impl Animation {
             }
             let limits = DecodeLimits { max_bytes, max_pixels: options.max_pixels };
             let mut choice = Choice::new(options.sampling);
-            // A reader that stops closes both channels.
+            // When the reader stops, it closes both channels.
             let handed_on = |frame| sender.send(frame).is_ok() && requested.recv().is_ok();
             let read = image.and_then(|image| match image {
                 ImageData::Encoded(bytes) => {
@@ -50,25 +50,25 @@ impl Animation {
                 ImageData::Pixels(_) => Ok(()),
             });
             if let Err(failure) = read {
-                // A reader who is gone needs no reason either.
+                // If the reader is gone, nobody needs the reason.
                 let _ = sender.send(Err(failure));
             }
         });
         if let Err(error) = started {
-            let message = format!("the system gave no thread to decode the animation: {error}");
-            // There is room for one.
+            let message = format!("cannot start a thread to decode the animation: {error}");
+            // The channel has room for one message.
             let _ = own_sender.send(Err(Failure::new(Status::Unreadable, message)));
         }
         Self { names: Names { path, relative }, requests, frames, any: false }
     }
 
     pub(in crate::source) fn step(&mut self, progress: &Progress) -> Step {
-        // Who has ended needs no request, and what was sent before is still there.
+        // A thread that has ended needs no request, and its last message is still in the channel.
         let _ = self.requests.send(());
         let item = match self.frames.recv() {
             Ok(Ok((number, image))) => self.names.frame(number, image),
             Ok(Err(failure)) => self.names.video(failure),
-            // The end, or a thread that was lost: what is there was handed on.
+            // The end, or a thread that died: all frames that it sent have been passed on.
             Err(_) if self.any => return Step::Done,
             Err(_) => {
                 self.names.video(Failure::new(Status::BrokenImage, "the animation holds no frame"))
@@ -83,7 +83,7 @@ impl Animation {
     }
 }
 
-/// Decides frame by frame what is taken.
+/// Decides for each frame whether it is sampled.
 struct Choice {
     sampling: FrameSampling,
     number: u64,
@@ -96,12 +96,12 @@ impl Choice {
         Self { sampling, number: 0, taken: 0, time: Duration::ZERO }
     }
 
-    /// The number of the next frame, shown for `duration`, if it is sampled.
+    /// The number of the next frame, displayed for `duration`, if it is sampled.
     fn next(&mut self, duration: Duration) -> Option<u64> {
         let number = self.number;
         let due = match self.sampling {
             FrameSampling::Every(step) => number.is_multiple_of(u64::from(step.get())),
-            // A frame that is still shown when the next one is due is that one.
+            // The sampled frame is the one on display when a sample is due.
             FrameSampling::PerSecond(rate) => {
                 (self.time + duration).as_secs_f64() * rate > self.taken as f64 || self.taken == 0
             }
@@ -112,7 +112,7 @@ impl Choice {
             return None;
         }
         if let FrameSampling::PerSecond(rate) = self.sampling {
-            // A long frame answers for all that fall due while it is shown.
+            // A long frame stands for all samples that fall into its display time.
             self.taken = (self.time.as_secs_f64() * rate).ceil().max(1.0) as u64;
         }
         Some(number)
@@ -129,7 +129,7 @@ mod tests {
         duration.iter().filter_map(|&ms| choice.next(Duration::from_millis(ms))).collect()
     }
 
-    /// A decoder that works ahead would be one busy thread more than the run has.
+    /// A decoder that works ahead would be one busy thread more than the run may have.
     #[test]
     fn no_frame_is_decoded_before_it_is_asked_for() {
         let mut gif = Vec::new();
@@ -163,9 +163,9 @@ mod tests {
         let every = |step| FrameSampling::Every(NonZeroU32::new(step).expect("positive"));
         assert_eq!(taken(every(1), &[10; 4]), [0, 1, 2, 3]);
         assert_eq!(taken(every(3), &[10; 8]), [0, 3, 6]);
-        // Ten frames a second, two wanted: every fifth.
+        // Ten frames per second, two requested: every fifth.
         assert_eq!(taken(FrameSampling::PerSecond(2.0), &[100; 12]), [0, 5, 10]);
-        // A second frame that lasts three seconds stands for them all.
+        // A second frame that lasts three seconds stands for three samples.
         assert_eq!(taken(FrameSampling::PerSecond(1.0), &[100, 3000, 100, 800, 200]), [0, 1, 4]);
         assert_eq!(taken(FrameSampling::PerSecond(5.0), &[0, 0, 0]), [0]);
     }

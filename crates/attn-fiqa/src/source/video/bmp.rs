@@ -1,7 +1,7 @@
-//! Images from a stream of BMP files, as ffmpeg writes them.
+//! Reads images from a stream of BMP files, as ffmpeg writes them.
 //!
-//! BMP is only the format of the pipe: each file says its own size, so that frames
-//! may change theirs. The pixels are read straight into an [`Image`].
+//! BMP is only the format of the pipe: each file declares its own size, so frames may vary in size.
+//! The pixels are read directly into an [`Image`].
 
 use std::io::{self, Read};
 
@@ -9,10 +9,10 @@ use crate::decode::DecodeLimits;
 use crate::pixels::Image;
 use crate::status::{Failure, Status};
 
-/// The file header and the oldest image header that holds a 32-bit size.
+/// Size of the file header and the oldest image header with a 32-bit size.
 const HEADERS: usize = 14 + 40;
 
-/// The most bytes between the headers and the pixels: longer image headers.
+/// Maximum bytes between these headers and the pixels: longer image headers.
 const MAX_GAP: u64 = 1 << 10;
 
 fn broken(message: impl Into<String>) -> Failure {
@@ -20,16 +20,15 @@ fn broken(message: impl Into<String>) -> Failure {
 }
 
 fn not_bmp() -> Failure {
-    broken("what it sent is no image in BMP format of 24 bits per pixel")
+    broken("its output is not a 24-bit BMP image")
 }
 
-/// The next image of the stream; `None` at its end.
+/// Reads the next image of the stream; `None` at its end.
 ///
 /// # Errors
 ///
-/// [`Status::TooLarge`] for an image above the limit on pixels or one that memory
-/// does not hold, [`Status::BrokenImage`] when what follows is no BMP file of 24 bits a
-/// pixel or the stream ends inside of it.
+/// [`Status::TooLarge`] for an image above the limit on pixels or too large for memory,
+/// [`Status::BrokenImage`] if the data are not a 24-bit BMP file or the stream ends inside it.
 pub(super) fn read_next(
     stream: &mut impl Read,
     limits: &DecodeLimits,
@@ -44,7 +43,7 @@ pub(super) fn read_next(
     if read < HEADERS || !head.starts_with(b"BM") || bits != 24 || compression != 0 {
         return Err(not_bmp());
     }
-    // A negative height means that the upper row comes first.
+    // A negative height means that rows are stored top-down.
     let (width, height) = (u32_at(18), u32_at(22) as i32);
     limits.check_pixels(u64::from(width), u64::from(height.unsigned_abs()))?;
     let gap = pixels_at.checked_sub(HEADERS as u64).filter(|&gap| gap <= MAX_GAP);
@@ -58,7 +57,7 @@ pub(super) fn read_next(
         .map(Some)
 }
 
-/// Rows of blue, green and red, the upper one first, without their padding.
+/// Reads BGR rows, top-down, without their padding.
 fn read_rows(
     stream: &mut impl Read,
     width: usize,
@@ -83,7 +82,7 @@ fn read_rows(
 }
 
 fn truncated() -> Failure {
-    broken("it ended inside a frame")
+    broken("its output ended inside a frame")
 }
 
 fn skip(stream: &mut impl Read, count: u64) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! The frames of a video, decoded by the program `ffmpeg` where it is installed.
+//! The frames of a video, decoded by the program `ffmpeg` if it is installed.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,20 +15,20 @@ use crate::regular_file::open_regular_file;
 use crate::source::{Progress, Step, file, name};
 use crate::status::{Failure, Status};
 
-/// Bytes of what ffmpeg said that a message repeats: its last words.
+/// How many bytes at the end of ffmpeg's error output a message quotes.
 const SAID: u64 = 300;
 
 const NOT_INSTALLED: &str = "videos are read by the program ffmpeg, which was not found: install \
                              it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install \
                              ffmpeg; Windows: winget install ffmpeg), or give a folder of frames";
 
-/// Whether a file's name is a video's, and, where others have such names, its content.
+/// Whether a file is a video by its extension and, for ambiguous extensions, by its content.
 pub(in crate::source) fn is_video(path: &Path) -> bool {
     has_extension(path, &VIDEO_EXTENSIONS)
         || (has_extension(path, &STREAM_EXTENSIONS) && is_transport_stream(&file::head(path)))
 }
 
-/// Packets of 188 bytes begin with the same byte; discs and cameras put four before each.
+/// 188-byte packets start with a sync byte; discs and cameras prepend four bytes to each.
 fn is_transport_stream(head: &[u8]) -> bool {
     const PACKET: usize = 188;
     const SYNC: u8 = 0x47;
@@ -37,14 +37,14 @@ fn is_transport_stream(head: &[u8]) -> bool {
     })
 }
 
-/// A video that is being read.
+/// A video being read.
 #[derive(Debug)]
 pub(in crate::source) struct Video {
     names: Names,
     path: PathBuf,
     options: VideoOptions,
     state: State,
-    /// Frames so far.
+    /// Number of frames so far.
     frames: u64,
 }
 
@@ -55,25 +55,25 @@ enum State {
     Ended,
 }
 
-/// The program at work. It is ended when this is dropped.
+/// The running program. Dropping this kills it.
 #[derive(Debug)]
 struct Running {
     program: Child,
     images: BufReader<ChildStdout>,
-    /// What it says goes to a file, so that it never waits for a reader.
+    /// Its error output goes to a file, so that it never blocks on a pipe.
     said: File,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.program.kill();
         let _ = self.program.wait();
     }
 }
 
 impl Video {
-    /// A video at `path`, which rows call `shown`.
+    /// A video at `path`; `shown` is its name in rows.
     pub(in crate::source) fn new(
         path: PathBuf,
         shown: &Path,
@@ -134,12 +134,12 @@ impl Video {
 }
 
 impl Running {
-    /// The end of the video, or the reason why it is none.
+    /// Waits for the end of the video; fails if ffmpeg did, or found no frame.
     fn end(&mut self, frames: u64) -> Result<(), Failure> {
         match self.program.wait() {
             Ok(status) if status.success() && frames > 0 => Ok(()),
             Ok(status) if status.success() => Err(self.failed("it found no frame")),
-            Ok(status) => Err(self.failed(&format!("it ended with {status}"))),
+            Ok(status) => Err(self.failed(&format!("it exited with {status}"))),
             Err(error) => Err(self.failed(&error.to_string())),
         }
     }
@@ -154,27 +154,27 @@ impl Running {
         for line in String::from_utf8_lossy(&last).lines() {
             said = format!("{said} {}", line.trim());
         }
-        let said = if said.is_empty() { said } else { format!("; it said:{said}") };
+        let said = if said.is_empty() { said } else { format!("; it printed:{said}") };
         Failure::new(Status::BrokenImage, format!("ffmpeg cannot read the video: {what}{said}"))
     }
 }
 
-/// Starts ffmpeg so that it writes one BMP file after the other, upright.
+/// Starts ffmpeg so that it writes consecutive BMP files of upright frames.
 fn start(path: &Path, options: &VideoOptions) -> Result<Running, Failure> {
     let unreadable = |error: std::io::Error| Failure::new(Status::Unreadable, error.to_string());
     open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
-    // With its protocol named, no file name is taken for another one.
+    // With an explicit protocol, no file name is mistaken for another protocol.
     let mut input = OsString::from("file:");
     input.push(std::path::absolute(path).map_err(unreadable)?);
     let filter = match options.sampling {
-        // New time stamps, or gaps would be filled with copies.
+        // New time stamps, or the gaps would be filled with copies.
         FrameSampling::Every(step) => format!("select=not(mod(n\\,{step})),setpts=N/FRAME_RATE/TB"),
         FrameSampling::PerSecond(rate) => format!("fps={rate}"),
     };
     let said = tempfile::tempfile().map_err(unreadable)?;
     let mut command = Command::new("ffmpeg");
-    // One thread each for decoding, filters and encoding: frames come no faster than they
-    // are taken, and the other cores belong to the run.
+    // One thread each for decoding, filters and encoding: frames are not needed faster than they
+    // are consumed, and the other cores belong to the run.
     command.args(["-nostdin", "-v", "error", "-filter_threads", "1"]);
     command.args(["-threads", "1", "-protocol_whitelist", "file"]);
     command.arg("-i").arg(input).args(["-map", "0:v:0", "-vf", &filter, "-threads", "1"]);

@@ -1,6 +1,6 @@
-//! Frames of animations and videos, each as an image of its own.
+//! Frames of animations and videos, each as a separate image.
 //!
-//! Frames travel on as decoded pixels, within the same limits as every other image.
+//! Frames are passed on as decoded pixels, within the same limits as every other image.
 
 mod animation;
 mod bmp;
@@ -23,29 +23,29 @@ const VIDEO_EXTENSIONS: [&str; 16] = [
     "ogv", "vob", "mxf",
 ];
 
-/// Extensions of MPEG transport streams, which TypeScript has, too: content decides.
+/// Extensions of MPEG transport streams; TypeScript files share them, so the content decides.
 const STREAM_EXTENSIONS: [&str; 3] = ["ts", "mts", "m2ts"];
 
-/// How animations and videos are read.
+/// Options for reading animations and videos.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VideoOptions {
-    /// Which frames are taken.
+    /// Which frames are sampled.
     pub sampling: FrameSampling,
-    /// The most pixels that a frame may have.
+    /// Maximum number of pixels of a frame.
     pub max_pixels: u64,
 }
 
-/// Which frames of a video are taken. The first one always is.
+/// Which frames of a video are sampled. The first one always is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum FrameSampling {
     /// Every Nth frame.
     Every(NonZeroU32),
-    /// So many frames for each second that the video lasts; positive.
+    /// This many frames per second of the video's duration; positive.
     PerSecond(f64),
 }
 
-/// A video's own name in rows and files, and the names of its frames.
+/// The names of a video and its frames, in rows and files.
 #[derive(Debug, Clone)]
 struct Names {
     path: String,
@@ -53,8 +53,7 @@ struct Names {
 }
 
 impl Names {
-    /// A frame, by its number from 0: `clip.gif#12`, and for files that are
-    /// written `clip.gif.frame-000012`.
+    /// A frame by its number, from 0: `clip.gif#12`, and `clip.gif.frame-000012` for output files.
     fn frame(&self, number: u64, image: Image) -> SourceItem {
         let mut name = OsString::from(self.relative.file_name().unwrap_or_default());
         name.push(format!(".frame-{number:06}"));
@@ -65,13 +64,13 @@ impl Names {
         }
     }
 
-    /// The video itself, which cannot be read or not be read further.
+    /// The video itself, if it cannot be read, or not to its end.
     fn video(&self, failure: Failure) -> SourceItem {
         SourceItem { path: self.path.clone(), relative: self.relative.clone(), image: Err(failure) }
     }
 }
 
-/// Whether a file's extension, in any case, is one of these.
+/// Whether a file has one of these extensions, in any case.
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension()
         .is_some_and(|own| extensions.iter().any(|known| own.eq_ignore_ascii_case(known)))

@@ -46,7 +46,7 @@ impl Reader<'_> {
             if let Some(align) = raw.align.as_ref().filter(|align| *align.get_ref()) {
                 let message = match (raw.resize, kind) {
                     (true, _) => {
-                        "align finds faces in pictures of any size, and resize takes the picture \
+                        "align finds faces in images of any size, and resize takes the image \
                          for an aligned face; choose one of them"
                     }
                     (false, BenchmarkKind::IjbC) => {

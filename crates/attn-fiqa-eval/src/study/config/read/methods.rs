@@ -92,7 +92,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A method that is the length of a recogniser's embedding.
+    /// The norm of a recogniser's embedding as a method.
     fn embedding_norm(
         &self,
         of: &Spanned<String>,
@@ -112,7 +112,7 @@ impl Reader<'_> {
         Ok(ScoresFrom::EmbeddingNorm(found))
     }
 
-    /// A method that reads the attention of a Vision Transformer.
+    /// A method based on the attention of a Vision Transformer.
     fn attention(
         &self,
         name: &Spanned<String>,
@@ -146,7 +146,7 @@ impl Reader<'_> {
         Ok(ScoresFrom::Attention(model, method))
     }
 
-    /// A method by its name; one for each of `columns`, where there are some.
+    /// A method by its name; one per column if `columns` are given.
     fn expand(
         &self,
         mut raw: RawMethod,

@@ -1,4 +1,4 @@
-//! From the text of a configuration to its parts, each refused with its line.
+//! Parses the text of a study file; each error names its line.
 
 mod datasets;
 mod methods;
@@ -20,7 +20,7 @@ use datasets::RawDataset;
 use methods::RawMethod;
 use recognisers::RawRecogniser;
 
-/// What a configuration names.
+/// The named parts of a study file.
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) datasets: Vec<DatasetConfig>,
@@ -28,8 +28,8 @@ pub(super) struct Parts {
     pub(super) methods: Vec<MethodConfig>,
 }
 
-/// Reads a configuration's text; relative paths start from `folder`, and `find_model` knows
-/// models by name.
+/// Parses a study file's text; relative paths start from `folder`, and `find_model` finds models by
+/// name.
 pub(super) fn parts(
     file: &str,
     text: &str,
@@ -61,7 +61,7 @@ struct Raw {
     method: Vec<RawMethod>,
 }
 
-/// Reads one file, and names it and the line in errors.
+/// Reads one file; errors name it and the line.
 struct Reader<'a> {
     file: &'a str,
     text: &'a str,
@@ -123,7 +123,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// There must be a file for every data set, and for nothing else.
+    /// Checks that there is a file for every data set, and for nothing else.
     fn check_datasets(
         &self,
         name: &str,

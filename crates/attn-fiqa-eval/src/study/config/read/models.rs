@@ -11,7 +11,7 @@ use super::super::{ConfigError, ModelConfig};
 use super::Reader;
 
 impl Reader<'_> {
-    /// Settings that a model's kind does not have.
+    /// Settings that do not apply to a model's kind.
     pub(super) fn check_model(
         &self,
         model: &ModelConfig,
@@ -39,7 +39,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The model of a file or of a name; a file that is there comes first.
+    /// The model from a file or by name; an existing file has precedence.
     pub(super) fn model(&self, model: &Spanned<PathBuf>) -> Result<ModelConfig, ConfigError> {
         let path = self.path(model.get_ref());
         if path.exists() {

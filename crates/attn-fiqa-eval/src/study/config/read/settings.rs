@@ -1,4 +1,4 @@
-//! How to measure.
+//! General settings.
 
 use toml::Spanned;
 

@@ -2,7 +2,7 @@
 
 The batched form of `labels.py`: each face is turned upright and passed to the teacher at
 several sizes, slightly shifted and rotated, plain and mirrored, and the mean of the outputs
-is taken without outliers. A set is `Pictures` of one face each, in the middle. Coordinates
+is taken without outliers. A set is `Images` of one face each, in the middle. Coordinates
 in this file count from the image's outer corner.
 """
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from geometry import MIRRORED
 from labels import GRID, LEAST_SEEN, OUTLIER, RESIZE, SIZES, TURN
-from pictures import apply, inverse, scale, similarity
+from images import apply, inverse, scale, similarity
 
 # Sides, as fractions of the image's, of the views in which the face is first searched.
 FIRST = {224: (0.43, 0.57, 0.79, 1.0), 112: (0.72, 1.0, 1.36)}
@@ -28,7 +28,7 @@ ROUND = 2 * len(SIZES)
 AT_ONCE = {"cuda": 1 << 24, "cpu": 1 << 20}
 
 
-def look(teacher, pictures, rows, linear, middle, aim, side, mirrored, reach):
+def detect_in_views(teacher, images, rows, linear, middle, aim, side, mirrored, reach):
     """Faces `[n, 15]` of one view each in pixels of the images, and which were found.
 
     A view is rotated and scaled by `linear` `[n, 2, 2]`; the image's point `middle` is at
@@ -40,9 +40,9 @@ def look(teacher, pictures, rows, linear, middle, aim, side, mirrored, reach):
     matrices = torch.cat([linear, shift[:, :, None]], 2)
     size = scale(matrices)
     if size.mean() < 0.8:
-        views = shrunk(pictures, rows, matrices, side)
+        views = shrunk(images, rows, matrices, side)
     else:
-        views = pictures.views(rows, matrices, side, blocks=False)
+        views = images.views(rows, matrices, side, blocks=False)
     views = views.round()
     if mirrored:
         views, aim = views.flip(3), torch.stack([side - aim[:, 0], aim[:, 1]], 1)
@@ -59,11 +59,11 @@ def look(teacher, pictures, rows, linear, middle, aim, side, mirrored, reach):
     return faces, seen
 
 
-def shrunk(pictures, rows, matrices, side):
+def shrunk(images, rows, matrices, side):
     """Anti-aliased views: a Gaussian of 0.45 pixels."""
     half = torch.tensor([[2.0, 0, 0.5], [0, 2, 0.5]], device=matrices.device)
     finer = torch.cat([half[:, :2] @ matrices[:, :, :2], half[:, :2] @ matrices[:, :, 2:] + half[:, 2:]], 2)
-    fine = pictures.views(rows, finer, 2 * side, blocks=False)
+    fine = images.views(rows, finer, 2 * side, blocks=False)
     x = torch.arange(6, device=fine.device) - 2.5
     weights = torch.exp(-x.square() / (2 * 0.9**2))
     weights = weights / weights.sum()
@@ -71,9 +71,9 @@ def shrunk(pictures, rows, matrices, side):
     return functional.conv2d(fine, kernel, stride=2, padding=2, groups=3)
 
 
-def of_all(pictures, rows, side, ask):
+def of_all(images, rows, side, ask):
     """`ask(part)` for parts of the rows that fit on the device, concatenated."""
-    count = max(1, AT_ONCE[pictures.device.type] // side**2)
+    count = max(1, AT_ONCE[images.device.type] // side**2)
     answers = [ask(slice(start, start + count)) for start in range(0, len(rows), count)]
     return [torch.cat(parts) for parts in zip(*answers)]
 
@@ -84,25 +84,25 @@ def stage(size):
 
 
 @torch.inference_mode()
-def found(teacher, pictures):
+def found(teacher, images):
     """Rough faces `[n, 15]` of all images, and whether there is one."""
-    rows = torch.arange(len(pictures), device=pictures.device)
-    looks = []
-    for share in FIRST[pictures.side]:
-        inner = share * pictures.side
+    rows = torch.arange(len(images), device=images.device)
+    passes = []
+    for fraction in FIRST[images.side]:
+        inner = fraction * images.side
         side = int(np.ceil(1.5 * inner / 32) * 32)
 
         def ask(part, mirrored):
             count = len(rows[part])
-            linear = torch.eye(2, device=rows.device).expand(count, 2, 2) * share
-            middle = torch.full((count, 2), pictures.side / 2, device=rows.device)
+            linear = torch.eye(2, device=rows.device).expand(count, 2, 2) * fraction
+            middle = torch.full((count, 2), images.side / 2, device=rows.device)
             aim = torch.full((count, 2), side / 2, device=rows.device)
             reach = torch.full((count,), 0.3 * inner, device=rows.device)
-            return look(teacher, pictures, rows[part], linear, middle, aim, side, mirrored, reach)
+            return detect_in_views(teacher, images, rows[part], linear, middle, aim, side, mirrored, reach)
 
         for mirrored in (False, True):
-            looks.append(of_all(pictures, rows, side, lambda part: ask(part, mirrored)))
-    faces, seen = (torch.stack(parts, 1) for parts in zip(*looks))
+            passes.append(of_all(images, rows, side, lambda part: ask(part, mirrored)))
+    faces, seen = (torch.stack(parts, 1) for parts in zip(*passes))
     score = (faces[..., 0] * seen).sum(1) / faces.shape[1]
     middle = median(faces, seen)
     middle[:, 0] = score
@@ -116,7 +116,7 @@ def median(values, seen):
     return torch.nanquantile(masked.double(), 0.5, dim=1).nan_to_num().float()
 
 
-def upright(teacher, pictures, rows, faces, points, size, mirrored, generator=None):
+def upright(teacher, images, rows, faces, points, size, mirrored, generator=None):
     """Points `[n, 5, 2]` of one upright view of each face, and which were found."""
     side = stage(size)
     chance = torch.rand(len(rows), 4, generator=generator, device=rows.device) * 2 - 1
@@ -135,31 +135,31 @@ def upright(teacher, pictures, rows, faces, points, size, mirrored, generator=No
         linear = similarity(factor * turn.cos(), factor * turn.sin(), torch.zeros_like(eyes))[:, :, :2]
         aim = side / 2 + chance[part, 2:] * GRID / 2
         middle = box[:, :2] + box[:, 2:] / 2
-        seen, good = look(teacher, pictures, rows[part], linear, middle, aim, side, mirrored, 0.3 * target)
+        seen, good = detect_in_views(teacher, images, rows[part], linear, middle, aim, side, mirrored, 0.3 * target)
         return seen[:, 5:].reshape(-1, 5, 2), good
 
-    return of_all(pictures, rows, side, ask)
+    return of_all(images, rows, side, ask)
 
 
 @torch.inference_mode()
-def label(teacher, pictures, views, until, generator, name):
-    """Labels of a set, as numpy: `picture`, `box`, `points`, `spread`, `views`.
+def label(teacher, images, views, until, generator, name):
+    """Labels of a set, as numpy: `image`, `box`, `points`, `spread`, `views`.
 
     Up to `views` views of each face, fewer if the clock (`time.monotonic`) passes `until`
     first.
     """
     begun = time.monotonic()
-    faces, certain = found(teacher, pictures)
+    faces, certain = found(teacher, images)
     rows = certain.nonzero()[:, 0]
     # Similar sizes together: whether a view is reduced is decided for a part as a whole.
     rows = rows[(faces[rows, 3] * faces[rows, 4]).argsort()]
     faces = faces[rows]
     points = faces[:, 5:].reshape(-1, 5, 2)
-    first = [upright(teacher, pictures, rows, faces, points, s, m) for s in UPRIGHT for m in (False, True)]
+    first = [upright(teacher, images, rows, faces, points, s, m) for s in UPRIGHT for m in (False, True)]
     first = [torch.stack(parts, 1) for parts in zip(*first)]
     points = torch.where(first[1].any(1)[:, None, None], median(*first), points)
     spent = time.monotonic() - begun
-    print(f"teacher: {name}: {len(rows)} of {len(pictures)} faces, {spent:.1f} s", flush=True)
+    print(f"teacher: {name}: {len(rows)} of {len(images)} faces, {spent:.1f} s", flush=True)
     answers, order = [], torch.argsort(rows)
     for number in range(views):
         if number % ROUND == 0 and answers:
@@ -168,14 +168,14 @@ def label(teacher, pictures, views, until, generator, name):
             if time.monotonic() > until:
                 break
         size = SIZES[number // 2 % len(SIZES)]
-        answers.append(upright(teacher, pictures, rows, faces, points, size, number % 2 == 1, generator))
+        answers.append(upright(teacher, images, rows, faces, points, size, number % 2 == 1, generator))
     mirrored = torch.arange(len(answers), device=rows.device) % 2 == 1
     parts = zip(*(part.split(4096) for part in (*(torch.stack(a, 1) for a in zip(*answers)), faces)))
     means = [mean(*part, mirrored) for part in parts]
     mean_points, spread, used, good = (torch.cat(part)[order] for part in zip(*means))
     kept = good.cpu().numpy()
     result = {
-        "picture": rows[order].cpu().numpy()[kept].astype(np.int32),
+        "image": rows[order].cpu().numpy()[kept].astype(np.int32),
         "box": faces[order][:, 1:5].cpu().numpy()[kept],
         "points": mean_points.cpu().numpy()[kept],
         "spread": spread.cpu().numpy()[kept],

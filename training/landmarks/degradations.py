@@ -36,7 +36,7 @@ def coarsenings():
     return np.stack([cv2.resize(s, (VIEW, VIEW), interpolation=cv2.INTER_LINEAR) for s in small])
 
 
-class Spoiler:
+class Degrader:
     def __init__(self, device, generator):
         self.device, self.generator = torch.device(device), generator
         self.blurs = torch.from_numpy(blurs()).to(device)
@@ -49,22 +49,22 @@ class Spoiler:
     def normal(self, *shape):
         return torch.randn(shape, generator=self.generator, device=self.device)
 
-    def some(self, count, *shares):
+    def some(self, count, *fractions):
         """Disjoint random rows by the given fractions."""
         order = torch.randperm(count, generator=self.generator, device=self.device)
-        counts = [round(share * count) for share in shares]
+        counts = [round(fraction * count) for fraction in fractions]
         return order.split([*counts, count - sum(counts)])
 
     def __call__(self, views, points):
         """Views `[n, 3, VIEW, VIEW]` of 0..255 with their points, degraded."""
         clean = self.some(len(views), CLEAN)[0]
         as_it_was = views[clean]
-        for share, spoil in (
+        for fraction, degrade in (
             (COVERED, lambda part, rows: self.covered(part, points[rows])),
             (GREY, lambda part, rows: self.grey(part)),
             (TONED, lambda part, rows: self.toned(part)),
         ):
-            views = self.on(views, self.some(len(views), share)[0], spoil)
+            views = self.on(views, self.some(len(views), fraction)[0], degrade)
         blurred, coarse, moved, _ = self.some(len(views), BLURRED, COARSE, MOVED)
         views = self.on(views, blurred, lambda part, rows: self.resampled(part, self.blurs))
         views = self.on(views, coarse, lambda part, rows: self.resampled(part, self.coarsenings))
@@ -73,10 +73,10 @@ class Spoiler:
         views = self.on(views, self.some(len(views), COMPRESSED)[0], lambda part, rows: self.compressed(part))
         return views.index_copy(0, clean, as_it_was)
 
-    def on(self, views, rows, spoil):
+    def on(self, views, rows, degrade):
         if len(rows) == 0:
             return views
-        return views.index_copy(0, rows, spoil(views[rows], rows).round().clamp(0, 255))
+        return views.index_copy(0, rows, degrade(views[rows], rows).round().clamp(0, 255))
 
     def covered(self, views, points):
         """Occlusion: a box or an ellipse of one colour, noisy or not."""

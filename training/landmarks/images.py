@@ -32,14 +32,14 @@ def read(archive, limit=None):
         return names, np.stack(list(pool.map(decode, files)))
 
 
-class Pictures:
+class Images:
     """Square images of one size as u8 `[n, 3, side, side]` on the device."""
 
-    def __init__(self, pictures, device):
-        self.device, self.side = torch.device(device), pictures.shape[1]
+    def __init__(self, images, device):
+        self.device, self.side = torch.device(device), images.shape[1]
         self.full, self.half = [], []
-        for start in range(0, len(pictures), PART):
-            part = np.array(pictures[start : start + PART])
+        for start in range(0, len(images), PART):
+            part = np.array(images[start : start + PART])
             part = torch.from_numpy(part).to(device).permute(0, 3, 1, 2).contiguous()
             self.full.append(part)
             if self.side >= HALVED:
@@ -65,17 +65,17 @@ class Pictures:
         return torch.where((shrink >= 2)[:, None, None, None], halved, whole)
 
 
-def sampled(pictures, back, side, border="zeros"):
+def sampled(images, back, side, border="zeros"):
     """Bilinear samples of `[n, 3, h, w]` at the view's pixels mapped by `back` `[n, 2, 3]`."""
-    height, width = pictures.shape[2:]
+    height, width = images.shape[2:]
     size = torch.tensor([width, height], dtype=back.dtype, device=back.device)
     # From pixel centres to the coordinates of `affine_grid`, -1 to 1 between edges.
     linear = back[:, :, :2] * (side / size)[None, :, None]
     middle = back[:, :, :2].sum(2) * ((side - 1) / 2) + back[:, :, 2]
     shift = (2 * middle + 1) / size - 1
     theta = torch.cat([linear, shift[:, :, None]], 2)
-    grid = functional.affine_grid(theta, (len(pictures), 3, side, side), align_corners=False)
-    return functional.grid_sample(pictures, grid, "bilinear", border, align_corners=False)
+    grid = functional.affine_grid(theta, (len(images), 3, side, side), align_corners=False)
+    return functional.grid_sample(images, grid, "bilinear", border, align_corners=False)
 
 
 def apply(matrices, points):

@@ -22,7 +22,7 @@ REFINED = 40
 # Mirroring exchanges the eyes and the corners of the mouth.
 MIRRORED = [1, 0, 2, 4, 3]
 # Face size in pixels and rotation in degrees of the upright views; each also mirrored.
-FIRST_LOOK = [(110, 0)]
+FIRST_UPRIGHT = [(110, 0)]
 UPRIGHT = [(75, 4), (100, -4), (130, 4), (165, -4)]
 STAGE = 256
 
@@ -37,9 +37,9 @@ def mirror(faces, width):
     return faces
 
 
-def look(teacher, picture, side, mirrored):
-    """Faces of one view in the coordinates of `picture`."""
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+def detect_in_view(teacher, image, side, mirrored):
+    """Faces of one view in the coordinates of `image`."""
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     if mirrored:
         small = small[:, ::-1]
     margin = side // 4
@@ -53,7 +53,7 @@ def look(teacher, picture, side, mirrored):
     return faces
 
 
-def agree(views):
+def merged(views):
     """One list of faces from the lists of all views; score is the mean over views."""
     rest = np.concatenate(views)
     rest = rest[np.argsort(-rest[:, 0], kind="stable")]
@@ -70,7 +70,7 @@ def agree(views):
     return np.array(faces, np.float32).reshape(-1, 15)
 
 
-def upright_view(teacher, picture, face, size, turn, mirrored):
+def upright_view(teacher, image, face, size, turn, mirrored):
     """Landmarks `[5, 2]` of a face from a separate upright view, or None."""
     points = face[5:].reshape(5, 2)
     down = points[3:].mean(0) - points[:2].mean(0)
@@ -81,9 +81,9 @@ def upright_view(teacher, picture, face, size, turn, mirrored):
     linear = scale * turned
     shift = STAGE / 2 - linear @ centre
     if scale < 0.8:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.45 / scale)
+        image = cv2.GaussianBlur(image, (0, 0), 0.45 / scale)
     matrix = np.concatenate([linear, (shift + linear @ [0.5, 0.5] - 0.5)[:, None]], 1)
-    view = cv2.warpAffine(picture, matrix, (STAGE, STAGE))
+    view = cv2.warpAffine(image, matrix, (STAGE, STAGE))
     if mirrored:
         view = np.ascontiguousarray(view[:, ::-1])
     found = teacher.detect(view, SUSPECTED, 0.45, merge=True)
@@ -98,10 +98,10 @@ def upright_view(teacher, picture, face, size, turn, mirrored):
     return (found[best, 5:].reshape(5, 2) - shift) @ np.linalg.inv(linear).T
 
 
-def refine(teacher, picture, face):
+def refine(teacher, image, face):
     """The face with the consensus of the landmarks of its upright views."""
-    for views in (FIRST_LOOK, UPRIGHT):
-        seen = [upright_view(teacher, picture, face, *v, m) for v in views for m in (False, True)]
+    for views in (FIRST_UPRIGHT, UPRIGHT):
+        seen = [upright_view(teacher, image, face, *v, m) for v in views for m in (False, True)]
         seen = [points for points in seen if points is not None]
         if len(seen) * 2 <= len(views):
             return face
@@ -119,22 +119,22 @@ def lfw(archive):
                 yield member.name, np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def central(faces, picture):
+def central(faces, image):
     """The detected face nearest to the middle of the image, or None."""
     if len(faces) == 0:
         return None
-    middle = np.array(picture.shape[1::-1]) / 2
+    middle = np.array(image.shape[1::-1]) / 2
     centre = faces[:, 1:3] + faces[:, 3:5] / 2
     return faces[np.argmin(np.linalg.norm(centre - middle, axis=1))]
 
 
-def averaged(teacher, picture):
+def averaged(teacher, image):
     """The teacher's central face averaged over sizes and mirror images, or None."""
     views = []
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     for factor in (0.64, 0.8, 1.0, 1.25):
         size = (round(width * factor), round(height * factor))
-        view = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+        view = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
         for mirrored in (False, True):
             faces = teacher.detect(np.ascontiguousarray(view[:, ::-1]) if mirrored else view, 0.5, merge=True)
             face = central(faces, view)

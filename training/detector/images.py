@@ -14,7 +14,7 @@ SHARED = ROOT.parent / "shared/data"
 HELD_OUT = 10
 
 
-def tar_pictures(archive, wanted=None):
+def tar_images(archive, wanted=None):
     """`(name, [H, W, 3] u8)` of every image of a tar archive, or of those wanted."""
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -45,7 +45,7 @@ def scene_names(classes, held_out=None):
 
 
 def scenes(classes, held_out=None, archive=SHARED / "scenes.tar"):
-    return tar_pictures(archive, set(scene_names(classes, held_out)))
+    return tar_images(archive, set(scene_names(classes, held_out)))
 
 
 def without_faces():

@@ -1,0 +1,42 @@
+// The five bands of quality (docs/quality.md, "Bands").
+
+export const BANDS = ['unusable', 'poor', 'fair', 'good', 'excellent'];
+
+const MEANINGS = {
+  unusable: 'recognised less than half of the time',
+  poor: 'recognised 50 to 80\u00a0% of the time',
+  fair: 'recognised 80 to 95\u00a0% of the time',
+  good: 'recognised at least 95\u00a0% of the time',
+  excellent: 'as good as an ordinary clean face, or better',
+};
+
+/** Calibrations whose anchors are probabilities of a match; others give ranks. */
+const SCALE = 'attn-fiqa-quality-2';
+
+/** What a band means, or `null` where the calibration gives it no such meaning. */
+export function bandMeaning(band, model) {
+  return model?.calibration?.startsWith(SCALE) ? (MEANINGS[band] ?? null) : null;
+}
+
+/** Quality from 0 to 100, or `null` where a face has none (a model without a calibration). */
+export function qualityOf(face) {
+  return typeof face.quality === 'number' && face.quality >= 0 ? face.quality : null;
+}
+
+/** A face's quality and band as a person says them: "quality 87, excellent". */
+export function spoken(face) {
+  const quality = qualityOf(face);
+  if (quality === null) return `score ${decimal(face.score, 2)}, quality unknown`;
+  const band = face.band ? `, ${face.band}` : '';
+  return `quality ${Math.round(quality)}${band}`;
+}
+
+/** A number with fixed decimals and a true minus sign; a dash for none. */
+export function decimal(value, digits) {
+  if (typeof value !== 'number') return '–';
+  // What rounds to zero has no sign.
+  return value
+    .toFixed(digits)
+    .replace(/^-(?=0(\.0*)?$)/, '')
+    .replace('-', '−');
+}

@@ -1,0 +1,72 @@
+//! A request's body, read within a budget and a time limit.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt;
+
+use crate::admission::Share;
+use crate::error::ApiError;
+use crate::service::Shared;
+
+/// A body and the share of the budgets that it was admitted with.
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) share: Share,
+}
+
+/// Reads a body. Nothing of it is read before it is admitted; where it does not say how long it
+/// is, it is admitted piece by piece.
+///
+/// # Errors
+///
+/// 413 for a body that is too long, 429 without room, 408 if it is too slow, 400 if it breaks off.
+pub(crate) async fn receive(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Received, ApiError> {
+    let options = &shared.options;
+    let limit = options.body_limit();
+    let length = content_length(headers)?;
+    if let Some(length) = length.filter(|&length| length > limit) {
+        return Err(too_long(limit, &length.to_string()));
+    }
+    let share = shared.admission.admit(length.unwrap_or(0))?;
+    let reading = read(body, share, length.unwrap_or(0), limit);
+    match tokio::time::timeout(options.body_timeout, reading).await {
+        Ok(received) => received,
+        Err(_) => Err(ApiError::slow_body(options.body_timeout)),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.parse().ok());
+    length
+        .map(Some)
+        .ok_or_else(|| ApiError::invalid("content-length", "a number of bytes", "something else"))
+}
+
+fn too_long(limit: u64, found: &str) -> ApiError {
+    ApiError::too_large("body-too-large", "body", format!("{limit} bytes"), found)
+}
+
+async fn read(
+    mut body: Body,
+    mut share: Share,
+    length: u64,
+    limit: u64,
+) -> Result<Received, ApiError> {
+    let mut bytes = Vec::with_capacity(length as usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::broken_body(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let total = bytes.len() as u64 + data.len() as u64;
+        if total > limit {
+            return Err(too_long(limit, &format!("more than {limit}")));
+        }
+        share.grow_to(total)?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Received { bytes, share })
+}

@@ -1,0 +1,321 @@
+//! Connections: accepting them, their limits, and how a service ends.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tower::ServiceExt;
+
+use crate::error::ServiceError;
+use crate::event::Event;
+use crate::linger::Lingering;
+use crate::service::{Service, Shared};
+
+/// How a service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// Every request that was accepted was answered.
+    Answered,
+    /// The time for that ran out with this many connections still open.
+    TimedOut {
+        /// Connections that were closed.
+        connections: usize,
+    },
+    /// A second signal ended it at once.
+    AtOnce,
+}
+
+/// Threads that move bytes; the work is done on the engine's.
+const IO_THREADS: usize = 2;
+
+/// The most bytes of a request's header.
+const MAX_HEADER: usize = 16 << 10;
+
+/// How long requests are still read from connections that are open when the service is asked to
+/// stop, before idle ones are closed: a client may be sending one at that moment. Every answer
+/// says that its connection closes.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether connections are still open.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// A pause after an error of the system, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// File descriptors that are not for connections.
+const OTHER_FILES: u64 = 64;
+
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-length: 228\r\n\r\n\
+    {\"error\":{\"status\":503,\"code\":\"too-many-connections\",\"field\":null,\"expected\":null,\
+    \"found\":null,\"message\":\"as many connections are open as the service admits: close idle \
+    ones or retry in 1 s\"},\"request_id\":\"-\"}";
+
+impl Service {
+    /// Serves connections until SIGTERM or SIGINT (on other systems Ctrl-C). Then no further ones
+    /// are accepted, `/readyz` is false, and what was accepted is answered within
+    /// [`ServiceOptions::shutdown_timeout`](crate::ServiceOptions::shutdown_timeout). A second
+    /// signal ends at once.
+    ///
+    /// # Errors
+    ///
+    /// If the threads for connections cannot be started or the listener not be used.
+    pub fn run(self, listener: StdListener) -> Result<Ended, ServiceError> {
+        let runtime = runtime()?;
+        let ended = runtime.block_on(async {
+            let signals = signals()?;
+            self.serve(listener, signals).await
+        });
+        self.end(runtime, ended)
+    }
+
+    /// The same until the function that is returned through `handle` is called; each call counts
+    /// as a signal. For tests and for programs that handle signals themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::run`].
+    pub fn run_until(
+        self,
+        listener: StdListener,
+        stop: std::sync::mpsc::Receiver<()>,
+    ) -> Result<Ended, ServiceError> {
+        let runtime = runtime()?;
+        let (sender, signals) = mpsc::channel(2);
+        std::thread::Builder::new().name("attn-fiqa-stop".to_owned()).spawn(move || {
+            while stop.recv().is_ok() {
+                if sender.blocking_send(()).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let ended = runtime.block_on(self.serve(listener, signals));
+        self.end(runtime, ended)
+    }
+
+    /// Ends without waiting for what is not answered.
+    fn end(
+        mut self,
+        runtime: tokio::runtime::Runtime,
+        ended: Result<Ended, ServiceError>,
+    ) -> Result<Ended, ServiceError> {
+        runtime.shutdown_background();
+        if !matches!(ended, Ok(Ended::Answered)) {
+            self.abandon_worker();
+        }
+        ended
+    }
+
+    async fn serve(
+        &self,
+        listener: StdListener,
+        mut signals: mpsc::Receiver<()>,
+    ) -> Result<Ended, ServiceError> {
+        let shared = &self.shared;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        (shared.report)(Event::Listening(listener.local_addr()?));
+        let warming = Arc::clone(shared);
+        std::thread::Builder::new()
+            .name("attn-fiqa-warm-up".to_owned())
+            .spawn(move || warming.warm_up())?;
+
+        let connections = Connections::new(shared, self.router());
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => connections.take(accepted).await,
+                _ = signals.recv() => break,
+            }
+        }
+        shared.draining.store(true, Ordering::SeqCst);
+        // Who is connected already, though not accepted yet, is served too.
+        while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+            if accepted.is_err() {
+                break;
+            }
+            connections.take(accepted).await;
+        }
+        drop(listener);
+        let open = connections.open();
+        (shared.report)(Event::Draining { connections: open });
+        let limit = shared.options.shutdown_timeout;
+        let Connections { graceful, permits, most, .. } = connections;
+        let open = || most - permits.available_permits();
+        let answered = async {
+            let last = tokio::time::Instant::now() + LAST_REQUESTS.min(limit / 4);
+            while open() > 0 && tokio::time::Instant::now() < last {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            graceful.shutdown().await;
+        };
+        tokio::select! {
+            () = answered => Ok(Ended::Answered),
+            () = tokio::time::sleep(limit) => Ok(Ended::TimedOut { connections: open() }),
+            Some(()) = signals.recv() => Ok(Ended::AtOnce),
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(IO_THREADS)
+        .thread_name("attn-fiqa-io")
+        .enable_all()
+        .build()
+}
+
+/// A message per signal that asks the program to end.
+#[cfg(unix)]
+fn signals() -> std::io::Result<mpsc::Receiver<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (sender, receiver) = mpsc::channel(2);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if sender.send(()).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+#[cfg(not(unix))]
+fn signals() -> std::io::Result<mpsc::Receiver<()>> {
+    let (sender, receiver) = mpsc::channel(2);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if sender.send(()).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Open connections.
+struct Connections {
+    shared: Arc<Shared>,
+    router: Router,
+    builder: http1::Builder,
+    graceful: GracefulShutdown,
+    permits: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Connections {
+    fn new(shared: &Arc<Shared>, router: Router) -> Self {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(shared.options.header_timeout)
+            .max_header_size(MAX_HEADER)
+            .max_buf_size(4 * MAX_HEADER);
+        let most = shared.options.max_connections.min(open_files());
+        Self {
+            shared: Arc::clone(shared),
+            router,
+            builder,
+            graceful: GracefulShutdown::new(),
+            permits: Arc::new(Semaphore::new(most)),
+            most,
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.most - self.permits.available_permits()
+    }
+
+    async fn take(&self, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                (self.shared.report)(Event::Warning(format!("no connection accepted: {error}")));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                return;
+            }
+        };
+        let metrics = &self.shared.metrics;
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            metrics.refused_connections.inc();
+            // As much as fits into the socket's buffer, which is all of it.
+            let _ = stream.try_write(TOO_MANY);
+            return;
+        };
+        // Answers are written in one piece; nothing is gained by waiting for more.
+        let _ = stream.set_nodelay(true);
+        metrics.connections.inc();
+        let router = self.router.clone();
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let unasked = !request.headers().contains_key(header::EXPECT);
+            router.clone().oneshot(request.map(|body| Body::new(Lingering::new(body, unasked))))
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = self.graceful.watch(connection);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            // A client that broke off is no error of ours.
+            let _ = pin!(connection).await;
+            shared.metrics.connections.dec();
+            drop(permit);
+        });
+    }
+}
+
+/// Files that may be open for connections, after the system's soft limit was raised to its hard
+/// one.
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let found = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: found.maximum, maximum: found.maximum };
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => found.maximum,
+        Err(_) => found.current,
+    };
+    let limit = limit.map_or(u64::MAX, |limit| limit.saturating_sub(OTHER_FILES).max(1));
+    usize::try_from(limit).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    let _ = OTHER_FILES;
+    Semaphore::MAX_PERMITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_too_many_connections_is_well_formed() {
+        let text = std::str::from_utf8(TOO_MANY).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(
+            head.contains(&format!("content-length: {}\r\n", body.len()))
+                || head.ends_with(&format!("content-length: {}", body.len())),
+            "{}",
+            body.len()
+        );
+        let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(json["error"]["code"], "too-many-connections");
+    }
+}

@@ -1,0 +1,126 @@
+//! The keys that a service may ask for.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// The header that carries a key.
+pub(crate) const HEADER: &str = "x-api-key";
+
+/// The most bytes of a file of keys.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Keys as a service keeps them: their SHA-256 only.
+#[derive(Clone)]
+pub struct ApiKeys(Vec<[u8; 32]>);
+
+/// Why a file of keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiKeysError {
+    /// The file cannot be read.
+    #[error("{file}: the keys cannot be read")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is far larger than keys are.
+    #[error("{file}: expected one key per line, at most 1 MiB, and found more")]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A key that no header can carry, or that is easily guessed.
+    #[error(
+        "{file}:{line}: expected a key of at least 16 visible ASCII characters: write one key per \
+         line, such as the output of `openssl rand -hex 32`"
+    )]
+    BadKey {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// No key at all, which nobody could use.
+    #[error("{file}: expected one key per line and found none")]
+    Empty {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+impl ApiKeys {
+    /// Reads a file with one key per line. Empty lines and those that begin with `#` are skipped.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or holds no key or a bad one.
+    pub fn open(file: &Path) -> Result<Self, ApiKeysError> {
+        let io = |source| ApiKeysError::Io { file: file.to_owned(), source };
+        if std::fs::metadata(file).map_err(io)?.len() > MAX_FILE {
+            return Err(ApiKeysError::TooLarge { file: file.to_owned() });
+        }
+        let text = std::fs::read_to_string(file).map_err(io)?;
+        let mut keys = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let key = line.trim();
+            if key.is_empty() || key.starts_with('#') {
+                continue;
+            }
+            if key.len() < 16 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(ApiKeysError::BadKey { file: file.to_owned(), line: index + 1 });
+            }
+            keys.push(Sha256::digest(key).into());
+        }
+        if keys.is_empty() {
+            return Err(ApiKeysError::Empty { file: file.to_owned() });
+        }
+        Ok(Self(keys))
+    }
+
+    /// Whether this is one of the keys. Takes the same time whether and where a key differs, and
+    /// whichever of the keys it is.
+    pub(crate) fn accepts(&self, key: &[u8]) -> bool {
+        let digest: [u8; 32] = Sha256::digest(key).into();
+        let found = self.0.iter().map(|known| known.ct_eq(&digest));
+        found.fold(Choice::from(0), |any, one| any | one).into()
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKeys({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_holds_one_key_per_line() {
+        let folder = std::env::temp_dir().join(format!("attn-fiqa-keys-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("keys");
+        let open = |text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            ApiKeys::open(&file)
+        };
+        let keys = open("# staging\n0123456789abcdef\n\n  fedcba9876543210 \n").expect("keys");
+        assert!(keys.accepts(b"0123456789abcdef") && keys.accepts(b"fedcba9876543210"));
+        for wrong in ["", "0123456789abcde", "0123456789abcdeF", "# staging", "0123456789abcdef "] {
+            assert!(!keys.accepts(wrong.as_bytes()), "{wrong}");
+        }
+        assert!(!format!("{keys:?}").contains("0123"));
+        assert!(matches!(open("# none\n"), Err(ApiKeysError::Empty { .. })));
+        assert!(matches!(open("a\n"), Err(ApiKeysError::BadKey { line: 1, .. })));
+        assert!(matches!(open("\nsixteen letters ä"), Err(ApiKeysError::BadKey { line: 2, .. })));
+        std::fs::remove_dir_all(folder).expect("removed");
+        assert!(matches!(ApiKeys::open(&file), Err(ApiKeysError::Io { .. })));
+    }
+}

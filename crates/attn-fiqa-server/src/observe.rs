@@ -1,0 +1,213 @@
+//! What happens to every request: its id, its line in the log, its count, its headers, and the
+//! body of an error.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::error::{ApiError, ServiceError};
+use crate::event::{Access, Event};
+use crate::keys;
+use crate::routes;
+use crate::service::Shared;
+
+/// The header that carries a request's id.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+/// What a handler says about a request, in the extensions of its answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Handled {
+    pub(crate) bytes: u64,
+    pub(crate) images: usize,
+}
+
+/// Ids for requests that come without one: unlike those of other processes, and counted.
+pub(crate) struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        Self { process: RandomState::new().hash_one(0), next: AtomicU64::new(0) }
+    }
+
+    /// The client's id where it is one that can be repeated in a log, else a new one.
+    fn of(&self, headers: &HeaderMap) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let usable = |id: &&str| (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain);
+        match given.filter(usable) {
+            Some(id) => id.to_owned(),
+            None => {
+                format!("{:016x}-{}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+            }
+        }
+    }
+}
+
+/// The method's name without a client's own words.
+fn method_name(method: &Method) -> &'static str {
+    let known = [
+        (Method::GET, "GET"),
+        (Method::POST, "POST"),
+        (Method::HEAD, "HEAD"),
+        (Method::OPTIONS, "OPTIONS"),
+        (Method::PUT, "PUT"),
+        (Method::PATCH, "PATCH"),
+        (Method::DELETE, "DELETE"),
+    ];
+    known.iter().find(|(known, _)| known == method).map_or("-", |(_, name)| name)
+}
+
+pub(crate) async fn observe(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let request_id = shared.request_ids.of(request.headers());
+    let method = method_name(request.method());
+    let route = routes::name_of(request.uri().path());
+    let mut response = next.run(request).await;
+
+    let error = response.extensions_mut().remove::<ApiError>();
+    if let Some(error) = &error {
+        *response.body_mut() = Body::from(error.body(&request_id));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        // The body is written anew, and hyper knows its length.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    let headers = response.headers_mut();
+    if shared.draining.load(Ordering::SeqCst) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let always = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in always {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+
+    let status = response.status().as_u16();
+    let duration = started.elapsed();
+    shared.metrics.count_request(route, status, duration);
+    let Handled { bytes, images } =
+        response.extensions().get::<Handled>().copied().unwrap_or_default();
+    let code = error.map(|error| error.code());
+    (shared.report)(Event::Access(Access {
+        request_id,
+        method,
+        route,
+        status,
+        code,
+        bytes,
+        images,
+        duration,
+    }));
+    response
+}
+
+/// Lets requests with one of the keys through.
+pub(crate) async fn authorize(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if let Some(known) = &shared.options.api_keys {
+        match request.headers().get(keys::HEADER) {
+            None => return Err(ApiError::unauthorized("no key was sent")),
+            Some(key) if !known.accepts(key.as_bytes()) => {
+                return Err(ApiError::unauthorized("another key was sent"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(next.run(request).await)
+}
+
+/// What browsers are told about pages of other origins; nothing if none is named.
+///
+/// # Errors
+///
+/// For an origin that no browser sends.
+pub(crate) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServiceError> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let origins = match origins {
+        [all] if all == "*" => AllowOrigin::any(),
+        origins => {
+            let origins = origins.iter().map(|origin| checked_origin(origin));
+            AllowOrigin::list(origins.collect::<Result<Vec<_>, _>>()?)
+        }
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(keys::HEADER), REQUEST_ID])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER]);
+    Ok(Some(layer))
+}
+
+/// Scheme, host and perhaps port, as browsers write it.
+fn checked_origin(origin: &str) -> Result<HeaderValue, ServiceError> {
+    let wrong = || ServiceError::CorsOrigin(origin.to_owned());
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let host = host.ok_or_else(wrong)?;
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#*@,\"'".contains(&byte);
+    if host.is_empty() || !host.bytes().all(plain) {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(origin).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_id_is_taken_if_it_is_plain() {
+        let ids = RequestIds::new();
+        let of = |id: &str| {
+            let value = HeaderValue::from_str(id).expect("a header");
+            ids.of(&HeaderMap::from_iter([(REQUEST_ID, value)]))
+        };
+        assert_eq!(of("a-1.b_C"), "a-1.b_C");
+        for wrong in ["", "a b", "a\"b", "é", &"a".repeat(129)] {
+            assert_ne!(of(wrong), wrong);
+        }
+        assert_ne!(ids.of(&HeaderMap::new()), ids.of(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn origins_are_those_that_browsers_send() {
+        let cors = |origin: &str| cors(&[origin.to_owned()]);
+        for right in ["*", "https://example.org", "http://localhost:3000", "http://[::1]:80"] {
+            assert!(cors(right).expect(right).is_some());
+        }
+        for wrong in ["", "example.org", "https://", "https://a/", "https://*.a", "null", "ftp://a"]
+        {
+            assert!(cors(wrong).is_err(), "{wrong}");
+        }
+        assert!(super::cors(&[]).expect("off").is_none());
+    }
+}

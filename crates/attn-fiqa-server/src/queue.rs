@@ -1,0 +1,79 @@
+//! Images that wait for the worker.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use attn_fiqa::input::ImageData;
+use attn_fiqa::pipeline::{FacePipeline, ScoredImage};
+use tokio::sync::oneshot;
+
+use crate::model::Group;
+
+/// One image on its way to the worker.
+pub(crate) struct Job {
+    pub(crate) image: ImageData,
+    /// What finds its faces.
+    pub(crate) pipeline: std::sync::Arc<FacePipeline>,
+    /// Which images it may go through the network with.
+    pub(crate) group: Group,
+    /// Bytes that decoding it takes.
+    pub(crate) memory: u64,
+    pub(crate) queued: Instant,
+    pub(crate) reply: oneshot::Sender<ScoredImage>,
+}
+
+impl Job {
+    /// Whether anybody waits for the answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+}
+
+/// First in, first out. Admission bounds it, so that it needs no limit of its own.
+#[derive(Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the images of one request, next to each other.
+    pub(crate) fn push(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.lock().jobs.extend(jobs);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
+    /// The next images, at most `limit`. With `wait` at least one, unless the queue was closed;
+    /// it never waits for a second one.
+    pub(crate) fn next_batch(&self, limit: usize, wait: bool) -> Vec<Job> {
+        let mut state = self.lock();
+        if wait {
+            let none = |state: &mut State| state.jobs.is_empty() && !state.closed;
+            let waited = self.changed.wait_while(state, none);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = state.jobs.len().min(limit.max(1));
+        state.jobs.drain(..count).collect()
+    }
+
+    /// Ends the worker once it has done what waits.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}

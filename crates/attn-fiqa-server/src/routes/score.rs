@@ -1,0 +1,108 @@
+//! `POST /v1/score`: images to the scores of their faces.
+
+use std::sync::Arc;
+
+use attn_fiqa::input::ImageData;
+use attn_fiqa::pipeline::ScoredImage;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+
+use crate::answer::{ImageAnswer, ScoreAnswer};
+use crate::error::{ApiError, ErrorBody};
+use crate::model::Wanted;
+use crate::observe::Handled;
+use crate::query::{Columns, ScoreParameters, ScoreQuery};
+use crate::service::Shared;
+use crate::upload::{ImageForm, ImageList, uploads};
+
+pub(super) const PATH: &str = "/v1/score";
+
+/// Score the faces of images
+///
+/// One entry per image, in order, each with one entry per face. An image that cannot be used, or
+/// in which there is no face, is an entry with another status than `ok`, and the HTTP status is
+/// still 200: HTTP errors are about the request.
+#[utoipa::path(
+    post,
+    path = PATH,
+    tag = "score",
+    params(ScoreParameters),
+    request_body(content(
+        (ImageForm = "multipart/form-data"),
+        (ImageList = "application/json"),
+        (String = "image/*"),
+        (String = "application/octet-stream"),
+    ), description = "Images: as multipart files, as JSON with base64, or one image file as it is"),
+    responses(
+        (status = 200, description = "Every image has an entry", body = ScoreAnswer),
+        (status = 400, description = "A parameter or the body is not as described", body = ErrorBody),
+        (status = 401, description = "The service asks for a key", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
+        (status = 413, description = "Too many bytes or images", body = ErrorBody),
+        (status = 415, description = "The body is of another type", body = ErrorBody),
+        (status = 429, description = "As much is in flight as the service admits; the header \
+                                      retry-after says when to try again", body = ErrorBody),
+        (status = 500, description = "The service failed at this request", body = ErrorBody),
+    ),
+    security((), ("key" = [])),
+)]
+pub(super) async fn score(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let query = ScoreQuery::parse(request.uri().query())?;
+    let Scored { images, handled, .. } =
+        score_images(&shared, request, &query.wanted(), query.columns).await?;
+    let answer = ScoreAnswer { model: shared.model.info.clone(), images };
+    Ok((Extension(handled), Json(answer)).into_response())
+}
+
+/// The answers of a request's images.
+pub(super) struct Scored {
+    pub(super) images: Vec<ImageAnswer>,
+    pub(super) handled: Handled,
+}
+
+/// Reads a request's images and scores them.
+pub(super) async fn score_images(
+    shared: &Arc<Shared>,
+    request: Request<Body>,
+    wanted: &Wanted,
+    columns: Columns,
+) -> Result<Scored, ApiError> {
+    // What the model cannot give is said before anything is read.
+    shared.pipeline(wanted)?;
+    if columns.match_probability && shared.model.engine.match_probability().is_none() {
+        let expected = "columns that the model has";
+        return Err(ApiError::invalid("columns", expected, "'match_probability'"));
+    }
+    let ReceivedImages { names, images, handled } =
+        receive_and_score(shared, request, wanted).await?;
+    let answer = |(name, image)| ImageAnswer::new(name, image, &shared.model, columns);
+    Ok(Scored { images: names.into_iter().zip(images).map(answer).collect(), handled })
+}
+
+/// A request's images by name, scored, in its order.
+pub(super) struct ReceivedImages {
+    pub(super) names: Vec<String>,
+    pub(super) images: Vec<ScoredImage>,
+    pub(super) handled: Handled,
+}
+
+/// Reads a request's images and scores them, for any answer.
+pub(super) async fn receive_and_score(
+    shared: &Arc<Shared>,
+    request: Request<Body>,
+    wanted: &Wanted,
+) -> Result<ReceivedImages, ApiError> {
+    let (parts, body) = request.into_parts();
+    let received = uploads(shared, &parts.headers, body).await?;
+    let handled = Handled { bytes: received.bytes, images: received.images.len() };
+    let (names, files): (Vec<String>, Vec<ImageData>) =
+        received.images.into_iter().map(|image| (image.name, image.bytes.into())).unzip();
+    let images = shared.score(files, wanted).await?;
+    drop(received.share);
+    Ok(ReceivedImages { names, images, handled })
+}

@@ -1,0 +1,186 @@
+//! The images of a request's body: multipart files, one image as it is, or JSON with base64.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use multer::Multipart;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::admission::Share;
+use crate::body::{Received, receive};
+use crate::error::ApiError;
+use crate::service::Shared;
+
+/// Standard base64, with or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+const TYPES: &str = "multipart/form-data, application/json, an image type such as image/jpeg, or \
+                     application/octet-stream";
+
+/// The most characters of an image's name; it is repeated in the answer.
+const MAX_NAME: usize = 1024;
+
+/// One image of a request.
+pub(crate) struct Upload {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The images of a request, at least one, and its share of the budgets.
+pub(crate) struct Uploads {
+    pub(crate) images: Vec<Upload>,
+    pub(crate) share: Share,
+    /// Bytes of the body.
+    pub(crate) bytes: u64,
+}
+
+/// Images as JSON.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImageList {
+    /// At least one image.
+    #[schema(min_items = 1)]
+    images: Vec<ImageInList>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ImageInList {
+    /// A name to tell it by in the answer.
+    #[schema(example = "a.jpg", max_length = 1024)]
+    name: Option<String>,
+    /// The image file in standard base64.
+    #[schema(content_encoding = "base64")]
+    base64: String,
+}
+
+/// Images as multipart files.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes a body to clients")]
+pub(crate) struct ImageForm {
+    /// One image file per part. Any field name may be used, several times too.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    file: Vec<Vec<u8>>,
+}
+
+enum BodyType {
+    Multipart(String),
+    Json,
+    Image,
+}
+
+fn body_type(headers: &HeaderMap) -> Result<BodyType, ApiError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Err(ApiError::unsupported_type(TYPES, "not given"));
+    };
+    let value = value.to_str().map_err(|_| ApiError::unsupported_type(TYPES, "no text"))?;
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "multipart/form-data" => match multer::parse_boundary(value) {
+            Ok(boundary) => Ok(BodyType::Multipart(boundary)),
+            Err(_) => {
+                Err(ApiError::invalid("content-type", "a boundary of multipart/form-data", "none"))
+            }
+        },
+        "application/json" => Ok(BodyType::Json),
+        "application/octet-stream" => Ok(BodyType::Image),
+        image if image.starts_with("image/") => Ok(BodyType::Image),
+        _ => Err(ApiError::unsupported_type(TYPES, value)),
+    }
+}
+
+/// Reads a request's images.
+///
+/// # Errors
+///
+/// 415 for another type, 400 for a body that is not what its type says or has no image, 413 for
+/// too many, and those of [`receive`].
+pub(crate) async fn uploads(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Uploads, ApiError> {
+    let body_type = body_type(headers)?;
+    let Received { bytes, mut share } = receive(shared, headers, body).await?;
+    let (length, most) = (bytes.len() as u64, shared.options.max_images);
+    let images = match body_type {
+        BodyType::Multipart(boundary) => multipart(bytes, boundary, most).await?,
+        BodyType::Json => json(&bytes, most)?,
+        BodyType::Image => vec![Upload { name: "image".to_owned(), bytes }],
+    };
+    if images.is_empty() {
+        return Err(ApiError::invalid("body", "at least one image", "none"));
+    }
+    if let Some(empty) = images.iter().position(|image| image.bytes.is_empty()) {
+        let field = if images.len() == 1 { "body".to_owned() } else { format!("image {empty}") };
+        return Err(ApiError::invalid(field, "an image file", "no bytes"));
+    }
+    share.grow_to_images(images.len())?;
+    Ok(Uploads { images, share, bytes: length })
+}
+
+fn too_many(most: usize) -> ApiError {
+    let limit = format!("{most} images");
+    ApiError::too_large("too-many-images", "body", limit, "more")
+}
+
+async fn multipart(bytes: Vec<u8>, boundary: String, most: usize) -> Result<Vec<Upload>, ApiError> {
+    let broken = |error: multer::Error| {
+        ApiError::invalid("body", "multipart/form-data", format!("an error: {error}"))
+    };
+    let mut parts = Multipart::new(Body::from(bytes).into_data_stream(), boundary);
+    let mut images = Vec::new();
+    while let Some(part) = parts.next_field().await.map_err(broken)? {
+        if images.len() == most {
+            return Err(too_many(most));
+        }
+        let name = part.file_name().or(part.name()).unwrap_or("image");
+        let name = checked_name(name)?;
+        let bytes = Vec::from(part.bytes().await.map_err(broken)?);
+        images.push(Upload { name, bytes });
+    }
+    Ok(images)
+}
+
+fn json(bytes: &[u8], most: usize) -> Result<Vec<Upload>, ApiError> {
+    let list: ImageList = parse_json(bytes, "{\"images\": [{\"name\": …, \"base64\": …}]}")?;
+    if list.images.len() > most {
+        return Err(too_many(most));
+    }
+    let image = |(index, ImageInList { name, base64 }): (usize, ImageInList)| {
+        let name = checked_name(name.as_deref().unwrap_or("image"))?;
+        let bytes = decode_base64(&base64, &format!("images[{index}].base64"))?;
+        Ok(Upload { name, bytes })
+    };
+    list.images.into_iter().enumerate().map(image).collect()
+}
+
+fn checked_name(name: &str) -> Result<String, ApiError> {
+    let length = name.chars().count();
+    if length > MAX_NAME {
+        let expected = format!("at most {MAX_NAME} characters");
+        return Err(ApiError::invalid("name", expected, format!("{length} characters")));
+    }
+    Ok(name.to_owned())
+}
+
+/// A JSON body of one type.
+pub(crate) fn parse_json<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    expected: &str,
+) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::invalid("body", expected, format!("an error: {error}")))
+}
+
+pub(crate) fn decode_base64(text: &str, field: &str) -> Result<Vec<u8>, ApiError> {
+    BASE64
+        .decode(text)
+        .map_err(|error| ApiError::invalid(field, "standard base64", format!("an error: {error}")))
+}

@@ -1,0 +1,102 @@
+//! Metrics, the OpenAPI document, and what is reported.
+
+use attn_fiqa_server::Event;
+use serde_json::Value;
+
+use crate::support::{grey, photo, start};
+
+#[tokio::test]
+async fn metrics_count_what_was_done() {
+    let service = start(|_| ());
+    service.post("/v1/score", "image/png", photo()).await;
+    service.upload("/v1/score", &[("a", &grey(64)), ("b", &photo())]).await;
+    service.get("/made/up").await;
+    let answer = service.get("/metrics").await;
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(answer.bytes).expect("text");
+    for line in [
+        "attn_fiqa_requests_total{route=\"/v1/score\",status=\"200\"} 2",
+        "attn_fiqa_requests_total{route=\"-\",status=\"404\"} 1",
+        "attn_fiqa_images_total 3",
+        "attn_fiqa_faces_total 2",
+        "attn_fiqa_queue_depth 0",
+        "attn_fiqa_images_in_flight 0",
+        "attn_fiqa_in_flight_bytes 0",
+        "attn_fiqa_queue_seconds_count 3",
+        "attn_fiqa_batch_images_sum 3.0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn the_document_describes_every_route() {
+    let service = start(|_| ());
+    let document = service.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths: Vec<&str> =
+        document["paths"].as_object().expect("paths").keys().map(String::as_str).collect();
+    for path in [
+        "/v1/score",
+        "/v1/map",
+        "/v1/best",
+        "/scalar_quality",
+        "/vector_quality",
+        "/api/v1/detection/detect",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ] {
+        assert!(paths.contains(&path), "{path}");
+    }
+    // Every reference leads somewhere.
+    let mut open = vec![&document];
+    while let Some(node) = open.pop() {
+        match node {
+            Value::Object(map) => {
+                if let Some(Value::String(reference)) = map.get("$ref") {
+                    let place = reference.strip_prefix('#').expect("a local reference");
+                    assert!(document.pointer(place).is_some(), "{reference}");
+                }
+                open.extend(map.values());
+            }
+            Value::Array(list) => open.extend(list),
+            _ => {}
+        }
+    }
+    // A face's keys are those of its answer.
+    let described = document["components"]["schemas"]["FaceAnswer"].to_string();
+    let path = "/v1/score?columns=band,landmarks,size,map,match_probability,embedding";
+    let answer = service.post(path, "image/png", photo()).await.json();
+    let face = answer["images"][0]["faces"][0].as_object().expect("a face");
+    let landmarks = document["components"]["schemas"]["LandmarkColumns"].to_string();
+    for key in face.keys() {
+        let key = format!("\"{key}\":");
+        assert!(described.contains(&key) || landmarks.contains(&key), "{key} {described}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_reported_without_anything_of_the_image() {
+    let service = start(|_| ());
+    service.upload("/v1/score?columns=band", &[("secret-name.png", &photo())]).await;
+    service.get("/secret-path?secret=1").await;
+    service.post("/v1/score?secret=1", "image/png", photo()).await;
+    let events = service.events.lock().expect("events");
+    let access: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Access(access) => Some(access),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(access.len(), 3);
+    assert_eq!((access[0].route, access[0].status, access[0].images), ("/v1/score", 200, 1));
+    assert!(access[0].bytes > 700_000 && access[0].code.is_none());
+    assert_eq!(
+        (access[1].route, access[1].status, access[1].code),
+        ("-", 404, Some("unknown-path"))
+    );
+    assert!(!format!("{events:?}").contains("secret"));
+}

@@ -1,0 +1,71 @@
+//! Components of luminance.
+
+use std::ops::RangeInclusive;
+
+use super::face_area::FaceArea;
+
+/// Fewer pixels than this, of some 47,000 of a whole face, say nothing of its light.
+const MIN_PIXELS: usize = 1000;
+
+/// A level of sRGB, 0 to 1, made linear (IEC 61966-2-1).
+pub(super) fn linear(level: f64) -> f64 {
+    if level <= 0.04045 { level / 12.92 } else { ((level + 0.055) / 1.055).powf(2.4) }
+}
+
+/// Luminance of a colour, 0 to 255.
+fn luminance(rgb: [u8; 3]) -> u8 {
+    let [r, g, b] = rgb.map(|level| linear(f64::from(level) / 255.0));
+    let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    (luminance * 255.0).round() as u8
+}
+
+/// The fraction of pixels at each of 256 levels of luminance.
+pub(super) struct Light([f64; 256]);
+
+impl Light {
+    /// Of the face; `None` where too little of it lies in the image.
+    pub(super) fn of(area: &FaceArea<'_>) -> Option<Self> {
+        let pixels = area.outline();
+        (pixels.len() >= MIN_PIXELS).then(|| Self::of_pixels(&pixels))
+    }
+
+    fn of_pixels(pixels: &[[u8; 3]]) -> Self {
+        let mut counts = [0_u64; 256];
+        for &pixel in pixels {
+            counts[usize::from(luminance(pixel))] += 1;
+        }
+        Self(counts.map(|count| count as f64 / pixels.len() as f64))
+    }
+
+    fn levels(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.0.iter().enumerate().map(|(level, &fraction)| (level as f64 / 255.0, fraction))
+    }
+
+    /// 0 to 1.
+    pub(super) fn mean(&self) -> f64 {
+        self.levels().map(|(level, fraction)| level * fraction).sum()
+    }
+
+    /// Of values from 0 to 1.
+    pub(super) fn variance(&self) -> f64 {
+        let mean = self.mean();
+        self.levels().map(|(level, fraction)| (level - mean).powi(2) * fraction).sum()
+    }
+
+    /// Of pixels whose luminance, 0 to 255, is in the range.
+    pub(super) fn fraction(&self, levels: RangeInclusive<usize>) -> f64 {
+        self.0[levels].iter().sum()
+    }
+
+    /// In bits.
+    pub(super) fn entropy(&self) -> f64 {
+        let used = self.0.iter().filter(|&&fraction| fraction > 0.0);
+        -used.map(|fraction| fraction * fraction.log2()).sum::<f64>()
+    }
+}
+
+/// Intersection of the histograms of the squares below the eyes, 0 to 1.
+pub(super) fn uniformity(area: &FaceArea<'_>) -> Option<f64> {
+    let [left, right] = area.cheeks()?.map(|pixels| Light::of_pixels(&pixels));
+    Some(left.0.iter().zip(right.0).map(|(a, b)| a.min(b)).sum())
+}

@@ -13,7 +13,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use attn_fiqa::causes::FaceRegion;
@@ -63,9 +63,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// `count` of the faces, in equal steps.
-fn faces(engine: &Engine, path: &std::path::Path, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
+fn faces(engine: &Engine, path: &Path, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
     let options = SourceOptions { recursive: true, ..SourceOptions::default() };
-    let sources = || Sources::open(&[Input::Path(path.clone())], &options);
+    let sources = || Sources::open(&[Input::Path(path.to_owned())], &options);
     let step = (sources()?.count() / count.max(1)).max(1);
     let items = sources()?.step_by(step).take(count);
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));

@@ -29,10 +29,8 @@ fn faces() -> Vec<Face> {
         for number in 0..count {
             let quality = match image % 37 {
                 36 => -1,
-                _ => (image * 7919 + number * 13) % 101,
-            }
-            .try_into()
-            .unwrap_or(-1_i32);
+                _ => ((image * 7919 + number * 13) % 101) as i32,
+            };
             faces.push(Face {
                 image,
                 number,

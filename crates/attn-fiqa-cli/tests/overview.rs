@@ -2,6 +2,7 @@
 
 mod support;
 
+use attn_fiqa::causes::Cause;
 use support::{Table, Workplace};
 
 const FACES: [&str; 3] = ["astronaut.png", "blur-3.png", "jpeg-2.jpg"];
@@ -13,7 +14,8 @@ fn workplace() -> Workplace {
     here.write("set/text.png", "no image");
     for format in ["csv", "jsonl", "parquet"] {
         let output = format!("scores.{format}");
-        here.run(&["score", "set", "--columns", "components", "--output", &output]).ended_with(1);
+        let columns = "components,causes,main_cause";
+        here.run(&["score", "set", "--columns", columns, "--output", &output]).ended_with(1);
     }
     here
 }
@@ -40,6 +42,10 @@ fn every_format_gives_the_same_page_with_its_own_numbers() {
     let median = format!("SCORES: 4 images, 3 faces, median quality {}.", qualities[1]);
     assert!(of_csv.contains(&median), "{median}");
     assert!(of_csv.contains("not-an-image") && of_csv.contains("set/text.png: "));
+    for cause in scores.column("main_cause").into_iter().filter(|cause| !cause.is_empty()) {
+        let cause: Cause = cause.parse().expect("a cause");
+        assert!(of_csv.contains(cause.description()) && of_csv.contains(cause.advice()));
+    }
     // Two worst and one best, each with its thumbnail; the page is alone.
     assert_eq!(of_csv.matches("src=\"data:image/jpeg;base64,").count(), 3);
     assert!(of_csv.contains("default-src 'none'"));

@@ -168,9 +168,8 @@ impl Thumbnails {
             Err(problem) => return self.missing.push((name.to_owned(), problem)),
         };
         let (width, height) = (image.width() as u32, image.height() as u32);
-        let Some(pixels) = RgbImage::from_raw(width, height, image.into_rgb()) else {
-            return;
-        };
+        let pixels = RgbImage::from_raw(width, height, image.into_rgb())
+            .expect("an image has three levels for each pixel: this is a bug");
         for face in faces {
             match jpeg(&pixels, face.bounds) {
                 Ok(jpeg) => {

@@ -1,5 +1,6 @@
 //! How many faces have which cause.
 
+use attn_fiqa::causes::Cause;
 use maud::{Markup, html};
 
 use super::super::ReportError;
@@ -21,9 +22,16 @@ pub(super) fn content(causes: &Causes) -> Result<Markup, ReportError> {
     })
 }
 
-/// A name as words.
+/// A cause in plain words; one that this version does not know by its name.
 pub(super) fn words(cause: &str) -> String {
-    cause.replace('_', " ")
+    cause
+        .parse::<Cause>()
+        .map_or_else(|_| cause.replace('_', " "), |known| known.description().to_owned())
+}
+
+/// What to do about it.
+fn advice(cause: &str) -> &'static str {
+    cause.parse::<Cause>().map_or("", Cause::advice)
 }
 
 fn drawn(causes: &Causes) -> Result<Figure, FigureError> {
@@ -55,13 +63,14 @@ fn cause_table(causes: &Causes) -> Markup {
     if has_named {
         heading.extend(["Among the causes of", "Fraction [95 % interval]"]);
     }
-    heading.push("Median quality");
+    heading.extend(["Median quality", "What to do"]);
     let row = |summary: &CauseSummary| {
         let mut cells = vec![Cell::text(words(&summary.cause))];
         for part in [summary.main, summary.named].into_iter().flatten() {
             cells.extend([Cell::count(part.count), fraction(part)]);
         }
         cells.push(Cell::number(summary.median_quality, |median| median.to_string()));
+        cells.push(Cell::text(advice(&summary.cause)));
         Row::from(cells)
     };
     table("Causes by number of faces", &heading, causes.causes.iter().map(row))

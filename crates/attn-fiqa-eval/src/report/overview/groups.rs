@@ -101,7 +101,7 @@ fn rejection(grouping: &Grouping, below: i8) -> Result<Option<Figure>, FigureErr
 }
 
 fn group_table(grouping: &Grouping) -> Markup {
-    let mut heading = vec!["Group", "Number", "Without a quality", "Median quality", "Rejected"];
+    let mut heading = vec!["Group", "Number", "Failed", "Median quality", "Rejected"];
     heading.extend(Band::ALL.map(Band::name));
     let row = |row: &GroupQualities| {
         let mut cells = vec![

@@ -1,9 +1,11 @@
 //! Any bytes as each evaluation file: pairs, qualities, a `.npy` array, an InsightFace
-//! `.bin`. What is read must be consistent.
+//! `.bin`, a table of scores. What is read must be consistent.
 #![no_main]
 
 use attn_fiqa_eval::benchmark::parse_insightface_bin;
 use attn_fiqa_eval::files::{Failed, Missing, PairList, QualityFile, npy};
+use attn_fiqa_eval::overview::{Overview, OverviewOptions, Thumbnails};
+use attn_fiqa_eval::report::overview_page;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,5 +30,16 @@ fuzz_target!(|bytes: &[u8]| {
             let image = benchmark.read_image(index).expect("it is in memory");
             assert!(!image.is_empty() && image.len() <= bytes.len());
         }
+    }
+    for format in ["csv", "jsonl"] {
+        let file = tempfile::Builder::new().suffix(&format!(".{format}")).tempfile();
+        let file = file.expect("a temporary file");
+        std::fs::write(file.path(), bytes).expect("written");
+        let Ok(overview) = Overview::read(file.path(), &OverviewOptions::default()) else {
+            continue;
+        };
+        let failed: u64 = overview.failures.iter().map(|failure| failure.rows).sum();
+        assert_eq!(overview.qualities.computed() + failed, overview.qualities.total());
+        overview_page(&overview, &Thumbnails::default()).expect("a page");
     }
 });

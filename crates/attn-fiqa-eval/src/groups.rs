@@ -4,9 +4,10 @@
 
 use attn_fiqa::score::Band;
 
-use crate::bands::{Z, wilson};
+use crate::bands::wilson;
 use crate::error::{EvalError, check_count};
-use crate::statistics::{quantile, ratio};
+use crate::scale_counts::ScaleCounts;
+use crate::statistics::ratio;
 
 /// A subset of a group's images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -49,6 +50,22 @@ pub struct GroupQualities {
     pub rejected: Proportion,
 }
 
+impl GroupQualities {
+    /// The row of a group with these qualities.
+    pub fn of(group: Option<String>, qualities: &ScaleCounts, reject_below: i8) -> Self {
+        let rejected = qualities.below(reject_below);
+        Self {
+            group,
+            images: rejected.total,
+            failed: qualities.failed(),
+            median: qualities.quantile(0.5),
+            median_interval: qualities.median_interval(),
+            bands: Band::ALL.map(|band| qualities.in_band(band)),
+            rejected,
+        }
+    }
+}
+
 /// The qualities of all images and of each group, and what a quality threshold rejects. One row for
 /// all images, then one per group, in the order of `groups`.
 ///
@@ -67,39 +84,45 @@ pub fn by_group(
         return Err(EvalError::Empty { what: "image" });
     }
     check_count(("groups", group_of.len()), ("images", qualities.len()))?;
-    let row = |group: Option<usize>| {
-        let inside = |place: &usize| group.is_none_or(|group| group_of[*place] as usize == group);
-        let own: Vec<i8> =
-            (0..qualities.len()).filter(inside).map(|place| qualities[place]).collect();
-        let part = |keep: &dyn Fn(i8) -> bool| Proportion {
-            count: own.iter().filter(|&&quality| keep(quality)).count(),
-            total: own.len(),
-        };
-        let mut computed: Vec<f64> =
-            own.iter().filter(|&&quality| quality >= 0).map(|&quality| quality.into()).collect();
-        computed.sort_unstable_by(f64::total_cmp);
-        GroupQualities {
-            group: group.map(|group| groups[group].clone()),
-            images: own.len(),
-            failed: part(&|quality| quality < 0),
-            median: quantile(&computed, 0.5),
-            median_interval: median_interval(&computed),
-            bands: Band::ALL.map(|band| part(&|quality| Band::of(quality) == Some(band))),
-            rejected: part(&|quality| quality < reject_below.max(0)),
-        }
-    };
-    Ok(std::iter::once(None).chain((0..groups.len()).map(Some)).map(row).collect())
+    let mut all = ScaleCounts::default();
+    let mut counts = vec![ScaleCounts::default(); groups.len()];
+    for (&quality, &group) in qualities.iter().zip(group_of) {
+        all.add(quality);
+        counts[group as usize].add(quality);
+    }
+    let groups = groups.iter().cloned().map(Some).zip(&counts);
+    let rows = std::iter::once((None, &all)).chain(groups);
+    Ok(rows.map(|(group, counts)| GroupQualities::of(group, counts, reject_below)).collect())
 }
 
-/// The 95 % interval of the median of ascending values: those at the ranks `n/2 ∓ z·√n/2`, widened
-/// to integer ranks.
-fn median_interval(ascending: &[f64]) -> Option<[f64; 2]> {
-    let last = ascending.len().checked_sub(1)?;
-    let n = ascending.len() as f64;
-    let half = Z * n.sqrt() / 2.0;
-    let low = ((n / 2.0 - half).floor() - 1.0).max(0.0) as usize;
-    let high = ((n / 2.0 + half).ceil() as usize).min(last);
-    Some([ascending[low.min(last)], ascending[high]])
+/// Sorts groups by the number that their name starts with, so that ages are in their order, then
+/// by name; groups without a number come last.
+pub fn sort_groups(groups: &mut [String]) {
+    groups.sort_by_cached_key(|group| {
+        let digits: String = group.chars().take_while(char::is_ascii_digit).collect();
+        (digits.parse().unwrap_or(u64::MAX), group.clone())
+    });
+}
+
+/// The groups that are rejected least and most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RejectionRange<'g> {
+    /// The group with the lowest fraction of rejected images.
+    pub least: &'g GroupQualities,
+    /// The group with the highest.
+    pub most: &'g GroupQualities,
+    /// The highest fraction over the lowest; `None` if the lowest is 0.
+    pub ratio: Option<f64>,
+}
+
+impl<'g> RejectionRange<'g> {
+    /// Of the rows of groups with images; `None` without one.
+    pub fn of(rows: &'g [GroupQualities]) -> Option<Self> {
+        let fractions = || rows.iter().filter_map(|row| Some((row.rejected.fraction()?, row)));
+        let (lowest, least) = fractions().min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let (highest, most) = fractions().max_by(|a, b| a.0.total_cmp(&b.0))?;
+        Some(Self { least, most, ratio: (lowest > 0.0).then(|| highest / lowest) })
+    }
 }
 
 #[cfg(test)]

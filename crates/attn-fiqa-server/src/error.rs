@@ -67,16 +67,13 @@ struct Detail<'a> {
 
 /// An error on its way to the client. [`crate::observe`] writes its body, with the request's id.
 #[derive(Debug, Clone)]
-pub(crate) struct ApiError(Box<Problem>);
-
-#[derive(Debug, Clone)]
-struct Problem {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
-    field: Option<String>,
-    expected: Option<String>,
-    found: Option<String>,
-    message: String,
+    field: Option<Box<str>>,
+    expected: Option<Box<str>>,
+    found: Option<Box<str>>,
+    message: Box<str>,
     retry_after: Option<Duration>,
     /// CompreFace's number, where its clients read one.
     compreface: Option<u16>,
@@ -84,28 +81,30 @@ struct Problem {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Problem {
+        Self {
             status,
             code,
             field: None,
             expected: None,
             found: None,
-            message: message.into(),
+            message: message.into().into(),
             retry_after: None,
             compreface: None,
-        }))
+        }
     }
 
     fn about(
-        mut self,
+        self,
         field: impl Into<String>,
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        self.0.field = Some(field.into());
-        self.0.expected = Some(expected.into());
-        self.0.found = Some(found.into());
-        self
+        Self {
+            field: Some(field.into().into()),
+            expected: Some(expected.into().into()),
+            found: Some(found.into().into()),
+            ..self
+        }
     }
 
     /// 400: a part of the request that cannot be understood.
@@ -202,13 +201,12 @@ impl ApiError {
         let seconds = retry_after.as_secs();
         let message =
             format!("{budget} in flight are as many as the service admits: retry in {seconds} s");
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).about(
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).about(
             "request",
             "room for it",
             format!("{budget} at their limit"),
         );
-        error.0.retry_after = Some(retry_after);
-        error
+        Self { retry_after: Some(retry_after), ..error }
     }
 
     pub(crate) fn internal() -> Self {
@@ -219,9 +217,8 @@ impl ApiError {
 
     /// 503: not yet or no longer serving.
     pub(crate) fn unavailable(code: &'static str, message: &str) -> Self {
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
-        error.0.retry_after = Some(Duration::from_secs(1));
-        error
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        Self { retry_after: Some(Duration::from_secs(1)), ..error }
     }
 
     /// What is wrong with the image, on routes that answer for one image only.
@@ -244,40 +241,37 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = status;
-        self
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
-    pub(crate) fn with_compreface_code(mut self, code: u16) -> Self {
-        self.0.compreface = Some(code);
-        self
+    pub(crate) fn with_compreface_code(self, code: u16) -> Self {
+        Self { compreface: Some(code), ..self }
     }
 
     pub(crate) fn code(&self) -> &'static str {
-        self.0.code
+        self.code
     }
 
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
-        self.0.status
+        self.status
     }
 
     /// The body with the request's id.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
-        let problem = &self.0;
         let body = ErrorBody {
             error: Detail {
-                status: problem.status.as_u16(),
-                code: problem.code,
-                field: problem.field.as_deref(),
-                expected: problem.expected.as_deref(),
-                found: problem.found.as_deref(),
-                message: &problem.message,
+                status: self.status.as_u16(),
+                code: self.code,
+                field: self.field.as_deref(),
+                expected: self.expected.as_deref(),
+                found: self.found.as_deref(),
+                message: &self.message,
             },
             request_id,
-            message: problem.compreface.map(|_| problem.message.as_str()),
-            code: problem.compreface,
+            message: self.compreface.map(|_| &*self.message),
+            code: self.compreface,
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }
@@ -285,8 +279,8 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = self.0.status.into_response();
-        if let Some(after) = self.0.retry_after {
+        let mut response = self.status.into_response();
+        if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

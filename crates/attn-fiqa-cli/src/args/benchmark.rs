@@ -1,4 +1,4 @@
-//! Arguments of `attn-fiqa benchmark` and `attn-fiqa report`.
+//! Arguments of `attn-fiqa benchmark`.
 
 use std::path::PathBuf;
 
@@ -32,15 +32,3 @@ const EXAMPLES: &str = "\
 Examples:
   attn-fiqa benchmark lfw.toml
   attn-fiqa benchmark lfw.toml --output results/ --cache ~/.cache/fiqa";
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = REPORT_EXAMPLES)]
-pub(crate) struct ReportArgs {
-    /// The output folder of `attn-fiqa benchmark`
-    #[arg(value_name = "RUN_DIR")]
-    pub(crate) run: PathBuf,
-}
-
-const REPORT_EXAMPLES: &str = "\
-Examples:
-  attn-fiqa report lfw.run";

@@ -19,6 +19,7 @@ mod measure;
 mod method;
 mod model;
 mod numbers;
+mod report;
 mod run;
 mod score;
 #[cfg(feature = "serve")]
@@ -29,7 +30,7 @@ mod video;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use benchmark::{BenchmarkArgs, ReportArgs};
+pub(crate) use benchmark::BenchmarkArgs;
 pub(crate) use best::{BestArgs, BestFormat, GroupBy};
 pub(crate) use calibrate::{CalibrateArgs, OnlyChoice, TargetChoice};
 pub(crate) use command::{command, parse};
@@ -49,6 +50,7 @@ pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use measure::MeasureArgs;
 pub(crate) use method::QualityName;
 pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
+pub(crate) use report::{ReportArgs, Reported};
 pub(crate) use run::{LogFormat, RunOptions};
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
 #[cfg(feature = "serve")]
@@ -112,7 +114,7 @@ pub(crate) enum Command {
     Groups(GroupsArgs),
     /// Evaluate quality methods on data sets with recognition models
     Benchmark(BenchmarkArgs),
-    /// Make a page, tables and figures of a benchmark run
+    /// Make a page of a benchmark run, or of the qualities of a set
     Report(ReportArgs),
     /// Degrade faces in known ways and strengths
     Degrade(DegradeArgs),

@@ -2,7 +2,7 @@
 
 use attn_fiqa::score::Band;
 use attn_fiqa_eval::files::{GroupFile, MatchedRows, QualityFile, first_names};
-use attn_fiqa_eval::groups::{GroupQualities, Proportion, by_group};
+use attn_fiqa_eval::groups::{GroupQualities, Proportion, RejectionRange, by_group, sort_groups};
 
 use super::compare::{Source, cell};
 use super::verify::whole_qualities;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
             notes.push(missing(&scores.names, &found));
         }
         let (mut groups, mut kept) = (labels.groups.clone(), Vec::new());
-        groups.sort_by_cached_key(|group| (leading_number(group), group.clone()));
+        sort_groups(&mut groups);
         groups.dedup();
         let mut group_of = Vec::new();
         for (&quality, row) in qualities.iter().zip(&found.rows) {
@@ -45,13 +45,6 @@ pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
     notes.iter().for_each(log::note);
     sentences.iter().for_each(log::info);
     Ok(Exit::Done)
-}
-
-/// The number at the start of `30-39`, so that ages stand in their order; what has none
-/// comes last.
-fn leading_number(group: &str) -> u64 {
-    let digits: String = group.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or(u64::MAX)
 }
 
 fn heading() -> Vec<&'static str> {
@@ -99,15 +92,14 @@ fn missing(names: &[String], found: &MatchedRows) -> String {
 
 /// From the group that is rejected least to the one rejected most.
 fn sentence(by: &str, rows: &[GroupQualities], below: i8) -> Option<String> {
-    let shares = || rows.iter().filter_map(|row| Some((row.rejected.fraction()?, row)));
-    let (least, few) = shares().min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let (most, many) = shares().max_by(|a, b| a.0.total_cmp(&b.0))?;
-    let one = |row: &GroupQualities, share: f64| {
+    let RejectionRange { least, most, ratio } = RejectionRange::of(rows)?;
+    let one = |row: &GroupQualities| {
         let Proportion { count, total } = row.rejected;
+        let fraction = row.rejected.fraction().unwrap_or_default();
         let name = row.group.as_deref().unwrap_or_default();
-        format!("{:.2} % ({name}, {count} of {total})", 100.0 * share)
+        format!("{:.2} % ({name}, {count} of {total})", 100.0 * fraction)
     };
-    let times = if least > 0.0 { format!(", {:.2} times", most / least) } else { String::new() };
-    let (few, many) = (one(few, least), one(many, most));
-    Some(format!("{by}: rejected below {below}: {few} to {many}{times}"))
+    let times = ratio.map_or(String::new(), |ratio| format!(", {ratio:.2} times"));
+    let (least, most) = (one(least), one(most));
+    Some(format!("{by}: rejected below {below}: {least} to {most}{times}"))
 }

@@ -10,7 +10,9 @@ pub(crate) mod names;
 pub mod npy;
 mod pairs;
 mod quality;
+mod score_file;
 mod table;
+mod text_rows;
 
 pub use embeddings::{EmbeddingFile, MatchedEmbeddings};
 pub use error::{FileError, FileProblem};
@@ -18,6 +20,7 @@ pub use groups::GroupFile;
 pub use names::{MatchedRows, Missing, first_names, stem};
 pub use pairs::PairList;
 pub use quality::{Failed, MatchedQualities, QualityFile, SCORE, quality_columns};
+pub use score_file::{ScoreFile, ScoreRow};
 
 pub(crate) use error::sanitized;
 pub(crate) use pairs::{PairBuilder, check_classes};

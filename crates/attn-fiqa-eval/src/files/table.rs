@@ -174,12 +174,12 @@ fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
     Ok(Seen::numeric(columns))
 }
 
-fn damaged(path: &Path, error: parquet::errors::ParquetError) -> FileError {
+pub(super) fn damaged(path: &Path, error: parquet::errors::ParquetError) -> FileError {
     FileError::new(&path.to_string_lossy(), FileProblem::Damaged(error.to_string()))
 }
 
 /// Calls `take` with each line's number, text and JSON object.
-fn each_json_row(
+pub(super) fn each_json_row(
     path: &Path,
     mut take: impl FnMut(u64, &str, serde_json::Map<String, serde_json::Value>) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
@@ -307,7 +307,11 @@ pub(super) fn unexpected(file: &str, row: u64, expected: String, found: &str) ->
     FileError::new(file, FileProblem::Unexpected { expected, found })
 }
 
-fn no_column<'a>(file: &str, column: &str, found: impl Iterator<Item = &'a str>) -> FileError {
+pub(super) fn no_column<'a>(
+    file: &str,
+    column: &str,
+    found: impl Iterator<Item = &'a str>,
+) -> FileError {
     let found: Vec<String> = found.take(20).map(quoted).collect();
     let (column, found) = (column.to_owned(), found.join(", "));
     FileError::new(file, FileProblem::NoColumn { column, found })

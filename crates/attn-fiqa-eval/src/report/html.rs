@@ -2,9 +2,65 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use maud::{Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::figure::{Figure, SvgColours};
+use crate::figure::{Figure, SvgColours, page_css};
+
+/// Nothing is loaded from elsewhere.
+const SECURITY_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
+                               script-src 'unsafe-inline'";
+
+/// A part of a page that its navigation links to.
+pub(super) struct Section {
+    pub(super) id: &'static str,
+    /// Its name in the navigation.
+    pub(super) short: &'static str,
+    pub(super) title: &'static str,
+    pub(super) content: Markup,
+}
+
+/// A self-contained page: its styles, script and images are in it.
+pub(super) fn document(
+    title: &str,
+    subtitle: &Markup,
+    sections: &[Section],
+    footer: &str,
+) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(SECURITY_POLICY);
+                title { "Face image quality: " (title) }
+                style { (PreEscaped(page_css())) (PreEscaped(include_str!("page/page.css"))) }
+            }
+            body {
+                header {
+                    h1 { "Face image quality" }
+                    p { (subtitle) }
+                    nav aria-label="Sections" {
+                        @for section in sections {
+                            a href={ "#" (section.id) } { (section.short) } " "
+                        }
+                    }
+                }
+                main {
+                    @for section in sections {
+                        section id=(section.id) { h2 { (section.title) } (section.content) }
+                    }
+                }
+                footer { (footer) }
+                script { (PreEscaped(include_str!("page/page.js"))) }
+            }
+        }
+    };
+    // Names come from files, and may contain control characters.
+    let is_hidden = |letter: char| letter.is_control() && letter != '\n';
+    page.into_string().replace(is_hidden, "\u{fffd}")
+}
 
 /// A cell of a table.
 pub(super) enum Cell {

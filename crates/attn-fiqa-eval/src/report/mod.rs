@@ -1,13 +1,16 @@
-//! Reports of a study: one page, tables and figures.
+//! Reports of a study: one page, tables and figures; and the page of a set's qualities.
 //!
-//! Everything comes from the record ([`Results`]) and the images beside it, so that a report can be
-//! rebuilt without the data.
+//! Everything about a study comes from the record ([`Results`]) and the images beside it, so that a
+//! report can be rebuilt without the data.
 
 mod figures;
 mod html;
 mod latex;
+mod overview;
 mod page;
 mod tables;
+
+pub use overview::overview_page;
 
 use std::path::Path;
 

@@ -286,7 +286,7 @@ fn the_clients_of_the_documentation_work() {
     place.write("photo.jpg", &photo);
     place.write(
         "blurred.png",
-        &std::fs::read(examples().join("faces/blur-5.png")).expect("an image"),
+        std::fs::read(examples().join("faces/blur-5.png")).expect("an image"),
     );
     place.write("notes.txt", "not an image");
     if has("curl") {

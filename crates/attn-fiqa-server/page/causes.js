@@ -1,37 +1,59 @@
-// Why a face has the quality that it has, where the service gives causes.
+// Why a face has the quality that it has, and what to do, where the service gives causes.
 
-/** Below this strength a cause is called slight, from the next on strong. */
-const MODERATE = 0.3;
-const STRONG = 0.6;
+/** What is wrong, and what to do: the words of the library (docs/reasons.md). */
+export const CAUSES = {
+  blur: ['out of focus', 'focus on the face and clean the lens'],
+  low_resolution: ['too few pixels', 'move closer or use more pixels'],
+  compression: ['compressed too much', 'use a higher JPEG quality, or the original file'],
+  noise: ['noisy', 'add light or lower the ISO setting'],
+  too_dark: ['too dark', 'light the face from the front'],
+  too_bright: ['too bright', 'lower the exposure or soften the light'],
+  low_contrast: ['too little contrast', 'light the face evenly and avoid haze, glare and filters'],
+  occlusion: ['part of the face is covered', 'remove what covers the face'],
+  motion: ['blurred by motion', 'hold the camera and the head still, or add light'],
+  rotation: ['face cropped at an angle', 'align the face again by its landmarks'],
+  shift: ['face cropped off centre', 'align the face again by its landmarks'],
+  pose: ['head turned away', 'look straight into the camera'],
+};
 
-/** The names of a face's causes, strongest first, with their strength in a word. */
-function namedCauses(face) {
-  if (!Array.isArray(face.causes)) return [];
-  return [...face.causes]
-    .sort((a, b) => b.strength - a.strength)
-    .map(({ cause, strength }) => ({ name: readable(cause), strength: strengthWord(strength) }));
+/** Causes that are named of one face, and the points that each costs at least. */
+const NAMED = 3;
+const MIN_POINTS = 2;
+
+/**
+ * What costs a face the most quality, such as "too dark (29 points)", or `null` where nothing
+ * costs much. A cause's points are those that the image would gain without it alone.
+ */
+export function costs(face) {
+  const causes = Array.isArray(face.causes) ? face.causes : [];
+  const words = [...causes]
+    .sort((a, b) => b.gain - a.gain)
+    .filter(({ gain }) => gain >= MIN_POINTS)
+    .slice(0, NAMED)
+    .map(({ cause, gain }) => `${description(cause)} (${Math.round(gain)} points)`);
+  return words.length > 0 ? words.join(', ') : null;
 }
 
-/** The causes of a face in one line, or `null` where it has none. */
-export function causesInWords(face) {
-  const causes = namedCauses(face);
-  if (causes.length > 0) {
-    return causes.map(({ name, strength }) => `${name} (${strength})`).join(', ');
-  }
-  return mainCause(face);
-}
-
-/** The main cause in words, or `null`. */
+/** The main cause in words, or `null` where nothing costs quality. */
 export function mainCause(face) {
-  if (face.main_cause && face.main_cause !== 'none') return readable(face.main_cause);
-  return null;
+  return face.main_cause ? description(face.main_cause) : null;
 }
 
-function strengthWord(strength) {
-  if (strength < MODERATE) return 'slight';
-  return strength < STRONG ? 'moderate' : 'strong';
+/** What to do about the main cause, or `null`. */
+export function advice(face) {
+  return CAUSES[face.main_cause]?.[1] ?? null;
+}
+
+/** The weak regions of a face in words, the weakest first, or `null` where there are none. */
+export function weakRegions(face) {
+  const regions = Array.isArray(face.weak_regions) ? face.weak_regions : [];
+  return regions.length > 0 ? regions.map(readable).join(', ') : null;
+}
+
+function description(cause) {
+  return CAUSES[cause]?.[0] ?? readable(cause);
 }
 
 function readable(name) {
-  return name.replaceAll(/[_-]/g, ' ');
+  return name.replaceAll('_', ' ');
 }

@@ -7,7 +7,7 @@ const COLUMNS = 'band,landmarks,size,match_probability';
  * Columns that not every model has. The last is left out each time that the service says that its
  * model does not have what was asked for.
  */
-let optional = ['map', 'main_cause,causes'];
+let optional = ['map', 'main_cause,causes,weak_regions'];
 
 /**
  * How often a request is repeated that was refused for load, or cut off: a busy service may close

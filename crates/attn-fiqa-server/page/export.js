@@ -48,8 +48,13 @@ function shortened(face) {
 
 function cell(value) {
   if (value === null || value === undefined) return '';
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = Array.isArray(value) ? value.map(item).join(' ') : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** One of several values of a cell: a weak region, or a cause and its strength. */
+function item(value) {
+  return typeof value === 'object' ? `${value.cause}:${value.strength.toFixed(2)}` : value;
 }
 
 /** Copies a text; returns whether it was. */

@@ -2,7 +2,7 @@
 
 import { bandMeaning, decimal, qualityOf } from './bands.js';
 import { facesOf, scored } from './best.js';
-import { causesInWords } from './causes.js';
+import { advice, costs, weakRegions } from './causes.js';
 import { element } from './dom.js';
 import { problemOfFace } from './messages.js';
 
@@ -33,7 +33,6 @@ function unscored(face) {
 
 function listItem(face, model, onPick) {
   const quality = qualityOf(face);
-  const causes = causesInWords(face);
   return element(
     'li',
     { className: `face ${face.band ?? ''}` },
@@ -44,8 +43,8 @@ function listItem(face, model, onPick) {
       quality === null ? scoreAlone(face) : figure(quality, face.band),
       quality === null ? null : meter(quality),
       line('meaning', face.band && bandMeaning(face.band, model)),
+      ...reasons(face),
       line('small', measures(face)),
-      line('causes', causes && `Costs quality: ${causes}`),
     ),
   );
 }
@@ -84,6 +83,16 @@ function meter(quality) {
   const fill = element('i');
   fill.style.width = `${Math.min(Math.max(quality, 0), 100)}%`;
   return element('div', { className: 'meter', 'aria-hidden': 'true' }, fill);
+}
+
+/** What costs quality, where, and what to do. */
+function reasons(face) {
+  const [wrong, regions, todo] = [costs(face), weakRegions(face), advice(face)];
+  if (wrong === null) return [];
+  return [
+    line('causes', `Costs quality: ${wrong}${regions ? `; weak regions: ${regions}` : ''}.`),
+    line('advice', todo && `What to do: ${todo}.`),
+  ];
 }
 
 /** Size and pose of a face, or `null` for an aligned crop, which has none. */

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +19,7 @@ use tower::ServiceExt;
 
 use crate::error::ServiceError;
 use crate::event::Event;
+use crate::linger::Lingering;
 use crate::service::{Service, Shared};
 
 /// How a service ended.
@@ -263,7 +265,8 @@ impl Connections {
         metrics.connections.inc();
         let router = self.router.clone();
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            router.clone().oneshot(request.map(Body::new))
+            let unasked = !request.headers().contains_key(header::EXPECT);
+            router.clone().oneshot(request.map(|body| Body::new(Lingering::new(body, unasked))))
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);

@@ -70,10 +70,10 @@ struct Detail<'a> {
 pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
-    field: Option<String>,
-    expected: Option<String>,
-    found: Option<String>,
-    message: String,
+    field: Option<Box<str>>,
+    expected: Option<Box<str>>,
+    found: Option<Box<str>>,
+    message: Box<str>,
     retry_after: Option<Duration>,
     /// CompreFace's number, where its clients read one.
     compreface: Option<u16>,
@@ -87,7 +87,7 @@ impl ApiError {
             field: None,
             expected: None,
             found: None,
-            message: message.into(),
+            message: message.into().into(),
             retry_after: None,
             compreface: None,
         }
@@ -100,9 +100,9 @@ impl ApiError {
         found: impl Into<String>,
     ) -> Self {
         Self {
-            field: Some(field.into()),
-            expected: Some(expected.into()),
-            found: Some(found.into()),
+            field: Some(field.into().into()),
+            expected: Some(expected.into().into()),
+            found: Some(found.into().into()),
             ..self
         }
     }
@@ -270,7 +270,7 @@ impl ApiError {
                 message: &self.message,
             },
             request_id,
-            message: self.compreface.map(|_| self.message.as_str()),
+            message: self.compreface.map(|_| &*self.message),
             code: self.compreface,
         };
         serde_json::to_vec(&body).unwrap_or_default()

@@ -28,6 +28,7 @@ mod connections;
 mod error;
 mod event;
 mod keys;
+mod linger;
 mod metrics;
 mod model;
 mod observe;

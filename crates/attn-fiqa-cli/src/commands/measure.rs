@@ -71,7 +71,7 @@ const COLUMNS: [&str; 8] =
 
 enum Rows {
     Table(Destination),
-    Csv(csv::Writer<Destination>),
+    Csv(Box<csv::Writer<Destination>>),
     Jsonl(Destination),
 }
 
@@ -85,7 +85,7 @@ impl Rows {
             TextFormat::Csv => {
                 let mut writer = csv::Writer::from_writer(destination);
                 writer.write_record(COLUMNS)?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
         })
     }
@@ -170,7 +170,9 @@ impl Rows {
     fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Table(destination) | Self::Jsonl(destination) => destination.finish(),
-            Self::Csv(writer) => writer.into_inner().map_err(|error| error.into_error())?.finish(),
+            Self::Csv(writer) => {
+                (*writer).into_inner().map_err(|error| error.into_error())?.finish()
+            }
         }
     }
 }

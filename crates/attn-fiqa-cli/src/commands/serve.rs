@@ -121,7 +121,13 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
             hash.iter().map(|byte| format!("{byte:02x}")).collect()
         }
     };
-    let info = ModelInfo::new(args.model.name(), Some(identifier), &checkpoint, &engine);
+    // Answers say which file, and not where it lies.
+    let name = args.model.name();
+    let name = match std::path::Path::new(&name).file_name().and_then(|name| name.to_str()) {
+        Some(file) => file.to_owned(),
+        None => name,
+    };
+    let info = ModelInfo::new(name, Some(identifier), &checkpoint, &engine);
     let mut model = Model::new(engine, detector, info);
     model.limits = args.limits();
     model.choice = args.detector.choice();

@@ -116,7 +116,7 @@ def test_a_face_is_cheap_complete_and_readable(scorer):
         np.linalg.norm(face.landmarks[1] - face.landmarks[0]), rel=1e-6
     )
     assert face.scores == {"attn-calibrated": face.score}
-    assert face.causes == [] and face.main_cause is None
+    assert len(face.causes) < 3 and (face.main_cause is None) == (not face.causes)
     assert "quality=" in repr(face) and face.band in repr(face)
     assert json.loads(json.dumps(face.to_dict()))["quality"] == face.quality
     assert face._repr_html_().count("<img") == 1

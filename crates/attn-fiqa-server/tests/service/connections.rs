@@ -207,3 +207,23 @@ fn a_client_that_left_costs_nothing_more() {
     assert!(abandoned >= 1.0 && answered + abandoned <= 25.0, "{answered} {abandoned}");
     assert_eq!(serving.end(), Ended::Answered);
 }
+
+/// A client that sends all of its body before it reads sees the answer, not a reset connection.
+#[test]
+fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+    let serving = serve(|options| options.max_body = 1 << 20);
+    let body = vec![0; 6 << 20];
+    for (path, status) in
+        [("/v1/score", "413"), ("/v1/score?columns=none", "400"), ("/v1/nothing", "404")]
+    {
+        for _ in 0..5 {
+            let mut stream = serving.connect();
+            stream.write_all(head(path, body.len()).as_bytes()).expect("sent");
+            let sent = stream.write_all(&body);
+            sent.unwrap_or_else(|error| panic!("{path}: {error}"));
+            let answer = read(stream);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        }
+    }
+    assert_eq!(serving.end(), Ended::Answered);
+}

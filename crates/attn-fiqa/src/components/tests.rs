@@ -20,12 +20,16 @@ fn components_of(colour: impl Fn(usize, usize) -> [u8; 3]) -> Components {
     Components::measure(&input).expect("a face")
 }
 
+fn value(components: &Components, component: Component) -> ComponentValue {
+    components.get(component).unwrap_or_else(|| panic!("{}", component.name()))
+}
+
 fn native(components: &Components, component: Component) -> f32 {
-    components.get(component).expect(component.name()).native
+    value(components, component).native
 }
 
 fn scalar(components: &Components, component: Component) -> u8 {
-    components.get(component).expect(component.name()).scalar.expect(component.name())
+    value(components, component).scalar.unwrap_or_else(|| panic!("{}", component.name()))
 }
 
 #[test]

@@ -89,8 +89,8 @@ fn a_profile_is_a_start_whose_rules_are_replaced() {
 #[test]
 fn causes_explain_a_refusal_for_the_quality() {
     let found = |cause, strength, gain| FoundCause { cause, strength, gain };
-    let mut causes = Causes::default();
-    causes.found = vec![found(Cause::Noise, 0.6, 5.0), found(Cause::TooDark, 0.4, 30.0)];
+    let list = vec![found(Cause::Noise, 0.6, 5.0), found(Cause::TooDark, 0.4, 30.0)];
+    let causes = Causes { found: list, ..Causes::default() };
     let face = Evidence { causes: Some(causes), ..evidence(Some(30), 1) };
     let policy = read("[rules]\nquality = { min = 60 }\nblur = { max = 0.2 }").expect("a policy");
     let verdict = policy.judge(&face);

@@ -33,7 +33,7 @@ const COLUMNS: [&str; 7] =
 
 pub(super) enum Rows {
     Table(Destination),
-    Csv(csv::Writer<Destination>),
+    Csv(Box<csv::Writer<Destination>>),
     Jsonl(Destination),
 }
 
@@ -47,7 +47,7 @@ impl Rows {
             TextFormat::Csv => {
                 let mut writer = csv::Writer::from_writer(destination);
                 writer.write_record(COLUMNS)?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
         })
     }
@@ -98,7 +98,9 @@ impl Rows {
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Table(destination) | Self::Jsonl(destination) => destination.finish(),
-            Self::Csv(writer) => writer.into_inner().map_err(|error| error.into_error())?.finish(),
+            Self::Csv(writer) => {
+                (*writer).into_inner().map_err(|error| error.into_error())?.finish()
+            }
         }
     }
 }

@@ -1,0 +1,79 @@
+//! A request's body that is read on after an early answer.
+//!
+//! A request may be refused before its body is read: too large, no room, a wrong parameter. If the
+//! connection were closed with bytes of the body unread, the system would reset it, and a client
+//! that is still sending would see a broken pipe instead of the answer. So what is left is read
+//! and dropped, within limits.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::runtime::Handle;
+
+/// The longest that is read on.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The most bytes that are read on.
+const MOST: u64 = 64 << 20;
+
+/// A body whose rest, if it is dropped before its end, is read and dropped in the background.
+pub(crate) struct Lingering {
+    /// `None` only while it is dropped.
+    body: Option<Incoming>,
+    /// Whether the client sends its body without being asked to. One that waits to be asked sees
+    /// an early answer anyway.
+    unasked: bool,
+}
+
+impl Lingering {
+    /// `unasked` is whether the client sends without being asked to by a status 100.
+    pub(crate) fn new(body: Incoming, unasked: bool) -> Self {
+        Self { body: Some(body), unasked }
+    }
+}
+
+impl Body for Lingering {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        if let (true, Ok(runtime)) = (self.unasked, Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(LONGEST, read_on(body)));
+        }
+    }
+}
+
+async fn read_on(mut body: Incoming) {
+    let mut left = MOST;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        left = left.saturating_sub(bytes);
+        if left == 0 {
+            return;
+        }
+    }
+}

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_short_stream_is_kept_and_a_long_one_sampled_evenly() {
         let mut short = Reservoir::new(10, 0);
-        [3.0, 1.0, 2.0].map(|value| short.add(value));
+        [3.0, 1.0, 2.0].into_iter().for_each(|value| short.add(value));
         assert_eq!(short.into_sorted(), [1.0, 2.0, 3.0]);
         let mut long = Reservoir::new(2_000, 1);
         (0..100_000_u32).for_each(|value| long.add(value as f32));

@@ -164,7 +164,7 @@ fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
         ));
     }
     here.run(&["score", "astronaut.png", "--columns", "age"]).refused_with(
-        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: band, match_probability, main_cause, causes, weak_regions, size, landmarks, map, embedding]",
+        "invalid value 'age' for '--columns <NAME,…>'\n  [possible values: band, match_probability, main_cause, causes, weak_regions, size, landmarks, components, map, embedding]",
     );
 }
 

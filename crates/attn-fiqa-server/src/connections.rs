@@ -59,7 +59,7 @@ const OTHER_FILES: u64 = 64;
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-length: 228\r\n\r\n\
+    content-length: 209\r\n\r\n\
     {\"error\":{\"status\":503,\"code\":\"too-many-connections\",\"field\":null,\"expected\":null,\
     \"found\":null,\"message\":\"as many connections are open as the service admits: close idle \
     ones or retry in 1 s\"},\"request_id\":\"-\"}";

@@ -39,7 +39,7 @@ pub(crate) fn command() -> clap::Command {
         list += "\n";
     }
     command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{list}{{options}}{{after-help}}"
+        "{{about-with-newline}}{{usage-heading}} {{usage}}\n\n{list}{{options}}{{after-help}}"
     ))
 }
 

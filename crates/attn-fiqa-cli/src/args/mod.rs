@@ -65,7 +65,7 @@ pub(crate) use video::VideoArgs;
 /// for face recognition: one forward pass, no further training. Higher is better; scores of
 /// different models are not comparable.
 #[derive(Debug, Parser)]
-#[command(name = "attn-fiqa", version, after_long_help = join(EXIT_STATUS, EXAMPLES))]
+#[command(name = "attn-fiqa", version, after_help = EXAMPLES, after_long_help = join(EXIT_STATUS, EXAMPLES))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -80,8 +80,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if every image was processed, 1 if som
 
 const EXAMPLES: &str = "\
 Examples:
-  attn-fiqa score photos/ --output scores.csv
-  attn-fiqa map photo.jpg --output maps/";
+  attn-fiqa score photos/ --output scores.csv";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -19,7 +19,7 @@ pub(crate) struct ReportArgs {
     pub(crate) input: PathBuf,
 
     /// The page of SCORES
-    #[arg(long, short, value_name = "FILE.html", help_heading = "Of scores")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Of scores")]
     output: Option<PathBuf>,
 
     /// Number of worst and of best faces to show; 0 for a page without faces

@@ -48,7 +48,7 @@ fn a_and_b(rgb: [f64; 3]) -> [f64; 2] {
 /// The 95th percentile of the difference between the largest and the smallest channel.
 pub(super) fn range(area: &FaceArea<'_>) -> Option<f64> {
     let spread = |[r, g, b]: [u8; 3]| r.max(g).max(b) - r.min(g).min(b);
-    let mut spreads: Vec<u8> = area.outline().into_iter().map(spread).collect();
+    let mut spreads: Vec<u8> = area.outline().iter().copied().map(spread).collect();
     spreads.sort_unstable();
     let place = spreads.len().checked_sub(1)? * 95 / 100;
     Some(f64::from(spreads[place]))

@@ -20,6 +20,8 @@ pub(super) struct FaceArea<'a> {
     from_template: Similarity,
     /// The landmarks in the template's coordinates.
     landmarks: Landmarks,
+    /// The colours inside the outline, as far as it lies in the image.
+    outline: Vec<[u8; 3]>,
 }
 
 impl<'a> FaceArea<'a> {
@@ -31,11 +33,17 @@ impl<'a> FaceArea<'a> {
         })?;
         let place = |point: [f32; 2]| to_template.apply(point.map(f64::from)).map(|v| v as f32);
         let landmarks = Landmarks(landmarks.0.map(place));
-        Ok(Self { photo, from_template, landmarks })
+        let mut area = Self { photo, from_template, landmarks, outline: Vec::new() };
+        area.outline = area.inside_outline();
+        Ok(area)
     }
 
     /// The colours inside the outline, as far as it lies in the image.
-    pub(super) fn outline(&self) -> Vec<[u8; 3]> {
+    pub(super) fn outline(&self) -> &[[u8; 3]] {
+        &self.outline
+    }
+
+    fn inside_outline(&self) -> Vec<[u8; 3]> {
         let [x, y] = OUTLINE_CENTRE;
         let [across, down] = OUTLINE_HALF_AXES;
         let inside = |column: i64, row: i64| {

@@ -1,6 +1,7 @@
 //! Components of luminance.
 
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use super::face_area::FaceArea;
 
@@ -14,7 +15,10 @@ pub(super) fn linear(level: f64) -> f64 {
 
 /// Luminance of a colour, 0 to 255.
 fn luminance(rgb: [u8; 3]) -> u8 {
-    let [r, g, b] = rgb.map(|level| linear(f64::from(level) / 255.0));
+    /// Every level of 8 bits, made linear.
+    static LINEAR: LazyLock<[f64; 256]> =
+        LazyLock::new(|| std::array::from_fn(|level| linear(level as f64 / 255.0)));
+    let [r, g, b] = rgb.map(|level| LINEAR[usize::from(level)]);
     let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
     (luminance * 255.0).round() as u8
 }
@@ -26,7 +30,7 @@ impl Light {
     /// Of the face; `None` where too little of it lies in the image.
     pub(super) fn of(area: &FaceArea<'_>) -> Option<Self> {
         let pixels = area.outline();
-        (pixels.len() >= MIN_PIXELS).then(|| Self::of_pixels(&pixels))
+        (pixels.len() >= MIN_PIXELS).then(|| Self::of_pixels(pixels))
     }
 
     fn of_pixels(pixels: &[[u8; 3]]) -> Self {

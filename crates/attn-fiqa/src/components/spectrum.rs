@@ -1,6 +1,7 @@
 //! How far up the spectrum of the face's luminance reaches.
 
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 
 use crate::align::Landmarks;
 use crate::pixels::Image;
@@ -9,7 +10,7 @@ use crate::pixels::Image;
 const BLOCK: usize = 64;
 
 /// The most blocks along one side of the face: of larger faces blocks are left out between.
-const MAX_BLOCKS: usize = 6;
+const MAX_BLOCKS: usize = 4;
 
 /// Width of the rings of frequency.
 const RINGS: usize = 32;
@@ -21,10 +22,11 @@ const BELOW: f64 = 0.9;
 /// energy of the gradient of luma lie, over the face at the photo's own pixels; `None` where
 /// the face has less than one block, or no detail at all.
 pub(super) fn extent(photo: &Image, landmarks: &Landmarks) -> Option<f64> {
-    let cosines = Cosines::new();
+    /// The same for every face.
+    static COSINES: LazyLock<Cosines> = LazyLock::new(Cosines::new);
     let mut power = vec![0.0; BLOCK * BLOCK];
     for [x, y] in places(photo, landmarks)? {
-        for (sum, coefficient) in power.iter_mut().zip(cosines.transform(&luma(photo, x, y))) {
+        for (sum, coefficient) in power.iter_mut().zip(COSINES.transform(&luma(photo, x, y))) {
             *sum += coefficient * coefficient;
         }
     }
@@ -78,14 +80,14 @@ fn luma(photo: &Image, x: usize, y: usize) -> Vec<f64> {
     (0..BLOCK).flat_map(row).map(luma).collect()
 }
 
-/// The discrete cosine transform of a block, orthonormal: `[frequency, place]`.
+/// The discrete cosine transform of a block, orthonormal: `[place, frequency]`.
 struct Cosines(Vec<f64>);
 
 impl Cosines {
     fn new() -> Self {
         let side = BLOCK as f64;
         let entry = |index: usize| {
-            let (frequency, place) = ((index / BLOCK) as f64, (index % BLOCK) as f64);
+            let (place, frequency) = ((index / BLOCK) as f64, (index % BLOCK) as f64);
             let scale = if frequency == 0.0 { (1.0 / side).sqrt() } else { (2.0 / side).sqrt() };
             scale * (PI * (2.0 * place + 1.0) * frequency / (2.0 * side)).cos()
         };
@@ -101,9 +103,15 @@ impl Cosines {
     fn along_rows(&self, block: &[f64]) -> Vec<f64> {
         let mut transposed = vec![0.0; BLOCK * BLOCK];
         for (row, values) in block.chunks_exact(BLOCK).enumerate() {
-            for (frequency, cosines) in self.0.chunks_exact(BLOCK).enumerate() {
-                let product = values.iter().zip(cosines).map(|(value, cosine)| value * cosine);
-                transposed[frequency * BLOCK + row] = product.sum();
+            // A sum for each frequency at once, which the compiler turns into vectors.
+            let mut sums = [0.0; BLOCK];
+            for (value, cosines) in values.iter().zip(self.0.chunks_exact(BLOCK)) {
+                for (sum, cosine) in sums.iter_mut().zip(cosines) {
+                    *sum += value * cosine;
+                }
+            }
+            for (frequency, sum) in sums.into_iter().enumerate() {
+                transposed[frequency * BLOCK + row] = sum;
             }
         }
         transposed

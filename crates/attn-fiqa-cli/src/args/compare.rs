@@ -348,7 +348,7 @@ const ADVISE_EXAMPLES: &str = "\
 Examples:
   attn-fiqa advise --pairs pairs.txt --embeddings embeddings.parquet --quality scores.csv
   attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --below 20,40,60
-  attn-fiqa advise --pairs scored.txt --quality scores.csv:quality --reject 0.1 --write-policy policy.toml";
+  attn-fiqa advise --pairs p.txt --quality q.csv:quality --below 40 --write-policy policy.toml";
 
 impl AdviseArgs {
     /// What fixes the threshold.

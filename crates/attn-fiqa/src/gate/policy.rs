@@ -80,6 +80,10 @@ struct RawRule {
     reject_above: Option<toml::Value>,
 }
 
+/// Causes that explain one refusal: a person does one thing at a time, and weak causes of a face
+/// that a strong one ruins are the least certain.
+const MAX_CAUSES: usize = 3;
+
 /// The built-in policies by name.
 const PROFILES: [(&str, &str); 3] = [
     ("enrol", include_str!("profiles/enrol.toml")),
@@ -171,6 +175,7 @@ impl Policy {
         let causes = || {
             let mut found = evidence.causes.as_ref().map_or(Vec::new(), |all| all.found.clone());
             found.sort_by(|a: &FoundCause, b| b.gain.total_cmp(&a.gain));
+            found.truncate(MAX_CAUSES);
             found
         };
         let (mut reasons, mut unchecked) = (Vec::new(), Vec::new());

@@ -60,7 +60,7 @@ pub struct Reason {
     /// How far the value is from the limit: 0 is at the limit, 1 as far as it can be.
     pub cost: f64,
     /// What costs the quality most, where the rule is about the quality and its causes are known:
-    /// the cause whose absence would gain the most first.
+    /// the cause whose absence would gain the most first, at most three.
     pub causes: Vec<FoundCause>,
 }
 

@@ -1,16 +1,17 @@
 //! Weights that ship with attn-fiqa, each beside its model card, and a register of
-//! other people's: data only.
+//! other people's: data only. They are statics, so that a program holds each once, however many
+//! crates use it.
 
 /// The built-in model: a canonical safetensors file in f16.
 ///
 /// See `attn-fiqa-t.md` for what it was trained on and what it is not for.
-pub const ATTN_FIQA_T: &[u8] = include_bytes!("../attn-fiqa-t.safetensors");
+pub static ATTN_FIQA_T: &[u8] = include_bytes!("../attn-fiqa-t.safetensors");
 
 /// The built-in face detector's weights: a safetensors file in f32, named as in
 /// `training/detector/network.py`, batch norms and the factor on the input folded in.
 ///
 /// See `detector.md` for what it was trained on and how well it finds faces.
-pub const DETECTOR: &[u8] = include_bytes!("../detector.safetensors");
+pub static DETECTOR: &[u8] = include_bytes!("../detector.safetensors");
 
 /// Length of `detector.onnx`, which holds the same weights for other programs.
 pub const DETECTOR_ONNX_BYTES: usize = 593_478;
@@ -27,8 +28,8 @@ pub const DETECTOR_ONNX_SHA256: [u8; 32] = [
 /// factor on the input folded in. `landmarks.onnx` holds the same for other programs.
 ///
 /// See `landmarks.md` for what it was trained on and how exact it is.
-pub const LANDMARKS: &[u8] = include_bytes!("../landmarks.safetensors");
+pub static LANDMARKS: &[u8] = include_bytes!("../landmarks.safetensors");
 
 /// Public checkpoints of others by name, as TOML: where they lie, their presets and
 /// their licences. Read by the command line (`attn-fiqa model`).
-pub const REGISTRY: &str = include_str!("../registry.toml");
+pub static REGISTRY: &str = include_str!("../registry.toml");

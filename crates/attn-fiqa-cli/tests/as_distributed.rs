@@ -129,12 +129,3 @@ fn images_other_than_crops_are_refused_with_the_key_that_helps() {
     here.write("study.toml", STUDY.replace("align = true", "align = true\nresize = true"));
     here.run(&["benchmark", "study.toml"]).refused_with("study.toml, line 9: align finds faces");
 }
-
-/// A constant would be copied into every crate that uses it: 15 MB each.
-#[test]
-fn the_program_holds_its_model_once() {
-    let program = std::fs::read(env!("CARGO_BIN_EXE_attn-fiqa")).expect("the program");
-    let model = attn_fiqa_models::ATTN_FIQA_T;
-    let part = &model[model.len() / 2..][..64];
-    assert_eq!(program.windows(part.len()).filter(|window| *window == part).count(), 1);
-}

@@ -184,3 +184,12 @@ fn options_that_contradict_the_file_are_refused() {
         score(&here, &[])
     );
 }
+
+/// A constant would be copied into every crate that uses it: 15 MB each.
+#[test]
+fn the_program_holds_its_model_once() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_attn-fiqa")).expect("the program");
+    let model = attn_fiqa_models::ATTN_FIQA_T;
+    let part = &model[model.len() / 2..][..64];
+    assert_eq!(program.windows(part.len()).filter(|window| *window == part).count(), 1);
+}

@@ -117,7 +117,7 @@ impl Isa {
     pub fn faster_than_f32(self) -> &'static [Precision] {
         if self.has(CpuFeature::Avx512Bf16) {
             &[Precision::Int8, Precision::Bf16]
-        } else if self.has(CpuFeature::Avx512Vnni) {
+        } else if self.has(CpuFeature::Avx512Vnni) || self.has(CpuFeature::AvxVnni) {
             &[Precision::Int8]
         } else {
             &[]

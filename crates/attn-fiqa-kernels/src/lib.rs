@@ -5,7 +5,8 @@
 //!    kernel.
 //! 2. [`gemm()`] multiplies matrices, given as [`Matrix`] and [`MatrixMut`] views.
 //! 3. [`PackedWeights`] multiplies by constant weights in one of three [`Precision`]s and
-//!    applies an [`Epilogue`] to each sum before it is stored.
+//!    applies an [`Epilogue`] to each sum before it is stored. Threads can share a product by
+//!    its columns ([`ColumnsMut`]).
 //! 4. [`attention`] computes one head of self-attention.
 //! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work row by row.
 //! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for the means that a score is computed from.

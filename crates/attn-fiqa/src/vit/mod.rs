@@ -7,8 +7,8 @@
 //!
 //! # Threads and bits
 //!
-//! Work is split by shape only: into heads, and into equal chunks of
-//! tokens. Whoever runs a piece, and in whatever batch its image came, the same
+//! Work is split by shape only: into heads, into equal chunks of tokens, and
+//! into panels of a linear's outputs. Whoever runs a piece, and in whatever batch its image came, the same
 //! arithmetic is done in the same order, so a score never depends on either.
 
 mod attention;
@@ -47,8 +47,9 @@ use weights::Weights;
 use workspace::Workspace;
 
 /// Most tokens per chunk in the linear layers: half of the published
-/// networks' 196, so that two cores share a single image evenly. From about sixty
-/// rows on the matrix product hides the packing of the weights.
+/// networks' 196, so that two cores share a single image evenly; more cores share the
+/// outputs of a chunk. From about sixty rows on the matrix product hides the packing of
+/// the weights.
 const TOKEN_CHUNK: usize = 98;
 
 /// The size of equal chunks of `tokens`, none above [`TOKEN_CHUNK`].

@@ -22,7 +22,8 @@ import numpy as np
 import attn_fiqa
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "models/attn-fiqa-t.safetensors"
+# The built-in model as one file, which `main` writes.
+MODEL = pathlib.Path(tempfile.gettempdir()) / "attn-fiqa-t-whole.safetensors"
 sys.path.insert(0, str(ROOT / "benches/peers"))
 
 FIRST_OURS = """
@@ -74,6 +75,8 @@ def main():
 
     from PIL import Image
 
+    convert = [sys.executable, "-m", "attn_fiqa", "model", "convert", "built-in", MODEL]
+    subprocess.run([*convert, "--dtype", "f16"], check=True)
     faces = sorted((ROOT / "examples/faces").glob("*.png"))
     faces = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in faces])
     crops = np.resize(faces, (options.crops, 112, 112, 3))

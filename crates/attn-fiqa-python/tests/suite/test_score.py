@@ -208,9 +208,8 @@ def test_a_photo_on_its_side_is_turned_from_a_path_and_warned_of_from_pil(scorer
 
 
 def test_a_model_file_is_used_and_pickled_by_its_absolute_path(command, tmp_path, monkeypatch):
-    source = FACES.parents[1] / "models/attn-fiqa-t.safetensors"
     small = tmp_path / "small.safetensors"
-    command("model", "convert", source, small, "--dtype", "f16", "--quality-only")
+    command("model", "convert", "built-in", small, "--dtype", "f16", "--quality-only")
     monkeypatch.chdir(tmp_path)
     scorer = attn_fiqa.Scorer("small.safetensors", precision="f32", threads=1)
     assert scorer.threads == 1 and scorer.precision == "f32" and scorer.crop_size == 112

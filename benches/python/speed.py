@@ -17,9 +17,8 @@ import tempfile
 import time
 import timeit
 
-import numpy as np
-
 import attn_fiqa
+import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The built-in model as one file, which `main` writes.
@@ -42,7 +41,6 @@ speed.torch_scorer(None)(crops)
 def torch_scorer(threads):
     import torch
     from safetensors.torch import load_file
-
     from vit import QualityVit
 
     if threads:
@@ -75,7 +73,7 @@ def main():
 
     from PIL import Image
 
-    convert = [sys.executable, "-m", "attn_fiqa", "model", "convert", "built-in", MODEL]
+    convert = [sys.executable, "-m", "attn_fiqa", "model", "convert", "built-in", str(MODEL)]
     subprocess.run([*convert, "--dtype", "f16"], check=True)
     faces = sorted((ROOT / "examples/faces").glob("*.png"))
     faces = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in faces])

@@ -28,7 +28,6 @@ pub fn builtin() -> Result<Checkpoint, CheckpointError> {
 #[cfg(feature = "builtin-embedding")]
 mod full {
     use super::super::bytes::Bytes;
-    use super::super::container::ContainerFormat;
     use super::super::error::CheckpointProblem;
     use super::super::safetensors;
     use super::{Checkpoint, CheckpointOptions};
@@ -43,7 +42,6 @@ mod full {
         let parts = [attn_fiqa_models::ATTN_FIQA_T, attn_fiqa_models_embedding::ATTN_FIQA_T];
         let [mut contents, embedding] =
             [safetensors::read(parts[0])?, safetensors::read(parts[1])?];
-        contents.format = ContainerFormat::SafetensorsShards;
         contents.tensors.retain(|(name, _)| !name.contains(QUERY_AND_KEY));
         for (name, mut tensor) in embedding.tensors {
             tensor.file = 1;

@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-
 from decode import Detector, iou
 from images import SHARED, scenes, without_faces
 

@@ -9,7 +9,6 @@ use anyhow::Context;
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa_server::{Access, ApiKeys, Ended, Event, Model, ModelInfo, Service, ServiceOptions};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::gate::read_policy;
 use crate::args::{RunOptions, ServeArgs};
@@ -117,10 +116,7 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
     let detector = Arc::new(args.detector.open(engine.threads())?);
     let identifier = match args.model.file()? {
         Some(file) => sha256_of(&file)?,
-        None => {
-            let hash = Sha256::digest(attn_fiqa_models::ATTN_FIQA_T);
-            hash.iter().map(|byte| format!("{byte:02x}")).collect()
-        }
+        None => checkpoint.inspect().sha256,
     };
     // Answers say which file, and not where it lies.
     let name = args.model.name();

@@ -5,6 +5,7 @@
 //! "```sh no-run=network"; these blocks are counted among the skipped tests.
 
 mod blocks;
+mod links;
 mod place;
 
 use std::collections::BTreeMap;
@@ -159,4 +160,30 @@ fn blocks_that_are_not_run_say_why() {
     attn_fiqa_testing::skip(&format!(
         "{run} blocks of commands in documents are run, not {counts:?}"
     ));
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = root();
+    let mut broken = String::new();
+    let mut checked = 0;
+    for document in documents() {
+        let path = root.join(&document);
+        let text = fs::read_to_string(&path).expect(&document);
+        for (line, target) in links::relative_links(&text) {
+            checked += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let to = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            if !to.exists() {
+                broken += &format!("{document}:{line}: there is no {file}\n");
+            } else if !anchor.is_empty() {
+                let there = fs::read_to_string(&to).expect("a text with anchors");
+                if !links::anchors(&there).iter().any(|found| found == anchor) {
+                    broken += &format!("{document}:{line}: {target} has no such heading\n");
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken}");
+    assert!(checked > 50, "{checked} links");
 }

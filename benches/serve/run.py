@@ -224,7 +224,7 @@ def one(port, message, limit=60):
 
 def hostile(binary, bodies, idle, jobs):
     """Clients that misbehave, and whether the service answers others meanwhile and afterwards."""
-    service = Service(binary, "--header-timeout", "30", "--body-timeout", "5", jobs=jobs)
+    service = Service(binary, "--header-timeout", "300", "--body-timeout", "5", jobs=jobs)
     port, good = service.port, request(bodies[0], close=True)
 
     def healthy(what):

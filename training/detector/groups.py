@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
 
-    ours = Detector(options.model)
+    ours = Detector(options.model, by_size=True)
     teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
     trained = {Path(name).stem for name, _ in tar_images(SHARED / "fairface-original-224.tar")}
     with open(SHARED / "fairface-labels.csv", newline="") as file:

@@ -95,6 +95,7 @@ fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions>
     options.batch = run.batch.get();
     options.header_timeout = seconds(args.header_timeout);
     options.body_timeout = seconds(args.body_timeout);
+    options.write_timeout = seconds(args.write_timeout);
     options.shutdown_timeout = seconds(args.shutdown_timeout);
     options.api_keys = args.api_key_file.as_deref().map(ApiKeys::open).transpose()?;
     options.cors_origins.clone_from(&args.cors_origin);

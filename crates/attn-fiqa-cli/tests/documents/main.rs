@@ -121,7 +121,9 @@ fn the_first_page_keeps_its_word() {
         assert_eq!(found.len(), expected.len(), "{output}");
         for (found, expected) in found.iter().zip(&expected) {
             let near = match (found.parse::<f64>(), expected.parse::<f64>()) {
-                (Ok(found), Ok(expected)) => (found - expected).abs() <= 0.02 + expected.abs() / 50.0,
+                (Ok(found), Ok(expected)) => {
+                    (found - expected).abs() <= 0.02 + expected.abs() / 50.0
+                }
                 _ => found == expected,
             };
             assert!(near, "{found} and not {expected} in:\n{output}");
@@ -155,7 +157,9 @@ fn blocks_that_are_not_run_say_why() {
         }
     }
     assert!(run >= 10, "{run} blocks are run");
-    attn_fiqa_testing::skip(&format!("{run} blocks of commands in documents are run, not {counts:?}"));
+    attn_fiqa_testing::skip(&format!(
+        "{run} blocks of commands in documents are run, not {counts:?}"
+    ));
 }
 
 #[test]

@@ -14,17 +14,21 @@ pub(crate) struct Block {
 pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
+    let mut indent = 0;
     for (index, line) in markdown.lines().enumerate() {
-        match (line.strip_prefix("```"), &mut open) {
+        let fence = line.trim_start().strip_prefix("```");
+        match (fence, &mut open) {
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(info), None) => {
                 let mut words = info.split_whitespace();
                 let language = words.next().unwrap_or_default().to_owned();
                 let no_run = words.find_map(|word| word.strip_prefix("no-run=")).map(str::to_owned);
+                // A block in a list is indented as its fence is.
+                indent = line.len() - line.trim_start().len();
                 open = Some(Block { line: index + 2, language, no_run, text: String::new() });
             }
             (None, Some(block)) => {
-                block.text += line;
+                block.text += line.get(indent..).unwrap_or_default();
                 block.text.push('\n');
             }
             (None, None) => {}

@@ -112,7 +112,8 @@ fn the_first_page_keeps_its_word() {
             line: block.line,
             language: String::new(),
             no_run: None,
-            text: command.to_owned(),
+            // A terminal gets a table.
+            text: format!("{command} --format table --quiet"),
         };
         let output = place.run(&block).unwrap_or_else(|error| panic!("{command}: {error}"));
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();

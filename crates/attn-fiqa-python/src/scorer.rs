@@ -256,7 +256,7 @@ impl Scorer {
         let crops = Crops::of(crops, config.image_size, order)?;
         let context = Context::new(Arc::clone(&engine), loaded.methods());
         let grid = config.image_size / config.patch_size;
-        let dim = config.embedding_head.as_ref().map_or(0, |head| head.dim);
+        let dim = config.embedding_head.as_ref().map_or(0, |head| head.dim());
         let mut collected = Collected::new(&context, wanted, grid, dim);
         let (mut done, mut at_once) = (0, CROPS_AT_ONCE.0);
         while done < crops.len() {

@@ -28,7 +28,7 @@ from ._errors import ImageError as ImageError
 from ._errors import ModelError as ModelError
 from ._errors import NoFaceError as NoFaceError
 from ._errors import RequestError as RequestError
-from .types import Band, Color, CropOrigin, Image, Path, Pixels, PilImage, Precision
+from .types import Band, Color, CropOrigin, Image, Path, PilImage, Pixels, Precision
 
 __all__ = [
     "AlignedScores",
@@ -444,9 +444,7 @@ def align(
     :raises RequestError: if the arguments are not valid.
     """
 
-def draw(
-    image: Image, faces: Face | Sequence[Face], *, color: Color | None = None
-) -> NDArray[np.uint8]:
+def draw(image: Image, faces: Face | Sequence[Face], *, color: Color | None = None) -> NDArray[np.uint8]:
     """A copy of the image with the boxes and landmarks of faces, in the array's own order of
     colours or in RGB."""
 

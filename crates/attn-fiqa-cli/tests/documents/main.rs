@@ -163,6 +163,30 @@ fn blocks_that_are_not_run_say_why() {
     ));
 }
 
+/// With `--help` at its end a command is parsed up to there and does nothing else.
+#[test]
+fn commands_that_are_not_run_can_be_parsed() {
+    let mut parsed = 0;
+    for document in documents() {
+        for block in read(&document).iter().filter(|block| block.no_run.is_some()) {
+            let text = block.text.replace("\\\n", " ");
+            let commands = text.lines().filter_map(|line| line.strip_prefix("attn-fiqa "));
+            for command in commands {
+                let arguments = command.split(" #").next().unwrap_or_default().split_whitespace();
+                let output = Command::new(env!("CARGO_BIN_EXE_attn-fiqa"))
+                    .args(arguments.map(|word| word.trim_matches('\'')))
+                    .arg("--help")
+                    .output()
+                    .expect("the program");
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{document}: attn-fiqa {command}: {errors}");
+                parsed += 1;
+            }
+        }
+    }
+    assert!(parsed > 3, "{parsed} commands");
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     let root = root();

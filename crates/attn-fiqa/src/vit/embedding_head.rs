@@ -10,7 +10,7 @@ use super::layer_norm::LayerNorm;
 use super::weights::Weights;
 
 /// Epsilon of both batch norms (definitions §1).
-const BATCH_NORM_EPS: f64 = 2e-5;
+pub(crate) const BATCH_NORM_EPS: f64 = 2e-5;
 
 /// `norm → flatten → linear → batch norm → linear → batch norm`.
 pub(crate) struct EmbeddingHead {

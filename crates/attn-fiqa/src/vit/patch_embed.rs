@@ -3,7 +3,7 @@
 use attn_fiqa_kernels::{Epilogue, Precision};
 use rayon::prelude::*;
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 
 use super::config::VitConfig;
 use super::linear::Linear;
@@ -31,17 +31,12 @@ pub(super) struct PatchEmbed {
 
 impl PatchEmbed {
     pub(super) fn load(weights: &Weights<'_>, config: &VitConfig) -> Result<Self, CheckpointError> {
-        let mut start = weights.tensor("pos_embed")?;
-        if config.class_token {
-            let class_token = weights.tensor("cls_token")?;
-            start.iter_mut().zip(&class_token).for_each(|(start, class)| *start += class);
-        }
         Ok(Self {
             image_size: config.image_size,
             patch_size: config.patch_size,
             grid: config.grid(),
             proj: pixel_linear(weights, CHANNELS * config.patch_size * config.patch_size)?,
-            start,
+            start: start_tokens(weights.checkpoint())?,
             class_token: config.class_token,
         })
     }
@@ -81,11 +76,25 @@ impl PatchEmbed {
     }
 }
 
-/// `patch_embed.proj` over pixels from 0 to 255:
+/// `pos_embed` `[token, dim]`, the class token already added to its first row if there is one.
+pub(crate) fn start_tokens(checkpoint: &Checkpoint) -> Result<Vec<f32>, CheckpointError> {
+    let mut start = checkpoint.read_f32("pos_embed")?;
+    if checkpoint.config().class_token {
+        let class_token = checkpoint.read_f32("cls_token")?;
+        start.iter_mut().zip(&class_token).for_each(|(start, class)| *start += class);
+    }
+    Ok(start)
+}
+
+/// Weights `[dim, channel, row, column]` and bias `[dim]` of `patch_embed.proj` over pixels from 0
+/// to 255:
 /// `W·((x/255 − mean)/deviation) + b = (W/(255·deviation))·x + (b − W·mean/deviation)`.
-fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, CheckpointError> {
-    let mut weight = weights.tensor("patch_embed.proj.weight")?;
-    let mut bias = weights.tensor("patch_embed.proj.bias")?;
+pub(crate) fn weights_of_pixels(
+    checkpoint: &Checkpoint,
+) -> Result<(Vec<f32>, Vec<f32>), CheckpointError> {
+    let mut weight = checkpoint.read_f32("patch_embed.proj.weight")?;
+    let mut bias = checkpoint.read_f32("patch_embed.proj.bias")?;
+    let inputs = weight.len() / bias.len();
     for (row, bias) in weight.chunks_exact_mut(inputs).zip(&mut bias) {
         let sum: f64 = row.iter().map(|&weight| f64::from(weight)).sum();
         *bias = (f64::from(*bias) - sum * PIXEL_MEAN / PIXEL_DEVIATION) as f32;
@@ -93,6 +102,11 @@ fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, Checkpoi
             *weight = (f64::from(*weight) / (255.0 * PIXEL_DEVIATION)) as f32;
         }
     }
+    Ok((weight, bias))
+}
+
+fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, CheckpointError> {
+    let (weight, bias) = weights_of_pixels(weights.checkpoint())?;
     // Pixels have eight bits already, and everything after rests on them.
     Ok(Linear::new(weights.isa(), Precision::F32, weight, Some(bias), inputs))
 }

@@ -86,6 +86,16 @@ impl QueryKey {
         &self.weight[..self.weight.len() / 2]
     }
 
+    /// `[query | key, in]`, the affine part of `norm1` folded in.
+    pub(crate) fn weight(&self) -> &[f32] {
+        &self.weight
+    }
+
+    /// `[query | key]`.
+    pub(crate) fn bias(&self) -> &[f64] {
+        &self.bias
+    }
+
     fn new(norm1: Standardise, weight: Vec<f32>, bias: &[f32], config: &VitConfig) -> Self {
         Self {
             norm1,

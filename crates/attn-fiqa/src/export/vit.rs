@@ -1,0 +1,318 @@
+//! The network up to the last block's normalised input, and beyond it to the embedding.
+//!
+//! Linear layers keep the checkpoint's weights; only their matrices are transposed, since ONNX
+//! multiplies rows by `[in, out]`.
+
+use super::error::ExportProblem;
+use super::graph::{Attribute, Axis, Element, Graph, Value};
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::vit::config::{Activation, EmbeddingTokens, VitConfig};
+use crate::vit::{BATCH_NORM_EPS, start_tokens, weights_of_pixels};
+
+/// The graph's input.
+pub(super) const INPUT: &str = "image";
+
+pub(super) struct VitGraph<'a, 'g> {
+    pub(super) graph: &'g mut Graph<'a>,
+    pub(super) checkpoint: &'a Checkpoint,
+    pub(super) config: VitConfig,
+    /// The type of the blocks' weights and products.
+    pub(super) element: Element,
+}
+
+impl<'a> VitGraph<'a, '_> {
+    /// The input, and the tokens `[batch, token, dim]` that enter the last block.
+    pub(super) fn last_input(&mut self) -> Result<Value, ExportProblem> {
+        let mut tokens = self.patch_embed()?;
+        for block in 0..self.config.depth - 1 {
+            let normed = self.norm1(&tokens, block);
+            let half = self.to_blocks(&normed);
+            let qkv = self.linear(&half, &format!("blocks.{block}.attn.qkv"), 3);
+            self.graph.enter(&format!("blocks.{block}.attn"));
+            let [q, k, v] = self.graph.split(&qkv, 2, self.config.embed_dim);
+            tokens = self.rest_of_block(&tokens, [&q, &k, &v], block);
+        }
+        Ok(tokens)
+    }
+
+    /// The last block in full, and the embedding head. `normed` is the block's input without mean
+    /// and deviation, and `query` and `key` are its queries and keys, all f32.
+    pub(super) fn embedding(
+        &mut self,
+        tokens: &str,
+        normed: &str,
+        query: &str,
+        key: &str,
+    ) -> Value {
+        let last = self.config.depth - 1;
+        let dim = self.config.embed_dim;
+        let checkpoint = self.checkpoint;
+        let norm = format!("blocks.{last}.norm1");
+        self.graph.enter(&norm);
+        let [gamma, beta] = ["weight", "bias"].map(|part| {
+            let name = format!("{norm}.{part}");
+            let source = name.clone();
+            self.graph.weights(&name, &[dim], Element::F32, move || checkpoint.read_f32(&source))
+        });
+        let scaled = self.graph.op("Mul", &[normed, &gamma]);
+        let affine = self.graph.op("Add", &[&scaled, &beta]);
+        let half = self.to_blocks(&affine);
+        self.graph.enter(&format!("blocks.{last}.attn"));
+        let qkv = format!("blocks.{last}.attn.qkv");
+        let source = format!("{qkv}.weight");
+        let weight = self.graph.weights(
+            &format!("blocks.{last}.attn.v.weight"),
+            &[dim, dim],
+            self.element,
+            move || Ok(transposed(&checkpoint.read_f32(&source)?[2 * dim * dim..], dim)),
+        );
+        let mut value = self.graph.op("MatMul", &[&half, &weight]);
+        if self.config.qkv_bias {
+            let source = format!("{qkv}.bias");
+            let bias = self.graph.weights(
+                &format!("blocks.{last}.attn.v.bias"),
+                &[dim],
+                self.element,
+                move || Ok(checkpoint.read_f32(&source)?[2 * dim..].to_vec()),
+            );
+            value = self.graph.op("Add", &[&value, &bias]);
+        }
+        let [query, key] = [query, key].map(|value| self.to_blocks(value));
+        let tokens = self.rest_of_block(tokens, [&query, &key, &value], last);
+        self.embedding_head(&tokens)
+    }
+
+    /// The pixels' normalisation is folded into the convolution, which stays f32: its weights would
+    /// be subnormal in f16.
+    fn patch_embed(&mut self) -> Result<Value, ExportProblem> {
+        let VitConfig { image_size, patch_size, embed_dim, class_token, .. } = self.config;
+        let side = Axis::Fixed(image_size);
+        let image = self.graph.input(INPUT, &[Axis::Named("batch"), Axis::Fixed(3), side, side]);
+        self.graph.enter("patch_embed");
+        let (weight, bias) = weights_of_pixels(self.checkpoint)?;
+        let weight = self.graph.floats(&[embed_dim, 3, patch_size, patch_size], weight);
+        let bias = self.graph.floats(&[embed_dim], bias);
+        let kernel = [patch_size as i64; 2];
+        let attributes =
+            [Attribute::Integers("kernel_shape", &kernel), Attribute::Integers("strides", &kernel)];
+        let patches = self.graph.op_with("Conv", &[&image, &weight, &bias], &attributes);
+        let rows = self.graph.reshape(&patches, &[0, embed_dim as i64, -1]);
+        let mut tokens = self.graph.transpose(&rows, &[0, 2, 1]);
+        if class_token {
+            let zero = self.graph.scalar(Element::F32, 0.0);
+            let before = self.graph.integers(&[0, 1, 0, 0, 0, 0]);
+            tokens = self.graph.op("Pad", &[&tokens, &before, &zero]);
+        }
+        let start = start_tokens(self.checkpoint)?;
+        let start = self.graph.floats(&[1, self.config.tokens(), embed_dim], start);
+        Ok(self.graph.op("Add", &[&tokens, &start]))
+    }
+
+    fn norm1(&mut self, tokens: &str, block: usize) -> Value {
+        self.layer_norm(tokens, &format!("blocks.{block}.norm1"))
+    }
+
+    /// In f32, with the checkpoint's weights.
+    fn layer_norm(&mut self, x: &str, name: &str) -> Value {
+        let checkpoint = self.checkpoint;
+        self.graph.enter(name);
+        let dim = self.config.embed_dim;
+        let [weight, bias] = ["weight", "bias"].map(|part| {
+            let name = format!("{name}.{part}");
+            let source = name.clone();
+            self.graph.weights(&name, &[dim], Element::F32, move || checkpoint.read_f32(&source))
+        });
+        self.normalised(x, &weight, &bias)
+    }
+
+    /// Without weights: zero mean and unit variance.
+    pub(super) fn standardised(&mut self, x: &str) -> Value {
+        let dim = self.config.embed_dim;
+        let [one, zero] = [1.0, 0.0].map(|value| self.graph.floats(&[dim], vec![value; dim]));
+        self.normalised(x, &one, &zero)
+    }
+
+    fn normalised(&mut self, x: &str, weight: &str, bias: &str) -> Value {
+        let eps = Attribute::Float("epsilon", self.config.layer_norm_eps);
+        let axis = Attribute::Integer("axis", -1);
+        self.graph.op_with("LayerNormalization", &[x, weight, bias], &[axis, eps])
+    }
+
+    /// `x·Wᵀ + b` in the type of the blocks; the layer has `parts` times `dim` outputs, or those of
+    /// the checkpoint's bias.
+    fn linear(&mut self, x: &str, name: &str, parts: usize) -> Value {
+        let dim = self.config.embed_dim;
+        self.linear_of(x, name, dim, parts * dim)
+    }
+
+    fn linear_of(&mut self, x: &str, name: &str, inputs: usize, outputs: usize) -> Value {
+        let checkpoint = self.checkpoint;
+        self.graph.enter(name);
+        let weight_name = format!("{name}.weight");
+        let source = weight_name.clone();
+        let weight =
+            self.graph.weights(&weight_name, &[inputs, outputs], self.element, move || {
+                Ok(transposed(&checkpoint.read_f32(&source)?, inputs))
+            });
+        let product = self.graph.op("MatMul", &[x, &weight]);
+        let bias_name = format!("{name}.bias");
+        if !checkpoint.contains(&bias_name) {
+            return product;
+        }
+        let source = bias_name.clone();
+        let bias = self
+            .graph
+            .weights(&bias_name, &[outputs], self.element, move || checkpoint.read_f32(&source));
+        self.graph.op("Add", &[&product, &bias])
+    }
+
+    /// Attention of queries, keys and values `[batch, token, dim]`, and everything after it.
+    fn rest_of_block(&mut self, tokens: &str, qkv: [&str; 3], block: usize) -> Value {
+        let mixed = self.attention(qkv, block);
+        let added = self.linear(&mixed, &format!("blocks.{block}.attn.proj"), 1);
+        let added = self.to_f32(&added);
+        let tokens = self.graph.op("Add", &[tokens, &added]);
+        let normed = self.layer_norm(&tokens, &format!("blocks.{block}.norm2"));
+        let half = self.to_blocks(&normed);
+        let VitConfig { embed_dim, mlp_dim, .. } = self.config;
+        let hidden = self.linear_of(&half, &format!("blocks.{block}.mlp.fc1"), embed_dim, mlp_dim);
+        let hidden = self.activation(&hidden);
+        let added = self.linear_of(&hidden, &format!("blocks.{block}.mlp.fc2"), mlp_dim, embed_dim);
+        let added = self.to_f32(&added);
+        self.graph.op("Add", &[&tokens, &added])
+    }
+
+    fn attention(&mut self, qkv: [&str; 3], block: usize) -> Value {
+        let VitConfig { embed_dim, num_heads, .. } = self.config;
+        let (heads, width) = (num_heads as i64, self.config.head_dim() as i64);
+        self.graph.enter(&format!("blocks.{block}.attn"));
+        let [q, k, v] = qkv.map(|part| self.graph.reshape(part, &[0, -1, heads, width]));
+        let q = self.graph.transpose(&q, &[0, 2, 1, 3]);
+        let k = self.graph.transpose(&k, &[0, 2, 3, 1]);
+        let v = self.graph.transpose(&v, &[0, 2, 1, 3]);
+        // Scaled before the product, so that logits stay small in f16.
+        let scale = self.graph.scalar(self.element, self.config.scale());
+        let q = self.graph.op("Mul", &[&q, &scale]);
+        let logits = self.graph.op("MatMul", &[&q, &k]);
+        let weights = self.graph.op_with("Softmax", &[&logits], &[Attribute::Integer("axis", -1)]);
+        let mixed = self.graph.op("MatMul", &[&weights, &v]);
+        let mixed = self.graph.transpose(&mixed, &[0, 2, 1, 3]);
+        self.graph.reshape(&mixed, &[0, -1, embed_dim as i64])
+    }
+
+    fn activation(&mut self, x: &str) -> Value {
+        match self.config.activation {
+            Activation::Relu6 => self.graph.clip(x, self.element, 0.0, 6.0),
+            // The operator Gelu came with opset 20.
+            Activation::Gelu => {
+                let root = self.graph.scalar(self.element, std::f32::consts::FRAC_1_SQRT_2);
+                let scaled = self.graph.op("Mul", &[x, &root]);
+                let erf = self.graph.op("Erf", &[&scaled]);
+                let one = self.graph.scalar(self.element, 1.0);
+                let half = self.graph.scalar(self.element, 0.5);
+                let sum = self.graph.op("Add", &[&erf, &one]);
+                let product = self.graph.op("Mul", &[x, &sum]);
+                self.graph.op("Mul", &[&product, &half])
+            }
+        }
+    }
+
+    fn embedding_head(&mut self, tokens: &str) -> Value {
+        let head = self.config.embedding_head.expect("no embedding head: this is a bug");
+        let normed = self.layer_norm(tokens, "norm");
+        let first_patch = i64::from(self.config.class_token);
+        let all = self.config.tokens() as i64;
+        let (kept, count) = match head.tokens {
+            EmbeddingTokens::All => (normed, self.config.tokens()),
+            EmbeddingTokens::Patches => {
+                (self.graph.slice(&normed, 1, first_patch, all), self.config.patches())
+            }
+            EmbeddingTokens::Class => (self.graph.slice(&normed, 1, 0, 1), 1),
+        };
+        let flat = self.graph.op_with("Flatten", &[&kept], &[Attribute::Integer("axis", 1)]);
+        let flat = self.to_blocks(&flat);
+        let inputs = count * self.config.embed_dim;
+        let hidden = self.projection(&flat, 0, inputs, head.hidden_dim);
+        let hidden = self.to_blocks(&hidden);
+        self.projection(&hidden, 2, head.hidden_dim, head.dim)
+    }
+
+    /// `feature.{index}`, without bias, and the batch norm after it, in f32.
+    fn projection(&mut self, x: &str, index: usize, inputs: usize, outputs: usize) -> Value {
+        let checkpoint = self.checkpoint;
+        let name = format!("feature.{index}.weight");
+        self.graph.enter(&format!("feature.{index}"));
+        let source = name.clone();
+        // The longest weights of the network stay as they are stored.
+        let weight = self
+            .graph
+            .weights(&name, &[outputs, inputs], self.element, move || checkpoint.read_f32(&source));
+        let transposed = Attribute::Integer("transB", 1);
+        let product = self.graph.op_with("Gemm", &[x, &weight], &[transposed]);
+        let product = self.to_f32(&product);
+        let norm = format!("feature.{}", index + 1);
+        self.graph.enter(&norm);
+        let parts = ["weight", "bias", "running_mean", "running_var"].map(|part| {
+            let name = format!("{norm}.{part}");
+            let source = name.clone();
+            self.graph
+                .weights(&name, &[outputs], Element::F32, move || checkpoint.read_f32(&source))
+        });
+        let [gamma, beta, mean, variance] = &parts;
+        let eps = Attribute::Float("epsilon", BATCH_NORM_EPS as f32);
+        self.graph.op_with("BatchNormalization", &[&product, gamma, beta, mean, variance], &[eps])
+    }
+
+    /// Cast to the type of the blocks' products.
+    fn to_blocks(&mut self, x: &str) -> Value {
+        match self.element {
+            Element::F32 => x.to_owned(),
+            element => self.graph.cast(x, element),
+        }
+    }
+
+    fn to_f32(&mut self, x: &str) -> Value {
+        match self.element {
+            Element::F32 => x.to_owned(),
+            _ => self.graph.cast(x, Element::F32),
+        }
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+pub(super) fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
+    let rows = matrix.len() / columns;
+    let mut out = vec![0.0; matrix.len()];
+    for (row, values) in matrix.chunks_exact(columns).enumerate() {
+        for (column, &value) in values.iter().enumerate() {
+            out[column * rows + row] = value;
+        }
+    }
+    out
+}
+
+/// The last block's weights of queries and keys, the affine part of its norm folded in, each
+/// `[in, out]`, and their biases.
+pub(super) struct QueryKeyWeights {
+    pub(super) query: Vec<f32>,
+    pub(super) key: Vec<f32>,
+    pub(super) query_bias: Vec<f32>,
+    pub(super) key_bias: Vec<f32>,
+}
+
+impl QueryKeyWeights {
+    pub(super) fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
+        // The baseline, so that the file has the same bytes on every machine.
+        let isa = attn_fiqa_kernels::Isa::available()[0];
+        let of = crate::vit::QueryKey::of_last_block(checkpoint, isa)?;
+        let dim = checkpoint.config().embed_dim;
+        let (query, key) = of.weight().split_at(dim * dim);
+        let bias: Vec<f32> = of.bias().iter().map(|&bias| bias as f32).collect();
+        Ok(Self {
+            query: transposed(query, dim),
+            key: transposed(key, dim),
+            query_bias: bias[..dim].to_vec(),
+            key_bias: bias[dim..].to_vec(),
+        })
+    }
+}

@@ -24,6 +24,10 @@ use checkpoint_support::network::{Noise, Spec, TINY, to_safetensors};
 /// Difference of scores, relative to their scale, in f32: rounding alone.
 const F32: f32 = 1e-5;
 
+/// Of the built-in model, whose key bias makes the score a small difference of large terms; ONNX
+/// Runtime stays within 2e-6 (`benches/export/run`), `rten` rounds more on the way.
+const BUILTIN: f32 = 5e-5;
+
 /// The same with weights and products of the blocks in f16. `rten` computes in f32, so what is
 /// measured here is the rounding of weights; of the built-in model there is none.
 const F16: f32 = 1e-3;
@@ -132,8 +136,9 @@ fn the_built_in_model_scores_as_the_engine_does() {
     let (engine, expected) = assess(&checkpoint, &crops, true);
     let map = engine.quality_map().expect("a map");
     let range = map.scores()[100] - map.scores()[0];
-    for (dtype, tolerance) in [(ExportDtype::F32, F32), (ExportDtype::F16, F32)] {
-        // The stored weights are f16, so that in an f16 file none is rounded.
+    let tolerance = BUILTIN;
+    // The stored weights are f16, so that in an f16 file none is rounded.
+    for dtype in [ExportDtype::F32, ExportDtype::F16] {
         let outputs = Some(ScoreOutput::ALL.to_vec());
         let options = ExportOptions { dtype, outputs, ..ExportOptions::default() };
         let found = run(&checkpoint, &options, &crops);

@@ -246,11 +246,13 @@ impl Checkpoint {
     }
 
     /// The file as given: a path, or the name of an embedded file.
+    #[cfg(feature = "export")]
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
     /// The files it was read from, if any.
+    #[cfg(feature = "export")]
     pub(crate) fn paths(&self) -> &[PathBuf] {
         &self.paths
     }

@@ -5,6 +5,9 @@ use super::vit::transposed;
 use crate::causes::{CauseModel, Curve, LEAST_GAIN, NONE};
 use crate::score::{FAILURE_TO_COMPUTE, QualityMap};
 
+/// Intervals between the knots of a curve.
+const INTERVALS: usize = Curve::KNOTS - 1;
+
 /// The quality `[batch]` of the scores `[batch]`, as [`QualityMap::quality`] computes it: between
 /// two knots on a straight line, rounded half up, and −1 where the score is not a number.
 pub(super) fn quality(graph: &mut Graph<'_>, score: &str, map: &QualityMap) -> Value {
@@ -79,7 +82,7 @@ pub(super) fn causes(graph: &mut Graph<'_>, mean: &str, model: &CauseModel) -> C
     let logit = graph.op("Add", &[&product, &bias]);
     let none = graph.op("Sigmoid", &[&logit]);
 
-    let places = places(graph, &values);
+    let places = places(graph, &values, count);
     let strengths = curves(graph, &places, model.strengths());
     let gains = curves(graph, &places, model.gains());
     let limit = graph.scalar(Element::F32, NONE as f32);
@@ -94,25 +97,31 @@ pub(super) fn causes(graph: &mut Graph<'_>, mean: &str, model: &CauseModel) -> C
 }
 
 /// How far each value is into each interval between two knots, 0 … 1:
-/// `[batch, causes]` to `[batch, causes, interval]`.
-fn places(graph: &mut Graph<'_>, values: &str) -> Value {
-    let intervals = Curve::KNOTS - 1;
-    let factor = graph.scalar(Element::F32, intervals as f32);
-    let scaled = graph.op("Mul", &[values, &factor]);
-    let scaled = graph.unsqueeze(&scaled, 2);
-    let starts = graph.floats(&[intervals], (0..intervals).map(|start| start as f32).collect());
+/// `[batch, causes]` to `[batch, causes·intervals]`.
+fn places(graph: &mut Graph<'_>, values: &str, causes: usize) -> Value {
+    let all = causes * INTERVALS;
+    let own = |at: usize| if at % all / INTERVALS == at / all { INTERVALS as f32 } else { 0.0 };
+    let spread = graph.floats(&[causes, all], (0..causes * all).map(own).collect());
+    let starts = graph.floats(&[all], (0..all).map(|at| (at % INTERVALS) as f32).collect());
+    let scaled = graph.op("MatMul", &[values, &spread]);
     let into = graph.op("Sub", &[&scaled, &starts]);
     graph.clip(&into, Element::F32, 0.0, 1.0)
 }
 
 /// A curve is its first value plus its rise in every interval up to the place.
+///
+/// Products of matrices, since OpenVINO 2026.4 fuses broadcasts and a sum into wrong values.
 fn curves(graph: &mut Graph<'_>, places: &str, curves: &[Curve]) -> Value {
     let count = curves.len();
-    let rises = curves.iter().flat_map(|curve| curve.0.windows(2).map(|pair| pair[1] - pair[0]));
-    let rises = graph.floats(&[count, Curve::KNOTS - 1], rises.collect());
+    let mut rises = vec![0.0; count * INTERVALS * count];
+    for (cause, curve) in curves.iter().enumerate() {
+        for (interval, pair) in curve.0.windows(2).enumerate() {
+            rises[(cause * INTERVALS + interval) * count + cause] = pair[1] - pair[0];
+        }
+    }
+    let rises = graph.floats(&[count * INTERVALS, count], rises);
     let firsts = graph.floats(&[count], curves.iter().map(|curve| curve.0[0]).collect());
-    let risen = graph.op("Mul", &[places, &rises]);
-    let risen = graph.reduce_sum(&risen, 2);
+    let risen = graph.op("MatMul", &[places, &rises]);
     graph.op("Add", &[&risen, &firsts])
 }
 

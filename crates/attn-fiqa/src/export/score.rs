@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::ExportProblem;
 use super::graph::{Axis, Element, Graph, Value};
 use super::readout::{causes, quality};
-use super::vit::{QueryKeyWeights, VitGraph};
+use super::vit::{QueryKeyWeights, VitGraph, transposed};
 use super::{ExportDtype, ExportOptions, OPSETS, ScoreOutput};
 use crate::checkpoint::{Checkpoint, KEY_BIAS};
 use crate::score::Method;
@@ -90,7 +90,8 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     let graph = &mut *vit.graph;
     let mean = graph.reduce_mean(&normed, 1);
     let query_weight = graph.floats(&[dim, dim], weights.query);
-    let key_weight = graph.floats(&[dim, dim], weights.key);
+    let key_rows = weights.key;
+    let key_weight = graph.floats(&[dim, dim], key_rows.clone());
     let query_bias = graph.floats(&[dim], weights.query_bias);
     let own_bias = weights.key_bias;
     let calibrated = match method(checkpoint) == Method::ATTN_CALIBRATED {
@@ -124,7 +125,11 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
                 vit.graph.output("quality", &quality, &[batch]);
             }
             ScoreOutput::Map => {
-                let of = Received { query: &mean_query, weight: &key_weight, bias: &key_bias };
+                // A second copy of the weights: OpenVINO 2026.4 takes one constant that is used
+                // both as it is and transposed for the same.
+                let rows = transposed(&key_rows, dim);
+                let weight = vit.graph.floats(&[dim, dim], rows);
+                let of = Received { query: &mean_query, weight: &weight, bias: &key_bias };
                 let map = map(&mut vit, &normed, of, &scale);
                 let side = Axis::Fixed(vit.config.grid());
                 vit.graph.output("map", &map, &[batch, side, side]);
@@ -157,7 +162,7 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
 struct Received<'v> {
     /// Mean queries `[batch, dim]`.
     query: &'v str,
-    /// `[in, out]`.
+    /// The weights of the keys, `[out, in]`.
     weight: &'v str,
     bias: &'v str,
 }
@@ -168,8 +173,7 @@ fn map(vit: &mut VitGraph<'_, '_>, normed: &str, of: Received<'_>, scale: &str) 
     let tokens = vit.config.tokens() as i64;
     let graph = &mut *vit.graph;
     graph.enter("map");
-    let keys = graph.transpose(of.weight, &[1, 0]);
-    let towards = graph.op("MatMul", &[of.query, &keys]);
+    let towards = graph.op("MatMul", &[of.query, of.weight]);
     let towards = graph.unsqueeze(&towards, 2);
     let patches = match class_token {
         true => graph.slice(normed, 1, 1, tokens),

@@ -87,11 +87,13 @@ impl QueryKey {
     }
 
     /// `[query | key, in]`, the affine part of `norm1` folded in.
+    #[cfg(feature = "export")]
     pub(crate) fn weight(&self) -> &[f32] {
         &self.weight
     }
 
     /// `[query | key]`.
+    #[cfg(feature = "export")]
     pub(crate) fn bias(&self) -> &[f64] {
         &self.bias
     }

@@ -116,9 +116,9 @@ async function detect(image, run) {
       }
     }
   }
-  const { scores, boxes, landmarks } = await run('detector', planes, [height, width]);
+  const { confidences, boxes, landmarks } = await run('detector', planes, [height, width]);
   const faces = [];
-  scores.forEach((confidence, cell) => {
+  confidences.forEach((confidence, cell) => {
     if (confidence < MIN_CONFIDENCE) return;
     const box = Array.from(boxes.subarray(4 * cell, 4 * cell + 4));
     faces.push({ confidence, box, landmarks: points(landmarks, cell) });

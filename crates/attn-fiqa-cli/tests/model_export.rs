@@ -50,7 +50,7 @@ fn the_built_in_model_and_a_file_of_it_are_exported() {
 #[test]
 fn the_networks_before_the_score_are_exported() {
     let here = Workplace::new();
-    for (network, first) in [("detector", "'scores' ["), ("landmarks", "'landmarks' [")] {
+    for (network, first) in [("detector", "'confidences' ["), ("landmarks", "'landmarks' [")] {
         let file = format!("{network}.onnx");
         let args = ["model", "export", &file, "--network", network, "--opset", "18"];
         here.run(&args).ended_with(0);

@@ -1,5 +1,5 @@
 //! Exported networks run by `rten`, compared with the engine and with the committed ONNX files.
-#![cfg(all(feature = "builtin-model", feature = "onnx"))]
+#![cfg(all(feature = "builtin-embedding", feature = "export", feature = "onnx"))]
 
 mod checkpoint_support;
 
@@ -18,7 +18,7 @@ use attn_fiqa::export::{
 use attn_fiqa::onnx::{OnnxModel, Tensor};
 use attn_fiqa::score::{Method, QualityMap};
 use attn_fiqa::threads::Threads;
-use attn_fiqa::vit::config::Activation;
+use attn_fiqa::vit::config::{Activation, ScoreTokens};
 use checkpoint_support::network::{Noise, Spec, TINY, to_safetensors};
 
 /// Difference of scores, relative to their scale, in f32: rounding alone.
@@ -43,13 +43,13 @@ fn faces() -> Vec<Crop> {
         .to_vec()
 }
 
-fn noise_crops(count: u64) -> Vec<Crop> {
+fn noise_crops(side: usize) -> Vec<Crop> {
     let crop = |seed| {
         let mut noise = Noise(seed);
-        let rgb = (0..112 * 112 * 3).map(|_| (noise.next() * 63.0 + 128.0) as u8).collect();
-        Crop::from_rgb(112, rgb).expect("a crop")
+        let rgb = (0..side * side * 3).map(|_| (noise.next() * 63.0 + 128.0) as u8).collect();
+        Crop::from_rgb(side, rgb).expect("a crop")
     };
-    (0..count).map(crop).collect()
+    (0..3).map(crop).collect()
 }
 
 /// `[batch, 3, side, side]`, levels of 0 to 255.
@@ -196,7 +196,6 @@ fn every_kind_of_network_scores_as_the_engine_does() {
         Spec { patch: 9, dim: 12, heads: 3, mlp: 17, ..TINY },
         Spec { depth: 1, ..TINY },
     ];
-    let crops = noise_crops(3);
     for spec in specs {
         for gelu in [false, true] {
             let mut tensors = spec.tensors(11);
@@ -214,36 +213,62 @@ fn every_kind_of_network_scores_as_the_engine_does() {
             };
             let bytes = to_safetensors(&tensors, &[]);
             let checkpoint = Checkpoint::from_bytes(bytes, "tiny", &options).expect("a network");
-            let (engine, expected) = assess(&checkpoint, &crops, false);
-            let calibrated = if spec.key_bias { Method::ATTN_CALIBRATED } else { Method::ATTN };
-            assert_eq!(engine.default_method(), calibrated);
-            let maps: Vec<f32> = expected
-                .iter()
-                .flat_map(|one| one.received.as_ref().expect("a map").mean.values().to_vec())
-                .collect();
-            let scores: Vec<f32> = expected.iter().map(|one| one.scores[0]).collect();
-            let embeddings: Vec<f32> = expected
-                .iter()
-                .flat_map(|one| one.embedding.clone().expect("an embedding"))
-                .collect();
-            for (dtype, opset, tolerance) in [
-                (ExportDtype::F32, 17, F32),
-                (ExportDtype::F32, 18, F32),
-                (ExportDtype::F16, 17, F16),
-            ] {
-                use ScoreOutput::{Embedding, Map, Score};
-                let outputs = Some(vec![Embedding, Map, Score]);
-                let options = ExportOptions { dtype, opset, outputs, licence: None };
-                let found = run(&checkpoint, &options, &crops);
-                let what = |output: &str| format!("{output} of {spec:?}, {gelu}, {dtype:?}");
-                let scale = largest(&maps);
-                close(&what("score"), found("score").values(), &scores, tolerance * scale);
-                close(&what("map"), found("map").values(), &maps, tolerance * scale);
-                let embedding = found("embedding");
-                let limit = 10.0 * tolerance * largest(&embeddings);
-                close(&what("embedding"), embedding.values(), &embeddings, limit);
-            }
+            let method = if spec.key_bias { Method::ATTN_CALIBRATED } else { Method::ATTN };
+            assert_scores_as_the_engine(&checkpoint, method, &format!("{spec:?}, gelu {gelu}"));
         }
+    }
+}
+
+/// By random networks of `golden/families`.
+#[test]
+fn networks_of_other_families_score_as_the_engine_does() {
+    let folder = attn_fiqa_testing::golden("families");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("golden networks") {
+        let file = entry.expect("an entry").path().join("model.safetensors");
+        if !file.is_file() {
+            continue;
+        }
+        for tokens in ScoreTokens::ALL {
+            let mut options =
+                CheckpointOptions { score_tokens: Some(tokens), ..CheckpointOptions::default() };
+            // TransFace's files do not say it.
+            let transface = file.to_string_lossy().contains("transface");
+            options.heads = transface.then_some(5);
+            let checkpoint = Checkpoint::open(&file, &options).expect("a network");
+            let what = format!("{}, {}", file.display(), tokens.name());
+            assert_scores_as_the_engine(&checkpoint, Method::ATTN, &what);
+        }
+        count += 1;
+    }
+    assert!(count >= 13, "only {count} families");
+}
+
+/// Score, map and embedding, in f32 with both opsets and in f16.
+fn assert_scores_as_the_engine(checkpoint: &Checkpoint, method: Method, name: &str) {
+    use ScoreOutput::{Embedding, Map, Score};
+    let crops = noise_crops(checkpoint.config().image_size);
+    let (engine, expected) = assess(checkpoint, &crops, false);
+    assert_eq!(engine.default_method(), method);
+    let maps: Vec<f32> = expected
+        .iter()
+        .flat_map(|one| one.received.as_ref().expect("a map").mean.values().to_vec())
+        .collect();
+    let scores: Vec<f32> = expected.iter().map(|one| one.scores[0]).collect();
+    let embeddings: Vec<f32> =
+        expected.iter().flat_map(|one| one.embedding.clone().expect("an embedding")).collect();
+    let scale = largest(&maps).max(largest(&scores));
+    for (dtype, opset, tolerance) in
+        [(ExportDtype::F32, 17, F32), (ExportDtype::F32, 18, F32), (ExportDtype::F16, 17, F16)]
+    {
+        let outputs = Some(vec![Embedding, Map, Score]);
+        let options = ExportOptions { dtype, opset, outputs, licence: None };
+        let found = run(checkpoint, &options, &crops);
+        let what = |output: &str| format!("{output} of {name}, {dtype:?}");
+        close(&what("score"), found("score").values(), &scores, tolerance * scale);
+        close(&what("map"), found("map").values(), &maps, tolerance * scale);
+        let limit = 10.0 * tolerance * largest(&embeddings);
+        close(&what("embedding"), found("embedding").values(), &embeddings, limit);
     }
 }
 
@@ -377,6 +402,17 @@ fn picture(width: usize, height: usize) -> Tensor {
     Tensor::new(&[1, 3, height, width], values).expect("an image")
 }
 
+/// By the table of `models/detector.md`: the score that counts as 0.7 at each side, linear in the
+/// logarithm of the side.
+fn confidence(score: f32, side: f32) -> f32 {
+    let table = [(20.0f32, 0.76f32), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47)];
+    let side = side.clamp(20.0, 72.0);
+    let pair = table.windows(2).find(|pair| side <= pair[1].0).expect("a pair");
+    let part = (side / pair[0].0).ln() / (pair[1].0 / pair[0].0).ln();
+    let anchor = pair[0].1 + (pair[1].1 - pair[0].1) * part;
+    score.powf(0.7f32.ln() / anchor.ln())
+}
+
 #[test]
 fn the_detector_is_the_committed_one_with_decoded_outputs() {
     let folder = Folder::new();
@@ -394,7 +430,10 @@ fn the_detector_is_the_committed_one_with_decoded_outputs() {
         for stride in [8usize, 16, 32] {
             let of = |kind: &str| raw(&format!("{kind}_{stride}"));
             let (columns, side) = (width / stride, stride as f32);
-            scores.extend(of("cls"));
+            for (score, numbers) in of("cls").iter().zip(of("bbox").chunks_exact(4)) {
+                let area = side * numbers[2].exp() * side * numbers[3].exp();
+                scores.push(confidence(*score, area.sqrt()));
+            }
             for (cell, numbers) in of("bbox").chunks_exact(4).enumerate() {
                 let x = ((cell % columns) as f32 + numbers[0]) * side - 0.5;
                 let y = ((cell / columns) as f32 + numbers[1]) * side - 0.5;
@@ -410,7 +449,7 @@ fn the_detector_is_the_committed_one_with_decoded_outputs() {
         }
         let cells = scores.len();
         let expected = [
-            ("scores", vec![1, cells], scores),
+            ("confidences", vec![1, cells], scores),
             ("boxes", vec![1, cells, 4], boxes),
             ("landmarks", vec![1, cells, 5, 2], landmarks),
         ];

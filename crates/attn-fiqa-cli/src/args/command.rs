@@ -8,9 +8,9 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use super::{Cli, config};
 
 const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
-    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "serve"]
+    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "filter", "serve"]
 } else {
-    &["score", "best", "map", "detect", "crop", "embed"]
+    &["score", "best", "map", "detect", "crop", "embed", "filter"]
 };
 
 /// The commands by what they are for, in the order of the help.

@@ -32,6 +32,7 @@ const KEYS: [&str; 26] = [
     "max-connections",
     "header-timeout",
     "body-timeout",
+    "write-timeout",
     "shutdown-timeout",
     "api-key-file",
     "cors-origin",

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::convolution::{ConvolutionGraph, metadata};
 use super::graph::{Attribute, Axis, Element, Graph, Value};
 use super::{ExportError, check_output, write};
+use crate::detect::confidence::{ANCHOR, SCORES};
 
 const ABOUT: &str = "Faces of an upright image. Input: RGB 0-255, height and width multiples of \
     32, padded with black on the right and below. Outputs, one row per candidate: confidence 0-1, \
@@ -22,7 +23,8 @@ const ORIGIN: f32 = 0.5;
 ///
 /// Input `image` `[batch, 3, height, width]`, RGB levels of 0 to 255 as f32; both sides are
 /// multiples of 32, the image in the top-left corner and black elsewhere. Outputs, in pixels of
-/// the input with whole coordinates at pixel centres: `scores` `[batch, cells]`, `boxes`
+/// the input with whole coordinates at pixel centres: `confidences` `[batch, cells]`, 0 to 1 and
+/// meaning the same at every size,, `boxes`
 /// `[batch, cells, 4]` (left, top, right, bottom) and `landmarks` `[batch, cells, 5, 2]`.
 /// Candidates overlap; non-maximum suppression is left to the caller.
 ///
@@ -54,7 +56,8 @@ pub fn export_detector(path: &Path, opset: i64) -> Result<(), ExportError> {
         &[batch, cells, Axis::Fixed(4)],
         &[batch, cells, Axis::Fixed(5), Axis::Fixed(2)],
     ];
-    for ((name, values), shape) in ["scores", "boxes", "landmarks"].iter().zip(all).zip(shapes) {
+    for ((name, values), shape) in ["confidences", "boxes", "landmarks"].iter().zip(all).zip(shapes)
+    {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let joined = net.graph.op_with("Concat", &values, &[Attribute::Integer("axis", 1)]);
         net.graph.output(name, &joined, shape);
@@ -62,13 +65,41 @@ pub fn export_detector(path: &Path, opset: i64) -> Result<(), ExportError> {
     write(path, &net.graph, "attn_fiqa_detector", ABOUT, &metadata("detector"))
 }
 
-/// Scores `[batch, cells]`, boxes `[batch, cells, 4]` and landmarks `[batch, cells, 5, 2]` of one
+/// The confidence in a box with these scores: see `detect/confidence.rs`.
+fn confidence(graph: &mut Graph<'_>, score: &str, numbers: &str, stride: f32) -> Value {
+    // The logarithm of the side of a box from those of its width and height in cells.
+    let sizes = graph.slice(numbers, 1, 3, 5);
+    let lengths = graph.floats(&[1, 2, 1, 1], vec![0.5; 2]);
+    let halves = graph.op("Mul", &[&sizes, &lengths]);
+    let log_side = graph.reduce_sum(&halves, 1);
+    let log_side = graph.unsqueeze(&log_side, 1);
+    let log_stride = graph.scalar(Element::F32, libm::logf(stride));
+    let log_side = graph.op("Add", &[&log_side, &log_stride]);
+    let mut anchor = graph.scalar(Element::F32, SCORES[0].1);
+    for pair in SCORES.windows(2) {
+        let [(low, from), (high, to)] = [pair[0], pair[1]];
+        let [start, end] = [low, high].map(libm::logf);
+        let start_value = graph.scalar(Element::F32, start);
+        let beyond = graph.op("Sub", &[&log_side, &start_value]);
+        let beyond = graph.clip(&beyond, Element::F32, 0.0, end - start);
+        let slope = graph.scalar(Element::F32, (to - from) / (end - start));
+        let change = graph.op("Mul", &[&beyond, &slope]);
+        anchor = graph.op("Add", &[&anchor, &change]);
+    }
+    let log_anchor = graph.op("Log", &[&anchor]);
+    let wanted = graph.scalar(Element::F32, libm::logf(ANCHOR));
+    let exponent = graph.op("Div", &[&wanted, &log_anchor]);
+    graph.op("Pow", &[score, &exponent])
+}
+
+/// Confidences `[batch, cells]`, boxes `[batch, cells, 4]` and landmarks `[batch, cells, 5, 2]` of one
 /// level's 15 numbers per cell: score, box and five points, as `detect/format/yunet.rs` reads them.
 fn decode(graph: &mut Graph<'_>, numbers: &str, stride: f32) -> [Value; 3] {
     graph.enter(&format!("decode.{stride}"));
     let score = graph.slice(numbers, 1, 0, 1);
     let score = graph.op("Sigmoid", &[&score]);
-    let scores = graph.reshape(&score, &[0, -1]);
+    let confidence = confidence(graph, &score, numbers, stride);
+    let confidences = graph.reshape(&confidence, &[0, -1]);
 
     // Columns and rows of the cells, counted by sums of ones: no shape has to be computed.
     let zero = graph.scalar(Element::F32, 0.0);
@@ -109,5 +140,5 @@ fn decode(graph: &mut Graph<'_>, numbers: &str, stride: f32) -> [Value; 3] {
     let points = place(graph, &cells, &offsets);
     let points = graph.transpose(&points, &[0, 2, 3, 1]);
     let points = graph.reshape(&points, &[0, -1, 5, 2]);
-    [scores, boxes, points]
+    [confidences, boxes, points]
 }

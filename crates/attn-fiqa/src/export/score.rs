@@ -87,27 +87,48 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     vit.graph.enter(&format!("blocks.{last}.norm1"));
     let normed = vit.standardised(&tokens);
     vit.graph.enter("score");
-    let graph = &mut *vit.graph;
-    let mean = graph.reduce_mean(&normed, 1);
-    let query_weight = graph.floats(&[dim, dim], weights.query);
+    let skipped = vit.config.tokens_before_score();
+    let scored = match skipped {
+        0 => normed.clone(),
+        _ => vit.graph.slice(&normed, 1, skipped as i64, vit.config.tokens() as i64),
+    };
+    let mean = vit.graph.reduce_mean(&scored, 1);
+    let query = Affine {
+        weight: vit.graph.floats(&[dim, dim], weights.query),
+        bias: vit.graph.floats(&[dim], weights.query_bias),
+    };
     let key_rows = weights.key;
-    let key_weight = graph.floats(&[dim, dim], key_rows.clone());
-    let query_bias = graph.floats(&[dim], weights.query_bias);
-    let own_bias = weights.key_bias;
-    let calibrated = match method(checkpoint) == Method::ATTN_CALIBRATED {
-        true => {
-            let fitted = checkpoint.read_f32(KEY_BIAS)?;
-            own_bias.iter().zip(fitted).map(|(own, fitted)| own + fitted).collect()
-        }
-        false => own_bias.clone(),
+    let key = Affine {
+        weight: vit.graph.floats(&[dim, dim], key_rows.clone()),
+        bias: vit.graph.floats(&[dim], weights.key_bias.clone()),
     };
-    let key_bias = graph.floats(&[dim], calibrated);
-    let affine = |graph: &mut Graph<'_>, x: &str, weight: &str, bias: &str| {
-        let product = graph.op("MatMul", &[x, weight]);
-        graph.op("Add", &[&product, bias])
+    let fitted = match method(checkpoint) == Method::ATTN_CALIBRATED {
+        true => checkpoint.read_f32(KEY_BIAS)?,
+        false => vec![0.0; dim],
     };
-    let mean_query = affine(graph, &mean, &query_weight, &query_bias);
-    let mean_key = affine(graph, &mean, &key_weight, &key_bias);
+    let norms = [format!("blocks.{last}.attn.q_norm"), format!("blocks.{last}.attn.k_norm")];
+    let (mean_query, mean_key, keys) = if vit.config.qk_norm {
+        // The means of normalised queries and keys are no functions of the mean token.
+        let queries = query.of(vit.graph, &scored);
+        let queries = vit.per_head_norm(&queries, &norms[0]);
+        let keys = key.of(vit.graph, &scored);
+        let keys = vit.per_head_norm(&keys, &norms[1]);
+        vit.graph.enter("score");
+        let fitted = vit.graph.floats(&[dim], fitted);
+        let keys = vit.graph.op("Add", &[&keys, &fitted]);
+        let mean_query = vit.graph.reduce_mean(&queries, 1);
+        let mean_key = vit.graph.reduce_mean(&keys, 1);
+        (mean_query, mean_key, Keys::Tokens(keys))
+    } else {
+        let own = weights.key_bias.iter();
+        let bias: Vec<f32> = own.zip(fitted).map(|(own, fitted)| own + fitted).collect();
+        let calibrated =
+            Affine { weight: key.weight.clone(), bias: vit.graph.floats(&[dim], bias) };
+        let mean_query = query.of(vit.graph, &mean);
+        let mean_key = calibrated.of(vit.graph, &mean);
+        (mean_query, mean_key, Keys::Affine { rows: key_rows, bias: calibrated.bias })
+    };
+    let graph = &mut *vit.graph;
     let scale = graph.scalar(Element::F32, vit.config.scale() / num_heads as f32);
     let products = graph.op("Mul", &[&mean_query, &mean_key]);
     let sum = graph.reduce_sum(&products, 1);
@@ -125,24 +146,20 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
                 vit.graph.output("quality", &quality, &[batch]);
             }
             ScoreOutput::Map => {
-                // A second copy of the weights: OpenVINO 2026.4 takes one constant that is used
-                // both as it is and transposed for the same.
-                let rows = transposed(&key_rows, dim);
-                let weight = vit.graph.floats(&[dim, dim], rows);
-                let of = Received { query: &mean_query, weight: &weight, bias: &key_bias };
-                let map = map(&mut vit, &normed, of, &scale);
+                let map = map(&mut vit, &scored, &mean_query, &keys, &scale);
                 let side = Axis::Fixed(vit.config.grid());
                 vit.graph.output("map", &map, &[batch, side, side]);
             }
             ScoreOutput::Embedding => {
                 vit.graph.enter(&format!("blocks.{last}.attn"));
-                // Softmax does not see a key bias, so the checkpoint's own is used.
-                let bias = vit.graph.floats(&[dim], own_bias.clone());
-                let query = affine(vit.graph, &normed, &query_weight, &query_bias);
-                let key = affine(vit.graph, &normed, &key_weight, &bias);
+                // Softmax does not see a fitted key bias, so the checkpoint's own is used.
+                let [query, key] = [(&query, &norms[0]), (&key, &norms[1])].map(|(of, norm)| {
+                    let tokens = of.of(vit.graph, &normed);
+                    if vit.config.qk_norm { vit.per_head_norm(&tokens, norm) } else { tokens }
+                });
                 let embedding = vit.embedding(&tokens, &normed, &query, &key);
                 let head = vit.config.embedding_head.expect("checked: this is a bug");
-                vit.graph.output("embedding", &embedding, &[batch, Axis::Fixed(head.dim)]);
+                vit.graph.output("embedding", &embedding, &[batch, Axis::Fixed(head.dim())]);
             }
             ScoreOutput::Causes => {
                 let model = calibration.and_then(|found| found.causes.as_ref());
@@ -158,32 +175,61 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     Ok(())
 }
 
-/// What the attention received by each patch is computed from.
-struct Received<'v> {
-    /// Mean queries `[batch, dim]`.
-    query: &'v str,
-    /// The weights of the keys, `[out, in]`.
-    weight: &'v str,
-    bias: &'v str,
+/// A linear layer `x·W + b`, `W` `[in, out]`.
+struct Affine {
+    weight: Value,
+    bias: Value,
 }
 
-/// The map `[batch, grid, grid]`: one product per token, the class token left out.
-fn map(vit: &mut VitGraph<'_, '_>, normed: &str, of: Received<'_>, scale: &str) -> Value {
-    let (grid, class_token) = (vit.config.grid() as i64, vit.config.class_token);
-    let tokens = vit.config.tokens() as i64;
+impl Affine {
+    fn of(&self, graph: &mut Graph<'_>, x: &str) -> Value {
+        let product = graph.op("MatMul", &[x, &self.weight]);
+        graph.op("Add", &[&product, &self.bias])
+    }
+}
+
+/// What the map computes keys from.
+enum Keys {
+    /// The keys of the score's tokens, `[batch, token, dim]`.
+    Tokens(Value),
+    /// Their weights `[in, out]`, so that the mean query is brought to the tokens instead, and the
+    /// bias.
+    Affine { rows: Vec<f32>, bias: Value },
+}
+
+/// The map `[batch, grid, grid]` of the score's tokens `[batch, token, dim]`: one product per
+/// token, prefix tokens left out.
+fn map(vit: &mut VitGraph<'_, '_>, scored: &str, query: &str, keys: &Keys, scale: &str) -> Value {
+    let VitConfig { embed_dim: dim, .. } = vit.config;
+    let (grid, tokens) = (vit.config.grid() as i64, vit.config.tokens());
+    let skipped = vit.config.tokens_before_score();
+    let first = vit.config.prefix_tokens() - skipped;
     let graph = &mut *vit.graph;
     graph.enter("map");
-    let towards = graph.op("MatMul", &[of.query, of.weight]);
-    let towards = graph.unsqueeze(&towards, 2);
-    let patches = match class_token {
-        true => graph.slice(normed, 1, 1, tokens),
-        false => normed.to_owned(),
+    let patches = |graph: &mut Graph<'_>, tensor: &str| match first {
+        0 => tensor.to_owned(),
+        _ => graph.slice(tensor, 1, first as i64, (tokens - skipped) as i64),
     };
-    let products = graph.op("MatMul", &[&patches, &towards]);
-    let constant = graph.op("Mul", &[of.query, of.bias]);
-    let constant = graph.reduce_sum(&constant, 1);
-    let constant = graph.reshape(&constant, &[-1, 1, 1]);
-    let sum = graph.op("Add", &[&products, &constant]);
+    let sum = match keys {
+        Keys::Tokens(keys) => {
+            let query = graph.unsqueeze(query, 2);
+            let keys = patches(graph, keys);
+            graph.op("MatMul", &[&keys, &query])
+        }
+        Keys::Affine { rows, bias } => {
+            // A second copy of the weights: OpenVINO 2026.4 takes one constant that is used both as
+            // it is and transposed for the same.
+            let weight = graph.floats(&[dim, dim], transposed(rows, dim));
+            let towards = graph.op("MatMul", &[query, &weight]);
+            let towards = graph.unsqueeze(&towards, 2);
+            let patches = patches(graph, scored);
+            let products = graph.op("MatMul", &[&patches, &towards]);
+            let constant = graph.op("Mul", &[query, bias]);
+            let constant = graph.reduce_sum(&constant, 1);
+            let constant = graph.reshape(&constant, &[-1, 1, 1]);
+            graph.op("Add", &[&products, &constant])
+        }
+    };
     let scaled = graph.op("Mul", &[&sum, scale]);
     graph.reshape(&scaled, &[-1, grid, grid])
 }
@@ -207,6 +253,7 @@ fn metadata(checkpoint: &Checkpoint, options: &ExportOptions) -> Vec<(String, St
         ("model", model_name(checkpoint)),
         ("model_sha256", inspection.sha256),
         ("method", method(checkpoint).to_string()),
+        ("tokens", checkpoint.config().score_tokens.name().to_owned()),
         ("weights", weights.to_owned()),
     ];
     if let Some(calibration) = checkpoint.calibration() {

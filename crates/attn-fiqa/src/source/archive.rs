@@ -11,7 +11,7 @@ use super::progress::{Progress, Uncounted};
 use super::tar_links::Links;
 use super::tar_reader::{Kind, Member, TarReader};
 use super::zip_reader::{self, ZipReader};
-use super::{Context, ImageData, SourceItem, Step, file, list, name};
+use super::{Context, Step, file, list, name};
 use crate::decode::{starts_as_image, too_many_bytes};
 use crate::regular_file::open_regular_file;
 use crate::status::{Failure, Status};
@@ -85,31 +85,27 @@ impl Archive {
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
-        let item = match self.next_image(context) {
-            Ok(Some(item)) => item,
+        let step = match self.next_image(context) {
+            Ok(Some(step)) => step,
             Ok(None) => return Step::Done,
             Err(failure) => {
                 self.state = State::Ended;
-                self.own_item(failure)
+                self.own_item(context, failure)
             }
         };
         context.progress.add_known(1);
-        Step::Item(item)
+        step
     }
 
     /// The row for the archive itself.
-    fn own_item(&self, failure: Failure) -> SourceItem {
+    fn own_item(&self, context: &Context, failure: Failure) -> Step {
         let file_name = Path::new(self.path.file_name().unwrap_or_default());
         let relative = if self.base.as_os_str().is_empty() { file_name } else { &self.base };
-        SourceItem {
-            path: name::escaped(&self.path),
-            relative: name::safe_relative(relative),
-            image: Err(failure),
-        }
+        context.item(name::escaped(&self.path), name::safe_relative(relative), || Err(failure))
     }
 
     /// The next member that is an image; `Err` ends the archive.
-    fn next_image(&mut self, context: &Context) -> Result<Option<SourceItem>, Failure> {
+    fn next_image(&mut self, context: &Context) -> Result<Option<Step>, Failure> {
         if let State::Closed = self.state {
             self.state = if zip_reader::is_zip(&self.path, may_be_tar) {
                 State::Zip(Box::new(ZipReader::open(&self.path)?))
@@ -125,7 +121,7 @@ impl Archive {
     }
 
     /// The next image of a zip archive; an unreadable one does not affect the others.
-    fn next_of_zip(&mut self, context: &Context) -> Option<SourceItem> {
+    fn next_of_zip(&mut self, context: &Context) -> Option<Step> {
         let State::Zip(reader) = &mut self.state else { return None };
         while let Some(entry) = reader.next_entry() {
             let inside = inside(&entry.name, context);
@@ -136,14 +132,15 @@ impl Archive {
                 context.progress.add_skipped(1);
                 continue;
             };
-            let bytes = reader.read(&entry, context.options.max_bytes);
-            return Some(self.item(&entry.name, &inside, bytes));
+            let (path, relative) = names(&self.path, &self.base, &entry.name, &inside);
+            let read = || reader.read(&entry, context.options.max_bytes);
+            return Some(context.item(path, relative, read));
         }
         self.state = State::Ended;
         None
     }
 
-    fn next_of_tar(&mut self, context: &Context) -> Result<Option<SourceItem>, Failure> {
+    fn next_of_tar(&mut self, context: &Context) -> Result<Option<Step>, Failure> {
         let State::Tar(reader) = &mut self.state else { return Ok(None) };
         loop {
             let Some(member) = reader.next_member().map_err(broken)? else {
@@ -180,20 +177,18 @@ impl Archive {
                 context.progress.add_skipped(1);
                 continue;
             }
-            return Ok(Some(self.item(&member.name, &inside, bytes)));
+            let (path, relative) = names(&self.path, &self.base, &member.name, &inside);
+            return Ok(Some(context.item(path, relative, || bytes)));
         }
     }
+}
 
-    /// The row for a file in the archive.
-    fn item(&self, stored: &[u8], inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
-        let shown = name::escaped_bytes(stored);
-        let shown = shown.strip_prefix("./").unwrap_or(&shown);
-        SourceItem {
-            path: format!("{}/{shown}", name::escaped(&self.path)),
-            relative: self.base.join(name::safe_relative(inside)),
-            image: bytes.map(ImageData::Encoded),
-        }
-    }
+/// The names of a file in an archive: the one to show, and the relative one.
+fn names(archive: &Path, base: &Path, stored: &[u8], inside: &Path) -> (String, PathBuf) {
+    let shown = name::escaped_bytes(stored);
+    let shown = shown.strip_prefix("./").unwrap_or(&shown);
+    let path = format!("{}/{shown}", name::escaped(archive));
+    (path, base.join(name::safe_relative(inside)))
 }
 
 /// The path of a file in the archive, from its stored name; `None` if its name excludes it.

@@ -12,7 +12,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::progress::{Progress, Uncounted};
-use super::{Context, ImageData, ListFrom, SourceError, SourceItem, Step, file, name};
+use super::{Context, ListFrom, SourceError, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Longer than any path that a system accepts: a line beyond it is not a path, and must not fill
@@ -112,28 +112,31 @@ impl List {
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
-        let item = match self.next_path() {
-            None => return Step::Done,
+        let found = self.next_path();
+        if found.is_some() {
+            context.progress.add_known(1);
+        }
+        match found {
+            None => Step::Done,
             Some(Ok(listed)) => {
                 let listed = self.without_label(listed);
                 let relative = name::safe_relative(&listed);
-                if let Some(stage) = context.video(&self.path_of(&listed), &listed, &relative) {
-                    context.progress.add_known(1);
-                    return Step::Enter(stage);
+                match context.video(&self.path_of(&listed), &listed, &relative) {
+                    Some(stage) => Step::Enter(stage),
+                    None => context.item(name::escaped(&listed), relative, || {
+                        self.read(&listed, context.options.max_bytes)
+                    }),
                 }
-                self.read(&listed, context.options.max_bytes)
             }
-            Some(Err(failure)) => SourceItem {
-                path: match self.separator {
-                    Separator::Line => format!("{}, line {}", self.name, self.line_number),
-                    Separator::Nul => format!("{}, entry {}", self.name, self.line_number),
-                },
-                relative: PathBuf::from(format!("line-{}", self.line_number)),
-                image: Err(failure),
-            },
-        };
-        context.progress.add_known(1);
-        Step::Item(item)
+            Some(Err(failure)) => {
+                let number = self.line_number;
+                let path = match self.separator {
+                    Separator::Line => format!("{}, line {number}", self.name),
+                    Separator::Nul => format!("{}, entry {number}", self.name),
+                };
+                context.item(path, format!("line-{number}").into(), || Err(failure))
+            }
+        }
     }
 
     fn path_of(&self, listed: &Path) -> PathBuf {
@@ -143,8 +146,8 @@ impl List {
         }
     }
 
-    fn read(&self, listed: &Path, max_bytes: u64) -> SourceItem {
-        let mut bytes = file::read(&self.path_of(listed), max_bytes);
+    fn read(&self, listed: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
+        let bytes = file::read(&self.path_of(listed), max_bytes);
         if let Err(failure) = &bytes
             && failure.status == Status::NotFound
             && self.root.is_none()
@@ -155,13 +158,9 @@ impl List {
                  give that folder as the list's root",
                 failure.message
             );
-            bytes = Err(Failure::new(Status::NotFound, message));
+            return Err(Failure::new(Status::NotFound, message));
         }
-        SourceItem {
-            path: name::escaped(listed),
-            relative: name::safe_relative(listed),
-            image: bytes.map(ImageData::Encoded),
-        }
+        bytes
     }
 
     /// The path at the start of a line: the whole line, or, if that names nothing, its longest

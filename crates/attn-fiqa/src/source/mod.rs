@@ -3,7 +3,8 @@
 //!
 //! [`Sources`] is an iterator over images. It holds one image at a time and reads lists and
 //! archives as streams; it only keeps the names of one folder, which must be complete before they
-//! can be sorted, and the names of that folder's subfolders still to be visited.
+//! can be sorted, and the names of that folder's subfolders still to be visited. The same inputs
+//! give the same images in the same order in every run.
 
 mod archive;
 mod error;
@@ -18,6 +19,7 @@ mod tar_links;
 mod tar_reader;
 #[cfg(feature = "video")]
 mod video;
+mod wanted;
 mod zip_reader;
 
 use std::fs;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::decode::DecodeLimits;
 #[cfg(feature = "video")]
 use crate::decode::is_animation;
+use crate::status::Failure;
 
 use archive::Archive;
 use folder::Folder;
@@ -41,6 +44,7 @@ pub use progress::{Progress, ProgressCount};
 pub use video::{FrameSampling, VideoOptions};
 
 use progress::Uncounted;
+use wanted::{Want, Wanted};
 
 /// A user's input that contains images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,12 +154,15 @@ pub struct Sources {
     context: Context,
     /// While there may be videos among the images, the number of images is unknown.
     uncounted: Option<Uncounted>,
+    /// Number of images returned.
+    returned: u64,
 }
 
 #[derive(Debug)]
 struct Context {
     options: SourceOptions,
     progress: Progress,
+    wanted: Wanted,
 }
 
 /// An input being read.
@@ -183,6 +190,8 @@ struct NamedFile {
 /// The result of advancing a stage.
 enum Step {
     Item(SourceItem),
+    /// An image that the filter leaves out.
+    LeftOut,
     Enter(Stage),
     Done,
 }
@@ -205,7 +214,8 @@ impl Sources {
         if inputs.iter().filter(from_stdin).count() > 1 {
             return Err(SourceError::StandardInputTwice);
         }
-        let context = Context { options: *options, progress: Progress::default() };
+        let context =
+            Context { options: *options, progress: Progress::default(), wanted: Wanted::default() };
         let mut stages = inputs
             .iter()
             .map(|input| match input {
@@ -218,7 +228,28 @@ impl Sources {
             .collect::<Result<Vec<_>, _>>()?;
         stages.reverse();
         let uncounted = options.reads_videos().then(|| context.progress.start_uncounted());
-        Ok(Self { stages, context, uncounted })
+        Ok(Self { stages, context, uncounted, returned: 0 })
+    }
+
+    /// Only the images that `filter` admits, by [`SourceItem::path`] and [`SourceItem::relative`]:
+    /// the others are neither returned nor counted, and their bytes are not read where their
+    /// container allows that. An animation or a video is left out as a whole.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use attn_fiqa::source::{Input, SourceOptions, Sources};
+    ///
+    /// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces");
+    /// let images = Sources::open(&[Input::Path(folder.into())], &SourceOptions::default())?;
+    /// let png = |_: &str, relative: &std::path::Path| relative.extension() == Some("png".as_ref());
+    /// assert!(images.only(png).all(|item| item.path.ends_with(".png")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn only(mut self, filter: impl Fn(&str, &Path) -> bool + Send + 'static) -> Self {
+        self.context.wanted.only(Box::new(filter));
+        self
     }
 
     /// How many images are known so far, and how many files were skipped: a handle that stays up to
@@ -259,6 +290,27 @@ impl Iterator for Sources {
     type Item = SourceItem;
 
     fn next(&mut self) -> Option<SourceItem> {
+        let item = self.next_item();
+        self.returned += u64::from(item.is_some());
+        item
+    }
+
+    /// Passes over `n` images, as [`Iterator::skip`] does, without reading files, requesting
+    /// objects or keeping what archives hold. If videos are read frame by frame, everything is
+    /// read, since the number of frames is unknown.
+    fn nth(&mut self, n: usize) -> Option<SourceItem> {
+        if !self.context.options.reads_videos() {
+            self.context.wanted.skip_to(self.returned.saturating_add(n as u64));
+        }
+        for _ in 0..n {
+            self.next()?;
+        }
+        self.next()
+    }
+}
+
+impl Sources {
+    fn next_item(&mut self) -> Option<SourceItem> {
         loop {
             let context = &self.context;
             let Some(stage) = self.stages.last_mut() else {
@@ -267,13 +319,13 @@ impl Iterator for Sources {
             };
             let step = match stage {
                 Stage::File(file) => {
-                    let item = file.read(context);
+                    let step = file.read(context);
                     self.stages.pop();
-                    Step::Item(item)
+                    step
                 }
                 Stage::Stdin => {
                     self.stages.pop();
-                    Step::Item(stdin::read(context.options.max_bytes))
+                    stdin::read(context)
                 }
                 Stage::Folder(folder) => folder.step(context),
                 Stage::Matches(matches) => matches.step(context),
@@ -296,6 +348,7 @@ impl Iterator for Sources {
                     Ok(stage) => self.stages.push(stage),
                     Err(item) => return Some(item),
                 },
+                Step::LeftOut => context.progress.add_left_out(),
                 Step::Enter(stage) => self.stages.push(stage),
                 Step::Done => {
                     self.stages.pop();
@@ -306,6 +359,21 @@ impl Iterator for Sources {
 }
 
 impl Context {
+    /// An image by its names; its bytes are read only if it is wanted.
+    fn item(
+        &self,
+        path: String,
+        relative: PathBuf,
+        read: impl FnOnce() -> Result<Vec<u8>, Failure>,
+    ) -> Step {
+        let image = match self.wanted.want(&path, &relative) {
+            Want::Read => read(),
+            Want::Skip => Ok(Vec::new()),
+            Want::LeaveOut => return Step::LeftOut,
+        };
+        Step::Item(SourceItem { path, relative, image: image.map(ImageData::Encoded) })
+    }
+
     fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
         if stdin::is_stdin(path) {
             self.progress.add_known(1);
@@ -348,6 +416,9 @@ impl Context {
     /// rows.
     fn video(&self, path: &Path, shown: &Path, relative: &Path) -> Option<Stage> {
         let options = self.options.videos.filter(|_| video::is_video(path))?;
+        if !self.wanted.admits(&name::escaped(shown), relative) {
+            return None;
+        }
         Some(Stage::Video(Video::new(path.to_owned(), shown, relative.to_owned(), options)))
     }
 
@@ -374,11 +445,10 @@ impl Context {
 }
 
 impl NamedFile {
-    fn read(&mut self, context: &Context) -> SourceItem {
-        SourceItem {
-            path: name::escaped(&self.path),
-            relative: std::mem::take(&mut self.relative),
-            image: file::read(&self.path, context.options.max_bytes).map(ImageData::Encoded),
-        }
+    fn read(&mut self, context: &Context) -> Step {
+        let relative = std::mem::take(&mut self.relative);
+        context.item(name::escaped(&self.path), relative, || {
+            file::read(&self.path, context.options.max_bytes)
+        })
     }
 }

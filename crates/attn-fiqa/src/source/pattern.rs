@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 use super::progress::{Progress, Uncounted};
-use super::{Context, SourceError, SourceItem, Step, name};
+use super::{Context, SourceError, Step, name};
 use crate::status::{Failure, Status};
 
 const WILDCARDS: [char; 3] = ['*', '?', '['];
@@ -58,13 +58,11 @@ impl Matches {
             }
             Some(Err(error)) => {
                 context.progress.add_known(1);
-                Step::Item(SourceItem {
-                    path: name::escaped(error.path()),
-                    relative: self.relative(error.path()),
-                    image: Err(Failure::new(
+                context.item(name::escaped(error.path()), self.relative(error.path()), || {
+                    Err(Failure::new(
                         Status::Unreadable,
                         format!("the folder cannot be read: {}", error.error()),
-                    )),
+                    ))
                 })
             }
         }

@@ -7,6 +7,7 @@ mod files;
 mod hostile_archives;
 mod lists;
 mod videos;
+mod wanted;
 mod zips;
 
 use std::fs;

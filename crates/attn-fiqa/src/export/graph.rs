@@ -187,7 +187,8 @@ impl<'a> Graph<'a> {
         name
     }
 
-    /// Weights under the name of the layer, read when the file is written.
+    /// Weights under the name of the layer, read when the file is written. What has been added
+    /// before is used again.
     pub(super) fn weights(
         &mut self,
         name: &str,
@@ -195,7 +196,12 @@ impl<'a> Graph<'a> {
         element: Element,
         read: impl Fn() -> Result<Vec<f32>, CheckpointError> + 'a,
     ) -> Value {
-        self.initializer(name, axes, element, Numbers::Later(Box::new(read)));
+        match self.initializers.iter().find(|initializer| initializer.name == name) {
+            Some(known) => {
+                assert!(known.axes == axes && known.element == element, "{name}: this is a bug");
+            }
+            None => self.initializer(name, axes, element, Numbers::Later(Box::new(read))),
+        }
         name.to_owned()
     }
 

@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--drive", nargs=3, metavar=("ENGINE", "SHARDS", "OUTPUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.drive:
-        drive(*arguments.drive, model(arguments.builtin))
+        engine, shards, output = arguments.drive
+        drive(engine, shards, output, model(arguments.builtin))
         return
     with tempfile.TemporaryDirectory(prefix="attn-fiqa-clusters-") as temporary:
         folder = arguments.folder or pathlib.Path(temporary)

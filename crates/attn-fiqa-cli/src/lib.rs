@@ -66,6 +66,7 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
         Command::Measure(args) => commands::measure::run(args, run),
         Command::Map(args) => commands::map::run(args, run),
         Command::Detect(args) => commands::detect::run(args, run),
+        Command::Filter(args) => commands::filter::run(args),
         Command::Crop(args) => commands::crop::run(args, run),
         Command::Embed(args) => commands::embed::run(args, run),
         Command::Merge(args) => commands::merge::run(args, run),

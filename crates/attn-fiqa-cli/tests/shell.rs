@@ -68,6 +68,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-detect.1",
             "attn-fiqa-edc.1",
             "attn-fiqa-embed.1",
+            "attn-fiqa-filter.1",
             "attn-fiqa-gate.1",
             "attn-fiqa-groups.1",
             "attn-fiqa-man.1",

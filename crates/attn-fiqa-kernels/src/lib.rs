@@ -39,7 +39,7 @@ mod precision;
 mod quantize;
 mod softmax;
 
-pub use activation::{gelu, relu6};
+pub use activation::{gelu, quick_gelu, relu6, sigmoid, swiglu};
 pub use attention::{AttentionShape, attention};
 pub use depthwise::Depthwise;
 pub use double::{add_rows, matrix_vector};

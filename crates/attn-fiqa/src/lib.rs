@@ -47,11 +47,12 @@
 //!
 //! All but `heic` are on by default. A program that has its images in memory and its faces
 //! aligned or detected needs none but `builtin-model`, and then pulls in no archive readers,
-//! no ONNX runtime and no fonts.
+//! no ONNX runtime and no fonts, and embeds 7 MB of weights instead of 17.
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `builtin-model` | the built-in model and detector, embedded in the program |
+//! | `builtin-embedding` | embeddings by the built-in model |
 //! | `onnx` | detectors, recognisers and quality networks from ONNX files ([`onnx`]) |
 //! | `source` | images from folders, patterns, lists and archives ([`source`]) |
 //! | `video` | animations and videos, frame by frame |

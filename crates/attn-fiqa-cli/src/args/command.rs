@@ -8,9 +8,12 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use super::{Cli, Typed, config};
 
 const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
-    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "merge", "serve"]
+    &[
+        "score", "best", "gate", "measure", "map", "detect", "crop", "embed", "merge", "filter",
+        "serve",
+    ]
 } else {
-    &["score", "best", "map", "detect", "crop", "embed", "merge"]
+    &["score", "best", "map", "detect", "crop", "embed", "merge", "filter"]
 };
 
 /// The commands by what they are for, in the order of the help.

@@ -11,6 +11,7 @@ mod degrade;
 mod detect;
 mod embed;
 mod faces;
+mod filter;
 mod gate;
 mod groups;
 mod input;
@@ -46,6 +47,7 @@ pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
 pub(crate) use embed::{EmbedArgs, EmbeddingFormat};
 pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
+pub(crate) use filter::{FilterArgs, FilterFormat};
 pub(crate) use gate::{GateArgs, TextFormat};
 pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
@@ -102,6 +104,8 @@ pub(crate) enum Command {
     Map(MapArgs),
     /// Detect faces: boxes and landmarks
     Detect(DetectArgs),
+    /// Keep the good rows of a table of scores, as a list or a table
+    Filter(FilterArgs),
     /// Align and crop every face
     Crop(CropArgs),
     /// Compute recognition embeddings of faces

@@ -7,11 +7,12 @@ use attn_fiqa::checkpoint::{
     BUILTIN_NAME, Checkpoint, CheckpointOptions, Preset, WeightDtype, builtin,
 };
 use attn_fiqa::engine::PrecisionChoice;
-use attn_fiqa::vit::config::Activation;
+use attn_fiqa::vit::config::{Activation, ScoreTokens};
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Subcommand, ValueEnum};
 
+use crate::log;
 use crate::models::{Located, locate};
 
 /// The model that a command runs.
@@ -54,7 +55,11 @@ fn precision(name: &str) -> Result<PrecisionChoice, String> {
 impl ModelArgs {
     /// Opens the checkpoint.
     pub(crate) fn open(&self) -> anyhow::Result<Checkpoint> {
-        self.options.open(self.model.as_deref())
+        let checkpoint = self.options.open(self.model.as_deref())?;
+        for warning in checkpoint.warnings() {
+            log::warning(format!("'{}': {warning}", self.name()));
+        }
+        Ok(checkpoint)
     }
 
     /// What reports call the model.
@@ -85,9 +90,17 @@ pub(crate) struct CheckpointArgs {
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Model")]
     heads: Option<usize>,
 
-    /// Activation of the MLP where it is not the official ReLU6
+    /// Activation of the MLP where it is not the usual one of its family
     #[arg(long, value_name = "NAME", value_parser = activations(), hide_short_help = true, help_heading = "Model")]
     activation: Option<Activation>,
+
+    /// Tokens that a score is the mean of, in a network with class token or registers
+    ///
+    /// all is the published formula, the mean over every pair of tokens. patches leaves class
+    /// token and registers out, so that the score is the mean of its map. They differ only in a
+    /// network with such tokens.
+    #[arg(long, value_name = "NAME", value_parser = score_tokens(), hide_short_help = true, help_heading = "Model")]
+    tokens: Option<ScoreTokens>,
 
     /// Accept known classifiers that are only used in training
     #[arg(long, hide_short_help = true, help_heading = "Model")]
@@ -100,8 +113,13 @@ fn presets() -> impl TypedValueParser<Value = Preset> {
 }
 
 fn activations() -> impl TypedValueParser<Value = Activation> {
-    PossibleValuesParser::new(["relu6", "gelu"])
+    PossibleValuesParser::new(Activation::ALL.iter().map(|activation| activation.name()))
         .try_map(|name| Activation::from_name(&name).ok_or("unknown activation"))
+}
+
+fn score_tokens() -> impl TypedValueParser<Value = ScoreTokens> {
+    PossibleValuesParser::new(ScoreTokens::ALL.iter().map(|tokens| tokens.name()))
+        .try_map(|name| ScoreTokens::from_name(&name).ok_or("unknown tokens"))
 }
 
 impl CheckpointArgs {
@@ -110,14 +128,16 @@ impl CheckpointArgs {
             preset: self.preset,
             heads: self.heads,
             activation: self.activation,
+            score_tokens: self.tokens,
             allow_unused: self.allow_unused,
             ..CheckpointOptions::default()
         }
     }
 
     fn is_given(&self) -> bool {
-        let Self { preset, heads, activation, allow_unused } = self;
-        preset.is_some() || heads.is_some() || activation.is_some() || *allow_unused
+        let Self { preset, heads, activation, tokens, allow_unused } = self;
+        let given = [preset.is_some(), heads.is_some(), activation.is_some(), tokens.is_some()];
+        given.contains(&true) || *allow_unused
     }
 
     /// Opens a file or a model by its name, or the built-in model for `None`.
@@ -131,8 +151,8 @@ impl CheckpointArgs {
                 Ok(Checkpoint::open(file, &located.complete(self.checkpoint_options()))?)
             }
             Located::BuiltIn if self.is_given() => anyhow::bail!(
-                "--preset, --heads, --activation and --allow-unused describe a checkpoint file; \
-                 name one, since the built-in model knows its own"
+                "--preset, --heads, --activation, --tokens and --allow-unused describe a checkpoint \
+                 file; name one, since the built-in model knows its own"
             ),
             Located::BuiltIn => builtin().context("the built-in model"),
         }

@@ -11,6 +11,7 @@ pub(crate) mod degrade;
 pub(crate) mod detect;
 pub(crate) mod edc;
 pub(crate) mod embed;
+pub(crate) mod filter;
 pub(crate) mod gate;
 pub(crate) mod groups;
 pub(crate) mod map;

@@ -8,10 +8,9 @@ import pathlib
 import subprocess
 import sys
 
+import attn_fiqa
 import numpy as np
 import pytest
-
-import attn_fiqa
 from conftest import FACES, PHOTO, ROOT
 
 
@@ -163,9 +162,10 @@ def check_results(session, folder, photo):
     assert cv2.Laplacian(best, cv2.CV_64F).var() > cv2.Laplacian(cv2.blur(best, (5, 5)), cv2.CV_64F).var() * 2
     gate = session["gate"]
     assert gate((folder / "photo.jpg").read_bytes())[0] == 200
-    assert gate(b"no image") [0] == 422
-    from PIL import Image
+    assert gate(b"no image")[0] == 422
     import io
+
+    from PIL import Image
 
     wall = io.BytesIO()
     Image.new("RGB", (200, 200)).save(wall, "PNG")

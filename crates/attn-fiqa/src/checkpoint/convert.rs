@@ -7,11 +7,14 @@ use std::path::Path;
 use half::{bf16, f16};
 
 use super::error::{CheckpointError, CheckpointProblem};
+use super::family::Family;
 use super::layout::{self, Content, Expected, Extras};
-use super::metadata::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
+use super::metadata::{COLOR, CONTENT_KEY, FAMILY_KEY, FORMAT, FORMAT_KEY};
 use super::names::{CAUSES, KEY_BIAS, qk};
+use super::resolve::three;
 use super::tensor::StoredType;
-use super::{Calibration, Checkpoint, VitConfig};
+use super::{Calibration, Checkpoint};
+use crate::vit::config::{EmbeddingHeadConfig, ScoreTokens};
 
 /// The header is padded so that the tensors start at a multiple of this.
 const ALIGNMENT: usize = 8;
@@ -144,7 +147,7 @@ pub fn write_calibrated(
         calibration.causes.as_ref().is_none_or(|m| m.dim() == checkpoint.config().embed_dim),
         "a readout of causes of another model: this is a bug"
     );
-    let stored = |name: &str| match checkpoint.tensors.get(name).map(|tensor| tensor.dtype) {
+    let stored = |name: &str| match checkpoint.tensors.get(name).and_then(|one| one.dtype()) {
         Some(StoredType::F16) => WeightDtype::F16,
         Some(StoredType::Bf16) => WeightDtype::Bf16,
         _ => WeightDtype::F32,
@@ -240,7 +243,7 @@ impl Plan {
         tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.width()));
 
         let mut entries =
-            vec![format!("\"__metadata__\":{}", metadata(config, content, calibration))];
+            vec![format!("\"__metadata__\":{}", metadata(checkpoint, content, calibration))];
         let mut start = 0;
         for tensor in &tensors {
             let Expected { name, shape, .. } = &tensor.expected;
@@ -263,7 +266,12 @@ impl Plan {
 }
 
 /// The text metadata, as JSON with sorted keys.
-fn metadata(config: &VitConfig, content: Content, calibration: Option<&Calibration>) -> String {
+fn metadata(
+    checkpoint: &Checkpoint,
+    content: Content,
+    calibration: Option<&Calibration>,
+) -> String {
+    let config = checkpoint.config();
     let ratio = config.mlp_dim as f64 / config.embed_dim as f64;
     let mut entries = BTreeMap::from([
         ("format", "pt".to_owned()),
@@ -280,7 +288,23 @@ fn metadata(config: &VitConfig, content: Content, calibration: Option<&Calibrati
         (CONTENT_KEY, content.name().to_owned()),
     ]);
     if let (Content::Full, Some(head)) = (content, config.embedding_head) {
-        entries.insert("embedding_dim", head.dim.to_string());
+        entries.insert("embedding_dim", head.dim().to_string());
+    }
+    // A file of the official layout says nothing that earlier versions did not.
+    if checkpoint.family() != Family::InsightFace {
+        entries.insert(FAMILY_KEY, checkpoint.family().name().to_owned());
+        entries.insert("pixel_mean", three(&config.pixel_mean));
+        entries.insert("pixel_std", three(&config.pixel_std));
+    }
+    if let (Content::Full, Some(EmbeddingHeadConfig::Pooled(head))) =
+        (content, config.embedding_head)
+    {
+        entries.insert("pooling", head.pooling.name().to_owned());
+    }
+    // A calibration holds for the tokens that it was fitted with.
+    let calibrated = calibration.is_some() && config.prefix_tokens() > 0;
+    if calibrated || config.score_tokens != ScoreTokens::default() {
+        entries.insert("score_tokens", config.score_tokens.name().to_owned());
     }
     let mut entries: BTreeMap<String, String> =
         entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();

@@ -71,6 +71,8 @@ fn describe(inspection: &Inspection) -> String {
         Content::QualityOnly => "quality-only: scores, no embeddings",
     };
     lines.push(("content", content.to_owned()));
+    lines.push(("family", format!("{}, from {}", inspection.family, inspection.family_from)));
+    lines.extend(inspection.warnings.iter().map(|warning| ("warning", warning.to_string())));
     let dtypes: Vec<String> = inspection
         .dtypes
         .iter()
@@ -118,6 +120,7 @@ fn describe(inspection: &Inspection) -> String {
     if !inspection.unused.is_empty() {
         lines.push(("unused", inspection.unused.join(", ")));
     }
+    lines.extend(inspection.left_out.iter().map(|what| ("left out", what.clone())));
     let mut text: String =
         lines.iter().map(|(label, value)| format!("{label:<17} {value}\n")).collect();
     text.push_str("\nconfiguration\n");

@@ -10,6 +10,7 @@ give the same pixels every time.
 import argparse
 import io
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +169,7 @@ def pictures():
         return encoded(pixels, "PNG", optimize=True)
 
     yield "astronaut.png", png(face)
-    changes = [
+    changes: list[tuple[str, Callable, Sequence[float]]] = [
         ("blur", blur, BLUR_SIGMA),
         ("downsample", downsample, DOWNSAMPLE_SIDE),
         ("dark", dark, DARK_GAIN),

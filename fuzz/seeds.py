@@ -25,7 +25,7 @@ def pixels():
 
 
 def qoi():
-    body = b"".join(b"\xFE" + bytes(pixel) for pixel in pixels())
+    body = b"".join(b"\xfe" + bytes(pixel) for pixel in pixels())
     return b"qoif" + struct.pack(">IIBB", W, H, 3, 0) + body + bytes(7) + b"\x01"
 
 
@@ -60,8 +60,8 @@ def face_record(picture, points=0):
 
 
 def passport(record):
-    template = tlv(b"\xA1", b"\x80\x02\x01\x01") + tlv(b"\x5F\x2E", record)
-    return tlv(b"\x75", tlv(b"\x7F\x61", b"\x02\x01\x01" + tlv(b"\x7F\x60", template)))
+    template = tlv(b"\xa1", b"\x80\x02\x01\x01") + tlv(b"\x5f\x2e", record)
+    return tlv(b"\x75", tlv(b"\x7f\x61", b"\x02\x01\x01" + tlv(b"\x7f\x60", template)))
 
 
 def decode_seeds():
@@ -121,8 +121,8 @@ def zipped(entries, method, streamed=False, zip64=False):
 
 def archive_seeds():
     entries = [
-        ("a.jpg", b"\xFF\xD8\xFF\xE0 no picture"),
-        ("folder/" + 30 * "long/" + "é.png", b"\x89PNG\r\n\x1A\n" + bytes(40)),
+        ("a.jpg", b"\xff\xd8\xff\xe0 no picture"),
+        ("folder/" + 30 * "long/" + "é.png", b"\x89PNG\r\n\x1a\n" + bytes(40)),
         ("download", b"qoif and more"),
         ("__MACOSX/._a.jpg", b"beside"),
         ("notes.txt", b"a text"),
@@ -145,10 +145,10 @@ def list_seeds():
     # The first byte chooses the separator, see fuzz_targets/list.rs.
     lines = "a.jpg\r\nb c.png 1 2\nsub/d.jpg\tlabel\na.jpg,3\n\nmissing.jpg\n"
     seed("list", "lines", b"\0" + lines.encode())
-    seed("list", "mark", b"\0\xEF\xBB\xBF" + lines.encode())
+    seed("list", "mark", b"\0\xef\xbb\xbf" + lines.encode())
     seed("list", "utf-16-le", b"\0" + ("\ufeff" + lines + "é😀.jpg").encode("utf-16-le"))
     seed("list", "utf-16-be", b"\0" + ("\ufeff" + lines + "é😀.jpg").encode("utf-16-be"))
-    seed("list", "nul", b"\1" + b"a.jpg\0b c.png\0line\nbreak.jpg\0\xFF.jpg\0")
+    seed("list", "nul", b"\1" + b"a.jpg\0b c.png\0line\nbreak.jpg\0\xff.jpg\0")
 
 
 decode_seeds()

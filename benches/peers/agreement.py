@@ -11,9 +11,9 @@ import pathlib
 import sys
 
 import numpy as np
+import peer
 
 import models
-import peer
 
 BATCH = 8
 

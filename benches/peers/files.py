@@ -21,7 +21,6 @@ def theirs(model, folder, output, batch, threads):
     import cv2
     import numpy as np
     import torch
-
     from vit import QualityVit
 
     torch.set_num_threads(threads)
@@ -54,7 +53,9 @@ def write_images(folder, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--binary", required=True, help="the built program attn-fiqa")
     parser.add_argument("--shape", default="vit-s")
     parser.add_argument("--images", type=int, default=256)
@@ -69,9 +70,9 @@ def main():
         models_folder = options.models or here
         models_folder.mkdir(exist_ok=True)
         import numpy as np
+        from vit import SHAPES
 
         import models
-        from vit import SHAPES
 
         pixels = np.zeros((2, SIDE, SIDE, 3), np.uint8)
         paths = models.write(models_folder, options.shape, pixels, int8=False)
@@ -81,15 +82,33 @@ def main():
         output = here / "scores.csv"
         commands = {
             f"ours-{precision}": [
-                options.binary, "score", images, "--aligned", "--quiet", "--output", output,
-                "--model", paths["ours"], "--heads", SHAPES[options.shape]["heads"],
-                "--jobs", options.threads, "--precision", precision,
+                options.binary,
+                "score",
+                images,
+                "--aligned",
+                "--quiet",
+                "--output",
+                output,
+                "--model",
+                paths["ours"],
+                "--heads",
+                SHAPES[options.shape]["heads"],
+                "--jobs",
+                options.threads,
+                "--precision",
+                precision,
             ]
             for precision in options.precisions
         }
         commands["opencv+torch"] = [
-            sys.executable, __file__, "--theirs", paths["torch-f32"], images, output,
-            options.batch, options.threads,
+            sys.executable,
+            __file__,
+            "--theirs",
+            paths["torch-f32"],
+            images,
+            output,
+            options.batch,
+            options.threads,
         ]
         seconds = {name: [] for name in commands}
         for _ in range(options.rounds):

@@ -30,8 +30,19 @@ def write_images(folder, photo):
     for size, side in SIDES.items():
         way = cv2.INTER_AREA if side < whole.shape[0] else cv2.INTER_CUBIC
         image = cv2.resize(whole, (side, side), interpolation=way)
-        for kind, sampling, progressive in [("baseline 4:2:0", "4:2:0", 0), ("baseline 4:4:4", "4:4:4", 0), ("progressive 4:2:0", "4:2:0", 1)]:
-            options = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, samplings[sampling], cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+        for kind, sampling, progressive in [
+            ("baseline 4:2:0", "4:2:0", 0),
+            ("baseline 4:4:4", "4:4:4", 0),
+            ("progressive 4:2:0", "4:2:0", 1),
+        ]:
+            options = [
+                cv2.IMWRITE_JPEG_QUALITY,
+                90,
+                cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+                samplings[sampling],
+                cv2.IMWRITE_JPEG_PROGRESSIVE,
+                progressive,
+            ]
             path = folder / f"{len(files)}.jpg"
             cv2.imwrite(str(path), image, options)
             files[f"{size}, {kind}"] = path
@@ -40,7 +51,9 @@ def write_images(folder, photo):
 
 class Ours:
     def __init__(self, binary):
-        self.process = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.process = subprocess.Popen(
+            [binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
 
     def seconds(self, way, path):
         self.process.stdin.write(f"{way} {path}\n")
@@ -55,14 +68,20 @@ def theirs(path, flag=cv2.IMREAD_COLOR):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--binary", required=True, help="the built example decode_speed")
-    parser.add_argument("--photo", type=pathlib.Path, default=HERE.parent.parent / "examples" / "astronaut.png")
+    parser.add_argument(
+        "--photo", type=pathlib.Path, default=HERE.parent.parent / "examples" / "astronaut.png"
+    )
     parser.add_argument("--rounds", type=int, default=31)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     ours = Ours(options.binary)
-    print("| image | libjpeg-turbo | ours / it | alone / it | fraction of ours spent on checks | it scaled to 1/2, 1/4, 1/8 of the sides / full |")
+    print(
+        "| image | libjpeg-turbo | ours / it | alone / it | fraction of ours spent on checks | it scaled to 1/2, 1/4, 1/8 of the sides / full |"
+    )
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write_images(pathlib.Path(folder), options.photo).items():

@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 import torch
 from safetensors.torch import save_file
-
 from vit import SHAPES, QualityVit
 
 
@@ -25,8 +24,14 @@ def write(folder, shape, pixels, int8):
         torch.save({"shape": SHAPES[shape], "state": model.state_dict()}, state)
         _export(model, pixels, onnx)
     paths = {
-        "ours": official, "candle-f32": official, "torch-f32": state, "torch-bf16": state,
-        "onnxruntime-f32": onnx, "openvino-f32": onnx, "openvino-bf16": onnx, "rten-f32": onnx,
+        "ours": official,
+        "candle-f32": official,
+        "torch-f32": state,
+        "torch-bf16": state,
+        "onnxruntime-f32": onnx,
+        "openvino-f32": onnx,
+        "openvino-bf16": onnx,
+        "rten-f32": onnx,
     }
     if int8:
         paths["onnxruntime-int8"] = onnx.with_name(f"{onnx.stem}-int8.onnx")
@@ -41,8 +46,13 @@ def _export(model, pixels, onnx):
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (torch.from_numpy(pixels[:2]),), str(onnx), dynamo=False, opset_version=17,
-            input_names=["images"], output_names=["scores"],
+            model,
+            (torch.from_numpy(pixels[:2]),),
+            str(onnx),
+            dynamo=False,
+            opset_version=17,
+            input_names=["images"],
+            output_names=["scores"],
             dynamic_axes={"images": {0: "batch"}, "scores": {0: "batch"}},
         )
 

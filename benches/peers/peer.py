@@ -17,7 +17,6 @@ def torch_runner(path, threads, bf16):
     import contextlib
 
     import torch
-
     from vit import QualityVit
 
     torch.set_num_threads(threads)

@@ -14,15 +14,22 @@ import tempfile
 import time
 
 import numpy as np
+from vit import SHAPES, operations
 
 import models
-from vit import SHAPES, operations
 
 HERE = pathlib.Path(__file__).parent
 OURS = ["ours-f32", "ours-bf16", "ours-int8"]
 PEERS = [
-    "torch-f32", "torch-bf16", "onnxruntime-f32", "onnxruntime-int8",
-    "openvino-f32", "openvino-bf16", "openvino-int8", "rten-f32", "candle-f32",
+    "torch-f32",
+    "torch-bf16",
+    "onnxruntime-f32",
+    "onnxruntime-int8",
+    "openvino-f32",
+    "openvino-bf16",
+    "openvino-int8",
+    "rten-f32",
+    "candle-f32",
 ]
 REST = 0.15
 """Seconds between two runners, so that the threads of the previous one have stopped spinning."""
@@ -33,8 +40,13 @@ class Runner:
 
     def __init__(self, command):
         start = time.perf_counter()
+        self.command = [str(part) for part in command]
         self.process = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
         )
         self.first_score = float(self.line().removeprefix("ready "))
         self.seconds_to_first = time.perf_counter() - start
@@ -42,7 +54,7 @@ class Runner:
     def line(self):
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args[:2]} ended with {self.process.wait()}")
+            raise RuntimeError(f"{self.command[:2]} ended with {self.process.wait()}")
         return line
 
     def round(self, batch):
@@ -98,7 +110,9 @@ def measure(shape, paths, threads, options, crops):
             rate = options.images / statistics.median(r[name][0] for r in rounds)
             precision = name.rsplit("-", 1)[1]
             own = f"ours-{precision}"
-            ratio = statistics.median(r[own][0] / r[name][0] for r in rounds) if own in runners else float("nan")
+            ratio = (
+                statistics.median(r[own][0] / r[name][0] for r in rounds) if own in runners else float("nan")
+            )
             share = rate * operations(**SHAPES[shape]) / 1e9 / peak[precision]
             score = rounds[0][name][1] / options.images
             memory = runner.peak_memory()
@@ -112,7 +126,9 @@ def measure(shape, paths, threads, options, crops):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--binary", required=True, help="the built example `throughput`")
     parser.add_argument("--peak", required=True, help="the built example `peak`")
     parser.add_argument("--rust-peers", required=True, help="the built program of `rust/`")

@@ -20,11 +20,20 @@ parser.add_argument("--rounds", type=int, default=5)
 options = parser.parse_args()
 for file in ("vit-s.safetensors", "crops.rgb"):
     if not (options.models / file).exists():
-        parser.error(f"{options.models / file} does not exist: `benches/peers/run --models {options.models}` writes it")
+        parser.error(
+            f"{options.models / file} does not exist: `benches/peers/run --models {options.models}` writes it"
+        )
 
 runners = {
     (precision, threads): Runner(
-        [options.binary, options.models / "vit-s.safetensors", 8, options.models / "crops.rgb", threads, precision]
+        [
+            options.binary,
+            options.models / "vit-s.safetensors",
+            8,
+            options.models / "crops.rgb",
+            threads,
+            precision,
+        ]
     )
     for precision in PRECISIONS
     for threads in (1, 2)
@@ -33,9 +42,7 @@ print("batch  precision  1 thread  2 threads, images/s  scaling")
 for batch in (1, 8):
     for runner in runners.values():
         runner.round(batch)
-    rounds = [
-        {key: runner.round(batch)[0] for key, runner in runners.items()} for _ in range(options.rounds)
-    ]
+    rounds = [{key: runner.round(batch)[0] for key, runner in runners.items()} for _ in range(options.rounds)]
     for precision in PRECISIONS:
         one, two = (statistics.median(IMAGES / r[precision, n] for r in rounds) for n in (1, 2))
         gain = statistics.median(r[precision, 1] / r[precision, 2] for r in rounds)

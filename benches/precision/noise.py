@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training/recogniser"))
-from edc import pauc  # noqa: E402
+from edc import pauc
 
 DRAWS = 40
 FMRS = (1e-2, 1e-3)

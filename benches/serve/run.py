@@ -207,9 +207,7 @@ def bomb():
     line = b"\0" * (1 + 30_000 * 3)
     data = b"".join(inflater.compress(line) for _ in range(30_000)) + inflater.flush()
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def reset(stream):
@@ -226,15 +224,14 @@ def one(port, message, limit=60):
 
 def hostile(binary, bodies, idle, jobs):
     """Clients that misbehave, and whether the service answers others meanwhile and afterwards."""
-    service = Service(binary, "--header-timeout", "30", "--body-timeout", "5", jobs=jobs)
+    service = Service(binary, "--header-timeout", "300", "--body-timeout", "5", jobs=jobs)
     port, good = service.port, request(bodies[0], close=True)
 
     def healthy(what):
         began = time.perf_counter()
         answer = one(port, good)
         assert answer.startswith(b"HTTP/1.1 200"), (what, answer[:200])
-        print(f"  {what}: score answered in {time.perf_counter() - began:.2f} s, "
-              f"{service.rss():.0f} MiB")
+        print(f"  {what}: score answered in {time.perf_counter() - began:.2f} s, {service.rss():.0f} MiB")
 
     print("hostile clients:")
     healthy("before")
@@ -293,11 +290,14 @@ def hostile(binary, bodies, idle, jobs):
     picture = bomb()
     began = time.perf_counter()
     status = json.loads(one(port, request(picture, close=True)).partition(b"\r\n\r\n")[2])
-    print(f"  PNG bomb of {len(picture) >> 10} KiB for 2.7 GB: "
-          f"{status['images'][0]['status']} in {time.perf_counter() - began:.2f} s")
+    print(
+        f"  PNG bomb of {len(picture) >> 10} KiB for 2.7 GB: "
+        f"{status['images'][0]['status']} in {time.perf_counter() - began:.2f} s"
+    )
     healthy("after it")
-    left = [service.metric(f"attn_fiqa_{name}")
-            for name in ("images_in_flight", "in_flight_bytes", "queue_depth")]
+    left = [
+        service.metric(f"attn_fiqa_{name}") for name in ("images_in_flight", "in_flight_bytes", "queue_depth")
+    ]
     assert left == [0, 0, 0], left
     assert service.stop() == 0
 
@@ -354,14 +354,14 @@ def main():
             if args.images
             else example_images(args.count, folder)
         )
-        print(f"{len(bodies)} images, {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB each, "
-              f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+        print(
+            f"{len(bodies)} images, {sum(map(len, bodies)) / len(bodies) / 1024:.0f} KiB each, "
+            f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+        )
         capacity = None
         if "throughput" in wanted or "overload" in wanted:
             rounds = args.rounds if "throughput" in wanted else 1
-            capacity = throughput(
-                args.binary, bodies, folder, rounds, args.clients, args.jobs
-            )
+            capacity = throughput(args.binary, bodies, folder, rounds, args.clients, args.jobs)
         if "overload" in wanted:
             overload(args.binary, bodies, capacity, args.queue, args.seconds, args.jobs)
         if "hostile" in wanted:

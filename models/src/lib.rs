@@ -2,9 +2,10 @@
 //! other people's: data only. They are statics, so that a program holds each once, however many
 //! crates use it.
 
-/// The built-in model: a canonical safetensors file in f16.
+/// The built-in model: a canonical safetensors file in f16 that holds what a score needs.
 ///
-/// See `attn-fiqa-t.md` for what it was trained on and what it is not for.
+/// The rest, for embeddings, is in `attn_fiqa_models_embedding`. See `attn-fiqa-t.md` for what it
+/// was trained on and what it is not for.
 pub static ATTN_FIQA_T: &[u8] = include_bytes!("../attn-fiqa-t.safetensors");
 
 /// The built-in face detector's weights: a safetensors file in f32, named as in

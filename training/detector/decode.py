@@ -13,21 +13,23 @@ import onnxruntime
 
 STRIDES = (8, 16, 32)
 MULTIPLE = 32
+# The program's confidence of a box (`crates/attn-fiqa/src/detect/confidence.rs`): sides in pixels
+# and the score that gives a confidence of 0.7 there.
+SIDES, SCORES, ANCHOR = (20, 32, 48, 72), (0.76, 0.68, 0.53, 0.47), 0.7
 
 
 class Detector:
-    """A YuNet-format ONNX file on one thread; `bgr` for OpenCV Zoo's YuNet."""
+    """A YuNet-format ONNX file on one thread; `bgr` for OpenCV Zoo's YuNet. With `by_size`, scores
+    are turned into the program's confidences."""
 
-    def __init__(self, path, bgr=False, threads=1):
+    def __init__(self, path, bgr=False, threads=1, by_size=False):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0].name
         self.names = [output.name for output in self.session.get_outputs()]
-        self.bgr = bgr
+        self.bgr, self.by_size = bgr, by_size
 
     def candidates(self, image, threshold):
         """All cells of score >= threshold of an RGB u8 image `[H, W, 3]`, best first."""
@@ -47,7 +49,19 @@ class Detector:
         With `merge` each face is the mean of the candidates that it suppressed,
         weighted by score; else it is the best candidate itself.
         """
-        return suppress(self.candidates(image, threshold), overlap, merge)
+        if not self.by_size:
+            return suppress(self.candidates(image, threshold), overlap, merge)
+        least = threshold ** (np.log(min(SCORES)) / np.log(ANCHOR))
+        faces = suppress(self.candidates(image, least), overlap, merge)
+        faces[:, 0] = confidence(faces[:, 0], np.sqrt(faces[:, 3] * faces[:, 4]))
+        faces = faces[faces[:, 0] >= threshold]
+        return faces[np.argsort(-faces[:, 0], kind="stable")]
+
+
+def confidence(score, side):
+    """The program's confidence of boxes with these scores and sides, the square roots of areas."""
+    anchor = np.interp(np.log(side), np.log(SIDES), SCORES)
+    return score ** (np.log(ANCHOR) / np.log(anchor))
 
 
 def decode_level(outputs, stride, columns, threshold):

@@ -15,8 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from blocks import INPUT_SCALE, Separable  # noqa: E402
-from decode import STRIDES  # noqa: E402
+from blocks import INPUT_SCALE, Separable
+from decode import STRIDES
 
 NAME = "attn-fiqa-face"
 

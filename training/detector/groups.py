@@ -10,10 +10,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-
 from decode import Detector, iou
-from measure import OVERLAP, SURE
 from images import SHARED, tar_images
+from measure import OVERLAP, SURE
 from views import scaled
 
 CANVAS = 160
@@ -35,13 +34,17 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
 
-    ours = Detector(options.model)
+    ours = Detector(options.model, by_size=True)
     teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
     trained = {Path(name).stem for name, _ in tar_images(SHARED / "fairface-original-224.tar")}
     with open(SHARED / "fairface-labels.csv", newline="") as file:
         labels = {Path(next(iter(row.values()))).stem: row for row in csv.DictReader(file)}
     counts = {}
-    images = (p for p in tar_images(SHARED / "fairface-aligned-112.tar") if Path(p[0]).stem.split("_")[0] not in trained)
+    images = (
+        p
+        for p in tar_images(SHARED / "fairface-aligned-112.tar")
+        if Path(p[0]).stem.split("_")[0] not in trained
+    )
     for number, (name, image) in enumerate(images):
         row = labels.get(Path(name).stem)
         if number % options.every or row is None:

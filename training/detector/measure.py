@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-
 from decode import Detector, iou
 from images import SHARED, scenes, without_faces
 
@@ -62,7 +61,8 @@ def main():
 
     images = references(options.classes, True if options.held_out else None, options.cache)[:: options.every]
     for path in options.models:
-        detector = Detector(path, bgr="yunet" in path.name)
+        yunet = "yunet" in path.name
+        detector = Detector(path, bgr=yunet, by_size=not yunet)
         for threshold in options.thresholds:
             hits, total, extra, empty = count(detector, images, threshold)
             bins = zip(EDGES[:-1], EDGES[1:], hits, total)

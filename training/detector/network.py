@@ -8,8 +8,8 @@ from torch import nn
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from blocks import INPUT_SCALE, Separable, conv_norm, stage, top_down  # noqa: E402
-from decode import STRIDES  # noqa: E402
+from blocks import INPUT_SCALE, Separable, conv_norm, stage, top_down
+from decode import STRIDES
 
 # Score (a logit), box (4), five landmarks (10).
 OUTPUTS = 15

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import onnxruntime
-
 from decode import STRIDES
 
 # The cells with the highest scores suffice for boxes and landmarks.

@@ -10,14 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional
-
 import views
 from decode import STRIDES
 from export import export
-from network import Network
 from images import ROOT, SHARED, scenes, tar_images, without_faces
+from network import Network
 from teacher import BOX_FROM, Teacher, boxes
+from torch.nn import functional
 
 SIDE = 256
 # Of the views: portraits, scenes; the rest of the scenes are those without a face.
@@ -143,7 +142,9 @@ def main():
     parser.add_argument("--classes", default="A", help="classes of terms of use of the scenes")
     parser.add_argument("--work", type=Path, default=ROOT / "target/detector", help="checkpoint and log")
     parser.add_argument("--output", type=Path, default=ROOT / "models/detector.onnx")
-    parser.add_argument("--from", dest="begin", type=Path, help="checkpoint with averaged weights to start from")
+    parser.add_argument(
+        "--from", dest="begin", type=Path, help="checkpoint with averaged weights to start from"
+    )
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--batch", type=int, default=16, help="views of 256x256 per step")
     parser.add_argument("--rate", type=float, default=4e-3)

@@ -10,11 +10,10 @@ import time
 
 import numpy as np
 import torch
-from torch.nn import functional
-
 from geometry import MIRRORED
-from labels import GRID, LEAST_SEEN, OUTLIER, RESIZE, SIZES, TURN
 from images import apply, inverse, scale, similarity
+from labels import GRID, LEAST_SEEN, OUTLIER, RESIZE, SIZES, TURN
+from torch.nn import functional
 
 # Sides, as fractions of the image's, of the views in which the face is first searched.
 FIRST = {224: (0.43, 0.57, 0.79, 1.0), 112: (0.72, 1.0, 1.36)}
@@ -50,7 +49,7 @@ def detect_in_views(teacher, images, rows, linear, middle, aim, side, mirrored, 
     points = faces[:, 5:].reshape(-1, 5, 2)
     centre = faces[:, 1:3] + faces[:, 3:5] / 2
     if mirrored:
-        flip = lambda p: torch.stack([side - p[..., 0], p[..., 1]], -1)  # noqa: E731
+        flip = lambda p: torch.stack([side - p[..., 0], p[..., 1]], -1)
         points, centre = flip(points)[:, MIRRORED], flip(centre)
     back = inverse(torch.cat([linear, way[:, :, None]], 2))
     points, centre = apply(back, points), apply(back, centre[:, None])[:, 0]
@@ -135,7 +134,9 @@ def upright(teacher, images, rows, faces, points, size, mirrored, generator=None
         linear = similarity(factor * turn.cos(), factor * turn.sin(), torch.zeros_like(eyes))[:, :, :2]
         aim = side / 2 + chance[part, 2:] * GRID / 2
         middle = box[:, :2] + box[:, 2:] / 2
-        seen, good = detect_in_views(teacher, images, rows[part], linear, middle, aim, side, mirrored, 0.3 * target)
+        seen, good = detect_in_views(
+            teacher, images, rows[part], linear, middle, aim, side, mirrored, 0.3 * target
+        )
         return seen[:, 5:].reshape(-1, 5, 2), good
 
     return of_all(images, rows, side, ask)
@@ -171,7 +172,7 @@ def label(teacher, images, views, until, generator, name):
         answers.append(upright(teacher, images, rows, faces, points, size, number % 2 == 1, generator))
     mirrored = torch.arange(len(answers), device=rows.device) % 2 == 1
     parts = zip(*(part.split(4096) for part in (*(torch.stack(a, 1) for a in zip(*answers)), faces)))
-    means = [mean(*part, mirrored) for part in parts]
+    means = [mean(points, seen, face, mirrored) for points, seen, face in parts]
     mean_points, spread, used, good = (torch.cat(part)[order] for part in zip(*means))
     kept = good.cpu().numpy()
     result = {
@@ -209,4 +210,3 @@ def mean(points, seen, faces, mirrored):
     spread = spread / near.sum(1).clamp(min=1) / eyes
     good = (seen.float().mean(1) >= LEAST_SEEN) & (count[0] > 0) & (count[1] > 0)
     return both, spread, near.sum(1), good
-

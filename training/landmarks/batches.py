@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-
 from geometry import EYES, MIRRORED, TEMPLATE, VIEW
 from images import Images, apply, compose, fit, similarity
 from views import RESIZE, SHIFT, TURN
@@ -34,7 +33,7 @@ class Set:
     @classmethod
     def of(cls, images, labels, kept, most=1.0, bordered=False):
         """The kept labels, of weight at most `most`."""
-        tensor = lambda values: torch.from_numpy(values[kept]).to(images.device)  # noqa: E731
+        tensor = lambda values: torch.from_numpy(values[kept]).to(images.device)
         weight = most / (1 + (tensor(labels["spread"]).float() / HALF_WEIGHT) ** 2)
         points = tensor(labels["points"]).float() - 0.5
         return cls(images, tensor(labels["image"]).long(), points, weight, bordered)
@@ -45,7 +44,7 @@ class Set:
 
 def off(count, generator, device, strengths=STRENGTHS, fractions=STRENGTH_FRACTIONS):
     """Effect of slightly wrong landmarks on views, `[n, 2, 3]`; see `views.off`."""
-    normal = lambda *shape: torch.randn(shape, generator=generator, device=device)  # noqa: E731
+    normal = lambda *shape: torch.randn(shape, generator=generator, device=device)
     chosen = torch.multinomial(torch.tensor(fractions, device=device), count, True, generator=generator)
     strength = torch.tensor(strengths, device=device)[chosen]
     shift = SHIFT * EYES * strength[:, None] * normal(count, 2)

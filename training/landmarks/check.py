@@ -7,17 +7,16 @@ import argparse
 from pathlib import Path
 
 import cv2
+import labels
 import numpy as np
 import torch
-
-import labels
+from batch_labels import label
 from batches import Batches, Set
 from decode import Detector
-from geometry import VIEW, warp
-from jpeg import Jpeg
-from images import Images, read
 from degradations import Degrader
-from batch_labels import label
+from geometry import VIEW, warp
+from images import Images, read
+from jpeg import Jpeg
 from multi_view import VIEWS, detect_in_view, merged, refine
 from train import ROOT, loss_of
 from yunet import Teacher

@@ -8,10 +8,9 @@ way and passed to the teacher.
 
 import numpy as np
 import torch
-
+from batch_labels import label
 from geometry import MIRRORED, TEMPLATE_112
 from images import Images, apply, fit
-from batch_labels import label
 
 SIDE = 112
 EYES = float(np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0]))

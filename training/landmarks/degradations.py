@@ -6,10 +6,9 @@ Each kind affects a fixed fraction of a batch, with views drawn independently fo
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional
-
 from geometry import EYES, VIEW
 from jpeg import Jpeg
+from torch.nn import functional
 
 # Fractions of the batch: occlusion, grey, tone, noise, JPEG.
 COVERED, GREY, TONED, NOISY, COMPRESSED = 0.25, 0.12, 0.8, 0.3, 0.3

@@ -45,9 +45,13 @@ def warp(image, matrix, side=VIEW):
     factor = int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if factor >= 2:
         height, width = (length // factor * factor for length in image.shape[:2])
-        image = cv2.resize(image[:height, :width], (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(
+            image[:height, :width], (width // factor, height // factor), interpolation=cv2.INTER_AREA
+        )
         # A block's centre is at `factor * x + (factor - 1) / 2` in the image.
-        matrix = np.concatenate([matrix[:, :2] * factor, apply(matrix, np.full(2, (factor - 1) / 2))[:, None]], 1)
+        matrix = np.concatenate(
+            [matrix[:, :2] * factor, apply(matrix, np.full(2, (factor - 1) / 2))[:, None]], 1
+        )
     return cv2.warpAffine(image, matrix, (side, side))
 
 

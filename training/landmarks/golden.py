@@ -6,10 +6,9 @@ The test is `crates/attn-fiqa/src/detect/landmark_tests.rs`.
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from geometry import VIEW
 from measure import Points
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -27,7 +27,7 @@ def read(archive, limit=None):
             if member.isfile() and (limit is None or len(names) < limit):
                 names.append(member.name)
                 files.append(tar.extractfile(member).read())
-    decode = lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))  # noqa: E731
+    decode = lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     with ThreadPoolExecutor() as pool:
         return names, np.stack(list(pool.map(decode, files)))
 

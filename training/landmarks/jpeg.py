@@ -21,7 +21,7 @@ TO_YCC = [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -
 
 class Jpeg:
     def __init__(self, device):
-        tensor = lambda values: torch.tensor(np.asarray(values), dtype=torch.float32, device=device)  # noqa: E731
+        tensor = lambda values: torch.tensor(np.asarray(values), dtype=torch.float32, device=device)
         k, n = np.mgrid[:8, :8]
         cosine = np.cos((2 * n + 1) * k * np.pi / 16) * np.where(k == 0, np.sqrt(1 / 8), 0.5)
         self.cosine = tensor(cosine)

@@ -151,7 +151,9 @@ def main():
     parser.add_argument("--lfw", default=shared / "lfw-original-250.tar")
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--archive", default=shared / "fairface-original-224.tar")
-    parser.add_argument("--labels", type=Path, default=ROOT / "target/landmarks/landmarks.npz", help="from train.py")
+    parser.add_argument(
+        "--labels", type=Path, default=ROOT / "target/landmarks/landmarks.npz", help="from train.py"
+    )
     options = parser.parse_args()
 
     cv2.setNumThreads(1)

@@ -10,9 +10,8 @@ import tarfile
 
 import cv2
 import numpy as np
-from PIL import Image
-
 from decode import iou
+from PIL import Image
 
 SIDE = 224
 VIEWS = [(side, mirrored) for side in (96, 128, 176, 224) for mirrored in (False, True)]

@@ -14,8 +14,8 @@ from torch import nn
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from blocks import INPUT_SCALE, Separable, conv_norm, stage, top_down  # noqa: E402
-from geometry import VIEW  # noqa: E402
+from blocks import INPUT_SCALE, Separable, conv_norm, stage, top_down
+from geometry import VIEW
 
 POINTS = 5
 STRIDE = 4

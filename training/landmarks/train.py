@@ -13,14 +13,13 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-
+from batch_labels import label  # noqa: E402
 from batches import Batches, Set, off  # noqa: E402
 from crops import corrected, correction  # noqa: E402
-from geometry import EYES, MIRRORED, TEMPLATE, VIEW  # noqa: E402
-from net import WIDTHS, Network  # noqa: E402
-from images import Images, apply, compose, fit, inverse, read  # noqa: E402
 from degradations import Degrader  # noqa: E402
-from batch_labels import label  # noqa: E402
+from geometry import EYES, MIRRORED, TEMPLATE, VIEW  # noqa: E402
+from images import Images, apply, compose, fit, inverse, read  # noqa: E402
+from net import WIDTHS, Network  # noqa: E402
 from views import WIDEST_SPREAD, held_out  # noqa: E402
 from weights import export, save  # noqa: E402
 from yunet import Teacher  # noqa: E402

@@ -1,7 +1,6 @@
 """The held-out faces, and views with the errors of the detector's landmarks."""
 
 import numpy as np
-
 from geometry import EYES, VIEW, apply, fit, warp
 from images import read
 

@@ -4,6 +4,8 @@ Only the operators of `yunet_n_dynamic.onnx` are supported. The outputs are deco
 `training/detector/decode.py`.
 """
 
+from collections.abc import Callable
+
 import onnx
 import torch
 from onnx import numpy_helper
@@ -95,7 +97,7 @@ def pool(attributes, x):
     return functional.max_pool2d(x, attributes["kernel_shape"], attributes["strides"])
 
 
-OPERATORS = {
+OPERATORS: dict[str, Callable] = {
     "Conv": conv,
     "MaxPool": pool,
     "Relu": lambda a, x: torch.relu(x),

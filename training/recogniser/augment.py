@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "landmarks"))
 
-from jpeg import Jpeg  # noqa: E402
-from images import inverse  # noqa: E402
+from images import inverse
+from jpeg import Jpeg
 
 SIZE = 112
 
@@ -128,7 +128,8 @@ def by_parts(x, masks, strength, kinds):
     x, masks, strength = x[order], masks[order], strength[order]
     images, hidden = [], []
     for kind, part, mask, s in zip(
-            kinds, x.tensor_split(len(kinds)), masks.tensor_split(len(kinds)), strength.tensor_split(len(kinds))):
+        kinds, x.tensor_split(len(kinds)), masks.tensor_split(len(kinds)), strength.tensor_split(len(kinds))
+    ):
         made, over = kind(part, s) if len(part) else (part, None)
         images.append(made)
         hidden.append(mask if over is None else torch.maximum(mask, over))
@@ -168,9 +169,12 @@ def moved(x, matrices):
     at = on(x.device, places).reshape(-1, 2) @ back[..., :2].transpose(1, 2) + back[..., 2][:, None]
     grid = (at.reshape(len(x), SIZE, SIZE, 2) + 0.5) * 2 / SIZE - 1
     modes = ("zeros", "border", "reflection")
-    return torch.cat([
-        F.grid_sample(part, g, mode="bilinear", padding_mode=mode, align_corners=False)
-        for part, g, mode in zip(x.tensor_split(3), grid.tensor_split(3), modes)])
+    return torch.cat(
+        [
+            F.grid_sample(part, g, mode="bilinear", padding_mode=mode, align_corners=False)
+            for part, g, mode in zip(x.tensor_split(3), grid.tensor_split(3), modes)
+        ]
+    )
 
 
 def jitter(x, size=1.0):

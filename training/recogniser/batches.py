@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import degrade
 import numpy as np
 import torch
-
-import degrade
 from embedded import cached
 from space import unit
 
@@ -109,8 +108,9 @@ class Batches(torch.utils.data.Dataset):
     def __getitem__(self, step):
         random = np.random.default_rng([self.seed, 4, step])
         from_pool = int(round(self.batch * self.pool_share))
-        images, rows, hints, ways = map(list, zip(*(
-            self.fresh(random) for _ in range(self.batch - from_pool))))
+        images, rows, hints, ways = map(
+            list, zip(*(self.fresh(random) for _ in range(self.batch - from_pool)))
+        )
         picks = random.integers(len(self.pool.face), size=from_pool)
         shown, masks = zip(*(self.judged(pick, random) for pick in picks))
         rows.extend(self.pool.face[picks])

@@ -122,8 +122,12 @@ def misaligned(image, strength, random):
 
 def way_of_jitter(random, size=1.0):
     """The misalignment by good landmarks, with a random mirror image."""
-    return way(random.normal(0, 3 * size), np.exp(random.normal(0, 0.04 * size)),
-               random.normal(0, 2 * size, 2), random.random() < 0.5)
+    return way(
+        random.normal(0, 3 * size),
+        np.exp(random.normal(0, 0.04 * size)),
+        random.normal(0, 2 * size, 2),
+        random.random() < 0.5,
+    )
 
 
 def relit(image, random):

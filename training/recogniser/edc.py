@@ -12,7 +12,8 @@ def ten_fold_accuracy(similarity, mated):
         order = rest[np.argsort(similarity[rest])]
         # Correct decisions with the threshold before the k-th comparison.
         right = np.concatenate([[0], np.cumsum(~mated[order])]) + np.concatenate(
-            [np.cumsum(mated[order][::-1])[::-1], [0]])
+            [np.cumsum(mated[order][::-1])[::-1], [0]]
+        )
         k = right.argmax()
         threshold = similarity[order[k]] if k < len(order) else np.inf
         accuracies.append(((similarity[fold] >= threshold) == mated[fold]).mean())
@@ -34,6 +35,6 @@ def pauc(distance, mated, quality, fmr=1e-3, limit=0.30):
     fractions = np.arange(0, round(limit * 100) + 1, 5) / 100
     errors = []
     for fraction in fractions:
-        kept = order[int(fraction * len(order)):]
+        kept = order[int(fraction * len(order)) :]
         errors.append(fnmr_at(distance[kept], mated[kept], fmr))
     return 1000 * float(np.trapezoid(errors, fractions))

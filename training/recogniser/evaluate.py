@@ -8,17 +8,16 @@ import argparse
 from pathlib import Path
 
 import cv2
-import numpy as np
-import torch
-from safetensors import safe_open
-
 import degrade
 import export
+import numpy as np
+import torch
 from batches import split
 from edc import fnmr_at, pauc, ten_fold_accuracy
+from embedded import cached
 from faces import decoded
 from network import Recogniser, Shape
-from embedded import cached
+from safetensors import safe_open
 from space import Space, unit
 from teacher import Onnx
 from validation import spearman, to_input
@@ -31,8 +30,17 @@ def load(path):
         metadata = file.metadata()
         hidden = file.get_slice("feature.0.weight").get_shape()[0]
     whole = lambda key: int(metadata[key])
-    net = Recogniser(Shape(whole("patch_size"), whole("embed_dim"), whole("depth"),
-                           whole("num_heads"), whole("mlp_ratio"), whole("embedding_dim"), hidden))
+    net = Recogniser(
+        Shape(
+            whole("patch_size"),
+            whole("embed_dim"),
+            whole("depth"),
+            whole("num_heads"),
+            whole("mlp_ratio"),
+            whole("embedding_dim"),
+            hidden,
+        )
+    )
     export.read(net, path)
     return net.eval()
 
@@ -51,8 +59,9 @@ def assess(net, images, device):
 
 
 def sharpness(images):
-    return np.array([cv2.Laplacian(cv2.cvtColor(np.asarray(p), cv2.COLOR_RGB2GRAY), cv2.CV_64F).var()
-                     for p in images])
+    return np.array(
+        [cv2.Laplacian(cv2.cvtColor(np.asarray(p), cv2.COLOR_RGB2GRAY), cv2.CV_64F).var() for p in images]
+    )
 
 
 def half_degraded(images, seed):
@@ -87,22 +96,31 @@ def main():
     space = Space(cached(args.work / "teacher-all.npy", sface, faces)[rows])
     some = faces[held[: args.agreement]]
     teacher, student = sface.embed(some), assess(net, some, device)[0]
-    print(f"Agreement with the teacher on {len(some)} held-out faces (mean cosine, in the space of the targets): "
-          f"{(space(teacher) * unit(student)).sum(1).mean():.3f}\n")
+    print(
+        f"Agreement with the teacher on {len(some)} held-out faces (mean cosine, in the space of the targets): "
+        f"{(space(teacher) * unit(student)).sum(1).mean():.3f}\n"
+    )
 
     print("| degradation | Spearman with strength, published | with key bias |\n|---|---|---|")
     series = faces[held[: args.series]]
     for kind, damage in (degrade.KINDS | degrade.MISALIGNMENTS).items():
         rows = []
         for strength in STRENGTHS:
-            made = np.stack([
-                damage(np.asarray(face), strength, np.random.default_rng([args.seed, 7, i]))[0]
-                if strength else face for i, face in enumerate(series)])
+            made = np.stack(
+                [
+                    damage(np.asarray(face), strength, np.random.default_rng([args.seed, 7, i]))[0]
+                    if strength
+                    else face
+                    for i, face in enumerate(series)
+                ]
+            )
             rows.append(assess(net, made, device)[1:])
         # One series per face, then the mean over faces.
         rows = np.array(rows)
-        means = [np.mean([spearman(-np.array(STRENGTHS), rows[:, which, i])
-                          for i in range(len(series))]) for which in (0, 1)]
+        means = [
+            np.mean([spearman(-np.array(STRENGTHS), rows[:, which, i]) for i in range(len(series))])
+            for which in (0, 1)
+        ]
         print(f"| {kind} | {means[0]:.2f} | {means[1]:.2f} |")
 
     images, names = decoded(args.data / "lfw-aligned-112.tar", args.work)
@@ -126,8 +144,10 @@ def main():
     for title, shown in tables.items():
         embedding, published, score = assess(net, shown, device)
         if title == "LFW":
-            print(f"\n{len(pairs)} LFW comparisons: 10-fold accuracy {ten_fold_accuracy(similarity(embedding), mated):.4f}, "
-                  f"FNMR at FMR 1e-3 {fnmr_at(distance(embedding), mated, 1e-3):.4f}")
+            print(
+                f"\n{len(pairs)} LFW comparisons: 10-fold accuracy {ten_fold_accuracy(similarity(embedding), mated):.4f}, "
+                f"FNMR at FMR 1e-3 {fnmr_at(distance(embedding), mated, 1e-3):.4f}"
+            )
         qualities = {
             "random": np.random.default_rng(args.seed).random(len(shown)),
             "Laplacian sharpness": sharpness(shown),
@@ -135,12 +155,16 @@ def main():
             "published score": published,
             "score with key bias": score,
         }
-        print(f"\npAUC-EDC x 1000, {title}, {len(pairs)} comparisons, FMR 1e-3, protocol `crfiqa`\n\n"
-              "| quality | SFace | MobileFaceNet |\n|---|---|---|")
+        print(
+            f"\npAUC-EDC x 1000, {title}, {len(pairs)} comparisons, FMR 1e-3, protocol `crfiqa`\n\n"
+            "| quality | SFace | MobileFaceNet |\n|---|---|---|"
+        )
         # Cached: independent of the model that is evaluated.
         stem = f"{title.replace(', ', '-').replace(' ', '-').lower()}-{len(shown)}-{args.seed}"
-        judged = [cached(args.work / f"{stem}-{name}.npy", recogniser, shown)
-                  for name, recogniser in (("sface", sface), ("mobilefacenet", mobile))]
+        judged = [
+            cached(args.work / f"{stem}-{name}.npy", recogniser, shown)
+            for name, recogniser in (("sface", sface), ("mobilefacenet", mobile))
+        ]
         for name, quality in qualities.items():
             values = [pauc(distance(e), mated, np.minimum(quality[a], quality[b])) for e in judged]
             print(f"| {name} | {values[0]:.1f} | {values[1]:.1f} |")

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
-
 from network import IMAGE_SIZE, LAYER_NORM_EPS, Recogniser
+from safetensors.torch import load_file, save_file
 
 KEY_BIAS = "calibration.key_bias"
 

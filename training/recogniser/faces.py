@@ -15,9 +15,7 @@ def decoded(tar: Path, work: Path) -> tuple[np.ndarray, list[str]]:
     if not names.exists():
         with tarfile.open(tar) as archive:
             listed = [member.name for member in archive if member.isfile()]
-            out = np.lib.format.open_memmap(
-                pixels, "w+", np.uint8, (len(listed), SIZE, SIZE, 3)
-            )
+            out = np.lib.format.open_memmap(pixels, "w+", np.uint8, (len(listed), SIZE, SIZE, 3))
             for row, name in enumerate(listed):
                 data = np.frombuffer(archive.extractfile(name).read(), np.uint8)
                 bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)

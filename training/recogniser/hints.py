@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
-
 from augment import inverse
+from torch.nn import functional as F
 
 SIZE = 112
 # Side of the teacher's last map, in cells.
@@ -34,8 +33,7 @@ def cached(path: Path, teacher, images, basis: Path) -> np.ndarray:
     if path.exists():
         return np.load(path, mmap_mode="r")
     part, chunk = path.with_suffix(".part"), 1024
-    out = np.lib.format.open_memmap(
-        part, "w+", np.float16, (len(images), DIRECTIONS, MAP_SIDE, MAP_SIDE))
+    out = np.lib.format.open_memmap(part, "w+", np.float16, (len(images), DIRECTIONS, MAP_SIDE, MAP_SIDE))
     for start in range(0, len(images), chunk):
         maps = teacher.embed(images[start : start + chunk])
         if not basis.exists():

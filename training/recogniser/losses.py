@@ -5,11 +5,10 @@ A batch contains first the fresh images, then the assessed ones (README.md).
 
 import math
 
+import hints
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-import hints
 
 CONTRAST_WEIGHT = 0.1
 CONTRAST_SCALE = 16.0
@@ -42,8 +41,9 @@ def map_gaps(per_patch, hidden):
     """Mean of visible minus mean of occluded patches, and which images have both."""
     fraction = hidden.mean(1)
     shown = 1 - hidden
-    gap = ((per_patch * shown).sum(1) / shown.sum(1).clamp_min(1e-6)
-           - (per_patch * hidden).sum(1) / hidden.sum(1).clamp_min(1e-6))
+    gap = (per_patch * shown).sum(1) / shown.sum(1).clamp_min(1e-6) - (per_patch * hidden).sum(
+        1
+    ) / hidden.sum(1).clamp_min(1e-6)
     return gap, (fraction > 0.03) & (fraction < 0.85)
 
 
@@ -72,6 +72,11 @@ def losses(net, verdict, batch, precision):
     quality, raw = (gain * scores + verdict.offset - utility[:, None]).square().mean(0)
     gap, both = map_gaps(per_patch[fresh:], to_patches(batch["masks"], net.shape.tokens))
     shape = (F.relu(MAP_MARGIN - gain[0] * gap) * both).sum() / both.sum().clamp_min(1)
-    loss = (distil + CONTRAST_WEIGHT * contrast + HINT_WEIGHT * hinted
-            + QUALITY_WEIGHT * (quality + raw) + MAP_WEIGHT * shape)
+    loss = (
+        distil
+        + CONTRAST_WEIGHT * contrast
+        + HINT_WEIGHT * hinted
+        + QUALITY_WEIGHT * (quality + raw)
+        + MAP_WEIGHT * shape
+    )
     return loss, torch.stack([distil, contrast, hinted, quality, raw, shape]).detach()

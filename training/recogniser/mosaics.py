@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from faces import SIZE, decoded
+from PIL import Image
 
 SIDE = 32
 COUNT = "count.txt"

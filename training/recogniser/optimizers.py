@@ -1,7 +1,6 @@
 """Muon for the blocks' matrices, AdamW for the rest, and their learning rates over a run."""
 
 import torch
-
 from muon import Muon
 
 WEIGHT_DECAY = 0.05
@@ -23,7 +22,10 @@ def optimizers(net, verdict, lr):
     plain = [p for p in rest if p.ndim <= 1] + [net.key_bias, *verdict.parameters()]
     adam = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-        lr=lr, betas=(0.9, 0.98), fused=True)
+        lr=lr,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
     groups = [{"params": params, "split": 3 if name == "qkv" else 1} for name, params in matrices.items()]
     return adam, Muon(groups, lr, WEIGHT_DECAY)
 

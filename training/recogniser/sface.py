@@ -71,7 +71,9 @@ class Sface:
             if node.op_type == "Conv":
                 attributes = {a.name: list(a.ints) or a.i for a in node.attribute}
                 weight = weight.contiguous(memory_format=self.format)
-                x = F.conv2d(x, weight, bias, attributes["strides"], attributes["pads"][:2], groups=attributes["group"])
+                x = F.conv2d(
+                    x, weight, bias, attributes["strides"], attributes["pads"][:2], groups=attributes["group"]
+                )
             elif node.op_type == "PRelu":
                 x = F.prelu(x, weight)
             elif node.op_type == "BatchNormalization":

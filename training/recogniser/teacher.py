@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import openvino
-
 from hints import MAP_SIDE
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -17,8 +16,10 @@ def last_map(model):
         if op.get_type_name() == "Constant" or op.get_output_size() != 1:
             continue
         shape = op.output(0).partial_shape
-        if shape.rank.is_static and shape.rank.get_length() == 4 and all(
-            shape[axis].is_static and shape[axis].get_length() == MAP_SIDE for axis in (2, 3)
+        if (
+            shape.rank.is_static
+            and shape.rank.get_length() == 4
+            and all(shape[axis].is_static and shape[axis].get_length() == MAP_SIDE for axis in (2, 3))
         ):
             return op.output(0)
     raise SystemExit(f"teacher: no layer of {MAP_SIDE}x{MAP_SIDE} cells to take hints from")
@@ -30,8 +31,7 @@ class Onnx:
     `imagenet` selects MobileFaceNet's normalisation instead of SFace's; `maps` returns
     the network's last map of `MAP_SIDE` squared cells instead of the embedding."""
 
-    def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16,
-                 maps: bool = False):
+    def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16, maps: bool = False):
         core = openvino.Core()
         model = core.read_model(path)
         if maps:

@@ -9,11 +9,10 @@ import math
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
 import export
 import hints
+import numpy as np
+import torch
 import validation
 from batches import Batches, pool, split
 from embedded import cached
@@ -41,11 +40,16 @@ def arguments():
     p.add_argument("--steps", type=int, default=4000)
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--pool-share", type=float, default=0.4)
-    p.add_argument("--damage", type=float, default=0.15,
-                   help="fraction of the fresh images that are degraded")
+    p.add_argument(
+        "--damage", type=float, default=0.15, help="fraction of the fresh images that are degraded"
+    )
     p.add_argument("--minutes", type=float, help="end after this time instead of after --steps")
-    p.add_argument("--decay", type=float, default=0.4,
-                   help="last fraction of the run, over which the learning rate falls to zero")
+    p.add_argument(
+        "--decay",
+        type=float,
+        default=0.4,
+        help="last fraction of the run, over which the learning rate falls to zero",
+    )
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--workers", type=int, default=0, help="processes that make batches")
@@ -116,7 +120,8 @@ def main():
         name = f"hints-blends-{tag}-{args.blends}-{args.seed}.npy"
         seen.append(hints.cached(args.work / name, mapper, blends, basis))
     make = lambda rows, size, seed, name: pool(
-        faces, rows, clean, mean, size, seed, f"{name}-{tag}", teacher, args.work)
+        faces, rows, clean, mean, size, seed, f"{name}-{tag}", teacher, args.work
+    )
     train_pool = make(rows, args.pool, args.seed, "train")
     held = make(held_rows, max(200, args.pool // 10), args.seed + 1, "held")
 
@@ -140,11 +145,22 @@ def main():
             measure_batch_norms(net, train_pool, device)
         first_scale(verdict, net, train_pool, device)
 
-    batches = Batches(faces, blends, targets, seen, rows, train_pool, args.batch,
-                      args.pool_share, args.damage, args.steps, args.seed)
+    batches = Batches(
+        faces,
+        blends,
+        targets,
+        seen,
+        rows,
+        train_pool,
+        args.batch,
+        args.pool_share,
+        args.damage,
+        args.steps,
+        args.seed,
+    )
     loader = torch.utils.data.DataLoader(
-        torch.utils.data.Subset(batches, range(step, args.steps)),
-        batch_size=None, num_workers=args.workers)
+        torch.utils.data.Subset(batches, range(step, args.steps)), batch_size=None, num_workers=args.workers
+    )
     new = not args.log.exists()
     log = args.log.open("a", newline="")
     writer = csv.writer(log)
@@ -158,10 +174,17 @@ def main():
         elapsed = seconds + time.monotonic() - began
         writer.writerow([step, images, round(elapsed), f"{rate:.2e}", *(f"{v:.4f}" for v in values)])
         log.flush()
-        torch.save({"net": net.state_dict(), "verdict": verdict.state_dict(),
-                    "optimizers": [optimizer.state_dict() for optimizer in descent],
-                    "step": step, "images": images, "seconds": elapsed},
-                   state.with_suffix(".part"))
+        torch.save(
+            {
+                "net": net.state_dict(),
+                "verdict": verdict.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in descent],
+                "step": step,
+                "images": images,
+                "seconds": elapsed,
+            },
+            state.with_suffix(".part"),
+        )
         state.with_suffix(".part").rename(state)
 
     if not state.exists():

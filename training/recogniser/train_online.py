@@ -11,12 +11,11 @@ import math
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
 import augment
 import export
 import hints
+import numpy as np
+import torch
 import validation
 from batches import pool, split
 from embedded import cached
@@ -35,8 +34,12 @@ MISALIGNED, UNTOUCHED = 0.25, 0.1
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--faces", type=Path, default=Path("../shared/data/fairface-aligned-112.tar"),
-                   help="tar of aligned faces, or a folder of mosaics (mosaics.py)")
+    p.add_argument(
+        "--faces",
+        type=Path,
+        default=Path("../shared/data/fairface-aligned-112.tar"),
+        help="tar of aligned faces, or a folder of mosaics (mosaics.py)",
+    )
     p.add_argument("--teacher", type=Path, default=Path("../shared/data/models/sface-2021dec.onnx"))
     p.add_argument("--work", type=Path, required=True, help="folder for caches")
     p.add_argument("--size", choices=SIZES, default="attn-fiqa-t")
@@ -44,7 +47,9 @@ def arguments():
     p.add_argument("--seconds", type=float, required=True, help="time limit of the run")
     p.add_argument("--fresh", type=int, default=640, help="fresh images per step")
     p.add_argument("--judged", type=int, default=384, help="images per step that the teacher assesses")
-    p.add_argument("--damage", type=float, default=0.15, help="fraction of the fresh images that are degraded")
+    p.add_argument(
+        "--damage", type=float, default=0.15, help="fraction of the fresh images that are degraded"
+    )
     p.add_argument("--decay", type=float, default=0.5)
     p.add_argument("--lr", type=float, default=1.5e-3)
     p.add_argument("--held", type=int, default=2600, help="held-out degraded faces")
@@ -110,8 +115,9 @@ class Shown:
         images, masks = images[order], masks[order]
         moved = augment.moved(torch.cat([images, masks[:, None] * 255], 1), small)
         images, masks = moved[:, :3], moved[:, 3] / 255
-        utility = (normalised(self.teacher(images)[0] - self.mean)
-                   * normalised(centred[-judged:][order])).sum(1)
+        utility = (
+            normalised(self.teacher(images)[0] - self.mean) * normalised(centred[-judged:][order])
+        ).sum(1)
         side = math.isqrt(seen.shape[1])
         return {
             "images": torch.cat([shown, images]).round() / 127.5 - 1,
@@ -158,8 +164,17 @@ def main():
     rows, held_rows = split(len(faces), args.seed)
     space = Space(clean[rows])
     targets = space(clean)
-    held = pool(faces, held_rows, clean, space.mean, args.held, args.seed + 1, f"online-held-{tag}",
-                teacher, args.work)
+    held = pool(
+        faces,
+        held_rows,
+        clean,
+        space.mean,
+        args.held,
+        args.seed + 1,
+        f"online-held-{tag}",
+        teacher,
+        args.work,
+    )
     held_faces, held_targets = faces[held_rows], targets[held_rows]
     # From here on shapes are constant.
     torch.backends.cudnn.benchmark = True

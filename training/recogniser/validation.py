@@ -2,9 +2,8 @@
 
 import numpy as np
 import torch
-from torch.nn import functional as F
-
 from losses import map_gaps, to_patches
+from torch.nn import functional as F
 
 COLUMNS = ["agreement", "spearman", "spearman_published", "map_gap", "clean", "first"]
 
@@ -61,8 +60,7 @@ def judged(net, held, targets, device):
         gaps.append(gap[both].cpu())
     score, raw = torch.cat(scores).numpy(), torch.cat(published).numpy()
     gap = (torch.cat(gaps) > 0).float().mean().item()
-    return (torch.cat(cosines).mean().item(), spearman(score, held.utility),
-            spearman(raw, held.utility), gap)
+    return (torch.cat(cosines).mean().item(), spearman(score, held.utility), spearman(raw, held.utility), gap)
 
 
 def validate(net, held, held_faces, targets, held_targets, device):

@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod hint;
 mod interrupt;
+mod journal;
 mod log;
 mod models;
 mod output;
@@ -65,8 +66,10 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
         Command::Measure(args) => commands::measure::run(args, run),
         Command::Map(args) => commands::map::run(args, run),
         Command::Detect(args) => commands::detect::run(args, run),
+        Command::Filter(args) => commands::filter::run(args),
         Command::Crop(args) => commands::crop::run(args, run),
         Command::Embed(args) => commands::embed::run(args, run),
+        Command::Merge(args) => commands::merge::run(args, run),
         #[cfg(feature = "serve")]
         Command::Serve(args) => commands::serve::run(args, run),
         Command::Edc(args) => commands::edc::run(args),

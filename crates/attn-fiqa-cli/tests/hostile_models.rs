@@ -72,8 +72,7 @@ fn endless() -> Vec<u8> {
 
 /// The built-in model with one text of its header replaced.
 fn changed_checkpoint(from: &str, to: &str) -> Vec<u8> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/attn-fiqa-t.safetensors");
-    let file = std::fs::read(file).expect("the built-in model");
+    let file = attn_fiqa_models::ATTN_FIQA_T;
     let (length, rest) = file.split_first_chunk::<8>().expect("a length");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let header = std::str::from_utf8(header).expect("text");

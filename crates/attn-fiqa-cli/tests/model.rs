@@ -5,6 +5,7 @@
 mod support;
 
 use attn_fiqa::checkpoint::{ConvertOptions, WeightDtype, builtin, write_canonical};
+use sha2::{Digest, Sha256};
 use support::{Ran, Workplace, assert_near};
 
 /// With a face, and the built-in model as a file with its 16-bit weights.
@@ -185,11 +186,29 @@ fn options_that_contradict_the_file_are_refused() {
     );
 }
 
-/// A constant would be copied into every crate that uses it: 15 MB each.
+/// A constant would be copied into every crate that uses it: 16 MB each.
 #[test]
 fn the_program_holds_its_model_once() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_attn-fiqa")).expect("the program");
-    let model = attn_fiqa_models::ATTN_FIQA_T;
-    let part = &model[model.len() / 2..][..64];
-    assert_eq!(program.windows(part.len()).filter(|window| *window == part).count(), 1);
+    for model in [attn_fiqa_models::ATTN_FIQA_T, attn_fiqa_models_embedding::ATTN_FIQA_T] {
+        let part = &model[model.len() / 2..][..64];
+        assert_eq!(program.windows(part.len()).filter(|window| *window == part).count(), 1);
+    }
+}
+
+/// The built-in model is embedded in two parts. Together they are the file that was trained and
+/// calibrated, and whose hash the model's card gives.
+#[test]
+fn the_parts_of_the_builtin_model_are_the_whole() {
+    let here = Workplace::with_faces(&[]);
+    here.run(&["model", "convert", "built-in", "full.safetensors", "--dtype", "f16"]).ended_with(0);
+    let hash = Sha256::digest(std::fs::read(here.path("full.safetensors")).expect("the file"));
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let card = include_str!("../../../models/attn-fiqa-t.md");
+    assert!(card.contains(&hash), "no {hash} in models/attn-fiqa-t.md");
+    let small =
+        ["model", "convert", "built-in", "q.safetensors", "--dtype", "f16", "--quality-only"];
+    here.run(&small).ended_with(0);
+    let small = std::fs::read(here.path("q.safetensors")).expect("the file");
+    assert!(small == attn_fiqa_models::ATTN_FIQA_T, "the part for scores differs");
 }

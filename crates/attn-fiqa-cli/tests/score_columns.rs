@@ -35,7 +35,7 @@ fn columns_on_request_stand_between_score_and_message() {
         assert_eq!(maps[row].len(), config.patches());
         let mean = maps[row].iter().sum::<f32>() / maps[row].len() as f32;
         assert_near(mean, table.rows[row][2].parse().unwrap(), 1e-4);
-        assert_eq!(embeddings[row].len(), config.embedding_head.unwrap().dim);
+        assert_eq!(embeddings[row].len(), config.embedding_head.unwrap().dim());
         assert!(embeddings[row].iter().all(|value| value.is_finite()));
     }
     assert_ne!(maps[0], maps[3]);

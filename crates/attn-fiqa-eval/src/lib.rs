@@ -20,13 +20,14 @@
 //! 8. [`study`] and [`report`]: whole benchmarks from one configuration file, and their
 //!    page, tables and figures.
 //! 9. [`overview`] and [`groups`]: the qualities of a set without comparisons, as a page and by
-//!    group.
+//!    group; [`selection`]: what of it is kept.
 
 pub mod benchmark;
 pub mod files;
 pub mod groups;
 pub mod overview;
 pub mod scale_counts;
+pub mod selection;
 
 pub mod comparisons;
 pub mod embeddings;

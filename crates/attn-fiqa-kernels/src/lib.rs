@@ -41,7 +41,7 @@ mod precision;
 mod quantize;
 mod softmax;
 
-pub use activation::{gelu, relu6};
+pub use activation::{gelu, quick_gelu, relu6, sigmoid, swiglu};
 pub use attention::{AttentionShape, attention};
 pub use cpu_features::{CpuFeature, CpuFeatures};
 pub use depthwise::Depthwise;

@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use attn_fiqa::decode::DecodeLimits;
 use attn_fiqa::pipeline::{FacePipeline, Row, StreamOptions};
-use attn_fiqa::source::{Input, Progress, SourceOptions, Sources};
-use attn_fiqa::status::Failure;
+use attn_fiqa::source::{ImageData, Input, Progress, SourceItem, SourceOptions, Sources};
+use attn_fiqa::status::{Failure, Status};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
 
 use crate::args::{path, repr};
 use crate::arrow::{ArrowTable, TableBuilder, row_dict};
@@ -48,7 +49,6 @@ pub(crate) const ON_ERROR: [(&str, OnError); 3] =
 pub(crate) struct Files {
     pub(crate) on_error: OnError,
     pub(crate) wanted: Wanted,
-    pub(crate) recursive: bool,
     pub(crate) batch: Option<NonZeroUsize>,
     pub(crate) max_memory: Option<NonZeroUsize>,
     pub(crate) progress: bool,
@@ -126,17 +126,40 @@ enum Event {
 }
 
 impl FileScores {
-    pub(crate) fn start(
-        paths: &Bound<'_, PyAny>,
+    /// The rows of what is found at paths or in lists.
+    pub(crate) fn of_inputs(
+        py: Python<'_>,
+        inputs: &[Input],
+        recursive: bool,
         pipeline: FacePipeline,
         context: Context,
         files: &Files,
     ) -> PyResult<Self> {
-        let py = paths.py();
-        let inputs = inputs(paths)?;
-        let options = SourceOptions { recursive: files.recursive, ..SourceOptions::default() };
-        let sources = detached(py, || Sources::open(&inputs, &options))?.map_err(bad_request)?;
+        let options = SourceOptions { recursive, ..SourceOptions::default() };
+        let sources = detached(py, || Sources::open(inputs, &options))?.map_err(bad_request)?;
         let progress = sources.progress();
+        Self::start(py, sources, progress, pipeline, context, files)
+    }
+
+    /// The rows of encoded images in memory.
+    pub(crate) fn of_images(
+        images: &Bound<'_, PyAny>,
+        pipeline: FacePipeline,
+        context: Context,
+        files: &Files,
+    ) -> PyResult<Self> {
+        let items = encoded(images)?;
+        Self::start(images.py(), items.into_iter(), Progress::default(), pipeline, context, files)
+    }
+
+    fn start(
+        py: Python<'_>,
+        sources: impl Iterator<Item = SourceItem> + Send + 'static,
+        progress: Progress,
+        pipeline: FacePipeline,
+        context: Context,
+        files: &Files,
+    ) -> PyResult<Self> {
         let bar = files.progress.then(|| bar(py)).transpose()?;
         let mut stream = StreamOptions::default();
         stream.batch = files.batch.map_or(stream.batch, usize::from);
@@ -170,7 +193,7 @@ impl FileScores {
     fn wait(&self, py: Python<'_>) -> PyResult<Option<RowState>> {
         if self.pid != process::id() {
             return Err(bad_request(
-                "these rows belong to the process that asked for them; call score_files() in this one",
+                "these rows belong to the process that asked for them; ask for them in this one",
             ));
         }
         loop {
@@ -251,7 +274,7 @@ impl FileScores {
 /// The body of the run's thread.
 fn work(
     pipeline: &FacePipeline,
-    sources: Sources,
+    sources: impl Iterator<Item = SourceItem> + Send,
     stream: &StreamOptions,
     context: &Context,
     stop: &AtomicBool,
@@ -276,7 +299,7 @@ fn raised(row: &RowState) -> PyErr {
 }
 
 /// One path or several.
-fn inputs(paths: &Bound<'_, PyAny>) -> PyResult<Vec<Input>> {
+pub(crate) fn inputs(paths: &Bound<'_, PyAny>) -> PyResult<Vec<Input>> {
     if let Some(path) = path(paths)? {
         return Ok(vec![Input::Path(path)]);
     }
@@ -293,6 +316,37 @@ fn inputs(paths: &Bound<'_, PyAny>) -> PyResult<Vec<Input>> {
         ));
     }
     Ok(inputs)
+}
+
+/// Encoded images by name, copied.
+fn encoded(images: &Bound<'_, PyAny>) -> PyResult<Vec<SourceItem>> {
+    let expected = "expected pairs of a name (str) and an encoded image (bytes)";
+    let items = images.try_iter().map_err(|_| {
+        bad_request(format!("{expected}, and found {}", crate::args::type_name(images)))
+    })?;
+    let limit = DecodeLimits::DEFAULT_MAX_BYTES;
+    let items = items.enumerate().map(|(index, item)| {
+        let item = item?;
+        let pair = item.extract::<(String, Bound<'_, PyAny>)>();
+        let (name, image) = pair.map_err(|_| {
+            bad_request(format!("{expected}, and found {} at {index}", repr(&item)))
+        })?;
+        // Before it is copied.
+        let bytes = image.len().unwrap_or_default() as u64;
+        let image = if image.is_none() {
+            Err(Failure::new(Status::NotAnImage, "there are no bytes: the value is null"))
+        } else if !image.is_instance_of::<PyBytes>() && !image.is_instance_of::<PyByteArray>() {
+            let found = crate::args::type_name(&image);
+            return Err(bad_request(format!("{expected}, and found {found} for '{name}'")));
+        } else if bytes > limit {
+            let message = format!("the image has {bytes} bytes and the limit is {limit}");
+            Err(Failure::new(Status::TooLarge, message))
+        } else {
+            Ok(ImageData::Encoded(image.extract()?))
+        };
+        Ok(SourceItem { relative: PathBuf::from(format!("{index}")), path: name, image })
+    });
+    items.collect()
 }
 
 fn bar(py: Python<'_>) -> PyResult<Py<PyAny>> {

@@ -10,8 +10,9 @@ use attn_fiqa::decode::Decoded;
 use attn_fiqa::detect::DEFAULT_MIN_CONFIDENCE;
 use attn_fiqa::engine::{Precision, PrecisionChoice};
 use attn_fiqa::face::FaceInfo;
-use attn_fiqa::pipeline::FaceChoice;
+use attn_fiqa::pipeline::{FaceChoice, FacePipeline};
 use attn_fiqa::score::Method;
+use attn_fiqa::source::{self, ListFrom};
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::vit::config::Activation;
 use pyo3::prelude::*;
@@ -60,6 +61,20 @@ impl Scorer {
         }
         let loaded = detached(py, || Loaded::new(self.arguments.clone()))??;
         Ok(self.loaded.put(py, loaded))
+    }
+
+    /// What makes rows of a stream of images.
+    fn stream(
+        &self,
+        py: Python<'_>,
+        wanted: Wanted,
+        choice: FaceChoice,
+        aligned: bool,
+    ) -> PyResult<(FacePipeline, Context)> {
+        let loaded = self.loaded(py)?;
+        let pipeline = detached(py, || loaded.pipeline(wanted, choice, aligned))??;
+        let context = Context::new(Arc::clone(pipeline.engine()), loaded.methods());
+        Ok((pipeline, context))
     }
 }
 
@@ -241,7 +256,7 @@ impl Scorer {
         let crops = Crops::of(crops, config.image_size, order)?;
         let context = Context::new(Arc::clone(&engine), loaded.methods());
         let grid = config.image_size / config.patch_size;
-        let dim = config.embedding_head.as_ref().map_or(0, |head| head.dim);
+        let dim = config.embedding_head.as_ref().map_or(0, |head| head.dim());
         let mut collected = Collected::new(&context, wanted, grid, dim);
         let (mut done, mut at_once) = (0, CROPS_AT_ONCE.0);
         while done < crops.len() {
@@ -294,16 +309,79 @@ impl Scorer {
         let files = Files {
             wanted,
             on_error: one_of("on_error", on_error, &crate::files::ON_ERROR)?,
-            recursive,
             batch: count("batch", batch)?,
             max_memory: count("max_memory", max_memory)?,
             progress,
         };
         let choice = choice(max_faces, min_confidence, min_inter_eye_distance)?;
-        let loaded = self.loaded(py)?;
-        let pipeline = detached(py, || loaded.pipeline(wanted, choice, aligned))??;
-        let context = Context::new(Arc::clone(pipeline.engine()), loaded.methods());
-        FileScores::start(paths, pipeline, context, &files)
+        let (pipeline, context) = self.stream(py, wanted, choice, aligned)?;
+        let inputs = crate::files::inputs(paths)?;
+        FileScores::of_inputs(py, &inputs, recursive, pipeline, context, &files)
+    }
+
+    #[pyo3(signature = (list, *, root=None, on_error="row", aligned=false, maps=false,
+                        embeddings=false, max_faces=None, min_confidence=None,
+                        min_inter_eye_distance=0.0, batch=None, max_memory=None, progress=false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn score_list(
+        &self,
+        py: Python<'_>,
+        list: PathBuf,
+        root: Option<PathBuf>,
+        on_error: &str,
+        aligned: bool,
+        maps: bool,
+        embeddings: bool,
+        max_faces: Option<&Bound<'_, PyAny>>,
+        min_confidence: Option<f32>,
+        min_inter_eye_distance: f32,
+        batch: Option<&Bound<'_, PyAny>>,
+        max_memory: Option<&Bound<'_, PyAny>>,
+        progress: bool,
+    ) -> PyResult<FileScores> {
+        let wanted = Wanted { maps, embeddings };
+        let files = Files {
+            wanted,
+            on_error: one_of("on_error", on_error, &crate::files::ON_ERROR)?,
+            batch: count("batch", batch)?,
+            max_memory: count("max_memory", max_memory)?,
+            progress,
+        };
+        let choice = choice(max_faces, min_confidence, min_inter_eye_distance)?;
+        let (pipeline, context) = self.stream(py, wanted, choice, aligned)?;
+        let inputs = [source::Input::List { path: ListFrom::File(list), root }];
+        FileScores::of_inputs(py, &inputs, false, pipeline, context, &files)
+    }
+
+    #[pyo3(signature = (images, *, on_error="row", aligned=false, maps=false, embeddings=false,
+                        max_faces=None, min_confidence=None, min_inter_eye_distance=0.0,
+                        batch=None, max_memory=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn score_encoded(
+        &self,
+        py: Python<'_>,
+        images: &Bound<'_, PyAny>,
+        on_error: &str,
+        aligned: bool,
+        maps: bool,
+        embeddings: bool,
+        max_faces: Option<&Bound<'_, PyAny>>,
+        min_confidence: Option<f32>,
+        min_inter_eye_distance: f32,
+        batch: Option<&Bound<'_, PyAny>>,
+        max_memory: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<FileScores> {
+        let wanted = Wanted { maps, embeddings };
+        let files = Files {
+            wanted,
+            on_error: one_of("on_error", on_error, &crate::files::ON_ERROR)?,
+            batch: count("batch", batch)?,
+            max_memory: count("max_memory", max_memory)?,
+            progress: false,
+        };
+        let choice = choice(max_faces, min_confidence, min_inter_eye_distance)?;
+        let (pipeline, context) = self.stream(py, wanted, choice, aligned)?;
+        FileScores::of_images(images, pipeline, context, &files)
     }
 }
 

@@ -97,13 +97,7 @@ fn install(package: &Path, python: &Path) -> Result<PathBuf, Failure> {
         return Ok(site);
     }
     let module = site.join("attn_fiqa");
-    fs::create_dir_all(&module)?;
-    for entry in fs::read_dir(package.join("python/attn_fiqa"))? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), module.join(entry.file_name()))?;
-        }
-    }
+    copy_sources(&package.join("python/attn_fiqa"), &module)?;
     let library = library()?;
     let native = module.join(if cfg!(windows) { "_native.pyd" } else { "_native.abi3.so" });
     // With its debug information the library is large.
@@ -111,6 +105,21 @@ fn install(package: &Path, python: &Path) -> Result<PathBuf, Failure> {
         fs::copy(&library, &native)?;
     }
     Ok(site)
+}
+
+/// Copies the sources of the package and of the packages in it.
+fn copy_sources(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), copy)?;
+        } else if entry.file_name() != "__pycache__" {
+            copy_sources(&entry.path(), &copy)?;
+        }
+    }
+    Ok(())
 }
 
 /// The library that cargo built beside this test.

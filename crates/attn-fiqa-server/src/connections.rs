@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::error::ServiceError;
@@ -268,7 +269,10 @@ impl Connections {
             let unasked = !request.headers().contains_key(header::EXPECT);
             router.clone().oneshot(request.map(|body| Body::new(Lingering::new(body, unasked))))
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.shared.options.write_timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = self.builder.serve_connection(stream, service);
         let connection = self.graceful.watch(connection);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {

@@ -30,6 +30,9 @@ pub struct ServiceOptions {
     pub header_timeout: Duration,
     /// The time for a request's body.
     pub body_timeout: Duration,
+    /// The longest that the bytes of an answer wait for a client that reads none. Then the
+    /// connection is closed.
+    pub write_timeout: Duration,
     /// The time that admitted requests have to be answered once the service was asked to stop.
     pub shutdown_timeout: Duration,
     /// The keys of which `x-api-key` must hold one; `None` asks for none.
@@ -69,6 +72,7 @@ impl Default for ServiceOptions {
             batch: 32,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(30),
             api_keys: None,
             cors_origins: Vec::new(),

@@ -5,7 +5,9 @@ mod checkpoint_support;
 use attn_fiqa::checkpoint::{
     Checkpoint, CheckpointError, CheckpointOptions, CheckpointProblem, Preset, Provenance,
 };
-use attn_fiqa::vit::config::{Activation, EmbeddingTokens};
+use attn_fiqa::vit::config::{
+    Activation, EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, VitConfig,
+};
 use checkpoint_support::network::{Spec, TINY, Tensor, to_safetensors, to_torch};
 use checkpoint_support::reading::{heads, read, refused};
 use safetensors::Dtype;
@@ -15,6 +17,13 @@ fn provenance(checkpoint: &Checkpoint, name: &str) -> Provenance {
     let report = checkpoint.inspect();
     let value = report.config.iter().find(|value| value.name == name);
     value.expect("every value is reported").from.clone()
+}
+
+fn flattened(config: &VitConfig) -> FlattenedHead {
+    match config.embedding_head {
+        Some(EmbeddingHeadConfig::Flattened(head)) => head,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -33,7 +42,7 @@ fn shapes_determine_everything_but_heads() {
     assert_eq!((config.mlp_dim, config.tokens(), config.grid()), (12, 10, 3));
     assert!(config.qkv_bias && config.class_token);
     assert_eq!((config.image_size, config.activation), (112, Activation::Relu6));
-    let head = config.embedding_head.unwrap();
+    let head = flattened(config);
     assert_eq!((head.tokens, head.hidden_dim, head.dim), (EmbeddingTokens::All, 6, 5));
     assert_eq!(provenance(&checkpoint, "image_size"), Provenance::Assumed);
     assert_eq!(provenance(&checkpoint, "activation"), Provenance::Assumed);
@@ -46,7 +55,7 @@ fn shapes_determine_everything_but_heads() {
             *tensor = Tensor::zeros("feature.0.weight", &[6, tokens * 8]);
         }
         let checkpoint = read(to_safetensors(&tensors, &[]), &heads(4)).unwrap();
-        assert_eq!(checkpoint.config().embedding_head.unwrap().tokens, expected);
+        assert_eq!(flattened(checkpoint.config()).tokens, expected);
     }
     let mut tensors = spec.tensors(2);
     for tensor in tensors.iter_mut().filter(|tensor| tensor.name == "feature.0.weight") {

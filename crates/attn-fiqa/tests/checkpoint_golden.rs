@@ -3,7 +3,7 @@
 mod common;
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, ContainerFormat};
-use attn_fiqa::vit::config::{Activation, EmbeddingHeadConfig, EmbeddingTokens, VitConfig};
+use attn_fiqa::vit::config::{EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, VitConfig};
 use common::Golden;
 use safetensors::{Dtype, SafeTensors};
 
@@ -25,21 +25,15 @@ fn golden_models_read_the_same_from_both_formats() {
         let safetensors = golden.checkpoint("safetensors");
         let torch = golden.checkpoint("pt");
         let config = VitConfig {
-            image_size: 112,
-            patch_size,
-            embed_dim,
-            depth,
-            num_heads: heads,
             mlp_dim,
             qkv_bias,
-            activation: Activation::Relu6,
-            class_token: false,
-            layer_norm_eps: 1e-5,
-            embedding_head: Some(EmbeddingHeadConfig {
+            embedding_head: Some(EmbeddingHeadConfig::Flattened(FlattenedHead {
                 tokens: EmbeddingTokens::All,
+                gated: false,
                 hidden_dim: embed_dim,
                 dim,
-            }),
+            })),
+            ..VitConfig::official(112, patch_size, embed_dim, depth, heads)
         };
         assert_eq!(*safetensors.config(), config, "{name}");
         assert_eq!(*torch.config(), config, "{name}");

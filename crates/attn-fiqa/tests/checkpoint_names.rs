@@ -42,8 +42,8 @@ fn prefixes_and_wrappers_are_stripped_and_reported() {
     }
     let unknown = to_torch(&prefixed(&tensors, "encoder."), &[]);
     refused(read(unknown, &heads(2)), &["`encoder.`", "`module.`"]);
-    let two = [prefixed(&tensors, "net."), prefixed(&tensors, "ema.")].concat();
-    refused(read(to_torch(&two, &[]), &heads(2)), &["several networks", "`net.`", "`ema.`"]);
+    let two = [prefixed(&tensors, "net."), prefixed(&tensors, "model.")].concat();
+    refused(read(to_torch(&two, &[]), &heads(2)), &["several networks", "`net.`", "`model.`"]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn weights_are_strict() {
     let both = CheckpointOptions { allow_unused: true, ..heads(2) };
     for options in [heads(2), both] {
         let bytes = to_safetensors(&extra, &[]);
-        refused(read(bytes, &options), &["unexpected: `blocks.0.ls1.gamma`", "DINOv2"]);
+        refused(read(bytes, &options), &["unexpected: `blocks.0.ls1.gamma`", "timm or DINOv2"]);
     }
     // A large block index is a missing block, not a deep network.
     let far = Tensor::zeros("blocks.18446744073709551615.norm1.weight", &[8]);
@@ -150,18 +150,16 @@ fn float64_weights_are_rounded_and_reported() {
 
 #[test]
 fn other_networks_are_recognised() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["layer1.0.bn1.weight", "layer1.0.prelu.weight", "fc.weight"], "IResNet"),
         (&["layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight"], "torchvision ResNet"),
         (&["conv_6_dw.conv.weight", "conv1.conv.weight"], "MobileFaceNet"),
-        (&["vit.embeddings.patch_embeddings.projection.weight"], "Hugging Face ViT"),
-        (&["visual.transformer.resblocks.0.ln_1.weight"], "CLIP"),
+        (&["text_model.final_layer_norm.weight"], "CLIP"),
         (
             &["patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"],
             "Swin",
         ),
         (&["pos_embed", "blocks.0.attn.rpe_k.lookup_table_weight"], "relative position"),
-        (&["pos_embed", "cls_token", "blocks.0.attn.qkv.weight", "head.weight"], "timm ViT"),
         (&["0.exp_avg", "0.exp_avg_sq"], "optimizer"),
     ];
     for (names, what) in cases {
@@ -170,6 +168,69 @@ fn other_networks_are_recognised() {
             refused(read(bytes, &heads(2)), &["looks like", what]);
         }
     }
+}
+
+#[test]
+fn incomplete_networks_of_other_families_are_refused_by_their_own_names() {
+    let stored = |names: &[(&str, &[usize])]| -> Vec<Tensor> {
+        names.iter().map(|(name, shape)| Tensor::zeros(name, shape)).collect()
+    };
+    let vit: [(&str, &[usize]); 4] = [
+        ("vit.embeddings.patch_embeddings.projection.weight", &[8, 3, 8, 8]),
+        ("vit.embeddings.position_embeddings", &[1, 17, 8]),
+        ("vit.encoder.layer.0.intermediate.dense.weight", &[12, 8]),
+        ("vit.encoder.layer.1.attention.attention.query.weight", &[8, 8]),
+    ];
+    let clip: [(&str, &[usize]); 2] =
+        [("visual.class_embedding", &[8]), ("visual.conv1.weight", &[8, 3, 4])];
+    let timm: [(&str, &[usize]); 3] =
+        [("pos_embed", &[1, 5, 8]), ("cls_token", &[1, 1, 8]), ("head.weight", &[4, 8])];
+    for (tensors, parts) in [
+        (&vit[..], &["Hugging Face ViT", "`encoder.layer.1.attention.attention.key.weight`"][..]),
+        (&vit[..3], &["Hugging Face ViT", "`blocks.0.mlp.fc2.weight`"]),
+        (&clip, &["OpenAI CLIP", "`visual.conv1.weight` expected [D, 3, P, P]"]),
+        (&timm, &["timm ViT", "missing: `patch_embed.proj.weight`"]),
+    ] {
+        refused(read(to_safetensors(&stored(tensors), &[]), &heads(2)), parts);
+    }
+    let kp_rpe = [TINY.tensors(1), stored(&[("keypoint_linear.weight", &[4, 10])])].concat();
+    let parts = ["KP-RPE", "`keypoint_linear.weight`", "landmarks"];
+    refused(read(to_safetensors(&kp_rpe, &[]), &heads(2)), &parts);
+}
+
+#[test]
+fn moving_averages_and_optimizers_are_left_out_and_reported() {
+    let weights = prefixed(&TINY.tensors(1), "net.");
+    let average = prefixed(&TINY.tensors(2), "ema.");
+    let others = [
+        Tensor::zeros("ema.step", &[1]),
+        Tensor::zeros("optimizer.state.0.exp_avg", &[8]),
+        Tensor::zeros("net.blocks.0.norm1.weight.exp_avg_sq", &[8]),
+    ];
+    let all = [&weights[..], &average, &others].concat();
+    for bytes in [to_safetensors(&all, &[]), to_torch(&all, &[])] {
+        let checkpoint = read(bytes, &heads(2)).unwrap();
+        assert_eq!(checkpoint.read_f32("norm.bias").unwrap(), value(&weights, "net.norm.bias"));
+        let left_out = checkpoint.inspect().left_out;
+        let count = average.len() + 1;
+        assert_eq!(
+            left_out,
+            [
+                format!("moving average (EMA) of the weights under `ema.` ({count} tensors)"),
+                "state of an optimizer (2 tensors)".to_owned()
+            ]
+        );
+    }
+    // Alone, the average is the network.
+    let alone = read(to_safetensors(&average, &[]), &heads(2)).unwrap();
+    assert_eq!(alone.read_f32("norm.bias").unwrap(), value(&average, "ema.norm.bias"));
+    assert_eq!(alone.inspect().prefix, "ema.");
+    let wrapped = read(to_torch(&TINY.tensors(2), &["state_dict_ema"]), &heads(2)).unwrap();
+    assert_eq!(wrapped.inspect().wrappers, ["state_dict_ema"]);
+}
+
+fn value(tensors: &[Tensor], name: &str) -> Vec<f32> {
+    tensors.iter().find(|tensor| tensor.name == name).unwrap().values.clone()
 }
 
 #[test]

@@ -7,12 +7,17 @@ use attn_fiqa::checkpoint::{
     BUILTIN_NAME, Checkpoint, CheckpointOptions, Preset, WeightDtype, builtin,
 };
 use attn_fiqa::engine::PrecisionChoice;
-use attn_fiqa::vit::config::Activation;
+use attn_fiqa::export::{ExportDtype, ScoreOutput};
+use attn_fiqa::vit::config::{Activation, ScoreTokens};
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Subcommand, ValueEnum};
 
+use crate::log;
 use crate::models::{Located, locate};
+
+/// Names the model of all commands.
+const MODEL_VARIABLE: &str = "ATTN_FIQA_MODEL";
 
 /// The model that a command runs.
 #[derive(Debug, clap::Args)]
@@ -25,7 +30,7 @@ pub(crate) struct ModelArgs {
         long,
         short,
         value_name = "FILE|NAME",
-        env = "ATTN_FIQA_MODEL",
+        env = MODEL_VARIABLE,
         hide_env = true,
         help_heading = "Model"
     )]
@@ -54,7 +59,11 @@ fn precision(name: &str) -> Result<PrecisionChoice, String> {
 impl ModelArgs {
     /// Opens the checkpoint.
     pub(crate) fn open(&self) -> anyhow::Result<Checkpoint> {
-        self.options.open(self.model.as_deref())
+        let checkpoint = self.options.open(self.model.as_deref())?;
+        for warning in checkpoint.warnings() {
+            log::warning(format!("'{}': {warning}", self.name()));
+        }
+        Ok(checkpoint)
     }
 
     /// What reports call the model.
@@ -85,9 +94,17 @@ pub(crate) struct CheckpointArgs {
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Model")]
     heads: Option<usize>,
 
-    /// Activation of the MLP where it is not the official ReLU6
+    /// Activation of the MLP where it is not the usual one of its family
     #[arg(long, value_name = "NAME", value_parser = activations(), hide_short_help = true, help_heading = "Model")]
     activation: Option<Activation>,
+
+    /// Tokens that a score is the mean of, in a network with class token or registers
+    ///
+    /// all is the published formula, the mean over every pair of tokens. patches leaves class
+    /// token and registers out, so that the score is the mean of its map. They differ only in a
+    /// network with such tokens.
+    #[arg(long, value_name = "NAME", value_parser = score_tokens(), hide_short_help = true, help_heading = "Model")]
+    tokens: Option<ScoreTokens>,
 
     /// Accept known classifiers that are only used in training
     #[arg(long, hide_short_help = true, help_heading = "Model")]
@@ -100,8 +117,13 @@ fn presets() -> impl TypedValueParser<Value = Preset> {
 }
 
 fn activations() -> impl TypedValueParser<Value = Activation> {
-    PossibleValuesParser::new(["relu6", "gelu"])
+    PossibleValuesParser::new(Activation::ALL.iter().map(|activation| activation.name()))
         .try_map(|name| Activation::from_name(&name).ok_or("unknown activation"))
+}
+
+fn score_tokens() -> impl TypedValueParser<Value = ScoreTokens> {
+    PossibleValuesParser::new(ScoreTokens::ALL.iter().map(|tokens| tokens.name()))
+        .try_map(|name| ScoreTokens::from_name(&name).ok_or("unknown tokens"))
 }
 
 impl CheckpointArgs {
@@ -110,14 +132,16 @@ impl CheckpointArgs {
             preset: self.preset,
             heads: self.heads,
             activation: self.activation,
+            score_tokens: self.tokens,
             allow_unused: self.allow_unused,
             ..CheckpointOptions::default()
         }
     }
 
     fn is_given(&self) -> bool {
-        let Self { preset, heads, activation, allow_unused } = self;
-        preset.is_some() || heads.is_some() || activation.is_some() || *allow_unused
+        let Self { preset, heads, activation, tokens, allow_unused } = self;
+        let given = [preset.is_some(), heads.is_some(), activation.is_some(), tokens.is_some()];
+        given.contains(&true) || *allow_unused
     }
 
     /// Opens a file or a model by its name, or the built-in model for `None`.
@@ -131,8 +155,8 @@ impl CheckpointArgs {
                 Ok(Checkpoint::open(file, &located.complete(self.checkpoint_options()))?)
             }
             Located::BuiltIn if self.is_given() => anyhow::bail!(
-                "--preset, --heads, --activation and --allow-unused describe a checkpoint file; \
-                 name one, since the built-in model knows its own"
+                "--preset, --heads, --activation, --tokens and --allow-unused describe a checkpoint \
+                 file; name one, since the built-in model knows its own"
             ),
             Located::BuiltIn => builtin().context("the built-in model"),
         }
@@ -150,7 +174,8 @@ const EXAMPLES: &str = "\
 Examples:
   attn-fiqa model inspect
   attn-fiqa model list
-  attn-fiqa model pull cvlface-vit-b";
+  attn-fiqa model pull cvlface-vit-b
+  attn-fiqa model export score.onnx";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
@@ -186,6 +211,9 @@ pub(crate) enum ModelCommand {
         #[command(flatten)]
         options: CheckpointArgs,
     },
+    /// Write the score, or a built-in network, as an ONNX file for other runtimes
+    #[command(after_help = EXPORT_EXAMPLES, after_long_help = super::join(EXPORT, EXPORT_EXAMPLES))]
+    Export(ExportArgs),
     /// List the models that have a name: built in, added, fetched and known
     #[command(
         after_help = "Examples:\n  attn-fiqa model list\n  attn-fiqa model list --format csv"
@@ -232,6 +260,124 @@ pub(crate) enum ModelCommand {
         /// The name
         name: String,
     },
+}
+
+/// What is exported, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The .onnx file to write; an existing one is replaced
+    pub(crate) output: PathBuf,
+
+    /// What to write: the score of a model, or a network that prepares faces for it
+    #[arg(long, value_enum, default_value_t = NetworkChoice::Score)]
+    pub(crate) network: NetworkChoice,
+
+    /// Outputs of the score [default: all that the model has but the embedding]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,…")]
+    pub(crate) outputs: Vec<OutputChoice>,
+
+    /// Number format of the score's weights and of its blocks' products
+    #[arg(long, value_enum, default_value_t = ExportDtypeChoice::F32)]
+    pub(crate) dtype: ExportDtypeChoice,
+
+    /// Version of ONNX's operators, 17 or 18
+    #[arg(long, value_name = "N", default_value_t = 17)]
+    pub(crate) opset: i64,
+
+    /// Checkpoint file, or a name of `attn-fiqa model list` [default: built-in]
+    ///
+    /// A .safetensors file, the index of a sharded one, or a PyTorch zip file. Environment:
+    /// ATTN_FIQA_MODEL.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE|NAME",
+        env = MODEL_VARIABLE,
+        hide_env = true,
+        help_heading = "Model"
+    )]
+    pub(crate) model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) options: CheckpointArgs,
+}
+
+impl ExportArgs {
+    /// Flags that only a score takes. A model that is set in the environment is not one.
+    pub(crate) fn given_for_the_score(&self) -> Vec<&'static str> {
+        let model = self.model.is_some() && std::env::var_os(MODEL_VARIABLE).is_none();
+        [
+            (!self.outputs.is_empty(), "--outputs"),
+            (self.dtype != ExportDtypeChoice::F32, "--dtype"),
+            (model, "--model"),
+            (self.options.is_given(), "the options of a checkpoint"),
+        ]
+        .into_iter()
+        .filter_map(|(given, flag)| given.then_some(flag))
+        .collect()
+    }
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  attn-fiqa model export score.onnx
+  attn-fiqa model export score.onnx --outputs score,embedding --model vit.pt --heads 8
+  attn-fiqa model export detector.onnx --network detector";
+
+const EXPORT: &str = "\
+The score's graph takes aligned faces as RGB levels of 0 to 255, `image` [batch, 3, 112, 112], and \
+computes what `score` does; normalisation is part of it. docs/deploy.md describes inputs, outputs \
+and the alignment, and says which runtimes were tried.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkChoice {
+    /// Aligned faces to scores
+    Score,
+    /// Photos to boxes and rough landmarks
+    Detector,
+    /// Roughly aligned faces to accurate landmarks
+    Landmarks,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputChoice {
+    /// The raw score
+    Score,
+    /// The quality of 0–100
+    Quality,
+    /// Attention received by each patch
+    Map,
+    /// The recognition embedding
+    Embedding,
+    /// What costs quality
+    Causes,
+}
+
+impl From<OutputChoice> for ScoreOutput {
+    fn from(choice: OutputChoice) -> Self {
+        match choice {
+            OutputChoice::Score => Self::Score,
+            OutputChoice::Quality => Self::Quality,
+            OutputChoice::Map => Self::Map,
+            OutputChoice::Embedding => Self::Embedding,
+            OutputChoice::Causes => Self::Causes,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportDtypeChoice {
+    F32,
+    F16,
+}
+
+impl From<ExportDtypeChoice> for ExportDtype {
+    fn from(choice: ExportDtypeChoice) -> Self {
+        match choice {
+            ExportDtypeChoice::F32 => Self::F32,
+            ExportDtypeChoice::F16 => Self::F16,
+        }
+    }
 }
 
 const PULL: &str = "\

@@ -114,6 +114,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_BODY_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) body_timeout: u64,
 
+    /// Seconds that an answer waits for a client that reads none of it; then the connection closes
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_WRITE_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    pub(crate) write_timeout: u64,
+
     #[command(flatten)]
     pub(crate) detector: DetectorArgs,
 

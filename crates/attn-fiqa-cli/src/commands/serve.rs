@@ -9,7 +9,6 @@ use anyhow::Context;
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa_server::{Access, ApiKeys, Ended, Event, Model, ModelInfo, Service, ServiceOptions};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::gate::read_policy;
 use crate::args::{RunOptions, ServeArgs};
@@ -96,6 +95,7 @@ fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions>
     options.batch = run.batch.get();
     options.header_timeout = seconds(args.header_timeout);
     options.body_timeout = seconds(args.body_timeout);
+    options.write_timeout = seconds(args.write_timeout);
     options.shutdown_timeout = seconds(args.shutdown_timeout);
     options.api_keys = args.api_key_file.as_deref().map(ApiKeys::open).transpose()?;
     options.cors_origins.clone_from(&args.cors_origin);
@@ -116,10 +116,7 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
     let detector = Arc::new(args.detector.open(engine.threads())?);
     let identifier = match args.model.file()? {
         Some(file) => sha256_of(&file)?,
-        None => {
-            let hash = Sha256::digest(attn_fiqa_models::ATTN_FIQA_T);
-            hash.iter().map(|byte| format!("{byte:02x}")).collect()
-        }
+        None => checkpoint.inspect().sha256,
     };
     // Answers say which file, and not where it lies.
     let name = args.model.name();

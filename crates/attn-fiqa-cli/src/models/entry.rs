@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use attn_fiqa::checkpoint::{CheckpointOptions, Preset};
-use attn_fiqa::vit::config::Activation;
+use attn_fiqa::vit::config::{Activation, ScoreTokens};
 use serde::{Deserialize, Serialize};
 
 /// As it is written in a registry file.
@@ -29,6 +29,9 @@ pub(crate) struct Entry {
     pub(crate) heads: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) activation: Option<String>,
+    /// The tokens that a score is the mean of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) allow_unused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +84,9 @@ impl Entry {
         if self.activation.as_deref().is_some_and(|name| Activation::from_name(name).is_none()) {
             return wrong("its activation is not one that `--activation` knows");
         }
+        if self.tokens.as_deref().is_some_and(|name| ScoreTokens::from_name(name).is_none()) {
+            return wrong("its tokens are not ones that `--tokens` knows");
+        }
         let is_hash = |hash: &String| hash.len() == 64 && is_lower_hex(hash);
         if !self.sha256.as_ref().is_none_or(is_hash) {
             return wrong("expected its sha256 as 64 digits in lower-case hexadecimal");
@@ -104,6 +110,9 @@ impl Entry {
             preset: typed.preset.or(preset),
             heads: typed.heads.or(self.heads),
             activation: typed.activation.or(activation),
+            score_tokens: typed
+                .score_tokens
+                .or_else(|| self.tokens.as_deref().and_then(ScoreTokens::from_name)),
             allow_unused: typed.allow_unused || self.allow_unused,
             ..typed
         }

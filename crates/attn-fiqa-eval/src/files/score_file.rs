@@ -79,6 +79,20 @@ impl ScoreFile {
     /// If the file cannot be read, has another format, or lacks the column `path`, `quality` or one
     /// of `labels`.
     pub fn open(path: &Path, labels: &[String]) -> Result<Self, FileError> {
+        Self::open_columns(path, labels, true)
+    }
+
+    /// The same, of which only what ranks rows is read: the path, status, quality and score, and
+    /// `labels`. Everything else is as if there were no such column.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_ranking(path: &Path, labels: &[String]) -> Result<Self, FileError> {
+        Self::open_columns(path, labels, false)
+    }
+
+    fn open_columns(path: &Path, labels: &[String], all: bool) -> Result<Self, FileError> {
         let file = path.to_string_lossy();
         let Some(kind) = table::kind(path) else {
             let expected = "a .csv, .jsonl or .parquet file as `attn-fiqa score` writes them";
@@ -97,10 +111,16 @@ impl ScoreFile {
                 columns.len() - 1
             })
         };
+        let (status, score) = (place("status"), place("score"));
+        if !all {
+            let places = Places { status, score, labels: columns.len(), ..Places::default() };
+            columns.extend(labels.iter().cloned());
+            return Ok(Self { path: path.to_owned(), kind, places, columns });
+        }
         let mut places = Places {
             face: place("face"),
-            status: place("status"),
-            score: place("score"),
+            status,
+            score,
             main_cause: place("main_cause"),
             causes: place("causes"),
             message: place("message"),

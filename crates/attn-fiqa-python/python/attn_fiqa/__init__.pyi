@@ -28,7 +28,7 @@ from ._errors import ImageError as ImageError
 from ._errors import ModelError as ModelError
 from ._errors import NoFaceError as NoFaceError
 from ._errors import RequestError as RequestError
-from .types import Band, Color, CropOrigin, Image, Path, Pixels, PilImage, Precision
+from .types import Band, Color, CropOrigin, Image, Path, PilImage, Pixels, Precision
 
 __all__ = [
     "AlignedScores",
@@ -201,6 +201,54 @@ class Scorer:
         :raises RequestError: if there is nothing at a path, or the arguments are not valid.
         """
 
+    def score_list(
+        self,
+        list: Path,
+        *,
+        root: Path | None = None,
+        on_error: Literal["row", "skip", "raise"] = "row",
+        aligned: bool = False,
+        maps: bool = False,
+        embeddings: bool = False,
+        max_faces: int | None = None,
+        min_confidence: float | None = None,
+        min_inter_eye_distance: float = 0.0,
+        batch: int | None = None,
+        max_memory: int | None = None,
+        progress: bool = False,
+    ) -> FileScores:
+        """Scores the image files of a list in bounded memory: an iterator of one row per face.
+
+        :param list: a text file with one path per line, in UTF-8 or UTF-16. What follows a path
+            after a tab, a comma or a space, such as a label, is ignored.
+        :param root: the folder that relative paths are in; ``None`` is the working directory.
+        :param on_error: as in `score_files`, like the other arguments.
+        :raises RequestError: if the list cannot be read, or the arguments are not valid.
+        """
+
+    def score_encoded(
+        self,
+        images: Iterable[tuple[str, bytes | bytearray | None]],
+        *,
+        on_error: Literal["row", "skip", "raise"] = "row",
+        aligned: bool = False,
+        maps: bool = False,
+        embeddings: bool = False,
+        max_faces: int | None = None,
+        min_confidence: float | None = None,
+        min_inter_eye_distance: float = 0.0,
+        batch: int | None = None,
+        max_memory: int | None = None,
+    ) -> FileScores:
+        """Scores encoded images in memory, such as a column of a table: an iterator of one row
+        per face. All images are copied first, so pass a large set in parts.
+
+        :param images: the name of each image, which becomes the ``path`` of its rows, and its
+            bytes; ``None`` is a row with the status ``not-an-image``.
+        :param on_error: as in `score_files`, like the other arguments.
+        :raises RequestError: if the arguments are not valid.
+        """
+
 @final
 class Face:
     """One face of an image. Its arrays are made when they are asked for."""
@@ -361,7 +409,8 @@ class FileScore:
 
 @final
 class FileScores(Iterator[FileScore]):
-    """The rows of `Scorer.score_files`, in the order of the files."""
+    """The rows of `Scorer.score_files`, `Scorer.score_list` and
+    `Scorer.score_encoded`, in the order of the images."""
 
     def __iter__(self) -> FileScores: ...
     def __next__(self) -> FileScore: ...
@@ -395,9 +444,7 @@ def align(
     :raises RequestError: if the arguments are not valid.
     """
 
-def draw(
-    image: Image, faces: Face | Sequence[Face], *, color: Color | None = None
-) -> NDArray[np.uint8]:
+def draw(image: Image, faces: Face | Sequence[Face], *, color: Color | None = None) -> NDArray[np.uint8]:
     """A copy of the image with the boxes and landmarks of faces, in the array's own order of
     colours or in RGB."""
 

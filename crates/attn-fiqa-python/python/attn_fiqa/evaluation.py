@@ -43,9 +43,7 @@ def edc(
     :param scale: what the scores are.
     :raises RequestError: if the arrays are not valid, or the protocol knows no such target.
     """
-    return _edc(
-        qualities, similarities, mated, protocol, fmr, fnmr, threshold, scale
-    )
+    return _edc(qualities, similarities, mated, protocol, fmr, fnmr, threshold, scale)
 
 
 def pauc(

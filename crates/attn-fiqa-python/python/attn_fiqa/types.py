@@ -55,4 +55,4 @@ Band: TypeAlias = Literal["unusable", "poor", "fair", "good", "excellent"]
 CropOrigin: TypeAlias = Literal["aligned", "detected", "refined", "landmarks"]
 Path: TypeAlias = Union[str, "os.PathLike[str]"]
 Pixels: TypeAlias = Union["NDArray[np.uint8]", SupportsArrayInterface, SupportsDLPack]
-Image: TypeAlias = Union[Path, bytes, bytearray, memoryview, IO[bytes], PilImage, Pixels]
+Image: TypeAlias = Path | bytes | bytearray | memoryview | IO[bytes] | PilImage | Pixels

@@ -8,11 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import attn_fiqa
 import numpy as np
 import pytest
 from PIL import Image
-
-import attn_fiqa
 
 #: The repository.
 ROOT = pathlib.Path(__file__).resolve().parents[4]

@@ -6,10 +6,9 @@ import json
 import threading
 import warnings
 
+import attn_fiqa
 import numpy as np
 import pytest
-
-import attn_fiqa
 from conftest import FACES
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import attn_fiqa
 import numpy as np
 import pytest
-from PIL import Image
-
-import attn_fiqa
 from conftest import PHOTO
+from PIL import Image
 
 
 def test_faces_are_drawn_into_a_copy(scorer, photo):

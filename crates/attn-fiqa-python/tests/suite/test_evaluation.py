@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+import attn_fiqa
 import numpy as np
 import pytest
-
-import attn_fiqa
 from attn_fiqa import evaluation
 
 

@@ -9,14 +9,13 @@ import subprocess
 import sys
 import time
 
+import attn_fiqa
 import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-
-import attn_fiqa
 from conftest import FACES, PHOTO
 
 

@@ -6,12 +6,11 @@ import itertools
 import random
 import threading
 
+import attn_fiqa
 import numpy as np
 import pytest
-from PIL import Image
-
-import attn_fiqa
 from attn_fiqa import evaluation
+from PIL import Image
 
 #: What a wrong argument may raise. A panic is a BaseException, and none of these.
 ALLOWED = (attn_fiqa.AttnFiqaError, TypeError)
@@ -51,9 +50,7 @@ class Broken:
         raise ValueError("no repr")
 
 
-OBJECTS += [
-    Broken(name) for name in ("read", "__fspath__", "__array_interface__", "__dlpack__", "x")
-]
+OBJECTS += [Broken(name) for name in ("read", "__fspath__", "__array_interface__", "__dlpack__", "x")]
 
 
 class FailingFile:

@@ -7,11 +7,11 @@ import os
 import pathlib
 import subprocess
 import sys
-
-import numpy as np
-import pytest
+import tarfile
 
 import attn_fiqa
+import numpy as np
+import pytest
 from conftest import FACES, PHOTO, ROOT
 
 
@@ -139,7 +139,13 @@ def test_every_example_of_the_documents_runs(tmp_path, monkeypatch, scorer, phot
     for blur in (9, 1, 15):
         video.write(np.ascontiguousarray(cv2.blur(blue, (blur, blur))))
     video.release()
-    for page in (ROOT / "docs/python.md", ROOT / "crates/attn-fiqa-python/README.md"):
+    os.mkdir("shards")
+    for shard in range(2):
+        with tarfile.open(f"shards/faces-{shard:03}.tar", "w") as tar:
+            tar.add(FACES / "blur-1.png", "a.png")
+            tar.add(tmp_path / "photos/broken.jpg", "b.jpg")
+    pages = ("docs/python.md", "docs/clusters.md", "crates/attn-fiqa-python/README.md")
+    for page in map(ROOT.joinpath, pages):
         session: dict[str, object] = {"__name__": "__main__"}
         lines = page.read_text(encoding="utf-8").splitlines()
         starts = [number for number, line in enumerate(lines) if line == "```python"]
@@ -150,6 +156,9 @@ def test_every_example_of_the_documents_runs(tmp_path, monkeypatch, scorer, phot
             exec(compile(code, str(page), "exec"), session)
         if page.name == "python.md":
             check_results(session, tmp_path, photo)
+        if page.name == "clusters.md":
+            assert session["report"].rows == 4 and session["report"].failed == 2
+            assert session["table"].num_rows == 4
 
 
 def check_results(session, folder, photo):
@@ -163,9 +172,10 @@ def check_results(session, folder, photo):
     assert cv2.Laplacian(best, cv2.CV_64F).var() > cv2.Laplacian(cv2.blur(best, (5, 5)), cv2.CV_64F).var() * 2
     gate = session["gate"]
     assert gate((folder / "photo.jpg").read_bytes())[0] == 200
-    assert gate(b"no image") [0] == 422
-    from PIL import Image
+    assert gate(b"no image")[0] == 422
     import io
+
+    from PIL import Image
 
     wall = io.BytesIO()
     Image.new("RGB", (200, 200)).save(wall, "PNG")

@@ -11,10 +11,9 @@ import sys
 import threading
 import warnings
 
+import attn_fiqa
 import numpy as np
 import pytest
-
-import attn_fiqa
 from attn_fiqa import evaluation
 from conftest import FACES, PHOTO
 
@@ -130,9 +129,7 @@ def test_evaluations_work_in_a_forked_child():
 
 
 def test_executors_of_processes(crops):
-    with concurrent.futures.ProcessPoolExecutor(
-        2, mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         scores = list(pool.map(of_pickled, [(INHERITED, str(PHOTO))] * 3, timeout=120))
     assert len({face.score for face in scores}) == 1
 

@@ -9,12 +9,11 @@ import pathlib
 import pickle
 import warnings
 
+import attn_fiqa
 import numpy as np
 import pytest
-from PIL import Image
-
-import attn_fiqa
 from conftest import FACES, PHOTO
+from PIL import Image
 
 
 def rows_of(command, *arguments):
@@ -36,9 +35,7 @@ def test_a_photo_has_the_bits_of_the_command_line(scorer, command):
 
 def test_methods_maps_and_embeddings_have_the_bits_of_the_command_line(command):
     methods = ["attn", "attn-calibrated", "attn-max@block=3"]
-    rows = rows_of(
-        command, "score", FACES, "--method", ",".join(methods), "--columns", "map,embedding"
-    )
+    rows = rows_of(command, "score", FACES, "--method", ",".join(methods), "--columns", "map,embedding")
     scorer = attn_fiqa.Scorer(methods=methods)
     found = list(scorer.score_files(FACES, maps=True, embeddings=True))
     assert len(found) == len(rows) == 36
@@ -208,9 +205,8 @@ def test_a_photo_on_its_side_is_turned_from_a_path_and_warned_of_from_pil(scorer
 
 
 def test_a_model_file_is_used_and_pickled_by_its_absolute_path(command, tmp_path, monkeypatch):
-    source = FACES.parents[1] / "models/attn-fiqa-t.safetensors"
     small = tmp_path / "small.safetensors"
-    command("model", "convert", source, small, "--dtype", "f16", "--quality-only")
+    command("model", "convert", "built-in", small, "--dtype", "f16", "--quality-only")
     monkeypatch.chdir(tmp_path)
     scorer = attn_fiqa.Scorer("small.safetensors", precision="f32", threads=1)
     assert scorer.threads == 1 and scorer.precision == "f32" and scorer.crop_size == 112

@@ -164,6 +164,23 @@ fn a_header_that_never_ends_is_cut_off() {
 }
 
 #[test]
+fn a_client_that_reads_no_answer_is_cut_off() {
+    let serving = serve(|options| options.write_timeout = Duration::from_millis(200));
+    let mut deaf = serving.connect();
+    deaf.set_write_timeout(Some(Duration::from_secs(2))).expect("a time limit");
+    // More answers than the buffers of both ends hold. The service reads the next request only
+    // after it has written the answer, so writing fails once it waits.
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
+    while deaf.write_all(&requests).is_ok() {}
+    let began = Instant::now();
+    while metric(&serving, "attn_fiqa_connections") > 1.0 {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(serving.end(), Ended::Answered);
+}
+
+#[test]
 fn too_many_connections_are_told_so() {
     let serving = serve(|options| options.max_connections = 3);
     let kept: Vec<TcpStream> = (0..3).map(|_| serving.connect()).collect();

@@ -45,8 +45,8 @@ pub(super) fn check_metadata(
         (
             "embedding_dim",
             metadata.embedding_dim,
-            shapes.head.map(|head| head.output),
-            "feature.2.weight",
+            shapes.head.map(|head| head.output()),
+            shapes.head_tensor(),
         ),
     ];
     for (what, declared, found, tensor) in checks {
@@ -63,19 +63,27 @@ pub(super) fn check_metadata(
     Ok(())
 }
 
-/// Checks that `pos_embed` has one row for each token of the image.
+/// Checks that `pos_embed` has one row for each token of the image; in a family that is `open`
+/// those before the patches may lack one.
 pub(super) fn check_positions(
     shapes: &Shapes,
     image_size: usize,
     from: &Provenance,
+    open: bool,
 ) -> Result<(), CheckpointProblem> {
     let grid = image_size / shapes.patch_size;
-    let tokens = grid
-        .checked_mul(grid)
-        .and_then(|patches| patches.checked_add(usize::from(shapes.class_token)));
-    if grid > 0 && tokens == Some(shapes.positions) {
+    let patches = grid.checked_mul(grid);
+    let with = |leading: usize| patches.and_then(|patches| patches.checked_add(leading));
+    let class_token = usize::from(shapes.class_token);
+    let leading = match open {
+        // The class token, or it and the registers, may have no position.
+        true => [class_token, shapes.prefix_tokens(), 0],
+        false => [class_token; 3],
+    };
+    if grid > 0 && leading.iter().any(|&leading| with(leading) == Some(shapes.positions)) {
         return Ok(());
     }
+    let tokens = with(class_token);
     let Shapes { patch_size, embed_dim, .. } = *shapes;
     let class_token = match shapes.class_token {
         true => ", with a class token",

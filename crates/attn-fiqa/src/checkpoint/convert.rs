@@ -1,17 +1,20 @@
 //! Writes the canonical file: safetensors, canonical names, one data type.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
 
 use super::error::{CheckpointError, CheckpointProblem};
+use super::family::Family;
 use super::layout::{self, Content, Expected, Extras};
-use super::metadata::{COLOR, CONTENT_KEY, FORMAT, FORMAT_KEY};
+use super::metadata::{COLOR, CONTENT_KEY, FAMILY_KEY, FORMAT, FORMAT_KEY};
 use super::names::{CAUSES, KEY_BIAS, qk};
+use super::resolve::three;
 use super::tensor::StoredType;
-use super::{Calibration, Checkpoint, VitConfig};
+use super::{Calibration, Checkpoint};
+use crate::atomic_file::{is_same_file, write_atomically};
+use crate::vit::config::{EmbeddingHeadConfig, ScoreTokens};
 
 /// The header is padded so that the tensors start at a multiple of this.
 const ALIGNMENT: usize = 8;
@@ -144,7 +147,7 @@ pub fn write_calibrated(
         calibration.causes.as_ref().is_none_or(|m| m.dim() == checkpoint.config().embed_dim),
         "a readout of causes of another model: this is a bug"
     );
-    let stored = |name: &str| match checkpoint.tensors.get(name).map(|tensor| tensor.dtype) {
+    let stored = |name: &str| match checkpoint.tensors.get(name).and_then(|one| one.dtype()) {
         Some(StoredType::F16) => WeightDtype::F16,
         Some(StoredType::Bf16) => WeightDtype::Bf16,
         _ => WeightDtype::F32,
@@ -161,38 +164,19 @@ fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), Checkp
     let output =
         |error| CheckpointError::new(&path.display().to_string(), CheckpointProblem::Write(error));
 
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".attn-fiqa-").suffix(".part");
-    // A temporary file is private by default; the result has the usual permissions.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(output)?;
-
-    let mut writer = BufWriter::new(file.as_file_mut());
-    writer.write_all(&plan.header).map_err(output)?;
-    for tensor in &plan.tensors {
-        let values = match &plan.key_bias {
-            Some(bias) if tensor.expected.name == KEY_BIAS => bias.clone(),
-            _ if tensor.expected.name == CAUSES => plan.causes.clone(),
-            _ => values(checkpoint, &tensor.expected)?,
-        };
-        let bytes = encode(&values, tensor).map_err(input)?;
-        writer.write_all(&bytes).map_err(output)?;
-    }
-    writer.flush().map_err(output)?;
-    drop(writer);
-    file.as_file().sync_all().map_err(output)?;
-    file.persist(path).map_err(|error| output(error.error))?;
-    Ok(())
-}
-
-fn is_same_file(input: &Path, output: &Path) -> bool {
-    let input = input.canonicalize().ok();
-    input.is_some() && input == output.canonicalize().ok()
+    write_atomically(path, output, |writer| {
+        writer.write_all(&plan.header).map_err(output)?;
+        for tensor in &plan.tensors {
+            let values = match &plan.key_bias {
+                Some(bias) if tensor.expected.name == KEY_BIAS => bias.clone(),
+                _ if tensor.expected.name == CAUSES => plan.causes.clone(),
+                _ => values(checkpoint, &tensor.expected)?,
+            };
+            let bytes = encode(&values, tensor).map_err(input)?;
+            writer.write_all(&bytes).map_err(output)?;
+        }
+        Ok(())
+    })
 }
 
 /// A tensor to write and its data type.
@@ -240,7 +224,7 @@ impl Plan {
         tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.width()));
 
         let mut entries =
-            vec![format!("\"__metadata__\":{}", metadata(config, content, calibration))];
+            vec![format!("\"__metadata__\":{}", metadata(checkpoint, content, calibration))];
         let mut start = 0;
         for tensor in &tensors {
             let Expected { name, shape, .. } = &tensor.expected;
@@ -263,7 +247,12 @@ impl Plan {
 }
 
 /// The text metadata, as JSON with sorted keys.
-fn metadata(config: &VitConfig, content: Content, calibration: Option<&Calibration>) -> String {
+fn metadata(
+    checkpoint: &Checkpoint,
+    content: Content,
+    calibration: Option<&Calibration>,
+) -> String {
+    let config = checkpoint.config();
     let ratio = config.mlp_dim as f64 / config.embed_dim as f64;
     let mut entries = BTreeMap::from([
         ("format", "pt".to_owned()),
@@ -280,7 +269,23 @@ fn metadata(config: &VitConfig, content: Content, calibration: Option<&Calibrati
         (CONTENT_KEY, content.name().to_owned()),
     ]);
     if let (Content::Full, Some(head)) = (content, config.embedding_head) {
-        entries.insert("embedding_dim", head.dim.to_string());
+        entries.insert("embedding_dim", head.dim().to_string());
+    }
+    // A file of the official layout says nothing that earlier versions did not.
+    if checkpoint.family() != Family::InsightFace {
+        entries.insert(FAMILY_KEY, checkpoint.family().name().to_owned());
+        entries.insert("pixel_mean", three(&config.pixel_mean));
+        entries.insert("pixel_std", three(&config.pixel_std));
+    }
+    if let (Content::Full, Some(EmbeddingHeadConfig::Pooled(head))) =
+        (content, config.embedding_head)
+    {
+        entries.insert("pooling", head.pooling.name().to_owned());
+    }
+    // A calibration holds for the tokens that it was fitted with.
+    let calibrated = calibration.is_some() && config.prefix_tokens() > 0;
+    if calibrated || config.score_tokens != ScoreTokens::default() {
+        entries.insert("score_tokens", config.score_tokens.name().to_owned());
     }
     let mut entries: BTreeMap<String, String> =
         entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::family::Family;
 use super::preset::Preset;
 
 /// How many tensors of a kind an error lists by name; the rest are only counted.
@@ -21,6 +22,8 @@ pub struct LayoutMismatch {
     pub harmless: Vec<String>,
     /// The architecture that the names suggest instead.
     pub looks_like: Option<&'static str>,
+    /// The family as which the file was read, other than the official layout.
+    pub read_as: Option<Family>,
 }
 
 /// A tensor with an unexpected shape.
@@ -64,7 +67,13 @@ impl fmt::Display for LayoutMismatch {
                 parts.push(format!("{} {what}: {}", tensors(list.len()), Quoted(list)));
             }
         }
-        write!(f, "is not a face ViT as expected: {}", parts.join("; "))?;
+        match self.read_as {
+            None => write!(f, "is not a face ViT as expected: {}", parts.join("; "))?,
+            Some(family) => {
+                write!(f, "is not a network of the family {family}, whose names it has: ")?;
+                f.write_str(&parts.join("; "))?;
+            }
+        }
         if !self.harmless.is_empty() {
             let only = self.missing.is_empty()
                 && self.unexpected.is_empty()

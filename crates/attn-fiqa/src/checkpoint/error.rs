@@ -3,6 +3,7 @@
 use crate::sanitize::sanitized_line;
 
 use super::diagnostics::{Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted};
+use super::family::Family;
 use super::pickle::PickleProblem;
 use super::preset::Preset;
 use super::provenance::Provenance;
@@ -183,10 +184,11 @@ pub enum CheckpointProblem {
         found: &'static str,
     },
 
-    /// No tensor has a name of the official layout.
+    /// No tensor has a name of any known family.
     #[error(
-        "holds no face ViT of the official layout: none of its {count} tensors is named \
-         `patch_embed.proj.weight`{}{}", Examples(.examples), LooksLike(.looks_like)
+        "holds no Vision Transformer of a known family: none of its {count} tensors is named \
+         `patch_embed.proj.weight`, `embeddings.patch_embeddings.projection.weight` or \
+         `class_embedding`{}{}", Examples(.examples), LooksLike(.looks_like)
     )]
     NoNetwork {
         /// Number of tensors in the file.
@@ -217,6 +219,17 @@ pub enum CheckpointProblem {
     SeveralNetworks {
         /// Prefixes or wrapper entries that each hold a network.
         under: Vec<String>,
+    },
+
+    /// The family is known and cannot be computed.
+    #[error("is a network of the family {family} by tensor `{tensor}`, and needs {needs}")]
+    UnsupportedFamily {
+        /// The tensor that the family was recognised by.
+        tensor: &'static str,
+        /// The family.
+        family: Family,
+        /// What is missing.
+        needs: &'static str,
     },
 
     /// Tensors are missing, unexpected or of the wrong shape.

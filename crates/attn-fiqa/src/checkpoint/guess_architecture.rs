@@ -1,6 +1,9 @@
 //! Guesses the architecture of a file that is not a face ViT from the parameter names of common
 //! libraries.
 
+/// A transformer with windows, whose names resemble those of several families.
+pub(super) const SWIN: &str = "a Swin transformer";
+
 /// The architecture that uses such names.
 pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let names: Vec<&str> = names.collect();
@@ -14,7 +17,7 @@ pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static
         return Some("a LoRA adapter without its network");
     }
     if any("relative_position_bias_table") && any("layers.0.blocks") {
-        return Some("a Swin transformer");
+        return Some(SWIN);
     }
     if any(".rpe") || any("rpe_") || any("lookup_table_weight") || any("relative_position") {
         return Some(
@@ -37,9 +40,6 @@ pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static
     if any("vision_model.") || any("visual.transformer") || any("text_model.") {
         return Some("a CLIP model");
     }
-    if any("patch_embeddings.projection") {
-        return Some("a Hugging Face ViT");
-    }
     if any("encoder_layer_0") || ends("conv_proj.weight") {
         return Some("a torchvision ViT");
     }
@@ -47,13 +47,7 @@ pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static
         return Some("a masked autoencoder");
     }
     if any("ls1.gamma") {
-        return Some("a DINOv2 ViT");
-    }
-    if any("blocks.0.attn.qkv.weight") && !any("feature.0.weight") && ends("cls_token") {
-        return Some("a timm ViT with a class token, not one trained for faces");
-    }
-    if any("blocks.0.attn.qkv.weight") && !any("feature.0.weight") && any("head.weight") {
-        return Some("a timm ViT, not one trained for faces");
+        return Some("a timm or DINOv2 ViT");
     }
     None
 }

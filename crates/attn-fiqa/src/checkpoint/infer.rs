@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::diagnostics::{LayoutMismatch, ShapeMismatch};
+use super::family::Family;
 use super::layout::{Content, Extras};
 use super::names::{CAUSES, KEY_BIAS, block_index, qk};
-use super::tensor::TensorRef;
+use super::tensor::JoinedTensor;
 
 /// The part of the configuration that shapes determine.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +18,19 @@ pub(super) struct Shapes {
     pub(super) mlp_dim: Option<usize>,
     pub(super) qkv_bias: bool,
     pub(super) class_token: bool,
+    pub(super) register_tokens: usize,
     /// Number of tokens in `pos_embed`.
     pub(super) positions: usize,
+    pub(super) patch_bias: bool,
+    pub(super) norm_pre: bool,
+    pub(super) layer_scale: bool,
+    /// Width of a head, where each query and key is normalised.
+    pub(super) qk_norm: Option<usize>,
+    /// Whether the first linear of the MLP also computes the gate.
+    pub(super) gated_mlp: bool,
+    /// Whether there is a norm of the last tokens (`norm`), and of what is pooled (`fc_norm`).
+    pub(super) norm: bool,
+    pub(super) pooled_norm: bool,
     pub(super) head: Option<HeadShape>,
     pub(super) content: Content,
     /// Heads of the key bias, if there is one.
@@ -28,6 +40,20 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
+    /// The tensor that gives the length of the embedding.
+    pub(super) fn head_tensor(&self) -> &'static str {
+        match self.head {
+            Some(HeadShape::Pooled { projection: true, .. }) => "head.weight",
+            Some(HeadShape::Pooled { projection: false, .. }) => "patch_embed.proj.weight",
+            Some(HeadShape::Flattened { .. }) | None => "feature.2.weight",
+        }
+    }
+
+    /// Number of tokens before the patches.
+    pub(super) fn prefix_tokens(&self) -> usize {
+        self.register_tokens.saturating_add(usize::from(self.class_token))
+    }
+
     /// What calibration added to the network.
     pub(super) fn extras(&self) -> Extras {
         Extras { key_bias: self.key_bias_heads.is_some(), cause_rows: self.cause_rows }
@@ -36,16 +62,31 @@ impl Shapes {
 
 /// Dimensions of the embedding head.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct HeadShape {
-    pub(super) input: usize,
-    pub(super) hidden: usize,
-    pub(super) output: usize,
+pub(super) enum HeadShape {
+    /// The official layout's two linears.
+    Flattened { input: usize, hidden: usize, output: usize, gated: bool },
+    /// One linear, or none, after pooling.
+    Pooled { output: usize, projection: bool, bias: bool },
 }
 
-type Tensors = BTreeMap<String, TensorRef>;
+impl HeadShape {
+    /// Length of the embedding.
+    pub(super) fn output(&self) -> usize {
+        match *self {
+            Self::Flattened { output, .. } | Self::Pooled { output, .. } => output,
+        }
+    }
+}
+
+type Tensors = BTreeMap<String, JoinedTensor>;
 
 /// The dimensions, or an error about the first tensor that should determine one and does not.
-pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
+///
+/// A network of the official layout has all of its parts. Of other families the tensors that are
+/// there say which parts a network has.
+pub(super) fn shapes(found: &Tensors, family: Family) -> Result<Shapes, LayoutMismatch> {
+    let open = !family.is_official();
+    let has = |name: &str| found.contains_key(name);
     let what = "[D, 3, P, P]";
     let kernel = "patch_embed.proj.weight";
     let [embed_dim, channels, patch_size, width] = dims(found, kernel, what)?;
@@ -70,18 +111,53 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
         false => Content::Full,
     };
     let has_first_block = content == Content::Full || depth > 1;
+    let mut gated_mlp = false;
     let (mlp_dim, qkv_bias) = if has_first_block {
-        let [mlp_dim, _] = dims(found, "blocks.0.mlp.fc1.weight", "[M, D]")?;
-        (Some(mlp_dim), found.contains_key("blocks.0.attn.qkv.bias"))
+        let [outputs, _] = dims(found, "blocks.0.mlp.fc1.weight", "[M, D]")?;
+        let mut mlp_dim = outputs;
+        if open {
+            let [_, inputs] = dims(found, "blocks.0.mlp.fc2.weight", "[D, M]")?;
+            gated_mlp = inputs.checked_mul(2) == Some(outputs);
+            if gated_mlp {
+                mlp_dim = inputs;
+            }
+        }
+        (Some(mlp_dim), has("blocks.0.attn.qkv.bias"))
     } else {
-        (None, found.contains_key(&qk(0, "bias")))
+        (None, has(&qk(0, "bias")))
+    };
+    let register_tokens = match open && has("reg_token") {
+        true => {
+            let [_, registers, _] = dims(found, "reg_token", "[1, R, D]")?;
+            registers
+        }
+        false => 0,
+    };
+    let qk_norm = match open && has("blocks.0.attn.q_norm.weight") {
+        true => {
+            let [head_dim] = dims(found, "blocks.0.attn.q_norm.weight", "[D/H]")?;
+            Some(head_dim)
+        }
+        false => None,
     };
     let head = match content {
         Content::QualityOnly => None,
+        Content::Full if open => {
+            let output = match has("head.weight") {
+                true => {
+                    let [output, _] = dims(found, "head.weight", "[embedding, D]")?;
+                    output
+                }
+                false => embed_dim,
+            };
+            let (projection, bias) = (has("head.weight"), has("head.bias"));
+            Some(HeadShape::Pooled { output, projection, bias })
+        }
         Content::Full => {
             let [hidden, input] = dims(found, "feature.0.weight", "[hidden, N·D]")?;
             let [output, _] = dims(found, "feature.2.weight", "[embedding, hidden]")?;
-            Some(HeadShape { input, hidden, output })
+            let gated = family == Family::TransFace;
+            Some(HeadShape::Flattened { input, hidden, output, gated })
         }
     };
     let key_bias_heads = match found.contains_key(KEY_BIAS) {
@@ -104,8 +180,16 @@ pub(super) fn shapes(found: &Tensors) -> Result<Shapes, LayoutMismatch> {
         depth,
         mlp_dim,
         qkv_bias,
-        class_token: found.contains_key("cls_token"),
+        class_token: has("cls_token"),
+        register_tokens,
         positions,
+        patch_bias: !open || has("patch_embed.proj.bias"),
+        norm_pre: open && has("norm_pre.weight"),
+        layer_scale: open && has("blocks.0.ls1.gamma"),
+        qk_norm,
+        gated_mlp,
+        norm: open && has("norm.weight"),
+        pooled_norm: open && has("fc_norm.weight"),
         head,
         content,
         key_bias_heads,

@@ -5,9 +5,11 @@ use sha2::{Digest, Sha256};
 use super::Checkpoint;
 use super::calibration::Calibration;
 use super::container::ContainerFormat;
+use super::family::{Family, ModelWarning};
 use super::layout::{self, Content};
 use super::names::KEY_BIAS;
 use super::preset::Preset;
+use super::provenance::Provenance;
 use super::resolve::ConfigValue;
 
 /// A report on a checkpoint.
@@ -29,6 +31,15 @@ pub struct Inspection {
     pub beside: Vec<String>,
     /// The prefix removed from every name; may be empty.
     pub prefix: String,
+    /// The family of the network.
+    pub family: Family,
+    /// What the family was recognised by.
+    pub family_from: Provenance,
+    /// What speaks against a face recogniser.
+    pub warnings: Vec<ModelWarning>,
+    /// What else the file holds and a score does not use: copies of the network, the state of an
+    /// optimizer.
+    pub left_out: Vec<String>,
     /// Data types of the weights, and how many tensors have each.
     pub dtypes: Vec<(&'static str, usize)>,
     /// Every value of the configuration and where it comes from.
@@ -63,7 +74,8 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
     let config = checkpoint.config();
     let parameters = layout::count(&checkpoint.layout());
     let mut dtypes: Vec<(&'static str, usize)> = Vec::new();
-    for tensor in checkpoint.tensors.values() {
+    let stored = checkpoint.tensors.values().flat_map(|tensor| tensor.parts());
+    for tensor in stored {
         let name = tensor.dtype.name();
         match dtypes.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
@@ -72,7 +84,8 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
     }
     let preset =
         Preset::matching(config.patch_size, config.embed_dim, config.depth, config.mlp_dim)
-            .find(|preset| preset.shape().num_heads == config.num_heads);
+            .find(|preset| preset.shape().num_heads == config.num_heads)
+            .filter(|_| checkpoint.family.is_official());
     let origin = &checkpoint.origin;
     let mut hash = Sha256::new();
     for bytes in checkpoint.files() {
@@ -86,6 +99,10 @@ pub(super) fn inspect(checkpoint: &Checkpoint) -> Inspection {
         wrappers: origin.wrappers.clone(),
         beside: origin.beside.clone(),
         prefix: origin.prefix.clone(),
+        family: checkpoint.family,
+        family_from: checkpoint.family_from.clone(),
+        warnings: checkpoint.warnings(),
+        left_out: origin.left_out.clone(),
         dtypes,
         config: checkpoint.resolved.values.clone(),
         preset,

@@ -2,7 +2,9 @@
 //! which of them a score needs.
 
 use super::names::{CAUSES, KEY_BIAS, qk};
-use crate::vit::config::VitConfig;
+use crate::vit::config::{
+    EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, PooledHead, VitConfig,
+};
 
 /// How much of a network a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,14 +92,28 @@ pub(super) fn tensors(config: &VitConfig, content: Content, extras: Extras) -> V
     let VitConfig { patch_size, embed_dim, depth, num_heads, mlp_dim, .. } = *config;
     let mut list = List(Vec::new());
     list.add("patch_embed.proj.weight", &[embed_dim, 3, patch_size, patch_size], Need::Whole);
-    list.add("patch_embed.proj.bias", &[embed_dim], Need::Whole);
-    list.add("pos_embed", &[1, config.tokens(), embed_dim], Need::Whole);
+    if config.patch_bias {
+        list.add("patch_embed.proj.bias", &[embed_dim], Need::Whole);
+    }
+    list.add("pos_embed", &[1, config.positions, embed_dim], Need::Whole);
     if config.class_token {
         list.add("cls_token", &[1, 1, embed_dim], Need::Whole);
+    }
+    if config.register_tokens > 0 {
+        list.add("reg_token", &[1, config.register_tokens, embed_dim], Need::Whole);
+    }
+    if config.norm_pre {
+        list.scale_and_shift("norm_pre", embed_dim, Need::Whole);
     }
     for block in 0..depth {
         let is_last = block + 1 == depth;
         list.scale_and_shift(&format!("blocks.{block}.norm1"), embed_dim, Need::Whole);
+        if config.qk_norm {
+            for norm in ["q_norm", "k_norm"] {
+                let name = format!("blocks.{block}.attn.{norm}");
+                list.scale_and_shift(&name, config.head_dim(), Need::Whole);
+            }
+        }
         if is_last && content == Content::QualityOnly {
             list.add(&qk(block, "weight"), &[2 * embed_dim, embed_dim], Need::Whole);
             if config.qkv_bias {
@@ -115,17 +131,20 @@ pub(super) fn tensors(config: &VitConfig, content: Content, extras: Extras) -> V
             list.add(&name("attn.qkv.bias"), &[3 * embed_dim], qkv);
         }
         list.linear(&name("attn.proj"), embed_dim, embed_dim, rest);
+        if config.layer_scale {
+            list.add(&name("ls1.gamma"), &[embed_dim], rest);
+        }
         list.scale_and_shift(&name("norm2"), embed_dim, rest);
-        list.linear(&name("mlp.fc1"), mlp_dim, embed_dim, rest);
+        list.linear(&name("mlp.fc1"), config.mlp_outputs(), embed_dim, rest);
         list.linear(&name("mlp.fc2"), embed_dim, mlp_dim, rest);
+        if config.layer_scale {
+            list.add(&name("ls2.gamma"), &[embed_dim], rest);
+        }
     }
-    if let (Content::Full, Some(head)) = (content, config.embedding_head) {
-        let input = head_input(config, head.tokens);
-        list.scale_and_shift("norm", embed_dim, Need::Nothing);
-        list.add("feature.0.weight", &[head.hidden_dim, input], Need::Nothing);
-        list.batch_norm("feature.1", head.hidden_dim);
-        list.add("feature.2.weight", &[head.dim, head.hidden_dim], Need::Nothing);
-        list.batch_norm("feature.3", head.dim);
+    match config.embedding_head.filter(|_| content == Content::Full) {
+        Some(EmbeddingHeadConfig::Flattened(head)) => list.flattened_head(config, head),
+        Some(EmbeddingHeadConfig::Pooled(head)) => list.pooled_head(config, head),
+        None => {}
     }
     if extras.key_bias {
         list.add(KEY_BIAS, &[num_heads, config.head_dim()], Need::Whole);
@@ -137,14 +156,8 @@ pub(super) fn tensors(config: &VitConfig, content: Content, extras: Extras) -> V
 }
 
 /// Length of the flattened tokens that the embedding head reads.
-pub(super) fn head_input(config: &VitConfig, tokens: crate::vit::config::EmbeddingTokens) -> usize {
-    use crate::vit::config::EmbeddingTokens::{All, Class, Patches};
-    let tokens = match tokens {
-        All => config.tokens(),
-        Patches => config.patches(),
-        Class => 1,
-    };
-    tokens.saturating_mul(config.embed_dim)
+pub(super) fn head_input(config: &VitConfig, tokens: EmbeddingTokens) -> usize {
+    config.flattened_tokens(tokens).saturating_mul(config.embed_dim)
 }
 
 struct List(Vec<Expected>);
@@ -157,6 +170,35 @@ impl List {
             need,
             parameter: true,
         });
+    }
+
+    fn flattened_head(&mut self, config: &VitConfig, head: FlattenedHead) {
+        let input = head_input(config, head.tokens);
+        self.scale_and_shift("norm", config.embed_dim, Need::Nothing);
+        if head.gated {
+            let gates = config.flattened_tokens(head.tokens);
+            self.add("senet.0.weight", &[gates, input], Need::Nothing);
+            self.add("senet.2.weight", &[gates, gates], Need::Nothing);
+        }
+        self.add("feature.0.weight", &[head.hidden_dim, input], Need::Nothing);
+        self.batch_norm("feature.1", head.hidden_dim);
+        self.add("feature.2.weight", &[head.dim, head.hidden_dim], Need::Nothing);
+        self.batch_norm("feature.3", head.dim);
+    }
+
+    fn pooled_head(&mut self, config: &VitConfig, head: PooledHead) {
+        if head.norm {
+            self.scale_and_shift("norm", config.embed_dim, Need::Nothing);
+        }
+        if head.pooled_norm {
+            self.scale_and_shift("fc_norm", config.embed_dim, Need::Nothing);
+        }
+        if head.projection {
+            self.add("head.weight", &[head.dim, config.embed_dim], Need::Nothing);
+        }
+        if head.projection_bias {
+            self.add("head.bias", &[head.dim], Need::Nothing);
+        }
     }
 
     fn scale_and_shift(&mut self, name: &str, dim: usize, need: Need) {
@@ -190,25 +232,16 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vit::config::{Activation, EmbeddingHeadConfig, EmbeddingTokens};
-
     fn vit_s() -> VitConfig {
         VitConfig {
-            image_size: 112,
-            patch_size: 8,
-            embed_dim: 512,
-            depth: 12,
-            num_heads: 8,
             mlp_dim: 2560,
-            qkv_bias: false,
-            activation: Activation::Relu6,
-            class_token: false,
-            layer_norm_eps: 1e-5,
-            embedding_head: Some(EmbeddingHeadConfig {
+            embedding_head: Some(EmbeddingHeadConfig::Flattened(FlattenedHead {
                 tokens: EmbeddingTokens::All,
+                gated: false,
                 hidden_dim: 512,
                 dim: 512,
-            }),
+            })),
+            ..VitConfig::official(112, 8, 512, 12, 8)
         }
     }
 
@@ -233,7 +266,8 @@ mod tests {
         for (qkv_bias, class_token, key_bias) in
             [(false, false, false), (true, true, true), (true, false, true)]
         {
-            let config = VitConfig { qkv_bias, class_token, ..vit_s() };
+            let positions = vit_s().positions + usize::from(class_token);
+            let config = VitConfig { qkv_bias, class_token, positions, ..vit_s() };
             let extras = Extras { key_bias, cause_rows: Some(13) };
             let full = count(&tensors(&config, Content::Full, extras));
             let part = count(&tensors(&config, Content::QualityOnly, extras));

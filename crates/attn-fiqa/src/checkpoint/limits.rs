@@ -32,7 +32,8 @@ pub(super) fn check(config: &VitConfig) -> Result<(), CheckpointProblem> {
     let attention = tokens.saturating_mul(tokens).saturating_mul(num_heads as u64);
     at_most("matrix of attention", attention, "numbers", MOST_NUMBERS)?;
     let pixels = (patch_size as u64).saturating_pow(2).saturating_mul(3);
-    let widest = (embed_dim as u64).saturating_mul(3).max(mlp_dim as u64).max(pixels);
+    let hidden = (mlp_dim as u64).saturating_mul(1 + u64::from(config.activation.is_gated()));
+    let widest = (embed_dim as u64).saturating_mul(3).max(hidden).max(pixels);
     at_most("layer's output", tokens.saturating_mul(widest), "numbers", MOST_NUMBERS)
 }
 

@@ -1,20 +1,13 @@
-//! The configuration declared by a file's metadata or by a JSON file next to it.
+//! The configuration declared by a file's metadata.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::Path;
-
-use serde_json::Value;
 
 use super::error::CheckpointProblem;
+use super::family::Family;
 use super::layout::Content;
 use super::provenance::Provenance;
-use crate::regular_file::{OpenError, ReadError, read_regular_file};
 use crate::sanitize::sanitized_name;
-use crate::vit::config::Activation;
-
-/// Largest JSON file that is parsed, in bytes.
-const MAX_JSON_BYTES: u64 = 1 << 20;
+use crate::vit::config::{Activation, Pooling, ScoreTokens};
 
 /// Supported version of the canonical file.
 pub(super) const FORMAT: &str = "1";
@@ -24,6 +17,9 @@ pub(super) const FORMAT_KEY: &str = "attn_fiqa.format";
 
 /// Metadata key of [`Content`].
 pub(super) const CONTENT_KEY: &str = "attn_fiqa.content";
+
+/// Metadata key of [`Family`].
+pub(super) const FAMILY_KEY: &str = "attn_fiqa.family";
 
 /// Channel order of the input, the only supported one.
 pub(super) const COLOR: &str = "RGB";
@@ -41,6 +37,11 @@ pub(super) struct DeclaredConfig {
     pub(super) mlp_ratio: Option<f64>,
     pub(super) embedding_dim: Option<usize>,
     pub(super) content: Option<Content>,
+    pub(super) family: Option<Family>,
+    pub(super) pixel_mean: Option<[f32; 3]>,
+    pub(super) pixel_std: Option<[f32; 3]>,
+    pub(super) pooling: Option<Pooling>,
+    pub(super) score_tokens: Option<ScoreTokens>,
 }
 
 /// The values in the text metadata of a safetensors file. Unknown keys are ignored.
@@ -80,81 +81,69 @@ pub(super) fn from_metadata(
                     .ok_or_else(|| bad(key, value, &from, "`full` or `quality-only`"))
             })
             .transpose()?,
+        family: text(FAMILY_KEY)
+            .map(|(key, value)| {
+                Family::from_name(value)
+                    .ok_or_else(|| bad(key, value, &from, "the name of a family, such as `timm`"))
+            })
+            .transpose()?,
+        pixel_mean: text("pixel_mean").map(|(key, value)| three(key, value, &from)).transpose()?,
+        pixel_std: text("pixel_std")
+            .map(|(key, value)| deviations(key, three(key, value, &from)?, value, &from))
+            .transpose()?,
+        pooling: text("pooling").map(|(key, value)| pooling(key, value, &from)).transpose()?,
+        score_tokens: text("score_tokens")
+            .map(|(key, value)| {
+                ScoreTokens::from_name(value)
+                    .ok_or_else(|| bad(key, value, &from, "`all` or `patches`"))
+            })
+            .transpose()?,
     })
 }
 
-/// The values in `<stem>.json`, or else `config.json`, next to the checkpoint, and that file's
-/// path.
-pub(super) fn from_json_beside(
-    checkpoint: &Path,
-) -> Result<Option<(DeclaredConfig, Provenance)>, CheckpointProblem> {
-    let candidates = [checkpoint.with_extension("json"), checkpoint.with_file_name("config.json")];
-    for path in candidates {
-        if path == checkpoint {
-            continue;
-        }
-        let display_path = path.display().to_string();
-        if let Some(declared) = read_json(&path, &display_path)? {
-            return Ok(Some((declared, Provenance::Json(display_path))));
-        }
-    }
-    Ok(None)
+/// Three numbers separated by commas, one per channel.
+pub(super) fn three(
+    key: &'static str,
+    text: &str,
+    from: &Provenance,
+) -> Result<[f32; 3], CheckpointProblem> {
+    let numbers: Option<Vec<f32>> = text
+        .split(',')
+        .map(|one| one.trim().parse().ok().filter(|one: &f32| one.is_finite()))
+        .collect();
+    numbers
+        .and_then(|numbers| <[f32; 3]>::try_from(numbers).ok())
+        .ok_or_else(|| bad(key, text, from, "three numbers, one per channel"))
 }
 
-/// `None` if there is no such file.
-fn read_json(path: &Path, display_path: &str) -> Result<Option<DeclaredConfig>, CheckpointProblem> {
-    let unusable =
-        |detail: String| CheckpointProblem::JsonConfig { path: display_path.to_owned(), detail };
-    let bytes = match read_regular_file(path, MAX_JSON_BYTES) {
-        Ok(bytes) => bytes,
-        Err(ReadError::Open(OpenError::Folder | OpenError::Special)) => return Ok(None),
-        Err(ReadError::Open(OpenError::Io(error)))
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-        {
-            return Ok(None);
-        }
-        Err(ReadError::Open(OpenError::Io(error))) => {
-            return Err(unusable(format!("cannot be read: {error}")));
-        }
-        Err(ReadError::TooLong(size) | ReadError::NoMemory(size)) => {
-            return Err(unusable(format!(
-                "has {size} bytes, more than the {MAX_JSON_BYTES} of any configuration"
-            )));
-        }
-    };
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| unusable(format!("is not valid JSON: {error}")))?;
-    let Value::Object(object) = value else {
-        return Err(unusable("is not a JSON object of keys and values".to_owned()));
-    };
-
-    let from = Provenance::Json(display_path.to_owned());
-    let text = |key: &'static str| match object.get(key) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some((key, text.clone())),
-        Some(other) => Some((key, other.to_string())),
-    };
-    let whole = |key| text(key).map(|(key, value)| whole(key, &value, &from)).transpose();
-    let (num_heads, heads) = (whole("num_heads")?, whole("heads")?);
-    if let (Some(one), Some(other)) = (num_heads, heads)
-        && one != other
-    {
-        return Err(unusable(format!("says both `num_heads` {one} and `heads` {other}")));
+/// Deviations of pixels, which are divided by.
+pub(super) fn deviations(
+    key: &'static str,
+    values: [f32; 3],
+    text: &str,
+    from: &Provenance,
+) -> Result<[f32; 3], CheckpointProblem> {
+    match values.iter().all(|&value| value > 0.0) {
+        true => Ok(values),
+        false => Err(bad(key, text, from, "three numbers above zero, one per channel")),
     }
-    Ok(Some(DeclaredConfig {
-        num_heads: num_heads.or(heads),
-        activation: text("activation")
-            .map(|(key, value)| activation(key, &value, &from))
-            .transpose()?,
-        image_size: whole("image_size")?,
-        layer_norm_eps: text("layer_norm_eps")
-            .map(|(key, value)| epsilon(key, &value, &from))
-            .transpose()?,
-        ..DeclaredConfig::default()
-    }))
 }
 
-fn bad(key: &'static str, found: &str, from: &Provenance, expected: &str) -> CheckpointProblem {
+pub(super) fn pooling(
+    key: &'static str,
+    text: &str,
+    from: &Provenance,
+) -> Result<Pooling, CheckpointProblem> {
+    Pooling::from_name(text)
+        .ok_or_else(|| bad(key, text, from, "`token` or `avg`; no other pooling is supported"))
+}
+
+pub(super) fn bad(
+    key: &'static str,
+    found: &str,
+    from: &Provenance,
+    expected: &str,
+) -> CheckpointProblem {
     CheckpointProblem::BadValue {
         key,
         found: format!("`{}`", sanitized_name(found)),
@@ -163,7 +152,11 @@ fn bad(key: &'static str, found: &str, from: &Provenance, expected: &str) -> Che
     }
 }
 
-fn whole(key: &'static str, text: &str, from: &Provenance) -> Result<usize, CheckpointProblem> {
+pub(super) fn whole(
+    key: &'static str,
+    text: &str,
+    from: &Provenance,
+) -> Result<usize, CheckpointProblem> {
     match text.parse() {
         Ok(value) if value > 0 => Ok(value),
         _ => Err(bad(key, text, from, "a whole number above zero")),
@@ -177,17 +170,24 @@ fn positive(key: &'static str, text: &str, from: &Provenance) -> Result<f64, Che
     }
 }
 
-fn epsilon(key: &'static str, text: &str, from: &Provenance) -> Result<f32, CheckpointProblem> {
+pub(super) fn epsilon(
+    key: &'static str,
+    text: &str,
+    from: &Provenance,
+) -> Result<f32, CheckpointProblem> {
     match text.parse::<f32>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err(bad(key, text, from, "a small number above zero, such as 1e-5")),
     }
 }
 
-fn activation(
+pub(super) fn activation(
     key: &'static str,
     text: &str,
     from: &Provenance,
 ) -> Result<Activation, CheckpointProblem> {
-    Activation::from_name(text).ok_or_else(|| bad(key, text, from, "`relu6` or `gelu`"))
+    let names: Vec<String> =
+        Activation::ALL.iter().map(|known| format!("`{}`", known.name())).collect();
+    let expected = format!("one of {}", names.join(", "));
+    Activation::from_name(text).ok_or_else(|| bad(key, text, from, &expected))
 }

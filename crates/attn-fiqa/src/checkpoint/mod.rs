@@ -2,7 +2,8 @@
 //!
 //! [`Checkpoint::open`] takes a `.safetensors` file, the index of a sharded one or a PyTorch zip
 //! file, detected by content, and checks every name, shape and data type before a weight is read.
-//! Nothing in the file is executed. Names, shapes and presets are those of InsightFace and CVLface.
+//! Nothing in the file is executed. Canonical names and shapes are those of InsightFace, CVLface and
+//! timm; files of other families ([`Family`]) are read under these names.
 
 #[cfg(feature = "builtin-model")]
 mod builtin;
@@ -14,9 +15,11 @@ mod container;
 mod convert;
 mod diagnostics;
 mod error;
+mod family;
 mod guess_architecture;
 mod infer;
 mod inspect;
+mod json_config;
 mod layout;
 mod limits;
 mod metadata;
@@ -38,13 +41,14 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use container::Contents;
+use names::Aside;
 use resolve::{ResolvedConfig, Sources};
-use tensor::TensorRef;
+use tensor::{JoinedTensor, TensorRef};
 use verify::{Found, Verified};
 
 pub use names::KEY_BIAS;
 
-use crate::vit::config::{Activation, VitConfig};
+use crate::vit::config::{Activation, ScoreTokens, VitConfig};
 
 #[cfg(feature = "builtin-model")]
 pub use builtin::{BUILTIN_NAME, builtin};
@@ -53,6 +57,7 @@ pub use container::ContainerFormat;
 pub use convert::{ConvertOptions, WeightDtype, write_calibrated, write_canonical};
 pub use diagnostics::{LayoutMismatch, ShapeMismatch};
 pub use error::{CheckpointError, CheckpointProblem};
+pub use family::{Family, ModelWarning};
 pub use inspect::Inspection;
 pub use layout::Content;
 pub use pickle::PickleProblem;
@@ -67,8 +72,12 @@ pub struct CheckpointOptions {
     pub preset: Option<Preset>,
     /// The number of attention heads, which shapes do not determine.
     pub heads: Option<usize>,
-    /// The MLP's activation; ReLU6 unless the file or this field says otherwise.
+    /// The MLP's activation; that of the family, ReLU6 in the official layout, unless the file or
+    /// this field says otherwise.
     pub activation: Option<Activation>,
+    /// The tokens whose queries and keys a score is the mean of; all, unless the file or this field
+    /// says otherwise.
+    pub score_tokens: Option<ScoreTokens>,
     /// Whether to accept the classifiers that margin losses train on top of the network.
     pub allow_unused: bool,
     /// Whether a file is mapped or copied into memory.
@@ -117,7 +126,9 @@ pub struct Checkpoint {
     bytes: Bytes,
     /// The files that hold the tensors, if `bytes` is an index.
     shards: Vec<Bytes>,
-    tensors: BTreeMap<String, TensorRef>,
+    tensors: BTreeMap<String, JoinedTensor>,
+    family: Family,
+    family_from: Provenance,
     resolved: ResolvedConfig,
     content: Content,
     calibration: Option<Calibration>,
@@ -132,6 +143,7 @@ struct Origin {
     wrappers: Vec<String>,
     beside: Vec<String>,
     unused: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Checkpoint {
@@ -142,7 +154,9 @@ impl Checkpoint {
     /// next to it and hold exactly what the index says. They are mapped or copied as well.
     ///
     /// A JSON file next to it (`<stem>.json`, else `config.json`) may give `num_heads` (or
-    /// `heads`), `activation`, `image_size` and `layer_norm_eps`.
+    /// `heads`), `activation`, `image_size` and `layer_norm_eps`, or be a `config.json` as timm and
+    /// Hugging Face's transformers write it; the mean and deviation of pixels are also read from
+    /// `preprocessor_config.json`.
     ///
     /// # Errors
     ///
@@ -180,6 +194,16 @@ impl Checkpoint {
     ) -> Result<Self, CheckpointError> {
         Self::load_one(Bytes::Owned(bytes), name, options)
             .map_err(|problem| CheckpointError::new(name, problem))
+    }
+
+    /// The family of the network.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// What speaks against a face recogniser.
+    pub fn warnings(&self) -> Vec<ModelWarning> {
+        family::warnings(self.family, self.config())
     }
 
     /// The network's configuration.
@@ -226,9 +250,13 @@ impl Checkpoint {
             })
         };
         let tensor = self.tensors.get(name).ok_or_else(absent)?;
-        let file = file_of(tensor, &self.bytes, &self.shards).ok_or_else(absent)?;
-        let values = tensor.to_f32(file).ok_or_else(absent)?;
-        file.release(tensor.start..tensor.start + tensor.len);
+        let file = |part: &TensorRef| file_of(part, &self.bytes, &self.shards);
+        let values = tensor.to_f32(|part| Some(file(part)?)).ok_or_else(absent)?;
+        for part in tensor.parts() {
+            if let Some(file) = file(part) {
+                file.release(part.start..part.start + part.len);
+            }
+        }
         match tensor::first_not_finite(&values) {
             None => Ok(values),
             Some(index) => Err(fail(CheckpointProblem::NotFinite {
@@ -243,6 +271,18 @@ impl Checkpoint {
     /// once, for the hash.
     pub fn inspect(&self) -> Inspection {
         inspect::inspect(self)
+    }
+
+    /// The file as given: a path, or the name of an embedded file.
+    #[cfg(feature = "export")]
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The files it was read from, if any.
+    #[cfg(feature = "export")]
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     /// All its files: the index first, then the shards in the order of their names.
@@ -287,7 +327,7 @@ impl Checkpoint {
         let Contents { format, tensors, metadata, wrappers, beside } = contents;
         let names = || tensors.iter().map(|(name, _)| name.as_str());
         let looks_like = guess_architecture::guess(names());
-        let Some(prefix) = names::find_prefix(names())? else {
+        let Some(network) = names::find_network(names())? else {
             return Err(CheckpointProblem::NoNetwork {
                 count: tensors.len(),
                 examples: names().take(3).map(crate::sanitize::sanitized_name).collect(),
@@ -295,58 +335,96 @@ impl Checkpoint {
             });
         };
 
-        let mut found = Found::default();
+        let mut inside = BTreeMap::new();
+        let mut outside = Vec::new();
+        let mut asides: BTreeMap<Aside, usize> = BTreeMap::new();
         for (name, tensor) in tensors {
-            match name.strip_prefix(&prefix) {
-                Some(inside) => {
-                    found.inside.insert(inside.to_owned(), tensor);
+            if let Some(aside) = network.aside(&name) {
+                *asides.entry(aside).or_default() += 1;
+                continue;
+            }
+            match name.strip_prefix(&network.prefix) {
+                Some(within) => {
+                    inside.insert(within.to_owned(), tensor);
                 }
-                None => found.outside.push(name),
+                None => outside.push(name),
             }
         }
+        let declared = metadata::from_metadata(&metadata)?;
+        let mut canonical =
+            family::canonical(network.naming, &network.tower, declared.family, inside)?;
+        let (family, family_from) = match declared.family {
+            Some(family) => (family, Provenance::Metadata),
+            None => (canonical.family, Provenance::Shape(canonical.evidence)),
+        };
+        if family == Family::KpRpe {
+            return Err(CheckpointProblem::UnsupportedFamily {
+                tensor: canonical.evidence,
+                family,
+                needs: "landmarks for a bias of the attention in every block, which this version \
+                        does not compute",
+            });
+        }
+        let inside = std::mem::take(&mut canonical.tensors);
+        let found = Found { inside, outside };
         let describe = |problem| match problem {
-            CheckpointProblem::Layout(mut mismatch) => {
-                mismatch.looks_like = looks_like;
-                CheckpointProblem::Layout(mismatch)
+            CheckpointProblem::Layout(mismatch) => {
+                let mut mismatch = canonical.in_stored_names(*mismatch);
+                // What a family is read as needs no guess.
+                mismatch.looks_like = looks_like
+                    .filter(|&guess| family.is_official() || guess == guess_architecture::SWIN);
+                CheckpointProblem::Layout(Box::new(mismatch))
             }
             other => other,
         };
-        let shapes = infer::shapes(&found.inside)
+        let shapes = infer::shapes(&found.inside, family)
             .map_err(|mismatch| describe(CheckpointProblem::Layout(Box::new(mismatch))))?;
         let json = match paths.first() {
-            Some(path) => metadata::from_json_beside(path)?,
-            None => None,
+            Some(path) => json_config::beside(path)?,
+            None => Vec::new(),
         };
         let resolved = resolve::resolve_config(&Sources {
             options,
-            metadata: &metadata::from_metadata(&metadata)?,
-            json: json.as_ref(),
+            family,
+            family_from: &family_from,
+            metadata: &declared,
+            json: &json,
             shapes,
         })
         .map_err(describe)?;
         let config = &resolved.config;
         limits::check(config)?;
         let expected = layout::tensors(config, shapes.content, shapes.extras());
-        let Verified { tensors, unused } =
+        let Verified { tensors, mut unused } =
             verify::verify(found, &expected, config.embed_dim, options.allow_unused)
                 .map_err(describe)?;
         let read = |name: &str| {
             let tensor = tensors.get(name)?;
-            tensor.to_f32(file_of(tensor, &bytes, &shards)?)
+            tensor.to_f32(|part| Some(file_of(part, &bytes, &shards)?))
         };
         let (bias, causes) = (read(names::KEY_BIAS), read(names::CAUSES));
         let calibration =
             Calibration::from_metadata(&metadata, bias.as_deref(), causes.as_deref())?;
+        unused.extend(canonical.unused);
         Ok(Self {
             file: file.to_owned(),
             paths,
             bytes,
             shards,
             tensors,
+            family,
+            family_from,
             resolved,
             content: shapes.content,
             calibration,
-            origin: Origin { format, prefix, wrappers, beside, unused },
+            origin: Origin {
+                format,
+                prefix: format!("{}{}", network.prefix, network.tower),
+                wrappers,
+                beside,
+                unused,
+                left_out: asides.into_iter().map(describe_aside).collect(),
+            },
         })
     }
 
@@ -358,6 +436,17 @@ impl Checkpoint {
             cause_rows: model.map(|model| model.causes().len() + 1),
         };
         layout::tensors(self.config(), self.content, extras)
+    }
+}
+
+/// What was left out, and how many tensors of it.
+fn describe_aside((aside, count): (Aside, usize)) -> String {
+    match aside {
+        Aside::Copy(prefix) => {
+            let prefix = crate::sanitize::sanitized_name(&prefix);
+            format!("moving average (EMA) of the weights under `{prefix}` ({count} tensors)")
+        }
+        Aside::Optimizer => format!("state of an optimizer ({count} tensors)"),
     }
 }
 

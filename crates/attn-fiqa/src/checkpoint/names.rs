@@ -3,15 +3,24 @@
 use std::collections::BTreeSet;
 
 use super::error::CheckpointProblem;
+use super::family::Naming;
 use crate::sanitize::sanitized_name;
 
 /// Components that may precede a canonical name, repeatedly: the attributes under which training
 /// code, `DataParallel` and `torch.compile` store the network.
-const COMPONENTS: [&str; 5] = ["module.", "backbone.", "model.", "net.", "_orig_mod."];
+const COMPONENTS: [&str; 7] =
+    ["module.", "backbone.", "model.", "net.", "_orig_mod.", "state_dict.", "online_model."];
 
-/// Names that every network of the layout has, the most distinctive first.
-const ANCHORS: [&str; 4] =
-    ["patch_embed.proj.weight", "pos_embed", "blocks.0.norm1.weight", "blocks.0.attn.qkv.weight"];
+/// Components under which training code stores a moving average of the weights beside them.
+const EMA_COMPONENTS: [&str; 6] =
+    ["ema.", "ema_model.", "ema_net.", "model_ema.", "module_ema.", "net_ema."];
+
+/// What training code stores beside a moving average: whether it has begun, and how many steps
+/// ago.
+const EMA_BOOKKEEPING: [&str; 2] = ["initted", "step"];
+
+/// Parts of the names of an optimizer's state.
+const OPTIMIZER: [&str; 4] = ["exp_avg", "momentum_buffer", "optimizer.", "optimizer_state."];
 
 /// First components of the classifiers that margin losses train on top of a face network.
 const CLASSIFIERS: [&str; 8] =
@@ -24,36 +33,98 @@ pub(super) const BOOKKEEPING: [&str; 2] =
 /// The token that replaces masked patches in training, `[1, 1, D]`.
 pub(super) const MASK_TOKEN: &str = "mask_token";
 
-/// The prefix of all names of the network; `None` if no tensor has a name of the layout.
-pub(super) fn find_prefix<'a>(
+/// Where a file's names have the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Network {
+    pub(super) naming: Naming,
+    /// Before every name.
+    pub(super) prefix: String,
+    /// After it, before the names of the image encoder of a larger model.
+    pub(super) tower: String,
+    /// Prefixes of moving averages (EMA) of the same weights.
+    pub(super) copies: Vec<String>,
+}
+
+impl Network {
+    /// What a tensor outside the network is, if it may be left out.
+    pub(super) fn aside(&self, name: &str) -> Option<Aside> {
+        // A copy may lie under the network's prefix, or the network under that of a copy.
+        let of_copy = |copy: &&String| {
+            let within = self.prefix.starts_with(copy.as_str()) && name.starts_with(&self.prefix);
+            name.starts_with(copy.as_str()) && !within
+        };
+        if let Some(copy) = self.copies.iter().find(of_copy) {
+            return Some(Aside::Copy(copy.clone()));
+        }
+        let last = name.rsplit('.').next().unwrap_or_default();
+        if let Some(copy) = self.copies.first()
+            && EMA_BOOKKEEPING.contains(&last)
+        {
+            return Some(Aside::Copy(copy.clone()));
+        }
+        OPTIMIZER.iter().any(|part| name.contains(part)).then_some(Aside::Optimizer)
+    }
+}
+
+/// A tensor that is no part of the network and is left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Aside {
+    /// Of the moving average under this prefix.
+    Copy(String),
+    /// Of an optimizer's state.
+    Optimizer,
+}
+
+/// Finds the network by the names that one of its kind always has; `None` if no tensor has one.
+///
+/// Of weights and their moving averages the weights are taken.
+pub(super) fn find_network<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
-) -> Result<Option<String>, CheckpointProblem> {
-    for anchor in ANCHORS {
-        let prefixes: BTreeSet<&str> = names
-            .clone()
-            .filter_map(|name| name.strip_suffix(anchor))
-            .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
-            .collect();
-        let mut prefixes = prefixes.into_iter();
-        match (prefixes.next(), prefixes.next()) {
-            (None, _) => {}
-            (Some(prefix), None) if without_components(prefix).is_empty() => {
-                return Ok(Some(prefix.to_owned()));
-            }
-            (Some(prefix), None) => {
+) -> Result<Option<Network>, CheckpointProblem> {
+    for naming in [Naming::Canonical, Naming::HuggingFace, Naming::OpenAi] {
+        for anchor in naming.anchors() {
+            let prefixes: BTreeSet<&str> = names
+                .clone()
+                .filter_map(|name| name.strip_suffix(anchor))
+                .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+                .filter(|prefix| !OPTIMIZER.iter().any(|part| prefix.contains(part)))
+                .collect();
+            let (copies, weights): (Vec<&str>, Vec<&str>) =
+                prefixes.iter().copied().partition(|prefix| is_ema(prefix));
+            let (full, copies) = match (&weights[..], &copies[..]) {
+                ([], []) => continue,
+                ([one], copies) => (*one, copies),
+                ([], [one]) => (*one, &[][..]),
+                _ => {
+                    return Err(CheckpointProblem::SeveralNetworks {
+                        under: prefixes.into_iter().map(sanitized_name).collect(),
+                    });
+                }
+            };
+            let tower = naming.towers().iter().find(|tower| full.ends_with(*tower));
+            let tower = tower.copied().unwrap_or_default();
+            let prefix = full.strip_suffix(tower).unwrap_or(full);
+            if !without_components(prefix).is_empty() {
                 return Err(CheckpointProblem::UnknownPrefix {
                     prefix: sanitized_name(prefix),
-                    tensor: sanitized_name(&format!("{prefix}{anchor}")),
+                    tensor: sanitized_name(&format!("{full}{anchor}")),
                 });
             }
-            (Some(one), Some(other)) => {
-                return Err(CheckpointProblem::SeveralNetworks {
-                    under: [one, other].into_iter().chain(prefixes).map(sanitized_name).collect(),
-                });
-            }
+            let of_copy = |copy: &&str| copy.strip_suffix(tower).unwrap_or(copy).to_owned();
+            return Ok(Some(Network {
+                naming,
+                prefix: prefix.to_owned(),
+                tower: tower.to_owned(),
+                copies: copies.iter().map(of_copy).collect(),
+            }));
         }
     }
     Ok(None)
+}
+
+/// Whether a component of a prefix is that of a moving average.
+fn is_ema(prefix: &str) -> bool {
+    prefix.split_inclusive('.').any(|component| EMA_COMPONENTS.contains(&component))
 }
 
 /// Whether a name belongs to a classifier used in training, at any depth.
@@ -64,7 +135,8 @@ pub(super) fn is_classifier(name: &str) -> bool {
 
 fn without_components(name: &str) -> &str {
     let mut rest = name;
-    while let Some(shorter) = COMPONENTS.iter().find_map(|component| rest.strip_prefix(component)) {
+    let components = || COMPONENTS.iter().chain(&EMA_COMPONENTS);
+    while let Some(shorter) = components().find_map(|component| rest.strip_prefix(component)) {
         rest = shorter;
     }
     rest
@@ -97,14 +169,38 @@ mod tests {
     fn prefixes_are_found_and_only_known_ones() {
         for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module._orig_mod."] {
             let name = format!("{prefix}patch_embed.proj.weight");
-            let found = find_prefix([name.as_str(), "head.weight"].into_iter()).unwrap();
-            assert_eq!(found.as_deref(), Some(prefix));
+            let found = find_network([name.as_str(), "head.weight"].into_iter()).unwrap();
+            assert_eq!(found.map(|network| network.prefix).as_deref(), Some(prefix));
         }
-        let unknown = find_prefix(["encoder.pos_embed"].into_iter()).unwrap_err();
+        let unknown = find_network(["encoder.pos_embed"].into_iter()).unwrap_err();
         assert!(unknown.to_string().contains("`encoder.`"), "{unknown}");
-        let two = find_prefix(["net.pos_embed", "pos_embed"].into_iter()).unwrap_err();
+        let two = find_network(["net.pos_embed", "pos_embed"].into_iter()).unwrap_err();
         assert!(two.to_string().contains("several networks"), "{two}");
-        assert_eq!(find_prefix(["decoder_pos_embed"].into_iter()).unwrap(), None);
+        assert_eq!(find_network(["decoder_pos_embed"].into_iter()).unwrap(), None);
+    }
+
+    #[test]
+    fn the_weights_are_taken_and_their_moving_average_is_left_out() {
+        let both = ["ema.pos_embed", "pos_embed", "ema.step", "optimizer.exp_avg.0"];
+        let network = find_network(both.into_iter()).unwrap().unwrap();
+        assert_eq!((network.prefix.as_str(), &*network.copies), ("", &["ema.".to_owned()][..]));
+        let copy = Some(Aside::Copy("ema.".to_owned()));
+        let asides = both.map(|name| network.aside(name));
+        assert_eq!(asides, [copy.clone(), None, copy, Some(Aside::Optimizer)]);
+        // Alone, the average is the network.
+        let alone = find_network(["ema_model.module.pos_embed"].into_iter()).unwrap().unwrap();
+        assert_eq!((alone.prefix.as_str(), alone.copies.len()), ("ema_model.module.", 0));
+        assert_eq!(alone.aside("ema_model.module.pos_embed"), None);
+    }
+
+    #[test]
+    fn an_image_encoder_is_found_in_a_larger_model() {
+        let clip = ["visual.class_embedding", "positional_embedding"];
+        let network = find_network(clip.into_iter()).unwrap().unwrap();
+        assert_eq!((network.prefix.as_str(), network.tower.as_str()), ("", "visual."));
+        let name = "model.vit.embeddings.patch_embeddings.projection.weight";
+        let network = find_network([name].into_iter()).unwrap().unwrap();
+        assert_eq!((network.prefix.as_str(), network.tower.as_str()), ("model.", "vit."));
     }
 
     #[test]

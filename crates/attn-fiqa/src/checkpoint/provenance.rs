@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::family::Family;
 use super::preset::Preset;
 
 /// The source of one configuration value.
@@ -21,6 +22,8 @@ pub enum Provenance {
     Json(String),
     /// Not specified anywhere: the value of the official layout.
     Assumed,
+    /// Not specified anywhere: what networks of this family usually have.
+    Family(Family),
 }
 
 impl fmt::Display for Provenance {
@@ -32,6 +35,7 @@ impl fmt::Display for Provenance {
             Self::Metadata => f.write_str("the file's metadata"),
             Self::Json(path) => f.write_str(path),
             Self::Assumed => f.write_str("assumed: official layout"),
+            Self::Family(family) => write!(f, "assumed: usual for {family}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::CheckpointOptions;
 use super::consistency::{check_metadata, check_positions, check_preset, consistent};
 use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
+use super::family::{Family, OFFICIAL_IMAGE_SIZE};
 use super::infer::{HeadShape, Shapes};
 use super::layout::head_input;
 use super::limits::MOST_MLP_RATIO;
@@ -15,13 +16,10 @@ use super::metadata::DeclaredConfig;
 use super::names::KEY_BIAS;
 use super::preset::Preset;
 use super::provenance::Provenance;
-use crate::vit::config::{Activation, EmbeddingHeadConfig, EmbeddingTokens, VitConfig};
-
-/// Input size of every published face ViT, in pixels.
-const OFFICIAL_IMAGE_SIZE: usize = 112;
-
-/// Epsilon of LayerNorm in the official layout.
-const OFFICIAL_LAYER_NORM_EPS: f32 = 1e-5;
+use crate::vit::config::{
+    Activation, EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, PooledHead, Pooling,
+    ScoreTokens, VitConfig,
+};
 
 /// Head dimensions that are worth suggesting.
 const PLAUSIBLE_HEAD_DIMS: std::ops::RangeInclusive<usize> = 8..=128;
@@ -29,8 +27,11 @@ const PLAUSIBLE_HEAD_DIMS: std::ops::RangeInclusive<usize> = 8..=128;
 /// The sources of the configuration.
 pub(super) struct Sources<'a> {
     pub(super) options: &'a CheckpointOptions,
+    pub(super) family: Family,
+    pub(super) family_from: &'a Provenance,
     pub(super) metadata: &'a DeclaredConfig,
-    pub(super) json: Option<&'a (DeclaredConfig, Provenance)>,
+    /// Those of JSON files, with their paths.
+    pub(super) json: &'a [(DeclaredConfig, Provenance)],
     pub(super) shapes: Shapes,
 }
 
@@ -54,40 +55,62 @@ pub(super) struct ResolvedConfig {
 }
 
 pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, CheckpointProblem> {
-    let Sources { options, metadata, json, shapes } = *sources;
+    let Sources { options, family, metadata, json, shapes, .. } = *sources;
     check_metadata(metadata, &shapes)?;
     let declared: Vec<(&DeclaredConfig, Provenance)> =
         std::iter::once((metadata, Provenance::Metadata))
-            .chain(json.map(|(declared, from)| (declared, from.clone())))
+            .chain(json.iter().map(|(declared, from)| (declared, from.clone())))
             .collect();
+    let assumed = match family {
+        Family::InsightFace => Provenance::Assumed,
+        family => Provenance::Family(family),
+    };
 
-    let (image_size, image_size_from) = consistent(
+    let declared_size = consistent(
         "image_size",
         declared.iter().filter_map(|(one, from)| Some((one.image_size?, from.clone()))),
         ToString::to_string,
-    )?
-    .unwrap_or((OFFICIAL_IMAGE_SIZE, Provenance::Assumed));
-    check_positions(&shapes, image_size, &image_size_from)?;
+    )?;
+    let (image_size, image_size_from) = match declared_size {
+        Some(declared) => declared,
+        None if family.is_official() => (OFFICIAL_IMAGE_SIZE, assumed.clone()),
+        None => match family.image_size(&shapes) {
+            Some(size) => (size, Provenance::Shape("pos_embed")),
+            None => return Err(not_square(&shapes)),
+        },
+    };
+    check_positions(&shapes, image_size, &image_size_from, !family.is_official())?;
 
     let (mlp_dim, mlp_dim_from) = mlp_dim(metadata, &shapes)?;
     if let Some(preset) = options.preset {
+        check_family(preset, sources)?;
         check_preset(preset, &shapes, mlp_dim)?;
     }
     let (num_heads, num_heads_from) = heads(sources, &declared, mlp_dim)?;
-    let (activation, activation_from) = consistent(
-        "activation",
-        std::iter::once((options.activation, Provenance::Option))
-            .chain(declared.iter().map(|(one, from)| (one.activation, from.clone())))
-            .filter_map(|(value, from)| Some((value?, from))),
-        |activation| activation.name().to_owned(),
-    )?
-    .unwrap_or((Activation::Relu6, Provenance::Assumed));
+    let (activation, activation_from) = activation(sources, &declared, &assumed)?;
     let (layer_norm_eps, layer_norm_eps_from) = consistent(
         "layer_norm_eps",
         declared.iter().filter_map(|(one, from)| Some((one.layer_norm_eps?, from.clone()))),
         |eps| format!("{eps:e}"),
     )?
-    .unwrap_or((OFFICIAL_LAYER_NORM_EPS, Provenance::Assumed));
+    .unwrap_or((family.layer_norm_eps(), assumed.clone()));
+    let [usual_mean, usual_std] = family.pixel_mean_and_std();
+    let per_channel = |what, of: fn(&DeclaredConfig) -> Option<[f32; 3]>| {
+        let declared = declared.iter().filter_map(|(one, from)| Some((of(one)?, from.clone())));
+        consistent(what, declared, three)
+    };
+    let (pixel_mean, pixel_mean_from) =
+        per_channel("pixel_mean", |one| one.pixel_mean)?.unwrap_or((usual_mean, assumed.clone()));
+    let (pixel_std, pixel_std_from) =
+        per_channel("pixel_std", |one| one.pixel_std)?.unwrap_or((usual_std, assumed.clone()));
+    let (score_tokens, score_tokens_from) = consistent(
+        "score_tokens",
+        std::iter::once((options.score_tokens, Provenance::Option))
+            .chain(declared.iter().map(|(one, from)| (one.score_tokens, from.clone())))
+            .filter_map(|(value, from)| Some((value?, from))),
+        |tokens| tokens.name().to_owned(),
+    )?
+    .unwrap_or((ScoreTokens::default(), Provenance::Assumed));
 
     let mut config = VitConfig {
         image_size,
@@ -99,10 +122,21 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
         qkv_bias: shapes.qkv_bias,
         activation,
         class_token: shapes.class_token,
+        register_tokens: shapes.register_tokens,
+        positions: shapes.positions,
+        patch_bias: shapes.patch_bias,
+        norm_pre: shapes.norm_pre,
+        layer_scale: shapes.layer_scale,
+        qk_norm: shapes.qk_norm.is_some(),
+        pixel_mean,
+        pixel_std,
         layer_norm_eps,
+        score_tokens,
         embedding_head: None,
     };
-    config.embedding_head = shapes.head.map(|head| embedding_head(&config, head)).transpose()?;
+    let (pooling, pooling_from) = pooling(sources, &declared, &assumed)?;
+    config.embedding_head =
+        shapes.head.map(|head| embedding_head(&config, &shapes, head, pooling)).transpose()?;
 
     let mut values = Vec::new();
     let mut add = |name, value: String, from| values.push(ConfigValue { name, value, from });
@@ -116,20 +150,128 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
     add("qkv_bias", config.qkv_bias.to_string(), Provenance::Shape("blocks.0.attn.*"));
     add("activation", activation.name().to_owned(), activation_from);
     add("class_token", config.class_token.to_string(), Provenance::Shape("pos_embed"));
+    if !family.is_official() {
+        for (name, value, tensor) in [
+            ("register_tokens", config.register_tokens.to_string(), "reg_token"),
+            ("positions", config.positions.to_string(), "pos_embed"),
+            ("norm_pre", config.norm_pre.to_string(), "norm_pre.weight"),
+            ("layer_scale", config.layer_scale.to_string(), "blocks.0.ls1.gamma"),
+            ("qk_norm", config.qk_norm.to_string(), "blocks.0.attn.q_norm.weight"),
+        ] {
+            add(name, value, Provenance::Shape(tensor));
+        }
+        add("pixel_mean", three(&pixel_mean), pixel_mean_from);
+        add("pixel_std", three(&pixel_std), pixel_std_from);
+    }
     add("layer_norm_eps", format!("{layer_norm_eps:e}"), layer_norm_eps_from);
-    if let Some(head) = config.embedding_head {
-        let tokens = match head.tokens {
-            EmbeddingTokens::All => "all",
-            EmbeddingTokens::Patches => "patches",
-            EmbeddingTokens::Class => "class",
-        };
-        let first = Provenance::Shape("feature.0.weight");
-        add("embedding_tokens", tokens.to_owned(), first.clone());
-        add("embedding_hidden_dim", head.hidden_dim.to_string(), first);
-        let last = Provenance::Shape("feature.2.weight");
-        add("embedding_dim", head.dim.to_string(), last);
+    if config.prefix_tokens() > 0 {
+        add("score_tokens", score_tokens.name().to_owned(), score_tokens_from);
+    }
+    match config.embedding_head {
+        Some(EmbeddingHeadConfig::Flattened(head)) => {
+            let tokens = match head.tokens {
+                EmbeddingTokens::All => "all",
+                EmbeddingTokens::Patches => "patches",
+                EmbeddingTokens::Class => "class",
+            };
+            let first = Provenance::Shape("feature.0.weight");
+            add("embedding_tokens", tokens.to_owned(), first.clone());
+            add("embedding_hidden_dim", head.hidden_dim.to_string(), first);
+            let last = Provenance::Shape("feature.2.weight");
+            add("embedding_dim", head.dim.to_string(), last);
+        }
+        Some(EmbeddingHeadConfig::Pooled(head)) => {
+            add("pooling", head.pooling.name().to_owned(), pooling_from);
+            add("embedding_dim", head.dim.to_string(), Provenance::Shape(shapes.head_tensor()));
+        }
+        None => {}
     }
     Ok(ResolvedConfig { config, values })
+}
+
+/// Three values of channels as metadata have them.
+pub(super) fn three(values: &[f32; 3]) -> String {
+    values.map(|value| value.to_string()).join(",")
+}
+
+fn not_square(shapes: &Shapes) -> CheckpointProblem {
+    CheckpointProblem::Layout(Box::new(LayoutMismatch {
+        shape_mismatches: vec![ShapeMismatch {
+            tensor: "pos_embed".to_owned(),
+            expected: format!(
+                "[1, n·n, {}] for a square of n·n patches, after up to {} more rows for the tokens \
+                 before them",
+                shapes.embed_dim,
+                shapes.prefix_tokens()
+            ),
+            found: vec![1, shapes.positions, shapes.embed_dim],
+        }],
+        ..LayoutMismatch::default()
+    }))
+}
+
+/// A preset is a network of the official layout.
+fn check_family(preset: Preset, sources: &Sources<'_>) -> Result<(), CheckpointProblem> {
+    let Sources { family, family_from, .. } = *sources;
+    if family.is_official() {
+        return Ok(());
+    }
+    Err(CheckpointProblem::Contradiction {
+        what: "the family",
+        first: Family::InsightFace.title().to_owned(),
+        first_from: Provenance::Preset(preset),
+        second: family.title().to_owned(),
+        second_from: family_from.clone(),
+    })
+}
+
+/// A gated MLP has one activation, and its shapes say so.
+fn activation(
+    sources: &Sources<'_>,
+    declared: &[(&DeclaredConfig, Provenance)],
+    assumed: &Provenance,
+) -> Result<(Activation, Provenance), CheckpointProblem> {
+    let Sources { options, family, shapes, .. } = *sources;
+    let fc1 = Provenance::Shape("blocks.0.mlp.fc1.weight");
+    let by_shape = shapes.gated_mlp.then_some((Activation::SwiGlu, fc1.clone()));
+    let candidates = std::iter::once((options.activation, Provenance::Option))
+        .chain(declared.iter().map(|(one, from)| (one.activation, from.clone())))
+        .filter_map(|(value, from)| Some((value?, from)))
+        .chain(by_shape);
+    let name = |activation: &Activation| activation.name().to_owned();
+    let (activation, from) = consistent("activation", candidates, name)?
+        .unwrap_or_else(|| (family.activation(shapes.gated_mlp), assumed.clone()));
+    if activation.is_gated() && !shapes.gated_mlp && shapes.mlp_dim.is_some() {
+        return Err(CheckpointProblem::Contradiction {
+            what: "activation",
+            first: name(&activation),
+            first_from: from,
+            second: "one without a gate".to_owned(),
+            second_from: fc1,
+        });
+    }
+    Ok((activation, from))
+}
+
+fn pooling(
+    sources: &Sources<'_>,
+    declared: &[(&DeclaredConfig, Provenance)],
+    assumed: &Provenance,
+) -> Result<(Pooling, Provenance), CheckpointProblem> {
+    let Sources { family, shapes, .. } = *sources;
+    let candidates = declared.iter().filter_map(|(one, from)| Some((one.pooling?, from.clone())));
+    let (pooling, from) =
+        consistent("pooling", candidates, |pooling: &Pooling| pooling.name().to_owned())?
+            .unwrap_or_else(|| (family.pooling(&shapes), assumed.clone()));
+    if pooling == Pooling::Class && !shapes.class_token && !family.is_official() {
+        return Err(CheckpointProblem::BadValue {
+            key: "pooling",
+            found: "`token`".to_owned(),
+            from,
+            expected: "`avg`, since the network has no class token".to_owned(),
+        });
+    }
+    Ok((pooling, from))
 }
 
 /// The width of the MLP. A quality-only file of one block has no MLP and declares the width in its
@@ -175,14 +317,20 @@ fn heads(
     declared: &[(&DeclaredConfig, Provenance)],
     mlp_dim: usize,
 ) -> Result<(usize, Provenance), CheckpointProblem> {
-    let Sources { options, shapes, .. } = *sources;
+    let Sources { options, family, shapes, .. } = *sources;
     let embed_dim = shapes.embed_dim;
     let given = options.heads.map(|heads| (heads, Provenance::Option));
     let named = options.preset.map(|preset| (preset.shape().num_heads, Provenance::Preset(preset)));
     let calibrated = shapes.key_bias_heads.map(|heads| (heads, Provenance::Shape(KEY_BIAS)));
     let written = declared.iter().filter_map(|(one, from)| Some((one.num_heads?, from.clone())));
-    let candidates = given.into_iter().chain(named).chain(written).chain(calibrated);
-    let Some((heads, from)) = consistent("num_heads", candidates, ToString::to_string)? else {
+    let normed = shapes
+        .qk_norm
+        .filter(|&width| embed_dim.is_multiple_of(width))
+        .map(|width| (embed_dim / width, Provenance::Shape("blocks.0.attn.q_norm.weight")));
+    let candidates = given.into_iter().chain(named).chain(written).chain(calibrated).chain(normed);
+    let found = consistent("num_heads", candidates, ToString::to_string)?;
+    let usual = || Some((family.heads(embed_dim)?, Provenance::Family(family)));
+    let Some((heads, from)) = found.or_else(usual) else {
         let plausible = PLAUSIBLE_HEAD_DIMS
             .rev()
             .filter(|dim| embed_dim.is_multiple_of(*dim))
@@ -191,6 +339,7 @@ fn heads(
             embed_dim,
             divisors: plausible.collect(),
             presets: Preset::matching(shapes.patch_size, embed_dim, shapes.depth, mlp_dim)
+                .filter(|_| family.is_official())
                 .collect(),
         });
     };
@@ -200,31 +349,53 @@ fn heads(
     Ok((heads, from))
 }
 
-/// Which tokens the head flattens follows from the length of its input.
 fn embedding_head(
     config: &VitConfig,
+    shapes: &Shapes,
     head: HeadShape,
+    pooling: Pooling,
 ) -> Result<EmbeddingHeadConfig, CheckpointProblem> {
+    match head {
+        HeadShape::Flattened { input, hidden, output, gated } => {
+            let tokens = flattened_tokens(config, hidden, input)?;
+            let head = FlattenedHead { tokens, gated, hidden_dim: hidden, dim: output };
+            Ok(EmbeddingHeadConfig::Flattened(head))
+        }
+        HeadShape::Pooled { output, projection, bias } => {
+            Ok(EmbeddingHeadConfig::Pooled(PooledHead {
+                pooling,
+                norm: shapes.norm,
+                pooled_norm: shapes.pooled_norm,
+                projection,
+                projection_bias: bias,
+                dim: output,
+            }))
+        }
+    }
+}
+
+/// Which tokens the head flattens follows from the length of its input.
+fn flattened_tokens(
+    config: &VitConfig,
+    hidden: usize,
+    input: usize,
+) -> Result<EmbeddingTokens, CheckpointProblem> {
     use EmbeddingTokens::{All, Class, Patches};
     let choices: &[EmbeddingTokens] = match config.class_token {
         true => &[All, Patches, Class],
         false => &[All],
     };
-    let tokens = choices
-        .iter()
-        .copied()
-        .find(|&tokens| head_input(config, tokens) == head.input)
-        .ok_or_else(|| {
+    let found = choices.iter().copied().find(|&tokens| head_input(config, tokens) == input);
+    found.ok_or_else(|| {
         let lengths: Vec<String> =
             choices.iter().map(|&tokens| head_input(config, tokens).to_string()).collect();
         CheckpointProblem::Layout(Box::new(LayoutMismatch {
             shape_mismatches: vec![ShapeMismatch {
                 tensor: "feature.0.weight".to_owned(),
                 expected: format!("[hidden, {}]", lengths.join(" or ")),
-                found: vec![head.hidden, head.input],
+                found: vec![hidden, input],
             }],
             ..LayoutMismatch::default()
         }))
-    })?;
-    Ok(EmbeddingHeadConfig { tokens, hidden_dim: head.hidden, dim: head.output })
+    })
 }

@@ -91,6 +91,82 @@ impl TensorRef {
     }
 }
 
+impl TensorRef {
+    /// A matrix with rows and columns exchanged; any other tensor as it is.
+    pub(super) fn transposed(mut self) -> Self {
+        if let [rows, columns] = self.shape[..] {
+            let [row, column] = match self.strides.as_deref() {
+                Some(&[row, column]) => [row, column],
+                _ => [columns, 1],
+            };
+            self.shape = vec![columns, rows];
+            self.strides = Some(vec![column, row]);
+        }
+        self
+    }
+
+    /// With leading dimensions of size 1 up to this rank.
+    pub(super) fn with_rank(mut self, rank: usize) -> Self {
+        while self.shape.len() < rank {
+            self.shape.insert(0, 1);
+            if let Some(strides) = &mut self.strides {
+                strides.insert(0, 0);
+            }
+        }
+        self
+    }
+}
+
+/// A tensor of the network: a stored one, or several, one below the other.
+#[derive(Debug, Clone)]
+pub(super) struct JoinedTensor {
+    pub(super) shape: Vec<usize>,
+    parts: Vec<TensorRef>,
+}
+
+impl JoinedTensor {
+    /// Joins parts along their first dimension; `None` if the others differ or there is no part.
+    pub(super) fn of_rows(parts: Vec<TensorRef>) -> Option<Self> {
+        let mut shape = parts.first()?.shape.clone();
+        for part in &parts[1..] {
+            let ([rows, rest @ ..], [more, others @ ..]) = (&mut shape[..], &part.shape[..]) else {
+                return None;
+            };
+            if rest != others {
+                return None;
+            }
+            *rows = rows.checked_add(*more)?;
+        }
+        Some(Self { shape, parts })
+    }
+
+    /// The stored tensors, in the order of their rows.
+    pub(super) fn parts(&self) -> &[TensorRef] {
+        &self.parts
+    }
+
+    /// The data type of all parts; `None` if they differ.
+    pub(super) fn dtype(&self) -> Option<StoredType> {
+        let first = self.parts.first()?.dtype;
+        self.parts.iter().all(|part| part.dtype == first).then_some(first)
+    }
+
+    /// The values in row-major order, read from the file that `file_of` gives for each part.
+    ///
+    /// `None` as for [`TensorRef::to_f32`].
+    pub(super) fn to_f32<'a>(
+        &self,
+        file_of: impl Fn(&TensorRef) -> Option<&'a [u8]>,
+    ) -> Option<Vec<f32>> {
+        let [first, rest @ ..] = &self.parts[..] else { return None };
+        let mut values = first.to_f32(file_of(first)?)?;
+        for part in rest {
+            values.extend(part.to_f32(file_of(part)?)?);
+        }
+        Some(values)
+    }
+}
+
 /// Index of the first value that is infinite or NaN.
 pub(super) fn first_not_finite(values: &[f32]) -> Option<usize> {
     /// Values per block: a block is checked without branches, which is noticeably faster.
@@ -134,6 +210,34 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn transposed_and_joined_tensors_are_read_in_their_order() {
+        let bytes: Vec<u8> = (0..12).flat_map(|value| (value as f32).to_le_bytes()).collect();
+        let stored = |shape: &[usize], start: usize, count: usize| TensorRef {
+            dtype: StoredType::F32,
+            shape: shape.to_vec(),
+            file: 0,
+            start: 4 * start,
+            len: 4 * count,
+            strides: None,
+        };
+        let read = |parts| {
+            let joined = JoinedTensor::of_rows(parts)?;
+            Some((joined.shape.clone(), joined.to_f32(|_| Some(&bytes))?))
+        };
+        let transposed = stored(&[2, 3], 0, 6).transposed();
+        let expected = (vec![3, 2], vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(read(vec![transposed.clone()]), Some(expected));
+        let again = (vec![2, 3], (0..6).map(|value| value as f32).collect());
+        assert_eq!(read(vec![transposed.clone().transposed()]), Some(again));
+        let joined = read(vec![transposed, stored(&[1, 2], 8, 2)]);
+        assert_eq!(joined, Some((vec![4, 2], vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 8.0, 9.0])));
+        let ranked = stored(&[2, 3], 0, 6).transposed().with_rank(3);
+        assert_eq!(read(vec![ranked]).map(|(shape, _)| shape), Some(vec![1, 3, 2]));
+        assert_eq!(read(vec![stored(&[2, 3], 0, 6), stored(&[2, 2], 0, 4)]), None);
+        assert_eq!(read(Vec::new()), None);
+    }
 
     #[test]
     fn the_first_value_that_is_no_number_is_found_anywhere() {

@@ -6,14 +6,14 @@ use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
 use super::layout::Expected;
 use super::names::{BOOKKEEPING, MASK_TOKEN, is_classifier};
-use super::tensor::TensorRef;
+use super::tensor::JoinedTensor;
 use crate::sanitize::sanitized_name;
 
 /// The tensors of a file, split by whether they belong to the network.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Tensors under the prefix, by name without it.
-    pub(super) inside: BTreeMap<String, TensorRef>,
+    /// Tensors under the prefix, by canonical name or, where they have none, their own.
+    pub(super) inside: BTreeMap<String, JoinedTensor>,
     /// Full names of all other tensors.
     pub(super) outside: Vec<String>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Found {
 /// The tensors of the network and the names of those left unused.
 #[derive(Debug)]
 pub(super) struct Verified {
-    pub(super) tensors: BTreeMap<String, TensorRef>,
+    pub(super) tensors: BTreeMap<String, JoinedTensor>,
     pub(super) unused: Vec<String>,
 }
 
@@ -57,7 +57,8 @@ pub(super) fn verify(
         if BOOKKEEPING.contains(&name.as_str()) {
             continue;
         }
-        if name == MASK_TOKEN && tensor.shape == [1, 1, embed_dim] {
+        let is_token = tensor.shape == [1, 1, embed_dim] || tensor.shape == [1, embed_dim];
+        if name == MASK_TOKEN && is_token {
             unused.push(sanitized_name(name));
         } else if is_classifier(name) {
             harmless.push(sanitized_name(name));
@@ -79,11 +80,9 @@ pub(super) fn verify(
         return Err(CheckpointProblem::Layout(Box::new(mismatch)));
     }
     for (name, tensor) in &tensors {
-        if !tensor.dtype.is_weight() {
-            return Err(CheckpointProblem::Dtype {
-                tensor: name.clone(),
-                found: tensor.dtype.name(),
-            });
+        let mut dtypes = tensor.parts().iter().map(|part| part.dtype);
+        if let Some(dtype) = dtypes.find(|dtype| !dtype.is_weight()) {
+            return Err(CheckpointProblem::Dtype { tensor: name.clone(), found: dtype.name() });
         }
     }
     Ok(Verified { tensors, unused })

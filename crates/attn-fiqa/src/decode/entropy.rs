@@ -224,11 +224,19 @@ fn sequential_block(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Resul
     dc_difference(part, bits)?;
     let table = part.ac.ok_or(NO_TABLE)?;
     let mut at = 1;
-    while at < COEFFICIENTS {
+    loop {
+        let run = bits.coefficients(table, at, COEFFICIENTS);
+        at = run.at;
+        if at > COEFFICIENTS {
+            return Err(BEYOND_BLOCK);
+        }
+        if run.is_end || at == COEFFICIENTS {
+            break;
+        }
         let symbol = bits.symbol(table)?;
         let (zeros, size) = (symbol >> 4, symbol & 15);
         match (zeros, size) {
-            (15, 0) => at += 16,
+            (15, 0) if at + 16 < COEFFICIENTS => at += 16,
             (_, 0) => break,
             _ => {
                 at += zeros;
@@ -262,11 +270,21 @@ impl Band<'_> {
             return Ok(());
         }
         let mut at = self.first;
-        while at <= self.last {
+        loop {
+            let run = bits.coefficients(self.table, at, self.last + 1);
+            at = run.at;
+            if at > self.last + 1 {
+                return Err(BEYOND_BLOCK);
+            }
+            *self.non_zero |= run.non_zero;
+            if run.is_end || at > self.last {
+                break;
+            }
             let symbol = bits.symbol(self.table)?;
             let (zeros, size) = (symbol >> 4, symbol & 15);
             match (zeros, size) {
-                (15, 0) => at += 16,
+                (15, 0) if at + 16 <= self.last => at += 16,
+                (15, 0) => break,
                 (_, 0) => {
                     *self.run = (1 << zeros) + bits.take(zeros)? - 1;
                     break;
@@ -317,20 +335,21 @@ impl Band<'_> {
 
     /// Reads a correction bit for every known coefficient from `at` on, up to the zero that follows
     /// `zeros` other zeros (or to the end of the band), and returns the position of that zero.
-    fn correct(&self, mut at: u8, zeros: Option<u8>, bits: &mut BitReader<'_>) -> Result<u8, Stop> {
-        let mut left = zeros;
-        while at <= self.last {
-            if *self.non_zero >> at & 1 == 1 {
-                bits.skip(1)?;
-            } else {
-                match left {
-                    Some(0) => break,
-                    Some(some) => left = Some(some - 1),
-                    None => {}
-                }
+    fn correct(&self, at: u8, zeros: Option<u8>, bits: &mut BitReader<'_>) -> Result<u8, Stop> {
+        // Bits from `at` to `last`; none if `at` is beyond.
+        let from = u64::MAX.checked_shl(u32::from(at)).unwrap_or(0);
+        let band = from & (u64::MAX >> (COEFFICIENTS - 1 - self.last));
+        let end = zeros.map_or(self.last + 1, |zeros| {
+            let mut left = band & !*self.non_zero;
+            for _ in 0..zeros {
+                left &= left.wrapping_sub(1);
             }
-            at += 1;
-        }
-        Ok(at)
+            if left == 0 { self.last + 1 } else { left.trailing_zeros() as u8 }
+        });
+        let before = 1_u64.checked_shl(u32::from(end)).map_or(u64::MAX, |bit| bit - 1);
+        let known = (*self.non_zero & band & before).count_ones() as u8;
+        bits.skip(known / 2)?;
+        bits.skip(known - known / 2)?;
+        Ok(end)
     }
 }

@@ -5,6 +5,10 @@
 const SHORT: u8 = 9;
 const LONGEST: u8 = 16;
 
+/// Bits from which a code and the bits behind it can be skipped without asking whether there are
+/// so many: a code and a coefficient have 31 at most.
+const ENOUGH: u8 = 32;
+
 /// Why reading stopped.
 pub(super) enum Stop {
     /// A marker or the end of the file came first.
@@ -17,11 +21,33 @@ pub(super) enum Stop {
 pub(super) struct Huffman {
     /// Indexed by the next `SHORT` bits: the code's length (0 if it is longer) and symbol.
     short: Vec<(u8, u8)>,
+    /// Indexed in the same way.
+    steps: Vec<Step>,
     /// Indexed by length: the first code after those of that length, shifted to 16 bits.
     limits: [u32; LONGEST as usize + 1],
     /// Indexed by length: the offset from a code to the index of its symbol.
     offsets: [i32; LONGEST as usize + 1],
     symbols: Vec<u8>,
+}
+
+/// What a symbol of a table for AC coefficients does, together with the bits behind it.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    /// Length of the code and of the bits behind it; 0 where the code is longer than `SHORT` or
+    /// the symbol is not a coefficient or an end of block.
+    bits: u8,
+    /// Coefficients that it takes, zeros before it included; 0 at the end of a block.
+    coefficients: u8,
+}
+
+impl Step {
+    fn of(length: u8, symbol: u8) -> Self {
+        match (symbol >> 4, symbol & 15) {
+            (0, 0) => Self { bits: length, coefficients: 0 },
+            (_, 0) => Self::default(),
+            (zeros, size) => Self { bits: length + size, coefficients: zeros + 1 },
+        }
+    }
 }
 
 impl Huffman {
@@ -32,6 +58,7 @@ impl Huffman {
         let rest = body.get(usize::from(LONGEST)..)?;
         let symbols = rest.get(..total)?.to_vec();
         let mut short = vec![(0, 0); 1 << SHORT];
+        let mut steps = vec![Step::default(); 1 << SHORT];
         let mut limits = [0; LONGEST as usize + 1];
         let mut offsets = [0; LONGEST as usize + 1];
         let mut code = 0_u32;
@@ -46,7 +73,9 @@ impl Huffman {
                 if length <= SHORT {
                     let spread = SHORT - length;
                     let from = (code as usize) << spread;
-                    short[from..from + (1 << spread)].fill((length, symbols[index]));
+                    let all = from..from + (1 << spread);
+                    short[all.clone()].fill((length, symbols[index]));
+                    steps[all].fill(Step::of(length, symbols[index]));
                 }
                 code += 1;
                 index += 1;
@@ -54,7 +83,7 @@ impl Huffman {
             limits[usize::from(length)] = code << (LONGEST - length);
             code <<= 1;
         }
-        let table = Self { short, limits, offsets, symbols };
+        let table = Self { short, steps, limits, offsets, symbols };
         Some((table, &rest[total..]))
     }
 
@@ -69,6 +98,16 @@ impl Huffman {
         let index = usize::try_from(code + self.offsets[usize::from(length)]).ok()?;
         Some((length, *self.symbols.get(index)?))
     }
+}
+
+/// Coefficients that were read in a row.
+pub(super) struct Run {
+    /// The next coefficient. Beyond the end that was asked for if the codes are damaged.
+    pub(super) at: u8,
+    /// One bit for each that is not zero.
+    pub(super) non_zero: u64,
+    /// Whether the block's end was read.
+    pub(super) is_end: bool,
 }
 
 /// The bits of entropy-coded data: a byte FF is followed by a stuffed zero, or starts a marker,
@@ -87,6 +126,19 @@ impl<'a> BitReader<'a> {
     }
 
     fn fill(&mut self) {
+        // Eight bytes at once where none of them is FF.
+        if let Some(ahead) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let ahead = u64::from_be_bytes(*ahead);
+            if !has_ff(ahead) {
+                // A bit beyond `count` is the same when it is read again.
+                self.window |= ahead >> self.count;
+                let bytes = (64 - self.count) / 8;
+                self.at += usize::from(bytes);
+                self.count += 8 * bytes;
+                self.window &= u64::MAX << (64 - self.count);
+                return;
+            }
+        }
         while self.count <= 56 {
             let Some(&byte) = self.data.get(self.at) else {
                 return;
@@ -104,6 +156,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
+    #[inline(always)]
     fn drop_bits(&mut self, count: u8) -> Result<(), Stop> {
         if count > self.count {
             return Err(Stop::OutOfBits);
@@ -113,7 +166,34 @@ impl<'a> BitReader<'a> {
         Ok(())
     }
 
+    /// Reads coefficients of a block from `at` on while their codes are short and bits abound.
+    #[inline(always)]
+    pub(super) fn coefficients(&mut self, table: &Huffman, mut at: u8, end: u8) -> Run {
+        let mut non_zero = 0;
+        while at < end {
+            if self.count < ENOUGH {
+                self.fill();
+                if self.count < ENOUGH {
+                    break;
+                }
+            }
+            let step = table.steps[(self.window >> (64 - u32::from(SHORT))) as usize];
+            if step.bits == 0 {
+                break;
+            }
+            self.window <<= step.bits;
+            self.count -= step.bits;
+            if step.coefficients == 0 {
+                return Run { at, non_zero, is_end: true };
+            }
+            at += step.coefficients;
+            non_zero |= 1_u64.wrapping_shl(u32::from(at) - 1);
+        }
+        Run { at, non_zero, is_end: false }
+    }
+
     /// The next symbol.
+    #[inline(always)]
     pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Stop> {
         if self.count < LONGEST {
             self.fill();
@@ -130,7 +210,8 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Skips up to 16 bits.
+    /// Skips up to 32 bits.
+    #[inline(always)]
     pub(super) fn skip(&mut self, count: u8) -> Result<(), Stop> {
         if self.count < count {
             self.fill();
@@ -176,5 +257,132 @@ impl<'a> BitReader<'a> {
     /// Whether the bits end at the end of the file and not at a marker.
     pub(super) fn at_end(&self) -> bool {
         self.at + 1 >= self.data.len()
+    }
+}
+
+/// Whether one of the eight bytes is FF.
+fn has_ff(bytes: u64) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = LOW << 7;
+    // A byte of the complement is zero.
+    let zero = !bytes;
+    zero.wrapping_sub(LOW) & !zero & HIGH != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// A table in which codes of all lengths occur, with the symbols that `symbol` gives.
+    fn table(symbol: impl Fn(usize) -> u8) -> Huffman {
+        let counts = [0, 1, 2, 3, 2, 2, 3, 2, 2, 2, 3, 2, 2, 2, 2, 3];
+        let mut body: Vec<u8> = counts.to_vec();
+        let total: u8 = counts.iter().sum();
+        body.extend((0..usize::from(total)).map(symbol));
+        Huffman::parse(&body).expect("a valid table").0
+    }
+
+    /// Entropy-coded data: many FF bytes, stuffed, and sometimes a marker at the end.
+    fn data(random: &mut Random) -> Vec<u8> {
+        let mut data = Vec::new();
+        for _ in 0..random.below(60) {
+            let byte = if random.below(6) == 0 { 0xFF } else { random.below(256) as u8 };
+            data.push(byte);
+            if byte == 0xFF {
+                data.push(0);
+            }
+        }
+        if random.below(2) == 0 {
+            data.extend([0xFF, 0xD9, 0x12, 0x34]);
+        }
+        data
+    }
+
+    /// The same bits, one at a time.
+    fn bits(data: &[u8]) -> Vec<u8> {
+        let mut bits = Vec::new();
+        let mut at = 0;
+        while let Some(&byte) = data.get(at) {
+            if byte == 0xFF {
+                if data.get(at + 1) != Some(&0) {
+                    break;
+                }
+                at += 1;
+            }
+            bits.extend((0..8).rev().map(|bit| byte >> bit & 1));
+            at += 1;
+        }
+        bits
+    }
+
+    #[test]
+    fn bits_are_those_of_a_naive_reader() {
+        let mut random = Random::new(1, "bits");
+        for _ in 0..2000 {
+            let data = data(&mut random);
+            let naive = bits(&data);
+            let mut reader = BitReader::new(&data);
+            let mut at = 0;
+            loop {
+                let count = random.below(17);
+                let expected = naive.get(at..at + count);
+                let number =
+                    |bits: &[u8]| bits.iter().fold(0, |sum, &bit| 2 * sum + u32::from(bit));
+                let found = if random.below(2) == 0 {
+                    reader
+                        .take(count as u8)
+                        .map(|found| assert_eq!(Some(found), expected.map(number)))
+                } else {
+                    reader.skip(count as u8)
+                };
+                assert_eq!(found.is_ok(), expected.is_some());
+                if expected.is_none() {
+                    break;
+                }
+                at += count;
+            }
+        }
+    }
+
+    #[test]
+    fn coefficients_are_those_of_their_symbols() {
+        let mut random = Random::new(2, "coefficients");
+        let mut ends = 0;
+        for round in 0..4000 {
+            let table = table(|index| match (index + round) % 17 {
+                0 => 0x00,
+                1 => 0xF0,
+                other => (7 * other + index) as u8,
+            });
+            let data = data(&mut random);
+            let (mut fast, mut naive) = (BitReader::new(&data), BitReader::new(&data));
+            let (first, end) = (random.below(8) as u8, 64 - random.below(8) as u8);
+            let run = fast.coefficients(&table, first, end);
+            let (mut at, mut non_zero, mut is_end) = (first, 0_u64, false);
+            while at < run.at || run.is_end && !is_end {
+                let Ok(symbol) = naive.symbol(&table) else { panic!("read beyond the bits") };
+                let (zeros, size) = (symbol >> 4, symbol & 15);
+                assert!(at < end && naive.skip(size).is_ok());
+                if symbol == 0 {
+                    is_end = true;
+                } else {
+                    assert_ne!(size, 0);
+                    at += zeros + 1;
+                    non_zero |= 1_u64.wrapping_shl(u32::from(at) - 1);
+                }
+            }
+            assert_eq!((at, non_zero, is_end), (run.at, run.non_zero, run.is_end));
+            // Both stand at the same bit.
+            loop {
+                let (one, other) = (fast.take(1).ok(), naive.take(1).ok());
+                assert_eq!(one, other);
+                if one.is_none() {
+                    break;
+                }
+            }
+            ends += usize::from(run.is_end);
+        }
+        assert!(ends > 100, "{ends}");
     }
 }

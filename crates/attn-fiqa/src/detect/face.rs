@@ -41,7 +41,9 @@ pub struct Face {
     pub bounds: FaceBox,
     /// Its eyes, nose tip and mouth corners.
     pub landmarks: Landmarks,
-    /// The detector's score, 0 to 1; detectors are calibrated differently.
+    /// The confidence in it, 0 to 1. That of the built-in detector takes the size into account
+    /// (`models/detector.md`); that of other networks is their score. Detectors are calibrated
+    /// differently.
     pub confidence: f32,
     /// Whether the landmarks were refined
     /// ([`Detector::with_refined_landmarks`](super::Detector::with_refined_landmarks)).

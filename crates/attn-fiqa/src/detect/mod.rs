@@ -4,6 +4,7 @@
 //! candidates, with one trait for every family of detectors; `nms` leaves one candidate per face;
 //! and `refine` locates each face's landmarks more precisely, with a network of its own.
 
+pub(crate) mod confidence;
 mod error;
 mod face;
 mod format;
@@ -47,8 +48,8 @@ pub use face::{Face, FaceBox};
 
 /// Default minimum confidence of a detection.
 ///
-/// At 0.7 the built-in detector finds 89 to 97 % of the faces above 24 pixels that YuNet detects
-/// with at least 0.8, with 3.1 extra boxes per 100 images; at 0.6 there are 9.9
+/// At 0.7 the built-in detector finds 92 to 99 % of the faces above 24 pixels that YuNet detects
+/// with at least 0.8, with 2.9 extra boxes per 100 images; at 0.6 there are 8.3
 /// (`models/detector.md`).
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
@@ -263,7 +264,7 @@ impl Detector {
     /// The network runs on the image with its longer side at most 1920 pixels, and at a third and a
     /// ninth of that for large faces, so that faces from about a hundredth of the longer side to
     /// all of it are found. A face that is large at one of these sizes must also be found at the
-    /// next smaller one, with at least half the confidence: this rejects textures that resemble a
+    /// next smaller one, with a score of at least half the minimum: this rejects textures that resemble a
     /// face only in close-up. Networks with a fixed input size run once, at that size.
     ///
     /// If no face is found, or none with high confidence, the image is also searched at the three
@@ -328,19 +329,29 @@ impl Detector {
                 image.width() as f32 / level.width() as f32,
                 image.height() as f32 / level.height() as f32,
             );
-            // Less confident candidates of a coarser level confirm those of the finer one.
+            let least = self.least_score(min_confidence);
+            // Lower scores of a coarser level confirm candidates of the finer one.
             let floor =
-                if index > 0 { pyramid::CONFIRMING * min_confidence } else { min_confidence };
+                if index > 0 { least.min(pyramid::CONFIRMING * min_confidence) } else { least };
             let found = self.candidates(&level, floor)?;
-            let seen =
-                |face: &Face| Seen { side: face.bounds.area().sqrt(), face: face.enlarged(scale) };
+            let seen = |face: &Face| {
+                let side = face.bounds.area().sqrt();
+                let confidence = self.confidence(face.confidence, side);
+                Seen { side, face: face.enlarged(scale), confidence }
+            };
             levels.push(found.iter().map(seen).collect());
             if let std::borrow::Cow::Owned(level) = level {
                 finer = Some(level);
             }
         }
         let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
-        Ok(nms::nms(candidates, SAME_FACE))
+        // Of the boxes of one face the network's score chooses.
+        let mut kept = nms::nms(candidates, SAME_FACE, |seen| &seen.face);
+        kept.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        Ok(kept
+            .into_iter()
+            .map(|Seen { face, confidence, .. }| Face { confidence, ..face })
+            .collect())
     }
 
     /// Notes for the row of an image in which [`Detector::detect`] found these faces: that it was
@@ -371,6 +382,21 @@ impl Detector {
         let fraction = fraction.min(1.0);
         let scaled = |length: usize| ((length as f64 * fraction) as usize).max(1);
         vec![(scaled(width), scaled(height))]
+    }
+
+    /// The confidence of a box with this score and side, in pixels of the image that the network
+    /// sees. That of other people's networks is their score.
+    fn confidence(&self, score: f32, side: f32) -> f32 {
+        if self.network.is_builtin() { confidence::confidence(score, side) } else { score }
+    }
+
+    /// The least score that can give a confidence.
+    fn least_score(&self, min_confidence: f32) -> f32 {
+        if self.network.is_builtin() {
+            confidence::least_score(min_confidence)
+        } else {
+            min_confidence
+        }
     }
 
     fn candidates(&self, level: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {

@@ -11,14 +11,15 @@ pub(super) const MAX_FACES: usize = 4096;
 ///
 /// Of equally confident ones the earlier is kept, so that the result does not depend on how a sort
 /// breaks ties.
-pub(super) fn nms(mut candidates: Vec<Face>, threshold: f32) -> Vec<Face> {
-    candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    let mut kept: Vec<Face> = Vec::new();
+pub(super) fn nms<T>(mut candidates: Vec<T>, threshold: f32, face: impl Fn(&T) -> &Face) -> Vec<T> {
+    candidates.sort_by(|a, b| face(b).confidence.total_cmp(&face(a).confidence));
+    let mut kept: Vec<T> = Vec::new();
     for candidate in candidates {
         if kept.len() == MAX_FACES {
             break;
         }
-        if kept.iter().all(|face| face.bounds.iou(&candidate.bounds) <= threshold) {
+        let bounds = &face(&candidate).bounds;
+        if kept.iter().all(|other| face(other).bounds.iou(bounds) <= threshold) {
             kept.push(candidate);
         }
     }
@@ -94,8 +95,8 @@ mod tests {
             let one = |i: usize| face((i / each * 20) as f32, 0.0, 10.0, 10.0, 1.0);
             (0..faces * each).map(one).collect::<Vec<_>>()
         };
-        assert_eq!(nms(row_of(60, 100), 0.3).len(), 60);
-        assert_eq!(nms(row_of(MAX_FACES + 5, 1), 0.3).len(), MAX_FACES);
+        assert_eq!(nms(row_of(60, 100), 0.3, |face| face).len(), 60);
+        assert_eq!(nms(row_of(MAX_FACES + 5, 1), 0.3, |face| face).len(), MAX_FACES);
     }
 
     /// Counts the cells of a fine grid instead of using a formula.
@@ -125,7 +126,7 @@ mod tests {
         #[test]
         fn what_is_kept_is_apart_and_what_goes_is_near_something_surer(candidates in faces()) {
             let threshold = 0.3;
-            let kept = nms(candidates.clone(), threshold);
+            let kept = nms(candidates.clone(), threshold, |face| face);
             for (index, face) in kept.iter().enumerate() {
                 prop_assert!(candidates.contains(face));
                 for other in &kept[..index] {
@@ -141,8 +142,8 @@ mod tests {
 
         #[test]
         fn doing_it_twice_changes_nothing(candidates in faces()) {
-            let once = nms(candidates, 0.4);
-            prop_assert_eq!(nms(once.clone(), 0.4), once);
+            let once = nms(candidates, 0.4, |face| face);
+            prop_assert_eq!(nms(once.clone(), 0.4, |face| face), once);
         }
     }
 }

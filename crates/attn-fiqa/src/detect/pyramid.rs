@@ -28,7 +28,7 @@ const LEAST_IN_COARSER: f32 = 100.0;
 /// its size is still plenty. The network mistakes blurred folds and badges that cover hundreds of
 /// pixels for faces, but not when it sees their surroundings.
 const TO_CONFIRM: f32 = 200.0;
-/// Minimum confidence in the coarser level, as a fraction of the requested minimum.
+/// Minimum score in the coarser level, as a fraction of the requested minimum confidence.
 pub(super) const CONFIRMING: f32 = 0.5;
 /// Smaller images are doubled: a face of 8 pixels then has 16.
 const TINY: usize = 128;
@@ -38,14 +38,16 @@ const TINY: usize = 128;
 pub(super) struct Seen {
     /// The square root of its box's area, in pixels of the level.
     pub(super) side: f32,
-    /// The face in pixels of the image.
+    /// The face in pixels of the image; its confidence is the network's score.
     pub(super) face: Face,
+    /// The confidence in it.
+    pub(super) confidence: f32,
 }
 
 /// The valid candidates of all levels, finest first: confident enough, and neither too small for
 /// their level nor large without confirmation by the next. Two boxes that overlap by more than
 /// `same_face` are the same face.
-pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) -> Vec<Face> {
+pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) -> Vec<Seen> {
     let mut candidates = Vec::new();
     for (index, level) in levels.iter().enumerate() {
         let coarser = levels.get(index + 1);
@@ -54,11 +56,11 @@ pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) 
             seen.side < TO_CONFIRM || coarser.is_none_or(|level| level.iter().any(overlaps))
         };
         let counts = |seen: &&Seen| {
-            seen.face.confidence >= min_confidence
+            seen.confidence >= min_confidence
                 && (index == 0 || seen.side >= LEAST_IN_COARSER)
                 && confirmed(seen)
         };
-        candidates.extend(level.iter().filter(counts).map(|seen| seen.face));
+        candidates.extend(level.iter().filter(counts).cloned());
     }
     candidates
 }
@@ -103,7 +105,7 @@ mod tests {
     fn seen(x: f32, side: f32, shrink: f32, confidence: f32) -> Seen {
         let bounds = FaceBox { x, y: 0.0, width: side * shrink, height: side * shrink };
         let landmarks = Landmarks([[0.0; 2]; 5]);
-        Seen { side, face: Face { bounds, landmarks, confidence, refined: false } }
+        Seen { side, face: Face { bounds, landmarks, confidence, refined: false }, confidence }
     }
 
     #[test]
@@ -124,7 +126,7 @@ mod tests {
         ];
         let places = |levels: &[Vec<Seen>]| {
             let joined = joined(levels, 0.7, 0.3);
-            joined.iter().map(|face| face.bounds.x).collect::<Vec<_>>()
+            joined.iter().map(|seen| seen.face.bounds.x).collect::<Vec<_>>()
         };
         let both = [fine.to_vec(), coarse.to_vec()];
         assert_eq!(places(&both), [0.0, 1000.0, 3000.0, 4000.0, 7000.0]);

@@ -34,7 +34,7 @@ impl Engine {
         let mut fitting: Vec<&Crop> = Vec::with_capacity(crops.len());
         fitting.extend(crops.iter().filter(|crop| crop.side() == side));
         let mut outcomes = Vec::with_capacity(fitting.len());
-        if request.is_read_off_mean_token() {
+        if self.is_read_off_mean_token(request) {
             for batch in fitting.chunks(self.backend.max_batch().max(1)) {
                 self.assess_means(batch, request, &mut outcomes);
             }
@@ -131,7 +131,7 @@ impl Engine {
                 Ok(assessment)
             })
             .collect();
-        let mut embeddings = head.forward(&last_outputs, self.config().class_token).into_iter();
+        let mut embeddings = head.forward(&last_outputs).into_iter();
         assessments
             .into_iter()
             .map(|outcome| {
@@ -274,7 +274,7 @@ impl Engine {
         let config = self.config();
         let patch_map = |heads: Range<usize>| {
             let mut values = statistics.per_token(direction, heads);
-            values.drain(..usize::from(config.class_token));
+            values.drain(..config.prefix_tokens() - config.tokens_before_score());
             PatchMap::new(config.grid(), values)
         };
         let heads = self.heads_of(method);

@@ -34,11 +34,11 @@ impl Engine {
         request.methods.iter().map(|method| score(method.aggregation())).collect()
     }
 
-    /// `[patch]`, without a class token.
+    /// `[patch]`, without class token and registers.
     fn stability(&self, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
         let head = self.embedding_head.as_ref().expect("no final norm: this is a bug");
-        let skipped = if config.class_token { config.embed_dim } else { 0 };
+        let skipped = config.prefix_tokens() * config.embed_dim;
         // The first block's input is the patch embedding, before any block.
         let outputs = output.block_inputs.iter().filter(|(block, _)| *block > 0).map(|(_, x)| x);
         let stages =
@@ -51,7 +51,7 @@ impl Engine {
     fn attention_on_patches(&self, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
         let (_, input) = output.block_inputs.last().expect("no block's input: this is a bug");
-        let logits = self.query_key.statistics(input, None).logits(0..config.num_heads);
+        let logits = self.query_key.statistics_of_all(input).logits(0..config.num_heads);
         let tokens = input.len() / config.embed_dim;
         let mut received = vec![0.0f64; tokens];
         for row in logits.chunks_exact(tokens) {
@@ -60,7 +60,7 @@ impl Engine {
             let sum: f64 = powers.iter().sum();
             received.iter_mut().zip(powers).for_each(|(received, power)| *received += power / sum);
         }
-        received.drain(..usize::from(config.class_token));
+        received.drain(..config.prefix_tokens());
         let rows = (logits.len() / tokens) as f64;
         received.iter_mut().for_each(|received| *received /= rows);
         received
@@ -70,6 +70,6 @@ impl Engine {
     /// alone.
     fn dropout_agreement(&self, output: &ForwardOutput) -> f64 {
         let head = self.embedding_head.as_ref().expect("no embedding head: this is a bug");
-        agreement(&head.forward(&output.dropout_outputs, self.config().class_token))
+        agreement(&head.forward(&output.dropout_outputs))
     }
 }

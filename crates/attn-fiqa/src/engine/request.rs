@@ -165,6 +165,11 @@ pub enum RequestError {
 }
 
 impl Engine {
+    /// Whether the last block's mean token answers a request to this model.
+    pub(super) fn is_read_off_mean_token(&self, request: &Request) -> bool {
+        request.is_read_off_mean_token() && self.query_key.is_read_off_mean_token()
+    }
+
     /// Whether this model can fulfil a request; [`Engine::assess`] asks this first.
     ///
     /// # Errors
@@ -190,7 +195,7 @@ impl Engine {
         if (request.causes || request.weak_regions) && self.causes.is_none() {
             return Err(RequestError::NoCauses);
         }
-        if !request.is_read_off_mean_token() && !self.backend.gives_tokens() {
+        if !self.is_read_off_mean_token(request) && !self.backend.gives_tokens() {
             return Err(RequestError::MeanTokensOnly { backend: self.backend.name() });
         }
         if request.needs_full_forward() {

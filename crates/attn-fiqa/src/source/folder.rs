@@ -1,14 +1,23 @@
 //! The images of a folder and its subfolders.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
 
 use super::progress::{Progress, Uncounted};
-use super::{Context, ImageData, SourceError, SourceItem, SourceOptions, Step, file, name};
+use super::{Context, SourceError, SourceOptions, Step, file, name};
 use crate::status::{Failure, Status};
+
+/// Maximum total size of the names kept of one folder, in bytes: those of about 20 million files.
+const MOST_NAME_BYTES: usize = if cfg!(test) { 4 << 10 } else { 1 << 30 };
+
+/// Counted per name in addition to its bytes.
+const ENTRY_BYTES: usize = 32;
+
+const TOO_MANY_NAMES: &str = "it has too many files for their names to be kept in memory, about 20 \
+                              million: give a list of them, in the order that you want";
 
 /// A folder being read.
 #[derive(Debug)]
@@ -20,7 +29,7 @@ pub(super) struct Folder {
     to_open: Vec<PathBuf>,
     /// The folder whose images are being read, relative to the root, and their names.
     current: PathBuf,
-    images: vec::IntoIter<OsString>,
+    images: vec::IntoIter<Box<OsStr>>,
     uncounted: Option<Uncounted>,
 }
 
@@ -94,14 +103,15 @@ impl Folder {
     pub(super) fn step(&mut self, context: &Context) -> Step {
         loop {
             if let Some(image) = self.images.next() {
-                let inside = self.current.join(image);
+                let inside = self.current.join(&*image);
                 let path = self.root.join(&inside);
                 let relative = name::safe_relative(&self.base.join(&inside));
                 if let Some(stage) = context.video(&path, &path, &relative) {
                     return Step::Enter(stage);
                 }
-                let bytes = file::read(&path, context.options.max_bytes);
-                return Step::Item(self.item(&path, &inside, bytes));
+                return context.item(name::escaped(&path), relative, || {
+                    file::read(&path, context.options.max_bytes)
+                });
             }
             let Some(folder) = self.to_open.pop() else {
                 return Step::Done;
@@ -121,46 +131,78 @@ impl Folder {
                 let failure =
                     Failure::new(Status::Unreadable, format!("the folder cannot be read: {error}"));
                 context.progress.add_known(1);
-                return Step::Item(self.item(&path, &self.current, Err(failure)));
+                let relative = name::safe_relative(&self.base.join(&self.current));
+                return context.item(name::escaped(&path), relative, || Err(failure));
             }
         }
     }
 
-    fn item(&self, path: &Path, inside: &Path, bytes: Result<Vec<u8>, Failure>) -> SourceItem {
-        SourceItem {
-            path: name::escaped(path),
-            relative: name::safe_relative(&self.base.join(inside)),
-            image: bytes.map(ImageData::Encoded),
-        }
-    }
-
-    /// Reads a folder's names. If an error occurs, the names read before it are kept.
+    /// Reads a folder's names. If an error occurs, the names read before it are kept, unless there
+    /// are too many of them.
     fn read_names(&mut self, path: &Path, folder: &Path, context: &Context) -> io::Result<()> {
-        let mut images = Vec::new();
-        let mut folders = Vec::new();
+        let mut images: Vec<Box<OsStr>> = Vec::new();
+        let mut folders: Vec<Box<OsStr>> = Vec::new();
         let mut skipped = 0;
+        let mut kept = 0_usize;
         let read = fs::read_dir(path).and_then(|mut entries| {
             entries.try_for_each(|entry| {
                 let entry = entry?;
-                match kind(&entry, &context.options) {
-                    Kind::Image => images.push(entry.file_name()),
-                    Kind::FolderNamedAsImage if !context.options.recursive => {
-                        images.push(entry.file_name());
+                let names = match kind(&entry, &context.options) {
+                    Kind::Image => &mut images,
+                    Kind::FolderNamedAsImage if !context.options.recursive => &mut images,
+                    Kind::Folder | Kind::FolderNamedAsImage => &mut folders,
+                    Kind::Other => {
+                        skipped += 1;
+                        return Ok(());
                     }
-                    Kind::Folder | Kind::FolderNamedAsImage => folders.push(entry.file_name()),
-                    Kind::Other => skipped += 1,
+                };
+                let name = entry.file_name().into_boxed_os_str();
+                kept = kept.saturating_add(name.len() + ENTRY_BYTES);
+                if kept > MOST_NAME_BYTES {
+                    return Err(io::Error::other(TOO_MANY_NAMES));
                 }
+                names.push(name);
                 Ok(())
             })
         });
+        // Some of the names in no particular order would differ from run to run.
+        if kept > MOST_NAME_BYTES {
+            (images, folders) = (Vec::new(), Vec::new());
+        }
         images.sort_unstable();
         folders.sort_unstable();
         context.progress.add_known(images.len() as u64);
         context.progress.add_skipped(skipped);
         self.images = images.into_iter();
         if context.options.recursive {
-            self.to_open.extend(folders.into_iter().rev().map(|name| folder.join(name)));
+            self.to_open.extend(folders.into_iter().rev().map(|name| folder.join(&*name)));
         }
         read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Input, Sources};
+    use super::*;
+
+    #[test]
+    fn a_folder_with_too_many_names_is_one_failure_and_the_next_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["few", "many"] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+        }
+        fs::write(root.path().join("few/a.jpg"), "a").unwrap();
+        for number in 0..=MOST_NAME_BYTES / (ENTRY_BYTES + 8) {
+            fs::write(root.path().join(format!("many/{number:04}.jpg")), "").unwrap();
+        }
+        let options = SourceOptions { recursive: true, ..SourceOptions::default() };
+        let sources = Sources::open(&[Input::Path(root.path().to_owned())], &options).unwrap();
+        let found: Vec<_> = sources.collect();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].image.is_ok());
+        let failure = found[1].image.as_ref().unwrap_err();
+        assert_eq!((failure.status, found[1].path.ends_with("many")), (Status::Unreadable, true));
+        assert!(failure.message.contains("give a list"), "{failure}");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The number of images, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressCount {
-    /// Images that were read or are known to follow.
+    /// Images that were read or are known to follow. Where a filter leaves images out, those are
+    /// subtracted when their turn comes.
     pub known: u64,
     /// Whether the number is final: `false` while folders are still to be opened or a list or
     /// archive is being read.
@@ -21,6 +22,8 @@ pub struct Progress(Arc<Shared>);
 struct Shared {
     known: AtomicU64,
     skipped: AtomicU64,
+    /// Images of `known` that a filter leaves out.
+    left_out: AtomicU64,
     /// Inputs whose number of images is not yet known.
     uncounted: AtomicU64,
 }
@@ -35,7 +38,8 @@ impl Progress {
         // Read in this order, so that a count marked exact is complete: images are added before
         // their input is marked as counted.
         let exact = self.0.uncounted.load(Ordering::Acquire) == 0;
-        let known = self.0.known.load(Ordering::Acquire);
+        let left_out = self.0.left_out.load(Ordering::Acquire);
+        let known = self.0.known.load(Ordering::Acquire).saturating_sub(left_out);
         ProgressCount { known, exact }
     }
 
@@ -46,6 +50,10 @@ impl Progress {
 
     pub(super) fn add_known(&self, images: u64) {
         self.0.known.fetch_add(images, Ordering::AcqRel);
+    }
+
+    pub(super) fn add_left_out(&self) {
+        self.0.left_out.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn add_skipped(&self, files: u64) {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{ImageData, SourceItem};
+use super::{Context, Step};
 use crate::status::{Failure, Status};
 
 /// Whether a path means standard input.
@@ -11,13 +11,11 @@ pub(super) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Reads the image, of at most `max_bytes`.
-pub(super) fn read(max_bytes: u64) -> SourceItem {
-    SourceItem {
-        path: "-".to_owned(),
-        relative: "stdin".into(),
-        image: read_bytes(io::stdin().lock(), max_bytes).map(ImageData::Encoded),
-    }
+/// Reads the image.
+pub(super) fn read(context: &Context) -> Step {
+    context.item("-".to_owned(), "stdin".into(), || {
+        read_bytes(io::stdin().lock(), context.options.max_bytes)
+    })
 }
 
 fn read_bytes(input: impl Read, max_bytes: u64) -> Result<Vec<u8>, Failure> {

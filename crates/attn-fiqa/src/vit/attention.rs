@@ -9,11 +9,14 @@ use super::config::VitConfig;
 use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::mixed_precision;
+use super::qk_norm::QkNorm;
 use super::weights::Weights;
 
 pub(super) struct Attention {
     /// Outputs in the order `[query | key | value]`, each `[head, head_dim]`.
     pub(super) qkv: Linear,
+    /// What queries and keys go through before they are multiplied, if anything.
+    pub(super) qk_norm: Option<QkNorm>,
     pub(super) proj: Linear,
     shape: AttentionShape,
     precision: Precision,
@@ -32,9 +35,12 @@ impl Attention {
         let (norm1, qkv) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
         let precision = mixed_precision::of_proj_and_fc1(weights, config.embed_dim);
         let proj = weights.in_precision(precision);
+        let gamma = weights.layer_scale(config, block, "ls1")?;
+        let name = format!("blocks.{block}.attn.proj");
         let attention = Self {
             qkv,
-            proj: proj.linear(&format!("blocks.{block}.attn.proj"), config.embed_dim)?,
+            qk_norm: QkNorm::load(weights, config, block)?,
+            proj: proj.scaled_linear(&name, config.embed_dim, gamma)?,
             shape: AttentionShape {
                 heads: config.num_heads,
                 head_dim: config.head_dim(),

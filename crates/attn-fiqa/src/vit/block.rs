@@ -36,7 +36,7 @@ impl Block {
 
     /// This block's queries and keys.
     pub(super) fn query_key(&self) -> QueryKey {
-        QueryKey::from_qkv(self.norm1, &self.attn.qkv, &self.config)
+        QueryKey::from_qkv(self.norm1, &self.attn.qkv, self.attn.qk_norm.clone(), &self.config)
     }
 
     /// Passes `tokens` `[token, dim]` through the block, in place.
@@ -59,18 +59,21 @@ impl Block {
     }
 
     fn forward_dropping(&self, tokens: &mut [f32], workspace: &mut Workspace, pass: Option<u64>) {
-        let (dim, mlp_dim) = (self.config.embed_dim, self.config.mlp_dim);
+        let (dim, mlp_outputs) = (self.config.embed_dim, self.config.mlp_outputs());
         let chunk_len = token_chunk(tokens.len() / dim);
         let Workspace { rows, qkv, mixed, hidden } = workspace;
         let chunks = tokens.par_chunks(chunk_len * dim).zip(rows.par_chunks_mut(chunk_len * dim));
         chunks.zip(qkv.par_chunks_mut(chunk_len * 3 * dim)).for_each(|((tokens, rows), qkv)| {
             self.norm1.forward(tokens, rows);
             self.attn.qkv.forward(rows, qkv, Epilogue::Overwrite);
+            if let Some(norm) = &self.attn.qk_norm {
+                norm.forward(qkv, 3 * dim);
+            }
         });
         self.attn.mix(qkv, mixed);
         let chunks =
             tokens.par_chunks_mut(chunk_len * dim).zip(rows.par_chunks_mut(chunk_len * dim));
-        let chunks = chunks.zip(hidden.par_chunks_mut(chunk_len * mlp_dim)).enumerate();
+        let chunks = chunks.zip(hidden.par_chunks_mut(chunk_len * mlp_outputs)).enumerate();
         chunks.for_each(|(chunk, ((tokens, rows), hidden))| {
             self.attn.gather(mixed, chunk * chunk_len, rows);
             let seed = pass.map(|pass| 2 * (pass << 16 | chunk as u64));
@@ -84,7 +87,7 @@ impl Block {
                 }
             }
             self.norm2.forward(tokens, rows);
-            let hidden = &mut hidden[..tokens.len() / dim * mlp_dim];
+            let hidden = &mut hidden[..tokens.len() / dim * mlp_outputs];
             self.mlp.forward_add(rows, hidden, tokens, seed.map(|seed| seed + 1));
         });
     }

@@ -8,6 +8,11 @@ pub enum Activation {
     Relu6,
     /// The exact (erf) GELU.
     Gelu,
+    /// `x·σ(1.702·x)`, of CLIP.
+    QuickGelu,
+    /// The gated MLP of the larger DINOv2 (SwiGLU): the first linear has twice `mlp_dim` outputs
+    /// `[a | b]`, and the second reads `a·σ(a)·b`.
+    SwiGlu,
 }
 
 impl Activation {
@@ -16,12 +21,54 @@ impl Activation {
         match self {
             Self::Relu6 => "relu6",
             Self::Gelu => "gelu",
+            Self::QuickGelu => "quick-gelu",
+            Self::SwiGlu => "swiglu",
         }
+    }
+
+    /// Every activation, that of the official layout first.
+    pub const ALL: [Self; 4] = [Self::Relu6, Self::Gelu, Self::QuickGelu, Self::SwiGlu];
+
+    /// Whether the first linear of the MLP also computes the gate.
+    pub fn is_gated(self) -> bool {
+        self == Self::SwiGlu
     }
 
     /// The inverse of [`Activation::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Relu6, Self::Gelu].into_iter().find(|activation| activation.name() == name)
+        Self::ALL.into_iter().find(|activation| activation.name() == name)
+    }
+}
+
+/// The tokens whose queries and keys a score is the mean of.
+///
+/// They differ only in a network with prefix tokens: a class token or registers before the
+/// patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ScoreTokens {
+    /// Every token. This is the published formula, the mean of the whole matrix, and the default.
+    #[default]
+    All,
+    /// The patch tokens only, so that the score is the mean of the map.
+    Patches,
+}
+
+impl ScoreTokens {
+    /// Every choice, the default first.
+    pub const ALL: [Self; 2] = [Self::All, Self::Patches];
+
+    /// The name used in file metadata and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Patches => "patches",
+        }
+    }
+
+    /// The inverse of [`ScoreTokens::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tokens| tokens.name() == name)
     }
 }
 
@@ -37,15 +84,80 @@ pub enum EmbeddingTokens {
     Class,
 }
 
-/// The embedding head: `norm → flatten → linear → batch norm → linear → batch norm`.
+/// From the last block's output to the embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EmbeddingHeadConfig {
+#[non_exhaustive]
+pub enum EmbeddingHeadConfig {
+    /// The official layout's.
+    Flattened(FlattenedHead),
+    /// That of timm, Hugging Face and CLIP.
+    Pooled(PooledHead),
+}
+
+impl EmbeddingHeadConfig {
+    /// Length of the embedding.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Flattened(head) => head.dim,
+            Self::Pooled(head) => head.dim,
+        }
+    }
+}
+
+/// The head of the official layout: `norm → flatten → linear → batch norm → linear → batch norm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlattenedHead {
     /// Which tokens are flattened.
     pub tokens: EmbeddingTokens,
+    /// Whether each token is multiplied by a gate before it is flattened (TransFace): the sigmoid
+    /// of two linears over all normalised tokens, `senet.0` and `senet.2`, with ReLU between them.
+    pub gated: bool,
     /// Outputs of the first linear (`feature.0`).
     pub hidden_dim: usize,
     /// Length of the embedding (outputs of `feature.2`).
     pub dim: usize,
+}
+
+/// The head of other families: `[norm] → pool → [fc_norm] → [head]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PooledHead {
+    /// How tokens become one vector.
+    pub pooling: Pooling,
+    /// Whether tokens are normalised before they are pooled (`norm`).
+    pub norm: bool,
+    /// Whether the pooled vector is normalised (`fc_norm`).
+    pub pooled_norm: bool,
+    /// Whether a linear layer follows (`head`).
+    pub projection: bool,
+    /// Whether that layer has a bias.
+    pub projection_bias: bool,
+    /// Length of the embedding.
+    pub dim: usize,
+}
+
+/// How final tokens become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pooling {
+    /// The class token.
+    Class,
+    /// The mean of the patch tokens.
+    Average,
+}
+
+impl Pooling {
+    /// The name used in file metadata and in timm's `global_pool`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Class => "token",
+            Self::Average => "avg",
+        }
+    }
+
+    /// The inverse of [`Pooling::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Class, Self::Average].into_iter().find(|pooling| pooling.name() == name)
+    }
 }
 
 /// Everything that fixes the network's arithmetic apart from the weights.
@@ -64,7 +176,7 @@ pub struct VitConfig {
     pub depth: usize,
     /// Number of attention heads `H`; divides `embed_dim`.
     pub num_heads: usize,
-    /// Width of the hidden layer of the MLP.
+    /// Width of the hidden layer of the MLP: inputs of its second linear.
     pub mlp_dim: usize,
     /// Whether the joint query/key/value linear has a bias.
     pub qkv_bias: bool,
@@ -72,13 +184,67 @@ pub struct VitConfig {
     pub activation: Activation,
     /// Whether a class token stands before the patch tokens.
     pub class_token: bool,
+    /// Number of register tokens (`reg_token`), which stand between class token and patches.
+    pub register_tokens: usize,
+    /// Rows of `pos_embed`: one per patch, after those of the class token, or of the class token
+    /// and the registers, where these have a position.
+    pub positions: usize,
+    /// Whether the patch convolution has a bias.
+    pub patch_bias: bool,
+    /// Whether tokens are normalised before the first block (`norm_pre`).
+    pub norm_pre: bool,
+    /// Whether what attention and MLP add is scaled per dimension (`ls1.gamma`, `ls2.gamma`).
+    pub layer_scale: bool,
+    /// Whether the queries and keys of each head are normalised per token (`attn.q_norm`,
+    /// `attn.k_norm`), so that the mean query is not a function of the mean token.
+    pub qk_norm: bool,
+    /// Per channel, what is subtracted from a pixel's level of 0 to 1.
+    pub pixel_mean: [f32; 3],
+    /// Per channel, what the difference is divided by.
+    pub pixel_std: [f32; 3],
     /// Epsilon of every LayerNorm.
     pub layer_norm_eps: f32,
+    /// The tokens whose queries and keys a score is the mean of.
+    pub score_tokens: ScoreTokens,
     /// The embedding head; `None` in a file that holds only what a score needs.
     pub embedding_head: Option<EmbeddingHeadConfig>,
 }
 
 impl VitConfig {
+    /// The official layout: RGB levels to −1…1, no bias of queries and keys, no class token, an MLP
+    /// of four times the width, ReLU6, and no embedding head.
+    pub fn official(
+        image_size: usize,
+        patch_size: usize,
+        embed_dim: usize,
+        depth: usize,
+        num_heads: usize,
+    ) -> Self {
+        let grid = image_size / patch_size;
+        Self {
+            image_size,
+            patch_size,
+            embed_dim,
+            depth,
+            num_heads,
+            mlp_dim: 4 * embed_dim,
+            qkv_bias: false,
+            activation: Activation::Relu6,
+            class_token: false,
+            register_tokens: 0,
+            positions: grid * grid,
+            patch_bias: true,
+            norm_pre: false,
+            layer_scale: false,
+            qk_norm: false,
+            pixel_mean: [0.5; 3],
+            pixel_std: [0.5; 3],
+            layer_norm_eps: 1e-5,
+            score_tokens: ScoreTokens::All,
+            embedding_head: None,
+        }
+    }
+
     /// Patches along one side. Pixels beyond `grid · patch_size` are never seen.
     pub fn grid(&self) -> usize {
         self.image_size / self.patch_size
@@ -89,9 +255,36 @@ impl VitConfig {
         self.grid() * self.grid()
     }
 
-    /// Number of tokens `N`, class token included.
+    /// Number of tokens before the patches: class token and registers.
+    pub fn prefix_tokens(&self) -> usize {
+        usize::from(self.class_token) + self.register_tokens
+    }
+
+    /// Number of tokens `N`, class token and registers included.
     pub fn tokens(&self) -> usize {
-        self.patches() + usize::from(self.class_token)
+        self.patches().saturating_add(self.prefix_tokens())
+    }
+
+    /// Number of tokens that an embedding head with these flattens.
+    pub fn flattened_tokens(&self, tokens: EmbeddingTokens) -> usize {
+        match tokens {
+            EmbeddingTokens::All => self.tokens(),
+            EmbeddingTokens::Patches => self.patches(),
+            EmbeddingTokens::Class => 1,
+        }
+    }
+
+    /// Number of leading tokens that a score leaves out.
+    pub fn tokens_before_score(&self) -> usize {
+        match self.score_tokens {
+            ScoreTokens::All => 0,
+            ScoreTokens::Patches => self.prefix_tokens(),
+        }
+    }
+
+    /// Outputs of the first linear of the MLP: `mlp_dim`, or twice as many with a gate.
+    pub fn mlp_outputs(&self) -> usize {
+        if self.activation.is_gated() { 2 * self.mlp_dim } else { self.mlp_dim }
     }
 
     /// Width of one head, `D/H`.

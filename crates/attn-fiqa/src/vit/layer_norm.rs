@@ -2,7 +2,9 @@
 
 use attn_fiqa_kernels::{Isa, add_rows, layer_norm, matrix_vector, standardise};
 
-/// With its affine part: before the embedding head.
+/// With its affine part: before the first block, of queries and keys, and before the embedding
+/// head.
+#[derive(Clone)]
 pub(super) struct LayerNorm {
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,

@@ -8,6 +8,11 @@ use attn_fiqa_kernels::{
 /// Fewest multiply–adds in a part of a product that another thread may take over: some ten
 /// microseconds, ten times what handing it over costs.
 const SMALLEST_PART: usize = 4 << 20;
+/// Most parts of a product: each part reads the whole input.
+const MOST_PARTS: usize = 4;
+/// Threads that a single image keeps busy without dividing products: an image has two chunks of
+/// tokens.
+const CHUNKS: usize = 2;
 
 pub(super) enum Linear {
     /// Laid out once, where the machine has the kernel for it.
@@ -70,31 +75,34 @@ impl Linear {
     pub(super) fn forward(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         match self {
             Self::Packed(packed) => packed.with_input(x, |input| {
-                let out = ColumnsMut::new(out, packed.outputs());
-                multiply_in_parts(input, out, x.len(), epilogue);
+                let most = (x.len() * packed.outputs() / SMALLEST_PART).clamp(1, MOST_PARTS);
+                let parts = rayon::current_num_threads().div_ceil(CHUNKS).min(most);
+                multiply_in_parts(input, ColumnsMut::new(out, packed.outputs()), parts, epilogue);
             }),
             Self::Plain(plain) => plain.forward(x, out, epilogue),
         }
     }
 }
 
-/// Multiplies panels of outputs on several threads if there are idle ones; which panels belong
-/// together depends on the shape alone. `per_output` is the number of multiply–adds for each output.
+/// Divides a product between idle threads by panels of outputs. Every output's sum is the same
+/// whatever the parts, so that the bits do not depend on them.
 fn multiply_in_parts(
     input: PackedInput<'_>,
     out: ColumnsMut<'_>,
-    per_output: usize,
+    parts: usize,
     epilogue: Epilogue,
 ) {
     let columns = out.columns();
     let panels = columns.len().div_ceil(PackedWeights::PANEL);
-    if panels < 2 || columns.len() * per_output < 2 * SMALLEST_PART {
+    if parts.min(panels) < 2 {
         return input.multiply(out, epilogue);
     }
-    let (left, right) = out.split_at(columns.start + panels / 2 * PackedWeights::PANEL);
+    let first = parts / 2;
+    let (left, right) =
+        out.split_at(columns.start + (panels * first / parts).max(1) * PackedWeights::PANEL);
     rayon::join(
-        || multiply_in_parts(input, left, per_output, epilogue),
-        || multiply_in_parts(input, right, per_output, epilogue),
+        || multiply_in_parts(input, left, first, epilogue),
+        || multiply_in_parts(input, right, parts - first, epilogue),
     );
 }
 
@@ -139,16 +147,19 @@ mod tests {
         let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
         let weight: Vec<f32> = (0..inputs * outputs).map(value).collect();
         let x: Vec<f32> = (0..rows * inputs).map(|i| value(i + 5)).collect();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("four threads");
         for isa in Isa::available().into_iter().filter(|isa| isa.has_packed_f32()) {
             for precision in Precision::ALL {
                 let packed = PackedWeights::new(isa, precision, &weight, None, inputs);
                 let mut whole = vec![f32::NAN; rows * outputs];
                 packed.apply(&x, &mut whole, Epilogue::Relu6);
                 let layer = Linear::Packed(packed);
-                let mut parts = vec![f32::NAN; rows * outputs];
-                pool.install(|| layer.forward(&x, &mut parts, Epilogue::Relu6));
-                assert_eq!(whole, parts, "{precision:?} on {}", isa.name());
+                for threads in [3, 5, 8] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                    let mut parts = vec![f32::NAN; rows * outputs];
+                    pool.expect("threads")
+                        .install(|| layer.forward(&x, &mut parts, Epilogue::Relu6));
+                    assert_eq!(whole, parts, "{threads}, {precision:?} on {}", isa.name());
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The two-layer perceptron of a block: `mlp.fc1` and `mlp.fc2`.
 
-use attn_fiqa_kernels::{Epilogue, gelu};
+use attn_fiqa_kernels::{Epilogue, gelu, quick_gelu, swiglu};
 
 use crate::checkpoint::CheckpointError;
 
@@ -15,6 +15,7 @@ pub(super) struct Mlp {
     fc1: Linear,
     fc2: Linear,
     activation: Activation,
+    mlp_dim: usize,
 }
 
 impl Mlp {
@@ -27,12 +28,15 @@ impl Mlp {
         let (norm, name) = (format!("blocks.{block}.norm2"), format!("blocks.{block}.mlp.fc1"));
         let precision = mixed_precision::of_proj_and_fc1(weights, config.embed_dim);
         let (norm2, fc1) = weights.in_precision(precision).linear_after(&norm, &name, config)?;
-        let fc2 = weights.linear(&format!("blocks.{block}.mlp.fc2"), config.mlp_dim)?;
-        Ok((norm2, Self { fc1, fc2, activation: config.activation }))
+        let fc2 = format!("blocks.{block}.mlp.fc2");
+        let gamma = weights.layer_scale(config, block, "ls2")?;
+        let fc2 = weights.scaled_linear(&fc2, config.mlp_dim, gamma)?;
+        let (activation, mlp_dim) = (config.activation, config.mlp_dim);
+        Ok((norm2, Self { fc1, fc2, activation, mlp_dim }))
     }
 
     /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`, and `hidden` is room for
-    /// `[token, mlp_dim]`. With a seed some of the hidden numbers are dropped.
+    /// `[token, mlp_outputs]`. With a seed some of the hidden numbers are dropped.
     pub(super) fn forward_add(
         &self,
         x: &[f32],
@@ -46,7 +50,17 @@ impl Mlp {
                 self.fc1.forward(x, hidden, Epilogue::Overwrite);
                 gelu(hidden);
             }
+            Activation::QuickGelu => {
+                self.fc1.forward(x, hidden, Epilogue::Overwrite);
+                quick_gelu(hidden);
+            }
+            Activation::SwiGlu => {
+                self.fc1.forward(x, hidden, Epilogue::Overwrite);
+                swiglu(hidden, self.mlp_dim);
+            }
         }
+        let rows = out.len() / self.fc2.outputs();
+        let hidden = &mut hidden[..rows * self.mlp_dim];
         if let Some(seed) = dropout {
             drop_out(hidden, seed);
         }

@@ -7,8 +7,8 @@
 //!
 //! # Threads and bits
 //!
-//! Work is split by shape only: into heads, into equal chunks of tokens, and
-//! into panels of a linear's outputs. Whoever runs a piece, and in whatever batch its image came, the same
+//! Work is split by shape: into heads, and into equal chunks of tokens. More
+//! threads also share the outputs of a linear, each of whose sums one of them takes. Whoever runs a piece, and in whatever batch its image came, the same
 //! arithmetic is done in the same order, so a score never depends on either.
 
 mod attention;
@@ -22,11 +22,17 @@ mod linear;
 mod mixed_precision;
 mod mlp;
 mod patch_embed;
+mod projection;
+mod qk_norm;
 mod query_key;
 mod weights;
 mod workspace;
 
+#[cfg(feature = "export")]
+pub(crate) use embedding_head::BATCH_NORM_EPS;
 pub(crate) use embedding_head::EmbeddingHead;
+#[cfg(feature = "export")]
+pub(crate) use patch_embed::{start_tokens, weights_of_pixels};
 pub use query_key::QueryKey;
 pub(crate) use query_key::{AttentionStatistics, Direction};
 
@@ -42,7 +48,7 @@ use patch_embed::PatchEmbed;
 use crate::backend::{ForwardOptions, ForwardOutput};
 use crate::buffer_pool::BufferPool;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use layer_norm::Standardise;
+use layer_norm::{LayerNorm, Standardise};
 use weights::Weights;
 use workspace::Workspace;
 
@@ -63,6 +69,8 @@ pub(crate) struct Vit {
     precision: Precision,
     isa: Isa,
     patch_embed: PatchEmbed,
+    /// What tokens go through before the first block, if anything.
+    norm_pre: Option<LayerNorm>,
     blocks: Vec<Block>,
     /// What the last block's input goes through before its queries and keys.
     last_norm: Standardise,
@@ -101,6 +109,10 @@ impl Vit {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             patch_embed: PatchEmbed::load(&weights, &config)?,
+            norm_pre: config
+                .norm_pre
+                .then(|| weights.layer_norm("norm_pre", config.layer_norm_eps))
+                .transpose()?,
             blocks,
             last_norm: Standardise { dim: config.embed_dim, eps: config.layer_norm_eps, isa },
             last_block: through_last.then(|| Block::load(&weights, &config, last)).transpose()?,
@@ -133,18 +145,28 @@ impl Vit {
         Some(query_key.get_or_init(|| self.blocks[index].query_key()))
     }
 
-    /// The mean over tokens of the last block's normalized input, into `mean` `[dim]`.
+    /// Pixels to the input of the first block, `[token, dim]`.
+    fn embed(&self, rgb: &[u8], workspace: &mut Workspace, tokens: &mut [f32]) {
+        self.patch_embed.forward(rgb, &mut workspace.hidden, tokens);
+        if let Some(norm) = &self.norm_pre {
+            workspace.rows.copy_from_slice(tokens);
+            norm.forward(&workspace.rows, tokens);
+        }
+    }
+
+    /// The mean over the score's tokens of the last block's normalized input, into `mean` `[dim]`.
     ///
     /// `rgb` is `[row, column, channel]`, `image_size` on a side.
     fn mean_token(&self, rgb: &[u8], mean: &mut [f64]) {
         let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
-        self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
+        self.embed(rgb, &mut workspace, &mut tokens);
         for block in &self.blocks {
             block.forward(&mut tokens, &mut workspace);
         }
         let token = &mut workspace.rows[..self.config.embed_dim];
-        self.last_norm.mean(&tokens, token, mean);
+        let first = self.config.tokens_before_score() * self.config.embed_dim;
+        self.last_norm.mean(&tokens[first..], token, mean);
         self.token_buffers.release(tokens);
         self.workspaces.release(workspace);
     }
@@ -162,7 +184,7 @@ impl Vit {
         let stop = if through_last { last } else { inputs_of.last().copied().unwrap_or(0) };
         let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
-        self.patch_embed.forward(rgb, &mut workspace.hidden, &mut tokens);
+        self.embed(rgb, &mut workspace, &mut tokens);
         let mut block_inputs = self.lists.acquire(Vec::new);
         let keep = |block_inputs: &mut BlockInputs, index, tokens: &[f32]| {
             if inputs_of.contains(&index) {

@@ -1,19 +1,15 @@
-//! Pixels to tokens: `patch_embed.proj`, `cls_token` and `pos_embed`.
+//! Pixels to tokens: `patch_embed.proj`, `cls_token`, `reg_token` and `pos_embed`.
 
 use attn_fiqa_kernels::{Epilogue, Precision};
 use rayon::prelude::*;
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 
 use super::config::VitConfig;
 use super::linear::Linear;
 use super::token_chunk;
 use super::weights::Weights;
 
-/// Pixels become `(x/255 − 0.5)/0.5` (definitions §1): mean and deviation of the
-/// face-recognition networks' input, per channel alike.
-const PIXEL_MEAN: f64 = 0.5;
-const PIXEL_DEVIATION: f64 = 0.5;
 const CHANNELS: usize = 3;
 
 pub(super) struct PatchEmbed {
@@ -24,25 +20,21 @@ pub(super) struct PatchEmbed {
     /// 255: kernel and stride are equal, so patches do not overlap. The normalisation of
     /// pixels is folded in.
     proj: Linear,
-    /// `pos_embed`, the class token already added to its first row if there is one.
+    /// Of every token what does not depend on the image, `[token, dim]`: class token, registers
+    /// and `pos_embed`, added up.
     start: Vec<f32>,
-    class_token: bool,
+    prefix_tokens: usize,
 }
 
 impl PatchEmbed {
     pub(super) fn load(weights: &Weights<'_>, config: &VitConfig) -> Result<Self, CheckpointError> {
-        let mut start = weights.tensor("pos_embed")?;
-        if config.class_token {
-            let class_token = weights.tensor("cls_token")?;
-            start.iter_mut().zip(&class_token).for_each(|(start, class)| *start += class);
-        }
         Ok(Self {
             image_size: config.image_size,
             patch_size: config.patch_size,
             grid: config.grid(),
             proj: pixel_linear(weights, CHANNELS * config.patch_size * config.patch_size)?,
-            start,
-            class_token: config.class_token,
+            start: start_tokens(weights.checkpoint())?,
+            prefix_tokens: config.prefix_tokens(),
         })
     }
 
@@ -53,7 +45,7 @@ impl PatchEmbed {
         let patch_len = CHANNELS * self.patch_size * self.patch_size;
         tokens.copy_from_slice(&self.start);
         let chunk_len = token_chunk(self.grid * self.grid);
-        let first_patch = if self.class_token { dim } else { 0 };
+        let first_patch = self.prefix_tokens * dim;
         let chunks = tokens[first_patch..].par_chunks_mut(chunk_len * dim);
         chunks.zip(pixels.par_chunks_mut(chunk_len * patch_len)).enumerate().for_each(
             |(chunk, (tokens, pixels))| {
@@ -81,18 +73,72 @@ impl PatchEmbed {
     }
 }
 
-/// `patch_embed.proj` over pixels from 0 to 255:
-/// `W·((x/255 − mean)/deviation) + b = (W/(255·deviation))·x + (b − W·mean/deviation)`.
-fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, CheckpointError> {
-    let mut weight = weights.tensor("patch_embed.proj.weight")?;
-    let mut bias = weights.tensor("patch_embed.proj.bias")?;
-    for (row, bias) in weight.chunks_exact_mut(inputs).zip(&mut bias) {
-        let sum: f64 = row.iter().map(|&weight| f64::from(weight)).sum();
-        *bias = (f64::from(*bias) - sum * PIXEL_MEAN / PIXEL_DEVIATION) as f32;
-        for weight in row {
-            *weight = (f64::from(*weight) / (255.0 * PIXEL_DEVIATION)) as f32;
+/// Class token, registers and zeros for the patches, plus `pos_embed`. Its last rows are those of
+/// the patches; the rows before them belong to as many leading tokens, and the other prefix tokens
+/// have no position.
+pub(crate) fn start_tokens(checkpoint: &Checkpoint) -> Result<Vec<f32>, CheckpointError> {
+    let config = checkpoint.config();
+    let dim = config.embed_dim;
+    let position = checkpoint.read_f32("pos_embed")?;
+    let (leading, patches) = position.split_at((config.positions - config.patches()) * dim);
+    let mut start = leading.to_vec();
+    start.resize(config.prefix_tokens() * dim, 0.0);
+    let mut rows = start.as_mut_slice();
+    for (name, count) in
+        [("cls_token", usize::from(config.class_token)), ("reg_token", config.register_tokens)]
+    {
+        if count > 0 {
+            let (these, rest) = rows.split_at_mut(count * dim);
+            let tokens = checkpoint.read_f32(name)?;
+            these.iter_mut().zip(&tokens).for_each(|(start, token)| *start += token);
+            rows = rest;
         }
     }
+    start.extend(patches);
+    Ok(start)
+}
+
+/// Weights `[dim, channel, row, column]` and bias `[dim]` of `patch_embed.proj` over pixels from 0
+/// to 255, with mean and deviation per channel:
+/// `W·((x/255 − mean)/deviation) + b = (W/(255·deviation))·x + (b − W·mean/deviation)`.
+pub(crate) fn weights_of_pixels(
+    checkpoint: &Checkpoint,
+) -> Result<(Vec<f32>, Vec<f32>), CheckpointError> {
+    let config = checkpoint.config();
+    let pixels = config.patch_size * config.patch_size;
+    let inputs = CHANNELS * pixels;
+    let mut weight = checkpoint.read_f32("patch_embed.proj.weight")?;
+    let mut bias = match config.patch_bias {
+        true => checkpoint.read_f32("patch_embed.proj.bias")?,
+        false => vec![0.0; config.embed_dim],
+    };
+    let channels: Vec<(f64, f64)> = config
+        .pixel_mean
+        .iter()
+        .zip(config.pixel_std)
+        .map(|(&mean, deviation)| (f64::from(mean), f64::from(deviation)))
+        .collect();
+    for (row, bias) in weight.chunks_exact_mut(inputs).zip(&mut bias) {
+        // One sum over all channels, in the order of the weights.
+        let sum: f64 = row
+            .chunks_exact(pixels)
+            .zip(&channels)
+            .flat_map(|(row, (mean, deviation))| {
+                row.iter().map(move |&weight| f64::from(weight) * (mean / deviation))
+            })
+            .sum();
+        *bias = (f64::from(*bias) - sum) as f32;
+        for (row, (_, deviation)) in row.chunks_exact_mut(pixels).zip(&channels) {
+            for weight in row {
+                *weight = (f64::from(*weight) / (255.0 * deviation)) as f32;
+            }
+        }
+    }
+    Ok((weight, bias))
+}
+
+fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, CheckpointError> {
+    let (weight, bias) = weights_of_pixels(weights.checkpoint())?;
     // Pixels have eight bits already, and everything after rests on them.
     Ok(Linear::new(weights.isa(), Precision::F32, weight, Some(bias), inputs))
 }

@@ -30,6 +30,10 @@ impl<'a> Weights<'a> {
         self.precision
     }
 
+    pub(super) fn checkpoint(&self) -> &Checkpoint {
+        self.checkpoint
+    }
+
     pub(super) fn isa(&self) -> Isa {
         self.isa
     }
@@ -38,15 +42,41 @@ impl<'a> Weights<'a> {
         self.checkpoint.read_f32(name)
     }
 
-    /// `NAME.weight` `[out, in]` and, where there is one, `NAME.bias` `[out]`.
-    pub(super) fn linear(&self, name: &str, inputs: usize) -> Result<Linear, CheckpointError> {
-        let bias_name = format!("{name}.bias");
-        let bias = match self.checkpoint.contains(&bias_name) {
-            true => Some(self.tensor(&bias_name)?),
-            false => None,
-        };
-        let weight = self.tensor(&format!("{name}.weight"))?;
+    /// `NAME.bias`, where there is one.
+    pub(super) fn bias(&self, name: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
+        let name = format!("{name}.bias");
+        self.checkpoint.contains(&name).then(|| self.tensor(&name)).transpose()
+    }
+
+    /// `NAME.weight` `[out, in]` and, where there is one, `NAME.bias` `[out]`, with the LayerScale
+    /// `gamma` `[out]` after it folded in: `γ∘(W·x + b) = (γ∘W)·x + γ∘b`.
+    pub(super) fn scaled_linear(
+        &self,
+        name: &str,
+        inputs: usize,
+        gamma: Option<Vec<f32>>,
+    ) -> Result<Linear, CheckpointError> {
+        let mut bias = self.bias(name)?;
+        let mut weight = self.tensor(&format!("{name}.weight"))?;
+        if let Some(gamma) = gamma {
+            for (row, gamma) in weight.chunks_exact_mut(inputs).zip(&gamma) {
+                row.iter_mut().for_each(|weight| *weight *= gamma);
+            }
+            let bias = bias.iter_mut().flatten();
+            bias.zip(&gamma).for_each(|(bias, gamma)| *bias *= gamma);
+        }
         Ok(Linear::new(self.isa, self.precision, weight, bias, inputs))
+    }
+
+    /// The LayerScale `ls1` or `ls2` of a block, `[dim]`, where the network has one.
+    pub(super) fn layer_scale(
+        &self,
+        config: &VitConfig,
+        block: usize,
+        part: &str,
+    ) -> Result<Option<Vec<f32>>, CheckpointError> {
+        let name = format!("blocks.{block}.{part}.gamma");
+        config.layer_scale.then(|| self.tensor(&name)).transpose()
     }
 
     /// The linear layer after the LayerNorm `norm`, with the norm's affine part folded in.
@@ -58,11 +88,8 @@ impl<'a> Weights<'a> {
     ) -> Result<(Standardise, Linear), CheckpointError> {
         let norm = self.layer_norm(norm, config.layer_norm_eps)?;
         let mut weight = self.tensor(&format!("{name}.weight"))?;
-        let bias_name = format!("{name}.bias");
-        let mut bias = match self.checkpoint.contains(&bias_name) {
-            true => self.tensor(&bias_name)?,
-            false => vec![0.0; weight.len() / config.embed_dim],
-        };
+        let mut bias =
+            self.bias(name)?.unwrap_or_else(|| vec![0.0; weight.len() / config.embed_dim]);
         let norm = norm.fold(&mut weight, &mut bias);
         Ok((norm, Linear::new(self.isa, self.precision, weight, Some(bias), config.embed_dim)))
     }

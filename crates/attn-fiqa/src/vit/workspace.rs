@@ -10,7 +10,7 @@ pub(super) struct Workspace {
     pub(super) qkv: Vec<f32>,
     /// `[head, token, head_dim]`.
     pub(super) mixed: Vec<f32>,
-    /// `[token, mlp_dim]`, and before the first block the pixels of every patch.
+    /// `[token, mlp_outputs]`, and before the first block the pixels of every patch.
     pub(super) hidden: Vec<f32>,
 }
 
@@ -22,7 +22,7 @@ impl Workspace {
             rows: vec![0.0; tokens * dim],
             qkv: vec![0.0; tokens * 3 * dim],
             mixed: vec![0.0; tokens * dim],
-            hidden: vec![0.0; tokens * config.mlp_dim.max(pixels)],
+            hidden: vec![0.0; tokens * config.mlp_outputs().max(pixels)],
         }
     }
 }

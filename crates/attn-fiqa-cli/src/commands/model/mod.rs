@@ -1,5 +1,6 @@
 //! `attn-fiqa model`: what a checkpoint is, writing it in canonical form, and names.
 
+mod export;
 mod list;
 mod name;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
             let options = ConvertOptions { dtype: (*dtype).into(), quality_only: *quality_only };
             write_canonical(&checkpoint, output, options)?;
         }
+        ModelCommand::Export(args) => export::run(args)?,
         ModelCommand::List { format } => list::run(*format)?,
         ModelCommand::Pull { name, accept_licence } => name::pull(name, *accept_licence)?,
         ModelCommand::Add { file, name, copy, replace, licence, options } => {
@@ -41,12 +43,17 @@ pub(crate) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<()> {
+    check_output(input, output, "a safetensors file", "safetensors")
+}
+
+/// That `output` is not the file that is read, ends as its format does, and lies in a folder.
+fn check_output(input: &Path, output: &Path, what: &str, ending: &str) -> anyhow::Result<()> {
     if same_file(input, output) {
         anyhow::bail!("'{}' is the file to read; name another to write", output.display());
     }
-    if output.extension().is_none_or(|extension| extension != "safetensors") {
+    if output.extension().is_none_or(|extension| extension != ending) {
         anyhow::bail!(
-            "the file to write is a safetensors file, but '{}' does not end in .safetensors",
+            "the file to write is {what}, but '{}' does not end in .{ending}",
             output.display()
         );
     }
@@ -71,6 +78,8 @@ fn describe(inspection: &Inspection) -> String {
         Content::QualityOnly => "quality-only: scores, no embeddings",
     };
     lines.push(("content", content.to_owned()));
+    lines.push(("family", format!("{}, from {}", inspection.family, inspection.family_from)));
+    lines.extend(inspection.warnings.iter().map(|warning| ("warning", warning.to_string())));
     let dtypes: Vec<String> = inspection
         .dtypes
         .iter()
@@ -118,6 +127,7 @@ fn describe(inspection: &Inspection) -> String {
     if !inspection.unused.is_empty() {
         lines.push(("unused", inspection.unused.join(", ")));
     }
+    lines.extend(inspection.left_out.iter().map(|what| ("left out", what.clone())));
     let mut text: String =
         lines.iter().map(|(label, value)| format!("{label:<17} {value}\n")).collect();
     text.push_str("\nconfiguration\n");

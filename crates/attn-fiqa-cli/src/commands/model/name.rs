@@ -59,6 +59,7 @@ pub(super) fn add(
         preset: typed.preset.map(|preset| preset.name().to_owned()),
         heads: typed.heads,
         activation: typed.activation.map(|activation| activation.name().to_owned()),
+        tokens: typed.score_tokens.map(|tokens| tokens.name().to_owned()),
         allow_unused: typed.allow_unused,
         licence: how.licence,
         sha256: Some(found.sha256),

@@ -12,6 +12,11 @@ use crate::sanitize::sanitized_name;
 /// tutorial, and of InsightFace, which stores its classifier next to it.
 const WRAPPERS: [&str; 4] = ["state_dict", "model", "model_state_dict", "state_dict_backbone"];
 
+/// Keys of a moving average of the weights (EMA), in the checkpoints of timm and of others. The
+/// weights themselves are taken where there are both.
+const EMA_WRAPPERS: [&str; 5] =
+    ["state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema"];
+
 /// Maximum nesting of wrappers.
 const MAX_WRAPPERS: usize = 4;
 
@@ -39,13 +44,15 @@ pub(in crate::checkpoint) fn find_state_dict(
     let mut beside = Vec::new();
     let mut entries = dict_entries(&values, root)?;
     loop {
-        let inside: Vec<(&str, Id)> = entries
-            .iter()
-            .copied()
-            .filter(|(key, value)| {
-                WRAPPERS.contains(key) && matches!(values.get(*value), Value::Dict(_))
-            })
-            .collect();
+        let under = |keys: &[&str]| -> Vec<(&str, Id)> {
+            let is_dict = |value| matches!(values.get(value), Value::Dict(_));
+            let entries = entries.iter().copied();
+            entries.filter(|(key, value)| keys.contains(key) && is_dict(*value)).collect()
+        };
+        let mut inside = under(&WRAPPERS);
+        if inside.is_empty() {
+            inside = under(&EMA_WRAPPERS);
+        }
         match inside.as_slice() {
             [] => break,
             &[(wrapper, value)] => {

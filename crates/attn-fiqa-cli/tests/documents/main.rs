@@ -1,0 +1,224 @@
+//! Runs every command of every document as a reader would: each document in a folder of its own,
+//! block after block.
+//!
+//! Commands stand in blocks of `sh`. One that no test can run says why on its fence, as in
+//! "```sh no-run=network"; these blocks are counted among the skipped tests.
+
+mod blocks;
+mod links;
+mod place;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use blocks::{Block, blocks};
+use place::Place;
+
+/// The second command of the README runs this very test.
+const ALL_TESTS: &str = "cargo test --workspace";
+
+/// Why a block is not run.
+const REASONS: [(&str, &str); 6] = [
+    ("network", "it fetches something"),
+    ("release", "it installs what is not released yet"),
+    ("data", "it needs data or models that are not in the repository"),
+    ("slow", "it builds, trains or measures for minutes, or is run by .ci/run itself"),
+    ("container", "it needs a container engine or a cluster"),
+    ("host", "it changes the machine"),
+];
+
+/// Documents whose commands another test runs, with the files that only they need.
+const ELSEWHERE: [(&str, &str); 1] = [("docs/inputs.md", "tables.rs")];
+
+/// What begins a line of a command.
+const PROGRAMS: [&str; 5] = ["attn-fiqa ", "cargo ", "docker ", "pip install", "curl "];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The paths of all Markdown files of the repository from its root, with `/` as separator.
+fn documents() -> Vec<String> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() {
+                // Builds, environments and packages of others.
+                if !matches!(name, "target" | "node_modules" | "venv" | ".venv" | ".git" | "book") {
+                    open.push(path);
+                }
+            } else if name.ends_with(".md") {
+                let path = path.strip_prefix(&root).expect("a path below the root");
+                found.push(path.to_str().expect("a path in UTF-8").replace('\\', "/"));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(document: &str) -> Vec<Block> {
+    blocks(&fs::read_to_string(root().join(document)).expect(document))
+}
+
+#[test]
+fn every_command_works() {
+    if !Command::new("bash").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        attn_fiqa_testing::skip("no bash");
+        return;
+    }
+    let mut failed = String::new();
+    for document in documents() {
+        let blocks = read(&document);
+        let commands = |block: &&Block| block.language == "sh" && block.no_run.is_none();
+        let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == document);
+        if let Some((_, test)) = elsewhere {
+            let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(test);
+            let test = fs::read_to_string(test).expect("the test that runs this document");
+            assert!(test.contains(&document), "no test runs the commands of {document}");
+            continue;
+        }
+        if blocks.iter().filter(commands).count() == 0 {
+            continue;
+        }
+        let mut place = Place::new(&root());
+        for block in blocks.iter().filter(commands) {
+            let block = Block {
+                line: block.line,
+                language: block.language.clone(),
+                no_run: None,
+                text: block.text.replace(ALL_TESTS, "true"),
+            };
+            if let Err(error) = place.run(&block) {
+                failed += &format!("{document}:{}: {error}\n{}\n", block.line, block.text);
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
+/// The first command of the first page does the program's main job, the second runs all tests, and
+/// what the page shows as output is what a reader gets.
+#[test]
+fn the_first_page_keeps_its_word() {
+    let blocks = read("README.md");
+    let start = blocks.iter().position(|block| block.language == "sh").expect("a command");
+    let lines: Vec<&str> = blocks[start].text.lines().collect();
+    let [first, second] = lines[..] else { panic!("two commands, not {lines:?}") };
+    assert!(first.starts_with("cargo run --release -- score "), "{first}");
+    assert_eq!(second.split('#').next().map(str::trim), Some(ALL_TESTS));
+    let shown = blocks.iter().filter(|block| block.language == "text");
+    let mut place = Place::new(&root());
+    for block in shown {
+        let (command, expected) = block.text.split_once('\n').expect("a command and its output");
+        let command = command.strip_prefix("$ ").expect("a command after `$ `");
+        let block = Block {
+            line: block.line,
+            language: String::new(),
+            no_run: None,
+            // A terminal gets a table.
+            text: format!("{command} --format table --quiet"),
+        };
+        let output = place.run(&block).unwrap_or_else(|error| panic!("{command}: {error}"));
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        // What is exact on every machine: all but the last digits of scores.
+        let (found, expected) = (words(&output), words(expected));
+        assert_eq!(found.len(), expected.len(), "{output}");
+        for (found, expected) in found.iter().zip(&expected) {
+            let near = match (found.parse::<f64>(), expected.parse::<f64>()) {
+                (Ok(found), Ok(expected)) => {
+                    (found - expected).abs() <= 0.02 + expected.abs() / 50.0
+                }
+                _ => found == expected,
+            };
+            assert!(near, "{found} and not {expected} in:\n{output}");
+        }
+    }
+}
+
+#[test]
+fn blocks_that_are_not_run_say_why() {
+    let mut counts = BTreeMap::new();
+    let mut run = 0;
+    for document in documents() {
+        for block in read(&document) {
+            let place = format!("{document}:{}", block.line);
+            match &block.no_run {
+                Some(reason) => {
+                    assert!(
+                        REASONS.iter().any(|(known, _)| known == reason),
+                        "{place}: `no-run={reason}` is none of {REASONS:?}"
+                    );
+                    *counts.entry(reason.clone()).or_insert(0) += 1;
+                }
+                None if block.language == "sh" => run += 1,
+                // Shown with its output on the first page.
+                None => {
+                    let command =
+                        block.text.lines().find(|l| PROGRAMS.iter().any(|p| l.starts_with(p)));
+                    assert!(command.is_none(), "{place}: {command:?} must be in a block of `sh`");
+                }
+            }
+        }
+    }
+    assert!(run >= 10, "{run} blocks are run");
+    attn_fiqa_testing::skip(&format!(
+        "{run} blocks of commands in documents are run, not {counts:?}"
+    ));
+}
+
+/// With `--help` at its end a command is parsed up to there and does nothing else.
+#[test]
+fn commands_that_are_not_run_can_be_parsed() {
+    let mut parsed = 0;
+    for document in documents() {
+        for block in read(&document).iter().filter(|block| block.no_run.is_some()) {
+            let text = block.text.replace("\\\n", " ");
+            let commands = text.lines().filter_map(|line| line.strip_prefix("attn-fiqa "));
+            for command in commands {
+                let arguments = command.split(" #").next().unwrap_or_default().split_whitespace();
+                let output = Command::new(env!("CARGO_BIN_EXE_attn-fiqa"))
+                    .args(arguments.map(|word| word.trim_matches('\'')))
+                    .arg("--help")
+                    .output()
+                    .expect("the program");
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{document}: attn-fiqa {command}: {errors}");
+                parsed += 1;
+            }
+        }
+    }
+    assert!(parsed > 3, "{parsed} commands");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = root();
+    let mut broken = String::new();
+    let mut checked = 0;
+    for document in documents() {
+        let path = root.join(&document);
+        let text = fs::read_to_string(&path).expect(&document);
+        for (line, target) in links::relative_links(&text) {
+            checked += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let to = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            if !to.exists() {
+                broken += &format!("{document}:{line}: there is no {file}\n");
+            } else if !anchor.is_empty() {
+                let there = fs::read_to_string(&to).expect("a text with anchors");
+                if !links::anchors(&there).iter().any(|found| found == anchor) {
+                    broken += &format!("{document}:{line}: {target} has no such heading\n");
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken}");
+    assert!(checked > 50, "{checked} links");
+}

@@ -1,0 +1,25 @@
+//! One bit per row.
+
+/// Which rows are kept, by number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    words: Vec<u64>,
+}
+
+impl Kept {
+    pub(super) fn insert(&mut self, row: u64) {
+        let word = (row / 64) as usize;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (row % 64);
+    }
+
+    pub(super) fn contains(&self, row: u64) -> bool {
+        self.words.get((row / 64) as usize).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}

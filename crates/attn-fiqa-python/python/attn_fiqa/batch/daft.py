@@ -1,0 +1,56 @@
+"""Shards by Daft, on this machine or on its Ray runner: ``pip install attn-fiqa[daft]``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ._arrow import load
+from ._job import Job
+from ._run import Report, finish, prepare
+from ._shards import Shard
+from ._work import Summary, attempt, checked_scorer
+
+__all__ = ["run"]
+
+
+class _Worker:
+    """An instance of a class of Daft, in a process of its own: it has its scorer."""
+
+    def __init__(self, job: Job, shards: Sequence[Shard], threads: int) -> None:
+        self.job, self.shards, self.threads = job, shards, threads
+        # A machine that cannot compute the job is refused before it gets a shard.
+        checked_scorer(job, threads)
+
+    def __call__(self, index: int) -> str:
+        return json.dumps(vars(attempt(self.shards[index], self.job, self.threads)))
+
+
+def run(shards: Sequence[Shard], job: Job, *, workers: int, threads: int = 1) -> Report:
+    """Works through shards by Daft's runner.
+
+    A worker that dies ends the query; start the run again. The parts that are there stay.
+
+    :param workers: processes.
+    :param threads: threads of a process, which asks Daft for that many CPUs.
+    :raises AttnFiqaError: as `attn_fiqa.batch.run`.
+    """
+    daft = load("daft", "daft")
+    plan = prepare(shards, job)
+
+    def results() -> Iterator[Summary]:
+        if not plan.left:
+            return
+        worker: Any = daft.cls(
+            _Worker,
+            cpus=threads,
+            use_process=True,
+            max_concurrency=min(workers, len(plan.left)),
+        )(plan.job, plan.left, threads)
+        data = daft.from_pydict({"id": list(range(len(plan.left)))})
+        data = data.into_batches(1).select(worker(data["id"]).alias("summary"))
+        for row in data.iter_rows():
+            yield Summary(**json.loads(row["summary"]))
+
+    return finish(plan, results())

@@ -1,0 +1,81 @@
+//! From a score of the built-in network to a confidence that means the same at every size.
+//!
+//! The network is far surer of a patch of 15 pixels that is no face than of one of 80: of the boxes
+//! beyond YuNet's faces that it scores at 0.6 or more, 96 % are narrower than 40 pixels. One
+//! threshold on its scores would therefore miss large faces to keep small errors out. The
+//! confidence is the score to the power of `ln 0.7 / ln s`, where `s` is the score at which a box
+//! of this size counts as much as 0.7 on average (`models/detector.md`). It rises with the score,
+//! is 0 and 1 where the score is, and the order of boxes of one size stays.
+
+/// Sides of boxes, in pixels of the image that the network sees, and the score that gives a
+/// confidence of [`ANCHOR`] there. Between them it is linear in the logarithm of the side, and
+/// beyond them constant.
+pub(crate) const SCORES: [(f32, f32); 4] = [(20.0, 0.76), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47)];
+
+/// The confidence that [`SCORES`] are for.
+pub(crate) const ANCHOR: f32 = 0.7;
+
+/// The confidence of a box of this side, the square root of its area, with this score, 0 … 1.
+pub(super) fn confidence(score: f32, side: f32) -> f32 {
+    libm::powf(score, exponent(anchor_score(side)))
+}
+
+/// The least score that gives a confidence at any size.
+pub(super) fn least_score(confidence: f32) -> f32 {
+    let of = |(_, score): &(f32, f32)| libm::powf(confidence, 1.0 / exponent(*score));
+    SCORES.iter().map(of).fold(1.0, f32::min)
+}
+
+fn exponent(score: f32) -> f32 {
+    libm::logf(ANCHOR) / libm::logf(score)
+}
+
+fn anchor_score(side: f32) -> f32 {
+    let after = SCORES.partition_point(|&(knot, _)| knot <= side);
+    let (Some(&(low, from)), Some(&(high, to))) = (SCORES[..after].last(), SCORES.get(after))
+    else {
+        return if after == 0 { SCORES[0].1 } else { SCORES[SCORES.len() - 1].1 };
+    };
+    from + (to - from) * libm::logf(side / low) / libm::logf(high / low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_anchors_have_the_anchor_confidence() {
+        for (side, score) in SCORES {
+            assert!((confidence(score, side) - ANCHOR).abs() < 1e-6);
+        }
+        let between = anchor_score(40.0);
+        assert!(0.53 < between && between < 0.68, "{between}");
+        assert_eq!(anchor_score(3.0), 0.76);
+        assert_eq!(anchor_score(500.0), 0.47);
+    }
+
+    #[test]
+    fn it_rises_with_the_score_and_with_the_side_and_keeps_the_ends() {
+        for side in [1.0, 15.0, 20.0, 25.0, 47.9, 48.0, 72.0, 1000.0] {
+            assert_eq!((confidence(0.0, side), confidence(1.0, side)), (0.0, 1.0));
+            let mut before = -1.0;
+            for step in 0..=100 {
+                let found = confidence(step as f32 / 100.0, side);
+                assert!(found > before, "{side} {step}");
+                assert!(found <= confidence(step as f32 / 100.0, side + 1.0));
+                before = found;
+            }
+        }
+    }
+
+    #[test]
+    fn no_box_with_less_than_the_least_score_has_the_confidence() {
+        for wanted in [0.0, 0.3, 0.7, 0.95, 1.0] {
+            let least = least_score(wanted);
+            for side in [1.0, 18.0, 30.0, 60.0, 72.0, 400.0] {
+                assert!(confidence(0.999 * least, side) < wanted || wanted == 0.0);
+            }
+        }
+        assert!((least_score(0.7) - 0.47).abs() < 1e-6);
+    }
+}

@@ -206,6 +206,25 @@ fn commands_that_are_not_run_can_be_parsed() {
     assert!(parsed > 3, "{parsed} commands");
 }
 
+/// Whoever looks for a document finds it on the first page, in the index and in the book.
+#[test]
+fn every_document_is_listed() {
+    let lists = ["README.md", "docs/README.md", "docs/SUMMARY.md"];
+    let mut missing = String::new();
+    for list in lists {
+        let text = fs::read_to_string(root().join(list)).expect(list);
+        let links = links::relative_links(&text);
+        for document in documents() {
+            let Some(name) = document.strip_prefix("docs/") else { continue };
+            let listed = links.iter().any(|(_, target)| target.rsplit('/').next() == Some(name));
+            if !listed && !matches!(name, "README.md" | "SUMMARY.md") {
+                missing += &format!("{document} is not in {list}\n");
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing}");
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     let root = root();

@@ -165,10 +165,10 @@ fn persons(here: &Path) {
     }
     tar.finish().expect("the end of the archive");
     let names_of: Vec<&str> = names.lines().collect();
-    for one in 0..names_of.len() {
-        for other in one + 1..names_of.len() {
+    for (one, name) in names_of.iter().enumerate() {
+        for (other, next) in names_of.iter().enumerate().skip(one + 1) {
             let mated = u8::from(one / 2 == other / 2);
-            pairs += &format!("{} {} {mated}\n", names_of[one], names_of[other]);
+            pairs += &format!("{name} {next} {mated}\n");
         }
     }
     let embeddings = npy::to_bytes(&[names_of.len(), 3], &rows);

@@ -31,6 +31,11 @@ REAL = ROOT / "../shared/data/fairface-aligned-112.tar"
 WORKERS = 2
 #: Columns of the command line's table that are compared.
 COLUMNS = ["path", "status", "score", "quality"]
+#: A small random network, so that the time goes into starting, killing and going on.
+SMALL = ROOT / "golden/vit/tiny_p14_qkvbias.safetensors"
+SMALL_HEADS = 5
+#: The longest wait between a new part and the next kill, in seconds.
+PAUSE = 3.0
 #: A driver that takes longer than this for one round hangs.
 ROUND = 3600.0
 
@@ -42,21 +47,30 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--engines", default="ray,daft,spark")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--builtin", action="store_true", help="score by the built-in model, not by a small one"
+    )
     parser.add_argument("--folder", type=pathlib.Path, help="where the set and the parts are kept")
     # What a driver is called with; not for people.
     parser.add_argument("--drive", nargs=3, metavar=("ENGINE", "SHARDS", "OUTPUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.drive:
-        drive(*arguments.drive)
+        engine, shards, output = arguments.drive
+        drive(engine, shards, output, model(arguments.builtin))
         return
     with tempfile.TemporaryDirectory(prefix="attn-fiqa-clusters-") as temporary:
         folder = arguments.folder or pathlib.Path(temporary)
         print(f"{arguments.images} images in {arguments.shards} shards, {WORKERS} workers of one thread")
         shards = make_set(folder / "shards", arguments.images, arguments.shards)
-        expected = reference(shards, folder / "expected.parquet")
+        expected = reference(shards, folder / "expected.parquet", arguments.builtin)
         for engine in arguments.engines.split(","):
-            attack(engine, shards, folder / engine, expected, arguments.kills, arguments.seed)
+            attack(engine, shards, folder / engine, expected, arguments)
     print("every engine gave the rows of the command line")
+
+
+def model(builtin: bool) -> dict[str, object]:
+    """The arguments of a job that name the model."""
+    return {} if builtin else {"model": str(SMALL), "heads": SMALL_HEADS}
 
 
 def make_set(folder: pathlib.Path, images: int, shards: int) -> pathlib.Path:
@@ -97,16 +111,19 @@ def crops() -> Iterator[tuple[str, bytes]]:
         face = faces[generator.integers(len(faces))].astype(np.int16)
         face = np.roll(face, generator.integers(-3, 4, 2), (0, 1)) + generator.integers(-20, 20, (1, 1, 3))
         buffer = io.BytesIO()
-        Image.fromarray(np.clip(face, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=int(generator.integers(40, 96)))
+        Image.fromarray(np.clip(face, 0, 255).astype(np.uint8)).save(
+            buffer, "JPEG", quality=int(generator.integers(40, 96))
+        )
         yield "face.jpg", buffer.getvalue()
 
 
-def reference(shards: pathlib.Path, output: pathlib.Path) -> pa.Table:
+def reference(shards: pathlib.Path, output: pathlib.Path, builtin: bool) -> pa.Table:
     """The rows of one run of the command line."""
     if not output.exists():
         start = time.monotonic()
         paths = [str(path) for path in sorted(shards.iterdir())]
-        command = [sys.executable, "-m", "attn_fiqa", "score", "--aligned", *paths]
+        named = [f"--{name}={value}" for name, value in model(builtin).items()]
+        command = [sys.executable, "-m", "attn_fiqa", "score", "--aligned", *named, *paths]
         done = subprocess.run([*command, "--output", str(output), "--quiet"], check=False)
         if done.returncode not in (0, 1):
             sys.exit(f"the command line ended with status {done.returncode}")
@@ -127,10 +144,15 @@ def ordered(table: pa.Table) -> pa.Table:
 
 
 def attack(
-    engine: str, shards: pathlib.Path, output: pathlib.Path, expected: pa.Table, kills: int, seed: int
+    engine: str,
+    shards: pathlib.Path,
+    output: pathlib.Path,
+    expected: pa.Table,
+    arguments: argparse.Namespace,
 ) -> None:
     """Kills workers and drivers at random moments, and runs until all is done."""
-    generator = random.Random(f"{engine}{seed}")
+    kills, generator = arguments.kills, random.Random(f"{engine}{arguments.seed}")
+    command = [sys.executable, __file__, *(["--builtin"] if arguments.builtin else [])]
     shutil.rmtree(output, ignore_errors=True)
     left, runs, busy = ["worker" if n % 2 == 0 else "driver" for n in range(kills)], 0, 0.0
     killed = {"worker": 0, "driver": 0}
@@ -141,7 +163,7 @@ def attack(
         start = time.monotonic()
         with log.open("ab") as file:
             driver = subprocess.Popen(
-                [sys.executable, __file__, "--drive", engine, str(shards), str(output)],
+                [*command, "--drive", engine, str(shards), str(output)],
                 stdout=file, stderr=file, env={**os.environ, "PYSPARK_PYTHON": sys.executable},
             )  # fmt: skip
         family: dict[int, psutil.Process] = {}
@@ -175,7 +197,7 @@ def watch(
 ) -> int:
     """Waits for a driver, and kills once parts are written; each kill waits for another part."""
     parts = count(output)
-    pause = generator.uniform(0, 5)
+    pause = generator.uniform(0, PAUSE)
     while driver.poll() is None:
         if time.monotonic() - start > ROUND:
             sys.exit("a run hangs")
@@ -184,7 +206,7 @@ def watch(
         if not left or count(output) <= parts:
             continue
         time.sleep(pause)
-        pause = generator.uniform(0, 5)
+        pause = generator.uniform(0, PAUSE)
         parts = count(output)
         if left[0] == "driver":
             if driver.poll() is None:
@@ -241,19 +263,21 @@ def check(engine: str, output: pathlib.Path, expected: pa.Table, shards: pathlib
     found = ordered(pq.read_table(output))
     if found.equals(expected):
         statuses = found["status"].value_counts().to_pylist()
-        print(f"{engine}: {({s['values']: s['counts'] for s in statuses})}")
+        print(f"{engine}: { ({s['values']: s['counts'] for s in statuses}) }")
         return
     paths = found["path"].to_pylist()
     missing = set(expected["path"].to_pylist()) - set(paths)
     double = len(paths) - len(set(paths))
-    sys.exit(f"{engine}: {len(paths)} rows and not {expected.num_rows}; {len(missing)} missing, {double} double")
+    sys.exit(
+        f"{engine}: {len(paths)} rows and not {expected.num_rows}; {len(missing)} missing, {double} double"
+    )
 
 
-def drive(engine: str, shards: str, output: str) -> None:
+def drive(engine: str, shards: str, output: str, named: dict[str, object]) -> None:
     """The driver: what a user writes."""
     from attn_fiqa import batch
 
-    job = batch.Job(output, aligned=True)
+    job = batch.Job(output, aligned=True, **named)
     found = batch.find_shards(shards)
     if engine == "ray":
         import ray

@@ -74,6 +74,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-man.1",
             "attn-fiqa-map.1",
             "attn-fiqa-measure.1",
+            "attn-fiqa-merge.1",
             "attn-fiqa-model-add.1",
             "attn-fiqa-model-convert.1",
             "attn-fiqa-model-export.1",

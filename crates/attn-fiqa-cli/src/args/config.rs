@@ -7,7 +7,7 @@ use clap::Command;
 use toml::Value;
 
 /// The keys, which are the names of their flags.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "model",
     "precision",
     "jobs",

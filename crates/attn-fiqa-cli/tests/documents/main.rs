@@ -29,6 +29,9 @@ const REASONS: [(&str, &str); 6] = [
     ("host", "it changes the machine"),
 ];
 
+/// Documents whose commands another test runs, with the files that only they need.
+const ELSEWHERE: [(&str, &str); 1] = [("docs/inputs.md", "tables.rs")];
+
 /// What begins a line of a command.
 const PROGRAMS: [&str; 5] = ["attn-fiqa ", "cargo ", "docker ", "pip install", "curl "];
 
@@ -74,6 +77,13 @@ fn every_command_works() {
     for document in documents() {
         let blocks = read(&document);
         let commands = |block: &&Block| block.language == "sh" && block.no_run.is_none();
+        let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == document);
+        if let Some((_, test)) = elsewhere {
+            let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(test);
+            let test = fs::read_to_string(test).expect("the test that runs this document");
+            assert!(test.contains(&document), "no test runs the commands of {document}");
+            continue;
+        }
         if blocks.iter().filter(commands).count() == 0 {
             continue;
         }
@@ -161,6 +171,30 @@ fn blocks_that_are_not_run_say_why() {
     attn_fiqa_testing::skip(&format!(
         "{run} blocks of commands in documents are run, not {counts:?}"
     ));
+}
+
+/// With `--help` at its end a command is parsed up to there and does nothing else.
+#[test]
+fn commands_that_are_not_run_can_be_parsed() {
+    let mut parsed = 0;
+    for document in documents() {
+        for block in read(&document).iter().filter(|block| block.no_run.is_some()) {
+            let text = block.text.replace("\\\n", " ");
+            let commands = text.lines().filter_map(|line| line.strip_prefix("attn-fiqa "));
+            for command in commands {
+                let arguments = command.split(" #").next().unwrap_or_default().split_whitespace();
+                let output = Command::new(env!("CARGO_BIN_EXE_attn-fiqa"))
+                    .args(arguments.map(|word| word.trim_matches('\'')))
+                    .arg("--help")
+                    .output()
+                    .expect("the program");
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{document}: attn-fiqa {command}: {errors}");
+                parsed += 1;
+            }
+        }
+    }
+    assert!(parsed > 3, "{parsed} commands");
 }
 
 #[test]

@@ -42,6 +42,10 @@ mod convolution;
 #[cfg(feature = "builtin-model")]
 mod detector;
 mod error;
+#[cfg_attr(
+    not(feature = "builtin-model"),
+    allow(dead_code, reason = "some operators serve only the built-in networks")
+)]
 mod graph;
 #[cfg(feature = "builtin-model")]
 mod landmarks;

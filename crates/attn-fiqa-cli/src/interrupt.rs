@@ -3,7 +3,7 @@
 //! A command that can end early says so. Interrupted, it takes no further image, finishes
 //! those at work, and its output appears under its name with `.part` after it, since it is
 //! not the whole. Other commands, and every command at the second Ctrl-C, end at once;
-//! files that are being written are removed.
+//! files that are being written are removed, unless a later run can continue them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,6 +26,8 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// Outputs that hold a part of what was asked for.
 static PARTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Whether the same command continues them.
+static CAN_CONTINUE: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C is handled here.
 pub(crate) fn handle() {
@@ -64,15 +66,10 @@ pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }
 
-/// Says that this command ends by itself when its images are [`until_asked`], and that what
+/// Says that this command ends by itself when it is asked, and that what
 /// it has done until then is worth keeping.
 pub(crate) fn end_early() {
     ENDS_EARLY.store(true, Ordering::SeqCst);
-}
-
-/// The items until Ctrl-C is pressed.
-pub(crate) fn until_asked<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    items.take_while(|_| !asked())
 }
 
 /// A file that is being written and must not stay if it is not finished.
@@ -104,19 +101,24 @@ pub(crate) fn place_of(output: PathBuf) -> PathBuf {
     part
 }
 
+/// Takes note of rows that the same command continues.
+pub(crate) fn left(rows: &Path) {
+    lock(&PARTS).push(rows.to_owned());
+    CAN_CONTINUE.store(true, Ordering::SeqCst);
+}
+
 /// Says what there is of an interrupted run.
 pub(crate) fn farewell() -> u8 {
     let parts: Vec<String> =
         lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();
-    match &parts[..] {
-        [] => log::info("interrupted before all images were done"),
-        [part] => log::info(format!("interrupted: {part} holds what was done until then")),
-        parts => {
-            log::info(format!(
-                "interrupted: {} hold what was done until then",
-                parts.join(" and ")
-            ));
-        }
-    }
+    let parts = match &parts[..] {
+        [] => "interrupted before all images were done".to_owned(),
+        [part] => format!("interrupted: {part} holds what was done until then"),
+        parts => format!("interrupted: {} hold what was done until then", parts.join(" and ")),
+    };
+    log::info(match CAN_CONTINUE.load(Ordering::SeqCst) {
+        true => format!("{parts}, and the same command continues from there"),
+        false => parts,
+    });
     STATUS
 }

@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod hint;
 mod interrupt;
+mod journal;
 mod log;
 mod models;
 mod output;
@@ -68,6 +69,7 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
         Command::Filter(args) => commands::filter::run(args),
         Command::Crop(args) => commands::crop::run(args, run),
         Command::Embed(args) => commands::embed::run(args, run),
+        Command::Merge(args) => commands::merge::run(args, run),
         #[cfg(feature = "serve")]
         Command::Serve(args) => commands::serve::run(args, run),
         Command::Edc(args) => commands::edc::run(args),

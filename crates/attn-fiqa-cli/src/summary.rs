@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::hint::message_of;
 use crate::interrupt;
+use crate::journal::{Found, Images};
 use crate::log::{self, Level};
 use crate::output::describe_notes;
 use crate::progress::Progress;
@@ -52,7 +53,21 @@ pub(crate) struct Summary {
     found: u64,
     failures: BTreeMap<&'static str, u64>,
     notes: BTreeMap<String, u64>,
+    /// The share of the images found that are this run's.
+    share: f64,
+    /// Whether there are images at all, also where this run takes none of them.
+    inputs: Option<Found>,
+    /// Images that earlier runs did, and that this one continues after.
+    earlier: u64,
+    /// What was counted of the current image, and of the one before: see [`Summary::outcome`].
+    outcome: Vec<&'static str>,
+    outcome_before: Vec<&'static str>,
 }
+
+/// A face that was scored, or an image that was searched, in an image's outcome.
+pub(crate) const SCORED: &str = "ok";
+/// A face that was found, where none are scored.
+const FOUND: &str = "face";
 
 impl Summary {
     /// Starts a run over the images of `tally`.
@@ -69,7 +84,57 @@ impl Summary {
             found: 0,
             failures: BTreeMap::new(),
             notes: BTreeMap::new(),
+            share: 1.0,
+            inputs: None,
+            earlier: 0,
+            outcome: Vec::new(),
+            outcome_before: Vec::new(),
         }
+    }
+
+    /// Starts a run over images, of which earlier runs may have done some.
+    pub(crate) fn of_images(activity: Activity, images: &Images) -> Self {
+        let mut summary = Self::start(activity, images.progress());
+        summary.add_earlier(images.earlier());
+        summary.inputs = Some(images.found());
+        summary.share = images.share();
+        summary
+    }
+
+    /// Counts the images of earlier runs, by how often each outcome occurred.
+    fn add_earlier(&mut self, outcomes: &BTreeMap<String, u64>) {
+        for (outcome, &count) in outcomes {
+            self.images += count;
+            self.earlier += count;
+            for (place, word) in outcome.split(',').enumerate() {
+                match word {
+                    SCORED => {
+                        self.scored += count;
+                        self.images_scored += if place == 0 { count } else { 0 };
+                    }
+                    FOUND => self.found += count,
+                    word => {
+                        let status = Status::ALL.iter().find(|status| status.name() == word);
+                        let name = status.map_or("failed", |status| status.name());
+                        *self.failures.entry(name).or_default() += count;
+                    }
+                }
+            }
+        }
+        if self.earlier > 0 {
+            self.progress.start_step("", self.earlier);
+        }
+    }
+
+    /// What was counted of the current image: one word for each face, which is a status, in one
+    /// text. Later runs read it from the journal.
+    pub(crate) fn outcome(&self) -> String {
+        described(&self.outcome)
+    }
+
+    /// The same of the image before.
+    pub(crate) fn outcome_before(&self) -> String {
+        described(&self.outcome_before)
     }
 
     /// Counts one row of scores.
@@ -98,8 +163,10 @@ impl Summary {
 
     /// Counts an image that was searched for faces.
     pub(crate) fn count_faces(&mut self, row: &FacesRow) {
-        self.found += row.faces.as_ref().map_or(0, Vec::len) as u64;
+        let found = row.faces.as_ref().map_or(0, Vec::len);
+        self.found += found as u64;
         self.count_image(&row.path, &row.notes, row.faces.as_ref().err());
+        self.outcome.extend(std::iter::repeat_n(FOUND, found));
     }
 
     /// Counts one image by its notes and its failure, if it failed.
@@ -109,7 +176,9 @@ impl Summary {
         self.count_outcome(path, notes, failure);
     }
 
+    /// Starts the next image.
     fn count_notes(&mut self, notes: &[Note]) {
+        self.outcome_before = std::mem::take(&mut self.outcome);
         let counts = self.tally.counts();
         if counts.exact && !self.total_known {
             self.total_known = true;
@@ -127,33 +196,46 @@ impl Summary {
     }
 
     fn report_progress(&self, known: u64) {
-        let total = self.total_known.then_some(known);
+        // Of a shard only the images found so far are known to be its own.
+        let total = (self.total_known && self.share == 1.0).then_some(known);
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
         let failed: u64 = self.failures.values().sum();
         let (images, rate) = (self.images, self.rate());
+        let left = self.time_left(known);
+        let shown = left.map_or(String::new(), |left| format!(", {} left", describe_time(left)));
         log::event(
             Level::Info,
-            &format!("progress: {images}{of} images, {rate:.0} images/s, {failed} failed"),
+            &format!("progress: {images}{of} images, {rate:.0} images/s, {failed} failed{shown}"),
             "progress",
             [
                 ("images", images.into()),
                 ("total", json!(total)),
                 ("failed", failed.into()),
                 ("images_per_second", json!(rate)),
+                ("seconds_left", json!(left.map(|left| left.as_secs()))),
             ],
         );
+    }
+
+    /// As long as the images left take at the rate so far, once their number is known.
+    fn time_left(&self, known: u64) -> Option<Duration> {
+        let left = known.saturating_sub(self.images) as f64 * self.share;
+        let rate = self.rate();
+        let known = self.total_known && left > 0.0 && rate > 0.0;
+        known.then(|| Duration::try_from_secs_f64(left / rate).ok()).flatten()
     }
 
     /// Images per second since the start.
     fn rate(&self) -> f64 {
         let elapsed = self.started.elapsed().max(Duration::from_millis(1));
-        self.images as f64 / elapsed.as_secs_f64()
+        (self.images - self.earlier) as f64 / elapsed.as_secs_f64()
     }
 
     fn count_outcome(&mut self, path: &str, notes: &[Note], failure: Option<&Failure>) {
         match failure {
             None => {
                 self.scored += 1;
+                self.outcome.push(SCORED);
                 if !notes.is_empty() {
                     log::debug(format!("{path}: {}", describe_notes(notes)));
                 }
@@ -166,6 +248,7 @@ impl Summary {
     pub(crate) fn count_failure(&mut self, path: &str, failure: &Failure) {
         let before: u64 = self.failures.values().sum();
         *self.failures.entry(failure.status.name()).or_default() += 1;
+        self.outcome.push(failure.status.name());
         if before < FAILURES_REPORTED || log::shows(Level::Debug) {
             let message = message_of(failure);
             log::event(
@@ -183,12 +266,15 @@ impl Summary {
     pub(crate) fn retract(&mut self, row: &Row, status: Status, message: &str) {
         self.scored -= 1;
         self.images_scored -= u64::from(row.is_first);
+        let last = self.outcome.iter().rposition(|&word| word == SCORED);
+        last.map(|last| self.outcome.remove(last));
         self.count_failure(&row.path, &Failure::new(status, message));
     }
 
     /// Fails if the inputs held no image; an interrupted run is none that had none.
     pub(crate) fn refuse_empty(&self) -> anyhow::Result<()> {
-        if self.images == 0 && !interrupt::asked() {
+        let found = self.inputs.as_ref().is_some_and(Found::any);
+        if self.images == 0 && !found && !interrupt::asked() {
             anyhow::bail!("the inputs hold no image");
         }
         Ok(())
@@ -199,7 +285,16 @@ impl Summary {
         let elapsed = self.started.elapsed();
         let (rate, skipped) = (self.rate(), self.tally.skipped());
         let Self {
-            activity, images, images_scored, scored, found, failures, notes, progress, ..
+            activity,
+            images,
+            images_scored,
+            scored,
+            found,
+            failures,
+            notes,
+            progress,
+            earlier,
+            ..
         } = self;
         drop(progress);
         let failed: u64 = failures.values().sum();
@@ -214,6 +309,9 @@ impl Summary {
                 failures.iter().map(|(status, count)| format!("{count} {status}")).collect();
             line += &format!(", {failed} failed ({})", kinds.join(", "));
         }
+        if earlier > 0 {
+            line += &format!(", {} by earlier runs", of_images(earlier));
+        }
         line += &format!(" in {:.1} s, {rate:.0} images/s", elapsed.as_secs_f64());
         log::event(
             Level::Info,
@@ -221,6 +319,7 @@ impl Summary {
             "summary",
             [
                 ("images", images.into()),
+                ("images_of_earlier_runs", earlier.into()),
                 ("faces", if activity == Activity::Detect { found } else { scored }.into()),
                 ("failed", failed.into()),
                 ("failures", json!(failures)),
@@ -248,6 +347,22 @@ fn of_images(count: u64) -> String {
     format!("{count} {}", if count == 1 { "image" } else { "images" })
 }
 
+/// A duration in its two greatest units.
+fn describe_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{} s", seconds.max(1)),
+        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+fn described(outcome: &[&'static str]) -> String {
+    if outcome.is_empty() { SCORED.to_owned() } else { outcome.join(",") }
+}
+
 /// A note without what differs from image to image, so that it can be counted.
 fn kind_of(note: &Note) -> String {
     match note {
@@ -257,5 +372,30 @@ fn kind_of(note: &Note) -> String {
         }
         Note::OrientationApplied(_) => "EXIF orientation applied".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_given_in_two_units() {
+        let shown = |seconds| describe_time(Duration::from_secs(seconds));
+        assert_eq!(
+            [0, 59, 61, 3_660, 90_000].map(shown),
+            ["1 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
+        );
+    }
+
+    #[test]
+    fn what_earlier_runs_did_is_counted_as_if_this_one_had_done_it() {
+        let mut summary = Summary::start(Activity::Score, SourceProgress::default());
+        let outcomes = [("ok,ok,not-written", 2), ("not-found", 3), ("ok", 1), ("ok,face,face", 1)];
+        let outcomes = outcomes.map(|(outcome, count)| (outcome.to_owned(), count));
+        summary.add_earlier(&BTreeMap::from(outcomes));
+        assert_eq!((summary.images, summary.images_scored, summary.scored), (7, 4, 6));
+        assert_eq!((summary.found, summary.earlier), (2, 7));
+        assert_eq!(summary.failures, BTreeMap::from([("not-found", 3), ("not-written", 2)]));
     }
 }

@@ -5,8 +5,6 @@
 
 mod support;
 
-use std::fs;
-
 use support::{MISSING, Table, Workplace, wide_image};
 
 fn png(side: u32, level: u8) -> Vec<u8> {
@@ -62,13 +60,36 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(score(&["out/photo.png.face-0.png", "--aligned"]), by_detector);
     assert_eq!(score(&["a/photo.png", "--landmarks", "out/manifest.csv"]), by_detector);
 
-    // A second run does not start in an existing folder, nor does it replace its crops.
-    here.run(&args).refused_with("is there already");
-    fs::remove_file(here.path("out/manifest.csv")).unwrap();
+    // A second run starts in a folder that is not empty only when it is told what to do.
+    here.run(&args).refused_with("the folder 'out' is not empty: name another, or use --overwrite");
+    let complete = here.read("out/manifest.csv");
     here.write("out/photo.png.face-0.png", "mine");
-    let ran = here.run(&["crop", "a/photo.png", "--largest", "-o", "out"]).ended_with(1);
-    assert!(ran.said().contains("not-written"), "{}", ran.stderr);
-    assert_eq!(here.read_text("out/photo.png.face-0.png"), "mine");
+    here.run(&[&args[..], &["--overwrite"]].concat()).ended_with(1);
+    assert_eq!(size(&here.read("out/photo.png.face-0.png")), (112, 112));
+    assert_eq!(here.read("out/manifest.csv"), complete);
+}
+
+#[test]
+fn images_whose_files_are_there_are_left_out() {
+    let here = Workplace::new();
+    here.write("set/one.png", wide_image());
+    let args = ["crop", "set", "--largest", "--skip-existing", "-o", "out"];
+    here.run(&args).ended_with(0);
+    let first = here.read_text("out/manifest.csv");
+    here.write("out/one.png.face-0.png", "mine");
+    here.write("set/another.png", wide_image());
+    // What is newer than a run is of the run; a file of the same tick is no test.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let ran = here.run(&args).ended_with(0);
+    assert!(ran.said().contains("1 cropped"), "{}", ran.stderr);
+    assert_eq!(here.read_text("out/one.png.face-0.png"), "mine");
+    let manifest = here.read_text("out/manifest.csv");
+    assert!(manifest.starts_with(&first), "{manifest}");
+    assert_eq!(Table::parse(&manifest).column("path"), ["set/one.png", "set/another.png"]);
+    // A third time there is nothing to do.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    here.run(&args).ended_with(0);
+    assert_eq!(here.read_text("out/manifest.csv"), manifest);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Ctrl-C: finished rows are kept in a partial file, and no hidden files remain.
+//! Ctrl-C: finished rows are kept in a partial file that the same command continues, and no
+//! hidden files remain.
 
 #![cfg(unix)]
 
@@ -70,10 +71,12 @@ fn finished_rows_are_kept_in_a_partial_file() {
         run.wait_for("finishing the images at work");
         // An image that arrives later is not processed.
         let _ = run.stdin.write_all(b"blur-1.png\nblur-1.png\n");
-        run.wait_for(&format!("'{output}.part' holds what was done until then"));
+        run.wait_for(&format!(
+            "'{output}.part' holds what was done until then, and the same command continues"
+        ));
         assert_eq!(run.status(), Some(130));
-        let part = format!("{output}.part");
-        assert_eq!(files(&here), ["blur-1.png", output, part.as_str()]);
+        let (part, journal) = (format!("{output}.part"), format!("{output}.journal"));
+        assert_eq!(files(&here), ["blur-1.png", output, &journal, &part]);
         assert_eq!(here.read_text(output), "the result of an earlier run\n");
         let table = Table::parse(&here.read_text(&part));
         assert_eq!(table.column("path"), ["gone.png"]);
@@ -81,15 +84,24 @@ fn finished_rows_are_kept_in_a_partial_file() {
 }
 
 #[test]
-fn a_second_interrupt_ends_at_once_and_leaves_nothing() {
-    let here = Workplace::new();
+fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
     let mut run = Run::start(&here, "score", "scores.csv");
-    assert_eq!(files(&here).len(), 1, "the rows so far");
+    // The rows of an image are complete when those of the next begin.
+    run.stdin.write_all(b"blur-1.png\n").expect("a line");
+    while !here.read_text("scores.csv.journal").contains("not-found") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     run.interrupt();
     run.wait_for("once more to end at once");
     run.interrupt();
     assert_eq!(run.status(), Some(130));
-    assert!(files(&here).is_empty(), "{:?}", files(&here));
+    assert_eq!(files(&here), ["blur-1.png", "scores.csv.journal", "scores.csv.part"]);
+    let args = ["score", "--list", "-", "--output", "scores.csv"];
+    here.run_fed(&args, b"gone.png\nblur-1.png\n").ended_with(1);
+    assert_eq!(files(&here), ["blur-1.png", "scores.csv"]);
+    let table = Table::parse(&here.read_text("scores.csv"));
+    assert_eq!(table.column("path"), ["gone.png", "blur-1.png"]);
 }
 
 /// `best` needs all images.

@@ -38,6 +38,7 @@ fn score_and_embed_report_progress_to_a_log() {
         let last = lines[11];
         assert!(last.starts_with("progress: 12 of 12 images, "), "{last}");
         assert!(last.ends_with(" images/s, 1 failed"), "{last}");
+        assert!(lines[5].ends_with(" s left"), "{}", lines[5]);
 
         // By default a short run reports no progress, and a quiet one never does.
         let ran = run(&here, &args, None).ended_with(1);

@@ -8,7 +8,7 @@ use attn_fiqa::score::Method;
 use clap::ValueEnum;
 
 use super::numbers::finite_f32;
-use super::{BestFaceArgs, FaceArgs, ImageFormat, InputArgs, ModelArgs, VideoArgs};
+use super::{BestFaceArgs, FaceArgs, FolderArgs, ImageFormat, InputArgs, ModelArgs, VideoArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -75,6 +75,9 @@ pub(crate) struct BestArgs {
     /// Nothing in it is overwritten.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) crops: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
 
     /// File format of the crops; png is lossless
     #[arg(long, alias = "crop-format", value_enum, default_value_t = ImageFormat::Png, requires = "crops", hide_short_help = true, help_heading = "Output")]

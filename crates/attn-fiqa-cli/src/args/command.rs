@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
-use super::{Cli, config};
+use super::{Cli, Typed, config};
 
 const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
-    &["score", "best", "gate", "measure", "map", "detect", "crop", "embed", "filter", "serve"]
+    &[
+        "score", "best", "gate", "measure", "map", "detect", "crop", "embed", "merge", "filter",
+        "serve",
+    ]
 } else {
-    &["score", "best", "map", "detect", "crop", "embed", "filter"]
+    &["score", "best", "map", "detect", "crop", "embed", "merge", "filter"]
 };
 
 /// The commands by what they are for, in the order of the help.
@@ -70,9 +73,14 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
             anyhow::bail!("{}: {line}", file.display());
         }
     }
+    let defined = command.clone();
     let matches = command.get_matches_from(args);
-    #[allow(unused_mut, reason = "only `serve` prints its configuration")]
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(command) = defined.find_subcommand(name)
+    {
+        cli.run.typed = Typed::new(command, matches);
+    }
     #[cfg(feature = "serve")]
     if let (super::Command::Serve(args), Some((_, matches))) =
         (&mut cli.command, matches.subcommand())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{FaceArgs, InputArgs};
+use super::{FaceArgs, FolderArgs, InputArgs, ShardArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -15,9 +15,15 @@ pub(crate) struct CropArgs {
     #[command(flatten)]
     pub(crate) faces: FaceArgs,
 
-    /// Write the crops and a manifest.csv into this folder; nothing in it is overwritten
+    /// Write the crops and a manifest.csv into this folder
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 
     /// For `benchmark`: one crop per image, at the image's own path below its folder
     ///

@@ -7,8 +7,8 @@ use attn_fiqa::pipeline::{FaceOptions, FaceSource};
 use attn_fiqa_eval::degrade::{Degradation, Level};
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 
-use super::InputArgs;
 use super::numbers::fraction;
+use super::{FolderArgs, InputArgs};
 
 /// Which degradations, how strong, and from which seed.
 #[derive(Debug, clap::Args)]
@@ -73,6 +73,9 @@ pub(crate) struct DegradeArgs {
     /// The level is in percent.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
 
     /// One image per face instead: this fraction is degraded, the rest stays clean
     ///

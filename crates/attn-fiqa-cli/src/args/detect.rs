@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::numbers::fraction_f32;
-use super::{DetectorArgs, FormatChoice, InputArgs};
+use super::{DetectorArgs, FolderArgs, FormatChoice, InputArgs, RowsPerFileArgs, ShardArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -66,6 +66,15 @@ pub(crate) struct DetectArgs {
     /// Write to this file, which appears only when it is complete
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+
+    #[command(flatten)]
+    pub(crate) rows: RowsPerFileArgs,
+
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 }
 
 const EXAMPLES: &str = "\

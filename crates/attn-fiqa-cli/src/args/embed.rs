@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use attn_fiqa::recognise::InputSpec;
+use clap::ValueEnum;
 
-use super::{FaceArgs, InputArgs, ModelArgs};
+use super::{FaceArgs, FolderArgs, InputArgs, ModelArgs, RowsPerFileArgs, ShardArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -45,9 +46,43 @@ pub(crate) struct EmbedArgs {
     /// before normalisation. DIR: STEM.npy for each face.
     #[arg(long, short, value_name = "DIR|FILE", help_heading = "Output")]
     pub(crate) output: PathBuf,
+
+    /// npy, csv, jsonl or parquet [default: by --output]
+    ///
+    /// 'parquet' with a folder writes a data set.
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
+    pub(crate) format: Option<EmbeddingFormat>,
+
+    #[command(flatten)]
+    pub(crate) rows: RowsPerFileArgs,
+
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   attn-fiqa embed photos/ --normalise --output embeddings.npy
   attn-fiqa embed crops/ --aligned --model w600k_r50.onnx --output embeddings.parquet";
+
+/// How embeddings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EmbeddingFormat {
+    /// NumPy arrays
+    Npy,
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON object per line
+    Jsonl,
+    /// Apache Parquet
+    Parquet,
+}

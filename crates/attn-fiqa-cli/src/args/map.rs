@@ -9,7 +9,8 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::numbers::fraction_f32;
-use super::{BestFaceArgs, FaceArgs, InputArgs, ModelArgs};
+use super::{BestFaceArgs, FaceArgs, FolderArgs, InputArgs, ModelArgs, RunOptions, ShardArgs};
+use crate::output::RunPlan;
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("result").required(true).multiple(true).args(["output", "sheet"])), after_help = EXAMPLES)]
@@ -29,6 +30,12 @@ pub(crate) struct MapArgs {
     /// Write overlays, maps, grids, annotated photos and a manifest.csv here
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 
     /// Do not also draw the maps on the photos that faces were found in (NAME.photo.png)
     #[arg(long, requires = "output", hide_short_help = true, help_heading = "Output")]
@@ -96,6 +103,11 @@ Examples:
   attn-fiqa map faces/ --sheet sheet.png";
 
 impl MapArgs {
+    /// How images are kept whose scores come to be as `about` says.
+    pub(crate) fn plan(&self, run: &RunOptions, about: &[(&'static str, String)]) -> RunPlan {
+        self.shard.plan(run, about, self.folder.overwrite)
+    }
+
     /// Refuses a sheet under a name that says something else than PNG.
     pub(crate) fn check_sheet(&self) -> anyhow::Result<()> {
         match &self.sheet {

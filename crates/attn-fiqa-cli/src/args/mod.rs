@@ -17,15 +17,18 @@ mod groups;
 mod input;
 mod map;
 mod measure;
+mod merge;
 mod method;
 mod model;
 mod numbers;
 mod report;
+mod resume;
 mod run;
 mod score;
 #[cfg(feature = "serve")]
 mod serve;
 mod shell;
+mod typed;
 mod validate;
 mod video;
 
@@ -42,7 +45,7 @@ pub(crate) use compare::{
 pub(crate) use crop::{CropArgs, ImageFormat};
 pub(crate) use degrade::{DegradationArgs, DegradeArgs};
 pub(crate) use detect::DetectArgs;
-pub(crate) use embed::EmbedArgs;
+pub(crate) use embed::{EmbedArgs, EmbeddingFormat};
 pub(crate) use faces::{BestFaceArgs, DetectorArgs, FaceArgs};
 pub(crate) use filter::{FilterArgs, FilterFormat};
 pub(crate) use gate::{GateArgs, TextFormat};
@@ -50,14 +53,20 @@ pub(crate) use groups::GroupsArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use measure::MeasureArgs;
+pub(crate) use merge::MergeArgs;
 pub(crate) use method::QualityName;
-pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
+pub(crate) use model::{
+    CheckpointArgs, ExportArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs,
+    NetworkChoice,
+};
 pub(crate) use report::{ReportArgs, Reported};
+pub(crate) use resume::{FolderArgs, ResumeArgs, RowsPerFileArgs, ShardArgs};
 pub(crate) use run::{LogFormat, RunOptions};
 pub(crate) use score::{Column, FormatChoice, ScoreArgs};
 #[cfg(feature = "serve")]
 pub(crate) use serve::ServeArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
+pub(crate) use typed::Typed;
 pub(crate) use validate::ValidateArgs;
 pub(crate) use video::VideoArgs;
 
@@ -104,6 +113,8 @@ pub(crate) enum Command {
     Crop(CropArgs),
     /// Compute recognition embeddings of faces
     Embed(EmbedArgs),
+    /// Join the outputs of all shards of a run
+    Merge(MergeArgs),
     /// Serve scores over HTTP, with a page to try them
     #[cfg(feature = "serve")]
     Serve(ServeArgs),

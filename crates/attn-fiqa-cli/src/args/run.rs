@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, ValueEnum};
 
+use super::Typed;
+
 /// More images at once than this cost memory and gain nothing.
 const MAX_BATCH: usize = 4096;
 
@@ -87,6 +89,10 @@ pub(crate) struct RunOptions {
         help_heading = "Run"
     )]
     pub(crate) config: Option<PathBuf>,
+
+    /// What the rows of the command depend on.
+    #[arg(skip)]
+    pub(crate) typed: Typed,
 }
 
 /// How reports are written to standard error.

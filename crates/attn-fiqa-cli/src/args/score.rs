@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{BestFaceArgs, FaceArgs, InputArgs, ModelArgs, QualityName};
+use super::{BestFaceArgs, FaceArgs, InputArgs, ModelArgs, QualityName, ResumeArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = super::join(QUALITY, EXAMPLES))]
@@ -65,6 +65,9 @@ pub(crate) struct ScoreArgs {
     /// Write to this file, which appears only when it is complete
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) resume: ResumeArgs,
 }
 
 const COLUMNS: &str = "\

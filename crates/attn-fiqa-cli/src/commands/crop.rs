@@ -9,12 +9,13 @@ use attn_fiqa::pipeline::{CropRow, FaceSource, crop_faces, main_face};
 use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::files::stem;
 
-use super::crop_folder::CropFolder;
-use crate::args::{CropArgs, FormatChoice, RunOptions};
+use super::crop_folder::{CropFolder, crop_name};
+use crate::args::{CropArgs, RunOptions};
 use crate::exit::Exit;
-use crate::interrupt::{self, until_asked};
+use crate::interrupt;
+use crate::journal::{Admit, RunLog};
 use crate::log;
-use crate::output::{self, Columns, Record, Sink, same_file};
+use crate::output::{self, BeforeRun, Columns, Record, RunRows, Sink, same_file};
 use crate::summary::{Activity, Summary};
 
 pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
@@ -24,22 +25,22 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let manifest = args.output.join("manifest.csv");
-    if manifest.exists() {
-        anyhow::bail!(
-            "'{}' is there already, and crops are not written over; name another folder",
-            manifest.display()
-        );
-    }
-    let mut folder = CropFolder::create(&args.output, args.image_format)?;
-    let mut manifest = output::open(FormatChoice::Csv, Some(&manifest), Columns::of_crops())?;
+    let existing = args.folder.existing();
+    let about = [("instruction_set", threads.isa().name().to_owned())];
+    let plan = args.shard.plan(run, &about, args.folder.overwrite);
+    let mut manifest = output::open_manifest(&args.output, existing, Columns::of_crops(), &plan)?;
+    let log = manifest.log().context("a manifest without a log: this is a bug")?;
+    let before = BeforeRun::new(existing, log.started());
+    let mut folder = CropFolder::new(&args.output, args.image_format, before);
+    take_names(log, &mut folder)?;
+    let admit = admit(args, before);
+    let (mut manifest, images) = RunRows::start(manifest, sources, &plan, Some(admit))?;
 
     let mut of_image = Vec::new();
-    let tally = sources.progress();
-    let mut summary = Summary::start(Activity::Other("cropped"), tally);
+    let mut summary = Summary::of_images(Activity::Other("cropped"), &images);
     let stream = args.input.stream(run.batch);
     crop_faces(
-        until_asked(sources),
+        images,
         &threads,
         args.side.into(),
         &options,
@@ -47,19 +48,19 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         |row| row,
         |row| {
             if !args.keep_layout {
-                return write(&mut folder, row, false, &mut summary, manifest.as_mut());
+                return write(&mut folder, row, false, &mut summary, &mut manifest);
             }
             if row.is_first
                 && let Some(row) = main_row(std::mem::take(&mut of_image))
             {
-                write(&mut folder, row, true, &mut summary, manifest.as_mut())?;
+                write(&mut folder, row, true, &mut summary, &mut manifest)?;
             }
             of_image.push(row);
             Ok(())
         },
     )?;
     if let Some(row) = main_row(of_image) {
-        write(&mut folder, row, true, &mut summary, manifest.as_mut())?;
+        write(&mut folder, row, true, &mut summary, &mut manifest)?;
     }
     if args.keep_layout {
         let lists = copy_lists(args.input.searched_folders(), &args.output)?;
@@ -69,8 +70,50 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         log::note(format!("landmark file: {}", file.report()));
     }
     summary.refuse_empty()?;
-    manifest.finish()?;
+    manifest.finish(&summary)?;
     Ok(summary.finish())
+}
+
+/// The names that an earlier run gave out, from the rows of the manifest.
+fn take_names(log: &mut RunLog, folder: &mut CropFolder) -> anyhow::Result<()> {
+    let file = Columns::of_crops().names().position(|name| name == "file");
+    let file = file.context("a manifest without files: this is a bug")?;
+    log.replay(|_, _, rows| {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(rows);
+        for row in reader.byte_records() {
+            let row = row?;
+            match row.get(file).filter(|name| !name.is_empty()) {
+                Some(name) => folder.take(&String::from_utf8_lossy(name)),
+                None => continue,
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Leaves out the images whose first face was cropped before the run.
+fn admit(args: &CropArgs, before: BeforeRun) -> Admit {
+    let (folder, format, keep_layout) = (args.output.clone(), args.image_format, args.keep_layout);
+    Box::new(move |relative| {
+        let stem = match keep_layout {
+            true => layout_stem(relative),
+            false => face_stem(relative, 0),
+        };
+        !before.keeps(&folder.join(crop_name(&stem, 1, format)))
+    })
+}
+
+/// The name of an image's main crop, without its ending.
+fn layout_stem(relative: &Path) -> PathBuf {
+    let name = relative.file_name().unwrap_or_default().to_string_lossy();
+    relative.with_file_name(stem(&name))
+}
+
+/// The name of a face's crop, without its ending.
+fn face_stem(relative: &Path, face: usize) -> PathBuf {
+    let mut stem = relative.as_os_str().to_owned();
+    stem.push(format!(".face-{face}"));
+    PathBuf::from(stem)
 }
 
 /// Of the rows of one image that of its main face; without boxes the first, whose eyes are
@@ -118,11 +161,12 @@ fn write(
     mut row: CropRow,
     keep_layout: bool,
     summary: &mut Summary,
-    manifest: &mut dyn Sink,
+    manifest: &mut RunRows<dyn Sink>,
 ) -> anyhow::Result<()> {
     let file = write_crop(folder, &mut row, keep_layout)?;
     summary.count_crop(&row);
-    manifest.write(&Record::of_crop(row, file))
+    let is_first = row.is_first;
+    manifest.next_row(is_first, summary)?.write(&Record::of_crop(row, file))
 }
 
 /// Writes the crop, if there is one, and puts a refusal into its place.
@@ -133,12 +177,9 @@ fn write_crop(
 ) -> anyhow::Result<String> {
     let Ok(crop) = &row.crop else { return Ok(String::new()) };
     let written = if keep_layout {
-        let name = row.relative.file_name().unwrap_or_default().to_string_lossy();
-        folder.write_once(&row.relative.with_file_name(stem(&name)), crop)?
+        folder.write_once(&layout_stem(&row.relative), crop)?
     } else {
-        let mut stem = row.relative.as_os_str().to_owned();
-        stem.push(format!(".face-{}", row.face.map_or(0, |face| face.index)));
-        folder.write(&PathBuf::from(stem), crop)?
+        folder.write(&face_stem(&row.relative, row.face.map_or(0, |face| face.index)), crop)?
     };
     match written {
         Ok(name) => Ok(name),

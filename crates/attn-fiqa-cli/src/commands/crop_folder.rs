@@ -1,30 +1,32 @@
 //! Crops on their way into a folder, under names of their own.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Context;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{encode_jpeg, encode_png};
 
 use crate::args::ImageFormat;
+use crate::output::{BeforeRun, name_hash, write_file};
 
-/// A folder that crops are written into. Nothing that is there is written over.
+/// A folder that crops are written into.
 pub(super) struct CropFolder {
     folder: PathBuf,
     format: ImageFormat,
-    /// Names given out in this run.
-    taken: HashSet<PathBuf>,
+    /// Hashes of the names given out in this run.
+    taken: HashSet<u64>,
+    before: BeforeRun,
 }
 
 impl CropFolder {
-    pub(super) fn create(folder: &Path, format: ImageFormat) -> anyhow::Result<Self> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-        Ok(Self { folder: folder.to_owned(), format, taken: HashSet::new() })
+    pub(super) fn new(folder: &Path, format: ImageFormat, before: BeforeRun) -> Self {
+        Self { folder: folder.to_owned(), format, taken: HashSet::new(), before }
+    }
+
+    /// A name inside the folder that an earlier run gave out, which this one continues.
+    pub(super) fn take(&mut self, name: &str) {
+        self.taken.insert(name_hash(name.as_bytes()));
     }
 
     /// Writes a crop under `stem` and the format's ending, or with `-2`, `-3`, …
@@ -33,7 +35,7 @@ impl CropFolder {
     ///
     /// # Errors
     ///
-    /// The inner one, if a file of that name was there before the run.
+    /// The inner one, if a file of that name was there before the run and is to be kept.
     pub(super) fn write(
         &mut self,
         stem: &Path,
@@ -54,7 +56,7 @@ impl CropFolder {
         crop: &Crop,
     ) -> anyhow::Result<Result<String, Failure>> {
         let name = self.name(stem, 1);
-        if !self.taken.insert(name.clone()) {
+        if !self.insert(&name) {
             let message = format!(
                 "'{}' was written for another image, whose name differs in its extension",
                 name.display()
@@ -72,46 +74,46 @@ impl CropFolder {
             ImageFormat::Png => encode_png(crop.rgb(), crop.side(), crop.side())?,
             ImageFormat::Jpg => encode_jpeg(crop.rgb(), crop.side(), crop.side())?,
         };
-        let context = || format!("cannot write '{}'", path.display());
-        fs::create_dir_all(path.parent().unwrap_or(&self.folder)).with_context(context)?;
-        match File::create_new(&path) {
-            Ok(mut file) => file.write_all(&bytes).with_context(context)?,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Ok(Err(Failure::new(
-                    Status::NotWritten,
-                    format!(
-                        "'{}' is there already and is not written over; name another folder",
-                        path.display()
-                    ),
-                )));
-            }
-            Err(error) => return Err(error).with_context(context),
+        if self.before.keeps(&path) {
+            let message = format!("'{}' was there before the run, and is kept", path.display());
+            return Ok(Err(Failure::new(Status::NotWritten, message)));
         }
+        write_file(&path, &bytes)?;
         Ok(Ok(name.to_string_lossy().into_owned()))
     }
 
     /// The name of the file of that number under a stem.
     fn name(&self, stem: &Path, number: u64) -> PathBuf {
-        let ending = match self.format {
-            ImageFormat::Png => "png",
-            ImageFormat::Jpg => "jpg",
-        };
-        let mut name = stem.as_os_str().to_owned();
-        if number > 1 {
-            name.push(format!("-{number}"));
-        }
-        name.push(format!(".{ending}"));
-        PathBuf::from(name)
+        crop_name(stem, number, self.format)
+    }
+
+    /// Whether the name was free.
+    fn insert(&mut self, name: &Path) -> bool {
+        self.taken.insert(name_hash(name.to_string_lossy().as_bytes()))
     }
 
     fn free_name(&mut self, stem: &Path) -> PathBuf {
         let mut number = 1_u64;
         loop {
             let name = self.name(stem, number);
-            if self.taken.insert(name.clone()) {
+            if self.insert(&name) {
                 return name;
             }
             number += 1;
         }
     }
+}
+
+/// The name of the crop of that number under a stem.
+pub(super) fn crop_name(stem: &Path, number: u64, format: ImageFormat) -> PathBuf {
+    let ending = match format {
+        ImageFormat::Png => "png",
+        ImageFormat::Jpg => "jpg",
+    };
+    let mut name = stem.as_os_str().to_owned();
+    if number > 1 {
+        name.push(format!("-{number}"));
+    }
+    name.push(format!(".{ending}"));
+    PathBuf::from(name)
 }

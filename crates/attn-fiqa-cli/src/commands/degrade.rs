@@ -1,7 +1,10 @@
 //! `attn-fiqa degrade`: faces degraded in known ways and strengths.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use attn_fiqa::crop::Crop;
@@ -16,14 +19,26 @@ use attn_fiqa_eval::degrade::{Degradation, Level, sample_degradation, seed_for};
 use crate::args::{DegradeArgs, RunOptions};
 use crate::exit::Exit;
 use crate::hint::message_of;
-use crate::output::{NewFile, describe_notes};
+use crate::output::{
+    BeforeRun, Existing, MANIFEST, NewFile, csv_record, describe_notes, open_folder, write_file,
+};
 use crate::summary::{Activity, Summary};
 
 pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let threads = Threads::new(run.jobs)?;
     args.input.refuse_as_output_folder(Some(&args.output))?;
     let sources = args.input.open()?;
-    let mut manifest = Manifest::create(&args.output)?;
+    let existing = args.folder.existing();
+    open_folder(&args.output, existing, None)?;
+    let before = BeforeRun::new(existing, SystemTime::now());
+    let mut manifest = Manifest::create(&args.output, existing)?;
+    let (folder, mixed) = (args.output.clone(), args.mixed.is_some());
+    // Any of an image's files stands for all of them.
+    let sources = sources.only(move |_, relative| {
+        let name = relative.with_extension("png");
+        let first = if mixed { name } else { Path::new(CLEAN).join(name) };
+        !before.keeps(&folder.join(first))
+    });
     let tally = sources.progress();
     let mut summary = Summary::start(Activity::Other("degraded"), tally);
     let plan = Plan {
@@ -46,7 +61,9 @@ pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> 
         summary.count_image(&degraded.path, &degraded.notes, degraded.outcome.as_ref().err());
         manifest.enter(&degraded)
     })?;
-    summary.refuse_empty()?;
+    if existing != Existing::Skip {
+        summary.refuse_empty()?;
+    }
     manifest.finish()?;
     Ok(summary.finish())
 }
@@ -98,12 +115,8 @@ impl Plan {
             self.write(&name, image.as_ref().unwrap_or(crop))?;
             return Ok(vec![Made { kind, level, seed, file: name }]);
         }
-        let mut made = vec![Made {
-            kind: None,
-            level: Level::NONE,
-            seed,
-            file: Path::new("clean").join(&name),
-        }];
+        let mut made =
+            vec![Made { kind: None, level: Level::NONE, seed, file: Path::new(CLEAN).join(&name) }];
         self.write(&made[0].file, crop)?;
         for &kind in &self.kinds {
             for &level in self.levels.iter().filter(|&&level| level != Level::NONE) {
@@ -118,11 +131,7 @@ impl Plan {
 
     fn write(&self, file: &Path, crop: &Crop) -> anyhow::Result<()> {
         let bytes = encode_png(crop.rgb(), crop.side(), crop.side())?;
-        let path = self.folder.join(file);
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&path, bytes))
-            .with_context(|| format!("cannot write '{}'", path.display()))
+        write_file(&self.folder.join(file), &bytes)
     }
 }
 
@@ -148,26 +157,39 @@ fn slashed(path: &Path) -> String {
     parts.join("/")
 }
 
+const COLUMNS: [&str; 9] =
+    ["source", "status", "kind", "level", "parameter", "unit", "seed", "file", "message"];
+
+/// The folder of the images that are not degraded.
+const CLEAN: &str = "clean";
+
 /// What was made, one row per image.
 struct Manifest(csv::Writer<NewFile>);
 
 impl Manifest {
-    fn create(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-        let mut writer = csv::Writer::from_writer(NewFile::create(&folder.join("manifest.csv"))?);
-        writer.write_record([
-            "source",
-            "status",
-            "kind",
-            "level",
-            "parameter",
-            "unit",
-            "seed",
-            "file",
-            "message",
-        ])?;
-        Ok(Self(writer))
+    /// With [`Existing::Skip`] the rows that are there stay before the new ones.
+    fn create(folder: &Path, existing: Existing) -> anyhow::Result<Self> {
+        let path = folder.join(MANIFEST);
+        let mut file = NewFile::create(&path)?;
+        let heading = csv_record(COLUMNS.iter())?;
+        if existing == Existing::Skip && path.exists() {
+            let context = || format!("cannot read '{}'", path.display());
+            let mut before = File::open(&path).with_context(context)?;
+            let mut start = vec![0; heading.len()];
+            let read = before.read_exact(&mut start);
+            if read.is_err() || start != heading {
+                anyhow::bail!(
+                    "'{}' has other columns than the rows that would be added to it: name another \
+                     folder",
+                    path.display()
+                );
+            }
+            file.write_all(&start)?;
+            io::copy(&mut before, &mut file).with_context(context)?;
+        } else {
+            file.write_all(&heading)?;
+        }
+        Ok(Self(csv::Writer::from_writer(file)))
     }
 
     fn enter(&mut self, degraded: &Degraded) -> anyhow::Result<()> {

@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::args::{MeasureArgs, RunOptions, TextFormat};
 use crate::exit::Exit;
 use crate::hint::message_of;
-use crate::interrupt::{self, until_asked};
+use crate::interrupt;
+use crate::journal::Images;
 use crate::output::{Destination, choose_text_format, describe_notes, printable};
 use crate::summary::{Activity, Summary};
 
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<Exit> 
     let sources = args.input.open()?;
     let mut rows = Rows::open(args.format, args.output.as_deref())?;
     let mut summary = Summary::start(Activity::Other("measured"), sources.progress());
-    pipeline.run(until_asked(sources), &args.input.stream(run.batch), |row| {
+    pipeline.run(Images::all(sources), &args.input.stream(run.batch), |row| {
         let row = with_measures(row);
         summary.count(&row);
         rows.write(&row)

@@ -16,6 +16,7 @@ pub(crate) mod gate;
 pub(crate) mod groups;
 pub(crate) mod map;
 pub(crate) mod measure;
+pub(crate) mod merge;
 pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod score;

@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::args::{Column, FormatChoice, QualityName, RunOptions, ScoreArgs};
 use crate::exit::Exit;
 use crate::interrupt;
-use crate::output::{self, ColumnChoice, Columns, Record};
+use crate::output::{self, ColumnChoice, Columns, Record, RunRows};
 
 pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let format = output::choose_format(args.format, args.output.as_deref())?;
@@ -63,15 +63,19 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let mut sink =
-        output::open(format, args.output.as_deref(), columns.with_about(session.about()))?;
+    let about = session.about();
+    let plan = args.resume.plan(run, &about);
+    let sink = output::open(format, args.output.as_deref(), columns.with_about(about), &plan)?;
+    let (mut rows, images) = RunRows::start(sink, sources, &plan, None)?;
     let of_first = |map: &&QualityMap| first == Some(&QualityName::Method(map.method()));
     let map = session.engine.quality_map().filter(of_first);
     let law = map.and_then(|_| session.engine.match_probability());
-    let summary = session.run(sources, &pipeline, &args.input, run, |row, _| {
-        sink.write(&Record::from(row).with_quality(map).with_match_probability(law))
+    let summary = session.run(images, &pipeline, &args.input, run, |row, summary| {
+        let is_first = row.is_first;
+        let record = Record::from(row).with_quality(map).with_match_probability(law);
+        rows.next_row(is_first, summary)?.write(&record)
     })?;
-    sink.finish()?;
+    rows.finish(&summary)?;
     Ok(summary.finish())
 }
 

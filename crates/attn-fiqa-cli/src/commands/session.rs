@@ -6,10 +6,9 @@ use attn_fiqa::checkpoint::{Checkpoint, Provenance};
 use attn_fiqa::engine::{Engine, EngineOptions};
 use attn_fiqa::pipeline::{FaceOptions, FacePipeline, FaceSource, Row, ScoreOptions, Scorer};
 use attn_fiqa::score::Method;
-use attn_fiqa::source::Sources;
 
 use crate::args::{FaceArgs, InputArgs, ModelArgs, RunOptions};
-use crate::interrupt::until_asked;
+use crate::journal::Images;
 use crate::log;
 use crate::summary::{Activity, Summary};
 
@@ -18,6 +17,7 @@ pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) model_name: String,
     activation: String,
+    calibration: Option<String>,
 }
 
 impl Session {
@@ -39,18 +39,25 @@ impl Session {
             ..EngineOptions::default()
         };
         let engine = Arc::new(Engine::new(&checkpoint, &options)?);
-        Ok(Self { engine, model_name: model.name(), activation: activation(&checkpoint) })
+        Ok(Self {
+            engine,
+            model_name: model.name(),
+            activation: activation(&checkpoint),
+            calibration: checkpoint.calibration().map(|calibration| calibration.id().to_owned()),
+        })
     }
 
     /// How the scores come to be, for the output's metadata.
     pub(super) fn about(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut about = vec![
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("model", self.model_name.clone()),
             ("activation", self.activation.clone()),
             ("precision", self.engine.precision().to_string()),
             ("instruction_set", self.engine.instruction_set().to_owned()),
-        ]
+        ];
+        about.extend(self.calibration.clone().map(|id| ("calibration", id)));
+        about
     }
 
     /// How the run's images become crops; detection shares the engine's threads.
@@ -67,7 +74,7 @@ impl Session {
         Ok(FacePipeline::new(Arc::clone(&self.engine), faces, options)?)
     }
 
-    /// Sends every source through the model; `sink` gets each row in order, after
+    /// Sends every image through the model; `sink` gets each row in order, after
     /// it was counted.
     ///
     /// # Errors
@@ -75,26 +82,26 @@ impl Session {
     /// Also when there was no image at all: nothing was done.
     pub(super) fn run(
         &self,
-        sources: Sources,
+        images: Images,
         pipeline: &FacePipeline,
         input: &InputArgs,
         run: &RunOptions,
         sink: impl FnMut(Row, &mut Summary) -> anyhow::Result<()>,
     ) -> anyhow::Result<Summary> {
-        self.run_counting(sources, pipeline, input, run, Summary::count, sink)
+        self.run_counting(images, pipeline, input, run, Summary::count, sink)
     }
 
     /// The same with another way to count a row.
     pub(super) fn run_counting(
         &self,
-        sources: Sources,
+        images: Images,
         pipeline: &FacePipeline,
         input: &InputArgs,
         run: &RunOptions,
         count: impl Fn(&mut Summary, &Row),
         mut sink: impl FnMut(Row, &mut Summary) -> anyhow::Result<()>,
     ) -> anyhow::Result<Summary> {
-        let mut summary = Summary::start(Activity::Score, sources.progress());
+        let mut summary = Summary::of_images(Activity::Score, &images);
         let config = self.engine.config();
         log::debug(format!(
             "model {}: {} blocks, {} heads, patch {}, method {}, {} on {}",
@@ -115,7 +122,7 @@ impl Session {
                 if detector.refines_landmarks() { "refined" } else { "its own" }
             ));
         }
-        let outcome = pipeline.run(until_asked(sources), &input.stream(run.batch), |row| {
+        let outcome = pipeline.run(images, &input.stream(run.batch), |row| {
             count(&mut summary, &row);
             sink(row, &mut summary)
         });

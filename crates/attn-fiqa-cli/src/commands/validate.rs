@@ -18,6 +18,7 @@ use super::scorers;
 use super::session::Session;
 use crate::args::{QualityName, RunOptions, ValidateArgs};
 use crate::exit::Exit;
+use crate::journal::Images;
 use crate::output::{NewFile, PlainTable};
 
 /// Pixels of a PNG for one unit of the figure.
@@ -50,20 +51,21 @@ pub(crate) fn run(args: &ValidateArgs, run: &RunOptions) -> anyhow::Result<Exit>
         let assessed = pipeline.score_crops(crops).into_iter();
         assessed.map(|outcome| Ok(outcome?.scores)).collect()
     };
-    let summary = session.run(sources, &pipeline, &args.input, run, |row, summary| {
-        let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
-        let name = row.label();
-        let seed = seed_for(degradation.seed, &name);
-        let respond = || plan.respond(crop, Some(&clean.scores), seed, score);
-        match session.engine.install(respond) {
-            Ok(response) => {
-                study.add(&response);
-                paths.push(name);
+    let summary =
+        session.run(Images::all(sources), &pipeline, &args.input, run, |row, summary| {
+            let (Ok(clean), Some(crop)) = (&row.outcome, &row.crop) else { return Ok(()) };
+            let name = row.label();
+            let seed = seed_for(degradation.seed, &name);
+            let respond = || plan.respond(crop, Some(&clean.scores), seed, score);
+            match session.engine.install(respond) {
+                Ok(response) => {
+                    study.add(&response);
+                    paths.push(name);
+                }
+                Err(Failure { status, message }) => summary.retract(&row, status, &message),
             }
-            Err(Failure { status, message }) => summary.retract(&row, status, &message),
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
     if study.faces() > 0 {
         let kinds = kinds_table(&study);
         kinds.print()?;

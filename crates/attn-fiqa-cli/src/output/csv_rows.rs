@@ -1,18 +1,22 @@
 //! Comma-separated values with a heading.
 
 use super::columns::describe_causes;
-use super::{Cell, Columns, Destination, Record, Sink};
+use super::{Cell, Columns, Destination, Record, RunOutput, Sink};
+use crate::journal::{DoneImage, RunLog};
 
 pub(super) struct CsvRows {
-    writer: csv::Writer<Destination>,
+    destination: Destination,
     columns: Columns,
 }
 
 impl CsvRows {
-    pub(super) fn new(destination: Destination, columns: Columns) -> anyhow::Result<Self> {
-        let mut writer = csv::Writer::from_writer(destination);
-        writer.write_record(columns.names())?;
-        Ok(Self { writer, columns })
+    pub(super) fn new(mut destination: Destination, columns: Columns) -> anyhow::Result<Self> {
+        if !destination.has_heading() {
+            write_record(&mut destination, columns.names())?;
+            destination.end_row()?;
+            destination.end_heading()?;
+        }
+        Ok(Self { destination, columns })
     }
 }
 
@@ -27,17 +31,45 @@ impl Sink for CsvRows {
             Cell::Words(words) => words.unwrap_or_default().join(" "),
             Cell::Causes(causes) => causes.map(describe_causes).unwrap_or_default(),
         });
-        self.writer.write_record(cells.collect::<Vec<String>>())?;
-        if matches!(self.writer.get_ref(), Destination::Stdout(_)) {
-            self.writer.flush()?;
-        }
-        Ok(())
+        write_record(&mut self.destination, cells)?;
+        Ok(self.destination.end_row()?)
+    }
+}
+
+impl RunOutput for CsvRows {
+    fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        self.destination.end_image(image)
     }
 
-    fn finish(self: Box<Self>) -> anyhow::Result<()> {
-        let destination = self.writer.into_inner().map_err(|error| error.into_error())?;
-        destination.finish()
+    fn log(&mut self) -> Option<&mut RunLog> {
+        self.destination.log()
     }
+
+    fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
+        self.destination.finish_run(images)
+    }
+}
+
+/// The first record of a file with these columns.
+pub(super) fn heading(columns: &Columns) -> anyhow::Result<Vec<u8>> {
+    csv_record(columns.names())
+}
+
+/// The bytes of one record.
+pub(crate) fn csv_record(cells: impl Iterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write_record(&mut bytes, cells)?;
+    Ok(bytes)
+}
+
+/// One record; its bytes do not depend on those before.
+pub(super) fn write_record(
+    to: &mut impl std::io::Write,
+    cells: impl Iterator<Item = impl AsRef<[u8]>>,
+) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(to);
+    writer.write_record(cells)?;
+    Ok(writer.flush()?)
 }
 
 /// Numbers in one cell, separated by spaces.

@@ -1,19 +1,51 @@
-//! Standard output, a pipe or a device, or a file that appears only when it is complete.
+//! Standard output, a pipe or a device, a file that appears only when it is complete, or the log
+//! of a run that a later one can continue.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
 use crate::interrupt::{Unfinished, place_of};
+use crate::journal::{DoneImage, Fingerprint, Place, RunLog, Shard};
+
+/// How the output of a run is kept, so that a run that was killed can be continued.
+#[derive(Debug, Clone)]
+pub(crate) struct RunPlan {
+    pub(crate) fingerprint: Fingerprint,
+    /// Whether what is there may be replaced.
+    pub(crate) overwrite: bool,
+    pub(crate) shard: Option<Shard>,
+    /// Rows of one file of a data set.
+    pub(crate) rows_per_file: Option<NonZeroU64>,
+}
+
+/// Rows of one file of a data set, unless others are asked for.
+pub(crate) const DEFAULT_ROWS_PER_FILE: NonZeroU64 = NonZeroU64::new(100_000).unwrap();
+
+/// Whether an output is a folder for a data set: it is one, or is written with a `/` at its end.
+pub(crate) fn is_folder(output: &Path) -> bool {
+    let ends_with_separator = output
+        .as_os_str()
+        .as_encoded_bytes()
+        .last()
+        .is_some_and(|&byte| byte == b'/' || (cfg!(windows) && byte == b'\\'));
+    !is_stdout(output) && (ends_with_separator || output.is_dir())
+}
 
 /// Where bytes go.
 pub(crate) enum Destination {
     /// Every row is sent at once, so that a reader downstream need not wait.
     Stdout(Stdout),
     File(NewFile),
+    Log {
+        log: Box<RunLog>,
+        /// For `merge`.
+        keep_journal: bool,
+    },
 }
 
 impl Destination {
@@ -24,11 +56,62 @@ impl Destination {
         }
     }
 
+    /// The same for rows that a later run can continue, if they go into a file.
+    pub(crate) fn open_run(output: Option<&Path>, plan: &RunPlan) -> anyhow::Result<Self> {
+        match output.map(open_log).transpose()?.flatten() {
+            None => Self::open(output),
+            Some(place) => {
+                let log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
+                Ok(Self::Log { log: Box::new(log), keep_journal: plan.shard.is_some() })
+            }
+        }
+    }
+
+    /// Whether rows of an earlier run are there, with their heading.
+    pub(crate) fn has_heading(&self) -> bool {
+        matches!(self, Self::Log { log, .. } if log.has_heading())
+    }
+
+    /// Says that what was written is the heading.
+    pub(crate) fn end_heading(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Log { log, .. } => log.end_heading(),
+            Self::Stdout(_) | Self::File(_) => Ok(()),
+        }
+    }
+
+    /// Says that what was written since are the rows of this image.
+    pub(crate) fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        match self {
+            Self::Log { log, .. } => log.end_image(image),
+            Self::Stdout(_) | Self::File(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn log(&mut self) -> Option<&mut RunLog> {
+        match self {
+            Self::Log { log, .. } => Some(log),
+            Self::Stdout(_) | Self::File(_) => None,
+        }
+    }
+
+    /// Completes the output of a run over so many images, or none if it was interrupted.
+    pub(crate) fn finish_run(self, images: Option<u64>) -> anyhow::Result<()> {
+        match (self, images) {
+            (Self::Log { log, .. }, None) => log.leave(),
+            (Self::Log { mut log, keep_journal }, Some(images)) => {
+                log.end(images)?;
+                log.complete(keep_journal)
+            }
+            (destination, _) => destination.finish(),
+        }
+    }
+
     /// Makes everything written so far visible on standard output.
     pub(crate) fn end_row(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
-            Self::File(_) => Ok(()),
+            Self::File(_) | Self::Log { .. } => Ok(()),
         }
     }
 
@@ -36,6 +119,7 @@ impl Destination {
         match self {
             Self::Stdout(mut stdout) => Ok(stdout.flush()?),
             Self::File(file) => file.finish_run(),
+            Self::Log { log, .. } => log.leave(),
         }
     }
 }
@@ -45,6 +129,7 @@ impl Write for Destination {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::File(file) => file.write(bytes),
+            Self::Log { log, .. } => log.write(bytes),
         }
     }
 
@@ -52,6 +137,7 @@ impl Write for Destination {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
             Self::File(file) => file.flush(),
+            Self::Log { .. } => Ok(()),
         }
     }
 }
@@ -81,17 +167,7 @@ impl NewFile {
         {
             return Ok(Self { to: To::InPlace(file), path: path.to_owned(), _unfinished: None });
         }
-        if path.is_dir() {
-            anyhow::bail!("cannot write '{}': it is a folder", path.display());
-        }
-        let path = &resolve_links(path)?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        if !folder.is_dir() {
-            anyhow::bail!("cannot write '{}': there is no such folder", path.display());
-        }
+        let (path, folder) = (&file_to_make(path)?, folder_of(path));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".attn-fiqa-");
         #[cfg(unix)]
@@ -101,7 +177,7 @@ impl NewFile {
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let file = builder
-            .tempfile_in(folder)
+            .tempfile_in(&folder)
             .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
         if let Ok(existing) = fs::metadata(path) {
             // Whoever could not read the file that is replaced shall not read this one.
@@ -150,6 +226,30 @@ impl Write for NewFile {
             To::InPlace(file) => file.flush(),
         }
     }
+}
+
+/// Where a run into a file at `path` keeps its rows; nothing if `path` is no place for a file.
+fn open_log(path: &Path) -> anyhow::Result<Option<Place>> {
+    let found = fs::metadata(path);
+    let in_place = is_stdout(path)
+        || descriptor(path).is_some()
+        || found.is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if in_place {
+        return Ok(None);
+    }
+    Ok(Some(Place::beside(&file_to_make(path)?)))
+}
+
+/// The file that is made or replaced at a path.
+fn file_to_make(path: &Path) -> anyhow::Result<PathBuf> {
+    if is_folder(path) {
+        anyhow::bail!("cannot write '{}': it is a folder", path.display());
+    }
+    let path = resolve_links(path)?;
+    if !folder_of(&path).is_dir() {
+        anyhow::bail!("cannot write '{}': there is no such folder", path.display());
+    }
+    Ok(path)
 }
 
 /// Whether a path means standard output: `-`, or a name of its descriptor.

@@ -5,7 +5,8 @@ use std::io::Write;
 use attn_fiqa::causes::FoundCause;
 use serde_json::{Map, Value, json};
 
-use super::{Cell, Columns, Destination, Record, Sink};
+use super::{Cell, Columns, Destination, Record, RunOutput, Sink};
+use crate::journal::{DoneImage, RunLog};
 
 pub(super) struct Jsonl {
     destination: Destination,
@@ -38,9 +39,19 @@ impl Sink for Jsonl {
         writeln!(self.destination, "{}", Value::Object(object))?;
         Ok(self.destination.end_row()?)
     }
+}
 
-    fn finish(self: Box<Self>) -> anyhow::Result<()> {
-        self.destination.finish()
+impl RunOutput for Jsonl {
+    fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        self.destination.end_image(image)
+    }
+
+    fn log(&mut self) -> Option<&mut RunLog> {
+        self.destination.log()
+    }
+
+    fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
+        self.destination.finish_run(images)
     }
 }
 

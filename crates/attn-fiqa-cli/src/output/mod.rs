@@ -1,31 +1,66 @@
 //! Rows on their way to a file or to standard output.
 
+mod cells;
 mod columns;
 mod csv_rows;
+mod data_set;
 mod destination;
+mod folder;
 mod jsonl;
+mod parquet_read;
 mod parquet_rows;
+mod parquet_table;
 mod plain_table;
+mod replacement;
+mod run;
 mod table;
 mod txt;
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{BufReader, IsTerminal, Read};
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+pub(crate) use cells::{OwnedCause, OwnedCell, encode};
 pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_notes, printable};
-pub(crate) use destination::{Destination, NewFile, absolute, folder_of, is_stdout, same_file};
+pub(crate) use csv_rows::csv_record;
+pub(crate) use data_set::{DataSetWriter, SUCCESS, parts};
+pub(crate) use destination::{
+    DEFAULT_ROWS_PER_FILE, Destination, NewFile, RunPlan, absolute, is_folder, is_stdout, same_file,
+};
+pub(crate) use folder::{BeforeRun, Existing, name_hash, open_folder, write_file};
+pub(crate) use parquet_read::TableReader;
+pub(crate) use parquet_table::{ParquetTable, TableSchema};
 pub(crate) use plain_table::PlainTable;
+pub(crate) use run::RunRows;
 
 use crate::args::{FormatChoice, TextFormat};
+use crate::journal::{DoneImage, Place, RunLog};
+
+/// What a folder's files are listed in.
+pub(crate) const MANIFEST: &str = "manifest.csv";
+
+/// Takes what comes of a run, image by image.
+pub(crate) trait RunOutput {
+    /// What was written since the last call is all of this image.
+    fn end_image(&mut self, _image: &DoneImage) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What an earlier run wrote that this one continues.
+    fn log(&mut self) -> Option<&mut RunLog> {
+        None
+    }
+
+    /// Completes the output of a run over so many images; a file gets its name only here. `None`
+    /// if the run was interrupted.
+    fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()>;
+}
 
 /// Takes one record a face and, at the end, makes the result appear.
-pub(crate) trait Sink {
+pub(crate) trait Sink: RunOutput {
     fn write(&mut self, record: &Record) -> anyhow::Result<()>;
-
-    /// Completes the output; a file gets its name only here.
-    fn finish(self: Box<Self>) -> anyhow::Result<()>;
 }
 
 /// The format asked for, else that of the file's ending, else a table for a
@@ -41,6 +76,9 @@ pub(crate) fn choose_format(
         let to_person = std::io::stdout().is_terminal();
         return Ok(if to_person { FormatChoice::Table } else { FormatChoice::Csv });
     };
+    if is_folder(output) {
+        return Ok(FormatChoice::Parquet);
+    }
     match output.extension().and_then(|extension| extension.to_str()) {
         Some("csv") => Ok(FormatChoice::Csv),
         Some("jsonl" | "ndjson") => Ok(FormatChoice::Jsonl),
@@ -84,17 +122,77 @@ pub(crate) fn open(
     format: FormatChoice,
     output: Option<&Path>,
     columns: Columns,
+    plan: &RunPlan,
 ) -> anyhow::Result<Box<dyn Sink>> {
     let to_stdout = output.is_none_or(is_stdout);
     if format == FormatChoice::Parquet && to_stdout && std::io::stdout().is_terminal() {
         bail!("parquet is no text for a terminal; name a file with --output");
     }
-    let destination = Destination::open(output)?;
+    if format == FormatChoice::Table {
+        // Its bars need all rows.
+        return Ok(Box::new(table::Table::new(Destination::open(output)?, columns)));
+    }
+    let folder = output.filter(|output| is_folder(output));
+    if let (Some(folder), FormatChoice::Parquet) = (folder, format) {
+        let rows = plan.rows_per_file.unwrap_or(DEFAULT_ROWS_PER_FILE).get();
+        return Ok(Box::new(data_set::DataSet::open(folder, columns, rows, plan)?));
+    }
+    if plan.rows_per_file.is_some() {
+        bail!("--rows-per-file is for a folder of Parquet files, such as --output scores/");
+    }
+    let destination = Destination::open_run(output, plan)?;
+    sink_into(format, destination, columns)
+}
+
+/// Opens the manifest of a folder, in CSV. With [`Existing::Skip`] the rows of the one that is
+/// there stay before the new ones.
+pub(crate) fn open_manifest(
+    folder: &Path,
+    existing: Existing,
+    columns: Columns,
+    plan: &RunPlan,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let manifest = folder.join(MANIFEST);
+    open_folder(folder, existing, Some(&Place::beside(&manifest).journal))?;
+    let mut destination = Destination::open_run(Some(&manifest), plan)?;
+    keep_manifest(&mut destination, existing, &csv_rows::heading(&columns)?)?;
+    sink_into(FormatChoice::Csv, destination, columns)
+}
+
+/// The manifest that is there as the heading of a new one.
+pub(crate) fn keep_manifest(
+    destination: &mut Destination,
+    existing: Existing,
+    heading: &[u8],
+) -> anyhow::Result<()> {
+    let Some(log) = destination.log().filter(|log| !log.has_heading()) else { return Ok(()) };
+    let path = log.place().output.clone();
+    if existing != Existing::Skip || !path.exists() {
+        return Ok(());
+    }
+    let context = || format!("cannot read '{}'", path.display());
+    let mut file = BufReader::new(File::open(&path).with_context(context)?);
+    let mut start = Vec::new();
+    file.by_ref().take(heading.len() as u64).read_to_end(&mut start).with_context(context)?;
+    if start != heading {
+        bail!(
+            "'{}' has other columns than the rows that would be added to it: name another folder",
+            path.display()
+        );
+    }
+    log.copy_heading(&mut (&start[..]).chain(file))
+}
+
+fn sink_into(
+    format: FormatChoice,
+    destination: Destination,
+    columns: Columns,
+) -> anyhow::Result<Box<dyn Sink>> {
     Ok(match format {
         FormatChoice::Table => Box::new(table::Table::new(destination, columns)),
         FormatChoice::Csv => Box::new(csv_rows::CsvRows::new(destination, columns)?),
         FormatChoice::Jsonl => Box::new(jsonl::Jsonl::new(destination, columns)),
-        FormatChoice::Parquet => Box::new(parquet_rows::ParquetRows::new(destination, &columns)?),
+        FormatChoice::Parquet => parquet_rows::open(destination, columns)?,
         FormatChoice::Txt => Box::new(txt::Txt::new(destination)),
     })
 }

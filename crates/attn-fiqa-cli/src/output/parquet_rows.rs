@@ -1,242 +1,113 @@
-//! Apache Parquet, through the `parquet` crate's column writers.
+//! Rows into Apache Parquet, whose tables have their index at the end and cannot be continued:
+//! until all rows are there they are kept one by one, as `cells` writes them.
 
-use std::mem;
-use std::sync::Arc;
+use std::io::{BufWriter, IntoInnerError, Write};
+use std::path::Path;
 
-use attn_fiqa::causes::FoundCause;
-use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType};
-use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{Type, TypePtr};
+use anyhow::Context;
 
-use super::{Cell, Columns, Destination, Kind, Record, Sink};
+use super::cells::{decode, encode};
+use super::parquet_table::{ParquetTable, TableSchema};
+use super::replacement::Replacement;
+use super::{Columns, Destination, OwnedCell, Record, RunOutput, Sink};
+use crate::journal::{DoneImage, RunLog};
 
-/// Rows of a group: they are held in memory until it is full.
-const ROW_GROUP: usize = 8192;
+/// A row's cells, in the order of the columns.
+pub(super) fn cells_of(record: &Record, columns: &Columns) -> Vec<OwnedCell> {
+    columns.fields.iter().map(|field| record.cell(field).into()).collect()
+}
 
-pub(super) struct ParquetRows {
-    writer: SerializedFileWriter<Destination>,
-    rows: Vec<Record>,
+/// Onto standard output or into what is no file: nothing can be continued.
+pub(super) struct ParquetStream {
+    table: ParquetTable<Destination>,
     columns: Columns,
 }
 
-impl ParquetRows {
-    pub(super) fn new(destination: Destination, columns: &Columns) -> anyhow::Result<Self> {
-        let about = columns.about.iter();
-        let about = about
-            .map(|(name, value)| KeyValue::new(format!("attn_fiqa.{name}"), Some(value.clone())));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_key_value_metadata(Some(about.collect()))
-            .build();
-        let writer =
-            SerializedFileWriter::new(destination, schema(columns)?, Arc::new(properties))?;
-        Ok(Self { writer, rows: Vec::new(), columns: columns.clone() })
-    }
-
-    fn write_group(&mut self) -> anyhow::Result<()> {
-        let rows = mem::take(&mut self.rows);
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut group = self.writer.next_row_group()?;
-        for field in &self.columns.fields {
-            let cells = rows.iter().map(|row| row.cell(field));
-            match field.kind {
-                Kind::Text => write_text(
-                    &mut group,
-                    cells.map(|cell| if let Cell::Text(text) = cell { text } else { "" }),
-                )?,
-                Kind::Whole => write_optional::<Int32Type>(
-                    &mut group,
-                    cells.map(|cell| match cell {
-                        Cell::Whole(number) => number.and_then(|n| i32::try_from(n).ok()),
-                        _ => None,
-                    }),
-                )?,
-                Kind::Number => write_optional::<FloatType>(
-                    &mut group,
-                    cells.map(|cell| if let Cell::Number(number) = cell { number } else { None }),
-                )?,
-                Kind::List => write_lists::<FloatType, _>(
-                    &mut group,
-                    cells.map(|cell| if let Cell::List(list) = cell { list } else { None }),
-                )?,
-                Kind::Words => write_lists::<ByteArrayType, _>(
-                    &mut group,
-                    cells.map(|cell| match cell {
-                        Cell::Words(words) => words.map(|words| texts(words.iter().copied())),
-                        _ => None,
-                    }),
-                )?,
-                Kind::Causes => write_causes(
-                    &mut group,
-                    cells.map(|cell| if let Cell::Causes(list) = cell { list } else { None }),
-                )?,
-                Kind::Word => write_optional::<ByteArrayType>(
-                    &mut group,
-                    cells.map(|cell| match cell {
-                        Cell::Word(word) => word.map(ByteArray::from),
-                        _ => None,
-                    }),
-                )?,
-            }
-        }
-        group.close()?;
-        Ok(())
+impl ParquetStream {
+    pub(super) fn new(destination: Destination, columns: Columns) -> anyhow::Result<Self> {
+        let table = ParquetTable::new(destination, &TableSchema::of_file(&columns))?;
+        Ok(Self { table, columns })
     }
 }
 
-impl Sink for ParquetRows {
+impl Sink for ParquetStream {
     fn write(&mut self, record: &Record) -> anyhow::Result<()> {
-        self.rows.push(record.clone());
-        if self.rows.len() == ROW_GROUP {
-            self.write_group()?;
+        self.table.push(cells_of(record, &self.columns))
+    }
+}
+
+impl RunOutput for ParquetStream {
+    fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
+        self.table.finish()?.finish_run(images)
+    }
+}
+
+/// Into a file, once all rows are there.
+pub(super) struct ParquetFile {
+    log: RunLog,
+    keep_journal: bool,
+    columns: Columns,
+}
+
+impl ParquetFile {
+    pub(super) fn new(log: RunLog, keep_journal: bool, columns: Columns) -> Self {
+        Self { log, keep_journal, columns }
+    }
+}
+
+impl Sink for ParquetFile {
+    fn write(&mut self, record: &Record) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        encode(&cells_of(record, &self.columns), &mut bytes);
+        Ok(self.log.write_all(&bytes)?)
+    }
+}
+
+impl RunOutput for ParquetFile {
+    fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        self.log.end_image(image)
+    }
+
+    fn log(&mut self) -> Option<&mut RunLog> {
+        Some(&mut self.log)
+    }
+
+    fn finish(mut self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
+        let Some(images) = images else { return self.log.leave() };
+        let output = self.log.place().output.clone();
+        write_table(&mut self.log, &output, &TableSchema::of_file(&self.columns))?;
+        self.log.end(images)?;
+        self.log.discard(self.keep_journal)
+    }
+}
+
+/// Writes the rows of a log as one table, which appears only when it is complete.
+pub(super) fn write_table(
+    log: &mut RunLog,
+    output: &Path,
+    schema: &TableSchema,
+) -> anyhow::Result<()> {
+    let context = || format!("cannot write '{}'", output.display());
+    let replacement = Replacement::create(output, &log.place().data)?;
+    let mut table = ParquetTable::new(BufWriter::new(replacement), schema)?;
+    log.replay(|image, _, mut bytes| {
+        for _ in 0..image.rows {
+            let row =
+                decode(&mut bytes).context("a row that cannot be read back: this is a bug")?;
+            table.push(row)?;
         }
         Ok(())
-    }
-
-    fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
-        self.write_group()?;
-        self.writer.into_inner()?.finish()
-    }
+    })?;
+    let writer = table.finish().with_context(context)?;
+    writer.into_inner().map_err(IntoInnerError::into_error).with_context(context)?.finish()
 }
 
-/// The file's columns, in the order in which they are written.
-fn schema(columns: &Columns) -> anyhow::Result<TypePtr> {
-    let text = |name: &str| {
-        Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
-            .with_repetition(Repetition::REQUIRED)
-            .with_converted_type(ConvertedType::UTF8)
-            .build()
-    };
-    let optional = |name: &str, kind| {
-        Type::primitive_type_builder(name, kind).with_repetition(Repetition::OPTIONAL).build()
-    };
-    let float = |name: &str| {
-        Type::primitive_type_builder(name, PhysicalType::FLOAT)
-            .with_repetition(Repetition::REQUIRED)
-            .build()
-    };
-    let cause = || {
-        let fields = [text("cause")?, float("strength")?, float("gain")?];
-        Type::group_type_builder("element")
-            .with_repetition(Repetition::REQUIRED)
-            .with_fields(fields.map(Arc::new).into())
-            .build()
-    };
-    // Three levels, as the Parquet format describes lists.
-    let list = |name: &str, element: Type| {
-        let repeated = Type::group_type_builder("list")
-            .with_repetition(Repetition::REPEATED)
-            .with_fields(vec![Arc::new(element)])
-            .build()?;
-        Type::group_type_builder(name)
-            .with_repetition(Repetition::OPTIONAL)
-            .with_converted_type(ConvertedType::LIST)
-            .with_fields(vec![Arc::new(repeated)])
-            .build()
-    };
-    let word = |name: &str| {
-        Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
-            .with_repetition(Repetition::OPTIONAL)
-            .with_converted_type(ConvertedType::UTF8)
-            .build()
-    };
-    let fields = columns
-        .fields
-        .iter()
-        .map(|field| match field.kind {
-            Kind::Text => text(&field.name),
-            Kind::Whole => optional(&field.name, PhysicalType::INT32),
-            Kind::Number => optional(&field.name, PhysicalType::FLOAT),
-            Kind::List => list(&field.name, float("element")?),
-            Kind::Words => list(&field.name, text("element")?),
-            Kind::Causes => list(&field.name, cause()?),
-            Kind::Word => word(&field.name),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let fields = fields.into_iter().map(Arc::new).collect();
-    Ok(Arc::new(Type::group_type_builder("attn_fiqa").with_fields(fields).build()?))
-}
-
-type Group<'a> = SerializedRowGroupWriter<'a, Destination>;
-
-fn write_text<'a>(
-    group: &mut Group<'_>,
-    values: impl Iterator<Item = &'a str>,
-) -> anyhow::Result<()> {
-    let values: Vec<ByteArray> = values.map(ByteArray::from).collect();
-    write_column::<ByteArrayType>(group, &values, None, None)
-}
-
-fn write_optional<T: parquet::data_type::DataType>(
-    group: &mut Group<'_>,
-    values: impl Iterator<Item = Option<T::T>>,
-) -> anyhow::Result<()> {
-    let values: Vec<Option<T::T>> = values.collect();
-    let defined: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
-    let values: Vec<T::T> = values.into_iter().flatten().collect();
-    write_column::<T>(group, &values, Some(&defined), None)
-}
-
-fn write_lists<T: parquet::data_type::DataType, L: AsRef<[T::T]>>(
-    group: &mut Group<'_>,
-    lists: impl Iterator<Item = Option<L>>,
-) -> anyhow::Result<()> {
-    /// No list at all, an empty list, and an element of a list (Dremel levels).
-    const NO_LIST: i16 = 0;
-    const EMPTY: i16 = 1;
-    const ELEMENT: i16 = 2;
-    let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
-    for list in lists {
-        match list.as_ref().map(AsRef::as_ref) {
-            None | Some([]) => {
-                defined.push(if list.is_none() { NO_LIST } else { EMPTY });
-                repeated.push(0);
-            }
-            Some(list) => {
-                values.extend_from_slice(list);
-                defined.extend(list.iter().map(|_| ELEMENT));
-                repeated.extend((0..list.len()).map(|index| i16::from(index > 0)));
-            }
+/// The rows that a run keeps until a table is complete go into `destination` as they are.
+pub(super) fn open(destination: Destination, columns: Columns) -> anyhow::Result<Box<dyn Sink>> {
+    Ok(match destination {
+        Destination::Log { log, keep_journal } => {
+            Box::new(ParquetFile::new(*log, keep_journal, columns))
         }
-    }
-    write_column::<T>(group, &values, Some(&defined), Some(&repeated))
-}
-
-/// One column for each field of a cause.
-fn write_causes<'a>(
-    group: &mut Group<'_>,
-    lists: impl Iterator<Item = Option<&'a [FoundCause]>> + Clone,
-) -> anyhow::Result<()> {
-    let names = lists
-        .clone()
-        .map(|list| list.map(|list| texts(list.iter().map(|found| found.cause.name()))));
-    write_lists::<ByteArrayType, _>(group, names)?;
-    for field in [|found: &FoundCause| found.strength, |found: &FoundCause| found.gain] {
-        let numbers =
-            lists.clone().map(|list| list.map(|list| list.iter().map(field).collect::<Vec<f32>>()));
-        write_lists::<FloatType, _>(group, numbers)?;
-    }
-    Ok(())
-}
-
-fn texts<'a>(words: impl Iterator<Item = &'a str>) -> Vec<ByteArray> {
-    words.map(ByteArray::from).collect()
-}
-
-fn write_column<T: parquet::data_type::DataType>(
-    group: &mut Group<'_>,
-    values: &[T::T],
-    defined: Option<&[i16]>,
-    repeated: Option<&[i16]>,
-) -> anyhow::Result<()> {
-    let mut column = group
-        .next_column()?
-        .ok_or_else(|| anyhow::anyhow!("the parquet schema has too few columns: this is a bug"))?;
-    column.typed::<T>().write_batch(values, defined, repeated)?;
-    Ok(column.close()?)
+        destination => Box::new(ParquetStream::new(destination, columns)?),
+    })
 }

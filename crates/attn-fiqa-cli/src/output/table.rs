@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::columns::describe_causes;
-use super::{Cell, Columns, Destination, Record, Sink, printable};
+use super::{Cell, Columns, Destination, Record, RunOutput, Sink, printable};
 
 /// Rows kept to find the range of the bars; what a person can scroll through.
 const ROWS_WITH_BARS: usize = 10_000;
@@ -80,12 +80,14 @@ impl Sink for Table {
         }
         Ok(())
     }
+}
 
-    fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
+impl RunOutput for Table {
+    fn finish(mut self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
         if !self.overflowed {
             self.write_kept()?;
         }
-        self.destination.finish()
+        self.destination.finish_run(images)
     }
 }
 

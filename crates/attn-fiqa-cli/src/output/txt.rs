@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::{Destination, Record, Sink, printable};
+use super::{Destination, Record, RunOutput, Sink, printable};
+use crate::journal::{DoneImage, RunLog};
 
 pub(super) struct Txt {
     destination: Destination,
@@ -28,8 +29,18 @@ impl Sink for Txt {
         }
         Ok(self.destination.end_row()?)
     }
+}
 
-    fn finish(self: Box<Self>) -> anyhow::Result<()> {
-        self.destination.finish()
+impl RunOutput for Txt {
+    fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        self.destination.end_image(image)
+    }
+
+    fn log(&mut self) -> Option<&mut RunLog> {
+        self.destination.log()
+    }
+
+    fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
+        self.destination.finish_run(images)
     }
 }

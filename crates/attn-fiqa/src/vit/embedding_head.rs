@@ -13,7 +13,7 @@ use super::layer_norm::LayerNorm;
 use super::weights::Weights;
 
 /// Epsilon of both batch norms (definitions §1).
-const BATCH_NORM_EPS: f64 = 2e-5;
+pub(crate) const BATCH_NORM_EPS: f64 = 2e-5;
 
 /// What follows the last block.
 pub(crate) struct EmbeddingHead {

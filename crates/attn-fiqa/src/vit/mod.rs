@@ -27,7 +27,11 @@ mod query_key;
 mod weights;
 mod workspace;
 
+#[cfg(feature = "export")]
+pub(crate) use embedding_head::BATCH_NORM_EPS;
 pub(crate) use embedding_head::EmbeddingHead;
+#[cfg(feature = "export")]
+pub(crate) use patch_embed::{start_tokens, weights_of_pixels};
 pub use query_key::QueryKey;
 pub(crate) use query_key::{AttentionStatistics, Direction};
 

@@ -10,6 +10,7 @@ mod tracks;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use attn_fiqa::best::{Candidate, SelectOptions, group_by_identity, select};
 use attn_fiqa::engine::Request;
@@ -20,8 +21,9 @@ use super::crop_folder::CropFolder;
 use super::session::Session;
 use crate::args::{BestArgs, GroupBy, RunOptions};
 use crate::exit::Exit;
+use crate::journal::Images;
 use crate::log;
-use crate::output::printable;
+use crate::output::{BeforeRun, open_folder, printable};
 use crate::summary::Summary;
 use face::{ScoredFace, video_or_folder};
 use rows::{Rows, Winner};
@@ -45,8 +47,13 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let frames = args.video.options(args.input.limits().max_pixels);
     let sources = args.input.open_with_frames(frames)?;
     let mut rows = Rows::open(args)?;
-    let crops = args.crops.as_deref().map(|folder| CropFolder::create(folder, args.image_format));
-    let mut crops = crops.transpose()?;
+    let existing = args.folder.existing();
+    let before = BeforeRun::new(existing, SystemTime::now());
+    if let Some(folder) = &args.crops {
+        open_folder(folder, existing, None)?;
+    }
+    let crops = args.crops.as_deref();
+    let mut crops = crops.map(|folder| CropFolder::new(folder, args.image_format, before));
     let mut spool = args.crops.as_deref().map(CropSpool::create).transpose()?;
 
     let mut faces: Vec<ScoredFace> = Vec::new();
@@ -58,26 +65,33 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
             _ => summary.count(row),
         }
     };
-    let summary = session.run_counting(sources, &pipeline, &args.input, run, count, |row, _| {
-        if row.outcome.as_ref().is_err_and(|failure| failure.status == Status::NoFace) {
-            without_face += 1;
-        }
-        let Some((mut face, crop)) = ScoredFace::from_row(row) else { return Ok(()) };
-        if let Some(tracks) = &tracks {
-            match tracks.track_of(&face) {
-                Some(track) => track.clone_into(&mut face.group),
-                None => {
-                    without_track += 1;
-                    return Ok(());
+    let summary = session.run_counting(
+        Images::all(sources),
+        &pipeline,
+        &args.input,
+        run,
+        count,
+        |row, _| {
+            if row.outcome.as_ref().is_err_and(|failure| failure.status == Status::NoFace) {
+                without_face += 1;
+            }
+            let Some((mut face, crop)) = ScoredFace::from_row(row) else { return Ok(()) };
+            if let Some(tracks) = &tracks {
+                match tracks.track_of(&face) {
+                    Some(track) => track.clone_into(&mut face.group),
+                    None => {
+                        without_track += 1;
+                        return Ok(());
+                    }
                 }
             }
-        }
-        if let Some(spool) = &mut spool {
-            spool.push(&crop)?;
-        }
-        faces.push(face);
-        Ok(())
-    })?;
+            if let Some(spool) = &mut spool {
+                spool.push(&crop)?;
+            }
+            faces.push(face);
+            Ok(())
+        },
+    )?;
 
     if identity {
         name_persons(&mut faces, args.same_identity);

@@ -2,27 +2,73 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
-use anyhow::Context;
 use attn_fiqa::pipeline::FacesRow;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{draw_faces, encode_png};
 
-use crate::summary::Summary;
+use crate::journal::{Admit, RunLog};
+use crate::output::{BeforeRun, Existing, name_hash, open_folder, write_file};
+use crate::summary::{SCORED as SEARCHED, Summary};
 
 /// The ending after an image's own name.
 const ENDING: &str = ".faces.png";
 
+/// Hashes of the relative names of the images that were found, in order.
+#[derive(Clone, Default)]
+pub(super) struct DrawnNames(Arc<Mutex<Vec<u64>>>);
+
+impl DrawnNames {
+    /// Takes note of every image, and leaves none out.
+    pub(super) fn admit(&self) -> Admit {
+        let names = Arc::downgrade(&self.0);
+        Box::new(move |relative| {
+            // After the start of the run nobody asks any more.
+            if let Some(names) = names.upgrade() {
+                let hash = name_hash(relative.to_string_lossy().as_bytes());
+                names.lock().unwrap_or_else(PoisonError::into_inner).push(hash);
+            }
+            true
+        })
+    }
+}
+
 pub(super) struct Drawing {
     folder: PathBuf,
-    taken: HashSet<PathBuf>,
+    /// Hashes of the names given out.
+    taken: HashSet<u64>,
+    before: BeforeRun,
 }
 
 impl Drawing {
-    pub(super) fn new(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-        Ok(Self { folder: folder.to_owned(), taken: HashSet::new() })
+    /// Into a folder that is empty, or that holds the drawings of the run that `log` continues.
+    pub(super) fn open(
+        folder: &Path,
+        existing: Existing,
+        names: DrawnNames,
+        log: Option<&mut RunLog>,
+    ) -> anyhow::Result<Self> {
+        let unfinished = log.as_ref().map(|log| log.place().journal.clone());
+        let (mut taken, mut continues, mut started) = (HashSet::new(), false, SystemTime::now());
+        if let Some(log) = log {
+            continues = log.done().images > 0;
+            started = log.started();
+            let names = names.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut names = names.iter();
+            log.for_each_image(|image| {
+                let name = names.next();
+                // What was searched was drawn.
+                if image.outcome.starts_with(SEARCHED) {
+                    taken.extend(name);
+                }
+                Ok(())
+            })?;
+        }
+        open_folder(folder, existing, unfinished.as_deref().filter(|_| continues))?;
+        let before = BeforeRun::new(existing, started);
+        Ok(Self { folder: folder.to_owned(), taken, before })
     }
 
     /// Draws an image that could be searched, whether or not it has faces.
@@ -31,7 +77,10 @@ impl Drawing {
         let mut name = row.relative.as_os_str().to_owned();
         name.push(ENDING);
         let path = self.folder.join(name);
-        if !self.taken.insert(path.clone()) {
+        if self.before.keeps(&path) {
+            return Ok(());
+        }
+        if !self.taken.insert(name_hash(row.relative.to_string_lossy().as_bytes())) {
             let message = "another image of this run has the same name inside its input, and its \
                            drawing was written; draw the inputs into folders of their own";
             summary.count_failure(&row.path, &Failure::new(Status::NotWritten, message));
@@ -39,9 +88,6 @@ impl Drawing {
         }
         let drawn = draw_faces(photo, faces);
         let png = encode_png(drawn.rgb(), drawn.width(), drawn.height())?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&path, png))
-            .with_context(|| format!("cannot write '{}'", path.display()))
+        write_file(&path, &png)
     }
 }

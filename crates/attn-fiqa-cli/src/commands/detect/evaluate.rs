@@ -10,6 +10,7 @@ use attn_fiqa_eval::detection::{DetectionAccuracy, MATCH_IOU, WIDTH_EDGES};
 use super::truth::Truth;
 use crate::args::{DetectArgs, RunOptions};
 use crate::exit::Exit;
+use crate::journal::Images;
 use crate::log;
 use crate::output::Destination;
 
@@ -46,7 +47,7 @@ pub(super) fn run(
     let mut agreement = DetectionAccuracy::default();
     let mut missed = Vec::new();
     let mut unknown = 0;
-    let summary = super::find(args, run, sources, threads, detector, |row, _| {
+    let summary = super::find(args, run, Images::all(sources), threads, detector, |row, _| {
         let Ok(found) = &row.faces else { return Ok(()) };
         match reference.faces(&row)? {
             Some((expected, doubtful)) => {

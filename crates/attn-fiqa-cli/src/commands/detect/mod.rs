@@ -6,15 +6,15 @@ mod truth;
 
 use attn_fiqa::detect::Detector;
 use attn_fiqa::pipeline::{FacesRow, FindOptions, find_faces};
-use attn_fiqa::source::Sources;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
 
 use crate::args::{DetectArgs, FormatChoice, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
+use crate::journal::Images;
 use crate::log;
-use crate::output::{self, Columns, Record, Sink};
+use crate::output::{self, Columns, Record, RunPlan, RunRows};
 use crate::summary::{Activity, Summary};
 
 pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
@@ -39,29 +39,48 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let mut sink = output::open(format, args.output.as_deref(), Columns::of_faces())?;
-    let mut drawing = args.draw.as_deref().map(draw::Drawing::new).transpose()?;
-    let summary = find(args, run, sources, &threads, &detector, |row, summary| {
+    let about = about(&threads);
+    let plan = args.shard.plan(run, &about, args.folder.overwrite);
+    let plan = RunPlan { rows_per_file: args.rows.rows_per_file, ..plan };
+    let columns = Columns::of_faces().with_about(about);
+    let sink = output::open(format, args.output.as_deref(), columns, &plan)?;
+    let names = draw::DrawnNames::default();
+    let admit = args.draw.as_ref().map(|_| names.admit());
+    let (mut rows, images) = RunRows::start(sink, sources, &plan, admit)?;
+    let drawing = args
+        .draw
+        .as_deref()
+        .map(|folder| draw::Drawing::open(folder, args.folder.existing(), names, rows.log()));
+    let mut drawing = drawing.transpose()?;
+    let summary = find(args, run, images, &threads, &detector, |row, summary| {
         if let Some(drawing) = &mut drawing {
             drawing.draw(&row, summary)?;
         }
-        write_rows(row, sink.as_mut())
+        write_rows(row, |record, is_first| rows.next_row(is_first, summary)?.write(record))
     })?;
-    sink.finish()?;
+    rows.finish(&summary)?;
     Ok(summary.finish())
 }
 
-/// Sends every source through the detector; `sink` gets each row in order, after
+/// How the rows come to be, for the output's metadata.
+fn about(threads: &Threads) -> Vec<(&'static str, String)> {
+    vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("instruction_set", threads.isa().name().to_owned()),
+    ]
+}
+
+/// Sends every image through the detector; `sink` gets each row in order, after
 /// it was counted.
 fn find(
     args: &DetectArgs,
     run: &RunOptions,
-    sources: Sources,
+    images: Images,
     threads: &Threads,
     detector: &Detector,
     mut sink: impl FnMut(FacesRow, &mut Summary) -> anyhow::Result<()>,
 ) -> anyhow::Result<Summary> {
-    let mut summary = Summary::start(Activity::Detect, sources.progress());
+    let mut summary = Summary::of_images(Activity::Detect, &images);
     log::debug(format!(
         "detector {}: outputs as {}'s, {} landmarks",
         detector.name(),
@@ -76,7 +95,7 @@ fn find(
         keep_photo,
     };
     let stream = args.input.stream(run.batch);
-    find_faces(interrupt::until_asked(sources), threads, detector, &options, &stream, |row| {
+    find_faces(images, threads, detector, &options, &stream, |row| {
         summary.count_faces(&row);
         sink(row, &mut summary)
     })?;
@@ -84,19 +103,24 @@ fn find(
     Ok(summary)
 }
 
-fn write_rows(row: FacesRow, sink: &mut dyn Sink) -> anyhow::Result<()> {
+/// The rows of an image; `write` gets each of them, and whether it is the first.
+fn write_rows(
+    row: FacesRow,
+    mut write: impl FnMut(&Record, bool) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let FacesRow { path, notes, faces, .. } = row;
     match faces {
-        Err(failure) => sink.write(&Record::without_face(path, failure)),
+        Err(failure) => write(&Record::without_face(path, failure), true),
         Ok(faces) if faces.is_empty() => {
             let mut message = "no face was found in the image".to_owned();
             for limit in notes.iter().filter(|note| note.limits_faces()) {
                 message = format!("{message}; {limit}");
             }
-            sink.write(&Record::without_face(path, Failure::new(Status::NoFace, message)))
+            let failure = Failure::new(Status::NoFace, message);
+            write(&Record::without_face(path, failure), true)
         }
         Ok(faces) => faces.iter().enumerate().try_for_each(|(index, face)| {
-            sink.write(&Record::of_face(path.clone(), index, face, &notes))
+            write(&Record::of_face(path.clone(), index, face, &notes), index == 0)
         }),
     }
 }

@@ -1,5 +1,7 @@
 //! `attn-fiqa embed`: faces to the numbers by which they are compared.
 
+mod folder;
+mod matrix;
 mod writer;
 
 use anyhow::bail;
@@ -14,10 +16,11 @@ use attn_fiqa::threads::Threads;
 
 use crate::args::{EmbedArgs, RunOptions};
 use crate::exit::Exit;
-use crate::interrupt::{self, until_asked};
+use crate::interrupt;
 use crate::log;
+use crate::output::{RunPlan, RunRows};
 use crate::summary::{Activity, Summary};
-use writer::Writer;
+use writer::{Writer, WriterOptions};
 
 pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(Some(&args.output))?;
@@ -26,29 +29,29 @@ pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         args.input.refuse_as_output(Some(&args.output.with_extension("txt")))?;
     }
     let model = Model::open(args, run)?;
-    let options = args.faces.options(&args.input, model.threads())?;
+    let face_options = args.faces.options(&args.input, model.threads())?;
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let mut writer = Writer::open(&args.output, !args.faces.aligned)?;
-    let mut summary = Summary::start(Activity::Other("embedded"), sources.progress());
+    let about = model.about();
+    let plan = args.shard.plan(run, &about, args.folder.overwrite);
+    let plan = RunPlan { rows_per_file: args.rows.rows_per_file, ..plan };
+    let existing = args.folder.existing();
+    let faces = !args.faces.aligned;
+    let options = WriterOptions { plan: &plan, existing, format: args.format, faces, about };
+    let writer = Writer::open(&args.output, options)?;
+    let admit = writer.admit();
+    let (mut rows, images) = RunRows::start(Box::new(writer), sources, &plan, admit)?;
+    let mut summary = Summary::of_images(Activity::Other("embedded"), &images);
     log::debug(model.describe());
     let embed = |crop: &Crop| assess(&model, crop, args.flip, args.normalise);
     let stream = args.input.stream(run.batch);
-    embed_faces(
-        until_asked(sources),
-        model.threads(),
-        model.side(),
-        &options,
-        &stream,
-        embed,
-        |row| {
-            summary.count(&row);
-            writer.write(row, &mut summary)
-        },
-    )?;
+    embed_faces(images, model.threads(), model.side(), &face_options, &stream, embed, |row| {
+        summary.count(&row);
+        rows.next_row(row.is_first, &summary)?.write(row, &mut summary)
+    })?;
     summary.refuse_empty()?;
-    writer.finish()?;
+    rows.finish(&summary)?;
     Ok(summary.finish())
 }
 
@@ -96,6 +99,24 @@ impl Model {
         let engine = Box::new(Engine::new(&checkpoint, &options)?);
         engine.check(&request())?;
         Ok(Self::Vit { engine, name: args.model.name() })
+    }
+
+    /// How the embeddings come to be, for the output's metadata.
+    fn about(&self) -> Vec<(&'static str, String)> {
+        let mut about = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        match self {
+            Self::Vit { engine, name } => about.extend([
+                ("model", name.clone()),
+                ("precision", engine.precision().to_string()),
+                ("instruction_set", engine.instruction_set().to_owned()),
+            ]),
+            Self::Onnx { recogniser, threads, name } => about.extend([
+                ("model", name.clone()),
+                ("preprocess", recogniser.spec().to_string()),
+                ("instruction_set", threads.isa().name().to_owned()),
+            ]),
+        }
+        about
     }
 
     fn describe(&self) -> String {

@@ -1,49 +1,71 @@
 //! Embeddings into a folder, a matrix, or rows.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use attn_fiqa::pipeline::Row;
-use attn_fiqa::status::Status;
-use attn_fiqa_eval::files::npy;
 
-use crate::args::{Column, FormatChoice};
-use crate::output::{self, ColumnChoice, Columns, NewFile, Record, Sink, printable};
+use super::folder::Folder;
+use super::matrix::Matrix;
+use crate::args::{Column, EmbeddingFormat, FormatChoice};
+use crate::journal::{Admit, DoneImage, RunLog};
+use crate::output::{self, ColumnChoice, Columns, Existing, Record, RunOutput, RunPlan, Sink};
 use crate::summary::Summary;
 
 /// Where embeddings go.
 pub(super) enum Writer {
-    Folder(Folder),
-    Matrix(Matrix),
+    Folder(Box<Folder>),
+    Matrix(Box<Matrix>),
     Rows(Box<dyn Sink>),
 }
 
+/// How a writer is opened.
+pub(super) struct WriterOptions<'a> {
+    pub(super) plan: &'a RunPlan,
+    pub(super) existing: Existing,
+    pub(super) format: Option<EmbeddingFormat>,
+    /// Whether rows have columns about faces.
+    pub(super) faces: bool,
+    /// How the embeddings come to be.
+    pub(super) about: Vec<(&'static str, String)>,
+}
+
 impl Writer {
-    /// Chooses by the extension; `faces` says whether rows have columns about faces.
-    pub(super) fn open(output: &Path, faces: bool) -> anyhow::Result<Self> {
+    /// Chooses by the format, else by the extension.
+    pub(super) fn open(output: &Path, options: WriterOptions<'_>) -> anyhow::Result<Self> {
+        let format = match options.format {
+            Some(format) => format,
+            None => format_of(output)?,
+        };
         let ending = output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        if output.is_dir() {
-            return Folder::open(output).map(Self::Folder);
+        let stdout = output::is_stdout(output);
+        let folder = output::is_folder(output) || (ending.is_none() && !stdout);
+        if format == EmbeddingFormat::Npy && folder {
+            return Ok(Self::Folder(Box::new(Folder::open(output, &options)?)));
         }
-        if output::is_stdout(output) {
-            // A reader downstream is a program, and a matrix has its names in a second file.
-            return rows(FormatChoice::Csv, output, faces).map(Self::Rows);
+        if options.existing == Existing::Skip {
+            bail!("--skip-existing is for a folder of files; rows are continued without it");
         }
-        match ending.as_deref() {
-            None => Folder::open(output).map(Self::Folder),
-            Some("npy") => Matrix::open(output).map(Self::Matrix),
-            Some("csv" | "jsonl" | "ndjson" | "parquet") => {
-                let format = output::choose_format(None, Some(output))?;
-                rows(format, output, faces).map(Self::Rows)
-            }
-            Some(_) => bail!(
-                "'{}' is neither a folder nor ends in .npy, .csv, .jsonl or .parquet",
+        let format = match format {
+            EmbeddingFormat::Npy if stdout || ending.as_deref() != Some("npy") => bail!(
+                "a matrix has its names in a second file: name it FILE.npy, not '{}'",
                 output.display()
             ),
+            EmbeddingFormat::Npy => {
+                return Ok(Self::Matrix(Box::new(Matrix::open(output, options.plan)?)));
+            }
+            EmbeddingFormat::Csv => FormatChoice::Csv,
+            EmbeddingFormat::Jsonl => FormatChoice::Jsonl,
+            EmbeddingFormat::Parquet => FormatChoice::Parquet,
+        };
+        rows(format, output, options).map(Self::Rows)
+    }
+
+    /// Which images are left out, because their files are there.
+    pub(super) fn admit(&self) -> Option<Admit> {
+        match self {
+            Self::Folder(folder) => Some(folder.admit()),
+            Self::Matrix(_) | Self::Rows(_) => None,
         }
     }
 
@@ -54,110 +76,69 @@ impl Writer {
             Self::Rows(sink) => sink.write(&Record::from(row)),
         }
     }
+}
 
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+impl RunOutput for Writer {
+    fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
         match self {
-            Self::Folder(_) => Ok(()),
-            Self::Matrix(matrix) => matrix.finish(),
-            Self::Rows(sink) => sink.finish(),
+            Self::Folder(folder) => folder.end_image(image),
+            Self::Matrix(matrix) => matrix.end_image(image),
+            Self::Rows(sink) => sink.end_image(image),
+        }
+    }
+
+    fn log(&mut self) -> Option<&mut RunLog> {
+        match self {
+            Self::Folder(folder) => folder.log(),
+            Self::Matrix(matrix) => matrix.log(),
+            Self::Rows(sink) => sink.log(),
+        }
+    }
+
+    fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
+        match *self {
+            Self::Folder(folder) => folder.finish(images),
+            Self::Matrix(matrix) => matrix.finish(images),
+            Self::Rows(sink) => sink.finish(images),
         }
     }
 }
 
 /// A row a face, the embedding in a column.
-fn rows(format: FormatChoice, output: &Path, faces: bool) -> anyhow::Result<Box<dyn Sink>> {
+fn rows(
+    format: FormatChoice,
+    output: &Path,
+    options: WriterOptions<'_>,
+) -> anyhow::Result<Box<dyn Sink>> {
     let columns = Columns::new(&ColumnChoice {
         methods: &[],
         on_request: &[Column::Embedding],
-        faces,
+        faces: options.faces,
         jitter: false,
     });
-    output::open(format, Some(output), columns)
+    output::open(format, Some(output), columns.with_about(options.about), options.plan)
 }
 
-fn embedding_of(row: &Row) -> Option<&[f32]> {
+/// The format of an output by its name.
+fn format_of(output: &Path) -> anyhow::Result<EmbeddingFormat> {
+    if output::is_stdout(output) {
+        // A reader downstream is a program.
+        return Ok(EmbeddingFormat::Csv);
+    }
+    let ending = output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        _ if output::is_folder(output) => Ok(EmbeddingFormat::Npy),
+        None | Some("npy") => Ok(EmbeddingFormat::Npy),
+        Some("csv") => Ok(EmbeddingFormat::Csv),
+        Some("jsonl" | "ndjson") => Ok(EmbeddingFormat::Jsonl),
+        Some("parquet") => Ok(EmbeddingFormat::Parquet),
+        Some(_) => bail!(
+            "'{}' is neither a folder nor ends in .npy, .csv, .jsonl or .parquet",
+            output.display()
+        ),
+    }
+}
+
+pub(super) fn embedding_of(row: &Row) -> Option<&[f32]> {
     row.outcome.as_ref().ok()?.embedding.as_deref()
-}
-
-/// `STEM.npy` a face, as evaluation scripts look them up.
-pub(super) struct Folder {
-    path: PathBuf,
-    /// The image that each name belongs to.
-    written: HashMap<OsString, String>,
-}
-
-impl Folder {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path)
-            .with_context(|| format!("cannot make the folder '{}'", path.display()))?;
-        Ok(Self { path: path.to_owned(), written: HashMap::new() })
-    }
-
-    fn write(&mut self, row: &Row, summary: &mut Summary) -> anyhow::Result<()> {
-        let Some(embedding) = embedding_of(row) else { return Ok(()) };
-        // The name's own bytes, Unicode or not.
-        let mut name = row.relative.file_stem().unwrap_or_default().to_owned();
-        name.push(match row.face {
-            Some(face) if !row.is_first => format!("#{}.npy", face.index),
-            _ => ".npy".to_owned(),
-        });
-        if let Some(first) = self.written.get(&name) {
-            let name = name.display();
-            let message = format!("'{name}' holds the embedding of '{first}' already");
-            summary.retract(row, Status::NotWritten, &message);
-            return Ok(());
-        }
-        let mut file = NewFile::create(&self.path.join(&name))?;
-        file.write_all(&npy::header(&[embedding.len()]))?;
-        file.write_all(&npy::numbers(embedding))?;
-        file.finish()?;
-        self.written.insert(name, row.path.clone());
-        Ok(())
-    }
-}
-
-/// One matrix, and the names of its rows in a text file beside it. Faces without an
-/// embedding are in neither.
-pub(super) struct Matrix {
-    matrix: NewFile,
-    names: NewFile,
-    /// The shape comes before the numbers and is known only after them.
-    numbers: BufWriter<File>,
-    rows: usize,
-    dim: usize,
-}
-
-impl Matrix {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        // Where there must be room for the matrix anyway: the system's temporary folder
-        // may be small, or memory.
-        let folder = output::folder_of(path);
-        let spool = tempfile::tempfile_in(&folder)
-            .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
-        Ok(Self {
-            matrix: NewFile::create(path)?,
-            names: NewFile::create(&path.with_extension("txt"))?,
-            numbers: BufWriter::new(spool),
-            rows: 0,
-            dim: 0,
-        })
-    }
-
-    fn write(&mut self, row: &Row) -> anyhow::Result<()> {
-        let Some(embedding) = embedding_of(row) else { return Ok(()) };
-        self.numbers.write_all(&npy::numbers(embedding))?;
-        writeln!(self.names, "{}", printable(&row.label()))?;
-        self.rows += 1;
-        self.dim = embedding.len();
-        Ok(())
-    }
-
-    fn finish(mut self) -> anyhow::Result<()> {
-        let mut numbers = self.numbers.into_inner().map_err(io::IntoInnerError::into_error)?;
-        numbers.rewind()?;
-        self.matrix.write_all(&npy::header(&[self.rows, self.dim]))?;
-        io::copy(&mut numbers, &mut self.matrix)?;
-        self.matrix.finish_run()?;
-        self.names.finish_run()
-    }
 }

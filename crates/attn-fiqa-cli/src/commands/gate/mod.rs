@@ -16,6 +16,7 @@ use super::session::Session;
 use crate::args::{GateArgs, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
+use crate::journal::Images;
 use crate::log;
 use page::Page;
 use rows::{Judged, Rows};
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let limit = args.html_faces.into();
     let mut page = args.html.as_deref().map(|file| Page::create(file, limit)).transpose()?;
     let mut counts = [0_u64; 3];
-    let summary = session.run(sources, &pipeline, &args.input, run, |row, _| {
+    let summary = session.run(Images::all(sources), &pipeline, &args.input, run, |row, _| {
         let judged = judge(&policy, row, map);
         counts[judged.verdict.decision as usize] += 1;
         if let Some(page) = &mut page {

@@ -10,15 +10,17 @@ use serde_json::json;
 use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
 use super::spool::{Spool, Spooled};
 use super::style::{self, MapStyles};
-use super::write_file;
 use crate::args::GridFormat;
-use crate::log;
+use crate::journal::RunLog;
+use crate::log as report;
+use crate::output::write_file;
 
 /// Images painted together; what is in memory at once.
 const BATCH: usize = 64;
 
 pub(super) fn write(
-    spool: &mut Spool,
+    log: &mut RunLog,
+    spool: &Spool,
     folder: &Path,
     styles: &MapStyles,
     format: GridFormat,
@@ -30,8 +32,10 @@ pub(super) fn write(
     let files = Files { folder, format, first_head };
     let numbers: Vec<usize> = (0..spool.len()).collect();
     for numbers in numbers.chunks(BATCH) {
-        let images =
-            numbers.iter().map(|&number| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
+        let images = numbers
+            .iter()
+            .map(|&number| spool.get(log, number))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let outside = pool.install(|| {
             let images = images.par_iter();
             images.map(|image| write_image(image, &files, styles)).collect::<Result<Vec<_>, _>>()
@@ -41,7 +45,7 @@ pub(super) fn write(
     }
     if clipped > 0 {
         let images = if touched == 1 { "image" } else { "images" };
-        log::info(style::describe_clipped(clipped, &format!("{touched} {images}")));
+        report::info(style::describe_clipped(clipped, &format!("{touched} {images}")));
     }
     Ok(())
 }

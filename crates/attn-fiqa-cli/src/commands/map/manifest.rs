@@ -1,22 +1,23 @@
 //! `manifest.csv` in the output folder: one row a face, with its files.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use attn_fiqa::pipeline::Row;
-use attn_fiqa::status::Status;
+use attn_fiqa::status::{Failure, Status};
 
-use super::{file_stem, refuse};
+use super::file_stem;
 use crate::args::GridFormat;
 use crate::hint::message_of;
-use crate::output::{NewFile, describe_notes};
+use crate::output::{BeforeRun, csv_record, describe_notes, name_hash};
 use crate::summary::Summary;
 
 /// The endings of an image's files, after the image's own name.
 pub(super) const OVERLAY: &str = "overlay.png";
 pub(super) const MAP: &str = "map.png";
+
+const COLUMNS: [&str; 9] =
+    ["path", "face", "status", "score", "overlay", "map", "grid", "photo", "message"];
 
 /// The ending of a raw grid.
 pub(super) fn grid_ending(format: GridFormat) -> &'static str {
@@ -36,77 +37,83 @@ pub(super) fn with_ending(stem: &Path, ending: &str) -> PathBuf {
 }
 
 pub(super) struct Manifest {
-    writer: csv::Writer<NewFile>,
+    folder: PathBuf,
+    grid: GridFormat,
+    before: BeforeRun,
     /// Hashes of the names given out: eight bytes an image, however many there are.
     taken: HashSet<u64>,
 }
 
+/// A face's row, and how its files are called if it gets any.
+pub(super) struct Entry {
+    pub(super) row: Vec<u8>,
+    pub(super) stem: Option<PathBuf>,
+}
+
 impl Manifest {
-    pub(super) fn create(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-        let mut writer = csv::Writer::from_writer(NewFile::create(&folder.join("manifest.csv"))?);
-        writer.write_record([
-            "path", "face", "status", "score", "overlay", "map", "grid", "photo", "message",
-        ])?;
-        Ok(Self { writer, taken: HashSet::new() })
+    pub(super) fn new(folder: &Path, grid: GridFormat, before: BeforeRun) -> Self {
+        Self { folder: folder.to_owned(), grid, before, taken: HashSet::new() }
     }
 
-    /// Enters a face and says how its files are called; `None` if it gets none.
-    /// `photo` gives the file of the photo that its map is drawn on, if there is one.
+    /// The first row.
+    pub(super) fn heading() -> anyhow::Result<Vec<u8>> {
+        csv_record(COLUMNS.iter())
+    }
+
+    /// A name that an earlier run gave out, which this one continues.
+    pub(super) fn take(&mut self, stem: &Path) -> bool {
+        self.taken.insert(name_hash(stem.to_string_lossy().as_bytes()))
+    }
+
+    /// Enters a face. `photo` gives the file of the photo that its map is drawn on, if there is
+    /// one.
     pub(super) fn enter(
         &mut self,
         row: &Row,
-        grid: GridFormat,
         photo: impl FnOnce(&Row) -> anyhow::Result<Option<PathBuf>>,
         summary: &mut Summary,
-    ) -> anyhow::Result<Option<PathBuf>> {
-        let path = row.path.as_str();
-        let face = row.face.map(|face| face.index.to_string()).unwrap_or_default();
+    ) -> anyhow::Result<Entry> {
         let assessment = match &row.outcome {
             Ok(assessment) => assessment,
-            Err(failure) => {
-                self.enter_failure(path, &face, failure.status, &message_of(failure))?;
-                return Ok(None);
-            }
+            Err(failure) => return failed(row, failure),
         };
         let stem = file_stem(row);
-        let mut hasher = DefaultHasher::new();
-        stem.hash(&mut hasher);
-        if !self.taken.insert(hasher.finish()) {
-            let (status, message) = refuse(summary, row);
-            self.enter_failure(path, &face, status, &message)?;
-            return Ok(None);
+        let refusal = if !self.take(&stem) {
+            Some(
+                "another image of this run has the same name inside its input, and one's files \
+                 would overwrite the other's; map the inputs into folders of their own",
+            )
+        } else {
+            let overlay = self.folder.join(with_ending(&stem, OVERLAY));
+            self.before.keeps(&overlay).then_some("its files were there before the run")
+        };
+        if let Some(message) = refusal {
+            summary.retract(row, Status::NotWritten, message);
+            return failed(row, &Failure::new(Status::NotWritten, message));
         }
         let file = |ending| with_ending(&stem, ending).to_string_lossy().into_owned();
         let photo = photo(row)?.map(|photo| photo.to_string_lossy().into_owned());
-        let score = assessment.scores.first().map(f32::to_string).unwrap_or_default();
-        let (status, notes) = (Status::Ok.name(), describe_notes(&row.notes));
-        self.writer.write_record([
-            path,
-            &face,
-            status,
-            &score,
-            &file(OVERLAY),
-            &file(MAP),
-            &file(grid_ending(grid)),
-            &photo.unwrap_or_default(),
-            &notes,
-        ])?;
-        Ok(Some(stem))
+        let cells = [
+            row.path.clone(),
+            face_of(row),
+            Status::Ok.name().to_owned(),
+            assessment.scores.first().map(f32::to_string).unwrap_or_default(),
+            file(OVERLAY),
+            file(MAP),
+            file(grid_ending(self.grid)),
+            photo.unwrap_or_default(),
+            describe_notes(&row.notes),
+        ];
+        Ok(Entry { row: csv_record(cells.iter())?, stem: Some(stem) })
     }
+}
 
-    fn enter_failure(
-        &mut self,
-        path: &str,
-        face: &str,
-        status: Status,
-        message: &str,
-    ) -> anyhow::Result<()> {
-        Ok(self.writer.write_record([path, face, status.name(), "", "", "", "", "", message])?)
-    }
+fn face_of(row: &Row) -> String {
+    row.face.map(|face| face.index.to_string()).unwrap_or_default()
+}
 
-    pub(super) fn finish(self) -> anyhow::Result<()> {
-        self.writer.into_inner().map_err(|error| error.into_error())?.finish_run()
-    }
+fn failed(row: &Row, failure: &Failure) -> anyhow::Result<Entry> {
+    let (face, message) = (face_of(row), message_of(failure));
+    let cells = [&row.path, &face, failure.status.name(), "", "", "", "", "", &message];
+    Ok(Entry { row: csv_record(cells.iter())?, stem: None })
 }

@@ -1,32 +1,32 @@
 //! `attn-fiqa map`: which parts of each face the score comes from.
 //!
-//! Colours need the range of the whole set, so images are scored once and stored
-//! in a `spool` on disk; `images` then draws them one by one and
-//! `sheet` puts a choice of them on one page. Memory stays flat.
+//! Colours need the range of the whole set, so images are scored once and stored in the run's log;
+//! `images` then draws them one by one and `sheet` puts a choice of them on one page. Memory stays
+//! flat. A run that is killed is continued after the images in its log; drawing starts anew.
 
 mod images;
 mod manifest;
+mod output;
 mod photos;
+mod section;
 mod sheet;
 mod spool;
 mod style;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use attn_fiqa::engine::Request;
 use attn_fiqa::pipeline::{CropOrigin, FaceOptions, Row, ScoreOptions};
-use attn_fiqa::status::Status;
 
 use super::session::Session;
 use crate::args::{AttentionChoice, MapArgs, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
-use crate::summary::Summary;
-use manifest::{Manifest, with_ending};
+use crate::output::RunRows;
+use manifest::with_ending;
+use output::{Drawing, MapOutput};
 use photos::Photos;
-use spool::{Spool, Spooled};
-use style::{MapStyles, SetRange};
+use spool::Spooled;
 
 pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     style::check(args.range)?;
@@ -50,44 +50,23 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let mut manifest = args.output.as_deref().map(Manifest::create).transpose()?;
-    let mut spool = Spool::create(&spool_folder(args))?;
-    let mut range = SetRange::default();
+    let plan = args.plan(run, &session.about());
     let jobs = run.jobs.map_or(0, std::num::NonZeroUsize::get);
-    let photos = with_photos.then(|| {
-        let isa = session.engine.threads().isa();
-        Photos::create(&spool_folder(args), args.photo_side as usize, jobs, isa)
-    });
-    let mut photos = photos.transpose()?;
-    let summary = session.run(sources, &pipeline, &args.input, run, |row, summary| {
-        let file_stem = match &mut manifest {
-            Some(manifest) => {
-                let photo = |row: &Row| match &mut photos {
-                    Some(photos) => photos.add(row, spool.len()),
-                    None => Ok(None),
-                };
-                manifest.enter(&row, args.grid, photo, summary)?
-            }
-            None => Some(file_stem(&row)),
-        };
-        let Some(image) = file_stem.and_then(|stem| spooled(row, stem)) else { return Ok(()) };
-        range.include(&image.grids);
-        spool.push(&image)
+    let photos = with_photos
+        .then(|| Photos::new(args.photo_side as usize, jobs, session.engine.threads().isa()));
+    let drawing = Drawing {
+        args,
+        jobs,
+        first_head: method.head().unwrap_or(0),
+        title: format!("{}, {method}", session.model_name),
+    };
+    let output = MapOutput::open(drawing, photos.transpose()?, &plan)?;
+    let admit = output.admit();
+    let (mut rows, images) = RunRows::start(Box::new(output), sources, &plan, admit)?;
+    let summary = session.run(images, &pipeline, &args.input, run, |row, summary| {
+        rows.next_row(row.is_first, summary)?.write(row, summary)
     })?;
-
-    let styles = MapStyles::new(args, range);
-    if let (Some(folder), Some(manifest)) = (&args.output, manifest) {
-        let first_head = method.head().unwrap_or(0);
-        images::write(&mut spool, folder, &styles, args.grid, first_head, jobs)?;
-        if let Some(photos) = photos {
-            photos.write(&mut spool, folder, &styles)?;
-        }
-        manifest.finish()?;
-    }
-    if let Some(file) = &args.sheet {
-        let title = format!("{}, {method}", session.model_name);
-        sheet::write(&mut spool, file, &styles, args, &title)?;
-    }
+    rows.finish(&summary)?;
     Ok(summary.finish())
 }
 
@@ -115,27 +94,4 @@ fn file_stem(row: &Row) -> PathBuf {
         }
         _ => row.relative.clone(),
     }
-}
-
-/// Which needs room for the images anyway.
-fn spool_folder(args: &MapArgs) -> PathBuf {
-    let beside = |file: &Path| file.parent().map(Path::to_owned);
-    let folder = args.output.clone().or_else(|| args.sheet.as_deref().and_then(beside));
-    folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("."))
-}
-
-/// Writes a whole file at once, with its folder.
-fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(path, bytes))
-        .with_context(|| format!("cannot write '{}'", path.display()))
-}
-
-/// An image whose files cannot be written; it was counted as scored before.
-fn refuse(summary: &mut Summary, row: &Row) -> (Status, String) {
-    let message = "another image of this run has the same name inside its input, and one's \
-                   files would overwrite the other's; map the inputs into folders of their own";
-    summary.retract(row, Status::NotWritten, message);
-    (Status::NotWritten, message.to_owned())
 }

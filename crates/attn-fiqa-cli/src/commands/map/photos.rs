@@ -1,8 +1,6 @@
 //! Photos with the maps of their faces drawn back onto them.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -15,23 +13,24 @@ use attn_fiqa::visualize::{MapOnPhoto, PatchGrid, encode_png, overlay_on_photo};
 use rayon::ThreadPool;
 
 use super::manifest::with_ending;
+use super::section::{Reader, Section, write_section};
 use super::spool::Spool;
 use super::style::MapStyles;
-use super::write_file;
+use crate::journal::RunLog;
+use crate::output::{name_hash, write_file};
 
 /// The ending after an image's own name.
 const PHOTO: &str = "photo.png";
 
-/// Photos put aside on disk until the colours of the set are known.
+/// Photos kept in the run's log until the colours of the set are known.
 pub(super) struct Photos {
-    file: File,
-    end: u64,
     /// Longer sides are shrunk to this.
     max_side: usize,
     pool: ThreadPool,
     isa: Isa,
     photos: Vec<Photo>,
-    taken: HashSet<PathBuf>,
+    /// Hashes of the names given out.
+    taken: HashSet<u64>,
     /// The image whose rows are coming, and its photo unless its name was taken.
     current: Option<(String, Option<usize>)>,
 }
@@ -48,31 +47,43 @@ struct Photo {
 }
 
 impl Photos {
-    pub(super) fn create(
-        folder: &Path,
-        max_side: usize,
-        jobs: usize,
-        isa: Isa,
-    ) -> anyhow::Result<Self> {
-        let file = tempfile::tempfile_in(folder)
-            .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
+    pub(super) fn new(max_side: usize, jobs: usize, isa: Isa) -> anyhow::Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
-        Ok(Self {
-            file,
-            end: 0,
-            max_side,
-            pool,
-            isa,
-            photos: Vec::new(),
-            taken: HashSet::new(),
-            current: None,
-        })
+        let (photos, taken) = (Vec::new(), HashSet::new());
+        Ok(Self { max_side, pool, isa, photos, taken, current: None })
+    }
+
+    /// Takes note of a photo that an earlier run put into the log.
+    pub(super) fn found_photo(&mut self, at: u64, bytes: &[u8]) -> anyhow::Result<()> {
+        let photo = Photo::decode(at, bytes).context(UNREADABLE)?;
+        self.taken.insert(name_hash(photo.name.to_string_lossy().as_bytes()));
+        self.photos.push(photo);
+        Ok(())
+    }
+
+    /// Takes note of a face in the photo before.
+    pub(super) fn found_face(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut reader = Reader(bytes);
+        let photo = reader.count().and_then(|photo| self.photos.get_mut(photo));
+        let face = reader.count().and_then(|number| {
+            let (a, b) = (reader.number()?, reader.number()?);
+            let shift = [reader.number()?, reader.number()?];
+            Some((number, Similarity { a, b, shift }))
+        });
+        let (photo, face) = photo.zip(face).context(UNREADABLE)?;
+        photo.faces.push(face);
+        Ok(())
     }
 
     /// Takes note of a face whose grid will be number `number` of the spool, and
     /// puts its photo aside with the first of them. Returns the photo's file; none
     /// where the image itself is the crop.
-    pub(super) fn add(&mut self, row: &Row, number: usize) -> anyhow::Result<Option<PathBuf>> {
+    pub(super) fn add(
+        &mut self,
+        log: &mut RunLog,
+        row: &Row,
+        number: usize,
+    ) -> anyhow::Result<Option<PathBuf>> {
         let (Some(photo), Some(face), Some(crop)) = (&row.photo, row.face, &row.crop) else {
             return Ok(None);
         };
@@ -89,22 +100,35 @@ impl Photos {
             Some(known) => known,
             None => {
                 let name = with_ending(&row.relative, PHOTO);
-                let index = match self.taken.insert(name.clone()) {
-                    true => Some(self.put_aside(name, photo)?),
+                let hash = name_hash(name.to_string_lossy().as_bytes());
+                let index = match self.taken.insert(hash) {
+                    true => Some(self.put_aside(log, name, photo)?),
                     false => None,
                 };
                 (row.path.clone(), index)
             }
         };
         self.current = Some((path, index));
-        Ok(index.map(|index| {
-            let photo = &mut self.photos[index];
-            photo.faces.push((number, to_crop));
-            photo.name.clone()
-        }))
+        let Some(index) = index else { return Ok(None) };
+        let photo = &mut self.photos[index];
+        photo.faces.push((number, to_crop));
+        let mut bytes = Vec::new();
+        for count in [index, number] {
+            bytes.extend((count as u64).to_le_bytes());
+        }
+        for number in [to_crop.a, to_crop.b, to_crop.shift[0], to_crop.shift[1]] {
+            bytes.extend(number.to_le_bytes());
+        }
+        write_section(log, Section::Face, &bytes)?;
+        Ok(Some(photo.name.clone()))
     }
 
-    fn put_aside(&mut self, name: PathBuf, photo: &Image) -> anyhow::Result<usize> {
+    fn put_aside(
+        &mut self,
+        log: &mut RunLog,
+        name: PathBuf,
+        photo: &Image,
+    ) -> anyhow::Result<usize> {
         let longer = photo.width().max(photo.height());
         let factor = (longer as f64 / self.max_side as f64).max(1.0);
         let shrunk = |length: usize| ((length as f64 / factor).round() as usize).max(1);
@@ -113,25 +137,28 @@ impl Photos {
             .pool
             .install(|| shrink_area(self.isa, photo, width, height))
             .context("a photo that cannot be shrunk: this is a bug")?;
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(smaller.rgb()).context("cannot put a photo aside on disk")?;
-        self.photos.push(Photo { name, place: self.end, width, height, factor, faces: Vec::new() });
-        self.end += smaller.rgb().len() as u64;
+        let mut photo = Photo { name, place: 0, width, height, factor, faces: Vec::new() };
+        let mut bytes = photo.encode_head()?;
+        let head = bytes.len() as u64;
+        bytes.extend_from_slice(smaller.rgb());
+        photo.place = write_section(log, Section::Photo, &bytes)? + head;
+        self.photos.push(photo);
         Ok(self.photos.len() - 1)
     }
 
     /// Paints every photo.
     pub(super) fn write(
         mut self,
-        spool: &mut Spool,
+        log: &mut RunLog,
+        spool: &Spool,
         folder: &Path,
         styles: &MapStyles,
     ) -> anyhow::Result<()> {
         for photo in std::mem::take(&mut self.photos) {
-            let image = self.read(&photo).context("cannot read back a spooled photo")?;
+            let image = photo.read(log)?;
             let mut grids = Vec::new();
             for &(number, to_crop) in &photo.faces {
-                let mut image = spool.get(number)?;
+                let mut image = spool.get(log, number)?;
                 let grid = image.grids.swap_remove(0);
                 grids.push((image.crop.side(), grid, photo.shrunk_to_crop(&to_crop)));
             }
@@ -152,16 +179,37 @@ impl Photos {
         }
         Ok(())
     }
-
-    fn read(&mut self, photo: &Photo) -> anyhow::Result<Image> {
-        let mut rgb = vec![0; photo.width * photo.height * 3];
-        self.file.seek(SeekFrom::Start(photo.place))?;
-        self.file.read_exact(&mut rgb)?;
-        Image::from_rgb(photo.width, photo.height, rgb).context("a photo without pixels")
-    }
 }
 
+const UNREADABLE: &str = "a photo that cannot be read back: this is a bug";
+
 impl Photo {
+    /// What comes before the pixels: name, width, height and factor.
+    fn encode_head(&self) -> anyhow::Result<Vec<u8>> {
+        let name = self.name.to_string_lossy();
+        let mut bytes = u32::try_from(name.len())?.to_le_bytes().to_vec();
+        bytes.extend(name.as_bytes());
+        for length in [self.width, self.height] {
+            bytes.extend((length as u64).to_le_bytes());
+        }
+        bytes.extend(self.factor.to_le_bytes());
+        Ok(bytes)
+    }
+
+    fn decode(at: u64, bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let name = PathBuf::from(reader.text()?);
+        let (width, height, factor) = (reader.count()?, reader.count()?, reader.number()?);
+        let place = at + (bytes.len() - reader.0.len()) as u64;
+        Some(Self { name, place, width, height, factor, faces: Vec::new() })
+    }
+
+    fn read(&self, log: &mut RunLog) -> anyhow::Result<Image> {
+        let mut rgb = vec![0; self.width * self.height * 3];
+        log.read_at(self.place, &mut rgb)?;
+        Image::from_rgb(self.width, self.height, rgb).context(UNREADABLE)
+    }
+
     /// From pixels of the shrunk photo to those of a crop; both photos have their
     /// outer edges in common.
     fn shrunk_to_crop(&self, to_crop: &Similarity) -> Similarity {

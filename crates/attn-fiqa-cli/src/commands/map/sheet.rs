@@ -9,18 +9,20 @@ use attn_fiqa::visualize::{PatchGrid, SheetCell, SheetStyle, encode_png, render_
 use super::spool::Spool;
 use super::style::{self, MapStyles};
 use crate::args::MapArgs;
-use crate::log;
+use crate::journal::RunLog;
+use crate::log as report;
 use crate::output::NewFile;
 
 pub(super) fn write(
-    spool: &mut Spool,
+    log: &mut RunLog,
+    spool: &Spool,
     file: &Path,
     styles: &MapStyles,
     args: &MapArgs,
     title: &str,
 ) -> anyhow::Result<()> {
     if spool.len() == 0 {
-        log::note("no image was scored, so there is no sheet");
+        report::note("no image was scored, so there is no sheet");
         return Ok(());
     }
     let mut ranked: Vec<(f32, usize)> = spool.scores().collect();
@@ -28,13 +30,15 @@ pub(super) fn write(
     let chosen = evenly(&ranked, args.sheet_faces);
     let shown = if chosen.len() < ranked.len() {
         let shown = format!("{} of {} faces, evenly over the ranks", chosen.len(), ranked.len());
-        log::note(format!("the sheet shows {shown}; --sheet-faces sets how many"));
+        report::note(format!("the sheet shows {shown}; --sheet-faces sets how many"));
         shown
     } else {
         format!("{} faces", ranked.len())
     };
-    let images =
-        chosen.iter().map(|&(_, number)| spool.get(number)).collect::<anyhow::Result<Vec<_>>>()?;
+    let images = chosen
+        .iter()
+        .map(|&(_, number)| spool.get(log, number))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let scores: Vec<String> = images.iter().map(|image| format!("{:.4}", image.score)).collect();
     let cells = images
         .iter()
@@ -54,12 +58,12 @@ pub(super) fn write(
     let style = SheetStyle { title: &title, columns: None, map };
     let page = render_sheet(&cells, &style)?;
     if page.clipped > 0 && args.output.is_none() {
-        log::info(style::describe_clipped(page.clipped, "the sheet"));
+        report::info(style::describe_clipped(page.clipped, "the sheet"));
     }
     let png = encode_png(&page.rgb, page.width, page.height)?;
     let mut output = NewFile::create(file)?;
     output.write_all(&png).with_context(|| format!("cannot write '{}'", file.display()))?;
-    output.finish_run()
+    output.finish()
 }
 
 /// At most `count` of the ranks, first and last among them, evenly apart.

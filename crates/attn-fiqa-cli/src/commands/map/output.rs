@@ -1,0 +1,203 @@
+//! The images of a map run: into the log one by one, and out of it as pictures.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use anyhow::{Context, bail};
+use attn_fiqa::pipeline::Row;
+
+use super::manifest::{Manifest, OVERLAY, with_ending};
+use super::photos::Photos;
+use super::section::{Section, for_each_section, write_section};
+use super::spool::Spool;
+use super::style::{MapStyles, SetRange};
+use super::{file_stem, images, sheet, spooled};
+use crate::args::MapArgs;
+use crate::journal::{Admit, DoneImage, Place, RunLog};
+use crate::output::{BeforeRun, Existing, MANIFEST, NewFile, RunOutput, RunPlan, open_folder};
+use crate::summary::Summary;
+
+/// What is drawn of the images.
+pub(super) struct Drawing<'a> {
+    pub(super) args: &'a MapArgs,
+    pub(super) jobs: usize,
+    /// The head that the first of the heads' own grids belongs to.
+    pub(super) first_head: usize,
+    /// Of the sheet.
+    pub(super) title: String,
+}
+
+pub(super) struct MapOutput<'a> {
+    drawing: Drawing<'a>,
+    log: RunLog,
+    before: BeforeRun,
+    manifest: Option<Manifest>,
+    photos: Option<Photos>,
+    spool: Spool,
+    range: SetRange,
+}
+
+impl<'a> MapOutput<'a> {
+    /// Starts a run, or continues it after the images in its log.
+    pub(super) fn open(
+        drawing: Drawing<'a>,
+        photos: Option<Photos>,
+        plan: &RunPlan,
+    ) -> anyhow::Result<Self> {
+        let args = drawing.args;
+        let existing = args.folder.existing();
+        let place = match (&args.output, &args.sheet) {
+            (Some(folder), _) => {
+                let place = Place::beside(&folder.join(MANIFEST));
+                open_folder(folder, existing, Some(&place.journal))?;
+                place
+            }
+            (None, Some(sheet)) => {
+                if existing == Existing::Skip {
+                    bail!("--skip-existing is for a folder of files: name one with --output");
+                }
+                // Whatever cannot be written is found out before any work.
+                NewFile::create(sheet)?;
+                Place::beside(sheet)
+            }
+            (None, None) => bail!("neither a folder nor a sheet: this is a bug"),
+        };
+        if existing == Existing::Skip {
+            check_heading(&place)?;
+        }
+        let log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
+        let before = BeforeRun::new(existing, log.started());
+        let manifest =
+            args.output.as_deref().map(|folder| Manifest::new(folder, args.grid, before));
+        let (spool, range) = (Spool::default(), SetRange::default());
+        let mut output = Self { drawing, log, before, manifest, photos, spool, range };
+        output.replay()?;
+        Ok(output)
+    }
+
+    /// Takes note of everything in the log.
+    fn replay(&mut self) -> anyhow::Result<()> {
+        let Self { log, manifest, photos, spool, range, .. } = self;
+        log.replay(|_, start, bytes| {
+            for_each_section(start, bytes, |section, at, own| {
+                match (section, &mut *photos) {
+                    (Section::Image, _) => {
+                        let image = spool.found(at, own)?;
+                        range.include(&image.grids);
+                        if let Some(manifest) = manifest {
+                            manifest.take(&image.file_stem);
+                        }
+                    }
+                    (Section::Photo, Some(photos)) => photos.found_photo(at, own)?,
+                    (Section::Face, Some(photos)) => photos.found_face(own)?,
+                    (Section::Row | Section::Photo | Section::Face, _) => {}
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Leaves out the images whose files were there before the run.
+    pub(super) fn admit(&self) -> Option<Admit> {
+        let folder = self.drawing.args.output.clone()?;
+        let before = self.before;
+        Some(Box::new(move |relative| {
+            let files = [relative.to_owned(), with_ending(relative, "face-0")];
+            !files.iter().any(|stem| before.keeps(&folder.join(with_ending(stem, OVERLAY))))
+        }))
+    }
+
+    /// Keeps an image to be drawn later.
+    pub(super) fn write(&mut self, row: Row, summary: &mut Summary) -> anyhow::Result<()> {
+        let Self { log, manifest, photos, spool, range, .. } = self;
+        let stem = match manifest {
+            None => Some(file_stem(&row)),
+            Some(manifest) => {
+                let number = spool.len();
+                let entry = manifest.enter(
+                    &row,
+                    |row| match photos {
+                        Some(photos) => photos.add(log, row, number),
+                        None => Ok(None),
+                    },
+                    summary,
+                )?;
+                write_section(log, Section::Row, &entry.row)?;
+                entry.stem
+            }
+        };
+        let Some(image) = stem.and_then(|stem| spooled(row, stem)) else { return Ok(()) };
+        range.include(&image.grids);
+        spool.push(log, &image)
+    }
+
+    /// The manifest that is there, if its rows stay, and the rows of the log.
+    fn write_manifest(&mut self) -> anyhow::Result<()> {
+        let path = self.log.place().output.clone();
+        let mut file = NewFile::create(&path)?;
+        if self.before.is_skipping() && path.exists() {
+            io::copy(&mut File::open(&path)?, &mut file)?;
+        } else {
+            file.write_all(&Manifest::heading()?)?;
+        }
+        self.log.replay(|_, start, bytes| {
+            for_each_section(start, bytes, |section, _, own| match section {
+                Section::Row => Ok(file.write_all(own)?),
+                Section::Image | Section::Photo | Section::Face => Ok(()),
+            })
+        })?;
+        file.finish()
+    }
+}
+
+impl RunOutput for MapOutput<'_> {
+    fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        self.log.end_image(image)
+    }
+
+    fn log(&mut self) -> Option<&mut RunLog> {
+        Some(&mut self.log)
+    }
+
+    fn finish(mut self: Box<Self>, total: Option<u64>) -> anyhow::Result<()> {
+        let Some(total) = total else { return self.log.leave() };
+        let Drawing { args, jobs, first_head, .. } = self.drawing;
+        let styles = MapStyles::new(args, std::mem::take(&mut self.range));
+        if let Some(folder) = &args.output {
+            let (log, spool) = (&mut self.log, &self.spool);
+            images::write(log, spool, folder, &styles, args.grid, first_head, jobs)?;
+            if let Some(photos) = self.photos.take() {
+                photos.write(log, spool, folder, &styles)?;
+            }
+        }
+        if let Some(file) = &args.sheet {
+            let title = &self.drawing.title;
+            sheet::write(&mut self.log, &self.spool, file, &styles, args, title)?;
+        }
+        if args.output.is_some() {
+            self.write_manifest()?;
+        }
+        self.log.end(total)?;
+        self.log.discard(false)
+    }
+}
+
+/// Refuses to add rows to a manifest with other columns.
+fn check_heading(place: &Place) -> anyhow::Result<()> {
+    let path = &place.output;
+    if !path.exists() {
+        return Ok(());
+    }
+    let heading = Manifest::heading()?;
+    let mut start = Vec::new();
+    let context = || format!("cannot read '{}'", path.display());
+    let file = File::open(path).with_context(context)?;
+    file.take(heading.len() as u64).read_to_end(&mut start).with_context(context)?;
+    if start != heading {
+        bail!(
+            "'{}' has other columns than the rows that would be added to it: name another folder",
+            path.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The images of a run, in the order of its inputs, without those that are done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::bail;
+use attn_fiqa::input::SourceItem;
+use attn_fiqa::source::{Progress, Sources};
+
+use super::{DoneImage, RunLog, Shard};
+use crate::{interrupt, log};
+
+/// Names that are compared at once while images that are done are passed over.
+const PASSED_OVER_AT_ONCE: u64 = 1 << 14;
+
+/// An image's place among all images of the inputs, and its name in rows as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ImageName {
+    pub(crate) ordinal: u64,
+    pub(crate) name: u32,
+}
+
+/// Leaves images out by their relative name; called once per image, in order.
+pub(crate) type Admit = Box<dyn Fn(&Path) -> bool + Send>;
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Images on their way from the inputs to the rows.
+    under_way: Mutex<VecDeque<ImageName>>,
+    found: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Shared {
+    fn under_way(&self) -> MutexGuard<'_, VecDeque<ImageName>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The images that a run reads, until Ctrl-C is pressed.
+pub(crate) struct Images {
+    sources: Sources,
+    shared: Arc<Shared>,
+    /// How often each outcome occurred in earlier runs.
+    earlier: BTreeMap<String, u64>,
+    shards: u64,
+}
+
+/// Which image the rows are of that come next.
+pub(crate) struct Names(Arc<Shared>);
+
+impl Images {
+    /// All images: nobody asks for their [`Names`].
+    pub(crate) fn all(sources: Sources) -> Self {
+        Self { sources, shared: Arc::default(), earlier: BTreeMap::new(), shards: 1 }
+    }
+
+    /// The images of a shard that `admit` admits, and their names.
+    pub(crate) fn named(
+        sources: Sources,
+        shard: Option<Shard>,
+        admit: Option<Admit>,
+    ) -> (Self, Names) {
+        let shared = Arc::<Shared>::default();
+        let names = Arc::clone(&shared);
+        let sources = sources.only(move |path, relative| {
+            let ordinal = names.found.fetch_add(1, Ordering::AcqRel);
+            let taken = shard.is_none_or(|shard| shard.takes(relative))
+                && admit.as_ref().is_none_or(|admit| admit(relative));
+            if taken {
+                let name = crc32fast::hash(path.as_bytes());
+                names.under_way().push_back(ImageName { ordinal, name });
+            }
+            taken
+        });
+        let names = Names(Arc::clone(&shared));
+        let shards = shard.map_or(1, Shard::count);
+        (Self { sources, shared, earlier: BTreeMap::new(), shards }, names)
+    }
+
+    /// Passes over the images that `log` holds, which must be the first of the inputs as they
+    /// were then.
+    ///
+    /// # Errors
+    ///
+    /// If the inputs have changed.
+    pub(crate) fn pass_over(&mut self, run: &mut RunLog) -> anyhow::Result<()> {
+        let done = run.done().images;
+        if done == 0 {
+            return Ok(());
+        }
+        let place = run.place().clone();
+        log::info(format!(
+            "'{}' holds {done} images of an earlier run, which this one continues",
+            place.data.display()
+        ));
+        let mut left = done;
+        let mut compared = 0;
+        run.for_each_image(|image: DoneImage| {
+            compared += 1;
+            if self.shared.under_way().is_empty() && left > 0 {
+                let count = left.min(PASSED_OVER_AT_ONCE);
+                let _ = self.sources.nth((count - 1) as usize);
+                left -= count;
+            }
+            let now = self.shared.under_way().pop_front();
+            let before = ImageName { ordinal: image.ordinal, name: image.name };
+            if now != Some(before) {
+                bail!(
+                    "'{}' cannot be continued, since the inputs have changed: image {compared} of \
+                     them is not the one that it was; {}",
+                    place.data.display(),
+                    place.remedy()
+                );
+            }
+            *self.earlier.entry(image.outcome).or_default() += 1;
+            Ok(())
+        })
+    }
+
+    /// The share of all images that are this run's, about.
+    pub(crate) fn share(&self) -> f64 {
+        1.0 / self.shards as f64
+    }
+
+    /// Whether an image was found, now or later.
+    pub(crate) fn found(&self) -> Found {
+        Found(Arc::clone(&self.shared))
+    }
+
+    /// Counts of what is read.
+    pub(crate) fn progress(&self) -> Progress {
+        self.sources.progress()
+    }
+
+    /// How often each outcome occurred in earlier runs.
+    pub(crate) fn earlier(&self) -> &BTreeMap<String, u64> {
+        &self.earlier
+    }
+}
+
+impl Iterator for Images {
+    type Item = SourceItem;
+
+    fn next(&mut self) -> Option<SourceItem> {
+        if interrupt::asked() {
+            return None;
+        }
+        let item = self.sources.next();
+        if item.is_none() {
+            self.shared.ended.store(true, Ordering::Release);
+        }
+        // It may have been waited for.
+        item.filter(|_| !interrupt::asked())
+    }
+}
+
+/// Whether the inputs of a run hold an image, which may be of another shard or left out.
+pub(crate) struct Found(Arc<Shared>);
+
+impl Found {
+    pub(crate) fn any(&self) -> bool {
+        self.0.found.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Names {
+    /// The image whose rows come next.
+    pub(crate) fn next(&self) -> ImageName {
+        let next = self.0.under_way().pop_front();
+        next.expect("no rows without an image: this is a bug")
+    }
+
+    /// How many images the inputs hold, with those of other shards, if all were read and the run
+    /// was not interrupted.
+    pub(crate) fn total(&self) -> Option<u64> {
+        let ended = self.0.ended.load(Ordering::Acquire) && !interrupt::asked();
+        ended.then(|| self.0.found.load(Ordering::Acquire))
+    }
+}

@@ -1,0 +1,150 @@
+//! The lines of a journal.
+
+use std::fmt;
+
+/// An image that is done, with its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DoneImage {
+    /// Its number among all images of the inputs, from 0, those of other shards included.
+    pub(crate) ordinal: u64,
+    /// CRC-32 of its name in rows.
+    pub(crate) name: u32,
+    pub(crate) rows: u32,
+    /// How it went, as [`Summary`](crate::summary::Summary) counts it: one word per outcome.
+    pub(crate) outcome: String,
+}
+
+/// One line after the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// The run started then, in nanoseconds since 1970 by the clock of its file system.
+    Started { nanoseconds: u64 },
+    /// The data start with a heading: its bytes and their CRC-32.
+    Heading { bytes: u64, crc: u32 },
+    /// The rows of an image follow in the data: their bytes and CRC-32.
+    Image { image: DoneImage, bytes: u64, crc: u32 },
+    /// The rows of all images before are in file number `part` of a data set, and the data start
+    /// anew.
+    Part { part: u64 },
+    /// All images were seen: so many, those of other shards included.
+    End { images: u64 },
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { nanoseconds } => writeln!(f, "started {nanoseconds}"),
+            Self::Heading { bytes, crc } => writeln!(f, "heading {bytes} {crc:08x}"),
+            Self::Image { image, bytes, crc } => {
+                let DoneImage { ordinal, name, rows, outcome } = image;
+                writeln!(f, "{ordinal} {name:08x} {rows} {bytes} {crc:08x} {outcome}")
+            }
+            Self::Part { part } => writeln!(f, "part {part}"),
+            Self::End { images } => writeln!(f, "end {images}"),
+        }
+    }
+}
+
+impl Line {
+    /// Reads a line without its end; nothing of what is none.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let first = words.next()?;
+        let parsed = match first {
+            "heading" => {
+                Self::Heading { bytes: number(words.next()?)?, crc: checksum(words.next()?)? }
+            }
+            "started" => Self::Started { nanoseconds: number(words.next()?)? },
+            "part" => Self::Part { part: number(words.next()?)? },
+            "end" => Self::End { images: number(words.next()?)? },
+            ordinal => Self::Image {
+                image: DoneImage {
+                    ordinal: number(ordinal)?,
+                    name: checksum(words.next()?)?,
+                    rows: number(words.next()?)?.try_into().ok()?,
+                    outcome: String::new(),
+                },
+                bytes: number(words.next()?)?,
+                crc: checksum(words.next()?)?,
+            },
+        };
+        let parsed = match parsed {
+            Self::Image { image, bytes, crc } => {
+                let outcome = words.next().filter(|word| is_outcome(word))?.to_owned();
+                Self::Image { image: DoneImage { outcome, ..image }, bytes, crc }
+            }
+            other => other,
+        };
+        words.next().is_none().then_some(parsed)
+    }
+}
+
+/// A number as it is written: without a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn checksum(text: &str) -> Option<u32> {
+    let hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| u32::from_str_radix(text, 16).ok())?
+}
+
+/// Words of statuses, separated by commas.
+fn is_outcome(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'-');
+    !text.is_empty() && text.bytes().all(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Line {
+        let outcome = "ok,ok,not-found".to_owned();
+        let image = DoneImage { ordinal: 12, name: 0xab, rows: 3, outcome };
+        Line::Image { image, bytes: u64::MAX, crc: u32::MAX }
+    }
+
+    #[test]
+    fn lines_come_back() {
+        let lines = [
+            Line::Started { nanoseconds: 1_796_000_000_000_000_000 },
+            Line::Heading { bytes: 7, crc: 0 },
+            image(),
+            Line::Part { part: 3 },
+            Line::End { images: 1_000_000_000_000 },
+        ];
+        for line in lines {
+            let text = line.to_string();
+            assert_eq!(Line::parse(text.trim_end()), Some(line), "{text}");
+        }
+    }
+
+    /// A line that was cut or changed is none, or another whole line, but never a panic.
+    #[test]
+    fn what_is_no_line_is_refused() {
+        let text = image().to_string();
+        let text = text.trim_end();
+        for end in 0..text.len() - "not-found".len() {
+            let cut = Line::parse(&text[..end]);
+            assert!(cut.is_none() || text[..end].ends_with("ok"), "{end}: {cut:?}");
+        }
+        for wrong in [
+            "",
+            " ",
+            "end",
+            "end -1",
+            "end +1",
+            "end 1 2",
+            "part 99999999999999999999999",
+            "heading 1 0000000g",
+            "heading 1 00",
+            "1 00000000 4294967296 1 00000000 ok",
+            "1 00000000 1 1 00000000 OK",
+            "1 00000000 1 1 00000000 ",
+            "\u{0}\u{0}\u{0}",
+        ] {
+            assert_eq!(Line::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,681 @@
+//! The rows of a run so far, and the journal that vouches for them.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+
+use super::{DoneImage, Fingerprint, Line};
+use crate::{interrupt, log as report};
+
+/// The first line of a journal.
+const MAGIC: &str = "attn-fiqa journal 1";
+
+/// No line of a journal is longer, so that a file that is none fills no memory.
+const MAX_LINE: u64 = 1 << 20;
+
+/// Rows and journal are forced to the disk this often. Without power everything else is lost; a
+/// killed process loses nothing that it wrote.
+const SYNC_EVERY: Duration = Duration::from_secs(5);
+
+/// Where a run writes, and how messages call it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// What the user named.
+    pub(crate) output: PathBuf,
+    /// Rows so far.
+    pub(crate) data: PathBuf,
+    pub(crate) journal: PathBuf,
+}
+
+impl Place {
+    /// For a file: `FILE.part` and `FILE.journal`.
+    pub(crate) fn beside(file: &Path) -> Self {
+        let with = |ending: &str| {
+            let mut name: OsString = file.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        Self { output: file.to_owned(), data: with(".part"), journal: with(".journal") }
+    }
+
+    /// For a folder that tables are written into: names that readers of tables pass over.
+    pub(crate) fn inside(folder: &Path) -> Self {
+        Self {
+            output: folder.to_owned(),
+            data: folder.join("_rows.part"),
+            journal: folder.join("_journal"),
+        }
+    }
+
+    /// What to do about what is there.
+    pub(crate) fn remedy(&self) -> String {
+        format!(
+            "remove '{}' and '{}', or start over with --overwrite",
+            self.data.display(),
+            self.journal.display()
+        )
+    }
+}
+
+/// What earlier runs of the same command did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) images: u64,
+    /// Files of a data set that are complete.
+    pub(crate) parts: u64,
+    /// Images whose rows are in the data.
+    pub(crate) images_in_data: u64,
+    pub(crate) rows_in_data: u64,
+}
+
+/// Rows that are kept whatever becomes of the run.
+pub(crate) struct RunLog {
+    place: Place,
+    data: File,
+    journal: File,
+    /// Bytes of the image or heading that is being written.
+    pending: Vec<u8>,
+    has_heading: bool,
+    /// Bytes of the data.
+    data_end: u64,
+    done: Done,
+    /// When the first of these runs started, by the clock of the file system.
+    started: SystemTime,
+    last_sync: Instant,
+    /// The files are no longer this run's to remove.
+    completed: bool,
+}
+
+impl RunLog {
+    /// Continues the run of this fingerprint whose files are at `place`, or starts it. `overwrite`
+    /// discards what a run of another fingerprint left.
+    ///
+    /// # Errors
+    ///
+    /// If another run writes there, what is there is of a run of another fingerprint or of no run,
+    /// or it cannot be written.
+    pub(crate) fn open(
+        place: Place,
+        fingerprint: &Fingerprint,
+        overwrite: bool,
+    ) -> anyhow::Result<Self> {
+        let journal = lock(&place)?;
+        let cannot = || format!("cannot write '{}'", place.data.display());
+        let had_data = place.data.exists();
+        let mut options = File::options();
+        let data = options.read(true).write(true).create(true).truncate(false);
+        let mut log = Self {
+            data: data.open(&place.data).with_context(cannot)?,
+            journal,
+            pending: Vec::new(),
+            has_heading: false,
+            data_end: 0,
+            done: Done::default(),
+            started: SystemTime::now(),
+            last_sync: Instant::now(),
+            completed: false,
+            place,
+        };
+        if !log.resume(fingerprint, overwrite, had_data)? {
+            log.start(fingerprint)?;
+        }
+        Ok(log)
+    }
+
+    /// Whether there is a run to continue.
+    fn resume(
+        &mut self,
+        fingerprint: &Fingerprint,
+        overwrite: bool,
+        had_data: bool,
+    ) -> anyhow::Result<bool> {
+        let (journal, data) = (self.journal.metadata()?.len(), self.data.metadata()?.len());
+        if journal == 0 && data == 0 {
+            return Ok(false);
+        }
+        let found = read_header(&mut BufReader::new(&self.journal));
+        let found = match found {
+            Ok(found) => found,
+            // A run that was killed before it had its first row.
+            Err(_) if data == 0 => return Ok(false),
+            Err(_) if overwrite => return Ok(false),
+            Err(error) => {
+                self.leave_untouched(had_data);
+                bail!(
+                    "'{}' cannot be continued, since its journal '{}' {error}: {}",
+                    self.place.data.display(),
+                    self.place.journal.display(),
+                    self.place.remedy()
+                )
+            }
+        };
+        let differences = found.differences(fingerprint);
+        let finished = !had_data && self.is_finished()?;
+        if finished || (!differences.is_empty() && overwrite) {
+            return Ok(false);
+        }
+        if !differences.is_empty() {
+            self.leave_untouched(had_data);
+            bail!(
+                "'{}' is of an unfinished run that differs, and the two are not mixed: {}; {}",
+                self.place.data.display(),
+                differences.join(", "),
+                self.place.remedy()
+            );
+        }
+        self.keep_what_is_whole()?;
+        Ok(true)
+    }
+
+    /// Nothing of another run is removed, and nothing is added to it.
+    fn leave_untouched(&mut self, had_data: bool) {
+        self.completed = true;
+        if !had_data {
+            let _ = fs::remove_file(&self.place.data);
+        }
+    }
+
+    /// Whether the journal is that of a shard that is complete.
+    fn is_finished(&mut self) -> anyhow::Result<bool> {
+        let mut last = None;
+        for line in Lines::new(&mut self.journal)? {
+            last = Some(line.line);
+        }
+        Ok(matches!(last, Some(Line::End { .. })))
+    }
+
+    /// Finds the longest part of the data that the journal vouches for, and drops the rest.
+    fn keep_what_is_whole(&mut self) -> anyhow::Result<()> {
+        let mut done = Done::default();
+        let (mut has_heading, mut started) = (false, self.started);
+        let (mut data_end, mut listed) = (0, 0_u64);
+        // Data of images that are in a file of a data set were overwritten.
+        let last_part = {
+            let parts = Lines::new(&mut self.journal)?.enumerate();
+            let parts = parts.filter(|(_, line)| matches!(line.line, Line::Part { .. }));
+            parts.map(|(number, _)| number + 1).last().unwrap_or(0)
+        };
+        self.data.seek(SeekFrom::Start(0))?;
+        let mut data = BufReader::with_capacity(1 << 18, &self.data);
+        let mut lines = Lines::new(&mut self.journal)?;
+        let mut journal_end = lines.at;
+        for (number, Located { line, end }) in lines.by_ref().enumerate() {
+            let checked = number >= last_part;
+            match line {
+                Line::Heading { bytes, crc } => {
+                    if checked && !matches_crc(&mut data, bytes, crc)? {
+                        break;
+                    }
+                    has_heading = true;
+                    data_end += bytes;
+                }
+                Line::Image { image, bytes, crc } => {
+                    listed += 1;
+                    if checked && !matches_crc(&mut data, bytes, crc)? {
+                        break;
+                    }
+                    done.images += 1;
+                    done.images_in_data += 1;
+                    done.rows_in_data += u64::from(image.rows);
+                    data_end += bytes;
+                }
+                Line::Started { nanoseconds } => {
+                    started = UNIX_EPOCH + Duration::from_nanos(nanoseconds);
+                }
+                Line::Part { part } => {
+                    done.parts = part + 1;
+                    (done.images_in_data, done.rows_in_data, data_end) = (0, 0, 0);
+                }
+                // The run was killed between its last line and its last step: both are redone.
+                Line::End { .. } => break,
+            }
+            journal_end = end;
+        }
+        listed += lines.filter(|line| matches!(line.line, Line::Image { .. })).count() as u64;
+        if listed > done.images {
+            report::warning(format!(
+                "the rows of {} images in '{}' are damaged or gone, and are made again",
+                listed - done.images,
+                self.place.data.display()
+            ));
+        }
+        self.data.set_len(data_end).with_context(|| self.cannot_write())?;
+        self.journal.set_len(journal_end).with_context(|| self.cannot_write())?;
+        self.data.seek(SeekFrom::End(0))?;
+        self.journal.seek(SeekFrom::End(0))?;
+        (self.done, self.has_heading, self.started) = (done, has_heading, started);
+        self.data_end = data_end;
+        Ok(())
+    }
+
+    /// Starts anew.
+    fn start(&mut self, fingerprint: &Fingerprint) -> anyhow::Result<()> {
+        self.data.set_len(0).with_context(|| self.cannot_write())?;
+        self.journal.set_len(0).with_context(|| self.cannot_write())?;
+        self.data.rewind()?;
+        self.journal.rewind()?;
+        let header = format!("{MAGIC}\n{}\n", serde_json::to_string(fingerprint)?);
+        self.journal.write_all(header.as_bytes()).with_context(|| self.cannot_write())?;
+        self.started = self.journal.metadata()?.modified()?;
+        let since = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.note(&Line::Started { nanoseconds })?;
+        if let Ok(existing) = fs::metadata(&self.place.output)
+            && existing.is_file()
+        {
+            // Whoever could not read the file that is replaced shall not read this one.
+            self.data.set_permissions(existing.permissions())?;
+        }
+        Ok(())
+    }
+
+    fn cannot_write(&self) -> String {
+        format!("cannot write '{}'", self.place.data.display())
+    }
+
+    /// What earlier runs did, and this one so far.
+    pub(crate) fn done(&self) -> &Done {
+        &self.done
+    }
+
+    pub(crate) fn has_heading(&self) -> bool {
+        self.has_heading
+    }
+
+    pub(crate) fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The images that are done, in order.
+    pub(crate) fn for_each_image(
+        &mut self,
+        mut each: impl FnMut(DoneImage) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for located in Lines::new(&mut self.journal)? {
+            if let Line::Image { image, .. } = located.line {
+                each(image)?;
+            }
+        }
+        self.journal.seek(SeekFrom::End(0))?;
+        Ok(())
+    }
+
+    /// Where in the data the next byte will be.
+    pub(crate) fn position(&self) -> u64 {
+        self.data_end + self.pending.len() as u64
+    }
+
+    /// Reads bytes of images that are done.
+    pub(crate) fn read_at(&mut self, at: u64, bytes: &mut [u8]) -> anyhow::Result<()> {
+        let read = self.data.seek(SeekFrom::Start(at)).and_then(|_| self.data.read_exact(bytes));
+        self.data.seek(SeekFrom::End(0))?;
+        read.with_context(|| format!("cannot read back '{}'", self.place.data.display()))
+    }
+
+    /// The rows in the data, image by image, each with where its bytes are and the bytes.
+    pub(crate) fn replay(
+        &mut self,
+        mut each: impl FnMut(&DoneImage, u64, &[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut left = self.done.images - self.done.images_in_data;
+        self.data.rewind()?;
+        let mut data = BufReader::with_capacity(1 << 18, &self.data);
+        let (mut rows, mut at) = (Vec::new(), 0);
+        for located in Lines::new(&mut self.journal)? {
+            let (bytes, crc) = match &located.line {
+                Line::Heading { bytes, .. } => {
+                    data.seek_relative(i64::try_from(*bytes)?)?;
+                    at += bytes;
+                    continue;
+                }
+                Line::Image { .. } if left > 0 => {
+                    left -= 1;
+                    continue;
+                }
+                Line::Image { bytes, crc, .. } => (*bytes, *crc),
+                Line::Started { .. } | Line::Part { .. } | Line::End { .. } => continue,
+            };
+            rows.clear();
+            data.by_ref().take(bytes).read_to_end(&mut rows)?;
+            if crc32fast::hash(&rows) != crc || rows.len() as u64 != bytes {
+                bail!("'{}' was changed while the run went on", self.place.data.display());
+            }
+            if let Line::Image { image, .. } = &located.line {
+                each(image, at, &rows)?;
+            }
+            at += bytes;
+        }
+        self.data.seek(SeekFrom::End(0))?;
+        self.journal.seek(SeekFrom::End(0))?;
+        Ok(())
+    }
+
+    /// Keeps what was written as the heading.
+    pub(crate) fn end_heading(&mut self) -> anyhow::Result<()> {
+        if self.has_heading {
+            self.pending.clear();
+            return Ok(());
+        }
+        let crc = crc32fast::hash(&self.pending);
+        let line = Line::Heading { bytes: self.pending.len() as u64, crc };
+        self.commit(&line)?;
+        self.has_heading = true;
+        Ok(())
+    }
+
+    /// Keeps what `from` holds as the heading, however long it is.
+    pub(crate) fn copy_heading(&mut self, from: &mut impl Read) -> anyhow::Result<()> {
+        let mut hasher = crc32fast::Hasher::new();
+        let (mut bytes, mut buffer) = (0, vec![0; 1 << 16]);
+        loop {
+            let read = from.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            self.data.write_all(&buffer[..read]).with_context(|| self.kept())?;
+            hasher.update(&buffer[..read]);
+            bytes += read as u64;
+        }
+        self.note(&Line::Heading { bytes, crc: hasher.finalize() })?;
+        self.data_end += bytes;
+        self.has_heading = true;
+        Ok(())
+    }
+
+    /// Keeps what was written as the rows of one image.
+    pub(crate) fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
+        let crc = crc32fast::hash(&self.pending);
+        let bytes = self.pending.len() as u64;
+        self.commit(&Line::Image { image: image.clone(), bytes, crc })?;
+        self.done.images += 1;
+        self.done.images_in_data += 1;
+        self.done.rows_in_data += u64::from(image.rows);
+        Ok(())
+    }
+
+    /// Says that the rows so far are in file number `part` of a data set; the data start anew.
+    pub(crate) fn end_part(&mut self, part: u64) -> anyhow::Result<()> {
+        self.note(&Line::Part { part })?;
+        self.journal.sync_data().with_context(|| self.cannot_write())?;
+        self.data.set_len(0).with_context(|| self.cannot_write())?;
+        self.data.rewind()?;
+        self.data_end = 0;
+        self.done.parts = part + 1;
+        (self.done.images_in_data, self.done.rows_in_data) = (0, 0);
+        Ok(())
+    }
+
+    /// Says that all images are done: so many, with those of other shards.
+    pub(crate) fn end(&mut self, images: u64) -> anyhow::Result<()> {
+        self.sync()?;
+        self.note(&Line::End { images })
+    }
+
+    fn commit(&mut self, line: &Line) -> anyhow::Result<()> {
+        let written = self.data.write_all(&self.pending);
+        written.with_context(|| self.kept())?;
+        self.data_end += self.pending.len() as u64;
+        self.pending.clear();
+        self.note(line)?;
+        if self.last_sync.elapsed() >= SYNC_EVERY {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, line: &Line) -> anyhow::Result<()> {
+        let written = self.journal.write_all(line.to_string().as_bytes());
+        written.with_context(|| self.kept())
+    }
+
+    /// The rows first: the journal must not vouch for what is not there.
+    pub(crate) fn sync(&mut self) -> anyhow::Result<()> {
+        self.data.sync_data().with_context(|| self.kept())?;
+        self.journal.sync_data().with_context(|| self.kept())?;
+        self.last_sync = Instant::now();
+        Ok(())
+    }
+
+    /// What is said where writing fails, as on a full disk.
+    fn kept(&self) -> String {
+        format!(
+            "cannot write '{}'; the rows of {} images are kept, and the same command continues \
+             after them",
+            self.place.data.display(),
+            self.done.images
+        )
+    }
+
+    /// Makes the data the output; the journal stays where `keep_journal` says so.
+    pub(crate) fn complete(mut self, keep_journal: bool) -> anyhow::Result<()> {
+        self.sync()?;
+        self.completed = true;
+        let output = &self.place.output;
+        fs::rename(&self.place.data, output)
+            .with_context(|| format!("cannot write '{}'", output.display()))?;
+        sync_folder(output);
+        self.remove_journal(keep_journal)
+    }
+
+    /// Removes the data, which are in the output in another form.
+    pub(crate) fn discard(mut self, keep_journal: bool) -> anyhow::Result<()> {
+        self.completed = true;
+        let removed = fs::remove_file(&self.place.data);
+        removed.with_context(|| format!("cannot remove '{}'", self.place.data.display()))?;
+        self.remove_journal(keep_journal)
+    }
+
+    fn remove_journal(&self, keep: bool) -> anyhow::Result<()> {
+        if keep {
+            return Ok(self.journal.sync_data()?);
+        }
+        let journal = &self.place.journal;
+        fs::remove_file(journal).with_context(|| format!("cannot remove '{}'", journal.display()))
+    }
+
+    /// Leaves everything for a later run, and says where it is.
+    pub(crate) fn leave(mut self) -> anyhow::Result<()> {
+        self.sync()?;
+        self.completed = true;
+        interrupt::left(&self.place.data);
+        Ok(())
+    }
+}
+
+impl Write for RunLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for RunLog {
+    /// A run that ends without a single image leaves nothing.
+    fn drop(&mut self) {
+        if !self.completed && self.done.images == 0 {
+            let _ = fs::remove_file(&self.place.data);
+            let _ = fs::remove_file(&self.place.journal);
+        }
+    }
+}
+
+/// Opens the journal, and refuses if another run has it open.
+fn lock(place: &Place) -> anyhow::Result<File> {
+    let path = &place.journal;
+    let cannot = || format!("cannot write '{}'", path.display());
+    loop {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let file = file.open(path).with_context(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!(
+                "another run is writing '{}': wait until it ends, or name another output",
+                place.output.display()
+            ),
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) => report::debug(format!(
+                "'{}' cannot be locked ({error}): start no second run that writes there",
+                path.display()
+            )),
+        }
+        // Another run may have ended, and removed the file, between the two calls.
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(own), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// A new name is on the disk only when its folder is.
+fn sync_folder(file: &Path) {
+    if cfg!(unix)
+        && let Some(folder) = file.parent()
+    {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // What cannot be done here does no harm without a loss of power.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+/// Reads the start of a journal.
+///
+/// # Errors
+///
+/// What is wrong with it, as the end of a sentence.
+pub(crate) fn read_header(journal: &mut impl BufRead) -> Result<Fingerprint, &'static str> {
+    let mut line = || {
+        let mut line = String::new();
+        let read = journal.by_ref().take(MAX_LINE).read_line(&mut line);
+        read.ok().and(line.strip_suffix('\n').map(str::to_owned))
+    };
+    match line() {
+        Some(first) if first == MAGIC => {}
+        Some(_) => return Err("is of another version, or is none"),
+        None => return Err("is empty or cut"),
+    }
+    let header = line().ok_or("is cut in its first lines")?;
+    serde_json::from_str(&header).map_err(|_| "is damaged in its first lines")
+}
+
+/// A line and where it ends in its file.
+struct Located {
+    line: Line,
+    end: u64,
+}
+
+/// The lines of a journal after its header, up to the first that is damaged or cut.
+struct Lines<'a> {
+    reader: BufReader<&'a File>,
+    at: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(file: &'a mut File) -> anyhow::Result<Self> {
+        file.rewind()?;
+        let mut reader = BufReader::with_capacity(1 << 16, &*file);
+        let mut at = 0;
+        for _ in 0..2 {
+            let mut line = Vec::new();
+            at += reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? as u64;
+        }
+        Ok(Self { reader, at })
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Located;
+
+    fn next(&mut self) -> Option<Located> {
+        let mut line = Vec::new();
+        self.reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).ok()?;
+        let text = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
+        let parsed = text.and_then(Line::parse)?;
+        self.at += line.len() as u64;
+        Some(Located { line: parsed, end: self.at })
+    }
+}
+
+/// Whether the next bytes have this checksum.
+fn matches_crc(data: &mut impl Read, bytes: u64, crc: u32) -> anyhow::Result<bool> {
+    let mut hasher = crc32fast::Hasher::new();
+    let (mut left, mut buffer) = (bytes, vec![0; 1 << 16]);
+    while left > 0 {
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = data.read(&mut buffer[..most])?;
+        if read == 0 {
+            return Ok(false);
+        }
+        hasher.update(&buffer[..read]);
+        left -= read as u64;
+    }
+    Ok(hasher.finalize() == crc)
+}
+
+/// The journal of a run that is complete, line by line.
+pub(crate) struct JournalReader {
+    lines: io::Lines<BufReader<File>>,
+    path: PathBuf,
+    ended: bool,
+}
+
+impl JournalReader {
+    /// Opens a journal, and reads whose it is.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is damaged.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<(Fingerprint, Self)> {
+        let file = File::open(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+        let mut reader = BufReader::with_capacity(1 << 16, file);
+        let fingerprint = read_header(&mut reader);
+        let fingerprint = fingerprint
+            .map_err(|error| anyhow::anyhow!("the journal '{}' {error}", path.display()))?;
+        Ok((fingerprint, Self { lines: reader.lines(), path: path.to_owned(), ended: false }))
+    }
+
+    /// The next line; nothing after [`Line::End`].
+    ///
+    /// # Errors
+    ///
+    /// If the journal is damaged, or ends without that line.
+    pub(crate) fn next_line(&mut self) -> anyhow::Result<Option<Line>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let Some(line) = self.lines.next() else {
+            bail!(
+                "the run of '{}' is not finished: the command that started it continues it",
+                self.path.display()
+            );
+        };
+        let line = line.ok().as_deref().and_then(Line::parse);
+        let line =
+            line.with_context(|| format!("the journal '{}' is damaged", self.path.display()))?;
+        self.ended = matches!(line, Line::End { .. });
+        Ok(Some(line))
+    }
+}

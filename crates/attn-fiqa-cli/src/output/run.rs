@@ -1,0 +1,65 @@
+//! The rows of a run on their way out, image by image.
+
+use attn_fiqa::source::Sources;
+
+use super::{RunOutput, RunPlan};
+use crate::journal::{Admit, DoneImage, ImageName, Images, Names, RunLog};
+use crate::summary::Summary;
+
+/// Where rows go, and which images they are of.
+pub(crate) struct RunRows<O: RunOutput + ?Sized> {
+    output: Box<O>,
+    names: Names,
+    current: Option<ImageName>,
+    /// Rows of the current image.
+    rows: u32,
+}
+
+impl<O: RunOutput + ?Sized> RunRows<O> {
+    /// The images of `sources` whose rows `output` does not hold yet, and where their rows go.
+    ///
+    /// # Errors
+    ///
+    /// If the inputs have changed since an earlier run.
+    pub(crate) fn start(
+        mut output: Box<O>,
+        sources: Sources,
+        plan: &RunPlan,
+        admit: Option<Admit>,
+    ) -> anyhow::Result<(Self, Images)> {
+        let (mut images, names) = Images::named(sources, plan.shard, admit);
+        if let Some(log) = output.log() {
+            images.pass_over(log)?;
+        }
+        Ok((Self { output, names, current: None, rows: 0 }, images))
+    }
+
+    /// The rows of an earlier run that this one continues.
+    pub(crate) fn log(&mut self) -> Option<&mut RunLog> {
+        self.output.log()
+    }
+
+    /// Where the next row goes; `is_first` says that it is the first of its image, which
+    /// `summary` has counted.
+    pub(crate) fn next_row(&mut self, is_first: bool, summary: &Summary) -> anyhow::Result<&mut O> {
+        if is_first {
+            self.end_image(summary.outcome_before())?;
+            self.current = Some(self.names.next());
+        }
+        self.rows += 1;
+        Ok(&mut self.output)
+    }
+
+    /// All rows of the current image are written.
+    fn end_image(&mut self, outcome: String) -> anyhow::Result<()> {
+        let Some(ImageName { ordinal, name }) = self.current.take() else { return Ok(()) };
+        let rows = std::mem::take(&mut self.rows);
+        self.output.end_image(&DoneImage { ordinal, name, rows, outcome })
+    }
+
+    /// Completes the output, or leaves it to be continued if the run was interrupted.
+    pub(crate) fn finish(mut self, summary: &Summary) -> anyhow::Result<()> {
+        self.end_image(summary.outcome())?;
+        self.output.finish(self.names.total())
+    }
+}

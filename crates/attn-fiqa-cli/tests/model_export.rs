@@ -38,7 +38,7 @@ fn the_built_in_model_and_a_file_of_it_are_exported() {
     let from = ["--model", "model.safetensors"];
     let args = ["model", "export", "file.onnx", "--dtype", "f16", "--outputs", "embedding,score"];
     here.run(&[&args[..], &from].concat()).ended_with(0);
-    let dim = builtin().unwrap().config().embedding_head.unwrap().dim;
+    let dim = builtin().unwrap().config().embedding_head.unwrap().dim();
     assert_eq!(
         outputs(&here, "file.onnx"),
         ["'score' [batch]".to_owned(), format!("'embedding' [batch, {dim}]")]

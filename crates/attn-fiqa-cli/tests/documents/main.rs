@@ -216,9 +216,12 @@ fn every_document_is_listed() {
         let links = links::relative_links(&text);
         for document in documents() {
             let Some(name) = document.strip_prefix("docs/") else { continue };
-            let listed = links.iter().any(|(_, target)| target.rsplit('/').next() == Some(name));
-            if !listed && !matches!(name, "README.md" | "SUMMARY.md") {
-                missing += &format!("{document} is not in {list}\n");
+            let listed =
+                links.iter().filter(|(_, target)| target.rsplit('/').next() == Some(name)).count();
+            // The first page may name a document where it is needed; mdBook takes each once.
+            let expected = if list == "README.md" { 1..=usize::MAX } else { 1..=1 };
+            if !expected.contains(&listed) && !matches!(name, "README.md" | "SUMMARY.md") {
+                missing += &format!("{document} is listed {listed} times in {list}\n");
             }
         }
     }

@@ -48,7 +48,7 @@ def in_cpp(pixels, points, folder):
     if not shutil.which("g++"):
         return None
     (folder / "pixels").write_bytes(np.ascontiguousarray(pixels).tobytes())
-    listed = ",".join("{%.9g,%.9g}" % tuple(point) for point in points)
+    listed = ",".join(f"{{{x:.9g},{y:.9g}}}" for x, y in points)
     call = f"""
 #include <fstream>
 #include <iterator>
@@ -81,7 +81,7 @@ def compare(program, folder, photo):
     for name, size in (("512×512", None), ("1536×1536", (1536, 1536))):
         file = folder / "photo.png"
         image = Image.fromarray(pixels)
-        image = image.resize(size, Image.BICUBIC) if size else image
+        image = image.resize(size, Image.Resampling.BICUBIC) if size else image
         image.save(file)
         row = json.loads(program("detect", file, "--format", "jsonl").splitlines()[0])
         landmarks = np.array([[row[f"{point}_{axis}"] for axis in "xy"] for point in POINTS])

@@ -8,10 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import alignment
 import numpy as np
 from PIL import Image
-
-import alignment
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -90,28 +89,27 @@ def opencv(path):
     return run
 
 
-def onnxruntime_web(path):
-    folder = Path(tempfile.mkdtemp())
+class OnnxruntimeWeb:
+    """With WebAssembly in Node; `seconds` are those of one image, without the start of Node."""
 
-    def run(images):
-        (folder / "images").write_bytes(images.tobytes())
-        words = ["node", HERE / "web.js", path, folder / "images", *images.shape]
-        subprocess.run([*map(str, words), str(folder / "out.json")], check=True)
-        found = json.loads((folder / "out.json").read_text())
-        run.seconds = found.pop("seconds")
-        return {
-            name: np.array(one["data"], np.float32).reshape(one["dims"])
-            for name, one in found.items()
-        }
+    def __init__(self, path):
+        self.path, self.folder, self.seconds = path, Path(tempfile.mkdtemp()), None
 
-    return run
+    def __call__(self, images):
+        (self.folder / "images").write_bytes(images.tobytes())
+        words = ["node", HERE / "web.js", self.path, self.folder / "images", *images.shape]
+        subprocess.run([*map(str, words), str(self.folder / "out.json")], check=True)
+        found = json.loads((self.folder / "out.json").read_text())
+        self.seconds = found.pop("seconds")
+        values = {name: np.array(one["data"], np.float32) for name, one in found.items()}
+        return {name: values[name].reshape(one["dims"]) for name, one in found.items()}
 
 
 RUNTIMES = {
     "ONNX Runtime": onnxruntime,
     "OpenVINO": openvino,
     "OpenCV dnn": opencv,
-    "onnxruntime-web, wasm in Node": onnxruntime_web,
+    "onnxruntime-web, wasm in Node": OnnxruntimeWeb,
 }
 
 

@@ -359,7 +359,7 @@ impl Checkpoint {
         };
         if family == Family::KpRpe {
             return Err(CheckpointProblem::UnsupportedFamily {
-                tensor: canonical.evidence,
+                tensor: "keypoint_linear.weight",
                 family,
                 needs: "landmarks for a bias of the attention in every block, which this version \
                         does not compute",

@@ -26,20 +26,26 @@
 //! # Metadata
 //!
 //! `attn_fiqa.network`, `attn_fiqa.version`, `attn_fiqa.licence`; of a score also
-//! `attn_fiqa.model`, `attn_fiqa.model_sha256`, `attn_fiqa.method`, `attn_fiqa.calibration`,
-//! `attn_fiqa.weights` and `attn_fiqa.causes`.
+//! `attn_fiqa.model`, `attn_fiqa.model_sha256`, `attn_fiqa.method`, `attn_fiqa.tokens`
+//! ([`ScoreTokens`](crate::vit::config::ScoreTokens)), `attn_fiqa.calibration`,
+//! `attn_fiqa.weights` and `attn_fiqa.causes`, the names in the order of the outputs.
 //!
 //! # Types
 //!
 //! Weights of the blocks are f32 or f16. In an f16 file, patch embedding, residual stream,
 //! LayerNorms, the mean tokens and everything computed from them stay f32: their sums would lose
-//! digits or overflow.
+//! digits or overflow. Weights that are f16 in the checkpoint, as those of the built-in model,
+//! keep their values.
 
 #[cfg(feature = "builtin-model")]
 mod convolution;
 #[cfg(feature = "builtin-model")]
 mod detector;
 mod error;
+#[cfg_attr(
+    not(feature = "builtin-model"),
+    allow(dead_code, reason = "some operators serve only the built-in networks")
+)]
 mod graph;
 #[cfg(feature = "builtin-model")]
 mod landmarks;

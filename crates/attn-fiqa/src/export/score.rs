@@ -6,7 +6,7 @@ use super::error::ExportProblem;
 use super::graph::{Axis, Element, Graph, Value};
 use super::readout::{causes, quality};
 use super::vit::{QueryKeyWeights, VitGraph, transposed};
-use super::{ExportDtype, ExportOptions, OPSETS, ScoreOutput};
+use super::{ExportDtype, ExportOptions, ScoreOutput};
 use crate::checkpoint::{Checkpoint, KEY_BIAS};
 use crate::score::Method;
 use crate::vit::config::VitConfig;
@@ -31,9 +31,6 @@ impl<'a> Score<'a> {
         checkpoint: &'a Checkpoint,
         options: &ExportOptions,
     ) -> Result<Self, ExportProblem> {
-        if !OPSETS.contains(&options.opset) {
-            return Err(ExportProblem::Opset { found: options.opset });
-        }
         let outputs = options.outputs.clone().unwrap_or_else(|| ScoreOutput::available(checkpoint));
         check(checkpoint, &outputs)?;
         let mut graph = Graph::new(options.opset);

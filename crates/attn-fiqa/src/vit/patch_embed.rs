@@ -32,7 +32,7 @@ impl PatchEmbed {
             image_size: config.image_size,
             patch_size: config.patch_size,
             grid: config.grid(),
-            proj: pixel_linear(weights, CHANNELS * config.patch_size * config.patch_size)?,
+            proj: pixel_linear(weights, config)?,
             start: start_tokens(weights.checkpoint())?,
             prefix_tokens: config.prefix_tokens(),
         })
@@ -106,7 +106,6 @@ pub(crate) fn weights_of_pixels(
 ) -> Result<(Vec<f32>, Vec<f32>), CheckpointError> {
     let config = checkpoint.config();
     let pixels = config.patch_size * config.patch_size;
-    let inputs = CHANNELS * pixels;
     let mut weight = checkpoint.read_f32("patch_embed.proj.weight")?;
     let mut bias = match config.patch_bias {
         true => checkpoint.read_f32("patch_embed.proj.bias")?,
@@ -118,7 +117,7 @@ pub(crate) fn weights_of_pixels(
         .zip(config.pixel_std)
         .map(|(&mean, deviation)| (f64::from(mean), f64::from(deviation)))
         .collect();
-    for (row, bias) in weight.chunks_exact_mut(inputs).zip(&mut bias) {
+    for (row, bias) in weight.chunks_exact_mut(CHANNELS * pixels).zip(&mut bias) {
         // One sum over all channels, in the order of the weights.
         let sum: f64 = row
             .chunks_exact(pixels)
@@ -137,7 +136,8 @@ pub(crate) fn weights_of_pixels(
     Ok((weight, bias))
 }
 
-fn pixel_linear(weights: &Weights<'_>, inputs: usize) -> Result<Linear, CheckpointError> {
+fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, CheckpointError> {
+    let inputs = CHANNELS * config.patch_size * config.patch_size;
     let (weight, bias) = weights_of_pixels(weights.checkpoint())?;
     // Pixels have eight bits already, and everything after rests on them.
     Ok(Linear::new(weights.isa(), Precision::F32, weight, Some(bias), inputs))

@@ -14,7 +14,7 @@ const MAGIC: [u8; 4] = 0xced7_230a_u32.to_le_bytes();
 const LENGTH_BITS: u32 = 29;
 
 /// A record's data, or its length if that is beyond the limit.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Record {
     Data(Vec<u8>),
     TooLong(u64),

@@ -1,5 +1,6 @@
 //! Rows on their way to a file or to standard output.
 
+mod arrow_schema;
 mod cells;
 mod columns;
 mod csv_rows;
@@ -27,11 +28,12 @@ pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_not
 pub(crate) use csv_rows::csv_record;
 pub(crate) use data_set::{DataSetWriter, SUCCESS, parts};
 pub(crate) use destination::{
-    DEFAULT_ROWS_PER_FILE, Destination, NewFile, RunPlan, absolute, is_folder, is_stdout, same_file,
+    DEFAULT_ROWS_PER_FILE, Destination, NewFile, RunPlan, absolute, folder_of, is_folder,
+    is_stdout, same_file,
 };
 pub(crate) use folder::{BeforeRun, Existing, name_hash, open_folder, write_file};
 pub(crate) use parquet_read::TableReader;
-pub(crate) use parquet_table::{ParquetTable, TableSchema};
+pub(crate) use parquet_table::{EMBEDDING_LENGTH, ParquetTable, TableSchema};
 pub(crate) use plain_table::PlainTable;
 pub(crate) use run::RunRows;
 

@@ -1,8 +1,12 @@
 //! Runs every command in the README, as a new user would, on a copy of the repository's files.
 
+mod support;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use support::page::{commands, words};
 
 /// The second set-up command runs this very test.
 const THIS_TEST: &str = "cargo test --workspace";
@@ -17,35 +21,6 @@ fn copy(from: &Path, to: &Path) {
     } else {
         fs::copy(from, to).expect("a copy");
     }
-}
-
-/// The lines of all `sh` blocks, without comments.
-fn commands(readme: &str) -> Vec<&str> {
-    let mut inside = false;
-    let mut commands = Vec::new();
-    for line in readme.lines() {
-        match line {
-            "```sh" => inside = true,
-            "```" => inside = false,
-            _ if inside && !line.is_empty() && !line.starts_with('#') => commands.push(line),
-            _ => {}
-        }
-    }
-    commands
-}
-
-/// Splits at spaces outside single quotes, as a shell does.
-fn words(command: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for character in command.chars() {
-        match character {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            _ => words.last_mut().expect("a word").push(character),
-        }
-    }
-    words
 }
 
 #[test]

@@ -47,13 +47,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--engines", default="ray,daft,spark")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--builtin", action="store_true", help="score by the built-in model, not by a small one")
+    parser.add_argument(
+        "--builtin", action="store_true", help="score by the built-in model, not by a small one"
+    )
     parser.add_argument("--folder", type=pathlib.Path, help="where the set and the parts are kept")
     # What a driver is called with; not for people.
     parser.add_argument("--drive", nargs=3, metavar=("ENGINE", "SHARDS", "OUTPUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.drive:
-        drive(*arguments.drive, model(arguments.builtin))
+        engine, shards, output = arguments.drive
+        drive(engine, shards, output, model(arguments.builtin))
         return
     with tempfile.TemporaryDirectory(prefix="attn-fiqa-clusters-") as temporary:
         folder = arguments.folder or pathlib.Path(temporary)
@@ -108,7 +111,9 @@ def crops() -> Iterator[tuple[str, bytes]]:
         face = faces[generator.integers(len(faces))].astype(np.int16)
         face = np.roll(face, generator.integers(-3, 4, 2), (0, 1)) + generator.integers(-20, 20, (1, 1, 3))
         buffer = io.BytesIO()
-        Image.fromarray(np.clip(face, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=int(generator.integers(40, 96)))
+        Image.fromarray(np.clip(face, 0, 255).astype(np.uint8)).save(
+            buffer, "JPEG", quality=int(generator.integers(40, 96))
+        )
         yield "face.jpg", buffer.getvalue()
 
 
@@ -258,12 +263,14 @@ def check(engine: str, output: pathlib.Path, expected: pa.Table, shards: pathlib
     found = ordered(pq.read_table(output))
     if found.equals(expected):
         statuses = found["status"].value_counts().to_pylist()
-        print(f"{engine}: {({s['values']: s['counts'] for s in statuses})}")
+        print(f"{engine}: { ({s['values']: s['counts'] for s in statuses}) }")
         return
     paths = found["path"].to_pylist()
     missing = set(expected["path"].to_pylist()) - set(paths)
     double = len(paths) - len(set(paths))
-    sys.exit(f"{engine}: {len(paths)} rows and not {expected.num_rows}; {len(missing)} missing, {double} double")
+    sys.exit(
+        f"{engine}: {len(paths)} rows and not {expected.num_rows}; {len(missing)} missing, {double} double"
+    )
 
 
 def drive(engine: str, shards: str, output: str, named: dict[str, object]) -> None:

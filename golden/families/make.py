@@ -194,8 +194,16 @@ def hugging_face_case(name, seed, model, config, embed, mean, std, spelling="fil
     heads = config.num_attention_heads
     query, key = by_head(recorded["query"], heads), by_head(recorded["key"], heads)
     keep = [
-        "model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act",
-        "layer_norm_eps", "image_size", "patch_size", "use_swiglu_ffn", "qkv_bias",
+        "model_type",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "hidden_act",
+        "layer_norm_eps",
+        "image_size",
+        "patch_size",
+        "use_swiglu_ffn",
+        "qkv_bias",
     ]
     vision = {key: vision[key] for key in keep if key in vision}
     extra = {"preprocessor_config.json": {"image_mean": list(mean), "image_std": list(std)}}
@@ -206,8 +214,14 @@ def hugging_face_case(name, seed, model, config, embed, mean, std, spelling="fil
 def openai_case(name, seed):
     """CLIP's image encoder by transformers, renamed as OpenAI's file has it, in a whole model."""
     config = transformers.CLIPVisionConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=1, intermediate_size=96,
-        image_size=32, patch_size=8, projection_dim=24, attn_implementation="eager",
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        intermediate_size=96,
+        image_size=32,
+        patch_size=8,
+        projection_dim=24,
+        attn_implementation="eager",
     )
     model = randomise(transformers.CLIPVisionModelWithProjection(config), seed)
     attention = model.vision_model.encoder.layers[-1].self_attn
@@ -240,8 +254,11 @@ def openai_case(name, seed):
                 [weights[f"{old}self_attn.{kind}_proj.{part}"] for kind in "qkv"]
             )
             for theirs, ours in (
-                ("self_attn.out_proj", "attn.out_proj"), ("layer_norm1", "ln_1"),
-                ("layer_norm2", "ln_2"), ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj"),
+                ("self_attn.out_proj", "attn.out_proj"),
+                ("layer_norm1", "ln_1"),
+                ("layer_norm2", "ln_2"),
+                ("mlp.fc1", "mlp.c_fc"),
+                ("mlp.fc2", "mlp.c_proj"),
             ):
                 state[f"{new}{ours}.{part}"] = weights[f"{old}{theirs}.{part}"]
     write(name, state, None, pixels, query, key, embedding, 1)
@@ -254,18 +271,27 @@ class TransFace(torch.nn.Module):
     def __init__(self, embedding=20, **arguments):
         super().__init__()
         self.vit = VisionTransformer(
-            class_token=False, global_pool="", num_classes=0, act_layer=torch.nn.ReLU6,
-            qkv_bias=False, norm_layer=torch.nn.LayerNorm, **arguments,
+            class_token=False,
+            global_pool="",
+            num_classes=0,
+            act_layer=torch.nn.ReLU6,
+            qkv_bias=False,
+            norm_layer=torch.nn.LayerNorm,
+            **arguments,
         )
         dim, patches = self.vit.embed_dim, self.vit.patch_embed.num_patches
         Linear, BatchNorm1d = torch.nn.Linear, torch.nn.BatchNorm1d
         self.senet = torch.nn.Sequential(
-            Linear(dim * patches, patches, bias=False), torch.nn.ReLU(),
-            Linear(patches, patches, bias=False), torch.nn.Sigmoid(),
+            Linear(dim * patches, patches, bias=False),
+            torch.nn.ReLU(),
+            Linear(patches, patches, bias=False),
+            torch.nn.Sigmoid(),
         )
         self.feature = torch.nn.Sequential(
-            Linear(dim * patches, dim, bias=False), BatchNorm1d(dim, eps=2e-5),
-            Linear(dim, embedding, bias=False), BatchNorm1d(embedding, eps=2e-5),
+            Linear(dim * patches, dim, bias=False),
+            BatchNorm1d(dim, eps=2e-5),
+            Linear(dim, embedding, bias=False),
+            BatchNorm1d(embedding, eps=2e-5),
         )
 
     def forward(self, x):
@@ -299,48 +325,81 @@ def main():
     # As the public recognisers vit_tiny_patch8_112 (class token) and vit_small_patch8_gap_112.
     timm_case("timm-token", 1, img_size=32, patch_size=8, num_classes=20)
     timm_case(
-        "timm-gap", 2, img_size=40, patch_size=8, num_classes=20, class_token=False,
+        "timm-gap",
+        2,
+        img_size=40,
+        patch_size=8,
+        num_classes=20,
+        class_token=False,
         global_pool="avg",
     )
     # Everything else that timm's VisionTransformer has, and patches of an odd size.
     timm_case(
-        "timm-registers", 3, img_size=35, patch_size=5, num_classes=16, reg_tokens=3,
-        no_embed_class=True, pre_norm=True, init_values=0.1, qk_norm=True, qkv_bias=False,
-        global_pool="avg", mean=IMAGENET[0], std=IMAGENET[1],
+        "timm-registers",
+        3,
+        img_size=35,
+        patch_size=5,
+        num_classes=16,
+        reg_tokens=3,
+        no_embed_class=True,
+        pre_norm=True,
+        init_values=0.1,
+        qk_norm=True,
+        qkv_bias=False,
+        global_pool="avg",
+        mean=IMAGENET[0],
+        std=IMAGENET[1],
     )
     # Positions of registers, a norm before averaging, no last linear.
     timm_case(
-        "timm-positions", 4, img_size=32, patch_size=16, num_classes=0, reg_tokens=2,
-        qk_norm=True, fc_norm=False, global_pool="avg",
+        "timm-positions",
+        4,
+        img_size=32,
+        patch_size=16,
+        num_classes=0,
+        reg_tokens=2,
+        qk_norm=True,
+        fc_norm=False,
+        global_pool="avg",
     )
     timm_case(
-        "dinov2", 5, img_size=28, patch_size=7, num_classes=0, embed_dim=64, num_heads=1,
-        reg_tokens=4, no_embed_class=False, init_values=1.0, mlp_layer=SwiGLUPacked,
-        act_layer=torch.nn.SiLU, mean=IMAGENET[0], std=IMAGENET[1], rename=dinov2_names,
+        "dinov2",
+        5,
+        img_size=28,
+        patch_size=7,
+        num_classes=0,
+        embed_dim=64,
+        num_heads=1,
+        reg_tokens=4,
+        no_embed_class=False,
+        init_values=1.0,
+        mlp_layer=SwiGLUPacked,
+        act_layer=torch.nn.SiLU,
+        mean=IMAGENET[0],
+        std=IMAGENET[1],
+        rename=dinov2_names,
     )
 
     small = dict(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
         attn_implementation="eager",
     )
     of_class = lambda output: output.last_hidden_state[:, 0]
     config = transformers.ViTConfig(intermediate_size=48, **small)
     for name, spelling in (("hf-vit", "file"), ("hf-vit-modules", "module")):
-        hugging_face_case(
-            name, 6, transformers.ViTModel(config), config, of_class, *HALF, spelling=spelling
-        )
+        hugging_face_case(name, 6, transformers.ViTModel(config), config, of_class, *HALF, spelling=spelling)
     config = transformers.Dinov2Config(mlp_ratio=2, **small)
-    hugging_face_case(
-        "hf-dinov2", 7, transformers.Dinov2Model(config), config, of_class, *IMAGENET
-    )
+    hugging_face_case("hf-dinov2", 7, transformers.Dinov2Model(config), config, of_class, *IMAGENET)
     config = transformers.Dinov2WithRegistersConfig(
         mlp_ratio=2, num_register_tokens=3, use_swiglu_ffn=True, **small
     )
     for name, spelling in (("hf-dinov2-swiglu", "file"), ("hf-dinov2-swiglu-modules", "module")):
         model = transformers.Dinov2WithRegistersModel(config)
-        hugging_face_case(
-            name, 8, model, config, of_class, *IMAGENET, spelling=spelling, prefix_tokens=4
-        )
+        hugging_face_case(name, 8, model, config, of_class, *IMAGENET, spelling=spelling, prefix_tokens=4)
     config = transformers.CLIPVisionConfig(intermediate_size=48, projection_dim=24, **small)
     model = transformers.CLIPVisionModelWithProjection(config)
     hugging_face_case("hf-clip", 9, model, config, lambda output: output.image_embeds, *CLIP)

@@ -4,6 +4,7 @@
 use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
 use attn_fiqa::decode::VIDEO_NOT_IMAGE;
 use attn_fiqa::engine::RequestError;
+use attn_fiqa::export::{ExportError, ExportProblem};
 use attn_fiqa::measure::QualityNetworkError;
 use attn_fiqa::recognise::RecogniserError;
 use attn_fiqa::source::SourceError;
@@ -46,6 +47,9 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(RequestError::NoCauses) = cause.downcast_ref() {
             return Some("`calibrate --only causes` adds them to a calibrated model");
         }
+        if let Some(error) = cause.downcast_ref::<ExportError>() {
+            return for_export(error.problem());
+        }
         match cause.downcast_ref::<CheckpointError>()?.problem() {
             CheckpointProblem::HeadsUnknown { .. } => Some("--heads N or --preset NAME"),
             CheckpointProblem::Layout(mismatch) if !mismatch.harmless.is_empty() => {
@@ -54,6 +58,18 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
             _ => None,
         }
     })
+}
+
+fn for_export(problem: &ExportProblem) -> Option<&'static str> {
+    match problem {
+        ExportProblem::NoQuality => Some("`calibrate` adds one"),
+        ExportProblem::NoCauses => Some("`calibrate --only causes` adds one to a calibrated model"),
+        ExportProblem::NoEmbedding => Some("`model convert --quality-only` writes such files"),
+        ExportProblem::OtherMethod { .. } => Some("--outputs lists what is written"),
+        ExportProblem::Overflow { .. } => Some("--dtype f32"),
+        ExportProblem::TooLarge { .. } => Some("--dtype f16, or --outputs without embedding"),
+        _ => None,
+    }
 }
 
 /// The key of a study's description that answers an error.

@@ -179,11 +179,36 @@ fn parquet_is_copied_with_its_lists_and_nulls() {
         reader.metadata().file_metadata().key_value_metadata().cloned()
     };
     assert!(keys("all.parquet").is_some() && keys("all.parquet") == keys("some.parquet"));
+    fs::remove_file(here.path("parts/_SUCCESS")).expect("a file");
+    let unfinished = here.run(&["filter", "parts"]).ended_with(0);
+    assert!(unfinished.stderr.contains("has no _SUCCESS"), "{}", unfinished.stderr);
     let bytes = here.read("all.parquet");
     here.write("cut.parquet", &bytes[..bytes.len() - 20]);
     here.run(&["filter", "cut.parquet"]).refused_with("is damaged");
     here.run(&["filter", "bad"]).refused_with("holds no .parquet files");
     here.run(&["filter", "none.csv"]).refused_with("none.csv");
+}
+
+/// A damaged table is an error, or rows that can still be read, and never a crash.
+#[test]
+fn damaged_tables_are_refused() {
+    let here = Workplace::with_faces(&["blur-1.png", "blur-2.png"]);
+    for table in ["all.parquet", "all.csv", "all.jsonl"] {
+        let columns = if table.ends_with("parquet") { "map,causes" } else { "band" };
+        here.run(&["score", ".", "--aligned", "-o", table, "--columns", columns]).ended_with(0);
+        let bytes = here.read(table);
+        for attack in 0..12_usize {
+            let mut bytes = bytes.clone();
+            // From the end, where Parquet has its schema, to the values.
+            let place = bytes.len() - 9 - attack * bytes.len() / 13;
+            bytes[place] = bytes[place].wrapping_add(1 + 16 * attack as u8);
+            here.write(&format!("damaged-{table}"), bytes);
+            let output = format!("some-{table}");
+            let ran = here.run(&["filter", &format!("damaged-{table}"), "-o", &output]);
+            assert!(matches!(ran.status, Some(0 | 2)), "{attack}: {:?} {}", ran.status, ran.stderr);
+            assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+        }
+    }
 }
 
 fn json_rows(path: &Path) -> Vec<serde_json::Value> {

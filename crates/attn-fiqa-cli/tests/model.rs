@@ -212,3 +212,52 @@ fn the_parts_of_the_builtin_model_are_the_whole() {
     let small = std::fs::read(here.path("q.safetensors")).expect("the file");
     assert!(small == attn_fiqa_models::ATTN_FIQA_T, "the part for scores differs");
 }
+
+/// A random network of timm with a class token, beside its `config.json`.
+fn timm() -> String {
+    let file = attn_fiqa_testing::golden("families").join("timm-token/model.safetensors");
+    file.display().to_string()
+}
+
+#[test]
+fn a_network_of_another_family_is_described_scored_and_converted() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let ran = here.run(&["model", "inspect", &timm()]).ended_with(0);
+    assert_eq!(value(&ran, "family"), "timm ViT, from tensor `head.weight`");
+    assert!(value(&ran, "image_size").starts_with("32 "), "{}", value(&ran, "image_size"));
+    assert!(value(&ran, "image_size").ends_with("config.json"), "{}", value(&ran, "image_size"));
+    assert_eq!(value(&ran, "activation"), "gelu      from assumed: usual for timm ViT");
+    assert!(!ran.stdout().contains("warning"), "{}", ran.stdout());
+
+    let score = |options: &[&str]| {
+        let args = ["score", "blur-1.png", "--aligned", "--resize", "--model"];
+        let ran = here.run(&[&args[..], options].concat()).ended_with(0);
+        assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+        ran.table().numbers("score")[0]
+    };
+    let all = score(&[&timm()]);
+    let patches = score(&[&timm(), "--tokens", "patches"]);
+    assert_ne!(all, patches);
+    assert_eq!(score(&[&timm(), "--tokens", "all"]), all);
+    let args = ["model", "convert", &timm(), "patches.safetensors", "--tokens", "patches"];
+    here.run(&args).ended_with(0);
+    assert_eq!(score(&["patches.safetensors"]), patches);
+    here.run(&["score", "blur-1.png", "-m", "patches.safetensors", "--tokens", "all"])
+        .refused_with("patches.safetensors: score_tokens is all by the option given, but patches");
+}
+
+#[test]
+fn a_network_that_is_probably_no_face_recogniser_gives_a_warning() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let file = attn_fiqa_testing::golden("families").join("openai-clip/model.safetensors");
+    let file = file.display().to_string();
+    let ran = here.run(&["model", "inspect", &file]).ended_with(0);
+    assert_eq!(value(&ran, "family"), "OpenAI CLIP, from tensor `class_embedding`");
+    let expected = "public networks of the family OpenAI CLIP are not face recognisers; the score \
+                    predicts recognition only if this one was trained or fine-tuned on faces";
+    assert_eq!(value(&ran, "warning"), expected);
+    assert!(value(&ran, "unused").contains("logit_scale"), "{}", value(&ran, "unused"));
+    let args = ["score", "blur-1.png", "--aligned", "--resize", "--model", &file];
+    let ran = here.run(&args).ended_with(0);
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+}

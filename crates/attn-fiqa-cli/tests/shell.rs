@@ -77,6 +77,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
             "attn-fiqa-merge.1",
             "attn-fiqa-model-add.1",
             "attn-fiqa-model-convert.1",
+            "attn-fiqa-model-export.1",
             "attn-fiqa-model-inspect.1",
             "attn-fiqa-model-list.1",
             "attn-fiqa-model-pull.1",

@@ -21,7 +21,7 @@ fn main() {
     let rows: usize = std::env::args().nth(1).map_or(98, |rows| rows.parse().expect("rows"));
     let isa = Isa::from_env().expect("an instruction set of this machine");
     println!("instruction set {}, {rows} rows, one thread", isa.name());
-    println!("precision  peak Gop/s  kernels Gop/s  ratio  attention Gop/s");
+    println!("precision  peak Gop/s  kernels Gop/s  ratio  attention Gop/s  kernel");
     for precision in Precision::ALL {
         let layers: Vec<_> = LINEARS
             .iter()
@@ -58,9 +58,10 @@ fn main() {
         }
         let [peak, rate, attention] = [peaks, rates, attention_rates].map(best);
         println!(
-            "{:9}  {peak:10.0}  {rate:13.0}  {:4.0}%  {attention:15.0}",
+            "{:9}  {peak:10.0}  {rate:13.0}  {:4.0}%  {attention:15.0}  {}",
             precision.name(),
-            100.0 * rate / peak
+            100.0 * rate / peak,
+            layers[0].kernel_name()
         );
     }
 }

@@ -58,7 +58,7 @@ mod tests {
     fn activations_match_pytorch() {
         let mut values = [-3.0, -0.5, 0.0, 0.75, 4.0];
         quick_gelu(&mut values);
-        let expected = [-0.018_071_31, -0.149_611_56, 0.0, 0.586_390_06, 3.995_585_3];
+        let expected = [-0.018_071_31, -0.149_611_56, 0.0, 0.586_390_1, 3.995_585_3];
         for (value, expected) in values.iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6, "{value} is not {expected}");
         }

@@ -7,14 +7,14 @@
 
 use std::cell::RefCell;
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use crate::isa::Kind;
+use crate::packed::kernel::{InputForm, select};
 use crate::packed::{PackedWeights, Rows, as_bits};
 use crate::quantize::to_bf16;
 use crate::softmax::{powers, scale_rows};
 use crate::{Accumulate, Epilogue, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
 
-/// Queries per block: the rows of one tile of the packed product.
+/// Most queries per block, if a tile of the packed product has no more rows: their logits stay in
+/// the L1 cache.
 const QUERIES: usize = 14;
 
 /// The shape of `qkv`, `[token, (query | key | value), head, head_dim]`, and the scale of `q·k`.
@@ -33,11 +33,15 @@ struct Scratch {
     /// The scale of the logits. f32 queries are scaled when they are loaded, so it is only used for
     /// bf16.
     scale: f32,
+    /// Queries per block: whole tiles.
+    queries: usize,
     query_words: Vec<u32>,
     keys: PackedWeights,
     values: PackedWeights,
     logits: Vec<f32>,
     probabilities: Vec<u32>,
+    /// For bf16 only: the factor for each query of a block.
+    inverses: Vec<f32>,
 }
 
 thread_local! {
@@ -89,18 +93,11 @@ pub fn attention(
 
 /// The precision of the fused kernel; `None` if the general matrix product is faster.
 fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
-    #[cfg(target_arch = "x86_64")]
-    match (precision, isa.0) {
-        (Precision::Bf16 | Precision::Int8, Kind::Avx512Bf16) => return Some(Precision::Bf16),
-        (_, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => return Some(Precision::F32),
-        (_, Kind::Baseline | Kind::Avx2) => {}
+    let bf16 = select(isa, Precision::Bf16).input() == InputForm::Bf16;
+    match precision {
+        Precision::Bf16 | Precision::Int8 if bf16 => Some(Precision::Bf16),
+        _ => isa.has_packed_f32().then_some(Precision::F32),
     }
-    #[cfg(target_arch = "aarch64")]
-    if isa.0 == Kind::Neon {
-        return Some(Precision::F32);
-    }
-    let _ = (isa, precision);
-    None
 }
 
 impl Scratch {
@@ -119,13 +116,20 @@ impl Scratch {
         if !fits {
             *kept = None;
         }
-        kept.get_or_insert_with(|| Self {
-            scale: 1.0,
-            query_words: Vec::new(),
-            keys: PackedWeights::empty(isa, precision, head_dim, tokens),
-            values: PackedWeights::empty(isa, precision, tokens, head_dim),
-            logits: vec![0.0; QUERIES.min(tokens) * tokens],
-            probabilities: Vec::new(),
+        kept.get_or_insert_with(|| {
+            let keys = PackedWeights::empty(isa, precision, head_dim, tokens);
+            let tile = keys.tile_rows();
+            let queries = QUERIES.max(tile) / tile * tile;
+            Self {
+                scale: 1.0,
+                queries,
+                query_words: Vec::new(),
+                keys,
+                values: PackedWeights::empty(isa, precision, tokens, head_dim),
+                logits: vec![0.0; queries.min(tokens) * tokens],
+                probabilities: Vec::new(),
+                inverses: vec![0.0; queries],
+            }
         })
     }
 
@@ -152,8 +156,8 @@ impl Scratch {
         let (tokens, head_dim) = (self.keys.outputs(), self.keys.inputs());
         let isa = self.keys.isa();
         let bf16 = self.keys.precision() == Precision::Bf16;
-        let query_words = self.query_words.chunks(QUERIES * self.keys.row_words());
-        for (words, out) in query_words.zip(out.chunks_mut(QUERIES * head_dim)) {
+        let query_words = self.query_words.chunks(self.queries * self.keys.row_words());
+        for (words, out) in query_words.zip(out.chunks_mut(self.queries * head_dim)) {
             let count = out.len() / head_dim;
             let logits = &mut self.logits[..count * tokens];
             self.keys.multiply(Rows { words, params: &[], count }, logits, Epilogue::Overwrite);
@@ -164,8 +168,7 @@ impl Scratch {
                 continue;
             }
             self.probabilities.resize(count * self.values.row_words(), 0);
-            let mut inverses = [0.0; QUERIES];
-            let inverses = &mut inverses[..count];
+            let inverses = &mut self.inverses[..count];
             powers(isa, logits, tokens, self.scale, &mut self.probabilities, inverses);
             let rows = Rows { words: &self.probabilities, params: &[], count };
             self.values.multiply(rows, out, Epilogue::Overwrite);

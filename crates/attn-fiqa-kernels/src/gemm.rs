@@ -1,7 +1,6 @@
 //! Matrix multiplication, single-threaded, by the `gemm-f32` crate's micro-kernels.
 
-use crate::isa::Kind;
-use crate::{Isa, Matrix, MatrixMut};
+use crate::{CpuFeature, Isa, Matrix, MatrixMut};
 
 /// What happens to the existing values of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,17 +31,20 @@ pub fn gemm(
 ) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a product differ");
     assert_eq!((dst.rows, dst.cols), (lhs.rows, rhs.cols), "a product has another shape");
-    match isa.0 {
-        Kind::Baseline => scalar(dst, lhs, rhs, factor, accumulate),
-        #[cfg(target_arch = "aarch64")]
-        Kind::Neon => neon(dst, lhs, rhs, factor, accumulate),
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => fma(dst, lhs, rhs, factor, accumulate),
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 => {
-            avx512f(dst, lhs, rhs, factor, accumulate);
-        }
+    #[cfg(target_arch = "x86_64")]
+    if isa.has(CpuFeature::Avx512f) {
+        return avx512f(dst, lhs, rhs, factor, accumulate);
     }
+    #[cfg(target_arch = "x86_64")]
+    if isa.has(CpuFeature::Fma) {
+        return fma(dst, lhs, rhs, factor, accumulate);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if isa.has(CpuFeature::Neon) {
+        return neon(dst, lhs, rhs, factor, accumulate);
+    }
+    let _ = isa;
+    scalar(dst, lhs, rhs, factor, accumulate);
 }
 
 /// The product by one module of `gemm_f32::microkernel`. `gemm_f32::gemm` selects the widest module
@@ -70,8 +72,8 @@ macro_rules! product_by {
             // within their slices for every (row, column) below their sizes, `gemm`
             // asserted that the sizes agree, and `dst` is borrowed mutably, so it
             // overlaps neither input. Strides of a slice fit in `isize`. The constants
-            // are those of the module whose micro-kernels are passed, and an `Isa` whose
-            // kind leads here exists only where the instructions were detected.
+            // are those of the module whose micro-kernels are passed, and an `Isa` with the
+            // features that lead here exists only where they were detected.
             unsafe {
                 gemm_basic_generic::<_, f32, $width, { MR_DIV_N * $width }, NR, MR_DIV_N, H_M, H_N>(
                     simd,

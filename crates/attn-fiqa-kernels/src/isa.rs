@@ -1,86 +1,46 @@
-//! Instruction sets, detected at run time.
+//! Instruction sets: named sets of features, detected at run time.
 
 #[cfg(target_arch = "x86_64")]
-use std::sync::OnceLock;
+mod slow_bf16;
 
 use crate::Precision;
+use crate::cpu_features::{CpuFeature, CpuFeatures};
 
 /// The environment variable that forces an instruction set, by its name.
 pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 
-/// An instruction set that was detected on this machine.
+/// A set of processor features that was detected on this machine, and which kernels may use.
 ///
 /// It can only be obtained by detection, which makes the functions that take it sound. Every kernel
-/// takes it as an argument and uses no other: nothing here reads a process-wide setting, so one
-/// process can use several instruction sets.
+/// takes it as an argument and uses no other feature: nothing here reads a process-wide setting, so
+/// one process can use several instruction sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Isa(pub(crate) Kind);
+pub struct Isa(&'static NamedFeatures);
 
-/// Each includes all preceding ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// Portable code for the target's baseline.
-    Baseline,
-    /// NEON, which every aarch64 machine has.
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-    /// With fused multiply–adds.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// With byte operations (BW), which only Knights Landing lacks.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// With dot products of bytes (VNNI).
-    #[cfg(target_arch = "x86_64")]
-    Avx512Vnni,
-    /// Also with dot products of bf16.
-    #[cfg(target_arch = "x86_64")]
-    Avx512Bf16,
+/// Features that kernels use together, by the name that forces them.
+#[derive(Debug, PartialEq, Eq)]
+struct NamedFeatures {
+    name: &'static str,
+    features: CpuFeatures,
 }
 
-impl Kind {
-    /// Narrowest first.
-    const ALL: &[Self] = &[
-        Self::Baseline,
-        #[cfg(target_arch = "aarch64")]
-        Self::Neon,
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx2,
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx512,
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx512Vnni,
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx512Bf16,
-    ];
-
-    /// Those of this machine, narrowest first, up to the first that is missing.
-    fn detected() -> impl Iterator<Item = Self> {
-        Self::ALL.iter().copied().take_while(|kind| match kind {
-            Self::Baseline => true,
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => {
-                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
-            }
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => is_x86_feature_detected!("avx512vnni"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16"),
-        })
+/// Every instruction set, slowest first. A machine has those whose features it has; they need not
+/// include each other.
+static NAMED: [NamedFeatures; 7] = {
+    use CpuFeature::{Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni, Fma, Neon};
+    const fn named(name: &'static str, features: &[CpuFeature]) -> NamedFeatures {
+        NamedFeatures { name, features: CpuFeatures::of(features) }
     }
-
-    /// Whether the previous one is faster on this machine.
-    fn is_slow(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self == Self::Avx512Bf16 && bf16_dot_is_slow();
-        #[cfg(not(target_arch = "x86_64"))]
-        false
-    }
-}
+    [
+        named("baseline", &[]),
+        named("neon", &[Neon]),
+        named("avx2", &[Fma, Avx2]),
+        named("avx2-vnni", &[Fma, Avx2, AvxVnni]),
+        named("avx512", &[Fma, Avx2, Avx512f, Avx512bw]),
+        named("avx512-vnni", &[Fma, Avx2, Avx512f, Avx512bw, Avx512Vnni]),
+        named("avx512-bf16", &[Fma, Avx2, Avx512f, Avx512bw, Avx512Vnni, Avx512Bf16]),
+    ]
+};
 
 /// The instruction set named by `ATTN_FIQA_ISA` is not available on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,90 +81,63 @@ impl Isa {
         }
     }
 
-    /// The widest instruction set of this machine that is not slower than the previous one.
+    /// The fastest instruction set of this machine. One whose bf16 dot product is slow is left
+    /// out; that is measured once per process, in some ten microseconds.
     pub fn widest() -> Self {
-        let fast = Kind::detected().filter(|kind| !kind.is_slow());
-        Self(fast.last().expect("no baseline: this is a bug"))
+        let fast = Self::available().into_iter().filter(|isa| !isa.has_slow_bf16_dot());
+        fast.last().expect("no baseline: this is a bug")
     }
 
-    /// Every instruction set that this machine has, narrowest first.
+    /// Every instruction set that this machine has, slowest first.
     pub fn available() -> Vec<Self> {
-        Kind::detected().map(Self).collect()
+        let detected = CpuFeatures::detected();
+        let available = NAMED.iter().filter(|named| detected.contains_all(named.features));
+        available.map(Self).collect()
     }
 
-    /// Whether packed f32 weights have a kernel for this instruction set; without one,
-    /// [`gemm`](crate::gemm()) is faster.
+    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`, `neon`, `avx2`, `avx2-vnni`,
+    /// `avx512`, `avx512-vnni` or `avx512-bf16`.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// The features that kernels use.
+    pub fn features(self) -> CpuFeatures {
+        self.0.features
+    }
+
+    /// Whether packed f32 weights have a kernel for this instruction set that is faster than
+    /// [`gemm`](crate::gemm()).
     pub fn has_packed_f32(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self.0 >= Kind::Avx512;
-        #[cfg(target_arch = "aarch64")]
-        return self.0 == Kind::Neon;
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        false
+        self.has(CpuFeature::Avx512f) || self.has(CpuFeature::Neon)
     }
 
     /// The precisions that are faster than f32 here, fastest first, according to the measurements
     /// in `docs/performance.md`.
     pub fn faster_than_f32(self) -> &'static [Precision] {
-        #[cfg(target_arch = "x86_64")]
-        match self.0 {
-            Kind::Avx512Bf16 => return &[Precision::Int8, Precision::Bf16],
-            Kind::Avx512Vnni => return &[Precision::Int8],
-            _ => {}
+        if self.has(CpuFeature::Avx512Bf16) {
+            &[Precision::Int8, Precision::Bf16]
+        } else if self.has(CpuFeature::Avx512Vnni) || self.has(CpuFeature::AvxVnni) {
+            &[Precision::Int8]
+        } else {
+            &[]
         }
-        &[]
     }
 
-    /// Whether there is a bf16 dot product instruction; without one, bf16 is widened to f32.
-    pub(crate) fn has_bf16_dot(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self.0 == Kind::Avx512Bf16;
-        #[cfg(not(target_arch = "x86_64"))]
+    #[inline]
+    pub(crate) fn has(self, feature: CpuFeature) -> bool {
+        self.0.features.contains(feature)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn has_slow_bf16_dot(self) -> bool {
+        self.has(CpuFeature::Avx512Bf16) && slow_bf16::is_slow(self)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn has_slow_bf16_dot(self) -> bool {
         false
     }
-
-    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`, `neon`, `avx2`,
-    /// `avx512`, `avx512-vnni` or `avx512-bf16`.
-    pub fn name(self) -> &'static str {
-        match self.0 {
-            Kind::Baseline => "baseline",
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => "neon",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni => "avx512-vnni",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Bf16 => "avx512-bf16",
-        }
-    }
-}
-
-/// Whether a bf16 dot product takes longer than the two f32 multiply–adds that it replaces.
-/// It does on Intel's model 207 (Emerald Rapids), at half the rate of f32 as measured by
-/// `examples/peak.rs`; model 143 (Sapphire Rapids) is the same core.
-#[cfg(target_arch = "x86_64")]
-fn bf16_dot_is_slow() -> bool {
-    // It cannot change, and on a virtual machine each CPUID traps.
-    static SLOW: OnceLock<bool> = OnceLock::new();
-    *SLOW.get_or_init(detect_slow_bf16_dot)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn detect_slow_bf16_dot() -> bool {
-    const INTEL: [u8; 12] = *b"GenuineIntel";
-    const SLOW_MODELS: [u32; 2] = [143, 207];
-    if cfg!(miri) {
-        return false;
-    }
-    let vendor = std::arch::x86_64::__cpuid(0);
-    let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
-    let signature = std::arch::x86_64::__cpuid(1).eax;
-    let family = signature >> 8 & 0xf;
-    let model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
-    name.as_flattened() == INTEL && family == 6 && SLOW_MODELS.contains(&model)
 }
 
 /// Compiles one body for every instruction set and dispatches on an [`Isa`]. The body is plain
@@ -228,22 +161,48 @@ macro_rules! for_every_isa {
                 body($($arg),*)
             }
 
-            match isa.0 {
-                $crate::isa::Kind::Baseline => body($($arg),*),
-                #[cfg(target_arch = "aarch64")]
-                $crate::isa::Kind::Neon => body($($arg),*),
-                // SAFETY: an `Isa` of this kind exists only where AVX2 was detected.
-                #[cfg(target_arch = "x86_64")]
-                $crate::isa::Kind::Avx2 => unsafe { avx2($($arg),*) },
-                #[cfg(target_arch = "x86_64")]
-                $crate::isa::Kind::Avx512
-                | $crate::isa::Kind::Avx512Vnni
-                | $crate::isa::Kind::Avx512Bf16 => {
-                    // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
-                    unsafe { avx512($($arg),*) }
-                }
+            #[cfg(target_arch = "x86_64")]
+            if isa.has($crate::CpuFeature::Avx512f) {
+                // SAFETY: an `Isa` with AVX-512F exists only where it was detected.
+                return unsafe { avx512($($arg),*) };
             }
+            #[cfg(target_arch = "x86_64")]
+            if isa.has($crate::CpuFeature::Avx2) {
+                // SAFETY: an `Isa` with AVX2 exists only where it was detected.
+                return unsafe { avx2($($arg),*) };
+            }
+            // NEON is part of the target's baseline.
+            let _ = isa;
+            body($($arg),*)
         }
     };
 }
 pub(crate) use for_every_isa;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_feature_sets_are_distinct() {
+        for (index, one) in NAMED.iter().enumerate() {
+            for other in &NAMED[index + 1..] {
+                assert_ne!(one.name, other.name);
+                assert_ne!(one.features, other.features, "{} and {}", one.name, other.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_machine_has_the_sets_whose_features_it_has() {
+        let available = Isa::available();
+        assert_eq!(available[0].name(), "baseline");
+        for named in &NAMED {
+            let has = CpuFeatures::detected().contains_all(named.features);
+            assert_eq!(available.iter().any(|isa| isa.name() == named.name), has, "{}", named.name);
+        }
+        for isa in available {
+            assert!(CpuFeatures::detected().contains_all(isa.features()), "{}", isa.name());
+        }
+    }
+}

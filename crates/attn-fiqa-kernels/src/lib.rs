@@ -1,11 +1,12 @@
 //! CPU kernels of attn-fiqa: slices in, slices out. Nothing here knows about faces.
 //!
-//! 1. [`Isa`] is an instruction set that was detected on this machine. Holding one proves the
-//!    detection, so kernels need no further check. The caller chooses it and passes it to
-//!    every kernel.
+//! 1. [`Isa`] is a set of processor features that was detected on this machine. Holding one proves
+//!    the detection, so kernels need no further check. The caller chooses it and passes it to every
+//!    kernel.
 //! 2. [`gemm()`] multiplies matrices, given as [`Matrix`] and [`MatrixMut`] views.
 //! 3. [`PackedWeights`] multiplies by constant weights in one of three [`Precision`]s and
-//!    applies an [`Epilogue`] to each sum before it is stored.
+//!    applies an [`Epilogue`] to each sum before it is stored. Threads can share a product by
+//!    its columns ([`ColumnsMut`]).
 //! 4. [`attention`] computes one head of self-attention.
 //! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work row by row.
 //! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for the means that a score is computed from.
@@ -22,6 +23,7 @@
 
 mod activation;
 mod attention;
+mod cpu_features;
 mod depthwise;
 mod double;
 mod features;
@@ -41,6 +43,7 @@ mod softmax;
 
 pub use activation::{gelu, quick_gelu, relu6, sigmoid, swiglu};
 pub use attention::{AttentionShape, attention};
+pub use cpu_features::{CpuFeature, CpuFeatures};
 pub use depthwise::Depthwise;
 pub use double::{add_rows, matrix_vector};
 pub use features::Features;
@@ -48,8 +51,8 @@ pub use gemm::{Accumulate, gemm};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use layer_norm::{layer_norm, standardise};
 pub use levels::add_levels;
-pub use matrix::{Matrix, MatrixMut};
-pub use packed::PackedWeights;
+pub use matrix::{ColumnsMut, Matrix, MatrixMut};
+pub use packed::{PackedInput, PackedWeights};
 pub use patches::{PatchShape, patches};
 pub use peak::peak_operations;
 pub use precision::{Epilogue, Precision};

@@ -1,5 +1,8 @@
 //! Two-dimensional views of slices, checked once on creation.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 /// A read-only matrix inside a slice; element `(r, c)` is `data[r·row_stride + c·col_stride]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a> {
@@ -70,4 +73,119 @@ fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
         extent.is_some_and(|extent| extent <= len),
         "a [{rows}, {cols}] matrix with row stride {row_stride} does not fit in {len} values"
     );
+}
+
+/// Neighbouring columns of a writable matrix. They can be divided between threads, which a slice
+/// of rows cannot.
+#[derive(Debug)]
+pub struct ColumnsMut<'a> {
+    /// The first row's first value, also of columns that are not these.
+    data: *mut f32,
+    rows: usize,
+    stride: usize,
+    columns: Range<usize>,
+    matrix: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it is the only access to its values while it lives, as a `&mut [f32]` would be.
+unsafe impl Send for ColumnsMut<'_> {}
+
+impl<'a> ColumnsMut<'a> {
+    /// All columns of a contiguous matrix with rows of `width` values.
+    ///
+    /// # Panics
+    ///
+    /// If `matrix` is not whole rows.
+    pub fn new(matrix: &'a mut [f32], width: usize) -> Self {
+        assert!(width > 0 && matrix.len().is_multiple_of(width), "a matrix is not whole rows");
+        Self {
+            data: matrix.as_mut_ptr(),
+            rows: matrix.len() / width,
+            stride: width,
+            columns: 0..width,
+            matrix: PhantomData,
+        }
+    }
+
+    /// The columns before `column` of the matrix, and those from there on.
+    ///
+    /// # Panics
+    ///
+    /// If `column` is not one of these columns or the end of them.
+    pub fn split_at(self, column: usize) -> (Self, Self) {
+        let Self { data, rows, stride, columns, matrix } = self;
+        let within = columns.start <= column && column <= columns.end;
+        assert!(within, "column {column} is not within {columns:?}");
+        let part = |columns| Self { data, rows, stride, columns, matrix };
+        (part(columns.start..column), part(column..columns.end))
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Which columns of the matrix these are.
+    pub fn columns(&self) -> Range<usize> {
+        self.columns.clone()
+    }
+
+    /// Values between the beginnings of two rows.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The place of a value, of which every one from there to the last column may be read and
+    /// written.
+    ///
+    /// # Panics
+    ///
+    /// If it is not one of these.
+    pub(crate) fn place(&mut self, row: usize, column: usize) -> *mut f32 {
+        assert!(row < self.rows && self.columns.contains(&column), "beyond the columns");
+        // SAFETY: the matrix has that row and column.
+        unsafe { self.data.add(row * self.stride + column) }
+    }
+
+    /// Some values of one row.
+    ///
+    /// # Panics
+    ///
+    /// If they are empty or not among these.
+    pub(crate) fn row_mut(&mut self, row: usize, columns: Range<usize>) -> &mut [f32] {
+        assert!(columns.end <= self.columns.end, "beyond the columns");
+        let place = self.place(row, columns.start);
+        // SAFETY: these columns of the row exist, and nothing else has access to them.
+        unsafe { std::slice::from_raw_parts_mut(place, columns.len()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_divided_without_gap_or_overlap() {
+        let mut matrix = vec![0.0; 3 * 7];
+        let (left, right) = ColumnsMut::new(&mut matrix, 7).split_at(2);
+        let (middle, right) = right.split_at(6);
+        for (value, mut part) in [(1.0, left), (2.0, middle), (3.0, right)] {
+            assert_eq!(part.rows(), 3);
+            let columns = part.columns();
+            (0..3).for_each(|row| part.row_mut(row, columns.clone()).fill(value));
+        }
+        assert_eq!(matrix, [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.0].repeat(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "column 5 is not within 2..4")]
+    fn columns_are_not_divided_elsewhere() {
+        ColumnsMut::new(&mut [0.0; 12], 6).split_at(2).1.split_at(4).0.split_at(5);
+    }
+
+    #[test]
+    #[should_panic(expected = "beyond the columns")]
+    fn columns_of_others_are_out_of_reach() {
+        ColumnsMut::new(&mut [0.0; 12], 6).split_at(2).0.row_mut(0, 1..3);
+    }
 }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 
 #[cfg(target_arch = "x86_64")]
-use crate::isa::Kind;
+use crate::CpuFeature;
 use crate::isa::for_every_isa;
 use crate::{Isa, Precision};
 
@@ -17,19 +17,20 @@ const CHAINS: usize = 24;
 pub fn peak_operations(isa: Isa, precision: Precision, rounds: usize) -> f64 {
     #[cfg(target_arch = "x86_64")]
     {
-        let wide = match (precision, isa.0) {
-            (Precision::F32, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => {
-                // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+        let wide = match precision {
+            Precision::F32 if isa.has(CpuFeature::Avx512f) => {
+                // SAFETY: an `Isa` with AVX-512F exists only where it was detected.
                 unsafe { single(rounds) };
                 Some(2 * 16)
             }
-            (Precision::Bf16, Kind::Avx512Bf16) => {
-                // SAFETY: this kind exists only where AVX-512F and its bf16 part were detected.
+            Precision::Bf16 if isa.has(CpuFeature::Avx512Bf16) => {
+                // SAFETY: an `Isa` with AVX-512F and its bf16 part exists only where both were
+                // detected.
                 unsafe { bf16(rounds) };
                 Some(2 * 32)
             }
-            (Precision::Int8, Kind::Avx512Vnni | Kind::Avx512Bf16) => {
-                // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
+            Precision::Int8 if isa.has(CpuFeature::Avx512Vnni) => {
+                // SAFETY: an `Isa` with AVX-512F and VNNI exists only where both were detected.
                 unsafe { bytes(rounds) };
                 Some(2 * 64)
             }

@@ -6,9 +6,9 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::Isa;
 #[cfg(target_arch = "x86_64")]
-use crate::isa::Kind;
+use crate::CpuFeature;
+use crate::Isa;
 use crate::isa::for_every_isa;
 
 /// bf16 values per word.
@@ -35,11 +35,11 @@ pub(crate) fn bf16_value(bits: u32) -> f32 {
 /// with zero. Subnormal numbers may become zero.
 pub(crate) fn to_bf16(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
-    if isa.has_bf16_dot() {
+    if isa.has(CpuFeature::Avx512Bf16) {
         let steps = inputs.div_ceil(BF16_PER_WORD);
         for (row, words) in x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)) {
-            // SAFETY: an `Isa` with this dot product exists only where AVX-512F and its
-            // bf16 part were detected.
+            // SAFETY: an `Isa` with AVX-512F and its bf16 part exists only where both were
+            // detected.
             unsafe { avx512::to_bf16_row(row, words) };
         }
         return;
@@ -103,12 +103,11 @@ pub(crate) fn quantize_rows(
     params: &mut [QuantParams],
 ) {
     #[cfg(target_arch = "x86_64")]
-    if isa.0 >= Kind::Avx512 {
+    if isa.has(CpuFeature::Avx512f) && isa.has(CpuFeature::Avx512bw) {
         let steps = inputs.div_ceil(BYTES_PER_WORD);
         let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(steps)).zip(params);
         for ((row, words), quant_params) in rows {
-            // SAFETY: an `Isa` of these kinds exists only where AVX-512F and BW were
-            // detected.
+            // SAFETY: an `Isa` with AVX-512F and BW exists only where both were detected.
             *quant_params = unsafe { avx512::quantize_row(row, words) };
         }
         return;

@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+#[cfg(target_arch = "x86_64")]
+use crate::CpuFeature;
 use crate::Isa;
 use crate::isa::for_every_isa;
 use crate::layer_norm::lane_sum;
@@ -44,11 +46,11 @@ pub(crate) fn powers(
 ) {
     let row_words = cols.div_ceil(BF16_PER_WORD);
     #[cfg(target_arch = "x86_64")]
-    if isa.has_bf16_dot() {
+    if isa.has(CpuFeature::Avx512Bf16) {
         let rows = logits.chunks_exact(cols).zip(words.chunks_exact_mut(row_words));
         for ((row, words), inverse) in rows.zip(inverses) {
-            // SAFETY: an `Isa` with this dot product exists only where AVX-512F and its
-            // bf16 part were detected.
+            // SAFETY: an `Isa` with AVX-512F and its bf16 part exists only where both were
+            // detected.
             *inverse = unsafe { avx512::powers(row, scale, words) };
         }
         return;

@@ -14,7 +14,7 @@ use attn_fiqa::pipeline::{FaceChoice, FacePipeline};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::{self, ListFrom};
 use attn_fiqa::status::{Failure, Status};
-use attn_fiqa::vit::config::Activation;
+use attn_fiqa::vit::config::{Activation, ScoreTokens};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -42,8 +42,15 @@ const PRECISIONS: [(&str, PrecisionChoice); 4] = [
     ("auto", PrecisionChoice::Auto),
 ];
 
-const ACTIVATIONS: [(&str, Activation); 2] =
-    [("relu6", Activation::Relu6), ("gelu", Activation::Gelu)];
+const ACTIVATIONS: [(&str, Activation); 4] = [
+    ("relu6", Activation::Relu6),
+    ("gelu", Activation::Gelu),
+    ("quick-gelu", Activation::QuickGelu),
+    ("swiglu", Activation::SwiGlu),
+];
+
+const TOKENS: [(&str, ScoreTokens); 2] =
+    [("all", ScoreTokens::All), ("patches", ScoreTokens::Patches)];
 
 /// A model and its threads.
 #[pyclass(frozen, module = "attn_fiqa")]
@@ -82,7 +89,7 @@ impl Scorer {
 impl Scorer {
     #[new]
     #[pyo3(signature = (model=None, *, detector=None, precision="f32", threads=None, methods=None,
-                        preset=None, heads=None, activation=None))]
+                        preset=None, heads=None, activation=None, tokens=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
@@ -94,6 +101,7 @@ impl Scorer {
         preset: Option<&str>,
         heads: Option<&Bound<'_, PyAny>>,
         activation: Option<&str>,
+        tokens: Option<&str>,
     ) -> PyResult<Self> {
         let preset = preset.map(|name| {
             let presets: Vec<_> =
@@ -101,19 +109,22 @@ impl Scorer {
             one_of("preset", name, &presets)
         });
         let activation = activation.map(|name| one_of("activation", name, &ACTIVATIONS));
+        let tokens = tokens.map(|name| one_of("tokens", name, &TOKENS));
         let checkpoint = CheckpointOptions {
             preset: preset.transpose()?,
             heads: count("heads", heads)?.map(usize::from),
             activation: activation.transpose()?,
+            score_tokens: tokens.transpose()?,
             ..CheckpointOptions::default()
         };
         let says = checkpoint.preset.is_some()
             || checkpoint.heads.is_some()
-            || checkpoint.activation.is_some();
+            || checkpoint.activation.is_some()
+            || checkpoint.score_tokens.is_some();
         if model.is_none() && says {
             return Err(bad_request(
-                "preset, heads and activation describe a model's file; name one, since the built-in \
-                 model knows its own",
+                "preset, heads, activation and tokens describe a model's file; name one, since the \
+                 built-in model knows its own",
             ));
         }
         let arguments = Arguments {
@@ -145,6 +156,7 @@ impl Scorer {
         named.set_item("preset", checkpoint.preset.map(Preset::name))?;
         named.set_item("heads", checkpoint.heads)?;
         named.set_item("activation", checkpoint.activation.map(Activation::name))?;
+        named.set_item("tokens", checkpoint.score_tokens.map(ScoreTokens::name))?;
         Ok(((model.clone(),), named))
     }
 

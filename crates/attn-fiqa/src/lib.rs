@@ -54,6 +54,7 @@
 //! | `builtin-model` | the built-in model and detector, embedded in the program |
 //! | `builtin-embedding` | embeddings by the built-in model |
 //! | `onnx` | detectors, recognisers and quality networks from ONNX files ([`onnx`]) |
+//! | `export` | networks as ONNX files for other runtimes ([`export`]) |
 //! | `source` | images from folders, patterns, lists and archives ([`source`]) |
 //! | `video` | animations and videos, frame by frame |
 //! | `visualize` | maps, overlays and contact sheets ([`visualize`]) |
@@ -103,9 +104,13 @@ pub mod score;
 pub mod engine;
 pub mod pipeline;
 
+#[cfg(feature = "export")]
+pub mod export;
+
 #[cfg(feature = "gate")]
 pub mod gate;
 
+mod atomic_file;
 pub mod best;
 mod buffer_pool;
 pub mod panics;

@@ -27,8 +27,9 @@ impl PatchMap {
 
     /// The values `[patch row, patch column]`, in the units of the raw score.
     ///
-    /// Without a class token their mean is the score; with one, the class
-    /// token's own value belongs to no region and is left out.
+    /// Their mean is the score, unless that is also of tokens before the patches
+    /// ([`ScoreTokens::All`](crate::vit::config::ScoreTokens::All)): what a class token or a register
+    /// receives belongs to no region and is left out.
     pub fn values(&self) -> &[f32] {
         &self.values
     }

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-pub use attn_fiqa_kernels::{ISA_VARIABLE, Isa, IsaError};
+pub use attn_fiqa_kernels::{CpuFeature, CpuFeatures, ISA_VARIABLE, Isa, IsaError};
 
 /// Both run on `rayon` threads; only `rten`'s own can be handed to it.
 #[cfg(feature = "onnx")]
@@ -22,11 +22,12 @@ type Pool = rayon::ThreadPool;
 /// ```
 /// use std::num::NonZeroUsize;
 ///
-/// use attn_fiqa::threads::{Isa, Threads};
+/// use attn_fiqa::threads::{CpuFeatures, Isa, Threads};
 ///
 /// let threads = Threads::new(NonZeroUsize::new(2))?;
 /// assert_eq!(threads.count(), 2);
 /// println!("{} of {:?}", threads.isa().name(), Isa::available());
+/// assert!(CpuFeatures::detected().contains_all(threads.isa().features()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ impl Threads {
     pub const MAX: usize = 512;
 
     /// Starts threads; `None` is one for every core. They compute with the instruction set
-    /// that the environment variable `ATTN_FIQA_ISA` names, or else the widest of the
+    /// that the environment variable `ATTN_FIQA_ISA` names, or else the fastest of the
     /// machine.
     ///
     /// # Errors

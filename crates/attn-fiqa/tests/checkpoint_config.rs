@@ -3,10 +3,10 @@
 mod checkpoint_support;
 
 use attn_fiqa::checkpoint::{
-    Checkpoint, CheckpointError, CheckpointOptions, CheckpointProblem, Preset, Provenance,
+    Checkpoint, CheckpointError, CheckpointOptions, CheckpointProblem, Loading, Preset, Provenance,
 };
 use attn_fiqa::vit::config::{
-    Activation, EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, VitConfig,
+    Activation, EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, Pooling, VitConfig,
 };
 use checkpoint_support::network::{Spec, TINY, Tensor, to_safetensors, to_torch};
 use checkpoint_support::reading::{heads, read, refused};
@@ -258,4 +258,90 @@ fn an_embedded_file_is_read_in_place() {
     assert_eq!(checkpoint.inspect().file_size, bytes.len() as u64);
     let cut = &bytes[..bytes.len() - 1];
     refused(Checkpoint::from_static(cut, "the default model", &heads(2)), &["the default model"]);
+}
+
+/// The folder of a golden network of another family, with another JSON file.
+fn with_json(name: &str, file: &str, text: &str) -> Result<Checkpoint, CheckpointError> {
+    let golden = attn_fiqa_testing::golden("families").join(name);
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["model.safetensors", "config.json", "preprocessor_config.json"] {
+        if golden.join(file).exists() {
+            std::fs::copy(golden.join(file), folder.path().join(file)).unwrap();
+        }
+    }
+    std::fs::write(folder.path().join(file), text).unwrap();
+    let options = CheckpointOptions { loading: Loading::Copied, ..CheckpointOptions::default() };
+    Checkpoint::open(&folder.path().join("model.safetensors"), &options)
+}
+
+#[test]
+fn timms_config_is_read_and_what_is_not_supported_is_named() {
+    let open = |text: &str| with_json("timm-token", "config.json", text);
+    let checkpoint = open(
+        r#"{"architecture": "vit_tiny_patch16_224", "global_pool": "avg",
+            "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3],
+                               "std": [0.4, 0.5, 0.6]},
+            "model_args": {"num_heads": 6, "act_layer": "quick_gelu", "img_size": [32, 32]}}"#,
+    )
+    .unwrap();
+    let config = checkpoint.config();
+    assert_eq!((config.num_heads, config.image_size), (6, 32));
+    assert_eq!((config.pixel_mean, config.pixel_std), ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6]));
+    assert_eq!(config.activation, Activation::QuickGelu);
+    let Some(EmbeddingHeadConfig::Pooled(head)) = config.embedding_head else { panic!() };
+    assert_eq!((head.pooling, head.norm, head.pooled_norm), (Pooling::Average, true, false));
+
+    // Heads by the name of the network only where it has the network's width.
+    let tiny = r#"{"architecture": "vit_tiny_patch16_224", "num_features": 192}"#;
+    refused(open(tiny), &["attention heads", "width 48"]);
+    for (text, parts) in [
+        (r#"{"global_pool": "map"}"#, &["`global_pool` is `map`", "`token` or `avg`"][..]),
+        (r#"{"model_args": {"act_layer": "tanh"}}"#, &["`act_layer` is `tanh`", "`quick_gelu`"]),
+        (
+            r#"{"model_args": {"act_layer": "silu", "num_heads": 3}}"#,
+            &["activation is swiglu", "without a gate"],
+        ),
+        (r#"{"model_args": {"pool_include_prefix": true}}"#, &["`pool_include_prefix`"]),
+        (r#"{"model_args": {"img_size": [32, 40]}}"#, &["`img_size`", "a square"]),
+        (r#"{"pretrained_cfg": {"input_size": [1, 32, 32]}}"#, &["`input_size`"]),
+        (r#"{"pretrained_cfg": {"input_size": [3, 64, 64]}}"#, &["`pos_embed`", "64×64"]),
+        (r#"{"pretrained_cfg": {"std": [0.5, 0, 0.5]}}"#, &["`std`", "above zero"]),
+        (r#"{"pretrained_cfg": {"mean": [0.5, 0.5]}}"#, &["`mean`", "one per channel"]),
+    ] {
+        let text = format!(r#"{{"architecture": "vit_x", {}"#, &text[1..]);
+        refused(open(&text), &[&["config.json"], parts].concat());
+    }
+}
+
+#[test]
+fn transformers_configs_are_read_and_what_is_not_supported_is_named() {
+    let open = |text: &str| with_json("hf-vit", "config.json", text);
+    let vision = r#"{"vision_config": {"num_attention_heads": 2, "hidden_act": "quick_gelu",
+                     "layer_norm_eps": 1e-3, "image_size": [32, 32]}}"#;
+    let config = *open(vision).unwrap().config();
+    assert_eq!((config.num_heads, config.layer_norm_eps), (2, 1e-3));
+    assert_eq!((config.image_size, config.activation), (32, Activation::QuickGelu));
+    for (text, part) in [
+        (r#"{"num_attention_heads": 4, "hidden_act": "gelu_new"}"#, "`hidden_act` is `gelu_new`"),
+        (r#"{"num_attention_heads": 4, "image_size": 64}"#, "`embeddings.position_embeddings`"),
+        (r#"{"num_attention_heads": 5}"#, "5 heads"),
+        (r#"{"num_attention_heads": 4, "use_swiglu_ffn": true}"#, "swiglu"),
+    ] {
+        refused(open(text), &[part, "config.json"]);
+    }
+    let pixels = |text: &str| with_json("hf-vit", "preprocessor_config.json", text);
+    let both = r#"{"image_mean": [0.1, 0.1, 0.2], "image_std": [1, 1, 2.0]}"#;
+    let config = *pixels(both).unwrap().config();
+    assert_eq!((config.pixel_mean, config.pixel_std), ([0.1, 0.1, 0.2], [1.0, 1.0, 2.0]));
+    assert_eq!(pixels("{}").unwrap().config().pixel_mean, [0.5; 3]);
+    refused(pixels(r#"{"image_std": [1, 1, -1]}"#), &["preprocessor_config.json", "`image_std`"]);
+}
+
+#[test]
+fn a_preset_is_of_the_official_layout() {
+    let golden = attn_fiqa_testing::golden("families").join("timm-token/model.safetensors");
+    let preset = Some(Preset::InsightfaceVitS);
+    let options = CheckpointOptions { preset, ..CheckpointOptions::default() };
+    let parts = ["the family is official layout", "preset insightface-vit-s", "timm ViT"];
+    refused(Checkpoint::open(&golden, &options), &parts);
 }

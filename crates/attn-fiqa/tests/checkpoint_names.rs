@@ -186,7 +186,10 @@ fn incomplete_networks_of_other_families_are_refused_by_their_own_names() {
     let timm: [(&str, &[usize]); 3] =
         [("pos_embed", &[1, 5, 8]), ("cls_token", &[1, 1, 8]), ("head.weight", &[4, 8])];
     for (tensors, parts) in [
-        (&vit[..], &["Hugging Face ViT", "`encoder.layer.1.attention.attention.key.weight`"][..]),
+        (
+            &vit[..],
+            &["Hugging Face ViT", "`vit.encoder.layer.1.attention.attention.key.weight`"][..],
+        ),
         (&vit[..3], &["Hugging Face ViT", "`blocks.0.mlp.fc2.weight`"]),
         (&clip, &["OpenAI CLIP", "`visual.conv1.weight` expected [D, 3, P, P]"]),
         (&timm, &["timm ViT", "missing: `patch_embed.proj.weight`"]),

@@ -55,7 +55,10 @@ pub(crate) use map::{AttentionChoice, GridFormat, MapArgs, RangeChoice};
 pub(crate) use measure::MeasureArgs;
 pub(crate) use merge::MergeArgs;
 pub(crate) use method::QualityName;
-pub(crate) use model::{CheckpointArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs};
+pub(crate) use model::{
+    CheckpointArgs, ExportArgs, ListFormat, ModelArgs, ModelCommand, ModelCommandArgs,
+    NetworkChoice,
+};
 pub(crate) use report::{ReportArgs, Reported};
 pub(crate) use resume::{FolderArgs, ResumeArgs, RowsPerFileArgs, ShardArgs};
 pub(crate) use run::{LogFormat, RunOptions};

@@ -7,6 +7,7 @@ use attn_fiqa::checkpoint::{
     BUILTIN_NAME, Checkpoint, CheckpointOptions, Preset, WeightDtype, builtin,
 };
 use attn_fiqa::engine::PrecisionChoice;
+use attn_fiqa::export::{ExportDtype, ScoreOutput};
 use attn_fiqa::vit::config::{Activation, ScoreTokens};
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -14,6 +15,9 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::log;
 use crate::models::{Located, locate};
+
+/// Names the model of all commands.
+const MODEL_VARIABLE: &str = "ATTN_FIQA_MODEL";
 
 /// The model that a command runs.
 #[derive(Debug, clap::Args)]
@@ -26,7 +30,7 @@ pub(crate) struct ModelArgs {
         long,
         short,
         value_name = "FILE|NAME",
-        env = "ATTN_FIQA_MODEL",
+        env = MODEL_VARIABLE,
         hide_env = true,
         help_heading = "Model"
     )]
@@ -170,7 +174,8 @@ const EXAMPLES: &str = "\
 Examples:
   attn-fiqa model inspect
   attn-fiqa model list
-  attn-fiqa model pull cvlface-vit-b";
+  attn-fiqa model pull cvlface-vit-b
+  attn-fiqa model export score.onnx";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
@@ -206,6 +211,9 @@ pub(crate) enum ModelCommand {
         #[command(flatten)]
         options: CheckpointArgs,
     },
+    /// Write the score, or a built-in network, as an ONNX file for other runtimes
+    #[command(after_help = EXPORT_EXAMPLES, after_long_help = super::join(EXPORT, EXPORT_EXAMPLES))]
+    Export(ExportArgs),
     /// List the models that have a name: built in, added, fetched and known
     #[command(
         after_help = "Examples:\n  attn-fiqa model list\n  attn-fiqa model list --format csv"
@@ -252,6 +260,124 @@ pub(crate) enum ModelCommand {
         /// The name
         name: String,
     },
+}
+
+/// What is exported, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The .onnx file to write; an existing one is replaced
+    pub(crate) output: PathBuf,
+
+    /// What to write: the score of a model, or a network that prepares faces for it
+    #[arg(long, value_enum, default_value_t = NetworkChoice::Score)]
+    pub(crate) network: NetworkChoice,
+
+    /// Outputs of the score [default: all that the model has but the embedding]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,…")]
+    pub(crate) outputs: Vec<OutputChoice>,
+
+    /// Number format of the score's weights and of its blocks' products
+    #[arg(long, value_enum, default_value_t = ExportDtypeChoice::F32)]
+    pub(crate) dtype: ExportDtypeChoice,
+
+    /// Version of ONNX's operators, 17 or 18
+    #[arg(long, value_name = "N", default_value_t = 17)]
+    pub(crate) opset: i64,
+
+    /// Checkpoint file, or a name of `attn-fiqa model list` [default: built-in]
+    ///
+    /// A .safetensors file, the index of a sharded one, or a PyTorch zip file. Environment:
+    /// ATTN_FIQA_MODEL.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE|NAME",
+        env = MODEL_VARIABLE,
+        hide_env = true,
+        help_heading = "Model"
+    )]
+    pub(crate) model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) options: CheckpointArgs,
+}
+
+impl ExportArgs {
+    /// Flags that only a score takes. A model that is set in the environment is not one.
+    pub(crate) fn given_for_the_score(&self) -> Vec<&'static str> {
+        let model = self.model.is_some() && std::env::var_os(MODEL_VARIABLE).is_none();
+        [
+            (!self.outputs.is_empty(), "--outputs"),
+            (self.dtype != ExportDtypeChoice::F32, "--dtype"),
+            (model, "--model"),
+            (self.options.is_given(), "the options of a checkpoint"),
+        ]
+        .into_iter()
+        .filter_map(|(given, flag)| given.then_some(flag))
+        .collect()
+    }
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  attn-fiqa model export score.onnx
+  attn-fiqa model export score.onnx --outputs score,embedding --model vit.pt --heads 8
+  attn-fiqa model export detector.onnx --network detector";
+
+const EXPORT: &str = "\
+The score's graph takes aligned faces as RGB levels of 0 to 255, `image` [batch, 3, 112, 112], and \
+computes what `score` does; normalisation is part of it. docs/deploy.md describes inputs, outputs \
+and the alignment, and says which runtimes were tried.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkChoice {
+    /// Aligned faces to scores
+    Score,
+    /// Photos to boxes and rough landmarks
+    Detector,
+    /// Roughly aligned faces to accurate landmarks
+    Landmarks,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputChoice {
+    /// The raw score
+    Score,
+    /// The quality of 0–100
+    Quality,
+    /// Attention received by each patch
+    Map,
+    /// The recognition embedding
+    Embedding,
+    /// What costs quality
+    Causes,
+}
+
+impl From<OutputChoice> for ScoreOutput {
+    fn from(choice: OutputChoice) -> Self {
+        match choice {
+            OutputChoice::Score => Self::Score,
+            OutputChoice::Quality => Self::Quality,
+            OutputChoice::Map => Self::Map,
+            OutputChoice::Embedding => Self::Embedding,
+            OutputChoice::Causes => Self::Causes,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportDtypeChoice {
+    F32,
+    F16,
+}
+
+impl From<ExportDtypeChoice> for ExportDtype {
+    fn from(choice: ExportDtypeChoice) -> Self {
+        match choice {
+            ExportDtypeChoice::F32 => Self::F32,
+            ExportDtypeChoice::F16 => Self::F16,
+        }
+    }
 }
 
 const PULL: &str = "\

@@ -11,6 +11,9 @@ use super::{Hub, Registry};
 /// The name of the built-in model, for those who want to name it.
 pub(crate) const BUILT_IN: &str = "built-in";
 
+/// The licence of its weights.
+pub(crate) const BUILT_IN_LICENCE: &str = "MIT OR Apache-2.0";
+
 /// A model that was asked for.
 #[derive(Debug)]
 pub(crate) enum Located {

@@ -11,7 +11,7 @@ mod registry;
 pub(crate) use entry::{Entry, Whereabouts};
 pub(crate) use for_study::find_for_study;
 pub(crate) use hub::Hub;
-pub(crate) use locate::{BUILT_IN, Located, locate};
+pub(crate) use locate::{BUILT_IN, BUILT_IN_LICENCE, Located, locate};
 pub(crate) use pull::{Accepted, pull};
 pub(crate) use registry::{Registry, folder as registry_folder};
 

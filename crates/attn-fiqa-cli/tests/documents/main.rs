@@ -29,6 +29,9 @@ const REASONS: [(&str, &str); 6] = [
     ("host", "it changes the machine"),
 ];
 
+/// Documents whose commands another test runs, with the files that only they need.
+const ELSEWHERE: [(&str, &str); 1] = [("docs/inputs.md", "tables.rs")];
+
 /// What begins a line of a command.
 const PROGRAMS: [&str; 5] = ["attn-fiqa ", "cargo ", "docker ", "pip install", "curl "];
 
@@ -74,6 +77,13 @@ fn every_command_works() {
     for document in documents() {
         let blocks = read(&document);
         let commands = |block: &&Block| block.language == "sh" && block.no_run.is_none();
+        let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == document);
+        if let Some((_, test)) = elsewhere {
+            let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(test);
+            let test = fs::read_to_string(test).expect("the test that runs this document");
+            assert!(test.contains(&document), "no test runs the commands of {document}");
+            continue;
+        }
         if blocks.iter().filter(commands).count() == 0 {
             continue;
         }
@@ -116,8 +126,12 @@ fn the_first_page_keeps_its_word() {
             text: format!("{command} --format table --quiet"),
         };
         let output = place.run(&block).unwrap_or_else(|error| panic!("{command}: {error}"));
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        // What is exact on every machine: all but the last digits of scores.
+        // What is the same on every machine: all but the last digits of scores, and with them the
+        // ends of bars.
+        let words = |text: &str| {
+            let words = text.split_whitespace().map(|word| word.trim_end_matches(is_block));
+            words.filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
         let (found, expected) = (words(&output), words(expected));
         assert_eq!(found.len(), expected.len(), "{output}");
         for (found, expected) in found.iter().zip(&expected) {
@@ -130,6 +144,11 @@ fn the_first_page_keeps_its_word() {
             assert!(near, "{found} and not {expected} in:\n{output}");
         }
     }
+}
+
+/// Whether a character is a piece of a bar.
+fn is_block(character: char) -> bool {
+    matches!(character, '\u{2580}'..='\u{259f}')
 }
 
 #[test]
@@ -185,6 +204,28 @@ fn commands_that_are_not_run_can_be_parsed() {
         }
     }
     assert!(parsed > 3, "{parsed} commands");
+}
+
+/// Whoever looks for a document finds it on the first page, in the index and in the book.
+#[test]
+fn every_document_is_listed() {
+    let lists = ["README.md", "docs/README.md", "docs/SUMMARY.md"];
+    let mut missing = String::new();
+    for list in lists {
+        let text = fs::read_to_string(root().join(list)).expect(list);
+        let links = links::relative_links(&text);
+        for document in documents() {
+            let Some(name) = document.strip_prefix("docs/") else { continue };
+            let listed =
+                links.iter().filter(|(_, target)| target.rsplit('/').next() == Some(name)).count();
+            // The first page may name a document where it is needed; mdBook takes each once.
+            let expected = if list == "README.md" { 1..=usize::MAX } else { 1..=1 };
+            if !expected.contains(&listed) && !matches!(name, "README.md" | "SUMMARY.md") {
+                missing += &format!("{document} is listed {listed} times in {list}\n");
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing}");
 }
 
 #[test]

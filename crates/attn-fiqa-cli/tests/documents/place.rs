@@ -24,7 +24,8 @@ impl Place {
     /// The repository's examples and models, the program, and these:
     ///
     /// - `photo.jpg`, `photos/`, `cfp/`: photos;
-    /// - `faces/`, `faces.tar`: aligned faces of 18 invented persons, two images each;
+    /// - `faces/`, `faces.tar`: aligned faces of 18 invented persons, two images each; in `people/`
+    ///   one folder per person;
     /// - `pair_list.txt`, `embeddings.npy`, `names.txt`: their comparisons;
     /// - `labels.csv`, `groups.csv`: their groups;
     /// - `study.toml`: a small study of them.
@@ -146,6 +147,9 @@ fn persons(here: &Path) {
         let kind = face.extension().and_then(|kind| kind.to_str()).expect("an extension");
         let name = format!("Person{person:02}_{:04}.{kind}", image + 1);
         fs::copy(face, here.join("faces").join(&name)).expect("a copy");
+        let own = here.join(format!("people/Person{person:02}"));
+        fs::create_dir_all(&own).expect("a new folder");
+        fs::copy(face, own.join(&name)).expect("a copy");
         tar.append_path_with_name(face, &name).expect("an entry");
         let gender = if person % 2 == 0 { "Female" } else { "Male" };
         let age = if person % 3 == 0 { "20-29" } else { "30-39" };
@@ -161,10 +165,10 @@ fn persons(here: &Path) {
     }
     tar.finish().expect("the end of the archive");
     let names_of: Vec<&str> = names.lines().collect();
-    for one in 0..names_of.len() {
-        for other in one + 1..names_of.len() {
+    for (one, name) in names_of.iter().enumerate() {
+        for (other, next) in names_of.iter().enumerate().skip(one + 1) {
             let mated = u8::from(one / 2 == other / 2);
-            pairs += &format!("{} {} {mated}\n", names_of[one], names_of[other]);
+            pairs += &format!("{name} {next} {mated}\n");
         }
     }
     let embeddings = npy::to_bytes(&[names_of.len(), 3], &rows);

@@ -111,7 +111,7 @@ impl Assessor<'_> {
 ///
 /// # Errors
 ///
-/// If the model does not provide what is needed.
+/// If the model does not provide what is needed, or normalises its queries and keys.
 pub fn measure(
     engine: &Engine,
     recogniser: Option<&dyn Recogniser>,
@@ -126,6 +126,9 @@ pub fn measure(
         embedding: recogniser.is_none(),
         ..Request::new(Method::ATTN)
     };
+    if engine.config().qk_norm {
+        return Err(CalibrateError::NormalisedQueries);
+    }
     let assessor = Assessor { engine, recogniser, request };
 
     let mut clean = Vec::with_capacity(faces.len());

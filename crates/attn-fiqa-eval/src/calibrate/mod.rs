@@ -205,4 +205,10 @@ pub enum CalibrateError {
     /// Scores or targets do not vary.
     #[error("all images have the same score or the same target, so there is nothing to fit")]
     NothingToFit,
+    /// The network normalises its queries and keys.
+    #[error(
+        "this model normalises each query and key (`attn.q_norm`), and a key bias can be fitted \
+         only where the mean query is a linear function of the mean token"
+    )]
+    NormalisedQueries,
 }

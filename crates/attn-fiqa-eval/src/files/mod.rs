@@ -9,6 +9,7 @@ pub(crate) mod lines;
 pub(crate) mod names;
 pub mod npy;
 mod pairs;
+mod parquet_file;
 mod quality;
 mod score_file;
 mod table;
@@ -19,6 +20,7 @@ pub use error::{FileError, FileProblem};
 pub use groups::GroupFile;
 pub use names::{MatchedRows, Missing, first_names, stem};
 pub use pairs::PairList;
+pub use parquet_file::open_parquet;
 pub use quality::{Failed, MatchedQualities, QualityFile, SCORE, quality_columns};
 pub use score_file::{ScoreFile, ScoreRow};
 

@@ -3,10 +3,11 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::record::{Field, Row};
 
 use super::lines::{Lines, open};
+use super::parquet_file::open_parquet;
 use super::{FileError, FileProblem, error::quoted};
 
 const PATH: &str = "path";
@@ -153,7 +154,7 @@ pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, Fi
 }
 
 fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
-    let reader = SerializedFileReader::new(open(path)?).map_err(|error| damaged(path, error))?;
+    let reader = open_parquet(path)?;
     let schema = reader.metadata().file_metadata().schema();
     let number = |field: &&std::sync::Arc<parquet::schema::types::Type>| {
         use parquet::basic::Type::{DOUBLE, FLOAT, INT32};
@@ -264,7 +265,7 @@ pub(super) fn each_parquet_row(
 ) -> Result<(), FileError> {
     let file = path.to_string_lossy();
     let damaged = |error| damaged(path, error);
-    let reader = SerializedFileReader::new(open(path)?).map_err(damaged)?;
+    let reader = open_parquet(path)?;
     let schema = reader.metadata().file_metadata().schema();
     let mut wanted = Vec::new();
     for &column in columns {

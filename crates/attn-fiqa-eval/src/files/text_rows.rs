@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::record::Field;
 use serde_json::Value;
 
-use super::lines::open;
+use super::parquet_file::open_parquet;
 use super::table::{self, Kind};
 use super::{FileError, FileProblem};
 
@@ -16,8 +16,7 @@ pub(super) fn heading(path: &Path, kind: Kind) -> Result<Vec<String>, FileError>
     match kind {
         Kind::Csv => table::csv_heading(path),
         Kind::Parquet => {
-            let damaged = |error| table::damaged(path, error);
-            let reader = SerializedFileReader::new(open(path)?).map_err(damaged)?;
+            let reader = open_parquet(path)?;
             let schema = reader.metadata().file_metadata().schema();
             Ok(schema.get_fields().iter().map(|field| field.name().to_owned()).collect())
         }

@@ -1,80 +1,249 @@
-//! The AVX2 kernels.
+//! The AVX2 kernels: tiles of a few rows and half a panel, which fit into 16 registers of eight
+//! lanes.
 
 use std::arch::x86_64::*;
 
-use super::KStep;
-use super::micro_tile::{MR_F32, MR_INT8, MicroTile, TILE_NR};
+use super::register_tile::{Dot, register_kernel};
+use super::simd::{FloatLanes, Simd};
 
-/// f32 lanes of an AVX2 register.
-const LANES: usize = 8;
-
-/// f32 by fused multiply–adds.
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply_f32(tile: &mut MicroTile<'_, f32, MR_F32>) {
-    check(tile);
-    let mut sums = [[_mm256_setzero_ps(); 2]; MR_F32];
-    for (step, KStep(weights)) in tile.steps.iter().enumerate() {
-        let weights = load(weights, tile.first).map(|words| _mm256_castsi256_ps(words));
-        for (sums, x) in sums.iter_mut().zip(tile.x) {
-            // SAFETY: `check` found a word for every step in every row.
-            let x = _mm256_set1_ps(f32::from_bits(unsafe { *x.get_unchecked(step) }));
-            sums[0] = _mm256_fmadd_ps(x, weights[0], sums[0]);
-            sums[1] = _mm256_fmadd_ps(x, weights[1], sums[1]);
-        }
-    }
-    for (out, sums) in tile.sums.iter_mut().zip(sums) {
-        for (half, sum) in sums.into_iter().enumerate() {
-            // SAFETY: a row of sums holds two registers.
-            unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(half * LANES), sum) };
-        }
-    }
+register_kernel! {
+    /// f32 by fused multiply–adds.
+    F32: F32 as F32,
+    name: "avx2 f32",
+    features: [Fma, Avx2], enabled by "avx2,fma",
+    tile: f32_tile of 2 registers of Avx2, dot: MultiplyAdd, at bias: false,
+    steps: usize::MAX,
+    rows: [6, 5, 4, 3, 2, 1],
 }
 
-/// int8, exactly. `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127
-/// exceeds, so the even and the odd bytes of a word are widened to 16 bits and multiplied
-/// separately.
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply_int8(tile: &mut MicroTile<'_, i32, MR_INT8>) {
-    check(tile);
-    let low = _mm256_set1_epi16(0xff);
-    let mut sums = [[_mm256_setzero_si256(); 2]; MR_INT8];
-    for (step, KStep(weights)) in tile.steps.iter().enumerate() {
-        let words = load(weights, tile.first);
-        let even = words.map(|words| _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(words)));
-        let odd = words.map(|words| _mm256_srai_epi16::<8>(words));
-        for (sums, x) in sums.iter_mut().zip(tile.x) {
-            // SAFETY: `check` found a word for every step in every row.
-            let x = _mm256_set1_epi32(unsafe { *x.get_unchecked(step) } as i32);
-            let (even_x, odd_x) = (_mm256_and_si256(x, low), _mm256_srli_epi16::<8>(x));
-            for half in 0..2 {
-                let products = _mm256_add_epi32(
-                    _mm256_madd_epi16(even_x, even[half]),
-                    _mm256_madd_epi16(odd_x, odd[half]),
-                );
-                sums[half] = _mm256_add_epi32(sums[half], products);
+register_kernel! {
+    /// bf16 by fused multiply–adds of f32: a panel is widened once for all rows.
+    Bf16Widened: Bf16 as RoundedToBf16,
+    name: "avx2 bf16 widened",
+    features: [Fma, Avx2], enabled by "avx2,fma",
+    tile: f32_tile of 2 registers of Avx2, dot: MultiplyAdd, at bias: false,
+    steps: usize::MAX,
+    rows: [6, 5, 4, 3, 2, 1],
+}
+
+register_kernel! {
+    /// int8 by dot products of four (AVX-VNNI), summed in i32.
+    Int8Vnni: Int8 as Bytes,
+    name: "avx2-vnni int8",
+    features: [Fma, Avx2, AvxVnni], enabled by "avx2,fma,avxvnni",
+    tile: int8_tile of 2 registers of Avx2, dot: DotOfFour,
+    steps: usize::MAX,
+    rows: [6, 5, 4, 3, 2, 1],
+}
+
+register_kernel! {
+    /// int8 by products of 16-bit integers; the weights need more registers than a dot product's.
+    Int8: Int8 as Bytes,
+    name: "avx2 int8",
+    features: [Fma, Avx2], enabled by "avx2,fma",
+    tile: int8_tile of 2 registers of Avx2, dot: EvenAndOdd,
+    steps: usize::MAX,
+    rows: [4, 3, 2, 1],
+}
+
+/// Registers of 8 lanes.
+pub(super) struct Avx2;
+
+impl FloatLanes for Avx2 {
+    type F32 = __m256;
+    type Words = __m256i;
+    type Mask = usize;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m256 {
+        // SAFETY: by the trait's contract, as below.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn first(count: usize) -> usize {
+        count
+    }
+
+    #[inline(always)]
+    unsafe fn load(place: *const f32, count: usize) -> __m256 {
+        // SAFETY: as above; the array holds a register, and no more lanes are read than asked for.
+        unsafe {
+            if count >= Self::LANES {
+                return _mm256_loadu_ps(place);
             }
+            let mut lanes = [0.0; Self::LANES];
+            place.copy_to_nonoverlapping(lanes.as_mut_ptr(), count);
+            _mm256_loadu_ps(lanes.as_ptr())
         }
     }
-    for (out, sums) in tile.sums.iter_mut().zip(sums) {
-        for (half, sum) in sums.into_iter().enumerate() {
-            // SAFETY: a row of sums holds two registers.
-            unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(half * LANES).cast(), sum) };
+
+    #[inline(always)]
+    unsafe fn to_f32(words: __m256i) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_cvtepi32_ps(words) }
+    }
+}
+
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn store(place: *mut f32, count: usize, values: __m256) {
+        // SAFETY: as above; the array holds a register, and no more lanes are written than asked
+        // for.
+        unsafe {
+            if count >= Self::LANES {
+                return _mm256_storeu_ps(place, values);
+            }
+            let mut lanes = [0.0; Self::LANES];
+            _mm256_storeu_ps(lanes.as_mut_ptr(), values);
+            place.copy_from_nonoverlapping(lanes.as_ptr(), count);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_words(word: u32) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_set1_epi32(word as i32) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_words(place: *const u32) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_loadu_si256(place.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_words(place: *mut u32, words: __m256i) {
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_si256(place.cast(), words) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_words(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn negate_words(words: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_sub_epi32(_mm256_setzero_si256(), words) }
+    }
+
+    #[inline(always)]
+    unsafe fn upper_halves(words: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_and_si256(words, _mm256_set1_epi32(0xffff_0000_u32 as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn lower_halves(words: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_slli_epi32::<16>(words) }
+    }
+
+    #[inline(always)]
+    unsafe fn as_f32(words: __m256i) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_castsi256_ps(words) }
+    }
+
+    #[inline(always)]
+    unsafe fn as_words(values: __m256) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_castps_si256(values) }
+    }
+}
+
+struct MultiplyAdd;
+
+impl Dot<Avx2> for MultiplyAdd {
+    type Weights = __m256i;
+
+    #[inline(always)]
+    unsafe fn prepare(weights: __m256i) -> __m256i {
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, x: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: by the trait's contract.
+        unsafe {
+            let (x, weights) = (_mm256_castsi256_ps(x), _mm256_castsi256_ps(weights));
+            _mm256_castps_si256(_mm256_fmadd_ps(x, weights, _mm256_castsi256_ps(sums)))
         }
     }
 }
 
-/// The tile's sixteen words of one step.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(weights: &[u32], first: usize) -> [__m256i; 2] {
-    let words = &weights[first..first + TILE_NR];
-    [0, LANES].map(|from| {
-        // SAFETY: sixteen words were just found.
-        unsafe { _mm256_loadu_si256(words.as_ptr().add(from).cast()) }
-    })
+struct DotOfFour;
+
+impl Dot<Avx2> for DotOfFour {
+    type Weights = __m256i;
+
+    #[inline(always)]
+    unsafe fn prepare(weights: __m256i) -> __m256i {
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, x: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: by the trait's contract.
+        unsafe { _mm256_dpbusd_avx_epi32(sums, x, weights) }
+    }
 }
 
-fn check<T, const ROWS: usize>(tile: &MicroTile<'_, T, ROWS>) {
-    let steps = tile.steps.len();
-    assert!(tile.x.iter().all(|row| row.len() >= steps), "a row ends before its steps");
+/// `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127 exceeds, so the even
+/// and the odd bytes of a word are widened to 16 bits and multiplied separately.
+struct EvenAndOdd;
+
+impl Dot<Avx2> for EvenAndOdd {
+    /// The even and the odd bytes, with their signs.
+    type Weights = [__m256i; 2];
+
+    #[inline(always)]
+    unsafe fn prepare(weights: __m256i) -> [__m256i; 2] {
+        // SAFETY: by the trait's contract.
+        unsafe {
+            let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
+            [even, _mm256_srai_epi16::<8>(weights)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: __m256i, x: __m256i, [even, odd]: [__m256i; 2]) -> __m256i {
+        // SAFETY: by the trait's contract.
+        unsafe {
+            let even_x = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
+            let odd_x = _mm256_srli_epi16::<8>(x);
+            let products =
+                _mm256_add_epi32(_mm256_madd_epi16(even_x, even), _mm256_madd_epi16(odd_x, odd));
+            _mm256_add_epi32(sums, products)
+        }
+    }
 }

@@ -1,17 +1,17 @@
 //! Transposes the words of a panel's rows into K steps.
 
 use super::{KStep, NR};
-use crate::Isa;
 #[cfg(target_arch = "x86_64")]
-use crate::isa::Kind;
+use crate::CpuFeature;
+use crate::Isa;
 use crate::isa::for_every_isa;
 
 /// Rows `[lane, K step]` to K steps of one word per lane.
 pub(super) fn interleave(isa: Isa, rows: &[u32], panel: &mut [KStep]) {
     assert_eq!(rows.len(), NR * panel.len(), "a row for every lane: this is a bug");
     #[cfg(target_arch = "x86_64")]
-    if isa.0 >= Kind::Avx512 {
-        // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
+    if isa.has(CpuFeature::Avx512f) {
+        // SAFETY: an `Isa` with AVX-512F exists only where it was detected.
         return unsafe { avx512::interleave(rows, panel) };
     }
     plain(isa, rows, panel);

@@ -8,8 +8,9 @@
 //!
 //! 1. `pack` packs the weights and quantizes them if asked.
 //! 2. `PackedWeights::apply` converts the input's rows to words.
-//! 3. `avx512`, `micro_tile` (the driver of `avx2` and `neon`) or `reference` multiplies and
-//!    applies the epilogue: bias, residual, ReLU or ReLU6.
+//! 3. A `Kernel` multiplies and applies the epilogue: bias, residual, ReLU or ReLU6. The file of
+//!    each instruction set, `avx512`, `avx2`, `neon` and `reference`, declares its kernels, most by
+//!    the algorithm of `register_tile`; `kernel` lists them, fastest first.
 //!
 //! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16, two
 //! words per K step, and each panel of weights is widened to f32 once for all rows.
@@ -18,21 +19,26 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod epilogue;
 mod interleave;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod micro_tile;
+pub(crate) mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
 mod reference;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod register_tile;
+mod simd;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 
 use crate::Isa;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use crate::isa::Kind;
+use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
-use crate::quantize::{BF16_PER_WORD, QuantParams, quantize_rows, round_to_bf16, to_bf16};
+use crate::quantize::{QuantParams, quantize_rows, round_to_bf16, to_bf16};
+use kernel::{InputForm, Kernel, Product};
 
 /// Outputs per panel: two AVX-512 registers.
 pub(crate) const NR: usize = 32;
@@ -47,6 +53,7 @@ pub(crate) struct KStep(pub(crate) [u32; NR]);
 #[derive(Debug, Clone)]
 pub struct PackedWeights {
     isa: Isa,
+    kernel: &'static dyn Kernel,
     precision: Precision,
     inputs: usize,
     outputs: usize,
@@ -73,18 +80,54 @@ pub(crate) struct Rows<'a> {
     pub(crate) count: usize,
 }
 
-/// One per thread, so that a steady run allocates nothing.
+/// Buffers for the words of an input.
 #[derive(Default)]
 struct Scratch {
     words: Vec<u32>,
     params: Vec<QuantParams>,
 }
 
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+impl Scratch {
+    /// Calls `work` with buffers of this thread, so that a steady run allocates nothing. A task
+    /// that waits for others may run another one meanwhile, which then gets buffers of its own.
+    fn with<R>(work: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local! {
+            static FREE: RefCell<Vec<Scratch>> = const { RefCell::new(Vec::new()) };
+        }
+        let mut scratch = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let result = work(&mut scratch);
+        FREE.with_borrow_mut(|free| free.push(scratch));
+        result
+    }
+}
+
+/// Rows of an input, converted for some [`PackedWeights`].
+#[derive(Clone, Copy)]
+pub struct PackedInput<'a> {
+    weights: &'a PackedWeights,
+    rows: Rows<'a>,
+}
+
+impl PackedInput<'_> {
+    /// `out = epilogue(x · weightᵀ + bias)` for the columns of `out`, which is `[row, output]`.
+    ///
+    /// The bits of a column do not depend on the other columns.
+    ///
+    /// # Panics
+    ///
+    /// If `out` has another number of rows, or its columns are not outputs or do not start at a
+    /// multiple of [`PackedWeights::PANEL`].
+    pub fn multiply(self, mut out: ColumnsMut<'_>, epilogue: Epilogue) {
+        let Self { weights, rows } = self;
+        assert_eq!(rows.count, out.rows(), "out has another number of rows than the input");
+        weights.run(rows, &mut out, epilogue);
+    }
 }
 
 impl PackedWeights {
+    /// Outputs that are computed together.
+    pub const PANEL: usize = NR;
+
     /// Inputs of the layer: K.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -105,14 +148,24 @@ impl PackedWeights {
         self.precision
     }
 
+    /// The name of the kernel that multiplies, such as `avx512 f32`.
+    pub fn kernel_name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
     pub(crate) fn isa(&self) -> Isa {
         self.isa
     }
 
     /// Words of an input row: one per K step, or two where bf16 is widened to f32.
     pub(crate) fn row_words(&self) -> usize {
-        let widened = self.precision == Precision::Bf16 && !self.isa.has_bf16_dot();
-        self.steps * if widened { BF16_PER_WORD } else { 1 }
+        self.steps * self.kernel.input().words_per_step()
+    }
+
+    /// The rows that the kernel computes together: MR.
+    pub(crate) fn tile_rows(&self) -> usize {
+        let [rows, _] = self.kernel.tile();
+        rows
     }
 
     /// Whether weights of this precision and shape have the same layout.
@@ -135,95 +188,65 @@ impl PackedWeights {
     ///
     /// If `x` and `out` do not have the same number of whole rows.
     pub fn apply(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
+        assert!(x.len().is_multiple_of(self.inputs), "x is not whole rows");
         let rows = x.len() / self.inputs;
-        assert_eq!(rows * self.inputs, x.len(), "x is not whole rows");
         assert_eq!(rows * self.outputs, out.len(), "out has another number of rows than x");
-        if self.precision == Precision::F32 {
-            let words = as_bits(x);
-            return self.multiply(Rows { words, params: &[], count: rows }, out, epilogue);
+        let out = ColumnsMut::new(out, self.outputs);
+        self.with_input(x, |input| input.multiply(out, epilogue));
+    }
+
+    /// Converts the rows of `x` `[row, input]` once and passes them to `work`, which may multiply
+    /// parts of the outputs on several threads.
+    ///
+    /// # Panics
+    ///
+    /// If `x` is not whole rows.
+    pub fn with_input<R>(&self, x: &[f32], work: impl FnOnce(PackedInput<'_>) -> R) -> R {
+        let count = x.len() / self.inputs;
+        assert_eq!(count * self.inputs, x.len(), "x is not whole rows");
+        let form = self.kernel.input();
+        if form == InputForm::F32 {
+            let rows = Rows { words: as_bits(x), params: &[], count };
+            return work(PackedInput { weights: self, rows });
         }
-        SCRATCH.with_borrow_mut(|Scratch { words, params }| {
+        Scratch::with(|Scratch { words, params }| {
             // Only grown: otherwise it would have to be cleared again after a smaller layer.
-            let needed = rows * self.row_words();
+            let needed = count * self.row_words();
             if words.len() < needed {
                 words.resize(needed, 0);
             }
             let words = &mut words[..needed];
-            match self.precision {
-                Precision::Int8 => {
-                    params.resize(rows, QuantParams::default());
+            params.clear();
+            match form {
+                InputForm::F32 => unreachable!("f32 is not converted: this is a bug"),
+                InputForm::RoundedToBf16 => round_to_bf16(self.isa, x, self.inputs, words),
+                InputForm::Bf16 => to_bf16(self.isa, x, self.inputs, words),
+                InputForm::Bytes => {
+                    params.resize(count, QuantParams::default());
                     quantize_rows(self.isa, x, self.inputs, words, params);
                 }
-                _ if self.isa.has_bf16_dot() => to_bf16(self.isa, x, self.inputs, words),
-                _ => round_to_bf16(self.isa, x, self.inputs, words),
             }
-            self.multiply(Rows { words, params, count: rows }, out, epilogue);
-        });
+            work(PackedInput { weights: self, rows: Rows { words, params, count } })
+        })
     }
 
     /// As [`Self::apply`], for rows that have been converted to words.
     pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], epilogue: Epilogue) {
-        #[cfg(target_arch = "x86_64")]
-        match (self.precision, self.isa.0) {
-            (Precision::F32, Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16) => {
-                // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
-                return unsafe { avx512::multiply_f32(self, rows, out, epilogue) };
-            }
-            (Precision::Bf16, Kind::Avx512 | Kind::Avx512Vnni) => {
-                // SAFETY: an `Isa` of these kinds exists only where AVX-512F was detected.
-                return unsafe { avx512::multiply_bf16_widened(self, rows, out, epilogue) };
-            }
-            (Precision::Bf16, Kind::Avx512Bf16) => {
-                // SAFETY: this kind exists only where AVX-512F and its bf16 part were detected.
-                return unsafe { avx512::multiply_bf16(self, rows, out, epilogue) };
-            }
-            (Precision::Int8, Kind::Avx512Vnni | Kind::Avx512Bf16) => {
-                // SAFETY: these kinds exist only where AVX-512F and VNNI were detected.
-                return unsafe { avx512::multiply_int8(self, rows, out, epilogue) };
-            }
-            (Precision::F32 | Precision::Bf16, Kind::Avx2) => {
-                // SAFETY: this kind and all that follow it exist only where AVX2 and FMA
-                // were detected.
-                let run = |tile: &mut micro_tile::MicroTile<'_, f32, { micro_tile::MR_F32 }>| unsafe {
-                    avx2::multiply_f32(tile)
-                };
-                return micro_tile::f32_tiles(self, rows, out, epilogue, run);
-            }
-            (Precision::Int8, Kind::Avx2 | Kind::Avx512) => {
-                // SAFETY: as above.
-                let run = |tile: &mut micro_tile::MicroTile<'_, i32, { micro_tile::MR_INT8 }>| unsafe {
-                    avx2::multiply_int8(tile)
-                };
-                return micro_tile::int8_tiles(self, rows, out, epilogue, run);
-            }
-            (_, Kind::Baseline) => {}
-        }
-        #[cfg(target_arch = "aarch64")]
-        match (self.precision, self.isa.0) {
-            (Precision::F32 | Precision::Bf16, Kind::Neon) => {
-                return micro_tile::f32_tiles(self, rows, out, epilogue, neon::multiply_f32);
-            }
-            _ => {}
-        }
-        reference::multiply(self, rows, out, epilogue);
+        self.run(rows, &mut ColumnsMut::new(out, self.outputs), epilogue);
+    }
+
+    fn run(&self, rows: Rows<'_>, out: &mut ColumnsMut<'_>, epilogue: Epilogue) {
+        let product = Product { weights: self, rows, epilogue };
+        product.check(out);
+        // SAFETY: the kernel was selected for an `Isa` with its features, which exists only where
+        // they were detected, and the operands were checked.
+        unsafe { self.kernel.run(&product, out) };
     }
 
     /// The K steps of one panel.
     fn panel(&self, panel: usize) -> &[KStep] {
         &self.panels[panel * self.steps..][..self.steps]
     }
-}
-
-/// Widens K steps of two bf16 to twice as many of one f32, into the front of `wide`.
-#[inline(always)]
-pub(crate) fn widen<'a>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
-    let wide = &mut wide[..BF16_PER_WORD * steps.len()];
-    let (pairs, _) = wide.as_chunks_mut::<BF16_PER_WORD>();
-    for (KStep(words), [low, high]) in steps.iter().zip(pairs) {
-        low.0.iter_mut().zip(words).for_each(|(low, word)| *low = word << 16);
-        high.0.iter_mut().zip(words).for_each(|(high, word)| *high = word & 0xffff_0000);
-    }
-    wide
 }
 
 /// The bits of f32 values as words.

@@ -1,7 +1,8 @@
 //! Packs weights `[output, input]` into panels, and unpacks them.
 
 use super::interleave::interleave;
-use super::{KStep, NR, PackedWeights, SCRATCH, Scratch, as_bits};
+use super::kernel::{self, Kernel};
+use super::{KStep, NR, PackedWeights, Scratch, as_bits};
 use crate::quantize::{BF16_PER_WORD, BYTES_PER_WORD, bf16_value, to_bf16, to_bf16_pairs};
 use crate::{Isa, Precision};
 
@@ -44,13 +45,24 @@ impl PackedWeights {
         bias: Option<&[f32]>,
         inputs: usize,
     ) -> Self {
+        Self::for_kernel(isa, kernel::select(isa, precision), weight, bias, inputs)
+    }
+
+    /// As [`Self::new`], for one kernel of `isa`.
+    pub(super) fn for_kernel(
+        isa: Isa,
+        kernel: &'static dyn Kernel,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        inputs: usize,
+    ) -> Self {
         let outputs = weight.len() / inputs;
         assert_eq!(outputs * inputs, weight.len(), "a weight is not whole rows");
         assert!(
             bias.is_none_or(|bias| bias.len() == outputs),
             "a bias is not one value per output"
         );
-        let mut packed = Self::empty(isa, precision, inputs, outputs);
+        let mut packed = Self::empty_for(isa, kernel, inputs, outputs);
         if let Some(bias) = bias {
             packed.bias[..outputs].copy_from_slice(bias);
         }
@@ -60,6 +72,18 @@ impl PackedWeights {
 
     /// Zero weights, to be packed later.
     pub(crate) fn empty(isa: Isa, precision: Precision, inputs: usize, outputs: usize) -> Self {
+        Self::empty_for(isa, kernel::select(isa, precision), inputs, outputs)
+    }
+
+    /// Zero weights for a kernel of `isa`.
+    pub(super) fn empty_for(
+        isa: Isa,
+        kernel: &'static dyn Kernel,
+        inputs: usize,
+        outputs: usize,
+    ) -> Self {
+        assert!(isa.features().contains_all(kernel.features()), "a kernel without its features");
+        let precision = kernel.precision();
         let per_word = match precision {
             Precision::F32 => 1,
             Precision::Bf16 => BF16_PER_WORD,
@@ -73,6 +97,7 @@ impl PackedWeights {
         let bytes = if precision == Precision::Int8 { padded } else { 0 };
         Self {
             isa,
+            kernel,
             precision,
             inputs,
             outputs,
@@ -88,7 +113,7 @@ impl PackedWeights {
     pub(crate) fn pack_outputs<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
         let (precision, isa, inputs, steps) = (self.precision, self.isa, self.inputs, self.steps);
         let mut rows = rows.fuse();
-        SCRATCH.with_borrow_mut(|Scratch { words: scratch, .. }| {
+        Scratch::with(|Scratch { words: scratch, .. }| {
             scratch.resize(NR * steps, 0);
             for panel in 0..self.outputs.div_ceil(NR) {
                 let first = panel * NR;

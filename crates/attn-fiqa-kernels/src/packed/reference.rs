@@ -1,71 +1,109 @@
-//! The reference kernel, in plain Rust that the compiler vectorises over a panel. It is the oracle
-//! for the other kernels, and is used on instruction sets without one.
+//! The reference kernels, in plain Rust that the compiler vectorises over a panel. They are the
+//! oracle for the other kernels, and are used on instruction sets without one.
 
-use std::ops::Range;
-
-use super::{KStep, NR, PackedWeights, Rows};
+use super::epilogue::{Activation, dequantize, residual};
+use super::kernel::{InputForm, Kernel, Product};
+use super::simd::FloatLanes;
+use super::{KStep, NR};
+use crate::cpu_features::CpuFeatures;
 use crate::isa::for_every_isa;
+use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
-use crate::quantize::{BF16_PER_WORD, QuantParams, bf16_value};
+use crate::quantize::{BF16_PER_WORD, bf16_value};
 
-pub(super) fn multiply(
-    weights: &PackedWeights,
-    rows: Rows<'_>,
-    out: &mut [f32],
-    epilogue: Epilogue,
-) {
-    let isa = weights.isa;
+/// f32.
+#[derive(Debug)]
+pub(super) struct F32;
+
+/// bf16, widened to f32.
+#[derive(Debug)]
+pub(super) struct Bf16Widened;
+
+/// int8.
+#[derive(Debug)]
+pub(super) struct Int8;
+
+macro_rules! reference_kernel {
+    ($kernel:ident, $name:literal, $precision:ident as $input:ident) => {
+        impl Kernel for $kernel {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn precision(&self) -> Precision {
+                Precision::$precision
+            }
+
+            fn input(&self) -> InputForm {
+                InputForm::$input
+            }
+
+            fn features(&self) -> CpuFeatures {
+                CpuFeatures::default()
+            }
+
+            fn tile(&self) -> [usize; 2] {
+                [1, NR]
+            }
+
+            unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>) {
+                multiply(product, out);
+            }
+        }
+    };
+}
+
+reference_kernel!(F32, "reference f32", F32 as F32);
+reference_kernel!(Bf16Widened, "reference bf16 widened", Bf16 as RoundedToBf16);
+reference_kernel!(Int8, "reference int8", Int8 as Bytes);
+
+fn multiply(product: &Product<'_>, out: &mut ColumnsMut<'_>) {
+    let &Product { weights, rows, epilogue } = product;
+    let (isa, columns) = (weights.isa, out.columns());
     for row in 0..rows.count {
         let words = &rows.words[row * weights.row_words()..][..weights.row_words()];
-        let out = &mut out[row * weights.outputs..][..weights.outputs];
-        for (panel, out) in out.chunks_mut(NR).enumerate() {
-            let lanes = panel * NR..(panel + 1) * NR;
+        for panel in columns.start / NR..columns.end.div_ceil(NR) {
+            let first = panel * NR;
             let steps = weights.panel(panel);
             let mut product = [0.0; NR];
             match weights.precision {
                 Precision::F32 => multiply_f32(isa, words, steps, &mut product),
                 Precision::Bf16 => multiply_bf16(isa, words, steps, &mut product),
                 Precision::Int8 => {
+                    let params = rows.params[row];
                     let mut sums = [0; NR];
                     multiply_int8(isa, words, steps, &mut sums);
-                    dequantize(weights, lanes.clone(), rows.params[row], &sums, &mut product);
+                    for (lane, product) in product.iter_mut().enumerate() {
+                        let output = first + lane;
+                        let zero = params.zero_point.wrapping_mul(weights.weight_sums[output]);
+                        let sum = sums[lane].wrapping_sub(zero) as u32;
+                        let scale = weights.scales[output];
+                        // SAFETY: a scalar needs no feature.
+                        *product = unsafe { dequantize::<Scalar>(sum, params.scale, scale) };
+                    }
                 }
             }
-            apply_epilogue(epilogue, &product, &weights.bias[lanes], out);
+            let end = columns.end.min(first + NR);
+            let bias = &weights.bias[first..];
+            finish(epilogue, &product, bias, out.row_mut(row, first..end));
         }
     }
 }
 
-/// Converts sums of quantized products to f32; `lanes` are the outputs.
-pub(super) fn dequantize(
-    weights: &PackedWeights,
-    lanes: Range<usize>,
-    row: QuantParams,
-    sums: &[i32],
-    product: &mut [f32],
-) {
-    let scales = weights.scales[lanes.clone()].iter();
-    let weight_sums = weights.weight_sums[lanes].iter();
-    for (((product, sum), scale), weight_sum) in
-        product.iter_mut().zip(sums).zip(scales).zip(weight_sums)
-    {
-        let sum = sum.wrapping_sub(row.zero_point.wrapping_mul(*weight_sum));
-        *product = sum as f32 * (row.scale * scale);
-    }
-}
-
 /// Applies the epilogue and stores as many products as `out` has room for.
-pub(super) fn apply_epilogue(epilogue: Epilogue, product: &[f32], bias: &[f32], out: &mut [f32]) {
+fn finish(epilogue: Epilogue, product: &[f32], bias: &[f32], out: &mut [f32]) {
+    // SAFETY: a scalar needs no feature.
+    let activation = unsafe { Activation::<Scalar>::new(epilogue) };
     for ((out, product), bias) in out.iter_mut().zip(product).zip(bias) {
-        let sum = product + bias;
-        let sum = if epilogue.adds() { *out + sum } else { sum };
-        let positive = if sum < 0.0 { 0.0 } else { sum };
-        *out = match epilogue {
-            Epilogue::Overwrite | Epilogue::Add => sum,
-            Epilogue::Relu | Epilogue::AddRelu => positive,
-            Epilogue::Relu6 if positive > 6.0 => 6.0,
-            Epilogue::Relu6 => positive,
-        };
+        let (place, sum) = (std::ptr::from_ref(out), product + bias);
+        // SAFETY: a scalar needs no feature, and `place` is a value.
+        unsafe {
+            let sum = match epilogue.adds() {
+                true => residual::<Scalar, true>(place, 1, sum),
+                false => sum,
+            };
+            *out = activation.apply(sum);
+        }
     }
 }
 
@@ -103,5 +141,55 @@ for_every_isa! {
                 }
             }
         }
+    }
+}
+
+/// One lane, which needs no feature.
+struct Scalar;
+
+impl FloatLanes for Scalar {
+    type F32 = f32;
+    type Words = u32;
+    type Mask = usize;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> f32 {
+        value
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: f32, b: f32) -> f32 {
+        a * b
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: f32, b: f32) -> f32 {
+        if a > b { a } else { b }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: f32, b: f32) -> f32 {
+        if a < b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn first(count: usize) -> usize {
+        count
+    }
+
+    #[inline(always)]
+    unsafe fn load(place: *const f32, count: usize) -> f32 {
+        // SAFETY: by the trait's contract.
+        if count > 0 { unsafe { place.read() } } else { 0.0 }
+    }
+
+    #[inline(always)]
+    unsafe fn to_f32(word: u32) -> f32 {
+        word as i32 as f32
     }
 }

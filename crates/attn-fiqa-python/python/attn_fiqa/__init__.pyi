@@ -74,7 +74,9 @@ class Scorer:
         of which is ``Face.score``; ``None`` is the model's own.
     :param preset: the published network that the file must be, such as ``"cvlface-vit-s"``.
     :param heads: the number of attention heads, which a file's weights cannot tell.
-    :param activation: the MLP's non-linearity where it is not the official ReLU6.
+    :param activation: the MLP's non-linearity where it is not the usual one of its family.
+    :param tokens: the tokens that a score is the mean of, in a network with class token or
+        registers; ``None`` is the file's own choice, or else ``"all"``.
     :raises ModelError: if the model or the detector cannot be loaded.
     :raises RequestError: if the arguments are not valid.
     """
@@ -89,7 +91,8 @@ class Scorer:
         methods: Sequence[str] | None = None,
         preset: str | None = None,
         heads: int | None = None,
-        activation: Literal["relu6", "gelu"] | None = None,
+        activation: Literal["relu6", "gelu", "quick-gelu", "swiglu"] | None = None,
+        tokens: Literal["all", "patches"] | None = None,
     ) -> Scorer: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Path | None], dict[str, Any]]: ...
     @property

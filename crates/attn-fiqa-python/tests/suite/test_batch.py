@@ -14,15 +14,14 @@ import subprocess
 import sys
 import tarfile
 
+import attn_fiqa
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-import attn_fiqa
 from attn_fiqa import batch
-from attn_fiqa.batch import _run, _store, _work
+from attn_fiqa.batch import _store
 from conftest import FACES, ROOT
 
 

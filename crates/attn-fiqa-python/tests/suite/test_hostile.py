@@ -90,7 +90,8 @@ def test_every_other_argument(scorer, photo):
             attempt(attn_fiqa.overlay, small, np.eye(3), color="rgb", **{name: value})
         for name in ("batch", "max_memory", "on_error", "recursive", "max_faces"):
             attempt(lambda: list(scorer.score_files("none", **{name: value})))
-        names = ("model", "detector", "precision", "methods", "preset", "heads", "activation")
+        names = ["model", "detector", "precision", "methods"]
+        names += ["preset", "heads", "activation", "tokens"]
         for name in names:
             attempt(attn_fiqa.Scorer, **{name: value})
         # More than a machine has are refused; a few are started.

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 
 import attn_fiqa
 import numpy as np
@@ -138,7 +139,13 @@ def test_every_example_of_the_documents_runs(tmp_path, monkeypatch, scorer, phot
     for blur in (9, 1, 15):
         video.write(np.ascontiguousarray(cv2.blur(blue, (blur, blur))))
     video.release()
-    for page in (ROOT / "docs/python.md", ROOT / "crates/attn-fiqa-python/README.md"):
+    os.mkdir("shards")
+    for shard in range(2):
+        with tarfile.open(f"shards/faces-{shard:03}.tar", "w") as tar:
+            tar.add(FACES / "blur-1.png", "a.png")
+            tar.add(tmp_path / "photos/broken.jpg", "b.jpg")
+    pages = ("docs/python.md", "docs/clusters.md", "crates/attn-fiqa-python/README.md")
+    for page in map(ROOT.joinpath, pages):
         session: dict[str, object] = {"__name__": "__main__"}
         lines = page.read_text(encoding="utf-8").splitlines()
         starts = [number for number, line in enumerate(lines) if line == "```python"]
@@ -149,6 +156,9 @@ def test_every_example_of_the_documents_runs(tmp_path, monkeypatch, scorer, phot
             exec(compile(code, str(page), "exec"), session)
         if page.name == "python.md":
             check_results(session, tmp_path, photo)
+        if page.name == "clusters.md":
+            assert session["report"].rows == 4 and session["report"].failed == 2
+            assert session["table"].num_rows == 4
 
 
 def check_results(session, folder, photo):

@@ -32,6 +32,8 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use model::{CauseModel, CauseModelError, Curve};
+#[cfg(feature = "export")]
+pub(crate) use model::{LEAST_GAIN, NONE};
 pub use region::{FaceRegion, RegionReference};
 
 /// A reason for a low quality.

@@ -5,11 +5,11 @@ use half::f16;
 use super::{Cause, Causes, FoundCause, RegionReference};
 
 /// Probability that nothing costs quality from which no cause is named.
-const NONE: f64 = 0.5;
+pub(crate) const NONE: f64 = 0.5;
 
 /// The least expected gain in quality of a cause that is named. It is this low because a second
 /// cause beside one that ruins the image gains hardly anything alone.
-const LEAST_GAIN: f32 = 0.4;
+pub(crate) const LEAST_GAIN: f32 = 0.4;
 
 /// A function that never falls, on straight lines between [`Curve::KNOTS`] values at 0, 0.1, …,
 /// 1 of its argument, and constant beyond them.

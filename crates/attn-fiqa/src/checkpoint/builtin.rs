@@ -15,6 +15,7 @@ pub const BUILTIN_NAME: &str = "built-in attn-fiqa-t";
 /// # Errors
 ///
 /// None for the model as shipped; it goes through the same checks as any file.
+#[allow(clippy::needless_return, reason = "it ends the function for one of two features")]
 pub fn builtin() -> Result<Checkpoint, CheckpointError> {
     let options = CheckpointOptions::default();
     #[cfg(feature = "builtin-embedding")]

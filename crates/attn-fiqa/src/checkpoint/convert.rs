@@ -1,7 +1,6 @@
 //! Writes the canonical file: safetensors, canonical names, one data type.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -14,6 +13,7 @@ use super::names::{CAUSES, KEY_BIAS, qk};
 use super::resolve::three;
 use super::tensor::StoredType;
 use super::{Calibration, Checkpoint};
+use crate::atomic_file::{is_same_file, write_atomically};
 use crate::vit::config::{EmbeddingHeadConfig, ScoreTokens};
 
 /// The header is padded so that the tensors start at a multiple of this.
@@ -164,38 +164,19 @@ fn write(checkpoint: &Checkpoint, path: &Path, plan: &Plan) -> Result<(), Checkp
     let output =
         |error| CheckpointError::new(&path.display().to_string(), CheckpointProblem::Write(error));
 
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".attn-fiqa-").suffix(".part");
-    // A temporary file is private by default; the result has the usual permissions.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(output)?;
-
-    let mut writer = BufWriter::new(file.as_file_mut());
-    writer.write_all(&plan.header).map_err(output)?;
-    for tensor in &plan.tensors {
-        let values = match &plan.key_bias {
-            Some(bias) if tensor.expected.name == KEY_BIAS => bias.clone(),
-            _ if tensor.expected.name == CAUSES => plan.causes.clone(),
-            _ => values(checkpoint, &tensor.expected)?,
-        };
-        let bytes = encode(&values, tensor).map_err(input)?;
-        writer.write_all(&bytes).map_err(output)?;
-    }
-    writer.flush().map_err(output)?;
-    drop(writer);
-    file.as_file().sync_all().map_err(output)?;
-    file.persist(path).map_err(|error| output(error.error))?;
-    Ok(())
-}
-
-fn is_same_file(input: &Path, output: &Path) -> bool {
-    let input = input.canonicalize().ok();
-    input.is_some() && input == output.canonicalize().ok()
+    write_atomically(path, output, |writer| {
+        writer.write_all(&plan.header).map_err(output)?;
+        for tensor in &plan.tensors {
+            let values = match &plan.key_bias {
+                Some(bias) if tensor.expected.name == KEY_BIAS => bias.clone(),
+                _ if tensor.expected.name == CAUSES => plan.causes.clone(),
+                _ => values(checkpoint, &tensor.expected)?,
+            };
+            let bytes = encode(&values, tensor).map_err(input)?;
+            writer.write_all(&bytes).map_err(output)?;
+        }
+        Ok(())
+    })
 }
 
 /// A tensor to write and its data type.

@@ -150,7 +150,8 @@ pub(super) fn shapes(found: &Tensors, family: Family) -> Result<Shapes, LayoutMi
                 }
                 false => embed_dim,
             };
-            let (projection, bias) = (has("head.weight"), has("head.bias"));
+            let projection = has("head.weight");
+            let bias = projection && has("head.bias");
             Some(HeadShape::Pooled { output, projection, bias })
         }
         Content::Full => {

@@ -171,10 +171,8 @@ impl<'a> Section<'a> {
         };
         let own_pooling = self.with("global_pool", pooling)?;
         Ok(DeclaredConfig {
-            num_heads: match arguments.whole("num_heads")? {
-                Some(heads) => Some(heads),
-                None => self.timm_heads(),
-            },
+            num_heads: arguments.whole("num_heads")?,
+            heads_of_width: self.timm_size().filter(|_| !arguments.has("num_heads")),
             activation: arguments.with("act_layer", timm_activation)?,
             image_size,
             pixel_mean: pretrained.channels("mean")?,
@@ -187,14 +185,15 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The number of heads of timm's network of this name and width.
-    fn timm_heads(&self) -> Option<usize> {
+    /// Width and number of heads of timm's network of this name.
+    fn timm_size(&self) -> Option<(usize, usize)> {
         let name = self.object.get("architecture")?.as_str()?;
-        let width = self.object.get("num_features")?.as_u64()?;
-        let (.., heads) = TIMM_SIZES
-            .into_iter()
-            .find(|(size, dim, _)| name.starts_with(size) && *dim as u64 == width)?;
-        Some(heads)
+        let known = TIMM_SIZES.into_iter().find(|(size, ..)| name.starts_with(size));
+        known.map(|(_, width, heads)| (width, heads))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.object.contains_key(key)
     }
 
     /// `config.json` of transformers, or the part of it for the image encoder.
@@ -302,5 +301,30 @@ fn transformers_activation(
         "quick_gelu" => Ok(Activation::QuickGelu),
         "relu6" => Ok(Activation::Relu6),
         _ => Err(bad(key, text, from, "`gelu`, `quick_gelu` or `relu6`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timms_networks_are_known_by_name() {
+        let from = Provenance::Json("config.json".to_owned());
+        let size = |text: &str| {
+            let Ok(Value::Object(object)) = serde_json::from_str(text) else { return None };
+            let section = Section { object: &object, from: &from };
+            let config = section.timm().ok()?;
+            Some((config.num_heads, config.heads_of_width))
+        };
+        let tiny = r#"{"architecture": "vit_tiny_patch16_224"}"#;
+        assert_eq!(size(tiny), Some((None, Some((192, 3)))));
+        let given = r#"{"architecture": "vit_tiny_patch16_224", "model_args": {"num_heads": 12}}"#;
+        assert_eq!(size(given), Some((Some(12), None)));
+        assert_eq!(size(r#"{"architecture": "convnext_tiny"}"#), Some((None, None)));
+        // Heads of 64 numbers, but for the largest.
+        for (name, width, heads) in TIMM_SIZES {
+            assert!(width == 64 * heads || width > 1024, "{name}");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub(super) const COLOR: &str = "RGB";
 #[derive(Debug, Clone, Default)]
 pub(super) struct DeclaredConfig {
     pub(super) num_heads: Option<usize>,
+    /// The width of a network that is known by name, and its number of heads.
+    pub(super) heads_of_width: Option<(usize, usize)>,
     pub(super) activation: Option<Activation>,
     pub(super) image_size: Option<usize>,
     pub(super) layer_norm_eps: Option<f32>,
@@ -63,6 +65,7 @@ pub(super) fn from_metadata(
     let whole = |key| text(key).map(|(key, value)| whole(key, value, &from)).transpose();
     Ok(DeclaredConfig {
         num_heads: whole("num_heads")?,
+        heads_of_width: None,
         activation: text("activation")
             .map(|(key, value)| activation(key, value, &from))
             .transpose()?,

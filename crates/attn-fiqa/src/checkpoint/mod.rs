@@ -273,6 +273,18 @@ impl Checkpoint {
         inspect::inspect(self)
     }
 
+    /// The file as given: a path, or the name of an embedded file.
+    #[cfg(feature = "export")]
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The files it was read from, if any.
+    #[cfg(feature = "export")]
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
     /// All its files: the index first, then the shards in the order of their names.
     fn files(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&*self.bytes).chain(self.shards.iter().map(|shard| &**shard))
@@ -347,7 +359,7 @@ impl Checkpoint {
         };
         if family == Family::KpRpe {
             return Err(CheckpointProblem::UnsupportedFamily {
-                tensor: canonical.evidence,
+                tensor: "keypoint_linear.weight",
                 family,
                 needs: "landmarks for a bias of the attention in every block, which this version \
                         does not compute",

@@ -322,7 +322,10 @@ fn heads(
     let given = options.heads.map(|heads| (heads, Provenance::Option));
     let named = options.preset.map(|preset| (preset.shape().num_heads, Provenance::Preset(preset)));
     let calibrated = shapes.key_bias_heads.map(|heads| (heads, Provenance::Shape(KEY_BIAS)));
-    let written = declared.iter().filter_map(|(one, from)| Some((one.num_heads?, from.clone())));
+    let written = declared.iter().filter_map(|(one, from)| {
+        let by_name = one.heads_of_width.filter(|(width, _)| *width == embed_dim);
+        Some((one.num_heads.or(by_name.map(|(_, heads)| heads))?, from.clone()))
+    });
     let normed = shapes
         .qk_norm
         .filter(|&width| embed_dim.is_multiple_of(width))

@@ -10,10 +10,10 @@
 /// Sides of boxes, in pixels of the image that the network sees, and the score that gives a
 /// confidence of [`ANCHOR`] there. Between them it is linear in the logarithm of the side, and
 /// beyond them constant.
-const SCORES: [(f32, f32); 4] = [(20.0, 0.76), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47)];
+pub(crate) const SCORES: [(f32, f32); 4] = [(20.0, 0.76), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47)];
 
 /// The confidence that [`SCORES`] are for.
-const ANCHOR: f32 = 0.7;
+pub(crate) const ANCHOR: f32 = 0.7;
 
 /// The confidence of a box of this side, the square root of its area, with this score, 0 … 1.
 pub(super) fn confidence(score: f32, side: f32) -> f32 {

@@ -4,7 +4,7 @@
 //! candidates, with one trait for every family of detectors; `nms` leaves one candidate per face;
 //! and `refine` locates each face's landmarks more precisely, with a network of its own.
 
-mod confidence;
+pub(crate) mod confidence;
 mod error;
 mod face;
 mod format;

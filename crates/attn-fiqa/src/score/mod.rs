@@ -24,6 +24,14 @@
 //! The shapes of a checkpoint's tensors give all of that but `H`, which comes from the
 //! file's metadata or from the caller. A `mask_token`, used in training alone, is ignored.
 //!
+//! Networks of other families ([`Family`](crate::checkpoint::Family)) may have, besides:
+//!
+//! - tokens before the patches: a class token and registers, with or without positions;
+//! - a norm of the tokens before the first block, and another mean and deviation of pixels;
+//! - `x += γ₁∘proj(…)` and `x += γ₂∘fc2(…)` (LayerScale), and a gated MLP (SwiGLU);
+//! - a norm of every query and key of every head, before they are multiplied;
+//! - an embedding that is a linear function of the class token or of the mean patch.
+//!
 //! # The score
 //!
 //! Let `A[h] = scale · Q[h]·K[h]ᵀ`, `[N, N]`, be the last block's attention **before**
@@ -48,11 +56,24 @@
 //! are f64, and the weights are those of the checkpoint whatever the precision of the
 //! blocks before.
 //!
+//! Where a network normalises every query and key, `q̄` and `k̄` are the means over tokens of the
+//! normalised ones. They are no functions of `m`, so queries and keys of every token are computed;
+//! still no `N×N` matrix.
+//!
+//! # Prefix tokens
+//!
+//! Of a network with class token or registers, the means are over all `N` tokens, as in the
+//! formula: its attention, averaged as a whole. The networks of the paper have patches only, so
+//! that the formula does not say whether it means tokens or patches. With
+//! [`ScoreTokens::Patches`](crate::vit::config::ScoreTokens::Patches) every mean of this page,
+//! the matrix of the variants included, is over patches only. A map shows patches in either case;
+//! what a patch receives comes from all tokens, or from patches, as the score does.
+//!
 //! # Maps
 //!
 //! What patch `j` receives is `r[j] = mean over h, i of A[h, i, j]
-//! = (scale/H) · Σ_h q̄[h]·k[h, j]`, and the mean of `r` over `j` is `Q`: the map shows where
-//! the score comes from. What patch `i` pays is the same with queries and keys exchanged.
+//! = (scale/H) · Σ_h q̄[h]·k[h, j]`, and the mean of `r` over all tokens `j` of the score
+//! is `Q`: the map shows where the score comes from. What patch `i` pays is the same with queries and keys exchanged.
 //! A map of one head is the same without the sum.
 //!
 //! # Variants

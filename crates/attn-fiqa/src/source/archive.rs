@@ -25,6 +25,9 @@ const GZIP: &[u8] = b"\x1F\x8B";
 const OTHER_COMPRESSIONS: [(&[u8], &str); 3] =
     [(b"BZh", "bzip2"), (b"\xFD7zXZ\0", "xz"), (b"\x28\xB5\x2F\xFD", "zstd")];
 
+const LINK_IN_STREAM: &str = "the archive holds this file as a link, and links are followed only in \
+                              archives on disk: download the archive";
+
 /// Whether a regular file is an archive: judged by its name, or, if the name is not an image's, by
 /// its content.
 pub(super) fn is_archive(path: &Path) -> bool {
@@ -48,12 +51,19 @@ fn starts_as_tar(path: &Path) -> io::Result<bool> {
     Ok(head.ends_with(MAGIC))
 }
 
+/// Bytes read from an archive at once.
+const BUFFER: usize = 256 << 10;
+
 /// An archive being read.
 pub(super) struct Archive {
-    path: PathBuf,
+    /// The archive's name in rows, and relative.
+    shown: String,
+    own_relative: PathBuf,
     /// Prefix of all relative names.
     base: PathBuf,
     state: State,
+    /// The file, unless the archive is read as a stream.
+    path: Option<PathBuf>,
     /// Targets of links; built at the first link.
     links: Option<Links>,
     /// Held until the last member is known.
@@ -61,7 +71,8 @@ pub(super) struct Archive {
 }
 
 enum State {
-    Closed,
+    Closed(PathBuf),
+    Stream(Box<dyn Read + Send>),
     Tar(TarReader<Box<dyn Read + Send>>),
     Zip(Box<ZipReader>),
     Ended,
@@ -69,16 +80,39 @@ enum State {
 
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Archive").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Archive").field("shown", &self.shown).finish_non_exhaustive()
     }
 }
 
 impl Archive {
     pub(super) fn new(path: PathBuf, base: PathBuf, progress: &Progress) -> Self {
+        let file_name = Path::new(path.file_name().unwrap_or_default());
+        let relative = if base.as_os_str().is_empty() { file_name } else { &base };
         Self {
-            path,
+            shown: name::escaped(&path),
+            own_relative: name::safe_relative(relative),
             base,
-            state: State::Closed,
+            state: State::Closed(path.clone()),
+            path: Some(path),
+            links: None,
+            _uncounted: progress.start_uncounted(),
+        }
+    }
+
+    /// A tar archive from a stream.
+    pub(super) fn of_stream(
+        stream: Box<dyn Read + Send>,
+        shown: String,
+        relative: PathBuf,
+        progress: &Progress,
+    ) -> Self {
+        let relative = name::safe_relative(&relative);
+        Self {
+            shown,
+            own_relative: relative.clone(),
+            base: relative,
+            state: State::Stream(stream),
+            path: None,
             links: None,
             _uncounted: progress.start_uncounted(),
         }
@@ -90,33 +124,27 @@ impl Archive {
             Ok(None) => return Step::Done,
             Err(failure) => {
                 self.state = State::Ended;
-                self.own_item(context, failure)
+                context.item(self.shown.clone(), self.own_relative.clone(), || Err(failure))
             }
         };
         context.progress.add_known(1);
         step
     }
 
-    /// The row for the archive itself.
-    fn own_item(&self, context: &Context, failure: Failure) -> Step {
-        let file_name = Path::new(self.path.file_name().unwrap_or_default());
-        let relative = if self.base.as_os_str().is_empty() { file_name } else { &self.base };
-        context.item(name::escaped(&self.path), name::safe_relative(relative), || Err(failure))
-    }
-
     /// The next member that is an image; `Err` ends the archive.
     fn next_image(&mut self, context: &Context) -> Result<Option<Step>, Failure> {
-        if let State::Closed = self.state {
-            self.state = if zip_reader::is_zip(&self.path, may_be_tar) {
-                State::Zip(Box::new(ZipReader::open(&self.path)?))
-            } else {
-                State::Tar(TarReader::new(open(&self.path)?.into_stream()))
-            };
-        }
+        self.state = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Closed(path) if zip_reader::is_zip(&path, may_be_tar) => {
+                State::Zip(Box::new(ZipReader::open(&path)?))
+            }
+            State::Closed(path) => State::Tar(TarReader::new(open(&path)?.into_stream())),
+            State::Stream(stream) => State::Tar(TarReader::new(unpacked(stream)?)),
+            opened => opened,
+        };
         match &self.state {
             State::Zip(_) => Ok(self.next_of_zip(context)),
             State::Tar(_) => self.next_of_tar(context),
-            State::Closed | State::Ended => Ok(None),
+            State::Closed(_) | State::Stream(_) | State::Ended => Ok(None),
         }
     }
 
@@ -132,7 +160,7 @@ impl Archive {
                 context.progress.add_skipped(1);
                 continue;
             };
-            let (path, relative) = names(&self.path, &self.base, &entry.name, &inside);
+            let (path, relative) = names(&self.shown, &self.base, &entry.name, &inside);
             let read = || reader.read(&entry, context.options.max_bytes);
             return Some(context.item(path, relative, read));
         }
@@ -163,13 +191,16 @@ impl Archive {
                 continue;
             }
             let bytes = match member.kind {
-                Kind::HardLink | Kind::SymbolicLink => {
-                    let links = match self.links.take() {
-                        Some(links) => links,
-                        None => Links::find(&self.path)?,
-                    };
-                    self.links.insert(links).read(&member, options.max_bytes)
-                }
+                Kind::HardLink | Kind::SymbolicLink => match &self.path {
+                    Some(path) => {
+                        let links = match self.links.take() {
+                            Some(links) => links,
+                            None => Links::find(path)?,
+                        };
+                        self.links.insert(links).read(&member, options.max_bytes)
+                    }
+                    None => Err(Failure::new(Status::Unreadable, LINK_IN_STREAM)),
+                },
                 _ => bytes_of(&member, reader, options.max_bytes)?,
             };
             let is_image = |bytes: &Vec<u8>| starts_as_image(bytes);
@@ -177,17 +208,17 @@ impl Archive {
                 context.progress.add_skipped(1);
                 continue;
             }
-            let (path, relative) = names(&self.path, &self.base, &member.name, &inside);
+            let (path, relative) = names(&self.shown, &self.base, &member.name, &inside);
             return Ok(Some(context.item(path, relative, || bytes)));
         }
     }
 }
 
 /// The names of a file in an archive: the one to show, and the relative one.
-fn names(archive: &Path, base: &Path, stored: &[u8], inside: &Path) -> (String, PathBuf) {
+fn names(archive: &str, base: &Path, stored: &[u8], inside: &Path) -> (String, PathBuf) {
     let shown = name::escaped_bytes(stored);
     let shown = shown.strip_prefix("./").unwrap_or(&shown);
-    let path = format!("{}/{shown}", name::escaped(archive));
+    let path = format!("{archive}/{shown}");
     (path, base.join(name::safe_relative(inside)))
 }
 
@@ -242,12 +273,34 @@ impl Archived {
 }
 
 pub(super) fn open(path: &Path) -> Result<Archived, Failure> {
-    let unreadable = |error: io::Error| {
-        Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
-    };
     let (file, _) = open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
-    let mut file = BufReader::with_capacity(256 << 10, file);
-    let head = file.fill_buf().map_err(unreadable)?;
+    let mut file = BufReader::with_capacity(BUFFER, file);
+    Ok(if is_gzip(&mut file)? {
+        Archived::Gzip(Box::new(BufReader::new(MultiGzDecoder::new(file))))
+    } else {
+        Archived::Plain(file)
+    })
+}
+
+/// The bytes of an archive from a stream, decompressed.
+fn unpacked(stream: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, Failure> {
+    let mut stream = BufReader::with_capacity(BUFFER, stream);
+    Ok(if is_gzip(&mut stream)? {
+        Box::new(BufReader::new(MultiGzDecoder::new(stream)))
+    } else {
+        Box::new(stream)
+    })
+}
+
+/// Whether an archive is compressed with gzip.
+///
+/// # Errors
+///
+/// If it cannot be read, or is compressed otherwise.
+fn is_gzip(archive: &mut impl BufRead) -> Result<bool, Failure> {
+    let head = archive.fill_buf().map_err(|error| {
+        Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
+    })?;
     for (magic, compression) in OTHER_COMPRESSIONS {
         if head.starts_with(magic) {
             return Err(broken(format!(
@@ -256,9 +309,5 @@ pub(super) fn open(path: &Path) -> Result<Archived, Failure> {
             )));
         }
     }
-    Ok(if head.starts_with(GZIP) {
-        Archived::Gzip(Box::new(BufReader::new(MultiGzDecoder::new(file))))
-    } else {
-        Archived::Plain(file)
-    })
+    Ok(head.starts_with(GZIP))
 }

@@ -29,6 +29,36 @@ pub enum SourceError {
         /// The pattern's syntax error.
         source: glob::PatternError,
     },
+    /// Some of the inputs that a name with braces stands for do not exist.
+    #[error(
+        "{pattern}: {} does not exist{}; correct the braces, or leave out what is missing",
+        first.display(),
+        others(*missing, *names)
+    )]
+    Missing {
+        /// The name with braces, as given.
+        pattern: String,
+        /// The first name without a file or folder.
+        first: PathBuf,
+        /// How many have none.
+        missing: usize,
+        /// How many names the braces stand for.
+        names: usize,
+    },
+    /// A name whose braces stand for too many names.
+    #[error("{pattern}: the braces stand for more than a million names; give a list of them")]
+    TooManyNames {
+        /// The name with braces, as given.
+        pattern: String,
+    },
+    /// An input of no use to what reads it.
+    #[error("{name}: {message}")]
+    Unusable {
+        /// The input's name.
+        name: String,
+        /// What was expected, what was found and what to do.
+        message: String,
+    },
     /// A list that cannot be opened.
     #[error("{}: the list cannot be read: {source}", path.display())]
     UnreadableList {
@@ -63,4 +93,13 @@ pub enum SourceError {
         /// Whether it has subfolders that were not searched.
         unsearched: bool,
     },
+}
+
+/// How many names are missing besides the first.
+fn others(missing: usize, names: usize) -> String {
+    match missing {
+        0 | 1 => String::new(),
+        2 => format!(", nor does 1 other of {names}"),
+        _ => format!(", nor do {} others of {names}", missing - 1),
+    }
 }

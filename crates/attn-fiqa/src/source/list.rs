@@ -4,13 +4,16 @@
 //! have more columns after the path: if a whole line does not name a file, the path is its longest
 //! prefix before a tab, comma or space that does.
 //!
-//! The list is read as a stream, so it may be larger than memory.
+//! The list is read as a stream, so it may be larger than memory. Images that an external reads are
+//! started some lines ahead.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::external::{Ahead, External, PendingImage};
 use super::progress::{Progress, Uncounted};
 use super::{Context, ListFrom, SourceError, Step, file, name};
 use crate::status::{Failure, Status};
@@ -40,15 +43,25 @@ enum Separator {
     Nul,
 }
 
+type Lines = BufReader<Box<dyn Read + Send>>;
+
+/// Bytes read from a list at once.
+const BUFFER: usize = 64 << 10;
+
 /// A list being read.
 pub(super) struct List {
-    lines: Box<dyn BufRead + Send>,
+    lines: Lines,
     name: String,
     root: Option<PathBuf>,
     encoding: Encoding,
     separator: Separator,
     line_number: u64,
     ended: bool,
+    /// What externals have started to read, and the files between.
+    ahead: Ahead,
+    read_ahead: usize,
+    /// Whether the list is a regular file, whose lines are all there.
+    is_file: bool,
     /// Held until the last line is known.
     _uncounted: Uncounted,
 }
@@ -75,26 +88,29 @@ impl List {
         {
             return Err(SourceError::RootNotAFolder { root: root.to_owned() });
         }
-        let (lines, name): (Box<dyn BufRead + Send>, _) = match from {
-            ListFrom::Stdin => (Box::new(BufReader::new(io::stdin())), "standard input".to_owned()),
+        let (bytes, name, is_file): (Box<dyn Read + Send>, _, _) = match from {
+            ListFrom::Stdin => (Box::new(io::stdin()), "standard input".to_owned(), false),
             ListFrom::File(path) => {
                 let unreadable =
                     |source| SourceError::UnreadableList { path: path.clone(), source };
                 // On some systems, opening a folder succeeds and only reading it fails.
-                if fs::metadata(path).map_err(unreadable)?.is_dir() {
+                let found = fs::metadata(path).map_err(unreadable)?;
+                if found.is_dir() {
                     return Err(unreadable(io::ErrorKind::IsADirectory.into()));
                 }
                 let opened = File::open(path).map_err(unreadable)?;
-                (Box::new(BufReader::new(opened)), path.to_string_lossy().into_owned())
+                (Box::new(opened), path.to_string_lossy().into_owned(), found.is_file())
             }
         };
         let separator = if nul_separated { Separator::Nul } else { Separator::Line };
-        Ok(Self::new(lines, name, root, separator, progress))
+        let lines = BufReader::with_capacity(BUFFER, bytes);
+        Ok(Self::new(lines, name, is_file, root, separator, progress))
     }
 
     fn new(
-        lines: Box<dyn BufRead + Send>,
+        lines: Lines,
         name: String,
+        is_file: bool,
         root: Option<&Path>,
         separator: Separator,
         progress: &Progress,
@@ -107,36 +123,73 @@ impl List {
             separator,
             line_number: 0,
             ended: false,
+            ahead: Ahead::default(),
+            read_ahead: 0,
+            is_file,
             _uncounted: progress.start_uncounted(),
         }
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
-        let found = self.next_path();
-        if found.is_some() {
-            context.progress.add_known(1);
-        }
-        match found {
-            None => Step::Done,
-            Some(Ok(listed)) => {
-                let listed = self.without_label(listed);
-                let relative = name::safe_relative(&listed);
-                match context.video(&self.path_of(&listed), &listed, &relative) {
-                    Some(stage) => Step::Enter(stage),
-                    None => context.item(name::escaped(&listed), relative, || {
-                        self.read(&listed, context.options.max_bytes)
-                    }),
+        while self.ahead.is_empty()
+            || (self.may_read_ahead() && self.ahead.has_room(self.read_ahead))
+        {
+            let listed = match self.next_path() {
+                None => break,
+                Some(Ok(listed)) => listed,
+                Some(Err(failure)) => {
+                    self.push_failure(context, failure);
+                    continue;
                 }
+            };
+            if let Some((external, name)) = self.external(&listed, context) {
+                self.read_ahead =
+                    if context.options.reads_videos() { 0 } else { external.read_ahead() };
+                let (path, relative) = external.names(&name);
+                let as_file = self.start(&name, context.options.max_bytes);
+                self.ahead.push(context, path, relative, || {
+                    external.start(&name, context.options.max_bytes).unwrap_or(as_file)
+                });
+                continue;
             }
-            Some(Err(failure)) => {
-                let number = self.line_number;
-                let path = match self.separator {
-                    Separator::Line => format!("{}, line {number}", self.name),
-                    Separator::Nul => format!("{}, entry {number}", self.name),
-                };
-                context.item(path, format!("line-{number}").into(), || Err(failure))
+            let listed = self.without_label(listed);
+            let relative = name::safe_relative(&listed);
+            // While videos are read, nothing is read ahead.
+            if let Some(stage) = context.video(&self.path_of(&listed), &listed, &relative) {
+                context.progress.add_known(1);
+                return Step::Enter(stage);
             }
+            let pending = self.start(&listed, context.options.max_bytes);
+            self.ahead.push(context, name::escaped(&listed), relative, || pending);
         }
+        self.ahead.pop(context).unwrap_or(Step::Done)
+    }
+
+    /// Whether the next line is there: a program that writes the list may wait for the images of
+    /// its last lines.
+    fn may_read_ahead(&self) -> bool {
+        self.is_file || self.lines.buffer().contains(&b'\n') || self.lines.buffer().contains(&0)
+    }
+
+    fn push_failure(&mut self, context: &Context, failure: Failure) {
+        let number = self.line_number;
+        let path = match self.separator {
+            Separator::Line => format!("{}, line {number}", self.name),
+            Separator::Nul => format!("{}, entry {number}", self.name),
+        };
+        let relative = format!("line-{number}").into();
+        self.ahead.push(context, path, relative, || Box::new(|| Err(failure)));
+    }
+
+    /// The external that reads a line, and the line without a label.
+    fn external(&self, line: &Path, context: &Context) -> Option<(Arc<dyn External>, PathBuf)> {
+        let bytes = line.as_os_str().as_encoded_bytes();
+        let end = match self.separator {
+            Separator::Line => bytes.iter().position(|byte| matches!(byte, b'\t' | b' ')),
+            Separator::Nul => None,
+        };
+        let name = path_from(bytes.get(..end.unwrap_or(bytes.len()))?)?;
+        context.external(&name).map(|external| (Arc::clone(external), name))
     }
 
     fn path_of(&self, listed: &Path) -> PathBuf {
@@ -146,21 +199,25 @@ impl List {
         }
     }
 
-    fn read(&self, listed: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
-        let bytes = file::read(&self.path_of(listed), max_bytes);
-        if let Err(failure) = &bytes
-            && failure.status == Status::NotFound
-            && self.root.is_none()
-            && listed.is_relative()
-        {
-            let message = format!(
-                "{} below the current directory: if the list's paths start elsewhere, \
-                 give that folder as the list's root",
-                failure.message
-            );
-            return Err(Failure::new(Status::NotFound, message));
-        }
-        bytes
+    /// Reads a file when it is waited for.
+    fn start(&self, listed: &Path, max_bytes: u64) -> PendingImage {
+        let path = self.path_of(listed);
+        let is_below_current = self.root.is_none() && listed.is_relative();
+        Box::new(move || {
+            let bytes = file::read(&path, max_bytes);
+            if let Err(failure) = &bytes
+                && failure.status == Status::NotFound
+                && is_below_current
+            {
+                let message = format!(
+                    "{} below the current directory: if the list's paths start elsewhere, \
+                    give that folder as the list's root",
+                    failure.message
+                );
+                return Err(Failure::new(Status::NotFound, message));
+            }
+            bytes
+        })
     }
 
     /// The path at the start of a line: the whole line, or, if that names nothing, its longest
@@ -267,8 +324,11 @@ impl List {
             [0xFF, 0xFE] => Encoding::Utf16Le,
             [0xFE, 0xFF] => Encoding::Utf16Be,
             _ => {
-                let rest = std::mem::replace(&mut self.lines, Box::new(io::empty()));
-                self.lines = Box::new(io::Cursor::new(head).chain(rest));
+                head.extend_from_slice(self.lines.buffer());
+                let none: Box<dyn Read + Send> = Box::new(io::empty());
+                let rest = std::mem::replace(&mut self.lines, BufReader::new(none)).into_inner();
+                let whole: Box<dyn Read + Send> = Box::new(io::Cursor::new(head).chain(rest));
+                self.lines = BufReader::with_capacity(BUFFER, whole);
                 Encoding::Bytes
             }
         })
@@ -337,9 +397,10 @@ mod tests {
     use super::*;
 
     fn names(bytes: &[u8]) -> Vec<Result<String, String>> {
-        let lines = Box::new(BufReader::with_capacity(7, Cursor::new(bytes.to_vec())));
-        let separator = Separator::Line;
-        let mut list = List::new(lines, "list".to_owned(), None, separator, &Progress::default());
+        let bytes: Box<dyn Read + Send> = Box::new(Cursor::new(bytes.to_vec()));
+        let lines = BufReader::with_capacity(7, bytes);
+        let progress = Progress::default();
+        let mut list = List::new(lines, "list".to_owned(), true, None, Separator::Line, &progress);
         std::iter::from_fn(|| list.next_path())
             .map(|path| path.map(|p| p.to_string_lossy().into_owned()).map_err(|f| f.message))
             .collect()

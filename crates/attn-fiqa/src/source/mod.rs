@@ -1,5 +1,5 @@
-//! Where images come from: files, folders, patterns, lists, tar and zip archives, and on request
-//! animations and videos.
+//! Where images come from: files, folders, patterns, lists, tar and zip archives, RecordIO, on
+//! request animations and videos, and what an [`External`] reads.
 //!
 //! [`Sources`] is an iterator over images. It holds one image at a time and reads lists and
 //! archives as streams; it only keeps the names of one folder, which must be complete before they
@@ -7,13 +7,18 @@
 //! give the same images in the same order in every run.
 
 mod archive;
+mod braces;
 mod error;
+mod external;
 mod file;
 mod folder;
 mod list;
 mod name;
+mod names;
 mod pattern;
 mod progress;
+mod record_file;
+mod record_reader;
 mod stdin;
 mod tar_links;
 mod tar_reader;
@@ -24,6 +29,7 @@ mod zip_reader;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::decode::DecodeLimits;
 #[cfg(feature = "video")]
@@ -31,14 +37,18 @@ use crate::decode::is_animation;
 use crate::status::Failure;
 
 use archive::Archive;
+use external::ExternalInput;
 use folder::Folder;
 use list::List;
+use names::Names;
 use pattern::Matches;
+use record_file::RecordFile;
 #[cfg(feature = "video")]
 use video::{Animation, Video};
 
 pub use crate::input::{ImageData, SourceItem};
 pub use error::SourceError;
+pub use external::{External, ExternalImage, ExternalImages, Opened, PendingImage};
 pub use progress::{Progress, ProgressCount};
 #[cfg(feature = "video")]
 pub use video::{FrameSampling, VideoOptions};
@@ -50,14 +60,17 @@ use wanted::{Want, Wanted};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
-    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, or, if nothing
-    /// of that name exists, a pattern with `*`, `?` or `[…]`. `-` is one image on standard input,
-    /// and `./-` a file of that name.
+    /// A file, a folder, a tar archive (`.tar`, `.tar.gz`, `.tgz`), a zip archive, a RecordIO file
+    /// of MXNet (`.rec`), or, if nothing of that name exists, several names in braces
+    /// (`data-{000..999}.tar`, `{train,val}`, as in shells and WebDataset), all of which must
+    /// exist, or a pattern with `*`, `?` or `[…]`. `-` is one image on standard input, and `./-` a
+    /// file of that name.
     Path(PathBuf),
     /// A list of image files, one path per line, in UTF-8 or in UTF-16 with a byte order mark.
     ///
     /// A line may have more columns, such as a label: if the whole line names nothing, the path is
-    /// its longest prefix before a tab, comma or space that names a file.
+    /// its longest prefix before a tab, comma or space that names a file. What an [`External`]
+    /// accepts ends at the first tab or space.
     List {
         /// The list.
         path: ListFrom,
@@ -163,6 +176,7 @@ struct Context {
     options: SourceOptions,
     progress: Progress,
     wanted: Wanted,
+    externals: Vec<Arc<dyn External>>,
 }
 
 /// An input being read.
@@ -171,9 +185,12 @@ enum Stage {
     File(NamedFile),
     Stdin,
     Folder(Folder),
+    Names(Names),
     Matches(Matches),
     List(List),
     Archive(Archive),
+    Records(RecordFile),
+    External(ExternalInput),
     #[cfg(feature = "video")]
     Animation(Animation),
     #[cfg(feature = "video")]
@@ -204,6 +221,20 @@ impl Sources {
     /// Only for problems that must be reported before any work: see [`SourceError`]. A file that
     /// does not exist or cannot be read becomes an item, so that a run continues.
     pub fn open(inputs: &[Input], options: &SourceOptions) -> Result<Self, SourceError> {
+        Self::open_with(inputs, options, &[])
+    }
+
+    /// The same with further formats and places; the first of `externals` that accepts a name
+    /// reads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::open`].
+    pub fn open_with(
+        inputs: &[Input],
+        options: &SourceOptions,
+        externals: &[Arc<dyn External>],
+    ) -> Result<Self, SourceError> {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
         }
@@ -214,8 +245,12 @@ impl Sources {
         if inputs.iter().filter(from_stdin).count() > 1 {
             return Err(SourceError::StandardInputTwice);
         }
-        let context =
-            Context { options: *options, progress: Progress::default(), wanted: Wanted::default() };
+        let context = Context {
+            options: *options,
+            progress: Progress::default(),
+            wanted: Wanted::default(),
+            externals: externals.to_vec(),
+        };
         let mut stages = inputs
             .iter()
             .map(|input| match input {
@@ -286,6 +321,22 @@ pub fn read_image(path: &Path, max_bytes: u64) -> Result<ImageData, crate::statu
     file::read(path, max_bytes).map(ImageData::Encoded)
 }
 
+/// Opens a regular file; a pipe or a device may never end.
+///
+/// # Errors
+///
+/// If there is no such file, or it cannot be opened.
+pub fn open_file(path: &Path) -> Result<fs::File, Failure> {
+    let opened = crate::regular_file::open_regular_file(path);
+    opened.map(|(file, _)| file).map_err(|error| file::not_opened(path, error))
+}
+
+/// Whether a name is that of an image by its extension, in any case, and not that of a companion
+/// file of macOS. Files in folders are also recognised by their content.
+pub fn is_image_name(name: &Path) -> bool {
+    name::is_image(name) && !name::is_companion(name)
+}
+
 impl Iterator for Sources {
     type Item = SourceItem;
 
@@ -328,9 +379,12 @@ impl Sources {
                     stdin::read(context)
                 }
                 Stage::Folder(folder) => folder.step(context),
+                Stage::Names(names) => names.step(context),
                 Stage::Matches(matches) => matches.step(context),
                 Stage::List(list) => list.step(context),
                 Stage::Archive(archive) => archive.step(context),
+                Stage::Records(records) => records.step(context),
+                Stage::External(input) => input.step(context),
                 // Its frames are images, not further videos.
                 #[cfg(feature = "video")]
                 Stage::Animation(animation) => match animation.step(&context.progress) {
@@ -374,28 +428,70 @@ impl Context {
         Step::Item(SourceItem { path, relative, image: image.map(ImageData::Encoded) })
     }
 
+    /// The external that reads inputs of this name.
+    fn external(&self, name: &Path) -> Option<&Arc<dyn External>> {
+        self.externals.iter().find(|external| external.accepts(name))
+    }
+
     fn open_path(&self, path: &Path) -> Result<Stage, SourceError> {
         if stdin::is_stdin(path) {
             self.progress.add_known(1);
             return Ok(Stage::Stdin);
         }
-        if fs::symlink_metadata(path).is_err()
-            && let Some(pattern) = path.to_str().filter(|text| pattern::is_pattern(text))
+        if let Some(names) = Names::open(path, self)? {
+            return Ok(Stage::Names(names));
+        }
+        if self.external(path).is_none()
+            && let Some(pattern) = pattern::of(path)
         {
-            return Matches::open(pattern, &self.progress).map(Stage::Matches);
+            return Matches::open(pattern, self).map(Stage::Matches);
         }
-        if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-            folder::check_holds_image(path, &self.options)?;
-        }
+        self.check(path)?;
         let relative = name::safe_relative(Path::new(path.file_name().unwrap_or_default()));
         Ok(self.stage_for(path.to_owned(), relative, PathBuf::new()))
+    }
+
+    /// Fails if an input that was named is of no use.
+    fn check(&self, path: &Path) -> Result<(), SourceError> {
+        if let Some(external) = self.external(path) {
+            let unusable =
+                |message| SourceError::Unusable { name: external.names(path).0, message };
+            return external.check(path).map_err(unusable);
+        }
+        match pattern::of(path) {
+            Some(pattern) => Matches::open(pattern, self).map(|_| ()),
+            None if fs::metadata(path).is_ok_and(|found| found.is_dir()) => {
+                folder::check_holds_image(path, &self.options)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The stage for a name that was checked: a path or a pattern. Relative names start after
+    /// `fixed`.
+    fn stage(&self, path: &Path, fixed: &Path) -> Stage {
+        let relative = pattern::relative_to(fixed, path);
+        match pattern::of(path).filter(|_| self.external(path).is_none()) {
+            // If its matches have gone since, it is a file that is not found.
+            Some(pattern) => match Matches::open(pattern, self) {
+                Ok(matches) => Stage::Matches(matches.with_fixed(fixed)),
+                Err(_) => Stage::File(NamedFile { path: path.to_owned(), relative }),
+            },
+            None => self.stage_for(path.to_owned(), relative.clone(), relative),
+        }
     }
 
     /// The stage for a path that was named or matched. `file_name` is its relative name if it is a
     /// file; otherwise `base` is the prefix of the relative names in it.
     fn stage_for(&self, path: PathBuf, file_name: PathBuf, base: PathBuf) -> Stage {
+        if let Some(external) = self.external(&path) {
+            return Stage::External(ExternalInput::new(Arc::clone(external), path, self));
+        }
         match fs::metadata(&path) {
             Ok(found) if found.is_dir() => Stage::Folder(Folder::new(path, base, &self.progress)),
+            Ok(found) if found.is_file() && record_file::is_record_file(&path) => {
+                Stage::Records(RecordFile::new(path, base, &self.progress))
+            }
             Ok(found) if found.is_file() && archive::is_archive(&path) => {
                 Stage::Archive(Archive::new(path, base, &self.progress))
             }

@@ -1,10 +1,11 @@
 //! Files, folders and archives that match a pattern.
 
 use std::fmt;
+use std::fs;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
-use super::progress::{Progress, Uncounted};
+use super::progress::Uncounted;
 use super::{Context, SourceError, Step, name};
 use crate::status::{Failure, Status};
 
@@ -13,6 +14,21 @@ const WILDCARDS: [char; 3] = ['*', '?', '['];
 /// Whether a name contains a wildcard.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(WILDCARDS)
+}
+
+/// The pattern that a path is if nothing of that name exists.
+pub(super) fn of(path: &Path) -> Option<&str> {
+    let text = path.to_str().filter(|text| is_pattern(text))?;
+    fs::symlink_metadata(path).is_err().then_some(text)
+}
+
+/// A path relative to the fixed part of its pattern.
+pub(super) fn relative_to(fixed: &Path, path: &Path) -> PathBuf {
+    let safe = name::safe_relative(path);
+    match safe.strip_prefix(fixed) {
+        Ok(rest) if !rest.as_os_str().is_empty() => rest.to_owned(),
+        _ => safe,
+    }
 }
 
 /// A pattern whose matches are read as if each had been named.
@@ -31,12 +47,19 @@ impl fmt::Debug for Matches {
 }
 
 impl Matches {
-    pub(super) fn open(pattern: &str, progress: &Progress) -> Result<Self, SourceError> {
+    pub(super) fn open(pattern: &str, context: &Context) -> Result<Self, SourceError> {
         let matches = glob::glob(pattern)
             .map_err(|source| SourceError::BadPattern { pattern: pattern.to_owned(), source })?;
         let mut matches = matches.peekable();
         if matches.peek().is_none() {
             return Err(SourceError::NoMatch { pattern: pattern.to_owned() });
+        }
+        // If the first match cannot be used at all, such as a table without the column, neither can
+        // the others.
+        if let Some(Ok(first)) = matches.peek()
+            && context.external(first).is_some()
+        {
+            context.check(first)?;
         }
         let fixed: PathBuf = Path::new(pattern)
             .components()
@@ -45,8 +68,13 @@ impl Matches {
         Ok(Self {
             matches,
             fixed: name::ordinary_parts(&fixed),
-            _uncounted: progress.start_uncounted(),
+            _uncounted: context.progress.start_uncounted(),
         })
+    }
+
+    /// The same with relative names that start after a shorter part.
+    pub(super) fn with_fixed(self, fixed: &Path) -> Self {
+        Self { fixed: fixed.to_owned(), ..self }
     }
 
     pub(super) fn step(&mut self, context: &Context) -> Step {
@@ -69,10 +97,6 @@ impl Matches {
     }
 
     fn relative(&self, path: &Path) -> PathBuf {
-        let safe = name::safe_relative(path);
-        match safe.strip_prefix(&self.fixed) {
-            Ok(rest) if !rest.as_os_str().is_empty() => rest.to_owned(),
-            _ => safe,
-        }
+        relative_to(&self.fixed, path)
     }
 }

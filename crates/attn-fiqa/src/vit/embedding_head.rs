@@ -10,10 +10,11 @@ use super::config::{
     EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, PooledHead, Pooling, VitConfig,
 };
 use super::layer_norm::LayerNorm;
+use super::projection::Projection;
 use super::weights::Weights;
 
 /// Epsilon of both batch norms (definitions §1).
-const BATCH_NORM_EPS: f64 = 2e-5;
+pub(crate) const BATCH_NORM_EPS: f64 = 2e-5;
 
 /// What follows the last block.
 pub(crate) struct EmbeddingHead {
@@ -42,16 +43,6 @@ struct Gate {
     second: Projection,
 }
 
-/// A linear layer, and the batch norm or the bias after it.
-struct Projection {
-    /// `[out, in]`, as in the checkpoint: every output is one long dot product.
-    weight: Vec<f32>,
-    inputs: usize,
-    /// The batch norm at inference is `y·factor + offset`.
-    factor: Vec<f32>,
-    offset: Vec<f32>,
-}
-
 impl EmbeddingHead {
     /// `None` when the checkpoint holds no head.
     pub(crate) fn load(checkpoint: &Checkpoint, isa: Isa) -> Result<Option<Self>, CheckpointError> {
@@ -64,13 +55,12 @@ impl EmbeddingHead {
             wanted.then(|| weights.layer_norm(name, config.layer_norm_eps)).transpose()
         };
         let (norm, stage) = match head {
-            EmbeddingHeadConfig::Flattened(FlattenedHead { tokens, gated, hidden_dim, dim }) => {
+            EmbeddingHeadConfig::Flattened(FlattenedHead { tokens, gated, .. }) => {
                 let gate = gated
                     .then(|| Gate::load(&weights, config.flattened_tokens(tokens)))
                     .transpose()?;
-                let first =
-                    Projection::with_batch_norm(&weights, "feature.0", "feature.1", hidden_dim)?;
-                let second = Projection::with_batch_norm(&weights, "feature.2", "feature.3", dim)?;
+                let first = Projection::with_batch_norm(&weights, "feature.0", "feature.1")?;
+                let second = Projection::with_batch_norm(&weights, "feature.2", "feature.3")?;
                 let gate = gate.map(Box::new);
                 (norm("norm", true)?, Stage::Flattened { tokens, gate, first, second })
             }
@@ -102,9 +92,7 @@ impl EmbeddingHead {
         normed(norm, tokens)
     }
 
-    /// Embeddings of many images, not normalised: each output's weights are read
-    /// once for the whole batch, and each image's sum runs in the same order
-    /// whatever the batch.
+    /// Embeddings of many images, not normalised; each as it would be alone.
     ///
     /// `last_outputs` are the last block's outputs, `[token, dim]` each.
     pub(crate) fn forward(&self, last_outputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
@@ -188,15 +176,14 @@ impl Projection {
     fn load(weights: &Weights<'_>, linear: &str, outputs: usize) -> Result<Self, CheckpointError> {
         let weight = weights.tensor(&format!("{linear}.weight"))?;
         let offset = weights.bias(linear)?.unwrap_or_else(|| vec![0.0; outputs]);
-        Ok(Self { inputs: weight.len() / outputs, weight, factor: vec![1.0; outputs], offset })
+        Ok(Self::new(weights.isa(), weight, vec![1.0; outputs], offset))
     }
 
-    /// A linear layer without bias, and the batch norm after it.
+    /// A linear layer without bias, and the batch norm after it: at inference, `y·factor + offset`.
     fn with_batch_norm(
         weights: &Weights<'_>,
         linear: &str,
         batch_norm: &str,
-        outputs: usize,
     ) -> Result<Self, CheckpointError> {
         let weight = weights.tensor(&format!("{linear}.weight"))?;
         let gamma = weights.tensor(&format!("{batch_norm}.weight"))?;
@@ -216,41 +203,7 @@ impl Projection {
             .zip(&factor)
             .map(|((&beta, &mean), factor)| (f64::from(beta) - f64::from(mean) * factor) as f32)
             .collect();
-        Ok(Self {
-            inputs: weight.len() / outputs,
-            weight,
-            factor: factor.into_iter().map(|factor| factor as f32).collect(),
-            offset,
-        })
+        let factor = factor.into_iter().map(|factor| factor as f32).collect();
+        Ok(Self::new(weights.isa(), weight, factor, offset))
     }
-
-    fn forward(&self, images: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let columns: Vec<Vec<f32>> = self
-            .weight
-            .par_chunks_exact(self.inputs)
-            .zip(&self.factor)
-            .zip(&self.offset)
-            .map(|((weight, factor), offset)| {
-                images.iter().map(|image| dot(weight, image) * factor + offset).collect()
-            })
-            .collect();
-        (0..images.len())
-            .map(|image| columns.iter().map(|column| column[image]).collect())
-            .collect()
-    }
-}
-
-/// Partial sums of a hundred thousand products in f32 would lose two digits, so
-/// they are kept over many lanes.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 64;
-    let mut lanes = [0.0f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    (lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)) as f32
 }

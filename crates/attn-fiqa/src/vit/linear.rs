@@ -1,8 +1,18 @@
 //! A linear layer, `y = x·Wᵀ + b`.
 
 use attn_fiqa_kernels::{
-    Accumulate, Epilogue, Isa, Matrix, MatrixMut, PackedWeights, Precision, gemm, relu6,
+    Accumulate, ColumnsMut, Epilogue, Isa, Matrix, MatrixMut, PackedInput, PackedWeights,
+    Precision, gemm, relu6,
 };
+
+/// Fewest multiply–adds in a part of a product that another thread may take over: some ten
+/// microseconds, ten times what handing it over costs.
+const SMALLEST_PART: usize = 4 << 20;
+/// Most parts of a product: each part reads the whole input.
+const MOST_PARTS: usize = 4;
+/// Threads that a single image keeps busy without dividing products: an image has two chunks of
+/// tokens.
+const CHUNKS: usize = 2;
 
 pub(super) enum Linear {
     /// Laid out once, where the machine has the kernel for it.
@@ -64,10 +74,36 @@ impl Linear {
     /// `out = epilogue(x·Wᵀ + b)`; `x` is `[row, in]` and `out` `[row, out]`.
     pub(super) fn forward(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         match self {
-            Self::Packed(packed) => packed.apply(x, out, epilogue),
+            Self::Packed(packed) => packed.with_input(x, |input| {
+                let most = (x.len() * packed.outputs() / SMALLEST_PART).clamp(1, MOST_PARTS);
+                let parts = rayon::current_num_threads().div_ceil(CHUNKS).min(most);
+                multiply_in_parts(input, ColumnsMut::new(out, packed.outputs()), parts, epilogue);
+            }),
             Self::Plain(plain) => plain.forward(x, out, epilogue),
         }
     }
+}
+
+/// Divides a product between idle threads by panels of outputs. Every output's sum is the same
+/// whatever the parts, so that the bits do not depend on them.
+fn multiply_in_parts(
+    input: PackedInput<'_>,
+    out: ColumnsMut<'_>,
+    parts: usize,
+    epilogue: Epilogue,
+) {
+    let columns = out.columns();
+    let panels = columns.len().div_ceil(PackedWeights::PANEL);
+    if parts.min(panels) < 2 {
+        return input.multiply(out, epilogue);
+    }
+    let first = parts / 2;
+    let (left, right) =
+        out.split_at(columns.start + (panels * first / parts).max(1) * PackedWeights::PANEL);
+    rayon::join(
+        || multiply_in_parts(input, left, first, epilogue),
+        || multiply_in_parts(input, right, parts - first, epilogue),
+    );
 }
 
 impl Plain {
@@ -104,6 +140,29 @@ impl Plain {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_product_in_parts_has_the_bits_of_the_whole() {
+        let (inputs, outputs, rows) = (257, 530, 98);
+        let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
+        let weight: Vec<f32> = (0..inputs * outputs).map(value).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|i| value(i + 5)).collect();
+        for isa in Isa::available().into_iter().filter(|isa| isa.has_packed_f32()) {
+            for precision in Precision::ALL {
+                let packed = PackedWeights::new(isa, precision, &weight, None, inputs);
+                let mut whole = vec![f32::NAN; rows * outputs];
+                packed.apply(&x, &mut whole, Epilogue::Relu6);
+                let layer = Linear::Packed(packed);
+                for threads in [3, 5, 8] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                    let mut parts = vec![f32::NAN; rows * outputs];
+                    pool.expect("threads")
+                        .install(|| layer.forward(&x, &mut parts, Epilogue::Relu6));
+                    assert_eq!(whole, parts, "{threads}, {precision:?} on {}", isa.name());
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_instruction_set_gives_the_same_layer() {

@@ -7,8 +7,8 @@
 //!
 //! # Threads and bits
 //!
-//! Work is split by shape only: into heads, and into equal chunks of
-//! tokens. Whoever runs a piece, and in whatever batch its image came, the same
+//! Work is split by shape: into heads, and into equal chunks of tokens. More
+//! threads also share the outputs of a linear, each of whose sums one of them takes. Whoever runs a piece, and in whatever batch its image came, the same
 //! arithmetic is done in the same order, so a score never depends on either.
 
 mod attention;
@@ -22,12 +22,17 @@ mod linear;
 mod mixed_precision;
 mod mlp;
 mod patch_embed;
+mod projection;
 mod qk_norm;
 mod query_key;
 mod weights;
 mod workspace;
 
+#[cfg(feature = "export")]
+pub(crate) use embedding_head::BATCH_NORM_EPS;
 pub(crate) use embedding_head::EmbeddingHead;
+#[cfg(feature = "export")]
+pub(crate) use patch_embed::{start_tokens, weights_of_pixels};
 pub use query_key::QueryKey;
 pub(crate) use query_key::{AttentionStatistics, Direction};
 
@@ -48,8 +53,9 @@ use weights::Weights;
 use workspace::Workspace;
 
 /// Most tokens per chunk in the linear layers: half of the published
-/// networks' 196, so that two cores share a single image evenly. From about sixty
-/// rows on the matrix product hides the packing of the weights.
+/// networks' 196, so that two cores share a single image evenly; more cores share the
+/// outputs of a chunk. From about sixty rows on the matrix product hides the packing of
+/// the weights.
 const TOKEN_CHUNK: usize = 98;
 
 /// The size of equal chunks of `tokens`, none above [`TOKEN_CHUNK`].

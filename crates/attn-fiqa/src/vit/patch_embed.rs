@@ -3,7 +3,7 @@
 use attn_fiqa_kernels::{Epilogue, Precision};
 use rayon::prelude::*;
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 
 use super::config::VitConfig;
 use super::linear::Linear;
@@ -33,7 +33,7 @@ impl PatchEmbed {
             patch_size: config.patch_size,
             grid: config.grid(),
             proj: pixel_linear(weights, config)?,
-            start: start(weights, config)?,
+            start: start_tokens(weights.checkpoint())?,
             prefix_tokens: config.prefix_tokens(),
         })
     }
@@ -76,9 +76,10 @@ impl PatchEmbed {
 /// Class token, registers and zeros for the patches, plus `pos_embed`. Its last rows are those of
 /// the patches; the rows before them belong to as many leading tokens, and the other prefix tokens
 /// have no position.
-fn start(weights: &Weights<'_>, config: &VitConfig) -> Result<Vec<f32>, CheckpointError> {
+pub(crate) fn start_tokens(checkpoint: &Checkpoint) -> Result<Vec<f32>, CheckpointError> {
+    let config = checkpoint.config();
     let dim = config.embed_dim;
-    let position = weights.tensor("pos_embed")?;
+    let position = checkpoint.read_f32("pos_embed")?;
     let (leading, patches) = position.split_at((config.positions - config.patches()) * dim);
     let mut start = leading.to_vec();
     start.resize(config.prefix_tokens() * dim, 0.0);
@@ -88,7 +89,7 @@ fn start(weights: &Weights<'_>, config: &VitConfig) -> Result<Vec<f32>, Checkpoi
     {
         if count > 0 {
             let (these, rest) = rows.split_at_mut(count * dim);
-            let tokens = weights.tensor(name)?;
+            let tokens = checkpoint.read_f32(name)?;
             these.iter_mut().zip(&tokens).for_each(|(start, token)| *start += token);
             rows = rest;
         }
@@ -97,14 +98,17 @@ fn start(weights: &Weights<'_>, config: &VitConfig) -> Result<Vec<f32>, Checkpoi
     Ok(start)
 }
 
-/// `patch_embed.proj` over pixels from 0 to 255, with mean and deviation per channel:
+/// Weights `[dim, channel, row, column]` and bias `[dim]` of `patch_embed.proj` over pixels from 0
+/// to 255, with mean and deviation per channel:
 /// `W·((x/255 − mean)/deviation) + b = (W/(255·deviation))·x + (b − W·mean/deviation)`.
-fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, CheckpointError> {
+pub(crate) fn weights_of_pixels(
+    checkpoint: &Checkpoint,
+) -> Result<(Vec<f32>, Vec<f32>), CheckpointError> {
+    let config = checkpoint.config();
     let pixels = config.patch_size * config.patch_size;
-    let inputs = CHANNELS * pixels;
-    let mut weight = weights.tensor("patch_embed.proj.weight")?;
+    let mut weight = checkpoint.read_f32("patch_embed.proj.weight")?;
     let mut bias = match config.patch_bias {
-        true => weights.tensor("patch_embed.proj.bias")?,
+        true => checkpoint.read_f32("patch_embed.proj.bias")?,
         false => vec![0.0; config.embed_dim],
     };
     let channels: Vec<(f64, f64)> = config
@@ -113,7 +117,7 @@ fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, Che
         .zip(config.pixel_std)
         .map(|(&mean, deviation)| (f64::from(mean), f64::from(deviation)))
         .collect();
-    for (row, bias) in weight.chunks_exact_mut(inputs).zip(&mut bias) {
+    for (row, bias) in weight.chunks_exact_mut(CHANNELS * pixels).zip(&mut bias) {
         // One sum over all channels, in the order of the weights.
         let sum: f64 = row
             .chunks_exact(pixels)
@@ -129,6 +133,12 @@ fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, Che
             }
         }
     }
+    Ok((weight, bias))
+}
+
+fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, CheckpointError> {
+    let inputs = CHANNELS * config.patch_size * config.patch_size;
+    let (weight, bias) = weights_of_pixels(weights.checkpoint())?;
     // Pixels have eight bits already, and everything after rests on them.
     Ok(Linear::new(weights.isa(), Precision::F32, weight, Some(bias), inputs))
 }

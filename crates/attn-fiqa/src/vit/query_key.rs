@@ -103,6 +103,18 @@ impl QueryKey {
         &self.weight[..self.weight.len() / 2]
     }
 
+    /// `[query | key, in]`, the affine part of `norm1` folded in.
+    #[cfg(feature = "export")]
+    pub(crate) fn weight(&self) -> &[f32] {
+        &self.weight
+    }
+
+    /// `[query | key]`.
+    #[cfg(feature = "export")]
+    pub(crate) fn bias(&self) -> &[f64] {
+        &self.bias
+    }
+
     fn new(
         norm1: Standardise,
         weight: Vec<f32>,

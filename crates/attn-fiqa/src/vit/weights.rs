@@ -30,6 +30,10 @@ impl<'a> Weights<'a> {
         self.precision
     }
 
+    pub(super) fn checkpoint(&self) -> &Checkpoint {
+        self.checkpoint
+    }
+
     pub(super) fn isa(&self) -> Isa {
         self.isa
     }

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
 
 mod archives;
+mod braces;
+mod externals;
 mod files;
 mod hostile_archives;
 mod lists;
+mod records;
 mod videos;
 mod wanted;
 mod zips;

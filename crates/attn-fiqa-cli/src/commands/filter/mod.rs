@@ -17,6 +17,9 @@ use crate::exit::Exit;
 use crate::log;
 use crate::output::{Destination, same_file};
 
+/// What a finished data set holds beside its parts.
+const SUCCESS: &str = "_SUCCESS";
+
 pub(crate) fn run(args: &FilterArgs) -> anyhow::Result<Exit> {
     let (format, options) = (args.format()?, args.options()?);
     let tables = tables(&args.scores)?;
@@ -50,6 +53,13 @@ fn tables(scores: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         parts.retain(|part| is_part(part));
         if parts.is_empty() {
             bail!("the folder '{}' holds no .parquet files", path.display());
+        }
+        if !path.join(SUCCESS).exists() {
+            log::warning(format!(
+                "'{}' has no {SUCCESS}: the run that writes it is not finished, or another \
+                 program wrote it",
+                path.display()
+            ));
         }
         parts.sort();
         tables.append(&mut parts);

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use attn_fiqa_eval::files::open_parquet;
 use attn_fiqa_eval::selection::Selection;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{
@@ -33,10 +34,10 @@ pub(super) fn write(
     selection: &Selection,
 ) -> anyhow::Result<u64> {
     let [first, ..] = tables else { bail!("there are no tables") };
-    let mut writer = start(destination, &open(first)?)?;
+    let mut writer = start(destination, &open_parquet(first)?)?;
     let mut row = 0;
     for table in tables {
-        let reader = open(table)?;
+        let reader = open_parquet(table)?;
         let schema = reader.metadata().file_metadata().schema_descr().root_schema_ptr();
         if schema != writer_schema(&writer) {
             bail!(
@@ -46,7 +47,7 @@ pub(super) fn write(
             );
         }
         for index in 0..reader.num_row_groups() {
-            let rows = reader.metadata().row_group(index).num_rows().max(0) as u64;
+            let rows = reader.metadata().row_group(index).num_rows() as u64;
             copy_group(&mut writer, &reader, index, row..row + rows, selection)
                 .with_context(|| format!("cannot copy the rows of '{}'", table.display()))?;
             row += rows;
@@ -54,11 +55,6 @@ pub(super) fn write(
     }
     writer.into_inner()?.finish()?;
     Ok(selection.kept())
-}
-
-fn open(table: &Path) -> anyhow::Result<SerializedFileReader<File>> {
-    let cannot = || format!("cannot read '{}'", table.display());
-    Ok(SerializedFileReader::new(File::open(table).with_context(cannot)?).with_context(cannot)?)
 }
 
 fn writer_schema(writer: &Writer) -> parquet::schema::types::TypePtr {

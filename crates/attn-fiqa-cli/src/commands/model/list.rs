@@ -6,7 +6,7 @@ use attn_fiqa::checkpoint::builtin;
 use serde_json::json;
 
 use crate::args::ListFormat;
-use crate::models::{BUILT_IN, Entry, Hub, Registry, Whereabouts};
+use crate::models::{BUILT_IN, BUILT_IN_LICENCE, Entry, Hub, Registry, Whereabouts};
 use crate::output::PlainTable;
 
 /// One model, as the list shows it.
@@ -69,7 +69,7 @@ fn built_in(model: &attn_fiqa::checkpoint::Inspection) -> Line {
         state: "built-in",
         size: Some(model.file_size),
         preset: model.preset.map(|preset| preset.name().to_owned()),
-        licence: Some("MIT OR Apache-2.0".to_owned()),
+        licence: Some(BUILT_IN_LICENCE.to_owned()),
         place: model.file.clone(),
         sha256: Some(model.sha256.clone()),
         title: None,

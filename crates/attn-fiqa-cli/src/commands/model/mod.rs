@@ -1,5 +1,6 @@
 //! `attn-fiqa model`: what a checkpoint is, writing it in canonical form, and names.
 
+mod export;
 mod list;
 mod name;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
             let options = ConvertOptions { dtype: (*dtype).into(), quality_only: *quality_only };
             write_canonical(&checkpoint, output, options)?;
         }
+        ModelCommand::Export(args) => export::run(args)?,
         ModelCommand::List { format } => list::run(*format)?,
         ModelCommand::Pull { name, accept_licence } => name::pull(name, *accept_licence)?,
         ModelCommand::Add { file, name, copy, replace, licence, options } => {
@@ -41,12 +43,17 @@ pub(crate) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<()> {
+    check_output(input, output, "a safetensors file", "safetensors")
+}
+
+/// That `output` is not the file that is read, ends as its format does, and lies in a folder.
+fn check_output(input: &Path, output: &Path, what: &str, ending: &str) -> anyhow::Result<()> {
     if same_file(input, output) {
         anyhow::bail!("'{}' is the file to read; name another to write", output.display());
     }
-    if output.extension().is_none_or(|extension| extension != "safetensors") {
+    if output.extension().is_none_or(|extension| extension != ending) {
         anyhow::bail!(
-            "the file to write is a safetensors file, but '{}' does not end in .safetensors",
+            "the file to write is {what}, but '{}' does not end in .{ending}",
             output.display()
         );
     }

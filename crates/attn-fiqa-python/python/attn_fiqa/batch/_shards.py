@@ -194,9 +194,7 @@ def _found(
         return
     inside = _store.list_folder(location)
     chosen = sorted(
-        name
-        for name in inside
-        if name.lower().endswith(endings) and not name.startswith((".", "_"))
+        name for name in inside if name.lower().endswith(endings) and not name.startswith((".", "_"))
     )
     if not chosen:
         raise RequestError(

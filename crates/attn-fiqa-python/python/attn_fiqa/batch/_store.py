@@ -149,4 +149,3 @@ def check_size(location: str, expected: int, found: int | None) -> None:
             f"'{location}' had {expected} bytes when the run was planned and has {found or 'none'} now: "
             "start the run again when the file no longer changes"
         )
-

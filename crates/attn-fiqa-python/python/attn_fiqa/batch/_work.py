@@ -223,8 +223,7 @@ def _images(shard: Shard, batch: Any, first: int) -> Iterator[tuple[str, bytes |
         valid = column.is_valid()
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         raise pa.ArrowTypeError(
-            f"the column '{shard.column}' holds {column.type}; expected binary or a struct with "
-            "'bytes'"
+            f"the column '{shard.column}' holds {column.type}; expected binary or a struct with 'bytes'"
         )
     for index in range(batch.num_rows):
         name = None if names is None else names[index].as_py()

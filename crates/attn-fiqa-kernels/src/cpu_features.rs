@@ -1,0 +1,226 @@
+//! What the processor can do, as a set of features detected at run time.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// A feature of the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CpuFeature {
+    /// x86: fused multiply–adds.
+    Fma,
+    /// x86: integers in registers of 256 bits.
+    Avx2,
+    /// x86: registers of 512 bits.
+    Avx512f,
+    /// x86: bytes and 16-bit words in registers of 512 bits; only Knights Landing lacks it.
+    Avx512bw,
+    /// x86: AVX-512 on shorter registers.
+    Avx512vl,
+    /// x86: dot products of bytes in registers of 512 bits.
+    Avx512Vnni,
+    /// x86: dot products of bf16 in registers of 512 bits.
+    Avx512Bf16,
+    /// x86: dot products of bytes in registers of 256 bits, without AVX-512.
+    AvxVnni,
+    /// x86: tile registers, enabled by the operating system.
+    AmxTile,
+    /// x86: products of tiles of bytes.
+    AmxInt8,
+    /// x86: products of tiles of bf16.
+    AmxBf16,
+    /// aarch64: registers of 128 bits.
+    Neon,
+    /// aarch64: dot products of bytes.
+    Dotprod,
+    /// aarch64: products of 2×8 matrices of bytes.
+    I8mm,
+}
+
+impl CpuFeature {
+    /// Every feature.
+    pub const ALL: [Self; 14] = [
+        Self::Fma,
+        Self::Avx2,
+        Self::Avx512f,
+        Self::Avx512bw,
+        Self::Avx512vl,
+        Self::Avx512Vnni,
+        Self::Avx512Bf16,
+        Self::AvxVnni,
+        Self::AmxTile,
+        Self::AmxInt8,
+        Self::AmxBf16,
+        Self::Neon,
+        Self::Dotprod,
+        Self::I8mm,
+    ];
+
+    /// The name that the Rust compiler has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fma => "fma",
+            Self::Avx2 => "avx2",
+            Self::Avx512f => "avx512f",
+            Self::Avx512bw => "avx512bw",
+            Self::Avx512vl => "avx512vl",
+            Self::Avx512Vnni => "avx512vnni",
+            Self::Avx512Bf16 => "avx512bf16",
+            Self::AvxVnni => "avxvnni",
+            Self::AmxTile => "amx-tile",
+            Self::AmxInt8 => "amx-int8",
+            Self::AmxBf16 => "amx-bf16",
+            Self::Neon => "neon",
+            Self::Dotprod => "dotprod",
+            Self::I8mm => "i8mm",
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn is_detected(self) -> bool {
+        match self {
+            Self::Fma => is_x86_feature_detected!("fma"),
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Avx512f => is_x86_feature_detected!("avx512f"),
+            Self::Avx512bw => is_x86_feature_detected!("avx512bw"),
+            Self::Avx512vl => is_x86_feature_detected!("avx512vl"),
+            Self::Avx512Vnni => is_x86_feature_detected!("avx512vnni"),
+            Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16"),
+            Self::AvxVnni => is_x86_feature_detected!("avxvnni"),
+            Self::AmxBf16 => amx::is_detected(amx::BF16),
+            Self::AmxTile => amx::is_detected(amx::TILE),
+            Self::AmxInt8 => amx::is_detected(amx::INT8),
+            Self::Neon | Self::Dotprod | Self::I8mm => false,
+        }
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn is_detected(self) -> bool {
+        match self {
+            // Every aarch64 machine has it.
+            Self::Neon => true,
+            Self::Dotprod => std::arch::is_aarch64_feature_detected!("dotprod"),
+            Self::I8mm => std::arch::is_aarch64_feature_detected!("i8mm"),
+            _ => false,
+        }
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn is_detected(self) -> bool {
+        false
+    }
+}
+
+/// AMX, which the standard library does not detect. Intel's *Software Developer's Manual*, volume
+/// 1, section 18.2.
+#[cfg(target_arch = "x86_64")]
+mod amx {
+    use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+
+    /// Bits of EDX in CPUID leaf 7.
+    pub(super) const BF16: u32 = 1 << 22;
+    pub(super) const TILE: u32 = 1 << 24;
+    pub(super) const INT8: u32 = 1 << 25;
+
+    /// Whether the processor has it and the operating system saves tiles. A process must still ask
+    /// for permission to use them.
+    pub(super) fn is_detected(bit: u32) -> bool {
+        /// Bit of ECX in CPUID leaf 1: the operating system uses XSAVE.
+        const OSXSAVE: u32 = 1 << 27;
+        /// Bits of XCR0: configuration and data of tiles.
+        const TILE_STATE: u64 = 0b11 << 17;
+        const LAST_LEAF: u32 = 7;
+        if cfg!(miri) || __cpuid(0).eax < LAST_LEAF || __cpuid(1).ecx & OSXSAVE == 0 {
+            return false;
+        }
+        // SAFETY: the operating system uses XSAVE, so the processor has XGETBV.
+        let enabled = unsafe { _xgetbv(0) };
+        enabled & TILE_STATE == TILE_STATE && __cpuid_count(LAST_LEAF, 0).edx & bit != 0
+    }
+}
+
+/// A set of [`CpuFeature`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CpuFeatures(u32);
+
+impl CpuFeatures {
+    /// The set of exactly these.
+    pub const fn of(features: &[CpuFeature]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < features.len() {
+            bits |= 1 << features[index] as u32;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// Those of this machine, whether or not there are kernels for them.
+    pub fn detected() -> Self {
+        // They cannot change, and on a virtual machine each CPUID traps.
+        static DETECTED: OnceLock<CpuFeatures> = OnceLock::new();
+        *DETECTED.get_or_init(|| {
+            let found: Vec<_> = CpuFeature::ALL.into_iter().filter(|f| f.is_detected()).collect();
+            Self::of(&found)
+        })
+    }
+
+    /// Whether `feature` is one of them.
+    pub const fn contains(self, feature: CpuFeature) -> bool {
+        self.contains_all(Self::of(&[feature]))
+    }
+
+    /// Whether all of `features` are among them.
+    pub const fn contains_all(self, features: Self) -> bool {
+        self.0 & features.0 == features.0
+    }
+}
+
+/// Their names, separated by spaces.
+impl fmt::Display for CpuFeatures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = CpuFeature::ALL.into_iter().filter(|&feature| self.contains(feature));
+        let names: Vec<_> = names.map(CpuFeature::name).collect();
+        f.write_str(&names.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_its_features_and_no_others() {
+        let set = CpuFeatures::of(&[CpuFeature::Avx2, CpuFeature::I8mm]);
+        let held = CpuFeature::ALL.into_iter().filter(|&feature| set.contains(feature));
+        assert_eq!(held.collect::<Vec<_>>(), [CpuFeature::Avx2, CpuFeature::I8mm]);
+        assert_eq!(set.to_string(), "avx2 i8mm");
+        assert!(set.contains_all(CpuFeatures::default()));
+        assert!(!set.contains_all(CpuFeatures::of(&[CpuFeature::Avx2, CpuFeature::Fma])));
+    }
+
+    /// Linux lists the same features by names of its own.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernel_of_the_operating_system_agrees() {
+        let Ok(listed) = std::fs::read_to_string("/proc/cpuinfo") else { return };
+        let flags =
+            listed.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+        let Some((_, flags)) = flags.and_then(|line| line.split_once(':')) else { return };
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        for feature in CpuFeature::ALL {
+            let listed_as = match feature {
+                CpuFeature::Avx512Vnni => "avx512_vnni",
+                CpuFeature::Avx512Bf16 => "avx512_bf16",
+                CpuFeature::AvxVnni => "avx_vnni",
+                CpuFeature::AmxTile => "amx_tile",
+                CpuFeature::AmxInt8 => "amx_int8",
+                CpuFeature::AmxBf16 => "amx_bf16",
+                CpuFeature::Neon => "asimd",
+                CpuFeature::Dotprod => "asimddp",
+                other => other.name(),
+            };
+            let found = CpuFeatures::detected().contains(feature);
+            assert_eq!(found, flags.contains(&listed_as), "{}", feature.name());
+        }
+    }
+}

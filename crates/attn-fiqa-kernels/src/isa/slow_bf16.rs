@@ -1,0 +1,70 @@
+//! Whether the bf16 dot product is slower than the f32 multiply–adds that it replaces.
+//!
+//! It is on some processors, and hypervisors may hide their model, so it is timed. On an AMD EPYC
+//! of family 26 a dot product of two takes as long as one multiply–add, on Intel's model 207 as
+//! long as four; it replaces two.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use crate::{Isa, Precision, peak_operations};
+
+/// Rounds of [`peak_operations`] per timing: a microsecond or two.
+const ROUNDS: usize = 100;
+/// Timings per precision, of which the shortest counts: an interruption only ever lengthens one.
+const TIMINGS: usize = 12;
+
+/// Measured once per process.
+pub(super) fn is_slow(isa: Isa) -> bool {
+    static SLOW: OnceLock<bool> = OnceLock::new();
+    // An interpreter has no processor to time.
+    *SLOW.get_or_init(|| !cfg!(miri) && ratio(isa) < 1.0)
+}
+
+/// The rate of operations in bf16 to that in f32.
+fn ratio(isa: Isa) -> f64 {
+    let mut best = [0.0f64; 2];
+    // In turn, so that a change of the clock affects both. The first ones are run while the
+    // processor powers up its wide registers.
+    for _ in 0..TIMINGS {
+        for (best, precision) in best.iter_mut().zip([Precision::F32, Precision::Bf16]) {
+            let start = Instant::now();
+            let operations = peak_operations(isa, precision, ROUNDS);
+            *best = best.max(operations / start.elapsed().as_secs_f64().max(1e-9));
+        }
+    }
+    best[1] / best[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CpuFeature;
+
+    /// The best of many short timings agrees with long ones, every time, and is not near the limit.
+    #[test]
+    fn every_measurement_gives_the_same_answer() {
+        let Some(isa) = Isa::available().into_iter().find(|isa| isa.has(CpuFeature::Avx512Bf16))
+        else {
+            return;
+        };
+        if cfg!(miri) {
+            return;
+        }
+        let rate = |precision| {
+            let rates = (0..5).map(|_| {
+                let start = Instant::now();
+                peak_operations(isa, precision, 50_000) / start.elapsed().as_secs_f64()
+            });
+            rates.fold(0.0, f64::max)
+        };
+        let slow = rate(Precision::Bf16) < rate(Precision::F32);
+        let start = Instant::now();
+        for _ in 0..50 {
+            let ratio = ratio(isa);
+            assert_eq!(ratio < 1.0, slow, "{ratio}");
+            assert!(!(0.75..1.4).contains(&ratio), "{ratio} is near the limit");
+        }
+        assert!(start.elapsed().as_millis() < 500, "{:?} for 50 measurements", start.elapsed());
+    }
+}

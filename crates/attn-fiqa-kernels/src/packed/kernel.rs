@@ -1,0 +1,124 @@
+//! What a kernel is, and which one an instruction set uses.
+
+use std::fmt::Debug;
+
+use super::{PackedWeights, Rows};
+use crate::Isa;
+use crate::cpu_features::CpuFeatures;
+use crate::matrix::ColumnsMut;
+use crate::precision::{Epilogue, Precision};
+use crate::quantize::BF16_PER_WORD;
+
+/// The product of rows with packed weights, by certain features of the processor.
+///
+/// All kernels take the same panels; they differ in the form of the input, in the tile that they
+/// compute at a time, and in their instructions. A row's sums must not depend on the other rows
+/// nor on which panels are computed together.
+pub(crate) trait Kernel: Debug + Sync {
+    /// A name for reports: the instruction set and the precision.
+    fn name(&self) -> &'static str;
+
+    /// The precision of the weights.
+    fn precision(&self) -> Precision;
+
+    /// The form of the input's rows.
+    fn input(&self) -> InputForm;
+
+    /// The features that it needs.
+    fn features(&self) -> CpuFeatures;
+
+    /// Rows and outputs of a tile: MR and NR in BLIS's terms.
+    fn tile(&self) -> [usize; 2];
+
+    /// Multiplies the rows by the panels of the columns of `out` and applies the epilogue.
+    ///
+    /// # Safety
+    ///
+    /// [`Kernel::features`] must have been detected, and [`Product::check`] must have passed.
+    unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>);
+}
+
+/// The form of a row of the input: words in the order of the K steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputForm {
+    /// One f32 per word.
+    F32,
+    /// One f32 per word, rounded to bf16; weights in bf16 are widened to f32.
+    RoundedToBf16,
+    /// Two bf16 per word.
+    Bf16,
+    /// Four unsigned bytes per word, and a scale and zero point per row.
+    Bytes,
+}
+
+impl InputForm {
+    /// Words of a row per K step of the weights.
+    pub(crate) fn words_per_step(self) -> usize {
+        match self {
+            Self::RoundedToBf16 => BF16_PER_WORD,
+            Self::F32 | Self::Bf16 | Self::Bytes => 1,
+        }
+    }
+}
+
+/// The operands of [`Kernel::run`].
+#[derive(Clone, Copy)]
+pub(crate) struct Product<'a> {
+    pub(super) weights: &'a PackedWeights,
+    pub(super) rows: Rows<'a>,
+    pub(super) epilogue: Epilogue,
+}
+
+impl Product<'_> {
+    /// What the kernels' pointers rely on.
+    pub(super) fn check(&self, out: &ColumnsMut<'_>) {
+        let Self { weights, rows, .. } = self;
+        let words = rows.count.checked_mul(weights.row_words());
+        assert!(words.is_some_and(|words| words <= rows.words.len()), "rows exceed their words");
+        let bytes = weights.kernel.input() == InputForm::Bytes;
+        let params = if bytes { rows.count } else { 0 };
+        assert_eq!(rows.params.len(), params, "one set of parameters per row: this is a bug");
+        assert!(rows.count <= out.rows(), "rows exceed out");
+        assert!(out.columns().end <= weights.outputs, "columns exceed the outputs");
+        assert!(out.columns().start.is_multiple_of(super::NR), "columns start within a panel");
+    }
+}
+
+/// Every kernel for this target; where several serve a machine, the first is the fastest.
+static KERNELS: &[&dyn Kernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    &super::avx512::F32,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx512::Bf16,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx512::Bf16Widened,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx512::Int8,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx2::F32,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx2::Bf16Widened,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx2::Int8Vnni,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx2::Int8,
+    #[cfg(target_arch = "aarch64")]
+    &super::neon::F32,
+    #[cfg(target_arch = "aarch64")]
+    &super::neon::Bf16Widened,
+    &super::reference::F32,
+    &super::reference::Bf16Widened,
+    &super::reference::Int8,
+];
+
+/// The kernels that an instruction set can run, fastest first for each precision.
+pub(crate) fn available(isa: Isa) -> impl Iterator<Item = &'static dyn Kernel> {
+    KERNELS.iter().copied().filter(move |kernel| isa.features().contains_all(kernel.features()))
+}
+
+/// The fastest kernel of an instruction set for a precision.
+pub(crate) fn select(isa: Isa, precision: Precision) -> &'static dyn Kernel {
+    let mut kernels = available(isa);
+    let found = kernels.find(|kernel| kernel.precision() == precision);
+    found.expect("the reference serves every precision: this is a bug")
+}

@@ -75,11 +75,12 @@ impl<R: ChunkReader + 'static> ParquetImages<R> {
         Ok(self.group.as_mut())
     }
 
-    fn next_row(&mut self) -> Result<Option<(Option<ByteArray>, Option<ByteArray>)>, ParquetError> {
+    /// Bytes and path of the next row; `None` at the end.
+    fn next_row(&mut self) -> Result<Option<[Option<ByteArray>; 2]>, ParquetError> {
         let Some(group) = self.group()? else { return Ok(None) };
         group.rows_left -= 1;
         let path = group.path.as_mut().map(Column::next).transpose()?.flatten();
-        Ok(Some((group.bytes.next()?, path)))
+        Ok(Some([group.bytes.next()?, path]))
     }
 }
 
@@ -107,7 +108,7 @@ impl<R: ChunkReader + 'static> ExternalImages for ParquetImages<R> {
         }
         match self.next_row() {
             Ok(None) => None,
-            Ok(Some((bytes, path))) => {
+            Ok(Some([bytes, path])) => {
                 let number = self.rows;
                 self.rows += 1;
                 let path = path.as_ref().map(|path| String::from_utf8_lossy(path.data()));

@@ -135,7 +135,9 @@ impl Column<'_, '_> {
         let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
         let mut row = 0;
         loop {
-            (values.clear(), defined.clear(), repeated.clear());
+            values.clear();
+            defined.clear();
+            repeated.clear();
             let (rows, _, levels) = from.read_records(
                 ROWS,
                 has_defined.then_some(&mut defined),

@@ -254,7 +254,8 @@ fn names_come_through_a_list_as_they_are() {
             list.split(|&byte| byte == 0).filter(|n| !n.is_empty()).collect();
         let mut expected: Vec<Vec<u8>> =
             names.iter().map(|name| [b"in/", *name].concat()).collect();
-        (listed.sort(), expected.sort());
+        listed.sort();
+        expected.sort();
         assert_eq!(listed, expected, "{table}");
         let again = ["score", "--list", "list.txt", "--null", "--aligned", "-o", "again.csv"];
         here.run(&again).ended_with(0);

@@ -12,6 +12,8 @@ use attn_fiqa::status::{Failure, Status};
 use attn_fiqa_eval::files::{FileError, FileProblem};
 use attn_fiqa_eval::study::StudyError;
 
+use crate::inputs::NO_COLUMN;
+
 /// An image's failure as a row and a line for a person have it.
 pub(crate) fn message_of(failure: &Failure) -> String {
     let Failure { status, message } = failure;
@@ -40,6 +42,11 @@ pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
         }
         if let Some(SourceError::NoImages { unsearched: true, .. }) = cause.downcast_ref() {
             return Some("without --no-recursive they are searched");
+        }
+        if let Some(SourceError::Unusable { message, .. }) = cause.downcast_ref()
+            && message.starts_with(NO_COLUMN)
+        {
+            return Some("--column names another");
         }
         if let Some(RequestError::NoEmbeddingHead) = cause.downcast_ref() {
             return Some("`model convert --quality-only` writes such files");

@@ -1,13 +1,14 @@
 //! The `attn-fiqa` command line.
 //!
-//! `args` is what was typed, `commands` what is done, `models` which models have names, `output`
-//! how rows are written. Standard output carries data only; `log` writes to standard error,
+//! `args` is what was typed, `commands` what is done, `inputs` what the library does not read by
+//! itself, `models` which models have names, `output` how rows are written. Standard output carries data only; `log` writes to standard error,
 //! where `progress` and `summary` say how a run goes.
 
 mod args;
 mod commands;
 mod exit;
 mod hint;
+mod inputs;
 mod interrupt;
 mod journal;
 mod log;
@@ -23,6 +24,8 @@ use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, builtin};
 
 use args::{Cli, Command};
 use exit::Exit;
+
+pub use inputs::Tables;
 
 /// Runs the command line `args`, whose first is the program's name, and returns the exit
 /// status: 0 if everything was done, 1 if some images failed, 2 if the run could not start or

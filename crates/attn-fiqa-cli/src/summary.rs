@@ -67,7 +67,7 @@ pub(crate) struct Summary {
 /// A face that was scored, or an image that was searched, in an image's outcome.
 pub(crate) const SCORED: &str = "ok";
 /// A face that was found, where none are scored.
-const FOUND: &str = "face";
+pub(crate) const FOUND: &str = "face";
 
 impl Summary {
     /// Starts a run over the images of `tally`.

@@ -21,8 +21,8 @@ fn picture(here: &Workplace, name: &str) -> RgbImage {
 
 /// Maps both faces and returns the plain map of each.
 fn maps(here: &Workplace, options: &[&str]) -> [RgbImage; 2] {
-    here.run(&[&["map", "astronaut.png", "blur-5.png", "-o", "maps"], options].concat())
-        .ended_with(0);
+    let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--overwrite"];
+    here.run(&[&args[..], options].concat()).ended_with(0);
     ["astronaut.png", "blur-5.png"].map(|name| picture(here, &format!("maps/{name}.map.png")))
 }
 
@@ -50,7 +50,7 @@ fn a_fixed_range_holds_for_every_image() {
 #[test]
 fn values_outside_a_fixed_range_are_counted() {
     let here = workplace();
-    let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--range"];
+    let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--overwrite", "--range"];
     let ran = here.run(&[&args[..], &["100,200"]].concat()).ended_with(0);
     let note = "note: 392 patch values of 2 images lie outside --range and show the colour of \
                 its end\n";
@@ -63,7 +63,8 @@ fn values_outside_a_fixed_range_are_counted() {
 fn the_range_of_a_set_is_that_of_its_only_image() {
     let here = workplace();
     let alone = |range: &str| {
-        here.run(&["map", "blur-5.png", "-o", "alone", "--range", range]).ended_with(0);
+        let args = ["map", "blur-5.png", "-o", "alone", "--overwrite", "--range", range];
+        here.run(&args).ended_with(0);
         here.read("alone/blur-5.png.map.png")
     };
     assert_eq!(alone("set"), alone("per-image"));

@@ -84,8 +84,8 @@ impl Isa {
     /// The fastest instruction set of this machine. One whose bf16 dot product is slow is left
     /// out; that is measured once per process, in some ten microseconds.
     pub fn widest() -> Self {
-        let fast = Self::available().into_iter().filter(|isa| !isa.has_slow_bf16_dot());
-        fast.last().expect("no baseline: this is a bug")
+        let mut fast = Self::available().into_iter().rev().filter(|isa| !isa.has_slow_bf16_dot());
+        fast.next().expect("no baseline: this is a bug")
     }
 
     /// Every instruction set that this machine has, slowest first.

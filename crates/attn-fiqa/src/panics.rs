@@ -32,6 +32,19 @@ pub fn is_caught() -> bool {
     CAUGHT.try_with(Cell::get).unwrap_or(false)
 }
 
+/// Does `work`; `None` if it panicked. For readers of untrusted bytes that may panic: whatever
+/// `work` changes outside of itself must not be used after a panic.
+///
+/// # Examples
+///
+/// ```
+/// let lengths = [3_usize, 5];
+/// assert_eq!(attn_fiqa::panics::caught(|| lengths[1]), Some(5));
+/// ```
+pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catching(work).ok()
+}
+
 /// Does `work` and catches its panic. Whatever `work` changes outside of itself must not be
 /// used after a panic.
 pub(crate) fn catching<T>(work: impl FnOnce() -> T) -> thread::Result<T> {

@@ -1,5 +1,7 @@
 //! The configuration: what shapes determine, other sources, and contradictions.
 
+#![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
+
 mod checkpoint_support;
 
 use attn_fiqa::checkpoint::{

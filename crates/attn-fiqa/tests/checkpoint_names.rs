@@ -1,5 +1,7 @@
 //! Names and formats: what is stripped, accepted, refused and detected.
 
+#![allow(clippy::unwrap_used, reason = "in helpers too, a failed unwrap is a failed test")]
+
 mod checkpoint_support;
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};

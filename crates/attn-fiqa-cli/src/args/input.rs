@@ -2,20 +2,31 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+#[cfg(feature = "remote")]
+use std::time::Duration;
 
 use attn_fiqa::decode::DecodeLimits;
 use attn_fiqa::pipeline::StreamOptions;
+#[cfg(feature = "remote")]
+use attn_fiqa::pipeline::default_max_memory;
 use attn_fiqa::pixels::ChannelOrder;
-use attn_fiqa::source::{Input, ListFrom, SourceOptions, Sources, VideoOptions};
+use attn_fiqa::source::{External, Input, ListFrom, SourceOptions, Sources, VideoOptions};
 
 use super::numbers::bytes;
+#[cfg(feature = "remote")]
+use crate::inputs::RemoteOptions;
+use crate::inputs::externals;
 use crate::output::{absolute, same_file};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// Images, folders, patterns ('a/*.jpg'), .tar, .tar.gz or .zip archives; '-' is stdin
+    /// Images, folders, patterns, archives, tables or URLs; '-' is stdin
     ///
-    /// Folders are searched with their subfolders. '-' is one image on standard input.
+    /// Folders are searched with their subfolders; patterns are 'a/*.jpg' and 'a-{000..999}.tar'.
+    /// Archives are .tar, .tar.gz, .zip and .rec (RecordIO), tables .parquet and .arrow, URLs
+    /// http://, https://, s3://, gs:// and az:// (docs/inputs.md). '-' is one image on standard
+    /// input.
     #[arg(value_name = "INPUT", required_unless_present = "list")]
     inputs: Vec<PathBuf>,
 
@@ -39,6 +50,16 @@ pub(crate) struct InputArgs {
     #[arg(long, short = '0', requires = "list", hide_short_help = true, help_heading = "Input")]
     null: bool,
 
+    /// Column of the encoded images in .parquet and .arrow files
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        default_value = "image",
+        hide_short_help = true,
+        help_heading = "Input"
+    )]
+    column: String,
+
     /// Search folders without their subfolders
     #[arg(long, overrides_with = "recursive", help_heading = "Input")]
     no_recursive: bool,
@@ -58,6 +79,18 @@ pub(crate) struct InputArgs {
     /// Refuse image files of more bytes than this, before reading
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_BYTES, hide_short_help = true, help_heading = "Input")]
     max_bytes: u64,
+
+    /// Images that are requested from URLs at once
+    #[cfg(feature = "remote")]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true, help_heading = "Input")]
+    requests: u16,
+
+    /// Seconds without a byte after which a request for a URL has failed
+    ///
+    /// It is made 4 times, as are those that a server cannot answer at the moment.
+    #[cfg(feature = "remote")]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3600), hide_short_help = true, help_heading = "Input")]
+    stall: u16,
 
     /// Memory for images, encoded and decoded, such as 800M or 4G
     ///
@@ -92,7 +125,25 @@ impl InputArgs {
             videos,
             nul_separated: self.null,
         };
-        Ok(Sources::open(&inputs, &options)?)
+        Ok(Sources::open_with(&inputs, &options, &self.externals())?)
+    }
+
+    #[cfg(feature = "remote")]
+    fn externals(&self) -> Vec<Arc<dyn External>> {
+        /// As the pipeline's own shares.
+        const SHARE: u64 = 8;
+        let max_memory = self.max_memory.unwrap_or_else(default_max_memory);
+        let remote = RemoteOptions {
+            requests: self.requests.into(),
+            stall: Duration::from_secs(self.stall.into()),
+            max_memory: max_memory / SHARE,
+        };
+        externals(&self.column, remote)
+    }
+
+    #[cfg(not(feature = "remote"))]
+    fn externals(&self) -> Vec<Arc<dyn External>> {
+        externals(&self.column)
     }
 
     /// Refuses to write over what is read.

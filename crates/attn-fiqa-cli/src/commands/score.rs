@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::args::{Column, FormatChoice, QualityName, RunOptions, ScoreArgs};
 use crate::exit::Exit;
 use crate::interrupt;
-use crate::output::{self, ColumnChoice, Columns, Record, RunRows};
+use crate::output::{self, ColumnChoice, Columns, EMBEDDING_LENGTH, Record, RunRows};
 
 pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let format = output::choose_format(args.format, args.output.as_deref())?;
@@ -63,7 +63,10 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let about = session.about();
+    let mut about = session.about();
+    if embedding && let Some(head) = &session.engine.config().embedding_head {
+        about.push((EMBEDDING_LENGTH, head.dim().to_string()));
+    }
     let plan = args.resume.plan(run, &about);
     let sink = output::open(format, args.output.as_deref(), columns.with_about(about), &plan)?;
     let (mut rows, images) = RunRows::start(sink, sources, &plan, None)?;

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use attn_fiqa::status::Status;
+
+use crate::summary::FOUND;
+
 /// An image that is done, with its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DoneImage {
@@ -89,10 +93,10 @@ fn checksum(text: &str) -> Option<u32> {
     hex.then(|| u32::from_str_radix(text, 16).ok())?
 }
 
-/// Words of statuses, separated by commas.
+/// Words that a summary counts, separated by commas.
 fn is_outcome(text: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'-');
-    !text.is_empty() && text.bytes().all(known)
+    let is_status = |word| Status::ALL.iter().any(|status| status.name() == word);
+    text.split(',').all(|word| word == FOUND || is_status(word))
 }
 
 #[cfg(test)]
@@ -142,6 +146,7 @@ mod tests {
             "1 00000000 4294967296 1 00000000 ok",
             "1 00000000 1 1 00000000 OK",
             "1 00000000 1 1 00000000 ",
+            "1 00000000 1 1 00000000 okay",
             "\u{0}\u{0}\u{0}",
         ] {
             assert_eq!(Line::parse(wrong), None, "{wrong:?}");

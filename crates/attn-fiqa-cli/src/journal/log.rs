@@ -82,6 +82,8 @@ pub(crate) struct RunLog {
     has_heading: bool,
     /// Bytes of the data.
     data_end: u64,
+    /// Where in the journal the lines of what is in the data start.
+    first_line: u64,
     done: Done,
     /// When the first of these runs started, by the clock of the file system.
     started: SystemTime,
@@ -114,6 +116,7 @@ impl RunLog {
             pending: Vec::new(),
             has_heading: false,
             data_end: 0,
+            first_line: 0,
             done: Done::default(),
             started: SystemTime::now(),
             last_sync: Instant::now(),
@@ -203,6 +206,7 @@ impl RunLog {
         let mut data = BufReader::with_capacity(1 << 18, &self.data);
         let mut lines = Lines::new(&mut self.journal)?;
         let mut journal_end = lines.at;
+        let mut first_line = lines.at;
         for (number, Located { line, end }) in lines.by_ref().enumerate() {
             let checked = number >= last_part;
             match line {
@@ -227,6 +231,7 @@ impl RunLog {
                     started = UNIX_EPOCH + Duration::from_nanos(nanoseconds);
                 }
                 Line::Part { part } => {
+                    first_line = end;
                     done.parts = part + 1;
                     (done.images_in_data, done.rows_in_data, data_end) = (0, 0, 0);
                 }
@@ -248,7 +253,7 @@ impl RunLog {
         self.data.seek(SeekFrom::End(0))?;
         self.journal.seek(SeekFrom::End(0))?;
         (self.done, self.has_heading, self.started) = (done, has_heading, started);
-        self.data_end = data_end;
+        (self.data_end, self.first_line) = (data_end, first_line);
         Ok(())
     }
 
@@ -259,6 +264,7 @@ impl RunLog {
         self.data.rewind()?;
         self.journal.rewind()?;
         let header = format!("{MAGIC}\n{}\n", serde_json::to_string(fingerprint)?);
+        self.first_line = header.len() as u64;
         self.journal.write_all(header.as_bytes()).with_context(|| self.cannot_write())?;
         self.started = self.journal.metadata()?.modified()?;
         let since = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -325,19 +331,14 @@ impl RunLog {
         &mut self,
         mut each: impl FnMut(&DoneImage, u64, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut left = self.done.images - self.done.images_in_data;
         self.data.rewind()?;
         let mut data = BufReader::with_capacity(1 << 18, &self.data);
         let (mut rows, mut at) = (Vec::new(), 0);
-        for located in Lines::new(&mut self.journal)? {
+        for located in Lines::starting_at(&mut self.journal, self.first_line)? {
             let (bytes, crc) = match &located.line {
                 Line::Heading { bytes, .. } => {
                     data.seek_relative(i64::try_from(*bytes)?)?;
                     at += bytes;
-                    continue;
-                }
-                Line::Image { .. } if left > 0 => {
-                    left -= 1;
                     continue;
                 }
                 Line::Image { bytes, crc, .. } => (*bytes, *crc),
@@ -408,6 +409,7 @@ impl RunLog {
         self.data.set_len(0).with_context(|| self.cannot_write())?;
         self.data.rewind()?;
         self.data_end = 0;
+        self.first_line = self.journal.stream_position()?;
         self.done.parts = part + 1;
         (self.done.images_in_data, self.done.rows_in_data) = (0, 0);
         Ok(())
@@ -603,6 +605,12 @@ impl<'a> Lines<'a> {
             at += reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? as u64;
         }
         Ok(Self { reader, at })
+    }
+
+    /// The lines from a place in the file on.
+    fn starting_at(file: &'a mut File, at: u64) -> anyhow::Result<Self> {
+        file.seek(SeekFrom::Start(at))?;
+        Ok(Self { reader: BufReader::with_capacity(1 << 16, &*file), at })
     }
 }
 

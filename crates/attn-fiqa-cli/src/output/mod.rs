@@ -1,5 +1,6 @@
 //! Rows on their way to a file or to standard output.
 
+mod arrow_schema;
 mod cells;
 mod columns;
 mod csv_rows;
@@ -32,7 +33,7 @@ pub(crate) use destination::{
 };
 pub(crate) use folder::{BeforeRun, Existing, name_hash, open_folder, write_file};
 pub(crate) use parquet_read::TableReader;
-pub(crate) use parquet_table::{ParquetTable, TableSchema};
+pub(crate) use parquet_table::{EMBEDDING_LENGTH, ParquetTable, TableSchema};
 pub(crate) use plain_table::PlainTable;
 pub(crate) use run::RunRows;
 

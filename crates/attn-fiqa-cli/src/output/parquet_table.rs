@@ -11,6 +11,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
+use super::arrow_schema::{ARROW_SCHEMA, arrow_schema};
 use super::{Columns, Kind, OwnedCause, OwnedCell};
 
 /// Rows of a group: they are held in memory until it is full.
@@ -18,6 +19,9 @@ const ROW_GROUP: usize = 8192;
 
 /// The name of each entry of a table's metadata starts with it.
 pub(crate) const ABOUT: &str = "attn_fiqa.";
+
+/// Says how many numbers an embedding has.
+pub(crate) const EMBEDDING_LENGTH: &str = "embedding_length";
 
 /// What a table is like: its columns, what is said about it, and how it is compressed.
 #[derive(Debug, Clone)]
@@ -41,6 +45,12 @@ impl TableSchema {
         Self::of_file(columns).for_data_set()
     }
 
+    /// Numbers in each cell of the column `embedding`, if there is one.
+    fn embedding_length(&self) -> Option<i32> {
+        let (_, length) = self.about.iter().find(|(name, _)| name == EMBEDDING_LENGTH)?;
+        length.parse().ok()
+    }
+
     /// The same for the files of a data set.
     pub(crate) fn for_data_set(self) -> Self {
         Self { compression: Compression::ZSTD(ZstdLevel::default()), ..self }
@@ -59,9 +69,13 @@ impl<W: Write + Send> ParquetTable<W> {
         let about = table.about.iter();
         let about =
             about.map(|(name, value)| KeyValue::new(format!("{ABOUT}{name}"), Some(value.clone())));
+        let mut entries: Vec<KeyValue> = about.collect();
+        entries.extend(table.embedding_length().map(|length| {
+            KeyValue::new(ARROW_SCHEMA.to_owned(), arrow_schema(&table.columns, length))
+        }));
         let properties = WriterProperties::builder()
             .set_compression(table.compression)
-            .set_key_value_metadata(Some(about.collect()))
+            .set_key_value_metadata(Some(entries))
             .build();
         let writer = SerializedFileWriter::new(to, schema(&table.columns)?, Arc::new(properties))?;
         let kinds = table.columns.iter().map(|(_, kind)| *kind).collect();

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test program uses its own share")]
 
 pub(crate) mod hub;
+pub(crate) mod objects;
 pub(crate) mod onnx;
+pub(crate) mod page;
 
 use std::fs;
 use std::io::Write;

@@ -3,6 +3,7 @@
 use std::io::BufReader;
 use std::path::Path;
 
+use attn_fiqa::panics::caught;
 use parquet::file::reader::FileReader;
 use parquet::record::{Field, Row};
 
@@ -279,18 +280,25 @@ pub(super) fn each_parquet_row(
         .with_fields(wanted)
         .build()
         .map_err(damaged)?;
-    let rows = reader.get_row_iter(Some(projection)).map_err(damaged)?;
-    for (index, row) in rows.enumerate() {
+    // The reader panics at some damaged pages.
+    let given_up = || FileError::new(&file, FileProblem::Damaged(GIVEN_UP.to_owned()));
+    let rows = caught(|| reader.get_row_iter(Some(projection))).ok_or_else(given_up)?;
+    let mut rows = rows.map_err(damaged)?;
+    for index in 0_u64.. {
+        let Some(row) = caught(|| rows.next()).ok_or_else(given_up)? else { break };
         let row: Row = row.map_err(damaged)?;
         let fields: Vec<(&String, &Field)> = row.get_column_iter().collect();
         let field = |column: &&str| {
             fields.iter().find(|(name, _)| name == column).map_or(&Field::Null, |(_, field)| field)
         };
         let cells: Vec<&Field> = columns.iter().map(field).collect();
-        take(index as u64 + 1, &cells)?;
+        take(index + 1, &cells)?;
     }
     Ok(())
 }
+
+/// What a panic of the reader is to a person.
+const GIVEN_UP: &str = "its pages are not those that its metadata describe";
 
 /// The text of a Parquet field.
 pub(super) fn text(file: &str, row: u64, field: &Field) -> Result<String, FileError> {

@@ -93,6 +93,13 @@ def test_a_run_goes_on_where_it_ended(tmp_path, tars):
     assert batch.run(shards, job).found == 3
 
 
+def test_parts_are_what_the_command_filter_reads(tmp_path, tars, command):
+    batch.run(batch.find_shards(tars), batch.Job(tmp_path / "out", aligned=True))
+    listed = command("filter", tmp_path / "out", "--top", 2, "--group-by", "all").splitlines()
+    rows = table(tmp_path / "out").sort_by([("quality", "descending"), ("score", "descending")])
+    assert sorted(listed) == sorted(rows["path"].to_pylist()[:2])
+
+
 def test_a_killed_run_leaves_whole_parts(tmp_path, tars):
     program = (
         "import sys, os, signal\n"

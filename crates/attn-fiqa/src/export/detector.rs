@@ -24,7 +24,7 @@ const ORIGIN: f32 = 0.5;
 /// Input `image` `[batch, 3, height, width]`, RGB levels of 0 to 255 as f32; both sides are
 /// multiples of 32, the image in the top-left corner and black elsewhere. Outputs, in pixels of
 /// the input with whole coordinates at pixel centres: `confidences` `[batch, cells]`, 0 to 1 and
-/// meaning the same at every size,, `boxes`
+/// meaning the same at every size, `boxes`
 /// `[batch, cells, 4]` (left, top, right, bottom) and `landmarks` `[batch, cells, 5, 2]`.
 /// Candidates overlap; non-maximum suppression is left to the caller.
 ///

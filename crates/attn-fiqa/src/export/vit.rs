@@ -31,7 +31,7 @@ impl<'a> VitGraph<'a, '_> {
         }
         for block in 0..self.config.depth - 1 {
             let normed = self.layer_norm(&tokens, &format!("blocks.{block}.norm1"));
-            let normed = self.to_blocks(&normed);
+            let normed = self.cast_for_blocks(&normed);
             let dim = self.config.embed_dim;
             let qkv = self.linear(&normed, &format!("blocks.{block}.attn.qkv"), dim, 3 * dim);
             self.graph.enter(&format!("blocks.{block}.attn"));
@@ -40,9 +40,9 @@ impl<'a> VitGraph<'a, '_> {
                 if !self.config.qk_norm {
                     return part.clone();
                 }
-                let part = self.to_f32(part);
+                let part = self.cast_to_f32(part);
                 let part = self.per_head_norm(&part, &format!("blocks.{block}.attn.{norm}"));
-                self.to_blocks(&part)
+                self.cast_for_blocks(&part)
             });
             tokens = self.rest_of_block(&tokens, [&q, &k, &v], block);
         }
@@ -77,7 +77,7 @@ impl<'a> VitGraph<'a, '_> {
             ["weight", "bias"].map(|part| self.vector(&format!("{norm}.{part}"), dim));
         let scaled = self.graph.op("Mul", &[normed, &gamma]);
         let affine = self.graph.op("Add", &[&scaled, &beta]);
-        let affine = self.to_blocks(&affine);
+        let affine = self.cast_for_blocks(&affine);
         self.graph.enter(&format!("blocks.{last}.attn"));
         let qkv = format!("blocks.{last}.attn.qkv");
         let source = format!("{qkv}.weight");
@@ -98,7 +98,7 @@ impl<'a> VitGraph<'a, '_> {
             );
             value = self.graph.op("Add", &[&value, &bias]);
         }
-        let [query, key] = [query, key].map(|value| self.to_blocks(value));
+        let [query, key] = [query, key].map(|value| self.cast_for_blocks(value));
         let tokens = self.rest_of_block(tokens, [&query, &key, &value], last);
         self.embedding_head(&tokens)
     }
@@ -191,7 +191,7 @@ impl<'a> VitGraph<'a, '_> {
         let added = self.linear(&mixed, &format!("{block}.attn.proj"), dim, dim);
         let tokens = self.add_scaled(tokens, &added, &format!("{block}.ls1"));
         let normed = self.layer_norm(&tokens, &format!("{block}.norm2"));
-        let normed = self.to_blocks(&normed);
+        let normed = self.cast_for_blocks(&normed);
         let outputs = self.config.mlp_outputs();
         let hidden = self.linear(&normed, &format!("{block}.mlp.fc1"), dim, outputs);
         let hidden = self.activation(&hidden);
@@ -201,7 +201,7 @@ impl<'a> VitGraph<'a, '_> {
 
     /// Adds to the residual stream, in f32, after the LayerScale where the network has one.
     fn add_scaled(&mut self, tokens: &str, added: &str, scale: &str) -> Value {
-        let mut added = self.to_f32(added);
+        let mut added = self.cast_to_f32(added);
         if self.config.layer_scale {
             self.graph.enter(scale);
             let gamma = self.vector(&format!("{scale}.gamma"), self.config.embed_dim);
@@ -279,14 +279,14 @@ impl<'a> VitGraph<'a, '_> {
         };
         let flat = self.flattened(&kept);
         let hidden = self.projection(&flat, 0, inputs, head.hidden_dim);
-        let hidden = self.to_blocks(&hidden);
+        let hidden = self.cast_for_blocks(&hidden);
         self.projection(&hidden, 2, head.hidden_dim, head.dim)
     }
 
     /// `[batch, token, dim]` to rows, in the type of the blocks.
     fn flattened(&mut self, x: &str) -> Value {
         let flat = self.graph.op_with("Flatten", &[x], &[Attribute::Integer("axis", 1)]);
-        self.to_blocks(&flat)
+        self.cast_for_blocks(&flat)
     }
 
     /// Every token multiplied by its gate (TransFace), in f32.
@@ -296,7 +296,7 @@ impl<'a> VitGraph<'a, '_> {
         let hidden = self.rows_times(&flat, "senet.0.weight", inputs, count);
         let hidden = self.graph.op("Relu", &[&hidden]);
         let gates = self.rows_times(&hidden, "senet.2.weight", count, count);
-        let gates = self.to_f32(&gates);
+        let gates = self.cast_to_f32(&gates);
         let gates = self.graph.op("Sigmoid", &[&gates]);
         let gates = self.graph.unsqueeze(&gates, 2);
         self.graph.op("Mul", &[tokens, &gates])
@@ -323,9 +323,9 @@ impl<'a> VitGraph<'a, '_> {
             return pooled;
         }
         self.graph.enter("head");
-        let pooled = self.to_blocks(&pooled);
+        let pooled = self.cast_for_blocks(&pooled);
         let product = self.rows_times(&pooled, "head.weight", dim, head.dim);
-        let product = self.to_f32(&product);
+        let product = self.cast_to_f32(&product);
         if !head.projection_bias {
             return product;
         }
@@ -352,7 +352,7 @@ impl<'a> VitGraph<'a, '_> {
     fn projection(&mut self, x: &str, index: usize, inputs: usize, outputs: usize) -> Value {
         self.graph.enter(&format!("feature.{index}"));
         let product = self.rows_times(x, &format!("feature.{index}.weight"), inputs, outputs);
-        let product = self.to_f32(&product);
+        let product = self.cast_to_f32(&product);
         let norm = format!("feature.{}", index + 1);
         self.graph.enter(&norm);
         let parts = ["weight", "bias", "running_mean", "running_var"]
@@ -363,14 +363,14 @@ impl<'a> VitGraph<'a, '_> {
     }
 
     /// Cast to the type of the blocks' products.
-    fn to_blocks(&mut self, x: &str) -> Value {
+    fn cast_for_blocks(&mut self, x: &str) -> Value {
         match self.element {
             Element::F32 => x.to_owned(),
             element => self.graph.cast(x, element),
         }
     }
 
-    fn to_f32(&mut self, x: &str) -> Value {
+    fn cast_to_f32(&mut self, x: &str) -> Value {
         match self.element {
             Element::F32 => x.to_owned(),
             _ => self.graph.cast(x, Element::F32),

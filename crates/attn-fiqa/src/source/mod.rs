@@ -205,6 +205,7 @@ struct NamedFile {
 }
 
 /// The result of advancing a stage.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 enum Step {
     Item(SourceItem),
     /// An image that the filter leaves out.

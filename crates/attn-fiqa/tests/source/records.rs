@@ -12,8 +12,7 @@ const MAGIC: [u8; 4] = [0x0a, 0x23, 0xd7, 0xce];
 /// A record: its data are split where they hold the magic number at a multiple of 4 bytes.
 fn record(data: &[u8]) -> Vec<u8> {
     let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
-    let mut words = data.chunks(4).peekable();
-    while let Some(word) = words.next() {
+    for word in data.chunks(4) {
         if word == MAGIC { parts.push(Vec::new()) } else { parts.last_mut().unwrap().extend(word) }
     }
     let last = parts.len() - 1;

@@ -18,7 +18,7 @@ use crate::args::{EmbedArgs, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::log;
-use crate::output::{RunPlan, RunRows};
+use crate::output::{EMBEDDING_LENGTH, RunPlan, RunRows};
 use crate::summary::{Activity, Summary};
 use writer::{Writer, WriterOptions};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
-    let about = model.about();
+    let about = model.about(args.flip);
     let plan = args.shard.plan(run, &about, args.folder.overwrite);
     let plan = RunPlan { rows_per_file: args.rows.rows_per_file, ..plan };
     let existing = args.folder.existing();
@@ -102,8 +102,12 @@ impl Model {
     }
 
     /// How the embeddings come to be, for the output's metadata.
-    fn about(&self) -> Vec<(&'static str, String)> {
+    fn about(&self, flip: bool) -> Vec<(&'static str, String)> {
         let mut about = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        if let Some(dim) = self.dim() {
+            let length = if flip { 2 * dim } else { dim };
+            about.push((EMBEDDING_LENGTH, length.to_string()));
+        }
         match self {
             Self::Vit { engine, name } => about.extend([
                 ("model", name.clone()),
@@ -117,6 +121,14 @@ impl Model {
             ]),
         }
         about
+    }
+
+    /// Numbers that the model gives.
+    fn dim(&self) -> Option<usize> {
+        match self {
+            Self::Vit { engine, .. } => engine.config().embedding_head.map(|head| head.dim()),
+            Self::Onnx { recogniser, .. } => Some(recogniser.dim()),
+        }
     }
 
     fn describe(&self) -> String {

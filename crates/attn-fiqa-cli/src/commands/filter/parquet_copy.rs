@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use attn_fiqa::panics::caught;
 use attn_fiqa_eval::files::open_parquet;
 use attn_fiqa_eval::selection::Selection;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -48,8 +49,14 @@ pub(super) fn write(
         }
         for index in 0..reader.num_row_groups() {
             let rows = reader.metadata().row_group(index).num_rows() as u64;
-            copy_group(&mut writer, &reader, index, row..row + rows, selection)
-                .with_context(|| format!("cannot copy the rows of '{}'", table.display()))?;
+            let cannot = || format!("cannot copy the rows of '{}'", table.display());
+            // The reader panics at some damaged pages.
+            let copied =
+                caught(|| copy_group(&mut writer, &reader, index, row..row + rows, selection));
+            match copied {
+                Some(copied) => copied.with_context(cannot)?,
+                None => bail!("{}: its pages are damaged", cannot()),
+            }
             row += rows;
         }
     }
@@ -128,7 +135,9 @@ impl Column<'_, '_> {
         let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
         let mut row = 0;
         loop {
-            (values.clear(), defined.clear(), repeated.clear());
+            values.clear();
+            defined.clear();
+            repeated.clear();
             let (rows, _, levels) = from.read_records(
                 ROWS,
                 has_defined.then_some(&mut defined),

@@ -1,0 +1,56 @@
+//! An object as a stream of bytes, for archives. A broken connection is taken up again where it
+//! broke.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::request::{Client, Location};
+
+/// Pieces that are received ahead; they come in at most some hundred kilobytes.
+const PIECES_AHEAD: usize = 16;
+
+pub(super) struct ObjectStream {
+    pieces: Receiver<Result<Bytes, String>>,
+    current: Bytes,
+    failed: Option<String>,
+}
+
+impl ObjectStream {
+    pub(super) fn start(handle: &Handle, client: Arc<Client>, location: Location) -> Self {
+        let (sender, pieces) = channel(PIECES_AHEAD);
+        handle.spawn(async move {
+            let outcome = client.stream(&location, |piece| {
+                let sender = sender.clone();
+                async move { sender.send(Ok(piece)).await.is_ok() }
+            });
+            if let Err(failure) = outcome.await {
+                // Nobody receives it where the run has ended.
+                let _ = sender.send(Err(failure.message)).await;
+            }
+        });
+        Self { pieces, current: Bytes::new(), failed: None }
+    }
+}
+
+impl Read for ObjectStream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && self.failed.is_none() {
+            match self.pieces.blocking_recv() {
+                Some(Ok(piece)) => self.current = piece,
+                Some(Err(message)) => self.failed = Some(message),
+                None => return Ok(0),
+            }
+        }
+        if let (true, Some(message)) = (self.current.is_empty(), &self.failed) {
+            return Err(io::Error::other(message.clone()));
+        }
+        let count = into.len().min(self.current.len());
+        let (into, _) = into.split_at_mut(count);
+        self.current.copy_to_slice(into);
+        Ok(count)
+    }
+}

@@ -48,8 +48,10 @@ def main(folder, scores):
     frame = polars.read_parquet(f"{folder}/*.parquet")
     assert frame.select("path", "status").rows() == expected, "polars: other rows"
     assert frame.schema["embedding"] == polars.Array(polars.Float32, embedding.list_size)
-    print(f"{len(expected)} rows in {len(files)} files: pyarrow {pyarrow.__version__}, "
-          f"DuckDB {duckdb.__version__}, polars {polars.__version__}; {embedding}, {received}")
+    print(
+        f"{len(expected)} rows in {len(files)} files: pyarrow {pyarrow.__version__}, "
+        f"DuckDB {duckdb.__version__}, polars {polars.__version__}; {embedding}, {received}"
+    )
 
 
 if __name__ == "__main__":

@@ -20,13 +20,14 @@ use place::Place;
 const ALL_TESTS: &str = "cargo test --workspace";
 
 /// Why a block is not run.
-const REASONS: [(&str, &str); 6] = [
+const REASONS: [(&str, &str); 7] = [
     ("network", "it fetches something"),
     ("release", "it installs what is not released yet"),
     ("data", "it needs data or models that are not in the repository"),
     ("slow", "it builds, trains or measures for minutes, or is run by .ci/run itself"),
     ("container", "it needs a container engine or a cluster"),
     ("host", "it changes the machine"),
+    ("feature", "it needs a feature that is off by default"),
 ];
 
 /// Documents whose commands another test runs, with the files that only they need.
@@ -187,7 +188,8 @@ fn blocks_that_are_not_run_say_why() {
 fn commands_that_are_not_run_can_be_parsed() {
     let mut parsed = 0;
     for document in documents() {
-        for block in read(&document).iter().filter(|block| block.no_run.is_some()) {
+        let not_run = |block: &&Block| !matches!(block.no_run.as_deref(), None | Some("feature"));
+        for block in read(&document).iter().filter(not_run) {
             let text = block.text.replace("\\\n", " ");
             let commands = text.lines().filter_map(|line| line.strip_prefix("attn-fiqa "));
             for command in commands {

@@ -15,7 +15,7 @@ STRIDES = (8, 16, 32)
 MULTIPLE = 32
 # The program's confidence of a box (`crates/attn-fiqa/src/detect/confidence.rs`): sides in pixels
 # and the score that gives a confidence of 0.7 there.
-SIDES, SCORES, ANCHOR = (20, 32, 48, 72), (0.76, 0.68, 0.53, 0.47), 0.7
+SIDES, SCORES, ANCHOR = (20, 32, 48, 72, 120, 180), (0.76, 0.68, 0.53, 0.47, 0.47, 0.7), 0.7
 
 
 class Detector:

@@ -113,7 +113,7 @@ fn crops_of_a_benchmark_are_a_benchmark() {
     });
     assert_eq!(found, cropped);
     // Nothing is overwritten.
-    here.run(&crop).refused_with("is there already");
+    here.run(&crop).refused_with("'crops' is not empty");
 }
 
 #[test]

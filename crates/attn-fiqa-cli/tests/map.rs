@@ -183,7 +183,7 @@ fn an_output_is_required() {
         ran.stderr
     );
     here.run(&["map", "astronaut.png", "--sheet", "gone/sheet.png"])
-        .refused_with("cannot write into the folder 'gone': ");
+        .refused_with("cannot write 'gone/sheet.png': there is no such folder");
     here.write("file", "");
     here.run(&["map", "astronaut.png", "--output", "file"])
         .refused_with("cannot make the folder 'file': ");

@@ -170,7 +170,10 @@ fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
             let ran = here.run_fed(&args, &list(&NAMES)).ended_with(1);
             assert_eq!(here.read("scores.csv"), expected, "damage {number} of {damaged}");
             let said = ran.stderr.contains("damaged or gone, and are made again");
-            assert_eq!(said, damaged == 0 && number != 2, "{number}: {}", ran.stderr);
+            // A damaged line of the journal may or may not still be one that rows do not fit.
+            if damaged == 0 {
+                assert_eq!(said, number != 2, "{number}: {}", ran.stderr);
+            }
             assert!(!here.path("scores.csv.journal").exists());
         }
     }

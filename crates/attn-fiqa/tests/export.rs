@@ -405,8 +405,9 @@ fn picture(width: usize, height: usize) -> Tensor {
 /// By the table of `models/detector.md`: the score that counts as 0.7 at each side, linear in the
 /// logarithm of the side.
 fn confidence(score: f32, side: f32) -> f32 {
-    let table = [(20.0f32, 0.76f32), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47)];
-    let side = side.clamp(20.0, 72.0);
+    let table =
+        [(20.0f32, 0.76f32), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47), (120.0, 0.47), (180.0, 0.7)];
+    let side = side.clamp(20.0, 180.0);
     let pair = table.windows(2).find(|pair| side <= pair[1].0).expect("a pair");
     let part = (side / pair[0].0).ln() / (pair[1].0 / pair[0].0).ln();
     let anchor = pair[0].1 + (pair[1].1 - pair[0].1) * part;

@@ -17,14 +17,13 @@ const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
 };
 
 /// The commands by what they are for, in the order of the help.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 3] = [
     ("Everyday", EVERYDAY),
     (
         "Evaluation",
         &["edc", "verify", "advise", "groups", "benchmark", "report", "degrade", "validate"],
     ),
-    ("Models", &["calibrate", "model"]),
-    ("Shell", &["completions", "man"]),
+    ("Models and shell", &["calibrate", "model", "completions", "man"]),
 ];
 
 /// The command line without a configuration file.

@@ -29,7 +29,7 @@ pub(crate) struct FilterArgs {
     /// Reject below the quality of a policy, as 'advise --write-policy' writes one
     ///
     /// A policy with rules about anything else is refused: 'attn-fiqa gate' applies those.
-    #[arg(long, value_name = "FILE.toml", conflicts_with = "below", help_heading = "Choice")]
+    #[arg(long, value_name = "POLICY", conflicts_with = "below", help_heading = "Choice")]
     policy: Option<PathBuf>,
 
     /// Keep this fraction of each group, the best first, rounded up

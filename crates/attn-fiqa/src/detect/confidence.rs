@@ -2,15 +2,16 @@
 //!
 //! The network is far surer of a patch of 15 pixels that is no face than of one of 80: of the boxes
 //! beyond YuNet's faces that it scores at 0.6 or more, 96 % are narrower than 40 pixels. One
-//! threshold on its scores would therefore miss large faces to keep small errors out. The
-//! confidence is the score to the power of `ln 0.7 / ln s`, where `s` is the score at which a box
+//! threshold on its scores would therefore miss large faces to keep small errors out. Boxes beyond
+//! 120 pixels are rare, and folds in blurred enlargements look like faces there. The confidence is the score to the power of `ln 0.7 / ln s`, where `s` is the score at which a box
 //! of this size counts as much as 0.7 on average (`models/detector.md`). It rises with the score,
 //! is 0 and 1 where the score is, and the order of boxes of one size stays.
 
 /// Sides of boxes, in pixels of the image that the network sees, and the score that gives a
 /// confidence of [`ANCHOR`] there. Between them it is linear in the logarithm of the side, and
 /// beyond them constant.
-pub(crate) const SCORES: [(f32, f32); 4] = [(20.0, 0.76), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47)];
+pub(crate) const SCORES: [(f32, f32); 6] =
+    [(20.0, 0.76), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47), (120.0, 0.47), (180.0, 0.7)];
 
 /// The confidence that [`SCORES`] are for.
 pub(crate) const ANCHOR: f32 = 0.7;
@@ -51,18 +52,17 @@ mod tests {
         let between = anchor_score(40.0);
         assert!(0.53 < between && between < 0.68, "{between}");
         assert_eq!(anchor_score(3.0), 0.76);
-        assert_eq!(anchor_score(500.0), 0.47);
+        assert_eq!((anchor_score(100.0), anchor_score(500.0)), (0.47, 0.7));
     }
 
     #[test]
-    fn it_rises_with_the_score_and_with_the_side_and_keeps_the_ends() {
+    fn it_rises_with_the_score_and_keeps_the_ends() {
         for side in [1.0, 15.0, 20.0, 25.0, 47.9, 48.0, 72.0, 1000.0] {
             assert_eq!((confidence(0.0, side), confidence(1.0, side)), (0.0, 1.0));
             let mut before = -1.0;
             for step in 0..=100 {
                 let found = confidence(step as f32 / 100.0, side);
                 assert!(found > before, "{side} {step}");
-                assert!(found <= confidence(step as f32 / 100.0, side + 1.0));
                 before = found;
             }
         }

@@ -49,7 +49,7 @@ pub use face::{Face, FaceBox};
 /// Default minimum confidence of a detection.
 ///
 /// At 0.7 the built-in detector finds 92 to 99 % of the faces above 24 pixels that YuNet detects
-/// with at least 0.8, with 2.9 extra boxes per 100 images; at 0.6 there are 8.3
+/// with at least 0.8, with 2.8 extra boxes per 100 images; at 0.6 there are 8.1
 /// (`models/detector.md`).
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.7;
 
@@ -282,14 +282,17 @@ impl Detector {
 
     /// On the threads of the current pool.
     fn detect_here(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
-        let mut faces = self.upright_faces(image, min_confidence)?;
-        // A face on its side can pass for an upright one of low confidence.
-        if self.turns && highest_confidence(&faces) < confidence_in_turned(min_confidence) {
+        let mut found = self.upright_faces(image, min_confidence)?;
+        // A face on its side can pass for an upright one of low score.
+        let certain = confidence_in_turned(min_confidence);
+        if self.turns && highest_score(&found) < certain {
             let turned = self.turned_faces(image, min_confidence)?;
-            if highest_confidence(&turned) > highest_confidence(&faces) {
-                faces = turned;
+            if highest_score(&turned) > highest_score(&found).max(certain) {
+                found = turned;
             }
         }
+        let reported = |seen: Seen| Face { confidence: seen.confidence, ..seen.face };
+        let mut faces: Vec<Face> = found.into_iter().map(reported).collect();
         #[cfg(feature = "builtin-model")]
         if let Some(network) = &self.refiner {
             faces.par_iter_mut().for_each(|face| refine_face(network, image, face));
@@ -299,8 +302,8 @@ impl Detector {
         Ok(faces)
     }
 
-    /// The faces at the quarter turn with the most confident face.
-    fn turned_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+    /// The faces at the quarter turn with the highest score.
+    fn turned_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Seen>, Failure> {
         let level = pyramid::at_size(self.threads.isa(), image, self.levels(image)[0]);
         let scale = (
             image.width() as f32 / level.width() as f32,
@@ -310,16 +313,19 @@ impl Detector {
         for turn in QuarterTurn::ALL {
             let found =
                 self.upright_faces(&turn.apply(&level), confidence_in_turned(min_confidence))?;
-            if highest_confidence(&found) > highest_confidence(&best) {
-                let back = |face| turn.undo(face, level.width(), level.height()).enlarged(scale);
+            if highest_score(&found) > highest_score(&best) {
+                let back = |seen: &Seen| {
+                    let face = turn.undo(&seen.face, level.width(), level.height());
+                    Seen { face: face.enlarged(scale), ..seen.clone() }
+                };
                 best = found.iter().map(back).collect();
             }
         }
         Ok(best)
     }
 
-    /// Faces of an image as it is, with the detector's own landmarks, most confident first.
-    fn upright_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
+    /// Faces of an image as it is, with the detector's own landmarks.
+    fn upright_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Seen>, Failure> {
         let mut levels = Vec::new();
         let mut finer: Option<Image> = None;
         for (index, size) in self.levels(image).into_iter().enumerate() {
@@ -346,12 +352,7 @@ impl Detector {
         }
         let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
         // Of the boxes of one face the network's score chooses.
-        let mut kept = nms::nms(candidates, SAME_FACE, |seen| &seen.face);
-        kept.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        Ok(kept
-            .into_iter()
-            .map(|Seen { face, confidence, .. }| Face { confidence, ..face })
-            .collect())
+        Ok(nms::nms(candidates, SAME_FACE, |seen| &seen.face))
     }
 
     /// Notes for the row of an image in which [`Detector::detect`] found these faces: that it was
@@ -424,9 +425,9 @@ fn confidence_in_turned(min_confidence: f32) -> f32 {
     1.0 - (1.0 - min_confidence) * 2.0 / 3.0
 }
 
-/// The highest confidence; 0 without faces.
-fn highest_confidence(faces: &[Face]) -> f32 {
-    faces.iter().map(|face| face.confidence).fold(0.0, f32::max)
+/// The highest score of the network, 0 without faces.
+fn highest_score(faces: &[Seen]) -> f32 {
+    faces.iter().map(|seen| seen.face.confidence).fold(0.0, f32::max)
 }
 
 /// The clockwise turn in degrees, 90, 180 or 270, shared by all these faces; `None` without faces,

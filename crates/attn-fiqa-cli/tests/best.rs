@@ -156,7 +156,8 @@ fn winners_are_written_as_crops_and_rows_as_json() {
 
     here.run(&args).refused_with("'out' is not empty");
     let skipped = [args.as_slice(), &["--skip-existing"]].concat();
-    here.run(&skipped).ended_with(0);
+    let again = here.run(&skipped).ended_with(1);
+    assert!(again.said().contains("not-written"), "{}", again.stderr);
 }
 
 fn picture(face: &str) -> DynamicImage {

@@ -105,7 +105,7 @@ fn help_lists_the_exit_codes() {
         let ran = here.run(&[option]).ended_with(0);
         let help = ran.stdout();
         assert!(help.contains("Usage: attn-fiqa [OPTIONS] <COMMAND>"), "{help}");
-        for group in ["Everyday:\n  score ", "Evaluation:\n  edc ", "Models:\n", "Shell:\n"] {
+        for group in ["Everyday:\n  score ", "Evaluation:\n  edc ", "Models and shell:\n"] {
             assert!(help.contains(group), "{help}");
         }
     }

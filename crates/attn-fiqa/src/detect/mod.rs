@@ -292,14 +292,21 @@ impl Detector {
             }
         }
         let reported = |seen: Seen| Face { confidence: seen.confidence, ..seen.face };
-        let mut faces: Vec<Face> = found.into_iter().map(reported).collect();
+        let faces: Vec<Face> = found.into_iter().map(reported).collect();
         #[cfg(feature = "builtin-model")]
-        if let Some(network) = &self.refiner {
-            faces.par_iter_mut().for_each(|face| refine_face(network, image, face));
-        }
+        let faces = self.refined(image, faces);
         let mut faces = nms::without_shared_landmarks(faces);
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
+    }
+
+    /// The faces with the landmarks that the refining network finds, where there is one.
+    #[cfg(feature = "builtin-model")]
+    fn refined(&self, image: &Image, mut faces: Vec<Face>) -> Vec<Face> {
+        if let Some(network) = &self.refiner {
+            faces.par_iter_mut().for_each(|face| refine_face(network, image, face));
+        }
+        faces
     }
 
     /// The faces at the quarter turn with the highest score.

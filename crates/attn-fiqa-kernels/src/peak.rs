@@ -9,65 +9,78 @@ use crate::CpuFeature;
 use crate::isa::for_every_isa;
 use crate::{Isa, Precision};
 
-/// Number of independent chains: more than any machine needs to hide an instruction's latency.
+/// Independent chains, more than any machine needs to hide an instruction's latency, where there
+/// are 32 registers.
 const CHAINS: usize = 24;
+/// Where there are 16: two multiply–adds per cycle with a latency of five need ten.
+#[cfg(target_arch = "x86_64")]
+const CHAINS_OF_16: usize = 12;
 
 /// Executes `rounds` rounds of independent multiply–adds in registers with the widest
 /// instruction for `precision`, and returns the number of operations (a multiply–add is two).
 pub fn peak_operations(isa: Isa, precision: Precision, rounds: usize) -> f64 {
     #[cfg(target_arch = "x86_64")]
-    {
-        let wide = match precision {
-            Precision::F32 if isa.has(CpuFeature::Avx512f) => {
-                // SAFETY: an `Isa` with AVX-512F exists only where it was detected.
-                unsafe { single(rounds) };
-                Some(2 * 16)
-            }
-            Precision::Bf16 if isa.has(CpuFeature::Avx512Bf16) => {
-                // SAFETY: an `Isa` with AVX-512F and its bf16 part exists only where both were
-                // detected.
-                unsafe { bf16(rounds) };
-                Some(2 * 32)
-            }
-            Precision::Int8 if isa.has(CpuFeature::Avx512Vnni) => {
-                // SAFETY: an `Isa` with AVX-512F and VNNI exists only where both were detected.
-                unsafe { bytes(rounds) };
-                Some(2 * 64)
-            }
-            _ => None,
-        };
-        if let Some(operations) = wide {
-            return (operations * CHAINS * rounds) as f64;
-        }
+    if let Some(operations) = on_x86(isa, precision, rounds) {
+        return (operations * rounds) as f64;
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = precision;
-    let mut sums = [[0.0; 8]; CHAINS];
+    let mut sums = [[0.0; 4]; CHAINS];
     plain(isa, rounds, &mut sums);
     black_box(sums);
-    (2 * 8 * CHAINS * rounds) as f64
+    (2 * 4 * CHAINS * rounds) as f64
 }
 
 for_every_isa! {
-    fn plain(rounds: usize, sums: &mut [[f32; 8]; CHAINS]) {
+    fn plain(rounds: usize, sums: &mut [[f32; 4]; CHAINS]) {
         let factor = black_box(0.999f32);
         for _ in 0..rounds {
-            for sums in sums.iter_mut() {
-                for sum in sums {
-                    *sum = *sum * factor + factor;
-                }
+            for sum in sums.iter_mut().flatten() {
+                // On x86-64 without FMA it would be a call.
+                *sum = if cfg!(target_arch = "aarch64") {
+                    sum.mul_add(factor, factor)
+                } else {
+                    *sum * factor + factor
+                };
             }
         }
     }
+}
+
+/// Operations of a round; `None` where the instruction set has no multiply–add.
+#[cfg(target_arch = "x86_64")]
+fn on_x86(isa: Isa, precision: Precision, rounds: usize) -> Option<usize> {
+    let has = |features: &[CpuFeature]| features.iter().all(|&feature| isa.has(feature));
+    let loops: [(Precision, &[CpuFeature], unsafe fn(usize), usize); 6] = [
+        (Precision::Bf16, &[CpuFeature::Avx512f, CpuFeature::Avx512Bf16], bf16, 2 * 32 * CHAINS),
+        (Precision::Int8, &[CpuFeature::Avx512f, CpuFeature::Avx512Vnni], bytes, 2 * 64 * CHAINS),
+        (
+            Precision::Int8,
+            &[CpuFeature::Avx2, CpuFeature::AvxVnni],
+            bytes_of_256_bits,
+            2 * 32 * CHAINS_OF_16,
+        ),
+        // Without a dot product of bytes they are multiplied as 16-bit integers.
+        (Precision::Int8, &[CpuFeature::Avx2], pairs, 2 * 16 * CHAINS_OF_16),
+        (precision, &[CpuFeature::Avx512f], single, 2 * 16 * CHAINS),
+        (precision, &[CpuFeature::Avx2, CpuFeature::Fma], single_of_256_bits, 2 * 8 * CHAINS_OF_16),
+    ];
+    let (.., run, operations) =
+        loops.into_iter().find(|&(of, features, ..)| of == precision && has(features))?;
+    // SAFETY: an `Isa` with features exists only where they were detected, and these are what the
+    // function is compiled for.
+    unsafe { run(rounds) };
+    Some(operations)
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! peak_loop {
-    ($name:ident, $features:literal, $zero:expr, $step:expr) => {
+    ($name:ident, $features:literal, $chains:ident of $zero:expr, $factor:expr, $step:expr) => {
         #[target_feature(enable = $features)]
         fn $name(rounds: usize) {
-            let factor = black_box(_mm512_set1_epi32(0x3f7f_3f7f));
-            let mut sums = [$zero; CHAINS];
+            let factor = black_box($factor);
+            // Hidden, so that the chains are not found to be equal.
+            let mut sums = black_box([$zero; $chains]);
             for _ in 0..rounds {
                 for sum in &mut sums {
                     *sum = $step(*sum, factor);
@@ -79,16 +92,55 @@ macro_rules! peak_loop {
 }
 
 #[cfg(target_arch = "x86_64")]
-peak_loop!(single, "avx512f", _mm512_setzero_ps(), |sum, factor| {
-    _mm512_fmadd_ps(_mm512_castsi512_ps(factor), _mm512_castsi512_ps(factor), sum)
-});
+peak_loop!(
+    single,
+    "avx512f",
+    CHAINS of _mm512_setzero_ps(),
+    _mm512_set1_ps(0.999),
+    |sum, factor| _mm512_fmadd_ps(factor, factor, sum)
+);
 #[cfg(target_arch = "x86_64")]
-peak_loop!(bf16, "avx512f,avx512bf16", _mm512_setzero_ps(), |sum, factor: __m512i| {
-    // SAFETY: both are 512 bits without invalid patterns.
-    let factor = unsafe { std::mem::transmute::<__m512i, __m512bh>(factor) };
-    _mm512_dpbf16_ps(sum, factor, factor)
-});
+peak_loop!(
+    bf16,
+    "avx512f,avx512bf16",
+    CHAINS of _mm512_setzero_ps(),
+    _mm512_set1_epi32(0x3f7f_3f7f),
+    |sum, factor: __m512i| {
+        // SAFETY: both are 512 bits without invalid patterns.
+        let factor = unsafe { std::mem::transmute::<__m512i, __m512bh>(factor) };
+        _mm512_dpbf16_ps(sum, factor, factor)
+    }
+);
 #[cfg(target_arch = "x86_64")]
-peak_loop!(bytes, "avx512f,avx512vnni", _mm512_setzero_si512(), |sum, factor| {
-    _mm512_dpbusd_epi32(sum, factor, factor)
-});
+peak_loop!(
+    bytes,
+    "avx512f,avx512vnni",
+    CHAINS of _mm512_setzero_si512(),
+    _mm512_set1_epi32(0x3f7f_3f7f),
+    |sum, factor| _mm512_dpbusd_epi32(sum, factor, factor)
+);
+#[cfg(target_arch = "x86_64")]
+peak_loop!(
+    single_of_256_bits,
+    "avx2,fma",
+    CHAINS_OF_16 of _mm256_setzero_ps(),
+    _mm256_set1_ps(0.999),
+    |sum, factor| _mm256_fmadd_ps(factor, factor, sum)
+);
+#[cfg(target_arch = "x86_64")]
+peak_loop!(
+    bytes_of_256_bits,
+    "avx2,avxvnni",
+    CHAINS_OF_16 of _mm256_setzero_si256(),
+    _mm256_set1_epi32(0x3f7f_3f7f),
+    |sum, factor| _mm256_dpbusd_avx_epi32(sum, factor, factor)
+);
+// The products depend on the sums, or they would be computed once for all rounds.
+#[cfg(target_arch = "x86_64")]
+peak_loop!(
+    pairs,
+    "avx2",
+    CHAINS_OF_16 of _mm256_setzero_si256(),
+    _mm256_set1_epi32(0x3f7f_3f7f),
+    |sum, factor| _mm256_add_epi32(sum, _mm256_madd_epi16(sum, factor))
+);

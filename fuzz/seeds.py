@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes small seeds into corpus/TARGET: images of every format that is read, archives and
-lists. Needs only the standard library. Run it from any folder, once before fuzzing."""
+"""Writes small seeds into corpus/TARGET: images of every format that is read, archives, lists and
+journals. Needs only the standard library. Run it from any folder, once before fuzzing."""
 
 import gzip
 import io
 import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -151,6 +152,26 @@ def list_seeds():
     seed("list", "nul", b"\1" + b"a.jpg\0b c.png\0line\nbreak.jpg\0\xff.jpg\0")
 
 
+def journal_seeds():
+    rows = [b"path,score\n", b"a,1\n", b"b,22\n"]
+    header = b'attn-fiqa journal 1\n{"settings":{},"inputs":{},"shard":"1/2"}\n'
+    heading = b"heading %d %08x\n" % (len(rows[0]), zlib.crc32(rows[0]))
+    images = [
+        b"%d %08x 1 %d %08x ok,no-face\n" % (2 * number, number, len(row), zlib.crc32(row))
+        for number, row in enumerate(rows[1:])
+    ]
+    started, files, end = b"started 1796000000000000000\n", b"files 0000b001\n", b"end 4\n"
+    # The first byte is the length of the rows, see fuzz_targets/journal.rs.
+    data = b"".join(rows)
+    whole = [header, started, heading, *images, end]
+    seed("journal", "whole", bytes([len(data)]) + data + b"".join(whole))
+    with_files = [header, started, heading, files, images[0], files, images[1]]
+    seed("journal", "files", bytes([len(data)]) + data + b"".join(with_files))
+    parts = [header, started, images[0], b"part 0\n", images[1]]
+    seed("journal", "parts", bytes([len(rows[2])]) + rows[2] + b"".join(parts))
+
+
 decode_seeds()
 archive_seeds()
 list_seeds()
+journal_seeds()

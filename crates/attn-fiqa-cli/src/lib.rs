@@ -54,6 +54,17 @@ pub fn open_model(model: &Path, options: CheckpointOptions) -> anyhow::Result<Ch
     }
 }
 
+/// Reads the journal of a run as `merge` does, and with the rows as a run does that continues it;
+/// returns how many bytes of both are kept. For fuzzing: shards come from other machines.
+///
+/// # Errors
+///
+/// If a file cannot be read, or the journal's first lines are not those of one.
+#[doc(hidden)]
+pub fn read_journal(journal: &Path, rows: &Path) -> anyhow::Result<[u64; 2]> {
+    journal::read(journal, rows)
+}
+
 fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
     log::init(run);
     if let Some(jobs) = run.jobs {

@@ -8,7 +8,7 @@ mod support;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::objects::ObjectServer;
+use support::objects::{ObjectServer, ca_file};
 use support::{Ran, Workplace, face_bytes};
 
 /// An archive of these example faces and a text.
@@ -24,8 +24,12 @@ fn tar(faces: &[&str]) -> Vec<u8> {
 }
 
 fn server() -> ObjectServer {
+    ObjectServer::start(&objects())
+}
+
+fn objects() -> [(&'static str, Vec<u8>); 9] {
     let faces = ["blur-3.png", "jpeg-1.jpg"];
-    ObjectServer::start(&[
+    [
         ("a.png", face_bytes("blur-3.png")),
         ("b.jpg", face_bytes("jpeg-1.jpg")),
         ("set/c.png", face_bytes("turn-1.png")),
@@ -35,7 +39,7 @@ fn server() -> ObjectServer {
         ("data-0.tar", tar(&faces)),
         ("data-1.tar", tar(&faces[..1])),
         ("empty.png", Vec::new()),
-    ])
+    ]
 }
 
 /// Runs `score` with short limits.
@@ -142,41 +146,91 @@ fn what_cannot_be_read_from_a_url_is_refused() {
     here.run(&["score", "s3:///a.jpg"]).refused_with("s3:///a.jpg: this ");
 }
 
-/// A store's variables for a server on this machine.
-fn with_store(here: &Workplace, endpoint: &str, args: &[&str]) -> Ran {
+/// Runs `score` with these variables, and none of the stores' that are set.
+fn with(here: &Workplace, variables: &[(&str, &str)], args: &[&str]) -> Ran {
     let args = [&["score", "--aligned", "--stall", "2"], args].concat();
     let mut command = here.command(&args);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
-        command.env_remove(name);
+    let stores = ["AWS_", "GOOGLE_", "AZURE_", "AZURITE_", "SSL_CERT_"];
+    for (name, _) in std::env::vars() {
+        if stores.iter().any(|store| name.starts_with(store)) {
+            command.env_remove(name);
+        }
     }
-    command
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_ALLOW_HTTP", "true")
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "id")
-        .env("AWS_SECRET_ACCESS_KEY", "key");
-    Ran::from(command.output().unwrap())
+    Ran::from(command.envs(variables.iter().copied()).output().unwrap())
+}
+
+/// The variables of S3 for a server on this machine.
+fn s3(endpoint: &str) -> [(&str, &str); 5] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
+    ]
 }
 
 #[test]
 fn a_prefix_of_a_store_is_listed_and_its_images_are_read() {
     let (here, server) = (Workplace::new(), server());
     let endpoint = format!("http://{}", server.address);
-    let run = |args: &[&str]| with_store(&here, &endpoint, args);
-    let ran = run(&["s3://bucket/set/"]).ended_with(0);
-    let images = ["set/c.png", "set/d.png", "set/deep/e.jpg"];
-    let expected = images.map(|name| [format!("s3://bucket/{name}"), "ok".to_owned()]);
-    assert_eq!(outcomes(&ran), expected);
-    assert!(ran.stderr.contains("1 file that is no image skipped"), "{}", ran.stderr);
-    let ran = run(&["s3://bucket/a.png", "s3://bucket/gone.png", "s3://bucket/data-1.tar"]);
-    let statuses: Vec<_> = outcomes(&ran).into_iter().map(|[_, status]| status).collect();
-    assert_eq!(statuses, ["ok", "not-found", "ok"]);
+    let google = [
+        ("GOOGLE_BASE_URL", endpoint.as_str()),
+        ("GOOGLE_SKIP_SIGNATURE", "true"),
+        ("GOOGLE_ALLOW_HTTP", "true"),
+    ];
+    let azure = [
+        ("AZURE_STORAGE_ENDPOINT", endpoint.as_str()),
+        ("AZURE_ALLOW_HTTP", "true"),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "a2V5"),
+    ];
+    let stores: [(&str, &[(&str, &str)]); 3] =
+        [("s3", &s3(&endpoint)), ("gs", &google), ("az", &azure)];
+    for (scheme, variables) in stores {
+        let url = |name: &str| format!("{scheme}://bucket/{name}");
+        let run = |names: &[&str]| {
+            let urls: Vec<String> = names.iter().map(|name| url(name)).collect();
+            with(&here, variables, &urls.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let ran = run(&["set/"]).ended_with(0);
+        let images = ["set/c.png", "set/d.png", "set/deep/e.jpg"];
+        assert_eq!(outcomes(&ran), images.map(|name| [url(name), "ok".to_owned()]));
+        assert!(ran.stderr.contains("1 file that is no image skipped"), "{}", ran.stderr);
+        let ran = run(&["a.png", "gone.png", "data-1.tar"]);
+        let statuses: Vec<_> = outcomes(&ran).into_iter().map(|[_, status]| status).collect();
+        assert_eq!(statuses, ["ok", "not-found", "ok"], "{scheme}");
+    }
+}
+
+/// Other systems have stores of their own, and no variable.
+#[cfg(target_os = "linux")]
+#[test]
+fn certificates_are_checked_with_those_of_ssl_cert_file() {
+    let (here, server) = (Workplace::new(), ObjectServer::start_secure(&objects()));
+    let url = server.url("ok/a.png").replace("127.0.0.1", "localhost");
+    let ran = with(&here, &[], &[&url]).ended_with(1);
+    let table = ran.table();
+    let [_, status, message] = table.outcomes()[0];
+    assert_eq!(status, "unreadable");
+    assert!(message.starts_with("the server's certificate is not trusted: "), "{message}");
+    assert!(message.ends_with("SSL_CERT_FILE names a file of certificates to trust"), "{message}");
+    assert!(server.asked().is_empty(), "nothing is sent to a server that is not trusted");
+
+    let authority = ca_file();
+    let trusted = ("SSL_CERT_FILE", authority.to_str().unwrap());
+    let ran = with(&here, &[trusted], &[&url, &server.url("ok/data-1.tar")]).ended_with(0);
+    assert_eq!(ran.table().rows.len(), 2);
+    let endpoint = server.url("");
+    let variables = [&s3(endpoint.trim_end_matches('/'))[..], &[trusted]].concat();
+    let ran = with(&here, &variables, &["s3://bucket/set/"]).ended_with(0);
+    assert_eq!(ran.table().rows.len(), 3);
 }
 
 /// Ends the server with the test.
-struct Moto(Child);
+struct Server(Child);
 
-impl Drop for Moto {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -193,7 +247,7 @@ fn motos_s3_is_read() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = Command::new(moto);
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    let _moto = Moto(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let _moto = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let endpoint = format!("http://127.0.0.1:{port}");
     let started = Instant::now();
     while ureq::get(format!("{endpoint}/moto-api/")).call().is_err() {
@@ -209,13 +263,13 @@ fn motos_s3_is_read() {
     ureq::put(format!("{endpoint}/faces/d.tar")).send(&tar(&["blur-3.png"])[..]).unwrap();
     let here = Workplace::new();
     // More than one page of names.
-    let ran = with_store(&here, &endpoint, &["s3://faces/set/"]).ended_with(0);
+    let ran = with(&here, &s3(&endpoint), &["s3://faces/set/"]).ended_with(0);
     let table = ran.table();
     let paths = table.column("path");
     assert_eq!(paths.len(), 1200);
     assert!(paths.is_sorted());
     let args = ["s3://faces/d.tar", "s3://faces/gone.png", "s3://nowhere/a.png"];
-    let ran = with_store(&here, &endpoint, &args).ended_with(1);
+    let ran = with(&here, &s3(&endpoint), &args).ended_with(1);
     let statuses: Vec<_> = outcomes(&ran).into_iter().map(|[_, status]| status).collect();
     assert_eq!(statuses, ["ok", "not-found", "not-found"]);
 }

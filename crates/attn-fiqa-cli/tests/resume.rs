@@ -128,12 +128,49 @@ fn a_killed_run_is_continued_to_the_same_bytes() {
         let mut loud = args.clone();
         loud.retain(|&arg| arg != "-q");
         let ran = here.run_fed(&loud, &list(&NAMES)).ended_with(1);
-        assert!(ran.stderr.contains("holds 4 images of an earlier run"), "{}", ran.stderr);
-        assert!(ran.stderr.contains(", 4 images by earlier runs in "), "{}", ran.stderr);
+        // Elsewhere a kill is not told from a loss of power, and files were not synced yet.
+        if cfg!(target_os = "linux") || !["crops", "npy"].contains(&output) {
+            assert!(ran.stderr.contains("holds 4 images of an earlier run"), "{}", ran.stderr);
+            assert!(ran.stderr.contains(", 4 images by earlier runs in "), "{}", ran.stderr);
+        }
         assert_eq!(content(&here, output.trim_end_matches('/')), expected, "{output}");
         for left in here.files("").into_iter().filter(|file| !before.contains(file)) {
             assert!(!left.contains("journal") && !left.contains(".part"), "{left} is left");
         }
+    }
+}
+
+/// After a loss of power the rows may be there and the files that they speak of not: images are
+/// made again from the last time that all files were on the disk.
+#[test]
+fn files_that_a_loss_of_power_took_are_made_again() {
+    let commands: [(&[&str], &str, &str); 3] = [
+        (&["crop", "-q"], "out", "out/manifest.csv.journal"),
+        (&["embed", "--aligned", "-q"], "out", "out/_journal"),
+        (&["detect", "-q", "--draw", "out"], "faces.csv", "faces.csv.journal"),
+    ];
+    for (args, output, journal) in commands {
+        let here = workplace();
+        let args = with_output(args, output);
+        here.run_fed(&args, &list(&NAMES)).ended_with(1);
+        let expected = [content(&here, output), content(&here, "out")];
+        fs::remove_dir_all(here.path("out")).unwrap();
+        let _ = fs::remove_file(here.path(output));
+
+        kill(start(&here, &args, &NAMES[..4], journal));
+        let lines = here.read_text(journal);
+        let machine = lines.lines().find(|line| line.starts_with("files ")).unwrap().to_owned();
+        // Another start of the machine, and files of which only the names reached the disk.
+        here.write(journal, lines.replace(&machine, "files 00000000"));
+        let made: Vec<String> = here.files("out");
+        let made = made.iter().filter(|name| !name.contains("manifest") && !name.starts_with('_'));
+        assert!(made.clone().count() > 0, "{output}");
+        made.for_each(|name| here.write(&format!("out/{name}"), ""));
+        let loud: Vec<&str> = args.iter().copied().filter(|&arg| arg != "-q").collect();
+        let ran = here.run_fed(&loud, &list(&NAMES)).ended_with(1);
+        let said = "the files of 3 images may not have reached the disk before the machine was";
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert_eq!([content(&here, output), content(&here, "out")], expected, "{args:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::crop_folder::{CropFolder, crop_name};
 use crate::args::{CropArgs, RunOptions};
 use crate::exit::Exit;
 use crate::interrupt;
-use crate::journal::{Admit, RunLog};
+use crate::journal::{Admit, RunFiles, RunLog};
 use crate::log;
 use crate::output::{self, BeforeRun, Columns, Record, RunRows, Sink, same_file};
 use crate::summary::{Activity, Summary};
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let before = BeforeRun::new(existing, log.started());
     let mut folder = CropFolder::new(&args.output, args.image_format, before);
     take_names(log, &mut folder)?;
+    log.vouch_for(folder.files().clone())?;
     let admit = admit(args, before);
     let (mut manifest, images) = RunRows::start(manifest, sources, &plan, Some(admit))?;
 
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         write(&mut folder, row, true, &mut summary, &mut manifest)?;
     }
     if args.keep_layout {
-        let lists = copy_lists(args.input.searched_folders(), &args.output)?;
+        let lists = copy_lists(args.input.searched_folders(), &args.output, folder.files())?;
         log::note(format!("{lists} text lists copied"));
     }
     if let FaceSource::Landmarks(file) = &options.faces {
@@ -129,7 +130,11 @@ fn main_row(mut rows: Vec<CropRow>) -> Option<CropRow> {
 
 /// Copies the text lists below some folders to the same places below another; one that is
 /// there already stays as it is.
-fn copy_lists<'f>(folders: impl Iterator<Item = &'f Path>, to: &Path) -> anyhow::Result<usize> {
+fn copy_lists<'f>(
+    folders: impl Iterator<Item = &'f Path>,
+    to: &Path,
+    files: &RunFiles,
+) -> anyhow::Result<usize> {
     let mut copied = 0;
     for root in folders {
         let mut to_open = vec![root.to_owned()];
@@ -147,6 +152,7 @@ fn copy_lists<'f>(folders: impl Iterator<Item = &'f Path>, to: &Path) -> anyhow:
                     let context = || format!("cannot copy '{}'", path.display());
                     fs::create_dir_all(target.parent().unwrap_or(to)).with_context(context)?;
                     fs::copy(&path, &target).with_context(context)?;
+                    files.wrote(&target).with_context(context)?;
                     copied += 1;
                 }
             }

@@ -8,7 +8,8 @@ use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{encode_jpeg, encode_png};
 
 use crate::args::ImageFormat;
-use crate::output::{BeforeRun, name_hash, write_file};
+use crate::journal::RunFiles;
+use crate::output::{BeforeRun, name_hash};
 
 /// A folder that crops are written into.
 pub(super) struct CropFolder {
@@ -17,11 +18,18 @@ pub(super) struct CropFolder {
     /// Hashes of the names given out in this run.
     taken: HashSet<u64>,
     before: BeforeRun,
+    files: RunFiles,
 }
 
 impl CropFolder {
     pub(super) fn new(folder: &Path, format: ImageFormat, before: BeforeRun) -> Self {
-        Self { folder: folder.to_owned(), format, taken: HashSet::new(), before }
+        let (taken, files) = (HashSet::new(), RunFiles::new(folder));
+        Self { folder: folder.to_owned(), format, taken, before, files }
+    }
+
+    /// What is written into it.
+    pub(super) fn files(&self) -> &RunFiles {
+        &self.files
     }
 
     /// A name inside the folder that an earlier run gave out, which this one continues.
@@ -78,7 +86,7 @@ impl CropFolder {
             let message = format!("'{}' was there before the run, and is kept", path.display());
             return Ok(Err(Failure::new(Status::NotWritten, message)));
         }
-        write_file(&path, &bytes)?;
+        self.files.write(&path, &bytes)?;
         Ok(Ok(name.to_string_lossy().into_owned()))
     }
 

@@ -27,6 +27,9 @@ pub(crate) enum Line {
     Heading { bytes: u64, crc: u32 },
     /// The rows of an image follow in the data: their bytes and CRC-32.
     Image { image: DoneImage, bytes: u64, crc: u32 },
+    /// The files of all images before are on the disk. What follows was written before the next
+    /// start of the machine; `boot` stands for the one before, if it is known.
+    Files { boot: Option<u32> },
     /// The rows of all images before are in file number `part` of a data set, and the data start
     /// anew.
     Part { part: u64 },
@@ -43,6 +46,8 @@ impl fmt::Display for Line {
                 let DoneImage { ordinal, name, rows, outcome } = image;
                 writeln!(f, "{ordinal} {name:08x} {rows} {bytes} {crc:08x} {outcome}")
             }
+            Self::Files { boot: Some(boot) } => writeln!(f, "files {boot:08x}"),
+            Self::Files { boot: None } => writeln!(f, "files -"),
             Self::Part { part } => writeln!(f, "part {part}"),
             Self::End { images } => writeln!(f, "end {images}"),
         }
@@ -59,7 +64,14 @@ impl Line {
                 Self::Heading { bytes: number(words.next()?)?, crc: checksum(words.next()?)? }
             }
             "started" => Self::Started { nanoseconds: number(words.next()?)? },
-            "part" => Self::Part { part: number(words.next()?)? },
+            "files" => Self::Files {
+                boot: match words.next()? {
+                    "-" => None,
+                    boot => Some(checksum(boot)?),
+                },
+            },
+            // As many files as this and one more are counted.
+            "part" => Self::Part { part: number(words.next()?).filter(|&part| part < u64::MAX)? },
             "end" => Self::End { images: number(words.next()?)? },
             ordinal => Self::Image {
                 image: DoneImage {
@@ -115,6 +127,8 @@ mod tests {
             Line::Started { nanoseconds: 1_796_000_000_000_000_000 },
             Line::Heading { bytes: 7, crc: 0 },
             image(),
+            Line::Files { boot: Some(0xc0ffee) },
+            Line::Files { boot: None },
             Line::Part { part: 3 },
             Line::End { images: 1_000_000_000_000 },
         ];
@@ -141,6 +155,10 @@ mod tests {
             "end +1",
             "end 1 2",
             "part 99999999999999999999999",
+            "part 18446744073709551615",
+            "files",
+            "files -1",
+            "files 1",
             "heading 1 0000000g",
             "heading 1 00",
             "1 00000000 4294967296 1 00000000 ok",

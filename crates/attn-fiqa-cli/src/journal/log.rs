@@ -1,65 +1,21 @@
 //! The rows of a run so far, and the journal that vouches for them.
 
-use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 
-use super::{DoneImage, Fingerprint, Line};
+use super::files::{boot, sync_folder};
+use super::reader::{Lines, MAGIC, read_header};
+use super::whole::Whole;
+use super::{DoneImage, Fingerprint, Line, Place, RunFiles};
 use crate::{interrupt, log as report};
-
-/// The first line of a journal.
-const MAGIC: &str = "attn-fiqa journal 1";
-
-/// No line of a journal is longer, so that a file that is none fills no memory.
-const MAX_LINE: u64 = 1 << 20;
 
 /// Rows and journal are forced to the disk this often. Without power everything else is lost; a
 /// killed process loses nothing that it wrote.
 const SYNC_EVERY: Duration = Duration::from_secs(5);
-
-/// Where a run writes, and how messages call it.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    /// What the user named.
-    pub(crate) output: PathBuf,
-    /// Rows so far.
-    pub(crate) data: PathBuf,
-    pub(crate) journal: PathBuf,
-}
-
-impl Place {
-    /// For a file: `FILE.part` and `FILE.journal`.
-    pub(crate) fn beside(file: &Path) -> Self {
-        let with = |ending: &str| {
-            let mut name: OsString = file.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        Self { output: file.to_owned(), data: with(".part"), journal: with(".journal") }
-    }
-
-    /// For a folder that tables are written into: names that readers of tables pass over.
-    pub(crate) fn inside(folder: &Path) -> Self {
-        Self {
-            output: folder.to_owned(),
-            data: folder.join("_rows.part"),
-            journal: folder.join("_journal"),
-        }
-    }
-
-    /// What to do about what is there.
-    pub(crate) fn remedy(&self) -> String {
-        format!(
-            "remove '{}' and '{}', or start over with --overwrite",
-            self.data.display(),
-            self.journal.display()
-        )
-    }
-}
 
 /// What earlier runs of the same command did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +44,8 @@ pub(crate) struct RunLog {
     /// When the first of these runs started, by the clock of the file system.
     started: SystemTime,
     last_sync: Instant,
+    /// Files that the rows speak of.
+    files: Option<RunFiles>,
     /// The files are no longer this run's to remove.
     completed: bool,
 }
@@ -105,7 +63,7 @@ impl RunLog {
         fingerprint: &Fingerprint,
         overwrite: bool,
     ) -> anyhow::Result<Self> {
-        let journal = lock(&place)?;
+        let journal = place.lock()?;
         let cannot = || format!("cannot write '{}'", place.data.display());
         let had_data = place.data.exists();
         let mut options = File::options();
@@ -120,6 +78,7 @@ impl RunLog {
             done: Done::default(),
             started: SystemTime::now(),
             last_sync: Instant::now(),
+            files: None,
             completed: false,
             place,
         };
@@ -193,67 +152,28 @@ impl RunLog {
 
     /// Finds the longest part of the data that the journal vouches for, and drops the rest.
     fn keep_what_is_whole(&mut self) -> anyhow::Result<()> {
-        let mut done = Done::default();
-        let (mut has_heading, mut started) = (false, self.started);
-        let (mut data_end, mut listed) = (0, 0_u64);
-        // Data of images that are in a file of a data set were overwritten.
-        let last_part = {
-            let parts = Lines::new(&mut self.journal)?.enumerate();
-            let parts = parts.filter(|(_, line)| matches!(line.line, Line::Part { .. }));
-            parts.map(|(number, _)| number + 1).last().unwrap_or(0)
-        };
-        self.data.seek(SeekFrom::Start(0))?;
-        let mut data = BufReader::with_capacity(1 << 18, &self.data);
-        let mut lines = Lines::new(&mut self.journal)?;
-        let mut journal_end = lines.at;
-        let mut first_line = lines.at;
-        for (number, Located { line, end }) in lines.by_ref().enumerate() {
-            let checked = number >= last_part;
-            match line {
-                Line::Heading { bytes, crc } => {
-                    if checked && !matches_crc(&mut data, bytes, crc)? {
-                        break;
-                    }
-                    has_heading = true;
-                    data_end += bytes;
-                }
-                Line::Image { image, bytes, crc } => {
-                    listed += 1;
-                    if checked && !matches_crc(&mut data, bytes, crc)? {
-                        break;
-                    }
-                    done.images += 1;
-                    done.images_in_data += 1;
-                    done.rows_in_data += u64::from(image.rows);
-                    data_end += bytes;
-                }
-                Line::Started { nanoseconds } => {
-                    started = UNIX_EPOCH + Duration::from_nanos(nanoseconds);
-                }
-                Line::Part { part } => {
-                    first_line = end;
-                    done.parts = part + 1;
-                    (done.images_in_data, done.rows_in_data, data_end) = (0, 0, 0);
-                }
-                // The run was killed between its last line and its last step: both are redone.
-                Line::End { .. } => break,
-            }
-            journal_end = end;
-        }
-        listed += lines.filter(|line| matches!(line.line, Line::Image { .. })).count() as u64;
-        if listed > done.images {
+        let whole = Whole::find(&mut self.journal, &mut self.data, boot())?;
+        if whole.damaged > 0 {
             report::warning(format!(
                 "the rows of {} images in '{}' are damaged or gone, and are made again",
-                listed - done.images,
+                whole.damaged,
                 self.place.data.display()
             ));
         }
-        self.data.set_len(data_end).with_context(|| self.cannot_write())?;
-        self.journal.set_len(journal_end).with_context(|| self.cannot_write())?;
+        if whole.not_synced > 0 {
+            report::info(format!(
+                "the files of {} images may not have reached the disk before the machine was \
+                 started anew, and are made again",
+                whole.not_synced
+            ));
+        }
+        self.data.set_len(whole.data_end).with_context(|| self.cannot_write())?;
+        self.journal.set_len(whole.journal_end).with_context(|| self.cannot_write())?;
         self.data.seek(SeekFrom::End(0))?;
         self.journal.seek(SeekFrom::End(0))?;
-        (self.done, self.has_heading, self.started) = (done, has_heading, started);
-        (self.data_end, self.first_line) = (data_end, first_line);
+        (self.done, self.has_heading) = (whole.done, whole.has_heading);
+        (self.data_end, self.first_line) = (whole.data_end, whole.first_line);
+        self.started = whole.started.unwrap_or(self.started);
         Ok(())
     }
 
@@ -281,6 +201,13 @@ impl RunLog {
 
     fn cannot_write(&self) -> String {
         format!("cannot write '{}'", self.place.data.display())
+    }
+
+    /// From now on vouches for these files too, which rows speak of: after a loss of power, images
+    /// whose files may be lost are made again.
+    pub(crate) fn vouch_for(&mut self, files: RunFiles) -> anyhow::Result<()> {
+        self.files = Some(files);
+        self.sync()
     }
 
     /// What earlier runs did, and this one so far.
@@ -342,7 +269,10 @@ impl RunLog {
                     continue;
                 }
                 Line::Image { bytes, crc, .. } => (*bytes, *crc),
-                Line::Started { .. } | Line::Part { .. } | Line::End { .. } => continue,
+                Line::Started { .. }
+                | Line::Files { .. }
+                | Line::Part { .. }
+                | Line::End { .. } => continue,
             };
             rows.clear();
             data.by_ref().take(bytes).read_to_end(&mut rows)?;
@@ -404,7 +334,10 @@ impl RunLog {
 
     /// Says that the rows so far are in file number `part` of a data set; the data start anew.
     pub(crate) fn end_part(&mut self, part: u64) -> anyhow::Result<()> {
+        self.sync_files()?;
         self.note(&Line::Part { part })?;
+        // Else a run after a loss of power would not believe the line before, and find no data.
+        self.note_files()?;
         self.journal.sync_data().with_context(|| self.cannot_write())?;
         self.data.set_len(0).with_context(|| self.cannot_write())?;
         self.data.rewind()?;
@@ -438,12 +371,29 @@ impl RunLog {
         written.with_context(|| self.kept())
     }
 
-    /// The rows first: the journal must not vouch for what is not there.
+    /// The rows and files first: the journal must not vouch for what is not there.
     pub(crate) fn sync(&mut self) -> anyhow::Result<()> {
         self.data.sync_data().with_context(|| self.kept())?;
+        self.sync_files()?;
+        self.note_files()?;
         self.journal.sync_data().with_context(|| self.kept())?;
         self.last_sync = Instant::now();
         Ok(())
+    }
+
+    fn sync_files(&self) -> anyhow::Result<()> {
+        match &self.files {
+            Some(files) => files.sync().with_context(|| self.kept()),
+            None => Ok(()),
+        }
+    }
+
+    /// Says that all files so far are on the disk.
+    fn note_files(&mut self) -> anyhow::Result<()> {
+        match self.files {
+            Some(_) => self.note(&Line::Files { boot: boot() }),
+            None => Ok(()),
+        }
     }
 
     /// What is said where writing fails, as on a full disk.
@@ -463,7 +413,7 @@ impl RunLog {
         let output = &self.place.output;
         fs::rename(&self.place.data, output)
             .with_context(|| format!("cannot write '{}'", output.display()))?;
-        sync_folder(output);
+        sync_folder(output.parent().unwrap_or(Path::new("")));
         self.remove_journal(keep_journal)
     }
 
@@ -504,186 +454,17 @@ impl Write for RunLog {
 }
 
 impl Drop for RunLog {
-    /// A run that ends without a single image leaves nothing.
+    /// A run that ends without a single image leaves nothing; one that fails later keeps what it
+    /// has done.
     fn drop(&mut self) {
-        if !self.completed && self.done.images == 0 {
+        if self.completed {
+            return;
+        }
+        if self.done.images == 0 {
             let _ = fs::remove_file(&self.place.data);
             let _ = fs::remove_file(&self.place.journal);
+        } else if self.files.is_some() {
+            let _ = self.sync();
         }
-    }
-}
-
-/// Opens the journal, and refuses if another run has it open.
-fn lock(place: &Place) -> anyhow::Result<File> {
-    let path = &place.journal;
-    let cannot = || format!("cannot write '{}'", path.display());
-    loop {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(false);
-        let file = file.open(path).with_context(cannot)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!(
-                "another run is writing '{}': wait until it ends, or name another output",
-                place.output.display()
-            ),
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) => report::debug(format!(
-                "'{}' cannot be locked ({error}): start no second run that writes there",
-                path.display()
-            )),
-        }
-        // Another run may have ended, and removed the file, between the two calls.
-        if is_at(&file, path) {
-            return Ok(file);
-        }
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (Ok(own), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
-    (own.dev(), own.ino()) == (there.dev(), there.ino())
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
-/// A new name is on the disk only when its folder is.
-fn sync_folder(file: &Path) {
-    if cfg!(unix)
-        && let Some(folder) = file.parent()
-    {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        // What cannot be done here does no harm without a loss of power.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
-}
-
-/// Reads the start of a journal.
-///
-/// # Errors
-///
-/// What is wrong with it, as the end of a sentence.
-pub(crate) fn read_header(journal: &mut impl BufRead) -> Result<Fingerprint, &'static str> {
-    let mut line = || {
-        let mut line = String::new();
-        let read = journal.by_ref().take(MAX_LINE).read_line(&mut line);
-        read.ok().and(line.strip_suffix('\n').map(str::to_owned))
-    };
-    match line() {
-        Some(first) if first == MAGIC => {}
-        Some(_) => return Err("is of another version, or is none"),
-        None => return Err("is empty or cut"),
-    }
-    let header = line().ok_or("is cut in its first lines")?;
-    serde_json::from_str(&header).map_err(|_| "is damaged in its first lines")
-}
-
-/// A line and where it ends in its file.
-struct Located {
-    line: Line,
-    end: u64,
-}
-
-/// The lines of a journal after its header, up to the first that is damaged or cut.
-struct Lines<'a> {
-    reader: BufReader<&'a File>,
-    at: u64,
-}
-
-impl<'a> Lines<'a> {
-    fn new(file: &'a mut File) -> anyhow::Result<Self> {
-        file.rewind()?;
-        let mut reader = BufReader::with_capacity(1 << 16, &*file);
-        let mut at = 0;
-        for _ in 0..2 {
-            let mut line = Vec::new();
-            at += reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? as u64;
-        }
-        Ok(Self { reader, at })
-    }
-
-    /// The lines from a place in the file on.
-    fn starting_at(file: &'a mut File, at: u64) -> anyhow::Result<Self> {
-        file.seek(SeekFrom::Start(at))?;
-        Ok(Self { reader: BufReader::with_capacity(1 << 16, &*file), at })
-    }
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Located;
-
-    fn next(&mut self) -> Option<Located> {
-        let mut line = Vec::new();
-        self.reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).ok()?;
-        let text = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
-        let parsed = text.and_then(Line::parse)?;
-        self.at += line.len() as u64;
-        Some(Located { line: parsed, end: self.at })
-    }
-}
-
-/// Whether the next bytes have this checksum.
-fn matches_crc(data: &mut impl Read, bytes: u64, crc: u32) -> anyhow::Result<bool> {
-    let mut hasher = crc32fast::Hasher::new();
-    let (mut left, mut buffer) = (bytes, vec![0; 1 << 16]);
-    while left > 0 {
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let read = data.read(&mut buffer[..most])?;
-        if read == 0 {
-            return Ok(false);
-        }
-        hasher.update(&buffer[..read]);
-        left -= read as u64;
-    }
-    Ok(hasher.finalize() == crc)
-}
-
-/// The journal of a run that is complete, line by line.
-pub(crate) struct JournalReader {
-    lines: io::Lines<BufReader<File>>,
-    path: PathBuf,
-    ended: bool,
-}
-
-impl JournalReader {
-    /// Opens a journal, and reads whose it is.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it is damaged.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<(Fingerprint, Self)> {
-        let file = File::open(path).with_context(|| format!("cannot read '{}'", path.display()))?;
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let fingerprint = read_header(&mut reader);
-        let fingerprint = fingerprint
-            .map_err(|error| anyhow::anyhow!("the journal '{}' {error}", path.display()))?;
-        Ok((fingerprint, Self { lines: reader.lines(), path: path.to_owned(), ended: false }))
-    }
-
-    /// The next line; nothing after [`Line::End`].
-    ///
-    /// # Errors
-    ///
-    /// If the journal is damaged, or ends without that line.
-    pub(crate) fn next_line(&mut self) -> anyhow::Result<Option<Line>> {
-        if self.ended {
-            return Ok(None);
-        }
-        let Some(line) = self.lines.next() else {
-            bail!(
-                "the run of '{}' is not finished: the command that started it continues it",
-                self.path.display()
-            );
-        };
-        let line = line.ok().as_deref().and_then(Line::parse);
-        let line =
-            line.with_context(|| format!("the journal '{}' is damaged", self.path.display()))?;
-        self.ended = matches!(line, Line::End { .. });
-        Ok(Some(line))
     }
 }

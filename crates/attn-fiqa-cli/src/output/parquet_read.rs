@@ -1,11 +1,12 @@
 //! Tables that `parquet_table` wrote, read back row by row.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use attn_fiqa::panics::caught;
+use attn_fiqa_eval::files::open_parquet;
 use parquet::basic::{Compression, Repetition, Type as PhysicalType};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
@@ -25,9 +26,7 @@ impl TableReader {
     ///
     /// If the file cannot be read, or has columns that this program does not write.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let context = || format!("cannot read '{}'", path.display());
-        let file = File::open(path).with_context(context)?;
-        let reader = SerializedFileReader::new(file).with_context(context)?;
+        let reader = open_parquet(path)?;
         let metadata = reader.metadata().file_metadata();
         let columns = metadata.schema().get_fields().iter().map(|field| {
             let kind = kind_of(field).with_context(|| {
@@ -43,7 +42,8 @@ impl TableReader {
         });
         let schema =
             TableSchema { columns, about: about.collect(), compression: Compression::SNAPPY };
-        Ok(Self { path: path.to_owned(), schema, rows: reader.into_iter() })
+        let rows = caught(|| reader.into_iter()).ok_or_else(|| given_up(path))?;
+        Ok(Self { path: path.to_owned(), schema, rows })
     }
 
     pub(crate) fn schema(&self) -> &TableSchema {
@@ -52,7 +52,8 @@ impl TableReader {
 
     /// The next row; nothing after the last.
     pub(crate) fn next_row(&mut self) -> anyhow::Result<Option<Vec<OwnedCell>>> {
-        let Some(row) = self.rows.next() else { return Ok(None) };
+        let row = caught(|| self.rows.next()).ok_or_else(|| given_up(&self.path))?;
+        let Some(row) = row else { return Ok(None) };
         let context = || format!("cannot read '{}'", self.path.display());
         let row: Row = row.with_context(context)?;
         let cells = row.into_columns().into_iter().zip(&self.schema.columns);
@@ -63,6 +64,11 @@ impl TableReader {
             None => bail!("'{}': a cell does not have its column's type", self.path.display()),
         }
     }
+}
+
+/// What a panic of the reader is to a person: it panics at some damaged pages.
+fn given_up(path: &Path) -> anyhow::Error {
+    anyhow!("cannot read '{}': its pages are damaged", path.display())
 }
 
 /// What a column holds, by its type.
@@ -133,4 +139,74 @@ fn cause(field: Field) -> Option<OwnedCause> {
     let mut columns = row.into_columns().into_iter().map(|(_, field)| field);
     let name = text(columns.next()?)?;
     Some(OwnedCause { name, strength: number(columns.next()?)?, gain: number(columns.next()?)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parquet_table::ParquetTable;
+    use super::*;
+
+    fn rows() -> Vec<Vec<OwnedCell>> {
+        let cause = OwnedCause { name: "blur".to_owned(), strength: 0.5, gain: 3.0 };
+        let row = |number: i64| {
+            vec![
+                OwnedCell::Text(format!("{number}.png")),
+                OwnedCell::Word((number > 1).then(|| "good".to_owned())),
+                OwnedCell::Whole((number != 1).then_some(number)),
+                OwnedCell::Number(Some(0.5)),
+                OwnedCell::List(Some(vec![1.0, 2.0])),
+                OwnedCell::Causes(Some(vec![cause.clone()])),
+            ]
+        };
+        (0..3).map(row).collect()
+    }
+
+    fn table() -> Vec<u8> {
+        let kinds = [Kind::Text, Kind::Word, Kind::Whole, Kind::Number, Kind::List, Kind::Causes];
+        let names = ["path", "band", "quality", "score", "map", "causes"].map(str::to_owned);
+        let schema = TableSchema {
+            columns: names.into_iter().zip(kinds).collect(),
+            about: vec![("version".to_owned(), "1".to_owned())],
+            compression: Compression::SNAPPY,
+        };
+        let mut table = ParquetTable::new(Vec::new(), &schema).expect("a table");
+        rows().into_iter().for_each(|row| table.push(row).expect("a row"));
+        table.finish().expect("written")
+    }
+
+    /// Rows of a file, of which there may be no end.
+    fn read(path: &Path) -> anyhow::Result<Vec<Vec<OwnedCell>>> {
+        let mut reader = TableReader::open(path)?;
+        let mut rows = Vec::new();
+        while let Some(row) = reader.next_row()? {
+            rows.push(row);
+            if rows.len() == 100 {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A wrong byte anywhere is an error or another value, and never a panic.
+    #[test]
+    fn every_byte_may_be_wrong() {
+        let whole = table();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.parquet");
+        std::fs::write(&path, &whole).expect("written");
+        assert_eq!(read(&path).expect("whole"), rows());
+        let (mut refused, mut other) = (0, 0);
+        for place in 0..whole.len() {
+            for value in [0xff, 0, whole[place] ^ 1, whole[place] ^ 0x80] {
+                let mut bytes = whole.clone();
+                bytes[place] = value;
+                std::fs::write(&path, bytes).expect("written");
+                match read(&path) {
+                    Ok(_) => other += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(refused > 100 && other > 100, "{refused} refused, {other} read");
+    }
 }

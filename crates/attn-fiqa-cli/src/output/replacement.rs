@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::interrupt::Unfinished;
+use crate::journal::sync_folder;
 
 /// A file that is written beside its place under a name of its own, so that a run that is killed
 /// leaves no nameless file behind: the next one writes it again.
@@ -38,7 +39,10 @@ impl Replacement {
         let context = || format!("cannot write '{}'", self.to.display());
         // Else, after a loss of power, the name may be there and the bytes not.
         self.file.sync_all().with_context(context)?;
-        fs::rename(&self.beside, &self.to).with_context(context)
+        fs::rename(&self.beside, &self.to).with_context(context)?;
+        // A journal that is removed or written next must not be there without it.
+        sync_folder(self.to.parent().unwrap_or(Path::new("")));
+        Ok(())
     }
 }
 

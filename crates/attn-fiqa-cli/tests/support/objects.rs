@@ -1,14 +1,20 @@
-//! A server of objects for tests: plain HTTP, and as much of S3 as reading takes. The first part of
-//! a path says how it behaves.
+//! A server of objects for tests: HTTP and HTTPS, and as much of S3, GCS and Azure as reading takes.
+//! The first part of a path says how it behaves.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 pub(crate) struct ObjectServer {
     pub(crate) address: String,
+    is_secure: bool,
     state: Arc<State>,
 }
 
@@ -24,6 +30,26 @@ impl ObjectServer {
     /// `/CODE/NAME` answers with that status, `/busy/NAME` twice with 503 and then well,
     /// `/slow/NAME` with nothing, and `/cut/NAME` breaks after half of what it should send.
     pub(crate) fn start(objects: &[(&str, Vec<u8>)]) -> Self {
+        Self::start_with(objects, None)
+    }
+
+    /// The same with a certificate for `localhost` that [`ca_file`] signed.
+    pub(crate) fn start_secure(objects: &[(&str, Vec<u8>)]) -> Self {
+        let chain = CertificateDer::pem_file_iter(tls_file("server.pem")).expect("a certificate");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(tls_file("server.key")).expect("its key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a certificate and its key");
+        Self::start_with(objects, Some(Arc::new(config)))
+    }
+
+    fn start_with(objects: &[(&str, Vec<u8>)], tls: Option<Arc<ServerConfig>>) -> Self {
+        let is_secure = tls.is_some();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
         let objects = objects.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone()));
@@ -35,18 +61,25 @@ impl ObjectServer {
         let of_thread = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&of_thread);
+                let (state, tls) = (Arc::clone(&of_thread), tls.clone());
                 std::thread::spawn(move || {
                     // A client may disconnect early.
-                    let _ = answer(stream, &state);
+                    let _ = match tls {
+                        None => answer(stream, &state),
+                        Some(tls) => {
+                            let connection = ServerConnection::new(tls).expect("a connection");
+                            answer(StreamOwned::new(connection, stream), &state)
+                        }
+                    };
                 });
             }
         });
-        Self { address, state }
+        Self { address, is_secure, state }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}/{path}", self.address)
     }
 
     /// Paths and ranges that were requested since the last call.
@@ -55,8 +88,17 @@ impl ObjectServer {
     }
 }
 
-fn answer(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+/// The authority that signed the certificate of a secure server, for `SSL_CERT_FILE`.
+pub(crate) fn ca_file() -> PathBuf {
+    tls_file("ca.pem")
+}
+
+fn tls_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+}
+
+fn answer(stream: impl Read + Write, state: &State) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let target = line.split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
@@ -70,7 +112,10 @@ fn answer(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
             range = value.trim().to_owned();
         }
     }
+    let mut stream = reader.into_inner();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    // Google's client escapes every character of a name.
+    let path = &path.replace("%2F", "/").replace("%2E", ".");
     state.asked.lock().expect("the log").push((target.clone(), range.clone()));
     let count = {
         let mut counts = state.counts.lock().expect("the counts");
@@ -79,11 +124,14 @@ fn answer(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         *count
     };
     if path.trim_end_matches('/') == "bucket" {
-        return list(&mut stream, state, query);
+        return match query.contains("comp=list") {
+            true => list_for_azure(&mut stream, state, query),
+            false => list(&mut stream, state, query),
+        };
     }
     let (behaviour, name) = path.split_once('/').unwrap_or(("", path));
     let object = state.objects.get(name);
-    let refuse = |stream: &mut TcpStream, code: u16| {
+    let refuse = |stream: &mut dyn Write, code: u16| {
         write!(stream, "HTTP/1.1 {code} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     };
     let Some(bytes) = object else { return refuse(&mut stream, 404) };
@@ -121,16 +169,21 @@ fn answer(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
     stream.flush()
 }
 
-/// As `ListObjectsV2` answers, two names at a time.
-fn list(stream: &mut TcpStream, state: &State, query: &str) -> std::io::Result<()> {
+/// Names that start with what `query` asks for, after those of the page before.
+fn names<'s>(state: &'s State, query: &str, token: &str) -> Vec<&'s String> {
     let value = |key: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let mut found = pairs.filter(|(name, _)| *name == key);
         found.next().map(|(_, value)| value.replace("%2F", "/")).unwrap_or_default()
     };
-    let (prefix, after) = (value("prefix"), value("continuation-token"));
+    let (prefix, after) = (value("prefix"), value(token));
     let names = state.objects.keys().filter(|name| name.starts_with(&prefix));
-    let names: Vec<_> = names.filter(|name| after.is_empty() || **name > after).collect();
+    names.filter(|name| after.is_empty() || **name > after).collect()
+}
+
+/// As `ListObjectsV2` of S3 and GCS answers, two names at a time.
+fn list(stream: &mut impl Write, state: &State, query: &str) -> std::io::Result<()> {
+    let names = names(state, query, "continuation-token");
     let page: String = names
         .iter()
         .take(2)
@@ -152,10 +205,37 @@ fn list(stream: &mut TcpStream, state: &State, query: &str) -> std::io::Result<(
          xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>bucket</Name>{more}{page}\
          </ListBucketResult>"
     );
+    send_xml(stream, &body)
+}
+
+/// As `List Blobs` of Azure answers, two names at a time.
+fn list_for_azure(stream: &mut impl Write, state: &State, query: &str) -> std::io::Result<()> {
+    let names = names(state, query, "marker");
+    let page: String = names
+        .iter()
+        .take(2)
+        .map(|name| {
+            format!(
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>Sun, 29 Nov 2026 12:00:00 \
+                 GMT</Last-Modified><Etag>1</Etag><Content-Length>1</Content-Length>\
+                 <Content-Type>image/png</Content-Type></Properties></Blob>"
+            )
+        })
+        .collect();
+    let more = names.get(1).filter(|_| names.len() > 2).map_or("", |name| name.as_str());
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ContainerName=\"bucket\">\
+         <Blobs>{page}</Blobs><NextMarker>{more}</NextMarker></EnumerationResults>"
+    );
+    send_xml(stream, &body)
+}
+
+fn send_xml(stream: &mut impl Write, body: &str) -> std::io::Result<()> {
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: \
          close\r\n\r\n{body}",
         body.len()
-    )
+    )?;
+    stream.flush()
 }

@@ -9,8 +9,8 @@ use attn_fiqa::pipeline::FacesRow;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{draw_faces, encode_png};
 
-use crate::journal::{Admit, RunLog};
-use crate::output::{BeforeRun, Existing, name_hash, open_folder, write_file};
+use crate::journal::{Admit, RunFiles, RunLog};
+use crate::output::{BeforeRun, Existing, name_hash, open_folder};
 use crate::summary::{SCORED as SEARCHED, Summary};
 
 /// The ending after an image's own name.
@@ -40,6 +40,7 @@ pub(super) struct Drawing {
     /// Hashes of the names given out.
     taken: HashSet<u64>,
     before: BeforeRun,
+    files: RunFiles,
 }
 
 impl Drawing {
@@ -48,11 +49,11 @@ impl Drawing {
         folder: &Path,
         existing: Existing,
         names: DrawnNames,
-        log: Option<&mut RunLog>,
+        mut log: Option<&mut RunLog>,
     ) -> anyhow::Result<Self> {
         let unfinished = log.as_ref().map(|log| log.place().journal.clone());
         let (mut taken, mut continues, mut started) = (HashSet::new(), false, SystemTime::now());
-        if let Some(log) = log {
+        if let Some(log) = &mut log {
             continues = log.done().images > 0;
             started = log.started();
             let names = names.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,8 +68,11 @@ impl Drawing {
             })?;
         }
         open_folder(folder, existing, unfinished.as_deref().filter(|_| continues))?;
-        let before = BeforeRun::new(existing, started);
-        Ok(Self { folder: folder.to_owned(), taken, before })
+        let (before, files) = (BeforeRun::new(existing, started), RunFiles::new(folder));
+        if let Some(log) = log {
+            log.vouch_for(files.clone())?;
+        }
+        Ok(Self { folder: folder.to_owned(), taken, before, files })
     }
 
     /// Draws an image that could be searched, whether or not it has faces.
@@ -88,6 +92,6 @@ impl Drawing {
         }
         let drawn = draw_faces(photo, faces);
         let png = encode_png(drawn.rgb(), drawn.width(), drawn.height())?;
-        write_file(&path, &png)
+        self.files.write(&path, &png)
     }
 }

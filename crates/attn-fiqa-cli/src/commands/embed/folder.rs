@@ -10,8 +10,8 @@ use attn_fiqa::status::Status;
 use attn_fiqa_eval::files::npy;
 
 use super::writer::{WriterOptions, embedding_of};
-use crate::journal::{Admit, DoneImage, Place, RunLog};
-use crate::output::{BeforeRun, RunOutput, name_hash, open_folder, write_file};
+use crate::journal::{Admit, DoneImage, Place, RunFiles, RunLog};
+use crate::output::{BeforeRun, RunOutput, name_hash, open_folder};
 use crate::summary::Summary;
 
 pub(super) struct Folder {
@@ -21,6 +21,7 @@ pub(super) struct Folder {
     /// The names of the current image's files, each after a zero byte.
     log: RunLog,
     before: BeforeRun,
+    files: RunFiles,
 }
 
 impl Folder {
@@ -35,7 +36,9 @@ impl Folder {
             Ok(())
         })?;
         let before = BeforeRun::new(options.existing, log.started());
-        Ok(Self { path: path.to_owned(), taken, log, before })
+        let files = RunFiles::new(path);
+        log.vouch_for(files.clone())?;
+        Ok(Self { path: path.to_owned(), taken, log, before, files })
     }
 
     pub(super) fn admit(&self) -> Admit {
@@ -66,7 +69,7 @@ impl Folder {
             summary.retract(row, Status::NotWritten, &message);
             return Ok(());
         }
-        write_file(&path, &npy::to_bytes(&[embedding.len()], embedding))?;
+        self.files.write(&path, &npy::to_bytes(&[embedding.len()], embedding))?;
         self.log.write_all(&[0])?;
         Ok(self.log.write_all(name.as_encoded_bytes())?)
     }

@@ -11,9 +11,8 @@ use super::manifest::{MAP, OVERLAY, grid_ending, with_ending};
 use super::spool::{Spool, Spooled};
 use super::style::{self, MapStyles};
 use crate::args::GridFormat;
-use crate::journal::RunLog;
+use crate::journal::{RunFiles, RunLog};
 use crate::log as report;
-use crate::output::write_file;
 
 /// Images painted together; what is in memory at once.
 const BATCH: usize = 64;
@@ -21,7 +20,7 @@ const BATCH: usize = 64;
 pub(super) fn write(
     log: &mut RunLog,
     spool: &Spool,
-    folder: &Path,
+    (folder, painted): (&Path, &RunFiles),
     styles: &MapStyles,
     format: GridFormat,
     first_head: usize,
@@ -29,7 +28,7 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let (mut clipped, mut touched) = (0, 0);
-    let files = Files { folder, format, first_head };
+    let files = Files { folder, painted, format, first_head };
     let numbers: Vec<usize> = (0..spool.len()).collect();
     for numbers in numbers.chunks(BATCH) {
         let images = numbers
@@ -53,6 +52,7 @@ pub(super) fn write(
 /// Where an image's files go and how they are called.
 struct Files<'a> {
     folder: &'a Path,
+    painted: &'a RunFiles,
     format: GridFormat,
     /// The head that the first of the heads' own grids belongs to.
     first_head: usize,
@@ -75,14 +75,14 @@ fn write_image(image: &Spooled, files: &Files<'_>, styles: &MapStyles) -> anyhow
         let style = styles.style(values, image.crop.side(), head.is_some())?;
         let map = render_map(&grid, &style)?;
         clipped += map.clipped;
-        write_file(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;
+        files.painted.write(&file(MAP), &encode_png(&map.rgb, map.width, map.height)?)?;
         let over = overlay(&image.crop, &grid, &style)?;
-        write_file(&file(OVERLAY), &encode_png(&over.rgb, over.width, over.height)?)?;
+        files.painted.write(&file(OVERLAY), &encode_png(&over.rgb, over.width, over.height)?)?;
         let raw = match files.format {
             GridFormat::Json => grid_json(image, head, values, side),
             GridFormat::Npy => npy::to_bytes(&[side, side], values),
         };
-        write_file(&file(grid_ending(files.format)), &raw)?;
+        files.painted.write(&file(grid_ending(files.format)), &raw)?;
     }
     Ok(clipped)
 }

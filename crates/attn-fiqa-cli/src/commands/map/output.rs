@@ -13,7 +13,7 @@ use super::spool::Spool;
 use super::style::{MapStyles, SetRange};
 use super::{file_stem, images, sheet, spooled};
 use crate::args::MapArgs;
-use crate::journal::{Admit, DoneImage, Place, RunLog};
+use crate::journal::{Admit, DoneImage, Place, RunFiles, RunLog};
 use crate::output::{BeforeRun, Existing, MANIFEST, NewFile, RunOutput, RunPlan, open_folder};
 use crate::summary::Summary;
 
@@ -164,11 +164,14 @@ impl RunOutput for MapOutput<'_> {
         let Drawing { args, jobs, first_head, .. } = self.drawing;
         let styles = MapStyles::new(args, std::mem::take(&mut self.range));
         if let Some(folder) = &args.output {
+            let painted = RunFiles::new(folder);
             let (log, spool) = (&mut self.log, &self.spool);
-            images::write(log, spool, folder, &styles, args.grid, first_head, jobs)?;
+            images::write(log, spool, (folder, &painted), &styles, args.grid, first_head, jobs)?;
             if let Some(photos) = self.photos.take() {
-                photos.write(log, spool, folder, &styles)?;
+                photos.write(log, spool, (folder, &painted), &styles)?;
             }
+            // Without the journal nothing would make them again.
+            painted.sync().with_context(|| format!("cannot write into '{}'", folder.display()))?;
         }
         if let Some(file) = &args.sheet {
             let title = &self.drawing.title;

@@ -16,8 +16,8 @@ use super::manifest::with_ending;
 use super::section::{Reader, Section, write_section};
 use super::spool::Spool;
 use super::style::MapStyles;
-use crate::journal::RunLog;
-use crate::output::{name_hash, write_file};
+use crate::journal::{RunFiles, RunLog};
+use crate::output::name_hash;
 
 /// The ending after an image's own name.
 const PHOTO: &str = "photo.png";
@@ -151,7 +151,7 @@ impl Photos {
         mut self,
         log: &mut RunLog,
         spool: &Spool,
-        folder: &Path,
+        (folder, painted): (&Path, &RunFiles),
         styles: &MapStyles,
     ) -> anyhow::Result<()> {
         for photo in std::mem::take(&mut self.photos) {
@@ -175,7 +175,7 @@ impl Photos {
                 .collect::<anyhow::Result<Vec<_>>>()?;
             let drawn = overlay_on_photo(&image, &maps)?;
             let png = encode_png(&drawn.rgb, drawn.width, drawn.height)?;
-            write_file(&folder.join(&photo.name), &png)?;
+            painted.write(&folder.join(&photo.name), &png)?;
         }
         Ok(())
     }

@@ -218,7 +218,7 @@ fn survey(journal: &Path) -> anyhow::Result<Survey> {
             Line::Heading { bytes, crc } => survey.heading = Some((bytes, crc)),
             Line::Image { .. } => survey.images += 1,
             Line::End { images } => survey.total = images,
-            Line::Started { .. } | Line::Part { .. } => {}
+            Line::Started { .. } | Line::Files { .. } | Line::Part { .. } => {}
         }
     }
     Ok(survey)

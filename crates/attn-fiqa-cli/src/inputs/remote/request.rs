@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use attn_fiqa::status::{Failure, Status};
 use bytes::{Bytes, BytesMut};
@@ -477,8 +477,34 @@ fn http_trouble(error: reqwest::Error, stall: Duration) -> Trouble {
     if error.is_redirect() || error.is_builder() {
         return Trouble::lasting(Status::Unreadable, described(&error));
     }
+    if refuses_certificate(&error) {
+        let message = format!("the server's certificate is not trusted: {}", described(&error));
+        return Trouble::lasting(Status::Unreadable, message + TRUST);
+    }
     let kind = if error.is_connect() { "the server is not reached" } else { "the request failed" };
     Trouble::passing(format!("{kind}: {}", described(&error)))
+}
+
+/// What to do about a certificate of one's own.
+const TRUST: &str = if cfg!(target_os = "linux") {
+    "; SSL_CERT_FILE names a file of certificates to trust"
+} else {
+    "; add its authority to those that the system trusts"
+};
+
+/// Whether an error comes of a certificate, which another attempt would not change.
+fn refuses_certificate(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error is not the source of what it holds.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = held.and_then(|held| held.downcast_ref()).or_else(|| error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The failure for an error of a store, which has made its own attempts.

@@ -1,0 +1,88 @@
+//! Where a run keeps its rows and its journal until it is complete.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::log as report;
+
+/// Where a run writes, and how messages call it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// What the user named.
+    pub(crate) output: PathBuf,
+    /// Rows so far.
+    pub(crate) data: PathBuf,
+    pub(crate) journal: PathBuf,
+}
+
+impl Place {
+    /// For a file: `FILE.part` and `FILE.journal`.
+    pub(crate) fn beside(file: &Path) -> Self {
+        let with = |ending: &str| {
+            let mut name: OsString = file.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        Self { output: file.to_owned(), data: with(".part"), journal: with(".journal") }
+    }
+
+    /// For a folder that tables are written into: names that readers of tables pass over.
+    pub(crate) fn inside(folder: &Path) -> Self {
+        Self {
+            output: folder.to_owned(),
+            data: folder.join("_rows.part"),
+            journal: folder.join("_journal"),
+        }
+    }
+
+    /// What to do about what is there.
+    pub(crate) fn remedy(&self) -> String {
+        format!(
+            "remove '{}' and '{}', or start over with --overwrite",
+            self.data.display(),
+            self.journal.display()
+        )
+    }
+
+    /// Opens the journal, and refuses if another run has it open.
+    pub(super) fn lock(&self) -> anyhow::Result<File> {
+        let path = &self.journal;
+        let cannot = || format!("cannot write '{}'", path.display());
+        loop {
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(false);
+            let file = file.open(path).with_context(cannot)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => bail!(
+                    "another run is writing '{}': wait until it ends, or name another output",
+                    self.output.display()
+                ),
+                // Some network file systems have no locks.
+                Err(TryLockError::Error(error)) => report::debug(format!(
+                    "'{}' cannot be locked ({error}): start no second run that writes there",
+                    path.display()
+                )),
+            }
+            // Another run may have ended, and removed the file, between the two calls.
+            if is_at(&file, path) {
+                return Ok(file);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(own), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}

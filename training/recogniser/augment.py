@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+import yaw as heads
 from torch.nn import functional as F
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "landmarks"))
@@ -195,6 +196,17 @@ def misaligned(x, strength):
     shift = (40 * fraction[:, 1])[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
     zoom = (1 + fraction[:, 2]) ** sign()
     return moved(x, ways(45 * fraction[:, 0] * sign(), zoom, shift, uniform(x) < 0.5))
+
+
+def turns(device):
+    return torch.from_numpy(heads.table()).to(device)
+
+
+def yaw(x, strength):
+    """The head rotated about its vertical axis, by whole degrees to a random side; black outside."""
+    degrees = (heads.MOST * strength).round() * torch.where(uniform(x) < 0.5, 1, -1)
+    grid = (on(x.device, turns)[degrees.long() + heads.MOST] + 0.5) * 2 / SIZE - 1
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def relit(x):

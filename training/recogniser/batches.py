@@ -7,12 +7,14 @@ import degrade
 import numpy as np
 import torch
 from embedded import cached
+from recognition import Recognition
 from space import unit
 
 # Masks have cells of two pixels: a whole number of cells in patches of 8 and 14.
 CELL = 2
 HELD_OUT = 2000
-MISALIGNED = 0.25
+# Fractions of the assessed images.
+MISALIGNED, YAWED = 0.25, 0.12
 # Targets of other faces that each batch is contrasted with.
 STRANGERS = 1024
 
@@ -25,6 +27,12 @@ class Pool:
     masks: np.ndarray  # [P, 56, 56] u8, 1 where the face is occluded
     face: np.ndarray  # [P] row of the face it was made from
     utility: np.ndarray  # [P] cosine of the centred embeddings, degraded and clean
+    embeddings: np.ndarray  # [P, E] by the teacher
+    quality: np.ndarray  # [P] what the score is to follow
+
+    def follow(self, recognition: Recognition):
+        """Makes the probability of a match the target of the score, instead of utility."""
+        self.quality = recognition(torch.from_numpy(self.embeddings)).numpy()
 
 
 def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +43,9 @@ def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, work: Path) -> Pool:
-    """Made once and stored in `work`; some are misaligned instead of degraded, and a tenth of
-    the rest is unchanged."""
-    stem = f"pool-{name}-{size}-{seed}"
+    """Made once and stored in `work`; some are misaligned or turned instead of degraded, and a
+    tenth of the rest is unchanged. The score is to follow utility."""
+    stem = f"pool-{MISALIGNED}-{YAWED}-{name}-{size}-{seed}"
     paths = [work / f"{stem}.{part}.npy" for part in ("images", "masks", "face")]
     if not paths[2].exists():
         side = degrade.SIZE // CELL
@@ -47,8 +55,11 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, wor
         for row in range(size):
             random = np.random.default_rng([seed, 3, row])
             image = degrade.relit(np.asarray(faces[face[row]]), random)
-            if random.random() < MISALIGNED:
+            draw = random.random()
+            if draw < MISALIGNED:
                 image = degrade.misaligned(image, random.random(), random)
+            elif draw < MISALIGNED + YAWED:
+                image, _ = degrade.yaw(image, random.random(), random)
             elif random.random() < 0.9:
                 image, mask = degrade.one_of_any(image, random.random(), random)
                 masks[row] = mask[::CELL, ::CELL] > 0.5
@@ -59,7 +70,8 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, wor
     images, masks, face = (np.load(path, mmap_mode="r") for path in paths)
     degraded = cached(work / f"{stem}.embeddings.npy", teacher, images)
     utility = (unit(degraded - mean) * unit(clean[face] - mean)).sum(1)
-    return Pool(images, masks, np.asarray(face), utility.astype(np.float32))
+    utility = utility.astype(np.float32)
+    return Pool(images, masks, np.asarray(face), utility, degraded, utility)
 
 
 @dataclass
@@ -69,6 +81,7 @@ class Batches(torch.utils.data.Dataset):
     faces: np.ndarray
     blends: np.ndarray | None
     targets: np.ndarray  # faces, then blends; of unit length
+    quality: np.ndarray  # of the same; NaN where their images do not count for the score
     hints: list[np.ndarray]  # of the faces, and of the blends
     rows: np.ndarray
     pool: Pool
@@ -82,7 +95,7 @@ class Batches(torch.utils.data.Dataset):
         return self.steps
 
     def fresh(self, random):
-        """A new image, its row among the targets, its hint and its transform."""
+        """A new image, its row among the targets, its quality, its hint and its transform."""
         blends = 0 if self.blends is None else len(self.blends)
         pick = int(random.integers(len(self.rows) + blends))
         if pick < len(self.rows):
@@ -95,9 +108,10 @@ class Batches(torch.utils.data.Dataset):
         # The teacher's embedding hardly changes under mirroring, so the target is kept.
         way = degrade.way_of_jitter(random)
         image = degrade.relit(degrade.moved(np.asarray(image), way, random), random)
-        if random.random() < self.damage:
+        damaged = random.random() < self.damage
+        if damaged:
             image, _ = degrade.one_of_any(image, random.beta(1.2, 2), random)
-        return image, row, hint, way
+        return image, row, self.quality[row] if not damaged else np.nan, hint, way
 
     def judged(self, pick, random):
         """An image of the pool, shifted too little to change its utility."""
@@ -108,7 +122,7 @@ class Batches(torch.utils.data.Dataset):
     def __getitem__(self, step):
         random = np.random.default_rng([self.seed, 4, step])
         from_pool = int(round(self.batch * self.pool_share))
-        images, rows, hints, ways = map(
+        images, rows, quality, hints, ways = map(
             list, zip(*(self.fresh(random) for _ in range(self.batch - from_pool)))
         )
         picks = random.integers(len(self.pool.face), size=from_pool)
@@ -119,6 +133,8 @@ class Batches(torch.utils.data.Dataset):
             "images": torch.from_numpy(np.stack(images + list(shown))),
             "targets": torch.from_numpy(self.targets[rows]),
             "strangers": torch.from_numpy(self.targets[random.integers(len(self.targets), size=STRANGERS)]),
+            # What the score is to follow, NaN where it does not count.
+            "quality": torch.tensor([*quality, *self.pool.quality[picks]], dtype=torch.float32),
             # For the fresh images.
             "hints": torch.from_numpy(np.stack(hints)),
             "ways": torch.from_numpy(np.stack(ways)),

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from yaw import MOST, origins
 
 SIZE = 112
 
@@ -118,6 +119,12 @@ def misaligned(image, strength, random):
     for part, damage in zip(np.minimum(fraction, 1), MISALIGNMENTS.values()):
         image, _ = damage(image, part, random)
     return image
+
+
+def yaw(image, strength, random):
+    """The head rotated about its vertical axis, by whole degrees to a random side; black outside."""
+    degrees = int(round(MOST * strength)) * int(random.choice([-1, 1]))
+    return cv2.remap(image, origins(degrees), None, cv2.INTER_LINEAR), None
 
 
 def way_of_jitter(random, size=1.0):

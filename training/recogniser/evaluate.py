@@ -103,7 +103,7 @@ def main():
 
     print("| degradation | Spearman with strength, published | with key bias |\n|---|---|---|")
     series = faces[held[: args.series]]
-    for kind, damage in (degrade.KINDS | degrade.MISALIGNMENTS).items():
+    for kind, damage in (degrade.KINDS | degrade.MISALIGNMENTS | {"yaw": degrade.yaw}).items():
         rows = []
         for strength in STRENGTHS:
             made = np.stack(

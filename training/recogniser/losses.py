@@ -1,6 +1,7 @@
 """The losses of a batch: distillation, and how well attention follows utility.
 
 A batch contains first the fresh images, then the assessed ones (README.md).
+`quality` is what the score is to follow (`--target`), NaN for images that do not count for it.
 """
 
 import math
@@ -15,14 +16,14 @@ CONTRAST_SCALE = 16.0
 HINT_WEIGHT = 1.0
 QUALITY_WEIGHT = 3.0
 MAP_WEIGHT = 0.3
-# Margin by which occluded patches should receive less, on the scale of utility.
+# Margin by which occluded patches should receive less, on the scale of the target.
 MAP_MARGIN = 0.3
 NAMES = ["distil", "contrast", "hint", "quality", "published", "map"]
 
 
 class Verdict(nn.Module):
     """Layers used in training only, not part of the model: from the last tokens to the
-    teacher's feature map, and from scores to the scale of utility,
+    teacher's feature map, and from scores to the scale of their target,
     `exp(gain) * score + offset`, with the key bias and without."""
 
     def __init__(self, dim: int):
@@ -49,7 +50,7 @@ def map_gaps(per_patch, hidden):
 
 def losses(net, verdict, batch, precision):
     """The total loss, and its unweighted parts `[6]` (`NAMES`)."""
-    target, utility = batch["targets"], batch["utility"]
+    target, utility, quality = batch["targets"], batch["utility"], batch["quality"]
     fresh = len(target) - len(utility)
     with precision:
         embedding, per_patch, added, tokens = net(batch["images"])
@@ -66,17 +67,19 @@ def losses(net, verdict, batch, precision):
     contrast = -(logits.log_softmax(1)[:, 0] * fraction).sum()
     there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens))
     hinted = (foretold - there).square().mean()
-    published = per_patch.mean(1)[fresh:]
-    scores = torch.stack([published + added[fresh:], published], 1)
+    published = per_patch.mean(1)
+    scores = torch.stack([published + added, published], 1)
     gain = verdict.gain.exp()
-    quality, raw = (gain * scores + verdict.offset - utility[:, None]).square().mean(0)
+    known = quality.isfinite()
+    away = (gain * scores + verdict.offset - quality.nan_to_num()[:, None]).square()
+    followed, raw = (away * known[:, None]).sum(0) / known.sum()
     gap, both = map_gaps(per_patch[fresh:], to_patches(batch["masks"], net.shape.tokens))
     shape = (F.relu(MAP_MARGIN - gain[0] * gap) * both).sum() / both.sum().clamp_min(1)
     loss = (
         distil
         + CONTRAST_WEIGHT * contrast
         + HINT_WEIGHT * hinted
-        + QUALITY_WEIGHT * (quality + raw)
+        + QUALITY_WEIGHT * (followed + raw)
         + MAP_WEIGHT * shape
     )
-    return loss, torch.stack([distil, contrast, hinted, quality, raw, shape]).detach()
+    return loss, torch.stack([distil, contrast, hinted, followed, raw, shape]).detach()

@@ -5,7 +5,6 @@ The same command resumes from the last checkpoint. See README.md.
 
 import argparse
 import csv
-import math
 import time
 from pathlib import Path
 
@@ -20,7 +19,10 @@ from faces import blended, decoded
 from losses import NAMES, Verdict, losses
 from network import SIZES, Recogniser
 from optimizers import optimizers, set_rates, take_step
+from options import add_options
+from recognition import Recognition
 from space import Space
+from starting import first_hints, first_scale, measure_batch_norms
 from teacher import Onnx
 from validation import autocast, to_input
 
@@ -33,7 +35,7 @@ def arguments():
     p.add_argument("--teacher", type=Path, default=Path("../shared/data/models/sface-2021dec.onnx"))
     p.add_argument("--work", type=Path, required=True, help="folder for caches and checkpoints")
     p.add_argument("--size", choices=SIZES, default="attn-fiqa-s")
-    p.add_argument("--warm-start", type=Path, help="canonical safetensors of the same size")
+    add_options(p)
     p.add_argument("--limit-faces", type=int, help="use the first faces only")
     p.add_argument("--blends", type=int, default=0, help="blended faces to add")
     p.add_argument("--pool", type=int, default=20000, help="degraded faces assessed by the teacher")
@@ -58,38 +60,6 @@ def arguments():
     p.add_argument("--output", type=Path, required=True, help="safetensors to write")
     p.add_argument("--log", type=Path, required=True, help="CSV to append to")
     return p.parse_args()
-
-
-@torch.no_grad()
-def first_scale(verdict, net, judged, device, count=256):
-    """Gains and offsets that bring the scores nearest to utility."""
-    images = torch.from_numpy(np.array(judged.images[:count]))
-    last_input = net.eval().trunk(to_input(images, device))
-    per_patch, added = net.received(last_input)
-    published, utility = per_patch.mean(1).cpu(), judged.utility[:count]
-    for which, score in enumerate(((published + added.cpu()).numpy(), published.numpy())):
-        covariance = np.cov(score, utility)
-        # A score that does not follow utility yet starts flat.
-        gain = max(covariance[0, 1] / max(covariance[0, 0], 1e-9), 1e-2 / max(score.std(), 1e-6))
-        verdict.gain[which] = math.log(gain)
-        verdict.offset[which] = float(utility.mean() - gain * score.mean())
-
-
-@torch.no_grad()
-def measure_batch_norms(net, judged, device, count=256):
-    """Gives each batch norm of a warm start the statistics of the current images and
-    changes its weight and bias so that the network's outputs stay the same: a file may
-    contain an identity batch norm, which training would otherwise undo."""
-    last_input = net.eval().trunk(to_input(torch.from_numpy(np.array(judged.images[:count])), device))
-    x = net.norm(net.blocks[-1](last_input)).flatten(1)
-    for layer in net.feature:
-        if isinstance(layer, torch.nn.BatchNorm1d):
-            var, mean = torch.var_mean(x, 0)
-            old = layer.weight / (layer.running_var + layer.eps).sqrt()
-            layer.bias.add_(old * (mean - layer.running_mean))
-            layer.weight.copy_(old * (var + layer.eps).sqrt())
-            layer.running_mean.copy_(mean), layer.running_var.copy_(var)
-        x = layer(x)
 
 
 def main():
@@ -124,13 +94,21 @@ def main():
     )
     train_pool = make(rows, args.pool, args.seed, "train")
     held = make(held_rows, max(200, args.pool // 10), args.seed + 1, "held")
+    # Of fresh images that are not degraded: as good as the face that they were made from.
+    quality = np.full(len(embeddings), np.nan, np.float32)
+    if args.target == "recognition":
+        recognition = Recognition.of(clean[rows], train_pool.embeddings, clean[train_pool.face])
+        print(recognition, flush=True)
+        quality = recognition(torch.from_numpy(embeddings)).numpy()
+        for assessed in (train_pool, held):
+            assessed.follow(recognition)
 
     held_faces, held_targets = faces[held_rows], targets[held_rows]
 
     net = Recogniser(SIZES[args.size]).to(device)
     verdict = Verdict(net.shape.dim).to(device)
-    if args.warm_start:
-        export.read(net, args.warm_start)
+    if args.start:
+        export.read(net, *args.start)
     descent = optimizers(net, verdict, args.lr)
     state, step, images, seconds = args.work / f"{args.output.stem}.state", 0, 0, 0.0
     if state.exists():
@@ -140,15 +118,12 @@ def main():
         for optimizer, held_state in zip(descent, saved["optimizers"]):
             optimizer.load_state_dict(held_state)
         step, images, seconds = saved["step"], saved["images"], saved["seconds"]
-    else:
-        if args.warm_start:
-            measure_batch_norms(net, train_pool, device)
-        first_scale(verdict, net, train_pool, device)
 
     batches = Batches(
         faces,
         blends,
         targets,
+        quality,
         seen,
         rows,
         train_pool,
@@ -158,6 +133,16 @@ def main():
         args.steps,
         args.seed,
     )
+
+    def on_device(batch):
+        batch = {name: value.to(device) for name, value in batch.items()}
+        return batch | {"images": to_input(batch["images"], device)}
+
+    if not state.exists():
+        if args.start:
+            measure_batch_norms(net, train_pool, device)
+            first_hints(verdict, net, on_device(batches[0]))
+        first_scale(verdict, net, train_pool, device)
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(batches, range(step, args.steps)), batch_size=None, num_workers=args.workers
     )
@@ -196,9 +181,7 @@ def main():
         else:
             done = step / args.steps
         rate = set_rates(descent, args.lr, done, args.decay)
-        batch = {name: value.to(device) for name, value in batch.items()}
-        batch["images"] = to_input(batch["images"], device)
-        loss, values = losses(net, verdict, batch, autocast(device))
+        loss, values = losses(net, verdict, on_device(batch), autocast(device))
         loss.backward()
         take_step(descent, net)
         sums += values.cpu().numpy()

@@ -17,15 +17,18 @@ import hints
 import numpy as np
 import torch
 import validation
-from batches import pool, split
+from batches import YAWED, pool, split
 from embedded import cached
 from faces import decoded
 from losses import NAMES, Verdict, losses
 from mosaics import unpacked
 from network import SIZES, Recogniser
 from optimizers import optimizers, set_rates, take_step
+from options import add_options
+from recognition import Recognition
 from sface import Sface
 from space import Space
+from starting import first_hints, first_scale, measure_batch_norms
 from validation import autocast
 
 COLUMNS = ["step", "images", "seconds", "lr", *NAMES, *validation.COLUMNS]
@@ -43,6 +46,7 @@ def arguments():
     p.add_argument("--teacher", type=Path, default=Path("../shared/data/models/sface-2021dec.onnx"))
     p.add_argument("--work", type=Path, required=True, help="folder for caches")
     p.add_argument("--size", choices=SIZES, default="attn-fiqa-t")
+    add_options(p)
     p.add_argument("--limit-faces", type=int, help="use the first faces only")
     p.add_argument("--seconds", type=float, required=True, help="time limit of the run")
     p.add_argument("--fresh", type=int, default=640, help="fresh images per step")
@@ -69,10 +73,10 @@ def arguments():
 class Shown:
     """Makes batches from the training faces, all on the device."""
 
-    def __init__(self, faces, rows, teacher, space, device, args):
+    def __init__(self, faces, rows, teacher, space, recognition, device, args):
         images = torch.from_numpy(np.ascontiguousarray(faces[rows]))
         self.faces = images.permute(0, 3, 1, 2).contiguous().to(device)
-        self.teacher, self.args = teacher, args
+        self.teacher, self.recognition, self.args = teacher, recognition, args
         self.mean = torch.from_numpy(space.mean).float().to(device)
         self.matrix = torch.from_numpy(space.matrix).float().to(device)
         some = self.faces[torch.randperm(len(self.faces), device=device)[:2048]]
@@ -101,13 +105,19 @@ class Shown:
 
         # From the other end: faces whose fresh image is not degraded.
         source = augment.relit(clean[-judged:])
-        turned, left = int(judged * MISALIGNED), int(judged * UNTOUCHED)
-        kinds = source.split([turned, judged - turned - left, left])
-        wrong = augment.misaligned(kinds[0], augment.uniform(kinds[0]))
-        damaged, hidden = augment.damaged(kinds[1], augment.uniform(kinds[1]))
-        images = torch.cat([wrong, damaged, kinds[2]])
+        wrong, turned, left = (int(judged * part) for part in (MISALIGNED, YAWED, UNTOUCHED))
+        kinds = source.split([wrong, turned, judged - wrong - turned - left, left])
+        damaged, hidden = augment.damaged(kinds[2], augment.uniform(kinds[2]))
+        images = torch.cat(
+            [
+                augment.misaligned(kinds[0], augment.uniform(kinds[0])),
+                augment.yaw(kinds[1], augment.uniform(kinds[1])),
+                damaged,
+                kinds[3],
+            ]
+        )
         none = torch.zeros_like(images[:, 0])
-        masks = torch.cat([none[:turned], hidden, none[:left]])
+        masks = torch.cat([none[: wrong + turned], hidden, none[:left]])
         # Shifted before the teacher embeds it, so that utility is that of the image shown.
         small = augment.jitter(images, 0.4)
         # The border mode depends on the position in the batch.
@@ -115,9 +125,13 @@ class Shown:
         images, masks = images[order], masks[order]
         moved = augment.moved(torch.cat([images, masks[:, None] * 255], 1), small)
         images, masks = moved[:, :3], moved[:, 3] / 255
-        utility = (
-            normalised(self.teacher(images)[0] - self.mean) * normalised(centred[-judged:][order])
-        ).sum(1)
+        assessed = self.teacher(images)[0]
+        utility = (normalised(assessed - self.mean) * normalised(centred[-judged:][order])).sum(1)
+        if self.recognition is None:
+            # Only of assessed images it is known how far they are from their clean face.
+            quality = torch.cat([torch.full_like(shown[:, 0, 0, 0], torch.nan), utility])
+        else:
+            quality = self.recognition(torch.cat([self.teacher(shown)[0], assessed]))
         side = math.isqrt(seen.shape[1])
         return {
             "images": torch.cat([shown, images]).round() / 127.5 - 1,
@@ -126,6 +140,7 @@ class Shown:
             "hints": seen.transpose(1, 2).reshape(fresh, -1, side, side),
             "ways": ways,
             "utility": utility,
+            "quality": quality,
             "masks": masks,
         }
 
@@ -175,17 +190,28 @@ def main():
         teacher,
         args.work,
     )
+    recognition = None
+    if args.target == "recognition":
+        recognition = Recognition.of(clean[rows], held.embeddings, clean[held.face])
+        held.follow(recognition)
+        log_line(str(recognition))
     held_faces, held_targets = faces[held_rows], targets[held_rows]
     # From here on shapes are constant.
     torch.backends.cudnn.benchmark = True
-    shown = Shown(faces, rows, teacher, space, device, args)
+    shown = Shown(faces, rows, teacher, space, recognition, device, args)
     log_line("teacher's verdicts")
 
     net = Recogniser(SIZES[args.size]).to(device)
     verdict = Verdict(net.shape.dim).to(device)
-    with torch.no_grad():
-        # Scores of an untrained network are about 0: start at the mean utility.
-        verdict.offset.fill_(float(held.utility.mean()))
+    if args.start:
+        export.read(net, *args.start)
+        measure_batch_norms(net, held, device)
+        first_hints(verdict, net, shown.batch())
+        first_scale(verdict, net, held, device)
+    else:
+        with torch.no_grad():
+            # Scores of an untrained network are about 0: start at the mean of their target.
+            verdict.offset.fill_(float(held.quality.mean()))
     descent = optimizers(net, verdict, args.lr)
     net.train()
     learning = compiled(net, verdict, shown, device, log_line) if args.compile else net

@@ -43,7 +43,7 @@ def recognised(net, faces, targets, device):
 
 @torch.no_grad()
 def judged(net, held, targets, device):
-    """On degraded faces: agreement, rank correlation with utility of the score and of
+    """On degraded faces: agreement, rank correlation with its target of the score and of
     the published one, and the fraction of partly occluded faces whose occluded patches
     receive less attention, which does not depend on the scale of the score."""
     cosines, scores, published, gaps = [], [], [], []
@@ -60,7 +60,7 @@ def judged(net, held, targets, device):
         gaps.append(gap[both].cpu())
     score, raw = torch.cat(scores).numpy(), torch.cat(published).numpy()
     gap = (torch.cat(gaps) > 0).float().mean().item()
-    return (torch.cat(cosines).mean().item(), spearman(score, held.utility), spearman(raw, held.utility), gap)
+    return (torch.cat(cosines).mean().item(), spearman(score, held.quality), spearman(raw, held.quality), gap)
 
 
 def validate(net, held, held_faces, targets, held_targets, device):

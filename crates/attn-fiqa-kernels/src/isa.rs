@@ -109,7 +109,7 @@ impl Isa {
     /// Whether packed f32 weights have a kernel for this instruction set that is faster than
     /// [`gemm`](crate::gemm()).
     pub fn has_packed_f32(self) -> bool {
-        self.has(CpuFeature::Avx512f) || self.has(CpuFeature::Neon)
+        self.has(CpuFeature::Avx2) || self.has(CpuFeature::Avx512f) || self.has(CpuFeature::Neon)
     }
 
     /// The precisions that are faster than f32 here, fastest first, according to the measurements

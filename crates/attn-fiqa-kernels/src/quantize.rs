@@ -10,6 +10,7 @@ mod avx512;
 use crate::CpuFeature;
 use crate::Isa;
 use crate::isa::for_every_isa;
+use crate::packed::kernel::WIDENED_WORDS;
 
 /// bf16 values per word.
 pub(crate) const BF16_PER_WORD: usize = 2;
@@ -113,6 +114,44 @@ pub(crate) fn quantize_rows(
         return;
     }
     plain_quantize_rows(isa, x, inputs, words, params);
+}
+
+/// As [`quantize_rows`], in two words of 16-bit integers for each word of bytes: the even bytes,
+/// then the odd ones.
+pub(crate) fn quantize_widened_rows(
+    isa: Isa,
+    x: &[f32],
+    inputs: usize,
+    words: &mut [u32],
+    params: &mut [QuantParams],
+) {
+    let steps = inputs.div_ceil(BYTES_PER_WORD);
+    let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(WIDENED_WORDS * steps));
+    for ((row, words), params) in rows.zip(params) {
+        quantize_rows(isa, row, inputs, &mut words[steps..], std::slice::from_mut(params));
+        widen_bytes(isa, words);
+    }
+}
+
+for_every_isa! {
+    /// Widens the words of four bytes in the second half of `words` into all of it.
+    fn widen_bytes(words: &mut [u32]) {
+        /// Words that are copied before they are overwritten.
+        const BLOCK: usize = 16;
+        /// The even bytes of a word.
+        const EVEN: u32 = 0x00ff_00ff;
+        let steps = words.len() / WIDENED_WORDS;
+        for from in (0..steps).step_by(BLOCK) {
+            let count = BLOCK.min(steps - from);
+            let mut bytes = [0; BLOCK];
+            bytes[..count].copy_from_slice(&words[steps + from..][..count]);
+            let wide = &mut words[WIDENED_WORDS * from..][..WIDENED_WORDS * count];
+            for (pair, word) in wide.chunks_exact_mut(WIDENED_WORDS).zip(bytes) {
+                pair[0] = word & EVEN;
+                pair[1] = (word >> 8) & EVEN;
+            }
+        }
+    }
 }
 
 /// A row's parameters, the inverse of its scale and its zero point as f32, from its range; `Err`
@@ -278,6 +317,28 @@ mod tests {
                 });
                 let found: Vec<_> = found.collect();
                 assert!(found.iter().all(|one| *one == found[0]), "{inputs} inputs");
+            }
+        }
+    }
+
+    #[test]
+    fn widened_words_hold_the_same_bytes_on_every_isa() {
+        for inputs in [1usize, 3, 4, 61, 64, 66, 257] {
+            let (steps, count) = (inputs.div_ceil(BYTES_PER_WORD), 3);
+            let x: Vec<f32> = (0..count * inputs).map(|i| (i as f32 * 0.37).sin() - 0.2).collect();
+            for isa in Isa::available() {
+                let mut bytes = vec![0; count * steps];
+                let mut wide = vec![u32::MAX; 2 * count * steps];
+                let mut params = [[QuantParams::default(); 3]; 2];
+                quantize_rows(isa, &x, inputs, &mut bytes, &mut params[0]);
+                quantize_widened_rows(isa, &x, inputs, &mut wide, &mut params[1]);
+                assert_eq!(params[0], params[1], "{inputs} on {}", isa.name());
+                for (word, pair) in bytes.iter().zip(wide.chunks_exact(2)) {
+                    let [even, odd] = [pair[0], pair[1]].map(u32::to_le_bytes);
+                    let together = [even[0], odd[0], even[2], odd[2]];
+                    assert_eq!(word.to_le_bytes(), together, "{inputs} on {}", isa.name());
+                    assert_eq!([even[1], even[3], odd[1], odd[3]], [0; 4], "{}", isa.name());
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+use super::kernel::WIDENED_WORDS;
 use super::register_tile::{Dot, register_kernel};
 use super::simd::{FloatLanes, Simd};
 
@@ -37,13 +38,13 @@ register_kernel! {
 }
 
 register_kernel! {
-    /// int8 by products of 16-bit integers; the weights need more registers than a dot product's.
-    Int8: Int8 as Bytes,
-    name: "avx2 int8",
+    /// int8 by dot products of two 16-bit integers: a panel is widened once for all rows.
+    Int8: Int8 as WidenedBytes,
+    name: "avx2 int8 widened",
     features: [Fma, Avx2], enabled by "avx2,fma",
-    tile: int8_tile of 2 registers of Avx2, dot: EvenAndOdd,
+    tile: int8_tile of 2 registers of Avx2, dot: DotOfPairs,
     steps: usize::MAX,
-    rows: [4, 3, 2, 1],
+    rows: [6, 5, 4, 3, 2, 1],
 }
 
 /// Registers of 8 lanes.
@@ -179,6 +180,12 @@ impl Simd for Avx2 {
         // SAFETY: as above.
         unsafe { _mm256_castps_si256(values) }
     }
+
+    #[inline(always)]
+    fn prefetch(place: *const u8) {
+        // SAFETY: a prefetch of any address is allowed, and SSE is part of the target's baseline.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) };
+    }
 }
 
 struct MultiplyAdd;
@@ -218,32 +225,31 @@ impl Dot<Avx2> for DotOfFour {
     }
 }
 
-/// `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127 exceeds, so the even
-/// and the odd bytes of a word are widened to 16 bits and multiplied separately.
-struct EvenAndOdd;
+/// `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127 exceeds, so bytes are
+/// widened to 16 bits: the input's when it is quantized, the weights' once per panel.
+struct DotOfPairs;
 
-impl Dot<Avx2> for EvenAndOdd {
-    /// The even and the odd bytes, with their signs.
-    type Weights = [__m256i; 2];
+impl Dot<Avx2> for DotOfPairs {
+    type Weights = __m256i;
 
     #[inline(always)]
-    unsafe fn prepare(weights: __m256i) -> [__m256i; 2] {
-        // SAFETY: by the trait's contract.
-        unsafe {
-            let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
-            [even, _mm256_srai_epi16::<8>(weights)]
-        }
+    unsafe fn prepare(weights: __m256i) -> __m256i {
+        weights
     }
 
     #[inline(always)]
-    unsafe fn dot(sums: __m256i, x: __m256i, [even, odd]: [__m256i; 2]) -> __m256i {
+    unsafe fn dot(sums: __m256i, x: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: by the trait's contract.
+        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(x, weights)) }
+    }
+
+    /// The even and the odd bytes, with their signs.
+    #[inline(always)]
+    unsafe fn widen(words: __m256i) -> [__m256i; WIDENED_WORDS] {
         // SAFETY: by the trait's contract.
         unsafe {
-            let even_x = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
-            let odd_x = _mm256_srli_epi16::<8>(x);
-            let products =
-                _mm256_add_epi32(_mm256_madd_epi16(even_x, even), _mm256_madd_epi16(odd_x, odd));
-            _mm256_add_epi32(sums, products)
+            let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(words));
+            [even, _mm256_srai_epi16::<8>(words)]
         }
     }
 }

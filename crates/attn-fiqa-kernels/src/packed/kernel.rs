@@ -7,7 +7,6 @@ use crate::Isa;
 use crate::cpu_features::CpuFeatures;
 use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
-use crate::quantize::BF16_PER_WORD;
 
 /// The product of rows with packed weights, by certain features of the processor.
 ///
@@ -38,6 +37,9 @@ pub(crate) trait Kernel: Debug + Sync {
     unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>);
 }
 
+/// Words that a word becomes where its values are widened.
+pub(crate) const WIDENED_WORDS: usize = 2;
+
 /// The form of a row of the input: words in the order of the K steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputForm {
@@ -49,15 +51,23 @@ pub(crate) enum InputForm {
     Bf16,
     /// Four unsigned bytes per word, and a scale and zero point per row.
     Bytes,
+    /// The even, then the odd of these bytes as two 16-bit integers per word; weights are widened
+    /// in the same way.
+    WidenedBytes,
 }
 
 impl InputForm {
     /// Words of a row per K step of the weights.
     pub(crate) fn words_per_step(self) -> usize {
         match self {
-            Self::RoundedToBf16 => BF16_PER_WORD,
+            Self::RoundedToBf16 | Self::WidenedBytes => WIDENED_WORDS,
             Self::F32 | Self::Bf16 | Self::Bytes => 1,
         }
+    }
+
+    /// Whether each row has a scale and zero point.
+    fn is_quantized(self) -> bool {
+        matches!(self, Self::Bytes | Self::WidenedBytes)
     }
 }
 
@@ -75,8 +85,7 @@ impl Product<'_> {
         let Self { weights, rows, .. } = self;
         let words = rows.count.checked_mul(weights.row_words());
         assert!(words.is_some_and(|words| words <= rows.words.len()), "rows exceed their words");
-        let bytes = weights.kernel.input() == InputForm::Bytes;
-        let params = if bytes { rows.count } else { 0 };
+        let params = if weights.kernel.input().is_quantized() { rows.count } else { 0 };
         assert_eq!(rows.params.len(), params, "one set of parameters per row: this is a bug");
         assert!(rows.count <= out.rows(), "rows exceed out");
         assert!(out.columns().end <= weights.outputs, "columns exceed the outputs");

@@ -37,7 +37,7 @@ use std::cell::RefCell;
 use crate::Isa;
 use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
-use crate::quantize::{QuantParams, quantize_rows, round_to_bf16, to_bf16};
+use crate::quantize::{QuantParams, quantize_rows, quantize_widened_rows, round_to_bf16, to_bf16};
 use kernel::{InputForm, Kernel, Product};
 
 /// Outputs per panel: two AVX-512 registers.
@@ -157,7 +157,7 @@ impl PackedWeights {
         self.isa
     }
 
-    /// Words of an input row: one per K step, or two where bf16 is widened to f32.
+    /// Words of an input row: one per K step, or two where its values are widened.
     pub(crate) fn row_words(&self) -> usize {
         self.steps * self.kernel.input().words_per_step()
     }
@@ -224,6 +224,10 @@ impl PackedWeights {
                 InputForm::Bytes => {
                     params.resize(count, QuantParams::default());
                     quantize_rows(self.isa, x, self.inputs, words, params);
+                }
+                InputForm::WidenedBytes => {
+                    params.resize(count, QuantParams::default());
+                    quantize_widened_rows(self.isa, x, self.inputs, words, params);
                 }
             }
             work(PackedInput { weights: self, rows: Rows { words, params, count } })

@@ -8,12 +8,12 @@
 use std::cell::RefCell;
 
 use super::epilogue::{Activation, dequantize, residual};
-use super::kernel::{InputForm, Product};
+use super::kernel::{Product, WIDENED_WORDS};
 use super::simd::Simd;
 use super::{KStep, NR, PackedWeights};
 use crate::matrix::ColumnsMut;
 use crate::precision::Epilogue;
-use crate::quantize::{BF16_PER_WORD, QuantParams};
+use crate::quantize::QuantParams;
 
 /// K steps between two prefetches.
 const PREFETCH_STEPS: usize = 8;
@@ -34,6 +34,14 @@ pub(super) trait Dot<S: Simd> {
 
     /// `sums + x · weights`, lane by lane; `x` is the same word in every lane.
     unsafe fn dot(sums: S::Words, x: S::Words, weights: Self::Weights) -> S::Words;
+
+    /// The two K steps that one becomes, for kernels whose weights are widened: by default two bf16
+    /// become f32.
+    #[inline(always)]
+    unsafe fn widen(words: S::Words) -> [S::Words; WIDENED_WORDS] {
+        // SAFETY: by the contract.
+        unsafe { [S::lower_halves(words), S::upper_halves(words)] }
+    }
 }
 
 /// How a kernel divides a product into tiles.
@@ -90,29 +98,29 @@ thread_local! {
 /// That of [`Simd`], and [`Product::check`] must have passed. `run` may rely on every row and
 /// output of the tile lying within the operands.
 #[inline(always)]
-pub(super) unsafe fn for_every_tile<S: Simd>(
+pub(super) unsafe fn for_every_tile<S: Simd, D: Dot<S>>(
     product: &Product<'_>,
     out: &mut ColumnsMut<'_>,
     blocking: Blocking,
     run: impl Fn(usize, &Tile<'_>),
 ) {
     let &Product { weights, rows, epilogue } = product;
-    let form = weights.kernel.input();
-    let (per_step, row_words) = (form.words_per_step(), weights.row_words());
+    let (per_step, row_words) = (weights.kernel.input().words_per_step(), weights.row_words());
     let columns = out.columns();
     let block = (blocking.steps / per_step).min(weights.steps).max(1);
     // Taken and put back instead of borrowed: a closure would be compiled without the features.
     let mut wide = WIDE.take();
-    if form == InputForm::RoundedToBf16 && wide.len() < BF16_PER_WORD * block {
-        wide.resize(BF16_PER_WORD * block, KStep([0; NR]));
+    let widens = per_step == WIDENED_WORDS;
+    if widens && wide.len() < WIDENED_WORDS * block {
+        wide.resize(WIDENED_WORDS * block, KStep([0; NR]));
     }
     for from in (0..weights.steps).step_by(block) {
         let to = weights.steps.min(from + block);
         for panel in columns.start / NR..columns.end.div_ceil(NR) {
             let mut steps = &weights.panel(panel)[from..to];
-            if form == InputForm::RoundedToBf16 {
+            if widens {
                 // SAFETY: by the contract.
-                steps = unsafe { widen::<S>(steps, &mut wide) };
+                steps = unsafe { widen::<S, D>(steps, &mut wide) };
             }
             for output in (panel * NR..(panel + 1) * NR).step_by(blocking.outputs) {
                 if output >= columns.end {
@@ -175,24 +183,23 @@ impl Ahead {
     }
 }
 
-/// Widens K steps of two bf16 to twice as many of one f32, into the front of `wide`. In some builds
-/// the compiler makes gathers and scatters of a plain loop, which cost a fifth of the product's
-/// time.
+/// Widens K steps to twice as many, into the front of `wide`. In some builds the compiler makes
+/// gathers and scatters of a plain loop, which cost a fifth of the product's time.
 ///
 /// # Safety
 ///
 /// That of [`Simd`].
 #[inline(always)]
-unsafe fn widen<'a, S: Simd>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
-    let wide = &mut wide[..BF16_PER_WORD * steps.len()];
-    let (pairs, _) = wide.as_chunks_mut::<BF16_PER_WORD>();
-    for (KStep(words), [low, high]) in steps.iter().zip(pairs) {
+unsafe fn widen<'a, S: Simd, D: Dot<S>>(steps: &[KStep], wide: &'a mut [KStep]) -> &'a [KStep] {
+    let wide = &mut wide[..WIDENED_WORDS * steps.len()];
+    let (pairs, _) = wide.as_chunks_mut::<WIDENED_WORDS>();
+    for (KStep(words), [one, other]) in steps.iter().zip(pairs) {
         for first in (0..NR).step_by(S::LANES) {
             // SAFETY: by the contract; `first` and the lanes from there lie within the step.
             unsafe {
-                let both = S::load_words(words.as_ptr().add(first));
-                S::store_words(low.0.as_mut_ptr().add(first), S::lower_halves(both));
-                S::store_words(high.0.as_mut_ptr().add(first), S::upper_halves(both));
+                let widened = D::widen(S::load_words(words.as_ptr().add(first)));
+                S::store_words(one.0.as_mut_ptr().add(first), widened[0]);
+                S::store_words(other.0.as_mut_ptr().add(first), widened[1]);
             }
         }
     }
@@ -438,7 +445,7 @@ macro_rules! register_kernel {
                 // SAFETY: by the contract; `for_every_tile` keeps every tile within the operands
                 // and says how many rows it has.
                 unsafe {
-                    for_every_tile::<$simd>(product, out, blocking, |rows, operands| {
+                    for_every_tile::<$simd, $dot>(product, out, blocking, |rows, operands| {
                         match (rows, operands.adds()) {
                             ($max_rows, false) => tile::<$max_rows, false>(operands),
                             ($max_rows, true) => tile::<$max_rows, true>(operands),

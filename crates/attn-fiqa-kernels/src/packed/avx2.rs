@@ -7,13 +7,16 @@ use super::kernel::WIDENED_WORDS;
 use super::register_tile::{Dot, register_kernel};
 use super::simd::{FloatLanes, Simd};
 
+/// K steps of f32 per block: 64 KiB of a panel stay in the L2 cache.
+const KC: usize = 512;
+
 register_kernel! {
-    /// f32 by fused multiply–adds.
+    /// f32 by fused multiply–adds, in the order of the AVX-512 kernel: the bits are the same.
     F32: F32 as F32,
     name: "avx2 f32",
     features: [Fma, Avx2], enabled by "avx2,fma",
-    tile: f32_tile of 2 registers of Avx2, dot: MultiplyAdd, at bias: false,
-    steps: usize::MAX,
+    tile: f32_tile of 2 registers of Avx2, dot: MultiplyAdd, at bias: true,
+    steps: KC,
     rows: [6, 5, 4, 3, 2, 1],
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct RunLog {
     /// Where in the journal the lines of what is in the data start.
     first_line: u64,
     done: Done,
+    /// Whether an earlier run did images, even if all of them are made again.
+    continues: bool,
     /// When the first of these runs started, by the clock of the file system.
     started: SystemTime,
     last_sync: Instant,
@@ -76,6 +78,7 @@ impl RunLog {
             data_end: 0,
             first_line: 0,
             done: Done::default(),
+            continues: false,
             started: SystemTime::now(),
             last_sync: Instant::now(),
             files: None,
@@ -171,6 +174,7 @@ impl RunLog {
         self.journal.set_len(whole.journal_end).with_context(|| self.cannot_write())?;
         self.data.seek(SeekFrom::End(0))?;
         self.journal.seek(SeekFrom::End(0))?;
+        self.continues = whole.done.images + whole.not_synced > 0;
         (self.done, self.has_heading) = (whole.done, whole.has_heading);
         (self.data_end, self.first_line) = (whole.data_end, whole.first_line);
         self.started = whole.started.unwrap_or(self.started);
@@ -213,6 +217,11 @@ impl RunLog {
     /// What earlier runs did, and this one so far.
     pub(crate) fn done(&self) -> &Done {
         &self.done
+    }
+
+    /// Whether an earlier run did images, even if all of them are made again.
+    pub(crate) fn continues(&self) -> bool {
+        self.continues
     }
 
     pub(crate) fn has_heading(&self) -> bool {

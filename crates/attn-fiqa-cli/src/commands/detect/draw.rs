@@ -54,7 +54,7 @@ impl Drawing {
         let unfinished = log.as_ref().map(|log| log.place().journal.clone());
         let (mut taken, mut continues, mut started) = (HashSet::new(), false, SystemTime::now());
         if let Some(log) = &mut log {
-            continues = log.done().images > 0;
+            continues = log.continues();
             started = log.started();
             let names = names.0.lock().unwrap_or_else(PoisonError::into_inner);
             let mut names = names.iter();

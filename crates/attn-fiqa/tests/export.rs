@@ -223,6 +223,7 @@ fn every_kind_of_network_scores_as_the_engine_does() {
 #[test]
 fn networks_of_other_families_score_as_the_engine_does() {
     let folder = attn_fiqa_testing::golden("families");
+    let outputs = Folder::new();
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("golden networks") {
         let file = entry.expect("an entry").path().join("model.safetensors");
@@ -232,12 +233,17 @@ fn networks_of_other_families_score_as_the_engine_does() {
         for tokens in ScoreTokens::ALL {
             let mut options =
                 CheckpointOptions { score_tokens: Some(tokens), ..CheckpointOptions::default() };
-            // TransFace's files do not say it.
-            let transface = file.to_string_lossy().contains("transface");
-            options.heads = transface.then_some(5);
-            let checkpoint = Checkpoint::open(&file, &options).expect("a network");
             let what = format!("{}, {}", file.display(), tokens.name());
+            // The official layout's files do not say it.
+            options.heads = what.contains("transface").then_some(5);
+            let checkpoint = Checkpoint::open(&file, &options).expect("a network");
             assert_scores_as_the_engine(&checkpoint, Method::ATTN, &what);
+            // Writing asserts that a node reads every constant, whichever outputs there are.
+            for output in [ScoreOutput::Score, ScoreOutput::Map, ScoreOutput::Embedding] {
+                let options =
+                    ExportOptions { outputs: Some(vec![output]), ..ExportOptions::default() };
+                export_score(&checkpoint, &outputs.path("one.onnx"), &options).expect("an export");
+            }
         }
         count += 1;
     }

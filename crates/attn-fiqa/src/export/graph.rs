@@ -2,6 +2,7 @@
 //!
 //! Field numbers are those of the published `onnx.proto3`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use half::f16;
@@ -88,6 +89,8 @@ pub(super) struct Graph<'a> {
     initializers: Vec<Initializer<'a>>,
     inputs: Vec<Message>,
     outputs: Vec<Message>,
+    /// The inputs of nodes.
+    read: BTreeSet<Value>,
 }
 
 impl<'a> Graph<'a> {
@@ -100,6 +103,7 @@ impl<'a> Graph<'a> {
             initializers: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            read: BTreeSet::new(),
         }
     }
 
@@ -150,6 +154,7 @@ impl<'a> Graph<'a> {
     ) {
         let mut node = Message::default();
         for input in inputs {
+            self.read.insert((*input).to_owned());
             node = node.text(1, input);
         }
         for output in outputs {
@@ -293,6 +298,10 @@ impl<'a> Graph<'a> {
         about: &str,
         metadata: &[(String, String)],
     ) -> Result<(), ExportProblem> {
+        let names = self.initializers.iter().map(|initializer| &initializer.name);
+        let unread: Vec<&String> = names.filter(|name| !self.read.contains(*name)).collect();
+        // ONNX Runtime warns of them.
+        debug_assert!(unread.is_empty(), "no node reads {unread:?}: this is a bug");
         let mut before = Message::default();
         for node in &self.nodes {
             before = before.message(1, node);

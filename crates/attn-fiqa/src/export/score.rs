@@ -95,10 +95,13 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
         bias: vit.graph.floats(&[dim], weights.query_bias),
     };
     let key_rows = weights.key;
-    let key = Affine {
-        weight: vit.graph.floats(&[dim, dim], key_rows.clone()),
+    let key_weight = vit.graph.floats(&[dim, dim], key_rows.clone());
+    // Keys without the fitted bias: of normalised ones it is added later, and softmax does not see it.
+    let is_read = vit.config.qk_norm || outputs.contains(&ScoreOutput::Embedding);
+    let key = is_read.then(|| Affine {
+        weight: key_weight.clone(),
         bias: vit.graph.floats(&[dim], weights.key_bias.clone()),
-    };
+    });
     let fitted = match method(checkpoint) == Method::ATTN_CALIBRATED {
         true => checkpoint.read_f32(KEY_BIAS)?,
         false => vec![0.0; dim],
@@ -108,6 +111,7 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
         // The means of normalised queries and keys are no functions of the mean token.
         let queries = query.of(vit.graph, &scored);
         let queries = vit.per_head_norm(&queries, &norms[0]);
+        let key = key.as_ref().expect("made above: this is a bug");
         let keys = key.of(vit.graph, &scored);
         let keys = vit.per_head_norm(&keys, &norms[1]);
         vit.graph.enter("score");
@@ -119,8 +123,7 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     } else {
         let own = weights.key_bias.iter();
         let bias: Vec<f32> = own.zip(fitted).map(|(own, fitted)| own + fitted).collect();
-        let calibrated =
-            Affine { weight: key.weight.clone(), bias: vit.graph.floats(&[dim], bias) };
+        let calibrated = Affine { weight: key_weight, bias: vit.graph.floats(&[dim], bias) };
         let mean_query = query.of(vit.graph, &mean);
         let mean_key = calibrated.of(vit.graph, &mean);
         (mean_query, mean_key, Keys::Affine { rows: key_rows, bias: calibrated.bias })
@@ -149,8 +152,8 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
             }
             ScoreOutput::Embedding => {
                 vit.graph.enter(&format!("blocks.{last}.attn"));
-                // Softmax does not see a fitted key bias, so the checkpoint's own is used.
-                let [query, key] = [(&query, &norms[0]), (&key, &norms[1])].map(|(of, norm)| {
+                let key = key.as_ref().expect("made above: this is a bug");
+                let [query, key] = [(&query, &norms[0]), (key, &norms[1])].map(|(of, norm)| {
                     let tokens = of.of(vit.graph, &normed);
                     if vit.config.qk_norm { vit.per_head_norm(&tokens, norm) } else { tokens }
                 });

@@ -47,30 +47,46 @@ for_every_isa! {
     }
 }
 
+/// A loop of multiply–adds, compiled for features.
+#[cfg(target_arch = "x86_64")]
+struct PeakLoop {
+    features: &'static [CpuFeature],
+    /// Takes the rounds. The features must have been detected.
+    run: unsafe fn(usize),
+    /// Per round.
+    operations: usize,
+}
+
 /// Operations of a round; `None` where the instruction set has no multiply–add.
 #[cfg(target_arch = "x86_64")]
 fn on_x86(isa: Isa, precision: Precision, rounds: usize) -> Option<usize> {
-    let has = |features: &[CpuFeature]| features.iter().all(|&feature| isa.has(feature));
-    let loops: [(Precision, &[CpuFeature], unsafe fn(usize), usize); 6] = [
-        (Precision::Bf16, &[CpuFeature::Avx512f, CpuFeature::Avx512Bf16], bf16, 2 * 32 * CHAINS),
-        (Precision::Int8, &[CpuFeature::Avx512f, CpuFeature::Avx512Vnni], bytes, 2 * 64 * CHAINS),
-        (
-            Precision::Int8,
-            &[CpuFeature::Avx2, CpuFeature::AvxVnni],
-            bytes_of_256_bits,
-            2 * 32 * CHAINS_OF_16,
-        ),
-        // Without a dot product of bytes they are multiplied as 16-bit integers.
-        (Precision::Int8, &[CpuFeature::Avx2], pairs, 2 * 16 * CHAINS_OF_16),
-        (precision, &[CpuFeature::Avx512f], single, 2 * 16 * CHAINS),
-        (precision, &[CpuFeature::Avx2, CpuFeature::Fma], single_of_256_bits, 2 * 8 * CHAINS_OF_16),
+    use CpuFeature::{Avx2, Avx512Bf16, Avx512Vnni, Avx512f, AvxVnni, Fma};
+    let of = |features: &'static [CpuFeature], run: unsafe fn(usize), operations| PeakLoop {
+        features,
+        run,
+        operations,
+    };
+    let own = match precision {
+        Precision::F32 => vec![],
+        Precision::Bf16 => vec![of(&[Avx512f, Avx512Bf16], bf16, 2 * 32 * CHAINS)],
+        Precision::Int8 => vec![
+            of(&[Avx512f, Avx512Vnni], bytes, 2 * 64 * CHAINS),
+            of(&[Avx2, AvxVnni], bytes_of_256_bits, 2 * 32 * CHAINS_OF_16),
+            // Without a dot product of bytes they are multiplied as 16-bit integers.
+            of(&[Avx2], pairs, 2 * 16 * CHAINS_OF_16),
+        ],
+    };
+    let widened = [
+        of(&[Avx512f], single, 2 * 16 * CHAINS),
+        of(&[Avx2, Fma], single_of_256_bits, 2 * 8 * CHAINS_OF_16),
     ];
-    let (.., run, operations) =
-        loops.into_iter().find(|&(of, features, ..)| of == precision && has(features))?;
-    // SAFETY: an `Isa` with features exists only where they were detected, and these are what the
-    // function is compiled for.
-    unsafe { run(rounds) };
-    Some(operations)
+    let fastest = own
+        .into_iter()
+        .chain(widened)
+        .find(|candidate| candidate.features.iter().all(|&feature| isa.has(feature)))?;
+    // SAFETY: an `Isa` with features exists only where they were detected.
+    unsafe { (fastest.run)(rounds) };
+    Some(fastest.operations)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -114,8 +114,7 @@ fn answer(stream: impl Read + Write, state: &State) -> std::io::Result<()> {
     }
     let mut stream = reader.into_inner();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    // Google's client escapes every character of a name.
-    let path = &path.replace("%2F", "/").replace("%2E", ".");
+    let path = &unescaped(path);
     state.asked.lock().expect("the log").push((target.clone(), range.clone()));
     let count = {
         let mut counts = state.counts.lock().expect("the counts");
@@ -169,12 +168,24 @@ fn answer(stream: impl Read + Write, state: &State) -> std::io::Result<()> {
     stream.flush()
 }
 
+/// Google's client escapes every character of a name but letters and digits.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(code, 16).expect("two hexadecimal digits"));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
 /// Names that start with what `query` asks for, after those of the page before.
 fn names<'s>(state: &'s State, query: &str, token: &str) -> Vec<&'s String> {
     let value = |key: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let mut found = pairs.filter(|(name, _)| *name == key);
-        found.next().map(|(_, value)| value.replace("%2F", "/")).unwrap_or_default()
+        found.next().map(|(_, value)| unescaped(value)).unwrap_or_default()
     };
     let (prefix, after) = (value("prefix"), value(token));
     let names = state.objects.keys().filter(|name| name.starts_with(&prefix));

@@ -298,9 +298,7 @@ fn unpacked(stream: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, Failur
 ///
 /// If it cannot be read, or is compressed otherwise.
 fn is_gzip(archive: &mut impl BufRead) -> Result<bool, Failure> {
-    let head = archive.fill_buf().map_err(|error| {
-        Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
-    })?;
+    let head = file::peek(archive)?;
     for (magic, compression) in OTHER_COMPRESSIONS {
         if head.starts_with(magic) {
             return Err(broken(format!(

@@ -1,7 +1,7 @@
 //! Reading one image file's bytes.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::path::Path;
 
 use crate::decode::{self, too_many_bytes};
@@ -60,4 +60,19 @@ pub(super) fn head(path: &Path) -> Vec<u8> {
         let _ = file.take(decode::HEAD as u64).read_to_end(&mut head);
     }
     head
+}
+
+/// The next bytes of an archive without taking them; none at its end.
+///
+/// # Errors
+///
+/// If it cannot be read at all: it is not damaged then.
+pub(super) fn peek(archive: &mut impl BufRead) -> Result<&[u8], Failure> {
+    archive.fill_buf().map_err(|error| {
+        let status = match error.kind() {
+            ErrorKind::NotFound => Status::NotFound,
+            _ => Status::Unreadable,
+        };
+        Failure::new(status, format!("the archive cannot be read: {error}"))
+    })
 }

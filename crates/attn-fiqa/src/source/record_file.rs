@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::progress::{Progress, Uncounted};
@@ -23,6 +24,8 @@ const MOST_LABEL_BYTES: u64 = 64 << 10;
 
 /// Longer than any line of an index.
 const MOST_LINE: u64 = 256;
+
+const BUFFER: usize = 256 << 10;
 
 const ENDING: &str = "rec";
 
@@ -42,6 +45,8 @@ pub(super) struct RecordFile {
 
 enum State {
     Closed(PathBuf),
+    /// A stream of which nothing was read yet.
+    Unread(Box<dyn Read + Send>),
     Open(RecordReader<Box<dyn Read + Send>>, Option<Index>),
     Ended,
 }
@@ -87,7 +92,7 @@ impl RecordFile {
             shown,
             own_relative: name::safe_relative(&relative),
             base: name::safe_relative(&relative),
-            state: State::Open(RecordReader::new(stream), None),
+            state: State::Unread(stream),
             records: 0,
             _uncounted: progress.start_uncounted(),
         }
@@ -115,9 +120,11 @@ impl RecordFile {
         &mut self,
         max_bytes: u64,
     ) -> Result<Option<(u64, Result<Vec<u8>, Failure>)>, Failure> {
-        if let State::Closed(path) = &self.state {
-            self.state = open(path)?;
-        }
+        self.state = match mem::replace(&mut self.state, State::Ended) {
+            State::Closed(path) => open(&path)?,
+            State::Unread(stream) => open_stream(stream)?,
+            state => state,
+        };
         let State::Open(reader, index) = &mut self.state else { return Ok(None) };
         let limit = max_bytes.saturating_add(HEADER as u64 + MOST_LABEL_BYTES);
         loop {
@@ -171,8 +178,14 @@ fn open(path: &Path) -> Result<State, Failure> {
     let (records, _) = open_regular_file(path).map_err(|error| file::not_opened(path, error))?;
     let index = path.with_extension("idx");
     let index = open_regular_file(&index).ok().map(|(index, _)| Index(BufReader::new(index)));
-    let records: Box<dyn Read + Send> = Box::new(BufReader::with_capacity(256 << 10, records));
+    let records: Box<dyn Read + Send> = Box::new(BufReader::with_capacity(BUFFER, records));
     Ok(State::Open(RecordReader::new(records), index))
+}
+
+fn open_stream(stream: Box<dyn Read + Send>) -> Result<State, Failure> {
+    let mut stream = BufReader::with_capacity(BUFFER, stream);
+    file::peek(&mut stream)?;
+    Ok(State::Open(RecordReader::new(Box::new(stream)), None))
 }
 
 fn broken(message: String) -> Failure {

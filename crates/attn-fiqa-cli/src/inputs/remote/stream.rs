@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use attn_fiqa::status::{Failure, Status};
 use bytes::{Buf, Bytes};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -14,9 +15,9 @@ use super::request::{Client, Location};
 const PIECES_AHEAD: usize = 16;
 
 pub(super) struct ObjectStream {
-    pieces: Receiver<Result<Bytes, String>>,
+    pieces: Receiver<Result<Bytes, Failure>>,
     current: Bytes,
-    failed: Option<String>,
+    failed: Option<Failure>,
 }
 
 impl ObjectStream {
@@ -29,7 +30,7 @@ impl ObjectStream {
             });
             if let Err(failure) = outcome.await {
                 // Nobody receives it where the run has ended.
-                let _ = sender.send(Err(failure.message)).await;
+                let _ = sender.send(Err(failure)).await;
             }
         });
         Self { pieces, current: Bytes::new(), failed: None }
@@ -41,12 +42,16 @@ impl Read for ObjectStream {
         while self.current.is_empty() && self.failed.is_none() {
             match self.pieces.blocking_recv() {
                 Some(Ok(piece)) => self.current = piece,
-                Some(Err(message)) => self.failed = Some(message),
+                Some(Err(failure)) => self.failed = Some(failure),
                 None => return Ok(0),
             }
         }
-        if let (true, Some(message)) = (self.current.is_empty(), &self.failed) {
-            return Err(io::Error::other(message.clone()));
+        if let (true, Some(failure)) = (self.current.is_empty(), &self.failed) {
+            let kind = match failure.status {
+                Status::NotFound => io::ErrorKind::NotFound,
+                _ => io::ErrorKind::Other,
+            };
+            return Err(io::Error::new(kind, failure.message.clone()));
         }
         let count = into.len().min(self.current.len());
         let (into, _) = into.split_at_mut(count);

@@ -211,7 +211,8 @@ impl RunLog {
     /// whose files may be lost are made again.
     pub(crate) fn vouch_for(&mut self, files: RunFiles) -> anyhow::Result<()> {
         self.files = Some(files);
-        self.sync()
+        // A new run has no files yet.
+        if self.done.images == 0 { self.note_files() } else { self.sync() }
     }
 
     /// What earlier runs did, and this one so far.

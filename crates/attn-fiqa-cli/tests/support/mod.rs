@@ -55,6 +55,8 @@ pub(crate) fn program() -> Command {
     for variable in ["COLUMNS", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
         command.env_remove(variable);
     }
+    // Models that the user of this machine has named.
+    command.env("ATTN_FIQA_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/no-models"));
     command
 }
 

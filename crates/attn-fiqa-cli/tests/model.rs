@@ -247,6 +247,40 @@ fn a_network_of_another_family_is_described_scored_and_converted() {
 }
 
 #[test]
+fn a_network_with_a_landmark_bias_is_described_and_scored_with_landmarks() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let file = attn_fiqa_testing::golden("families").join("kp-rpe/model.safetensors");
+    let file = file.display().to_string();
+    let ran = here.run(&["model", "inspect", &file, "--heads", "5"]).ended_with(0);
+    assert_eq!(value(&ran, "family"), "KP-RPE (CVLface), from tensor `keypoint_linear.weight`");
+    let bias = value(&ran, "landmark_bias");
+    assert_eq!(bias, "softmax   from assumed: usual for KP-RPE (CVLface)");
+
+    let model = ["--model", &file, "--heads", "5"];
+    let score = |options: &[&str]| {
+        let ran = here.run(&[&["score", "blur-1.png", "--aligned"], &model[..], options].concat());
+        ran.ended_with(0).table()
+    };
+    let table = score(&[]);
+    assert_eq!(table.column("message"), ["landmarks of the ArcFace template assumed"]);
+    let softmax = table.numbers("score")[0];
+    assert_eq!(score(&["--landmark-bias", "softmax"]).numbers("score")[0], softmax);
+    assert_ne!(score(&["--landmark-bias", "score"]).numbers("score")[0], softmax);
+    here.run(&[&["embed", "blur-1.png", "--aligned", "-o", "e.csv"], &model[..]].concat())
+        .ended_with(0);
+    here.run(&[&["model", "export", "score.onnx"], &model[..]].concat())
+        .refused_with("a bias of the face's landmarks");
+    here.run(&["score", "blur-1.png", "--model", &timm(), "--landmark-bias", "score"])
+        .refused_with("`landmark_bias` is `score` (the option given); expected none");
+    here.run(&["score", "blur-1.png", "--landmark-bias", "score"])
+        .refused_with("--landmark-bias and --allow-unused describe a checkpoint file");
+    let args = ["model", "add", &file, "--name", "ours", "--heads", "5"];
+    here.run(&[&args[..], &["--landmark-bias", "score"]].concat()).ended_with(0);
+    let ran = here.run(&["model", "inspect", "ours"]).ended_with(0);
+    assert_eq!(value(&ran, "landmark_bias"), "score     from the option given");
+}
+
+#[test]
 fn a_network_that_is_probably_no_face_recogniser_gives_a_warning() {
     let here = Workplace::with_faces(&["blur-1.png"]);
     let file = attn_fiqa_testing::golden("families").join("openai-clip/model.safetensors");

@@ -58,7 +58,7 @@ fn heads(c: &mut Criterion) {
     group.throughput(Throughput::Elements((4 * TOKENS * TOKENS * HEADS.head_dim) as u64));
     for precision in Precision::ALL {
         group.bench_function(BenchmarkId::from_parameter(precision.name()), |b| {
-            b.iter(|| attention(isa, precision, black_box(&qkv), &HEADS, 3, &mut out));
+            b.iter(|| attention(isa, precision, black_box(&qkv), &HEADS, 3, None, &mut out));
         });
     }
     group.finish();

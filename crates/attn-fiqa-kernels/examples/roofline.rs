@@ -51,7 +51,7 @@ fn main() {
             rates.push(2.0 * products as f64 / start.elapsed().as_secs_f64() / 1e9);
             let start = Instant::now();
             for head in 0..8 {
-                attention(isa, precision, black_box(&qkv), &shape, head, &mut mixed);
+                attention(isa, precision, black_box(&qkv), &shape, head, None, &mut mixed);
             }
             let products = 8 * 2 * 196 * 196 * 64;
             attention_rates.push(2.0 * products as f64 / start.elapsed().as_secs_f64() / 1e9);

@@ -1,4 +1,4 @@
-//! One head of self-attention, `softmax(scale · q·kᵀ) · v`, without the full matrix of
+//! One head of self-attention, `softmax(scale · q·kᵀ + bias) · v`, without the full matrix of
 //! logits.
 //!
 //! The head's keys and values are packed like weights. A block of queries is multiplied by all
@@ -48,8 +48,10 @@ thread_local! {
     static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
 }
 
-/// `softmax(scale · q·kᵀ) · v` of one head: `qkv` `[token, 3 · heads · head_dim]` to
+/// `softmax(scale · q·kᵀ + bias) · v` of one head: `qkv` `[token, 3 · heads · head_dim]` to
 /// `out` `[token, head_dim]`.
+///
+/// `bias` is `[query token, key token]`, in f32 whatever the precision; `None` adds nothing.
 ///
 /// With [`Precision::Bf16`] and [`Precision::Int8`], the operands of both products are bf16 if the
 /// machine has a bf16 dot product, and f32 otherwise: the range of probabilities is too wide for
@@ -57,13 +59,15 @@ thread_local! {
 ///
 /// # Panics
 ///
-/// If `qkv` is not whole tokens, `out` does not have the right length, or there is no such head.
+/// If `qkv` is not whole tokens, `bias` or `out` does not have the right length, or there is no
+/// such head.
 pub fn attention(
     isa: Isa,
     precision: Precision,
     qkv: &[f32],
     shape: &AttentionShape,
     head: usize,
+    bias: Option<&[f32]>,
     out: &mut [f32],
 ) {
     let AttentionShape { heads, head_dim, scale } = *shape;
@@ -72,6 +76,10 @@ pub fn attention(
     assert_eq!(tokens * width, qkv.len(), "qkv is not whole tokens");
     assert_eq!(tokens * head_dim, out.len(), "out holds another number of tokens than qkv");
     assert!(head < heads, "head {head} of {heads}");
+    assert!(
+        bias.is_none_or(|bias| bias.len() == tokens * tokens),
+        "the bias is not of all pairs of tokens"
+    );
     let start = |which: usize| (which * heads + head) * head_dim;
     match fused_precision(isa, precision) {
         Some(precision) => SCRATCH.with_borrow_mut(|scratch| {
@@ -81,12 +89,12 @@ pub fn attention(
                 qkv.chunks_exact(width).map(move |token| &token[from..from + head_dim])
             };
             scratch.load([rows(0), rows(1), rows(2)], scale);
-            scratch.run(out);
+            scratch.run(bias, out);
         }),
         None => {
             let part =
                 |which: usize| Matrix::strided(&qkv[start(which)..], tokens, head_dim, width);
-            whole_matrix(isa, [part(0), part(1), part(2)], scale, out);
+            whole_matrix(isa, [part(0), part(1), part(2)], scale, bias, out);
         }
     }
 }
@@ -152,15 +160,22 @@ impl Scratch {
         self.values.pack_inputs(values);
     }
 
-    fn run(&mut self, out: &mut [f32]) {
+    fn run(&mut self, bias: Option<&[f32]>, out: &mut [f32]) {
         let (tokens, head_dim) = (self.keys.outputs(), self.keys.inputs());
         let isa = self.keys.isa();
         let bf16 = self.keys.precision() == Precision::Bf16;
         let query_words = self.query_words.chunks(self.queries * self.keys.row_words());
-        for (words, out) in query_words.zip(out.chunks_mut(self.queries * head_dim)) {
+        let blocks = query_words.zip(out.chunks_mut(self.queries * head_dim));
+        for (block, (words, out)) in blocks.enumerate() {
             let count = out.len() / head_dim;
             let logits = &mut self.logits[..count * tokens];
             self.keys.multiply(Rows { words, params: &[], count }, logits, Epilogue::Overwrite);
+            if let Some(bias) = bias {
+                // Logits of bf16 are scaled by the softmax, and so is what was added to them.
+                let unscaled = if bf16 { 1.0 / self.scale } else { 1.0 };
+                let bias = &bias[block * self.queries * tokens..];
+                logits.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += unscaled * bias);
+            }
             if !bf16 {
                 softmax(isa, logits, tokens);
                 let rows = Rows { words: as_bits(logits), params: &[], count };
@@ -178,15 +193,28 @@ impl Scratch {
 }
 
 /// The same with the full matrix of logits, by the general matrix product.
-fn whole_matrix(isa: Isa, [query, key, value]: [Matrix<'_>; 3], scale: f32, out: &mut [f32]) {
+fn whole_matrix(
+    isa: Isa,
+    [query, key, value]: [Matrix<'_>; 3],
+    scale: f32,
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) {
     thread_local! {
         static LOGITS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
     let (tokens, head_dim) = (query.rows, query.cols);
     LOGITS.with_borrow_mut(|logits| {
         logits.resize(tokens * tokens, 0.0);
+        let onto = match bias {
+            Some(bias) => {
+                logits.copy_from_slice(bias);
+                Accumulate::Add
+            }
+            None => Accumulate::Overwrite,
+        };
         let scores = MatrixMut::contiguous(logits, tokens, tokens);
-        gemm(isa, scores, query, key.transposed(), scale, Accumulate::Overwrite);
+        gemm(isa, scores, query, key.transposed(), scale, onto);
         softmax(isa, logits, tokens);
         gemm(
             isa,

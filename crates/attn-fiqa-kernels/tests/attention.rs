@@ -12,7 +12,7 @@ struct Expected {
     magnitude: Vec<f64>,
 }
 
-fn naive(qkv: &[f32], shape: &AttentionShape, head: usize) -> Expected {
+fn naive(qkv: &[f32], shape: &AttentionShape, head: usize, bias: Option<&[f32]>) -> Expected {
     let AttentionShape { heads, head_dim, scale } = *shape;
     let width = 3 * heads * head_dim;
     let tokens = qkv.len() / width;
@@ -24,7 +24,8 @@ fn naive(qkv: &[f32], shape: &AttentionShape, head: usize) -> Expected {
         let weights: Vec<f64> = (0..tokens)
             .map(|key| {
                 let products = (0..head_dim).map(|i| at(0, query, i) * at(1, key, i));
-                (f64::from(scale) * products.sum::<f64>()).exp()
+                let bias = bias.map_or(0.0, |bias| f64::from(bias[query * tokens + key]));
+                (f64::from(scale) * products.sum::<f64>() + bias).exp()
             })
             .collect();
         let sum: f64 = weights.iter().sum();
@@ -56,28 +57,35 @@ fn attention_matches_its_definition_on_awkward_sizes() {
             let shape = AttentionShape { heads, head_dim, scale: 2.0 / (head_dim as f32).sqrt() };
             let qkv = values(tokens * 3 * heads * head_dim, tokens as u32);
             let rounded: Vec<f32> = qkv.iter().map(|&value| nearest_bf16(value)).collect();
-            for head in 0..heads {
-                let [exact, coarse] = [&qkv, &rounded].map(|qkv| naive(qkv, &shape, head));
-                for isa in Isa::available() {
-                    for precision in Precision::ALL {
-                        let bf16 = precision != Precision::F32 && isa.name() == "avx512-bf16";
-                        let expected = if bf16 { &coarse } else { &exact };
-                        // The previous contents must not affect the result.
-                        let mut out = vec![f32::NAN; tokens * head_dim];
-                        attention(isa, precision, &qkv, &shape, head, &mut out);
-                        for (at, found) in out.iter().enumerate() {
-                            let error = (f64::from(*found) - expected.out[at]).abs();
-                            let allowed = F32
-                                + if bf16 { BF16_WEIGHTS } else { 0.0 } * expected.magnitude[at];
-                            assert!(
-                                error <= allowed,
-                                "{} on {}, {tokens} tokens, head {head} of {heads}×{head_dim}: \
-                                 {found} is not {}, off by {error:e}, {allowed:e} allowed",
-                                precision.name(),
-                                isa.name(),
-                                expected.out[at]
-                            );
-                        }
+            // Larger than the logits, so that it decides where attention goes.
+            let of_pairs: Vec<f32> =
+                values(tokens * tokens, head_dim as u32).iter().map(|value| 5.0 * value).collect();
+            for (head, bias) in
+                (0..heads).flat_map(|head| [None, Some(&of_pairs[..])].map(|bias| (head, bias)))
+            {
+                let [exact, coarse] = [&qkv, &rounded].map(|qkv| naive(qkv, &shape, head, bias));
+                for (isa, precision) in Isa::available()
+                    .into_iter()
+                    .flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)))
+                {
+                    let bf16 = precision != Precision::F32 && isa.name() == "avx512-bf16";
+                    let expected = if bf16 { &coarse } else { &exact };
+                    // The previous contents must not affect the result.
+                    let mut out = vec![f32::NAN; tokens * head_dim];
+                    attention(isa, precision, &qkv, &shape, head, bias, &mut out);
+                    for (at, found) in out.iter().enumerate() {
+                        let error = (f64::from(*found) - expected.out[at]).abs();
+                        let allowed =
+                            F32 + if bf16 { BF16_WEIGHTS } else { 0.0 } * expected.magnitude[at];
+                        assert!(
+                            error <= allowed,
+                            "{} on {}, {tokens} tokens, head {head} of {heads}×{head_dim}, with \
+                             bias {}: {found} is not {}, off by {error:e}, {allowed:e} allowed",
+                            precision.name(),
+                            isa.name(),
+                            bias.is_some(),
+                            expected.out[at]
+                        );
                     }
                 }
             }
@@ -93,7 +101,7 @@ fn a_head_does_not_remember_the_one_before() {
         for precision in Precision::ALL {
             let run = |qkv: &[f32]| {
                 let mut out = vec![0.0; 7 * 9];
-                attention(isa, precision, qkv, &shape, 1, &mut out);
+                attention(isa, precision, qkv, &shape, 1, None, &mut out);
                 out
             };
             let alone = run(&first);

@@ -14,7 +14,7 @@ use attn_fiqa::pipeline::{FaceChoice, FacePipeline};
 use attn_fiqa::score::Method;
 use attn_fiqa::source::{self, ListFrom};
 use attn_fiqa::status::{Failure, Status};
-use attn_fiqa::vit::config::{Activation, ScoreTokens};
+use attn_fiqa::vit::config::{Activation, LandmarkBias, ScoreTokens};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -51,6 +51,9 @@ const ACTIVATIONS: [(&str, Activation); 4] = [
 
 const TOKENS: [(&str, ScoreTokens); 2] =
     [("all", ScoreTokens::All), ("patches", ScoreTokens::Patches)];
+
+const LANDMARK_BIASES: [(&str, LandmarkBias); 2] =
+    [("softmax", LandmarkBias::Softmax), ("score", LandmarkBias::Score)];
 
 /// A model and its threads.
 #[pyclass(frozen, module = "attn_fiqa")]
@@ -89,7 +92,8 @@ impl Scorer {
 impl Scorer {
     #[new]
     #[pyo3(signature = (model=None, *, detector=None, precision="f32", threads=None, methods=None,
-                        preset=None, heads=None, activation=None, tokens=None))]
+                        preset=None, heads=None, activation=None, tokens=None,
+                        landmark_bias=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
@@ -102,6 +106,7 @@ impl Scorer {
         heads: Option<&Bound<'_, PyAny>>,
         activation: Option<&str>,
         tokens: Option<&str>,
+        landmark_bias: Option<&str>,
     ) -> PyResult<Self> {
         let preset = preset.map(|name| {
             let presets: Vec<_> =
@@ -110,21 +115,25 @@ impl Scorer {
         });
         let activation = activation.map(|name| one_of("activation", name, &ACTIVATIONS));
         let tokens = tokens.map(|name| one_of("tokens", name, &TOKENS));
+        let landmark_bias =
+            landmark_bias.map(|name| one_of("landmark_bias", name, &LANDMARK_BIASES));
         let checkpoint = CheckpointOptions {
             preset: preset.transpose()?,
             heads: count("heads", heads)?.map(usize::from),
             activation: activation.transpose()?,
             score_tokens: tokens.transpose()?,
+            landmark_bias: landmark_bias.transpose()?,
             ..CheckpointOptions::default()
         };
         let says = checkpoint.preset.is_some()
             || checkpoint.heads.is_some()
             || checkpoint.activation.is_some()
-            || checkpoint.score_tokens.is_some();
+            || checkpoint.score_tokens.is_some()
+            || checkpoint.landmark_bias.is_some();
         if model.is_none() && says {
             return Err(bad_request(
-                "preset, heads, activation and tokens describe a model's file; name one, since the \
-                 built-in model knows its own",
+                "preset, heads, activation, tokens and landmark_bias describe a model's file; name \
+                 one, since the built-in model knows its own",
             ));
         }
         let arguments = Arguments {
@@ -157,6 +166,7 @@ impl Scorer {
         named.set_item("heads", checkpoint.heads)?;
         named.set_item("activation", checkpoint.activation.map(Activation::name))?;
         named.set_item("tokens", checkpoint.score_tokens.map(ScoreTokens::name))?;
+        named.set_item("landmark_bias", checkpoint.landmark_bias.map(LandmarkBias::name))?;
         Ok(((model.clone(),), named))
     }
 

@@ -36,7 +36,9 @@ pub trait Backend: Send + Sync {
     /// mean and unit variance as `norm1` does before its affine part, the mean over tokens.
     ///
     /// `crops` are `image_size` on a side and at most [`Backend::max_batch`]; `mean_tokens`
-    /// is `[crop, dim]` and is overwritten.
+    /// is `[crop, dim]` and is overwritten. A network with a landmark bias
+    /// ([`VitConfig::landmark_bias`]) reads [`Crop::landmarks`], or the template's where a crop has
+    /// none.
     ///
     /// # Errors
     ///

@@ -5,7 +5,8 @@ use crate::pixels::{ChannelOrder, Image};
 use crate::resize::resize_bilinear;
 use crate::status::{Failure, Status};
 
-/// An aligned face: `[row, column, channel]`, RGB, 8 bits, side × side pixels.
+/// An aligned face: `[row, column, channel]`, RGB, 8 bits, side × side pixels; and its landmarks,
+/// if they are known.
 ///
 /// # Examples
 ///
@@ -17,10 +18,11 @@ use crate::status::{Failure, Status};
 /// assert!(Crop::from_rgb(112, vec![128; 7]).is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Crop {
     side: usize,
     rgb: Vec<u8>,
+    landmarks: Option<[[f32; 2]; 5]>,
 }
 
 impl Crop {
@@ -30,7 +32,26 @@ impl Crop {
     /// bytes.
     pub fn from_rgb(side: usize, rgb: Vec<u8>) -> Option<Self> {
         let expected = side.checked_mul(side)?.checked_mul(3)?;
-        (expected > 0 && rgb.len() == expected).then_some(Self { side, rgb })
+        (expected > 0 && rgb.len() == expected).then_some(Self { side, rgb, landmarks: None })
+    }
+
+    /// The same crop with its five landmarks, in the order of
+    /// [`Landmarks`](crate::align::Landmarks): each `[x, y]` in pixels of the crop, the centre of
+    /// the top-left pixel being (0, 0), so that those of a perfectly aligned face are
+    /// [`TEMPLATE_112`](crate::align::TEMPLATE_112), scaled to the crop's side.
+    ///
+    /// Only networks with a landmark bias read them
+    /// ([`VitConfig::landmark_bias`](crate::vit::config::VitConfig::landmark_bias)).
+    /// [`align`](crate::align::align) sets them.
+    #[must_use]
+    pub fn with_landmarks(self, landmarks: [[f32; 2]; 5]) -> Self {
+        Self { landmarks: Some(landmarks), ..self }
+    }
+
+    /// The landmarks in pixels of the crop, where they are known. Networks that need them take those
+    /// of the template otherwise.
+    pub fn landmarks(&self) -> Option<[[f32; 2]; 5]> {
+        self.landmarks
     }
 
     /// Side in pixels.

@@ -43,6 +43,16 @@ fn crops_and_matrices_match_the_expected_ones(folder: &Path) {
         for (found, expected) in found.as_flattened().iter().zip(matrix.as_flattened()) {
             assert!((found - expected).abs() < 1e-4, "{name}: {found} ≠ {expected}");
         }
+        let in_crop = aligned.crop.landmarks().unwrap();
+        for (found, [x, y]) in in_crop.iter().zip(points) {
+            for (found, [a, b, shift]) in found.iter().zip(matrix) {
+                let expected = a * x + b * y + shift;
+                assert!(
+                    (f64::from(*found) - expected).abs() < 0.05,
+                    "{name}: {found} ≠ {expected}"
+                );
+            }
+        }
         let expected = read(&folder.join(case["expected"].as_str().unwrap()));
         let pixels = aligned.crop.rgb().chunks_exact(3).zip(expected.rgb().chunks_exact(3));
         let off = |(found, expected): (&[u8], &[u8])| {

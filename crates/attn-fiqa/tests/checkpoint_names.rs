@@ -4,7 +4,7 @@
 
 mod checkpoint_support;
 
-use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, Family, Provenance};
 use checkpoint_support::network::{TINY, Tensor, prefixed, to_safetensors, to_torch};
 use checkpoint_support::reading::{heads, read, refused};
 use safetensors::Dtype;
@@ -198,9 +198,40 @@ fn incomplete_networks_of_other_families_are_refused_by_their_own_names() {
     ] {
         refused(read(to_safetensors(&stored(tensors), &[]), &heads(2)), parts);
     }
-    let kp_rpe = [TINY.tensors(1), stored(&[("keypoint_linear.weight", &[4, 10])])].concat();
-    let parts = ["KP-RPE", "`keypoint_linear.weight`", "landmarks"];
-    refused(read(to_safetensors(&kp_rpe, &[]), &heads(2)), &parts);
+}
+
+#[test]
+fn the_linear_of_a_landmark_bias_is_complete_or_refused_by_name() {
+    // 49 buckets for each of 2 heads and 2 blocks, of x and y of 5 landmarks.
+    let (weight, bias) = ("keypoint_linear.weight", "keypoint_linear.bias");
+    let with = |linear: &[(&str, &[usize])]| {
+        let linear = linear.iter().map(|(name, shape)| Tensor::zeros(name, shape));
+        let tensors: Vec<Tensor> = TINY.tensors(1).into_iter().chain(linear).collect();
+        read(to_safetensors(&tensors, &[]), &heads(2))
+    };
+    let rows = 49 * 2 * TINY.depth;
+    let complete = with(&[(weight, &[rows, 10]), (bias, &[rows])]).unwrap();
+    let report = complete.inspect();
+    assert_eq!((report.family, report.family_from), (Family::KpRpe, Provenance::Shape(weight)));
+    let value = report.config.iter().find(|value| value.name == "landmark_bias").unwrap();
+    assert_eq!(value.value, "softmax");
+
+    refused(with(&[(weight, &[rows, 10])]), &["missing: `keypoint_linear.bias`"]);
+    refused(with(&[(bias, &[rows])]), &["missing: `keypoint_linear.weight`"]);
+    let expected = format!("expected [{rows}, 10]");
+    // Shared by blocks or heads, of fewer landmarks, or of other buckets.
+    for shape in [&[98, 10][..], &[49, 10], &[rows, 6], &[81 * 4, 10]] {
+        let found = format!("{shape:?}");
+        let linear = [(weight, shape), (bias, &shape[..1])];
+        refused(with(&linear), &["`keypoint_linear.weight`", &expected, &found]);
+    }
+    let deeper = with(&[
+        ("keypoint_linear.0.weight", &[256, 10]),
+        ("keypoint_linear.3.weight", &[rows, 256]),
+    ]);
+    refused(deeper, &["unexpected: `keypoint_linear.0.weight`"]);
+    let class = with(&[(weight, &[rows, 10]), (bias, &[rows]), ("cls_token", &[1, 1, 8])]);
+    refused(class, &["unexpected: `cls_token`"]);
 }
 
 #[test]

@@ -227,7 +227,8 @@ fn networks_of_other_families_score_as_the_engine_does() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("golden networks") {
         let file = entry.expect("an entry").path().join("model.safetensors");
-        if !file.is_file() {
+        // What reads landmarks is refused.
+        if !file.is_file() || file.parent().is_some_and(|case| case.ends_with("kp-rpe")) {
             continue;
         }
         for tokens in ScoreTokens::ALL {
@@ -322,6 +323,19 @@ fn a_quality_only_checkpoint_scores_and_has_no_embedding() {
     let error = problem(&ExportOptions::default(), &file);
     assert!(matches!(error.problem(), ExportProblem::OutputIsInput));
     assert!(Checkpoint::open(&file, &CheckpointOptions::default()).is_ok(), "untouched");
+}
+
+#[test]
+fn a_network_that_reads_landmarks_is_refused() {
+    let file = attn_fiqa_testing::golden("families").join("kp-rpe/model.safetensors");
+    let options = CheckpointOptions { heads: Some(5), ..CheckpointOptions::default() };
+    let checkpoint = Checkpoint::open(&file, &options).expect("a network");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("score.onnx");
+    let refused = export_score(&checkpoint, &path, &ExportOptions::default());
+    let refused = refused.expect_err("pixels are the only input");
+    assert!(matches!(refused.problem(), ExportProblem::LandmarkBias), "{refused}");
+    assert!(!path.exists());
 }
 
 #[test]

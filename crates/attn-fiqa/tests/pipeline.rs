@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use attn_fiqa::align::TEMPLATE_112;
+use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::{Crop, Fit};
+use attn_fiqa::decode::Note;
 use attn_fiqa::detect::Detector;
 use attn_fiqa::engine::{Engine, EngineOptions, Request, RequestError};
 use attn_fiqa::measure::Measure;
@@ -85,6 +88,39 @@ fn known_landmarks_take_the_place_of_the_detector() {
     let refused = without_detector.score_with_landmarks(example("astronaut.png"), &[not_numbers]);
     let outcome = refused.faces.unwrap().remove(0).outcome;
     assert_eq!(outcome.unwrap_err().status, Status::BadLandmarks);
+}
+
+/// A network that reads landmarks gets those that its face was aligned by; of an aligned image none
+/// are known, which its notes say.
+#[test]
+fn landmarks_go_with_the_crop_into_the_network() {
+    let file = attn_fiqa_testing::golden("families").join("kp-rpe/model.safetensors");
+    let options = CheckpointOptions { heads: Some(5), ..CheckpointOptions::default() };
+    let checkpoint = Checkpoint::open(&file, &options).unwrap();
+    let engine = Arc::new(Engine::new(&checkpoint, &EngineOptions::default()).unwrap());
+    let pipeline = |faces| FacePipeline::new(Arc::clone(&engine), faces, Method::ATTN).unwrap();
+    let found = pipeline(detected(&engine)).score(example("astronaut.png"));
+    assert!(!found.notes.contains(&Note::LandmarksAssumed));
+    let face = &found.faces.unwrap()[0];
+    let crop = face.crop.clone().unwrap();
+    let landmarks = crop.landmarks().unwrap();
+    for (found, template) in landmarks.as_flattened().iter().zip(TEMPLATE_112.as_flattened()) {
+        assert!((f64::from(*found) - template).abs() < 12.0, "{found} is far from {template}");
+    }
+
+    let alone = Crop::from_rgb(112, crop.rgb().to_vec()).unwrap();
+    let image = Image::from_rgb(112, 112, crop.rgb().to_vec()).unwrap();
+    let given = pipeline(FaceOptions::new(FaceSource::Aligned(Fit::Exact))).score(image);
+    assert_eq!(given.notes, [Note::LandmarksAssumed]);
+    let template = TEMPLATE_112.map(|point| point.map(|value| value as f32));
+    let score = |crop: Crop| {
+        let outcomes = engine.assess(&[crop], &Request::new(Method::ATTN)).unwrap();
+        outcomes.into_iter().next().unwrap().unwrap().scores
+    };
+    let of_aligned = given.faces.unwrap().remove(0).outcome.unwrap().scores;
+    assert_eq!(of_aligned, score(alone.clone().with_landmarks(template)));
+    assert_eq!(face.outcome.as_ref().unwrap().scores, score(alone.with_landmarks(landmarks)));
+    assert_ne!(of_aligned, face.outcome.as_ref().unwrap().scores);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use attn_fiqa::checkpoint::{
 };
 use attn_fiqa::engine::PrecisionChoice;
 use attn_fiqa::export::{ExportDtype, ScoreOutput};
-use attn_fiqa::vit::config::{Activation, ScoreTokens};
+use attn_fiqa::vit::config::{Activation, LandmarkBias, ScoreTokens};
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use clap::{Subcommand, ValueEnum};
@@ -106,6 +106,13 @@ pub(crate) struct CheckpointArgs {
     #[arg(long, value_name = "NAME", value_parser = score_tokens(), hide_short_help = true, help_heading = "Model")]
     tokens: Option<ScoreTokens>,
 
+    /// Where the bias that landmarks add to the attention is used, in a KP-RPE network
+    ///
+    /// softmax is the published formula: the bias acts in the forward pass only, and a score is the
+    /// mean of query times key. score includes the last block's bias in scores and maps.
+    #[arg(long, value_name = "NAME", value_parser = landmark_biases(), hide_short_help = true, help_heading = "Model")]
+    landmark_bias: Option<LandmarkBias>,
+
     /// Accept known classifiers that are only used in training
     #[arg(long, hide_short_help = true, help_heading = "Model")]
     allow_unused: bool,
@@ -126,6 +133,11 @@ fn score_tokens() -> impl TypedValueParser<Value = ScoreTokens> {
         .try_map(|name| ScoreTokens::from_name(&name).ok_or("unknown tokens"))
 }
 
+fn landmark_biases() -> impl TypedValueParser<Value = LandmarkBias> {
+    PossibleValuesParser::new(LandmarkBias::ALL.iter().map(|bias| bias.name()))
+        .try_map(|name| LandmarkBias::from_name(&name).ok_or("unknown landmark bias"))
+}
+
 impl CheckpointArgs {
     pub(crate) fn checkpoint_options(&self) -> CheckpointOptions {
         CheckpointOptions {
@@ -133,15 +145,17 @@ impl CheckpointArgs {
             heads: self.heads,
             activation: self.activation,
             score_tokens: self.tokens,
+            landmark_bias: self.landmark_bias,
             allow_unused: self.allow_unused,
             ..CheckpointOptions::default()
         }
     }
 
     fn is_given(&self) -> bool {
-        let Self { preset, heads, activation, tokens, allow_unused } = self;
-        let given = [preset.is_some(), heads.is_some(), activation.is_some(), tokens.is_some()];
-        given.contains(&true) || *allow_unused
+        let Self { preset, heads, activation, tokens, landmark_bias, allow_unused } = self;
+        let of_shape = [preset.is_some(), heads.is_some(), activation.is_some()];
+        let of_score = [tokens.is_some(), landmark_bias.is_some()];
+        of_shape.contains(&true) || of_score.contains(&true) || *allow_unused
     }
 
     /// Opens a file or a model by its name, or the built-in model for `None`.
@@ -155,8 +169,8 @@ impl CheckpointArgs {
                 Ok(Checkpoint::open(file, &located.complete(self.checkpoint_options()))?)
             }
             Located::BuiltIn if self.is_given() => anyhow::bail!(
-                "--preset, --heads, --activation, --tokens and --allow-unused describe a checkpoint \
-                 file; name one, since the built-in model knows its own"
+                "--preset, --heads, --activation, --tokens, --landmark-bias and --allow-unused \
+                 describe a checkpoint file; name one, since the built-in model knows its own"
             ),
             Located::BuiltIn => builtin().context("the built-in model"),
         }

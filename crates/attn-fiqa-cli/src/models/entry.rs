@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use attn_fiqa::checkpoint::{CheckpointOptions, Preset};
-use attn_fiqa::vit::config::{Activation, ScoreTokens};
+use attn_fiqa::vit::config::{Activation, LandmarkBias, ScoreTokens};
 use serde::{Deserialize, Serialize};
 
 /// As it is written in a registry file.
@@ -32,6 +32,9 @@ pub(crate) struct Entry {
     /// The tokens that a score is the mean of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tokens: Option<String>,
+    /// Where the bias of landmarks is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) landmark_bias: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) allow_unused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,10 @@ impl Entry {
         if self.tokens.as_deref().is_some_and(|name| ScoreTokens::from_name(name).is_none()) {
             return wrong("its tokens are not ones that `--tokens` knows");
         }
+        if self.landmark_bias.as_deref().is_some_and(|name| LandmarkBias::from_name(name).is_none())
+        {
+            return wrong("its landmark-bias is not one that `--landmark-bias` knows");
+        }
         let is_hash = |hash: &String| hash.len() == 64 && is_lower_hex(hash);
         if !self.sha256.as_ref().is_none_or(is_hash) {
             return wrong("expected its sha256 as 64 digits in lower-case hexadecimal");
@@ -113,6 +120,9 @@ impl Entry {
             score_tokens: typed
                 .score_tokens
                 .or_else(|| self.tokens.as_deref().and_then(ScoreTokens::from_name)),
+            landmark_bias: typed
+                .landmark_bias
+                .or_else(|| self.landmark_bias.as_deref().and_then(LandmarkBias::from_name)),
             allow_unused: typed.allow_unused || self.allow_unused,
             ..typed
         }

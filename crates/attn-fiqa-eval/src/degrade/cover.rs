@@ -4,8 +4,8 @@ use attn_fiqa::causes::FaceRegion;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::random::Random;
 
-use super::NOMINAL_SIDE;
 use super::raster::CHANNELS;
+use super::{NOMINAL_SIDE, with_landmarks_of};
 
 /// Pixels by which each edge of a cover is off the region's, at most.
 const SCATTER: f64 = 3.0;
@@ -32,7 +32,8 @@ pub fn cover_region(crop: &Crop, region: FaceRegion, seed: u64) -> Crop {
             pixel.copy_from_slice(&colour.map(level));
         }
     }
-    Crop::from_rgb(crop.side(), rgb).expect("as many pixels as the crop had: this is a bug")
+    let covered = Crop::from_rgb(crop.side(), rgb);
+    with_landmarks_of(crop, covered.expect("as many pixels as the crop had: this is a bug"))
 }
 
 #[cfg(test)]

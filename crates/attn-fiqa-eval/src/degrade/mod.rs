@@ -199,14 +199,15 @@ impl Degradation {
         }
     }
 
-    /// Degrades the crop. The same crop, level and seed give the same pixels.
+    /// Degrades the crop. The same crop, level and seed give the same pixels; landmarks stay as
+    /// they were found before, also by a wrong alignment.
     pub fn apply(self, crop: &Crop, level: Level, seed: u64) -> Crop {
         if level == Level::NONE {
             return crop.clone();
         }
         let strength = self.parameter(level);
         let pixels = strength * crop.side() as f64 / NOMINAL_SIDE;
-        match self {
+        let degraded = match self {
             Self::Blur => sharpness::blur(crop, pixels),
             Self::Downsample => sharpness::downsample(crop, (pixels.round() as usize).max(1)),
             Self::Jpeg => compression::jpeg(crop, strength as u8),
@@ -219,7 +220,16 @@ impl Degradation {
             Self::Rotation => geometry::rotate(crop, strength, seed),
             Self::Shift => geometry::shift(crop, strength, seed),
             Self::Yaw => yaw::turn(crop, strength, seed),
-        }
+        };
+        with_landmarks_of(crop, degraded)
+    }
+}
+
+/// The landmarks of `original` for the degraded crop, where they are known.
+fn with_landmarks_of(original: &Crop, degraded: Crop) -> Crop {
+    match original.landmarks() {
+        Some(landmarks) => degraded.with_landmarks(landmarks),
+        None => degraded,
     }
 }
 

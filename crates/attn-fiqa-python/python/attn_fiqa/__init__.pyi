@@ -77,6 +77,9 @@ class Scorer:
     :param activation: the MLP's non-linearity where it is not the usual one of its family.
     :param tokens: the tokens that a score is the mean of, in a network with class token or
         registers; ``None`` is the file's own choice, or else ``"all"``.
+    :param landmark_bias: where the bias that landmarks add to the attention of a KP-RPE network
+        is used, ``"score"`` for scores and maps too; ``None`` is the file's own choice, or else
+        ``"softmax"``. Aligned crops are taken to have the template's landmarks.
     :raises ModelError: if the model or the detector cannot be loaded.
     :raises RequestError: if the arguments are not valid.
     """
@@ -93,6 +96,7 @@ class Scorer:
         heads: int | None = None,
         activation: Literal["relu6", "gelu", "quick-gelu", "swiglu"] | None = None,
         tokens: Literal["all", "patches"] | None = None,
+        landmark_bias: Literal["softmax", "score"] | None = None,
     ) -> Scorer: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Path | None], dict[str, Any]]: ...
     @property

@@ -91,7 +91,7 @@ def test_every_other_argument(scorer, photo):
         for name in ("batch", "max_memory", "on_error", "recursive", "max_faces"):
             attempt(lambda: list(scorer.score_files("none", **{name: value})))
         names = ["model", "detector", "precision", "methods"]
-        names += ["preset", "heads", "activation", "tokens"]
+        names += ["preset", "heads", "activation", "tokens", "landmark_bias"]
         for name in names:
             attempt(attn_fiqa.Scorer, **{name: value})
         # More than a machine has are refused; a few are started.

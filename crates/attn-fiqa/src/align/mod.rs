@@ -27,7 +27,7 @@ pub use warp::warp;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Aligned {
-    /// The network's input.
+    /// The network's input, with the landmarks in its own pixels.
     pub crop: Crop,
     /// Maps pixels of the image to pixels of the crop.
     pub to_crop: Similarity,
@@ -56,5 +56,9 @@ pub struct Aligned {
 pub fn align(image: &Image, landmarks: &Landmarks, side: usize) -> Result<Aligned, LandmarkError> {
     landmarks.check_within(image.width(), image.height())?;
     let to_crop = similarity_to_template(landmarks, side)?;
-    Ok(Aligned { crop: warp(image, &to_crop, side), to_crop })
+    let in_crop = landmarks.0.map(|point| {
+        let point = to_crop.apply(point.map(f64::from));
+        point.map(|value| value as f32)
+    });
+    Ok(Aligned { crop: warp(image, &to_crop, side).with_landmarks(in_crop), to_crop })
 }

@@ -14,7 +14,7 @@ use super::resolve::three;
 use super::tensor::StoredType;
 use super::{Calibration, Checkpoint};
 use crate::atomic_file::{is_same_file, write_atomically};
-use crate::vit::config::{EmbeddingHeadConfig, ScoreTokens};
+use crate::vit::config::{EmbeddingHeadConfig, LandmarkBias, ScoreTokens};
 
 /// The header is padded so that the tensors start at a multiple of this.
 const ALIGNMENT: usize = 8;
@@ -282,10 +282,15 @@ fn metadata(
     {
         entries.insert("pooling", head.pooling.name().to_owned());
     }
-    // A calibration holds for the tokens that it was fitted with.
+    // A calibration holds for the tokens and the bias that it was fitted with.
     let calibrated = calibration.is_some() && config.prefix_tokens() > 0;
     if calibrated || config.score_tokens != ScoreTokens::default() {
         entries.insert("score_tokens", config.score_tokens.name().to_owned());
+    }
+    if let Some(bias) = config.landmark_bias
+        && (calibration.is_some() || bias != LandmarkBias::default())
+    {
+        entries.insert("landmark_bias", bias.name().to_owned());
     }
     let mut entries: BTreeMap<String, String> =
         entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();

@@ -3,7 +3,6 @@
 use crate::sanitize::sanitized_line;
 
 use super::diagnostics::{Examples, LayoutMismatch, LooksLike, Numbers, PresetChoices, Quoted};
-use super::family::Family;
 use super::pickle::PickleProblem;
 use super::preset::Preset;
 use super::provenance::Provenance;
@@ -219,17 +218,6 @@ pub enum CheckpointProblem {
     SeveralNetworks {
         /// Prefixes or wrapper entries that each hold a network.
         under: Vec<String>,
-    },
-
-    /// The family is known and cannot be computed.
-    #[error("is a network of the family {family} by tensor `{tensor}`, and needs {needs}")]
-    UnsupportedFamily {
-        /// The tensor that the family was recognised by.
-        tensor: &'static str,
-        /// The family.
-        family: Family,
-        /// What is missing.
-        needs: &'static str,
     },
 
     /// Tensors are missing, unexpected or of the wrong shape.

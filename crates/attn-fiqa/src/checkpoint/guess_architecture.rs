@@ -21,8 +21,7 @@ pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static
     }
     if any(".rpe") || any("rpe_") || any("lookup_table_weight") || any("relative_position") {
         return Some(
-            "a ViT with relative position encoding (KPRPE or iRPE), which adds tensors to \
-                     every attention",
+            "a ViT with relative position encoding (iRPE), which adds tensors to every attention",
         );
     }
     if any("layer1.0.") && any("prelu") {

@@ -26,6 +26,8 @@ pub(super) struct Shapes {
     pub(super) layer_scale: bool,
     /// Width of a head, where each query and key is normalised.
     pub(super) qk_norm: Option<usize>,
+    /// Whether landmarks add a bias to the attention.
+    pub(super) landmark_bias: bool,
     /// Whether the first linear of the MLP also computes the gate.
     pub(super) gated_mlp: bool,
     /// Whether there is a norm of the last tokens (`norm`), and of what is pooled (`fc_norm`).
@@ -181,13 +183,15 @@ pub(super) fn shapes(found: &Tensors, family: Family) -> Result<Shapes, LayoutMi
         depth,
         mlp_dim,
         qkv_bias,
-        class_token: has("cls_token"),
+        // The bias is defined between patches only, so that a class token is unexpected beside it.
+        class_token: has("cls_token") && family != Family::KpRpe,
         register_tokens,
         positions,
         patch_bias: !open || has("patch_embed.proj.bias"),
         norm_pre: open && has("norm_pre.weight"),
         layer_scale: open && has("blocks.0.ls1.gamma"),
         qk_norm,
+        landmark_bias: family == Family::KpRpe,
         gated_mlp,
         norm: open && has("norm.weight"),
         pooled_norm: open && has("fc_norm.weight"),

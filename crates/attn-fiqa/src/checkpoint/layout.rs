@@ -3,7 +3,8 @@
 
 use super::names::{CAUSES, KEY_BIAS, qk};
 use crate::vit::config::{
-    EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, PooledHead, VitConfig,
+    EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, LANDMARK_BUCKETS, LANDMARK_INPUTS,
+    PooledHead, VitConfig,
 };
 
 /// How much of a network a file holds.
@@ -104,6 +105,11 @@ pub(super) fn tensors(config: &VitConfig, content: Content, extras: Extras) -> V
     }
     if config.norm_pre {
         list.scale_and_shift("norm_pre", embed_dim, Need::Whole);
+    }
+    if config.landmark_bias.is_some() {
+        // A block before the last one needs its rows for softmax, the last one at most for a score.
+        let rows = LANDMARK_BUCKETS * num_heads * depth;
+        list.linear("keypoint_linear", rows, LANDMARK_INPUTS, Need::Whole);
     }
     for block in 0..depth {
         let is_last = block + 1 == depth;
@@ -232,6 +238,8 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vit::config::LandmarkBias;
+
     fn vit_s() -> VitConfig {
         VitConfig {
             mlp_dim: 2560,
@@ -261,13 +269,27 @@ mod tests {
         assert_eq!(needed, 41_156_608);
     }
 
+    /// The number that others count in CVLface's `cvlface_adaface_vit_base_kprpe_webface12m`.
+    #[test]
+    fn kp_rpe_vit_b_has_115_1_million_parameters() {
+        let config = VitConfig {
+            mlp_dim: 1536,
+            embedding_head: vit_s().embedding_head,
+            landmark_bias: Some(LandmarkBias::Softmax),
+            ..VitConfig::official(112, 8, 512, 24, 16)
+        };
+        let full = count(&tensors(&config, Content::Full, Extras::default()));
+        assert_eq!(full.total, 115_076_736);
+    }
+
     #[test]
     fn a_quality_only_file_has_exactly_what_a_score_needs() {
         for (qkv_bias, class_token, key_bias) in
             [(false, false, false), (true, true, true), (true, false, true)]
         {
             let positions = vit_s().positions + usize::from(class_token);
-            let config = VitConfig { qkv_bias, class_token, positions, ..vit_s() };
+            let landmark_bias = key_bias.then_some(LandmarkBias::Score);
+            let config = VitConfig { qkv_bias, class_token, positions, landmark_bias, ..vit_s() };
             let extras = Extras { key_bias, cause_rows: Some(13) };
             let full = count(&tensors(&config, Content::Full, extras));
             let part = count(&tensors(&config, Content::QualityOnly, extras));

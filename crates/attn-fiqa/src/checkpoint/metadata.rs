@@ -7,7 +7,7 @@ use super::family::Family;
 use super::layout::Content;
 use super::provenance::Provenance;
 use crate::sanitize::sanitized_name;
-use crate::vit::config::{Activation, Pooling, ScoreTokens};
+use crate::vit::config::{Activation, LandmarkBias, Pooling, ScoreTokens};
 
 /// Supported version of the canonical file.
 pub(super) const FORMAT: &str = "1";
@@ -44,6 +44,7 @@ pub(super) struct DeclaredConfig {
     pub(super) pixel_std: Option<[f32; 3]>,
     pub(super) pooling: Option<Pooling>,
     pub(super) score_tokens: Option<ScoreTokens>,
+    pub(super) landmark_bias: Option<LandmarkBias>,
 }
 
 /// The values in the text metadata of a safetensors file. Unknown keys are ignored.
@@ -99,6 +100,12 @@ pub(super) fn from_metadata(
             .map(|(key, value)| {
                 ScoreTokens::from_name(value)
                     .ok_or_else(|| bad(key, value, &from, "`all` or `patches`"))
+            })
+            .transpose()?,
+        landmark_bias: text("landmark_bias")
+            .map(|(key, value)| {
+                LandmarkBias::from_name(value)
+                    .ok_or_else(|| bad(key, value, &from, "`softmax` or `score`"))
             })
             .transpose()?,
     })

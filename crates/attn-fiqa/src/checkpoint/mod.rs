@@ -48,7 +48,7 @@ use verify::{Found, Verified};
 
 pub use names::KEY_BIAS;
 
-use crate::vit::config::{Activation, ScoreTokens, VitConfig};
+use crate::vit::config::{Activation, LandmarkBias, ScoreTokens, VitConfig};
 
 #[cfg(feature = "builtin-model")]
 pub use builtin::{BUILTIN_NAME, builtin};
@@ -78,6 +78,9 @@ pub struct CheckpointOptions {
     /// The tokens whose queries and keys a score is the mean of; all, unless the file or this field
     /// says otherwise.
     pub score_tokens: Option<ScoreTokens>,
+    /// Whether scores include the bias that landmarks add to the attention; not, unless the file or
+    /// this field says otherwise. Refused of a network without such a bias.
+    pub landmark_bias: Option<LandmarkBias>,
     /// Whether to accept the classifiers that margin losses train on top of the network.
     pub allow_unused: bool,
     /// Whether a file is mapped or copied into memory.
@@ -357,14 +360,6 @@ impl Checkpoint {
             Some(family) => (family, Provenance::Metadata),
             None => (canonical.family, Provenance::Shape(canonical.evidence)),
         };
-        if family == Family::KpRpe {
-            return Err(CheckpointProblem::UnsupportedFamily {
-                tensor: "keypoint_linear.weight",
-                family,
-                needs: "landmarks for a bias of the attention in every block, which this version \
-                        does not compute",
-            });
-        }
         let inside = std::mem::take(&mut canonical.tensors);
         let found = Found { inside, outside };
         let describe = |problem| match problem {

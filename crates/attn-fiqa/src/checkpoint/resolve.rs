@@ -17,8 +17,8 @@ use super::names::KEY_BIAS;
 use super::preset::Preset;
 use super::provenance::Provenance;
 use crate::vit::config::{
-    Activation, EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, PooledHead, Pooling,
-    ScoreTokens, VitConfig,
+    Activation, EmbeddingHeadConfig, EmbeddingTokens, FlattenedHead, LandmarkBias, PooledHead,
+    Pooling, ScoreTokens, VitConfig,
 };
 
 /// Head dimensions that are worth suggesting.
@@ -111,6 +111,7 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
         |tokens| tokens.name().to_owned(),
     )?
     .unwrap_or((ScoreTokens::default(), Provenance::Assumed));
+    let landmark_bias = landmark_bias(sources, &declared, &assumed)?;
 
     let mut config = VitConfig {
         image_size,
@@ -128,6 +129,7 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
         norm_pre: shapes.norm_pre,
         layer_scale: shapes.layer_scale,
         qk_norm: shapes.qk_norm.is_some(),
+        landmark_bias: landmark_bias.as_ref().map(|(bias, _)| *bias),
         pixel_mean,
         pixel_std,
         layer_norm_eps,
@@ -166,6 +168,9 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
     add("layer_norm_eps", format!("{layer_norm_eps:e}"), layer_norm_eps_from);
     if config.prefix_tokens() > 0 {
         add("score_tokens", score_tokens.name().to_owned(), score_tokens_from);
+    }
+    if let Some((bias, from)) = landmark_bias {
+        add("landmark_bias", bias.name().to_owned(), from);
     }
     match config.embedding_head {
         Some(EmbeddingHeadConfig::Flattened(head)) => {
@@ -223,6 +228,32 @@ fn check_family(preset: Preset, sources: &Sources<'_>) -> Result<(), CheckpointP
         second: family.title().to_owned(),
         second_from: family_from.clone(),
     })
+}
+
+/// Where the bias of landmarks is used, if the network has one; no choice if it has none.
+fn landmark_bias(
+    sources: &Sources<'_>,
+    declared: &[(&DeclaredConfig, Provenance)],
+    assumed: &Provenance,
+) -> Result<Option<(LandmarkBias, Provenance)>, CheckpointProblem> {
+    let Sources { options, shapes, .. } = *sources;
+    let candidates = std::iter::once((options.landmark_bias, Provenance::Option))
+        .chain(declared.iter().map(|(one, from)| (one.landmark_bias, from.clone())))
+        .filter_map(|(value, from)| Some((value?, from)));
+    let name = |bias: &LandmarkBias| bias.name().to_owned();
+    let found = consistent("landmark_bias", candidates, name)?;
+    match found {
+        Some((bias, from)) if !shapes.landmark_bias => Err(CheckpointProblem::BadValue {
+            key: "landmark_bias",
+            found: format!("`{}`", bias.name()),
+            from,
+            expected: "none, since landmarks add no bias to the attention of this network (it has \
+                       no tensor `keypoint_linear.weight`)"
+                .to_owned(),
+        }),
+        None if shapes.landmark_bias => Ok(Some((LandmarkBias::default(), assumed.clone()))),
+        found => Ok(found),
+    }
 }
 
 /// A gated MLP has one activation, and its shapes say so.

@@ -49,6 +49,8 @@ pub enum Note {
     /// Every face is rotated clockwise by about 90, 180 or 270 degrees: the image was probably not
     /// stored upright.
     FacesTurned(u16),
+    /// The network takes landmarks and none are known, so those of the template were assumed.
+    LandmarksAssumed,
 }
 
 impl Note {
@@ -91,6 +93,7 @@ impl fmt::Display for Note {
             Self::FacesTurned(degrees) => {
                 write!(f, "faces are turned by {degrees}°, the image is probably not upright")
             }
+            Self::LandmarksAssumed => f.write_str("landmarks of the ArcFace template assumed"),
         }
     }
 }

@@ -30,9 +30,8 @@ impl Engine {
         crops: &[Crop],
         request: &Request,
     ) -> Vec<Result<Assessment, Failure>> {
-        let side = self.config().image_size;
         let mut fitting: Vec<&Crop> = Vec::with_capacity(crops.len());
-        fitting.extend(crops.iter().filter(|crop| crop.side() == side));
+        fitting.extend(crops.iter().filter(|crop| self.unfit(crop).is_none()));
         let mut outcomes = Vec::with_capacity(fitting.len());
         if self.is_read_off_mean_token(request) {
             for batch in fitting.chunks(self.backend.max_batch().max(1)) {
@@ -48,11 +47,28 @@ impl Engine {
             return outcomes;
         }
         let mut outcomes = outcomes.into_iter();
-        let outcome = |crop: &Crop| match crop.side() == side {
-            true => outcomes.next().expect("one outcome per crop: this is a bug"),
-            false => Err(wrong_size(crop.side(), side)),
+        let outcome = |crop: &Crop| match self.unfit(crop) {
+            None => outcomes.next().expect("one outcome per crop: this is a bug"),
+            Some(failure) => Err(failure),
         };
         crops.iter().map(outcome).collect()
+    }
+
+    /// Why the network does not take this crop, if it does not.
+    fn unfit(&self, crop: &Crop) -> Option<Failure> {
+        let config = self.config();
+        if crop.side() != config.image_size {
+            return Some(wrong_size(crop.side(), config.image_size));
+        }
+        config.landmark_bias?;
+        let bad = crop.landmarks()?.into_iter().flatten().find(|value| !value.is_finite())?;
+        Some(Failure::new(
+            Status::BadLandmarks,
+            format!(
+                "a landmark of the crop is at {bad}, and this model reads landmarks; give finite \
+                 coordinates, or none for those of the template"
+            ),
+        ))
     }
 
     /// By the default answer of the back end: one vector per crop.
@@ -68,23 +84,31 @@ impl Engine {
         match self.backend.forward(crops, &mut mean_tokens) {
             Ok(()) => {
                 let means = mean_tokens.par_chunks_exact(dim);
-                outcomes.par_extend(means.map(|mean| self.assess_mean(mean, request)));
+                let faces = crops.par_iter().zip(means);
+                outcomes
+                    .par_extend(faces.map(|(crop, mean)| self.assess_mean(crop, mean, request)));
             }
             Err(error) => outcomes.extend(crops.iter().map(|_| Err(not_run(&error)))),
         }
         self.mean_tokens.release(mean_tokens);
     }
 
-    fn assess_mean(&self, mean_token: &[f64], request: &Request) -> Result<Assessment, Failure> {
+    fn assess_mean(
+        &self,
+        crop: &Crop,
+        mean_token: &[f64],
+        request: &Request,
+    ) -> Result<Assessment, Failure> {
         let score = |method: &Method| {
-            let statistics = self.query_key.mean_statistics(mean_token, self.key_bias_of(*method));
+            let key_bias = self.key_bias_of(*method);
+            let statistics = self.query_key.mean_statistics(mean_token, key_bias, crop);
             statistics.score(self.heads_of(*method)) as f32
         };
         let scores = request.methods.iter().map(score).collect::<Vec<f32>>();
         check_finite(&scores, &request.methods)?;
         let mean_query = request
             .mean_query
-            .then(|| self.query_key.mean_statistics(mean_token, None).mean_query());
+            .then(|| self.query_key.mean_statistics(mean_token, None, crop).mean_query());
         let causes = self.causes_of(mean_token, request);
         let mean_token = request.mean_token.then(|| mean_token.to_vec());
         Ok(Assessment { scores, mean_query, mean_token, causes, ..Assessment::default() })
@@ -107,8 +131,9 @@ impl Engine {
             Ok(outputs) => outputs,
             Err(error) => return crops.iter().map(|_| Err(not_run(&error))).collect(),
         };
+        let faces = crops.par_iter().zip(&mut outputs);
         let assessed: Vec<Result<Assessed, Failure>> =
-            outputs.par_iter_mut().map(|output| self.assess_output(output, request)).collect();
+            faces.map(|(crop, output)| self.assess_output(crop, output, request)).collect();
         self.backend.recycle(outputs);
         if !request.needs_full_forward() {
             return assessed.into_iter().map(|outcome| Ok(outcome?.0)).collect();
@@ -167,16 +192,17 @@ impl Engine {
     /// Takes the last block's output out, for the embedding head.
     fn assess_output(
         &self,
+        crop: &Crop,
         output: &mut ForwardOutput,
         request: &Request,
     ) -> Result<Assessed, Failure> {
         let config = self.config();
-        let mut scores = self.full_forward_scores(output, request);
+        let mut scores = self.full_forward_scores(crop, output, request);
         for (block, input) in &output.block_inputs {
             let query_key = self.query_key_of(*block);
             // Most requests need one statistics only, with or without the key bias.
             let plain = OnceCell::new();
-            let plain = || plain.get_or_init(|| query_key.statistics(input, None));
+            let plain = || plain.get_or_init(|| query_key.statistics(input, None, crop));
             // The full matrix is made at most once a block.
             let mut logits: Option<Vec<f32>> = None;
             for (score, &method) in scores.iter_mut().zip(&request.methods) {
@@ -187,8 +213,8 @@ impl Engine {
                 *score = match method.aggregation() {
                     Aggregation::Mean => plain().mean.score(heads) as f32,
                     Aggregation::CalibratedMean => {
-                        query_key.statistics(input, self.key_bias_of(method)).mean.score(heads)
-                            as f32
+                        let key_bias = self.key_bias_of(method);
+                        query_key.statistics(input, key_bias, crop).mean.score(heads) as f32
                     }
                     Aggregation::Median | Aggregation::Max | Aggregation::InverseStd => {
                         let all = logits.get_or_insert_with(|| plain().logits(0..config.num_heads));
@@ -209,12 +235,12 @@ impl Engine {
         }
         check_finite(&scores, &request.methods)?;
 
-        let (received, paid) = self.maps(&output.block_inputs, request);
+        let (received, paid) = self.maps(crop, &output.block_inputs, request);
         let mut assessment = Assessment { scores, received, paid, ..Assessment::default() };
         if needs_last_mean(request) {
             let last = config.depth - 1;
             let input = input_of(last, &output.block_inputs);
-            let statistics = self.query_key.statistics(input, None);
+            let statistics = self.query_key.statistics(input, None, crop);
             let mean_token = statistics.mean.mean_token();
             assessment.mean_query = request.mean_query.then(|| statistics.mean.mean_query());
             assessment.causes = self.causes_of(&mean_token, request);
@@ -247,6 +273,7 @@ impl Engine {
     /// The maps of the first method.
     fn maps(
         &self,
+        crop: &Crop,
         block_inputs: &[(usize, Vec<f32>)],
         request: &Request,
     ) -> (Option<AttentionMap>, Option<AttentionMap>) {
@@ -256,7 +283,8 @@ impl Engine {
         let method = request.methods[0];
         let block = self.block_of(method);
         let input = input_of(block, block_inputs);
-        let statistics = self.query_key_of(block).statistics(input, self.key_bias_of(method));
+        let key_bias = self.key_bias_of(method);
+        let statistics = self.query_key_of(block).statistics(input, key_bias, crop);
         let map = |direction| self.attention_map(&statistics, direction, method, request.per_head);
         (
             request.received.then(|| map(Direction::Received)),

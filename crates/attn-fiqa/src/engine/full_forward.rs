@@ -1,6 +1,7 @@
 //! Scores that need a full forward pass.
 
 use crate::backend::ForwardOutput;
+use crate::crop::Crop;
 use crate::score::{Aggregation, agreement, stability_of_patches};
 
 use super::{Engine, Request};
@@ -13,6 +14,7 @@ impl Engine {
     /// places of all others, and of the embedding's length, which comes with it.
     pub(super) fn full_forward_scores(
         &self,
+        crop: &Crop,
         output: &ForwardOutput,
         request: &Request,
     ) -> Vec<f32> {
@@ -24,7 +26,7 @@ impl Engine {
             }
             Aggregation::WeightedStability => {
                 let patches = stability.get_or_insert_with(|| self.stability(output));
-                let weights = self.attention_on_patches(output);
+                let weights = self.attention_on_patches(crop, output);
                 let weighted: f64 = patches.iter().zip(&weights).map(|(q, w)| q * w).sum();
                 (weighted / weights.iter().sum::<f64>()) as f32
             }
@@ -48,10 +50,10 @@ impl Engine {
 
     /// The attention after softmax that each patch receives in the last block, mean
     /// over heads and queries, `[patch]`.
-    fn attention_on_patches(&self, output: &ForwardOutput) -> Vec<f64> {
+    fn attention_on_patches(&self, crop: &Crop, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
         let (_, input) = output.block_inputs.last().expect("no block's input: this is a bug");
-        let logits = self.query_key.statistics_of_all(input).logits(0..config.num_heads);
+        let logits = self.query_key.statistics_of_all(input, crop).logits(0..config.num_heads);
         let tokens = input.len() / config.embed_dim;
         let mut received = vec![0.0f64; tokens];
         for row in logits.chunks_exact(tokens) {

@@ -286,6 +286,12 @@ impl Engine {
         self.causes.as_ref()
     }
 
+    /// Whether the network reads landmarks and `crop` has none, so that those of the template are
+    /// assumed ([`VitConfig::landmark_bias`]).
+    pub fn assumes_landmarks(&self, crop: &Crop) -> bool {
+        self.config().landmark_bias.is_some() && crop.landmarks().is_none()
+    }
+
     /// The weights `[out, in]` that turn the mean token into the mean query of the last
     /// block, less a bias: `q̄ = W·m + b`, the affine part of `norm1` folded in, `out` as
     /// `[head, head_dim]`.

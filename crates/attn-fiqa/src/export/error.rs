@@ -77,6 +77,13 @@ pub enum ExportProblem {
         exported: Method,
     },
 
+    /// Landmarks are an input of the network, and the exported graph has pixels only.
+    #[error(
+        "adds a bias of the face's landmarks to the attention of every block (KP-RPE), and an \
+         exported score has pixels as its only input; score with this program"
+    )]
+    LandmarkBias,
+
     /// A weight overflows the type of the exported weights.
     #[error("the weight {value} of '{tensor}' does not fit into float16; export float32")]
     Overflow {

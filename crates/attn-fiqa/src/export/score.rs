@@ -46,6 +46,9 @@ impl<'a> Score<'a> {
 }
 
 fn check(checkpoint: &Checkpoint, outputs: &[ScoreOutput]) -> Result<(), ExportProblem> {
+    if checkpoint.config().landmark_bias.is_some() {
+        return Err(ExportProblem::LandmarkBias);
+    }
     if outputs.is_empty() {
         return Err(ExportProblem::NoOutputs);
     }

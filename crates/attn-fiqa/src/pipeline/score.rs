@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::prepare::{Prepared, PreparedFace};
 use super::{FacePipeline, ScoredFace, ScoredImage};
 use crate::crop::Crop;
+use crate::decode::Note;
 use crate::engine::Assessment;
 use crate::face::FaceInfo;
 use crate::measure::Measure;
@@ -36,7 +37,11 @@ impl FacePipeline {
             ScoredFace { info, crop, outcome, jitter_std, components }
         };
         let images =
-            prepared.into_iter().map(|Prepared { size, notes, photo, faces_found, faces }| {
+            prepared.into_iter().map(|Prepared { size, mut notes, photo, faces_found, faces }| {
+                let mut crops = faces.iter().flatten().filter_map(|face| face.crop.as_ref().ok());
+                if crops.any(|crop| self.assumes_landmarks(crop)) {
+                    notes.push(Note::LandmarksAssumed);
+                }
                 let faces = faces.map(|faces| {
                     let faces: Vec<ScoredFace> = faces.into_iter().map(&mut scored).collect();
                     if self.options.best_only { Vec::from_iter(best_of(faces)) } else { faces }
@@ -44,6 +49,11 @@ impl FacePipeline {
                 ScoredImage { size, notes, photo, faces_found, faces }
             });
         images.collect()
+    }
+
+    /// Whether a score of this crop is computed with landmarks that are not its own.
+    fn assumes_landmarks(&self, crop: &Crop) -> bool {
+        !self.options.request.methods.is_empty() && self.engine.assumes_landmarks(crop)
     }
 
     /// Scores from the network and the measures, in the requested order.

@@ -23,14 +23,19 @@ pub fn joined_with_mirror(embedding: &[f32], mirror: &[f32]) -> Vec<f32> {
     [normalised(embedding), normalised(mirror)].concat()
 }
 
-/// A crop flipped horizontally.
+/// A crop flipped horizontally, and its landmarks with it: what was left is right.
 pub fn mirrored(crop: &Crop) -> Crop {
     let row = crop.side() * 3;
     let mut rgb = Vec::with_capacity(crop.rgb().len());
     for row in crop.rgb().chunks_exact(row.max(1)) {
         row.chunks_exact(3).rev().for_each(|pixel| rgb.extend_from_slice(pixel));
     }
-    Crop::from_rgb(crop.side(), rgb).expect("a mirror image is of the same size: this is a bug")
+    let mirror = Crop::from_rgb(crop.side(), rgb);
+    let mirror = mirror.expect("a mirror image is of the same size: this is a bug");
+    let Some(landmarks) = crop.landmarks() else { return mirror };
+    let [left_eye, right_eye, nose, left_mouth, right_mouth] =
+        landmarks.map(|[x, y]| [(crop.side() - 1) as f32 - x, y]);
+    mirror.with_landmarks([right_eye, left_eye, nose, right_mouth, left_mouth])
 }
 
 #[cfg(test)]
@@ -42,6 +47,16 @@ mod tests {
         let rgb: Vec<u8> = (0..12).collect();
         let crop = Crop::from_rgb(2, rgb).expect("a crop");
         assert_eq!(mirrored(&crop).rgb(), [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]);
+        assert_eq!(mirrored(&mirrored(&crop)), crop);
+    }
+
+    #[test]
+    fn a_mirror_exchanges_left_and_right_landmarks() {
+        let crop = Crop::from_rgb(4, vec![0; 48]).expect("a crop");
+        let crop =
+            crop.with_landmarks([[0.0, 1.0], [3.0, 0.0], [1.5, 2.0], [0.5, 3.0], [2.0, 3.5]]);
+        let expected = [[0.0, 0.0], [3.0, 1.0], [1.5, 2.0], [1.0, 3.5], [2.5, 3.0]];
+        assert_eq!(mirrored(&crop).landmarks(), Some(expected));
         assert_eq!(mirrored(&mirrored(&crop)), crop);
     }
 

@@ -69,6 +69,15 @@
 //! the matrix of the variants included, is over patches only. A map shows patches in either case;
 //! what a patch receives comes from all tokens, or from patches, as the score does.
 //!
+//! # Landmarks
+//!
+//! Softmax is given `A + B` where landmarks add a bias `B[h, i, j]` to the logits (KP-RPE). The score
+//! stays the mean of `A`: `B` depends on where the landmarks are and not on any pixel, so that its
+//! mean says nothing of the image that the landmarks do not. With
+//! [`LandmarkBias::Score`](crate::vit::config::LandmarkBias::Score) every mean and map of this page,
+//! and the matrix of the variants, is of `A + B` of the block instead; the closed forms hold for the
+//! part of `A`.
+//!
 //! # Maps
 //!
 //! What patch `j` receives is `r[j] = mean over h, i of A[h, i, j]

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::checkpoint::CheckpointError;
 
 use super::config::VitConfig;
+use super::landmark_bias::{BlockBias, Table};
 use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::mixed_precision;
@@ -17,6 +18,8 @@ pub(super) struct Attention {
     pub(super) qkv: Linear,
     /// What queries and keys go through before they are multiplied, if anything.
     pub(super) qk_norm: Option<QkNorm>,
+    /// What landmarks add to the logits, if anything.
+    pub(super) bias: Option<BlockBias>,
     pub(super) proj: Linear,
     shape: AttentionShape,
     precision: Precision,
@@ -40,6 +43,7 @@ impl Attention {
         let attention = Self {
             qkv,
             qk_norm: QkNorm::load(weights, config, block)?,
+            bias: BlockBias::load(weights, config, block)?,
             proj: proj.scaled_linear(&name, config.embed_dim, gamma)?,
             shape: AttentionShape {
                 heads: config.num_heads,
@@ -52,12 +56,19 @@ impl Attention {
         Ok((norm1, attention))
     }
 
-    /// `softmax(scale·q·kᵀ)·v` of every head: `qkv` `[token, 3·dim]` to `[head, token, head_dim]`.
-    pub(super) fn mix(&self, qkv: &[f32], mixed: &mut [f32]) {
+    /// `softmax(scale·q·kᵀ + bias)·v` of every head: `qkv` `[token, 3·dim]` to
+    /// `[head, token, head_dim]`. `table` is the image's, where the network has a bias.
+    pub(super) fn mix(&self, qkv: &[f32], table: &Table, mixed: &mut [f32]) {
         let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = qkv.len() / (3 * heads * head_dim);
         mixed.par_chunks_mut(tokens * head_dim).enumerate().for_each(|(head, mixed)| {
-            attention(self.isa, self.precision, qkv, &self.shape, head, mixed);
+            let mut mix = |bias: Option<&[f32]>| {
+                attention(self.isa, self.precision, qkv, &self.shape, head, bias, mixed);
+            };
+            match &self.bias {
+                Some(bias) => bias.with_matrix(table, head, |bias| mix(Some(bias))),
+                None => mix(None),
+            }
         });
     }
 

@@ -8,6 +8,7 @@ use crate::checkpoint::CheckpointError;
 use super::attention::Attention;
 use super::config::VitConfig;
 use super::dropout::drop_out;
+use super::landmark_bias::Points;
 use super::layer_norm::Standardise;
 use super::mlp::Mlp;
 use super::query_key::QueryKey;
@@ -36,32 +37,48 @@ impl Block {
 
     /// This block's queries and keys.
     pub(super) fn query_key(&self) -> QueryKey {
-        QueryKey::from_qkv(self.norm1, &self.attn.qkv, self.attn.qk_norm.clone(), &self.config)
+        let Attention { qkv, qk_norm, bias, .. } = &self.attn;
+        QueryKey::from_qkv(self.norm1, qkv, qk_norm.clone(), bias.clone(), &self.config)
     }
 
-    /// Passes `tokens` `[token, dim]` through the block, in place.
+    /// Passes `tokens` `[token, dim]` of an image with these landmarks through the block, in place.
     ///
     /// Tokens meet only in the attention, so everything before and after it is
     /// done chunk by chunk, while the chunk is in the cache.
-    pub(super) fn forward(&self, tokens: &mut [f32], workspace: &mut Workspace) {
-        self.forward_dropping(tokens, workspace, None);
+    pub(super) fn forward(
+        &self,
+        landmarks: &Points,
+        tokens: &mut [f32],
+        workspace: &mut Workspace,
+    ) {
+        self.forward_dropping(landmarks, tokens, workspace, None);
     }
 
     /// The same, dropping a fifth of what the attention adds to each token and of the
     /// perceptron's hidden numbers (inverted dropout); which ones depends on `pass` alone.
     pub(super) fn forward_with_dropout(
         &self,
+        landmarks: &Points,
         tokens: &mut [f32],
         workspace: &mut Workspace,
         pass: u64,
     ) {
-        self.forward_dropping(tokens, workspace, Some(pass));
+        self.forward_dropping(landmarks, tokens, workspace, Some(pass));
     }
 
-    fn forward_dropping(&self, tokens: &mut [f32], workspace: &mut Workspace, pass: Option<u64>) {
+    fn forward_dropping(
+        &self,
+        landmarks: &Points,
+        tokens: &mut [f32],
+        workspace: &mut Workspace,
+        pass: Option<u64>,
+    ) {
         let (dim, mlp_outputs) = (self.config.embed_dim, self.config.mlp_outputs());
         let chunk_len = token_chunk(tokens.len() / dim);
-        let Workspace { rows, qkv, mixed, hidden } = workspace;
+        let Workspace { rows, qkv, mixed, hidden, bias } = workspace;
+        if let Some(of_block) = &self.attn.bias {
+            of_block.fill_in(landmarks, bias);
+        }
         let chunks = tokens.par_chunks(chunk_len * dim).zip(rows.par_chunks_mut(chunk_len * dim));
         chunks.zip(qkv.par_chunks_mut(chunk_len * 3 * dim)).for_each(|((tokens, rows), qkv)| {
             self.norm1.forward(tokens, rows);
@@ -70,7 +87,7 @@ impl Block {
                 norm.forward(qkv, 3 * dim);
             }
         });
-        self.attn.mix(qkv, mixed);
+        self.attn.mix(qkv, bias, mixed);
         let chunks =
             tokens.par_chunks_mut(chunk_len * dim).zip(rows.par_chunks_mut(chunk_len * dim));
         let chunks = chunks.zip(hidden.par_chunks_mut(chunk_len * mlp_outputs)).enumerate();

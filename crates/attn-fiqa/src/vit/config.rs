@@ -72,6 +72,46 @@ impl ScoreTokens {
     }
 }
 
+/// Where the bias that landmarks add to the attention of every block is used (KP-RPE).
+///
+/// The forward pass always has it: it is part of the network, and embeddings need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum LandmarkBias {
+    /// In the softmax of every block only; a score is the mean of `scale·q·kᵀ`, the published
+    /// formula, and the default: what queries and keys say of the image. The mean of the bias is a
+    /// linear function of the landmarks alone, whatever the pixels are.
+    #[default]
+    Softmax,
+    /// In scores and maps too: they are those of `scale·q·kᵀ + bias`, which softmax is given.
+    Score,
+}
+
+impl LandmarkBias {
+    /// Every choice, the default first.
+    pub const ALL: [Self; 2] = [Self::Softmax, Self::Score];
+
+    /// The name used in file metadata and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Softmax => "softmax",
+            Self::Score => "score",
+        }
+    }
+
+    /// The inverse of [`LandmarkBias::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bias| bias.name() == name)
+    }
+}
+
+/// Rows per block and head of the linear that a landmark bias is made with: the buckets of the
+/// offset between two patches, 7 along each axis.
+pub(crate) const LANDMARK_BUCKETS: usize = 49;
+
+/// Inputs of that linear: x and y of five landmarks.
+pub(crate) const LANDMARK_INPUTS: usize = 10;
+
 /// Which final tokens the embedding head flattens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -198,6 +238,9 @@ pub struct VitConfig {
     /// Whether the queries and keys of each head are normalised per token (`attn.q_norm`,
     /// `attn.k_norm`), so that the mean query is not a function of the mean token.
     pub qk_norm: bool,
+    /// Whether landmarks add a bias to the attention of every block (`keypoint_linear`), and
+    /// whether scores include it; `None` where the network has none.
+    pub landmark_bias: Option<LandmarkBias>,
     /// Per channel, what is subtracted from a pixel's level of 0 to 1.
     pub pixel_mean: [f32; 3],
     /// Per channel, what the difference is divided by.
@@ -237,6 +280,7 @@ impl VitConfig {
             norm_pre: false,
             layer_scale: false,
             qk_norm: false,
+            landmark_bias: None,
             pixel_mean: [0.5; 3],
             pixel_std: [0.5; 3],
             layer_norm_eps: 1e-5,

@@ -35,7 +35,7 @@ impl Backend for Vit {
 
     fn forward(&self, crops: &[&Crop], mean_tokens: &mut [f64]) -> Result<(), BackendError> {
         let means = mean_tokens.par_chunks_exact_mut(self.config().embed_dim);
-        crops.par_iter().zip(means).for_each(|(crop, mean)| self.mean_token(crop.rgb(), mean));
+        crops.par_iter().zip(means).for_each(|(crop, mean)| self.mean_token(crop, mean));
         Ok(())
     }
 
@@ -48,7 +48,7 @@ impl Backend for Vit {
         crops: &[&Crop],
         wanted: &ForwardOptions<'_>,
     ) -> Result<Vec<ForwardOutput>, BackendError> {
-        Ok(crops.par_iter().map(|crop| self.forward_keeping(crop.rgb(), wanted)).collect())
+        Ok(crops.par_iter().map(|crop| self.forward_keeping(crop, wanted)).collect())
     }
 
     fn recycle(&self, outputs: Vec<ForwardOutput>) {

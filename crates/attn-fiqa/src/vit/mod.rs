@@ -17,6 +17,7 @@ pub mod config;
 mod cpu;
 mod dropout;
 mod embedding_head;
+mod landmark_bias;
 mod layer_norm;
 mod linear;
 mod mixed_precision;
@@ -48,6 +49,8 @@ use patch_embed::PatchEmbed;
 use crate::backend::{ForwardOptions, ForwardOutput};
 use crate::buffer_pool::BufferPool;
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::crop::Crop;
+use landmark_bias::landmarks_of;
 use layer_norm::{LayerNorm, Standardise};
 use weights::Weights;
 use workspace::Workspace;
@@ -156,13 +159,14 @@ impl Vit {
 
     /// The mean over the score's tokens of the last block's normalized input, into `mean` `[dim]`.
     ///
-    /// `rgb` is `[row, column, channel]`, `image_size` on a side.
-    fn mean_token(&self, rgb: &[u8], mean: &mut [f64]) {
+    /// `crop` is `image_size` on a side.
+    fn mean_token(&self, crop: &Crop, mean: &mut [f64]) {
+        let landmarks = landmarks_of(crop);
         let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
-        self.embed(rgb, &mut workspace, &mut tokens);
+        self.embed(crop.rgb(), &mut workspace, &mut tokens);
         for block in &self.blocks {
-            block.forward(&mut tokens, &mut workspace);
+            block.forward(&landmarks, &mut tokens, &mut workspace);
         }
         let token = &mut workspace.rows[..self.config.embed_dim];
         let first = self.config.tokens_before_score() * self.config.embed_dim;
@@ -177,14 +181,15 @@ impl Vit {
     ///
     /// When the last block's output is wanted and the last block was not loaded: requests
     /// are checked before they get here.
-    fn forward_keeping(&self, rgb: &[u8], wanted: &ForwardOptions<'_>) -> ForwardOutput {
+    fn forward_keeping(&self, crop: &Crop, wanted: &ForwardOptions<'_>) -> ForwardOutput {
+        let landmarks = landmarks_of(crop);
         let last = self.config.depth - 1;
         let &ForwardOptions { block_inputs: inputs_of, last_output, dropout_passes } = wanted;
         let through_last = last_output || dropout_passes > 0;
         let stop = if through_last { last } else { inputs_of.last().copied().unwrap_or(0) };
         let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
         let mut tokens = self.token_buffer();
-        self.embed(rgb, &mut workspace, &mut tokens);
+        self.embed(crop.rgb(), &mut workspace, &mut tokens);
         let mut block_inputs = self.lists.acquire(Vec::new);
         let keep = |block_inputs: &mut BlockInputs, index, tokens: &[f32]| {
             if inputs_of.contains(&index) {
@@ -195,7 +200,7 @@ impl Vit {
         };
         for (index, block) in self.blocks[..stop].iter().enumerate() {
             keep(&mut block_inputs, index, &tokens);
-            block.forward(&mut tokens, &mut workspace);
+            block.forward(&landmarks, &mut tokens, &mut workspace);
         }
         let mut output = ForwardOutput::default();
         if through_last {
@@ -207,12 +212,12 @@ impl Vit {
                 .map(|pass| {
                     let mut tokens = tokens.clone();
                     let mut workspace = self.workspaces.acquire(|| Workspace::new(&self.config));
-                    block.forward_with_dropout(&mut tokens, &mut workspace, pass);
+                    block.forward_with_dropout(&landmarks, &mut tokens, &mut workspace, pass);
                     self.workspaces.release(workspace);
                     tokens
                 })
                 .collect();
-            block.forward(&mut tokens, &mut workspace);
+            block.forward(&landmarks, &mut tokens, &mut workspace);
             output.last_output = Some(tokens);
         } else {
             block_inputs.push((stop, tokens));

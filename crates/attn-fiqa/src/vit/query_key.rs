@@ -10,6 +10,9 @@
 //! Where the network normalises each query and key ([`QkNorm`]), `q̄` and `k̄` are the means of the
 //! normalised ones, which are no function of `m`: queries and keys of all tokens are computed, and
 //! still no N×N matrix.
+//!
+//! Where scores include the bias that landmarks add ([`BlockBias`]), its mean is added to that of
+//! the products.
 
 use std::ops::Range;
 
@@ -19,8 +22,10 @@ use attn_fiqa_kernels::{
 
 use crate::buffer_pool::BufferPool;
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::crop::Crop;
 
-use super::config::VitConfig;
+use super::config::{LandmarkBias, VitConfig};
+use super::landmark_bias::{BlockBias, Table, landmarks_of};
 use super::layer_norm::Standardise;
 use super::linear::Linear;
 use super::qk_norm::QkNorm;
@@ -36,6 +41,9 @@ pub struct QueryKey {
     bias: Vec<f64>,
     /// What each query and key goes through, if anything.
     qk_norm: Option<QkNorm>,
+    /// What landmarks add to the logits, if anything, and whether scores include it.
+    landmark_bias: Option<BlockBias>,
+    bias_in_score: bool,
     heads: usize,
     head_dim: usize,
     scale: f64,
@@ -72,11 +80,13 @@ impl QueryKey {
         norm1: Standardise,
         qkv: &Linear,
         qk_norm: Option<QkNorm>,
+        landmark_bias: Option<BlockBias>,
         config: &VitConfig,
     ) -> Self {
         let outputs = 2 * config.embed_dim;
         let weight = qkv.first_rows(outputs);
-        Self::new(norm1, weight, &qkv.bias()[..outputs], qk_norm, config)
+        let new = Self::new(norm1, weight, &qkv.bias()[..outputs], qk_norm, config);
+        Self { landmark_bias, ..new }
     }
 
     /// The last block's, without statistics anything else of that block: what a score is
@@ -95,7 +105,8 @@ impl QueryKey {
         let weights = Weights::new(checkpoint, Precision::F32, isa);
         let (norm1, linear) = weights.linear_after(&norm, &name, config)?;
         let qk_norm = QkNorm::load(&weights, config, last)?;
-        Ok(Self::from_qkv(norm1, &linear, qk_norm, config))
+        let landmark_bias = BlockBias::load(&weights, config, last)?;
+        Ok(Self::from_qkv(norm1, &linear, qk_norm, landmark_bias, config))
     }
 
     /// The rows that give the query, `[head·head_dim, in]`.
@@ -127,6 +138,8 @@ impl QueryKey {
             weight,
             bias: bias.iter().map(|&bias| f64::from(bias)).collect(),
             qk_norm,
+            landmark_bias: None,
+            bias_in_score: config.landmark_bias == Some(LandmarkBias::Score),
             heads: config.num_heads,
             head_dim: config.head_dim(),
             scale: f64::from(config.scale()),
@@ -141,7 +154,7 @@ impl QueryKey {
         self.qk_norm.is_none()
     }
 
-    /// Attention statistics of a mean token `[dim]`, as [`Backend::forward`] gives it.
+    /// Attention statistics of a mean token `[dim]`, as [`Backend::forward`] gives it for `crop`.
     ///
     /// `key_bias` `[head, head_dim]` is added to every key: the freedom that
     /// softmax, and with it the embedding, does not see (definitions §2).
@@ -155,41 +168,55 @@ impl QueryKey {
         &'a self,
         mean_token: &[f64],
         key_bias: Option<&[f32]>,
+        crop: &Crop,
     ) -> MeanStatistics<'a> {
         assert!(self.is_read_off_mean_token(), "queries are normalised: this is a bug");
         let mut buffers = self.buffers();
         buffers.mean.copy_from_slice(mean_token);
-        self.project_mean(buffers, key_bias)
+        self.project_mean(buffers, key_bias, self.table_of_score(crop))
     }
 
-    /// Normalises the block's input `[token, dim]` and takes the mean query and key of the
-    /// score's tokens. Everything in the result is of these tokens alone.
+    /// Normalises the block's input `[token, dim]` for `crop` and takes the mean query and key of
+    /// the score's tokens. Everything in the result is of these tokens alone.
     pub(crate) fn statistics<'a>(
         &'a self,
         block_input: &'a [f32],
         key_bias: Option<&[f32]>,
+        crop: &Crop,
     ) -> AttentionStatistics<'a> {
         let first = self.skipped_tokens * self.heads * self.head_dim;
-        self.statistics_of(&block_input[first..], key_bias)
+        self.statistics_of(&block_input[first..], key_bias, self.table_of_score(crop))
     }
 
-    /// The same over every token, as softmax sees them.
+    /// The same over every token and with the bias of landmarks, as softmax sees them.
     pub(crate) fn statistics_of_all<'a>(
         &'a self,
         block_input: &'a [f32],
+        crop: &Crop,
     ) -> AttentionStatistics<'a> {
-        self.statistics_of(block_input, None)
+        self.statistics_of(block_input, None, self.table(crop))
+    }
+
+    /// What the landmarks of `crop` add to the logits, if anything.
+    fn table(&self, crop: &Crop) -> Option<Table> {
+        Some(self.landmark_bias.as_ref()?.table(&landmarks_of(crop)))
+    }
+
+    /// The same, if scores include it.
+    fn table_of_score(&self, crop: &Crop) -> Option<Table> {
+        if self.bias_in_score { self.table(crop) } else { None }
     }
 
     fn statistics_of<'a>(
         &'a self,
         block_input: &'a [f32],
         key_bias: Option<&[f32]>,
+        table: Option<Table>,
     ) -> AttentionStatistics<'a> {
         let mut buffers = self.buffers();
         self.norm1.mean(block_input, &mut buffers.token, &mut buffers.mean);
         let Some(qk_norm) = &self.qk_norm else {
-            let mean = self.project_mean(buffers, key_bias);
+            let mean = self.project_mean(buffers, key_bias, table);
             return AttentionStatistics { mean, block_input, normalised: None };
         };
         let dim = self.heads * self.head_dim;
@@ -207,7 +234,7 @@ impl QueryKey {
         }
         let tokens = (block_input.len() / dim) as f64;
         mean.iter_mut().for_each(|mean| *mean /= tokens);
-        let mean = MeanStatistics { of: self, buffers };
+        let mean = MeanStatistics { of: self, buffers, table };
         AttentionStatistics { mean, block_input, normalised: Some(query_key) }
     }
 
@@ -246,7 +273,12 @@ impl QueryKey {
         })
     }
 
-    fn project_mean(&self, mut buffers: Buffers, key_bias: Option<&[f32]>) -> MeanStatistics<'_> {
+    fn project_mean(
+        &self,
+        mut buffers: Buffers,
+        key_bias: Option<&[f32]>,
+        table: Option<Table>,
+    ) -> MeanStatistics<'_> {
         let dim = self.heads * self.head_dim;
         let Buffers { mean, bias, mean_query_key, .. } = &mut buffers;
         bias.copy_from_slice(&self.bias);
@@ -254,7 +286,7 @@ impl QueryKey {
             bias[dim..].iter_mut().zip(key_bias).for_each(|(bias, &c)| *bias += f64::from(c));
         }
         matrix_vector(self.norm1.isa, &self.weight, mean, bias, mean_query_key);
-        MeanStatistics { of: self, buffers }
+        MeanStatistics { of: self, buffers, table }
     }
 }
 
@@ -263,6 +295,8 @@ impl QueryKey {
 pub(crate) struct MeanStatistics<'a> {
     of: &'a QueryKey,
     buffers: Buffers,
+    /// What landmarks add to the logits, if it is included.
+    table: Option<Table>,
 }
 
 impl Drop for MeanStatistics<'_> {
@@ -295,12 +329,19 @@ impl MeanStatistics<'_> {
         self.buffers.mean.clone()
     }
 
+    /// What landmarks add to the logits, and the block's way to read it.
+    fn landmark_bias(&self) -> Option<(&BlockBias, &Table)> {
+        self.of.landmark_bias.as_ref().zip(self.table.as_ref())
+    }
+
     /// The mean over all token pairs of one head, by the closed form.
     pub(crate) fn head_score(&self, head: usize) -> f64 {
         let (dim, width) = (self.dim(), self.of.head_dim);
         let query = &self.buffers.mean_query_key[head * width..][..width];
         let key = &self.buffers.mean_query_key[dim + head * width..][..width];
-        self.of.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>()
+        let of_products = self.of.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>();
+        let bias = self.landmark_bias();
+        of_products + bias.map_or(0.0, |(bias, table)| bias.mean(table, head))
     }
 
     /// The mean over heads of [`Self::head_score`]; all heads make `Q` (definitions §2).
@@ -317,9 +358,27 @@ impl AttentionStatistics<'_> {
         self.mean.of.standardised(self.block_input)
     }
 
-    /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D).
+    /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D), and
+    /// O(N²) more where a bias of landmarks is included.
     pub(crate) fn per_token(&self, direction: Direction, heads: Range<usize>) -> Vec<f32> {
-        let MeanStatistics { of, buffers } = &self.mean;
+        let mut means = self.mean_products(direction, heads.clone());
+        if let Some((bias, table)) = self.mean.landmark_bias() {
+            let mut sums = vec![0.0; means.len()];
+            for head in heads.clone() {
+                match direction {
+                    Direction::Received => bias.add_received(table, head, &mut sums),
+                    Direction::Paid => bias.add_paid(table, head, &mut sums),
+                }
+            }
+            for (mean, sum) in means.iter_mut().zip(sums) {
+                *mean += (sum / heads.len() as f64) as f32;
+            }
+        }
+        means
+    }
+
+    fn mean_products(&self, direction: Direction, heads: Range<usize>) -> Vec<f32> {
+        let MeanStatistics { of, buffers, .. } = &self.mean;
         let (dim, width) = (self.mean.dim(), of.head_dim);
         let outputs = heads.start * width..heads.end * width;
         // The side that is averaged, and the side that stays a token's own.
@@ -355,7 +414,7 @@ impl AttentionStatistics<'_> {
 
     /// The whole matrix `A` of `heads`, `[head, query token, key token]`.
     pub(crate) fn logits(&self, heads: Range<usize>) -> Vec<f32> {
-        let MeanStatistics { of, buffers } = &self.mean;
+        let MeanStatistics { of, buffers, .. } = &self.mean;
         let (dim, width) = (self.mean.dim(), of.head_dim);
         let tokens = self.block_input.len() / dim;
         let isa = of.norm1.isa;
@@ -380,6 +439,11 @@ impl AttentionStatistics<'_> {
                 of.scale as f32,
                 Accumulate::Overwrite,
             );
+            if let Some((bias, table)) = self.mean.landmark_bias() {
+                bias.with_matrix(table, head, |bias| {
+                    logits.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
+                });
+            }
         }
         logits
     }
@@ -469,7 +533,8 @@ mod tests {
             let qk = QueryKey::new(norm1, weight, &bias, qk_norm, &config);
             let key_bias = has_key_bias.then(|| random(dim, &mut seed));
             let input = random((registers + patches) * dim, &mut seed);
-            let statistics = qk.statistics(&input, key_bias.as_deref());
+            let crop = Crop::from_rgb(1, vec![0; 3]).expect("a crop");
+            let statistics = qk.statistics(&input, key_bias.as_deref(), &crop);
 
             // The tokens of the score, by a mean of the whole matrix or of that of patches.
             let tokens = if of_patches { patches } else { registers + patches };

@@ -1,6 +1,7 @@
 //! The buffers of one image's forward pass, reused for the next image.
 
 use super::config::VitConfig;
+use super::landmark_bias::Table;
 
 /// What a block needs besides the tokens, which pass through it in place.
 pub(super) struct Workspace {
@@ -12,6 +13,8 @@ pub(super) struct Workspace {
     pub(super) mixed: Vec<f32>,
     /// `[token, mlp_outputs]`, and before the first block the pixels of every patch.
     pub(super) hidden: Vec<f32>,
+    /// What landmarks add to the logits; empty where the network has no such bias.
+    pub(super) bias: Table,
 }
 
 impl Workspace {
@@ -23,6 +26,7 @@ impl Workspace {
             qkv: vec![0.0; tokens * 3 * dim],
             mixed: vec![0.0; tokens * dim],
             hidden: vec![0.0; tokens * config.mlp_outputs().max(pixels)],
+            bias: Table::new(),
         }
     }
 }

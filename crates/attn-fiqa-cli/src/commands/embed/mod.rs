@@ -6,6 +6,7 @@ mod writer;
 
 use anyhow::bail;
 use attn_fiqa::crop::Crop;
+use attn_fiqa::decode::Note;
 use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
 use attn_fiqa::onnx::{OnnxModel, is_onnx};
 use attn_fiqa::pipeline::embed_faces;
@@ -46,10 +47,21 @@ pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     log::debug(model.describe());
     let embed = |crop: &Crop| assess(&model, crop, args.flip, args.normalise);
     let stream = args.input.stream(run.batch);
-    embed_faces(images, model.threads(), model.side(), &face_options, &stream, embed, |row| {
-        summary.count(&row);
-        rows.next_row(row.is_first, &summary)?.write(row, &mut summary)
-    })?;
+    embed_faces(
+        images,
+        model.threads(),
+        model.side(),
+        &face_options,
+        &stream,
+        embed,
+        |mut row| {
+            if row.crop.as_ref().is_some_and(|crop| model.assumes_landmarks(crop)) {
+                row.notes.push(Note::LandmarksAssumed);
+            }
+            summary.count(&row);
+            rows.next_row(row.is_first, &summary)?.write(row, &mut summary)
+        },
+    )?;
     summary.refuse_empty()?;
     rows.finish(&summary)?;
     Ok(summary.finish())
@@ -129,6 +141,10 @@ impl Model {
             Self::Vit { engine, .. } => engine.config().embedding_head.map(|head| head.dim()),
             Self::Onnx { recogniser, .. } => Some(recogniser.dim()),
         }
+    }
+
+    fn assumes_landmarks(&self, crop: &Crop) -> bool {
+        matches!(self, Self::Vit { engine, .. } if engine.assumes_landmarks(crop))
     }
 
     fn describe(&self) -> String {

@@ -60,6 +60,7 @@ pub(super) fn add(
         heads: typed.heads,
         activation: typed.activation.map(|activation| activation.name().to_owned()),
         tokens: typed.score_tokens.map(|tokens| tokens.name().to_owned()),
+        landmark_bias: typed.landmark_bias.map(|bias| bias.name().to_owned()),
         allow_unused: typed.allow_unused,
         licence: how.licence,
         sha256: Some(found.sha256),

@@ -185,6 +185,7 @@ pub(super) fn family<'a>(
     let evidence: &[(Family, &'static str)] = match naming {
         Naming::Canonical => &[
             (Family::KpRpe, "keypoint_linear.weight"),
+            (Family::KpRpe, "keypoint_linear.bias"),
             (Family::TransFace, "senet.0.weight"),
             (Family::InsightFace, "feature.0.weight"),
             (Family::InsightFace, "feature."),

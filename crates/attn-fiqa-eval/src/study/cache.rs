@@ -223,6 +223,7 @@ fn stored_at(folder: &Path, key: &ImageHash) -> PathBuf {
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(StudyError::io(folder, "cannot be made"))?;
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no permissions to set"))]
     let mut builder = tempfile::Builder::new();
     // Temporary files are private to their owner; a result follows the user's umask.
     #[cfg(unix)]

@@ -304,6 +304,7 @@ pub(super) unsafe fn f32_tile<
 /// # Safety
 ///
 /// That of [`f32_tile`], and the tile must have parameters for `ROWS` rows.
+#[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "bytes have no NEON kernel"))]
 #[inline(always)]
 pub(super) unsafe fn int8_tile<
     S: Simd,

@@ -42,8 +42,8 @@ ROUND = 3600.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--shards", type=int, default=40)
+    parser.add_argument("--images", type=int, default=60_000)
+    parser.add_argument("--shards", type=int, default=120)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--engines", default="ray,daft,spark")
     parser.add_argument("--seed", type=int, default=0)

@@ -130,10 +130,10 @@ impl Workplace {
         names
     }
 
-    /// The program, ready to run here.
+    /// The program, ready to run here; the models that it is told to name are named here too.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = program();
-        command.current_dir(self.0.path()).args(args);
+        command.current_dir(self.0.path()).args(args).env("ATTN_FIQA_HOME", self.path(".home"));
         command
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn program() -> Command {
     for variable in ["COLUMNS", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
         command.env_remove(variable);
     }
-    // Models that the user of this machine has named.
+    // Not where the user of this machine keeps named models.
     command.env("ATTN_FIQA_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/no-models"));
     command
 }

@@ -499,7 +499,7 @@ fn refuses_certificate(error: &(dyn Error + 'static)) -> bool {
         if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        // The source of an I/O error is that of the error that it holds, which may be another one.
+        // `source` of an I/O error passes over the error that it holds, and that may be the one.
         let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match held {
             Some(held) => Some(held),

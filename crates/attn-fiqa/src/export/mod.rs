@@ -164,9 +164,9 @@ impl Default for ExportOptions {
 ///
 /// # Errors
 ///
-/// If the model does not have an output or has a landmark bias, the opset is not one of [`OPSETS`], the file would exceed
-/// 2 GiB, a weight is not finite or overflows f16, or `path` is a file of the checkpoint or cannot
-/// be written.
+/// If the model does not have an output or has a landmark bias, the opset is not one of [`OPSETS`],
+/// the file would exceed 2 GiB, a weight is not finite or overflows f16, or `path` is a file of the
+/// checkpoint or cannot be written.
 ///
 /// # Examples
 ///

@@ -26,14 +26,19 @@ struct NamedFeatures {
 
 /// Every instruction set, slowest first. A machine has those whose features it has; they need not
 /// include each other.
-static NAMED: [NamedFeatures; 7] = {
-    use CpuFeature::{Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni, Fma, Neon};
+static NAMED: [NamedFeatures; 9] = {
+    use CpuFeature::Neon;
+    use CpuFeature::{
+        Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni, Dotprod, Fma, I8mm,
+    };
     const fn named(name: &'static str, features: &[CpuFeature]) -> NamedFeatures {
         NamedFeatures { name, features: CpuFeatures::of(features) }
     }
     [
         named("baseline", &[]),
         named("neon", &[Neon]),
+        named("neon-dotprod", &[Neon, Dotprod]),
+        named("neon-i8mm", &[Neon, Dotprod, I8mm]),
         named("avx2", &[Fma, Avx2]),
         named("avx2-vnni", &[Fma, Avx2, AvxVnni]),
         named("avx512", &[Fma, Avx2, Avx512f, Avx512bw]),
@@ -95,8 +100,8 @@ impl Isa {
         available.map(Self).collect()
     }
 
-    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`, `neon`, `avx2`, `avx2-vnni`,
-    /// `avx512`, `avx512-vnni` or `avx512-bf16`.
+    /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`; `neon`, `neon-dotprod` or
+    /// `neon-i8mm`; `avx2`, `avx2-vnni`, `avx512`, `avx512-vnni` or `avx512-bf16`.
     pub fn name(self) -> &'static str {
         self.0.name
     }

@@ -53,7 +53,7 @@ pub(crate) enum InputForm {
     Bytes,
     /// The even, then the odd of these bytes as two 16-bit integers per word; weights are widened
     /// in the same way.
-    #[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "bytes have no NEON kernel"))]
+    #[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "no NEON kernel widens bytes"))]
     WidenedBytes,
 }
 
@@ -116,6 +116,10 @@ static KERNELS: &[&dyn Kernel] = &[
     &super::neon::F32,
     #[cfg(target_arch = "aarch64")]
     &super::neon::Bf16Widened,
+    #[cfg(target_arch = "aarch64")]
+    &super::neon_bytes::Int8Matrix,
+    #[cfg(target_arch = "aarch64")]
+    &super::neon_bytes::Int8,
     &super::reference::F32,
     &super::reference::Bf16Widened,
     &super::reference::Int8,

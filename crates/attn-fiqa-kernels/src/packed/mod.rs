@@ -24,6 +24,8 @@ mod interleave;
 pub(crate) mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_bytes;
 mod pack;
 mod reference;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

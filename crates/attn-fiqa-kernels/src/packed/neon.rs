@@ -1,4 +1,5 @@
-//! The NEON kernels: six rows and sixteen outputs, 24 of the 32 registers hold sums.
+//! The NEON kernels of f32 and bf16: six rows and sixteen outputs, 24 of the 32 registers hold
+//! sums.
 
 use std::arch::aarch64::*;
 

@@ -25,7 +25,10 @@ const CACHE_LINE: usize = 64;
 /// # Safety
 ///
 /// That of [`Simd`].
-pub(super) trait Dot<S: Simd> {
+pub(super) trait Dot<S: Simd>: Sized {
+    /// What `dot` subtracts from each byte of the input.
+    const BYTE_OFFSET: i32 = 0;
+
     /// The weights of one K step, as the instruction takes them.
     type Weights: Copy;
 
@@ -41,6 +44,20 @@ pub(super) trait Dot<S: Simd> {
     unsafe fn widen(words: S::Words) -> [S::Words; WIDENED_WORDS] {
         // SAFETY: by the contract.
         unsafe { [S::lower_halves(words), S::upper_halves(words)] }
+    }
+
+    /// Adds the products of all K steps of a tile of bytes, by default step by step.
+    ///
+    /// # Safety
+    ///
+    /// That of [`int8_tile`].
+    #[inline(always)]
+    unsafe fn accumulate<const ROWS: usize, const REGISTERS: usize>(
+        tile: &Tile<'_>,
+        sums: &mut [[S::Words; REGISTERS]; ROWS],
+    ) {
+        // SAFETY: by the contract.
+        unsafe { k_loop::<S, Self, ROWS, REGISTERS>(tile, sums) }
     }
 }
 
@@ -58,16 +75,16 @@ pub(super) struct Blocking {
 /// The operands of one tile.
 pub(super) struct Tile<'a> {
     weights: &'a PackedWeights,
-    steps: &'a [KStep],
+    pub(super) steps: &'a [KStep],
     /// The tile's first output, within the weights.
-    output: usize,
+    pub(super) output: usize,
     /// Outputs of the tile that exist.
     outputs: usize,
     /// For bytes only, one per row.
     params: &'a [QuantParams],
     /// The first row's first word of this block.
-    x: *const u32,
-    x_stride: usize,
+    pub(super) x: *const u32,
+    pub(super) x_stride: usize,
     out: *mut f32,
     out_stride: usize,
     epilogue: Epilogue,
@@ -304,7 +321,6 @@ pub(super) unsafe fn f32_tile<
 /// # Safety
 ///
 /// That of [`f32_tile`], and the tile must have parameters for `ROWS` rows.
-#[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "bytes have no NEON kernel"))]
 #[inline(always)]
 pub(super) unsafe fn int8_tile<
     S: Simd,
@@ -327,12 +343,13 @@ pub(super) unsafe fn int8_tile<
         }
         let mut sums = [[S::splat_words(0); REGISTERS]; ROWS];
         for (row, sums) in sums.iter_mut().enumerate() {
-            let zero_point = S::splat_words(params.get_unchecked(row).zero_point as u32);
+            let zero_point = params.get_unchecked(row).zero_point - D::BYTE_OFFSET;
+            let zero_point = S::splat_words(zero_point as u32);
             for (sums, less) in sums.iter_mut().zip(less) {
                 *sums = S::mul_words(less, zero_point);
             }
         }
-        k_loop::<S, D, ROWS, REGISTERS>(tile, &mut sums);
+        D::accumulate(tile, &mut sums);
         let mut scales = [S::splat(0.0); REGISTERS];
         for (register, scales) in scales.iter_mut().enumerate() {
             let place = weights.scales.as_ptr().add(output + register * S::LANES);

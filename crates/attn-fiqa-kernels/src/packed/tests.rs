@@ -32,6 +32,8 @@ fn an_instruction_set_uses_the_kernels_of_its_features() {
     for expected in [
         ("baseline", ["reference f32", "reference bf16 widened", "reference int8"]),
         ("neon", ["neon f32", "neon bf16 widened", "reference int8"]),
+        ("neon-dotprod", ["neon f32", "neon bf16 widened", "neon-dotprod int8"]),
+        ("neon-i8mm", ["neon f32", "neon bf16 widened", "neon-i8mm int8"]),
         ("avx2", ["avx2 f32", "avx2 bf16 widened", "avx2 int8 widened"]),
         ("avx2-vnni", ["avx2 f32", "avx2 bf16 widened", "avx2-vnni int8"]),
         ("avx512", ["avx512 f32", "avx512 bf16 widened", "avx2 int8 widened"]),

@@ -1,0 +1,182 @@
+//! The NEON kernels of bytes, in the tiles of those of `neon`.
+//!
+//! The instructions are written in assembly, since Rust's intrinsics for them are unstable.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use super::KStep;
+use super::NR;
+use super::neon::NeonRegisters;
+use super::register_tile::{Dot, Tile, register_kernel};
+use super::simd::Simd;
+
+/// Rows of the largest tile.
+const MR: usize = 6;
+
+register_kernel! {
+    /// int8 by products of 2×8 matrices of bytes, summed in i32.
+    Int8Matrix: Int8 as Bytes,
+    name: "neon-i8mm int8",
+    features: [Neon, I8mm], enabled by "neon,i8mm",
+    tile: int8_tile of 4 registers of NeonRegisters, dot: MatrixProduct,
+    steps: usize::MAX,
+    rows: [6, 5, 4, 3, 2, 1],
+}
+
+register_kernel! {
+    /// int8 by dot products of four, summed in i32.
+    Int8: Int8 as Bytes,
+    name: "neon-dotprod int8",
+    features: [Neon, Dotprod], enabled by "neon,dotprod",
+    tile: int8_tile of 4 registers of NeonRegisters, dot: SignedDotOfFour,
+    steps: usize::MAX,
+    rows: [6, 5, 4, 3, 2, 1],
+}
+
+/// An instruction that adds products of the bytes of two registers to the 32-bit integers of a
+/// third.
+macro_rules! multiply_accumulate {
+    ($name:ident, $instruction:literal) => {
+        /// # Safety
+        ///
+        /// The instruction's feature must be enabled where it is inlined.
+        #[inline(always)]
+        unsafe fn $name(sums: uint32x4_t, x: uint32x4_t, weights: uint32x4_t) -> uint32x4_t {
+            let result;
+            // SAFETY: by the contract; the instruction reads and writes these registers alone.
+            unsafe {
+                asm!(
+                    concat!($instruction, " {sums:v}.4s, {x:v}.16b, {weights:v}.16b"),
+                    sums = inout(vreg) sums => result,
+                    x = in(vreg) x,
+                    weights = in(vreg) weights,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            result
+        }
+    };
+}
+
+// Four lanes of four products: signed bytes by signed ones.
+multiply_accumulate!(sdot, "sdot");
+// The same, of unsigned bytes by signed ones.
+multiply_accumulate!(usdot, "usdot");
+// `[2, 2] += [2, 8] · [2, 8]ᵀ`, of unsigned bytes by signed ones.
+multiply_accumulate!(usmmla, "usmmla");
+
+/// Without i8mm both operands have a sign: 128 is subtracted from the input's bytes.
+struct SignedDotOfFour;
+
+impl Dot<NeonRegisters> for SignedDotOfFour {
+    const BYTE_OFFSET: i32 = 128;
+
+    type Weights = uint32x4_t;
+
+    #[inline(always)]
+    unsafe fn prepare(weights: uint32x4_t) -> uint32x4_t {
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: uint32x4_t, x: uint32x4_t, weights: uint32x4_t) -> uint32x4_t {
+        // SAFETY: by the trait's contract.
+        unsafe { sdot(sums, veorq_u32(x, vdupq_n_u32(0x8080_8080)), weights) }
+    }
+}
+
+/// Two rows by two outputs over two K steps at a time: 32 products per instruction.
+struct MatrixProduct;
+
+impl Dot<NeonRegisters> for MatrixProduct {
+    type Weights = uint32x4_t;
+
+    #[inline(always)]
+    unsafe fn prepare(weights: uint32x4_t) -> uint32x4_t {
+        weights
+    }
+
+    /// Of the last K step, where their number is odd.
+    #[inline(always)]
+    unsafe fn dot(sums: uint32x4_t, x: uint32x4_t, weights: uint32x4_t) -> uint32x4_t {
+        // SAFETY: by the trait's contract.
+        unsafe { usdot(sums, x, weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn accumulate<const ROWS: usize, const REGISTERS: usize>(
+        tile: &Tile<'_>,
+        sums: &mut [[uint32x4_t; REGISTERS]; ROWS],
+    ) {
+        const { assert!(ROWS <= MR, "more rows than pairs") };
+        let &Tile { steps, x, x_stride, output, .. } = tile;
+        let lane = output % NR;
+        let pairs = ROWS.div_ceil(2);
+        // The last row of an odd number is paired with itself.
+        let rows = |pair: usize| [2 * pair, (2 * pair + 1).min(ROWS - 1)];
+        let (step_pairs, last) = steps.as_chunks::<2>();
+        // SAFETY: by the contract; `lane` and the registers from there lie within a K step.
+        unsafe {
+            // Each holds two rows of two outputs.
+            let mut blocks = [[[vdupq_n_u32(0); 2]; REGISTERS]; MR.div_ceil(2)];
+            for (pair, blocks) in blocks.iter_mut().enumerate().take(pairs) {
+                let [one, other] = rows(pair).map(|row| sums[row]);
+                for (register, block) in blocks.iter_mut().enumerate() {
+                    *block = transposed(one[register], other[register]);
+                }
+            }
+            for (step, [KStep(first), KStep(second)]) in step_pairs.iter().enumerate() {
+                let words = |row: usize| vld1_u32(x.add(row * x_stride + 2 * step));
+                let mut inputs = [vdupq_n_u32(0); MR.div_ceil(2)];
+                for (pair, input) in inputs.iter_mut().enumerate().take(pairs) {
+                    let [one, other] = rows(pair);
+                    *input = vcombine_u32(words(one), words(other));
+                }
+                for register in 0..REGISTERS {
+                    let place = lane + register * NeonRegisters::LANES;
+                    let first = vld1q_u32(first.as_ptr().add(place));
+                    let second = vld1q_u32(second.as_ptr().add(place));
+                    // Eight bytes of each of two outputs.
+                    let (low, high) = (vzip1q_u32(first, second), vzip2q_u32(first, second));
+                    for (blocks, &input) in blocks.iter_mut().zip(&inputs).take(pairs) {
+                        let [near, far] = blocks[register];
+                        blocks[register] = [usmmla(near, input, low), usmmla(far, input, high)];
+                    }
+                }
+            }
+            for (pair, blocks) in blocks.iter().enumerate().take(pairs) {
+                let [one, other] = rows(pair);
+                for (register, &[near, far]) in blocks.iter().enumerate() {
+                    let [upper, lower] = transposed(near, far);
+                    sums[other][register] = lower;
+                    sums[one][register] = upper;
+                }
+            }
+            for KStep(weights) in last {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let input = vdupq_n_u32(*x.add(row * x_stride + steps.len() - 1));
+                    for (register, sums) in sums.iter_mut().enumerate() {
+                        let place = lane + register * NeonRegisters::LANES;
+                        *sums = Self::dot(*sums, input, vld1q_u32(weights.as_ptr().add(place)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The transpose of a 2×2 matrix of pairs of words: from two rows of four outputs to two blocks of
+/// two rows and two outputs, and back.
+///
+/// # Safety
+///
+/// NEON must be enabled where it is inlined.
+#[inline(always)]
+unsafe fn transposed(one: uint32x4_t, other: uint32x4_t) -> [uint32x4_t; 2] {
+    // SAFETY: by the contract.
+    unsafe {
+        let (one, other) = (vreinterpretq_u64_u32(one), vreinterpretq_u64_u32(other));
+        [vzip1q_u64(one, other), vzip2q_u64(one, other)].map(|pairs| vreinterpretq_u32_u64(pairs))
+    }
+}

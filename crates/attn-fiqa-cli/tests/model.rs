@@ -254,7 +254,7 @@ fn a_network_with_a_landmark_bias_is_described_and_scored_with_landmarks() {
     let ran = here.run(&["model", "inspect", &file, "--heads", "5"]).ended_with(0);
     assert_eq!(value(&ran, "family"), "KP-RPE (CVLface), from tensor `keypoint_linear.weight`");
     let bias = value(&ran, "landmark_bias");
-    assert_eq!(bias, "softmax   from assumed: usual for KP-RPE (CVLface)");
+    assert_eq!(bias, "softmax   from the default");
 
     let model = ["--model", &file, "--heads", "5"];
     let score = |options: &[&str]| {

@@ -20,6 +20,8 @@ pub enum Provenance {
     Metadata,
     /// Declared in the JSON file at this path, next to the checkpoint.
     Json(String),
+    /// A choice of the caller that was not made: the default.
+    Default,
     /// Not specified anywhere: the value of the official layout.
     Assumed,
     /// Not specified anywhere: what networks of this family usually have.
@@ -34,6 +36,7 @@ impl fmt::Display for Provenance {
             Self::Preset(preset) => write!(f, "preset {}", preset.name()),
             Self::Metadata => f.write_str("the file's metadata"),
             Self::Json(path) => f.write_str(path),
+            Self::Default => f.write_str("the default"),
             Self::Assumed => f.write_str("assumed: official layout"),
             Self::Family(family) => write!(f, "assumed: usual for {family}"),
         }

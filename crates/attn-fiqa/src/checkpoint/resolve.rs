@@ -111,7 +111,7 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
         |tokens| tokens.name().to_owned(),
     )?
     .unwrap_or((ScoreTokens::default(), Provenance::Assumed));
-    let landmark_bias = landmark_bias(sources, &declared, &assumed)?;
+    let landmark_bias = landmark_bias(sources, &declared)?;
 
     let mut config = VitConfig {
         image_size,
@@ -234,7 +234,6 @@ fn check_family(preset: Preset, sources: &Sources<'_>) -> Result<(), CheckpointP
 fn landmark_bias(
     sources: &Sources<'_>,
     declared: &[(&DeclaredConfig, Provenance)],
-    assumed: &Provenance,
 ) -> Result<Option<(LandmarkBias, Provenance)>, CheckpointProblem> {
     let Sources { options, shapes, .. } = *sources;
     let candidates = std::iter::once((options.landmark_bias, Provenance::Option))
@@ -251,7 +250,7 @@ fn landmark_bias(
                        no tensor `keypoint_linear.weight`)"
                 .to_owned(),
         }),
-        None if shapes.landmark_bias => Ok(Some((LandmarkBias::default(), assumed.clone()))),
+        None if shapes.landmark_bias => Ok(Some((LandmarkBias::default(), Provenance::Default))),
         found => Ok(found),
     }
 }

@@ -201,6 +201,7 @@ mod tests {
     /// Linux lists the same features by names of its own.
     #[test]
     #[cfg(target_os = "linux")]
+    #[cfg_attr(miri, ignore = "Miri isolates programs from files")]
     fn the_kernel_of_the_operating_system_agrees() {
         let Ok(listed) = std::fs::read_to_string("/proc/cpuinfo") else { return };
         // An emulated program sees the list of the machine that emulates.

@@ -27,9 +27,8 @@ struct NamedFeatures {
 /// Every instruction set, slowest first. A machine has those whose features it has; they need not
 /// include each other.
 static NAMED: [NamedFeatures; 9] = {
-    use CpuFeature::Neon;
     use CpuFeature::{
-        Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni, Dotprod, Fma, I8mm,
+        Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni, Dotprod, Fma, I8mm, Neon,
     };
     const fn named(name: &'static str, features: &[CpuFeature]) -> NamedFeatures {
         NamedFeatures { name, features: CpuFeatures::of(features) }

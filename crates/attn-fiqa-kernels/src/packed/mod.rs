@@ -9,8 +9,8 @@
 //! 1. `pack` packs the weights and quantizes them if asked.
 //! 2. `PackedWeights::apply` converts the input's rows to words.
 //! 3. A `Kernel` multiplies and applies the epilogue: bias, residual, ReLU or ReLU6. The file of
-//!    each instruction set, `avx512`, `avx2`, `neon` and `reference`, declares its kernels, most by
-//!    the algorithm of `register_tile`; `kernel` lists them, fastest first.
+//!    each instruction set, `avx512`, `avx2`, `neon`, `neon_bytes` and `reference`, declares its
+//!    kernels, most by the algorithm of `register_tile`; `kernel` lists them, fastest first.
 //!
 //! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16, two
 //! words per K step, and each panel of weights is widened to f32 once for all rows.

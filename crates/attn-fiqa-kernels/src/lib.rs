@@ -34,6 +34,8 @@ mod lanes;
 mod layer_norm;
 mod levels;
 mod matrix;
+#[cfg(target_arch = "aarch64")]
+mod neon_products;
 mod packed;
 mod patches;
 mod peak;

@@ -81,3 +81,19 @@ macro_rules! peak_loop {
 }
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use peak_loop;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_runs_a_loop_of_its_own() {
+        for isa in Isa::available() {
+            for precision in Precision::ALL {
+                let [once, thrice] = [1, 3].map(|rounds| peak_operations(isa, precision, rounds));
+                assert!(once > 0.0, "{} {}", isa.name(), precision.name());
+                assert_eq!(thrice, 3.0 * once, "{} {}", isa.name(), precision.name());
+            }
+        }
+    }
+}

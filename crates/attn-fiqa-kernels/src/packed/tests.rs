@@ -9,7 +9,7 @@ use crate::matrix::ColumnsMut;
 use crate::{Epilogue, Isa, Precision};
 use numbers::{nearest_bf16, values};
 
-/// A size, smaller under Miri, for which an instruction takes microseconds.
+/// A size, smaller under Miri, where every instruction takes microseconds.
 const fn size(usual: usize, under_miri: usize) -> usize {
     if cfg!(miri) { under_miri } else { usual }
 }

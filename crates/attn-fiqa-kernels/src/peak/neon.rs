@@ -1,10 +1,10 @@
 //! The loops of aarch64.
 
 use std::arch::aarch64::*;
-use std::arch::asm;
 use std::hint::black_box;
 
 use super::{CHAINS, PeakLoop, peak_loop};
+use crate::neon_products::{sdot, usmmla};
 use crate::{CpuFeature, Precision};
 
 /// The loops for a precision, fastest first; f32 has none, since plain Rust is as fast.
@@ -23,34 +23,14 @@ peak_loop!(
     "neon,i8mm",
     CHAINS of vdupq_n_u32(0),
     vdupq_n_u32(0x3f7f_3f7f),
-    |mut sum: uint32x4_t, factor: uint32x4_t| {
-        // SAFETY: the instruction is enabled, and reads and writes these registers alone.
-        unsafe {
-            asm!(
-                "usmmla {sum:v}.4s, {factor:v}.16b, {factor:v}.16b",
-                sum = inout(vreg) sum,
-                factor = in(vreg) factor,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        sum
-    }
+    // SAFETY: the instruction is enabled.
+    |sum, factor| unsafe { usmmla(sum, factor, factor) }
 );
 peak_loop!(
     bytes,
     "neon,dotprod",
     CHAINS of vdupq_n_u32(0),
     vdupq_n_u32(0x3f7f_3f7f),
-    |mut sum: uint32x4_t, factor: uint32x4_t| {
-        // SAFETY: the instruction is enabled, and reads and writes these registers alone.
-        unsafe {
-            asm!(
-                "sdot {sum:v}.4s, {factor:v}.16b, {factor:v}.16b",
-                sum = inout(vreg) sum,
-                factor = in(vreg) factor,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        sum
-    }
+    // SAFETY: the instruction is enabled.
+    |sum, factor| unsafe { sdot(sum, factor, factor) }
 );

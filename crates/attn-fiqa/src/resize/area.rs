@@ -54,17 +54,19 @@ pub fn shrink_area(isa: Isa, image: &Image, width: usize, height: usize) -> Opti
             for (row, weight) in input.chunks_exact(row_length).zip(&footprint.weights) {
                 add_levels(isa, row, *weight, sum);
             }
-            for (pixel, column) in out.chunks_exact_mut(CHANNELS).zip(&columns) {
-                let covered = sum[column.first * CHANNELS..].chunks_exact(CHANNELS);
+            let (sums, _) = sum.as_chunks::<CHANNELS>();
+            let (pixels, _) = out.as_chunks_mut::<CHANNELS>();
+            for (pixel, column) in pixels.iter_mut().zip(&columns) {
+                let covered = &sums[column.first..][..column.weights.len()];
                 let mut mean = [0.0f32; CHANNELS];
-                for (levels, weight) in covered.zip(&column.weights) {
-                    for (mean, level) in mean.iter_mut().zip(levels) {
-                        *mean += weight * level;
+                for (levels, weight) in covered.iter().zip(&column.weights) {
+                    for channel in 0..CHANNELS {
+                        mean[channel] += weight * levels[channel];
                     }
                 }
-                for (level, mean) in pixel.iter_mut().zip(mean) {
-                    *level = mean.round() as u8;
-                }
+                // To the nearest level: means are not negative, and `f32::round` calls libm where the
+                // build assumes no SSE 4.1.
+                *pixel = mean.map(|mean| (mean + 0.5) as u8);
             }
         },
     );

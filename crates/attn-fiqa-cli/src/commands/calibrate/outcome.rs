@@ -251,5 +251,7 @@ pub(super) fn record(
         }
     };
     entries.push(set);
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    // A file without a key bias has nothing to compare with.
+    let known = entries.into_iter().filter(|(_, value)| !value.is_empty());
+    known.map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -122,6 +122,8 @@ impl Loaded {
             None => Detector::builtin(threads),
             Some(file) => Detector::open(file, threads),
         };
+        let precision = self.engine.precision().precision;
+        let opened = opened.and_then(|opened| opened.with_precision(precision));
         Ok(Arc::clone(detector.insert(Arc::new(opened.map_err(bad_detector)?))))
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use attn_fiqa::decode::{DecodeLimits, Note, decode};
 use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector, Face};
+use attn_fiqa::engine::Precision;
 use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::{resize_bilinear, shrink_area};
 use attn_fiqa::threads::{Isa, Threads};
@@ -55,6 +56,49 @@ fn a_close_up_is_one_face() {
     for side in [1024, 1536, 2048] {
         assert_eq!(found(&sized(&portrait(), side)).len(), 1, "{side} pixels");
     }
+}
+
+/// Coordinates have no use for bytes, so int8 finds what bf16 or f32 finds.
+#[test]
+fn in_another_precision_faces_stay_where_they_are() {
+    let image = group(180, 2, 2);
+    let of = |precision: Precision| {
+        let detector = detector().with_precision(precision).unwrap();
+        detector.detect(&image, DEFAULT_MIN_CONFIDENCE).unwrap()
+    };
+    let exact = found(&image);
+    assert_eq!(of(Precision::F32), exact);
+    let close = |faces: &[Face]| {
+        assert_eq!(faces.len(), 4);
+        for face in &exact {
+            let near = |other: &&Face| other.bounds.iou(&face.bounds) > 0.97;
+            let other = faces.iter().find(near).unwrap();
+            assert!((face.confidence - other.confidence).abs() < 0.01);
+            for (a, b) in face.landmarks.0.iter().zip(&other.landmarks.0) {
+                let moved = (a[0] - b[0]).hypot(a[1] - b[1]);
+                assert!(moved < 0.03 * face.landmarks.inter_eye_distance(), "{a:?} {b:?}");
+            }
+        }
+    };
+    let rounded = of(Precision::Bf16);
+    close(&rounded);
+    assert_ne!(rounded, exact, "computed in f32");
+    let bytes = of(Precision::Int8);
+    assert!([&exact, &rounded].contains(&&bytes));
+}
+
+/// The landmark network's precision does not depend on the order in which a detector is put together.
+#[test]
+fn landmarks_are_refined_in_the_same_precision_whenever_it_is_set() {
+    let image = portrait();
+    let bare = || detector().with_own_landmarks();
+    let refine = |detector: Detector| detector.with_refined_landmarks().unwrap();
+    let rounded = |detector: Detector| detector.with_precision(Precision::Bf16).unwrap();
+    let faces = |detector: Detector| detector.detect(&image, DEFAULT_MIN_CONFIDENCE).unwrap();
+    let first = faces(rounded(refine(bare())));
+    assert!(first[0].refined);
+    assert_eq!(first, faces(refine(rounded(bare()))));
+    assert!(!faces(rounded(bare()))[0].refined);
 }
 
 #[test]

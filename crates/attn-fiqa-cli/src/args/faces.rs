@@ -6,6 +6,7 @@ use std::sync::Arc;
 use attn_fiqa::align::landmark_file::{LandmarkFile, LandmarkFileLimits};
 use attn_fiqa::crop::Fit;
 use attn_fiqa::detect::{DEFAULT_MIN_CONFIDENCE, Detector};
+use attn_fiqa::engine::Precision;
 use attn_fiqa::pipeline::{FaceChoice, FaceOptions, FaceSource};
 use attn_fiqa::threads::Threads;
 use clap::ValueEnum;
@@ -126,8 +127,9 @@ enum Turned {
 }
 
 impl DetectorArgs {
-    /// Opens the detector on threads that it shares.
-    pub(crate) fn open(&self, threads: &Threads) -> anyhow::Result<Detector> {
+    /// Opens the detector on threads that it shares. Its built-in networks run in the precision of
+    /// the model that scores.
+    pub(crate) fn open(&self, threads: &Threads, precision: Precision) -> anyhow::Result<Detector> {
         let detector = match &self.detector {
             Some(file) => Detector::open(file, threads)?,
             None => Detector::builtin(threads)?,
@@ -136,11 +138,12 @@ impl DetectorArgs {
             Turned::Auto => detector,
             Turned::Never => detector.upright_only(),
         };
-        Ok(match self.refine {
+        let detector = match self.refine {
             Refine::Auto => detector,
             Refine::Always => detector.with_refined_landmarks()?,
             Refine::Never => detector.with_own_landmarks(),
-        })
+        };
+        Ok(detector.with_precision(precision)?)
     }
 
     /// Which of the faces found are used.
@@ -155,7 +158,11 @@ impl DetectorArgs {
 
 impl FaceArgs {
     /// Opens what finds the faces.
-    pub(crate) fn source(&self, threads: &Threads) -> anyhow::Result<FaceSource> {
+    pub(crate) fn source(
+        &self,
+        threads: &Threads,
+        precision: Precision,
+    ) -> anyhow::Result<FaceSource> {
         if self.aligned {
             return Ok(FaceSource::Aligned(if self.resize { Fit::Resize } else { Fit::Exact }));
         }
@@ -163,7 +170,7 @@ impl FaceArgs {
             let file = LandmarkFile::open(file, &LandmarkFileLimits::default())?;
             return Ok(FaceSource::Landmarks(Arc::new(file)));
         }
-        Ok(FaceSource::Detected(Arc::new(self.detector.open(threads)?)))
+        Ok(FaceSource::Detected(Arc::new(self.detector.open(threads, precision)?)))
     }
 
     /// How the images of `input` become faces.
@@ -171,12 +178,13 @@ impl FaceArgs {
         &self,
         input: &InputArgs,
         threads: &Threads,
+        precision: Precision,
     ) -> anyhow::Result<FaceOptions> {
         Ok(FaceOptions {
             limits: input.limits(),
             channels: input.channels(),
             choice: self.choice(),
-            ..FaceOptions::new(self.source(threads)?)
+            ..FaceOptions::new(self.source(threads, precision)?)
         })
     }
 

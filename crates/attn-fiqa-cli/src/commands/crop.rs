@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attn_fiqa::detect::FaceBox;
+use attn_fiqa::engine::Precision;
 use attn_fiqa::pipeline::{CropRow, FaceSource, crop_faces, main_face};
 use attn_fiqa::threads::Threads;
 use attn_fiqa_eval::files::stem;
@@ -21,7 +22,7 @@ use crate::summary::{Activity, Summary};
 pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output_folder(Some(&args.output))?;
     let threads = Threads::new(run.jobs)?;
-    let options = args.faces.options(&args.input, &threads)?;
+    let options = args.faces.options(&args.input, &threads, Precision::F32)?;
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;

@@ -47,7 +47,7 @@ fn pipeline(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<FacePipeline
     let checkpoint = attn_fiqa::checkpoint::builtin()?;
     let options = EngineOptions { threads: run.jobs, ..EngineOptions::default() };
     let engine = std::sync::Arc::new(Engine::new(&checkpoint, &options)?);
-    let faces = args.faces.options(&args.input, engine.threads())?;
+    let faces = args.faces.options(&args.input, engine.threads(), engine.precision().precision)?;
     let request = Request { methods: Vec::new(), ..Request::new(engine.default_method()) };
     let options = ScoreOptions {
         scorers: vec![Scorer::Measure(Measure::Laplacian)],

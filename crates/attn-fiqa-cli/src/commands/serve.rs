@@ -113,7 +113,7 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
         ..EngineOptions::default()
     };
     let engine = Arc::new(Engine::new(&checkpoint, &engine_options)?);
-    let detector = Arc::new(args.detector.open(engine.threads())?);
+    let detector = Arc::new(args.detector.open(engine.threads(), engine.precision().precision)?);
     let identifier = match args.model.file()? {
         Some(file) => sha256_of(&file)?,
         None => checkpoint.inspect().sha256,

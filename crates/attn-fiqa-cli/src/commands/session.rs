@@ -62,7 +62,7 @@ impl Session {
 
     /// How the run's images become crops; detection shares the engine's threads.
     pub(super) fn faces(&self, input: &InputArgs, faces: &FaceArgs) -> anyhow::Result<FaceOptions> {
-        faces.options(input, self.engine.threads())
+        faces.options(input, self.engine.threads(), self.engine.precision().precision)
     }
 
     /// The model with a way to find faces.

@@ -67,7 +67,7 @@ class Scorer:
         ``.pt``/``.pth`` in the zip format) or the name of a model; ``None`` is the built-in one.
     :param detector: an ONNX face detector with the outputs of YuNet or SCRFD; ``None`` is the
         built-in one.
-    :param precision: how finely the network multiplies; ``"auto"`` takes the fastest of this
+    :param precision: how finely the networks multiply; ``"auto"`` takes the fastest of this
         machine that keeps the scores, and may differ between machines.
     :param threads: worker threads; ``None`` is one per core.
     :param methods: the scores of each face, such as ``["attn", "attn-max@block=3"]``, the first

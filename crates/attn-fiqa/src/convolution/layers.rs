@@ -1,6 +1,6 @@
 //! The layers, each with the numbers that it was loaded with.
 
-use attn_fiqa_kernels::{Depthwise, Epilogue, Isa, PackedWeights, PatchShape, Precision, patches};
+use attn_fiqa_kernels::{Depthwise, Epilogue, Isa, PackedWeights, PatchShape, patches};
 
 use super::features::FeatureMap;
 use super::weights::{Weights, WeightsError};
@@ -34,8 +34,8 @@ impl Stem {
                 weight[output * patch + colour * places + place]
             })
             .collect();
-        let isa = weights.isa();
-        Ok(Self { weights: packed(isa, &by_pixel, &bias, patch), shape, isa })
+        let packed = packed(weights, &by_pixel, &bias, patch);
+        Ok(Self { weights: packed, shape, isa: weights.isa() })
     }
 
     /// One cell for each `stride × stride` pixels of `width × height`, in whose upper left
@@ -202,9 +202,9 @@ fn load_pointwise(
 ) -> Result<PackedWeights, WeightsError> {
     let weight = weights.tensor(&format!("{name}.weight"), &[outputs, inputs, 1, 1])?;
     let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
-    Ok(packed(weights.isa(), &weight, &bias, inputs))
+    Ok(packed(weights, &weight, &bias, inputs))
 }
 
-fn packed(isa: Isa, weight: &[f32], bias: &[f32], inputs: usize) -> PackedWeights {
-    PackedWeights::new(isa, Precision::F32, weight, Some(bias), inputs)
+fn packed(of: &Weights<'_>, weight: &[f32], bias: &[f32], inputs: usize) -> PackedWeights {
+    PackedWeights::new(of.isa(), of.precision(), weight, Some(bias), inputs)
 }

@@ -1,6 +1,6 @@
 //! Layers against convolutions written out as sums, on sizes that no band divides.
 
-use attn_fiqa_kernels::{Isa, PatchShape};
+use attn_fiqa_kernels::{Isa, PatchShape, Precision};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::*;
@@ -103,7 +103,7 @@ fn assert_near(
 fn a_stem_is_a_convolution_of_the_images_pixels() {
     for (side, stride, padding) in [(4, 4, 0), (3, 2, 1)] {
         let bytes = file(&[("in.weight", &[5, 3, side, side]), ("in.bias", &[5])]);
-        let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
+        let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
         let stem = Stem::load(&weights, "in", 5, PatchShape { side, stride, padding }).unwrap();
         let (width, height) = (37, 70);
         let rgb: Vec<u8> = (0..3 * width * height).map(|i| (i * 37 % 251) as u8).collect();
@@ -149,7 +149,7 @@ fn separable_convolutions_in_a_row_are_convolutions_in_a_row() {
         ("s.1.pointwise.weight", &[35, 35, 1, 1]),
         ("s.1.pointwise.bias", &[35]),
     ]);
-    let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
+    let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
     let shapes = [
         SeparableShape { inputs: 6, outputs: 35, side: 3, stride: 2 },
         SeparableShape { inputs: 35, outputs: 35, side: 5, stride: 1 },
@@ -194,7 +194,7 @@ fn relu(x: &FeatureMap, added: Option<&FeatureMap>) -> FeatureMap {
 #[test]
 fn pointwise_convolutions_end_in_three_ways() {
     let bytes = file(&[("p.weight", &[9, 17, 1, 1]), ("p.bias", &[9])]);
-    let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
+    let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
     let layer = Pointwise::load(&weights, "p", 17, 9).unwrap();
     let weight = weights.tensor("p.weight", &[9, 17, 1, 1]).unwrap();
     let bias = weights.tensor("p.bias", &[9]).unwrap();
@@ -213,7 +213,7 @@ fn pointwise_convolutions_end_in_three_ways() {
 #[test]
 fn a_missing_or_misshapen_tensor_is_named() {
     let bytes = file(&[("p.weight", &[9, 17, 1, 1]), ("p.bias", &[9])]);
-    let weights = Weights::parse(&bytes, Isa::widest()).unwrap();
+    let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
     let error = |inputs, outputs| {
         Pointwise::load(&weights, "p", inputs, outputs).err().unwrap().to_string()
     };

@@ -1,12 +1,13 @@
 //! A network's numbers by their names.
 
-use attn_fiqa_kernels::Isa;
+use attn_fiqa_kernels::{Isa, Precision};
 use safetensors::{Dtype, SafeTensors};
 
-/// Tensors of a safetensors file, and the instruction set that layers of them compute with.
+/// Tensors of a safetensors file, and the instruction set and precision of the layers made of them.
 pub(crate) struct Weights<'a> {
     tensors: SafeTensors<'a>,
     isa: Isa,
+    precision: Precision,
 }
 
 /// Numbers that are not those of the network.
@@ -19,12 +20,21 @@ pub(crate) enum WeightsError {
 }
 
 impl<'a> Weights<'a> {
-    pub(crate) fn parse(bytes: &'a [u8], isa: Isa) -> Result<Self, WeightsError> {
-        Ok(Self { tensors: SafeTensors::deserialize(bytes)?, isa })
+    /// `precision` is that of the products; depthwise filters are always f32.
+    pub(crate) fn parse(
+        bytes: &'a [u8],
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self, WeightsError> {
+        Ok(Self { tensors: SafeTensors::deserialize(bytes)?, isa, precision })
     }
 
     pub(super) fn isa(&self) -> Isa {
         self.isa
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The numbers of an f32 tensor, row-major.

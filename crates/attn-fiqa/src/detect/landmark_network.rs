@@ -6,7 +6,7 @@
 //!    up.
 //! 3. Five heat maps at a stride of 4; a point is the mean place under its map's softmax.
 
-use attn_fiqa_kernels::{Isa, PatchShape};
+use attn_fiqa_kernels::{Isa, PatchShape, Precision};
 
 use super::DetectorError;
 use crate::align::Landmarks;
@@ -57,15 +57,19 @@ impl LandmarkNetwork {
     /// # Errors
     ///
     /// If the tensors are not those of this network.
-    pub(super) fn load(bytes: &[u8], isa: Isa) -> Result<Self, DetectorError> {
-        Self::parse(bytes, isa).map_err(|error| DetectorError::BadWeights {
+    pub(super) fn load(
+        bytes: &[u8],
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self, DetectorError> {
+        Self::parse(bytes, isa, precision).map_err(|error| DetectorError::BadWeights {
             name: NAME.to_owned(),
             what: error.to_string(),
         })
     }
 
-    fn parse(bytes: &[u8], isa: Isa) -> Result<Self, WeightsError> {
-        let weights = Weights::parse(bytes, isa)?;
+    fn parse(bytes: &[u8], isa: Isa, precision: Precision) -> Result<Self, WeightsError> {
+        let weights = Weights::parse(bytes, isa, precision)?;
         let block = |inputs, outputs, stride| SeparableShape { inputs, outputs, side: 3, stride };
         let [first, second, third] = STAGES;
         let (into, same) = (|a, b| block(a, b, 2), |channels| block(channels, channels, 1));

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
+use attn_fiqa_kernels::{Isa, Precision};
+
 use super::landmark_network::{LandmarkNetwork, VIEW};
 use super::refine::refined;
 use crate::align::{Landmarks, Similarity};
@@ -26,7 +28,7 @@ const GOLDEN: Landmarks = Landmarks([
 const GOLDEN_TOLERANCE: f32 = 2e-3;
 
 fn network() -> LandmarkNetwork {
-    LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, attn_fiqa_kernels::Isa::widest()).unwrap()
+    LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, Isa::widest(), Precision::F32).unwrap()
 }
 
 fn example(bytes: &[u8]) -> Image {

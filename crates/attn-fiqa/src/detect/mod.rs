@@ -24,6 +24,8 @@ mod turned;
 use std::path::Path;
 
 #[cfg(feature = "builtin-model")]
+use attn_fiqa_kernels::Precision;
+#[cfg(feature = "builtin-model")]
 use rayon::prelude::*;
 
 use crate::align::Landmarks;
@@ -31,6 +33,8 @@ use crate::decode::Note;
 use crate::pixels::Image;
 use crate::status::{Failure, Status};
 use crate::threads::Threads;
+#[cfg(feature = "builtin-model")]
+use crate::vit::finer_than_int8;
 
 #[cfg(any(feature = "builtin-model", feature = "onnx"))]
 use format::YuNet;
@@ -87,6 +91,9 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     threads: Threads,
+    /// Of the built-in networks' products.
+    #[cfg(feature = "builtin-model")]
+    precision: Precision,
     /// Whether an image without a confident upright face is searched at the other three quarter
     /// turns.
     turns: bool,
@@ -103,17 +110,12 @@ impl Detector {
     /// If the embedded file cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
-        let name = BUILTIN_DETECTOR.to_owned();
-        let network = network::BuiltinNetwork::load(attn_fiqa_models::DETECTOR, threads.isa())
-            .map_err(|what| DetectorError::BadWeights {
-                name: format!("{name} detector"),
-                what: what.to_string(),
-            })?;
+        let network = builtin_network(threads, Precision::F32)?;
         let blank = Image::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
         let outputs = network.run(&blank, input::input_size(1, 1));
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let (network, format) = (Network::Builtin(Box::new(network)), Box::new(format.builtin()));
-        Self::of(name, network, format, threads).with_refined_landmarks()
+        Self::of(BUILTIN_DETECTOR.to_owned(), network, format, threads).with_refined_landmarks()
     }
 
     /// A detector from an ONNX file with the outputs of YuNet or SCRFD. The format is recognised by
@@ -173,6 +175,8 @@ impl Detector {
             network,
             format,
             threads: threads.clone(),
+            #[cfg(feature = "builtin-model")]
+            precision: Precision::F32,
             turns: true,
             #[cfg(feature = "builtin-model")]
             refiner: None,
@@ -189,8 +193,33 @@ impl Detector {
     /// If the embedded weights cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn with_refined_landmarks(self) -> Result<Self, DetectorError> {
-        let network = LandmarkNetwork::load(attn_fiqa_models::LANDMARKS, self.threads.isa())?;
+        let (bytes, isa) = (attn_fiqa_models::LANDMARKS, self.threads.isa());
+        let network = LandmarkNetwork::load(bytes, isa, self.precision)?;
         Ok(Self { refiner: Some(Box::new(network)), ..self })
+    }
+
+    /// The same detector with the matrix products of the built-in networks in this precision; in
+    /// f32 for int8, which is too coarse for coordinates, where bf16 is not faster. An ONNX network
+    /// is always f32.
+    ///
+    /// In bf16 boxes and landmarks move by hundredths of a pixel (`docs/performance.md`).
+    ///
+    /// # Errors
+    ///
+    /// If the embedded weights cannot be read, which only a damaged program can cause.
+    #[cfg(feature = "builtin-model")]
+    pub fn with_precision(self, precision: Precision) -> Result<Self, DetectorError> {
+        let precision = finer_than_int8(self.threads.isa(), precision);
+        let network = match self.network {
+            Network::Builtin(_) => {
+                Network::Builtin(Box::new(builtin_network(&self.threads, precision)?))
+            }
+            #[cfg(feature = "onnx")]
+            other @ Network::Onnx(_) => other,
+        };
+        let refines = self.refiner.is_some();
+        let detector = Self { network, precision, ..self };
+        if refines { detector.with_refined_landmarks() } else { Ok(detector) }
     }
 
     /// The same detector without the search at other quarter turns.
@@ -424,6 +453,20 @@ impl Detector {
             format!("the detector '{}' failed on this image: {what}", self.name),
         )
     }
+}
+
+/// The built-in detector's network.
+#[cfg(feature = "builtin-model")]
+fn builtin_network(
+    threads: &Threads,
+    precision: Precision,
+) -> Result<network::BuiltinNetwork, DetectorError> {
+    network::BuiltinNetwork::load(attn_fiqa_models::DETECTOR, threads.isa(), precision).map_err(
+        |what| DetectorError::BadWeights {
+            name: format!("{BUILTIN_DETECTOR} detector"),
+            what: what.to_string(),
+        },
+    )
 }
 
 /// Minimum confidence in a rotated image. The allowed distance to 1 is only two thirds of the

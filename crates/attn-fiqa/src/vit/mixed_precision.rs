@@ -25,20 +25,18 @@ pub(super) fn of_proj_and_fc1(weights: &Weights<'_>, embed_dim: usize) -> Precis
 }
 
 fn qkv(isa: Isa, precision: Precision, block: usize, depth: usize) -> Precision {
-    finer_than_bytes(isa, precision, block + 1 + QKV_BLOCKS >= depth)
+    if block + 1 + QKV_BLOCKS >= depth { finer_than_int8(isa, precision) } else { precision }
 }
 
 fn proj_and_fc1(isa: Isa, precision: Precision, embed_dim: usize) -> Precision {
-    finer_than_bytes(isa, precision, embed_dim <= NARROW)
+    if embed_dim <= NARROW { finer_than_int8(isa, precision) } else { precision }
 }
 
-/// `precision`, or for a sensitive layer the fastest one finer than int8.
-fn finer_than_bytes(isa: Isa, precision: Precision, sensitive: bool) -> Precision {
+/// The precision of a sensitive layer: for int8 the fastest finer one.
+pub(crate) fn finer_than_int8(isa: Isa, precision: Precision) -> Precision {
     match precision {
-        Precision::Int8 if sensitive => {
-            let fast = isa.faster_than_f32();
-            if fast.contains(&Precision::Bf16) { Precision::Bf16 } else { Precision::F32 }
-        }
+        Precision::Int8 if isa.faster_than_f32().contains(&Precision::Bf16) => Precision::Bf16,
+        Precision::Int8 => Precision::F32,
         precision => precision,
     }
 }

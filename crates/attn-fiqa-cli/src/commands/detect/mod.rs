@@ -5,6 +5,7 @@ mod evaluate;
 mod truth;
 
 use attn_fiqa::detect::Detector;
+use attn_fiqa::engine::Precision;
 use attn_fiqa::pipeline::{FacesRow, FindOptions, find_faces};
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(args.output.as_deref())?;
     args.input.refuse_as_output_folder(args.draw.as_deref())?;
     let threads = Threads::new(run.jobs)?;
-    let detector = args.detector.open(&threads)?;
+    let detector = args.detector.open(&threads, Precision::F32)?;
     if args.evaluate {
         return evaluate::run(args, run, &threads, &detector);
     }

@@ -7,7 +7,7 @@ mod writer;
 use anyhow::bail;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::Note;
-use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Request};
+use attn_fiqa::engine::{Assessment, Engine, EngineOptions, Precision, Request};
 use attn_fiqa::onnx::{OnnxModel, is_onnx};
 use attn_fiqa::pipeline::embed_faces;
 use attn_fiqa::recognise::{Recogniser, joined_with_mirror, mirrored, norm, normalised};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         args.input.refuse_as_output(Some(&args.output.with_extension("txt")))?;
     }
     let model = Model::open(args, run)?;
-    let face_options = args.faces.options(&args.input, model.threads())?;
+    let face_options = args.faces.options(&args.input, model.threads(), model.precision())?;
     interrupt::end_early();
     // Whatever cannot be read or written is found out before any work.
     let sources = args.input.open()?;
@@ -133,6 +133,14 @@ impl Model {
             ]),
         }
         about
+    }
+
+    /// An ONNX network is f32.
+    fn precision(&self) -> Precision {
+        match self {
+            Self::Vit { engine, .. } => engine.precision().precision,
+            Self::Onnx { .. } => Precision::F32,
+        }
     }
 
     /// Numbers that the model gives.

@@ -6,7 +6,7 @@
 //!    up: the pyramid.
 //! 3. A head at each level gives 15 numbers per cell: score, box and five points.
 
-use attn_fiqa_kernels::{Isa, PatchShape};
+use attn_fiqa_kernels::{Isa, PatchShape, Precision};
 
 use crate::buffer_pool::BufferPool;
 use crate::convolution::{
@@ -62,8 +62,12 @@ impl BuiltinNetwork {
     /// # Errors
     ///
     /// If the tensors are not those of this network.
-    pub(in crate::detect) fn load(bytes: &[u8], isa: Isa) -> Result<Self, WeightsError> {
-        let weights = Weights::parse(bytes, isa)?;
+    pub(in crate::detect) fn load(
+        bytes: &[u8],
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self, WeightsError> {
+        let weights = Weights::parse(bytes, isa, precision)?;
         let block =
             |inputs, outputs, side, stride| SeparableShape { inputs, outputs, side, stride };
         let [first, second, third] = STAGES;

@@ -2,6 +2,8 @@
 //! weights.
 #![cfg(feature = "builtin-model")]
 
+use attn_fiqa_kernels::Precision;
+
 use super::{BuiltinNetwork, InputPixels, InputSize, Network, OnnxNetwork};
 use crate::detect::format::Output;
 use crate::detect::input::input_size;
@@ -32,7 +34,8 @@ fn networks() -> (Network, Network) {
     let threads = Threads::new(None).unwrap();
     let onnx = OnnxNetwork::open(ONNX.as_ref(), &threads).unwrap();
     assert!(onnx.is_builtin(), "models/src/lib.rs names another detector.onnx");
-    let own = BuiltinNetwork::load(attn_fiqa_models::DETECTOR, Isa::widest()).unwrap();
+    let own =
+        BuiltinNetwork::load(attn_fiqa_models::DETECTOR, Isa::widest(), Precision::F32).unwrap();
     (Network::Builtin(Box::new(own)), Network::Onnx(Box::new(onnx)))
 }
 
@@ -95,11 +98,12 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn other_weights_are_refused_by_name() {
     let bytes = attn_fiqa_models::DETECTOR;
-    let broken = BuiltinNetwork::load(&bytes[..bytes.len() - 1], Isa::widest());
+    let broken = BuiltinNetwork::load(&bytes[..bytes.len() - 1], Isa::widest(), Precision::F32);
     assert!(broken.is_err_and(|error| error.to_string() == "the weights cannot be read"));
     let mut renamed = bytes.to_vec();
     let at = renamed.windows(11).position(|name| name == b"stem.weight").unwrap();
     renamed[at..at + 4].copy_from_slice(b"stam");
-    let error = BuiltinNetwork::load(&renamed, Isa::widest()).err().unwrap().to_string();
+    let error =
+        BuiltinNetwork::load(&renamed, Isa::widest(), Precision::F32).err().unwrap().to_string();
     assert_eq!(error, "the tensor 'stem.weight' is not there, expected f32 [16, 3, 3, 3]");
 }

@@ -297,7 +297,7 @@ fn the_clients_of_the_documentation_work() {
             let block = block.replace("http://127.0.0.1:8080", &serving.url());
             let text = run(Command::new("sh").args(["-ec", &block]).current_dir(place.path("")));
             let answer: Value = serde_json::from_str(&text).expect(&text);
-            assert_eq!(answer["images"][0]["faces"][0]["quality"], 87, "{block}");
+            assert_eq!(answer["images"][0]["faces"][0]["quality"], 89, "{block}");
         }
     }
     if has("python3") {
@@ -307,7 +307,7 @@ fn the_clients_of_the_documentation_work() {
             .args(["client.py", &serving.url(), "photo.jpg", "notes.txt"])
             .current_dir(place.path("")));
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "photo.jpg 87");
+        assert_eq!(lines[0], "photo.jpg 89");
         assert!(lines[1].starts_with("notes.txt the file is not an image"), "{text}");
     }
     if has("node") {
@@ -318,7 +318,7 @@ fn the_clients_of_the_documentation_work() {
             .current_dir(place.path("")));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
-        assert_eq!(lines[0], "1 photo.jpg 87");
+        assert_eq!(lines[0], "1 photo.jpg 89");
         assert!(lines[1].starts_with("2 blurred.png "), "{text}");
     }
 }

@@ -46,11 +46,11 @@ fn the_built_in_models_score_falls_as_a_face_is_degraded() {
     for (kind, row) in study.kinds().iter().filter(|row| row.kind != "all").enumerate() {
         let series = study.series(0, 0, kind);
         assert!(series[5] < series[0], "{}\n{}", row.kind, report.join("\n"));
-        // By quality, which does not distinguish unusable faces.
+        // By quality, which hardly distinguishes unusable faces. A weak blur may smooth noise away.
         let qualities: Vec<i8> = series.iter().map(|&score| map.quality(score)).collect();
-        let falls = qualities.windows(2).all(|pair| pair[1] <= pair[0] + 2);
+        let falls = qualities.windows(2).all(|pair| pair[1] <= pair[0] + 3);
         let shown = format!("{} {qualities:?}\n{}", row.kind, report.join("\n"));
-        assert!(falls && qualities[5] + 40 <= qualities[0], "{shown}");
+        assert!(falls && qualities[5] + 50 <= qualities[0], "{shown}");
     }
 }
 

@@ -51,7 +51,7 @@ async fn comprefaces_clients_get_its_answers() {
     let bounds = ["x_min", "y_min", "x_max", "y_max"].map(|key| face["box"][key].as_i64());
     assert_eq!(bounds, [Some(177), Some(63), Some(267), Some(176)]);
     assert_eq!(face["landmarks"].as_array().map(Vec::len), Some(5));
-    assert_eq!(face["quality"], 87);
+    assert_eq!(face["quality"], 89);
 
     let none = service.upload(path, &[("a.png", &grey(200))]).await;
     assert_eq!((none.status.as_u16(), none.error_code().as_str()), (400, "no-face"));

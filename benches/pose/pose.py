@@ -1,7 +1,10 @@
 """Median quality by yaw: the table in docs/quality.md.
 
     attn-fiqa score FACES.tar --aligned --output scores.csv
-    python benches/pose/pose.py scores.csv FACES.tar YUNET.onnx
+    python benches/pose/pose.py scores.csv FACES.tar YUNET.onnx [LABELS.csv COLUMN]
+
+With labels (columns `name` and COLUMN) also the fraction below quality 40 by group, as it is and as it
+would be if every group's yaws were distributed as those of all faces.
 
 Yaw is estimated from YuNet's landmarks on each aligned face, as `attn-fiqa` does from its own:
 the offset of the nose from the middle of the eyes, over half the inter-eye distance. Needs
@@ -14,6 +17,8 @@ import tarfile
 
 import cv2
 import numpy as np
+
+BELOW = 40
 
 
 def yaw_of(detector, face):
@@ -29,12 +34,34 @@ def yaw_of(detector, face):
     return abs(np.degrees(np.arctan2(along, distance / 2)))
 
 
+def print_groups(file, column, names, yaws, qualities):
+    """Direct standardisation by yaw: 15° steps, and the faces without landmarks as a step of their own."""
+    with open(file, newline="") as stream:
+        label = {row["name"].rsplit(".", 1)[0]: row[column] for row in csv.DictReader(stream)}
+    groups = np.array([label[name.rsplit(".", 1)[0]] for name in names])
+    steps = np.where(np.isnan(yaws), -1, yaws // 15).astype(int)
+    low = qualities < BELOW
+    print(
+        f"\ngroup: faces, fraction below {BELOW}, the same at the yaws of all faces, above 60° or no landmarks"
+    )
+    for group in np.unique(groups):
+        here = groups == group
+        standard = sum(
+            (steps == step).mean() * low[here & (steps == step)].mean()
+            for step in np.unique(steps)
+            if (here & (steps == step)).any()
+        )
+        turned = ((steps < 0) | (steps >= 4))[here].mean()
+        fractions = (f"{100 * value:.2f} %" for value in (low[here].mean(), standard, turned))
+        print(f"{group}: {here.sum()}, {', '.join(fractions)}")
+
+
 def main():
-    scores, faces, model = sys.argv[1:]
+    scores, faces, model, *labels = sys.argv[1:]
     detector = cv2.FaceDetectorYN.create(model, "", (224, 224), 0.5)
     with open(scores, newline="") as file:
         quality = {row["path"].rsplit("/", 1)[-1]: int(row["quality"]) for row in csv.DictReader(file)}
-    yaws, qualities = [], []
+    names, yaws, qualities = [], [], []
     with tarfile.open(faces) as archive:
         for member in archive:
             name = member.name.rsplit("/", 1)[-1]
@@ -42,12 +69,15 @@ def main():
                 encoded = np.frombuffer(archive.extractfile(member).read(), np.uint8)
                 yaws.append(yaw_of(detector, cv2.imdecode(encoded, cv2.IMREAD_COLOR)))
                 qualities.append(quality[name])
+                names.append(name)
     yaws, qualities = np.array(yaws), np.array(qualities)
     print(f"{len(yaws)} faces, {np.isnan(yaws).sum()} without landmarks")
     for start in range(0, 75, 15):
         within = qualities[(yaws >= start) & (yaws < start + 15)]
         median = f"{np.median(within):g}" if len(within) else "-"
         print(f"{start}-{start + 15} degrees: median quality {median} of {len(within)} faces")
+    if labels:
+        print_groups(*labels, names, yaws, qualities)
 
 
 if __name__ == "__main__":

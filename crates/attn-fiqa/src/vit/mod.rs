@@ -32,6 +32,7 @@ mod workspace;
 #[cfg(feature = "export")]
 pub(crate) use embedding_head::BATCH_NORM_EPS;
 pub(crate) use embedding_head::EmbeddingHead;
+#[cfg(feature = "builtin-model")]
 pub(crate) use mixed_precision::finer_than_int8;
 #[cfg(feature = "export")]
 pub(crate) use patch_embed::{start_tokens, weights_of_pixels};

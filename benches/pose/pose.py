@@ -77,7 +77,8 @@ def main():
         median = f"{np.median(within):g}" if len(within) else "-"
         print(f"{start}-{start + 15} degrees: median quality {median} of {len(within)} faces")
     if labels:
-        print_groups(*labels, names, yaws, qualities)
+        file, column = labels
+        print_groups(file, column, names, yaws, qualities)
 
 
 if __name__ == "__main__":

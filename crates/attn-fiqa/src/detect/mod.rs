@@ -198,11 +198,12 @@ impl Detector {
         Ok(Self { refiner: Some(Box::new(network)), ..self })
     }
 
-    /// The same detector with the matrix products of the built-in networks in this precision; in
-    /// f32 for int8, which is too coarse for coordinates, where bf16 is not faster. An ONNX network
-    /// is always f32.
+    /// The same detector with the matrix products of the built-in networks in this precision, f32
+    /// at first. int8 is too coarse for coordinates: it means bf16 where that is faster than f32,
+    /// and f32 elsewhere. An ONNX network is always f32.
     ///
-    /// In bf16 boxes and landmarks move by hundredths of a pixel (`docs/performance.md`).
+    /// In bf16 most boxes and landmarks move by less than a tenth of a pixel
+    /// (`docs/performance.md`).
     ///
     /// # Errors
     ///
@@ -210,6 +211,9 @@ impl Detector {
     #[cfg(feature = "builtin-model")]
     pub fn with_precision(self, precision: Precision) -> Result<Self, DetectorError> {
         let precision = finer_than_int8(self.threads.isa(), precision);
+        if precision == self.precision {
+            return Ok(self);
+        }
         let network = match self.network {
             Network::Builtin(_) => {
                 Network::Builtin(Box::new(builtin_network(&self.threads, precision)?))

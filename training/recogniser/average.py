@@ -11,20 +11,18 @@ TUNED. What a calibration holds is left out, so the file has to be calibrated (`
 import argparse
 from pathlib import Path
 
+import export
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 BATCH_NORM_EPS = 1e-5
 
 
 def weights(paths):
-    """The weights of a file, or of its two parts, in f32, without what a calibration holds. Batch
-    norms become a gain and an offset: their stored statistics are of different images."""
-    tensors = {name: tensor.float() for path in paths for name, tensor in load_file(path).items()}
-    # The part that scores has a copy of the last block's queries and keys.
-    spare = lambda name: name.startswith("calibration.") or name.endswith(".attn.qk.weight")
-    tensors = {name: tensor for name, tensor in tensors.items() if not spare(name)}
+    """The weights of a file, or of its two parts, in f32. Batch norms become a gain and an offset:
+    their stored statistics are of different images."""
+    tensors, _ = export.load(*paths)
     for layer in [name.removesuffix(".running_var") for name in tensors if name.endswith(".running_var")]:
         mean, var = tensors[f"{layer}.running_mean"], tensors[f"{layer}.running_var"]
         gain = tensors[f"{layer}.weight"] / (var + BATCH_NORM_EPS).sqrt()

@@ -41,14 +41,19 @@ def write(net: Recogniser, path: Path) -> None:
     part.rename(path)
 
 
-def read(net: Recogniser, *paths: Path) -> None:
-    """Loads all tensors of a canonical file of the same shape, or of the parts of one. What else a
+def load(*paths: Path) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
+    """The weights of a canonical file, or of the parts of one, in f32, and its key bias. What else a
     calibration holds is left out."""
     tensors = {name: tensor.float() for path in paths for name, tensor in load_file(path).items()}
     bias = tensors.get(KEY_BIAS)
     # The part that scores needs of the last block's queries, keys and values only the first two.
     spare = lambda name: name.startswith("calibration.") or name.endswith(".attn.qk.weight")
-    tensors = {name: tensor for name, tensor in tensors.items() if not spare(name)}
+    return {name: tensor for name, tensor in tensors.items() if not spare(name)}, bias
+
+
+def read(net: Recogniser, *paths: Path) -> None:
+    """Loads all tensors of a canonical file of the same shape, or of the parts of one."""
+    tensors, bias = load(*paths)
     tensors["key_bias"] = torch.zeros_like(net.key_bias) if bias is None else bias
     # The batch counters are not weights and are not in the file.
     tensors |= {k: v for k, v in net.state_dict().items() if k.endswith("num_batches_tracked")}

@@ -5,6 +5,9 @@
 //! keys, goes through the softmax and is multiplied by all values while its rows of logits are in
 //! the L1 cache.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 
 use crate::packed::kernel::{InputForm, select};

@@ -1,5 +1,8 @@
 //! What the processor can do, as a set of features detected at run time.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -23,7 +26,7 @@ pub enum CpuFeature {
     Avx512Bf16,
     /// x86: dot products of bytes in registers of 256 bits, without AVX-512.
     AvxVnni,
-    /// x86: tile registers, enabled by the operating system.
+    /// x86: tile registers, which the operating system lets this process use.
     AmxTile,
     /// x86: products of tiles of bytes.
     AmxInt8,
@@ -111,34 +114,6 @@ impl CpuFeature {
     }
 }
 
-/// AMX, which the standard library does not detect. Intel's *Software Developer's Manual*, volume
-/// 1, section 18.2.
-#[cfg(target_arch = "x86_64")]
-mod amx {
-    use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
-
-    /// Bits of EDX in CPUID leaf 7.
-    pub(super) const BF16: u32 = 1 << 22;
-    pub(super) const TILE: u32 = 1 << 24;
-    pub(super) const INT8: u32 = 1 << 25;
-
-    /// Whether the processor has it and the operating system saves tiles. A process must still ask
-    /// for permission to use them.
-    pub(super) fn is_detected(bit: u32) -> bool {
-        /// Bit of ECX in CPUID leaf 1: the operating system uses XSAVE.
-        const OSXSAVE: u32 = 1 << 27;
-        /// Bits of XCR0: configuration and data of tiles.
-        const TILE_STATE: u64 = 0b11 << 17;
-        const LAST_LEAF: u32 = 7;
-        if cfg!(miri) || __cpuid(0).eax < LAST_LEAF || __cpuid(1).ecx & OSXSAVE == 0 {
-            return false;
-        }
-        // SAFETY: the operating system uses XSAVE, so the processor has XGETBV.
-        let enabled = unsafe { _xgetbv(0) };
-        enabled & TILE_STATE == TILE_STATE && __cpuid_count(LAST_LEAF, 0).edx & bit != 0
-    }
-}
-
 /// A set of [`CpuFeature`]s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CpuFeatures(u32);
@@ -200,7 +175,7 @@ mod tests {
 
     /// Linux lists the same features by names of its own.
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(emulated_amx)))]
     #[cfg_attr(miri, ignore = "Miri isolates programs from files")]
     fn the_kernel_of_the_operating_system_agrees() {
         let Ok(listed) = std::fs::read_to_string("/proc/cpuinfo") else { return };

@@ -26,9 +26,10 @@ struct NamedFeatures {
 
 /// Every instruction set, slowest first. A machine has those whose features it has; they need not
 /// include each other.
-static NAMED: [NamedFeatures; 9] = {
+static NAMED: [NamedFeatures; 10] = {
     use CpuFeature::{
-        Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni, Dotprod, Fma, I8mm, Neon,
+        AmxBf16, AmxInt8, AmxTile, Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni,
+        Dotprod, Fma, I8mm, Neon,
     };
     const fn named(name: &'static str, features: &[CpuFeature]) -> NamedFeatures {
         NamedFeatures { name, features: CpuFeatures::of(features) }
@@ -43,6 +44,10 @@ static NAMED: [NamedFeatures; 9] = {
         named("avx512", &[Fma, Avx2, Avx512f, Avx512bw]),
         named("avx512-vnni", &[Fma, Avx2, Avx512f, Avx512bw, Avx512Vnni]),
         named("avx512-bf16", &[Fma, Avx2, Avx512f, Avx512bw, Avx512Vnni, Avx512Bf16]),
+        named(
+            "avx512-amx",
+            &[Fma, Avx2, Avx512f, Avx512bw, Avx512Vnni, Avx512Bf16, AmxTile, AmxInt8, AmxBf16],
+        ),
     ]
 };
 
@@ -85,10 +90,12 @@ impl Isa {
         }
     }
 
-    /// The fastest instruction set of this machine. One whose bf16 dot product is slow is left
-    /// out; that is measured once per process, in some ten microseconds.
+    /// The fastest instruction set of this machine that has been measured. One whose bf16 dot
+    /// product is slow is left out, which is measured once per process, in some ten microseconds;
+    /// so is `avx512-amx`, whose kernels have run under emulation only and must be asked for.
     pub fn widest() -> Self {
-        let mut fast = Self::available().into_iter().rev().filter(|isa| !isa.has_slow_bf16_dot());
+        let measured = Self::available().into_iter().filter(|isa| !isa.has(CpuFeature::AmxTile));
+        let mut fast = measured.rev().filter(|isa| !isa.has_slow_bf16_dot());
         fast.next().expect("no baseline: this is a bug")
     }
 
@@ -100,7 +107,7 @@ impl Isa {
     }
 
     /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`; `neon`, `neon-dotprod` or
-    /// `neon-i8mm`; `avx2`, `avx2-vnni`, `avx512`, `avx512-vnni` or `avx512-bf16`.
+    /// `neon-i8mm`; `avx2`, `avx2-vnni`, `avx512`, `avx512-vnni`, `avx512-bf16` or `avx512-amx`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -128,6 +135,21 @@ impl Isa {
         }
     }
 
+    /// Every instruction set that this machine has or, in tests, can emulate.
+    #[cfg(test)]
+    pub(crate) fn available_or_emulated() -> Vec<Self> {
+        #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux")), expect(unused_mut))]
+        let mut sets = Self::available();
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if sets.last().is_some_and(|isa| isa.name() == "avx512-bf16")
+            && let Some(amx) = NAMED.iter().find(|named| named.name == "avx512-amx")
+            && crate::amx_emulator::install()
+        {
+            sets.push(Self(amx));
+        }
+        sets
+    }
+
     #[inline]
     pub(crate) fn has(self, feature: CpuFeature) -> bool {
         self.0.features.contains(feature)
@@ -135,7 +157,9 @@ impl Isa {
 
     #[cfg(target_arch = "x86_64")]
     fn has_slow_bf16_dot(self) -> bool {
-        self.has(CpuFeature::Avx512Bf16) && slow_bf16::is_slow(self)
+        // Products of tiles do not use it.
+        let uses_it = self.has(CpuFeature::Avx512Bf16) && !self.has(CpuFeature::AmxBf16);
+        uses_it && slow_bf16::is_slow(self)
     }
 
     #[cfg(not(target_arch = "x86_64"))]
@@ -195,6 +219,11 @@ mod tests {
                 assert_ne!(one.features, other.features, "{} and {}", one.name, other.name);
             }
         }
+    }
+
+    #[test]
+    fn tiles_must_be_asked_for() {
+        assert!(!Isa::widest().has(CpuFeature::AmxTile));
     }
 
     #[test]

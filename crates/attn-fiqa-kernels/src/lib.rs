@@ -22,6 +22,8 @@
 //! the softmax of an [`attention`] in bf16.
 
 mod activation;
+#[cfg(all(any(test, emulated_amx), target_arch = "x86_64", target_os = "linux"))]
+mod amx_emulator;
 mod attention;
 mod cpu_features;
 mod depthwise;
@@ -36,6 +38,9 @@ mod levels;
 mod matrix;
 #[cfg(target_arch = "aarch64")]
 mod neon_products;
+#[cfg(test)]
+#[path = "../tests/numbers/mod.rs"]
+mod numbers;
 mod packed;
 mod patches;
 mod peak;

@@ -1,5 +1,7 @@
 //! Peak arithmetic of one core: the roof that kernels are measured against.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn every_instruction_set_runs_a_loop_of_its_own() {
-        for isa in Isa::available() {
+        for isa in Isa::available_or_emulated() {
             for precision in Precision::ALL {
                 let [once, thrice] = [1, 3].map(|rounds| peak_operations(isa, precision, rounds));
                 assert!(once > 0.0, "{} {}", isa.name(), precision.name());

@@ -97,6 +97,10 @@ impl Product<'_> {
 /// Every kernel for this target; where several serve a machine, the first is the fastest.
 static KERNELS: &[&dyn Kernel] = &[
     #[cfg(target_arch = "x86_64")]
+    &super::amx::Bf16,
+    #[cfg(target_arch = "x86_64")]
+    &super::amx::Int8,
+    #[cfg(target_arch = "x86_64")]
     &super::avx512::F32,
     #[cfg(target_arch = "x86_64")]
     &super::avx512::Bf16,

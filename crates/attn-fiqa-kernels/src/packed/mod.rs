@@ -9,12 +9,14 @@
 //! 1. `pack` packs the weights and quantizes them if asked.
 //! 2. `PackedWeights::apply` converts the input's rows to words.
 //! 3. A `Kernel` multiplies and applies the epilogue: bias, residual, ReLU or ReLU6. The file of
-//!    each instruction set, `avx512`, `avx2`, `neon`, `neon_bytes` and `reference`, declares its
-//!    kernels, most by the algorithm of `register_tile`; `kernel` lists them, fastest first.
+//!    each instruction set, `amx`, `avx512`, `avx2`, `neon`, `neon_bytes` and `reference`, declares
+//!    its kernels, most by the algorithm of `register_tile`; `kernel` lists them, fastest first.
 //!
 //! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16, two
 //! words per K step, and each panel of weights is widened to f32 once for all rows.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -40,6 +42,8 @@ use crate::Isa;
 use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
 use crate::quantize::{QuantParams, quantize_rows, quantize_widened_rows, round_to_bf16, to_bf16};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::Tiles;
 use kernel::{InputForm, Kernel, Product};
 
 /// Outputs per panel: two AVX-512 registers.

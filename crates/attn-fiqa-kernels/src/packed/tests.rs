@@ -1,13 +1,10 @@
 //! Every kernel of this machine against nested loops in f64, for sizes around every block size.
 
-#[path = "../../tests/numbers/mod.rs"]
-mod numbers;
-
 use super::kernel::{self, Kernel};
 use super::{NR, PackedWeights};
 use crate::matrix::ColumnsMut;
+use crate::numbers::{nearest_bf16, values};
 use crate::{Epilogue, Isa, Precision};
-use numbers::{nearest_bf16, values};
 
 /// A size, smaller under Miri, where every instruction takes microseconds.
 const fn size(usual: usize, under_miri: usize) -> usize {
@@ -17,7 +14,7 @@ const fn size(usual: usize, under_miri: usize) -> usize {
 /// Each kernel that this machine runs, with the smallest instruction set that has it.
 fn kernels() -> Vec<(Isa, &'static dyn Kernel)> {
     let mut found: Vec<(Isa, &'static dyn Kernel)> = Vec::new();
-    for isa in Isa::available() {
+    for isa in Isa::available_or_emulated() {
         for kernel in kernel::available(isa) {
             if found.iter().all(|(_, known)| known.name() != kernel.name()) {
                 found.push((isa, kernel));
@@ -33,7 +30,7 @@ fn an_instruction_set_uses_the_kernels_of_its_features() {
         let names = Precision::ALL.map(|precision| kernel::select(isa, precision).name());
         (isa.name(), names)
     };
-    let found: Vec<_> = Isa::available().into_iter().map(selected).collect();
+    let found: Vec<_> = Isa::available_or_emulated().into_iter().map(selected).collect();
     for expected in [
         ("baseline", ["reference f32", "reference bf16 widened", "reference int8"]),
         ("neon", ["neon f32", "neon bf16 widened", "reference int8"]),
@@ -44,6 +41,7 @@ fn an_instruction_set_uses_the_kernels_of_its_features() {
         ("avx512", ["avx512 f32", "avx512 bf16 widened", "avx2 int8 widened"]),
         ("avx512-vnni", ["avx512 f32", "avx512 bf16 widened", "avx512 int8"]),
         ("avx512-bf16", ["avx512 f32", "avx512 bf16", "avx512 int8"]),
+        ("avx512-amx", ["avx512 f32", "avx512-amx bf16", "avx512-amx int8"]),
     ] {
         if let Some(found) = found.iter().find(|(name, _)| *name == expected.0) {
             assert_eq!(*found, expected);
@@ -90,7 +88,7 @@ fn finished(epilogue: Epilogue, before: f32, sum: f64) -> f64 {
 #[test]
 #[cfg_attr(miri, ignore = "takes too long; other tests run the same kernels")]
 fn products_match_nested_loops_on_awkward_sizes() {
-    for rows in [0, 1, 2, 13, 14, 15, 29] {
+    for rows in [0, 1, 2, 13, 14, 15, 29, 33, 49] {
         for outputs in [1, 16, 17, 32, 33, 70] {
             for inputs in [1, 2, 3, 7, 64, 513, 1030] {
                 if rows * outputs * inputs > 1 << 17 {

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-use super::{CHAINS, PeakLoop, peak_loop};
+use super::{CHAINS, PeakLoop, amx, peak_loop};
 use crate::{CpuFeature, Precision};
 
 /// Chains where there are 16 registers: two multiply–adds per cycle with a latency of five need
@@ -12,7 +12,9 @@ const CHAINS_OF_16: usize = 12;
 
 /// The loops for a precision, fastest first.
 pub(super) fn loops(precision: Precision) -> Vec<PeakLoop> {
-    use CpuFeature::{Avx2, Avx512Bf16, Avx512Vnni, Avx512f, AvxVnni, Fma};
+    use CpuFeature::{
+        AmxBf16, AmxInt8, AmxTile, Avx2, Avx512Bf16, Avx512Vnni, Avx512f, AvxVnni, Fma,
+    };
     let of = |features: &'static [CpuFeature], run: unsafe fn(usize), operations| PeakLoop {
         features,
         run,
@@ -20,8 +22,12 @@ pub(super) fn loops(precision: Precision) -> Vec<PeakLoop> {
     };
     let own = match precision {
         Precision::F32 => vec![],
-        Precision::Bf16 => vec![of(&[Avx512f, Avx512Bf16], bf16, 2 * 32 * CHAINS)],
+        Precision::Bf16 => vec![
+            of(&[AmxTile, AmxBf16], amx::bf16, amx::BF16_OPERATIONS),
+            of(&[Avx512f, Avx512Bf16], bf16, 2 * 32 * CHAINS),
+        ],
         Precision::Int8 => vec![
+            of(&[AmxTile, AmxInt8], amx::bytes, 2 * amx::BF16_OPERATIONS),
             of(&[Avx512f, Avx512Vnni], bytes, 2 * 64 * CHAINS),
             of(&[Avx2, AvxVnni], bytes_of_256_bits, 2 * 32 * CHAINS_OF_16),
             // Without a dot product of bytes they are multiplied as 16-bit integers.

@@ -1,9 +1,7 @@
 //! One head of attention on every instruction set against its definition in f64.
 
-mod numbers;
-
-use attn_fiqa_kernels::{AttentionShape, Isa, Precision, attention};
-use numbers::{nearest_bf16, values};
+use crate::numbers::{nearest_bf16, values};
+use crate::{AttentionShape, CpuFeature, Isa, Precision, attention};
 
 /// One head's output by definition, and, of the same shape, the mean of the values' magnitudes with
 /// the same weights: the scale of a relative error in the weights.
@@ -64,11 +62,11 @@ fn attention_matches_its_definition_on_awkward_sizes() {
                 (0..heads).flat_map(|head| [None, Some(&of_pairs[..])].map(|bias| (head, bias)))
             {
                 let [exact, coarse] = [&qkv, &rounded].map(|qkv| naive(qkv, &shape, head, bias));
-                for (isa, precision) in Isa::available()
+                for (isa, precision) in Isa::available_or_emulated()
                     .into_iter()
                     .flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)))
                 {
-                    let bf16 = precision != Precision::F32 && isa.name() == "avx512-bf16";
+                    let bf16 = precision != Precision::F32 && isa.has(CpuFeature::Avx512Bf16);
                     let expected = if bf16 { &coarse } else { &exact };
                     // The previous contents must not affect the result.
                     let mut out = vec![f32::NAN; tokens * head_dim];
@@ -97,7 +95,7 @@ fn attention_matches_its_definition_on_awkward_sizes() {
 fn a_head_does_not_remember_the_one_before() {
     let shape = AttentionShape { heads: 2, head_dim: 9, scale: 1.0 };
     let (first, second) = (values(7 * 54, 1), values(7 * 54, 2));
-    for isa in Isa::available() {
+    for isa in Isa::available_or_emulated() {
         for precision in Precision::ALL {
             let run = |qkv: &[f32]| {
                 let mut out = vec![0.0; 7 * 9];

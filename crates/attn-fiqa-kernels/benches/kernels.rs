@@ -79,7 +79,7 @@ fn rows(c: &mut Criterion) {
     group.bench_function("gelu", |b| {
         b.iter(|| {
             out.copy_from_slice(&x);
-            gelu(black_box(&mut out));
+            gelu(isa, black_box(&mut out));
         });
     });
     let logits = values(TOKENS * TOKENS);

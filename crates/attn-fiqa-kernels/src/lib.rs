@@ -28,6 +28,7 @@ mod attention;
 mod cpu_features;
 mod depthwise;
 mod double;
+mod exp;
 mod features;
 mod gemm;
 mod isa;

@@ -1,6 +1,6 @@
 //! The two-layer perceptron of a block: `mlp.fc1` and `mlp.fc2`.
 
-use attn_fiqa_kernels::{Epilogue, gelu, quick_gelu, swiglu};
+use attn_fiqa_kernels::{Epilogue, Isa, gelu, quick_gelu, swiglu};
 
 use crate::checkpoint::CheckpointError;
 
@@ -16,6 +16,7 @@ pub(super) struct Mlp {
     fc2: Linear,
     activation: Activation,
     mlp_dim: usize,
+    isa: Isa,
 }
 
 impl Mlp {
@@ -32,7 +33,7 @@ impl Mlp {
         let gamma = weights.layer_scale(config, block, "ls2")?;
         let fc2 = weights.scaled_linear(&fc2, config.mlp_dim, gamma)?;
         let (activation, mlp_dim) = (config.activation, config.mlp_dim);
-        Ok((norm2, Self { fc1, fc2, activation, mlp_dim }))
+        Ok((norm2, Self { fc1, fc2, activation, mlp_dim, isa: weights.isa() }))
     }
 
     /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`, and `hidden` is room for
@@ -48,15 +49,15 @@ impl Mlp {
             Activation::Relu6 => self.fc1.forward(x, hidden, Epilogue::Relu6),
             Activation::Gelu => {
                 self.fc1.forward(x, hidden, Epilogue::Overwrite);
-                gelu(hidden);
+                gelu(self.isa, hidden);
             }
             Activation::QuickGelu => {
                 self.fc1.forward(x, hidden, Epilogue::Overwrite);
-                quick_gelu(hidden);
+                quick_gelu(self.isa, hidden);
             }
             Activation::SwiGlu => {
                 self.fc1.forward(x, hidden, Epilogue::Overwrite);
-                swiglu(hidden, self.mlp_dim);
+                swiglu(self.isa, hidden, self.mlp_dim);
             }
         }
         let rows = out.len() / self.fc2.outputs();

@@ -2,7 +2,6 @@
 //! volume 1, chapter 18.
 
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
-use std::sync::OnceLock;
 
 /// Bits of EDX in CPUID leaf 7.
 pub(super) const BF16: u32 = 1 << 22;
@@ -17,7 +16,7 @@ pub(super) fn is_detected(bit: u32) -> bool {
     /// Bits of XCR0: configuration and data of tiles.
     const TILE_STATE: u64 = 0b11 << 17;
     const LAST_LEAF: u32 = 7;
-    #[cfg(emulated_amx)]
+    #[cfg(all(emulated_amx, target_os = "linux"))]
     if crate::amx_emulator::install() {
         return true;
     }
@@ -39,7 +38,7 @@ fn is_permitted() -> bool {
     const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
     /// The component of the extended state that holds the data of tiles.
     const TILE_DATA: usize = 18;
-    static PERMITTED: OnceLock<bool> = OnceLock::new();
+    static PERMITTED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *PERMITTED.get_or_init(|| {
         let mut result = ARCH_PRCTL;
         // SAFETY: the call takes two integers and touches no memory of the process. The kernel

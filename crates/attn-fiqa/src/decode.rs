@@ -245,8 +245,8 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
     let mut notes = Vec::new();
     match format {
         Format::Jpeg => {
-            // Size and colours are checked here, from the JPEG's own markers.
-            let facts = jpeg::inspect(bytes, limits)?;
+            let (facts, samples) = inspect_jpeg(bytes, limits);
+            let facts = facts?;
             if facts.no_end_marker {
                 notes.push(Note::NoEndMarker);
             }
@@ -257,7 +257,7 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
                 return other_jpeg::decode(&facts, limits, notes);
             }
             let decoder = jpeg_codec::JpegDecoder::new(Cursor::new(&*facts.complete));
-            finish_turned(decoder.map_err(failure)?, limits, Some(facts.orientation), notes)
+            finish_into(samples, decoder.map_err(failure)?, limits, Some(facts.orientation), notes)
         }
         Format::Png => {
             let (width, height) = container::png_size(bytes)?;
@@ -320,6 +320,25 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
     }
 }
 
+/// Checks size, colours and data by the JPEG's own markers. Within a pool of threads, where the image
+/// is large, its samples are allocated at the same time.
+fn inspect_jpeg<'a>(
+    bytes: &'a [u8],
+    limits: &'a DecodeLimits,
+) -> (Result<jpeg::JpegFacts<'a>, Failure>, Option<Vec<u8>>) {
+    /// 1.4 megapixels.
+    const LARGE: usize = 4 << 20;
+    let large = jpeg::ordinary_samples(bytes, limits).filter(|&length| length >= LARGE);
+    match large {
+        Some(length) if rayon::current_thread_index().is_some() => rayon::join(
+            || jpeg::inspect(bytes, limits),
+            // Where they do not fit, decoding will say so.
+            || memory::written_zeros(length).ok(),
+        ),
+        _ => (jpeg::inspect(bytes, limits), None),
+    }
+}
+
 fn codec_limits(limits: &DecodeLimits) -> Limits {
     let mut codec = Limits::no_limits();
     codec.max_alloc = Some(limits.max_alloc());
@@ -332,11 +351,12 @@ fn finish(
     limits: &DecodeLimits,
     notes: Vec<Note>,
 ) -> Result<Decoded, Failure> {
-    finish_turned(decoder, limits, None, notes)
+    finish_into(None, decoder, limits, None, notes)
 }
 
-/// Decodes with an orientation that is already known.
-fn finish_turned(
+/// Decodes into zeroed samples that may have been allocated, with an orientation that may be known.
+fn finish_into(
+    samples: Option<Vec<u8>>,
     mut decoder: impl ImageDecoder,
     limits: &DecodeLimits,
     orientation: Option<Orientation>,
@@ -357,7 +377,10 @@ fn finish_turned(
         .ok()
         .filter(|_| length <= limits.max_alloc())
         .ok_or_else(|| too_many_bytes(length, limits.max_alloc()))?;
-    let mut samples = memory::zeros(length)?;
+    let mut samples = match samples.filter(|samples| samples.len() == length) {
+        Some(samples) => samples,
+        None => memory::zeros(length)?,
+    };
     decoder.read_image(&mut samples).map_err(failure)?;
 
     if has_profile {

@@ -115,6 +115,33 @@ fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
     }
 }
 
+/// Within a pool, samples of a large image are allocated while its data are checked.
+#[test]
+fn large_images_are_the_same_within_a_pool_of_threads() {
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{DynamicImage, ImageBuffer, Luma, Rgb};
+
+    let (width, height) = (1500, 1003);
+    let colours =
+        ImageBuffer::from_fn(width, height, |x, y| Rgb([x, y, x ^ y].map(|level| level as u8)));
+    let grey = ImageBuffer::from_fn(3 * width, height, |x, y| Luma([(x * y) as u8]));
+    let encoded = |image: DynamicImage| {
+        let mut bytes = Vec::new();
+        image.write_with_encoder(JpegEncoder::new(&mut bytes)).unwrap();
+        bytes
+    };
+    let [colours, grey] = [encoded(colours.into()), encoded(grey.into())];
+    let cut = &colours[..colours.len() / 2];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for bytes in [&colours, &grey, cut] {
+        assert_eq!(pool.install(|| decoded(bytes)), decoded(bytes));
+    }
+    assert_eq!(decoded(cut).unwrap_err().status, Status::BrokenImage);
+    // A limit holds as well.
+    let limits = DecodeLimits { max_pixels: 1_000_000, ..DecodeLimits::default() };
+    assert_eq!(pool.install(|| decode(&grey, &limits)).unwrap_err().status, Status::TooLarge);
+}
+
 #[test]
 fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
     let file = &fixtures()["2x1 one -.jpg"];

@@ -94,6 +94,18 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
     })
 }
 
+/// Bytes of the samples that an ordinary file within the limits decodes to, if its header can be
+/// read.
+pub(super) fn ordinary_samples(bytes: &[u8], limits: &DecodeLimits) -> Option<usize> {
+    let mut walk = Walk::new(bytes, limits);
+    walk.run_to_first_scan().ok()?;
+    let frame = walk.frame.as_ref()?;
+    let (width, height) = frame.size;
+    limits.check_pixels(width as u64, height as u64).ok()?;
+    let channels = if frame.components.len() == 1 { 1 } else { 3 };
+    width.checked_mul(height)?.checked_mul(channels)
+}
+
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -4,8 +4,10 @@
 //! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: an image
 //! must not use more than it was admitted for.
 
+use bytemuck::allocation::try_zeroed_vec;
 #[cfg(feature = "video")]
 use image::ImageFormat;
+use rayon::prelude::*;
 
 use super::container::WebpKind;
 use super::format::Format;
@@ -136,11 +138,19 @@ fn does_not_fit(needed: u64) -> Failure {
     )
 }
 
-/// A zeroed buffer, or a failure if it cannot be allocated.
+/// A zeroed buffer, or a failure if it cannot be allocated. Its pages are taken when they are
+/// written to.
 pub(super) fn zeros(length: usize) -> Result<Vec<u8>, Failure> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(length).map_err(|_| does_not_fit(length as u64))?;
-    buffer.resize(length, 0);
+    try_zeroed_vec(length).map_err(|()| does_not_fit(length as u64))
+}
+
+/// As [`zeros`], with pages that the threads of the current pool have taken: for a large photo that
+/// takes as long as decoding it.
+pub(super) fn written_zeros(length: usize) -> Result<Vec<u8>, Failure> {
+    /// A part is written in some hundred microseconds.
+    const PART: usize = 1 << 20;
+    let mut buffer = zeros(length)?;
+    buffer.par_chunks_mut(PART).for_each(|part| part.fill(0));
     Ok(buffer)
 }
 

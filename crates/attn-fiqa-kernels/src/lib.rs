@@ -12,7 +12,8 @@
 //! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for the means that a score is computed from.
 //! 7. [`Depthwise`] is a depthwise convolution of [`Features`], and [`patches()`] is im2col for an
 //!    image. A 1×1 convolution is [`PackedWeights::apply`] on the cells.
-//! 8. [`add_levels`] accumulates an image's rows, for downscaling by area.
+//! 8. [`add_levels`] and [`average_pixels`] average an image's rows and columns, for downscaling by
+//!    area.
 //!
 //! # Invariant
 //!
@@ -58,7 +59,7 @@ pub use features::Features;
 pub use gemm::{Accumulate, gemm};
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use layer_norm::{layer_norm, standardise};
-pub use levels::add_levels;
+pub use levels::{Footprints, add_levels, average_pixels};
 pub use matrix::{ColumnsMut, Matrix, MatrixMut};
 pub use packed::{PackedInput, PackedWeights};
 pub use patches::{PatchShape, patches};

@@ -1,7 +1,7 @@
 //! Shrinking by averaging each output pixel's footprint: no aliasing, however
 //! large the factor.
 
-use attn_fiqa_kernels::{Isa, add_levels};
+use attn_fiqa_kernels::{Footprints, Isa, add_levels, average_pixels};
 use rayon::prelude::*;
 
 use super::CHANNELS;
@@ -43,31 +43,20 @@ pub fn shrink_area(isa: Isa, image: &Image, width: usize, height: usize) -> Opti
     }
     let columns = footprints(image.width(), width);
     let rows = footprints(image.height(), height);
+    let columns = Footprints::new(columns.iter().map(|of| (of.first, &of.weights[..])));
     let row_length = image.width() * CHANNELS;
     let mut rgb = vec![0; width * height * CHANNELS];
     let out_rows = rgb.par_chunks_exact_mut(width * CHANNELS).zip(&rows);
     out_rows.for_each_init(
-        || vec![0.0f32; row_length],
+        || vec![0.0f32; columns.needed().max(row_length)],
         |sum, (out, footprint)| {
-            sum.fill(0.0);
+            let levels = &mut sum[..row_length];
+            levels.fill(0.0);
             let input = &image.rgb()[footprint.first * row_length..];
             for (row, weight) in input.chunks_exact(row_length).zip(&footprint.weights) {
-                add_levels(isa, row, *weight, sum);
+                add_levels(isa, row, *weight, levels);
             }
-            let (sums, _) = sum.as_chunks::<CHANNELS>();
-            let (pixels, _) = out.as_chunks_mut::<CHANNELS>();
-            for (pixel, column) in pixels.iter_mut().zip(&columns) {
-                let covered = &sums[column.first..][..column.weights.len()];
-                let mut mean = [0.0f32; CHANNELS];
-                for (levels, weight) in covered.iter().zip(&column.weights) {
-                    for channel in 0..CHANNELS {
-                        mean[channel] += weight * levels[channel];
-                    }
-                }
-                // To the nearest level: means are not negative, and `f32::round` calls libm where the
-                // build assumes no SSE 4.1.
-                *pixel = mean.map(|mean| (mean + 0.5) as u8);
-            }
+            average_pixels(isa, sum, &columns, out);
         },
     );
     Image::from_rgb(width, height, rgb)

@@ -53,6 +53,16 @@ impl Depthwise {
         self.channels
     }
 
+    /// Rows (or columns) of a filter.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Cells from one window to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Number of output rows (or columns) for `cells` input rows (or columns): windows are centred
     /// at every `stride`-th cell from the first.
     pub fn windows(&self, cells: usize) -> usize {

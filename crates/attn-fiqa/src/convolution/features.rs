@@ -37,7 +37,10 @@ impl FeatureMap {
         (self.rows, self.columns, self.channels) = (rows, columns, channels);
         let length = rows * columns * channels;
         if self.values.len() < length {
-            self.values.resize(length, 0.0);
+            // New zeros cost nothing until a thread writes its band; resized ones are written here,
+            // by one thread, which takes as long as a layer.
+            self.values = Vec::new();
+            self.values = vec![0.0; length];
         }
     }
 
@@ -67,19 +70,31 @@ impl FeatureMap {
         scratch: usize,
         work: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
     ) {
-        let (columns, row_length) = (self.columns, self.columns * self.channels);
+        let (rows, columns) = (self.rows, self.columns);
+        let bands = (rows * columns).div_ceil(BAND_CELLS).min(rows);
+        let scratch = |rows: usize| rows * columns * scratch;
+        self.fill_in_bands_of(rows.div_ceil(bands.max(1)), scratch, work);
+    }
+
+    /// As [`Self::fill_in_bands`], with bands of up to `height` rows, and the values to work in by
+    /// the number of rows.
+    pub(super) fn fill_in_bands_of(
+        &mut self,
+        height: usize,
+        scratch: impl Fn(usize) -> usize + Sync,
+        work: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
+    ) {
+        let row_length = self.columns * self.channels;
         let length = self.rows * row_length;
         if length == 0 {
             return;
         }
-        let bands = (self.rows * columns).div_ceil(BAND_CELLS).min(self.rows);
-        let height = self.rows.div_ceil(bands);
         let bands = self.values[..length].par_chunks_mut(height * row_length).enumerate();
         bands.for_each(|(band, out)| {
             let first = band * height;
             let rows = first..first + out.len() / row_length;
             SCRATCH.with_borrow_mut(|kept| {
-                let needed = rows.len() * columns * scratch;
+                let needed = scratch(rows.len());
                 if kept.len() < needed {
                     kept.resize(needed, 0.0);
                 }

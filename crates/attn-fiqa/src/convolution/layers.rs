@@ -1,12 +1,19 @@
 //! The layers, each with the numbers that it was loaded with.
 
-use attn_fiqa_kernels::{Depthwise, Epilogue, Isa, PackedWeights, PatchShape, patches};
+use std::ops::Range;
+
+use attn_fiqa_kernels::{Depthwise, Epilogue, Features, Isa, PackedWeights, PatchShape, patches};
 
 use super::features::FeatureMap;
 use super::weights::{Weights, WeightsError};
 use crate::pixels::Image;
 
 const COLOURS: usize = 3;
+/// Numbers of a stem's rows that a band of the next layer is computed from, about: 512 KiB, a part
+/// of the second-level cache.
+const STEM_NUMBERS: usize = 128 << 10;
+/// Fewest bands of the layer after a stem, if it has as many rows: work for as many threads.
+const STEM_BANDS: usize = 8;
 
 /// A convolution of an image's pixels, then `max(x, 0)`: `NAME.weight`
 /// `[output, colour, row, column]` on levels 0 … 255, and `NAME.bias`.
@@ -40,21 +47,26 @@ impl Stem {
 
     /// One cell for each `stride × stride` pixels of `width × height`, in whose upper left
     /// corner the image lies; the rest is black.
-    pub(crate) fn apply(
-        &self,
-        image: &Image,
-        (width, height): (usize, usize),
-        out: &mut FeatureMap,
-    ) {
-        let PatchShape { stride, .. } = self.shape;
-        let (columns, patch) = (width.div_ceil(stride), self.shape.levels());
-        out.reshape([height.div_ceil(stride), columns, self.weights.outputs()]);
-        out.fill_in_bands(patch, |rows, pixels, out| {
-            for (row, pixels) in rows.zip(pixels.chunks_exact_mut(columns * patch)) {
-                patches(self.isa, image.rgb(), image.width(), self.shape, row, pixels);
-            }
-            self.weights.apply(pixels, out, Epilogue::Relu);
+    pub(crate) fn apply(&self, image: &Image, size: (usize, usize), out: &mut FeatureMap) {
+        let [rows, columns] = self.cells(size);
+        out.reshape([rows, columns, self.weights.outputs()]);
+        out.fill_in_bands(self.shape.levels(), |rows, pixels, out| {
+            self.fill(image, rows, pixels, out);
         });
+    }
+
+    /// Rows and columns.
+    fn cells(&self, (width, height): (usize, usize)) -> [usize; 2] {
+        [height, width].map(|pixels| pixels.div_ceil(self.shape.stride))
+    }
+
+    /// Some rows of cells, with room for the pixels of each.
+    fn fill(&self, image: &Image, rows: Range<usize>, pixels: &mut [f32], out: &mut [f32]) {
+        let row_length = pixels.len() / rows.len();
+        for (row, pixels) in rows.zip(pixels.chunks_exact_mut(row_length)) {
+            patches(self.isa, image.rgb(), image.width(), self.shape, row, pixels);
+        }
+        self.weights.apply(pixels, out, Epilogue::Relu);
     }
 }
 
@@ -99,13 +111,61 @@ impl Separable {
         let windows = |cells| self.depthwise.windows(cells);
         out.reshape([windows(rows), windows(columns), self.pointwise.outputs()]);
         out.fill_in_bands(inputs, |rows, filtered, out| {
-            self.depthwise.apply(x.features(), rows.clone(), filtered);
             if self.residual {
-                out.copy_from_slice(x.rows(rows));
-                self.pointwise.apply(filtered, out, Epilogue::AddRelu);
-            } else {
-                self.pointwise.apply(filtered, out, Epilogue::Relu);
+                out.copy_from_slice(x.rows(rows.clone()));
             }
+            self.fill(x.features(), rows, filtered, out);
+        });
+    }
+
+    /// Some rows of the output, which for a residual hold the input already.
+    fn fill(&self, x: Features<'_>, rows: Range<usize>, filtered: &mut [f32], out: &mut [f32]) {
+        self.depthwise.apply(x, rows, filtered);
+        let epilogue = if self.residual { Epilogue::AddRelu } else { Epilogue::Relu };
+        self.pointwise.apply(filtered, out, epilogue);
+    }
+
+    /// As [`Self::apply`] on the cells of a stem, which are computed for a few rows of the output at
+    /// a time: they are the largest map of a network, and in memory they would cost more than
+    /// computing some of their rows twice.
+    ///
+    /// Only without a residual, which the first convolution after a stem does not have.
+    pub(crate) fn apply_to_stem(
+        &self,
+        stem: &Stem,
+        image: &Image,
+        size: (usize, usize),
+        out: &mut FeatureMap,
+    ) {
+        assert!(!self.residual, "a residual needs the stem's cells: this is a bug");
+        let [rows, columns] = stem.cells(size);
+        let windows = |cells| self.depthwise.windows(cells);
+        out.reshape([windows(rows), windows(columns), self.pointwise.outputs()]);
+        let (stride, reach) = (self.depthwise.stride(), self.depthwise.side() / 2);
+        let row_length = columns * stem.weights.outputs();
+        let pixels = columns * stem.shape.levels();
+        let filtered = windows(columns) * stem.weights.outputs();
+        // Rows of the output by which a window reaches back.
+        let back = reach.div_ceil(stride);
+        let height = STEM_NUMBERS / (stride * row_length);
+        let height = height.clamp(1, windows(rows).div_ceil(STEM_BANDS));
+        let scratch =
+            |rows| pixels + ((back + rows) * stride + reach) * row_length + rows * filtered;
+        out.fill_in_bands_of(height, scratch, |band, scratch, out| {
+            // The cells begin at a window's own row, so that windows keep their places.
+            let from = band.start.saturating_sub(back);
+            let last = rows.min((band.end - 1) * stride + reach + 1);
+            let needed = (band.start * stride).saturating_sub(reach)..last;
+            let (pixels, scratch) = scratch.split_at_mut(pixels);
+            let (cells, scratch) = scratch.split_at_mut((last - from * stride) * row_length);
+            let unneeded = needed.start - from * stride;
+            let in_rows = cells.chunks_exact_mut(row_length).skip(unneeded);
+            for (row, cells) in needed.zip(in_rows) {
+                stem.fill(image, row..row + 1, pixels, cells);
+            }
+            let cells = Features::new(cells, last - from * stride, columns, stem.weights.outputs());
+            let filtered = &mut scratch[..band.len() * filtered];
+            self.fill(cells, band.start - from..band.end - from, filtered, out);
         });
     }
 }
@@ -129,8 +189,29 @@ impl Sequence {
 
     /// `spare` is written over too.
     pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap, spare: &mut FeatureMap) {
+        self.run(|first, out| first.apply(x, out), out, spare);
+    }
+
+    /// As [`Self::apply`] on the cells of a stem: see [`Separable::apply_to_stem`].
+    pub(crate) fn apply_to_stem(
+        &self,
+        stem: &Stem,
+        image: &Image,
+        size: (usize, usize),
+        out: &mut FeatureMap,
+        spare: &mut FeatureMap,
+    ) {
+        self.run(|first, out| first.apply_to_stem(stem, image, size, out), out, spare);
+    }
+
+    fn run(
+        &self,
+        apply_first: impl FnOnce(&Separable, &mut FeatureMap),
+        out: &mut FeatureMap,
+        spare: &mut FeatureMap,
+    ) {
         let (first, others) = self.0.split_first().expect("an empty sequence: this is a bug");
-        first.apply(x, out);
+        apply_first(first, out);
         for layer in others {
             layer.apply(out, spare);
             std::mem::swap(out, spare);

@@ -137,6 +137,39 @@ fn a_stem_is_a_convolution_of_the_images_pixels() {
     }
 }
 
+/// Cells computed for a few rows at a time are those of the whole map, to the bit, whether bands
+/// are cut by their memory or by their number.
+#[test]
+fn a_layer_on_a_stem_has_the_bits_of_a_layer_on_its_cells() {
+    let (inputs, outputs) = (16, 32);
+    for ((side, stride), (width, height)) in [(3, 2), (5, 1), (3, 1), (5, 3)]
+        .into_iter()
+        .flat_map(|shape| [(1, 1), (64, 96), (34, 37), (4096, 200)].map(|size| (shape, size)))
+    {
+        let bytes = file(&[
+            ("in.weight", &[inputs, 3, 3, 3]),
+            ("in.bias", &[inputs]),
+            ("next.depthwise.weight", &[inputs, 1, side, side]),
+            ("next.depthwise.bias", &[inputs]),
+            ("next.pointwise.weight", &[outputs, inputs, 1, 1]),
+            ("next.pointwise.bias", &[outputs]),
+        ]);
+        let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
+        let patches = PatchShape { side: 3, stride: 2, padding: 1 };
+        let stem = Stem::load(&weights, "in", inputs, patches).unwrap();
+        let shape = SeparableShape { inputs, outputs, side, stride };
+        let next = Separable::load(&weights, "next", shape).unwrap();
+        let rgb: Vec<u8> = (0..3 * 33 * 30).map(|i| (i * 37 % 251) as u8).collect();
+        let image = Image::from_rgb(33, 30, rgb).unwrap();
+        let [mut cells, mut whole, mut in_bands] = std::array::from_fn(|_| FeatureMap::default());
+        stem.apply(&image, (width, height), &mut cells);
+        next.apply(&cells, &mut whole);
+        next.apply_to_stem(&stem, &image, (width, height), &mut in_bands);
+        assert_eq!(in_bands.shape(), whole.shape());
+        assert!(in_bands.values() == whole.values(), "{side} / {stride} on {width} × {height}");
+    }
+}
+
 #[test]
 fn separable_convolutions_in_a_row_are_convolutions_in_a_row() {
     let bytes = file(&[

@@ -50,10 +50,11 @@ struct Head {
 /// Buffers for the features of one image.
 #[derive(Default)]
 struct Workspace {
-    stem: FeatureMap,
-    stage4: FeatureMap,
+    /// The features at a stride of 4, and afterwards the finest level of the pyramid.
+    stage4_or_finest: FeatureMap,
     stages: [FeatureMap; 3],
-    pyramid: [FeatureMap; 3],
+    /// The coarser levels.
+    coarser: [FeatureMap; 2],
     mixed: FeatureMap,
     numbers: FeatureMap,
 }
@@ -112,7 +113,8 @@ impl BuiltinNetwork {
         let mut space = self.workspaces.acquire(Workspace::default);
         self.bring_down(image, size, &mut space);
         let mut outputs = Vec::with_capacity(4 * STRIDES.len());
-        for ((level, head), stride) in space.pyramid.iter().zip(&self.heads).zip(STRIDES) {
+        let pyramid = [&space.stage4_or_finest].into_iter().chain(&space.coarser);
+        for ((level, head), stride) in pyramid.zip(&self.heads).zip(STRIDES) {
             head.mix.apply(level, &mut space.mixed);
             head.out.apply(&space.mixed, &mut space.numbers);
             outputs.extend(as_outputs(space.numbers.values(), stride));
@@ -126,25 +128,27 @@ impl BuiltinNetwork {
     /// Computes the pyramid from the image.
     fn bring_down(&self, image: &Image, size: InputSize, space: &mut Workspace) {
         let Workspace {
-            stem, stage4, stages: [x8, x16, x32], pyramid: [p8, p16, p32], mixed, ..
+            stage4_or_finest, stages: [x8, x16, x32], coarser: [p16, p32], mixed, ..
         } = space;
-        self.stem.apply(image, (size.width, size.height), stem);
+        let stage4 = stage4_or_finest;
         let [to_8, to_16, to_32] = &self.stages;
-        self.stage4.apply(stem, stage4, mixed);
+        self.stage4.apply_to_stem(&self.stem, image, (size.width, size.height), stage4, mixed);
         to_8.apply(stage4, x8, mixed);
         to_16.apply(x8, x16, mixed);
         to_32.apply(x16, x32, mixed);
         let [of_8, of_16, of_32] = &self.laterals;
         of_32.apply_relu(x32, p32);
         of_16.apply_onto(x16, p32, p16);
+        // It is no longer needed, and large.
+        let p8 = stage4;
         of_8.apply_onto(x8, p16, p8);
     }
 }
 
 impl Workspace {
     fn bytes(&self) -> usize {
-        let Self { stem, stage4, stages, pyramid, mixed, numbers } = self;
-        let maps = [stem, stage4, mixed, numbers].into_iter().chain(stages).chain(pyramid);
+        let Self { stage4_or_finest, stages, coarser, mixed, numbers } = self;
+        let maps = [stage4_or_finest, mixed, numbers].into_iter().chain(stages).chain(coarser);
         maps.map(FeatureMap::bytes).sum()
     }
 }

@@ -26,7 +26,7 @@ pub enum CpuFeature {
     Avx512Bf16,
     /// x86: dot products of bytes in registers of 256 bits, without AVX-512.
     AvxVnni,
-    /// x86: tile registers, which the operating system lets this process use.
+    /// x86: tile registers, enabled by the operating system. A process must ask for them besides.
     AmxTile,
     /// x86: products of tiles of bytes.
     AmxInt8,
@@ -137,6 +137,15 @@ impl CpuFeatures {
             let found: Vec<_> = CpuFeature::ALL.into_iter().filter(|f| f.is_detected()).collect();
             Self::of(&found)
         })
+    }
+
+    /// Whether this process may use these detected features. Where tiles are among them, Linux is
+    /// asked for them.
+    pub(crate) fn are_permitted(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return !self.contains(CpuFeature::AmxTile) || amx::is_permitted();
+        #[cfg(not(target_arch = "x86_64"))]
+        true
     }
 
     /// Whether `feature` is one of them.

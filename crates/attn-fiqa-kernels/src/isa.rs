@@ -83,9 +83,10 @@ impl Isa {
         match std::env::var_os(ISA_VARIABLE) {
             None => Ok(Self::widest()),
             Some(asked) => {
-                let named =
-                    Self::available().into_iter().find(|isa| isa.name() == asked.as_os_str());
-                named.ok_or_else(|| IsaError { asked: asked.to_string_lossy().into_owned() })
+                let named = Self::detected().find(|isa| isa.name() == asked.as_os_str());
+                named
+                    .filter(|isa| isa.features().are_permitted())
+                    .ok_or_else(|| IsaError { asked: asked.to_string_lossy().into_owned() })
             }
         }
     }
@@ -94,16 +95,21 @@ impl Isa {
     /// product is slow is left out, which is measured once per process, in some ten microseconds;
     /// so is `avx512-amx`, whose kernels have run under emulation only and must be asked for.
     pub fn widest() -> Self {
-        let measured = Self::available().into_iter().filter(|isa| !isa.has(CpuFeature::AmxTile));
+        let measured = Self::detected().filter(|isa| !isa.has(CpuFeature::AmxTile));
         let mut fast = measured.rev().filter(|isa| !isa.has_slow_bf16_dot());
         fast.next().expect("no baseline: this is a bug")
     }
 
-    /// Every instruction set that this machine has, slowest first.
+    /// Every instruction set that this machine has, slowest first. Where it has AMX, Linux is asked
+    /// to let this process use it.
     pub fn available() -> Vec<Self> {
+        Self::detected().filter(|isa| isa.features().are_permitted()).collect()
+    }
+
+    /// Those whose features were detected, whether or not this process may use them.
+    fn detected() -> impl DoubleEndedIterator<Item = Self> {
         let detected = CpuFeatures::detected();
-        let available = NAMED.iter().filter(|named| detected.contains_all(named.features));
-        available.map(Self).collect()
+        NAMED.iter().filter(move |named| detected.contains_all(named.features)).map(Self)
     }
 
     /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`; `neon`, `neon-dotprod` or

@@ -8,8 +8,7 @@ pub(super) const BF16: u32 = 1 << 22;
 pub(super) const TILE: u32 = 1 << 24;
 pub(super) const INT8: u32 = 1 << 25;
 
-/// Whether the processor has it, and the operating system saves tiles and lets this process use
-/// them.
+/// Whether the processor has it, and the operating system saves tiles.
 pub(super) fn is_detected(bit: u32) -> bool {
     /// Bit of ECX in CPUID leaf 1: the operating system uses XSAVE.
     const OSXSAVE: u32 = 1 << 27;
@@ -25,15 +24,14 @@ pub(super) fn is_detected(bit: u32) -> bool {
     }
     // SAFETY: the operating system uses XSAVE, so the processor has XGETBV.
     let enabled = unsafe { _xgetbv(0) };
-    enabled & TILE_STATE == TILE_STATE
-        && __cpuid_count(LAST_LEAF, 0).edx & bit != 0
-        && is_permitted()
+    enabled & TILE_STATE == TILE_STATE && __cpuid_count(LAST_LEAF, 0).edx & bit != 0
 }
 
-/// Asks Linux for tiles, once: until a process has asked, its first tile instruction ends it. The
-/// permission holds for all threads and for forked children.
+/// Whether this process may use tiles: until it has asked Linux, its first tile instruction ends it.
+/// Asked once, and only where tiles are wanted, since from then on every signal stack must have room
+/// for them. The permission holds for all threads and for forked children.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn is_permitted() -> bool {
+pub(super) fn is_permitted() -> bool {
     const ARCH_PRCTL: isize = 158;
     const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
     /// The component of the extended state that holds the data of tiles.
@@ -54,12 +52,12 @@ fn is_permitted() -> bool {
                 options(nostack),
             );
         }
-        result == 0
+        result == 0 || cfg!(emulated_amx)
     })
 }
 
 /// Other systems have calls of their own, which are not made here.
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn is_permitted() -> bool {
+pub(super) fn is_permitted() -> bool {
     false
 }

@@ -82,24 +82,27 @@ def test_a_forked_child_uses_the_scorer_that_it_inherits():
     assert of_inherited(0) == expected, "the parent goes on"
 
 
-def test_a_child_of_a_child_works():
-    def child(queue):
-        inner = multiprocessing.get_context("fork").SimpleQueue()
-
-        def grandchild():
-            inner.put(of_inherited(0))
-
-        process = multiprocessing.get_context("fork").Process(target=grandchild)
-        process.start()
-        queue.put((of_inherited(0), inner.get()))
-        process.join()
-
-    queue = multiprocessing.get_context("fork").SimpleQueue()
-    process = multiprocessing.get_context("fork").Process(target=child, args=(queue,))
+def from_child(work) -> tuple[object, int | None]:
+    """What a forked child sends, and its exit code; fails if it hangs."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(work()))
     process.start()
-    assert queue.get() == (of_inherited(0),) * 2
-    process.join(60)
-    assert process.exitcode == 0
+    try:
+        assert receiver.poll(120), "the child hangs"
+        found = receiver.recv()
+        process.join(60)
+        return found, process.exitcode
+    finally:
+        process.kill()
+
+
+def test_a_child_of_a_child_works():
+    def child():
+        return of_inherited(0), from_child(lambda: of_inherited(0))
+
+    expected = of_inherited(0)
+    assert from_child(child) == ((expected, (expected, 0)), 0)
 
 
 def test_a_fork_while_other_threads_score_does_not_hang():
@@ -138,19 +141,15 @@ def test_rows_of_another_process_are_refused():
     rows = INHERITED.score_files([FACES] * 20)
     next(rows)
 
-    def child(queue):
-        try:
+    def child():
+        with pytest.raises(attn_fiqa.RequestError) as refusal:
             next(rows)
-        except attn_fiqa.RequestError as error:
-            queue.put(str(error))
         rows.close()
+        return str(refusal.value)
 
-    queue = multiprocessing.get_context("fork").SimpleQueue()
-    process = multiprocessing.get_context("fork").Process(target=child, args=(queue,))
-    process.start()
-    assert "belong to the process" in queue.get()
-    process.join(60)
-    assert process.exitcode == 0
+    message, exitcode = from_child(child)
+    assert "belong to the process" in message
+    assert exitcode == 0
     assert next(rows).status == "ok"
     rows.close()
     with pytest.raises(TypeError):

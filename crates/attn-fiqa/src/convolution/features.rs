@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 /// Cells of a band, about: with what a layer keeps beside it, a part of the second-level
 /// cache, and enough rows for the product's tiles.
-const BAND_CELLS: usize = 256;
+pub(super) const BAND_CELLS: usize = 256;
 
 /// Features of an image's cells, `[row, column, channel]`. Its memory is kept when it
 /// takes another shape.

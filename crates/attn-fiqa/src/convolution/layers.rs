@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use attn_fiqa_kernels::{Depthwise, Epilogue, Features, Isa, PackedWeights, PatchShape, patches};
 
-use super::features::FeatureMap;
+use super::features::{BAND_CELLS, FeatureMap};
 use super::weights::{Weights, WeightsError};
 use crate::pixels::Image;
 
@@ -12,7 +12,8 @@ const COLOURS: usize = 3;
 /// Numbers of a stem's rows that a band of the next layer is computed from, about: 512 KiB, a part
 /// of the second-level cache.
 const STEM_NUMBERS: usize = 128 << 10;
-/// Fewest bands of the layer after a stem, if it has as many rows: work for as many threads.
+/// Fewest bands of the layer after a stem, unless they are smaller than those of others: work for as
+/// many threads.
 const STEM_BANDS: usize = 8;
 
 /// A convolution of an image's pixels, then `max(x, 0)`: `NAME.weight`
@@ -147,8 +148,8 @@ impl Separable {
         let filtered = windows(columns) * stem.weights.outputs();
         // Rows of the output by which a window reaches back.
         let back = reach.div_ceil(stride);
-        let height = STEM_NUMBERS / (stride * row_length);
-        let height = height.clamp(1, windows(rows).div_ceil(STEM_BANDS));
+        let fair = windows(rows).div_ceil(STEM_BANDS).max(BAND_CELLS.div_ceil(windows(columns)));
+        let height = (STEM_NUMBERS / (stride * row_length)).clamp(1, fair);
         let scratch =
             |rows| pixels + ((back + rows) * stride + reach) * row_length + rows * filtered;
         out.fill_in_bands_of(height, scratch, |band, scratch, out| {

@@ -112,7 +112,7 @@ impl Detector {
     pub fn builtin(threads: &Threads) -> Result<Self, DetectorError> {
         let network = builtin_network(threads, Precision::F32)?;
         let blank = Image::from_rgb(1, 1, vec![0; 3]).expect("one pixel: this is a bug");
-        let outputs = network.run(&blank, input::input_size(1, 1));
+        let outputs = threads.install(|| network.run(&blank, input::input_size(1, 1)));
         let format = YuNet::recognise(&outputs).expect("the built-in detector: this is a bug");
         let (network, format) = (Network::Builtin(Box::new(network)), Box::new(format.builtin()));
         Self::of(BUILTIN_DETECTOR.to_owned(), network, format, threads).with_refined_landmarks()

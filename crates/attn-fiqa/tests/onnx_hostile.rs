@@ -73,6 +73,27 @@ fn constants_do_not_blow_up() {
     too_costly(network(4, &numbers, &[range]), "'big'");
 }
 
+/// `rten` follows a field of such a message beyond the message, and then, by a length that it finds
+/// there, back again without end.
+#[test]
+fn a_message_that_only_rten_reads_does_not_reach_beyond_its_end() {
+    let same = node("same", "Identity", &["data"], "out", &[]);
+    let too_long = [3 << 3 | 2, 100];
+    // What the field would reach into.
+    let after = bytes_field(2, &[b'p'; 300]);
+    let of_a_place = [constant("unused", &[1]), bytes_field(13, &too_long)].concat();
+    let valid = network(4, &[constant("unused", &[1])], std::slice::from_ref(&same));
+    assert!(try_out([&valid[..], &after].concat(), 4).is_ok());
+    for file in [
+        [&valid[..], &bytes_field(14, &too_long), &after].concat(),
+        [network(4, &[of_a_place], &[same]), after.clone()].concat(),
+    ] {
+        let error = try_out(file, 4).expect_err("it must be refused");
+        assert!(matches!(error.problem, OnnxProblem::NotOnnx(_)), "{error}");
+        assert!(error.to_string().contains("damaged"), "{error}");
+    }
+}
+
 #[test]
 fn many_small_steps_do_not_add_up_without_end() {
     // The size doubles with every node.

@@ -254,6 +254,8 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
                 notes.push(Note::CmykConverted);
             }
             if !facts.ordinary {
+                // More than the memory that was admitted.
+                drop(samples);
                 return other_jpeg::decode(&facts, limits, notes);
             }
             let decoder = jpeg_codec::JpegDecoder::new(Cursor::new(&*facts.complete));

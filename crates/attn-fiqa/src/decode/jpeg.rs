@@ -102,8 +102,9 @@ pub(super) fn ordinary_samples(bytes: &[u8], limits: &DecodeLimits) -> Option<us
     let frame = walk.frame.as_ref()?;
     let (width, height) = frame.size;
     limits.check_pixels(width as u64, height as u64).ok()?;
-    let channels = if frame.components.len() == 1 { 1 } else { 3 };
-    width.checked_mul(height)?.checked_mul(channels)
+    let channels = frame.components.len();
+    // Inks are decoded in another way.
+    matches!(channels, 1 | 3).then(|| width.checked_mul(height)?.checked_mul(channels))?
 }
 
 struct Walk<'a> {

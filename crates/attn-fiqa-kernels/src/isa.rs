@@ -228,6 +228,13 @@ mod tests {
     }
 
     #[test]
+    fn tiles_are_there_or_emulated() {
+        if !Isa::available_or_emulated().iter().any(|isa| isa.has(CpuFeature::AmxTile)) {
+            attn_fiqa_testing::skip("AMX is not emulated without Linux and AVX-512 with bf16");
+        }
+    }
+
+    #[test]
     fn tiles_must_be_asked_for() {
         assert!(!Isa::widest().has(CpuFeature::AmxTile));
     }

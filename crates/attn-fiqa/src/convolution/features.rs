@@ -38,7 +38,7 @@ impl FeatureMap {
         let length = rows * columns * channels;
         if self.values.len() < length {
             // New zeros cost nothing until a thread writes its band; resized ones are written here,
-            // by one thread, which takes as long as a layer.
+            // by one thread, which takes as long as a layer. The old ones are freed first.
             self.values = Vec::new();
             self.values = vec![0.0; length];
         }

@@ -26,66 +26,57 @@ const REGISTERS: usize = NR / Avx512::LANES;
 /// Bytes of a cache line.
 const CACHE_LINE: usize = 64;
 
-/// bf16 by products of tiles, summed in f32.
-#[derive(Debug)]
-pub(super) struct Bf16;
+/// Declares a kernel by the product of its tiles and the function that finishes its sums.
+macro_rules! amx_kernel {
+    (
+        $(#[$doc:meta])*
+        $kernel:ident: $precision:ident as $input:ident,
+        name: $name:literal, feature: $feature:ident, dot: $dot:ty, finish: $finish:ident $(,)?
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $kernel;
 
-/// int8 by products of tiles, summed in i32.
-#[derive(Debug)]
-pub(super) struct Int8;
+        impl Kernel for $kernel {
+            fn name(&self) -> &'static str {
+                $name
+            }
 
-impl Kernel for Bf16 {
-    fn name(&self) -> &'static str {
-        "avx512-amx bf16"
-    }
+            fn precision(&self) -> Precision {
+                Precision::$precision
+            }
 
-    fn precision(&self) -> Precision {
-        Precision::Bf16
-    }
+            fn input(&self) -> InputForm {
+                InputForm::$input
+            }
 
-    fn input(&self) -> InputForm {
-        InputForm::Bf16
-    }
+            fn features(&self) -> CpuFeatures {
+                use CpuFeature::{AmxTile, Avx512f};
+                const { CpuFeatures::of(&[Avx512f, AmxTile, CpuFeature::$feature]) }
+            }
 
-    fn features(&self) -> CpuFeatures {
-        const { CpuFeatures::of(&[CpuFeature::Avx512f, CpuFeature::AmxTile, CpuFeature::AmxBf16]) }
-    }
+            fn tile(&self) -> [usize; 2] {
+                [BLOCK_ROWS, NR]
+            }
 
-    fn tile(&self) -> [usize; 2] {
-        [BLOCK_ROWS, NR]
-    }
-
-    unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>) {
-        // SAFETY: by the contract.
-        unsafe { multiply::<OfBf16>(product, out, finish_f32) };
-    }
+            unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>) {
+                // SAFETY: by the contract.
+                unsafe { multiply::<$dot>(product, out, $finish) };
+            }
+        }
+    };
 }
 
-impl Kernel for Int8 {
-    fn name(&self) -> &'static str {
-        "avx512-amx int8"
-    }
+amx_kernel! {
+    /// bf16 by products of tiles, summed in f32.
+    Bf16: Bf16 as Bf16,
+    name: "avx512-amx bf16", feature: AmxBf16, dot: OfBf16, finish: finish_f32,
+}
 
-    fn precision(&self) -> Precision {
-        Precision::Int8
-    }
-
-    fn input(&self) -> InputForm {
-        InputForm::Bytes
-    }
-
-    fn features(&self) -> CpuFeatures {
-        const { CpuFeatures::of(&[CpuFeature::Avx512f, CpuFeature::AmxTile, CpuFeature::AmxInt8]) }
-    }
-
-    fn tile(&self) -> [usize; 2] {
-        [BLOCK_ROWS, NR]
-    }
-
-    unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>) {
-        // SAFETY: by the contract.
-        unsafe { multiply::<OfBytes>(product, out, finish_int8) };
-    }
+amx_kernel! {
+    /// int8 by products of tiles, summed in i32.
+    Int8: Int8 as Bytes,
+    name: "avx512-amx int8", feature: AmxInt8, dot: OfBytes, finish: finish_int8,
 }
 
 /// Where the sums of a block go.

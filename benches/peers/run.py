@@ -19,7 +19,9 @@ from vit import SHAPES, operations
 import models
 
 HERE = pathlib.Path(__file__).parent
-OURS = ["ours-f32", "ours-bf16", "ours-int8"]
+OURS = ["ours-f32", "ours-bf16x2", "ours-bf16", "ours-int8"]
+COMPARED_WITH = {"bf16x2": "f32"}
+"""The precision whose rate is the yardstick, where it is not the same."""
 PEERS = [
     "torch-f32",
     "torch-bf16",
@@ -109,7 +111,7 @@ def measure(shape, paths, threads, options, crops):
         for name, runner in runners.items():
             rate = options.images / statistics.median(r[name][0] for r in rounds)
             precision = name.rsplit("-", 1)[1]
-            own = f"ours-{precision}"
+            own = f"ours-{COMPARED_WITH.get(precision, precision)}"
             ratio = (
                 statistics.median(r[own][0] / r[name][0] for r in rounds) if own in runners else float("nan")
             )

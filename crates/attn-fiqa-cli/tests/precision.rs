@@ -71,6 +71,28 @@ fn coarser_precisions_move_scores_as_little_as_was_measured() {
 }
 
 #[test]
+fn sums_of_two_bf16_keep_five_digits() {
+    let (exact, found) = (scores("f32"), scores("bf16x2"));
+    let scale = exact.iter().copied().map(f32::abs).fold(0.0, f32::max);
+    for (found, exact) in found.iter().zip(&exact) {
+        assert!((found - exact).abs() <= 1e-5 * scale, "{found} is not {exact}");
+    }
+}
+
+#[test]
+fn without_products_of_bf16_their_sums_are_f32_and_reported_so() {
+    let here = Workplace::with_faces(&[FACE]);
+    let on_baseline = |precision: &str| {
+        let mut command = here.command(&["score", FACE, "--verbose", "--precision", precision]);
+        command.env("ATTN_FIQA_ISA", "baseline").output().unwrap()
+    };
+    let [exact, found] = ["f32", "bf16x2"].map(on_baseline);
+    assert_eq!(found.stdout, exact.stdout);
+    let said = String::from_utf8(found.stderr).unwrap();
+    assert!(said.contains("f32 on baseline"), "{said}");
+}
+
+#[test]
 fn an_instruction_set_can_be_forced_and_is_named() {
     let here = Workplace::with_faces(&[FACE]);
     let run = |isa: Option<&str>| {
@@ -111,5 +133,5 @@ fn an_unknown_precision_is_refused() {
     let here = Workplace::with_faces(&[FACE]);
     here.run(&["score", FACE, "--precision", "fp8"])
         .ended_with(2)
-        .refused_with("expected auto, f32, bf16, int8");
+        .refused_with("expected auto, f32, bf16x2, bf16, int8");
 }

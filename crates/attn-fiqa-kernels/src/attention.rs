@@ -12,7 +12,7 @@ use std::cell::RefCell;
 
 use crate::packed::kernel::{InputForm, select};
 use crate::packed::{PackedWeights, Rows, as_bits};
-use crate::quantize::to_bf16;
+use crate::quantize::{to_bf16, to_bf16_terms};
 use crate::softmax::{powers, scale_rows};
 use crate::{Accumulate, Epilogue, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
 
@@ -33,15 +33,16 @@ pub struct AttentionShape {
 
 /// The buffers of one head, one set per thread, so that a steady run allocates nothing.
 struct Scratch {
-    /// The scale of the logits. f32 queries are scaled when they are loaded, so it is only used for
-    /// bf16.
+    /// The scale of the logits. Queries are scaled when they are loaded, but in bf16.
     scale: f32,
     /// Queries per block: whole tiles.
     queries: usize,
     query_words: Vec<u32>,
+    scaled_query: Vec<f32>,
     keys: PackedWeights,
     values: PackedWeights,
     logits: Vec<f32>,
+    /// The rows of probabilities of a block as words, but in f32.
     probabilities: Vec<u32>,
     /// For bf16 only: the factor for each query of a block.
     inverses: Vec<f32>,
@@ -58,7 +59,7 @@ thread_local! {
 ///
 /// With [`Precision::Bf16`] and [`Precision::Int8`], the operands of both products are bf16 if the
 /// machine has a bf16 dot product, and f32 otherwise: the range of probabilities is too wide for
-/// int8.
+/// int8. [`Precision::Bf16x2`] is that of [`PackedWeights`].
 ///
 /// # Panics
 ///
@@ -107,6 +108,7 @@ fn fused_precision(isa: Isa, precision: Precision) -> Option<Precision> {
     let bf16 = select(isa, Precision::Bf16).input() == InputForm::Bf16;
     match precision {
         Precision::Bf16 | Precision::Int8 if bf16 => Some(Precision::Bf16),
+        Precision::Bf16x2 if isa.computes_in(precision) == precision => Some(precision),
         _ => isa.has_packed_f32().then_some(Precision::F32),
     }
 }
@@ -135,6 +137,7 @@ impl Scratch {
                 scale: 1.0,
                 queries,
                 query_words: Vec::new(),
+                scaled_query: Vec::new(),
                 keys,
                 values: PackedWeights::empty(isa, precision, tokens, head_dim),
                 logits: vec![0.0; queries.min(tokens) * tokens],
@@ -154,9 +157,15 @@ impl Scratch {
         {
             if self.keys.precision() == Precision::Bf16 {
                 to_bf16(isa, query, head_dim, words);
+                continue;
+            }
+            let scaled = query.iter().map(|query| query * scale);
+            if self.keys.precision() == Precision::Bf16x2 {
+                self.scaled_query.clear();
+                self.scaled_query.extend(scaled);
+                to_bf16_terms(isa, &self.scaled_query, head_dim, words);
             } else {
-                let scaled = query.iter().map(|query| (query * scale).to_bits());
-                words.iter_mut().zip(scaled).for_each(|(word, query)| *word = query);
+                words.iter_mut().zip(scaled).for_each(|(word, query)| *word = query.to_bits());
             }
         }
         self.keys.pack_outputs(keys);
@@ -181,8 +190,14 @@ impl Scratch {
             }
             if !bf16 {
                 softmax(isa, logits, tokens);
-                let rows = Rows { words: as_bits(logits), params: &[], count };
-                self.values.multiply(rows, out, Epilogue::Overwrite);
+                let words = if self.values.precision() == Precision::Bf16x2 {
+                    self.probabilities.resize(count * self.values.row_words(), 0);
+                    to_bf16_terms(isa, logits, tokens, &mut self.probabilities);
+                    &self.probabilities
+                } else {
+                    as_bits(logits)
+                };
+                self.values.multiply(Rows { words, params: &[], count }, out, Epilogue::Overwrite);
                 continue;
             }
             self.probabilities.resize(count * self.values.row_words(), 0);

@@ -5,6 +5,7 @@ mod slow_bf16;
 
 use crate::Precision;
 use crate::cpu_features::{CpuFeature, CpuFeatures};
+use crate::packed::kernel::select;
 
 /// The environment variable that forces an instruction set, by its name.
 pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
@@ -129,10 +130,18 @@ impl Isa {
         self.has(CpuFeature::Avx2) || self.has(CpuFeature::Avx512f) || self.has(CpuFeature::Neon)
     }
 
+    /// The precision in which products are computed where `precision` is asked for: this one, but
+    /// f32 for [`Precision::Bf16x2`] without a bf16 dot product, which would gain nothing.
+    pub fn computes_in(self, precision: Precision) -> Precision {
+        select(self, precision).precision()
+    }
+
     /// The precisions that are faster than f32 here, fastest first, according to the measurements
-    /// in `docs/performance.md`.
+    /// in `docs/performance.md`. That bf16x2 is faster by AMX follows from the peak only.
     pub fn faster_than_f32(self) -> &'static [Precision] {
-        if self.has(CpuFeature::Avx512Bf16) {
+        if self.has(CpuFeature::AmxBf16) {
+            &[Precision::Int8, Precision::Bf16, Precision::Bf16x2]
+        } else if self.has(CpuFeature::Avx512Bf16) {
             &[Precision::Int8, Precision::Bf16]
         } else if self.has(CpuFeature::Avx512Vnni) || self.has(CpuFeature::AvxVnni) {
             &[Precision::Int8]

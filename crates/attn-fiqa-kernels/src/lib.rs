@@ -4,7 +4,7 @@
 //!    the detection, so kernels need no further check. The caller chooses it and passes it to every
 //!    kernel.
 //! 2. [`gemm()`] multiplies matrices, given as [`Matrix`] and [`MatrixMut`] views.
-//! 3. [`PackedWeights`] multiplies by constant weights in one of three [`Precision`]s and
+//! 3. [`PackedWeights`] multiplies by constant weights in one of four [`Precision`]s and
 //!    applies an [`Epilogue`] to each sum before it is stored. Threads can share a product by
 //!    its columns ([`ColumnsMut`]).
 //! 4. [`attention`] computes one head of self-attention.
@@ -19,8 +19,8 @@
 //!
 //! The row kernels and the filters give the same bits on every instruction set: sums run over a
 //! fixed number of lanes in a fixed order, and no multiply–add is fused. A score can therefore
-//! differ between machines only through [`gemm()`], the f32 and bf16 sums of [`PackedWeights`], and
-//! the softmax of an [`attention`] in bf16.
+//! differ between machines only through [`gemm()`], the f32, bf16x2 and bf16 sums of
+//! [`PackedWeights`], and the softmax of an [`attention`] in bf16.
 
 mod activation;
 #[cfg(all(any(test, emulated_amx), target_arch = "x86_64", target_os = "linux"))]

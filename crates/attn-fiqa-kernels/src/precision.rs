@@ -7,6 +7,12 @@ pub enum Precision {
     /// IEEE single precision: the reference.
     #[default]
     F32,
+    /// Sums of two bfloat16, a high and a low term: 16 bits of significand and more, the range of
+    /// f32. Each product is four of bf16, summed in f32. Without a bf16 dot product it is f32
+    /// ([`Isa::computes_in`]).
+    ///
+    /// [`Isa::computes_in`]: crate::Isa::computes_in
+    Bf16x2,
     /// bfloat16: eight bits of significand, the range of f32; products are summed in f32.
     Bf16,
     /// 8-bit integers: symmetric per output for the weights, asymmetric per row for the input,
@@ -16,12 +22,13 @@ pub enum Precision {
 
 impl Precision {
     /// Every precision, finest first.
-    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+    pub const ALL: [Self; 4] = [Self::F32, Self::Bf16x2, Self::Bf16, Self::Int8];
 
     /// The name used on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Bf16x2 => "bf16x2",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         }

@@ -86,6 +86,72 @@ for_every_isa! {
     }
 }
 
+/// Words of one term in a group of [`to_bf16_terms`].
+pub(crate) const TERM_WORDS: usize = 16;
+/// Values of a group of [`to_bf16_terms`].
+const GROUP: usize = BF16_PER_WORD * TERM_WORDS;
+
+/// Words per row of [`to_bf16_terms`].
+pub(crate) fn bf16_terms_words(inputs: usize) -> usize {
+    2 * TERM_WORDS * inputs.div_ceil(GROUP)
+}
+
+/// Converts rows `[row, inputs]` to sums of two bf16, the nearest one and that of what it leaves:
+/// groups of [`TERM_WORDS`] words of high terms and as many of low ones, the last group padded with
+/// zeros. Infinity becomes NaN, and subnormal terms may become zero.
+pub(crate) fn to_bf16_terms(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
+    let width = bf16_terms_words(inputs);
+    let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(width));
+    #[cfg(target_arch = "x86_64")]
+    if isa.has(CpuFeature::Avx512Bf16) {
+        for (row, words) in rows {
+            // SAFETY: an `Isa` with AVX-512F and its bf16 part exists only where both were
+            // detected.
+            unsafe { avx512::to_bf16_terms_row(row, words) };
+        }
+        return;
+    }
+    for (row, words) in rows {
+        let (groups, _) = words.as_chunks_mut::<{ 2 * TERM_WORDS }>();
+        for (values, words) in row.chunks(GROUP).zip(groups) {
+            let mut padded = [0.0; GROUP];
+            padded[..values.len()].copy_from_slice(values);
+            plain_to_bf16_terms(isa, &padded, words);
+        }
+    }
+}
+
+for_every_isa! {
+    fn plain_to_bf16_terms(values: &[f32; GROUP], words: &mut [u32; 2 * TERM_WORDS]) {
+        let (high, low) = words.split_at_mut(TERM_WORDS);
+        let (pairs, _) = values.as_chunks::<BF16_PER_WORD>();
+        for ((pair, high), low) in pairs.iter().zip(high).zip(low) {
+            let terms = pair.map(bf16_terms);
+            *high = terms[0][0] | terms[1][0] << 16;
+            *low = terms[0][1] | terms[1][1] << 16;
+        }
+    }
+}
+
+for_every_isa! {
+    /// Converts two rows of the same length to words of two bf16, one from each: the high terms
+    /// and the low ones.
+    pub(crate) fn to_bf16_term_pairs(one: &[f32], other: &[f32], high: &mut [u32], low: &mut [u32]) {
+        for (((high, low), &one), &other) in high.iter_mut().zip(low).zip(one).zip(other) {
+            let ([one_high, one_low], [other_high, other_low]) = (bf16_terms(one), bf16_terms(other));
+            *high = one_high | other_high << 16;
+            *low = one_low | other_low << 16;
+        }
+    }
+}
+
+/// The nearest bf16 and that of what it leaves.
+#[inline(always)]
+fn bf16_terms(value: f32) -> [u32; 2] {
+    let high = bf16_bits(value);
+    [high, bf16_bits(value - bf16_value(high))]
+}
+
 /// The quantization of a row: `value = scale · (byte − zero_point)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct QuantParams {
@@ -280,6 +346,38 @@ mod tests {
                 to_bf16_pairs(isa, low, high, &mut words);
                 for (i, word) in words.iter().enumerate() {
                     assert_eq!(*word, bf16_bits(low[i]) | bf16_bits(high[i]) << 16);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn terms_of_bf16_are_groups_of_high_and_low_words_on_every_isa() {
+        for inputs in [1usize, 2, 31, 32, 33, 70] {
+            let row: Vec<f32> =
+                (0..2 * inputs).map(|i| (i * 7919 % 1009) as f32 / 77.0 - 3.0).collect();
+            for isa in Isa::available() {
+                let width = bf16_terms_words(inputs);
+                let mut words = vec![u32::MAX; 2 * width];
+                to_bf16_terms(isa, &row, inputs, &mut words);
+                for (row, words) in row.chunks(inputs).zip(words.chunks(width)) {
+                    for i in 0..width / 2 * BF16_PER_WORD {
+                        let value = row.get(i).copied().unwrap_or(0.0);
+                        let high = bf16_bits(value);
+                        let low = bf16_bits(value - bf16_value(high));
+                        let (word, half) = (i % GROUP / 2, 16 * (i % 2));
+                        let group = &words[i / GROUP * 2 * TERM_WORDS..];
+                        let found = [group[word], group[TERM_WORDS + word]];
+                        let found = found.map(|word| word >> half & 0xffff);
+                        assert_eq!(found, [high, low], "value {i} of {inputs} on {}", isa.name());
+                    }
+                }
+                let (one, other) = row.split_at(inputs);
+                let (mut high, mut low) = (vec![u32::MAX; inputs], vec![u32::MAX; inputs]);
+                to_bf16_term_pairs(isa, one, other, &mut high, &mut low);
+                for i in 0..inputs {
+                    let [[one, one_low], [other, other_low]] = [one[i], other[i]].map(bf16_terms);
+                    assert_eq!([high[i], low[i]], [one | other << 16, one_low | other_low << 16]);
                 }
             }
         }

@@ -35,8 +35,9 @@ const CROPS_AT_ONCE: (usize, usize) = (32, 512);
 /// The number of crops grows while a batch takes less than this.
 const LONG: Duration = Duration::from_millis(300);
 
-const PRECISIONS: [(&str, PrecisionChoice); 4] = [
+const PRECISIONS: [(&str, PrecisionChoice); 5] = [
     ("f32", PrecisionChoice::Fixed(Precision::F32)),
+    ("bf16x2", PrecisionChoice::Fixed(Precision::Bf16x2)),
     ("bf16", PrecisionChoice::Fixed(Precision::Bf16)),
     ("int8", PrecisionChoice::Fixed(Precision::Int8)),
     ("auto", PrecisionChoice::Auto),

@@ -36,7 +36,7 @@ pub struct ModelInfo {
     pub identifier: Option<String>,
     /// The identifier of its calibration; `null` without one, and then no quality is given.
     pub calibration: Option<String>,
-    /// The arithmetic of its blocks: f32, bf16 or int8.
+    /// The arithmetic of its blocks: f32, bf16x2, bf16 or int8.
     #[schema(example = "f32")]
     pub precision: String,
     /// The version of attn-fiqa.

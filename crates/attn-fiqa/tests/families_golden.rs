@@ -284,7 +284,7 @@ fn landmarks_decide_and_those_of_the_template_stand_for_unknown_ones() {
     assert!(outcomes[1].is_ok());
 }
 
-/// bf16 and int8 take the bias too, by other kernels.
+/// Other precisions take the bias too, by other kernels.
 #[test]
 fn lower_precisions_stay_near_f32_with_a_bias() {
     let (checkpoint, crops) = (KP_RPE.open(None), KP_RPE.expected().crops());
@@ -306,7 +306,8 @@ fn lower_precisions_stay_near_f32_with_a_bias() {
             let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
             let cosine =
                 product(exact, &found) / (product(exact, exact) * product(&found, &found)).sqrt();
-            assert!(cosine > 0.99, "{}: cosine {cosine}", precision.name());
+            let least = if precision == Precision::Bf16x2 { 0.999_99 } else { 0.99 };
+            assert!(cosine > least, "{}: cosine {cosine}", precision.name());
         }
     }
 }

@@ -39,11 +39,12 @@ pub(crate) struct ModelArgs {
     #[command(flatten)]
     pub(crate) options: CheckpointArgs,
 
-    /// Arithmetic of the networks: f32, bf16, int8 or auto
+    /// Arithmetic of the networks: f32, bf16x2, bf16, int8 or auto
     ///
     /// f32 gives the same scores on every machine to six digits. bf16 and int8 are faster where
     /// the machine multiplies them, and change scores slightly (docs/performance.md says how
-    /// much). The built-in detector is computed in the same precision, but not in int8: then in
+    /// much). bf16x2 computes with sums of two bf16, for scores within 1e-5 of f32's; it is meant
+    /// for AMX, and f32 where the machine multiplies no bf16. The built-in detector is computed in the same precision, but not in int8: then in
     /// bf16 or f32. auto takes the fastest that changes the scores of probe faces by less than 2 %
     /// of their range. Environment: ATTN_FIQA_PRECISION.
     #[arg(long, value_name = "NAME", env = "ATTN_FIQA_PRECISION", hide_env = true, default_value = "f32", value_parser = precision, help_heading = "Model")]

@@ -48,6 +48,10 @@ const BF16_WEIGHTS: f64 = 1.0 / 256.0 + 5e-4;
 /// Otherwise everything is f32: logits of up to 16 have an error of 10⁻⁶, and so have weights.
 const F32: f64 = 1e-5;
 
+/// In bf16x2, products of two are off by 2⁻¹⁶ at most: logits, of up to 16, by as much of the sum of
+/// their products' magnitudes, so weights by twice that, and their products with values once more.
+const BF16X2: f64 = 5e-4;
+
 #[test]
 fn attention_matches_its_definition_on_awkward_sizes() {
     for tokens in [1, 2, 13, 14, 15, 33, 64, 101] {
@@ -66,15 +70,20 @@ fn attention_matches_its_definition_on_awkward_sizes() {
                     .into_iter()
                     .flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)))
                 {
-                    let bf16 = precision != Precision::F32 && isa.has(CpuFeature::Avx512Bf16);
+                    let coarse_products = [Precision::Bf16, Precision::Int8].contains(&precision);
+                    let bf16 = coarse_products && isa.has(CpuFeature::Avx512Bf16);
                     let expected = if bf16 { &coarse } else { &exact };
                     // The previous contents must not affect the result.
                     let mut out = vec![f32::NAN; tokens * head_dim];
                     attention(isa, precision, &qkv, &shape, head, bias, &mut out);
                     for (at, found) in out.iter().enumerate() {
                         let error = (f64::from(*found) - expected.out[at]).abs();
-                        let allowed =
-                            F32 + if bf16 { BF16_WEIGHTS } else { 0.0 } * expected.magnitude[at];
+                        let of_weights = match precision {
+                            _ if bf16 => BF16_WEIGHTS,
+                            Precision::Bf16x2 => BF16X2,
+                            _ => 0.0,
+                        };
+                        let allowed = F32 + of_weights * expected.magnitude[at];
                         assert!(
                             error <= allowed,
                             "{} on {}, {tokens} tokens, head {head} of {heads}×{head_dim}, with \

@@ -7,13 +7,15 @@
 
 use std::arch::x86_64::*;
 
-use super::register_tile::{Dot, register_kernel};
+use super::register_tile::{Dot, Tile, k_loop_of_terms, register_kernel};
 use super::simd::{FloatLanes, Simd};
 use crate::lanes::{LANES, mask};
+use crate::quantize::TERM_WORDS;
 
 /// K steps of f32 and bf16 per block: 64 KiB of a panel stay in the L2 cache and 28 KiB of a
-/// tile's rows in the L1 cache.
+/// tile's rows in the L1 cache. Whole groups of terms.
 const KC: usize = 512;
+const _: () = assert!(KC.is_multiple_of(2 * TERM_WORDS));
 
 register_kernel! {
     /// f32 by fused multiply–adds.
@@ -21,6 +23,16 @@ register_kernel! {
     name: "avx512 f32",
     features: [Avx512f], enabled by "avx512f",
     tile: f32_tile of 2 registers of Avx512, dot: MultiplyAdd, at bias: true,
+    steps: KC,
+    rows: [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
+}
+
+register_kernel! {
+    /// bf16x2 by dot products of two bf16, four for each pair of products, summed in f32.
+    Bf16x2: Bf16x2 as Bf16Terms,
+    name: "avx512 bf16x2",
+    features: [Avx512f, Avx512Bf16], enabled by "avx512f,avx512bf16",
+    tile: f32_tile of 2 registers of Avx512, dot: DotOfTerms, at bias: true,
     steps: KC,
     rows: [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
 }
@@ -219,6 +231,33 @@ impl Dot<Avx512> for DotOfTwo {
             let weights = std::mem::transmute::<__m512i, __m512bh>(weights);
             _mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sums), x, weights))
         }
+    }
+}
+
+/// As [`DotOfTwo`], for sums of two bf16.
+struct DotOfTerms;
+
+impl Dot<Avx512> for DotOfTerms {
+    type Weights = __m512i;
+
+    #[inline(always)]
+    unsafe fn prepare(weights: __m512i) -> __m512i {
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: __m512i, x: __m512i, weights: __m512i) -> __m512i {
+        // SAFETY: by the trait's contract.
+        unsafe { DotOfTwo::dot(sums, x, weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn accumulate<const ROWS: usize, const REGISTERS: usize>(
+        tile: &Tile<'_>,
+        sums: &mut [[__m512i; REGISTERS]; ROWS],
+    ) {
+        // SAFETY: by the contract.
+        unsafe { k_loop_of_terms::<Avx512, Self, ROWS, REGISTERS>(tile, sums) }
     }
 }
 

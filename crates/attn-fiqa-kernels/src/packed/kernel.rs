@@ -49,6 +49,9 @@ pub(crate) enum InputForm {
     RoundedToBf16,
     /// Two bf16 per word.
     Bf16,
+    /// Values as sums of two bf16, in groups of words: the high terms of 32 values, two per word,
+    /// then their low terms. The last group is padded with zeros.
+    Bf16Terms,
     /// Four unsigned bytes per word, and a scale and zero point per row.
     Bytes,
     /// The even, then the odd of these bytes as two 16-bit integers per word; weights are widened
@@ -62,7 +65,7 @@ impl InputForm {
     pub(crate) fn words_per_step(self) -> usize {
         match self {
             Self::RoundedToBf16 | Self::WidenedBytes => WIDENED_WORDS,
-            Self::F32 | Self::Bf16 | Self::Bytes => 1,
+            Self::F32 | Self::Bf16 | Self::Bf16Terms | Self::Bytes => 1,
         }
     }
 
@@ -97,11 +100,15 @@ impl Product<'_> {
 /// Every kernel for this target; where several serve a machine, the first is the fastest.
 static KERNELS: &[&dyn Kernel] = &[
     #[cfg(target_arch = "x86_64")]
+    &super::amx::Bf16x2,
+    #[cfg(target_arch = "x86_64")]
     &super::amx::Bf16,
     #[cfg(target_arch = "x86_64")]
     &super::amx::Int8,
     #[cfg(target_arch = "x86_64")]
     &super::avx512::F32,
+    #[cfg(target_arch = "x86_64")]
+    &super::avx512::Bf16x2,
     #[cfg(target_arch = "x86_64")]
     &super::avx512::Bf16,
     #[cfg(target_arch = "x86_64")]
@@ -134,9 +141,11 @@ pub(crate) fn available(isa: Isa) -> impl Iterator<Item = &'static dyn Kernel> {
     KERNELS.iter().copied().filter(move |kernel| isa.features().contains_all(kernel.features()))
 }
 
-/// The fastest kernel of an instruction set for a precision.
+/// The fastest kernel of an instruction set for a precision; one for f32 where none has bf16x2,
+/// which is faster by bf16 dot products only.
 pub(crate) fn select(isa: Isa, precision: Precision) -> &'static dyn Kernel {
-    let mut kernels = available(isa);
-    let found = kernels.find(|kernel| kernel.precision() == precision);
-    found.expect("the reference serves every precision: this is a bug")
+    let of = |precision| available(isa).find(|kernel| kernel.precision() == precision);
+    let found =
+        of(precision).or_else(|| of(Precision::F32).filter(|_| precision == Precision::Bf16x2));
+    found.expect("the reference serves every other precision: this is a bug")
 }

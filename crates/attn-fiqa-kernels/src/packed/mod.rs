@@ -4,7 +4,8 @@
 //! outputs, K the inputs. The weights are packed into panels of [`NR`] = 32 outputs, `[K step,
 //! 32]`, two AVX-512 registers per K step. A K step is one 32-bit word: one f32, two bf16 or
 //! four bytes (`quantize`), the order that VNNI instructions take. All precisions share this
-//! layout, so they share one loop and differ in one instruction.
+//! layout, so they share one loop and differ in one instruction. bf16x2 has 16 K steps of high
+//! terms, then 16 of low ones, and so on: tiles of AMX.
 //!
 //! 1. `pack` packs the weights and quantizes them if asked.
 //! 2. `PackedWeights::apply` converts the input's rows to words.
@@ -41,7 +42,9 @@ use std::cell::RefCell;
 use crate::Isa;
 use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
-use crate::quantize::{QuantParams, quantize_rows, quantize_widened_rows, round_to_bf16, to_bf16};
+use crate::quantize::{
+    QuantParams, quantize_rows, quantize_widened_rows, round_to_bf16, to_bf16, to_bf16_terms,
+};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use amx::Tiles;
 use kernel::{InputForm, Kernel, Product};
@@ -227,6 +230,7 @@ impl PackedWeights {
                 InputForm::F32 => unreachable!("f32 is not converted: this is a bug"),
                 InputForm::RoundedToBf16 => round_to_bf16(self.isa, x, self.inputs, words),
                 InputForm::Bf16 => to_bf16(self.isa, x, self.inputs, words),
+                InputForm::Bf16Terms => to_bf16_terms(self.isa, x, self.inputs, words),
                 InputForm::Bytes => {
                     params.resize(count, QuantParams::default());
                     quantize_rows(self.isa, x, self.inputs, words, params);

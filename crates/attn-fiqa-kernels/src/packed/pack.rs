@@ -3,7 +3,10 @@
 use super::interleave::interleave;
 use super::kernel::{self, Kernel};
 use super::{KStep, NR, PackedWeights, Scratch, as_bits};
-use crate::quantize::{BF16_PER_WORD, BYTES_PER_WORD, bf16_value, to_bf16, to_bf16_pairs};
+use crate::quantize::{
+    BF16_PER_WORD, BYTES_PER_WORD, TERM_WORDS, bf16_terms_words, bf16_value, to_bf16,
+    to_bf16_pairs, to_bf16_term_pairs, to_bf16_terms,
+};
 use crate::{Isa, Precision};
 
 /// Maximum number of products of an unsigned and a signed byte whose sum always fits an i32.
@@ -26,6 +29,11 @@ fn quantize_weights(row: &[f32], words: &mut [u32]) -> (f32, i32) {
         *word = packed;
     }
     (scale, sum)
+}
+
+/// The values of a word of two bf16.
+fn bf16_values(word: u32) -> [f32; BF16_PER_WORD] {
+    [bf16_value(word & 0xffff), bf16_value(word >> 16)]
 }
 
 impl PackedWeights {
@@ -84,16 +92,16 @@ impl PackedWeights {
     ) -> Self {
         assert!(isa.features().contains_all(kernel.features()), "a kernel without its features");
         let precision = kernel.precision();
-        let per_word = match precision {
-            Precision::F32 => 1,
-            Precision::Bf16 => BF16_PER_WORD,
+        let steps = match precision {
+            Precision::F32 => inputs,
+            Precision::Bf16x2 => bf16_terms_words(inputs),
+            Precision::Bf16 => inputs.div_ceil(BF16_PER_WORD),
             Precision::Int8 => {
                 assert!(inputs <= MOST_BYTE_INPUTS, "a sum of {inputs} products may overflow");
-                BYTES_PER_WORD
+                inputs.div_ceil(BYTES_PER_WORD)
             }
         };
         let padded = outputs.next_multiple_of(NR);
-        let steps = inputs.div_ceil(per_word);
         let bytes = if precision == Precision::Int8 { padded } else { 0 };
         Self {
             isa,
@@ -124,6 +132,7 @@ impl PackedWeights {
                     };
                     match precision {
                         Precision::F32 => words.copy_from_slice(as_bits(row)),
+                        Precision::Bf16x2 => to_bf16_terms(isa, row, inputs, words),
                         Precision::Bf16 => to_bf16(isa, row, inputs, words),
                         Precision::Int8 => {
                             let (scale, sum) = quantize_weights(row, words);
@@ -141,18 +150,28 @@ impl PackedWeights {
     /// [`Self::pack_outputs`] takes. Not for int8, whose scale is per output.
     pub(crate) fn pack_inputs<'a>(&mut self, mut rows: impl Iterator<Item = &'a [f32]>) {
         let (isa, steps) = (self.isa, self.steps);
-        for step in 0..steps {
+        let pairs = matches!(self.precision, Precision::Bf16x2 | Precision::Bf16);
+        for index in 0..steps {
             let Some(row) = rows.next() else { return };
             // With an odd number of inputs, the last high halves stay zero.
-            let other = if self.precision == Precision::Bf16 { rows.next() } else { None };
+            let other = if pairs { rows.next() } else { None };
             for (panel, values) in row.chunks(NR).enumerate() {
-                let words = &mut self.panels[panel * steps + step].0[..values.len()];
+                let zeros = &[0.0; NR][..values.len()];
+                let other = other.map_or(zeros, |row| &row[panel * NR..][..values.len()]);
+                let panel = &mut self.panels[panel * steps..][..steps];
                 match self.precision {
-                    Precision::F32 => words.copy_from_slice(as_bits(values)),
+                    Precision::F32 => {
+                        panel[index].0[..values.len()].copy_from_slice(as_bits(values));
+                    }
+                    Precision::Bf16x2 => {
+                        let place = index / TERM_WORDS * 2 * TERM_WORDS + index % TERM_WORDS;
+                        let (high, low) = panel[place..].split_at_mut(TERM_WORDS);
+                        let [high, low] = [&mut high[0], &mut low[0]];
+                        let [high, low] = [high, low].map(|step| &mut step.0[..values.len()]);
+                        to_bf16_term_pairs(isa, values, other, high, low);
+                    }
                     Precision::Bf16 => {
-                        let zeros = &[0.0; NR][..values.len()];
-                        let other = other.map_or(zeros, |row| &row[panel * NR..][..values.len()]);
-                        to_bf16_pairs(isa, values, other, words);
+                        to_bf16_pairs(isa, values, other, &mut panel[index].0[..values.len()]);
                     }
                     Precision::Int8 => {
                         unreachable!("bytes are packed by output: this is a bug")
@@ -173,9 +192,15 @@ impl PackedWeights {
         let words = self.panel(output / NR).iter().map(|step| step.0[output % NR]);
         let mut row: Vec<f32> = match self.precision {
             Precision::F32 => words.map(f32::from_bits).collect(),
-            Precision::Bf16 => {
-                words.flat_map(|w| [bf16_value(w & 0xffff), bf16_value(w >> 16)]).collect()
+            Precision::Bf16x2 => {
+                let terms: Vec<f32> = words.flat_map(bf16_values).collect();
+                terms
+                    .chunks_exact(2 * BF16_PER_WORD * TERM_WORDS)
+                    .map(|group| group.split_at(BF16_PER_WORD * TERM_WORDS))
+                    .flat_map(|(high, low)| high.iter().zip(low).map(|(high, low)| high + low))
+                    .collect()
             }
+            Precision::Bf16 => words.flat_map(bf16_values).collect(),
             Precision::Int8 => {
                 let scale = self.scales[output];
                 words.flat_map(|w| w.to_le_bytes().map(|b| f32::from(b as i8) * scale)).collect()

@@ -68,6 +68,7 @@ fn multiply(product: &Product<'_>, out: &mut ColumnsMut<'_>) {
             let mut product = [0.0; NR];
             match weights.precision {
                 Precision::F32 => multiply_f32(isa, words, steps, &mut product),
+                Precision::Bf16x2 => unreachable!("no reference kernel has it: this is a bug"),
                 Precision::Bf16 => multiply_bf16(isa, words, steps, &mut product),
                 Precision::Int8 => {
                     let params = rows.params[row];

@@ -13,7 +13,7 @@ use super::simd::Simd;
 use super::{KStep, NR, PackedWeights};
 use crate::matrix::ColumnsMut;
 use crate::precision::Epilogue;
-use crate::quantize::QuantParams;
+use crate::quantize::{QuantParams, TERM_WORDS};
 
 /// K steps between two prefetches.
 const PREFETCH_STEPS: usize = 8;
@@ -46,11 +46,11 @@ pub(super) trait Dot<S: Simd>: Sized {
         unsafe { [S::lower_halves(words), S::upper_halves(words)] }
     }
 
-    /// Adds the products of all K steps of a tile of bytes, by default step by step.
+    /// Adds the products of a tile's K steps, by default step by step.
     ///
     /// # Safety
     ///
-    /// That of [`int8_tile`].
+    /// That of [`f32_tile`].
     #[inline(always)]
     unsafe fn accumulate<const ROWS: usize, const REGISTERS: usize>(
         tile: &Tile<'_>,
@@ -198,6 +198,15 @@ impl Ahead {
             bytes: if there { portion.div_ceil(groups).next_multiple_of(CACHE_LINE) } else { 0 },
         }
     }
+
+    /// Prefetches what belongs to a group of [`PREFETCH_STEPS`].
+    #[inline(always)]
+    fn prefetch<S: Simd>(&self, group: usize) {
+        let next = self.next.wrapping_add(group * self.bytes);
+        for line in (0..self.bytes).step_by(CACHE_LINE) {
+            S::prefetch(next.wrapping_add(line));
+        }
+    }
 }
 
 /// Widens K steps to twice as many, into the front of `wide`. In some builds the compiler makes
@@ -233,29 +242,78 @@ unsafe fn k_loop<S: Simd, D: Dot<S>, const ROWS: usize, const REGISTERS: usize>(
     tile: &Tile<'_>,
     sums: &mut [[S::Words; REGISTERS]; ROWS],
 ) {
-    let &Tile { x, x_stride, steps, ahead, output, .. } = tile;
-    let lane = output % NR;
-    let mut next = ahead.next;
-    for (group, steps) in steps.chunks(PREFETCH_STEPS).enumerate() {
-        for line in (0..ahead.bytes).step_by(CACHE_LINE) {
-            S::prefetch(next.wrapping_add(line));
-        }
-        next = next.wrapping_add(ahead.bytes);
-        for (step, KStep(weights)) in steps.iter().enumerate() {
+    for (group, steps) in tile.steps.chunks(PREFETCH_STEPS).enumerate() {
+        tile.ahead.prefetch::<S>(group);
+        for (step, weights) in steps.iter().enumerate() {
             let step = group * PREFETCH_STEPS + step;
-            // SAFETY: by the contract, and the tile's lanes lie within a panel.
-            unsafe {
-                let words =
-                    |register| S::load_words(weights.as_ptr().add(lane + register * S::LANES));
-                let mut weights = [D::prepare(words(0)); REGISTERS];
-                for (register, weights) in weights.iter_mut().enumerate().skip(1) {
-                    *weights = D::prepare(words(register));
-                }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let input = S::splat_words(*x.add(row * x_stride + step));
-                    for (sums, weights) in sums.iter_mut().zip(weights) {
-                        *sums = D::dot(*sums, input, weights);
-                    }
+            // SAFETY: by the contract.
+            unsafe { add_products::<S, D, ROWS, REGISTERS, 1>(tile, sums, weights, [step]) };
+        }
+    }
+}
+
+/// As [`k_loop`], for groups of K steps of high terms and as many of low ones: adds the four products
+/// of each value's terms and each weight's.
+///
+/// # Safety
+///
+/// That of [`f32_tile`], with an input in [`InputForm::Bf16Terms`](super::kernel::InputForm).
+#[inline(always)]
+pub(super) unsafe fn k_loop_of_terms<
+    S: Simd,
+    D: Dot<S>,
+    const ROWS: usize,
+    const REGISTERS: usize,
+>(
+    tile: &Tile<'_>,
+    sums: &mut [[S::Words; REGISTERS]; ROWS],
+) {
+    const _: () = assert!(TERM_WORDS.is_multiple_of(PREFETCH_STEPS));
+    for (group, steps) in tile.steps.chunks(PREFETCH_STEPS).enumerate() {
+        tile.ahead.prefetch::<S>(group);
+        let first = group * PREFETCH_STEPS;
+        // The same values' high terms are in the first half of the group.
+        let high = first / (2 * TERM_WORDS) * 2 * TERM_WORDS + first % TERM_WORDS;
+        for (step, weights) in steps.iter().enumerate() {
+            let inputs = [high + TERM_WORDS + step, high + step];
+            // SAFETY: by the contract: groups of an input are those of the weights.
+            unsafe { add_products::<S, D, ROWS, REGISTERS, 2>(tile, sums, weights, inputs) };
+        }
+    }
+}
+
+/// `sums[row] = dot(sums[row], x[row], weights)` for the words `inputs` of each row.
+///
+/// # Safety
+///
+/// That of [`f32_tile`]; the words must lie within the rows.
+#[inline(always)]
+unsafe fn add_products<
+    S: Simd,
+    D: Dot<S>,
+    const ROWS: usize,
+    const REGISTERS: usize,
+    const INPUTS: usize,
+>(
+    tile: &Tile<'_>,
+    sums: &mut [[S::Words; REGISTERS]; ROWS],
+    KStep(weights): &KStep,
+    inputs: [usize; INPUTS],
+) {
+    let &Tile { x, x_stride, output, .. } = tile;
+    let lane = output % NR;
+    // SAFETY: by the contract, and the tile's lanes lie within a panel.
+    unsafe {
+        let words = |register| S::load_words(weights.as_ptr().add(lane + register * S::LANES));
+        let mut weights = [D::prepare(words(0)); REGISTERS];
+        for (register, weights) in weights.iter_mut().enumerate().skip(1) {
+            *weights = D::prepare(words(register));
+        }
+        for (row, sums) in sums.iter_mut().enumerate() {
+            for input in inputs {
+                let input = S::splat_words(*x.add(row * x_stride + input));
+                for (sums, weights) in sums.iter_mut().zip(weights) {
+                    *sums = D::dot(*sums, input, weights);
                 }
             }
         }
@@ -298,7 +356,7 @@ pub(super) unsafe fn f32_tile<
                 }
             }
         }
-        k_loop::<S, D, ROWS, REGISTERS>(tile, &mut sums);
+        D::accumulate(tile, &mut sums);
         let activation = Activation::<S>::new(tile.epilogue);
         for (row, sums) in sums.iter().enumerate() {
             for (register, &sums) in sums.iter().enumerate() {

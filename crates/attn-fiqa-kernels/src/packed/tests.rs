@@ -32,16 +32,19 @@ fn an_instruction_set_uses_the_kernels_of_its_features() {
     };
     let found: Vec<_> = Isa::available_or_emulated().into_iter().map(selected).collect();
     for expected in [
-        ("baseline", ["reference f32", "reference bf16 widened", "reference int8"]),
-        ("neon", ["neon f32", "neon bf16 widened", "reference int8"]),
-        ("neon-dotprod", ["neon f32", "neon bf16 widened", "neon-dotprod int8"]),
-        ("neon-i8mm", ["neon f32", "neon bf16 widened", "neon-i8mm int8"]),
-        ("avx2", ["avx2 f32", "avx2 bf16 widened", "avx2 int8 widened"]),
-        ("avx2-vnni", ["avx2 f32", "avx2 bf16 widened", "avx2-vnni int8"]),
-        ("avx512", ["avx512 f32", "avx512 bf16 widened", "avx2 int8 widened"]),
-        ("avx512-vnni", ["avx512 f32", "avx512 bf16 widened", "avx512 int8"]),
-        ("avx512-bf16", ["avx512 f32", "avx512 bf16", "avx512 int8"]),
-        ("avx512-amx", ["avx512 f32", "avx512-amx bf16", "avx512-amx int8"]),
+        (
+            "baseline",
+            ["reference f32", "reference f32", "reference bf16 widened", "reference int8"],
+        ),
+        ("neon", ["neon f32", "neon f32", "neon bf16 widened", "reference int8"]),
+        ("neon-dotprod", ["neon f32", "neon f32", "neon bf16 widened", "neon-dotprod int8"]),
+        ("neon-i8mm", ["neon f32", "neon f32", "neon bf16 widened", "neon-i8mm int8"]),
+        ("avx2", ["avx2 f32", "avx2 f32", "avx2 bf16 widened", "avx2 int8 widened"]),
+        ("avx2-vnni", ["avx2 f32", "avx2 f32", "avx2 bf16 widened", "avx2-vnni int8"]),
+        ("avx512", ["avx512 f32", "avx512 f32", "avx512 bf16 widened", "avx2 int8 widened"]),
+        ("avx512-vnni", ["avx512 f32", "avx512 f32", "avx512 bf16 widened", "avx512 int8"]),
+        ("avx512-bf16", ["avx512 f32", "avx512 bf16x2", "avx512 bf16", "avx512 int8"]),
+        ("avx512-amx", ["avx512 f32", "avx512-amx bf16x2", "avx512-amx bf16", "avx512-amx int8"]),
     ] {
         if let Some(found) = found.iter().find(|(name, _)| *name == expected.0) {
             assert_eq!(*found, expected);
@@ -66,10 +69,17 @@ fn nearest_bytes(row: &[f32]) -> Vec<f32> {
     row.iter().map(|x| ((x / scale + zero).round().clamp(0.0, 255.0) - zero) * scale).collect()
 }
 
+/// The sum of a value's high and low term.
+fn nearest_bf16x2(value: f32) -> f32 {
+    let high = nearest_bf16(value);
+    high + nearest_bf16(value - high)
+}
+
 /// The input as represented in a precision, `[row, input]`.
 fn seen(precision: Precision, x: &[f32], inputs: usize) -> Vec<f32> {
     match precision {
         Precision::F32 => x.to_vec(),
+        Precision::Bf16x2 => x.iter().map(|&x| nearest_bf16x2(x)).collect(),
         Precision::Bf16 => x.iter().map(|&x| nearest_bf16(x)).collect(),
         Precision::Int8 => x.chunks(inputs).flat_map(nearest_bytes).collect(),
     }
@@ -130,7 +140,9 @@ fn products_match_nested_loops_on_awkward_sizes() {
                                     // A byte on the border between two steps may be rounded either
                                     // way: one step of 2/255, times a weight.
                                     let allowed = match precision {
-                                        Precision::F32 | Precision::Bf16 => 1e-4,
+                                        Precision::F32 | Precision::Bf16x2 | Precision::Bf16 => {
+                                            1e-4
+                                        }
                                         Precision::Int8 => 1e-2,
                                     };
                                     assert!(
@@ -264,13 +276,41 @@ fn nan_is_not_hidden() {
     }
 }
 
+/// Each operand is off by 2⁻¹⁷ of its magnitude at most: what the high term leaves is 2⁻⁸ of it at
+/// most, and of that the low term leaves 2⁻⁹.
+#[test]
+fn products_of_two_terms_are_nearly_those_of_f32() {
+    for (rows, inputs, outputs) in [(1, 1, 1), (3, 31, 5), (17, 33, 33), (33, size(517, 40), 40)] {
+        let (x, weight) = (values(rows * inputs, 10), values(outputs * inputs, 11));
+        for isa in Isa::available_or_emulated() {
+            let packed = PackedWeights::new(isa, Precision::Bf16x2, &weight, None, inputs);
+            let mut out = vec![f32::NAN; rows * outputs];
+            packed.apply(&x, &mut out, Epilogue::Overwrite);
+            for (at, &found) in out.iter().enumerate() {
+                let x = &x[at / outputs * inputs..][..inputs];
+                let weight = &weight[at % outputs * inputs..][..inputs];
+                let products = || x.iter().zip(weight).map(|(&x, &w)| f64::from(x) * f64::from(w));
+                let (sum, magnitude) =
+                    (products().sum::<f64>(), products().map(f64::abs).sum::<f64>());
+                let error = (f64::from(found) - sum).abs();
+                let of_sums = inputs as f64 * f64::from(f32::EPSILON);
+                assert!(
+                    error <= (2.0 / 131_072.0 + of_sums) * magnitude,
+                    "{}: {found} is not {sum}",
+                    packed.kernel_name()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn weights_are_read_back() {
     let (inputs, outputs) = (5, 35);
     let weight = values(outputs * inputs, 6);
     for isa in Isa::available() {
-        for (precision, allowed) in Precision::ALL.into_iter().zip([0.0, 1.0 / 512.0, 1.0 / 253.0])
-        {
+        let allowed = [0.0, 1.0 / 131_072.0, 1.0 / 512.0, 1.0 / 253.0];
+        for (precision, allowed) in Precision::ALL.into_iter().zip(allowed) {
             let packed = PackedWeights::new(isa, precision, &weight, None, inputs);
             for (output, row) in weight.chunks_exact(inputs).enumerate() {
                 for (found, expected) in packed.row(output).iter().zip(row) {

@@ -10,7 +10,7 @@ use crate::{CpuFeature, Precision};
 /// The loops for a precision, fastest first; f32 has none, since plain Rust is as fast.
 pub(super) fn loops(precision: Precision) -> Vec<PeakLoop> {
     match precision {
-        Precision::F32 | Precision::Bf16 => vec![],
+        Precision::F32 | Precision::Bf16x2 | Precision::Bf16 => vec![],
         Precision::Int8 => vec![
             PeakLoop { features: &[CpuFeature::I8mm], run: matrices, operations: 2 * 32 * CHAINS },
             PeakLoop { features: &[CpuFeature::Dotprod], run: bytes, operations: 2 * 16 * CHAINS },

@@ -20,12 +20,16 @@ pub(super) fn loops(precision: Precision) -> Vec<PeakLoop> {
         run,
         operations,
     };
+    let bf16 = [
+        of(&[AmxTile, AmxBf16], amx::bf16, amx::BF16_OPERATIONS),
+        of(&[Avx512f, Avx512Bf16], bf16, 2 * 32 * CHAINS),
+    ];
     let own = match precision {
         Precision::F32 => vec![],
-        Precision::Bf16 => vec![
-            of(&[AmxTile, AmxBf16], amx::bf16, amx::BF16_OPERATIONS),
-            of(&[Avx512f, Avx512Bf16], bf16, 2 * 32 * CHAINS),
-        ],
+        Precision::Bf16x2 => {
+            bf16.map(|one| PeakLoop { operations: one.operations / 4, ..one }).into()
+        }
+        Precision::Bf16 => bf16.into(),
         Precision::Int8 => vec![
             of(&[AmxTile, AmxInt8], amx::bytes, 2 * amx::BF16_OPERATIONS),
             of(&[Avx512f, Avx512Vnni], bytes, 2 * 64 * CHAINS),

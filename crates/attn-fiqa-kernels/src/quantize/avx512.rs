@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{QuantParams, quant_params};
+use super::{QuantParams, TERM_WORDS, quant_params};
 use crate::lanes::{LANES, load, mask};
 
 /// Values that become one register of bytes.
@@ -54,14 +54,39 @@ pub(super) fn to_bf16_row(row: &[f32], words: &mut [u32]) {
     let pairs = row.chunks(2 * LANES).zip(words.chunks_mut(LANES));
     for (values, words) in pairs {
         let (lower, upper) = values.split_at(LANES.min(values.len()));
-        let bf16 = _mm512_cvtne2ps_pbh(load(upper), load(lower));
-        // SAFETY: both types are 512 bits without invalid patterns, and no more words are
-        // written than there are.
+        let bf16 = nearest_bf16([load(lower), load(upper)]);
+        // SAFETY: no more words are written than there are.
+        unsafe { _mm512_mask_storeu_epi32(words.as_mut_ptr().cast(), mask(words.len()), bf16) };
+    }
+}
+
+/// One row of [`super::to_bf16_terms`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn to_bf16_terms_row(row: &[f32], words: &mut [u32]) {
+    assert!(row.len() <= words.len(), "a row does not fit into its words");
+    let (groups, _) = words.as_chunks_mut::<{ 2 * TERM_WORDS }>();
+    for (values, words) in row.chunks(2 * LANES).zip(groups) {
+        let (lower, upper) = values.split_at(LANES.min(values.len()));
+        let values = [load(lower), load(upper)];
+        let high = nearest_bf16(values);
+        let [lower, upper] = [_mm512_castsi512_si256(high), _mm512_extracti64x4_epi64::<1>(high)]
+            .map(|half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half))));
+        let low = nearest_bf16([_mm512_sub_ps(values[0], lower), _mm512_sub_ps(values[1], upper)]);
+        let (high_words, low_words) = words.split_at_mut(TERM_WORDS);
+        // SAFETY: both parts hold 16 words.
         unsafe {
-            let bf16 = std::mem::transmute::<__m512bh, __m512i>(bf16);
-            _mm512_mask_storeu_epi32(words.as_mut_ptr().cast(), mask(words.len()), bf16);
+            _mm512_storeu_si512(high_words.as_mut_ptr().cast(), high);
+            _mm512_storeu_si512(low_words.as_mut_ptr().cast(), low);
         }
     }
+}
+
+/// 32 values as 16 words of two bf16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn nearest_bf16([lower, upper]: [__m512; 2]) -> __m512i {
+    // SAFETY: both types are 512 bits without invalid patterns.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper, lower)) }
 }
 
 /// [`super::range_with_zero`]. As signed integers, positive floats are ordered, with NaN the

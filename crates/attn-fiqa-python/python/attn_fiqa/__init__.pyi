@@ -109,7 +109,7 @@ class Scorer:
 
     @property
     def precision(self) -> str:
-        """What the network multiplies in: ``f32``, ``bf16`` or ``int8``."""
+        """What the network multiplies in: ``f32``, ``bf16x2``, ``bf16`` or ``int8``."""
 
     @property
     def threads(self) -> int:

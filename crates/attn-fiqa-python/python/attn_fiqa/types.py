@@ -50,7 +50,7 @@ class PilImage(Protocol):
 
 
 Color: TypeAlias = Literal["rgb", "bgr"]
-Precision: TypeAlias = Literal["f32", "bf16", "int8", "auto"]
+Precision: TypeAlias = Literal["f32", "bf16x2", "bf16", "int8", "auto"]
 Band: TypeAlias = Literal["unusable", "poor", "fair", "good", "excellent"]
 CropOrigin: TypeAlias = Literal["aligned", "detected", "refined", "landmarks"]
 Path: TypeAlias = Union[str, "os.PathLike[str]"]

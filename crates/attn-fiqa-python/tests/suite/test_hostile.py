@@ -173,7 +173,7 @@ def test_another_thread_that_writes_does_no_harm(scorer, photo):
         (lambda s, p: s.score_aligned(p, color="rgb"), "a batch"),
         (lambda s, p: s.score_aligned(p[None], color="rgb"), "align"),
         (lambda s, p: s.score_files("a", on_error="stop"), "one of 'row', 'skip', 'raise'"),
-        (lambda s, p: attn_fiqa.Scorer(precision="f64"), "one of 'f32', 'bf16', 'int8', 'auto'"),
+        (lambda s, p: attn_fiqa.Scorer(precision="f64"), "one of 'f32', 'bf16x2', 'bf16', 'int8', 'auto'"),
         (lambda s, p: attn_fiqa.Scorer(methods="attn"), "a list of names"),
         (lambda s, p: attn_fiqa.Scorer(methods=["attn", "attn"]), "named twice"),
         (lambda s, p: attn_fiqa.Scorer(methods=["mean"]), "mean"),

@@ -210,7 +210,8 @@ impl Detector {
     /// If the embedded weights cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn with_precision(self, precision: Precision) -> Result<Self, DetectorError> {
-        let precision = finer_than_int8(self.threads.isa(), precision);
+        let isa = self.threads.isa();
+        let precision = isa.computes_in(finer_than_int8(isa, precision));
         if precision == self.precision {
             return Ok(self);
         }

@@ -185,8 +185,8 @@ impl Engine {
             PrecisionChoice::Fixed(precision) => precision,
             PrecisionChoice::Auto => Precision::F32,
         };
+        let backend = load(precision)?;
         let mut engine = Self {
-            backend: load(precision)?,
             query_key: QueryKey::of_last_block(checkpoint, isa)?,
             embedding_head,
             key_bias: checkpoint
@@ -198,7 +198,8 @@ impl Engine {
                 .calibration()
                 .and_then(|found| Some(found.scale.as_ref()?.match_probability)),
             causes: checkpoint.calibration().and_then(|found| found.causes.clone()),
-            precision: ChosenPrecision { precision, moved: None },
+            precision: ChosenPrecision { precision: backend.precision(), moved: None },
+            backend,
             threads: threads.clone(),
             mean_tokens: BufferPool::new(),
         };

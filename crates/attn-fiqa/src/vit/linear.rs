@@ -40,7 +40,7 @@ impl Linear {
         bias: Option<Vec<f32>>,
         inputs: usize,
     ) -> Self {
-        if precision == Precision::F32 && !isa.has_packed_f32() {
+        if isa.computes_in(precision) == Precision::F32 && !isa.has_packed_f32() {
             let bias = bias.unwrap_or_else(|| vec![0.0; weight.len() / inputs]);
             return Self::Plain(Plain { weight, bias, inputs, isa });
         }

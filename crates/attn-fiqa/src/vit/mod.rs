@@ -96,8 +96,8 @@ type BlockInputs = Vec<(usize, Vec<f32>)>;
 impl Vit {
     /// Reads what a score needs, and the last block in full when `through_last`.
     ///
-    /// The blocks' linears and attention multiply in `precision`; the patch
-    /// embedding in f32.
+    /// The blocks' linears and attention multiply in `precision`; the patch embedding in f32, or
+    /// where that is faster in bf16x2.
     fn load(
         checkpoint: &Checkpoint,
         precision: Precision,
@@ -126,7 +126,7 @@ impl Vit {
             token_buffers: BufferPool::new(),
             lists: BufferPool::new(),
             config,
-            precision,
+            precision: isa.computes_in(precision),
             isa,
         })
     }

@@ -1,6 +1,6 @@
 //! Pixels to tokens: `patch_embed.proj`, `cls_token`, `reg_token` and `pos_embed`.
 
-use attn_fiqa_kernels::{Epilogue, Precision};
+use attn_fiqa_kernels::{Epilogue, Isa, Precision};
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
@@ -139,6 +139,19 @@ pub(crate) fn weights_of_pixels(
 fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, CheckpointError> {
     let inputs = CHANNELS * config.patch_size * config.patch_size;
     let (weight, bias) = weights_of_pixels(weights.checkpoint())?;
-    // Pixels have eight bits already, and everything after rests on them.
-    Ok(Linear::new(weights.isa(), Precision::F32, weight, Some(bias), inputs))
+    let precision = precision_of_pixels(weights.isa(), weights.precision());
+    Ok(Linear::new(weights.isa(), precision, weight, Some(bias), inputs))
+}
+
+/// Everything rests on the patch embedding, so it is never coarser than bf16x2, in which a pixel is
+/// exact and a weight has 17 bits.
+fn precision_of_pixels(isa: Isa, precision: Precision) -> Precision {
+    match precision {
+        Precision::F32 => Precision::F32,
+        Precision::Bf16x2 => Precision::Bf16x2,
+        Precision::Bf16 | Precision::Int8 => {
+            let fast = isa.faster_than_f32().contains(&Precision::Bf16x2);
+            if fast { Precision::Bf16x2 } else { Precision::F32 }
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
 use crate::quantize::QuantParams;
 pub(crate) use tiles::Tiles;
-use tiles::{BLOCK_ROWS, OfBf16, OfBytes, Segment, Sums, TILE, TileDot};
+use tiles::{BLOCK_ROWS, OfBf16, OfBf16Terms, OfBytes, Segment, Sums, TILE, TileDot};
 
 /// AVX-512 registers across a panel.
 const REGISTERS: usize = NR / Avx512::LANES;
@@ -65,6 +65,12 @@ macro_rules! amx_kernel {
             }
         }
     };
+}
+
+amx_kernel! {
+    /// bf16x2 by products of tiles of bf16, four for each, summed in f32.
+    Bf16x2: Bf16x2 as Bf16Terms,
+    name: "avx512-amx bf16x2", feature: AmxBf16, dot: OfBf16Terms, finish: finish_f32,
 }
 
 amx_kernel! {

@@ -30,7 +30,7 @@ pub(super) struct Segment {
     /// Bytes between two rows.
     stride: usize,
     weights: *const KStep,
-    /// Tiles along K, at least one.
+    /// Tiles along K, at least one and whole rounds of the product.
     tiles: usize,
 }
 
@@ -123,7 +123,7 @@ pub(super) trait TileDot {
     /// # Safety
     ///
     /// The features of the instruction must have been detected. For each segment, whole tiles of
-    /// the rows and weights must be readable.
+    /// the rows and weights must be readable, and as many as the product takes at a time.
     unsafe fn two(tiles: &Tiles, segments: &[Segment], sums: &mut Sums);
 
     /// Computes the sums of a block of [`TILE`] rows, the first half of `sums`.
@@ -134,9 +134,16 @@ pub(super) trait TileDot {
     unsafe fn one(tiles: &Tiles, segments: &[Segment], sums: &mut Sums);
 }
 
-/// Implements [`TileDot`] by an instruction.
+/// Implements [`TileDot`] by what a round of the loop over K loads and multiplies: for two tiles of
+/// rows, and for one. A round takes `$tiles` tiles along K.
+///
+/// Rows are at `upper` and `lower`, weights at `weights` and 64 bytes on; tmm0 to tmm3 hold the
+/// sums, upper ones first, tmm4 and tmm5 are for rows and tmm6 and tmm7 for weights.
 macro_rules! tile_dot {
-    ($(#[$doc:meta])* $name:ident: $dot:literal) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident, tiles: $tiles:literal, two: [$($two:expr),+ $(,)?], one: [$($one:expr),+ $(,)?]
+    ) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(super) struct $name;
@@ -161,18 +168,11 @@ macro_rules! tile_dot {
                         "mov {weights}, [{segment} + 24]",
                         "mov {tiles}, [{segment} + 32]",
                         "3:",
-                        "tileloadd tmm6, [{weights} + {step}*1]",
-                        "tileloadd tmm4, [{upper} + {stride}*1]",
-                        "tileloadd tmm7, [{weights} + {step}*1 + 64]",
-                        concat!($dot, " tmm0, tmm4, tmm6"),
-                        "tileloadd tmm5, [{lower} + {stride}*1]",
-                        concat!($dot, " tmm1, tmm4, tmm7"),
-                        concat!($dot, " tmm2, tmm5, tmm6"),
-                        concat!($dot, " tmm3, tmm5, tmm7"),
-                        "add {upper}, 64",
-                        "add {lower}, 64",
-                        "add {weights}, {panel_tile}",
-                        "dec {tiles}",
+                        $($two,)+
+                        "add {upper}, {tiles_per_round} * 64",
+                        "add {lower}, {tiles_per_round} * 64",
+                        "add {weights}, {tiles_per_round} * {panel_tile}",
+                        "sub {tiles}, {tiles_per_round}",
                         "jnz 3b",
                         "add {segment}, {size}",
                         "dec {segments}",
@@ -191,6 +191,7 @@ macro_rules! tile_dot {
                         step = in(reg) size_of::<KStep>(),
                         sums = in(reg) sums.as_mut_ptr(),
                         panel_tile = const TILE * size_of::<KStep>(),
+                        tiles_per_round = const $tiles,
                         size = const size_of::<Segment>(),
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                         out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
@@ -214,14 +215,10 @@ macro_rules! tile_dot {
                         "mov {weights}, [{segment} + 24]",
                         "mov {tiles}, [{segment} + 32]",
                         "3:",
-                        "tileloadd tmm6, [{weights} + {step}*1]",
-                        "tileloadd tmm4, [{upper} + {stride}*1]",
-                        "tileloadd tmm7, [{weights} + {step}*1 + 64]",
-                        concat!($dot, " tmm0, tmm4, tmm6"),
-                        concat!($dot, " tmm1, tmm4, tmm7"),
-                        "add {upper}, 64",
-                        "add {weights}, {panel_tile}",
-                        "dec {tiles}",
+                        $($one,)+
+                        "add {upper}, {tiles_per_round} * 64",
+                        "add {weights}, {tiles_per_round} * {panel_tile}",
+                        "sub {tiles}, {tiles_per_round}",
                         "jnz 3b",
                         "add {segment}, {size}",
                         "dec {segments}",
@@ -237,6 +234,7 @@ macro_rules! tile_dot {
                         step = in(reg) size_of::<KStep>(),
                         sums = in(reg) sums.as_mut_ptr(),
                         panel_tile = const TILE * size_of::<KStep>(),
+                        tiles_per_round = const $tiles,
                         size = const size_of::<Segment>(),
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                         out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
@@ -248,12 +246,90 @@ macro_rules! tile_dot {
     };
 }
 
-tile_dot! {
+/// One product per tile of rows and of weights.
+macro_rules! plain_tile_dot {
+    ($(#[$doc:meta])* $name:ident: $dot:literal) => {
+        tile_dot! {
+            $(#[$doc])*
+            $name, tiles: 1,
+            two: [
+                "tileloadd tmm6, [{weights} + {step}*1]",
+                "tileloadd tmm4, [{upper} + {stride}*1]",
+                "tileloadd tmm7, [{weights} + {step}*1 + 64]",
+                concat!($dot, " tmm0, tmm4, tmm6"),
+                "tileloadd tmm5, [{lower} + {stride}*1]",
+                concat!($dot, " tmm1, tmm4, tmm7"),
+                concat!($dot, " tmm2, tmm5, tmm6"),
+                concat!($dot, " tmm3, tmm5, tmm7"),
+            ],
+            one: [
+                "tileloadd tmm6, [{weights} + {step}*1]",
+                "tileloadd tmm4, [{upper} + {stride}*1]",
+                "tileloadd tmm7, [{weights} + {step}*1 + 64]",
+                concat!($dot, " tmm0, tmm4, tmm6"),
+                concat!($dot, " tmm1, tmm4, tmm7"),
+            ]
+        }
+    };
+}
+
+plain_tile_dot! {
     /// Two bf16 per word, summed in f32.
     OfBf16: "tdpbf16ps"
 }
 
-tile_dot! {
+plain_tile_dot! {
     /// Four bytes per word, without a sign in the input and with one in the weights, summed in i32.
     OfBytes: "tdpbusd"
+}
+
+tile_dot! {
+    /// Sums of two bf16, a tile of high terms before one of low terms: the four products of terms, in
+    /// an order that changes either the rows or the weights between two of them. It is the same for
+    /// one tile of rows, so that a row's bits do not depend on the others.
+    OfBf16Terms, tiles: 2,
+    two: [
+        "tileloadd tmm6, [{weights} + {step}*1 + {panel_tile}]",
+        "tileloadd tmm4, [{upper} + {stride}*1 + 64]",
+        "tileloadd tmm7, [{weights} + {step}*1 + {panel_tile} + 64]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm5, [{lower} + {stride}*1 + 64]",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tileloadd tmm4, [{upper} + {stride}*1]",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tdpbf16ps tmm3, tmm5, tmm7",
+        "tileloadd tmm5, [{lower} + {stride}*1]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tileloadd tmm6, [{weights} + {step}*1]",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tdpbf16ps tmm3, tmm5, tmm7",
+        "tileloadd tmm7, [{weights} + {step}*1 + 64]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tileloadd tmm4, [{upper} + {stride}*1 + 64]",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tdpbf16ps tmm3, tmm5, tmm7",
+        "tileloadd tmm5, [{lower} + {stride}*1 + 64]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tdpbf16ps tmm3, tmm5, tmm7",
+    ],
+    one: [
+        "tileloadd tmm6, [{weights} + {step}*1 + {panel_tile}]",
+        "tileloadd tmm5, [{upper} + {stride}*1 + 64]",
+        "tileloadd tmm7, [{weights} + {step}*1 + {panel_tile} + 64]",
+        "tdpbf16ps tmm0, tmm5, tmm6",
+        "tileloadd tmm4, [{upper} + {stride}*1]",
+        "tdpbf16ps tmm1, tmm5, tmm7",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm6, [{weights} + {step}*1]",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tileloadd tmm7, [{weights} + {step}*1 + 64]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tdpbf16ps tmm0, tmm5, tmm6",
+        "tdpbf16ps tmm1, tmm5, tmm7",
+    ]
 }

@@ -1,6 +1,8 @@
 //! Repeated resampling does not increase memory.
 #![allow(unsafe_code, reason = "an allocator that counts forwards to the system's")]
 
+#[path = "evaluation/support/mod.rs"]
+#[allow(dead_code, reason = "only synthetic comparisons are needed here")]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

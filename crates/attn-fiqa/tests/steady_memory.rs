@@ -1,6 +1,8 @@
 //! In the steady state, a run allocates nothing per image but its results.
 #![allow(unsafe_code, reason = "a counting allocator is unsafe by its trait")]
 
+#[path = "model/checkpoint_support/mod.rs"]
+#[allow(dead_code, reason = "only small networks are needed here")]
 mod checkpoint_support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

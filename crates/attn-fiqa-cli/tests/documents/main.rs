@@ -31,7 +31,7 @@ const REASONS: [(&str, &str); 7] = [
 ];
 
 /// Documents whose commands another test runs, with the files that only they need.
-const ELSEWHERE: [(&str, &str); 1] = [("docs/inputs.md", "tables.rs")];
+const ELSEWHERE: [(&str, &str); 1] = [("docs/inputs.md", "cli/tables.rs")];
 
 /// What begins a line of a command.
 const PROGRAMS: [&str; 5] = ["attn-fiqa ", "cargo ", "docker ", "pip install", "curl "];

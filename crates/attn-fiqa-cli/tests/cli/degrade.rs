@@ -1,0 +1,107 @@
+//! `attn-fiqa degrade` as a process.
+
+use attn_fiqa::crop::Crop;
+use attn_fiqa_eval::degrade::{Degradation, Level};
+
+use crate::support::{Table, Workplace};
+
+fn pixels(bytes: &[u8]) -> Vec<u8> {
+    image::load_from_memory(bytes).expect("a picture").to_rgb8().into_raw()
+}
+
+#[test]
+fn every_image_is_in_the_manifest_with_its_true_description() {
+    let here = Workplace::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
+    let args = ["degrade", "astronaut.png", "jpeg-1.jpg", "--kinds", "noise,blur"];
+    let ran = here.run(&[&args[..], &["--levels", "3", "--output", "out", "--seed", "5"]].concat());
+    assert_eq!(ran.stdout(), "");
+    assert_eq!(ran.said(), "2 degraded\n");
+    ran.ended_with(0);
+
+    let manifest = Table::parse(&here.read_text("out/manifest.csv"));
+    let heading =
+        ["source", "status", "kind", "level", "parameter", "unit", "seed", "file", "message"];
+    assert_eq!(manifest.heading, heading);
+    assert_eq!(manifest.rows.len(), 2 * (1 + 2 * 2));
+    assert_eq!(manifest.column("kind")[..5], ["clean", "blur", "blur", "noise", "noise"]);
+    assert_eq!(manifest.column("level")[..5], ["0", "0.5", "1", "0.5", "1"]);
+    assert_eq!(manifest.column("parameter")[..5], ["", "4", "8", "40", "160"]);
+    let mut files: Vec<&str> = manifest.column("file");
+    files.push("manifest.csv");
+    files.sort_unstable();
+    assert_eq!(here.files("out"), files);
+
+    let clean = pixels(&here.read("out/clean/astronaut.png"));
+    assert_eq!(clean, pixels(&here.read("astronaut.png")));
+    let crop = Crop::from_rgb(112, clean).expect("a crop");
+    let row = &manifest.rows[3];
+    let seed = row[6].parse().expect("a seed");
+    let level = Level::new(0.5).expect("a level");
+    let noisy = Degradation::Noise.apply(&crop, level, seed);
+    assert_eq!(pixels(&here.read(&format!("out/{}", row[7]))), noisy.rgb());
+    // The same face under another name gets different noise.
+    assert_ne!(manifest.rows[0][6], manifest.rows[5][6]);
+}
+
+#[test]
+fn images_that_cannot_be_degraded_are_rows() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    here.write("text.png", "no picture");
+    here.face("astronaut.png", "again/astronaut.png");
+    let args = ["degrade", "astronaut.png", "text.png", "again/astronaut.png", "missing.png"];
+    let ran = here.run(&[&args[..], &["--kinds", "shift", "--levels", "2", "-o", "out"]].concat());
+    ran.ended_with(1);
+    let manifest = Table::parse(&here.read_text("out/manifest.csv"));
+    let expected = ["ok", "ok", "not-an-image", "not-written", "not-found"];
+    assert_eq!(manifest.column("status"), expected);
+    assert!(manifest.column("message")[3].contains("called 'astronaut.png' too"));
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let here = Workplace::with_faces(&["astronaut.png"]);
+    let degrade =
+        |rest: &[&str]| here.run(&[&["degrade", "astronaut.png", "-o", "out"], rest].concat());
+    degrade(&["--kinds", "fog"]).refused_with("fog");
+    degrade(&["--levels", "1"]).refused_with("1");
+    here.write("out", "a file");
+    degrade(&[]).refused_with("out");
+    assert!(!here.path("out/manifest.csv").exists());
+}
+
+#[test]
+fn a_mixed_set_has_each_face_once_and_a_fraction_degraded() {
+    let here = Workplace::new();
+    for number in 0..40 {
+        here.face("astronaut.png", &format!("in/person/{number}.png"));
+    }
+    let args = ["degrade", "in", "--recursive", "--kinds", "blur,contrast", "--seed", "7"];
+    let mix = |share: &str, output: &str| {
+        here.run(&[&args[..], &["--mixed", share, "--output", output]].concat()).ended_with(0);
+        Table::parse(&here.read_text(&format!("{output}/manifest.csv")))
+    };
+    let half = mix("0.5", "half");
+    assert_eq!(half.rows.len(), 40);
+    assert_eq!(here.files("half").len(), 41);
+    let kinds = half.column("kind");
+    let clean = kinds.iter().filter(|&&kind| kind == "clean").count();
+    assert!((10..=30).contains(&clean), "{clean} of 40");
+    assert!(kinds.contains(&"blur") && kinds.contains(&"contrast"));
+    let original = pixels(&here.read("in/person/0.png"));
+    let crop = Crop::from_rgb(112, original).expect("a crop");
+    for row in 0..40 {
+        let level = half.column("level")[row].parse().ok().and_then(Level::new).expect("a level");
+        let seed = half.column("seed")[row].parse().expect("a seed");
+        let expected = match half.column("kind")[row] {
+            "clean" => crop.clone(),
+            name => name.parse::<Degradation>().expect("a kind").apply(&crop, level, seed),
+        };
+        let file = half.column("file")[row];
+        assert_eq!(pixels(&here.read(&format!("half/{file}"))), expected.rgb(), "{file}");
+    }
+    let none = mix("0", "none");
+    assert!(none.column("kind").iter().all(|&kind| kind == "clean"));
+    let all = mix("1", "all");
+    assert!(!all.column("kind").contains(&"clean"));
+    here.run(&["degrade", "in", "--mixed", "2", "-o", "x"]).refused_with("from 0 to 1");
+}

@@ -1,0 +1,111 @@
+//! Ctrl-C: finished rows are kept in a partial file that the same command continues, and no
+//! hidden files remain.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
+
+use crate::support::{Table, Workplace};
+
+/// A run over a list on standard input that has processed the first image.
+struct Run {
+    child: Child,
+    stdin: ChildStdin,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Run {
+    fn start(here: &Workplace, command: &str, output: &str) -> Self {
+        let args = [command, "--list", "-", "--verbose", "--output", output];
+        let mut command = here.command(&args);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(b"gone.png\n").expect("a line");
+        let stderr = BufReader::new(child.stderr.take().expect("its messages"));
+        let mut run = Self { child, stdin, stderr };
+        run.wait_for("gone.png: not-found");
+        run
+    }
+
+    /// Reads messages until one contains this.
+    #[track_caller]
+    fn wait_for(&mut self, part: &str) {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            let read = self.stderr.read_line(&mut line).expect("a message");
+            assert!(read > 0, "it ended without saying '{part}'");
+        }
+    }
+
+    fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    }
+
+    fn status(&mut self) -> Option<i32> {
+        self.child.wait().expect("its end").code()
+    }
+}
+
+fn files(here: &Workplace) -> Vec<String> {
+    let entries = std::fs::read_dir(here.path(".")).expect("a folder");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<String> =
+        entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn finished_rows_are_kept_in_a_partial_file() {
+    for (command, output) in [("score", "scores.csv"), ("detect", "faces.csv")] {
+        let here = Workplace::with_faces(&["blur-1.png"]);
+        here.write(output, "the result of an earlier run\n");
+        let mut run = Run::start(&here, command, output);
+        run.interrupt();
+        run.wait_for("finishing the images at work");
+        // An image that arrives later is not processed.
+        let _ = run.stdin.write_all(b"blur-1.png\nblur-1.png\n");
+        run.wait_for(&format!(
+            "'{output}.part' holds what was done until then, and the same command continues"
+        ));
+        assert_eq!(run.status(), Some(130));
+        let (part, journal) = (format!("{output}.part"), format!("{output}.journal"));
+        assert_eq!(files(&here), ["blur-1.png", output, &journal, &part]);
+        assert_eq!(here.read_text(output), "the result of an earlier run\n");
+        let table = Table::parse(&here.read_text(&part));
+        assert_eq!(table.column("path"), ["gone.png"]);
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
+    let here = Workplace::with_faces(&["blur-1.png"]);
+    let mut run = Run::start(&here, "score", "scores.csv");
+    // The rows of an image are complete when those of the next begin.
+    run.stdin.write_all(b"blur-1.png\n").expect("a line");
+    while !here.read_text("scores.csv.journal").contains("not-found") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    run.interrupt();
+    run.wait_for("once more to end at once");
+    run.interrupt();
+    assert_eq!(run.status(), Some(130));
+    assert_eq!(files(&here), ["blur-1.png", "scores.csv.journal", "scores.csv.part"]);
+    let args = ["score", "--list", "-", "--output", "scores.csv"];
+    here.run_fed(&args, b"gone.png\nblur-1.png\n").ended_with(1);
+    assert_eq!(files(&here), ["blur-1.png", "scores.csv"]);
+    let table = Table::parse(&here.read_text("scores.csv"));
+    assert_eq!(table.column("path"), ["gone.png", "blur-1.png"]);
+}
+
+/// `best` needs all images.
+#[test]
+fn commands_that_need_all_images_end_at_once() {
+    let here = Workplace::new();
+    let mut run = Run::start(&here, "best", "best.csv");
+    run.interrupt();
+    assert_eq!(run.status(), Some(130));
+    assert!(files(&here).is_empty(), "{:?}", files(&here));
+}

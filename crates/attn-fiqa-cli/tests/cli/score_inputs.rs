@@ -1,0 +1,262 @@
+//! Every kind of input with images.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
+
+use crate::support::{Workplace, face_bytes};
+
+/// `faces` with two faces, a note, and one face in a subfolder; a list of them.
+fn workplace() -> Workplace {
+    let here = Workplace::new();
+    here.face("blur-3.png", "faces/b.png");
+    here.face("jpeg-1.jpg", "faces/a.JPG");
+    here.face("turn-1.png", "faces/more/c.png");
+    here.write("faces/notes.txt", "not a picture, and not named as one\n");
+    here.write("list.txt", "b.png\r\n\r\nmore/c.png\r\na.JPG");
+    here.write("pack.tar", tar(&["more/c.png", "a.JPG", "b.png"]));
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&tar(&["b.png", "a.JPG"])).unwrap();
+    here.write("pack.tar.gz", gzip.finish().unwrap());
+    here.write("pack.zip", zip(&["b.png", "a.JPG", "more/c.png"]));
+    here
+}
+
+/// The bytes stored in an archive under a name.
+fn packed(name: &str) -> Vec<u8> {
+    match name {
+        "a.JPG" => face_bytes("jpeg-1.jpg"),
+        "b.png" => face_bytes("blur-3.png"),
+        "more/c.png" => face_bytes("turn-1.png"),
+        _ => b"not a picture\n".to_vec(),
+    }
+}
+
+/// As [`tar`], as a zip archive.
+fn zip(names: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for name in names.iter().chain(&["notes.txt"]) {
+        let builder = archive.new_file(*name);
+        let builder = builder.compression_method(rawzip::CompressionMethod::DEFLATE);
+        let (mut entry, config) = builder.start().unwrap();
+        let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::default()));
+        writer.write_all(&packed(name)).unwrap();
+        let (encoder, descriptor) = writer.finish().unwrap();
+        encoder.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    bytes
+}
+
+/// An archive of the workplace's files by their names below `faces`, and one that is not an image.
+fn tar(names: &[&str]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in names.iter().chain(&["notes.txt"]) {
+        let bytes = packed(name);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Runs `score` and asserts that these paths come in this order, all of them scored, and the same
+/// face with the same score whatever its input.
+#[track_caller]
+fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]) {
+    let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
+    let scores =
+        here.run(&[&["score", "--aligned"], &reference[..]].concat()).ended_with(0).table();
+    let (scores, qualities) = (scores.column("score"), scores.column("quality"));
+    let ran = here.run_fed(&[&["score", "--aligned"], args].concat(), input).ended_with(0);
+    let table = ran.table();
+    assert_eq!(table.column("path"), expected);
+    for row in &table.rows {
+        let face = ["a.JPG", "b.png", "c.png"].iter().position(|face| row[0].ends_with(face));
+        let face = face.unwrap();
+        assert_eq!(row[1..], ["ok", scores[face], qualities[face], ""], "{}", row[0]);
+    }
+}
+
+#[test]
+fn files_come_as_named_and_as_often_as_named() {
+    let paths = ["faces/b.png", "./faces/a.JPG", "faces/b.png"];
+    assert_paths(&workplace(), &paths, b"", &paths);
+}
+
+#[test]
+fn a_folder_gives_its_images_in_the_order_of_their_names() {
+    let here = workplace();
+    let all = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
+    assert_paths(&here, &["faces"], b"", &all);
+    let ran = here.run(&["score", "faces"]);
+    let note = "note: 1 file that is no image skipped\n";
+    assert_eq!(ran.said(), format!("3 scored\n{note}"));
+}
+
+#[test]
+fn an_image_on_standard_input_is_scored() {
+    let here = workplace();
+    let face = here.read("faces/b.png");
+    let ran = here.run_fed(&["score", "-"], &face).ended_with(0);
+    let file = here.run(&["score", "faces/b.png"]);
+    assert_eq!(ran.table().column("path"), ["-"]);
+    assert_eq!(ran.table().column("score"), file.table().column("score"));
+    let outcomes = |bytes: &[u8]| here.run_fed(&["score", "-"], bytes).ended_with(1).table();
+    assert_eq!(outcomes(b"").column("status"), ["unreadable"]);
+    assert_eq!(outcomes(b"no image").column("status"), ["not-an-image"]);
+    assert_eq!(outcomes(&here.read("pack.zip")).column("status"), ["not-an-image"]);
+    here.run_fed(&["score", "-", "-"], &face).refused_with("standard input was named twice");
+    here.run_fed(&["score", "-", "--list", "-"], &face).refused_with("named twice");
+}
+
+#[test]
+fn a_folder_is_searched_with_its_subfolders_by_default() {
+    let here = workplace();
+    let expected = ["faces/a.JPG", "faces/b.png"];
+    assert_paths(&here, &["faces", "--no-recursive"], b"", &expected);
+}
+
+#[test]
+fn a_pattern_gives_what_matches_it() {
+    let here = workplace();
+    assert_paths(&here, &["faces/*.png"], b"", &["faces/b.png"]);
+    assert_paths(&here, &["faces/**/[bc].png"], b"", &["faces/b.png", "faces/more/c.png"]);
+    assert_paths(&here, &["faces/more*"], b"", &["faces/more/c.png"]);
+    assert_paths(
+        &here,
+        &["pack*"],
+        b"",
+        &[
+            "pack.tar/more/c.png",
+            "pack.tar/a.JPG",
+            "pack.tar/b.png",
+            "pack.tar.gz/b.png",
+            "pack.tar.gz/a.JPG",
+            "pack.zip/b.png",
+            "pack.zip/a.JPG",
+            "pack.zip/more/c.png",
+        ],
+    );
+}
+
+#[test]
+fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
+    let here = workplace();
+    here.face("jpeg-1.jpg", "[x]a.JPG");
+    assert_paths(&here, &["[x]a.JPG"], b"", &["[x]a.JPG"]);
+}
+
+#[test]
+fn a_list_keeps_its_order_and_starts_where_its_root_is() {
+    let here = workplace();
+    let expected = ["b.png", "more/c.png", "a.JPG"];
+    assert_paths(&here, &["--list", "list.txt", "--root", "faces"], b"", &expected);
+    here.write("from-here.txt", "faces/a.JPG\nfaces/b.png\n");
+    assert_paths(&here, &["--list", "from-here.txt"], b"", &["faces/a.JPG", "faces/b.png"]);
+}
+
+#[test]
+fn a_list_can_come_through_standard_input() {
+    let here = workplace();
+    let args = ["--list", "-", "--root", "faces"];
+    assert_paths(&here, &args, b"\xEF\xBB\xBFb.png\na.JPG\n", &["b.png", "a.JPG"]);
+    assert_paths(&here, &["--list", "-"], b"faces/b.png", &["faces/b.png"]);
+}
+
+#[test]
+fn archives_are_read_in_place_and_in_their_order() {
+    let here = workplace();
+    let plain = ["pack.tar/more/c.png", "pack.tar/a.JPG", "pack.tar/b.png"];
+    assert_paths(&here, &["pack.tar"], b"", &plain);
+    let packed = ["b.png", "a.JPG"];
+    assert_paths(
+        &here,
+        &["pack.tar.gz"],
+        b"",
+        &packed.map(|name| ["pack.tar.gz/", name].concat()).each_ref().map(String::as_str),
+    );
+    let before = here.files("");
+    here.run(&["score", "pack.tar", "pack.tar.gz"]).ended_with(0);
+    assert_eq!(here.files(""), before, "nothing is unpacked");
+}
+
+#[test]
+fn inputs_of_every_kind_go_together_and_the_list_comes_last() {
+    assert_paths(
+        &workplace(),
+        &[
+            "--list",
+            "list.txt",
+            "--root",
+            "faces",
+            "faces/more",
+            "pack.tar.gz",
+            "faces/a*",
+            "faces/b.png",
+        ],
+        b"",
+        &[
+            "faces/more/c.png",
+            "pack.tar.gz/b.png",
+            "pack.tar.gz/a.JPG",
+            "faces/a.JPG",
+            "faces/b.png",
+            "b.png",
+            "more/c.png",
+            "a.JPG",
+        ],
+    );
+}
+
+#[test]
+fn lists_of_other_programs_are_read() {
+    let here = workplace();
+    let text = "\u{feff}faces/a.JPG\r\nfaces/b.png 1\r\n";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    here.write("powershell.txt", utf16);
+    let expected = ["faces/a.JPG", "faces/b.png"];
+    assert_paths(&here, &["--list", "powershell.txt"], b"", &expected);
+    for option in ["-0", "--null"] {
+        let input = b"faces/a.JPG\0faces/b.png\0";
+        assert_paths(&here, &["--list", "-", option], input, &expected);
+    }
+}
+
+#[test]
+fn every_name_of_a_file_in_an_archive_is_scored() {
+    let here = workplace();
+    let mut builder = tar::Builder::new(Vec::new());
+    let face = face_bytes("blur-3.png");
+    let mut header = tar::Header::new_gnu();
+    header.set_size(face.len() as u64);
+    builder.append_data(&mut header, "b.png", &face[..]).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(0);
+    header.set_entry_type(tar::EntryType::Link);
+    builder.append_link(&mut header, "person/b.png", "b.png").unwrap();
+    here.write("linked.tar", builder.into_inner().unwrap());
+    assert_paths(&here, &["linked.tar"], b"", &["linked.tar/b.png", "linked.tar/person/b.png"]);
+}
+
+#[test]
+fn a_zip_archive_gives_its_images() {
+    let here = workplace();
+    let paths = ["pack.zip/b.png", "pack.zip/a.JPG", "pack.zip/more/c.png"];
+    assert_paths(&here, &["pack.zip"], b"", &paths);
+    let ran = here.run(&["score", "pack.zip"]).ended_with(0);
+    assert!(ran.stderr.contains("1 file that is no image skipped"), "{}", ran.stderr);
+
+    let whole = here.read("pack.zip");
+    here.write("cut.zip", &whole[..whole.len() - 30]);
+    let ran = here.run(&["score", "cut.zip", "pack.zip"]).ended_with(1);
+    let outcomes = ran.table();
+    let outcomes = outcomes.outcomes();
+    assert_eq!(outcomes[0][..2], ["cut.zip", "broken-archive"]);
+    assert!(outcomes[0][2].contains("truncated or damaged"), "{}", outcomes[0][2]);
+    assert!(outcomes[1..].iter().all(|[_, status, _]| *status == "ok"));
+}

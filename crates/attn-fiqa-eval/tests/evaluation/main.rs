@@ -1,0 +1,16 @@
+//! Benchmarks, curves, figures and all else that is computed from scores.
+
+mod benchmarks;
+mod calibrate;
+mod degrade;
+mod edc_golden;
+mod edc_honesty;
+mod edc_naive;
+mod figure;
+mod files;
+mod insightface_bin;
+mod overview;
+mod rejection;
+mod study_config;
+mod support;
+mod validate;

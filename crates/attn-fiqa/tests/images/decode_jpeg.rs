@@ -1,0 +1,189 @@
+//! JPEG files of every kind against Pillow's pixels (`fixtures/make_jpegs.py`), and files with
+//! missing or damaged parts.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use attn_fiqa::decode::{DecodeLimits, Decoded, Note, decode};
+use attn_fiqa::status::{Failure, Status};
+use attn_fiqa_testing::shared;
+
+/// Decoders differ in how they round the DCT and interpolate chroma.
+const MOST_OFF: u8 = 5;
+/// A chroma plane of a single block is interpolated up to a border that decoders fill differently.
+const MOST_OFF_IN_ONE_BLOCK: u8 = 12;
+const MOST_OFF_ON_AVERAGE: f64 = 1.0;
+
+fn fixtures() -> BTreeMap<String, Vec<u8>> {
+    let packed = flate2::read::GzDecoder::new(&include_bytes!("../fixtures/jpegs.tar.gz")[..]);
+    let mut archive = tar::Archive::new(packed);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
+    });
+    entries.collect()
+}
+
+fn decoded(bytes: &[u8]) -> Result<Decoded, Failure> {
+    decode(bytes, &DecodeLimits::default())
+}
+
+fn assert_pixels(name: &str, found: &Decoded, expected: &[u8]) {
+    let (width, height) = (found.image.width(), found.image.height());
+    let header = format!("P6\n{width} {height}\n255\n");
+    let expected = expected.strip_prefix(header.as_bytes()).unwrap();
+    let off = found.image.rgb().iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
+    let off: Vec<u8> = off.collect();
+    let mean = off.iter().map(|&off| f64::from(off)).sum::<f64>() / off.len() as f64;
+    let most = off.into_iter().max().unwrap();
+    let one_block = width.max(height) <= 8;
+    let allowed = if one_block { MOST_OFF_IN_ONE_BLOCK } else { MOST_OFF };
+    assert!(most <= allowed && mean <= MOST_OFF_ON_AVERAGE, "{name}: off by {mean}, {most}");
+}
+
+#[test]
+fn pixels_are_those_of_another_decoder() {
+    let files = fixtures();
+    let mut compared = 0;
+    for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".jpg")) {
+        let expected = &files[&name.replace(".jpg", ".ppm")];
+        match decoded(bytes) {
+            Ok(found) => assert_pixels(name, &found, expected),
+            Err(failure) => panic!("{name}: {failure:?}"),
+        }
+        compared += 1;
+    }
+    assert!(compared > 100, "{compared} files");
+}
+
+/// Positions of a file's segments, as `(marker, start, end)`, up to the first scan header.
+fn segments(bytes: &[u8]) -> Vec<(u8, usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 2;
+    loop {
+        let length = usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+        found.push((bytes[at + 1], at, at + 2 + length));
+        if bytes[at + 1] == 0xDA {
+            return found;
+        }
+        at += 2 + length;
+    }
+}
+
+fn without(bytes: &[u8], marker: u8) -> Vec<u8> {
+    let mut left = bytes.to_vec();
+    for (_, start, end) in segments(bytes).into_iter().rev().filter(|s| s.0 == marker) {
+        left.drain(start..end);
+    }
+    left
+}
+
+#[test]
+fn frames_of_webcams_without_tables_take_the_standard_ones() {
+    let files = fixtures();
+    for name in ["2x1 one -", "2x2 y-cb-cr 1"] {
+        let (file, pixels) = (&files[&format!("{name}.jpg")], &files[&format!("{name}.ppm")]);
+        let (bare, whole) = (without(file, 0xC4), decoded(file).unwrap());
+        if name.contains("one") {
+            assert!(bare.len() < file.len());
+            assert_eq!(decoded(&bare).unwrap().image, whole.image);
+            assert_pixels(name, &whole, pixels);
+        }
+    }
+}
+
+#[test]
+fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
+    let files = fixtures();
+    for name in ["2x2 one -", "2x2 y-cb-cr 1", "2x2 progressive", "rgb"] {
+        let file = &files[&format!("{name}.jpg")];
+        let whole = decoded(file).unwrap();
+        for trailer in [&b""[..], b"\0\0\0", b"SEFT"] {
+            let mut bare = file[..file.len() - 2].to_vec();
+            bare.extend(trailer);
+            let found = decoded(&bare).unwrap();
+            assert_eq!(found.image, whole.image, "{name}");
+            assert_eq!(found.notes, [Note::NoEndMarker], "{name}");
+        }
+        for left_out in [12, 40, file.len() / 3] {
+            let failure = decoded(&file[..file.len() - left_out]).unwrap_err();
+            assert_eq!(failure.status, Status::BrokenImage, "{name} without {left_out} bytes");
+        }
+    }
+}
+
+/// Within a pool, samples of a large image are allocated while its data are checked.
+#[test]
+fn large_images_are_the_same_within_a_pool_of_threads() {
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{DynamicImage, ImageBuffer, Luma, Rgb};
+
+    let (width, height) = (1500, 1003);
+    let colours =
+        ImageBuffer::from_fn(width, height, |x, y| Rgb([x, y, x ^ y].map(|level| level as u8)));
+    let grey = ImageBuffer::from_fn(3 * width, height, |x, y| Luma([(x * y) as u8]));
+    let encoded = |image: DynamicImage| {
+        let mut bytes = Vec::new();
+        image.write_with_encoder(JpegEncoder::new(&mut bytes)).unwrap();
+        bytes
+    };
+    let [colours, grey] = [encoded(colours.into()), encoded(grey.into())];
+    let cut = &colours[..colours.len() / 2];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for bytes in [&colours, &grey, cut] {
+        assert_eq!(pool.install(|| decoded(bytes)), decoded(bytes));
+    }
+    assert_eq!(decoded(cut).unwrap_err().status, Status::BrokenImage);
+    // A limit holds as well.
+    let limits = DecodeLimits { max_pixels: 1_000_000, ..DecodeLimits::default() };
+    assert_eq!(pool.install(|| decode(&grey, &limits)).unwrap_err().status, Status::TooLarge);
+}
+
+#[test]
+fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
+    let file = &fixtures()["2x1 one -.jpg"];
+    let upright = decoded(file).unwrap().image;
+    let with = |bodies: &[&[u8]]| {
+        let mut bytes = file[..2].to_vec();
+        for body in bodies {
+            bytes.extend([0xFF, 0xE1]);
+            bytes.extend((body.len() as u16 + 2).to_be_bytes());
+            bytes.extend(*body);
+        }
+        bytes.extend(&file[2..]);
+        decoded(&bytes).unwrap()
+    };
+    let long = b"Exif\0\0II\x2A\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let empty = b"Exif\0\0II\x2A\0\x08\0\0\0\0\0\0\0\0\0";
+    let xmp = b"http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation='6'/>";
+    for bodies in [&[&long[..]][..], &[&empty[..], &long[..]], &[&empty[..], &xmp[..]]] {
+        let found = with(bodies);
+        assert_eq!(found.notes, [Note::OrientationApplied(6)]);
+        assert_eq!((found.image.width(), found.image.height()), (19, 21));
+        // The image's bottom left pixel is the top left one.
+        assert_eq!(found.image.rgb()[..3], upright.rgb()[3 * 21 * 18..][..3]);
+    }
+}
+
+/// Real files that failed.
+#[test]
+fn real_files_are_decoded_or_refused_as_other_programs_do() {
+    let Some(cases) = shared("cases") else { return };
+    let read = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap());
+    let one = read("jpeg-baseline-multiscan/one-scan-420.jpg").unwrap().image;
+    for name in ["y-cb-cr-420", "y-cbcr-420", "ycb-cr-420", "cb-cr-y-420"] {
+        let found = read(&format!("jpeg-baseline-multiscan/{name}.jpg")).unwrap().image;
+        let off = found.rgb().iter().zip(one.rgb()).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        let mean = off.sum::<u64>() as f64 / one.rgb().len() as f64;
+        assert!(mean < 1.0, "{name}: off by {mean}");
+    }
+    assert!(read("mjpeg-without-tables/frame.jpg").is_ok());
+    for name in ["no-eoi", "no-eoi-trailer"] {
+        let found = read(&format!("jpeg-without-end-marker/{name}.jpg")).unwrap();
+        assert!(found.notes.contains(&Note::NoEndMarker), "{name}");
+    }
+    let cut = read("jpeg-without-end-marker/cut.jpg").unwrap_err();
+    assert_eq!(cut.status, Status::BrokenImage);
+}

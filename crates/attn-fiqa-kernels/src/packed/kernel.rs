@@ -51,6 +51,10 @@ pub(crate) enum InputForm {
     Bf16,
     /// Values as sums of two bf16, in groups of words: the high terms of 32 values, two per word,
     /// then their low terms. The last group is padded with zeros.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "kernels of x86-64 only take it")
+    )]
     Bf16Terms,
     /// Four unsigned bytes per word, and a scale and zero point per row.
     Bytes,

@@ -13,7 +13,7 @@ use super::simd::Simd;
 use super::{KStep, NR, PackedWeights};
 use crate::matrix::ColumnsMut;
 use crate::precision::Epilogue;
-use crate::quantize::{QuantParams, TERM_WORDS};
+use crate::quantize::QuantParams;
 
 /// K steps between two prefetches.
 const PREFETCH_STEPS: usize = 8;
@@ -258,6 +258,7 @@ unsafe fn k_loop<S: Simd, D: Dot<S>, const ROWS: usize, const REGISTERS: usize>(
 /// # Safety
 ///
 /// That of [`f32_tile`], with an input in [`InputForm::Bf16Terms`](super::kernel::InputForm).
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) unsafe fn k_loop_of_terms<
     S: Simd,
@@ -268,6 +269,8 @@ pub(super) unsafe fn k_loop_of_terms<
     tile: &Tile<'_>,
     sums: &mut [[S::Words; REGISTERS]; ROWS],
 ) {
+    use crate::quantize::TERM_WORDS;
+
     const _: () = assert!(TERM_WORDS.is_multiple_of(PREFETCH_STEPS));
     for (group, steps) in tile.steps.chunks(PREFETCH_STEPS).enumerate() {
         tile.ahead.prefetch::<S>(group);

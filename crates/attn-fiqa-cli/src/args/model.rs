@@ -39,7 +39,7 @@ pub(crate) struct ModelArgs {
     #[command(flatten)]
     pub(crate) options: CheckpointArgs,
 
-    /// Arithmetic of the networks: f32, bf16x2, bf16, int8 or auto
+    /// Arithmetic: f32, bf16x2, bf16, int8 or auto
     ///
     /// f32 gives the same scores on every machine to six digits. bf16 and int8 are faster where
     /// the machine multiplies them, and change scores slightly (docs/performance.md says how

@@ -199,13 +199,13 @@ impl Ahead {
         }
     }
 
-    /// Prefetches what belongs to a group of [`PREFETCH_STEPS`].
+    /// Prefetches what belongs to the next [`PREFETCH_STEPS`].
     #[inline(always)]
-    fn prefetch<S: Simd>(&self, group: usize) {
-        let next = self.next.wrapping_add(group * self.bytes);
+    fn prefetch<S: Simd>(&mut self) {
         for line in (0..self.bytes).step_by(CACHE_LINE) {
-            S::prefetch(next.wrapping_add(line));
+            S::prefetch(self.next.wrapping_add(line));
         }
+        self.next = self.next.wrapping_add(self.bytes);
     }
 }
 
@@ -242,8 +242,9 @@ unsafe fn k_loop<S: Simd, D: Dot<S>, const ROWS: usize, const REGISTERS: usize>(
     tile: &Tile<'_>,
     sums: &mut [[S::Words; REGISTERS]; ROWS],
 ) {
+    let mut ahead = tile.ahead;
     for (group, steps) in tile.steps.chunks(PREFETCH_STEPS).enumerate() {
-        tile.ahead.prefetch::<S>(group);
+        ahead.prefetch::<S>();
         for (step, weights) in steps.iter().enumerate() {
             let step = group * PREFETCH_STEPS + step;
             // SAFETY: by the contract.
@@ -272,8 +273,9 @@ pub(super) unsafe fn k_loop_of_terms<
     use crate::quantize::TERM_WORDS;
 
     const _: () = assert!(TERM_WORDS.is_multiple_of(PREFETCH_STEPS));
+    let mut ahead = tile.ahead;
     for (group, steps) in tile.steps.chunks(PREFETCH_STEPS).enumerate() {
-        tile.ahead.prefetch::<S>(group);
+        ahead.prefetch::<S>();
         let first = group * PREFETCH_STEPS;
         // The same values' high terms are in the first half of the group.
         let high = first / (2 * TERM_WORDS) * 2 * TERM_WORDS + first % TERM_WORDS;

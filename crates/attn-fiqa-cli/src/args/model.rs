@@ -45,8 +45,9 @@ pub(crate) struct ModelArgs {
     /// the machine multiplies them, and change scores slightly (docs/performance.md says how
     /// much). bf16x2, sums of two bf16, changes them in the sixth digit; it is meant for AMX, and
     /// is f32 where the machine multiplies no bf16. The built-in detector is computed in the same
-    /// precision, but not in int8: then in bf16 or f32. auto takes the fastest that changes the
-    /// scores of probe faces by less than 2 % of their range. Environment: ATTN_FIQA_PRECISION.
+    /// precision, but in bf16 or f32 for int8 and in f32 for bf16x2. auto takes the fastest that
+    /// changes the scores of probe faces by less than 2 % of their range. Environment:
+    /// ATTN_FIQA_PRECISION.
     #[arg(long, value_name = "NAME", env = "ATTN_FIQA_PRECISION", hide_env = true, default_value = "f32", value_parser = precision, help_heading = "Model")]
     pub(crate) precision: PrecisionChoice,
 }

@@ -200,7 +200,8 @@ impl Detector {
 
     /// The same detector with the matrix products of the built-in networks in this precision, f32
     /// at first. int8 is too coarse for coordinates: it means bf16 where that is faster than f32,
-    /// and f32 elsewhere. An ONNX network is always f32.
+    /// and f32 elsewhere. bf16x2, which is for the scores of f32, means f32: a crop that moves by a
+    /// thousandth of a pixel changes a score more than bf16x2 does. An ONNX network is always f32.
     ///
     /// In bf16 most boxes and landmarks move by less than a tenth of a pixel
     /// (`docs/performance.md`).
@@ -210,8 +211,10 @@ impl Detector {
     /// If the embedded weights cannot be read, which only a damaged program can cause.
     #[cfg(feature = "builtin-model")]
     pub fn with_precision(self, precision: Precision) -> Result<Self, DetectorError> {
-        let isa = self.threads.isa();
-        let precision = isa.computes_in(finer_than_int8(isa, precision));
+        let precision = match precision {
+            Precision::Bf16x2 => Precision::F32,
+            other => finer_than_int8(self.threads.isa(), other),
+        };
         if precision == self.precision {
             return Ok(self);
         }

@@ -69,6 +69,9 @@ fn coarser_precisions_move_scores_as_little_as_was_measured() {
 #[test]
 fn sums_of_two_bf16_keep_five_digits() {
     let (exact, found) = (scores("f32"), scores("bf16x2"));
+    if found == exact {
+        return attn_fiqa_testing::skip("bf16x2 is f32 without a bf16 dot product");
+    }
     let scale = exact.iter().copied().map(f32::abs).fold(0.0, f32::max);
     for (found, exact) in found.iter().zip(&exact) {
         assert!((found - exact).abs() <= 1e-5 * scale, "{found} is not {exact}");

@@ -53,7 +53,7 @@ pub(crate) enum InputForm {
     /// then their low terms. The last group is padded with zeros.
     #[cfg_attr(
         not(target_arch = "x86_64"),
-        expect(dead_code, reason = "kernels of x86-64 only take it")
+        expect(dead_code, reason = "only kernels of x86-64 take it")
     )]
     Bf16Terms,
     /// Four unsigned bytes per word, and a scale and zero point per row.
@@ -145,8 +145,8 @@ pub(crate) fn available(isa: Isa) -> impl Iterator<Item = &'static dyn Kernel> {
     KERNELS.iter().copied().filter(move |kernel| isa.features().contains_all(kernel.features()))
 }
 
-/// The fastest kernel of an instruction set for a precision; one for f32 where none has bf16x2,
-/// which is faster by bf16 dot products only.
+/// The fastest kernel of an instruction set for a precision. Where no kernel computes bf16x2, it is
+/// one for f32: without a bf16 dot product bf16x2 gains nothing.
 pub(crate) fn select(isa: Isa, precision: Precision) -> &'static dyn Kernel {
     let of = |precision| available(isa).find(|kernel| kernel.precision() == precision);
     let found =

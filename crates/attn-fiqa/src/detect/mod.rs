@@ -200,8 +200,9 @@ impl Detector {
 
     /// The same detector with the matrix products of the built-in networks in this precision, f32
     /// at first. int8 is too coarse for coordinates: it means bf16 where that is faster than f32,
-    /// and f32 elsewhere. bf16x2, which is for the scores of f32, means f32: a crop that moves by a
-    /// thousandth of a pixel changes a score more than bf16x2 does. An ONNX network is always f32.
+    /// and f32 elsewhere. bf16x2 means f32, because its scores are to be those of f32: a crop that
+    /// moves by a thousandth of a pixel changes a score more than bf16x2 does. An ONNX network is
+    /// always f32.
     ///
     /// In bf16 most boxes and landmarks move by less than a tenth of a pixel
     /// (`docs/performance.md`).

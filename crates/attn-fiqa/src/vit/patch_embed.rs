@@ -144,7 +144,7 @@ fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, Che
 }
 
 /// Everything rests on the patch embedding, so it is never coarser than bf16x2, in which a pixel is
-/// exact and a weight has 17 bits.
+/// exact and a weight has 16 bits.
 fn precision_of_pixels(isa: Isa, precision: Precision) -> Precision {
     match precision {
         Precision::F32 => Precision::F32,

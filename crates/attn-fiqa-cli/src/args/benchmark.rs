@@ -23,7 +23,7 @@ pub(crate) struct BenchmarkArgs {
 
     /// Images missing in a data set or a file: fail, or skip their comparisons
     ///
-    /// In place of what the study says; the number of comparisons skipped is reported.
+    /// Overrides the study; the number of skipped comparisons is reported.
     #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true)]
     pub(crate) missing: Option<MissingChoice>,
 }

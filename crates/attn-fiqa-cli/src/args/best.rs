@@ -28,7 +28,7 @@ pub(crate) struct BestArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 
-    /// Whose best faces: per folder (or video), track or person
+    /// Group faces by folder (or video), track or person
     ///
     /// 'folder': each folder or video; 'track-file': each track of --tracks, the default with
     /// that option; 'identity': each person, by the model's own embedding.
@@ -43,8 +43,8 @@ pub(crate) struct BestArgs {
 
     /// CSV file of tracks: path,track or path,face,track
     ///
-    /// A video's own path stands for all of its frames; without a face's number a line stands
-    /// for all faces of an image.
+    /// A video's path stands for all its frames; without a face number, a line covers all faces of
+    /// an image.
     #[arg(long, value_name = "FILE.csv", hide_short_help = true, help_heading = "Choice")]
     pub(crate) tracks: Option<PathBuf>,
 
@@ -54,15 +54,15 @@ pub(crate) struct BestArgs {
 
     /// Leave out near-duplicates: faces whose thumbnails correlate by at least R
     ///
-    /// The 16×16 grey thumbnail of a face is compared with those of better faces of its group;
-    /// above 1 nothing is left out.
+    /// A face's 16×16 grey thumbnail is compared with those of better faces in its group; above 1,
+    /// all faces are kept.
     #[arg(long, value_name = "R", default_value_t = DEFAULT_SAME_IMAGE, value_parser = finite_f32, hide_short_help = true, alias = "same-picture", help_heading = "Choice")]
     pub(crate) same_image: f32,
 
-    /// Least cosine of two embeddings of one person, with --group-by identity
+    /// Minimum cosine for the same person, with --group-by identity
     ///
-    /// The best faces first, each joins the person whose mean embedding is nearest, if that is
-    /// near enough; otherwise it starts a new person. The right value depends on the model.
+    /// Best first, each face joins the person with the nearest mean embedding if it is near enough;
+    /// otherwise it starts a new person. The right value depends on the model.
     #[arg(long, value_name = "COSINE", default_value_t = DEFAULT_SAME_IDENTITY, value_parser = finite_f32, allow_hyphen_values = true, hide_short_help = true, help_heading = "Choice")]
     pub(crate) same_identity: f32,
 
@@ -123,7 +123,7 @@ pub(crate) enum BestFormat {
 }
 
 impl BestArgs {
-    /// What makes a group, with what it needs.
+    /// The kind of group, with its settings.
     pub(crate) fn group_by(&self) -> anyhow::Result<GroupBy> {
         match (self.group_by, &self.tracks) {
             (None, None) => Ok(GroupBy::Folder),

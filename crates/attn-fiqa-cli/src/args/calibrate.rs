@@ -48,19 +48,19 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "TARGET", hide_possible_values = true, help_heading = "Target")]
     pub(crate) target: Option<TargetChoice>,
 
-    /// False match rate between clean faces that decides a match
+    /// FMR between clean faces that sets the match threshold
     #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = false_match_rate, help_heading = "Target")]
     pub(crate) fmr: f64,
 
     /// Keep the checkpoint's key bias and fit only the map to 0-100
     ///
-    /// The fitted key bias is evaluated beside it all the same.
+    /// The fitted key bias is still evaluated for comparison.
     #[arg(long, hide_short_help = true, help_heading = "Target")]
     pub(crate) keep_key_bias: bool,
 
-    /// Fit only this to a calibrated model and keep everything else: causes
+    /// Fit only this part of a calibrated model and keep the rest: causes
     ///
-    /// Key bias, scores and qualities stay the same to the bit.
+    /// Key bias, scores and qualities stay bit-identical.
     #[arg(
         long,
         value_name = "PART",
@@ -75,7 +75,7 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, short, value_name = "FILE.safetensors", help_heading = "Output")]
     pub(crate) output: PathBuf,
 
-    /// Use N of the faces, drawn by their names and the seed; all are held in memory
+    /// Use N of the faces, chosen by name and seed; all are held in memory
     #[arg(long, alias = "limit", value_name = "N", default_value = "2000", value_parser = RangedU64ValueParser::<usize>::new().range(20..=200_000), help_heading = "Degradation")]
     pub(crate) sample: usize,
 
@@ -123,7 +123,7 @@ pub(crate) enum TargetChoice {
 }
 
 const EXPLANATION: &str = "\
-Faces are degraded and turned by seeded draws. A degraded image matches where the recogniser's \
+Faces are degraded and turned by seeded draws. A degraded image matches if the recogniser's \
 cosine between it and the clean image reaches the threshold of --fmr; the probability of that, \
 predicted from the norm of its embedding, is what the score is fitted to, by a key bias that \
 leaves the model's embeddings unchanged. Ridge and weight of the published score are chosen by \
@@ -133,8 +133,8 @@ predicted probability of a match (Brier score). A fit that does not help there i
 Then qualities of 0, 20, 40 and 60 mean 2, 50, 80 and 95 % of matches, 80 and 100 the median and \
 the 95th percentile of clean faces. --verbose lists everything that cross-validation tried. From \
 the same images and pairs of their degradations, a linear readout of the causes of a low quality \
-is fitted, which `attn-fiqa score --columns causes` uses; it is evaluated on the held-out faces, \
-too.";
+is fitted, which `attn-fiqa score --columns causes` uses; it is also evaluated on the held-out \
+faces.";
 
 const EXAMPLES: &str = "\
 Examples:

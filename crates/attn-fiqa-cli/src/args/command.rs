@@ -16,7 +16,7 @@ const EVERYDAY: &[&str] = if cfg!(feature = "serve") {
     &["score", "best", "map", "detect", "crop", "embed", "merge", "filter"]
 };
 
-/// The commands by what they are for, in the order of the help.
+/// The commands by purpose, in the order of the help.
 const GROUPS: [(&str, &[&str]); 3] = [
     ("Everyday", EVERYDAY),
     (
@@ -45,8 +45,8 @@ pub(crate) fn command() -> clap::Command {
     ))
 }
 
-/// Reads the command line; a configuration file that it names, or the environment, gives
-/// defaults.
+/// Reads the command line. Defaults come from the environment and from the configuration file that
+/// it names.
 ///
 /// # Errors
 ///
@@ -182,7 +182,8 @@ mod tests {
     /// one short form belongs to one flag.
     #[test]
     fn one_flag_has_one_meaning() {
-        // A file and a folder, one value and several: the same meaning by what a command does.
+        // A file or a folder, one value or several: the meaning is the same, but depends on the
+        // command.
         const BY_COMMAND: [&str; 7] =
             ["output", "method", "columns", "format", "quality", "fmr", "start-fnmr"];
         let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

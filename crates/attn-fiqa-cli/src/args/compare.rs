@@ -18,8 +18,8 @@ pub(crate) struct ComparisonArgs {
 
     /// Embeddings to compare: a folder of .npy files, a .npy matrix, or Parquet
     ///
-    /// The folder has one .npy file per image; a matrix needs --names; Parquet is as 'attn-fiqa
-    /// embed' writes it. Without it the scores in the fourth column of --pairs are used.
+    /// The folder has one .npy file per image; a matrix needs --names; Parquet as written by
+    /// 'attn-fiqa embed'. By default the scores in the fourth column of --pairs are used.
     #[arg(long, value_name = "PATH", help_heading = "Comparisons")]
     pub(crate) embeddings: Option<PathBuf>,
 
@@ -35,8 +35,7 @@ pub(crate) struct ComparisonArgs {
 
     /// Scores in --pairs: cosine, similarity or distance
     ///
-    /// Cosines are from -1 to 1. Of similarities the higher, of distances the lower is more
-    /// alike.
+    /// Cosines range from -1 to 1. Higher similarities and lower distances are more alike.
     #[arg(
         long,
         value_enum,
@@ -98,15 +97,15 @@ const FMR_DEFAULT: &str = "1e-2,1e-3,1e-4";
 /// What fixes the thresholds of comparisons: one of the three.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TargetArgs {
-    /// False match rates that thresholds are set at
+    /// False match rates at which to set thresholds
     #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = fraction, default_value = FMR_DEFAULT, help_heading = "Threshold")]
     pub(crate) fmr: Vec<f64>,
 
-    /// False non-match rates, before any rejection, that thresholds are set at instead
+    /// Or false non-match rates, before any rejection, at which to set thresholds
     #[arg(long, value_name = "RATE,…", value_delimiter = ',', value_parser = fraction, conflicts_with = "fmr", hide_short_help = true, help_heading = "Threshold")]
     pub(crate) start_fnmr: Vec<f64>,
 
-    /// Thresholds instead, on the scale of the scores
+    /// Or explicit thresholds, on the score scale
     ///
     /// A match is a cosine or similarity of at least this, a distance of at most this.
     #[arg(long, value_name = "SCORE,…", value_delimiter = ',', value_parser = finite, allow_hyphen_values = true, conflicts_with_all = ["fmr", "start_fnmr"], hide_short_help = true, help_heading = "Threshold")]
@@ -136,11 +135,11 @@ pub(crate) struct VerifyArgs {
 
     /// Errors per quality band instead, at the thresholds of all comparisons
     ///
-    /// From unusable to excellent, by a table of 'attn-fiqa score' with its column 'quality'.
+    /// From unusable to excellent, by the column 'quality' of an 'attn-fiqa score' table.
     #[arg(long, value_name = "FILE[:COLUMN]", help_heading = "Measures")]
     pub(crate) bands: Option<String>,
 
-    /// Number of folds of the accuracy: equal parts of the list in its order
+    /// Number of accuracy folds: equal parts of the list, in its order
     #[arg(long, value_name = "N", default_value = "10", help_heading = "Measures")]
     pub(crate) folds: NonZeroUsize,
 
@@ -188,7 +187,7 @@ pub(crate) struct BootstrapArgs {
     #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Intervals")]
     pub(crate) identities: Option<PathBuf>,
 
-    /// Resample persons, named as in LFW: Ann_Lee_0001 is of Ann_Lee
+    /// Resample persons named as in LFW: Ann_Lee_0001 shows Ann_Lee
     #[arg(long, conflicts_with = "identities", hide_short_help = true, help_heading = "Intervals")]
     pub(crate) identities_by_name: bool,
 
@@ -196,7 +195,7 @@ pub(crate) struct BootstrapArgs {
     #[arg(long, alias = "level", value_name = "FRACTION", default_value = "0.95", value_parser = fraction, hide_short_help = true, help_heading = "Intervals")]
     pub(crate) confidence_level: f64,
 
-    /// Seed of everything random
+    /// Random seed
     #[arg(
         long,
         value_name = "N",
@@ -261,7 +260,7 @@ pub(crate) struct EdcArgs {
 
     /// Groups of the images, for a table of errors by group
     ///
-    /// `path group` per line, or a .csv with column 'group' or the one named. Writes a table of rejection and error rates by group.
+    /// `path group` per line, or a .csv with column 'group' or the one named. Writes rejection and error rates by group.
     #[arg(
         long,
         alias = "group-by",
@@ -308,11 +307,11 @@ pub(crate) struct AdviseArgs {
     #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = fraction, help_heading = "Threshold")]
     pub(crate) fmr: f64,
 
-    /// False non-match rate at which it operates instead, before any rejection
+    /// Or the false non-match rate at which it operates, before any rejection
     #[arg(long, value_name = "RATE", value_parser = fraction, conflicts_with = "fmr", hide_short_help = true, help_heading = "Threshold")]
     pub(crate) start_fnmr: Option<f64>,
 
-    /// Threshold at which it operates instead, on the scale of the scores
+    /// Or the threshold at which it operates, on the score scale
     ///
     /// A match is a cosine or similarity of at least this, a distance of at most this.
     #[arg(long, value_name = "SCORE", value_parser = finite, allow_hyphen_values = true, conflicts_with_all = ["fmr", "start_fnmr"], hide_short_help = true, help_heading = "Threshold")]

@@ -15,7 +15,7 @@ const KEYS: [&str; 27] = [
     "cache",
     "color",
     "log-format",
-    // Of `serve`.
+    // For `serve`.
     "listen",
     "detector",
     "refine",
@@ -49,7 +49,7 @@ pub(super) struct Defaults(Vec<(&'static str, String)>);
 ///
 /// # Errors
 ///
-/// If it cannot be read, is no TOML, or has a key that is none of the known.
+/// If the file cannot be read, is not TOML, or has an unknown key.
 pub(super) fn read(file: &Path) -> anyhow::Result<Defaults> {
     let name = file.display();
     let text = std::fs::read_to_string(file)
@@ -104,8 +104,8 @@ impl Defaults {
     }
 }
 
-/// The configuration that a command would run with, as a file of defaults says it. What has no
-/// value is left out.
+/// The configuration that a command would run with, in the format of the configuration file.
+/// Options without a value are left out.
 #[cfg(feature = "serve")]
 pub(super) fn describe(matches: &clap::ArgMatches) -> String {
     let mut table = toml::Table::new();

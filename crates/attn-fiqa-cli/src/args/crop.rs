@@ -25,10 +25,10 @@ pub(crate) struct CropArgs {
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
 
-    /// For `benchmark`: one crop per image, at the image's own path below its folder
+    /// For `benchmark`: one crop per image, at its path below the input folder
     ///
-    /// The crop is of the main face (large and near the middle). The text lists (.txt) of the
-    /// folders are copied.
+    /// Crops the main face (large and near the middle). Text lists (.txt) in the folders are
+    /// copied.
     #[arg(long, conflicts_with = "max_faces", help_heading = "Output")]
     pub(crate) keep_layout: bool,
 

@@ -79,8 +79,8 @@ pub(crate) struct DegradeArgs {
 
     /// One image per face instead: this fraction is degraded, the rest stays clean
     ///
-    /// The faces, the kind and a strength uniform in 0-1 are drawn by the seed; each image is
-    /// written under its own name.
+    /// The seed draws the faces, the kind and a uniform strength in 0-1; each image is written
+    /// under its own name.
     #[arg(long, value_name = "FRACTION", value_parser = fraction, conflicts_with = "levels", help_heading = "Degradation")]
     pub(crate) mixed: Option<f64>,
 

@@ -20,7 +20,7 @@ pub(crate) struct DetectArgs {
     #[arg(long, requires = "expected", conflicts_with_all = ["format", "draw"], help_heading = "Evaluation")]
     pub(crate) evaluate: bool,
 
-    /// The reference is what this detector finds
+    /// Detector whose faces are the reference
     #[arg(
         long,
         value_name = "FILE.onnx",
@@ -30,15 +30,15 @@ pub(crate) struct DetectArgs {
     )]
     pub(crate) reference: Option<PathBuf>,
 
-    /// Least detection score of a face of the reference detector
+    /// Minimum detection score of reference faces
     #[arg(long, alias = "reference-confidence", value_name = "P", default_value_t = 0.9, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
     pub(crate) reference_min_score: f32,
 
-    /// Detection score of the reference from which a further face is not counted as extra
+    /// Reference detection score from which another face is not counted as extra
     #[arg(long, alias = "reference-doubtful", value_name = "P", default_value_t = 0.3, value_parser = fraction_f32, hide_short_help = true, help_heading = "Evaluation")]
     pub(crate) reference_doubtful_score: f32,
 
-    /// The reference is this CSV file, such as one that this command wrote
+    /// Reference CSV file, such as one written by this command
     ///
     /// Columns path,x,y,width,height,lx1,ly1,…,lx5,ly5, one row per face; an image without faces
     /// has one row with its path only.
@@ -51,7 +51,7 @@ pub(crate) struct DetectArgs {
     )]
     pub(crate) truth: Option<PathBuf>,
 
-    /// Also list every image in which a face of the reference was missed
+    /// Also list every image with a missed reference face
     #[arg(long, requires = "evaluate", hide_short_help = true, help_heading = "Evaluation")]
     pub(crate) missed: bool,
 

@@ -21,27 +21,26 @@ pub(crate) struct EmbedArgs {
 
     /// Preprocessing of an ONNX model: its name or rgb|bgr:MEAN:STD
     ///
-    /// One of arcface, elasticface, magface, curricularface, sface, mobilefacenet, or
-    /// rgb:MEAN:STD or bgr:MEAN:STD for levels of 0 to 255. Known for SFace's and InsightFace's
-    /// files.
+    /// One of arcface, elasticface, magface, curricularface, sface, mobilefacenet, or rgb:MEAN:STD
+    /// or bgr:MEAN:STD for levels of 0 to 255. Known for SFace and InsightFace files.
     #[arg(long, alias = "pixels", value_name = "SPEC", help_heading = "Model")]
     pub(crate) preprocess: Option<InputSpec>,
 
     /// Concatenate the embeddings of the face and of its mirror image
     ///
-    /// Each has length 1, as the CR-FIQA evaluation compares them.
+    /// Each has length 1, as in the CR-FIQA evaluation.
     #[arg(long, help_heading = "Output")]
     pub(crate) flip: bool,
 
     /// Normalise each embedding to length 1
     ///
-    /// Without it (and --flip) embeddings are as the network gives them.
+    /// Without it (and --flip), embeddings are raw network output.
     #[arg(long, alias = "normalize", conflicts_with = "flip", help_heading = "Output")]
     pub(crate) normalise: bool,
 
     /// FILE.npy, .csv, .jsonl, .parquet, '-' (CSV on standard output) or a folder
     ///
-    /// FILE.npy: one float32 matrix, and FILE.txt beside it with one name per row. FILE.csv,
+    /// FILE.npy: one float32 matrix, plus FILE.txt with one name per row. FILE.csv,
     /// .jsonl or .parquet: one row per face; its column 'score' is the length of the embedding
     /// before normalisation. DIR: STEM.npy for each face.
     #[arg(long, short, value_name = "DIR|FILE", help_heading = "Output")]

@@ -18,7 +18,7 @@ use super::numbers::{fraction_f32, pixels};
 pub(crate) struct FaceArgs {
     /// Every image is an aligned crop; no detection
     ///
-    /// Other sizes than the network's are refused. Without it, images of exactly the network's size are used as they are, and the faces of
+    /// Sizes other than the network's are refused. Without it, images of exactly the network's size are used as they are, and the faces of
     /// all others are detected and aligned.
     #[arg(
         long,
@@ -61,9 +61,9 @@ pub(crate) struct DetectorArgs {
     #[arg(long, value_name = "FILE.onnx", hide_short_help = true, help_heading = "Faces")]
     detector: Option<PathBuf>,
 
-    /// Locate the landmarks of each face again with the built-in landmark network
+    /// Refine the landmarks of each face with the built-in landmark network
     ///
-    /// It sees the face upright and is more accurate than detectors are. 'auto': with the
+    /// It sees the face upright and is more accurate than detectors. 'auto': with the
     /// built-in detector only; 'always': with any detector; 'never': the detector's own
     /// landmarks.
     #[arg(
@@ -77,9 +77,9 @@ pub(crate) struct DetectorArgs {
     )]
     refine: Refine,
 
-    /// Whether images are also searched in their other quarter turns
+    /// Whether to also search images rotated by quarter turns
     ///
-    /// 'auto': where no upright face is certain; 'never': not at all.
+    /// 'auto': if no upright face is certain; 'never': not at all.
     #[arg(
         long,
         value_enum,
@@ -91,11 +91,11 @@ pub(crate) struct DetectorArgs {
     )]
     turned: Turned,
 
-    /// Least detection score of a face, 0 to 1
+    /// Minimum detection score, 0 to 1
     #[arg(long, alias = "min-confidence", value_name = "P", default_value_t = DEFAULT_MIN_CONFIDENCE, value_parser = fraction_f32, help_heading = "Faces")]
     min_detection_score: f32,
 
-    /// Least inter-eye distance of a face in pixels
+    /// Minimum inter-eye distance in pixels
     #[arg(long, alias = "min-size", value_name = "PIXELS", default_value_t = 0.0, value_parser = pixels, hide_short_help = true, help_heading = "Faces")]
     min_inter_eye_distance: f32,
 

@@ -26,15 +26,15 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "QUALITY", value_parser = clap::value_parser!(i8).range(0..=100), help_heading = "Choice")]
     below: Option<i8>,
 
-    /// Reject below the quality of a policy, as 'advise --write-policy' writes one
+    /// Reject below a policy's quality, as written by 'advise --write-policy'
     ///
-    /// A policy with rules about anything else is refused: 'attn-fiqa gate' applies those.
+    /// Policies with any other rule are refused: 'attn-fiqa gate' applies those.
     #[arg(long, value_name = "POLICY", conflicts_with = "below", help_heading = "Choice")]
     policy: Option<PathBuf>,
 
-    /// Keep this fraction of each group, the best first, rounded up
+    /// Keep this fraction of each group, best first, rounded up
     ///
-    /// Of the rows that pass --status and --below. They rank by quality, then by score.
+    /// Of the rows that pass --status and --below, ranked by quality, then score.
     #[arg(long, value_name = "FRACTION", value_parser = fraction, help_heading = "Choice")]
     top_share: Option<f64>,
 
@@ -42,11 +42,11 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "K", help_heading = "Choice")]
     top: Option<NonZeroU64>,
 
-    /// Column that names the group, such as an identity: of --labels or, without it, of SCORES
+    /// Column that names the group, such as an identity: in --labels, or else in SCORES
     #[arg(long, value_name = "COLUMN", help_heading = "Choice")]
     by: Option<String>,
 
-    /// What is a group without --by: each 'folder', or 'all' rows
+    /// Grouping without --by: each 'folder', or 'all' rows
     #[arg(
         long,
         value_enum,
@@ -87,8 +87,8 @@ pub(crate) struct FilterArgs {
 
     /// list, csv, jsonl or parquet [default: by --output, else list]
     ///
-    /// A list has one path per line, as --list reads it, and each image once. A table has the
-    /// rows and columns of SCORES, whose format it must have.
+    /// A list has one path per line, as read by --list, and each image once. A table has the rows
+    /// and columns of SCORES and must have its format.
     #[arg(long, value_enum, hide_possible_values = true, help_heading = "Output")]
     format: Option<FilterFormat>,
 
@@ -183,7 +183,7 @@ impl FilterArgs {
             by,
             labels: self.labels.clone(),
             missing: self.missing.into(),
-            // Where there is room for the output.
+            // The folder of the output must have room anyway.
             folder: output.map_or_else(std::env::temp_dir, folder_of),
             ..SelectionOptions::default()
         })

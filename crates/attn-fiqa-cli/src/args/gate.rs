@@ -25,7 +25,7 @@ pub(crate) struct GateArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 
-    /// Print the text of a built-in policy, to start one's own from, and do nothing else
+    /// Print a built-in policy, as a starting point for your own, and exit
     #[arg(
         long,
         value_name = "NAME",
@@ -49,7 +49,7 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "FILE.html", help_heading = "Output")]
     pub(crate) html: Option<PathBuf>,
 
-    /// At most N faces on the page, the first ones
+    /// Show only the first N faces on the page
     #[arg(long, value_name = "N", default_value_t = 200, requires = "html", value_parser = clap::value_parser!(u16).range(1..), hide_short_help = true, help_heading = "Output")]
     pub(crate) html_faces: u16,
 }
@@ -78,9 +78,9 @@ reject_above. A value outside min … max means 'retake', one outside reject_bel
 Subjects: quality (0-100), faces (in the image), inter_eye_distance (pixels), yaw and roll \
 (degrees, without sign), detection_score (0-1), causes of low quality by name with their strength \
 0-1 (docs/reasons.md), and component measures on 0-100 by name \
-(docs/measures.md). Reasons come in the order of what costs most: those that reject first, then \
-those farthest from their limit. A quality that could not be computed is refused; other values \
-that a face does not have are listed as unchecked.
+(docs/measures.md). Reasons that reject come first, then those farthest from their \
+limit. A quality that could not be computed is refused; other missing values are listed as \
+unchecked.
 
 Exit status: 0 if every face was accepted, 1 if some were not, 2 if the run could not start.";
 

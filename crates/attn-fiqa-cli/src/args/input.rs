@@ -36,7 +36,7 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     list: Option<PathBuf>,
 
-    /// Folder that relative paths of --list start from [default: the current folder]
+    /// Base folder of relative paths in --list [default: the current folder]
     #[arg(
         long,
         value_name = "DIR",
@@ -68,7 +68,7 @@ pub(crate) struct InputArgs {
     #[arg(long, short, hide = true, overrides_with = "no_recursive")]
     recursive: bool,
 
-    /// The files hold red and blue exchanged, as those of the CR-FIQA scripts do
+    /// The files have red and blue swapped, like those of the CR-FIQA scripts
     #[arg(long, hide_short_help = true, help_heading = "Input")]
     swapped_channels: bool,
 
@@ -85,9 +85,9 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true, help_heading = "Input")]
     requests: u16,
 
-    /// Seconds without a byte after which a request for a URL has failed
+    /// Seconds without a byte after which a URL request fails
     ///
-    /// It is made 4 times, as are those that a server cannot answer at the moment.
+    /// It is tried 4 times, as are those that a server cannot answer for now.
     #[cfg(feature = "remote")]
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u16).range(1..=3600), hide_short_help = true, help_heading = "Input")]
     stall: u16,

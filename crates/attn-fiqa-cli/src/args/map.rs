@@ -37,7 +37,7 @@ pub(crate) struct MapArgs {
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
 
-    /// Do not also draw the maps on the photos that faces were found in (NAME.photo.png)
+    /// Do not also draw the maps on the photos of the faces (NAME.photo.png)
     #[arg(long, requires = "output", hide_short_help = true, help_heading = "Output")]
     pub(crate) no_photo: bool,
 
@@ -47,11 +47,11 @@ pub(crate) struct MapArgs {
 
     /// Write a contact sheet of all faces, best first
     ///
-    /// Of each face: image, map, overlay, name and score.
+    /// Per face: image, map, overlay, name and score.
     #[arg(long, value_name = "FILE.png", help_heading = "Output")]
     pub(crate) sheet: Option<PathBuf>,
 
-    /// At most N faces on the sheet; of more, every Nth in the order of scores
+    /// At most N faces on the sheet; of more, N evenly spaced in score order
     #[arg(
         long,
         value_name = "N",
@@ -63,13 +63,13 @@ pub(crate) struct MapArgs {
 
     /// Ends of the colour scale: set, per-image or LOW,HIGH
     ///
-    /// 'set': least and greatest of all images.
+    /// 'set': lowest and highest of all images.
     #[arg(long, default_value = "set", allow_hyphen_values = true, help_heading = "Drawing")]
     pub(crate) range: RangeChoice,
 
     /// Colour map: viridis or jet
     ///
-    /// viridis is perceptually uniform; jet is the paper's.
+    /// viridis is perceptually uniform; the paper uses jet.
     #[arg(long, default_value = "viridis", value_parser = colormaps(), hide_possible_values = true, help_heading = "Drawing")]
     pub(crate) colormap: Colormap,
 
@@ -103,7 +103,7 @@ Examples:
   attn-fiqa map faces/ --sheet sheet.png";
 
 impl MapArgs {
-    /// How images are kept whose scores come to be as `about` says.
+    /// How to store images whose scores are computed with the settings in `about`.
     pub(crate) fn plan(&self, run: &RunOptions, about: &[(&'static str, String)]) -> RunPlan {
         self.shard.plan(run, about, self.folder.overwrite)
     }

@@ -28,8 +28,8 @@ const ABOUT: &str = "\
 Measures of ISO/IEC 29794-5 that five landmarks, the face boxes and the pixels allow, under its \
 names, and measures of our own in lower case: the native value, the value on 0 (worst) … 100 \
 (best) where there is such a scale, and the basis: 'same formula', 'estimate' or 'own'. None is \
-tested for conformance (docs/measures.md). They are no part of the quality, and need a face that is \
-detected or aligned by landmarks. `attn-fiqa score --columns components` writes the same beside the \
+tested for conformance (docs/measures.md). They do not affect the quality, and need a face \
+detected or aligned by landmarks. `attn-fiqa score --columns components` writes them with the \
 quality, one row per face.";
 
 const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use super::RowsPerFileArgs;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MergeArgs {
-    /// The outputs of all shards, I/N to N/N, each with its FILE.journal beside it
+    /// The outputs of all shards, 1/N to N/N, each next to its FILE.journal
     ///
     /// CSV, JSONL, txt and Parquet files, or folders of Parquet files.
     #[arg(value_name = "PART", required = true)]

@@ -115,7 +115,7 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Join the outputs of all shards of a run
     Merge(MergeArgs),
-    /// Serve scores over HTTP, with a page to try them
+    /// Serve scores over HTTP, with a demo page
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
     /// Error-versus-discard curves and their area (EDC, pAUC)
@@ -128,7 +128,7 @@ pub(crate) enum Command {
     Groups(GroupsArgs),
     /// Evaluate quality methods on data sets with recognition models
     Benchmark(BenchmarkArgs),
-    /// Make a page of a benchmark run, or of the qualities of a set
+    /// Make a page on a benchmark run, or on a set's qualities
     Report(ReportArgs),
     /// Degrade faces in known ways and strengths
     Degrade(DegradeArgs),

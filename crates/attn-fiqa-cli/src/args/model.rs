@@ -41,13 +41,12 @@ pub(crate) struct ModelArgs {
 
     /// Arithmetic: f32, bf16x2, bf16, int8 or auto
     ///
-    /// f32 gives the same scores on every machine to six digits. bf16 and int8 are faster where
-    /// the machine multiplies them, and change scores slightly (docs/performance.md says how
-    /// much). bf16x2, sums of two bf16, changes them in the sixth digit; it is meant for AMX, and
-    /// is f32 where the machine multiplies no bf16. The built-in detector is computed in the same
-    /// precision, but in bf16 or f32 for int8 and in f32 for bf16x2. auto takes the fastest that
-    /// changes the scores of probe faces by less than 2 % of their range. Environment:
-    /// ATTN_FIQA_PRECISION.
+    /// f32 gives the same scores on every machine to six digits. bf16 and int8 are faster where the
+    /// CPU supports them, and change scores slightly (see docs/performance.md). bf16x2, sums of two
+    /// bf16, changes them in the sixth digit; it is meant for AMX, and is f32 on machines without
+    /// bf16. The built-in detector uses the same precision, but bf16 or f32 for int8 and f32 for
+    /// bf16x2. auto takes the fastest that changes the scores of probe faces by less than 2 % of
+    /// their range. Environment: ATTN_FIQA_PRECISION.
     #[arg(long, value_name = "NAME", env = "ATTN_FIQA_PRECISION", hide_env = true, default_value = "f32", value_parser = precision, help_heading = "Model")]
     pub(crate) precision: PrecisionChoice,
 }
@@ -89,7 +88,7 @@ impl ModelArgs {
 /// What a checkpoint file does not say about itself.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CheckpointArgs {
-    /// The published network that the file must be; gives the number of heads
+    /// Published network that the file must match; sets the number of heads
     #[arg(long, value_name = "NAME", value_parser = presets(), hide_short_help = true, help_heading = "Model")]
     preset: Option<Preset>,
 
@@ -97,19 +96,19 @@ pub(crate) struct CheckpointArgs {
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Model")]
     heads: Option<usize>,
 
-    /// Activation of the MLP where it is not the usual one of its family
+    /// MLP activation, if not the usual one of its family
     #[arg(long, value_name = "NAME", value_parser = activations(), hide_short_help = true, help_heading = "Model")]
     activation: Option<Activation>,
 
-    /// Tokens that a score is the mean of, in a network with class token or registers
+    /// Tokens that a score averages, in a network with class token or registers
     ///
-    /// all is the published formula, the mean over every pair of tokens. patches leaves class
-    /// token and registers out, so that the score is the mean of its map. They differ only in a
-    /// network with such tokens.
+    /// all is the published formula, the mean over every pair of tokens. patches leaves out class
+    /// token and registers, so that the score is the mean of its map. They differ only in a network
+    /// with such tokens.
     #[arg(long, value_name = "NAME", value_parser = score_tokens(), hide_short_help = true, help_heading = "Model")]
     tokens: Option<ScoreTokens>,
 
-    /// Where the bias that landmarks add to the attention is used, in a KP-RPE network
+    /// Where the landmarks' attention bias is used, in a KP-RPE network
     ///
     /// softmax is the published formula: the bias acts in the forward pass only, and a score is the
     /// mean of query times key. score includes the last block's bias in scores and maps.
@@ -196,7 +195,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// Show what a checkpoint is and where each value of its configuration comes from
+    /// Describe a checkpoint and the source of each configuration value
     #[command(
         after_help = "Examples:\n  attn-fiqa model inspect\n  attn-fiqa model inspect model.pt --heads 8"
     )]
@@ -289,15 +288,15 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, default_value_t = NetworkChoice::Score)]
     pub(crate) network: NetworkChoice,
 
-    /// Outputs of the score [default: all that the model has but the embedding]
+    /// Outputs of the score [default: all that the model has except embedding]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,…")]
     pub(crate) outputs: Vec<OutputChoice>,
 
-    /// Number format of the score's weights and of its blocks' products
+    /// Number format of the score's weights and block products
     #[arg(long, value_enum, default_value_t = ExportDtypeChoice::F32)]
     pub(crate) dtype: ExportDtypeChoice,
 
-    /// Version of ONNX's operators, 17 or 18
+    /// ONNX operator set version, 17 or 18
     #[arg(long, value_name = "N", default_value_t = 17)]
     pub(crate) opset: i64,
 
@@ -401,7 +400,7 @@ const PULL: &str = "\
 The licence is shown before the first download and must be accepted, by typing yes or with \
 --accept-licence. The file goes into the cache that all clients of the hub share, an interrupted \
 download is resumed, and the path of the file is printed. Its SHA-256 must be that of the registry \
-or, where that has none, that of the first download, which is kept beside the cache.
+or, if it has none, that of the first download, which is stored next to the cache.
 
 Environment: HF_ENDPOINT (a mirror), HF_HOME or HF_HUB_CACHE (where the cache is), HF_TOKEN, \
 HF_HUB_OFFLINE=1 (fetch nothing), HTTPS_PROXY; ATTN_FIQA_HOME (where names are kept).";

@@ -13,20 +13,20 @@ use crate::output::{is_stdout, same_file};
 pub(crate) struct ReportArgs {
     /// Output folder of 'attn-fiqa benchmark', or .csv, .jsonl or .parquet of 'attn-fiqa score'
     ///
-    /// Of a run: the page, tables and figures in its folder. Of scores: one page of the set's
-    /// qualities, with causes and component measures where the file has such columns.
+    /// For a run: page, tables and figures in its folder. For scores: one page on the set's
+    /// qualities, with causes and component measures if the file has these columns.
     #[arg(value_name = "RUN_DIR|SCORES")]
     pub(crate) input: PathBuf,
 
-    /// The page of SCORES
+    /// Page for SCORES
     #[arg(long, short, value_name = "FILE", help_heading = "Of scores")]
     output: Option<PathBuf>,
 
-    /// Number of worst and of best faces to show; 0 for a page without faces
+    /// Number of worst and best faces to show each; 0 for none
     #[arg(long, value_name = "K", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Of scores")]
     top: u16,
 
-    /// Folder that the images named in SCORES are in [default: the current one]
+    /// Folder of the images named in SCORES [default: the current one]
     #[arg(long, value_name = "DIR", help_heading = "Of scores")]
     images: Option<PathBuf>,
 
@@ -34,7 +34,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "QUALITY", default_value_t = 40, value_parser = clap::value_parser!(i8).range(0..=100), help_heading = "Of scores")]
     below: i8,
 
-    /// Columns to compare groups by: of --labels or, without it, of SCORES
+    /// Columns to compare groups by: in --labels, or else in SCORES
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = "Of scores")]
     by: Vec<String>,
 
@@ -69,7 +69,7 @@ pub(crate) enum Reported<'a> {
 }
 
 impl ReportArgs {
-    /// What they mean.
+    /// The options of the report that these arguments ask for.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl ReportArgs {
     /// anything but a page.
     pub(crate) fn reported(&self) -> anyhow::Result<Reported<'_>> {
         let input = &self.input;
-        // A run that does not exist is reported as such, and not as a table.
+        // A missing run is reported as such rather than as a table.
         if input.is_dir() || (!input.exists() && input.extension().is_none_or(|end| end == "run")) {
             let given = [
                 ("--output", self.output.is_some()),

@@ -12,7 +12,7 @@ use super::RunOptions;
 pub(crate) struct ResumeArgs {
     /// Discard what an unfinished run with other options left
     ///
-    /// A run that was killed or interrupted is continued by the same command, without an option
+    /// A killed or interrupted run is continued by the same command, without this option
     /// (docs/large-runs.md). One with other options, another model or other inputs is refused,
     /// since rows of both would be mixed.
     #[arg(long, hide_short_help = true, help_heading = "Output")]
@@ -30,7 +30,7 @@ pub(crate) struct ResumeArgs {
 pub(crate) struct RowsPerFileArgs {
     /// Rows of each file where --output is a folder of Parquet files [default: 100000]
     ///
-    /// The rows of one image stay together, so that a file may have some more.
+    /// The rows of one image stay together, so a file may have a few more.
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Output")]
     pub(crate) rows_per_file: Option<NonZeroU64>,
 }
@@ -38,14 +38,14 @@ pub(crate) struct RowsPerFileArgs {
 /// For commands that write a folder of files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FolderArgs {
-    /// Write into a folder that is not empty, over files of the same names
+    /// Write into a non-empty folder, overwriting files of the same names
     ///
     /// Without it and --skip-existing such a folder is refused before any work, unless it holds
     /// an unfinished run of the same command, which is continued.
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(crate) overwrite: bool,
 
-    /// Leave out images whose files are in the folder already; the manifest keeps their rows
+    /// Skip images whose files already exist in the folder; the manifest keeps their rows
     #[arg(long, conflicts_with = "overwrite", help_heading = "Output", hide_short_help = true)]
     pub(crate) skip_existing: bool,
 }
@@ -55,8 +55,8 @@ pub(crate) struct FolderArgs {
 pub(crate) struct ShardArgs {
     /// Only part I of N of the images, from 1/N to N/N; `attn-fiqa merge` joins the outputs
     ///
-    /// By a hash of each image's name inside its input or archive, so that N machines share a
-    /// set without a coordinator, wherever it is mounted.
+    /// By a hash of each image's name in its input or archive, so N machines can share a set
+    /// without a coordinator, wherever it is mounted.
     #[arg(long, value_name = "I/N", hide_short_help = true, help_heading = "Input")]
     pub(crate) shard: Option<Shard>,
 }
@@ -73,7 +73,7 @@ impl FolderArgs {
 }
 
 impl ResumeArgs {
-    /// How rows are kept that come to be as `about` says.
+    /// How to store rows that are computed with the settings in `about`.
     pub(crate) fn plan(&self, run: &RunOptions, about: &[(&'static str, String)]) -> RunPlan {
         RunPlan {
             rows_per_file: self.rows.rows_per_file,
@@ -83,7 +83,7 @@ impl ResumeArgs {
 }
 
 impl ShardArgs {
-    /// How rows are kept that come to be as `about` says.
+    /// How to store rows that are computed with the settings in `about`.
     pub(crate) fn plan(
         &self,
         run: &RunOptions,

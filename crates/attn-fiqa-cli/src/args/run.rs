@@ -76,8 +76,8 @@ pub(crate) struct RunOptions {
     /// TOML file with defaults for model, precision, jobs, batch, cache, color, log-format, and
     /// the options of `serve`
     ///
-    /// A value on the command line comes first, then one of the environment (ATTN_FIQA_MODEL,
-    /// ATTN_FIQA_PRECISION, ATTN_FIQA_JOBS, ATTN_FIQA_CACHE), then that of the file.
+    /// The command line takes precedence, then the environment (ATTN_FIQA_MODEL,
+    /// ATTN_FIQA_PRECISION, ATTN_FIQA_JOBS, ATTN_FIQA_CACHE), then the file.
     /// Environment: ATTN_FIQA_CONFIG.
     #[arg(
         long,

@@ -50,7 +50,7 @@ pub(crate) struct ScoreArgs {
     /// csv: comma-separated values with a header; lists in a cell are separated by spaces.
     /// jsonl: one JSON object per line.
     /// parquet: Apache Parquet.
-    /// txt: the field's quality file, path and score with 15 digits; 'path#1', 'path#2', … for
+    /// txt: the usual quality file, path and score with 15 digits; 'path#1', 'path#2', … for
     /// further faces of an image, 'nan' for a failed image, '\u{fffd}' for a line break in a
     /// path.
     #[arg(
@@ -72,13 +72,13 @@ pub(crate) struct ScoreArgs {
 
 const COLUMNS: &str = "\
 Further columns:
-band: the quality in a word: unusable (0-19), poor (20-39), fair (40-59), good (60-79), excellent \
+band: the quality as a word: unusable (0-19), poor (20-39), fair (40-59), good (60-79), excellent \
 (80-100)
 match_probability: probability, 0 to 1, that the recogniser of the model's calibration matches \
 the face with a clean image of the same person; needs the calibrated method
 main_cause: what costs the face most quality, such as blur, too_dark or pose; empty where nothing \
 does (docs/reasons.md); needs a calibration with causes
-causes: everything that costs it quality, as cause:strength, the strongest first; strengths are \
+causes: everything that costs it quality, as cause:strength, strongest first; strengths range \
 from 0 to 1
 weak_regions: parts of the face whose attention is far below that of good faces, the weakest \
 first: left_eye, right_eye, nose, mouth, chin, forehead
@@ -88,7 +88,7 @@ the upright image, left and right as seen in it
 components: component measures, each with its native value and on 0-100: InterEyeDistance, \
 InterEyeDistance.scalar, … (docs/measures.md)
 map: attention received by each patch, row by row; its mean is the score
-embedding: the recognition embedding as the network gives it, not normalised";
+embedding: the recognition embedding as output by the network, unnormalised";
 
 const QUALITY: &str = "\
 The column 'quality' is the score mapped to 0 (worst) … 100 (best) as in ISO/IEC 29794-1, by the \

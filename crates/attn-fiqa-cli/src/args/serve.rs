@@ -12,7 +12,7 @@ use super::{DetectorArgs, ModelArgs};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = super::join(ABOUT, EXAMPLES))]
 pub(crate) struct ServeArgs {
-    /// Address and port to listen on; port 0 is any free one, which is reported
+    /// Address and port to listen on; port 0 picks a free one and reports it
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -23,9 +23,9 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// File with the keys, one per line, of which requests must send one as x-api-key
+    /// File of keys, one per line; requests must send one of them as x-api-key
     ///
-    /// Each of at least 16 visible ASCII characters. The page, /docs, /openapi.json, /healthz,
+    /// At least 16 visible ASCII characters each. The page, /docs, /openapi.json, /healthz,
     /// /readyz and /metrics need none.
     #[arg(
         long,
@@ -38,7 +38,7 @@ pub(crate) struct ServeArgs {
 
     /// Origins whose pages may use the service from a browser [default: none]
     ///
-    /// Such as https://example.org; '*' is all.
+    /// E.g. https://example.org; '*' means all.
     #[arg(
         long,
         value_name = "ORIGIN,…",
@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) cors_origin: Vec<String>,
 
-    /// Policy of /v1/gate where a request names none: enrol, probe, gallery, or a file in TOML
+    /// Policy of /v1/gate if a request names none: enrol, probe, gallery, or a file in TOML
     #[arg(
         long,
         value_name = "POLICY",
@@ -62,29 +62,29 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) policy: String,
 
-    /// Seconds that accepted requests have to be answered after SIGTERM or Ctrl-C
+    /// Seconds to answer accepted requests after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_SHUTDOWN_TIMEOUT", hide_env = true, help_heading = "Service")]
     pub(crate) shutdown_timeout: u64,
 
-    /// Print the configuration that would be used, as TOML, and end
+    /// Print the resulting configuration as TOML and exit
     #[arg(long, help_heading = "Service")]
     pub(crate) print_config: bool,
 
-    /// Ask the service that listens at --listen whether it is ready, and end: 0 if it is
+    /// Check whether the service at --listen is ready, and exit: 0 if it is
     ///
-    /// For the health check of a container, which has no other program.
+    /// For health checks in a container, which has no other program.
     #[arg(long, conflicts_with = "print_config", hide_short_help = true, help_heading = "Service")]
     pub(crate) check: bool,
 
-    /// Images in work or waiting, of all requests; beyond them 429
+    /// Images being processed or waiting in total; above it 429
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_QUEUE", hide_env = true, help_heading = "Limits")]
     pub(crate) max_queue: u32,
 
-    /// Images of one request; beyond them 413
+    /// Images per request; above it 413
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_IMAGES", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_images: u32,
 
-    /// Bytes of one request's body, such as 64M; beyond them 413
+    /// Size of a request's body, such as 64M; above it 413
     #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes, env = "ATTN_FIQA_MAX_BODY", hide_env = true, help_heading = "Limits")]
     pub(crate) max_body: u64,
 
@@ -102,11 +102,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_BYTES, env = "ATTN_FIQA_MAX_BYTES", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_bytes: u64,
 
-    /// Connections that are open at once; further ones get 503
+    /// Open connections; further ones get 503
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_CONNECTIONS", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_connections: u32,
 
-    /// Seconds for a request's header, and that an idle connection stays open
+    /// Seconds for a request's header, and before closing idle connections
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_HEADER_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) header_timeout: u64,
 
@@ -114,7 +114,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_BODY_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) body_timeout: u64,
 
-    /// Seconds that an answer waits for a client that reads none of it; then the connection closes
+    /// Seconds that an answer waits for a client that does not read; then the connection closes
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_WRITE_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
     pub(crate) write_timeout: u64,
 
@@ -132,19 +132,19 @@ pub(crate) struct ServeArgs {
 
 const ABOUT: &str = "\
 GET / is a page to try photos on, /docs describes the interface. POST /v1/score scores images, \
-/v1/best puts several in order, /v1/gate accepts or refuses them with reasons, /v1/map draws the \
+/v1/best ranks several, /v1/gate accepts or refuses them with reasons, /v1/map draws the \
 attention maps. /scalar_quality and \
 /vector_quality take the requests of OFIQ's service, /api/v1/detection/detect those of \
-CompreFace's detection. /healthz, /readyz and /metrics are for those who run it. docs/service.md \
+CompreFace's detection. /healthz, /readyz and /metrics are for its operators. docs/service.md \
 has clients and examples for containers.
 
-Images are neither stored nor logged, and no connection is made to anywhere. There is no TLS: put \
+Images are neither stored nor logged, and no outgoing connection is made. There is no TLS: put \
 a reverse proxy in front of it before it leaves the machine.
 
 Every option of this list can also be set by a variable ATTN_FIQA_NAME (such as \
 ATTN_FIQA_MAX_QUEUE), or in the file of --config by its name. After the first SIGTERM or Ctrl-C \
-what was accepted is answered, and the status is 0; 1 if the time for that ran out. A second \
-signal ends at once, with status 1.";
+accepted requests are answered and the status is 0, or 1 if time ran out. A second signal ends \
+at once, with status 1.";
 
 const EXAMPLES: &str = "\
 Examples:

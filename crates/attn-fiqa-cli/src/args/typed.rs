@@ -19,7 +19,7 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// Of a command as it is defined, without the options that all commands have: none of those
+    /// The options typed for a command, without those that all commands have: none of those
     /// changes a row.
     pub(super) fn new(command: &clap::Command, matches: &ArgMatches) -> Self {
         let mut typed = Self { command: command.get_name().to_owned(), ..Self::default() };
